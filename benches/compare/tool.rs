@@ -1,0 +1,94 @@
+//! The two tools and how each is called for a piece of work.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::cases::Mode;
+use crate::failure::{Doing, Failure};
+
+/// Whose options a program understands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Rsync,
+    Dsync,
+}
+
+/// A program under comparison.
+pub(crate) struct Tool {
+    /// What the table calls it.
+    pub(crate) name: &'static str,
+    /// Its file, without symbolic links, as `/proc` will name it. Both sides run this one.
+    pub(crate) program: PathBuf,
+    dialect: Dialect,
+}
+
+/// The work of one run.
+#[derive(Clone, Copy)]
+pub(crate) struct Job<'a> {
+    pub(crate) mode: Mode,
+    pub(crate) source: &'a Path,
+    pub(crate) destination: &'a Path,
+    pub(crate) ssh_config: &'a Path,
+    /// The name in the configuration to connect to.
+    pub(crate) host: &'a str,
+}
+
+impl Tool {
+    /// A tool at `program`, a path or a name on `PATH`.
+    pub(crate) fn new(name: &'static str, program: &Path, dialect: Dialect) -> Result<Self, Failure> {
+        let on_path = |folder: PathBuf| folder.join(program);
+        let found = if program.components().count() > 1 {
+            Some(program.to_path_buf())
+        } else {
+            let folders = std::env::var_os("PATH").unwrap_or_default();
+            std::env::split_paths(&folders).map(on_path).find(|path| path.is_file())
+        };
+        let found = found.ok_or_else(|| Failure::new(format!("{} is not on the PATH", program.display())))?;
+        let program = found.canonicalize().doing(|| format!("Looking for {}", found.display()))?;
+        Ok(Self { name, program, dialect })
+    }
+
+    /// `-a` and nothing else: each tool at its defaults, rsync over OpenSSH at its.
+    pub(crate) fn command(&self, job: Job<'_>) -> Command {
+        let mut command = Command::new(&self.program);
+        // Defaults of the user who runs this are not defaults of the tools.
+        for variable in
+            ["RSYNC_RSH", "DSYNC_RSH", "RSYNC_PROTECT_ARGS", "RSYNC_OLD_ARGS", "RSYNC_COMPRESS_LIST"]
+        {
+            command.env_remove(variable);
+        }
+        command.arg("-a");
+        if job.mode != Mode::Local {
+            match self.dialect {
+                Dialect::Rsync => {
+                    command.arg("-e").arg(format!("ssh -F {}", job.ssh_config.display())).arg("--rsync-path")
+                }
+                Dialect::Dsync => command.arg("--ssh-config").arg(job.ssh_config).arg("--remote-path"),
+            };
+            command.arg(&self.program);
+        }
+        command
+            .arg(operand(job.source, (job.mode == Mode::Pull).then_some(job.host)))
+            .arg(operand(job.destination, (job.mode == Mode::Push).then_some(job.host)));
+        command
+    }
+
+    /// The first line of `--version`.
+    pub(crate) fn version(&self) -> Result<String, Failure> {
+        let told = Command::new(&self.program).arg("--version").output();
+        let told = told.doing(|| format!("Running {} --version", self.program.display()))?;
+        Ok(String::from_utf8_lossy(&told.stdout).lines().next().unwrap_or_default().trim().to_owned())
+    }
+}
+
+fn operand(path: &Path, host: Option<&str>) -> OsString {
+    let mut text = OsString::new();
+    if let Some(host) = host {
+        text.push(host);
+        text.push(":");
+    }
+    text.push(path);
+    text.push("/");
+    text
+}

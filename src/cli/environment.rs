@@ -1,0 +1,45 @@
+//! What dsync takes from its environment. Read here, once, and nowhere else.
+
+use crate::transport::ssh;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, IsTerminal};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use uzers::os::unix::UserExt;
+
+/// The variables and facts about the user that a run needs.
+#[derive(Debug, Clone)]
+pub(super) struct Environment {
+    /// The remote shell: `DSYNC_RSH`, else `RSYNC_RSH`.
+    pub shell: Option<OsString>,
+    /// Whether standard error is a terminal, where a progress bar makes sense.
+    pub stderr_is_terminal: bool,
+    /// What the SSH client needs to know about the user.
+    pub ssh: ssh::Environment,
+}
+
+impl Environment {
+    /// Reads it.
+    pub(super) fn read() -> Environment {
+        let account = uzers::get_user_by_uid(uzers::get_effective_uid());
+        let account_home = account.as_ref().map(|account| account.home_dir().to_path_buf());
+        let account_name = account.as_ref().map(|account| account.name().to_os_string());
+        let home = variable("HOME").map(PathBuf::from).or(account_home);
+        let user = account_name.or_else(|| variable("USER")).or_else(|| variable("LOGNAME"));
+        Environment {
+            shell: variable("DSYNC_RSH").or_else(|| variable("RSYNC_RSH")),
+            stderr_is_terminal: io::stderr().is_terminal(),
+            ssh: ssh::Environment {
+                home: home.unwrap_or_else(|| Path::new("/").to_path_buf()),
+                user: user.as_deref().map(OsStr::to_string_lossy).unwrap_or_default().into_owned(),
+                agent_socket: variable("SSH_AUTH_SOCK").map(PathBuf::from),
+                ssh_program: OsStr::from_bytes(b"ssh").to_owned(),
+            },
+        }
+    }
+}
+
+/// A variable that is set to something.
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}

@@ -1,0 +1,218 @@
+//! How a run ends for whoever called it: exit codes and last words.
+//!
+//! The codes are rsync's, because scripts ask for them. A problem with a single file never ends a run; it is shown
+//! when it happens and decides the code at the end. What does end a run is a [`Failure`]: a sentence that says what
+//! went wrong, and hints, kept apart from it, that say what to do.
+
+use crate::report::Totals;
+use crate::session;
+use crate::tree::Escaped;
+use std::fmt;
+
+/// The command line is wrong.
+pub(super) const USAGE: u8 = 1;
+/// The destination or a file of rules could not be opened.
+pub(super) const FILE_SELECTION: u8 = 3;
+/// Reading or writing files failed in a way that stops the run.
+pub(super) const FILE_IO: u8 = 11;
+/// The stream between the hosts broke.
+pub(super) const STREAM: u8 = 12;
+/// A signal ended the run.
+pub(super) const SIGNAL: u8 = 20;
+/// Some files were not transferred.
+pub(super) const PARTIAL: u8 = 23;
+/// Some source files vanished before they could be read.
+pub(super) const VANISHED: u8 = 24;
+/// `--max-delete` stopped deletions.
+pub(super) const DELETE_LIMIT: u8 = 25;
+
+/// What ended a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    code: u8,
+    message: String,
+    hints: Vec<String>,
+}
+
+impl Failure {
+    /// A failure with an exit code and a sentence without its period.
+    pub(super) fn new(code: u8, message: impl Into<String>) -> Failure {
+        Failure { code, message: message.into(), hints: Vec::new() }
+    }
+
+    /// A failure of the command line.
+    pub(super) fn usage(message: impl Into<String>) -> Failure {
+        Failure::new(USAGE, message)
+    }
+
+    /// An error with everything that led to it, outermost first.
+    pub(super) fn of(code: u8, error: &dyn std::error::Error) -> Failure {
+        Failure::new(code, with_sources(error))
+    }
+
+    /// The same with one more piece of advice.
+    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Failure {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The exit code.
+    pub(super) fn code(&self) -> u8 {
+        self.code
+    }
+}
+
+/// The lines for standard error. Text of a peer may be part of them, so it is made harmless here.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.message.is_empty() {
+            write_lines(f, "dsync: ", &self.message)?;
+        }
+        for hint in &self.hints {
+            write_lines(f, "  hint: ", hint)?;
+        }
+        f.write_str(&last_line(self.code))
+    }
+}
+
+fn write_lines(f: &mut fmt::Formatter<'_>, before: &str, text: &str) -> fmt::Result {
+    text.lines().try_for_each(|line| writeln!(f, "{before}{}", Escaped(line.as_bytes())))
+}
+
+impl From<session::Failure> for Failure {
+    fn from(failure: session::Failure) -> Failure {
+        let code = code_of(failure.kind());
+        // The last line already says that a signal came.
+        let message = if code == SIGNAL { String::new() } else { with_sources(&failure) };
+        let hints = failure.hint().into_iter().collect();
+        Failure { code, message, hints }
+    }
+}
+
+/// rsync's code for what ended a run.
+fn code_of(kind: session::FailureKind) -> u8 {
+    use session::FailureKind as Kind;
+    match kind {
+        Kind::Usage => USAGE,
+        Kind::Protocol => 2,
+        Kind::FilesSelection => FILE_SELECTION,
+        Kind::Ipc => 14,
+        Kind::Socket => 10,
+        Kind::FileIo => FILE_IO,
+        Kind::Stream => STREAM,
+        Kind::Cancelled => SIGNAL,
+        Kind::Timeout => 30,
+        // A shell that "failed with 0" still did not give us a peer.
+        Kind::RemoteShell(code) => u8::try_from(code).ok().filter(|&code| code != 0).unwrap_or(STREAM),
+    }
+}
+
+/// The code of a run that came to its end. The worst of several kinds of problems decides.
+pub(super) fn code_of_totals(totals: &Totals) -> u8 {
+    if totals.failed > 0 {
+        PARTIAL
+    } else if totals.vanished > 0 {
+        VANISHED
+    } else if totals.not_deleted > 0 {
+        DELETE_LIMIT
+    } else {
+        0
+    }
+}
+
+/// The last line on standard error for a code other than 0.
+pub(super) fn last_line(code: u8) -> String {
+    let meaning = match code {
+        USAGE => "syntax or usage error",
+        2 => "protocol incompatibility",
+        FILE_SELECTION => "errors selecting input or output files",
+        10 => "error in socket I/O",
+        FILE_IO => "error in file I/O",
+        STREAM => "error in the data stream between the hosts",
+        SIGNAL => "received SIGINT, SIGTERM or SIGHUP",
+        PARTIAL => "some files could not be transferred",
+        VANISHED => {
+            return format!(
+                "dsync warning: some files vanished before they could be transferred (code {code})"
+            );
+        }
+        DELETE_LIMIT => "the --max-delete limit stopped deletions",
+        14 => "error starting a program or getting a resource of the system",
+        30 => "timeout in data send or receive",
+        35 => "timeout waiting for the connection",
+        _ => "the remote shell failed",
+    };
+    format!("dsync error: {meaning} (code {code})")
+}
+
+/// The message of an error and of its sources, joined by colons.
+pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let inner_text = inner.to_string();
+        // Some errors already carry the text of their source.
+        if !text.ends_with(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        source = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_problem_decides_the_code() {
+        for (failed, vanished, not_deleted, code) in
+            [(0, 0, 0, 0), (0, 0, 1, 25), (0, 2, 1, 24), (1, 2, 3, 23), (1, 0, 0, 23)]
+        {
+            let totals = Totals { failed, vanished, not_deleted, ..Totals::default() };
+            assert_eq!(code_of_totals(&totals), code);
+        }
+    }
+
+    #[test]
+    fn codes_are_those_of_rsync() {
+        use session::FailureKind as Kind;
+        for (kind, code) in [
+            (Kind::Usage, 1),
+            (Kind::Protocol, 2),
+            (Kind::FilesSelection, 3),
+            (Kind::Unsupported, 4),
+            (Kind::Socket, 10),
+            (Kind::FileIo, 11),
+            (Kind::Stream, 12),
+            (Kind::Cancelled, 20),
+            (Kind::Timeout, 30),
+            (Kind::ConnectTimeout, 35),
+            (Kind::RemoteShell(255), 255),
+            (Kind::RemoteShell(127), 127),
+            (Kind::RemoteShell(0), 12),
+            (Kind::RemoteShell(-1), 12),
+            (Kind::RemoteShell(256), 12),
+        ] {
+            assert_eq!(code_of(kind), code, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_shown_with_its_hints_and_cannot_act_on_a_terminal() {
+        let failure = Failure::usage("--fr\x1bob: unknown option").with_hint("Did you mean --force?");
+        assert_eq!(
+            failure.to_string(),
+            "dsync: --fr\\#033ob: unknown option\n  hint: Did you mean --force?\n\
+             dsync error: syntax or usage error (code 1)"
+        );
+    }
+
+    #[test]
+    fn sources_are_told_once() {
+        let inner = std::io::Error::other("no route");
+        let outer = crate::transport::Error::Start { source: inner };
+        assert_eq!(with_sources(&outer), "Starting the SSH client: no route");
+    }
+}

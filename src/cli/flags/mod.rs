@@ -1,0 +1,313 @@
+//! The flags as they are written: what each is called, what it takes, and what its help says.
+//!
+//! This is the first of two stages. It parses and nothing else: no file is read, no environment asked, and a value
+//! that needs more than its own text is left for [`resolve`](crate::cli::resolve). The definition below is also what
+//! `--help` and the manual page are made of.
+//!
+//! Names and meanings are rsync's. Three of its habits shape the parser: later flags win over earlier ones, every
+//! flag that can be implied has a `--no-` form (made by [`negation`], not written out), and the filter rules keep
+//! the order they have on the command line even across differently named flags.
+
+mod negation;
+mod order;
+pub(super) mod size;
+mod usage;
+
+use crate::cli::failure::Failure;
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+pub(super) use self::order::FilterFlag;
+use self::size::Size;
+
+const USAGE: &str = "dsync [OPTION]... SRC... DEST
+       dsync [OPTION]... SRC... [USER@]HOST:DEST
+       dsync [OPTION]... [USER@]HOST:SRC... DEST";
+
+const ABOUT: &str = "Copies directory trees, here or over SSH, sending only what changed.
+
+SRC/ means the contents of a directory, SRC the directory itself.";
+
+const AFTER_HELP: &str = "\
+Every option that another one implies can be switched off again: -a --no-owner is -rlptgD.
+The option that comes later wins.
+
+Examples:
+  dsync -a photos/ nas:photos/             copy what is new or changed to the host nas
+  dsync -a nas:photos/ photos/             the other way round
+  dsync -ain --delete src/ host:mirror/    show what a mirror run would change or delete
+  dsync -a --delete src/ host:mirror/      do it
+  dsync -aP disk.img host:                 one bar for the whole run; a broken run can be resumed
+  dsync -a --exclude='*.o' --exclude=/target/ src/ host:src/
+
+dsync(1) tells the rest: filter rules, exit codes, what happens to interrupted files.";
+
+const WHAT: &str = "What to copy";
+const ATTRIBUTES: &str = "What to keep of it";
+const FILTERS: &str = "Which names take part";
+const CHANGED: &str = "What counts as changed";
+const DELETING: &str = "Deleting";
+const TRANSFER: &str = "How to transfer";
+const REMOTE: &str = "The other host";
+const OUTPUT: &str = "What to show";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dsync",
+    bin_name = "dsync",
+    about = ABOUT,
+    override_usage = USAGE,
+    after_help = AFTER_HELP,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    args_override_self = true
+)]
+pub(super) struct Flags {
+    /// Same as -rlptgoD: everything most people want kept
+    ///
+    /// Enters directories and keeps symbolic links, permissions, times, groups, owners, devices and special files.
+    /// Hard links, ACLs and extended attributes are not part of it.
+    #[arg(short = 'a', long, help_heading = WHAT)]
+    archive: bool,
+    /// Enter directories
+    #[arg(short = 'r', long, help_heading = WHAT)]
+    pub recursive: bool,
+    /// Copy symbolic links as links (otherwise they are skipped)
+    #[arg(short = 'l', long, help_heading = WHAT)]
+    pub links: bool,
+    /// Same as --devices --specials
+    #[arg(short = 'D', help_heading = WHAT)]
+    devices_and_specials: bool,
+    /// Make device files (needs to be root at the destination)
+    #[arg(long, help_heading = WHAT)]
+    pub devices: bool,
+    /// Make named pipes and sockets
+    #[arg(long, help_heading = WHAT)]
+    pub specials: bool,
+    /// Change nothing, show what would be done (best with -v or -i)
+    ///
+    /// The lines printed are those the real run would print, deletions included.
+    #[arg(short = 'n', long, help_heading = WHAT)]
+    pub dry_run: bool,
+
+    /// Keep permissions
+    #[arg(short = 'p', long, help_heading = ATTRIBUTES)]
+    pub perms: bool,
+    /// Keep modification times; without it, the next run compares every file anew
+    #[arg(short = 't', long, help_heading = ATTRIBUTES)]
+    pub times: bool,
+    /// Keep the owner (as far as the receiving user may set it)
+    #[arg(short = 'o', long, help_heading = ATTRIBUTES)]
+    pub owner: bool,
+    /// Keep the group (as far as the receiving user may set it)
+    #[arg(short = 'g', long, help_heading = ATTRIBUTES)]
+    pub group: bool,
+    /// Keep owners and groups by number, not by name
+    #[arg(long, help_heading = ATTRIBUTES)]
+    pub numeric_ids: bool,
+
+    /// Leave out names that match PATTERN (/x: at the top only; x/: directories only)
+    #[arg(long, value_name = "PATTERN", help_heading = FILTERS)]
+    exclude: Vec<OsString>,
+    /// Keep names that match PATTERN, although a later rule leaves them out
+    #[arg(long, value_name = "PATTERN", help_heading = FILTERS)]
+    include: Vec<OsString>,
+    /// Read exclude patterns from FILE, one a line (- is standard input)
+    #[arg(long, value_name = "FILE", help_heading = FILTERS)]
+    exclude_from: Vec<OsString>,
+    /// Read include patterns from FILE, one a line (- is standard input)
+    #[arg(long, value_name = "FILE", help_heading = FILTERS)]
+    include_from: Vec<OsString>,
+    /// Add a filter rule, like '- *.o', '+ /keep/***', 'P *.db' or '. FILE'
+    ///
+    /// The first rule that matches a name decides, in the order of the command line. Nothing below a directory that
+    /// is left out can be taken in again. See FILTER RULES.
+    #[arg(short = 'f', long, value_name = "RULE", help_heading = FILTERS)]
+    filter: Vec<OsString>,
+
+    /// Compare contents where sizes agree, not times
+    ///
+    /// Reads every file on both ends whose sizes agree. Without it a file whose size and modification time (in whole
+    /// seconds) agree is taken to be unchanged.
+    #[arg(short = 'c', long, help_heading = CHANGED)]
+    pub checksum: bool,
+    /// Leave files alone that are newer at the destination
+    #[arg(short = 'u', long, help_heading = CHANGED)]
+    pub update: bool,
+    /// Transfer files even where size and time agree
+    #[arg(short = 'I', long, help_heading = CHANGED)]
+    pub ignore_times: bool,
+    /// Equal sizes are enough to leave a file alone
+    #[arg(long, help_heading = CHANGED)]
+    pub size_only: bool,
+    /// Make nothing new at the destination, only update
+    #[arg(long, alias = "ignore-non-existing", help_heading = CHANGED)]
+    pub existing: bool,
+    /// Update nothing at the destination, only make new
+    #[arg(long, help_heading = CHANGED)]
+    pub ignore_existing: bool,
+
+    /// Delete at the destination what the source does not have
+    ///
+    /// Only in directories that are sent as a whole, and only as long as the source was read without error. Names
+    /// left out by a filter rule are not deleted. Entries are deleted as their directory's turn comes.
+    #[arg(long, aliases = ["del", "delete-during"], help_heading = DELETING)]
+    pub delete: bool,
+    /// Delete also what the filter rules leave out (implies --delete)
+    #[arg(long, help_heading = DELETING)]
+    pub delete_excluded: bool,
+    /// Delete at most N entries; exit with 25 if there were more
+    #[arg(long, value_name = "N", help_heading = DELETING)]
+    pub max_delete: Option<i64>,
+    /// Delete even after an error in reading the source
+    #[arg(long, help_heading = DELETING)]
+    pub ignore_errors: bool,
+    /// Let a file take the place of a directory that is not empty
+    #[arg(long, help_heading = DELETING)]
+    pub force: bool,
+
+    /// Send changed files whole (the default between local paths; --no-W forbids it)
+    #[arg(short = 'W', long, help_heading = TRANSFER)]
+    whole_file: bool,
+    /// Write into existing files instead of replacing them
+    ///
+    /// Keeps the inode and its hard links, and needs no room for a second copy. A file is in a mixed state while it
+    /// is written, and stays so if the run is interrupted.
+    #[arg(long, help_heading = TRANSFER)]
+    pub inplace: bool,
+    /// Keep a file that was interrupted under its final name
+    ///
+    /// What was received replaces the old file, so that other programs see an incomplete one. Without this option the
+    /// old file stays as it is.
+    #[arg(long, help_heading = TRANSFER)]
+    pub partial: bool,
+    /// Same as --partial --progress
+    #[arg(short = 'P', help_heading = TRANSFER)]
+    partial_progress: bool,
+    /// Compress content on the way
+    #[arg(short = 'z', long, help_heading = TRANSFER)]
+    compress: bool,
+    /// How hard, 1 to 22 (default 3; implies -z)
+    #[arg(long, alias = "zl", value_name = "N", help_heading = TRANSFER)]
+    pub compress_level: Option<i32>,
+    /// How: zstd, or none to switch it off
+    #[arg(long, alias = "zc", value_name = "NAME", help_heading = TRANSFER)]
+    pub compress_choice: Option<String>,
+    /// Send at most RATE a second: KiB, or with a suffix (1.5m); 0 is no limit
+    #[arg(long, value_name = "RATE", help_heading = TRANSFER)]
+    pub bwlimit: Option<String>,
+    /// Give up when nothing came from the other host for SECONDS; 0 is never
+    #[arg(long, value_name = "SECONDS", help_heading = TRANSFER)]
+    pub timeout: Option<u32>,
+    /// Length of the blocks that are compared (default: by the size of the file)
+    #[arg(short = 'B', long, value_name = "SIZE", help_heading = TRANSFER)]
+    pub block_size: Option<Size>,
+    /// Sum that blocks and files are compared by: xxh3 (same as xxh128), md5 or auto
+    #[arg(long, alias = "cc", value_name = "NAME", help_heading = TRANSFER)]
+    pub checksum_choice: Option<String>,
+
+    /// Reach the host by running COMMAND, like 'ssh -p 2222', not by the built-in SSH client
+    ///
+    /// The command is split at blanks, with ' and " keeping blanks, and run without a shell.
+    #[arg(short = 'e', long, value_name = "COMMAND", help_heading = REMOTE)]
+    pub rsh: Option<OsString>,
+    /// Read this file in place of ~/.ssh/config ("none": no file)
+    #[arg(long, value_name = "FILE", help_heading = REMOTE)]
+    pub ssh_config: Option<PathBuf>,
+    /// How to call dsync on the other host
+    ///
+    /// A fragment of that host's shell, so "sudo dsync" and a full path both work.
+    #[arg(long, alias = "rsync-path", value_name = "PROGRAM", help_heading = REMOTE)]
+    pub remote_path: Option<OsString>,
+
+    /// Name what is changed; -vv also what is not
+    #[arg(short = 'v', long, action = ArgAction::Count, help_heading = OUTPUT)]
+    pub verbose: u8,
+    /// Show errors only
+    #[arg(short = 'q', long, help_heading = OUTPUT)]
+    pub quiet: bool,
+    /// Show what differs for each change; -ii also for what is the same
+    #[arg(short = 'i', long, action = ArgAction::Count, help_heading = OUTPUT)]
+    pub itemize_changes: u8,
+    /// Show numbers about the run at its end
+    #[arg(long, help_heading = OUTPUT)]
+    pub stats: bool,
+    /// Show a progress bar for the whole run, and the names as they come
+    #[arg(long, help_heading = OUTPUT)]
+    pub progress: bool,
+    /// Choose kinds of output: name, del, skip, stats, progress ... (--info=help lists them)
+    #[arg(long, value_name = "FLAGS", help_heading = OUTPUT)]
+    pub info: Vec<String>,
+    /// Accepted for the sake of command lines written for rsync
+    #[arg(long, value_name = "FLAGS", hide = true)]
+    pub debug: Vec<String>,
+    /// Numbers in K, M, G of 1000; -hh of 1024
+    #[arg(short = 'h', long, action = ArgAction::Count, help_heading = OUTPUT)]
+    pub human_readable: u8,
+    /// Show this help (so does -h alone)
+    #[arg(long, help_heading = OUTPUT)]
+    pub help: bool,
+    /// Show the version; -VV as JSON
+    #[arg(short = 'V', long, action = ArgAction::Count, help_heading = OUTPUT)]
+    pub version: u8,
+
+    /// Be the peer of a dsync on another host: the protocol on standard input and output
+    #[arg(long, hide = true)]
+    pub server: bool,
+
+    /// Sources, then the destination.
+    #[arg(hide = true)]
+    pub operands: Vec<OsString>,
+
+    /// The filter flags, in the order of the command line.
+    #[arg(skip)]
+    pub filters: Vec<FilterFlag>,
+    /// Whether the delta algorithm is switched off or on. `None`: nobody said.
+    #[arg(skip)]
+    pub whole: Option<bool>,
+    /// Whether content is compressed.
+    #[arg(skip)]
+    pub compressed: bool,
+    /// Whether plain digits are asked for (`--no-human-readable`).
+    #[arg(skip)]
+    pub plain_numbers: bool,
+}
+
+impl Flags {
+    /// Parses the arguments after the program's name.
+    ///
+    /// # Errors
+    /// For an unknown flag or an impossible value, as a usage failure that names it.
+    pub(super) fn parse(arguments: &[OsString]) -> Result<Flags, Failure> {
+        let help_alone = matches!(arguments, [only] if only == "-h");
+        let words = std::iter::once(OsString::from("dsync")).chain(arguments.iter().cloned());
+        let parsed = command().try_get_matches_from(words).and_then(|matches| {
+            let mut flags = Flags::from_arg_matches(&matches)?;
+            flags.settle(&matches);
+            Ok(flags)
+        });
+        let mut flags = parsed.map_err(|error| usage::failure(&error))?;
+        flags.help |= help_alone;
+        Ok(flags)
+    }
+}
+
+/// The definition that `--help` and the manual page are made of.
+pub fn command() -> clap::Command {
+    negation::extend(Flags::command())
+}
+
+/// The text of `--help`.
+pub(super) fn help() -> String {
+    command().render_help().to_string()
+}
+
+/// The text for someone who typed no arguments at all.
+pub(super) fn short_usage() -> String {
+    format!("Usage: {USAGE}\n\ndsync --help lists the options and shows examples.")
+}
+
+#[cfg(test)]
+mod tests;

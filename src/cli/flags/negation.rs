@@ -1,0 +1,66 @@
+//! The flags that are not worth writing out: the `--no-` form of every other flag, and what is accepted from rsync's
+//! command line and ignored.
+
+use clap::{Arg, ArgAction, Command};
+
+/// Flags without a `--no-` form: they ask for something else than a run, or only stand for other flags.
+const NOT_NEGATED: [&str; 4] = ["archive", "help", "version", "server"];
+
+/// rsync's switches that change nothing here. Lists are always built as the run goes, names never pass through a
+/// shell, and standard streams are read as they come.
+const IGNORED_SWITCHES: [(&str, &[&str], Option<char>); 4] = [
+    ("inc-recursive", &["i-r"], None),
+    ("blocking-io", &[], None),
+    ("secluded-args", &["protect-args"], Some('s')),
+    ("qsort", &[], None),
+];
+
+/// The same with a value.
+const IGNORED_VALUES: [&str; 6] =
+    ["protocol", "checksum-seed", "max-alloc", "skip-compress", "compress-threads", "outbuf"];
+
+/// Adds the ignored flags and then the negations to `command`, and lets every value begin with a dash, as in
+/// `--filter '- *.o'`.
+pub(super) fn extend(command: Command) -> Command {
+    let command = ignored(command).mut_args(|arg| {
+        let takes_value = !arg.is_positional() && arg.get_action().takes_values();
+        if takes_value { arg.allow_hyphen_values(true) } else { arg }
+    });
+    let negations: Vec<Arg> = command
+        .get_arguments()
+        .filter(|arg| !arg.is_positional() && !NOT_NEGATED.contains(&arg.get_id().as_str()))
+        .map(negation)
+        .collect();
+    command.args(negations)
+}
+
+fn ignored(command: Command) -> Command {
+    let switches = IGNORED_SWITCHES.iter().map(|(name, aliases, short)| {
+        let arg = Arg::new(*name).long(*name).aliases(*aliases).action(ArgAction::SetTrue).hide(true);
+        match short {
+            Some(short) => arg.short(*short),
+            None => arg,
+        }
+    });
+    let values = IGNORED_VALUES.iter().map(|name| Arg::new(*name).long(*name).num_args(1).hide(true));
+    command.args(switches).args(values)
+}
+
+/// `--no-NAME` and `--no-X` for a flag `--NAME`, `-X`: whichever of the two comes later removes the other.
+fn negation(arg: &Arg) -> Arg {
+    let short = arg.get_short().map(|short| format!("no-{short}"));
+    let aliases = arg.get_all_aliases().unwrap_or_default();
+    let long = arg.get_long().map(|long| format!("no-{long}"));
+    let name = long.or_else(|| short.clone()).unwrap_or_default();
+    Arg::new(negated(arg.get_id().as_str()))
+        .long(name)
+        .aliases(aliases.iter().map(|alias| format!("no-{alias}")).chain(arg.get_long().and(short)))
+        .action(ArgAction::SetTrue)
+        .overrides_with(arg.get_id())
+        .hide(true)
+}
+
+/// The id of the flag that negates the flag `id`.
+pub(super) fn negated(id: &str) -> String {
+    format!("no_{id}")
+}

@@ -1,0 +1,76 @@
+//! What depends on where flags stand: implied flags and filter rules.
+//!
+//! `-a` sets nine switches, each of which may be set or cleared on its own before or after it; the last word wins.
+//! The parser removes a flag when its own negation follows, so only flags that imply others are compared by position
+//! here.
+
+use crate::cli::flags::Flags;
+use crate::cli::flags::negation::negated;
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+use std::ffi::OsString;
+
+/// A filter flag with its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cli) enum FilterFlag {
+    /// `--exclude`
+    Exclude(OsString),
+    /// `--include`
+    Include(OsString),
+    /// `--exclude-from`
+    ExcludeFrom(OsString),
+    /// `--include-from`
+    IncludeFrom(OsString),
+    /// `-f`, `--filter`
+    Filter(OsString),
+}
+
+impl Flags {
+    /// Sets the switches to what the flags and their order say.
+    pub(super) fn settle(&mut self, matches: &ArgMatches) {
+        let on = |ids: &[&str], off: &[&str]| switch(matches, ids, off) == Some(true);
+        self.recursive = on(&["archive", "recursive"], &["recursive"]);
+        self.links = on(&["archive", "links"], &["links"]);
+        self.perms = on(&["archive", "perms"], &["perms"]);
+        self.times = on(&["archive", "times"], &["times"]);
+        self.owner = on(&["archive", "owner"], &["owner"]);
+        self.group = on(&["archive", "group"], &["group"]);
+        let both = "devices_and_specials";
+        self.devices = on(&["archive", both, "devices"], &["devices", both]);
+        self.specials = on(&["archive", both, "specials"], &["specials", both]);
+        self.partial = on(&["partial", "partial_progress"], &["partial", "partial_progress"]);
+        self.progress = on(&["progress", "partial_progress"], &["progress", "partial_progress"]);
+        self.compressed = on(&["compress", "compress_level", "compress_choice"], &["compress"]);
+        self.whole = switch(matches, &["whole_file"], &["whole_file"]);
+        self.plain_numbers = position(matches, &negated("human_readable")).is_some();
+        self.collect_filters(matches);
+    }
+
+    fn collect_filters(&mut self, matches: &ArgMatches) {
+        let mut found: Vec<(usize, FilterFlag)> = Vec::new();
+        let mut collect = |id: &str, values: &mut Vec<OsString>, make: fn(OsString) -> FilterFlag| {
+            let places = matches.indices_of(id).into_iter().flatten();
+            found.extend(places.zip(values.drain(..)).map(|(place, value)| (place, make(value))));
+        };
+        collect("exclude", &mut self.exclude, FilterFlag::Exclude);
+        collect("include", &mut self.include, FilterFlag::Include);
+        collect("exclude_from", &mut self.exclude_from, FilterFlag::ExcludeFrom);
+        collect("include_from", &mut self.include_from, FilterFlag::IncludeFrom);
+        collect("filter", &mut self.filter, FilterFlag::Filter);
+        found.sort_by_key(|(place, _)| *place);
+        self.filters = found.into_iter().map(|(_, flag)| flag).collect();
+    }
+}
+
+/// Whether the last of the flags `on` and the negations of `off` is one of the former. `None` if none was given.
+fn switch(matches: &ArgMatches, on: &[&str], off: &[&str]) -> Option<bool> {
+    let on = on.iter().filter_map(|id| position(matches, id)).max();
+    let off = off.iter().filter_map(|id| position(matches, &negated(id))).max();
+    (on.is_some() || off.is_some()).then_some(on > off)
+}
+
+/// Where a flag was given last.
+fn position(matches: &ArgMatches, id: &str) -> Option<usize> {
+    let given = matches.value_source(id) == Some(ValueSource::CommandLine);
+    given.then(|| matches.indices_of(id)?.next_back()).flatten()
+}

@@ -1,0 +1,41 @@
+//! What is said about a command line that is not understood.
+
+use crate::cli::failure::{Failure, USAGE};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// Turns the parser's error into one sentence that names the flag, with advice kept apart.
+pub(super) fn failure(error: &clap::Error) -> Failure {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => texts.first().cloned(),
+        _ => None,
+    };
+    let flag = text(ContextKind::InvalidArg).unwrap_or_default();
+    // The parser adds what the flag takes: "--exclude <PATTERN>".
+    let flag = flag.split(" <").next().unwrap_or_default();
+    let value = text(ContextKind::InvalidValue).unwrap_or_default();
+    let message = match error.kind() {
+        ErrorKind::UnknownArgument => format!("{flag}: unknown option"),
+        ErrorKind::TooManyValues | ErrorKind::WrongNumberOfValues => {
+            format!("{flag}: option does not take an argument")
+        }
+        ErrorKind::InvalidValue if value.is_empty() => format!("{flag}: a value is missing"),
+        ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
+            let cause =
+                std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            format!("{flag}: the value {value:?} is not valid{cause}")
+        }
+        _ => first_line(&error.to_string()),
+    };
+    let failure = Failure::new(USAGE, message);
+    match (text(ContextKind::SuggestedArg), error.kind()) {
+        (Some(similar), _) => failure.with_hint(format!("Did you mean {similar}?")),
+        (None, ErrorKind::UnknownArgument) => failure.with_hint("dsync --help lists the options.".to_owned()),
+        (None, _) => failure,
+    }
+}
+
+/// The parser's own words, for what was not expected above.
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}

@@ -1,0 +1,134 @@
+//! The command line: the only part that parses flags, reads the environment, prints, prompts and exits.
+//!
+//! A run passes through here in two stages. `flags` parses the words, `resolve` makes of them the
+//! [`session::Run`] and how its output looks. Everything after that happens in the library, which talks back through
+//! what is handed to it: `output` shows events, `progress` draws the bar, `prompt` asks questions, `signals`
+//! stops the run. `failure` turns the end into last words and an exit code.
+
+mod environment;
+mod failure;
+mod flags;
+mod output;
+mod progress;
+mod prompt;
+mod resolve;
+mod signals;
+mod version;
+
+pub use self::flags::command;
+
+use self::environment::Environment;
+use self::failure::{FILE_IO, Failure};
+use self::flags::Flags;
+use self::output::size::Numbers;
+use self::output::{Printer, Screen, Style};
+use self::progress::Bar;
+use self::prompt::TerminalPrompter;
+use crate::report::Progress;
+use crate::session::{self, Cancel, Run, Surroundings};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Does what the command line of this process asks for.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let screen = Arc::new(Screen::new());
+    let mut code = obey(&arguments, &screen).unwrap_or_else(|failure| {
+        screen.err(&format!("{failure}\n"));
+        failure.code()
+    });
+    screen.flush();
+    if let Some(error) = screen.take_out_error() {
+        screen.err(&format!("dsync: writing to standard output: {error}\n"));
+        code = if code == 0 { FILE_IO } else { code };
+    }
+    ExitCode::from(code)
+}
+
+/// Does what the arguments ask for and returns the exit code.
+fn obey(arguments: &[OsString], screen: &Arc<Screen>) -> Result<u8, Failure> {
+    if arguments.is_empty() {
+        screen.err(&format!("{}\n", flags::short_usage()));
+        return Ok(failure::USAGE);
+    }
+    let flags = Flags::parse(arguments)?;
+    if let Some(text) = told(&flags) {
+        screen.out(&text);
+        return Ok(0);
+    }
+    if flags.server {
+        return serve(&flags, screen);
+    }
+    let environment = Environment::read();
+    let (run, style) = resolve::resolve(&flags, &environment)?;
+    transfer(&run, style, environment, screen)
+}
+
+/// The text for flags that only ask for one.
+fn told(flags: &Flags) -> Option<String> {
+    let asks_for_help = |values: &[String]| values.iter().any(|value| value.eq_ignore_ascii_case("help"));
+    if flags.help {
+        Some(flags::help())
+    } else if flags.version > 0 {
+        Some(if flags.version > 1 { version::json() } else { version::text() })
+    } else if asks_for_help(&flags.info) {
+        Some(output::info_help())
+    } else if asks_for_help(&flags.debug) {
+        Some("--debug is accepted and changes nothing.\n".to_owned())
+    } else {
+        None
+    }
+}
+
+/// Plays the peer. Nothing but the protocol may reach standard output, so it is not handed to a [`Printer`].
+fn serve(flags: &Flags, screen: &Arc<Screen>) -> Result<u8, Failure> {
+    if !flags.operands.is_empty() {
+        return Err(Failure::usage("--server takes no operands"));
+    }
+    // The descriptors themselves, because the buffers of the standard library sit in the way of a protocol.
+    let stream = |fd: io::Result<std::os::fd::OwnedFd>| fd.map(File::from);
+    let input = stream(io::stdin().as_fd().try_clone_to_owned());
+    let output = stream(io::stdout().as_fd().try_clone_to_owned());
+    let no_stream = |error: io::Error| Failure::of(FILE_IO, &error);
+    let cancel = Cancel::new();
+    signals::install(cancel.clone(), Arc::clone(screen)).map_err(|error| Failure::of(FILE_IO, &error))?;
+    let (input, output) = (input.map_err(no_stream)?, output.map_err(no_stream)?);
+    match session::serve(Box::new(input), Box::new(output), &cancel) {
+        Ok(()) => Ok(0),
+        // The asking side knows better than its peer why it went away.
+        Err(failure) if failure.is_lost() => Ok(failure::STREAM),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// Makes a run and shows it.
+fn transfer(run: &Run, style: Style, environment: Environment, screen: &Arc<Screen>) -> Result<u8, Failure> {
+    let cancel = Cancel::new();
+    signals::install(cancel.clone(), Arc::clone(screen)).map_err(|error| Failure::of(FILE_IO, &error))?;
+    let progress = Arc::new(Progress::default());
+    let numbers = Numbers::new(style.human.max(2));
+    let bar = if style.progress { Bar::start(&progress, screen, numbers).ok() } else { None };
+    let printer = Arc::new(Printer::new(style, Arc::clone(screen)));
+    let surroundings = Surroundings {
+        reporter: printer.clone(),
+        prompter: Arc::new(TerminalPrompter::new(Arc::clone(screen))),
+        progress,
+        environment: environment.ssh,
+        cancel,
+    };
+    let ended = session::run(run, &surroundings);
+    if let Some(bar) = bar {
+        bar.finish(ended.is_ok());
+    }
+    let outcome = ended?;
+    printer.finish(&outcome);
+    let code = failure::code_of_totals(&outcome.totals);
+    if code != 0 {
+        screen.err(&format!("{}\n", failure::last_line(code)));
+    }
+    Ok(code)
+}

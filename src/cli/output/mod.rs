@@ -1,0 +1,101 @@
+//! What a run shows: lines on standard output, problems on standard error.
+//!
+//! [`Printer`] takes the events of a run and gives each its line, in rsync's wording, because people and scripts
+//! read it. What a line says is decided by pure functions ([`wording`], [`itemise`], [`stats`], [`size`]); only
+//! [`Screen`] writes. All names and all text from elsewhere are escaped on the way.
+
+mod itemise;
+mod levels;
+mod screen;
+pub(super) mod size;
+mod stats;
+mod wording;
+
+pub(super) use self::levels::{Levels, help as info_help};
+pub(super) use self::screen::Screen;
+
+use self::size::Numbers;
+use self::wording::Line;
+use crate::report::{Event, Reporter};
+use crate::session::Outcome;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How output looks, worked out from the flags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Style {
+    /// Which kinds of lines are shown.
+    pub levels: Levels,
+    /// `-i`: 1 shows what differs, 2 also what is the same.
+    pub itemise: u8,
+    /// Whether a progress bar is asked for.
+    pub progress: bool,
+    /// 0: plain digits, 1: grouped, 2: units of 1000, 3 and up: units of 1024.
+    pub human: u8,
+    /// Whether nothing is really changed.
+    pub dry_run: bool,
+    /// Whether directories are entered, so that there is a list to speak of.
+    pub recursive: bool,
+    /// The path of the destination as it was typed, without its host.
+    pub destination: Vec<u8>,
+    /// Where content goes.
+    pub direction: Direction,
+}
+
+/// Where content goes, seen from here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// From one local path to another.
+    Local,
+    /// To another host.
+    Push,
+    /// From another host.
+    Pull,
+}
+
+/// Shows the events of a run.
+pub(super) struct Printer {
+    style: Style,
+    screen: Arc<Screen>,
+    /// Whether the first line is still to come. Also keeps the lines of different threads whole.
+    header_due: Mutex<bool>,
+}
+
+impl Printer {
+    /// A printer onto `screen`.
+    pub(super) fn new(style: Style, screen: Arc<Screen>) -> Printer {
+        let header_due = Mutex::new(style.levels.list > 0 && style.recursive);
+        Printer { style, screen, header_due }
+    }
+
+    /// Shows the numbers of a run that came to its end.
+    pub(super) fn finish(&self, outcome: &Outcome) {
+        let numbers = Numbers::new(self.style.human);
+        let mut text = String::new();
+        if self.style.levels.stats > 1 {
+            text.push_str(&stats::table(outcome, numbers));
+        }
+        if self.style.levels.stats > 0 {
+            text.push_str(&stats::summary(outcome, numbers, self.style.dry_run));
+        }
+        self.with_header(|| self.screen.out(&text));
+        self.screen.flush();
+    }
+
+    fn with_header(&self, write: impl FnOnce()) {
+        let mut due = self.header_due.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::take(&mut *due) {
+            self.screen.out(wording::header(self.style.direction));
+        }
+        write();
+    }
+}
+
+impl Reporter for Printer {
+    fn report(&self, event: Event) {
+        match wording::line(&event, &self.style) {
+            Some(Line::Out(line)) => self.with_header(|| self.screen.out(&line)),
+            Some(Line::Err(line)) => self.screen.err(&line),
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The numbers at the end of a run, line by line with rsync's names, which scripts look for.
+
+use crate::cli::output::size::Numbers;
+use crate::report::Counts;
+use crate::session::Outcome;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// The table of `--stats`, after an empty line.
+pub(super) fn table(outcome: &Outcome, numbers: Numbers) -> String {
+    let totals = &outcome.totals;
+    let bytes = |number| format!("{} bytes", numbers.bytes(number));
+    let seconds = |time: Duration| format!("{} seconds", numbers.fraction(time.as_secs_f64(), 3));
+    let lines = [
+        ("Number of files", counts(&totals.listed, numbers)),
+        ("Number of created files", counts(&totals.created, numbers)),
+        ("Number of deleted files", counts(&totals.deleted, numbers)),
+        ("Number of regular files transferred", numbers.count(totals.transferred)),
+        ("Total file size", bytes(totals.total_size)),
+        ("Total transferred file size", bytes(totals.transferred_size)),
+        ("Literal data", bytes(totals.literal)),
+        ("Matched data", bytes(totals.matched)),
+        ("File list size", numbers.bytes(totals.list_bytes)),
+        ("File list generation time", seconds(Duration::from_millis(totals.listing_millis))),
+        // Lists travel while they are made and while files do; they have no time of their own.
+        ("File list transfer time", seconds(Duration::ZERO)),
+        ("Connection time", seconds(outcome.connecting)),
+        ("Total bytes sent", numbers.bytes(outcome.sent)),
+        ("Total bytes received", numbers.bytes(outcome.received)),
+    ];
+    lines.iter().fold(String::from("\n"), |mut text, (name, value)| {
+        text.push_str(name);
+        text.push_str(": ");
+        text.push_str(value);
+        text.push('\n');
+        text
+    })
+}
+
+/// The last two lines of `-v`, after an empty line.
+pub(super) fn summary(outcome: &Outcome, numbers: Numbers, dry_run: bool) -> String {
+    let moved = outcome.sent.saturating_add(outcome.received) as f64;
+    let size = outcome.totals.total_size;
+    // Half a second is added, as rsync does, so that the shortest runs do not claim absurd rates.
+    let rate = moved / (outcome.elapsed.as_secs_f64() + 0.5);
+    let speedup = size as f64 / moved.max(1.0);
+    let mut text = String::from("\n");
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "sent {} bytes  received {} bytes  {} bytes/sec",
+        numbers.bytes(outcome.sent),
+        numbers.bytes(outcome.received),
+        numbers.bytes_with_fraction(rate, 2),
+    );
+    let _ = writeln!(
+        text,
+        "total size is {}  speedup is {}{}",
+        numbers.bytes(size),
+        numbers.fraction(speedup, 2),
+        if dry_run { " (DRY RUN)" } else { "" },
+    );
+    text
+}
+
+/// A total, and in parentheses the kinds that occur.
+fn counts(counts: &Counts, numbers: Numbers) -> String {
+    let kinds = [
+        ("reg", counts.files),
+        ("dir", counts.directories),
+        ("link", counts.symlinks),
+        ("dev", counts.devices),
+        ("special", counts.specials),
+    ];
+    let parts: Vec<String> = kinds
+        .iter()
+        .filter(|(_, number)| *number > 0)
+        .map(|(name, number)| format!("{name}: {}", numbers.count(*number)))
+        .collect();
+    let total = numbers.count(counts.total());
+    if parts.is_empty() { total } else { format!("{total} ({})", parts.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Totals;
+
+    fn outcome() -> Outcome {
+        let listed = Counts { files: 1200, directories: 30, symlinks: 4, devices: 0, specials: 1 };
+        let totals = Totals {
+            listed,
+            total_size: 5_000_000,
+            created: Counts { files: 3, ..Counts::default() },
+            transferred: 7,
+            transferred_size: 70_000,
+            literal: 20_000,
+            matched: 50_000,
+            list_bytes: 4_096,
+            ..Totals::default()
+        };
+        Outcome {
+            totals,
+            sent: 24_000,
+            received: 1_000,
+            elapsed: Duration::from_millis(2_000),
+            connecting: Duration::ZERO,
+            listing: Duration::from_millis(12),
+        }
+    }
+
+    #[test]
+    fn the_table_has_the_names_of_rsync() {
+        let expected = "
+Number of files: 1,235 (reg: 1,200, dir: 30, link: 4, special: 1)
+Number of created files: 3 (reg: 3)
+Number of deleted files: 0
+Number of regular files transferred: 7
+Total file size: 5,000,000 bytes
+Total transferred file size: 70,000 bytes
+Literal data: 20,000 bytes
+Matched data: 50,000 bytes
+File list size: 4,096
+File list generation time: 0.012 seconds
+File list transfer time: 0.000 seconds
+Total bytes sent: 24,000
+Total bytes received: 1,000
+";
+        assert_eq!(table(&outcome(), Numbers::new(1)), expected);
+    }
+
+    #[test]
+    fn the_summary_at_each_level() {
+        for (level, dry_run, expected) in [
+            (
+                1,
+                false,
+                "\nsent 24,000 bytes  received 1,000 bytes  10,000.00 bytes/sec\n\
+                 total size is 5,000,000  speedup is 200.00\n",
+            ),
+            (
+                2,
+                true,
+                "\nsent 24.00K bytes  received 1.00K bytes  10.00K bytes/sec\n\
+                 total size is 5.00M  speedup is 200.00 (DRY RUN)\n",
+            ),
+            (
+                0,
+                false,
+                "\nsent 24000 bytes  received 1000 bytes  10000.00 bytes/sec\n\
+                 total size is 5000000  speedup is 200.00\n",
+            ),
+        ] {
+            assert_eq!(summary(&outcome(), Numbers::new(level), dry_run), expected);
+        }
+    }
+
+    #[test]
+    fn a_run_that_moved_nothing_divides_by_nothing() {
+        let nothing = Outcome {
+            totals: Totals::default(),
+            sent: 0,
+            received: 0,
+            elapsed: Duration::ZERO,
+            connecting: Duration::ZERO,
+            listing: Duration::ZERO,
+        };
+        let expected = "\nsent 0 bytes  received 0 bytes  0.00 bytes/sec\ntotal size is 0  speedup is 0.00\n";
+        assert_eq!(summary(&nothing, Numbers::new(1), false), expected);
+    }
+}

@@ -1,0 +1,207 @@
+//! From flags to a run: the second stage of the command line.
+//!
+//! Here flags become what they mean together: files of filter rules are read, operands become targets, units are
+//! worked out, and what cannot go together is refused. After this nothing looks at a flag again.
+
+mod rules;
+mod targets;
+
+use crate::cli::environment::Environment;
+use crate::cli::failure::{Failure, USAGE};
+use crate::cli::flags::{Flags, size};
+use crate::cli::output::{Direction, Levels, Style};
+use crate::request::{Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, Options, SumKind};
+use crate::session::{Run, Shell};
+use crate::transport;
+use crate::transport::command::{remote_command, split_command};
+use crate::transport::target::Target;
+use std::ffi::OsStr;
+
+/// The name dsync is looked for on the other host.
+const DEFAULT_PROGRAM: &str = "dsync";
+
+/// Works out what the flags ask for.
+///
+/// # Errors
+/// A usage failure for what cannot be meant, a file failure for a file of rules that cannot be read.
+pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, Style), Failure> {
+    let (sources, destination) = targets::read(&flags.operands)?;
+    let style = style(flags, &destination, &sources, environment)?;
+    let options = options(flags, &style)?;
+    options.validate().map_err(|error| Failure::of(USAGE, &error))?;
+    let shell = shell(flags, environment)?;
+    Ok((Run { sources, destination, options, shell }, style))
+}
+
+fn operand_failure(error: &transport::Error) -> Failure {
+    let failure = Failure::of(USAGE, error);
+    match error.hint() {
+        Some(hint) => failure.with_hint(hint),
+        None => failure,
+    }
+}
+
+fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
+    let deletes = flags.delete || flags.delete_excluded;
+    let delete = deletes.then(|| Deletion {
+        excluded: flags.delete_excluded,
+        // rsync takes a negative limit as "delete nothing".
+        limit: flags.max_delete.map(|limit| u64::try_from(limit).unwrap_or(0)),
+        ignore_errors: flags.ignore_errors,
+    });
+    let rules = rules::read(&flags.filters)?;
+    Ok(Options {
+        recursive: flags.recursive,
+        links: flags.links,
+        perms: flags.perms,
+        times: flags.times,
+        owner: flags.owner,
+        group: flags.group,
+        devices: flags.devices,
+        specials: flags.specials,
+        numeric_ids: flags.numeric_ids,
+        checksum: flags.checksum,
+        update: flags.update,
+        ignore_times: flags.ignore_times,
+        size_only: flags.size_only,
+        existing: flags.existing,
+        ignore_existing: flags.ignore_existing,
+        whole_file: flags.whole,
+        in_place: flags.inplace,
+        partial: flags.partial,
+        block_size: block_size(flags)?,
+        sum: sum(flags.checksum_choice.as_deref())?,
+        compress: compression(flags)?,
+        bandwidth: bandwidth(flags.bwlimit.as_deref())?,
+        timeout: flags.timeout.filter(|&seconds| seconds > 0),
+        delete,
+        force: flags.force,
+        rules: if flags.delete_excluded { rules.with_delete_excluded() } else { rules },
+        dry_run: flags.dry_run,
+        detail: detail(style),
+    })
+}
+
+/// The events that [`Style`] has a line for.
+fn detail(style: &Style) -> Detail {
+    let levels = &style.levels;
+    Detail {
+        changes: levels.name > 0 || levels.delete > 0 || style.itemise > 0,
+        attributes: levels.name > 0 || style.itemise > 0,
+        unchanged: levels.name > 1 || levels.skip > 0 || style.itemise > 1,
+        progress: style.progress,
+    }
+}
+
+fn block_size(flags: &Flags) -> Result<Option<u32>, Failure> {
+    match flags.block_size {
+        None | Some(size::Size(0)) => Ok(None),
+        Some(size::Size(bytes)) => u32::try_from(bytes)
+            .map(Some)
+            .map_err(|_| Failure::usage(format!("--block-size: {bytes} bytes are too many"))),
+    }
+}
+
+fn sum(choice: Option<&str>) -> Result<SumKind, Failure> {
+    let one = |name: &str| match name {
+        "auto" | "xxh3" | "xxh128" => Ok(SumKind::Xxh3),
+        "md5" => Ok(SumKind::Md5),
+        other => Err(Failure::usage(format!("--checksum-choice: unknown checksum {other:?}"))
+            .with_hint("The choices are xxh3, xxh128, md5 and auto.")),
+    };
+    // rsync takes two names, for blocks and for whole files; here one sum serves both.
+    match choice.unwrap_or("auto").split_once(',') {
+        None => one(choice.unwrap_or("auto")),
+        Some((blocks, files)) => {
+            let (blocks, files) = (one(blocks)?, one(files)?);
+            if blocks == files {
+                Ok(blocks)
+            } else {
+                Err(Failure::usage("--checksum-choice: two different checksums are not supported"))
+            }
+        }
+    }
+}
+
+fn compression(flags: &Flags) -> Result<Option<Compression>, Failure> {
+    let none = match flags.compress_choice.as_deref() {
+        None | Some("zstd" | "auto") => false,
+        Some("none") => true,
+        Some(other) => {
+            return Err(Failure::usage(format!("--compress-choice: unknown compression {other:?}"))
+                .with_hint("The choices are zstd, none and auto."));
+        }
+    };
+    // Levels outside of zstd's range are brought into it, as rsync does; 0 is zstd's name for its default.
+    let level = match flags.compress_level {
+        None | Some(0) => DEFAULT_ZSTD_LEVEL,
+        Some(level) => level.clamp(1, 22),
+    };
+    Ok((flags.compressed && !none).then_some(Compression { level }))
+}
+
+/// rsync's lowest limit, in bytes a second.
+const MIN_BANDWIDTH: u64 = 512;
+
+fn bandwidth(rate: Option<&str>) -> Result<Option<u64>, Failure> {
+    let Some(text) = rate else { return Ok(None) };
+    match size::parse(text, 'k') {
+        Ok(0) => Ok(None),
+        Ok(bytes) if bytes < MIN_BANDWIDTH => {
+            Err(Failure::usage(format!("--bwlimit: {text:?} is less than {MIN_BANDWIDTH} bytes a second"))
+                .with_hint("0 means no limit."))
+        }
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) => Err(Failure::usage(format!("--bwlimit: the value {text:?} is not valid: {error}"))),
+    }
+}
+
+fn shell(flags: &Flags, environment: &Environment) -> Result<Shell, Failure> {
+    let command = flags.rsh.as_ref().or(environment.shell.as_ref());
+    let command = command.map(|command| split_command(command)).transpose();
+    let program = flags.remote_path.as_deref().unwrap_or(OsStr::new(DEFAULT_PROGRAM));
+    remote_command(program).map_err(|error| operand_failure(&error))?;
+    let remote_program = program.to_owned();
+    Ok(Shell {
+        command: command.map_err(|error| operand_failure(&error))?,
+        remote_program,
+        ssh_config: flags.ssh_config.clone(),
+    })
+}
+
+fn style(
+    flags: &Flags,
+    destination: &Target,
+    sources: &[Target],
+    environment: &Environment,
+) -> Result<Style, Failure> {
+    let mut levels = if flags.quiet { Levels::default() } else { Levels::at_verbosity(flags.verbose) };
+    if !flags.quiet {
+        levels.raise_for(flags.progress, flags.stats);
+        for text in &flags.info {
+            levels.set(text).map_err(|error| Failure::of(USAGE, &error))?;
+        }
+    }
+    let destination_path = match destination {
+        Target::Local(path) | Target::SameHost(path) => path,
+        Target::Remote(remote) => &remote.path,
+    };
+    let direction = match (destination, sources.first()) {
+        (Target::Remote(_), _) => Direction::Push,
+        (_, Some(Target::Remote(_))) => Direction::Pull,
+        _ => Direction::Local,
+    };
+    Ok(Style {
+        itemise: if flags.quiet { 0 } else { flags.itemize_changes },
+        progress: levels.progress > 0 && environment.stderr_is_terminal,
+        human: if flags.plain_numbers { 0 } else { flags.human_readable.saturating_add(1) },
+        dry_run: flags.dry_run,
+        recursive: flags.recursive,
+        destination: destination_path.clone(),
+        direction,
+        levels,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! From operands to sources and a destination.
+
+use crate::cli::failure::Failure;
+use crate::cli::resolve::operand_failure;
+use crate::transport::target::{RemoteTarget, Target};
+use std::ffi::OsString;
+
+/// The operands: at least one source, one destination, at most one end on another host.
+pub(super) fn read(operands: &[OsString]) -> Result<(Vec<Target>, Target), Failure> {
+    let (last, first) = match operands.split_last() {
+        None => return Err(Failure::usage("a source and a destination are needed").with_hint(SEE_HELP)),
+        Some((only, [])) => {
+            let shown = only.to_string_lossy();
+            return Err(Failure::usage(format!("{shown}: a destination is needed after the source"))
+                .with_hint("dsync does not list files; -n -v shows what a run would copy."));
+        }
+        Some(both) => both,
+    };
+    let sources = sources(first)?;
+    let destination = Target::parse(last).map_err(|error| operand_failure(&error))?;
+    match (&destination, sources.first()) {
+        (Target::SameHost(_), _) => Err(Failure::usage("the destination names no host before its colon")
+            .with_hint("Write ./ before a local name that holds a colon.")),
+        (Target::Remote(_), Some(Target::Remote(_))) => {
+            Err(Failure::usage("the source and the destination cannot both be on another host")
+                .with_hint("Run dsync on one of the two hosts, or copy in two steps."))
+        }
+        _ => Ok((sources, destination)),
+    }
+}
+
+const SEE_HELP: &str = "dsync --help lists the options and shows examples.";
+
+/// The sources, with `:path` replaced by the host before it: all here, or all on one host.
+fn sources(operands: &[OsString]) -> Result<Vec<Target>, Failure> {
+    let mut targets: Vec<Target> = Vec::with_capacity(operands.len());
+    for operand in operands {
+        let target = match (Target::parse(operand).map_err(|error| operand_failure(&error))?, targets.last())
+        {
+            (Target::SameHost(path), Some(Target::Remote(before))) => {
+                Target::Remote(RemoteTarget { host: before.host.clone(), path })
+            }
+            (Target::SameHost(_), _) => {
+                let shown = operand.to_string_lossy();
+                return Err(Failure::usage(format!("{shown}: no source before it names a host")));
+            }
+            (target, _) => target,
+        };
+        let host = |target: &Target| match target {
+            Target::Remote(remote) => Some(remote.host.clone()),
+            Target::Local(_) | Target::SameHost(_) => None,
+        };
+        if let Some(before) = targets.last()
+            && host(before) != host(&target)
+        {
+            return Err(Failure::usage("all sources must be on the same host"));
+        }
+        targets.push(target);
+    }
+    Ok(targets)
+}

@@ -1,0 +1,202 @@
+use super::*;
+use crate::transport::ssh;
+use crate::transport::target::{Host, RemoteTarget};
+use crate::tree::filter::Action;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+fn environment() -> Environment {
+    Environment {
+        shell: None,
+        stderr_is_terminal: true,
+        ssh: ssh::Environment {
+            home: PathBuf::from("/home/me"),
+            user: "me".to_owned(),
+            agent_socket: None,
+            ssh_program: "ssh".into(),
+        },
+    }
+}
+
+fn resolved(line: &str) -> Result<(Run, Style), Failure> {
+    let words: Vec<OsString> = line.split(' ').filter(|word| !word.is_empty()).map(OsString::from).collect();
+    resolve(&Flags::parse(&words).unwrap(), &environment())
+}
+
+fn options(line: &str) -> Options {
+    resolved(&format!("{line} src dst")).unwrap_or_else(|failure| panic!("{line}: {failure}")).0.options
+}
+
+fn style(line: &str) -> Style {
+    resolved(line).unwrap_or_else(|failure| panic!("{line}: {failure}")).1
+}
+
+fn refusal(line: &str) -> String {
+    match resolved(line) {
+        Ok(_) => panic!("{line} was accepted"),
+        Err(failure) => {
+            assert_eq!(failure.code(), 1, "{line}");
+            failure.to_string()
+        }
+    }
+}
+
+fn remote(name: &str, path: &str) -> Target {
+    let host = Host { user: None, name: name.to_owned(), port: None };
+    Target::Remote(RemoteTarget { host, path: path.into() })
+}
+
+#[test]
+fn operands_become_targets() {
+    let (run, _) = resolved("host:a :b host:c dst/").unwrap();
+    assert_eq!(run.sources, [remote("host", "a"), remote("host", "b"), remote("host", "c")]);
+    assert_eq!(run.destination, Target::Local(b"dst/".to_vec()));
+    let (run, _) = resolved("a ./b:c host:").unwrap();
+    assert_eq!(run.sources, [Target::Local(b"a".to_vec()), Target::Local(b"./b:c".to_vec())]);
+    assert_eq!(run.destination, remote("host", ""));
+}
+
+#[test]
+fn operands_that_do_not_go_together_are_refused() {
+    for (line, message) in [
+        ("-a", "dsync: a source and a destination are needed\n"),
+        ("-a src", "dsync: src: a destination is needed after the source\n"),
+        ("one:a two:b", "dsync: the source and the destination cannot both be on another host\n"),
+        ("one:a two:b dst", "dsync: all sources must be on the same host\n"),
+        ("one:a b dst", "dsync: all sources must be on the same host\n"),
+        ("b one:a dst", "dsync: all sources must be on the same host\n"),
+        (":a dst", "dsync: :a: no source before it names a host\n"),
+        ("a :b", "dsync: the destination names no host before its colon\n"),
+        ("host::module dst", "dsync: \"host::module\" names an rsync daemon"),
+    ] {
+        assert!(refusal(line).starts_with(message), "{line}: {}", refusal(line));
+    }
+}
+
+#[test]
+fn values_are_worked_out() {
+    let level = |line: &str| options(line).compress.map(|compression| compression.level);
+    assert_eq!(level(""), None);
+    assert_eq!(level("-z"), Some(DEFAULT_ZSTD_LEVEL));
+    assert_eq!(level("--zl=19"), Some(19));
+    assert_eq!(level("--zl=99"), Some(22));
+    assert_eq!(level("-z --zl=-5"), Some(1));
+    assert_eq!(level("-z --zl=0"), Some(DEFAULT_ZSTD_LEVEL));
+    assert_eq!(level("-z --zc=none"), None);
+    assert_eq!(level("--zc=zstd"), Some(DEFAULT_ZSTD_LEVEL));
+    for (line, rate) in [
+        ("", None),
+        ("--bwlimit=0", None),
+        ("--bwlimit=100", Some(102_400)),
+        ("--bwlimit=1.5m", Some(1_572_864)),
+        ("--bwlimit=1MB", Some(1_000_000)),
+        ("--bwlimit=512b", Some(512)),
+    ] {
+        assert_eq!(options(line).bandwidth, rate, "{line}");
+    }
+    assert_eq!(options("--timeout=0").timeout, None);
+    assert_eq!(options("--timeout=30").timeout, Some(30));
+    assert_eq!(options("-B0").block_size, None);
+    assert_eq!(options("-B4k").block_size, Some(4096));
+    for (name, sum) in
+        [("auto", SumKind::Xxh3), ("xxh128", SumKind::Xxh3), ("md5", SumKind::Md5), ("md5,md5", SumKind::Md5)]
+    {
+        assert_eq!(options(&format!("--cc={name}")).sum, sum, "{name}");
+    }
+}
+
+#[test]
+fn values_out_of_range_are_refused() {
+    for (line, message) in [
+        ("--bwlimit=100b a b", "dsync: --bwlimit: \"100b\" is less than 512 bytes a second\n"),
+        ("--bwlimit=1.5x a b", "dsync: --bwlimit: the value \"1.5x\" is not valid"),
+        ("-B9999999999 a b", "dsync: --block-size: 9999999999 bytes are too many\n"),
+        ("-B2m a b", "dsync: a block size of 2097152 bytes is out of range"),
+        ("--cc=sha9 a b", "dsync: --checksum-choice: unknown checksum \"sha9\"\n"),
+        ("--cc=md5,xxh3 a b", "dsync: --checksum-choice: two different"),
+        ("--zc=lz4 a b", "dsync: --compress-choice: unknown compression \"lz4\"\n"),
+        ("--delete a b", "dsync: --delete does not work without --recursive (-r)\n"),
+        ("--info=nosuch a b", "dsync: --info: unknown kind of output \"nosuch\"\n"),
+        ("-e 'ssh a b", "dsync: The remote shell command has a ' without its second one\n"),
+        ("-f nosuch a b", "dsync: Filter rule \"nosuch\": it begins with no known rule name\n"),
+    ] {
+        assert!(refusal(line).starts_with(message), "{line}: {}", refusal(line));
+    }
+}
+
+#[test]
+fn deletion_gathers_its_flags() {
+    assert_eq!(options("-r --max-delete=3").delete, None);
+    assert_eq!(options("-r --delete").delete, Some(Deletion::default()));
+    let all = options("-r --delete-excluded --max-delete=-1 --ignore-errors").delete;
+    assert_eq!(all, Some(Deletion { excluded: true, limit: Some(0), ignore_errors: true }));
+}
+
+#[test]
+fn rules_come_from_flags_and_files_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rules");
+    std::fs::write(&file, "# a comment\n+ b\nc\n").unwrap();
+    let file = file.to_str().unwrap();
+    let rules = options(&format!("--include=a --exclude-from={file} --exclude=d")).rules;
+    let patterns: Vec<(Vec<u8>, Action)> =
+        rules.iter().map(|rule| (rule.pattern.to_vec(), rule.action)).collect();
+    let expected =
+        [("a", Action::Include), ("b", Action::Include), ("c", Action::Exclude), ("d", Action::Exclude)];
+    assert_eq!(patterns, expected.map(|(pattern, action)| (pattern.as_bytes().to_vec(), action)));
+    let missing = resolved("--exclude-from=/nonexistent/rules a b").unwrap_err();
+    assert_eq!(missing.code(), 11);
+    assert!(
+        missing.to_string().starts_with("dsync: Reading filter rules from /nonexistent/rules: No such file")
+    );
+}
+
+#[test]
+fn the_remote_shell_comes_from_the_flag_or_the_environment() {
+    let words = |line: &str, variable: Option<&str>| {
+        let arguments: Vec<OsString> = line.split('|').map(OsString::from).collect();
+        let environment = Environment { shell: variable.map(OsString::from), ..environment() };
+        resolve(&Flags::parse(&arguments).unwrap(), &environment).unwrap().0.shell
+    };
+    assert_eq!(words("a|h:", None).command, None);
+    assert_eq!(words("a|h:", None).remote_program, "dsync");
+    assert_eq!(words("a|h:", Some("rsh -x")).command, Some(vec!["rsh".into(), "-x".into()]));
+    let given = words("-e|ssh -p '2 2'|--rsync-path=sudo dsync|a|h:", Some("rsh"));
+    assert_eq!(given.command, Some(vec!["ssh".into(), "-p".into(), "2 2".into()]));
+    assert_eq!(given.remote_program, "sudo dsync");
+}
+
+#[test]
+fn output_follows_direction_and_verbosity() {
+    assert_eq!(style("-v a b").direction, Direction::Local);
+    assert_eq!(style("-v a h:b").direction, Direction::Push);
+    assert_eq!(style("-v a h:b").destination, b"b");
+    assert_eq!(style("-v h:a b").direction, Direction::Pull);
+    assert_eq!(style("a b").human, 1);
+    assert_eq!(style("-h a b").human, 2);
+    assert_eq!(style("-hh a b").human, 3);
+    assert_eq!(style("--no-h a b").human, 0);
+    let quiet = style("-avviP --stats -q a b");
+    assert_eq!((quiet.levels, quiet.itemise, quiet.progress), (Levels::default(), 0, false));
+    assert!(style("--info=progress2 a b").progress);
+    assert_eq!(style("--info=progress2 a b").levels.name, 0);
+    assert_eq!(style("-P a b").levels.name, 1);
+}
+
+#[test]
+fn only_events_with_a_line_are_asked_for() {
+    let nothing = Detail::default();
+    for (line, detail) in [
+        ("", nothing),
+        ("-q -vv", nothing),
+        ("-v", Detail { changes: true, attributes: true, ..nothing }),
+        ("-vv", Detail { changes: true, attributes: true, unchanged: true, progress: false }),
+        ("-i", Detail { changes: true, attributes: true, ..nothing }),
+        ("-ii", Detail { changes: true, attributes: true, unchanged: true, progress: false }),
+        ("--info=del", Detail { changes: true, ..nothing }),
+        ("--info=progress2", Detail { progress: true, ..nothing }),
+        ("--stats", nothing),
+    ] {
+        assert_eq!(options(line).detail, detail, "{line}");
+    }
+}

@@ -1,0 +1,60 @@
+//! Signals that stop a run.
+//!
+//! The first one asks the run to stop: it settles what it has staged and ends with code 20. A second one ends the
+//! process at once, which is safe too, since files are only ever put in place whole. Signals that were ignored when
+//! the process was started stay ignored, as `nohup` and background jobs of shells expect. A reader of standard output
+//! that goes away sends nothing here: Rust's runtime turns SIGPIPE into an error of the write.
+
+use crate::cli::failure::SIGNAL;
+use crate::cli::output::Screen;
+use crate::session::Cancel;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::io;
+use std::sync::Arc;
+
+/// Makes the signals stop the run of `cancel`.
+pub(super) fn install(cancel: Cancel, screen: Arc<Screen>) -> io::Result<()> {
+    let ignored = ignored_mask(&std::fs::read_to_string("/proc/self/status").unwrap_or_default());
+    let taken = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(ignored, *signal));
+    let mut signals = Signals::new(taken)?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for (number, _) in signals.forever().enumerate() {
+            // A question on the terminal has nothing staged behind it, and nobody left to answer it.
+            if number > 0 || screen.is_asking() {
+                std::process::exit(i32::from(SIGNAL));
+            }
+            cancel.cancel();
+            screen.try_err("dsync: stopping; a second signal stops at once\n");
+        }
+    })?;
+    Ok(())
+}
+
+/// The mask of ignored signals in the text of `/proc/PID/status` (proc_pid_status(5)); empty if it is not there.
+fn ignored_mask(status: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// Whether a mask holds a signal, which are numbered from 1.
+fn is_ignored(mask: u64, signal: i32) -> bool {
+    let bit = u32::try_from(signal).ok().and_then(|signal| signal.checked_sub(1));
+    bit.and_then(|bit| 1_u64.checked_shl(bit)).is_some_and(|bit| mask & bit != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_signals_are_found() {
+        let status =
+            "Name:\tx\nSigBlk:\t0000000000000007\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000002\n";
+        let mask = ignored_mask(status);
+        assert!(is_ignored(mask, SIGHUP));
+        assert!(!is_ignored(mask, SIGINT));
+        assert!(!is_ignored(mask, SIGTERM));
+        assert_eq!(ignored_mask("nothing"), 0);
+    }
+}

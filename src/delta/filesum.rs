@@ -1,0 +1,188 @@
+//! The sum of a whole file: the proof that a delta was right.
+//!
+//! It is a sum over the sums of its segments of 1 MiB. Segments can be summed in parallel, and when the file sums of
+//! source and sink differ, comparing the segments' sums shows what to fetch again: little, if a live file changed while
+//! it was read.
+
+use crate::delta::{DeltaError, StrongHasher, Sum, SumChoice};
+use std::ops::Range;
+
+/// The length of every segment but the last, in bytes.
+pub const SEGMENT_LEN: u64 = 1 << 20;
+
+/// The segment sums of one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentSums {
+    len: u64,
+    sums: Vec<Sum>,
+}
+
+impl SegmentSums {
+    /// Takes the sums of a file of `len` bytes from the wire.
+    ///
+    /// # Errors
+    /// [`DeltaError::SegmentCount`] if these are not as many sums as such a file has segments.
+    pub fn new(len: u64, sums: Vec<Sum>) -> Result<Self, DeltaError> {
+        if sums.len() as u64 != len.div_ceil(SEGMENT_LEN) {
+            return Err(DeltaError::SegmentCount { len, sums: sums.len() });
+        }
+        Ok(Self { len, sums })
+    }
+
+    /// The length of the file in bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether the file is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The sum of each segment, in order.
+    pub fn sums(&self) -> &[Sum] {
+        &self.sums
+    }
+
+    /// The file sum: over the length, as eight little-endian bytes, and then the sums of all segments.
+    pub fn root(&self, choice: SumChoice) -> Sum {
+        let mut hasher = choice.hasher();
+        hasher.update(&self.len.to_le_bytes());
+        self.sums.iter().for_each(|sum| hasher.update(&sum.0));
+        hasher.finish_reset()
+    }
+
+    /// The ranges of this file, in bytes, whose segments `other` does not have in the same place.
+    ///
+    /// Writing them over `other` and cutting it to this file's length makes the two equal. Adjacent segments are
+    /// one range; ranges are in order and end within this file.
+    pub fn differing(&self, other: &Self) -> Vec<Range<u64>> {
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        for (segment, sum) in (0_u64..).zip(&self.sums) {
+            let theirs = usize::try_from(segment).ok().and_then(|segment| other.sums.get(segment));
+            if theirs == Some(sum) {
+                continue;
+            }
+            let start = segment * SEGMENT_LEN;
+            let end = self.len.min(start.saturating_add(SEGMENT_LEN));
+            match ranges.last_mut() {
+                Some(range) if range.end == start => range.end = end,
+                _ => ranges.push(start..end),
+            }
+        }
+        ranges
+    }
+}
+
+/// Sums a file, pushed from its beginning in pieces of any size, by segments.
+#[derive(Debug)]
+pub struct SegmentHasher {
+    hasher: StrongHasher,
+    /// Bytes of the segment begun that the hasher has.
+    begun: u64,
+    sums: SegmentSums,
+}
+
+impl SegmentHasher {
+    /// Starts a file.
+    pub fn new(choice: SumChoice) -> Self {
+        Self { hasher: choice.hasher(), begun: 0, sums: SegmentSums { len: 0, sums: Vec::new() } }
+    }
+
+    /// Adds the next bytes.
+    pub fn push(&mut self, mut data: &[u8]) {
+        while !data.is_empty() {
+            let room = SEGMENT_LEN - self.begun;
+            let (now, later) =
+                data.split_at(usize::try_from(room).map_or(data.len(), |room| room.min(data.len())));
+            self.hasher.update(now);
+            self.begun += now.len() as u64;
+            self.sums.len += now.len() as u64;
+            if self.begun == SEGMENT_LEN {
+                self.end_segment();
+            }
+            data = later;
+        }
+    }
+
+    /// Ends the file here and hands out its sums.
+    pub fn finish(mut self) -> SegmentSums {
+        if self.begun > 0 {
+            self.end_segment();
+        }
+        self.sums
+    }
+
+    fn end_segment(&mut self) {
+        self.sums.sums.push(self.hasher.finish_reset());
+        self.begun = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delta::StrongKind;
+
+    const CHOICE: SumChoice = SumChoice { kind: StrongKind::Xxh3, seed: 3 };
+    const SEGMENT: usize = SEGMENT_LEN as usize;
+
+    fn sums(data: &[u8], piece: usize) -> SegmentSums {
+        let mut hasher = SegmentHasher::new(CHOICE);
+        data.chunks(piece).for_each(|piece| hasher.push(piece));
+        hasher.finish()
+    }
+
+    #[test]
+    fn segments_are_summed_each_by_itself() {
+        let data: Vec<u8> = (0..SEGMENT * 2 + 100).map(|n| (n % 251) as u8).collect();
+        let expected: Vec<Sum> = data.chunks(SEGMENT).map(|segment| CHOICE.sum(segment)).collect();
+        for piece in [data.len(), SEGMENT, 65_521] {
+            let sums = sums(&data, piece);
+            assert_eq!(sums, SegmentSums::new(data.len() as u64, expected.clone()).unwrap());
+        }
+        assert_eq!(sums(&data[..SEGMENT], 1000).sums().len(), 1);
+    }
+
+    #[test]
+    fn the_file_sum_covers_sums_and_length() {
+        let empty = sums(b"", 1);
+        assert!(empty.is_empty());
+        assert!(empty.sums().is_empty());
+        assert_eq!(empty.root(CHOICE), CHOICE.sum(&[0; 8]));
+        let one = sums(b"a", 1);
+        let longer = SegmentSums::new(2, one.sums().to_vec()).unwrap();
+        assert_ne!(one.root(CHOICE), longer.root(CHOICE));
+        assert_ne!(one.root(CHOICE), sums(b"b", 1).root(CHOICE));
+    }
+
+    #[test]
+    fn counts_from_the_wire_are_checked() {
+        assert!(SegmentSums::new(0, Vec::new()).is_ok());
+        assert!(SegmentSums::new(1, Vec::new()).is_err());
+        assert!(SegmentSums::new(SEGMENT_LEN, vec![Sum([0; 16]); 2]).is_err());
+        assert!(SegmentSums::new(u64::MAX, vec![Sum([0; 16])]).is_err());
+    }
+
+    #[test]
+    fn differing_names_what_to_fetch() {
+        let old = vec![1; SEGMENT * 4 + 10];
+        let mut new = old.clone();
+        new[0] = 2;
+        new[SEGMENT] = 2;
+        new[SEGMENT * 4 + 3] = 2;
+        let (old, new) = (sums(&old, SEGMENT), sums(&new, SEGMENT));
+        assert_eq!(new.differing(&new), []);
+        assert_eq!(new.differing(&old), [0..2 * SEGMENT_LEN, 4 * SEGMENT_LEN..4 * SEGMENT_LEN + 10]);
+    }
+
+    #[test]
+    fn differing_lengths_differ_at_the_end() {
+        let short = sums(&vec![1; SEGMENT + 10], SEGMENT);
+        let long = sums(&vec![1; SEGMENT * 3], SEGMENT);
+        let only = |range| vec![range];
+        assert_eq!(long.differing(&short), only(SEGMENT_LEN..3 * SEGMENT_LEN));
+        assert_eq!(short.differing(&long), only(SEGMENT_LEN..SEGMENT_LEN + 10));
+        assert_eq!(short.differing(&sums(b"", 1)), only(0..SEGMENT_LEN + 10));
+    }
+}

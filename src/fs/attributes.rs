@@ -1,0 +1,161 @@
+//! Setting owner, group, mode and times.
+//!
+//! Always on a handle of the very entry, never by a path and never through a symbolic link. An entry that cannot be
+//! opened (no permission on it, or a kind whose opening has effects) is reached by a handle without access; only
+//! systems that have no such handles set attributes by directory and name, still without following.
+
+use crate::fs::{Error, beneath, file, kernel, status};
+use crate::tree::{Kind, Name};
+use filetime::FileTime;
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
+use rustix::io::Errno;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Which attributes to set; `None` leaves one as it is. They are set in the order of owner and group, mode, time,
+/// because a change of owner clears setuid and setgid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SetMeta {
+    /// Permission bits with setuid, setgid and sticky: 0 to 0o7777. Symbolic links have none, and theirs is ignored.
+    pub mode: Option<u32>,
+    /// Owner, by this host's numbers.
+    pub owner: Option<u32>,
+    /// Group, by this host's numbers.
+    pub group: Option<u32>,
+    /// Time of last modification. The time of last access is never touched.
+    pub mtime: Option<FileTime>,
+}
+
+impl SetMeta {
+    fn is_empty(&self) -> bool {
+        *self == SetMeta::default()
+    }
+}
+
+const OWNER: &str = "setting the owner of";
+const MODE: &str = "setting permissions of";
+const TIMES: &str = "setting times of";
+
+/// Sets attributes of the entry `name` of `dir`, which must be of that kind.
+pub(super) fn set_entry(dir: BorrowedFd<'_>, name: &Name, kind: Kind, meta: &SetMeta) -> Result<(), Error> {
+    if meta.is_empty() {
+        return Ok(());
+    }
+    match entry_handle(dir, name, kind) {
+        Some(handle) => {
+            let handle = handle.map_err(Error::when("opening"))?;
+            check_kind(rustix::fs::fstat(&handle), kind)?;
+            set(handle.as_fd(), kind, meta)
+        }
+        None => {
+            check_kind(rustix::fs::statat(dir, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW), kind)?;
+            set_by_name(dir, name, kind, meta)
+        }
+    }
+}
+
+fn check_kind(stat: rustix::io::Result<Stat>, kind: Kind) -> Result<(), Error> {
+    let stat = stat.map_err(Error::when("reading attributes of"))?;
+    if status::kind(&stat) == Some(kind) {
+        return Ok(());
+    }
+    let why = "the entry became one of another kind";
+    Err(Error::refused("setting attributes of", io::ErrorKind::InvalidInput, why))
+}
+
+/// A handle on an entry: a file or directory is opened, which asks no more of the system than that; all else, and
+/// what may not be read, gets a handle without access. `None` where there are no such handles.
+pub(super) fn entry_handle(
+    dir: BorrowedFd<'_>,
+    name: &Name,
+    kind: Kind,
+) -> Option<rustix::io::Result<OwnedFd>> {
+    let opened = match kind {
+        Kind::Directory => beneath::open_one(dir, name.as_bytes()),
+        Kind::File => rustix::fs::openat(dir, name.as_bytes(), file::PLAIN | OFlags::RDONLY, Mode::empty()),
+        _ => return kernel::entry_handle(dir, name.as_bytes()),
+    };
+    match opened {
+        Err(Errno::ACCESS) => kernel::entry_handle(dir, name.as_bytes()),
+        done => Some(done),
+    }
+}
+
+/// Sets attributes of what a handle refers to, whether or not the handle gives access.
+pub(super) fn set(handle: BorrowedFd<'_>, kind: Kind, meta: &SetMeta) -> Result<(), Error> {
+    if meta.owner.is_some() || meta.group.is_some() {
+        let (owner, group) = owners(meta)?;
+        or_by_handle(rustix::fs::fchown(handle, owner, group), || {
+            kernel::set_owner_by_handle(handle, owner, group)
+        })
+        .map_err(Error::when(OWNER))?;
+    }
+    if let Some(mode) = meta.mode.filter(|_| kind != Kind::Symlink).map(mode_bits) {
+        set_mode(handle, mode).map_err(Error::when(MODE))?;
+    }
+    if let Some(mtime) = meta.mtime {
+        let times = times(mtime);
+        or_by_handle(rustix::fs::futimens(handle, &times), || kernel::set_times_by_handle(handle, &times))
+            .map_err(Error::when(TIMES))?;
+    }
+    Ok(())
+}
+
+/// Sets the mode of what a handle refers to, whether or not the handle gives access.
+pub(super) fn set_mode(handle: BorrowedFd<'_>, mode: Mode) -> rustix::io::Result<()> {
+    or_by_handle(rustix::fs::fchmod(handle, mode), || kernel::set_mode_by_handle(handle, mode))
+}
+
+/// The second way for handles without access, which the first answers with EBADF.
+fn or_by_handle(
+    first: rustix::io::Result<()>,
+    second: impl FnOnce() -> rustix::io::Result<()>,
+) -> rustix::io::Result<()> {
+    match first {
+        Err(Errno::BADF) => second(),
+        done => done,
+    }
+}
+
+/// Sets attributes by directory and name.
+fn set_by_name(dir: BorrowedFd<'_>, name: &Name, kind: Kind, meta: &SetMeta) -> Result<(), Error> {
+    let name = name.as_bytes();
+    if meta.owner.is_some() || meta.group.is_some() {
+        let (owner, group) = owners(meta)?;
+        rustix::fs::chownat(dir, name, owner, group, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(Error::when(OWNER))?;
+    }
+    if let Some(mode) = meta.mode.filter(|_| kind != Kind::Symlink).map(mode_bits) {
+        rustix::fs::chmodat(dir, name, mode, AtFlags::SYMLINK_NOFOLLOW).map_err(Error::when(MODE))?;
+    }
+    if let Some(mtime) = meta.mtime {
+        rustix::fs::utimensat(dir, name, &times(mtime), AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(Error::when(TIMES))?;
+    }
+    Ok(())
+}
+
+/// The numbers as the system takes them. The highest one means "leave as it is" to chown(2), so nobody has it.
+fn owners(meta: &SetMeta) -> Result<(Option<Uid>, Option<Gid>), Error> {
+    if meta.owner == Some(u32::MAX) || meta.group == Some(u32::MAX) {
+        return Err(Error::refused(OWNER, io::ErrorKind::InvalidInput, "the number is not a valid owner"));
+    }
+    Ok((meta.owner.map(Uid::from_raw), meta.group.map(Gid::from_raw)))
+}
+
+/// Permission bits as the system takes them.
+#[allow(clippy::unnecessary_cast, reason = "the width of a mode differs by platform")]
+pub(super) fn mode_bits(mode: u32) -> Mode {
+    Mode::from_raw_mode((mode & 0o7777) as RawMode)
+}
+
+fn times(mtime: FileTime) -> Timestamps {
+    Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec {
+            tv_sec: mtime.unix_seconds(),
+            // More than a second's worth comes only from a broken peer, and some such values are commands.
+            tv_nsec: mtime.nanoseconds().min(999_999_999) as _,
+        },
+    }
+}

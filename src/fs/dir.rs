@@ -1,0 +1,66 @@
+//! Reading a directory by a handle on it.
+
+use crate::fs::file::{self, ReadFile};
+use crate::fs::list::{self, Listing};
+use crate::fs::{Error, beneath, status};
+use crate::tree::{Entry, Meta, Name, RelPath};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+/// A handle on a directory: it stays the same directory however it is renamed or moved. Nothing can be written
+/// through it. Clones share the handle.
+#[derive(Debug, Clone)]
+pub struct Dir(Arc<OwnedFd>);
+
+impl Dir {
+    pub(super) fn new(handle: OwnedFd) -> Dir {
+        Dir(Arc::new(handle))
+    }
+
+    /// Lists the directory, sorted by the bytes of the names. Entries that vanish meanwhile are left out; what else
+    /// goes wrong after the opening is told in the listing.
+    pub fn list(&self) -> Result<Listing, Error> {
+        list::list(self.as_fd())
+    }
+
+    /// The entry of that name, `None` if there is none.
+    pub fn entry(&self, name: &Name) -> Result<Option<Entry>, Error> {
+        list::entry(self.as_fd(), name)
+    }
+
+    /// The attributes of the directory itself.
+    pub fn own_meta(&self) -> Result<Meta, Error> {
+        let stat = rustix::fs::fstat(&*self.0).map_err(Error::when("reading attributes of"))?;
+        Ok(status::meta(&stat))
+    }
+
+    /// Device and inode of the directory: equal for two handles on the same directory only.
+    pub fn identity(&self) -> Result<(u64, u64), Error> {
+        let stat = rustix::fs::fstat(&*self.0).map_err(Error::when("reading attributes of"))?;
+        Ok(status::identity(&stat))
+    }
+
+    /// Opens a directory in this one. A symbolic link is "not a directory". One that may be searched but not read
+    /// opens, and then cannot be listed.
+    pub fn open_dir(&self, name: &Name) -> Result<Dir, Error> {
+        let opened = beneath::open_one(self.as_fd(), name.as_bytes());
+        Ok(Dir::new(opened.map_err(Error::when("opening directory"))?))
+    }
+
+    /// Opens a directory any number of levels down, by the same rules at each.
+    pub fn open_beneath(&self, path: &RelPath) -> Result<Dir, Error> {
+        let opened = beneath::open(self.as_fd(), path).map_err(Error::when("opening directory"))?;
+        Ok(opened.map_or_else(|| self.clone(), Dir::new))
+    }
+
+    /// Opens a regular file for reading. Anything else is an error, and opening it does not wait (a fifo).
+    pub fn open_file(&self, name: &Name) -> Result<ReadFile, Error> {
+        file::open_to_read(self.as_fd(), name)
+    }
+}
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

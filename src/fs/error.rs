@@ -1,0 +1,40 @@
+//! What went wrong at a file system.
+
+use std::io;
+
+/// A failed operation: what was being done, and why it failed. The path is the caller's to add, since only the caller
+/// knows the whole of it; `{doing} {path}: {source}` reads as a sentence.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing}: {source}")]
+pub struct Error {
+    /// What was being done, as in "opening directory".
+    pub doing: &'static str,
+    /// What the system answered.
+    pub source: io::Error,
+}
+
+impl Error {
+    /// The class of the failure.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+
+    /// Whether the entry, or a directory on the way to it, is not there.
+    pub fn is_not_found(&self) -> bool {
+        self.kind() == io::ErrorKind::NotFound
+    }
+
+    /// Names what failed, for `map_err`.
+    pub(super) fn when<E: Into<io::Error>>(doing: &'static str) -> impl FnOnce(E) -> Error {
+        move |source| Error { doing, source: source.into() }
+    }
+
+    /// A refusal of this module's own, where the system would have gone on.
+    pub(super) fn refused(
+        doing: &'static str,
+        kind: io::ErrorKind,
+        why: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Error {
+        Error { doing, source: io::Error::new(kind, why) }
+    }
+}

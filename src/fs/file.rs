@@ -1,0 +1,212 @@
+//! The content of one file, opened for reading or for writing.
+//!
+//! Positions are given with every call, so one open file serves several threads.
+
+use crate::fs::{Error, SetMeta, attributes, copy, kernel, status};
+use crate::tree::{Kind, Meta, Name};
+use filetime::FileTime;
+use rustix::fs::{Mode, OFlags, Stat};
+use rustix::io::retry_on_intr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// What tells a version of a file from every other: if it is equal at two moments, nobody changed the file between
+/// them (within the clock's resolution).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Device the file is on.
+    pub dev: u64,
+    /// Inode on that device.
+    pub ino: u64,
+    /// Length in bytes.
+    pub size: u64,
+    /// Last modification.
+    pub mtime: FileTime,
+    /// Last change to content or attributes.
+    pub ctime: FileTime,
+}
+
+impl Stamp {
+    fn of(stat: &Stat) -> Stamp {
+        let (dev, ino) = status::identity(stat);
+        let meta = status::meta(stat);
+        Stamp { dev, ino, size: status::size(stat), mtime: meta.mtime, ctime: status::changed(stat) }
+    }
+}
+
+/// What any open regular file is opened with, beside its direction: never through a symbolic link, never waiting for
+/// the other end of a fifo, never becoming a terminal's owner.
+pub(super) const PLAIN: OFlags =
+    OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+/// A regular file opened for reading.
+#[derive(Debug)]
+pub struct ReadFile {
+    file: File,
+    stamp: Stamp,
+    meta: Meta,
+}
+
+/// Opens a regular file for reading.
+pub(super) fn open_to_read(dir: BorrowedFd<'_>, name: &Name) -> Result<ReadFile, Error> {
+    let handle = rustix::fs::openat(dir, name.as_bytes(), PLAIN | OFlags::RDONLY, Mode::empty());
+    ReadFile::new(handle.map_err(Error::when("opening"))?)
+}
+
+/// The attributes of an open file, which must be a regular one.
+pub(super) fn regular(handle: &OwnedFd) -> Result<Stat, Error> {
+    let stat = rustix::fs::fstat(handle).map_err(Error::when("reading attributes of"))?;
+    match status::kind(&stat) {
+        Some(Kind::File) => Ok(stat),
+        _ => Err(Error::refused("opening", io::ErrorKind::InvalidInput, "not a regular file")),
+    }
+}
+
+impl ReadFile {
+    pub(super) fn new(handle: OwnedFd) -> Result<ReadFile, Error> {
+        let stat = regular(&handle)?;
+        Ok(ReadFile { file: File::from(handle), stamp: Stamp::of(&stat), meta: status::meta(&stat) })
+    }
+
+    /// Length in bytes when the file was opened.
+    pub fn len(&self) -> u64 {
+        self.stamp.size
+    }
+
+    /// Whether the file was empty when it was opened.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The attributes the file had when it was opened.
+    pub fn meta(&self) -> Meta {
+        self.meta
+    }
+
+    /// The modification time the file had when it was opened.
+    pub fn mtime(&self) -> FileTime {
+        self.stamp.mtime
+    }
+
+    /// Which version of the file was opened.
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    /// Whether the file is another version by now.
+    pub fn changed(&self) -> io::Result<bool> {
+        Ok(Stamp::of(&rustix::fs::fstat(&self.file)?) != self.stamp)
+    }
+
+    /// Reads into `buffer` from `offset` on; fewer bytes than fit are possible anywhere, 0 means the end of the file.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        Ok(retry_on_intr(|| rustix::io::pread(&self.file, &mut *buffer, offset))?)
+    }
+
+    /// Reads until `buffer` is full or the file ends, and returns how many bytes that were.
+    pub fn read_full_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        read_full(self.as_fd(), buffer, offset)
+    }
+
+    /// Announces that the file will be read from front to back.
+    pub fn advise_sequential(&self) {
+        kernel::advise_sequential(&self.file);
+    }
+}
+
+impl From<ReadFile> for OwnedFd {
+    fn from(file: ReadFile) -> OwnedFd {
+        file.file.into()
+    }
+}
+
+impl AsFd for ReadFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// A regular file open for writing and reading, new or old: see [`Stage`](crate::fs::Stage) and
+/// [`InPlace`](crate::fs::InPlace).
+#[derive(Debug)]
+pub struct WriteFile(OwnedFd);
+
+impl WriteFile {
+    pub(super) fn new(handle: OwnedFd) -> WriteFile {
+        WriteFile(handle)
+    }
+
+    /// Length in bytes now.
+    #[allow(clippy::len_without_is_empty, reason = "each would be a question to the system")]
+    pub fn len(&self) -> io::Result<u64> {
+        Ok(status::size(&rustix::fs::fstat(&self.0)?))
+    }
+
+    /// Reads what is there, as [`ReadFile::read_at`].
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        Ok(retry_on_intr(|| rustix::io::pread(&self.0, &mut *buffer, offset))?)
+    }
+
+    /// Reads what is there, as [`ReadFile::read_full_at`].
+    pub fn read_full_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        read_full(self.as_fd(), buffer, offset)
+    }
+
+    /// Writes all of `data` at `offset`, past the present end too.
+    pub fn write_at(&self, data: &[u8], offset: u64) -> Result<(), Error> {
+        write_full(self.as_fd(), data, offset).map_err(Error::when("writing"))
+    }
+
+    /// Copies `len` bytes from `offset` of `from` to `at` in this file, inside the kernel where possible. Returns how
+    /// many were copied: fewer only if `from` ends before.
+    pub fn copy_from(&self, from: impl AsFd, offset: u64, len: u64, at: u64) -> Result<u64, Error> {
+        copy::copy(from.as_fd(), offset, len, self.as_fd(), at).map_err(Error::when("copying into"))
+    }
+
+    /// Cuts the file off at `len` bytes, or extends it by a hole.
+    pub fn set_len(&self, len: u64) -> Result<(), Error> {
+        retry_on_intr(|| rustix::fs::ftruncate(&self.0, len)).map_err(Error::when("setting the length of"))
+    }
+
+    /// Sets space aside for `len` bytes where the file system can, so that a full one is noticed before anything is
+    /// sent. The length stays.
+    pub fn preallocate(&self, len: u64) -> Result<(), Error> {
+        kernel::reserve(self.as_fd(), len).map_err(Error::when("allocating space for"))
+    }
+
+    /// Sets attributes through the open file.
+    pub fn set_meta(&self, meta: &SetMeta) -> Result<(), Error> {
+        attributes::set(self.as_fd(), Kind::File, meta)
+    }
+}
+
+impl AsFd for WriteFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Reads until `buffer` is full or the file ends.
+fn read_full(file: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match retry_on_intr(|| rustix::io::pread(file, &mut *rest, offset.saturating_add(done as u64)))? {
+            0 => break,
+            read => done += read,
+        }
+    }
+    Ok(done)
+}
+
+/// Writes all of `data`.
+pub(super) fn write_full(file: BorrowedFd<'_>, data: &[u8], offset: u64) -> io::Result<()> {
+    let mut done = 0;
+    while let Some(rest) = data.get(done..).filter(|rest| !rest.is_empty()) {
+        match retry_on_intr(|| rustix::io::pwrite(file, rest, offset.saturating_add(done as u64)))? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => done += written,
+        }
+    }
+    Ok(())
+}

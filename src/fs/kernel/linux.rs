@@ -1,0 +1,147 @@
+//! The calls as Linux has them.
+
+use crate::fs::kernel::offered;
+use crate::tree::{Name, Rdev};
+use rustix::fs::{
+    Advice, AtFlags, CWD, FallocateFlags, FileType, Gid, Mode, OFlags, RawDir, RawMode, ResolveFlags,
+    Timestamps, Uid,
+};
+use rustix::io::{Errno, Result, retry_on_intr};
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How often `openat2` is asked again when it answers that a rename elsewhere kept it from being sure (EAGAIN).
+const ATTEMPTS: usize = 64;
+
+/// Bytes for directory entries: some thousand short names, and room for the longest one many times over.
+const NAMES_BUFFER: usize = 32 * 1024;
+
+/// Opens `path`, of several elements and none of them a symbolic link, below `dir` in one call. `None` where
+/// openat2(2) is missing (before Linux 5.6), hidden by a sandbox, or undecided too often.
+pub(in crate::fs) fn open_beneath(
+    dir: BorrowedFd<'_>,
+    path: &[u8],
+    flags: OFlags,
+) -> Option<Result<OwnedFd>> {
+    static MISSING: AtomicBool = AtomicBool::new(false);
+    if !offered() || MISSING.load(Ordering::Relaxed) {
+        return None;
+    }
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    for _ in 0..ATTEMPTS {
+        match rustix::fs::openat2(dir, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(Errno::NOSYS) => {
+                MISSING.store(true, Ordering::Relaxed);
+                return None;
+            }
+            // A sandbox's answer, or that of a file system which the portable way will give again.
+            Err(Errno::PERM | Errno::INVAL | Errno::TOOBIG) => return None,
+            done => return Some(done),
+        }
+    }
+    None
+}
+
+/// A handle on an entry of any kind that gives access to its attributes only: it needs no permission on the entry,
+/// waits for nobody and wakes no device (open(2), O_PATH). A symbolic link is opened itself.
+pub(in crate::fs) fn entry_handle(dir: BorrowedFd<'_>, name: &[u8]) -> Option<Result<OwnedFd>> {
+    offered().then(|| {
+        rustix::fs::openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+    })
+}
+
+/// Sets owner and group of what an [`entry_handle`] refers to.
+pub(in crate::fs) fn set_owner_by_handle(
+    handle: BorrowedFd<'_>,
+    owner: Option<Uid>,
+    group: Option<Gid>,
+) -> Result<()> {
+    rustix::fs::chownat(handle, "", owner, group, AtFlags::EMPTY_PATH)
+}
+
+/// Sets the mode of what an [`entry_handle`] refers to. fchmod(2) refuses such handles and fchmodat2(2) is of Linux
+/// 6.6, so this goes through the handle's name under `/proc`, which leads to the same inode and nowhere else.
+pub(in crate::fs) fn set_mode_by_handle(handle: BorrowedFd<'_>, mode: Mode) -> Result<()> {
+    rustix::fs::chmodat(CWD, proc_name(handle).as_str(), mode, AtFlags::empty())
+}
+
+/// Sets the times of what an [`entry_handle`] refers to; before Linux 5.8 by its name under `/proc`.
+pub(in crate::fs) fn set_times_by_handle(handle: BorrowedFd<'_>, times: &Timestamps) -> Result<()> {
+    match rustix::fs::utimensat(handle, "", times, AtFlags::EMPTY_PATH) {
+        Err(Errno::INVAL) => rustix::fs::utimensat(CWD, proc_name(handle).as_str(), times, AtFlags::empty()),
+        done => done,
+    }
+}
+
+fn proc_name(handle: BorrowedFd<'_>) -> String {
+    format!("/proc/self/fd/{}", handle.as_raw_fd())
+}
+
+/// Copies up to `len` bytes inside the kernel and moves both offsets on. The file systems that can share blocks do
+/// so here by themselves. `None` where this pair of files cannot be copied so.
+pub(in crate::fs) fn copy_range(
+    from: BorrowedFd<'_>,
+    offset: &mut u64,
+    to: BorrowedFd<'_>,
+    at: &mut u64,
+    len: usize,
+) -> Option<Result<usize>> {
+    if !offered() {
+        return None;
+    }
+    match retry_on_intr(|| rustix::fs::copy_file_range(from, Some(&mut *offset), to, Some(&mut *at), len)) {
+        Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::XDEV | Errno::OPNOTSUPP | Errno::TXTBSY) => {
+            None
+        }
+        done => Some(done),
+    }
+}
+
+/// Sets blocks aside for the first `len` bytes without changing the file's length. Does nothing where the file system
+/// cannot.
+pub(in crate::fs) fn reserve(file: BorrowedFd<'_>, len: u64) -> Result<()> {
+    if !offered() || len == 0 {
+        return Ok(());
+    }
+    match retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, len)) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM | Errno::INVAL) => Ok(()),
+        done => done,
+    }
+}
+
+/// Tells the kernel that the file will be read from front to back. Only a hint: a refusal changes nothing.
+pub(in crate::fs) fn advise_sequential(file: &File) {
+    let _ = rustix::fs::fadvise(file.as_fd(), 0, None, Advice::Sequential);
+}
+
+/// Hands every name in the directory to `each`, including `.` and `..`, reading from the handle's offset on
+/// (getdents64(2)) into one buffer for the whole of it.
+pub(in crate::fs) fn read_names(dir: BorrowedFd<'_>, each: &mut dyn FnMut(&[u8])) -> Option<Result<()>> {
+    if !offered() {
+        return None;
+    }
+    let mut buffer: Vec<u8> = Vec::with_capacity(NAMES_BUFFER);
+    let mut names = RawDir::new(dir, buffer.spare_capacity_mut());
+    while let Some(entry) = names.next() {
+        match entry {
+            Ok(entry) => each(entry.file_name().to_bytes()),
+            Err(Errno::INTR) => {}
+            Err(error) => return Some(Err(error)),
+        }
+    }
+    Some(Ok(()))
+}
+
+/// Makes a fifo, socket or device.
+pub(in crate::fs) fn make_special(
+    dir: BorrowedFd<'_>,
+    name: &Name,
+    kind: FileType,
+    mode: RawMode,
+    device: Rdev,
+) -> Result<()> {
+    let device = rustix::fs::makedev(device.major, device.minor);
+    rustix::fs::mknodat(dir, name.as_bytes(), kind, Mode::from_raw_mode(mode), device)
+}

@@ -1,0 +1,44 @@
+//! Calls that only some systems have, one function each.
+//!
+//! Each answers `None` (or does nothing, where nothing is lost) when the running system does not offer the call, and
+//! its caller then takes a portable way to the same end. Whether a call exists is found out at run time: a kernel may be
+//! older than the headers, and a sandbox may refuse what the kernel has. Tests run both ways by [`without`].
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(target_os = "linux"))]
+mod portable;
+
+#[cfg(target_os = "linux")]
+pub(super) use linux::{
+    advise_sequential, copy_range, entry_handle, make_special, open_beneath, read_names, reserve,
+    set_mode_by_handle, set_owner_by_handle, set_times_by_handle,
+};
+#[cfg(not(target_os = "linux"))]
+pub(super) use portable::{
+    advise_sequential, copy_range, entry_handle, make_special, open_beneath, read_names, reserve,
+    set_mode_by_handle, set_owner_by_handle, set_times_by_handle,
+};
+
+#[cfg(test)]
+thread_local! {
+    static WITHOUT: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Runs `test` as if the system offered none of these calls.
+#[cfg(test)]
+pub(super) fn without<T>(test: impl FnOnce() -> T) -> T {
+    WITHOUT.set(true);
+    let result = test();
+    WITHOUT.set(false);
+    result
+}
+
+/// Whether the calls may be tried at all.
+#[cfg(target_os = "linux")]
+fn offered() -> bool {
+    #[cfg(test)]
+    return !WITHOUT.get();
+    #[cfg(not(test))]
+    true
+}

@@ -1,0 +1,89 @@
+//! What stands for the calls on a Unix that is not Linux: `None`, so that callers take the portable way.
+
+use crate::tree::{Name, Rdev};
+use rustix::fs::{FileType, Gid, Mode, OFlags, RawMode, Timestamps, Uid};
+use rustix::io::{Errno, Result};
+use std::fs::File;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+/// No several elements in one call.
+pub(in crate::fs) fn open_beneath(
+    _dir: BorrowedFd<'_>,
+    _path: &[u8],
+    _flags: OFlags,
+) -> Option<Result<OwnedFd>> {
+    None
+}
+
+/// No handles without access.
+pub(in crate::fs) fn entry_handle(_dir: BorrowedFd<'_>, _name: &[u8]) -> Option<Result<OwnedFd>> {
+    None
+}
+
+/// Never called, as there are no such handles.
+pub(in crate::fs) fn set_owner_by_handle(
+    _handle: BorrowedFd<'_>,
+    _owner: Option<Uid>,
+    _group: Option<Gid>,
+) -> Result<()> {
+    Err(Errno::NOTSUP)
+}
+
+/// Never called, as there are no such handles.
+pub(in crate::fs) fn set_mode_by_handle(_handle: BorrowedFd<'_>, _mode: Mode) -> Result<()> {
+    Err(Errno::NOTSUP)
+}
+
+/// Never called, as there are no such handles.
+pub(in crate::fs) fn set_times_by_handle(_handle: BorrowedFd<'_>, _times: &Timestamps) -> Result<()> {
+    Err(Errno::NOTSUP)
+}
+
+/// No copy inside the kernel.
+pub(in crate::fs) fn copy_range(
+    _from: BorrowedFd<'_>,
+    _offset: &mut u64,
+    _to: BorrowedFd<'_>,
+    _at: &mut u64,
+    _len: usize,
+) -> Option<Result<usize>> {
+    None
+}
+
+/// Nothing is set aside.
+pub(in crate::fs) fn reserve(_file: BorrowedFd<'_>, _len: u64) -> Result<()> {
+    Ok(())
+}
+
+/// No hint.
+pub(in crate::fs) fn advise_sequential(_file: &File) {}
+
+/// Names are read through readdir(3).
+pub(in crate::fs) fn read_names(_dir: BorrowedFd<'_>, _each: &mut dyn FnMut(&[u8])) -> Option<Result<()>> {
+    None
+}
+
+/// Makes a fifo, socket or device.
+#[cfg(not(target_vendor = "apple"))]
+pub(in crate::fs) fn make_special(
+    dir: BorrowedFd<'_>,
+    name: &Name,
+    kind: FileType,
+    mode: RawMode,
+    device: Rdev,
+) -> Result<()> {
+    let device = rustix::fs::makedev(device.major, device.minor);
+    rustix::fs::mknodat(dir, name.as_bytes(), kind, Mode::from_raw_mode(mode), device)
+}
+
+/// macOS has no mknodat(2).
+#[cfg(target_vendor = "apple")]
+pub(in crate::fs) fn make_special(
+    _dir: BorrowedFd<'_>,
+    _name: &Name,
+    _kind: FileType,
+    _mode: RawMode,
+    _device: Rdev,
+) -> Result<()> {
+    Err(Errno::NOTSUP)
+}

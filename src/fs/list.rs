@@ -1,0 +1,122 @@
+//! Listing a directory: its names, then the attributes of each.
+
+use crate::fs::{Error, kernel, status};
+use crate::tree::{Entry, InvalidName, Kind, Meta, Name, Node};
+use rustix::fs::{AtFlags, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// How often an entry is looked at again when it changes between its attributes and its link target.
+const ATTEMPTS: usize = 8;
+
+const LISTING: &str = "listing directory";
+const ATTRIBUTES: &str = "reading attributes of";
+
+/// What a directory holds.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The entries, sorted by the bytes of their names.
+    pub entries: Vec<Entry>,
+    /// Names whose entry could not be read, as the system gave them, each with the reason.
+    pub failed: Vec<(Vec<u8>, Error)>,
+    /// Why reading the names ended early: what is not listed may be there all the same.
+    pub broken: Option<Error>,
+}
+
+impl Listing {
+    /// Whether everything in the directory is among the entries, so that a missing name means a missing entry.
+    pub fn is_whole(&self) -> bool {
+        self.failed.is_empty() && self.broken.is_none()
+    }
+}
+
+/// Lists the directory behind a handle.
+pub(super) fn list(dir: BorrowedFd<'_>) -> Result<Listing, Error> {
+    // A handle of its own, since the reading position belongs to the handle and clones share theirs.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let reader = rustix::fs::openat(dir, ".", flags, Mode::empty()).map_err(Error::when(LISTING))?;
+    let mut names: Vec<Name> = Vec::new();
+    let mut listing = Listing::default();
+    let outcome = read_names(reader, &mut |bytes| match Name::new(bytes) {
+        Ok(name) => names.push(name),
+        Err(InvalidName::Dots(_)) => {}
+        Err(invalid) => {
+            let error = Error::refused(ATTRIBUTES, io::ErrorKind::InvalidInput, invalid);
+            listing.failed.push((bytes.to_vec(), error));
+        }
+    });
+    listing.broken = outcome.err().map(Error::when(LISTING));
+    // Some file systems repeat a name when a directory changes while it is read.
+    names.sort_unstable();
+    names.dedup();
+    listing.entries.reserve_exact(names.len());
+    for name in names {
+        match look(dir, &name) {
+            Ok(Some((node, meta))) => listing.entries.push(Entry { name, node, meta }),
+            Ok(None) => {}
+            Err(error) => listing.failed.push((name.into(), error)),
+        }
+    }
+    Ok(listing)
+}
+
+/// Hands every name to `each`, by the system's own call or by readdir(3).
+fn read_names(reader: OwnedFd, each: &mut dyn FnMut(&[u8])) -> rustix::io::Result<()> {
+    if let Some(outcome) = kernel::read_names(reader.as_fd(), each) {
+        return outcome;
+    }
+    let mut reader = rustix::fs::Dir::new(reader)?;
+    for entry in reader.by_ref() {
+        each(entry?.file_name().to_bytes());
+    }
+    // A directory removed while it was read looks empty here, where the system's own call says that it is gone.
+    match rustix::fs::fstat(reader.fd()?)?.st_nlink {
+        0 => Err(Errno::NOENT),
+        _ => Ok(()),
+    }
+}
+
+/// The entry of that name, `None` if there is none.
+pub(super) fn entry(dir: BorrowedFd<'_>, name: &Name) -> Result<Option<Entry>, Error> {
+    Ok(look(dir, name)?.map(|(node, meta)| Entry { name: name.clone(), node, meta }))
+}
+
+/// Looks at one entry without following it.
+fn look(dir: BorrowedFd<'_>, name: &Name) -> Result<Option<(Node, Meta)>, Error> {
+    for _ in 0..ATTEMPTS {
+        let stat = match rustix::fs::statat(dir, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(Error::when(ATTRIBUTES)(error)),
+        };
+        if let Some(node) = node(dir, name, &stat)? {
+            return Ok(Some((node, status::meta(&stat))));
+        }
+    }
+    Err(Error::refused(ATTRIBUTES, io::ErrorKind::Other, "the entry keeps changing"))
+}
+
+/// The details of an entry; `None` if it is no longer the symbolic link that `stat` saw.
+fn node(dir: BorrowedFd<'_>, name: &Name, stat: &Stat) -> Result<Option<Node>, Error> {
+    Ok(Some(match status::kind(stat) {
+        Some(Kind::File) => Node::File { size: status::size(stat) },
+        Some(Kind::Directory) => Node::Directory,
+        Some(Kind::Symlink) => match rustix::fs::readlinkat(dir, name.as_bytes(), Vec::new()) {
+            Ok(target) => Node::Symlink { target: target.into_bytes().into() },
+            Err(Errno::INVAL | Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(Error::when("reading symbolic link")(error)),
+        },
+        Some(Kind::Fifo) => Node::Fifo,
+        Some(Kind::Socket) => Node::Socket,
+        Some(Kind::CharDevice) => Node::CharDevice(status::device(stat)),
+        Some(Kind::BlockDevice) => Node::BlockDevice(status::device(stat)),
+        None => {
+            return Err(Error::refused(
+                ATTRIBUTES,
+                io::ErrorKind::Unsupported,
+                "the entry is of an unknown kind",
+            ));
+        }
+    }))
+}

@@ -1,0 +1,52 @@
+//! The only code that touches the trees of a run.
+//!
+//! Everything here is a directory handle and one [`Name`](crate::tree::Name): a [`Root`] is resolved once from the
+//! path a user gave, a [`Dir`] is reached from it element by element, and no operation below a root follows a
+//! symbolic link or takes a path. So whatever a peer asks for, and whatever is renamed underneath while the run goes
+//! on, nothing outside the root is read or written. What is written goes through a [`WriteDir`], which a read-only
+//! root does not give out; a dry run therefore cannot write.
+//!
+//! | file | |
+//! |---|---|
+//! | `root`, `resolve` | user-named paths, and whose symbolic links they may go through |
+//! | `dir`, `beneath`, `list`, `status` | reading directories and attributes |
+//! | `file`, `copy` | reading and writing the content of one file |
+//! | `write`, `stage`, `in_place`, `attributes` | changing a directory, with names that are always old or new |
+//! | `owners`, `limits` | what the host knows about users, the umask, open files |
+//! | `kernel` | calls that only some systems have, each with a portable way round |
+//!
+//! An operation that fails says what it was doing ([`Error`]); its caller knows the path. Used by `view` (reading),
+//! `pass` (both ways) and `session` (roots, owners, limits).
+
+mod attributes;
+mod beneath;
+mod copy;
+mod dir;
+mod error;
+mod file;
+mod in_place;
+mod kernel;
+mod limits;
+mod list;
+mod owners;
+mod resolve;
+mod root;
+mod stage;
+mod status;
+mod write;
+
+pub use attributes::SetMeta;
+pub use dir::Dir;
+pub use error::Error;
+pub use file::{ReadFile, Stamp, WriteFile};
+pub use in_place::InPlace;
+pub use limits::{raise_file_limit, umask};
+pub use list::Listing;
+pub use owners::Owners;
+pub use resolve::Links;
+pub use root::Root;
+pub use stage::{Stage, is_reserved, is_stage_name, stage_name};
+pub use write::WriteDir;
+
+#[cfg(test)]
+mod tests;

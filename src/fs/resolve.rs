@@ -1,0 +1,139 @@
+//! Paths that a user named, resolved once at the start of a run.
+//!
+//! Such a path may lead through directories that others can write, where a symbolic link planted by one of them would
+//! turn a privileged run elsewhere. So it is walked element by element, and by default a symbolic link is followed only if
+//! it belongs to root or to the user dsync runs as: those could have named the other place themselves. The link that is
+//! judged is the link that is read, as both go through one handle.
+
+use crate::fs::{Error, beneath, kernel, status};
+use crate::tree::{Escaped, Kind};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::{Errno, Result};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Which symbolic links a path that a user named may go through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Links {
+    /// Those that belong to root or to the user dsync runs as.
+    Trusted,
+    /// All (`--insecure-links`).
+    Any,
+}
+
+/// As many symbolic links as Linux follows in one path.
+const MOST_LINKS: usize = 40;
+
+/// Where a path leads.
+pub(super) enum Place {
+    /// To a directory, by a handle that may be good only for reaching what is in it.
+    Directory(OwnedFd),
+    /// To something else, of a kind that may be unknown.
+    Other(Option<Kind>),
+}
+
+/// One element further.
+enum Step {
+    To(Place),
+    Link { target: Vec<u8>, owner: u32 },
+}
+
+/// Follows `path` to its end, the last element too. `doing` says what for.
+pub(super) fn resolve(path: &[u8], links: Links, doing: &'static str) -> std::result::Result<Place, Error> {
+    if path.is_empty() {
+        return Err(Error::when(doing)(Errno::NOENT));
+    }
+    let mut place = Place::Directory(start(path).map_err(Error::when(doing))?);
+    let mut ahead = elements(path);
+    let mut followed = 0;
+    while let Some(element) = ahead.pop() {
+        let Place::Directory(dir) = &place else { return Err(Error::when(doing)(Errno::NOTDIR)) };
+        if element == b"." {
+            continue;
+        }
+        match step(dir.as_fd(), &element).map_err(Error::when(doing))? {
+            Step::To(next) => place = next,
+            Step::Link { target, owner } => {
+                followed += 1;
+                if followed > MOST_LINKS {
+                    return Err(Error::when(doing)(Errno::LOOP));
+                }
+                if links == Links::Trusted && !is_trusted(owner) {
+                    let why = format!("the symbolic link \"{}\" belongs to another user", Escaped(&element));
+                    return Err(Error::refused(doing, io::ErrorKind::PermissionDenied, why));
+                }
+                if target.starts_with(b"/") {
+                    place = Place::Directory(start(&target).map_err(Error::when(doing))?);
+                }
+                ahead.extend(elements(&target));
+            }
+        }
+    }
+    Ok(place)
+}
+
+/// Opens for reading a directory that [`resolve`] reached, if it may be read.
+pub(super) fn readable(dir: OwnedFd) -> Result<OwnedFd> {
+    match beneath::open_one(dir.as_fd(), b".") {
+        Err(Errno::ACCESS) => Ok(dir),
+        done => done,
+    }
+}
+
+/// The elements of a path, last first. A trailing slash demands a directory, as `.` does.
+fn elements(path: &[u8]) -> Vec<Vec<u8>> {
+    let mut elements: Vec<Vec<u8>> = Vec::new();
+    if path.ends_with(b"/") {
+        elements.push(b".".to_vec());
+    }
+    elements.extend(path.rsplit(|&b| b == b'/').filter(|element| !element.is_empty()).map(<[u8]>::to_vec));
+    elements
+}
+
+fn start(path: &[u8]) -> Result<OwnedFd> {
+    let from: &[u8] = if path.starts_with(b"/") { b"/" } else { b"." };
+    match kernel::entry_handle(CWD, from) {
+        Some(handle) => handle,
+        None => beneath::open_one(CWD, from),
+    }
+}
+
+fn is_trusted(owner: u32) -> bool {
+    owner == 0 || owner == rustix::process::geteuid().as_raw()
+}
+
+fn step(dir: BorrowedFd<'_>, element: &[u8]) -> Result<Step> {
+    let Some(handle) = kernel::entry_handle(dir, element) else { return step_by_name(dir, element) };
+    let handle = handle?;
+    let stat = rustix::fs::fstat(&handle)?;
+    Ok(match status::kind(&stat) {
+        Some(Kind::Directory) => Step::To(Place::Directory(handle)),
+        Some(Kind::Symlink) => {
+            let target = rustix::fs::readlinkat(&handle, "", Vec::new())?.into_bytes();
+            Step::Link { target, owner: stat.st_uid }
+        }
+        kind => Step::To(Place::Other(kind)),
+    })
+}
+
+/// As [`step`], where there are no handles without access: the link is looked at before and after it is read.
+fn step_by_name(dir: BorrowedFd<'_>, element: &[u8]) -> Result<Step> {
+    let stat = rustix::fs::statat(dir, element, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(match status::kind(&stat) {
+        Some(Kind::Directory) => {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            Step::To(Place::Directory(rustix::fs::openat(dir, element, flags, Mode::empty())?))
+        }
+        Some(Kind::Symlink) => {
+            let target = rustix::fs::readlinkat(dir, element, Vec::new())?.into_bytes();
+            let after = rustix::fs::statat(dir, element, AtFlags::SYMLINK_NOFOLLOW)?;
+            let unchanged = status::identity(&after) == status::identity(&stat)
+                && status::changed(&after) == status::changed(&stat);
+            if !unchanged {
+                return Err(Errno::LOOP);
+            }
+            Step::Link { target, owner: stat.st_uid }
+        }
+        kind => Step::To(Place::Other(kind)),
+    })
+}

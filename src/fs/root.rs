@@ -1,0 +1,94 @@
+//! A directory that a user named, where a run works.
+
+use crate::fs::resolve::{self, Links, Place};
+use crate::fs::{Dir, Error, WriteDir};
+use crate::tree::{Kind, Name};
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+
+const OPENING: &str = "opening directory";
+
+/// A directory a user named. Its path is resolved once, and the handle is kept for the whole run, so that the run
+/// stays in the directory it began in whatever happens to the path.
+#[derive(Debug, Clone)]
+pub struct Root {
+    dir: Dir,
+    writable: bool,
+}
+
+impl Root {
+    /// Opens the directory at `path`, following symbolic links by the rule of `links`.
+    pub fn open(path: &OsStr, links: Links) -> Result<Root, Error> {
+        match resolve::resolve(path.as_bytes(), links, OPENING)? {
+            Place::Directory(handle) => {
+                let handle = resolve::readable(handle).map_err(Error::when(OPENING))?;
+                Ok(Root { dir: Dir::new(handle), writable: true })
+            }
+            Place::Other(_) => Err(Error::when(OPENING)(Errno::NOTDIR)),
+        }
+    }
+
+    /// Opens the directory that holds the last element of `path`, and returns that element, which is neither
+    /// followed nor looked at. `None` if the path can only be a directory's: it is empty or ends in `/`, `.` or `..`.
+    pub fn open_parent(path: &OsStr, links: Links) -> Result<Option<(Root, Name)>, Error> {
+        let path = path.as_bytes();
+        let (parent, last) = match path.iter().rposition(|&b| b == b'/') {
+            Some(slash) => path.split_at(slash.saturating_add(1)),
+            None => (&b"."[..], path),
+        };
+        if matches!(last, b"" | b"." | b"..") {
+            return Ok(None);
+        }
+        let name =
+            Name::new(last).map_err(|error| Error::refused("opening", io::ErrorKind::InvalidInput, error))?;
+        Ok(Some((Root::open(OsStr::from_bytes(parent), links)?, name)))
+    }
+
+    /// What is at `path`, following the last element too; `None` if there is nothing, or a symbolic link to nothing.
+    pub fn inspect(path: &OsStr, links: Links) -> Result<Option<Kind>, Error> {
+        const INSPECTING: &str = "looking at";
+        match resolve::resolve(path.as_bytes(), links, INSPECTING) {
+            Ok(Place::Directory(_)) => Ok(Some(Kind::Directory)),
+            Ok(Place::Other(Some(kind))) => Ok(Some(kind)),
+            Ok(Place::Other(None)) => {
+                Err(Error::refused(INSPECTING, io::ErrorKind::Unsupported, "the entry is of an unknown kind"))
+            }
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the directory at `path`, whose parent must exist, with the mode the umask leaves, and opens it. Slashes
+    /// at the end do not matter.
+    pub fn create(path: &OsStr, links: Links) -> Result<Root, Error> {
+        const CREATING: &str = "creating directory";
+        let bytes = path.as_bytes();
+        let end = bytes.iter().rposition(|&b| b != b'/').map_or(0, |last| last.saturating_add(1));
+        let trimmed = OsStr::from_bytes(bytes.get(..end).unwrap_or_default());
+        let Some((parent, name)) = Root::open_parent(trimmed, links)? else {
+            return Err(Error::when(CREATING)(Errno::EXIST));
+        };
+        rustix::fs::mkdirat(parent.dir.as_fd(), name.as_bytes(), Mode::from_raw_mode(0o777))
+            .map_err(Error::when(CREATING))?;
+        Ok(Root { dir: parent.dir.open_dir(&name)?, writable: true })
+    }
+
+    /// The directory, to read.
+    pub fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// The directory, to change; `None` for a read-only root.
+    pub fn writable(&self) -> Option<WriteDir> {
+        self.writable.then(|| WriteDir::new(self.dir.clone()))
+    }
+
+    /// The same root, for a run that must not change anything.
+    pub fn read_only(self) -> Root {
+        Root { writable: false, ..self }
+    }
+}

@@ -1,0 +1,255 @@
+//! Staging: a new version of a file is written beside the old one and renamed over it when it is whole.
+//!
+//! The staged file of a target is `.dsync-<16 hex>.part` in the target's directory, the digits being XXH3-64 (seed 0)
+//! of the target's name: a fixed length that fits wherever the target fits, and the same in every run, so that what a
+//! killed run left is found again. Its writer holds an exclusive flock(2) on it for as long as it lives. What is under
+//! that name is cleared only for a target that is about to be written, and only if it can be nobody's work in progress:
+//! the running user's (or anybody's, for root, which hands files to their owners before it renames them), with one link
+//! and, being a file, not locked. On a file system that has no locks every such file counts as left behind.
+
+use crate::fs::file::{self, ReadFile, WriteFile};
+use crate::fs::{Error, SetMeta, WriteDir, status};
+use crate::tree::{Entry, Kind, Name};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use std::io;
+use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use xxhash_rust::xxh3::xxh3_64;
+
+const PREFIX: &[u8] = b".dsync-";
+const SUFFIX: &[u8] = b".part";
+const DIGITS: usize = 16;
+
+/// How often two runs may take the same staged name from each other before one gives up.
+const ATTEMPTS: usize = 16;
+
+const STAGING: &str = "creating temporary file for";
+
+/// The name under which new versions of the file `target` are written.
+pub fn stage_name(target: &Name) -> Name {
+    let digits = format!("{:016x}", xxh3_64(target.as_bytes()));
+    let bytes = [PREFIX, digits.as_bytes(), SUFFIX].concat();
+    // Cannot fail, as the bytes are made above; the target's own name would be refused by the exclusive creation.
+    Name::new(bytes).unwrap_or_else(|_| target.clone())
+}
+
+/// Whether a name has the form of [`stage_name`], so that listings leave it out.
+pub fn is_stage_name(name: &Name) -> bool {
+    name.as_bytes().strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX)).is_some_and(|digits| {
+        digits.len() == DIGITS && digits.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
+/// Whether an entry belongs to dsync itself, so that no run lists, copies or deletes it: a staged file, and `.dsync`,
+/// the directory in which a replica keeps its history.
+pub fn is_reserved(entry: &Entry) -> bool {
+    match entry.kind() {
+        Kind::File => is_stage_name(&entry.name),
+        Kind::Directory => entry.name.as_bytes() == b".dsync",
+        _ => false,
+    }
+}
+
+/// A new version of a file in the making. Dropping it removes it; [`Stage::install`] gives it its name.
+#[derive(Debug)]
+pub struct Stage {
+    file: WriteFile,
+    dir: WriteDir,
+    target: Name,
+    staged: Name,
+    leftover: Option<ReadFile>,
+    installed: bool,
+}
+
+/// Begins a new version of `target`.
+pub(super) fn begin(dir: &WriteDir, target: &Name) -> Result<Stage, Error> {
+    let staged = stage_name(target);
+    let mut leftover = None;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | file::PLAIN;
+    for _ in 0..ATTEMPTS {
+        match rustix::fs::openat(dir, staged.as_bytes(), flags, Mode::RUSR | Mode::WUSR) {
+            Ok(handle) if is_ours(&handle).map_err(Error::when(STAGING))? => {
+                let file = WriteFile::new(handle);
+                let (dir, target) = (dir.clone(), target.clone());
+                return Ok(Stage { file, dir, target, staged, leftover, installed: false });
+            }
+            Ok(_) => {}
+            Err(Errno::EXIST) => {
+                if let Some(Leftover::File(found)) = take_leftover(dir.as_fd(), &staged)? {
+                    leftover = Some(found);
+                }
+            }
+            Err(error) => return Err(Error::when(STAGING)(error)),
+        }
+    }
+    Err(busy())
+}
+
+/// Locks a file just created. `false` if another run took it for a leftover before the lock was there: that run
+/// then holds the lock, or has removed the file already.
+fn is_ours(handle: &OwnedFd) -> rustix::io::Result<bool> {
+    match lock(handle)? {
+        Lock::Held | Lock::Unsupported => Ok(rustix::fs::fstat(handle)?.st_nlink > 0),
+        Lock::Busy => Ok(false),
+    }
+}
+
+enum Lock {
+    Held,
+    Busy,
+    Unsupported,
+}
+
+fn lock(handle: &OwnedFd) -> rustix::io::Result<Lock> {
+    match rustix::fs::flock(handle, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Lock::Held),
+        Err(Errno::WOULDBLOCK) => Ok(Lock::Busy),
+        // NFS without a lock server, some FUSE file systems; NFS also refuses exclusive locks on read-only handles.
+        Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::BADF) => {
+            Ok(Lock::Unsupported)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What a killed run left, now without a name.
+pub(super) enum Leftover {
+    /// Part of a new version, which may serve as a basis.
+    File(ReadFile),
+    /// Nothing of use.
+    Other,
+}
+
+/// Removes what a killed run left under `staged`. `None` if there is nothing; an error if a living run writes there
+/// or if what has the name is not of dsync's making.
+pub(super) fn take_leftover(dir: BorrowedFd<'_>, staged: &Name) -> Result<Option<Leftover>, Error> {
+    for _ in 0..ATTEMPTS {
+        let stat = match rustix::fs::statat(dir, staged.as_bytes(), AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => return Ok(None),
+            stat => stat.map_err(Error::when(STAGING))?,
+        };
+        let kind = status::kind(&stat);
+        let euid = rustix::process::geteuid();
+        let own = stat.st_uid == euid.as_raw();
+        if stat.st_nlink == 0 {
+            // Its writer installed it, and the next one replaced it, between the finding of the name and the look.
+            continue;
+        }
+        if kind == Some(Kind::Directory) || stat.st_nlink > 1 || !(own || euid.is_root()) {
+            return Err(Error::refused(
+                STAGING,
+                io::ErrorKind::AlreadyExists,
+                format!("\"{staged}\" is in the way and not left by dsync"),
+            ));
+        }
+        let leftover = match kind {
+            Some(Kind::File) => match open_unlocked(dir, staged, &stat)? {
+                Some(file) if own => Leftover::File(file),
+                Some(_) => Leftover::Other,
+                None => continue,
+            },
+            _ => Leftover::Other,
+        };
+        match rustix::fs::unlinkat(dir, staged.as_bytes(), AtFlags::empty()) {
+            Err(Errno::NOENT) => {}
+            done => return done.map(|()| Some(leftover)).map_err(Error::when(STAGING)),
+        }
+    }
+    Err(busy())
+}
+
+/// Opens and locks a staged file that was seen with these attributes. `None` if the name is another file's by then.
+fn open_unlocked(dir: BorrowedFd<'_>, staged: &Name, seen: &Stat) -> Result<Option<ReadFile>, Error> {
+    let open = |access| rustix::fs::openat(dir, staged.as_bytes(), access | file::PLAIN, Mode::empty());
+    // Where locks are emulated an exclusive one asks for a writable handle.
+    let opened = match open(OFlags::RDWR) {
+        Err(Errno::ACCESS) => open(OFlags::RDONLY),
+        done => done,
+    };
+    let handle = match opened {
+        Err(Errno::NOENT) => return Ok(None),
+        handle => handle.map_err(Error::when(STAGING))?,
+    };
+    if let Lock::Busy = lock(&handle).map_err(Error::when(STAGING))? {
+        return Err(busy());
+    }
+    // Its writer may have renamed it, and another begun a new one, since it was seen: only what still has the name
+    // while the lock is held can be removed by that name.
+    let now = match rustix::fs::statat(dir, staged.as_bytes(), AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => return Ok(None),
+        now => now.map_err(Error::when(STAGING))?,
+    };
+    let file = ReadFile::new(handle)?;
+    let same = |stat: &Stat| status::identity(stat) == (file.stamp().dev, file.stamp().ino);
+    Ok((same(seen) && same(&now)).then_some(file))
+}
+
+fn busy() -> Error {
+    Error::refused("writing", io::ErrorKind::WouldBlock, "another dsync is writing this file")
+}
+
+impl Stage {
+    /// What a killed run left of this same file, to serve as a basis. It has no name any more.
+    pub fn leftover(&mut self) -> Option<ReadFile> {
+        self.leftover.take()
+    }
+
+    /// Sets the attributes and renames the file over its target in one step, which must not be a directory. After an
+    /// error the target is as it was.
+    pub fn install(mut self, meta: &SetMeta) -> Result<(), Error> {
+        self.file.set_meta(meta)?;
+        rustix::fs::renameat(&self.dir, self.staged.as_bytes(), &self.dir, self.target.as_bytes())
+            .map_err(Error::when("renaming into place"))?;
+        self.installed = true;
+        Ok(())
+    }
+}
+
+impl Deref for Stage {
+    type Target = WriteFile;
+    fn deref(&self) -> &WriteFile {
+        &self.file
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if !self.installed {
+            // A failure leaves what a killed run would leave, for the next run to clear.
+            let _ = rustix::fs::unlinkat(&self.dir, self.staged.as_bytes(), AtFlags::empty());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(bytes: &[u8]) -> Name {
+        Name::new(bytes).unwrap()
+    }
+
+    #[test]
+    fn staged_names_are_stable_and_recognised() {
+        assert_eq!(stage_name(&name(b"photo.raw")).to_string(), ".dsync-a55e7b63f8e5f075.part");
+        for target in [&b"a"[..], b"\xff\xfe", &[b'x'; 255]] {
+            assert!(is_stage_name(&stage_name(&name(target))));
+        }
+    }
+
+    #[test]
+    fn names_that_only_look_alike_are_not_staged() {
+        for other in [
+            &b".dsync-0123456789abcdef"[..],
+            b".dsync-0123456789ABCDEF.part",
+            b".dsync-0123456789abcde.part",
+            b".dsync-0123456789abcdef0.part",
+            b"dsync-0123456789abcdef.part",
+            b".dsync-0123456789abcdef.partial",
+            b".dsync-.part",
+        ] {
+            assert!(!is_stage_name(&name(other)), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What a `stat` says, in the words of `tree`.
+
+use crate::tree::{Kind, Meta, Rdev};
+use filetime::FileTime;
+use rustix::fs::{FileType, Stat};
+
+/// The kind of an entry; `None` for a kind that dsync does not know (doors, whiteouts of other systems).
+pub(super) fn kind(stat: &Stat) -> Option<Kind> {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Some(Kind::File),
+        FileType::Directory => Some(Kind::Directory),
+        FileType::Symlink => Some(Kind::Symlink),
+        FileType::Fifo => Some(Kind::Fifo),
+        FileType::Socket => Some(Kind::Socket),
+        FileType::CharacterDevice => Some(Kind::CharDevice),
+        FileType::BlockDevice => Some(Kind::BlockDevice),
+        _ => None,
+    }
+}
+
+/// The attributes every kind has.
+#[allow(clippy::unnecessary_cast, reason = "the widths of the fields differ by platform")]
+pub(super) fn meta(stat: &Stat) -> Meta {
+    Meta {
+        mode: (stat.st_mode as u32) & 0o7777,
+        mtime: time(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+    }
+}
+
+/// Length in bytes; a negative one, which only a broken file system reports, is 0.
+#[allow(clippy::unnecessary_cast, reason = "the widths of the fields differ by platform")]
+pub(super) fn size(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_size as i64).unwrap_or(0)
+}
+
+/// The number of a device entry.
+pub(super) fn device(stat: &Stat) -> Rdev {
+    Rdev { major: rustix::fs::major(stat.st_rdev), minor: rustix::fs::minor(stat.st_rdev) }
+}
+
+/// Device and inode: what tells one file from every other at the same moment.
+#[allow(clippy::unnecessary_cast, reason = "the widths of the fields differ by platform")]
+pub(super) fn identity(stat: &Stat) -> (u64, u64) {
+    (stat.st_dev as u64, stat.st_ino as u64)
+}
+
+/// The time of the last change to content or attributes, which nobody can set back.
+#[allow(clippy::unnecessary_cast, reason = "the widths of the fields differ by platform")]
+pub(super) fn changed(stat: &Stat) -> FileTime {
+    time(stat.st_ctime as i64, stat.st_ctime_nsec as i64)
+}
+
+/// Broken file systems report a billion nanoseconds and more, which no call would take back.
+fn time(seconds: i64, nanoseconds: i64) -> FileTime {
+    FileTime::from_unix_time(seconds, u32::try_from(nanoseconds.clamp(0, 999_999_999)).unwrap_or(0))
+}

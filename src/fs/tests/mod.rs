@@ -1,0 +1,74 @@
+//! The module against real file systems.
+
+mod racing;
+mod reading;
+mod roots;
+mod staging;
+mod unprivileged;
+mod writing;
+
+use crate::fs::{Dir, Links, Root, WriteDir};
+use crate::tree::{Name, RelPath};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+fn name(bytes: impl AsRef<[u8]>) -> Name {
+    Name::new(bytes.as_ref()).unwrap()
+}
+
+fn path(bytes: impl AsRef<[u8]>) -> RelPath {
+    RelPath::new(bytes.as_ref()).unwrap()
+}
+
+fn temporary() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn open(at: &Path) -> Root {
+    Root::open(at.as_os_str(), Links::Trusted).unwrap()
+}
+
+fn dir(at: &Path) -> Dir {
+    open(at).dir().clone()
+}
+
+fn writable(at: &Path) -> WriteDir {
+    open(at).writable().unwrap()
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Names of what is in a directory, staged files included.
+fn names(at: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(at)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Runs `test` with the system's own calls, then without them.
+fn both_ways(test: impl Fn()) {
+    test();
+    crate::fs::kernel::without(test);
+}
+
+/// Repeats `step` for a while.
+fn for_a_while(mut step: impl FnMut()) {
+    let end = Instant::now() + Duration::from_millis(120);
+    while Instant::now() < end {
+        step();
+    }
+}
+
+/// A test that needs root, or a tool only root may use, says so when it cannot run.
+fn root_or_skip(what: &str) -> bool {
+    if !is_root() {
+        eprintln!("skipped: {what} needs root");
+    }
+    is_root()
+}

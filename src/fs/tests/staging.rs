@@ -1,0 +1,242 @@
+//! New versions of files.
+
+use super::*;
+use crate::fs::{SetMeta, is_stage_name, stage_name};
+use crate::tree::Node;
+use filetime::FileTime;
+use rustix::fs::FlockOperation;
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, lchown, symlink};
+use std::path::PathBuf;
+use std::process::Command;
+
+fn staged(at: &TempDir, target: &str) -> PathBuf {
+    at.path().join(stage_name(&name(target)).as_os_str())
+}
+
+#[test]
+fn the_target_is_old_until_it_is_new() {
+    let at = temporary();
+    let root = writable(at.path());
+    fs::write(at.path().join("file"), b"old").unwrap();
+    let old = fs::metadata(at.path().join("file")).unwrap().ino();
+    let stage = root.stage(&name("file")).unwrap();
+    stage.preallocate(1 << 20).unwrap();
+    stage.write_at(b"version", 4).unwrap();
+    stage.write_at(b"new ", 0).unwrap();
+    stage.set_len(10).unwrap();
+    assert_eq!(stage.len().unwrap(), 10);
+    assert_eq!(fs::read(at.path().join("file")).unwrap(), b"old");
+    assert_eq!(fs::metadata(staged(&at, "file")).unwrap().mode() & 0o777, 0o600);
+    let mtime = FileTime::from_unix_time(77, 5);
+    stage.install(&SetMeta { mode: Some(0o4444), mtime: Some(mtime), ..SetMeta::default() }).unwrap();
+    let new = fs::metadata(at.path().join("file")).unwrap();
+    assert_eq!(fs::read(at.path().join("file")).unwrap(), b"new versio");
+    assert_ne!(new.ino(), old);
+    assert_eq!((new.mode() & 0o7777, FileTime::from_last_modification_time(&new)), (0o4444, mtime));
+    assert_eq!(names(at.path()), ["file"]);
+}
+
+#[test]
+fn a_dropped_or_failed_stage_leaves_the_target_and_nothing_else() {
+    let at = temporary();
+    let root = writable(at.path());
+    fs::write(at.path().join("file"), b"old").unwrap();
+    root.stage(&name("file")).unwrap().write_at(b"new", 0).unwrap();
+    let impossible = SetMeta { owner: Some(u32::MAX), ..SetMeta::default() };
+    root.stage(&name("file")).unwrap().install(&impossible).unwrap_err();
+    root.make_dir(&name("dir"), 0o700).unwrap();
+    let error = root.stage(&name("dir")).unwrap().install(&SetMeta::default()).unwrap_err();
+    assert_eq!(error.doing, "renaming into place");
+    assert_eq!(names(at.path()), ["dir", "file"]);
+    assert_eq!(fs::read(at.path().join("file")).unwrap(), b"old");
+}
+
+#[test]
+fn a_link_at_the_target_is_replaced_and_not_followed() {
+    let at = temporary();
+    let root = writable(at.path());
+    fs::write(at.path().join("outside"), b"kept").unwrap();
+    symlink("outside", at.path().join("file")).unwrap();
+    let stage = root.stage(&name("file")).unwrap();
+    stage.write_at(b"new", 0).unwrap();
+    stage.install(&SetMeta::default()).unwrap();
+    assert!(fs::symlink_metadata(at.path().join("file")).unwrap().is_file());
+    assert_eq!(fs::read(at.path().join("outside")).unwrap(), b"kept");
+}
+
+#[test]
+fn the_longest_names_can_be_staged() {
+    let at = temporary();
+    let target = name([b'\xff'; 255]);
+    writable(at.path()).stage(&target).unwrap().install(&SetMeta::default()).unwrap();
+    assert!(dir(at.path()).entry(&target).unwrap().is_some());
+}
+
+#[test]
+fn what_a_killed_run_left_becomes_a_basis() {
+    let at = temporary();
+    let root = writable(at.path());
+    fs::write(staged(&at, "file"), b"half").unwrap();
+    let mut stage = root.stage(&name("file")).unwrap();
+    let leftover = stage.leftover().unwrap();
+    assert!(stage.leftover().is_none());
+    assert_eq!(stage.len().unwrap(), 0);
+    assert_eq!(stage.copy_from(&leftover, 0, leftover.len(), 0).unwrap(), 4);
+    stage.write_at(b" and half", 4).unwrap();
+    stage.install(&SetMeta::default()).unwrap();
+    assert_eq!(fs::read(at.path().join("file")).unwrap(), b"half and half");
+    assert_eq!(names(at.path()), ["file"]);
+}
+
+#[test]
+fn a_read_only_leftover_and_a_special_one_are_cleared() {
+    let at = temporary();
+    let root = writable(at.path());
+    fs::write(staged(&at, "file"), b"half").unwrap();
+    fs::set_permissions(staged(&at, "file"), std::os::unix::fs::PermissionsExt::from_mode(0o444)).unwrap();
+    assert!(root.stage(&name("file")).unwrap().leftover().is_some());
+    symlink("/etc/passwd", staged(&at, "file")).unwrap();
+    assert!(root.stage(&name("file")).unwrap().leftover().is_none());
+    symlink("/etc/passwd", staged(&at, "link")).unwrap();
+    root.make_node(&name("link"), &Node::Fifo, &SetMeta::default(), true).unwrap();
+    assert_eq!(names(at.path()), ["link"]);
+}
+
+#[test]
+fn a_living_writer_is_left_alone() {
+    let at = temporary();
+    let root = writable(at.path());
+    let living = root.stage(&name("file")).unwrap();
+    living.write_at(b"mine", 0).unwrap();
+    for error in [
+        root.stage(&name("file")).unwrap_err(),
+        root.clear_leftover(&name("file")).unwrap_err(),
+        root.make_node(&name("file"), &Node::Fifo, &SetMeta::default(), true).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        assert!(error.to_string().contains("another dsync is writing this file"));
+    }
+    root.stage(&name("other")).unwrap().install(&SetMeta::default()).unwrap();
+    living.install(&SetMeta::default()).unwrap();
+    assert_eq!(fs::read(at.path().join("file")).unwrap(), b"mine");
+    root.stage(&name("file")).unwrap();
+}
+
+#[test]
+fn clearing_touches_the_leftover_of_that_target_only() {
+    let at = temporary();
+    let root = writable(at.path());
+    let kept = at.path().join(".dsync-0123456789abcdef.part");
+    fs::write(&kept, b"a user's own").unwrap();
+    fs::write(staged(&at, "file"), b"").unwrap();
+    assert!(!root.clear_leftover(&name("absent")).unwrap());
+    assert!(root.clear_leftover(&name("file")).unwrap());
+    assert!(!root.clear_leftover(&name("file")).unwrap());
+    root.stage(&name("file")).unwrap().install(&SetMeta::default()).unwrap();
+    assert_eq!(fs::read(&kept).unwrap(), b"a user's own");
+    assert!(is_stage_name(&name(".dsync-0123456789abcdef.part")));
+}
+
+#[test]
+fn what_cannot_be_a_leftover_is_never_touched() {
+    let at = temporary();
+    let root = writable(at.path());
+    // A second link: whoever planted it wants the other name's file read or removed.
+    fs::write(at.path().join("secret"), b"secret").unwrap();
+    fs::hard_link(at.path().join("secret"), staged(&at, "file")).unwrap();
+    fs::create_dir(staged(&at, "dir")).unwrap();
+    for target in ["file", "dir"] {
+        let error = root.stage(&name(target)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        assert!(root.clear_leftover(&name(target)).is_err());
+        assert!(staged(&at, target).exists());
+    }
+}
+
+#[test]
+fn root_clears_what_it_had_handed_over_but_does_not_use_it() {
+    if !root_or_skip("a leftover of another user") {
+        return;
+    }
+    let at = temporary();
+    fs::write(staged(&at, "file"), b"planted").unwrap();
+    lchown(staged(&at, "file"), Some(65534), None).unwrap();
+    assert!(writable(at.path()).stage(&name("file")).unwrap().leftover().is_none());
+}
+
+#[test]
+fn a_stage_whose_name_was_taken_before_its_lock_begins_anew() {
+    let at = temporary();
+    let root = writable(at.path());
+    // Threads stage the same target over and over; the file must always be one thread's whole version.
+    std::thread::scope(|scope| {
+        for letter in [b'a', b'b', b'c'] {
+            let root = root.clone();
+            scope.spawn(move || {
+                for _ in 0..300 {
+                    match root.stage(&name("file")) {
+                        Ok(stage) => {
+                            stage.write_at(&[letter; 4096], 0).unwrap();
+                            stage.write_at(&[letter; 4096], 4096).unwrap();
+                            stage.install(&SetMeta::default()).unwrap();
+                        }
+                        Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}"),
+                    }
+                    if let Ok(content) = fs::read(Path::new("/proc/self/fd").join(fd(&root)).join("file")) {
+                        assert_eq!(content.len(), 8192);
+                        assert!(content.iter().all(|b| *b == content[0]));
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(names(at.path()), ["file"]);
+}
+
+fn fd(dir: &crate::fs::Dir) -> String {
+    use std::os::fd::{AsFd, AsRawFd};
+    dir.as_fd().as_raw_fd().to_string()
+}
+
+#[test]
+fn the_lock_is_gone_with_its_writer() {
+    let at = temporary();
+    let root = writable(at.path());
+    let dead = File::create(staged(&at, "file")).unwrap();
+    rustix::fs::flock(&dead, FlockOperation::NonBlockingLockExclusive).unwrap();
+    assert!(root.clear_leftover(&name("file")).is_err());
+    drop(dead);
+    assert!(root.clear_leftover(&name("file")).unwrap());
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_version() {
+    if !root_or_skip("a small file system") {
+        return;
+    }
+    let at = temporary();
+    let mounted =
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "none"]).arg(at.path()).status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        assert!(std::env::var_os("DSYNC_TEST_REQUIRE_TOOLS").is_none(), "mount failed");
+        eprintln!("skipped: no tmpfs can be mounted");
+        return;
+    }
+    let check = std::panic::catch_unwind(|| {
+        let root = writable(at.path());
+        fs::write(at.path().join("file"), b"old").unwrap();
+        let stage = root.stage(&name("file")).unwrap();
+        let error = stage.preallocate(1 << 20).unwrap_err();
+        assert_eq!((error.doing, error.kind()), ("allocating space for", ErrorKind::StorageFull));
+        let error = stage.write_at(&vec![1; 1 << 20], 0).unwrap_err();
+        assert_eq!((error.doing, error.kind()), ("writing", ErrorKind::StorageFull));
+        drop(stage);
+        assert_eq!(names(at.path()), ["file"]);
+        assert_eq!(fs::read(at.path().join("file")).unwrap(), b"old");
+    });
+    let unmounted = Command::new("umount").arg("-l").arg(at.path()).status();
+    assert!(unmounted.is_ok_and(|status| status.success()));
+    check.unwrap();
+}

@@ -1,0 +1,140 @@
+//! Changing what is in a directory, one name at a time.
+
+use crate::fs::attributes::{self, SetMeta};
+use crate::fs::{Dir, Error, InPlace, Stage, beneath, in_place, kernel, stage};
+use crate::tree::{Kind, Name, Node, Rdev, RelPath};
+use rustix::fs::{AtFlags, FileType, RawMode};
+use std::io;
+use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd};
+
+const CREATING: &str = "creating";
+
+/// A handle on a directory that may be changed. It does all that a [`Dir`] does. Only a writable
+/// [`Root`](crate::fs::Root) gives one out.
+#[derive(Debug, Clone)]
+pub struct WriteDir(Dir);
+
+impl Deref for WriteDir {
+    type Target = Dir;
+    fn deref(&self) -> &Dir {
+        &self.0
+    }
+}
+
+impl AsFd for WriteDir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl WriteDir {
+    pub(super) fn new(dir: Dir) -> WriteDir {
+        WriteDir(dir)
+    }
+
+    /// As [`Dir::open_dir`], to change what is in it.
+    pub fn open_dir_writable(&self, name: &Name) -> Result<WriteDir, Error> {
+        let opened = beneath::open_one(self.as_fd(), name.as_bytes());
+        Ok(WriteDir(Dir::new(opened.map_err(Error::when("opening directory"))?)))
+    }
+
+    /// As [`Dir::open_beneath`], to change what is in it.
+    pub fn open_beneath_writable(&self, path: &RelPath) -> Result<WriteDir, Error> {
+        self.0.open_beneath(path).map(WriteDir)
+    }
+
+    /// Makes a directory with `mode` less the process's umask. The name must be free.
+    pub fn make_dir(&self, name: &Name, mode: u32) -> Result<(), Error> {
+        rustix::fs::mkdirat(self.as_fd(), name.as_bytes(), attributes::mode_bits(mode))
+            .map_err(Error::when("creating directory"))
+    }
+
+    /// Makes a symbolic link, fifo, socket or device with these attributes. With `replace` it takes the place of
+    /// whatever has the name (but a directory) in one step, so that the name always holds the old or the new entry;
+    /// otherwise the name must be free. Files and directories are made elsewhere and refused here.
+    pub fn make_node(&self, name: &Name, node: &Node, meta: &SetMeta, replace: bool) -> Result<(), Error> {
+        if !replace {
+            return self.make_with_meta(name, node, meta);
+        }
+        let staged = stage::stage_name(name);
+        match self.make_with_meta(&staged, node, meta) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                stage::take_leftover(self.as_fd(), &staged)?;
+                self.make_with_meta(&staged, node, meta)?;
+            }
+            done => done?,
+        }
+        rustix::fs::renameat(self.as_fd(), staged.as_bytes(), self.as_fd(), name.as_bytes()).map_err(
+            |error| {
+                self.discard(&staged);
+                Error::when("renaming into place")(error)
+            },
+        )
+    }
+
+    /// Makes the entry and sets its attributes, or leaves nothing.
+    fn make_with_meta(&self, name: &Name, node: &Node, meta: &SetMeta) -> Result<(), Error> {
+        self.make(name, node, meta.mode)?;
+        attributes::set_entry(self.as_fd(), name, node.kind(), meta).inspect_err(|_| self.discard(name))
+    }
+
+    fn make(&self, name: &Name, node: &Node, mode: Option<u32>) -> Result<(), Error> {
+        const NO_DEVICE: Rdev = Rdev { major: 0, minor: 0 };
+        let (kind, device) = match node {
+            Node::Symlink { target } => {
+                return rustix::fs::symlinkat(&**target, self.as_fd(), name.as_bytes())
+                    .map_err(Error::when("creating symbolic link"));
+            }
+            Node::Fifo => (FileType::Fifo, NO_DEVICE),
+            Node::Socket => (FileType::Socket, NO_DEVICE),
+            Node::CharDevice(device) => (FileType::CharacterDevice, *device),
+            Node::BlockDevice(device) => (FileType::BlockDevice, *device),
+            Node::File { .. } | Node::Directory => {
+                return Err(Error::refused(CREATING, io::ErrorKind::InvalidInput, "not a special file"));
+            }
+        };
+        // Closed to others until its owner and mode are set; 0666 is what mknod(1) gives when nothing is asked for.
+        let mode: RawMode = if mode.is_some() { 0o600 } else { 0o666 };
+        kernel::make_special(self.as_fd(), name, kind, mode, device).map_err(Error::when(CREATING))
+    }
+
+    /// Removes what this handle just made and cannot finish. If that fails too, the first error is the one to tell.
+    fn discard(&self, name: &Name) {
+        let _ = rustix::fs::unlinkat(self.as_fd(), name.as_bytes(), AtFlags::empty());
+    }
+
+    /// Begins a new version of the file `name`, beside the present one.
+    pub fn stage(&self, name: &Name) -> Result<Stage, Error> {
+        stage::begin(self, name)
+    }
+
+    /// Removes what a killed run left of a new version of the file `name`. `false` if there is nothing.
+    pub fn clear_leftover(&self, name: &Name) -> Result<bool, Error> {
+        stage::take_leftover(self.as_fd(), &stage::stage_name(name)).map(|found| found.is_some())
+    }
+
+    /// Opens the file `name` to change it where it is, or creates it, open to its owner only.
+    pub fn open_in_place(&self, name: &Name) -> Result<InPlace, Error> {
+        in_place::open(self.as_fd(), name)
+    }
+
+    /// Sets attributes of an entry, which must be of that kind. A symbolic link gets them itself.
+    pub fn set_meta(&self, name: &Name, kind: Kind, meta: &SetMeta) -> Result<(), Error> {
+        attributes::set_entry(self.as_fd(), name, kind, meta)
+    }
+
+    /// Sets attributes of the directory itself.
+    pub fn set_own_meta(&self, meta: &SetMeta) -> Result<(), Error> {
+        attributes::set(self.as_fd(), Kind::Directory, meta)
+    }
+
+    /// Removes an entry, which must be of that kind as far as directories go; a directory must be empty.
+    pub fn remove(&self, name: &Name, kind: Kind) -> Result<(), Error> {
+        let (flags, doing) = match kind {
+            Kind::Directory => (AtFlags::REMOVEDIR, "removing directory"),
+            _ => (AtFlags::empty(), "removing"),
+        };
+        rustix::fs::unlinkat(self.as_fd(), name.as_bytes(), flags).map_err(Error::when(doing))
+    }
+}

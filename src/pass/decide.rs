@@ -1,0 +1,207 @@
+//! What an entry needs: the one place where the options meet the two states of an entry.
+//!
+//! Pure: from what the source lists and what the sink has to a [`Decision`]. Everything that is done to an entry
+//! afterwards (staging, backup, deletion of what is in the way) follows from it and decides nothing again.
+
+use crate::fs::SetMeta;
+use crate::report::{Action, Change, Skip, TimeChange};
+use crate::request::Options;
+use crate::tree::{Entry, Kind, Meta, Node};
+
+/// What the sink may and by what it fills in what the source does not say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Policy<'a> {
+    pub options: &'a Options,
+    /// The umask, for permissions nobody asked to preserve.
+    pub umask: u32,
+    /// Whether owners can be changed at all.
+    pub may_chown: bool,
+}
+
+/// What to do about one entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Leave it alone.
+    Skip(Skip),
+    /// Set attributes, if any differ; the rest is the same.
+    Attributes(Update),
+    /// Make it, in place of whatever is there: anything without content.
+    Make(Update),
+    /// Get its content.
+    Transfer(Update),
+    /// Sizes agree and `-c` was given: whether to transfer depends on the content.
+    Compare,
+}
+
+/// The difference, as reported and as set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Update {
+    pub change: Change,
+    pub set: SetMeta,
+}
+
+/// Which kinds the options ask for.
+fn is_wanted(options: &Options, kind: Kind) -> bool {
+    match kind {
+        Kind::File | Kind::Directory => true,
+        Kind::Symlink => options.links,
+        kind if kind.is_device() => options.devices,
+        _ => options.specials,
+    }
+}
+
+impl Update {
+    /// Nothing differs, as far as is known.
+    pub(crate) fn none() -> Update {
+        Update { change: UNCHANGED, set: SetMeta::default() }
+    }
+}
+
+const UNCHANGED: Change = Change {
+    action: Action::Attributes,
+    new: false,
+    content: false,
+    size: false,
+    time: TimeChange::None,
+    perms: false,
+    owner: false,
+    group: false,
+};
+
+impl Policy<'_> {
+    /// Decides about `entry`, of which the sink has `own`. The entry's owners are this host's numbers already;
+    /// `may_set_group` is about its group.
+    pub(crate) fn decide(&self, entry: &Entry, own: Option<&Entry>, may_set_group: bool) -> Decision {
+        let options = self.options;
+        if !is_wanted(options, entry.kind()) {
+            return Decision::Skip(Skip::NotRegular);
+        }
+        match own {
+            None if options.existing => return Decision::Skip(Skip::NotExisting),
+            Some(own) if options.ignore_existing && !(own.is_dir() && entry.is_dir()) => {
+                return Decision::Skip(Skip::Exists);
+            }
+            Some(own)
+                if options.update
+                    && entry.kind() == own.kind()
+                    && !entry.is_dir()
+                    && own.meta.mtime.unix_seconds() > entry.meta.mtime.unix_seconds() =>
+            {
+                return Decision::Skip(Skip::Newer);
+            }
+            _ => {}
+        }
+        let same_kind = own.filter(|own| own.kind() == entry.kind());
+        match (&entry.node, same_kind) {
+            (Node::File { size }, Some(own)) => self.file(entry, *size, own, may_set_group),
+            (Node::File { .. }, None) => Decision::Transfer(self.new_entry(entry, may_set_group)),
+            (node, Some(own)) if *node == own.node => {
+                Decision::Attributes(self.attributes(entry.kind(), &entry.meta, &own.meta, may_set_group))
+            }
+            (_, Some(own)) => {
+                let mut update = self.replacement(entry, own, may_set_group);
+                update.change.action = Action::Create;
+                update.change.content = true;
+                Decision::Make(update)
+            }
+            (_, None) => Decision::Make(self.new_entry(entry, may_set_group)),
+        }
+    }
+
+    /// Goes on with a file of equal size whose content was compared.
+    pub(crate) fn compared(&self, same: bool, entry: &Entry, own: &Entry, may_set_group: bool) -> Decision {
+        if same {
+            return Decision::Attributes(self.attributes(entry.kind(), &entry.meta, &own.meta, may_set_group));
+        }
+        let mut update = self.replacement(entry, own, may_set_group);
+        update.change.content = true;
+        Decision::Transfer(update)
+    }
+
+    fn file(&self, entry: &Entry, size: u64, own: &Entry, may_set_group: bool) -> Decision {
+        let options = self.options;
+        let differs = if own.node.size() != size {
+            true
+        } else if options.checksum && size > 0 {
+            return Decision::Compare;
+        } else if options.size_only || options.checksum {
+            false
+        } else {
+            options.ignore_times || own.meta.mtime.unix_seconds() != entry.meta.mtime.unix_seconds()
+        };
+        if differs {
+            Decision::Transfer(self.replacement(entry, own, may_set_group))
+        } else {
+            Decision::Attributes(self.attributes(entry.kind(), &entry.meta, &own.meta, may_set_group))
+        }
+    }
+
+    /// What attributes differ between two entries of a kind, and how to set them on the existing one.
+    pub(crate) fn attributes(&self, kind: Kind, want: &Meta, have: &Meta, may_set_group: bool) -> Update {
+        let options = self.options;
+        let has_mode = kind != Kind::Symlink;
+        let perms = options.perms && has_mode && want.mode != have.mode;
+        let owner = options.owner && self.may_chown && want.uid != have.uid;
+        let group = options.group && may_set_group && want.gid != have.gid;
+        let time = options.times && want.mtime.unix_seconds() != have.mtime.unix_seconds();
+        Update {
+            change: Change {
+                action: Action::Attributes,
+                new: false,
+                content: false,
+                size: false,
+                time: if time { TimeChange::Source } else { TimeChange::None },
+                perms,
+                owner,
+                group,
+            },
+            set: SetMeta {
+                // A change of owner clears setuid and setgid, so the mode has to be set again.
+                mode: (perms || ((owner || group) && has_mode))
+                    .then_some(if options.perms { want.mode } else { have.mode }),
+                owner: owner.then_some(want.uid),
+                group: group.then_some(want.gid),
+                mtime: time.then_some(want.mtime),
+            },
+        }
+    }
+
+    /// The same where the existing entry is replaced by one newly made, which has no attributes yet.
+    fn replacement(&self, entry: &Entry, own: &Entry, may_set_group: bool) -> Update {
+        let mut change = self.attributes(entry.kind(), &entry.meta, &own.meta, may_set_group).change;
+        change.action = Action::Transfer;
+        change.size = entry.kind() == Kind::File && entry.node.size() != own.node.size();
+        if !self.options.times {
+            change.time = TimeChange::Now;
+        }
+        let mode = if self.options.perms { entry.meta.mode } else { own.meta.mode };
+        Update { change, set: self.all(entry.kind(), &entry.meta, mode, may_set_group) }
+    }
+
+    fn new_entry(&self, entry: &Entry, may_set_group: bool) -> Update {
+        self.new(entry.kind(), &entry.meta, may_set_group)
+    }
+
+    /// What a newly made directory is to have.
+    pub(crate) fn new_directory(&self, meta: &Meta, may_set_group: bool) -> Update {
+        self.new(Kind::Directory, meta, may_set_group)
+    }
+
+    fn new(&self, kind: Kind, meta: &Meta, may_set_group: bool) -> Update {
+        let action = if kind == Kind::File { Action::Transfer } else { Action::Create };
+        let mode = if self.options.perms { meta.mode } else { meta.mode & 0o777 & !self.umask };
+        Update { change: Change { action, new: true, ..UNCHANGED }, set: self.all(kind, meta, mode, may_set_group) }
+    }
+
+    /// Every attribute that a newly made entry is to have.
+    fn all(&self, kind: Kind, meta: &Meta, mode: u32, may_set_group: bool) -> SetMeta {
+        let options = self.options;
+        let Meta { mtime, uid, gid, .. } = *meta;
+        SetMeta {
+            mode: (kind != Kind::Symlink).then_some(mode),
+            owner: (options.owner && self.may_chown).then_some(uid),
+            group: (options.group && may_set_group).then_some(gid),
+            mtime: options.times.then_some(mtime),
+        }
+    }
+}

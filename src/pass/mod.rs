@@ -1,0 +1,114 @@
+//! One pass: one tree's state moves in one direction.
+//!
+//! A pass has two roles. The [`source`] reads its view of a tree and lists it, directory by directory; the [`sink`]
+//! opens its own counterpart of each listed directory, compares ([`decide`]), and asks for the content it lacks. The
+//! source answers requests about what it listed, and nothing else. Which end of a connection plays which role decides
+//! between push and pull; between two local paths both roles run in one process.
+//!
+//! ```text
+//! source                                     sink
+//!   walk ---- Listing --------------------->   compare: same, different, absent, extra
+//!   content <--- Want, Sums, Check ---------   sign (what it has of a file)
+//!           ---- Content, Verdict --------->   apply: stage, verify, install
+//!           <--- Again (what differs) ------
+//!   kept    <--- Close(dir) ----------------   everything in it is settled
+//! ```
+//!
+//! Each arrow has a rank and a credit of its own (`wire`), each box is one or more threads, and a box may wait only
+//! for boxes further down the diagram. Memory is the windows of the ranks, the largest directory, and the
+//! directories above the one being listed.
+
+mod decide;
+mod names;
+pub mod sink;
+pub mod source;
+mod tally;
+
+use crate::delta::SumChoice;
+use crate::report::{Progress, Reporter};
+use crate::request::Options;
+use crate::wire::{Abort, Message, Sender};
+use std::sync::Arc;
+
+/// What both roles need to know about their run.
+#[derive(Clone)]
+pub struct Context {
+    /// What was asked.
+    pub options: Options,
+    /// The strong sum, with the run's seed.
+    pub sums: SumChoice,
+    /// Where events go: to the user, or to the peer that has one.
+    pub reporter: Arc<dyn Reporter>,
+    /// How far the run is.
+    pub progress: Arc<Progress>,
+    /// Whether both roles are in this process, so that an open file can be handed over.
+    pub local: bool,
+    /// Whether the peer must be told how far this role is, because the user is at its end.
+    pub tell_progress: bool,
+}
+
+impl Context {
+    /// Whether changed files are sent whole.
+    fn whole_file(&self) -> bool {
+        self.options.whole_file.unwrap_or(self.local)
+    }
+}
+
+/// Why a pass ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// The link to the other role closed; the link knows why.
+    #[error("the connection to the other side was lost")]
+    Lost,
+    /// The peer sent something that makes no sense at this point.
+    #[error("the peer broke the protocol: {0}")]
+    Protocol(&'static str),
+    /// The destination cannot be used.
+    #[error("{0}")]
+    Destination(#[from] sink::DestinationError),
+    /// The other role gave up.
+    #[error("{}", .0.text)]
+    Peer(Abort),
+    /// Something the role needs could not be had.
+    #[error(transparent)]
+    Setup(#[from] crate::fs::Error),
+}
+
+impl PassError {
+    pub(crate) fn thread(source: std::io::Error) -> PassError {
+        PassError::Setup(crate::fs::Error { doing: "starting a thread", source })
+    }
+
+    /// What the other role is told of it; `None` if there is no other role any more, or it knows.
+    fn abort(&self) -> Option<Abort> {
+        match self {
+            PassError::Lost | PassError::Peer(_) => None,
+            error => Some(Abort {
+                text: error.to_string(),
+                selection: matches!(error, PassError::Destination(sink::DestinationError::NotADirectory(_))),
+                protocol: matches!(error, PassError::Protocol(_)),
+            }),
+        }
+    }
+
+    /// Tells the other role, and closes the link.
+    fn close(&self, sender: &Sender) {
+        if let Some(abort) = self.abort() {
+            // If the link is closed, nobody is left to be told.
+            let _ = sender.send(Message::Abort(abort));
+        }
+        sender.stopper().stop();
+    }
+}
+
+impl From<crate::wire::Closed> for PassError {
+    fn from(_: crate::wire::Closed) -> PassError {
+        PassError::Lost
+    }
+}
+
+/// Number of threads for work that can be spread: one per core, at least two so that one slow file does not stop
+/// everything, at most eight because more only queue at the disk.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| cores.get()).clamp(2, 8)
+}

@@ -1,0 +1,284 @@
+//! Builds files from content, verifies them, and gives them their names.
+//!
+//! Each file belongs to one of several threads, so its content arrives in order. What is written is summed as it is
+//! written; where the file sum at the end does not agree (the basis changed under the signature, or two blocks
+//! collided), only the segments that differ are asked for again, twice at most.
+
+use crate::delta::{DeltaError, Op, Patch, SEGMENT_LEN, SegmentSums, Sum};
+use crate::fs::SetMeta;
+use crate::pass::PassError;
+use crate::pass::sink::Sink;
+use crate::pass::sink::flights::Flight;
+use crate::pass::sink::target::{BasisFile, Target, TargetOutput};
+use crate::pass::tally::describe;
+use crate::wire::{Again, Content, ContentEnd, ContentOp, FileId, Message, Permit};
+use crossbeam_channel::Receiver;
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::sync::Arc;
+
+/// How often a file that does not verify is repaired.
+const REPAIRS: u32 = 2;
+/// Segments of the largest file that is repaired rather than given up: 128 GiB.
+const REPAIRABLE: usize = 128 << 10;
+/// Files a peer may have open at this side at once, on each thread. An honest one has about one.
+const OPEN_LIMIT: usize = 64;
+
+/// Builds files until the queue ends.
+pub(super) fn run(sink: &Sink<'_>, arrived: &Receiver<(Content, Permit)>) -> Result<(), PassError> {
+    let mut open: HashMap<FileId, Build> = HashMap::new();
+    for (content, _permit) in arrived {
+        let file = content.file;
+        let mut build = match open.remove(&file) {
+            Some(build) => build,
+            None if open.len() >= OPEN_LIMIT => return Err(PassError::Protocol("too many files are sent at once")),
+            None => Build::begin(sink, file)?,
+        };
+        for op in content.ops {
+            build.op(sink, op)?;
+        }
+        let again = match content.end {
+            None => Some(build),
+            Some(end) => build.end(sink, file, end)?,
+        };
+        open.extend(again.map(|build| (file, build)));
+    }
+    if sink.context.options.partial {
+        open.into_values().for_each(|build| build.keep_partial(sink));
+    }
+    Ok(())
+}
+
+/// A file in the making.
+struct Build {
+    flight: Arc<Flight>,
+    state: State,
+    repairs: u32,
+    literal: u64,
+    matched: u64,
+    /// Bytes told to the progress.
+    told: u64,
+}
+
+enum State {
+    /// From front to back.
+    Patching(Box<Patch<BasisFile, TargetOutput>>),
+    /// Only where it did not verify.
+    Repairing { target: Target, sums: Vec<Sum>, rewritten: BTreeSet<u64> },
+    /// All of it was copied from an open file.
+    Copied(Target),
+    /// It failed, which was told. What still arrives is let pass.
+    Failed,
+}
+
+impl Build {
+    fn begin(sink: &Sink<'_>, file: FileId) -> Result<Build, PassError> {
+        let flight = sink.flights.get(file)?;
+        let prepared = sink.flights.prepared(file);
+        let dir = sink.directories.writable(sink, flight.dir)?;
+        let target = dir.and_then(|dir| match prepared.stage {
+            Some(stage) => Ok(Target::Stage(stage)),
+            None if sink.context.options.in_place => dir.open_in_place(&flight.name).map(Target::InPlace),
+            None => dir.stage(&flight.name).map(Target::Stage),
+        });
+        let state = match target {
+            Ok(target) => {
+                let basis = BasisFile(prepared.basis);
+                let (basis_len, output) = (basis.len(), TargetOutput::new(target));
+                State::Patching(Box::new(Patch::new(sink.context.sums, basis, basis_len, output)))
+            }
+            Err(error) => {
+                sink.tally.failed(&flight.path, &error);
+                State::Failed
+            }
+        };
+        Ok(Build { flight, state, repairs: 0, literal: 0, matched: 0, told: 0 })
+    }
+
+    fn op(&mut self, sink: &Sink<'_>, op: ContentOp) -> Result<(), PassError> {
+        let before = self.literal + self.matched;
+        match (&mut self.state, op) {
+            (State::Failed, _) => {}
+            (State::Patching(patch), ContentOp::Literal(data)) => {
+                self.literal += data.len() as u64;
+                let done = patch.apply(Op::Literal(&data));
+                self.patched(sink, done)?;
+            }
+            (State::Patching(patch), ContentOp::Copy { offset, len }) => {
+                let done = patch.apply(Op::Copy { offset, len });
+                self.matched = self.matched.saturating_add(len);
+                self.patched(sink, done)?;
+            }
+            (State::Patching(patch), ContentOp::File(from)) if sink.context.local && patch.position() == 0 => {
+                self.copy(sink, &from);
+            }
+            (State::Repairing { target, rewritten, .. }, ContentOp::Rewrite { offset, data }) => {
+                self.literal += data.len() as u64;
+                if offset.checked_add(data.len() as u64).is_none_or(|end| end > i64::MAX as u64) {
+                    return Err(PassError::Protocol("a rewrite beyond any file"));
+                }
+                rewritten.insert(offset / SEGMENT_LEN);
+                if let Err(error) = target.write_at(&data, offset) {
+                    self.fail(sink, error.doing, &describe(&error.source));
+                }
+            }
+            _ => return Err(PassError::Protocol("an operation that does not fit the file")),
+        }
+        let new = (self.literal + self.matched).saturating_sub(before);
+        let advance = new.min(self.flight.entry.node.size().saturating_sub(self.told));
+        self.told += advance;
+        sink.context.progress.advance(advance);
+        sink.tell_progress();
+        Ok(())
+    }
+
+    /// What came of applying an operation. An operation no honest peer sends ends the run; what basis or target
+    /// could not do ends this file.
+    fn patched(&mut self, sink: &Sink<'_>, done: Result<(), DeltaError>) -> Result<(), PassError> {
+        match done {
+            Ok(()) => {}
+            Err(DeltaError::ReadBasis { source, .. }) => {
+                let cause = match source.kind() {
+                    io::ErrorKind::UnexpectedEof => "the old version became shorter during the run".to_owned(),
+                    _ => describe(&source),
+                };
+                self.fail(sink, "reading the old version of", &cause);
+            }
+            Err(DeltaError::WriteOutput { source, .. }) => self.fail(sink, "writing", &describe(&source)),
+            Err(_) => return Err(PassError::Protocol("an operation that does not fit the file")),
+        }
+        Ok(())
+    }
+
+    fn copy(&mut self, sink: &Sink<'_>, from: &std::os::fd::OwnedFd) {
+        let State::Patching(patch) = std::mem::replace(&mut self.state, State::Failed) else { return };
+        let target = patch.finish().0.target;
+        match target.copy_from(from, 0, u64::MAX, 0) {
+            Ok(len) => {
+                self.literal = len;
+                self.state = State::Copied(target);
+            }
+            Err(error) => self.fail(sink, error.doing, &describe(&error.source)),
+        }
+    }
+
+    fn fail(&mut self, sink: &Sink<'_>, doing: &str, cause: &str) {
+        self.state = State::Failed;
+        sink.tally.problem(doing, &self.flight.path, &cause);
+    }
+
+    /// Ends the content. Returns the build if there is more to come.
+    fn end(mut self, sink: &Sink<'_>, file: FileId, end: ContentEnd) -> Result<Option<Build>, PassError> {
+        let state = std::mem::replace(&mut self.state, State::Failed);
+        match (state, end) {
+            (State::Patching(patch), ContentEnd::Complete { len, sum }) => {
+                let (output, sums) = patch.finish();
+                return self.verify(sink, file, output.target, sums, (len, sum));
+            }
+            (State::Repairing { target, sums, rewritten }, ContentEnd::Complete { len, sum }) => {
+                match resum(sink, &target, sums, &rewritten, len) {
+                    Ok(sums) => return self.verify(sink, file, target, sums, (len, sum)),
+                    Err(error) => self.fail(sink, "verifying", &describe(&error)),
+                }
+            }
+            (State::Copied(target), ContentEnd::Local) => self.install(sink, target, self.literal),
+            (State::Failed, _) | (_, ContentEnd::Unreadable) => {}
+            _ => return Err(PassError::Protocol("an end that does not fit the file")),
+        }
+        self.settle(sink, file)?;
+        Ok(None)
+    }
+
+    fn verify(
+        mut self,
+        sink: &Sink<'_>,
+        file: FileId,
+        target: Target,
+        sums: SegmentSums,
+        (len, sum): (u64, Sum),
+    ) -> Result<Option<Build>, PassError> {
+        if sums.len() == len && sums.root(sink.context.sums) == sum {
+            self.install(sink, target, len);
+        } else if self.repairs < REPAIRS && sums.sums().len() <= REPAIRABLE {
+            let Flight { dir, index, .. } = *self.flight;
+            let segments = sums.sums().to_vec();
+            self.repairs += 1;
+            self.state = State::Repairing { target, sums: segments.clone(), rewritten: BTreeSet::new() };
+            sink.sender.send(Message::Again(Again { file, dir, index, segments }))?;
+            return Ok(Some(self));
+        } else {
+            self.fail(sink, "verifying", "it changed while it was being copied; run again");
+        }
+        self.settle(sink, file)?;
+        Ok(None)
+    }
+
+    fn install(&mut self, sink: &Sink<'_>, target: Target, len: u64) {
+        let flight = &self.flight;
+        let cut = match &target {
+            Target::InPlace(file) => file.set_len(len),
+            Target::Stage(_) => Ok(()),
+        };
+        let set = sink.set_owner_first(&flight.path, &flight.update.set, |owner| target.set_meta(owner));
+        if let Err(error) = cut.and_then(|()| target.install(&set)) {
+            sink.tally.failed(&flight.path, &error);
+            return;
+        }
+        sink.directories.touch(flight.dir);
+        sink.tally.count(|totals| {
+            if flight.update.change.new {
+                totals.created.add(crate::tree::Kind::File);
+            }
+            totals.transferred += 1;
+            totals.transferred_size = totals.transferred_size.saturating_add(len);
+            totals.literal = totals.literal.saturating_add(self.literal);
+            totals.matched = totals.matched.saturating_add(self.matched);
+        });
+    }
+
+    fn settle(self, sink: &Sink<'_>, file: FileId) -> Result<(), PassError> {
+        sink.settle_progress(self.flight.entry.node.size().saturating_sub(self.told));
+        sink.flights.land(file);
+        sink.settle(self.flight.dir)
+    }
+
+    /// The run was interrupted and `--partial` given: what there is gets the final name, with its own time, so that
+    /// the next run sees that it differs.
+    fn keep_partial(self, sink: &Sink<'_>) {
+        let State::Patching(patch) = self.state else { return };
+        let position = patch.position();
+        let target = patch.finish().0.target;
+        if position == 0 || matches!(target, Target::InPlace(_)) {
+            return;
+        }
+        let mode = SetMeta { mode: self.flight.update.set.mode, ..SetMeta::default() };
+        if let Err(error) = target.set_len(position).and_then(|()| target.install(&mode)) {
+            sink.tally.failed(&self.flight.path, &error);
+        }
+    }
+}
+
+/// Sums of a repaired file: those known, and new ones where it was rewritten.
+fn resum(
+    sink: &Sink<'_>,
+    target: &Target,
+    mut sums: Vec<Sum>,
+    rewritten: &BTreeSet<u64>,
+    len: u64,
+) -> io::Result<SegmentSums> {
+    target.set_len(len).map_err(|error| error.source)?;
+    let count = len.div_ceil(SEGMENT_LEN);
+    // Segments past the known ones were rewritten, or the sums will not agree.
+    let count = usize::try_from(count).ok().filter(|count| *count <= REPAIRABLE * 2);
+    let Some(count) = count else { return Err(io::ErrorKind::FileTooLarge.into()) };
+    sums.resize(count, Sum([0; 16]));
+    let mut buffer = vec![0; SEGMENT_LEN as usize];
+    for segment in rewritten {
+        let read = target.read_full_at(&mut buffer, segment * SEGMENT_LEN)?;
+        let sum = sink.context.sums.sum(buffer.get(..read).unwrap_or_default());
+        if let Some(known) = usize::try_from(*segment).ok().and_then(|segment| sums.get_mut(segment)) {
+            *known = sum;
+        }
+    }
+    SegmentSums::new(len, sums).map_err(io::Error::other)
+}

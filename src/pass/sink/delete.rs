@@ -1,0 +1,204 @@
+//! Removes what the source does not have.
+//!
+//! Which names are extra was found by comparing whole, error-free listings; the rules of the receiving side protect
+//! what they exclude. A directory is emptied first, and stays if anything protected is inside. Mount points stay.
+
+use crate::fs::WriteDir;
+use crate::pass::sink::Sink;
+use crate::pass::sink::directories::Counterpart;
+use crate::report::{Event, Problem, ProblemClass, Role};
+use crate::tree::filter::{Side, Verdict};
+use crate::tree::{Entry, Kind, RelPath};
+
+/// How much of a directory that is being removed keeps its handle: deeper ones are opened again on the way up.
+const HANDLES: usize = 64;
+
+/// What was left of an entry that was to be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Something,
+}
+
+/// A directory being emptied.
+struct Level {
+    entry: Entry,
+    path: RelPath,
+    /// `None` while deeper levels need the handles.
+    here: Option<Counterpart>,
+    rest: std::vec::IntoIter<Entry>,
+    left: Left,
+}
+
+impl Sink<'_> {
+    /// Whether the rules let an entry of the destination be removed.
+    fn is_at_risk(&self, path: &RelPath, entry: &Entry, deleting_dir: bool) -> bool {
+        let rules = &self.context.options.rules;
+        let decision = rules.decide(path.as_bytes(), entry.is_dir(), Side::Receiver, deleting_dir);
+        decision.verdict == Verdict::Included && !crate::fs::is_reserved(entry)
+    }
+
+    /// Removes an entry of `dir` that the source does not have, if the rules and the limit allow.
+    pub(super) fn delete_extra(&self, dir: &Counterpart, path: RelPath, entry: Entry) {
+        if self.is_at_risk(&path, &entry, false) {
+            self.delete(dir, path, entry, true);
+        }
+    }
+
+    /// Removes an entry of `dir`, with everything in it that is not protected; in a dry run it only says so.
+    /// `counted` says that this is a deletion the user hears of, not the clearing of a place for another entry.
+    fn delete(&self, dir: &Counterpart, path: RelPath, entry: Entry, counted: bool) -> Left {
+        if !entry.is_dir() {
+            return self.delete_one(dir, &path, &entry, counted);
+        }
+        let mut stack: Vec<Level> = Vec::new();
+        stack.extend(self.level(dir, path, entry));
+        let mut left = if stack.is_empty() { Left::Something } else { Left::Nothing };
+        while let Some(level) = stack.last_mut() {
+            let Some(next) = level.rest.next() else {
+                if let Some(done) = stack.pop() {
+                    left = self.emptied(dir, stack.last_mut(), &done, counted);
+                }
+                if let (Left::Something, Some(above)) = (left, stack.last_mut()) {
+                    above.left = left;
+                }
+                continue;
+            };
+            let path = level.path.join(&next.name);
+            let here = if self.is_at_risk(&path, &next, true) { self.reopened(level) } else { None };
+            let below = match here {
+                None => {
+                    level.left = Left::Something;
+                    continue;
+                }
+                Some(here) if next.is_dir() => self.level(&here, path, next),
+                Some(here) => {
+                    if self.delete_one(&here, &path, &next, counted) == Left::Something {
+                        level.left = Left::Something;
+                    }
+                    continue;
+                }
+            };
+            match below {
+                None => level.left = Left::Something,
+                Some(below) => {
+                    if stack.len() >= HANDLES
+                        && let Some(level) = stack.last_mut()
+                    {
+                        level.here = None;
+                    }
+                    stack.push(below);
+                }
+            }
+        }
+        left
+    }
+
+    /// Opens and lists a directory that is to be removed; `None` if that cannot be, which was told.
+    fn level(&self, parent: &Counterpart, path: RelPath, entry: Entry) -> Option<Level> {
+        let opened = parent.open(&entry.name).and_then(|here| {
+            let mounted = here.identity()?.0 != parent.identity()?.0;
+            Ok((here.list()?, here, mounted))
+        });
+        match opened {
+            Ok((_, _, true)) => {
+                self.tally.problem("removing", &path, &"it is a mount point");
+                None
+            }
+            Ok((listing, here, false)) => {
+                let left = if listing.is_whole() { Left::Nothing } else { Left::Something };
+                Some(Level { entry, path, here: Some(here), rest: listing.entries.into_iter(), left })
+            }
+            Err(error) => {
+                self.tally.failed(&path, &error);
+                None
+            }
+        }
+    }
+
+    fn reopened(&self, level: &mut Level) -> Option<Counterpart> {
+        if level.here.is_none() {
+            level.here = self.counterpart_at(&level.path).ok();
+        }
+        level.here.clone()
+    }
+
+    /// Everything in a directory was tried: removes it too if nothing is left.
+    fn emptied(&self, top: &Counterpart, parent: Option<&mut Level>, done: &Level, counted: bool) -> Left {
+        if done.left == Left::Something {
+            self.tell_not_empty(&done.path);
+            return Left::Something;
+        }
+        let holder = match parent {
+            None => Some(top.clone()),
+            Some(parent) => self.reopened(parent),
+        };
+        match holder {
+            Some(holder) => self.delete_one(&holder, &done.path, &done.entry, counted),
+            None => Left::Something,
+        }
+    }
+
+    /// Excluded entries inside keep a directory; that is as it was asked, but worth a line.
+    fn tell_not_empty(&self, path: &RelPath) {
+        if self.context.options.detail.changes {
+            self.announcer.say(Event::Notice(format!("cannot delete non-empty directory: {path}")));
+        }
+    }
+
+    fn delete_one(&self, dir: &Counterpart, path: &RelPath, entry: &Entry, counted: bool) -> Left {
+        if counted && !self.may_delete_another(path) {
+            return Left::Something;
+        }
+        if let Counterpart::Writable(dir) = dir
+            && let Err(error) = dir.remove(&entry.name, entry.kind())
+            && !error.is_not_found()
+        {
+            self.tally.failed(path, &error);
+            return Left::Something;
+        }
+        if counted {
+            self.tally.count(|totals| totals.deleted.add(entry.kind()));
+            if self.context.options.detail.changes {
+                self.announcer.say(Event::Deleted { path: path.clone(), kind: entry.kind() });
+            }
+        }
+        Left::Nothing
+    }
+
+    /// Whether `--max-delete` allows one more; counts it as left over if not.
+    fn may_delete_another(&self, path: &RelPath) -> bool {
+        let limit = self.context.options.delete.and_then(|deletion| deletion.limit);
+        let Some(limit) = limit else { return true };
+        if self.tally.totals().deleted.total() < limit {
+            return true;
+        }
+        if self.tally.totals().not_deleted == 0 {
+            let text = format!("--max-delete={limit} is reached; the rest is left");
+            self.tally.report(Problem::new(Role::Sink, "removing", path, &text).of_class(ProblemClass::DeleteLimit));
+        } else {
+            self.tally.count(|totals| totals.count(ProblemClass::DeleteLimit));
+        }
+        false
+    }
+
+    /// Clears the name of `entry` for something of another kind. A directory with something in it goes only with
+    /// `--delete` or `--force`. Returns whether the name is free.
+    pub(super) fn make_room(&self, write: &WriteDir, path: &RelPath, own: &Entry) -> bool {
+        let options = &self.context.options;
+        if own.kind() == Kind::Directory && options.delete.is_none() && !options.force {
+            return match write.remove(&own.name, Kind::Directory) {
+                Ok(()) => true,
+                Err(error) => {
+                    let cause = format!(
+                        "a directory is in its place ({}); --force or --delete would remove it",
+                        crate::pass::tally::describe(&error.source)
+                    );
+                    self.tally.problem("making room for", path, &cause);
+                    false
+                }
+            };
+        }
+        self.delete(&Counterpart::Writable(write.clone()), path.clone(), own.clone(), false) == Left::Nothing
+    }
+}

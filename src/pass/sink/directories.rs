@@ -1,0 +1,223 @@
+//! What is unsettled in each listed directory, and what is done once nothing is.
+//!
+//! A directory is open from the first part of its listing until its own entries and all directories below it are
+//! settled. Only then does it get its attributes, since changing what is in it changes its time and a mode without
+//! write permission would be in the way; and only then is the source told to forget its listing.
+
+use crate::fs::{Dir, Error, Listing, SetMeta, WriteDir};
+use crate::pass::PassError;
+use crate::pass::sink::Sink;
+use crate::tree::{Entry, Name, RelPath};
+use crate::wire::{DirId, Message};
+use filetime::FileTime;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The sink's own directory behind a listed one.
+#[derive(Debug, Clone)]
+pub(super) enum Counterpart {
+    /// There is none: a dry run, or it could not be made (and that was told).
+    Absent,
+    /// A dry run looks at it.
+    ReadOnly(Dir),
+    /// It is filled.
+    Writable(WriteDir),
+}
+
+impl Counterpart {
+    /// One of its directories, with the same access.
+    pub(super) fn open(&self, name: &Name) -> Result<Counterpart, Error> {
+        match self {
+            Counterpart::Absent => Err(absent()),
+            Counterpart::ReadOnly(dir) => dir.open_dir(name).map(Counterpart::ReadOnly),
+            Counterpart::Writable(dir) => dir.open_dir_writable(name).map(Counterpart::Writable),
+        }
+    }
+
+    pub(super) fn list(&self) -> Result<Listing, Error> {
+        self.dir().ok_or_else(absent)?.list()
+    }
+
+    pub(super) fn identity(&self) -> Result<(u64, u64), Error> {
+        self.dir().ok_or_else(absent)?.identity()
+    }
+
+    pub(super) fn dir(&self) -> Option<&Dir> {
+        match self {
+            Counterpart::Absent => None,
+            Counterpart::ReadOnly(dir) => Some(dir),
+            Counterpart::Writable(dir) => Some(dir),
+        }
+    }
+}
+
+fn absent() -> Error {
+    let cause = std::io::Error::new(std::io::ErrorKind::NotFound, "the directory was not made");
+    Error { doing: "writing to", source: cause }
+}
+
+/// A directory that is not settled yet.
+#[derive(Debug)]
+pub(super) struct OpenDir {
+    pub path: RelPath,
+    pub parent: Option<DirId>,
+    /// Entries in flight, directories below that are not closed, and one for the listing while it lasts.
+    pub unsettled: u64,
+    /// Directories of this listing that were not listed themselves yet, by place, with what the sink has there.
+    pub children: HashMap<u32, (Entry, Option<Entry>)>,
+    pub counterpart: Counterpart,
+    /// Attributes to set at the end.
+    pub finally: SetMeta,
+    /// Whether its time is the source's (`-t`), which has to be set again if anything in it changed.
+    pub keeps_time: bool,
+    pub time_if_touched: FileTime,
+    pub touched: bool,
+}
+
+impl OpenDir {
+    pub(super) fn new(path: RelPath, parent: Option<DirId>, counterpart: Counterpart) -> OpenDir {
+        OpenDir {
+            path,
+            parent,
+            unsettled: 0,
+            children: HashMap::new(),
+            counterpart,
+            finally: SetMeta::default(),
+            keeps_time: false,
+            time_if_touched: FileTime::zero(),
+            touched: false,
+        }
+    }
+}
+
+/// How many directories keep their handle. Others are opened again when needed.
+const HANDLES: usize = 256;
+
+#[derive(Debug, Default)]
+pub(super) struct Directories {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    open: HashMap<DirId, OpenDir>,
+    /// Directories with a handle, oldest first.
+    handles: VecDeque<DirId>,
+    all_listed: bool,
+}
+
+impl Directories {
+    pub(super) fn insert(&self, id: DirId, dir: OpenDir) {
+        let mut state = self.lock();
+        if matches!(dir.counterpart, Counterpart::Writable(_)) {
+            state.handles.push_back(id);
+        }
+        state.open.insert(id, dir);
+        if state.handles.len() > HANDLES
+            && let Some(oldest) = state.handles.pop_front()
+            && oldest.0 != 0
+            && let Some(dir) = state.open.get_mut(&oldest)
+        {
+            dir.counterpart = Counterpart::Absent;
+        }
+    }
+
+    /// Changes an open directory.
+    pub(super) fn with<T>(&self, id: DirId, change: impl FnOnce(&mut OpenDir) -> T) -> Result<T, PassError> {
+        let mut state = self.lock();
+        state.open.get_mut(&id).map(change).ok_or(PassError::Protocol("a directory that is not open is named"))
+    }
+
+    /// Write access to an open directory, opened again if its handle was given up.
+    pub(super) fn writable(&self, sink: &Sink<'_>, id: DirId) -> Result<Result<WriteDir, Error>, PassError> {
+        let (counterpart, path) = self.with(id, |dir| (dir.counterpart.clone(), dir.path.clone()))?;
+        if let Counterpart::Writable(dir) = counterpart {
+            return Ok(Ok(dir));
+        }
+        Ok(match sink.counterpart_at(&path) {
+            Ok(Counterpart::Writable(dir)) => Ok(dir),
+            Ok(_) => Err(absent()),
+            Err(error) => Err(error),
+        })
+    }
+
+    /// Something in the directory was changed, so its time has to be set again.
+    pub(super) fn touch(&self, id: DirId) {
+        let _ = self.with(id, |dir| dir.touched = true);
+    }
+
+    /// Every directory was listed; nothing new will be inserted.
+    pub(super) fn all_listed(&self, sink: &Sink<'_>) -> Result<(), PassError> {
+        let mut state = self.lock();
+        if std::mem::replace(&mut state.all_listed, true) {
+            return Err(PassError::Protocol("the listings ended twice"));
+        }
+        let done = state.open.is_empty();
+        drop(state);
+        if done { sink.finish() } else { Ok(()) }
+    }
+
+    /// One thing in `id` is settled. Closes it if that was the last, and then whatever that settles.
+    pub(super) fn settle(&self, sink: &Sink<'_>, id: DirId) -> Result<(), PassError> {
+        let mut next = Some(id);
+        while let Some(id) = next {
+            let Some(dir) = self.take_settled(id)? else { return Ok(()) };
+            next = dir.parent;
+            finish(sink, &dir);
+            sink.sender.send(Message::Close(id))?;
+            if next.is_none() {
+                let done = self.lock().all_listed;
+                return if done { sink.finish() } else { Ok(()) };
+            }
+        }
+        Ok(())
+    }
+
+    fn take_settled(&self, id: DirId) -> Result<Option<OpenDir>, PassError> {
+        let mut state = self.lock();
+        let dir =
+            state.open.get_mut(&id).ok_or(PassError::Protocol("a directory that is not open is named"))?;
+        dir.unsettled = dir.unsettled.saturating_sub(1);
+        if dir.unsettled > 0 {
+            return Ok(None);
+        }
+        let dir = state.open.remove(&id);
+        if let Some(place) = state.handles.iter().position(|handle| *handle == id) {
+            state.handles.remove(place);
+        }
+        Ok(dir)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Gives a settled directory its attributes.
+fn finish(sink: &Sink<'_>, dir: &OpenDir) {
+    if sink.dry_run() {
+        return;
+    }
+    let mut set = dir.finally;
+    if dir.touched && dir.keeps_time {
+        set.mtime = set.mtime.or(Some(dir.time_if_touched));
+    }
+    if set == SetMeta::default() {
+        return;
+    }
+    let handle = match &dir.counterpart {
+        Counterpart::Writable(handle) => Ok(handle.clone()),
+        _ => match sink.counterpart_at(&dir.path) {
+            Ok(Counterpart::Writable(handle)) => Ok(handle),
+            Ok(_) => return,
+            Err(error) => Err(error),
+        },
+    };
+    let done = handle.and_then(|handle| {
+        let rest = sink.set_owner_first(&dir.path, &set, |owner| handle.set_own_meta(owner));
+        handle.set_own_meta(&rest)
+    });
+    if let Err(error) = done {
+        sink.tally.failed(&dir.path, &error);
+    }
+}

@@ -1,0 +1,127 @@
+//! Files whose content was asked for and is not settled.
+
+use crate::fs::{ReadFile, Stage};
+use crate::pass::PassError;
+use crate::pass::decide::Update;
+use crate::tree::{Entry, Name, RelPath};
+use crate::wire::{Closed, DirId, FileId};
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Files in flight at most: enough to fill a long path with small files, few enough to hold in memory.
+const LIMIT: usize = 2048;
+/// Of these, files whose basis is held open at most.
+const WITH_BASIS: usize = 256;
+
+/// A file on its way.
+#[derive(Debug, Clone)]
+pub(super) struct Flight {
+    pub dir: DirId,
+    /// Its place in the source's listing.
+    pub index: u32,
+    /// The name it gets here.
+    pub name: Name,
+    /// Its path, as the user knows it.
+    pub path: RelPath,
+    /// What the source listed, with this host's owners.
+    pub entry: Entry,
+    /// What is here.
+    pub own: Option<Entry>,
+    pub update: Update,
+    /// Whether a killed run left a part of it.
+    pub leftover: bool,
+}
+
+/// What signing prepared for the building of a file.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub basis: Option<Arc<ReadFile>>,
+    /// Made early where its leftover is the basis.
+    pub stage: Option<Stage>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Flights {
+    state: Mutex<State>,
+    landed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    flights: HashMap<FileId, (Arc<Flight>, Option<Prepared>)>,
+    with_basis: usize,
+    next: u32,
+    stopped: bool,
+}
+
+impl Flights {
+    /// Registers a file, once there is room for it.
+    pub(super) fn start(&self, flight: Flight, with_basis: bool) -> Result<FileId, Closed> {
+        let mut state = self.lock();
+        while !state.stopped
+            && (state.flights.len() >= LIMIT || (with_basis && state.with_basis >= WITH_BASIS))
+        {
+            state = self.landed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.stopped {
+            return Err(Closed);
+        }
+        let id = FileId(state.next);
+        state.next = state.next.wrapping_add(1);
+        let prepared = with_basis.then_some(Prepared { basis: None, stage: None });
+        state.with_basis += usize::from(with_basis);
+        state.flights.insert(id, (Arc::new(flight), prepared));
+        Ok(id)
+    }
+
+    pub(super) fn get(&self, id: FileId) -> Result<Arc<Flight>, PassError> {
+        let state = self.lock();
+        let flight = state.flights.get(&id).map(|(flight, _)| flight.clone());
+        flight.ok_or(PassError::Protocol("a file that was not asked for is named"))
+    }
+
+    /// Replaces what is known of a file after its content was compared.
+    pub(super) fn replace(&self, id: FileId, flight: Flight) {
+        if let Some((known, _)) = self.lock().flights.get_mut(&id) {
+            *known = Arc::new(flight);
+        }
+    }
+
+    /// Leaves what signing prepared for whoever builds the file.
+    pub(super) fn prepare(&self, id: FileId, prepared: Prepared) {
+        if let Some((_, Some(known))) = self.lock().flights.get_mut(&id) {
+            *known = prepared;
+        }
+    }
+
+    /// Takes what was prepared.
+    pub(super) fn prepared(&self, id: FileId) -> Prepared {
+        let nothing = || Prepared { basis: None, stage: None };
+        match self.lock().flights.get_mut(&id) {
+            Some((_, Some(prepared))) => std::mem::replace(prepared, nothing()),
+            _ => nothing(),
+        }
+    }
+
+    /// The file is settled.
+    pub(super) fn land(&self, id: FileId) {
+        let mut state = self.lock();
+        let flight = state.flights.remove(&id);
+        if let Some((_, prepared)) = &flight {
+            state.with_basis -= usize::from(prepared.is_some());
+        }
+        drop(state);
+        drop(flight);
+        self.landed.notify_one();
+    }
+
+    /// Lets nobody wait any more.
+    pub(super) fn stop(&self) {
+        self.lock().stopped = true;
+        self.landed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,286 @@
+//! The role that writes: compares what the source lists with what it has, asks for what it lacks, installs it.
+//!
+//! Threads, in the order in which one may wait for the next: one compares listings ([`compare`]), several sign what
+//! is there of changed files ([`sign`]), several build and install files ([`apply`]). The calling thread reads
+//! messages and hands them out, without ever waiting: its queues are bounded by the credit granted for what is in
+//! them. [`directories`] knows what is still unsettled in each directory, [`flights`] the files under way.
+
+mod announce;
+mod apply;
+mod compare;
+mod delete;
+mod destination;
+mod directories;
+mod flights;
+mod sign;
+mod target;
+
+pub use destination::DestinationError;
+
+use crate::fs::SetMeta;
+use crate::pass::decide::{Policy, Update};
+use crate::pass::names::OwnerMap;
+use crate::pass::tally::Tally;
+use crate::pass::{Context, PassError, workers};
+use crate::report::{Event, Item, Role, Totals};
+use crate::tree::{Kind, Meta, Node, RelPath};
+use crate::wire::{Content, Link, Message, Permit, Received, Receiver, Sender};
+use announce::Announcer;
+use crossbeam_channel as channel;
+use destination::Destination;
+use directories::{Counterpart, Directories};
+use flights::Flights;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What the threads of a sink share.
+struct Sink<'a> {
+    context: &'a Context,
+    path: &'a [u8],
+    sender: Sender,
+    destination: OnceLock<Destination>,
+    directories: Directories,
+    flights: Flights,
+    announcer: Announcer,
+    owners: OwnerMap,
+    umask: u32,
+    tally: Tally<'a>,
+    told: Mutex<Instant>,
+    /// Whether it was said that errors at the source keep extra entries from being deleted.
+    kept_extras: AtomicBool,
+}
+
+/// How often the peer is told how far the run is.
+const TELL: Duration = Duration::from_millis(100);
+
+/// Plays the sink until everything listed is settled. `path` is the destination argument. Returns what both roles
+/// counted.
+pub fn run(link: Link, path: &[u8], context: &Context) -> Result<Totals, PassError> {
+    let Link { sender, mut receiver } = link;
+    let owners = OwnerMap::new(context.options.numeric_ids)?;
+    let sink = Sink {
+        context,
+        path,
+        sender: sender.clone(),
+        destination: OnceLock::new(),
+        directories: Directories::default(),
+        flights: Flights::default(),
+        announcer: Announcer::new(context.reporter.clone()),
+        owners,
+        umask: crate::fs::umask(),
+        tally: Tally::new(Role::Sink, context),
+        told: Mutex::new(Instant::now()),
+        kept_extras: AtomicBool::new(false),
+    };
+    let fatal = Mutex::new(None);
+    let fail = |error: PassError| {
+        error.close(&sender);
+        sink.flights.stop();
+        // What stopped the link is a better reason than that it stopped.
+        let mut fatal = fatal.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*fatal, None | Some(PassError::Lost)) {
+            *fatal = Some(error);
+        }
+    };
+    let received = thread::scope(|scope| {
+        let queues = match spawn(scope, &sink, &fail) {
+            Ok(queues) => queues,
+            Err(error) => {
+                fail(PassError::thread(error));
+                return Err(PassError::Lost);
+            }
+        };
+        receive(&mut receiver, &sink, &queues).map_err(|error| {
+            fail(error);
+            PassError::Lost
+        })
+    });
+    if let Some(error) = fatal.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
+    let theirs = received?;
+    sender.close();
+    let mut totals = sink.tally.totals();
+    totals.merge(&theirs);
+    Ok(totals)
+}
+
+/// Where received messages go.
+struct Queues {
+    listings: channel::Sender<(Message, Permit)>,
+    signing: channel::Sender<sign::Job>,
+    content: Vec<channel::Sender<(Content, Permit)>>,
+}
+
+fn spawn<'scope, 'env>(
+    scope: &'scope thread::Scope<'scope, 'env>,
+    sink: &'env Sink<'env>,
+    fail: &'env (dyn Fn(PassError) + Sync),
+) -> std::io::Result<Queues> {
+    let named = |name: &str| thread::Builder::new().name(name.to_owned());
+    let (signing, jobs) = channel::unbounded();
+    let (listings, listed) = channel::unbounded();
+    let signer = signing.clone();
+    named("compare").spawn_scoped(scope, move || {
+        if let Err(error) = compare::run(sink, &listed, &signer) {
+            fail(error);
+        }
+    })?;
+    let mut content = Vec::new();
+    for _ in 0..workers() {
+        let jobs = jobs.clone();
+        named("sign").spawn_scoped(scope, move || {
+            if let Err(error) = sign::run(sink, &jobs) {
+                fail(error);
+            }
+        })?;
+        let (queue, arrived) = channel::unbounded();
+        content.push(queue);
+        named("apply").spawn_scoped(scope, move || {
+            if let Err(error) = apply::run(sink, &arrived) {
+                fail(error);
+            }
+        })?;
+    }
+    Ok(Queues { listings, signing, content })
+}
+
+/// Reads messages until the source's last.
+fn receive(receiver: &mut Receiver, sink: &Sink<'_>, queues: &Queues) -> Result<Totals, PassError> {
+    loop {
+        let Received { message, permit } = receiver.receive()?;
+        // A queue whose thread has ended means that the run has failed, which that thread has told.
+        match message {
+            Message::Begin(_) | Message::Listing(_) | Message::Listed => {
+                queues.listings.send((message, permit)).map_err(|_| PassError::Lost)?;
+            }
+            Message::Verdict(verdict) => {
+                let job = sign::Job::Verdict { verdict, _permit: permit };
+                queues.signing.send(job).map_err(|_| PassError::Lost)?;
+            }
+            Message::Content(content) => {
+                let place = content.file.0 as usize % queues.content.len().max(1);
+                let queue = queues.content.get(place).ok_or(PassError::Lost)?;
+                queue.send((content, permit)).map_err(|_| PassError::Lost)?;
+            }
+            // The source counts its problems itself; here they only have to be told.
+            Message::Event(event) => sink.context.reporter.report(event),
+            Message::Progress(reading) => sink.context.progress.set_totals(&reading),
+            Message::Abort(abort) => return Err(PassError::Peer(abort)),
+            Message::Finish(totals) => return Ok(totals),
+            Message::Alive | Message::Credit { .. } => {}
+            Message::Want(_) | Message::Sums(_) | Message::Check(_) | Message::Again(_) | Message::Close(_) => {
+                return Err(PassError::Protocol("a source sent what only a sink sends"));
+            }
+        }
+    }
+}
+
+impl Sink<'_> {
+    fn destination(&self) -> Result<&Destination, PassError> {
+        self.destination.get().ok_or(PassError::Protocol("a listing came before the beginning"))
+    }
+
+    /// The directory at a path below the destination, with as much access as the run has.
+    fn counterpart_at(&self, path: &RelPath) -> Result<Counterpart, crate::fs::Error> {
+        let root = self.destination.get().and_then(|destination| destination.root.as_ref());
+        match root.map(|root| (root, root.writable())) {
+            None => Ok(Counterpart::Absent),
+            Some((_, Some(root))) => root.open_beneath_writable(path).map(Counterpart::Writable),
+            Some((root, None)) => root.dir().open_beneath(path).map(Counterpart::ReadOnly),
+        }
+    }
+
+    fn policy(&self) -> Policy<'_> {
+        Policy {
+            options: &self.context.options,
+            umask: self.umask,
+            may_chown: self.owners.owners().is_root(),
+        }
+    }
+
+    /// Whether the running user may give `meta`'s group to a file.
+    fn may_set_group(&self, meta: &Meta) -> bool {
+        let owners = self.owners.owners();
+        owners.is_root() || owners.in_group(meta.gid)
+    }
+
+    fn dry_run(&self) -> bool {
+        self.context.options.dry_run
+    }
+
+    /// Tells of a difference, if anybody wants to hear of it.
+    fn announce(&self, path: RelPath, node: &Node, update: &Update) {
+        if let Some(event) = self.item(path, node, update) {
+            self.announcer.say(event);
+        }
+    }
+
+    fn item(&self, path: RelPath, node: &Node, update: &Update) -> Option<Event> {
+        let detail = self.context.options.detail;
+        let wanted = if update.change.is_nothing() { detail.unchanged } else { detail.changes };
+        wanted.then(|| {
+            let target = match node {
+                Node::Symlink { target } => Some(target.to_vec()),
+                _ => None,
+            };
+            let size = node.size();
+            Event::Item(Item { path, kind: node.kind(), target, size, change: update.change })
+        })
+    }
+
+    /// Sets what differs; what cannot be set is a problem of its own and leaves the rest as it should be.
+    fn set_owner_first(
+        &self,
+        path: &RelPath,
+        set: &SetMeta,
+        chown: impl FnOnce(&SetMeta) -> Result<(), crate::fs::Error>,
+    ) -> SetMeta {
+        let owner = SetMeta { owner: set.owner, group: set.group, ..SetMeta::default() };
+        if owner != SetMeta::default()
+            && let Err(error) = chown(&owner)
+        {
+            self.tally.failed(path, &error);
+        }
+        SetMeta { owner: None, group: None, ..*set }
+    }
+
+    /// Counts a regular file as settled, with the bytes of it that were not counted before.
+    fn settle_progress(&self, bytes: u64) {
+        let progress = &self.context.progress;
+        progress.advance(bytes);
+        progress.settled();
+        self.tell_progress();
+    }
+
+    fn tell_progress(&self) {
+        if !self.context.tell_progress || !self.context.options.detail.progress {
+            return;
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.elapsed() >= TELL {
+            *told = Instant::now();
+            // A closed link is noticed by those who need it.
+            let _ = self.sender.send(Message::Progress(self.context.progress.read()));
+        }
+    }
+
+    /// One thing in a directory is settled; closes what thereby has become settled as a whole.
+    fn settle(&self, dir: crate::wire::DirId) -> Result<(), PassError> {
+        self.directories.settle(self, dir)
+    }
+
+    /// Everything is settled: says so.
+    fn finish(&self) -> Result<(), PassError> {
+        if self.context.tell_progress {
+            self.sender.send(Message::Progress(self.context.progress.read()))?;
+        }
+        Ok(self.sender.send(Message::Finish(self.tally.totals()))?)
+    }
+
+    fn count_created(&self, kind: Kind) {
+        self.tally.count(|totals| totals.created.add(kind));
+    }
+}

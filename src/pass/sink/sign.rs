@@ -1,0 +1,171 @@
+//! Reads what the sink has of changed files: for signatures, and for comparison by content.
+
+use crate::delta::{BlockLen, SegmentHasher, Signature, Signer, StrongLen};
+use crate::fs::ReadFile;
+use crate::pass::decide::Decision;
+use crate::pass::sink::Sink;
+use crate::pass::sink::flights::{Flight, Prepared};
+use crate::pass::{PassError, sink::compare};
+use crate::tree::Kind;
+use crate::wire::{Check, FileId, Message, Permit, Rank, SumsPart, Verdict, Want};
+use bytes::Bytes;
+use crossbeam_channel::Receiver;
+use std::sync::Arc;
+
+/// Bytes read at once.
+const CHUNK: usize = 256 << 10;
+/// Blocks in one message.
+const PART_BLOCKS: usize = 8192;
+
+/// What there is to read.
+pub(super) enum Job {
+    /// Sign the basis of a file and ask for its content.
+    Sign(FileId),
+    /// Sum a file and ask whether the source's is the same.
+    Check(FileId),
+    /// Go on after the answer to that.
+    Verdict { verdict: Verdict, _permit: Permit },
+}
+
+/// Works until the queue ends.
+pub(super) fn run(sink: &Sink<'_>, jobs: &Receiver<Job>) -> Result<(), PassError> {
+    for job in jobs {
+        match job {
+            Job::Sign(file) => sink.ask_with_basis(file)?,
+            Job::Check(file) => sink.check(file)?,
+            Job::Verdict { verdict, _permit } => sink.compared(verdict)?,
+        }
+    }
+    Ok(())
+}
+
+impl Sink<'_> {
+    /// Asks for a file's content without a basis.
+    pub(super) fn ask(&self, file: FileId, flight: &Flight) -> Result<(), PassError> {
+        let want = Want { file, dir: flight.dir, index: flight.index, basis: None };
+        Ok(self.sender.send(Message::Want(want))?)
+    }
+
+    fn ask_with_basis(&self, file: FileId) -> Result<(), PassError> {
+        let flight = self.flights.get(file)?;
+        let Some((basis, prepared)) = self.basis(&flight)? else { return self.ask(file, &flight) };
+        self.flights.prepare(file, prepared);
+        let (len, new_len) = (basis.len(), flight.entry.node.size());
+        let wanted = self.context.options.block_size.and_then(|size| BlockLen::new(size.into()).ok());
+        let block_len = BlockLen::for_basis(len, wanted);
+        let blocks = len.div_ceil(block_len.get().into());
+        let strong_len = StrongLen::for_search(new_len.max(1), blocks);
+        // The whole signature at once: two that each got half of the credit would wait for each other.
+        let per_block = 4 + u64::from(strong_len.get());
+        let parts = blocks.div_ceil(PART_BLOCKS as u64) + 1;
+        let mut credit = self.sender.reserve(Rank::Want, blocks * per_block + 64 * parts)?;
+        let signature = match self.signature(&basis, block_len, strong_len) {
+            Ok(signature) => signature,
+            Err(error) => {
+                // The old content is of no use then, but the new can still be had.
+                self.tally.problem("reading", &flight.path, &crate::pass::tally::describe(&error));
+                drop(credit);
+                return self.ask(file, &flight);
+            }
+        };
+        let basis = Some(signature.header());
+        let want = Want { file, dir: flight.dir, index: flight.index, basis };
+        self.sender.send_reserved(Message::Want(want), &mut credit)?;
+        for part in signature.parts(PART_BLOCKS) {
+            let sums = SumsPart { file, weak: part.weak.to_vec(), strong: Bytes::copy_from_slice(part.strong) };
+            self.sender.send_reserved(Message::Sums(sums), &mut credit)?;
+        }
+        Ok(())
+    }
+
+    /// Opens what is to serve as the basis: the file that is there, else what a killed run left of it.
+    fn basis(&self, flight: &Flight) -> Result<Option<(Arc<ReadFile>, Prepared)>, PassError> {
+        let Ok(dir) = self.directories.writable(self, flight.dir)? else { return Ok(None) };
+        if flight.own.as_ref().is_some_and(|own| own.kind() == Kind::File)
+            && let Ok(open) = dir.open_file(&flight.name)
+        {
+            let open = Arc::new(open);
+            return Ok(Some((open.clone(), Prepared { basis: Some(open), stage: None })));
+        }
+        // What cannot be staged now is reported when the content arrives.
+        let Ok(mut stage) = dir.stage(&flight.name) else { return Ok(None) };
+        let Some(leftover) = stage.leftover().map(Arc::new) else { return Ok(None) };
+        Ok(Some((leftover.clone(), Prepared { basis: Some(leftover), stage: Some(stage) })))
+    }
+
+    fn signature(&self, basis: &ReadFile, block_len: BlockLen, strong_len: StrongLen) -> std::io::Result<Signature> {
+        let mut signer = Signer::new(self.context.sums, block_len, strong_len);
+        read_all(basis, |chunk| signer.push(chunk))?;
+        Ok(signer.finish())
+    }
+
+    fn check(&self, file: FileId) -> Result<(), PassError> {
+        let flight = self.flights.get(file)?;
+        let dir = match self.directories.with(flight.dir, |dir| dir.counterpart.dir().cloned())? {
+            Some(dir) => Ok(dir),
+            None => self.directories.writable(self, flight.dir)?.map(|dir| crate::fs::Dir::clone(&dir)),
+        };
+        let mut hasher = SegmentHasher::new(self.context.sums);
+        let read = dir.and_then(|dir| dir.open_file(&flight.name)).and_then(|open| {
+            let failed = |source| crate::fs::Error { doing: "reading", source };
+            read_all(&open, |chunk| hasher.push(chunk)).map_err(failed)
+        });
+        match read {
+            Ok(()) => {
+                let sum = hasher.finish().root(self.context.sums);
+                let check = Check { file, dir: flight.dir, index: flight.index, sum };
+                Ok(self.sender.send(Message::Check(check))?)
+            }
+            // What cannot be read is not known to be the same.
+            Err(_) => self.compared(Verdict { file, same: false }),
+        }
+    }
+
+    fn compared(&self, Verdict { file, same }: Verdict) -> Result<(), PassError> {
+        let flight = self.flights.get(file)?;
+        let Some(own) = &flight.own else { return Err(PassError::Protocol("a verdict nobody asked for")) };
+        let may_set_group = self.may_set_group(&flight.entry.meta);
+        match self.policy().compared(same, &flight.entry, own, may_set_group) {
+            Decision::Transfer(update) => {
+                self.announcer.fill(file, self.item(flight.path.clone(), &flight.entry.node, &update));
+                if self.dry_run() {
+                    compare::count_transfer(self, &flight.entry);
+                    self.flights.land(file);
+                    return self.settle(flight.dir);
+                }
+                self.flights.replace(file, Flight { update, ..Flight::clone(&flight) });
+                if self.context.whole_file() { self.ask(file, &flight) } else { self.ask_with_basis(file) }
+            }
+            Decision::Attributes(update) => {
+                self.announcer.fill(file, self.item(flight.path.clone(), &flight.entry.node, &update));
+                self.set_attributes(flight.dir, &flight.path, &flight.name, Kind::File, &update)?;
+                self.settle_progress(flight.entry.node.size());
+                self.flights.land(file);
+                self.settle(flight.dir)
+            }
+            Decision::Skip(_) | Decision::Make(_) | Decision::Compare => {
+                self.announcer.fill(file, None);
+                self.flights.land(file);
+                self.settle(flight.dir)
+            }
+        }
+    }
+}
+
+/// Reads a file from front to back, as long as it was when it was opened.
+fn read_all(open: &ReadFile, mut each: impl FnMut(&[u8])) -> std::io::Result<()> {
+    open.advise_sequential();
+    let mut buffer = vec![0; usize::try_from(open.len()).map_or(CHUNK, |len| len.min(CHUNK))];
+    let mut offset = 0;
+    while offset < open.len() {
+        let most = usize::try_from(open.len() - offset).unwrap_or(usize::MAX);
+        let piece = buffer.len().min(most);
+        let read = open.read_full_at(buffer.get_mut(..piece).unwrap_or_default(), offset)?;
+        if read == 0 {
+            break;
+        }
+        each(buffer.get(..read).unwrap_or_default());
+        offset += read as u64;
+    }
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! The role that reads: lists its view of a tree, and answers requests about what it listed.
+//!
+//! Threads: one walks and lists ([`walk`]), several read content ([`content`]), one counts ahead when progress is
+//! shown ([`count`]), and the calling thread reads messages, which never makes it wait. A listing is [`kept`] from
+//! before it is sent until the sink closes its directory.
+
+mod content;
+mod count;
+mod kept;
+mod outgoing;
+mod walk;
+
+use crate::delta::{Signature, SignatureBuilder, SignaturePart};
+use crate::fs::Owners;
+use crate::pass::tally::Tally;
+use crate::pass::{Context, PassError, workers};
+use crate::report::{Problem, Role, Totals};
+use crate::tree::{Entry, RelPath};
+use crate::view::{View, ViewError};
+use crate::wire::{Check, FileId, Link, Message, Permit, Received, Receiver, Sender, SumsPart, Want};
+use content::Job;
+use crossbeam_channel as channel;
+use kept::{Kept, KeptListings};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+/// What the threads of a source share.
+struct Source<'a> {
+    context: &'a Context,
+    view: &'a View,
+    sender: Sender,
+    kept: KeptListings,
+    owners: Owners,
+    tally: Tally<'a>,
+    /// Whether anything of the source could not be read, so that nothing may be deleted any more.
+    incomplete: AtomicBool,
+}
+
+impl Source<'_> {
+    /// Reports an error in reading the tree, after which no listing counts as complete.
+    fn unreadable(&self, path: &RelPath, error: &crate::fs::Error) {
+        self.incomplete.store(true, Ordering::Release);
+        self.tally.failed(path, error);
+    }
+}
+
+/// Plays the source until the sink is done. `missing` are arguments that could not be opened. Returns what both roles
+/// counted.
+pub fn run(link: Link, view: &View, missing: Vec<ViewError>, context: &Context) -> Result<Totals, PassError> {
+    let Link { sender, mut receiver } = link;
+    let source = Source {
+        context,
+        view,
+        sender: sender.clone(),
+        kept: KeptListings::default(),
+        owners: Owners::new()?,
+        tally: Tally::new(Role::Source, context),
+        incomplete: AtomicBool::new(!missing.is_empty()),
+    };
+    for error in missing {
+        source.tally.report(Problem {
+            doing: error.doing.to_owned(),
+            path: error.path,
+            cause: crate::pass::tally::describe(&error.source),
+            class: crate::report::ProblemClass::Failed,
+            role: Role::Source,
+        });
+    }
+    let outcome = thread::scope(|scope| {
+        let (queue, jobs) = channel::unbounded();
+        let spawned = spawn(scope, &source, &jobs);
+        drop(jobs);
+        let outcome = match spawned {
+            Ok(()) => receive(&mut receiver, &source, &queue),
+            Err(error) => Err(PassError::thread(error)),
+        };
+        if let Err(error) = &outcome {
+            error.close(&sender);
+        }
+        source.kept.stop();
+        drop(queue);
+        outcome
+    });
+    let theirs = outcome?;
+    let mut totals = source.tally.totals();
+    // If this fails the sink has gone already, and it was done.
+    let _ = sender.send(Message::Finish(totals));
+    sender.close();
+    totals.merge(&theirs);
+    Ok(totals)
+}
+
+fn spawn<'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    source: &'scope Source<'scope>,
+    jobs: &channel::Receiver<Job>,
+) -> std::io::Result<()> {
+    let named = |name: &str| thread::Builder::new().name(name.to_owned());
+    named("walk").spawn_scoped(scope, || walk::run(source))?;
+    for _ in 0..workers() {
+        let jobs = jobs.clone();
+        named("content").spawn_scoped(scope, move || content::run(source, &jobs))?;
+    }
+    if source.context.options.detail.progress {
+        named("count").spawn_scoped(scope, || count::run(source))?;
+    }
+    Ok(())
+}
+
+/// Reads messages until the sink's last.
+fn receive(
+    receiver: &mut Receiver,
+    source: &Source<'_>,
+    queue: &channel::Sender<Job>,
+) -> Result<Totals, PassError> {
+    let mut inbox = Inbox { source, queue, signatures: HashMap::new() };
+    loop {
+        let Received { message, permit } = receiver.receive()?;
+        match message {
+            Message::Want(want) => inbox.want(want, permit)?,
+            Message::Sums(part) => inbox.sums(&part, permit)?,
+            Message::Check(Check { file, dir, index, sum }) => {
+                let job = Job::Check { file, listed: source.listed(dir, index)?, sum, _permit: permit };
+                inbox.enqueue(job)?;
+            }
+            Message::Again(again) => {
+                let listed = source.listed(again.dir, again.index)?;
+                inbox.enqueue(Job::Again { again, listed, _permit: permit })?;
+            }
+            Message::Close(dir) => source.kept.close(dir)?,
+            Message::Event(event) => source.context.reporter.report(event),
+            Message::Progress(reading) => source.context.progress.set_done(&reading),
+            Message::Abort(abort) => return Err(PassError::Peer(abort)),
+            Message::Finish(totals) => return Ok(totals),
+            Message::Alive | Message::Credit { .. } => {}
+            Message::Begin(_)
+            | Message::Listing(_)
+            | Message::Listed
+            | Message::Verdict(_)
+            | Message::Content(_) => return Err(PassError::Protocol("a sink sent what only a source sends")),
+        }
+    }
+}
+
+/// An entry the sink asked about, with the listing it is in.
+struct Listed {
+    kept: Arc<Kept>,
+    index: usize,
+}
+
+impl Listed {
+    fn entry(&self) -> Option<&Entry> {
+        self.kept.listing.entries.get(self.index)
+    }
+}
+
+impl Source<'_> {
+    /// Finds what a request is about. Asking for what was not listed, or is no file, breaks the protocol.
+    fn listed(&self, dir: crate::wire::DirId, index: u32) -> Result<Listed, PassError> {
+        let kept = self.kept.get(dir).ok_or(PassError::Protocol("a request names a directory that is not open"))?;
+        let listed = Listed { kept, index: index as usize };
+        match listed.entry() {
+            Some(entry) if entry.kind() == crate::tree::Kind::File => Ok(listed),
+            _ => Err(PassError::Protocol("a request names an entry that is no listed file")),
+        }
+    }
+}
+
+/// Requests being put together.
+struct Inbox<'a, 'b> {
+    source: &'a Source<'b>,
+    queue: &'a channel::Sender<Job>,
+    signatures: HashMap<FileId, Arriving>,
+}
+
+/// A request whose signature is still arriving.
+struct Arriving {
+    listed: Listed,
+    builder: SignatureBuilder,
+    permits: Vec<Permit>,
+}
+
+impl Inbox<'_, '_> {
+    fn want(&mut self, want: Want, permit: Permit) -> Result<(), PassError> {
+        let listed = self.source.listed(want.dir, want.index)?;
+        let Some(header) = want.basis else {
+            return self.enqueue(Job::Send { file: want.file, listed, signature: None, _permits: vec![permit] });
+        };
+        let builder = SignatureBuilder::new(header).map_err(|_| PassError::Protocol("an impossible signature"))?;
+        let arriving = Arriving { listed, builder, permits: vec![permit] };
+        if arriving.builder.missing() == 0 {
+            return self.complete(want.file, arriving);
+        }
+        if self.signatures.insert(want.file, arriving).is_some() {
+            return Err(PassError::Protocol("a file was asked for twice"));
+        }
+        Ok(())
+    }
+
+    fn sums(&mut self, part: &SumsPart, permit: Permit) -> Result<(), PassError> {
+        let mut arriving =
+            self.signatures.remove(&part.file).ok_or(PassError::Protocol("sums of a file nobody asked for"))?;
+        arriving
+            .builder
+            .push(SignaturePart { weak: &part.weak, strong: &part.strong })
+            .map_err(|_| PassError::Protocol("an impossible signature"))?;
+        arriving.permits.push(permit);
+        if arriving.builder.missing() == 0 {
+            return self.complete(part.file, arriving);
+        }
+        self.signatures.insert(part.file, arriving);
+        Ok(())
+    }
+
+    fn complete(&self, file: FileId, arriving: Arriving) -> Result<(), PassError> {
+        let signature: Signature =
+            arriving.builder.finish().map_err(|_| PassError::Protocol("an impossible signature"))?;
+        let Arriving { listed, permits, .. } = arriving;
+        self.enqueue(Job::Send { file, listed, signature: Some(Box::new(signature)), _permits: permits })
+    }
+
+    fn enqueue(&self, job: Job) -> Result<(), PassError> {
+        // The workers end only when the link is closed.
+        self.queue.send(job).map_err(|_| PassError::Lost)
+    }
+}

@@ -1,0 +1,44 @@
+//! Content on its way out, gathered into messages of a good size.
+
+use crate::wire::{Closed, Content, ContentEnd, ContentOp, FileId, Message, Sender};
+use bytes::Bytes;
+
+/// A message is sent once it holds this many bytes of content.
+const FULL_BYTES: usize = 128 << 10;
+/// Or this many operations.
+const FULL_OPS: usize = 1024;
+
+pub(super) struct Outgoing<'a> {
+    sender: &'a Sender,
+    file: FileId,
+    ops: Vec<ContentOp>,
+    bytes: usize,
+}
+
+impl<'a> Outgoing<'a> {
+    pub(super) fn new(sender: &'a Sender, file: FileId) -> Outgoing<'a> {
+        Outgoing { sender, file, ops: Vec::new(), bytes: 0 }
+    }
+
+    pub(super) fn push(&mut self, op: ContentOp) -> Result<(), Closed> {
+        if let ContentOp::Literal(data) | ContentOp::Rewrite { data, .. } = &op {
+            self.bytes += data.len();
+        }
+        self.ops.push(op);
+        if self.bytes >= FULL_BYTES || self.ops.len() >= FULL_OPS { self.send(None) } else { Ok(()) }
+    }
+
+    pub(super) fn literal(&mut self, data: Bytes) -> Result<(), Closed> {
+        if data.is_empty() { Ok(()) } else { self.push(ContentOp::Literal(data)) }
+    }
+
+    pub(super) fn end(mut self, end: ContentEnd) -> Result<(), Closed> {
+        self.send(Some(end))
+    }
+
+    fn send(&mut self, end: Option<ContentEnd>) -> Result<(), Closed> {
+        self.bytes = 0;
+        let ops = std::mem::take(&mut self.ops);
+        self.sender.send(Message::Content(Content { file: self.file, ops, end }))
+    }
+}

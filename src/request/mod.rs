@@ -1,0 +1,32 @@
+//! What a run was asked to do, as validated data.
+//!
+//! `cli` makes a [`Request`] from the command line, `wire` carries it to the peer, both roles obey it. There is one
+//! of it per run and nothing changes it afterwards.
+
+mod options;
+
+pub use options::{Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, InvalidOptions, Options, SumKind};
+
+/// What the peer is asked to play, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The peer's role and roots. The asking side plays the other role.
+    pub part: Part,
+    /// Everything else.
+    pub options: Options,
+}
+
+/// A role with its roots. Paths are as the user typed them, any bytes but NUL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// Read these and send what the sink wants.
+    Source {
+        /// One per source argument, in order. Those with wildcards are expanded where they are read.
+        arguments: Vec<Vec<u8>>,
+    },
+    /// Write below this.
+    Sink {
+        /// The destination argument; empty means the home directory.
+        destination: Vec<u8>,
+    },
+}

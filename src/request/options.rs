@@ -1,0 +1,183 @@
+//! The options of a run: what the flags mean once they are parsed.
+
+use crate::tree::filter::Rules;
+use serde::{Deserialize, Serialize};
+
+/// Everything a run was asked besides its roots. [`Options::default`] is what `dsync` without any flag does: copy
+/// regular files, with the quick check, whole content verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// `-r`: enter directories.
+    pub recursive: bool,
+    /// `-l`: copy symbolic links as links.
+    pub links: bool,
+    /// `-p`: set permissions.
+    pub perms: bool,
+    /// `-t`: set modification times.
+    pub times: bool,
+    /// `-o`: set the owner, as far as the user may.
+    pub owner: bool,
+    /// `-g`: set the group, as far as the user may.
+    pub group: bool,
+    /// `--devices`: make devices.
+    pub devices: bool,
+    /// `--specials`: make fifos and sockets.
+    pub specials: bool,
+    /// `--numeric-ids`: owners and groups by number, not by name.
+    pub numeric_ids: bool,
+
+    /// `-c`: compare content, not size and time.
+    pub checksum: bool,
+    /// `-u`: leave destination files that are newer.
+    pub update: bool,
+    /// `-I`: transfer even where size and time agree.
+    pub ignore_times: bool,
+    /// `--size-only`: equal sizes are enough.
+    pub size_only: bool,
+    /// `--existing`: make nothing new.
+    pub existing: bool,
+    /// `--ignore-existing`: change no existing file.
+    pub ignore_existing: bool,
+
+    /// `-W`: no delta. `None` means: only between local paths.
+    pub whole_file: Option<bool>,
+    /// `--inplace`: write into the existing file.
+    pub in_place: bool,
+    /// `--partial`: an interrupted transfer leaves what it has under the final name.
+    pub partial: bool,
+    /// `-B`: length of a block of the delta signature, in bytes. `None` means: by the file's size.
+    pub block_size: Option<u32>,
+    /// `--checksum-choice`: the strong sum of blocks and files.
+    pub sum: SumKind,
+    /// `-z`: compress content on the way.
+    pub compress: Option<Compression>,
+    /// `--bwlimit`: bytes a second the content may take, both directions separately.
+    pub bandwidth: Option<u64>,
+    /// `--timeout`: seconds without a byte from the peer after which the run fails.
+    pub timeout: Option<u32>,
+
+    /// `--delete`: remove what the source does not have.
+    pub delete: Option<Deletion>,
+    /// `--force`: a directory with something in it may be removed to make room for a non-directory.
+    pub force: bool,
+    /// `--exclude`, `--include`, `--filter`.
+    pub rules: Rules,
+
+    /// `-n`: change nothing, say what would be.
+    pub dry_run: bool,
+    /// Which events are worth sending.
+    pub detail: Detail,
+}
+
+/// How `--delete` goes about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Deletion {
+    /// `--delete-excluded`: excluded entries are removed too.
+    pub excluded: bool,
+    /// `--max-delete`: entries removed at most. `None` means no limit.
+    pub limit: Option<u64>,
+    /// `--ignore-errors`: delete even after a read error at the source.
+    pub ignore_errors: bool,
+}
+
+/// Which strong sum blocks and files are compared by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum SumKind {
+    /// XXH3-128 with a seed drawn per run.
+    #[default]
+    Xxh3,
+    /// MD5 with the same seed.
+    Md5,
+}
+
+/// How content is compressed on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compression {
+    /// zstd's level, 1 to 22.
+    pub level: i32,
+}
+
+/// zstd's own default level.
+pub const DEFAULT_ZSTD_LEVEL: i32 = 3;
+
+/// Which events of the sink and the source the asking side wants to hear of, so that a silent run sends none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Detail {
+    /// Entries that change, deletions, skipped kinds (`-v`, `-i`).
+    pub changes: bool,
+    /// Changes of attributes alone (`-i`).
+    pub attributes: bool,
+    /// Entries left alone and why (`-vv`, `-ii`).
+    pub unchanged: bool,
+    /// How far the run is (`--progress`).
+    pub progress: bool,
+}
+
+/// Options that cannot go together, or a value out of range.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidOptions {
+    /// The block size is no usable length.
+    #[error("a block size of {0} bytes is out of range (64 to 1048576)")]
+    BlockSize(u32),
+    /// The compression level is none of zstd's.
+    #[error("compression level {0} is out of range (1 to 22)")]
+    Level(i32),
+    /// Deleting needs whole directories.
+    #[error("--delete does not work without --recursive (-r)")]
+    DeleteNeedsRecursive,
+}
+
+impl Options {
+    /// Checks what the type cannot: called where options are made and where they are decoded.
+    pub fn validate(&self) -> Result<(), InvalidOptions> {
+        if let Some(size) = self.block_size
+            && !(64..=1 << 20).contains(&size)
+        {
+            return Err(InvalidOptions::BlockSize(size));
+        }
+        if let Some(Compression { level }) = self.compress
+            && !(1..=22).contains(&level)
+        {
+            return Err(InvalidOptions::Level(level));
+        }
+        if self.delete.is_some() && !self.recursive {
+            return Err(InvalidOptions::DeleteNeedsRecursive);
+        }
+        Ok(())
+    }
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            recursive: false,
+            links: false,
+            perms: false,
+            times: false,
+            owner: false,
+            group: false,
+            devices: false,
+            specials: false,
+            numeric_ids: false,
+            checksum: false,
+            update: false,
+            ignore_times: false,
+            size_only: false,
+            existing: false,
+            ignore_existing: false,
+            whole_file: None,
+            in_place: false,
+            partial: false,
+            block_size: None,
+            sum: SumKind::default(),
+            compress: None,
+            bandwidth: None,
+            timeout: None,
+            delete: None,
+            force: false,
+            rules: Rules::default(),
+            dry_run: false,
+            detail: Detail::default(),
+        }
+    }
+}

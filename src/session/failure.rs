@@ -1,0 +1,141 @@
+//! Why a run failed as a whole.
+
+use crate::pass::PassError;
+use crate::pass::sink::DestinationError;
+use crate::transport::{self, RemoteExit};
+use crate::tree::Escaped;
+use crate::wire::{Abort, WireError};
+use std::io;
+
+/// Why a run ended before its end. Per-file problems never do that.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The request makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The destination cannot be used.
+    #[error(transparent)]
+    Destination(#[from] DestinationError),
+    /// The host could not be reached.
+    #[error(transparent)]
+    Connect(#[from] transport::Error),
+    /// The peer could not be understood, or nothing came from it.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The peer sent what makes no sense.
+    #[error("the peer broke the protocol: {0}")]
+    Protocol(&'static str),
+    /// The peer gave up, for this reason.
+    #[error("on the remote side: {}", Escaped(.0.text.as_bytes()))]
+    Peer(Abort),
+    /// The connection ended too early.
+    #[error("the connection to the remote dsync was lost{}", how(.0))]
+    Lost(Option<RemoteExit>),
+    /// The program on the remote host could not be started.
+    #[error("the remote program could not be started{}", how(.0))]
+    NotStarted(Option<RemoteExit>),
+    /// Stopped by a signal.
+    #[error("interrupted")]
+    Cancelled,
+    /// Something this process needs could not be had.
+    #[error("{doing}: {source}")]
+    System {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+fn how(exit: &Option<RemoteExit>) -> String {
+    match exit {
+        None => String::new(),
+        Some(RemoteExit::Status(code)) => format!(" (it ended with exit code {code})"),
+        Some(RemoteExit::Signal(name)) => format!(" (signal {name} ended it)"),
+        Some(RemoteExit::Lost(reason)) => format!(" ({reason})"),
+    }
+}
+
+/// The classes of failure that scripts tell apart, as rsync does by exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// Wrong usage.
+    Usage,
+    /// Protocol incompatibility or violation.
+    Protocol,
+    /// Sources or destination do not fit.
+    FilesSelection,
+    /// An error in socket input or output.
+    Socket,
+    /// An error in file input or output.
+    FileIo,
+    /// The stream of the protocol broke.
+    Stream,
+    /// A program could not be started, or something this process needs could not be had.
+    Ipc,
+    /// A signal.
+    Cancelled,
+    /// Nothing came for too long.
+    Timeout,
+    /// The remote shell failed, with this code.
+    RemoteShell(i32),
+}
+
+impl Failure {
+    /// Whether it says no more than that the other side is gone.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Failure::Lost(_) | Failure::Wire(WireError::Io(_) | WireError::Ended))
+    }
+
+    /// Its class.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Failure::Usage(_) => FailureKind::Usage,
+            Failure::Destination(DestinationError::NotADirectory(_)) => FailureKind::FilesSelection,
+            Failure::Destination(_) => FailureKind::FileIo,
+            Failure::Connect(transport::Error::Spawn { .. }) | Failure::System { .. } => FailureKind::Ipc,
+            Failure::Connect(_) => FailureKind::RemoteShell(255),
+            Failure::Wire(WireError::Timeout(_)) => FailureKind::Timeout,
+            Failure::Wire(WireError::Io(_) | WireError::Ended) | Failure::Lost(_) => FailureKind::Stream,
+            Failure::Wire(_) | Failure::Protocol(_) => FailureKind::Protocol,
+            Failure::Peer(abort) if abort.selection => FailureKind::FilesSelection,
+            Failure::Peer(abort) if abort.protocol => FailureKind::Protocol,
+            Failure::Peer(_) => FailureKind::FileIo,
+            Failure::NotStarted(Some(RemoteExit::Status(code))) => {
+                FailureKind::RemoteShell(i32::try_from(*code).unwrap_or(255))
+            }
+            Failure::NotStarted(_) => FailureKind::Stream,
+            Failure::Cancelled => FailureKind::Cancelled,
+        }
+    }
+
+    /// What to do about it, as a sentence, where that can be said.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Failure::Connect(error) => return error.hint(),
+            Failure::Wire(WireError::Noise(_)) => {
+                "Make the login scripts on the host silent for shells that are not interactive.".to_owned()
+            }
+            Failure::NotStarted(Some(RemoteExit::Status(126 | 127))) => {
+                "Install dsync on the host, in its PATH for non-interactive shells, or name it with --remote-path."
+                    .to_owned()
+            }
+            Failure::Wire(WireError::Timeout(_)) => {
+                "Give --timeout more seconds if the host is only slow.".to_owned()
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl From<PassError> for Failure {
+    fn from(error: PassError) -> Failure {
+        match error {
+            PassError::Lost => Failure::Lost(None),
+            PassError::Protocol(what) => Failure::Protocol(what),
+            PassError::Destination(error) => Failure::Destination(error),
+            PassError::Peer(abort) => Failure::Peer(abort),
+            PassError::Setup(error) => Failure::System { doing: error.doing, source: error.source },
+        }
+    }
+}

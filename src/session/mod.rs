@@ -1,0 +1,165 @@
+//! A run from its beginning to its summary: who plays which role, and over what they talk.
+//!
+//! [`run`] is the asking side. Between two local paths it plays both roles of a pass over a link in memory; else it
+//! connects, greets the peer with a request, and plays the role the peer does not. [`serve`] is the peer. Both end in
+//! an [`Outcome`] or a [`Failure`]; per-file problems are neither, they are events.
+
+mod cancel;
+mod failure;
+mod forward;
+mod local;
+mod remote;
+mod serve;
+
+pub use cancel::Cancel;
+pub use failure::{Failure, FailureKind};
+pub use crate::wire::hello::VERSION as PROTOCOL_VERSION;
+pub use serve::serve;
+
+use crate::delta::{StrongKind, SumChoice};
+use crate::report::{Progress, Prompter, Reporter, Totals};
+use crate::request::{Options, SumKind};
+use crate::transport::ssh::Environment;
+use crate::transport::target::{Host, Target};
+use std::ffi::OsString;
+use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A run as the command line asks for it.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// What to copy, at least one.
+    pub sources: Vec<Target>,
+    /// Where to.
+    pub destination: Target,
+    /// How.
+    pub options: Options,
+    /// How to reach a host, if one is named.
+    pub shell: Shell,
+}
+
+/// How to reach a host and what to start there.
+#[derive(Debug, Clone)]
+pub struct Shell {
+    /// `-e`, split into words. `None`: the built-in SSH client.
+    pub command: Option<Vec<OsString>>,
+    /// `--remote-path`: what starts dsync on the host.
+    pub remote_program: OsString,
+    /// `--ssh-config`: the file to read instead of the user's.
+    pub ssh_config: Option<PathBuf>,
+}
+
+/// What a run needs from where it runs.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Takes the events.
+    pub reporter: Arc<dyn Reporter>,
+    /// Asks the user.
+    pub prompter: Arc<dyn Prompter>,
+    /// Is told how far the run is.
+    pub progress: Arc<Progress>,
+    /// What the SSH client has to know about the user.
+    pub environment: Environment,
+    /// Stops the run.
+    pub cancel: Cancel,
+}
+
+/// What a run that went through to its end did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// Counts of both roles.
+    pub totals: Totals,
+    /// Bytes this side sent.
+    pub sent: u64,
+    /// Bytes this side received.
+    pub received: u64,
+    /// From the start to the end.
+    pub elapsed: Duration,
+    /// Of that, until the peer could be talked to.
+    pub connecting: Duration,
+}
+
+/// Which way a run goes.
+enum Direction<'a> {
+    Local { sources: Vec<Vec<u8>>, destination: Vec<u8> },
+    Push { sources: Vec<Vec<u8>>, host: &'a Host, destination: Vec<u8> },
+    Pull { host: &'a Host, sources: Vec<Vec<u8>>, destination: Vec<u8> },
+}
+
+/// Runs a run.
+pub fn run(run: &Run, surroundings: &Surroundings) -> Result<Outcome, Failure> {
+    let start = Instant::now();
+    crate::fs::raise_file_limit();
+    let outcome = match direction(run)? {
+        Direction::Local { sources, destination } => local::run(run, surroundings, &sources, &destination),
+        Direction::Push { sources, host, destination } => remote::push(run, surroundings, &sources, host, destination),
+        Direction::Pull { host, sources, destination } => remote::pull(run, surroundings, host, sources, &destination),
+    };
+    // Whatever a cancelled run trips over on its way out, it was the cancelling that ended it.
+    if surroundings.cancel.is_cancelled() {
+        return Err(Failure::Cancelled);
+    }
+    outcome.map(|outcome| Outcome { elapsed: start.elapsed(), ..outcome })
+}
+
+fn direction(run: &Run) -> Result<Direction<'_>, Failure> {
+    let mut host: Option<&Host> = None;
+    let mut paths = Vec::new();
+    for (place, source) in run.sources.iter().enumerate() {
+        let path = match source {
+            Target::Local(path) => {
+                if host.is_some() {
+                    return Err(Failure::Usage("all sources must be on the same host".into()));
+                }
+                path
+            }
+            Target::Remote(remote) => {
+                if host.is_some_and(|host| *host != remote.host) || (host.is_none() && place > 0) {
+                    return Err(Failure::Usage("all sources must be on the same host".into()));
+                }
+                host = Some(&remote.host);
+                &remote.path
+            }
+            Target::SameHost(path) => {
+                if host.is_none() {
+                    return Err(Failure::Usage("a source that begins with a colon needs one before it that names the host".into()));
+                }
+                path
+            }
+        };
+        paths.push(path.clone());
+    }
+    match (host, &run.destination) {
+        (None, Target::Local(destination)) => {
+            Ok(Direction::Local { sources: paths, destination: destination.clone() })
+        }
+        (None, Target::Remote(remote)) => {
+            Ok(Direction::Push { sources: paths, host: &remote.host, destination: remote.path.clone() })
+        }
+        (Some(host), Target::Local(destination)) => {
+            Ok(Direction::Pull { host, sources: paths, destination: destination.clone() })
+        }
+        (Some(_), _) => Err(Failure::Usage(
+            "source and destination cannot both be remote; run dsync on one of the two hosts".into(),
+        )),
+        (None, Target::SameHost(_)) => {
+            Err(Failure::Usage("a destination cannot begin with a colon; name the host before it".into()))
+        }
+    }
+}
+
+/// The strong sum a run uses.
+fn sums(options: &Options, seed: u64) -> SumChoice {
+    let kind = match options.sum {
+        SumKind::Xxh3 => StrongKind::Xxh3,
+        SumKind::Md5 => StrongKind::Md5,
+    };
+    SumChoice { kind, seed }
+}
+
+/// A seed nobody can know beforehand: the standard library keys its hashers from the system's random numbers.
+fn random_seed() -> u64 {
+    RandomState::new().hash_one(std::process::id())
+}

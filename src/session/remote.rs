@@ -1,0 +1,147 @@
+//! The asking side of a run with a peer.
+
+use crate::pass::{self, Context, PassError};
+use crate::report::{Event, Totals};
+use crate::request::{Part, Request};
+use crate::session::{Failure, Outcome, Run, Surroundings, random_seed, sums};
+use crate::transport::{Connection, Control, RemoteExit, child, command, ssh, target::Host};
+use crate::view::View;
+use crate::wire::hello::{self, Hello};
+use crate::wire::pump::{self, Pump, PumpOptions, Traffic};
+use crate::wire::{Link, WireError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// How long the peer may take to end after everything is done, or after the connection broke.
+const GRACE: Duration = Duration::from_secs(5);
+
+pub(super) fn push(
+    run: &Run,
+    surroundings: &Surroundings,
+    sources: &[Vec<u8>],
+    host: &Host,
+    destination: Vec<u8>,
+) -> Result<Outcome, Failure> {
+    let (view, missing) = View::open(sources, run.options.rules.clone(), run.options.recursive);
+    with_peer(run, surroundings, host, Part::Sink { destination }, |link, context| {
+        pass::source::run(link, &view, missing, context)
+    })
+}
+
+pub(super) fn pull(
+    run: &Run,
+    surroundings: &Surroundings,
+    host: &Host,
+    sources: Vec<Vec<u8>>,
+    destination: &[u8],
+) -> Result<Outcome, Failure> {
+    with_peer(run, surroundings, host, Part::Source { arguments: sources }, |link, context| {
+        pass::sink::run(link, destination, context)
+    })
+}
+
+/// Connects, asks the peer to play `part`, and plays the other.
+fn with_peer(
+    run: &Run,
+    surroundings: &Surroundings,
+    host: &Host,
+    part: Part,
+    play: impl FnOnce(Link, &Context) -> Result<Totals, PassError>,
+) -> Result<Outcome, Failure> {
+    let start = Instant::now();
+    let Connection { reader, mut writer, control } = connect(run, surroundings, host)?;
+    let connecting = start.elapsed();
+    {
+        let control = control.clone();
+        surroundings.cancel.on_cancel(move || control.close());
+    }
+    let seed = random_seed();
+    let context = Context {
+        options: run.options.clone(),
+        sums: sums(&run.options, seed),
+        reporter: surroundings.reporter.clone(),
+        progress: surroundings.progress.clone(),
+        local: false,
+        tell_progress: false,
+    };
+    let mut greeting = Hello::new(seed).encode();
+    greeting.extend(hello::encode_request(&Request { part, options: run.options.clone() }));
+    let traffic = Arc::new(Traffic::default());
+    // If it cannot be written the peer is gone, and what it left to be read tells why.
+    let _ = hello::write(&mut writer, &greeting);
+    traffic.sent.fetch_add(greeting.len() as u64, Ordering::Relaxed);
+    let options = PumpOptions {
+        content_level: run.options.compress.map(|compression| compression.level),
+        bandwidth: run.options.bandwidth,
+        timeout: run.options.timeout,
+        expects_hello: true,
+    };
+    let system = |source| Failure::System { doing: "setting up the connection", source };
+    let (link, pump) = pump::start(reader, writer, options, traffic).map_err(system)?;
+    let stopper = pump.stopper();
+    {
+        let stopper = stopper.clone();
+        surroundings.cancel.on_cancel(move || stopper.stop());
+    }
+    let played = play(link, &context);
+    let traffic = pump.traffic();
+    match played {
+        Ok(totals) => {
+            pump.finish();
+            control.wait(GRACE);
+            Ok(Outcome {
+                totals,
+                sent: traffic.sent.load(Ordering::Relaxed),
+                received: traffic.received.load(Ordering::Relaxed),
+                elapsed: Duration::ZERO,
+                connecting,
+            })
+        }
+        Err(error) => Err(explain(error, pump, &control)),
+    }
+}
+
+fn connect(run: &Run, surroundings: &Surroundings, host: &Host) -> Result<Connection, Failure> {
+    let program = &run.shell.remote_program;
+    if let Some(shell) = &run.shell.command {
+        return Ok(child::connect(shell, host, program)?);
+    }
+    let (stderr, notices) = (surroundings.reporter.clone(), surroundings.reporter.clone());
+    let options = ssh::Options {
+        environment: surroundings.environment.clone(),
+        config_file: run.shell.ssh_config.clone(),
+        connect_timeout: run.options.timeout.map(|seconds| Duration::from_secs(seconds.into())),
+        prompter: surroundings.prompter.clone(),
+        on_stderr: Arc::new(move |bytes| stderr.report(Event::Remote(bytes.to_vec()))),
+        on_notice: Arc::new(move |notice| notices.report(Event::Notice(notice.to_string()))),
+    };
+    Ok(ssh::connect(host, &command::remote_command(program)?, &options)?)
+}
+
+/// Finds out why a pass ended early: from what the link says, else from how the peer ended.
+fn explain(error: PassError, pump: Pump, control: &Control) -> Failure {
+    if !matches!(error, PassError::Lost) {
+        // What the other side still has to hear was put in the outbox before the link closed.
+        control.close();
+        return error.into();
+    }
+    let exit = match pump.stopper().failure() {
+        Some(error @ WireError::Ended) => match control.wait(GRACE) {
+            Some(exit @ RemoteExit::Status(1..)) => return Failure::NotStarted(Some(exit)),
+            Some(exit @ RemoteExit::Signal(_)) => Some(exit),
+            _ => return error.into(),
+        },
+        Some(error @ WireError::Io(_)) => match control.wait(GRACE) {
+            Some(exit) => Some(exit),
+            None => return error.into(),
+        },
+        Some(error) => {
+            control.close();
+            return error.into();
+        }
+        None => control.wait(GRACE),
+    };
+    control.close();
+    Failure::Lost(exit.filter(|exit| *exit != RemoteExit::Status(0)))
+}

@@ -1,0 +1,273 @@
+//! What can go wrong on the way to a peer, and what to advise.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why an operand is not understood or a host is not reached.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operand is rsync's daemon syntax.
+    #[error("{operand:?} names an rsync daemon, which dsync does not talk to")]
+    DaemonSyntax {
+        /// The operand as given.
+        operand: String,
+    },
+    /// The operand's host, user, port or URL cannot be used.
+    #[error("Remote operand {operand:?}: {reason}")]
+    Operand {
+        /// The operand as given.
+        operand: String,
+        /// What is wrong, as a sentence without its period.
+        reason: &'static str,
+    },
+    /// The remote shell command of `-e` is empty.
+    #[error("The remote shell command is empty")]
+    EmptyCommand,
+    /// The remote shell command of `-e` has a quote that does not end.
+    #[error("The remote shell command has a {quote} without its second one")]
+    UnbalancedQuote {
+        /// The quote.
+        quote: char,
+    },
+    /// The remote program holds a character that could end the command line.
+    #[error("The remote program {program:?} holds a line break or a NUL")]
+    RemoteProgram {
+        /// The program as given.
+        program: String,
+    },
+    /// A child process could not be started.
+    #[error("Running {program}")]
+    Spawn {
+        /// The program.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// `ssh -G` refused the host or the configuration.
+    #[error("Reading the SSH configuration for {host}: {message}")]
+    SshConfig {
+        /// The host asked for.
+        host: String,
+        /// What ssh said, or what could not be understood.
+        message: String,
+    },
+    /// There is a configuration file and no ssh program to read it with.
+    #[error("Reading {} needs the ssh program, which is not installed", file.display())]
+    ConfigNeedsSsh {
+        /// The configuration file.
+        file: PathBuf,
+    },
+    /// The configuration asks for something the built-in client does not do.
+    #[error(
+        "The SSH configuration for {host} sets {directive} to {value:?}, which dsync's own SSH client does not do"
+    )]
+    Directive {
+        /// The host asked for.
+        host: String,
+        /// The directive, as `ssh_config(5)` spells it.
+        directive: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// A known hosts file could not be read.
+    #[error("Reading {}", file.display())]
+    KnownHosts {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The threads of the SSH client could not be started.
+    #[error("Starting the SSH client")]
+    Start {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The host's name has no address.
+    #[error("Finding the address of {host}")]
+    Resolve {
+        /// The host name.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// No address of the host took the connection.
+    #[error("Connecting to {host} port {port}")]
+    Connect {
+        /// The host name.
+        host: String,
+        /// The TCP port.
+        port: u16,
+        /// What the last address tried gave.
+        source: io::Error,
+    },
+    /// The host took the connection and then was silent for too long.
+    #[error("{host} did not complete {stage} within {seconds} seconds")]
+    Timeout {
+        /// The host name.
+        host: String,
+        /// What was going on.
+        stage: &'static str,
+        /// The limit.
+        seconds: u64,
+    },
+    /// The SSH handshake failed.
+    #[error("Opening an SSH session with {host}: {reason}")]
+    Handshake {
+        /// The host name.
+        host: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The host is not known and nobody vouched for it.
+    #[error("The key of {host} is not known: {fingerprint}")]
+    UnknownHostKey {
+        /// The name looked up.
+        host: String,
+        /// Type and SHA256 fingerprint of the key.
+        fingerprint: String,
+    },
+    /// The host is known by another key.
+    #[error(
+        "The key of {host} is not the one recorded in {} line {line}: it offered {fingerprint}. \
+         Somebody may be impersonating the host, or it was reinstalled",
+        file.display()
+    )]
+    ChangedHostKey {
+        /// The name looked up.
+        host: String,
+        /// Type and SHA256 fingerprint of the key offered.
+        fingerprint: String,
+        /// The known hosts file with the other key.
+        file: PathBuf,
+        /// The line in it, counted from one.
+        line: usize,
+    },
+    /// The host offered a key that is marked as revoked.
+    #[error("The key offered by {host} is revoked by {} line {line}: {fingerprint}", file.display())]
+    RevokedHostKey {
+        /// The name looked up.
+        host: String,
+        /// Type and SHA256 fingerprint of the key offered.
+        fingerprint: String,
+        /// The known hosts file that revokes it.
+        file: PathBuf,
+        /// The line in it, counted from one.
+        line: usize,
+    },
+    /// The host offered a certificate of a trusted authority that is not valid.
+    #[error("The certificate offered by {host} is not valid: {reason}")]
+    HostCertificate {
+        /// The name looked up.
+        host: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Every way to log in was refused.
+    #[error(
+        "{host} refused to log in {user:?} ({}); it accepts {}",
+        tried_list(tried),
+        accepted_list(accepted)
+    )]
+    Authentication {
+        /// The host name.
+        host: String,
+        /// The login name.
+        user: String,
+        /// What was tried, in order.
+        tried: Vec<String>,
+        /// The methods the server still accepts.
+        accepted: Vec<String>,
+    },
+    /// A question to the user was not answered.
+    #[error("Asking for {what}")]
+    Prompt {
+        /// What was asked for.
+        what: String,
+        /// Why there is no answer.
+        source: io::Error,
+    },
+    /// The connection ended while it was being made.
+    #[error("Lost the connection to {host}: {reason}")]
+    Lost {
+        /// The host name.
+        host: String,
+        /// Why.
+        reason: String,
+    },
+    /// The server did not open a channel.
+    #[error("{host} refused to open a channel: {reason}")]
+    Channel {
+        /// The host name.
+        host: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+fn tried_list(tried: &[String]) -> String {
+    if tried.is_empty() { "nothing to try".to_owned() } else { format!("tried {}", tried.join(", ")) }
+}
+
+fn accepted_list(accepted: &[String]) -> String {
+    if accepted.is_empty() { "nothing more".to_owned() } else { accepted.join(", ") }
+}
+
+impl Error {
+    /// Returns one sentence of advice, where there is any to give.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::DaemonSyntax { .. } => "Use host:path to go over SSH.".to_owned(),
+            Self::Operand { .. } => "Write ./ before a local name that holds a colon.".to_owned(),
+            Self::RemoteProgram { .. } | Self::EmptyCommand | Self::UnbalancedQuote { .. } => return None,
+            Self::Spawn { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "Check the command given with -e; its first word must be a program.".to_owned()
+            }
+            Self::ConfigNeedsSsh { .. } => {
+                "Install the OpenSSH client, or pass --ssh-config none to go on without the file.".to_owned()
+            }
+            Self::Directive { .. } => "Use -e ssh to go through the ssh program, which does it.".to_owned(),
+            Self::Resolve { .. } => {
+                "Check the spelling of the host and that the name server answers.".to_owned()
+            }
+            Self::Connect { source, .. } => connect_hint(source.kind()).to_owned(),
+            Self::Timeout { .. } => {
+                "The host may be overloaded or the port may not be SSH's; --contimeout sets the limit."
+                    .to_owned()
+            }
+            Self::UnknownHostKey { .. } => {
+                "Connect once from a terminal, or add the key to ~/.ssh/known_hosts after checking it."
+                    .to_owned()
+            }
+            Self::ChangedHostKey { file, line, .. } => format!(
+                "If the change is expected, remove line {line} of {} and connect again from a terminal.",
+                file.display()
+            ),
+            Self::RevokedHostKey { .. } => "Ask the administrator of the host which key is right.".to_owned(),
+            Self::HostCertificate { .. } => {
+                "Ask the administrator of the host for a new certificate.".to_owned()
+            }
+            Self::Authentication { .. } => {
+                "Check the login name, that the right key is offered, and that the agent holds it.".to_owned()
+            }
+            Self::Channel { .. } => "The server limits sessions per connection (MaxSessions).".to_owned(),
+            Self::Spawn { .. }
+            | Self::SshConfig { .. }
+            | Self::KnownHosts { .. }
+            | Self::Start { .. }
+            | Self::Handshake { .. }
+            | Self::Prompt { .. }
+            | Self::Lost { .. } => return None,
+        };
+        Some(text)
+    }
+}
+
+fn connect_hint(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::ConnectionRefused => "Nothing listens there: check the port and that sshd runs.",
+        io::ErrorKind::TimedOut => "The host may be down or a firewall may drop the connection.",
+        _ => "Check that the host is reachable from here.",
+    }
+}

@@ -1,0 +1,26 @@
+//! How to get a byte stream to a dsync on another host.
+//!
+//! [`Target`](target::Target) says what an operand of the command line means. Two ways then lead to the peer, and
+//! both end in the same [`Connection`]: a pair of blocking byte streams and a [`Control`].
+//!
+//! * [`ssh`] is the built-in SSH client. It reads the user's `ssh_config`, known hosts, keys and agent, so a host
+//!   that `ssh` reaches without special devices is reached the same way.
+//! * [`child`] runs a remote shell the user names (`-e COMMAND`) and talks over its standard streams. Whatever the
+//!   built-in client does not do (proxies, hardware keys, connection sharing), the real `ssh` does there.
+//!
+//! The far side always runs the same command line, made by [`command`]: no path and no option ever pass through a
+//! shell. Nothing here prints, prompts, or reads the environment: questions go to a
+//! [`Prompter`](crate::report::Prompter), warnings to a [`NoticeSink`], and facts about the user come in as an
+//! [`ssh::Environment`].
+
+pub mod child;
+pub mod command;
+pub mod connection;
+pub mod error;
+pub mod notice;
+pub mod ssh;
+pub mod target;
+
+pub use connection::{Connection, Control, RemoteExit};
+pub use error::Error;
+pub use notice::{Notice, NoticeSink, StderrSink};

@@ -1,0 +1,176 @@
+//! The publickey method (RFC 4252, section 7; certificates as in OpenSSH's PROTOCOL.certkeys).
+//!
+//! Each key is offered by its public half first. Only when the server would take it is a signature made, and only
+//! then is the user asked for a passphrase.
+
+use russh::client::AuthResult;
+use russh::keys::agent::AgentIdentity;
+use russh::keys::{Algorithm, HashAlg, PublicKey};
+use russh::{SendError, Signer};
+
+use crate::transport::ssh::ask::Asker;
+use crate::transport::ssh::auth::agent::Agent;
+use crate::transport::ssh::auth::identity::{self, Holder, Identity};
+use crate::transport::ssh::auth::{Login, Outcome, key_file};
+use crate::transport::{Error, Notice};
+
+impl Login<'_> {
+    pub(super) async fn try_keys(&mut self) -> Result<Outcome, Error> {
+        let mut agent = self.connect_agent().await;
+        let held = match &mut agent {
+            Some(agent) => agent.identities().await.unwrap_or_else(|error| {
+                (self.on_notice)(Notice::AgentSkipped { reason: error.to_string() });
+                Vec::new()
+            }),
+            None => Vec::new(),
+        };
+        let mut outcome = Outcome::Refused(None);
+        for identity in identity::collect(self.settings, held, self.on_notice) {
+            match self.try_key(identity, agent.as_mut()).await? {
+                Outcome::Refused(None) => {}
+                Outcome::Refused(Some(methods)) => {
+                    let goes_on = methods.contains(&russh::MethodKind::PublicKey);
+                    outcome = Outcome::Refused(Some(methods));
+                    if !goes_on {
+                        break;
+                    }
+                }
+                done => return Ok(done),
+            }
+        }
+        Ok(outcome)
+    }
+
+    async fn connect_agent(&self) -> Option<Agent> {
+        let socket = self.settings.agent.as_deref()?;
+        match Agent::connect(socket, self.handle).await {
+            Ok(agent) => Some(agent),
+            Err(error) => {
+                let reason = format!("{}: {error}", socket.display());
+                (self.on_notice)(Notice::AgentSkipped { reason });
+                None
+            }
+        }
+    }
+
+    async fn try_key(&mut self, identity: Identity, agent: Option<&mut Agent>) -> Result<Outcome, Error> {
+        let Identity { key, certificate, mut holder, label } = identity;
+        let key = match (key, &mut holder) {
+            (Some(key), _) => key,
+            (None, Holder::File(file)) => match file.unlock(self.asker).await? {
+                Some(key) => key.public_key().clone(),
+                None => return Ok(Outcome::Refused(None)),
+            },
+            (None, Holder::Agent) => return Ok(Outcome::Refused(None)),
+        };
+        if self.used_keys.contains(key.key_data()) {
+            return Ok(Outcome::Refused(None));
+        }
+        if self.is_locked_for_good(&holder) {
+            self.tried.push(format!("{label} (locked, with nobody to ask for the passphrase)"));
+            return Ok(Outcome::Refused(None));
+        }
+        let hash = match key.algorithm() {
+            Algorithm::Rsa { .. } => self.rsa_hash().await?,
+            _ => None,
+        };
+        if matches!(key.algorithm(), Algorithm::Rsa { .. }) && hash.is_none() {
+            self.tried.push(format!("{label} (the server takes it with SHA-1 only)"));
+            return Ok(Outcome::Refused(None));
+        }
+        self.tried.push(label);
+        let mut signing = Signing { holder, agent, key: key.clone(), asker: self.asker };
+        let user = self.settings.user.clone();
+        let result = match certificate {
+            Some(certificate) => {
+                self.handle.authenticate_certificate_with(user, certificate, hash, &mut signing).await
+            }
+            None => self.handle.authenticate_publickey_with(user, key.clone(), hash, &mut signing).await,
+        };
+        let outcome = self.key_outcome(result)?;
+        if matches!(outcome, Outcome::Partly(_)) {
+            self.used_keys.push(key.key_data().clone());
+        }
+        Ok(outcome)
+    }
+
+    fn key_outcome(&self, result: Result<AuthResult, SigningError>) -> Result<Outcome, Error> {
+        match result {
+            Ok(result) => self.outcome(Ok(result)),
+            Err(SigningError::Session(_)) => Err(self.lost()),
+            Err(SigningError::Asking(error)) => Err(error),
+            Err(SigningError::Unsigned) => Ok(Outcome::Refused(None)),
+            Err(SigningError::Agent(error)) => {
+                (self.on_notice)(Notice::AgentSkipped { reason: error.to_string() });
+                Ok(Outcome::Refused(None))
+            }
+            Err(SigningError::Key(error)) => {
+                let host = self.settings.hostname.clone();
+                Err(Error::Handshake { host, reason: format!("signing failed ({error})") })
+            }
+        }
+    }
+
+    /// Whether nobody can open the key; offering it would only spend an attempt.
+    fn is_locked_for_good(&self, holder: &Holder) -> bool {
+        matches!(holder, Holder::File(file) if file.is_locked()) && !self.asker.can_ask()
+    }
+
+    /// The hash for RSA signatures; `None` where the server takes only SHA-1, which nobody should sign with.
+    async fn rsa_hash(&self) -> Result<Option<HashAlg>, Error> {
+        match self.handle.best_supported_rsa_hash().await {
+            Ok(Some(hash)) => Ok(hash),
+            // The server does not say; RFC 8332 makes SHA-256 the one to expect.
+            Ok(None) => Ok(Some(HashAlg::Sha256)),
+            Err(_) => Err(self.lost()),
+        }
+    }
+}
+
+/// Signs for russh when the server would take a key.
+struct Signing<'a> {
+    holder: Holder,
+    agent: Option<&'a mut Agent>,
+    key: PublicKey,
+    asker: &'a Asker,
+}
+
+/// Why there is no signature.
+#[derive(Debug, thiserror::Error)]
+enum SigningError {
+    #[error(transparent)]
+    Session(#[from] SendError),
+    #[error(transparent)]
+    Asking(Error),
+    #[error("the key stays locked")]
+    Unsigned,
+    #[error(transparent)]
+    Agent(russh::keys::Error),
+    #[error(transparent)]
+    Key(russh::keys::ssh_key::Error),
+}
+
+impl Signer for Signing<'_> {
+    type Error = SigningError;
+
+    async fn auth_sign(
+        &mut self,
+        _: &AgentIdentity,
+        hash: Option<HashAlg>,
+        to_sign: Vec<u8>,
+    ) -> Result<Vec<u8>, SigningError> {
+        match (&mut self.holder, &mut self.agent) {
+            (Holder::File(file), _) => {
+                let key = file.unlock(self.asker).await.map_err(SigningError::Asking)?;
+                let key = key.ok_or(SigningError::Unsigned)?;
+                key_file::sign(key, hash, to_sign).map_err(SigningError::Key)
+            }
+            (Holder::Agent, Some(agent)) => {
+                // An agent may ask its user to confirm or to touch a device.
+                let _standing = self.asker.clock().stop();
+                agent.sign(&self.key, hash, to_sign).await.map_err(SigningError::Agent)
+            }
+            (Holder::Agent, None) => Err(SigningError::Unsigned),
+        }
+    }
+}

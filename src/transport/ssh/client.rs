@@ -1,0 +1,274 @@
+//! Our side of a session, as russh calls it: judges the host key, passes the banner on, refuses what the server
+//! would open towards us, and remembers why the session ended.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use russh::Channel;
+use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
+use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
+
+use crate::transport::ssh::ask::Asker;
+use crate::transport::ssh::known_hosts::{KnownHosts, Names, Verdict, store};
+use crate::transport::ssh::server_text::visible;
+use crate::transport::ssh::settings::{Settings, UnknownHost};
+use crate::transport::{Error, Notice, NoticeSink};
+
+const CLOSED: &str = "the server closed the connection";
+
+/// The reason when the server ended the login by accepting no further method.
+pub(super) const NO_METHOD_LEFT: &str = "the server accepts no further way to log in";
+
+/// The most banners that are passed on; servers send one.
+const MAX_BANNERS: usize = 8;
+
+/// Why a session ended, once it has.
+#[derive(Clone, Default)]
+pub(super) struct LossReason(Arc<Mutex<Option<String>>>);
+
+impl LossReason {
+    fn set(&self, reason: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+    }
+
+    /// The reason, or the usual one where none was noted.
+    pub(super) fn get(&self) -> String {
+        self.noted().unwrap_or_else(|| CLOSED.to_owned())
+    }
+
+    /// The reason; `None` while the session lasts.
+    pub(super) fn noted(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Why a session ends: of itself, or because we refuse to go on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionError {
+    #[error(transparent)]
+    Ssh(#[from] russh::Error),
+    #[error(transparent)]
+    Refused(#[from] Error),
+}
+
+/// See the module.
+pub(super) struct Client {
+    names: Names,
+    known: KnownHosts,
+    unknown_host: UnknownHost,
+    /// Where a host seen for the first time is recorded.
+    store_in: Option<PathBuf>,
+    hash_names: bool,
+    asker: Asker,
+    on_notice: NoticeSink,
+    loss: LossReason,
+    banners: usize,
+}
+
+impl Client {
+    pub(super) fn new(
+        settings: &Settings,
+        names: Names,
+        known: KnownHosts,
+        asker: Asker,
+        on_notice: NoticeSink,
+        loss: LossReason,
+    ) -> Self {
+        Self {
+            names,
+            known,
+            unknown_host: settings.unknown_host,
+            store_in: settings.user_known_hosts.first().cloned(),
+            hash_names: settings.hash_known_hosts,
+            asker,
+            on_notice,
+            loss,
+            banners: 0,
+        }
+    }
+
+    async fn judge(&self, offered: &PublicKeyOrCertificate) -> Result<(), Error> {
+        let host = self.names.exact.clone();
+        let key = offered.public_key();
+        let fingerprint = format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        match self.known.judge(offered, &self.names, now) {
+            Verdict::Known => Ok(()),
+            Verdict::Unknown => self.meet(&key, host, fingerprint).await,
+            Verdict::Changed(place) => {
+                Err(Error::ChangedHostKey { host, fingerprint, file: place.file, line: place.line })
+            }
+            Verdict::Revoked(place) => {
+                Err(Error::RevokedHostKey { host, fingerprint, file: place.file, line: place.line })
+            }
+            Verdict::BadCertificate(reason) => Err(Error::HostCertificate { host, reason: visible(&reason) }),
+        }
+    }
+
+    /// Decides about a host that no record is about.
+    async fn meet(&self, key: &PublicKey, host: String, fingerprint: String) -> Result<(), Error> {
+        let accepted = match self.unknown_host {
+            UnknownHost::Accept => true,
+            UnknownHost::Ask if self.asker.can_ask() => {
+                let question = format!(
+                    "The host {host} is not known.\nIts key is {fingerprint}.\n\
+                     Trust this key and remember it for {host}?"
+                );
+                self.asker.confirm(question).await?
+            }
+            UnknownHost::Ask | UnknownHost::Refuse => false,
+        };
+        if !accepted {
+            return Err(Error::UnknownHostKey { host, fingerprint });
+        }
+        self.remember(key, host, fingerprint);
+        Ok(())
+    }
+
+    fn remember(&self, key: &PublicKey, host: String, fingerprint: String) {
+        let Some(file) = &self.store_in else { return };
+        let notice = match store(file, &self.names.exact, self.hash_names, key) {
+            Ok(()) => Notice::HostKeyAdded { host, fingerprint, file: file.clone() },
+            Err(error) => Notice::HostKeyNotStored { host, problem: format!("{}: {error}", file.display()) },
+        };
+        (self.on_notice)(notice);
+    }
+}
+
+impl Handler for Client {
+    type Error = SessionError;
+
+    async fn check_server_key(&mut self, offered: &PublicKeyOrCertificate) -> Result<bool, SessionError> {
+        self.judge(offered).await?;
+        Ok(true)
+    }
+
+    async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), SessionError> {
+        self.banners = self.banners.saturating_add(1);
+        if self.banners > MAX_BANNERS {
+            return Ok(());
+        }
+        (self.on_notice)(Notice::Banner(visible(banner.trim_end())));
+        Ok(())
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<SessionError>) -> Result<(), SessionError> {
+        match reason {
+            DisconnectReason::ReceivedDisconnect(info) => {
+                self.loss.set(format!("the server disconnected: {}", visible(&info.message)));
+                Ok(())
+            }
+            DisconnectReason::Error(error) => {
+                self.loss.set(describe(&error));
+                Err(error)
+            }
+        }
+    }
+
+    // A server has no reason to open channels towards a client that asked for no forwarding. Dropping the handle
+    // refuses; russh's own default accepts.
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), SessionError> {
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), SessionError> {
+        Ok(())
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        _: Channel<Msg>,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), SessionError> {
+        Ok(())
+    }
+
+    async fn server_channel_open_session(
+        &mut self,
+        _: Channel<Msg>,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), SessionError> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), SessionError> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), SessionError> {
+        Ok(())
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), SessionError> {
+        Ok(())
+    }
+
+    async fn openssh_ext_host_keys_announced(
+        &mut self,
+        _: Vec<PublicKey>,
+        _: &mut Session,
+    ) -> Result<(), SessionError> {
+        Ok(())
+    }
+}
+
+/// Says in plain words what ended a session.
+pub(super) fn describe(error: &SessionError) -> String {
+    match error {
+        SessionError::Ssh(russh::Error::KeepaliveTimeout) => "the server stopped answering".to_owned(),
+        SessionError::Ssh(russh::Error::NoAuthMethod) => NO_METHOD_LEFT.to_owned(),
+        SessionError::Ssh(russh::Error::HUP | russh::Error::Disconnect) => CLOSED.to_owned(),
+        SessionError::Ssh(russh::Error::IO(error)) if is_hang_up(error.kind()) => CLOSED.to_owned(),
+        SessionError::Ssh(russh::Error::NoCommonAlgo { kind, theirs, .. }) => {
+            format!("no {kind:?} algorithm in common; the server offers {}", visible(&theirs.join(", ")))
+        }
+        SessionError::Ssh(error) => visible(&error.to_string()),
+        SessionError::Refused(error) => error.to_string(),
+    }
+}
+
+fn is_hang_up(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+}

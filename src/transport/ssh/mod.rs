@@ -1,0 +1,88 @@
+//! The built-in SSH client.
+//!
+//! [`connect`] blocks, from reading the configuration to the open channel; what it returns is the plain
+//! [`Connection`] of blocking streams that every transport gives. Inside, russh and tokio do the work, and their
+//! types stay inside this folder.
+//!
+//! ```text
+//! settings   what ssh_config says about the host, asked of `ssh -G`     (resolve, tokens)
+//! dial       the TCP connection                                          (dial)
+//! handshake  algorithms in our order, the host key by our policy         (algorithms, client, known_hosts)
+//! login      agent, key files, keyboard-interactive, password            (auth)
+//! channel    the remote command and the queues around it                 (session, channel, queue, outbox)
+//! ```
+//!
+//! **Why it cannot hang with both directions full.** A russh session is one task that waits for its socket write to
+//! complete without reading meanwhile; two such ends with full buffers wait for each other for ever. So the session
+//! writes into an outbox that takes everything at once, and the tasks that feed it data hold back while the
+//! outbox is high. The reading side likewise hands every message to a queue whose reader always drains.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::report::Prompter;
+use crate::transport::target::Host;
+use crate::transport::{Connection, Error, NoticeSink, StderrSink};
+
+mod algorithms;
+mod ask;
+mod auth;
+mod channel;
+mod client;
+mod dial;
+mod known_hosts;
+mod outbox;
+mod queue;
+mod resolve;
+mod server_text;
+mod session;
+mod settings;
+mod tokens;
+
+#[cfg(test)]
+mod tests;
+
+/// What the built-in client needs to know and whom it may talk to.
+#[derive(Clone)]
+pub struct Options {
+    /// Facts about the user.
+    pub environment: Environment,
+    /// A configuration file to read instead of the user's and the system's, or `none` for no file (`ssh -F`).
+    pub config_file: Option<PathBuf>,
+    /// The longest that connecting, and then the handshake and login without the user's own time, may take.
+    /// Without it the configuration's `ConnectTimeout` holds, else one minute.
+    pub connect_timeout: Option<Duration>,
+    /// Answers questions about host keys, passphrases and passwords.
+    pub prompter: Arc<dyn Prompter>,
+    /// Takes the remote command's standard error.
+    pub on_stderr: StderrSink,
+    /// Takes notices.
+    pub on_notice: NoticeSink,
+}
+
+/// Facts about the user that the library does not look up itself.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// The home directory in the sense of `~` in `ssh_config`, that is the password database's.
+    pub home: PathBuf,
+    /// The local login name.
+    pub user: String,
+    /// The agent's socket (`SSH_AUTH_SOCK`).
+    pub agent_socket: Option<PathBuf>,
+    /// The OpenSSH client program, asked for the configuration: a path, or a name to be found in the path.
+    pub ssh_program: OsString,
+}
+
+/// Connects to `host`, logs in, and runs `command` there.
+///
+/// Blocks until the command is asked for; whether it could be started shows when reading. Must not be called from
+/// within an asynchronous runtime.
+///
+/// # Errors
+/// When the configuration cannot be honoured, the host not reached, its key not trusted, or no login is accepted.
+pub fn connect(host: &Host, command: &[u8], options: &Options) -> Result<Connection, Error> {
+    let settings = resolve::settings(host, options)?;
+    session::Session::connect(settings, command, options)?.open()
+}

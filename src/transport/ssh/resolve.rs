@@ -1,0 +1,81 @@
+//! Finds out what `ssh_config` says about a host.
+//!
+//! The answer is asked of `ssh -G`, the one program that reads the format fully (`Match`, `Include`,
+//! canonicalisation, tokens). Where OpenSSH's client is not installed there usually is no configuration either and
+//! its defaults hold; if there is one after all, it is refused rather than half understood.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::transport::Error;
+use crate::transport::ssh::Options;
+use crate::transport::ssh::server_text::visible;
+use crate::transport::ssh::settings::Settings;
+use crate::transport::target::Host;
+
+/// The value of `-F` that stands for no file.
+const NO_FILE: &str = "none";
+
+/// Returns the settings for `host`.
+pub(super) fn settings(host: &Host, options: &Options) -> Result<Settings, Error> {
+    let environment = &options.environment;
+    match ask_ssh(host, options) {
+        Ok(text) => Settings::from_resolved(&text, &host.name, environment),
+        Err(Error::Spawn { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            match unread_config(options) {
+                Some(file) => Err(Error::ConfigNeedsSsh { file }),
+                None => Ok(without_config(host, options)),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn ask_ssh(host: &Host, options: &Options) -> Result<String, Error> {
+    let program = &options.environment.ssh_program;
+    let mut command = Command::new(program);
+    command.arg("-G").stdin(Stdio::null());
+    if let Some(file) = &options.config_file {
+        command.arg("-F").arg(file);
+    }
+    if let Some(port) = host.port {
+        command.arg("-p").arg(port.to_string());
+    }
+    if let Some(user) = &host.user {
+        command.arg("-l").arg(user);
+    }
+    let output = command
+        .arg("--")
+        .arg(&host.name)
+        .output()
+        .map_err(|source| Error::Spawn { program: program.to_string_lossy().into_owned(), source })?;
+    if !output.status.success() {
+        let message = visible(String::from_utf8_lossy(&output.stderr).trim());
+        return Err(Error::SshConfig { host: host.name.clone(), message });
+    }
+    String::from_utf8(output.stdout).map_err(|_| Error::SshConfig {
+        host: host.name.clone(),
+        message: "the configuration is not UTF-8".to_owned(),
+    })
+}
+
+/// The file that would have been read, where there is one.
+fn unread_config(options: &Options) -> Option<PathBuf> {
+    match &options.config_file {
+        Some(file) if file == Path::new(NO_FILE) => None,
+        Some(file) => Some(file.clone()),
+        None => {
+            let user_file = options.environment.home.join(".ssh/config");
+            let system_file = PathBuf::from("/etc/ssh/ssh_config");
+            [user_file, system_file].into_iter().find(|file| file.exists())
+        }
+    }
+}
+
+fn without_config(host: &Host, options: &Options) -> Settings {
+    let mut settings = Settings::defaults(&host.name, &options.environment);
+    settings.port = host.port.unwrap_or(settings.port);
+    settings.user = host.user.clone().unwrap_or(settings.user);
+    settings
+}

@@ -1,0 +1,398 @@
+//! What `ssh_config` says about one host, as far as the built-in client honours it.
+//!
+//! Read from the lines `ssh -G` prints: one `keyword value` a line, keywords in lower case, defaults included. What
+//! the client cannot honour and what would change whom it talks to or trusts is refused by name. What only adds ways
+//! to log in (GSSAPI, smart cards), convenience (connection sharing, forwarding) or a remote environment is ignored,
+//! and so is `Compression`, since dsync compresses better itself.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::transport::Error;
+use crate::transport::ssh::Environment;
+use crate::transport::ssh::tokens::{Tokens, from_home};
+
+/// Everything that decides how a host is reached, trusted and logged in to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Settings {
+    pub(super) hostname: String,
+    pub(super) port: u16,
+    pub(super) user: String,
+    pub(super) family: Family,
+    pub(super) bind_address: Option<String>,
+    pub(super) connection_attempts: u32,
+    pub(super) connect_timeout: Option<Duration>,
+    /// Silence after which the server is asked for a sign of life.
+    pub(super) alive_interval: Duration,
+    /// Questions without an answer before the connection counts as lost.
+    pub(super) alive_count: usize,
+    pub(super) host_key_alias: Option<String>,
+    pub(super) user_known_hosts: Vec<PathBuf>,
+    pub(super) global_known_hosts: Vec<PathBuf>,
+    pub(super) unknown_host: UnknownHost,
+    pub(super) hash_known_hosts: bool,
+    pub(super) identity_files: Vec<PathBuf>,
+    pub(super) certificate_files: Vec<PathBuf>,
+    pub(super) identities_only: bool,
+    pub(super) agent: Option<PathBuf>,
+    /// Enabled login methods, in the order of preference.
+    pub(super) methods: Vec<Method>,
+    /// Nobody is to be asked anything.
+    pub(super) batch: bool,
+    pub(super) password_prompts: u32,
+    /// Names allowed by the configuration; `None` leaves the choice to us.
+    pub(super) ciphers: Option<Vec<String>>,
+    pub(super) key_exchanges: Option<Vec<String>>,
+    pub(super) macs: Option<Vec<String>>,
+    pub(super) host_key_algorithms: Option<Vec<String>>,
+}
+
+/// Which addresses of a host are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    Any,
+    V4,
+    V6,
+}
+
+/// What happens with the key of a host that is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UnknownHost {
+    Refuse,
+    Ask,
+    Accept,
+}
+
+/// A way to log in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    PublicKey,
+    KeyboardInteractive,
+    Password,
+}
+
+impl Method {
+    /// All methods, in OpenSSH's default order.
+    const ALL: [Self; 3] = [Self::PublicKey, Self::KeyboardInteractive, Self::Password];
+
+    /// The name in the protocol and in the configuration.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::PublicKey => "publickey",
+            Self::KeyboardInteractive => "keyboard-interactive",
+            Self::Password => "password",
+        }
+    }
+}
+
+/// Directives that change whom we talk to or trust and that the client does not do, with the value that means off.
+const REFUSED: &[(&str, &str)] = &[
+    ("ProxyJump", "none"),
+    ("ProxyCommand", "none"),
+    ("RevokedHostKeys", "none"),
+    ("KnownHostsCommand", "none"),
+    ("BindInterface", "none"),
+];
+
+impl Settings {
+    /// Returns OpenSSH's defaults, for a machine without OpenSSH.
+    pub(super) fn defaults(hostname: &str, environment: &Environment) -> Self {
+        let dot_ssh = environment.home.join(".ssh");
+        Self {
+            hostname: hostname.to_owned(),
+            port: 22,
+            user: environment.user.clone(),
+            family: Family::Any,
+            bind_address: None,
+            connection_attempts: 1,
+            connect_timeout: None,
+            alive_interval: Duration::from_secs(15),
+            alive_count: 3,
+            host_key_alias: None,
+            user_known_hosts: vec![dot_ssh.join("known_hosts"), dot_ssh.join("known_hosts2")],
+            global_known_hosts: vec![
+                PathBuf::from("/etc/ssh/ssh_known_hosts"),
+                PathBuf::from("/etc/ssh/ssh_known_hosts2"),
+            ],
+            unknown_host: UnknownHost::Ask,
+            hash_known_hosts: false,
+            identity_files: ["id_ed25519", "id_ecdsa", "id_rsa"].map(|name| dot_ssh.join(name)).to_vec(),
+            certificate_files: Vec::new(),
+            identities_only: false,
+            agent: environment.agent_socket.clone(),
+            methods: Method::ALL.to_vec(),
+            batch: false,
+            password_prompts: 3,
+            ciphers: None,
+            key_exchanges: None,
+            macs: None,
+            host_key_algorithms: None,
+        }
+    }
+
+    /// Reads the output of `ssh -G` for the host the user called `original`.
+    ///
+    /// # Errors
+    /// When a directive is set that cannot be honoured, or a line cannot be understood.
+    pub(super) fn from_resolved(
+        text: &str,
+        original: &str,
+        environment: &Environment,
+    ) -> Result<Self, Error> {
+        let lines = Lines { text, original };
+        lines.refuse_unsupported()?;
+        let hostname = lines.last("hostname").unwrap_or(original).to_owned();
+        let mut settings = Self::defaults(&hostname, environment);
+        settings.hostname = hostname;
+        settings.port = lines.number("port")?.unwrap_or(settings.port);
+        settings.user = lines.last("user").map_or(settings.user, str::to_owned);
+        settings.read_connection(&lines)?;
+        settings.read_host_trust(&lines)?;
+        settings.read_login(&lines, environment)?;
+        Ok(settings)
+    }
+
+    /// The name under which the host's key is known, without a port.
+    pub(super) fn key_name(&self) -> String {
+        self.host_key_alias.as_deref().unwrap_or(&self.hostname).to_ascii_lowercase()
+    }
+
+    fn read_connection(&mut self, lines: &Lines<'_>) -> Result<(), Error> {
+        self.family = match lines.last("addressfamily") {
+            Some("inet") => Family::V4,
+            Some("inet6") => Family::V6,
+            _ => Family::Any,
+        };
+        self.bind_address = lines.set("bindaddress").map(str::to_owned);
+        self.connection_attempts = lines.number("connectionattempts")?.unwrap_or(1).max(1);
+        self.connect_timeout = match lines.set("connecttimeout") {
+            Some(_) => lines.number("connecttimeout")?.map(Duration::from_secs),
+            None => None,
+        };
+        // Zero is OpenSSH's default and means never to ask; a transfer that hangs for good helps nobody.
+        if let Some(seconds) = lines.number("serveraliveinterval")?.filter(|&seconds: &u64| seconds > 0) {
+            self.alive_interval = Duration::from_secs(seconds);
+        }
+        self.alive_count = lines.number("serveralivecountmax")?.unwrap_or(self.alive_count);
+        self.ciphers = lines.names("ciphers");
+        self.key_exchanges = lines.names("kexalgorithms");
+        self.macs = lines.names("macs");
+        self.host_key_algorithms = lines.names("hostkeyalgorithms");
+        Ok(())
+    }
+
+    fn read_host_trust(&mut self, lines: &Lines<'_>) -> Result<(), Error> {
+        self.host_key_alias = lines.set("hostkeyalias").map(str::to_owned);
+        self.batch = lines.flag("batchmode");
+        self.unknown_host = match lines.last("stricthostkeychecking") {
+            Some("yes" | "true") => UnknownHost::Refuse,
+            Some("no" | "off" | "false" | "accept-new") => UnknownHost::Accept,
+            _ if self.batch => UnknownHost::Refuse,
+            _ => UnknownHost::Ask,
+        };
+        self.hash_known_hosts = lines.flag("hashknownhosts");
+        Ok(())
+    }
+
+    fn read_login(&mut self, lines: &Lines<'_>, environment: &Environment) -> Result<(), Error> {
+        let home = environment.home.as_path();
+        let files = |keyword: &str, otherwise: &[PathBuf]| match lines.last(keyword) {
+            None => otherwise.to_vec(),
+            Some(list) => list
+                .split_ascii_whitespace()
+                .filter(|&name| name != "none")
+                .filter_map(|name| from_home(name, home))
+                .collect(),
+        };
+        self.user_known_hosts = files("userknownhostsfile", &self.user_known_hosts);
+        self.global_known_hosts = files("globalknownhostsfile", &self.global_known_hosts);
+
+        let key_name = self.key_name();
+        let tokens = Tokens {
+            home,
+            local_user: &environment.user,
+            original: lines.original,
+            host: &self.hostname,
+            key_name: &key_name,
+            port: self.port,
+            remote_user: &self.user,
+        };
+        self.identity_files = lines.paths("identityfile", "IdentityFile", &tokens)?;
+        self.certificate_files = lines.paths("certificatefile", "CertificateFile", &tokens)?;
+        self.identities_only = lines.flag("identitiesonly");
+        self.agent = match lines.last("identityagent") {
+            None | Some("SSH_AUTH_SOCK") => environment.agent_socket.clone(),
+            Some("none") => None,
+            Some(value) if value.starts_with('$') => return Err(lines.refused("IdentityAgent", value)),
+            Some(value) => Some(tokens.path(value).ok_or_else(|| lines.refused("IdentityAgent", value))?),
+        };
+        self.password_prompts = lines.number("numberofpasswordprompts")?.unwrap_or(self.password_prompts);
+        self.methods = enabled_methods(lines);
+        Ok(())
+    }
+}
+
+fn enabled_methods(lines: &Lines<'_>) -> Vec<Method> {
+    let enabled = |method: Method| {
+        let keyword = match method {
+            Method::PublicKey => "pubkeyauthentication",
+            Method::KeyboardInteractive => "kbdinteractiveauthentication",
+            Method::Password => "passwordauthentication",
+        };
+        !matches!(lines.last(keyword), Some("no" | "false"))
+    };
+    let preferred: Vec<Method> = match lines.names("preferredauthentications") {
+        None => Method::ALL.to_vec(),
+        Some(names) => names
+            .iter()
+            .filter_map(|name| Method::ALL.into_iter().find(|method| method.name() == name))
+            .collect(),
+    };
+    preferred.into_iter().filter(|&method| enabled(method)).collect()
+}
+
+/// The lines of `ssh -G`.
+struct Lines<'a> {
+    text: &'a str,
+    original: &'a str,
+}
+
+impl<'a> Lines<'a> {
+    fn all(&self, keyword: &str) -> impl Iterator<Item = &'a str> {
+        self.text.lines().filter_map(move |line| {
+            let (word, value) = line.split_once(' ')?;
+            word.eq_ignore_ascii_case(keyword).then(|| value.trim())
+        })
+    }
+
+    fn last(&self, keyword: &str) -> Option<&'a str> {
+        self.all(keyword).last()
+    }
+
+    /// The value, unless it is the word for nothing.
+    fn set(&self, keyword: &str) -> Option<&'a str> {
+        self.last(keyword).filter(|&value| value != "none")
+    }
+
+    fn flag(&self, keyword: &str) -> bool {
+        matches!(self.last(keyword), Some("yes" | "true"))
+    }
+
+    fn names(&self, keyword: &str) -> Option<Vec<String>> {
+        self.last(keyword).map(|list| list.split(',').map(|name| name.trim().to_owned()).collect())
+    }
+
+    fn number<N: std::str::FromStr>(&self, keyword: &str) -> Result<Option<N>, Error> {
+        let Some(value) = self.last(keyword) else { return Ok(None) };
+        value.parse().map(Some).map_err(|_| Error::SshConfig {
+            host: self.original.to_owned(),
+            message: format!("{keyword} is {value:?}, not a number in range"),
+        })
+    }
+
+    fn paths(
+        &self,
+        keyword: &str,
+        directive: &'static str,
+        tokens: &Tokens<'_>,
+    ) -> Result<Vec<PathBuf>, Error> {
+        self.all(keyword)
+            .filter(|&value| value != "none")
+            .map(|value| tokens.path(value).ok_or_else(|| self.refused(directive, value)))
+            .collect()
+    }
+
+    fn refuse_unsupported(&self) -> Result<(), Error> {
+        for &(directive, off) in REFUSED {
+            if let Some(value) = self.last(directive).filter(|&value| value != off) {
+                return Err(self.refused(directive, value));
+            }
+        }
+        Ok(())
+    }
+
+    fn refused(&self, directive: &'static str, value: &str) -> Error {
+        Error::Directive { host: self.original.to_owned(), directive, value: value.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn environment() -> Environment {
+        Environment {
+            home: "/home/ann".into(),
+            user: "ann".to_owned(),
+            agent_socket: Some("/run/agent".into()),
+            ssh_program: "ssh".into(),
+        }
+    }
+
+    fn read(text: &str) -> Result<Settings, Error> {
+        Settings::from_resolved(text, "box", &environment())
+    }
+
+    #[test]
+    fn resolved_lines_are_honoured() {
+        let settings = read(
+            "host box\nuser bob\nhostname Box.example.com\nport 2200\naddressfamily inet6\nbatchmode no\n\
+             connectionattempts 4\nconnecttimeout 7\nserveraliveinterval 0\nserveralivecountmax 5\n\
+             stricthostkeychecking accept-new\nhashknownhosts yes\nidentitiesonly yes\n\
+             identityfile ~/.ssh/id_%h\nidentityfile /keys/%r\ncertificatefile ~/.ssh/c.pub\n\
+             userknownhostsfile /home/ann/.ssh/kh ~/kh2\nglobalknownhostsfile none\n\
+             preferredauthentications gssapi-with-mic,password,publickey,keyboard-interactive\n\
+             kbdinteractiveauthentication no\nidentityagent none\nciphers a,b\nproxyjump none\n",
+        )
+        .unwrap();
+        assert_eq!((settings.hostname.as_str(), settings.port), ("Box.example.com", 2200));
+        assert_eq!(settings.key_name(), "box.example.com");
+        assert_eq!(settings.family, Family::V6);
+        assert_eq!(settings.connection_attempts, 4);
+        assert_eq!(settings.connect_timeout, Some(Duration::from_secs(7)));
+        assert_eq!((settings.alive_interval, settings.alive_count), (Duration::from_secs(15), 5));
+        assert_eq!(settings.unknown_host, UnknownHost::Accept);
+        assert!(settings.hash_known_hosts && settings.identities_only);
+        let keys = [Path::new("/home/ann/.ssh/id_Box.example.com"), Path::new("/keys/bob")];
+        assert_eq!(settings.identity_files, keys);
+        assert_eq!(settings.certificate_files, [Path::new("/home/ann/.ssh/c.pub")]);
+        assert_eq!(settings.user_known_hosts, [Path::new("/home/ann/.ssh/kh"), Path::new("/home/ann/kh2")]);
+        assert!(settings.global_known_hosts.is_empty());
+        assert_eq!(settings.methods, [Method::Password, Method::PublicKey]);
+        assert_eq!(settings.agent, None);
+        assert_eq!(settings.ciphers, Some(vec!["a".to_owned(), "b".to_owned()]));
+    }
+
+    #[test]
+    fn words_for_unknown_hosts() {
+        let cases = [
+            ("stricthostkeychecking ask", UnknownHost::Ask),
+            ("stricthostkeychecking true", UnknownHost::Refuse),
+            ("stricthostkeychecking false", UnknownHost::Accept),
+            ("stricthostkeychecking ask\nbatchmode yes", UnknownHost::Refuse),
+            ("", UnknownHost::Ask),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(read(text).unwrap().unknown_host, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_honoured_is_named() {
+        let cases = [
+            ("proxyjump gate", "ProxyJump"),
+            ("proxycommand nc %h %p", "ProxyCommand"),
+            ("revokedhostkeys /etc/revoked", "RevokedHostKeys"),
+            ("knownhostscommand /bin/x", "KnownHostsCommand"),
+            ("identityfile ~/id_%C", "IdentityFile"),
+            ("identityagent $AGENT", "IdentityAgent"),
+            ("port many", "port"),
+        ];
+        for (text, expected) in cases {
+            let error = read(text).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+            assert_eq!(error.hint().is_some(), expected != "port");
+        }
+    }
+}

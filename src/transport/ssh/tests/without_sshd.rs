@@ -1,0 +1,179 @@
+use std::fs;
+use std::io::Read;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use russh::MethodKind;
+
+use super::in_process::{self, Server, host_key};
+use super::{Heard, Script, echo_both_ways, have, host, options, within};
+use crate::transport::ssh::{Options, connect};
+use crate::transport::{Connection, Error, Notice, RemoteExit};
+
+const LONG: Duration = Duration::from_secs(120);
+
+/// A home whose configuration reaches a server on loopback as `box`.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new(port: u16, more: &str) -> Option<Self> {
+        if !have("ssh", std::process::Command::new("ssh").arg("-V").output().is_ok()) {
+            return None;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().display();
+        let config = format!(
+            "{more}\nHost box\nHostName 127.0.0.1\nPort {port}\nUser someone\nIdentityAgent none\n\
+             IdentityFile none\nUserKnownHostsFile {path}/known_hosts\nGlobalKnownHostsFile none\n"
+        );
+        fs::write(dir.path().join("ssh_config"), config).unwrap();
+        let key = host_key().public_key().to_openssh().unwrap();
+        fs::write(dir.path().join("known_hosts"), format!("[127.0.0.1]:{port} {key}\n")).unwrap();
+        Some(Self(dir))
+    }
+
+    fn of(server: &Server) -> Option<Self> {
+        Self::new(server.address.port(), "")
+    }
+
+    fn options(&self, prompter: &Arc<Script>, heard: &Heard) -> Options {
+        options(self.0.path(), &self.0.path().join("ssh_config"), Arc::clone(prompter), heard)
+    }
+}
+
+#[test]
+fn two_russh_ends_with_large_windows_do_not_stall() {
+    let server = in_process::start(&[MethodKind::Password]);
+    let Some(home) = Home::of(&server) else { return };
+    let heard = Heard::default();
+    let extra = 64 << 20;
+    let command = format!("flood {extra}");
+    let connection =
+        connect(&host("box"), command.as_bytes(), &home.options(&Script::of(&["right"]), &heard)).unwrap();
+    let exit = within(LONG, move || echo_both_ways(connection, 128 << 20));
+    assert_eq!(exit, Some(RemoteExit::Status(0)));
+    assert_eq!(heard.stderr.lock().unwrap().len(), extra);
+}
+
+#[test]
+fn a_reader_that_pauses_holds_the_data_and_loses_none() {
+    let server = in_process::start(&[MethodKind::Password]);
+    let Some(home) = Home::of(&server) else { return };
+    let connection =
+        connect(&host("box"), b"echo", &home.options(&Script::of(&["right"]), &Heard::default())).unwrap();
+    let Connection { mut reader, writer, control } = connection;
+    let length = 96 << 20;
+    let sending = std::thread::spawn(move || super::send_pattern(writer, length));
+    std::thread::sleep(Duration::from_millis(700));
+    within(LONG, move || super::check_pattern(&mut *reader, length));
+    sending.join().unwrap();
+    assert_eq!(control.wait(Duration::from_secs(10)), Some(RemoteExit::Status(0)));
+}
+
+#[test]
+fn passwords_are_asked_for_three_times() {
+    let server = in_process::start(&[MethodKind::Password]);
+    let Some(home) = Home::of(&server) else { return };
+    let heard = Heard::default();
+    let script = Script::of(&["wrong", "wrong", "right"]);
+    connect(&host("box"), b"echo", &home.options(&script, &heard)).unwrap();
+    assert_eq!(script.asked(), ["someone@127.0.0.1's password: "; 3]);
+    assert_eq!(heard.notices.lock().unwrap()[..], [Notice::Banner("welcome\\u{1b}[2J".to_owned())]);
+    let script = Script::of(&["wrong", "wrong", "wrong", "right"]);
+    let refused = connect(&host("box"), b"echo", &home.options(&script, &heard)).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "127.0.0.1 refused to log in \"someone\" (tried password); it accepts password"
+    );
+}
+
+#[test]
+fn nobody_is_asked_in_batch_mode_or_without_a_terminal() {
+    let server = in_process::start(&[MethodKind::Password, MethodKind::KeyboardInteractive]);
+    for (more, script) in [("BatchMode yes", Script::of(&["right"])), ("", Script::nobody())] {
+        let Some(home) = Home::new(server.address.port(), more) else { return };
+        let refused = connect(&host("box"), b"echo", &home.options(&script, &Heard::default())).unwrap_err();
+        assert!(matches!(refused, Error::Authentication { .. }), "{refused}");
+        assert!(script.asked().is_empty());
+    }
+}
+
+#[test]
+fn a_dialogue_and_then_a_password() {
+    let server = in_process::start(&[MethodKind::KeyboardInteractive]);
+    let Some(home) = Home::of(&server) else { return };
+    let script = Script::of(&["wrong", "41", "right", "42", "right"]);
+    connect(&host("box"), b"echo", &home.options(&script, &Heard::default())).unwrap();
+    let asked = script.asked();
+    assert_eq!(asked[2], "Two questions\nbe\\u{7}careful\n(someone@127.0.0.1) Secret: ");
+    assert_eq!(asked[3..], ["(someone@127.0.0.1) Token: ", "someone@127.0.0.1's password: "]);
+}
+
+#[test]
+fn a_refused_command_and_a_vanished_server_are_told_apart() {
+    let server = in_process::start(&[MethodKind::Password]);
+    let Some(home) = Home::of(&server) else { return };
+    for (command, expected) in [("nonsense", "refused to run"), ("vanish", "closed the connection")] {
+        let options = home.options(&Script::of(&["right"]), &Heard::default());
+        let Connection { reader, writer, control } =
+            connect(&host("box"), command.as_bytes(), &options).unwrap();
+        let exit = within(LONG, move || {
+            drop(writer);
+            let exit = control.wait(Duration::from_secs(10));
+            drop(reader);
+            exit
+        });
+        assert!(
+            matches!(&exit, Some(RemoteExit::Lost(reason)) if reason.contains(expected)),
+            "{command}: {exit:?}"
+        );
+    }
+}
+
+#[test]
+fn a_server_that_says_nothing_runs_into_the_limit() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let Some(home) = Home::new(listener.local_addr().unwrap().port(), "") else { return };
+    let mut options = home.options(&Script::nobody(), &Heard::default());
+    options.connect_timeout = Some(Duration::from_secs(1));
+    let start = Instant::now();
+    let error = within(LONG, move || connect(&host("box"), b"echo", &options).unwrap_err());
+    assert!(matches!(error, Error::Timeout { seconds: 1, .. }), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(4));
+}
+
+#[test]
+fn unreachable_hosts_are_explained() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let Some(home) = Home::new(closed, "Host gate\nProxyJump other") else { return };
+    let options = home.options(&Script::nobody(), &Heard::default());
+    let refused = connect(&host("box"), b"echo", &options).unwrap_err();
+    assert!(refused.hint().unwrap().contains("sshd"), "{refused}");
+    let proxied = connect(&host("gate"), b"echo", &options).unwrap_err();
+    assert!(proxied.to_string().contains("ProxyJump"), "{proxied}");
+    assert!(proxied.hint().unwrap().contains("-e ssh"));
+    let unnamed = connect(&host("no-such-host.invalid"), b"echo", &options).unwrap_err();
+    assert!(matches!(unnamed, Error::Resolve { .. }), "{unnamed}");
+}
+
+#[test]
+fn without_an_ssh_program_the_defaults_hold_unless_there_is_a_configuration() {
+    let server = in_process::start(&[MethodKind::Password]);
+    let Some(home) = Home::of(&server) else { return };
+    let script = Script::of(&["yes", "right"]);
+    let mut options = home.options(&script, &Heard::default());
+    options.environment.ssh_program = "/nonexistent/ssh".into();
+    let refused = connect(&host("box"), b"echo", &options).unwrap_err();
+    assert!(matches!(refused, Error::ConfigNeedsSsh { .. }), "{refused}");
+    options.config_file = Some("none".into());
+    let mut address = host("127.0.0.1");
+    address.port = Some(server.address.port());
+    address.user = Some("someone".to_owned());
+    let Connection { mut reader, writer, control } = connect(&address, b"echo", &options).unwrap();
+    drop(writer);
+    assert_eq!(reader.read(&mut [0; 4]).unwrap(), 0);
+    assert_eq!(control.wait(Duration::from_secs(10)), Some(RemoteExit::Status(0)));
+    assert!(home.0.path().join(".ssh/known_hosts").exists());
+    assert_eq!(script.asked().len(), 2);
+}

@@ -1,0 +1,130 @@
+//! An entry of a directory as a run compares it.
+
+use crate::tree::Name;
+use filetime::FileTime;
+use serde::{Deserialize, Serialize};
+
+/// What an entry is, without its details.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A named pipe.
+    Fifo,
+    /// A Unix-domain socket.
+    Socket,
+    /// A character device.
+    CharDevice,
+    /// A block device.
+    BlockDevice,
+}
+
+impl Kind {
+    /// Whether `--devices` is what keeps this kind.
+    pub fn is_device(self) -> bool {
+        matches!(self, Kind::CharDevice | Kind::BlockDevice)
+    }
+
+    /// Whether `--specials` is what keeps this kind.
+    pub fn is_special(self) -> bool {
+        matches!(self, Kind::Fifo | Kind::Socket)
+    }
+}
+
+/// A device number, split as the kernel's interfaces split it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Rdev {
+    /// Which driver.
+    pub major: u32,
+    /// Which of the driver's devices.
+    pub minor: u32,
+}
+
+/// What an entry is, with the details that belong to that kind only.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Node {
+    /// A regular file of `size` bytes.
+    File {
+        /// Length in bytes.
+        size: u64,
+    },
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink {
+        /// The text of the link: any bytes but NUL, never followed.
+        target: Box<[u8]>,
+    },
+    /// A named pipe.
+    Fifo,
+    /// A Unix-domain socket.
+    Socket,
+    /// A character device.
+    CharDevice(Rdev),
+    /// A block device.
+    BlockDevice(Rdev),
+}
+
+impl Node {
+    /// The kind alone.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Node::File { .. } => Kind::File,
+            Node::Directory => Kind::Directory,
+            Node::Symlink { .. } => Kind::Symlink,
+            Node::Fifo => Kind::Fifo,
+            Node::Socket => Kind::Socket,
+            Node::CharDevice(_) => Kind::CharDevice,
+            Node::BlockDevice(_) => Kind::BlockDevice,
+        }
+    }
+
+    /// The bytes a person would count: a file's length, a link's target length, else 0.
+    pub fn size(&self) -> u64 {
+        match self {
+            Node::File { size } => *size,
+            Node::Symlink { target } => target.len() as u64,
+            _ => 0,
+        }
+    }
+}
+
+/// The attributes every kind of entry has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meta {
+    /// Permission bits with setuid, setgid and sticky: 0 to 0o7777.
+    pub mode: u32,
+    /// Time of last modification, with nanoseconds.
+    pub mtime: FileTime,
+    /// Owner, by the numbers of the host the entry was seen on.
+    pub uid: u32,
+    /// Group, by the numbers of the host the entry was seen on.
+    pub gid: u32,
+}
+
+/// An entry of a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name in the directory.
+    pub name: Name,
+    /// What it is.
+    pub node: Node,
+    /// Its attributes.
+    pub meta: Meta,
+}
+
+impl Entry {
+    /// The kind alone.
+    pub fn kind(&self) -> Kind {
+        self.node.kind()
+    }
+
+    /// Whether it is a directory.
+    pub fn is_dir(&self) -> bool {
+        self.kind() == Kind::Directory
+    }
+}

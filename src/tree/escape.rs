@@ -1,0 +1,72 @@
+//! How bytes from a file system or a peer are shown to a person.
+
+use std::fmt::{self, Write};
+
+/// Displays a name or path so that it cannot act on a terminal or forge a log line: control characters, bytes that
+/// are not UTF-8 and a backslash that would read as an escape appear as `\#ooo` (three octal digits), as rsync
+/// prints them.
+pub struct Escaped<'a>(pub &'a [u8]);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        while !rest.is_empty() {
+            let (valid, after) = match std::str::from_utf8(rest) {
+                Ok(text) => (text, &[][..]),
+                Err(error) => {
+                    let (head, tail) = rest.split_at(error.valid_up_to());
+                    (std::str::from_utf8(head).unwrap_or_default(), tail)
+                }
+            };
+            write_text(f, valid)?;
+            rest = match after.split_first() {
+                Some((&byte, tail)) => {
+                    write!(f, "\\#{byte:03o}")?;
+                    tail
+                }
+                None => after,
+            };
+        }
+        Ok(())
+    }
+}
+
+fn write_text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let forged = c == '\\' && chars.peek() == Some(&'#');
+        // Bidirectional overrides and other format characters reorder what a person reads.
+        let format = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || forged || format {
+            let mut bytes = [0; 4];
+            for byte in c.encode_utf8(&mut bytes).bytes() {
+                write!(f, "\\#{byte:03o}")?;
+            }
+        } else {
+            f.write_char(c)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes() {
+        for (bytes, shown) in [
+            (&b"plain name"[..], "plain name"),
+            ("ünï".as_bytes(), "ünï"),
+            (b"a\nb", "a\\#012b"),
+            (b"\x1b[2J", "\\#033[2J"),
+            (b"\xff.", "\\#377."),
+            (b"a\\b", "a\\b"),
+            (b"a\\#012", "a\\#134#012"),
+            (b"\xc2\x9b", "\\#302\\#233"),
+            ("x\u{202e}y".as_bytes(), "x\\#342\\#200\\#256y"),
+        ] {
+            assert_eq!(Escaped(bytes).to_string(), shown);
+        }
+    }
+}

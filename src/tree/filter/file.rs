@@ -1,0 +1,125 @@
+//! Files of rules: `--exclude-from`, `--include-from` and merge rules.
+
+use crate::tree::filter::error::{FilterError, SyntaxError};
+use crate::tree::filter::parse::{Directive, parse_old_rule, parse_rule};
+use crate::tree::filter::rule::{Action, Rule, Sides};
+
+/// A file whose rules stand in the place of this directive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merge {
+    /// The file's name as written, `-` for standard input.
+    pub file: Vec<u8>,
+    /// How to read it.
+    pub kind: FileKind,
+}
+
+/// How a file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// As by `--exclude-from` or `--include-from`: patterns, each of which may begin with `- ` or `+ `; a lone `!` clears.
+    Patterns(Action),
+    /// As by a merge rule: rules in full syntax, unless the defaults ask for bare patterns.
+    Rules(RuleDefaults),
+}
+
+/// What a merge rule's modifiers say about the rules in its file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RuleDefaults {
+    /// Modifiers `-` and `+`: the file holds only patterns, without any prefix.
+    pub bare_patterns: Option<Action>,
+    /// Modifiers `s` and `r`. Rules in the file then must not name sides themselves.
+    pub sides: Sides,
+    /// Modifier `/`.
+    pub absolute: bool,
+    /// Modifier `p`.
+    pub perishable: bool,
+    /// Modifier `e`: the file's own name is excluded.
+    pub exclude_self: bool,
+    /// Modifier `w`: rules are parted by white space, and there are no comments.
+    pub split_words: bool,
+}
+
+impl RuleDefaults {
+    /// The rule with the defaults put in.
+    pub(super) fn apply(&self, mut rule: Rule) -> Result<Rule, SyntaxError> {
+        rule.sides = self.sides_for(rule.sides)?;
+        rule.absolute |= self.absolute;
+        rule.perishable |= self.perishable;
+        Ok(rule)
+    }
+
+    /// The defaults of a file merged by a file that has the defaults `outer`.
+    pub(super) fn within(mut self, outer: &RuleDefaults) -> Result<RuleDefaults, SyntaxError> {
+        self.sides = outer.sides_for(self.sides)?;
+        self.absolute |= outer.absolute;
+        self.perishable |= outer.perishable;
+        Ok(self)
+    }
+
+    fn sides_for(&self, named: Sides) -> Result<Sides, SyntaxError> {
+        if self.sides != Sides::Unnamed && named != Sides::Unnamed {
+            return Err(SyntaxError::SideGivenTwice);
+        }
+        Ok(self.sides.and(named))
+    }
+}
+
+/// Parses the content of a file of rules; `file` is its name, for errors.
+///
+/// Lines end at a line feed or carriage return, with `nul_separated` at a NUL byte. Empty lines and those that begin
+/// with `#` or `;` are skipped.
+pub fn parse_file(
+    file: &[u8],
+    content: &[u8],
+    kind: FileKind,
+    nul_separated: bool,
+) -> Result<Vec<Directive>, FilterError> {
+    let located = |entry| {
+        move |source| FilterError::File { file: String::from_utf8_lossy(file).into_owned(), entry, source }
+    };
+    if let FileKind::Rules(defaults) = kind
+        && defaults.split_words
+    {
+        return parse_words(content, &defaults).map_err(|(entry, source)| located(entry)(source));
+    }
+    let ends_line = |byte: u8| if nul_separated { byte == 0 } else { matches!(byte, b'\n' | b'\r') };
+    let mut directives = Vec::new();
+    let mut line_number = 1_usize;
+    let mut rest = content;
+    loop {
+        let end = rest.iter().position(|&byte| ends_line(byte)).unwrap_or(rest.len());
+        let (line, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+        if !matches!(line, [b'#' | b';', ..]) {
+            let parsed = match kind {
+                FileKind::Patterns(action) => parse_old_rule(line, action),
+                FileKind::Rules(defaults) => parse_rule(line, &defaults),
+            };
+            directives.extend(parsed.map_err(located(line_number))?);
+        }
+        match after {
+            [] => return Ok(directives),
+            // The two bytes that end a line on other systems count as one line.
+            [b'\r', b'\n', next @ ..] | [_, next @ ..] => rest = next,
+        }
+        line_number = line_number.saturating_add(1);
+    }
+}
+
+/// Parses rules parted by white space. The blank between a prefix and its pattern does not part them: a word that is a
+/// prefix alone takes the next word as its pattern.
+fn parse_words(content: &[u8], defaults: &RuleDefaults) -> Result<Vec<Directive>, (usize, SyntaxError)> {
+    let is_space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
+    let mut words = (1_usize..).zip(content.split(is_space).filter(|word| !word.is_empty()));
+    let mut directives = Vec::new();
+    while let Some((number, word)) = words.next() {
+        let parsed = match parse_rule(word, defaults) {
+            Err(SyntaxError::MissingPattern) => {
+                let (_, pattern) = words.next().ok_or((number, SyntaxError::MissingPattern))?;
+                parse_rule(&[word, b" ", pattern].concat(), defaults)
+            }
+            parsed => parsed,
+        };
+        directives.extend(parsed.map_err(|source| (number, source))?);
+    }
+    Ok(directives)
+}

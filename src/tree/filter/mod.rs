@@ -1,0 +1,37 @@
+//! rsync's filter rules: which names of a tree take part in a run.
+//!
+//! A rule list is an ordered list of include and exclude patterns; the first rule that matches a name decides, and a
+//! name no rule matches is included. The same list is read by both sides of a pass: on the sender an excluded name is
+//! hidden from the transfer, on the receiver it is protected from deletion, and a rule may be limited to one side.
+//!
+//! * [`parse_filter`], [`parse_pattern`] and [`parse_file`] turn the text of options and files into [`Directive`]s;
+//! * [`Rules::add`] collects these into a list, asking its caller for the content of merged files, since this module
+//!   reads no file itself;
+//! * [`Rules::check`] and [`Rules::decide`] give the verdict for one path.
+//!
+//! The walk calls the check for every entry, top down, and never enters an excluded directory; so a verdict is about
+//! the path it is given, not about the directories above it.
+//!
+//! Names are bytes, as the kernel gives them. The rule language and its corners are those of rsync's manual page,
+//! section FILTER RULES, held to by a test that compares verdicts with the installed rsync.
+//!
+//! Refused for now, with an error that says so: per-directory merge files (`:`, `dir-merge`), the CVS rules (`C`) and
+//! rules for extended attribute names (`x`).
+
+mod class;
+mod error;
+mod file;
+mod glob;
+mod parse;
+mod pattern;
+mod rule;
+mod rules;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::error::{FilterError, SyntaxError};
+pub use self::file::{FileKind, Merge, RuleDefaults, parse_file};
+pub use self::parse::{Directive, parse_filter, parse_pattern};
+pub use self::rule::{Action, MAX_PATTERN_BYTES, Rule, Sides};
+pub use self::rules::{Decision, MAX_MERGE_DEPTH, MAX_RULES, Rules, Side, Verdict};

@@ -1,0 +1,17 @@
+//! What a tree is made of, without touching one: names, paths, entries, and the rules that pick among them.
+//!
+//! Everything here is pure data and pure functions. `fs` produces these values from a file system, `wire` carries
+//! them, `pass` compares them. Names and relative paths are validated types: whoever holds a [`Name`] or a
+//! [`RelPath`] knows that it can never leave the directory it is used in, whether it came from `readdir` or from a
+//! peer.
+
+mod entry;
+mod escape;
+pub mod filter;
+mod name;
+mod path;
+
+pub use entry::{Entry, Kind, Meta, Node, Rdev};
+pub use escape::Escaped;
+pub use name::{InvalidName, MAX_NAME, Name};
+pub use path::RelPath;

@@ -1,0 +1,33 @@
+//! A source argument that cannot be read.
+
+use crate::fs;
+use crate::tree::Escaped;
+use std::io;
+
+/// Why a source argument is left out.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing} {}: {source}", Escaped(path))]
+pub struct ViewError {
+    /// What was being done.
+    pub doing: &'static str,
+    /// The argument as the user typed it.
+    pub path: Vec<u8>,
+    /// Why it failed.
+    pub source: io::Error,
+}
+
+impl ViewError {
+    pub(crate) fn new(path: &[u8], error: fs::Error) -> ViewError {
+        ViewError { doing: error.doing, path: path.to_vec(), source: error.source }
+    }
+
+    pub(crate) fn missing(path: &[u8]) -> ViewError {
+        let source = io::Error::from_raw_os_error(rustix::io::Errno::NOENT.raw_os_error());
+        ViewError { doing: "looking up", path: path.to_vec(), source }
+    }
+
+    pub(crate) fn not_a_directory(path: &[u8]) -> ViewError {
+        let source = io::Error::from_raw_os_error(rustix::io::Errno::NOTDIR.raw_os_error());
+        ViewError { doing: "opening directory", path: path.to_vec(), source }
+    }
+}

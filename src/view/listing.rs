@@ -1,0 +1,176 @@
+//! One directory of a view: where it is, and what is in it.
+
+use crate::fs::{Dir, Error};
+use crate::tree::{Entry, Name, RelPath};
+use std::collections::BTreeMap;
+
+/// Where a directory of the view is: below which arguments.
+#[derive(Debug, Clone)]
+pub struct ViewDir {
+    path: RelPath,
+    /// Number of an argument, and the path below its root. Nearly always one.
+    places: Vec<(usize, RelPath)>,
+}
+
+impl ViewDir {
+    pub(super) fn root(arguments: usize) -> ViewDir {
+        ViewDir { path: RelPath::root(), places: (0..arguments).map(|n| (n, RelPath::root())).collect() }
+    }
+
+    pub(super) fn child(&self, name: &Name, has: impl Fn(usize) -> bool) -> ViewDir {
+        let places = self
+            .places
+            .iter()
+            .filter(|(argument, _)| has(*argument))
+            .map(|(argument, path)| (*argument, path.join(name)))
+            .collect();
+        ViewDir { path: self.path.join(name), places }
+    }
+
+    /// The path below the transfer root.
+    pub fn path(&self) -> &RelPath {
+        &self.path
+    }
+
+    pub(super) fn places(&self) -> &[(usize, RelPath)] {
+        &self.places
+    }
+}
+
+/// The entries of a directory of the view.
+#[derive(Debug, Default)]
+pub struct ViewListing {
+    /// Sorted by name.
+    pub entries: Vec<Entry>,
+    /// From which place of the directory each entry comes. Empty: all from the first.
+    origins: Vec<u32>,
+    /// What could not be read.
+    pub troubles: Vec<Trouble>,
+}
+
+/// Something in a directory, or all of it, that could not be read.
+#[derive(Debug)]
+pub struct Trouble {
+    /// The entry; `None` is the directory itself.
+    pub name: Option<Vec<u8>>,
+    /// Why.
+    pub error: Error,
+}
+
+impl ViewListing {
+    /// The place the entry at `index` comes from.
+    pub fn origin(&self, index: usize) -> usize {
+        self.origins.get(index).map_or(0, |&place| place as usize)
+    }
+
+    /// Drops the entries that `keep` refuses.
+    pub fn retain(&mut self, keep: impl Fn(&Entry) -> bool) {
+        let kept: Vec<bool> = self.entries.iter().map(keep).collect();
+        let mut flags = kept.iter().copied();
+        self.entries.retain(|_| flags.next().unwrap_or(true));
+        let mut flags = kept.iter().copied();
+        self.origins.retain(|_| flags.next().unwrap_or(true));
+    }
+}
+
+/// What one place of a directory holds.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    entries: Vec<Entry>,
+    troubles: Vec<Trouble>,
+}
+
+impl Read {
+    pub(super) fn all(dir: &Dir) -> Read {
+        match dir.list() {
+            Err(error) => Read::failed(error),
+            Ok(listing) => {
+                let mut troubles: Vec<Trouble> = listing
+                    .failed
+                    .into_iter()
+                    .map(|(name, error)| Trouble { name: Some(name), error })
+                    .collect();
+                troubles.extend(listing.broken.map(|error| Trouble { name: None, error }));
+                Read { entries: listing.entries, troubles }
+            }
+        }
+    }
+
+    pub(super) fn one(dir: &Dir, name: &Name) -> Read {
+        match dir.entry(name) {
+            Ok(entry) => Read { entries: entry.into_iter().collect(), troubles: Vec::new() },
+            Err(error) => Read {
+                entries: Vec::new(),
+                troubles: vec![Trouble { name: Some(name.as_bytes().to_vec()), error }],
+            },
+        }
+    }
+
+    pub(super) fn failed(error: Error) -> Read {
+        Read { entries: Vec::new(), troubles: vec![Trouble { name: None, error }] }
+    }
+}
+
+/// Whether an error says that there is no directory of that name.
+pub(super) fn is_no_directory(error: &Error) -> bool {
+    use rustix::io::Errno;
+    let none = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP].map(Errno::raw_os_error);
+    error.source.raw_os_error().is_some_and(|code| none.contains(&code))
+}
+
+/// Puts the places of a directory together.
+#[derive(Debug, Default)]
+pub(super) struct Merge {
+    first: Option<(usize, Vec<Entry>)>,
+    /// Used from the second place on.
+    merged: BTreeMap<Name, (Entry, usize)>,
+    troubles: Vec<Trouble>,
+}
+
+impl Merge {
+    pub(super) fn add(&mut self, place: usize, read: Read) {
+        self.troubles.extend(read.troubles);
+        if self.first.is_none() && self.merged.is_empty() {
+            self.first = Some((place, read.entries));
+            return;
+        }
+        if let Some((place, entries)) = self.first.take() {
+            self.insert(place, entries);
+        }
+        self.insert(place, read.entries);
+    }
+
+    fn insert(&mut self, place: usize, entries: Vec<Entry>) {
+        for entry in entries {
+            match self.merged.get(&entry.name) {
+                Some((known, _)) if known.is_dir() || !entry.is_dir() => {}
+                _ => {
+                    self.merged.insert(entry.name.clone(), (entry, place));
+                }
+            }
+        }
+    }
+
+    pub(super) fn finish(self, path: &RelPath, shows: impl Fn(&RelPath, &Entry) -> bool) -> ViewListing {
+        let mut listing = ViewListing { troubles: self.troubles, ..ViewListing::default() };
+        match self.first {
+            Some((place, mut entries)) => {
+                entries.retain(|entry| shows(&path.join(&entry.name), entry));
+                entries.shrink_to_fit();
+                if place > 0 {
+                    listing.origins = vec![place as u32; entries.len()];
+                }
+                listing.entries = entries;
+            }
+            None => {
+                for (entry, place) in self.merged.into_values() {
+                    if shows(&path.join(&entry.name), &entry) {
+                        listing.entries.push(entry);
+                        listing.origins.push(place as u32);
+                    }
+                }
+            }
+        }
+        listing
+    }
+}

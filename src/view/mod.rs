@@ -1,0 +1,170 @@
+//! The source's tree as a run sees it: several arguments merged into one tree, without what the rules hide.
+//!
+//! A [`View`] is asked for one directory at a time and answers with a [`ViewListing`]: the entries to send, and from
+//! which argument each comes. Nothing is remembered between the calls but the roots, so a walk's memory is the
+//! walker's own. The transfer root is a directory that need not exist anywhere: it holds each argument named without
+//! a trailing slash as an entry, and the contents of each named with one. For a name found in two arguments the
+//! first wins, but a directory beats anything else, and directories of one name are merged.
+//!
+//! Called by the source of a pass (to list and to open what it listed), and by `session` to expand wildcards.
+
+mod error;
+mod expand;
+mod listing;
+
+pub use error::ViewError;
+pub use expand::expand;
+pub use listing::{Trouble, ViewDir, ViewListing};
+
+use crate::fs::{Dir, Links, ReadFile, Root};
+use crate::tree::filter::{Rules, Side, Verdict};
+use crate::tree::{Entry, Kind, Meta, Name, RelPath};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+/// The merged tree of a run's source arguments.
+#[derive(Debug)]
+pub struct View {
+    arguments: Vec<Argument>,
+    rules: Rules,
+    recursive: bool,
+    unentered: bool,
+}
+
+/// One source argument.
+#[derive(Debug)]
+struct Argument {
+    root: Root,
+    /// `None`: the contents of `root`. Else: this entry of it.
+    only: Option<Name>,
+}
+
+impl View {
+    /// Opens the arguments. Those that are missing are returned beside the view, as what is said about them; the
+    /// run goes on with the rest.
+    pub fn open(arguments: &[Vec<u8>], rules: Rules, recursive: bool) -> (View, Vec<ViewError>) {
+        let mut opened = Vec::new();
+        let mut missing = Vec::new();
+        let mut unentered = false;
+        for argument in arguments {
+            match Argument::open(argument) {
+                Ok(Argument { only: None, .. }) if !recursive => unentered = true,
+                Ok(new) => opened.push(new),
+                Err(error) => missing.push(error),
+            }
+        }
+        (View { arguments: opened, rules, recursive, unentered }, missing)
+    }
+
+    /// The attributes of the transfer root, if an argument stands for its contents: the first such argument's.
+    pub fn root_meta(&self) -> Option<Meta> {
+        let contents = self.arguments.iter().find(|argument| argument.only.is_none())?;
+        contents.root.dir().own_meta().ok()
+    }
+
+    /// Whether the transfer is one entry that is no directory.
+    pub fn is_single(&self) -> bool {
+        match self.arguments.as_slice() {
+            [Argument { root, only: Some(name) }] => {
+                matches!(root.dir().entry(name), Ok(Some(entry)) if !entry.is_dir())
+            }
+            _ => false,
+        }
+    }
+
+    /// The transfer root.
+    pub fn root(&self) -> ViewDir {
+        ViewDir::root(self.arguments.len())
+    }
+
+    /// Lists a directory. What cannot be read is told in the listing.
+    pub fn list(&self, dir: &ViewDir) -> ViewListing {
+        let mut merged = listing::Merge::default();
+        let mut seen = Vec::new();
+        for (place, (argument, path)) in dir.places().iter().enumerate() {
+            let Some(argument) = self.arguments.get(*argument) else { continue };
+            let read = match (&argument.only, dir.path().is_root()) {
+                (Some(name), true) => listing::Read::one(argument.root.dir(), name),
+                _ => match self.open_place(argument, path) {
+                    Ok(handle) => {
+                        // One directory reached by two arguments is listed once.
+                        let identity = handle.identity().ok();
+                        if identity.is_some() && seen.contains(&identity) {
+                            continue;
+                        }
+                        seen.push(identity);
+                        listing::Read::all(&handle)
+                    }
+                    // Only the first place is known to be a directory: another may lack it, or have a file there.
+                    Err(error) if place > 0 && listing::is_no_directory(&error) => continue,
+                    Err(error) => listing::Read::failed(error),
+                },
+            };
+            merged.add(place, read);
+        }
+        merged.finish(dir.path(), |path, entry| self.shows(path, entry))
+    }
+
+    /// The directory behind an entry of a listing.
+    pub fn child(&self, dir: &ViewDir, name: &Name) -> ViewDir {
+        dir.child(name, |argument| {
+            self.arguments.get(argument).is_some_and(|argument| match &argument.only {
+                Some(only) if dir.path().is_root() => only == name,
+                _ => true,
+            })
+        })
+    }
+
+    /// Opens a file that `dir` listed, from the argument it came from.
+    pub fn open_file(&self, dir: &ViewDir, place: usize, name: &Name) -> Result<ReadFile, crate::fs::Error> {
+        let not_listed = || crate::fs::Error {
+            doing: "opening",
+            source: std::io::Error::new(std::io::ErrorKind::NotFound, "it was never listed"),
+        };
+        let (argument, path) = dir.places().get(place).ok_or_else(not_listed)?;
+        let argument = self.arguments.get(*argument).ok_or_else(not_listed)?;
+        self.open_place(argument, path)?.open_file(name)
+    }
+
+    fn open_place(&self, argument: &Argument, path: &RelPath) -> Result<Dir, crate::fs::Error> {
+        if path.is_root() { Ok(argument.root.dir().clone()) } else { argument.root.dir().open_beneath(path) }
+    }
+
+    fn shows(&self, path: &RelPath, entry: &Entry) -> bool {
+        !crate::fs::is_reserved(entry)
+            && self.rules.check(path.as_bytes(), entry.is_dir(), Side::Sender) == Verdict::Included
+    }
+
+    /// Whether an argument stands for the contents of a directory that is not entered.
+    pub fn has_unentered(&self) -> bool {
+        self.unentered
+    }
+
+    /// Whether directories are entered (`-r`).
+    pub fn is_recursive(&self) -> bool {
+        self.recursive
+    }
+}
+
+impl Argument {
+    fn open(path: &[u8]) -> Result<Argument, ViewError> {
+        let failed = |error| ViewError::new(path, error);
+        let os_path = OsStr::from_bytes(if path.is_empty() { b"." } else { path });
+        match Root::open_parent(os_path, Links::Trusted).map_err(failed)? {
+            Some((root, name)) => match root.dir().entry(&name).map_err(failed)? {
+                Some(_) => Ok(Argument { root, only: Some(name) }),
+                None => Err(ViewError::missing(path)),
+            },
+            None => {
+                // A path that ends in a slash or a dot names what is inside.
+                match crate::fs::Root::inspect(os_path, Links::Trusted).map_err(failed)? {
+                    None => Err(ViewError::missing(path)),
+                    Some(Kind::Directory) => {
+                        Ok(Argument { root: Root::open(os_path, Links::Trusted).map_err(failed)?, only: None })
+                    }
+                    Some(_) => Err(ViewError::not_a_directory(path)),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! A role's end of the connection to the other role.
+//!
+//! [`Sender`] can be cloned to every thread that has something to say; it waits for credit. [`Receiver`] belongs to
+//! the one thread that reads; it never waits for anything but messages. A received message comes with a [`Permit`]
+//! that holds its credit: dropping the permit, when the message has been dealt with, lets the peer send more.
+
+use crate::wire::credit::{Rank, WINDOWS, Windows};
+use crate::wire::mailbox::{Mailbox, Taken};
+use crate::wire::{Message, WireError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// The link is closed: the peer is gone or the run was stopped. [`Link::failure`] tells why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the link to the peer is closed")]
+pub struct Closed;
+
+/// Both halves of one end.
+#[derive(Debug)]
+pub struct Link {
+    /// The half that sends.
+    pub sender: Sender,
+    /// The half that receives.
+    pub receiver: Receiver,
+}
+
+/// Sends. Clones share the credit.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    end: Arc<End>,
+}
+
+/// Receives.
+#[derive(Debug)]
+pub struct Receiver {
+    end: Arc<End>,
+    batch: VecDeque<Message>,
+}
+
+/// Stops a link from outside; see [`Sender::stopper`].
+#[derive(Debug, Clone)]
+pub struct Stopper {
+    end: Arc<End>,
+}
+
+#[derive(Debug)]
+struct End {
+    outbox: Arc<Mailbox<Message>>,
+    inbox: Arc<Mailbox<Message>>,
+    windows: Windows,
+    /// What may still be sent, by rank.
+    credit: Mutex<Credit>,
+    more_credit: Condvar,
+    /// What was received and is held, and what was dealt with but not yet given back.
+    held: Mutex<[Held; 4]>,
+    failure: Mutex<Option<WireError>>,
+}
+
+#[derive(Debug)]
+struct Credit {
+    left: [u64; 4],
+    open: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Held {
+    holding: u64,
+    returning: u64,
+}
+
+/// A message with the credit it holds.
+#[derive(Debug)]
+pub struct Received {
+    /// The message.
+    pub message: Message,
+    /// Drop it when the message has been dealt with.
+    pub permit: Permit,
+}
+
+/// The credit a received message holds until it is dropped.
+#[derive(Debug)]
+pub struct Permit {
+    end: Option<Arc<End>>,
+    rank: Rank,
+    cost: u64,
+}
+
+/// Credit set aside for messages to come. What is not spent goes back when it is dropped.
+#[derive(Debug)]
+pub struct Reservation {
+    end: Arc<End>,
+    rank: Rank,
+    left: u64,
+}
+
+impl Link {
+    /// Two ends in one process, connected to each other.
+    pub fn pair() -> (Link, Link) {
+        Link::pair_with(WINDOWS)
+    }
+
+    /// The same with windows of one's own.
+    pub fn pair_with(windows: Windows) -> (Link, Link) {
+        let (there, back) = (Arc::new(Mailbox::new()), Arc::new(Mailbox::new()));
+        (Link::new(there.clone(), back.clone(), windows), Link::new(back, there, windows))
+    }
+
+    pub(crate) fn new(outbox: Arc<Mailbox<Message>>, inbox: Arc<Mailbox<Message>>, windows: Windows) -> Link {
+        let left = Rank::CREDITED.map(|rank| windows.of(rank));
+        let end = Arc::new(End {
+            outbox,
+            inbox,
+            windows,
+            credit: Mutex::new(Credit { left, open: true }),
+            more_credit: Condvar::new(),
+            held: Mutex::new([Held::default(); 4]),
+            failure: Mutex::new(None),
+        });
+        Link { sender: Sender { end: end.clone() }, receiver: Receiver { end, batch: VecDeque::new() } }
+    }
+}
+
+impl Sender {
+    /// Sends a message, waiting for credit first.
+    pub fn send(&self, message: Message) -> Result<(), Closed> {
+        self.end.spend(message.rank(), message.cost())?;
+        self.put(message)
+    }
+
+    /// Sets credit aside for several messages of one rank, all or nothing, so that sending them cannot get stuck
+    /// half-way. Asking for more than the window is cut to the window.
+    pub fn reserve(&self, rank: Rank, bytes: u64) -> Result<Reservation, Closed> {
+        let bytes = bytes.min(self.end.windows.of(rank));
+        self.end.spend(rank, bytes)?;
+        Ok(Reservation { end: self.end.clone(), rank, left: bytes })
+    }
+
+    /// Sends a message on credit set aside before; what the reservation does not cover is waited for.
+    pub fn send_reserved(&self, message: Message, reservation: &mut Reservation) -> Result<(), Closed> {
+        let cost = message.cost();
+        let covered = cost.min(reservation.left);
+        reservation.left -= covered;
+        self.end.spend(message.rank(), cost - covered)?;
+        self.put(message)
+    }
+
+    /// A handle that stops this end.
+    pub fn stopper(&self) -> Stopper {
+        Stopper { end: self.end.clone() }
+    }
+
+    /// Says that nothing more will be sent. What was sent still arrives.
+    pub fn close(&self) {
+        self.end.outbox.close();
+    }
+
+    fn put(&self, message: Message) -> Result<(), Closed> {
+        if self.end.outbox.put(message) { Ok(()) } else { Err(Closed) }
+    }
+}
+
+impl Receiver {
+    /// The next message. Credit is booked here and not shown.
+    pub fn receive(&mut self) -> Result<Received, Closed> {
+        loop {
+            while let Some(message) = self.batch.pop_front() {
+                if let Message::Credit { rank, bytes } = message {
+                    self.end.gain(rank, bytes);
+                    continue;
+                }
+                let permit = self.end.hold(&message).map_err(|error| {
+                    self.end.stop(Some(error));
+                    Closed
+                })?;
+                return Ok(Received { message, permit });
+            }
+            match self.end.inbox.take(&mut self.batch, None) {
+                Taken::Some | Taken::Nothing => {}
+                Taken::Closed => {
+                    self.end.stop(None);
+                    return Err(Closed);
+                }
+            }
+        }
+    }
+}
+
+impl Stopper {
+    /// Stops this end: every thread that waits on it gets [`Closed`].
+    pub fn stop(&self) {
+        self.end.stop(None);
+    }
+
+    /// Stops it for a reason, which [`Stopper::failure`] returns from then on; the first reason stays.
+    pub fn fail(&self, error: WireError) {
+        self.end.stop(Some(error));
+    }
+
+    /// Takes the reason for which the link stopped, if it was a failure.
+    pub fn failure(&self) -> Option<WireError> {
+        lock(&self.end.failure).take()
+    }
+}
+
+impl End {
+    fn spend(&self, rank: Rank, cost: u64) -> Result<(), Closed> {
+        let Some(place) = rank.credited() else { return Ok(()) };
+        // A message dearer than its whole window would wait for ever; it goes when nothing else is under way.
+        let cost = cost.min(self.windows.of(rank));
+        let mut credit = lock(&self.credit);
+        loop {
+            if !credit.open {
+                return Err(Closed);
+            }
+            match credit.left.get_mut(place) {
+                Some(left) if *left >= cost => {
+                    *left -= cost;
+                    return Ok(());
+                }
+                _ => credit = self.more_credit.wait(credit).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    fn gain(&self, rank: Rank, bytes: u64) {
+        let Some(place) = rank.credited() else { return };
+        if let Some(left) = lock(&self.credit).left.get_mut(place) {
+            // A peer cannot grant more than the window, whatever it says.
+            *left = left.saturating_add(bytes).min(self.windows.of(rank));
+        }
+        self.more_credit.notify_all();
+    }
+
+    fn hold(self: &Arc<End>, message: &Message) -> Result<Permit, WireError> {
+        let rank = message.rank();
+        let Some(place) = rank.credited() else { return Ok(Permit { end: None, rank, cost: 0 }) };
+        let window = self.windows.of(rank);
+        let cost = message.cost().min(window);
+        if let Some(held) = lock(&self.held).get_mut(place) {
+            held.holding = held.holding.saturating_add(cost);
+            if held.holding > window {
+                return Err(WireError::Overrun);
+            }
+        }
+        Ok(Permit { end: Some(self.clone()), rank, cost })
+    }
+
+    fn give_back(&self, rank: Rank, cost: u64) {
+        let Some(place) = rank.credited() else { return };
+        let bytes = {
+            let mut held = lock(&self.held);
+            let Some(held) = held.get_mut(place) else { return };
+            held.returning = held.returning.saturating_add(cost);
+            // Credit is returned in gulps, small enough that the peer always has most of the window.
+            if held.returning < self.windows.of(rank) / 16 {
+                return;
+            }
+            held.holding = held.holding.saturating_sub(held.returning);
+            std::mem::take(&mut held.returning)
+        };
+        self.outbox.put(Message::Credit { rank, bytes });
+    }
+
+    fn stop(&self, error: Option<WireError>) {
+        if let Some(error) = error {
+            lock(&self.failure).get_or_insert(error);
+        }
+        lock(&self.credit).open = false;
+        self.more_credit.notify_all();
+        self.outbox.close();
+        self.inbox.abort();
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(end) = self.end.take() {
+            end.give_back(self.rank, self.cost);
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.end.gain(self.rank, self.left);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Content, ContentOp, FileId};
+    use bytes::Bytes;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    fn content(len: usize) -> Message {
+        Message::Content(Content {
+            file: FileId(1),
+            ops: vec![ContentOp::Literal(Bytes::from(vec![0; len]))],
+            end: None,
+        })
+    }
+
+    #[test]
+    fn a_sender_waits_until_the_receiver_is_done() {
+        let windows = Windows { listing: 1000, want: 1000, content: 1000, again: 1000 };
+        let (a, mut b) = Link::pair_with(windows);
+        let sent = Arc::new(AtomicUsize::new(0));
+        let thread = std::thread::spawn({
+            let sent = sent.clone();
+            let mut receiver = a.receiver;
+            std::thread::spawn(move || while receiver.receive().is_ok() {});
+            move || {
+                for _ in 0..8 {
+                    a.sender.send(content(200)).unwrap();
+                    sent.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+        });
+        let first = b.receiver.receive().unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        let before = sent.load(Ordering::SeqCst);
+        assert!((1..=3).contains(&before), "{before} messages of 328 in a window of 1000");
+        drop(first);
+        for _ in 0..7 {
+            drop(b.receiver.receive().unwrap());
+        }
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_peer_that_ignores_its_credit_is_cut_off() {
+        let windows = Windows { listing: 1000, want: 1000, content: 1000, again: 1000 };
+        let (a, mut b) = Link::pair_with(windows);
+        for _ in 0..5 {
+            a.sender.put(content(200)).unwrap();
+        }
+        let mut held = Vec::new();
+        let error = loop {
+            match b.receiver.receive() {
+                Ok(received) => held.push(received),
+                Err(closed) => break closed,
+            }
+        };
+        assert_eq!(error, Closed);
+        assert!(matches!(b.sender.stopper().failure(), Some(WireError::Overrun)));
+        assert_eq!(held.len(), 3);
+    }
+
+    #[test]
+    fn stopping_wakes_a_sender_that_waits_for_credit() {
+        let windows = Windows { listing: 100, want: 100, content: 100, again: 100 };
+        let (a, _b) = Link::pair_with(windows);
+        let stopper = a.sender.stopper();
+        a.sender.send(content(1000)).unwrap();
+        let waiting = std::thread::spawn(move || a.sender.send(content(1000)));
+        std::thread::sleep(Duration::from_millis(20));
+        stopper.stop();
+        assert_eq!(waiting.join().unwrap(), Err(Closed));
+    }
+
+    #[test]
+    fn unspent_reservations_go_back() {
+        let windows = Windows { listing: 100, want: 1000, content: 100, again: 100 };
+        let (a, _b) = Link::pair_with(windows);
+        let reservation = a.sender.reserve(Rank::Want, 5000).unwrap();
+        drop(reservation);
+        assert_eq!(a.sender.reserve(Rank::Want, 1000).unwrap().left, 1000);
+    }
+}

@@ -1,0 +1,286 @@
+//! The messages of a pass.
+
+use crate::delta::{SignatureHeader, Sum};
+use crate::report::{Event, ProgressReading, Totals};
+use crate::tree::{Entry, Meta};
+use crate::wire::Rank;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// A directory of the source, numbered by the source in the order of its listings. The root is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct DirId(pub u32);
+
+/// A file whose content the sink asked for, numbered by the sink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct FileId(pub u32);
+
+/// What one role tells the other.
+#[derive(Debug, Clone)]
+pub enum Message {
+    /// Source: what the transfer root is. The first message of a pass.
+    Begin(Begin),
+    /// Source: entries of one directory.
+    Listing(Listing),
+    /// Source: every directory was listed.
+    Listed,
+    /// Sink: send this file's content.
+    Want(Want),
+    /// Sink: block sums of a wanted file's basis.
+    Sums(SumsPart),
+    /// Sink: has this file the content that sums to this?
+    Check(Check),
+    /// Source: the answer to a check.
+    Verdict(Verdict),
+    /// Source: content of a wanted file.
+    Content(Content),
+    /// Sink: the content did not verify; send the segments that differ.
+    Again(Again),
+    /// Sink: this directory and all below it is settled; its listing may be forgotten.
+    Close(DirId),
+    /// Either: something for the other side's reporter.
+    Event(Event),
+    /// Either: how far the run is.
+    Progress(ProgressReading),
+    /// Either: `bytes` of `rank` were handled and may be sent again.
+    Credit {
+        /// Which rank.
+        rank: Rank,
+        /// How much.
+        bytes: u64,
+    },
+    /// Either: nothing to say, still here.
+    Alive,
+    /// Either: this role gives up.
+    Abort(Abort),
+    /// Sink, then source: this role is done.
+    Finish(Totals),
+}
+
+/// Why a role gives up, told to the other side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Abort {
+    /// The reason, for people.
+    pub text: String,
+    /// Whether sources and destination do not fit each other.
+    pub selection: bool,
+    /// Whether the other side broke the protocol.
+    pub protocol: bool,
+}
+
+/// What the transfer root is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begin {
+    /// The attributes of the root directory itself, where a source was named with its contents (`src/`).
+    pub root: Option<Meta>,
+    /// Whether the whole transfer is one entry that is no directory, so that the destination may be its new name.
+    pub single: bool,
+    /// Names of the owners in `root`.
+    pub owners: Vec<OwnerName>,
+}
+
+/// A part of one directory's listing. Entries are in strictly ascending order of names over all parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// The directory.
+    pub dir: DirId,
+    /// Where it was listed: its parent and its place in the parent's entries. `None` for the root.
+    pub parent: Option<(DirId, u32)>,
+    /// The entries of this part.
+    pub entries: Vec<Entry>,
+    /// Names of owners that were not sent before.
+    pub owners: Vec<OwnerName>,
+    /// Set in the last part of a directory.
+    pub end: Option<ListingEnd>,
+}
+
+/// How a directory's listing ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListingEnd {
+    /// Whether it holds everything: no read error here, and none anywhere before in this run. Only then may the sink
+    /// take a missing name for an absent entry.
+    pub complete: bool,
+}
+
+/// Users or groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OwnerKind {
+    /// A user.
+    User,
+    /// A group.
+    Group,
+}
+
+/// The name behind a number on the source's host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnerName {
+    /// User or group.
+    pub kind: OwnerKind,
+    /// The number entries carry.
+    pub id: u32,
+    /// The name it has.
+    pub name: Box<[u8]>,
+}
+
+/// A request for the content of a listed file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Want {
+    /// The number its content will carry.
+    pub file: FileId,
+    /// The directory it was listed in.
+    pub dir: DirId,
+    /// Its place in that directory's entries.
+    pub index: u32,
+    /// What is known of the sink's version; its sums follow. `None`: send everything.
+    pub basis: Option<SignatureHeader>,
+}
+
+/// Block sums of a basis, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SumsPart {
+    /// The wanted file.
+    pub file: FileId,
+    /// Rolling sums.
+    pub weak: Vec<u32>,
+    /// Strong sums, packed at the width the header gave.
+    pub strong: Bytes,
+}
+
+/// A question whether a listed file has the content the sink has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// The number the verdict will carry.
+    pub file: FileId,
+    /// The directory it was listed in.
+    pub dir: DirId,
+    /// Its place in that directory's entries.
+    pub index: u32,
+    /// File sum of the sink's version.
+    pub sum: Sum,
+}
+
+/// The answer to a [`Check`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// The number the check gave.
+    pub file: FileId,
+    /// Whether the contents agree.
+    pub same: bool,
+}
+
+/// A part of a wanted file's content.
+#[derive(Debug, Clone)]
+pub struct Content {
+    /// Which file.
+    pub file: FileId,
+    /// How to go on building it.
+    pub ops: Vec<ContentOp>,
+    /// Set in the last part.
+    pub end: Option<ContentEnd>,
+}
+
+/// One step of building a file.
+#[derive(Debug, Clone)]
+pub enum ContentOp {
+    /// These bytes come next.
+    Literal(Bytes),
+    /// These bytes of the basis come next.
+    Copy {
+        /// Where in the basis.
+        offset: u64,
+        /// How many bytes, at least 1.
+        len: u64,
+    },
+    /// These bytes replace what was built there before (an answer to [`Again`]).
+    Rewrite {
+        /// Where in the file.
+        offset: u64,
+        /// The bytes.
+        data: Bytes,
+    },
+    /// The whole content is in this open file. Only between two roles of one process; never encoded.
+    File(Arc<OwnedFd>),
+}
+
+/// How a content ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContentEnd {
+    /// Complete.
+    Complete {
+        /// Length of the file in bytes.
+        len: u64,
+        /// Its file sum.
+        sum: Sum,
+    },
+    /// The source could not read it (and said so in an event); nothing is to be installed.
+    Unreadable,
+    /// Complete by [`ContentOp::File`]: there is nothing to verify against but the file itself.
+    Local,
+}
+
+/// A request to send what does not verify.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Again {
+    /// The number its content will carry, as before.
+    pub file: FileId,
+    /// The directory it was listed in.
+    pub dir: DirId,
+    /// Its place in that directory's entries.
+    pub index: u32,
+    /// Sums of the segments the sink has built, in order.
+    pub segments: Vec<Sum>,
+}
+
+/// What holding a message costs besides its variable parts, in bytes: about its size with its place in a queue.
+const FIXED: u64 = 64;
+/// What an entry costs besides its name and target.
+pub(crate) const ENTRY: u64 = 112;
+
+impl Message {
+    /// The rank whose credit it spends.
+    pub fn rank(&self) -> Rank {
+        match self {
+            Message::Begin(_) | Message::Listing(_) | Message::Listed => Rank::Listing,
+            Message::Want(_) | Message::Sums(_) | Message::Check(_) => Rank::Want,
+            Message::Verdict(_) | Message::Content(_) => Rank::Content,
+            Message::Again(_) => Rank::Again,
+            Message::Close(_)
+            | Message::Event(_)
+            | Message::Progress(_)
+            | Message::Credit { .. }
+            | Message::Alive
+            | Message::Abort(_)
+            | Message::Finish(_) => Rank::Settled,
+        }
+    }
+
+    /// The credit it spends: about the memory that holding it takes, in bytes. Both ends compute the same.
+    pub fn cost(&self) -> u64 {
+        let variable = match self {
+            Message::Listing(listing) => listing.entries.iter().map(entry_cost).sum::<u64>(),
+            Message::Sums(part) => 4 * part.weak.len() as u64 + part.strong.len() as u64,
+            Message::Content(content) => content
+                .ops
+                .iter()
+                .map(|op| match op {
+                    ContentOp::Literal(data) | ContentOp::Rewrite { data, .. } => FIXED + data.len() as u64,
+                    ContentOp::Copy { .. } | ContentOp::File(_) => FIXED,
+                })
+                .sum(),
+            Message::Again(again) => 16 * again.segments.len() as u64,
+            _ => 0,
+        };
+        FIXED + variable
+    }
+}
+
+/// What holding an entry costs, in bytes.
+pub(crate) fn entry_cost(entry: &Entry) -> u64 {
+    let target = match &entry.node {
+        crate::tree::Node::Symlink { target } => target.len() as u64,
+        _ => 0,
+    };
+    ENTRY + entry.name.as_bytes().len() as u64 + target
+}

@@ -1,0 +1,29 @@
+//! How the two roles of a pass talk: typed messages over a link.
+//!
+//! A [`link`] is two mailboxes, one each way, with a byte credit per [`Rank`] of message. Between two local paths
+//! that is all there is. Over a byte stream, [`pump`] moves the same messages: it encodes them ([`codec`]) into
+//! frames ([`frame`]) and back, after the greeting ([`hello`]) in which the asking side says what it wants. Nothing
+//! here knows what a message is good for; `pass` gives them their meaning.
+//!
+//! Only [`pump`] and [`hello`] touch a stream. Everything decoded is checked before it is allocated for or handed on.
+
+mod codec;
+mod credit;
+mod entry;
+mod error;
+pub mod frame;
+pub mod hello;
+pub mod link;
+mod mailbox;
+mod message;
+pub mod pump;
+mod request;
+
+pub use credit::{Rank, WINDOWS, Windows};
+pub use error::WireError;
+pub use link::{Closed, Link, Permit, Received, Receiver, Reservation, Sender, Stopper};
+pub use message::{
+    Abort, Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, FileId, Listing, ListingEnd, Message, OwnerKind,
+    OwnerName, SumsPart, Verdict, Want,
+};
+pub(crate) use message::entry_cost;

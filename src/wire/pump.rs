@@ -1,0 +1,261 @@
+//! Moves the messages of a link over a byte stream: one thread that reads, one that writes.
+//!
+//! The reading thread never waits for anything but the stream; where it puts messages is bounded by the credit this
+//! side granted. The writing thread takes whatever has gathered and writes it in as few calls as it can.
+
+use crate::wire::credit::WINDOWS;
+use crate::wire::frame::{FrameDecoder, FrameEncoder, HEADER};
+use crate::wire::hello::Hello;
+use crate::wire::link::{Link, Stopper};
+use crate::wire::mailbox::{Mailbox, Taken};
+use crate::wire::{Message, WireError};
+use std::collections::VecDeque;
+use std::io::{self, BufReader, Read, Write};
+use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// What the pump is told about the stream.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PumpOptions {
+    /// zstd level for content, if it is to be compressed.
+    pub content_level: Option<i32>,
+    /// Bytes a second to write at most.
+    pub bandwidth: Option<u64>,
+    /// Seconds without a byte from the peer after which the link fails.
+    pub timeout: Option<u32>,
+    /// Whether the peer's hello is still to be read: the asking side does not wait for it before it sends.
+    pub expects_hello: bool,
+}
+
+/// Bytes that crossed the stream.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// Written by this side.
+    pub sent: AtomicU64,
+    /// Read by this side.
+    pub received: AtomicU64,
+}
+
+/// The threads of a pump.
+#[derive(Debug)]
+pub struct Pump {
+    writer: JoinHandle<()>,
+    stopper: Stopper,
+    traffic: Arc<Traffic>,
+}
+
+/// Connects a new link to a stream, `reader` and `writer`. `traffic` goes on counting from what the greeting took.
+pub fn start(
+    reader: Box<dyn Read + Send>,
+    writer: Box<dyn Write + Send>,
+    options: PumpOptions,
+    traffic: Arc<Traffic>,
+) -> io::Result<(Link, Pump)> {
+    let (outbox, inbox) = (Arc::new(Mailbox::new()), Arc::new(Mailbox::new()));
+    let link = Link::new(outbox.clone(), inbox.clone(), WINDOWS);
+    let stopper = link.sender.stopper();
+    let heard = Arc::new(Heard { since: Instant::now(), at: AtomicU64::new(0) });
+    {
+        let reading = Reading {
+            inbox,
+            stopper: stopper.clone(),
+            traffic: traffic.clone(),
+            heard: heard.clone(),
+            expects_hello: options.expects_hello,
+        };
+        let decoder = FrameDecoder::new()?;
+        // Not joined: it may be inside a read that only the peer can end.
+        thread::Builder::new().name("link reader".into()).spawn(move || reading.run(reader, decoder))?;
+    }
+    let timeout = options.timeout.filter(|&seconds| seconds > 0);
+    if let Some(seconds) = timeout {
+        let (heard, stopper) = (Arc::downgrade(&heard), stopper.clone());
+        thread::Builder::new().name("link timeout".into()).spawn(move || watch(&heard, &stopper, seconds))?;
+    }
+    let writing = Writing {
+        outbox,
+        stopper: stopper.clone(),
+        traffic: traffic.clone(),
+        // A sign of life often enough that a few may be late.
+        idle: timeout.map(|seconds| Duration::from_millis(u64::from(seconds) * 1000 / 4)),
+        limiter: options.bandwidth.map(Limiter::new),
+        encoder: FrameEncoder::new(options.content_level)?,
+    };
+    let writer = thread::Builder::new().name("link writer".into()).spawn(move || writing.run(writer))?;
+    Ok((link, Pump { writer, stopper, traffic }))
+}
+
+impl Pump {
+    /// Waits until everything sent is written and the stream's writing half is closed. Close the sender first.
+    pub fn finish(self) {
+        // A panic in the writing thread has stopped the link already, which is all there is to know.
+        let _ = self.writer.join();
+    }
+
+    /// Stops the link from another thread, and tells why it stopped.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Bytes moved so far.
+    pub fn traffic(&self) -> Arc<Traffic> {
+        self.traffic.clone()
+    }
+}
+
+/// When the peer was last heard of.
+struct Heard {
+    since: Instant,
+    /// Milliseconds after `since`.
+    at: AtomicU64,
+}
+
+impl Heard {
+    fn now(&self) {
+        self.at.store(u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn ago(&self) -> Duration {
+        self.since.elapsed().saturating_sub(Duration::from_millis(self.at.load(Ordering::Relaxed)))
+    }
+}
+
+/// Fails the link when nothing was heard for `seconds`. Ends with the reading thread, which owns `heard`. It is a
+/// thread of its own because both others may be inside a call that only the peer can end.
+fn watch(heard: &Weak<Heard>, stopper: &Stopper, seconds: u32) {
+    let limit = Duration::from_secs(seconds.into());
+    loop {
+        let Some(left) = heard.upgrade().map(|heard| limit.saturating_sub(heard.ago())) else { return };
+        if left.is_zero() {
+            return stopper.fail(WireError::Timeout(seconds));
+        }
+        thread::sleep(left.min(Duration::from_millis(500)));
+    }
+}
+
+struct Reading {
+    inbox: Arc<Mailbox<Message>>,
+    stopper: Stopper,
+    traffic: Arc<Traffic>,
+    heard: Arc<Heard>,
+    expects_hello: bool,
+}
+
+impl Reading {
+    fn run(self, reader: Box<dyn Read + Send>, mut decoder: FrameDecoder) {
+        let mut reader = BufReader::with_capacity(64 << 10, reader);
+        match self.frames(&mut reader, &mut decoder) {
+            // The end of the stream is an error only if a role still waits for something, which it will notice.
+            Ok(()) => self.inbox.close(),
+            Err(error) => self.stopper.fail(error),
+        }
+    }
+
+    fn frames(&self, reader: &mut impl Read, decoder: &mut FrameDecoder) -> Result<(), WireError> {
+        if self.expects_hello {
+            let (_, taken) = Hello::read(reader)?;
+            self.traffic.received.fetch_add(taken, Ordering::Relaxed);
+            self.heard.now();
+        }
+        let mut header = [0; HEADER];
+        loop {
+            match reader.read(&mut header[..1]) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error.into()),
+            }
+            read_exact(reader, &mut header[1..])?;
+            self.heard.now();
+            let mut payload = vec![0; FrameDecoder::payload_len(header)?];
+            for piece in payload.chunks_mut(64 << 10) {
+                read_exact(reader, piece)?;
+                self.heard.now();
+            }
+            self.traffic.received.fetch_add((HEADER + payload.len()) as u64, Ordering::Relaxed);
+            decoder.messages(header, payload, |message| {
+                self.inbox.put(message);
+                Ok(())
+            })?;
+        }
+    }
+}
+
+fn read_exact(reader: &mut impl Read, buffer: &mut [u8]) -> Result<(), WireError> {
+    reader.read_exact(buffer).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => WireError::Ended,
+        _ => WireError::Io(error),
+    })
+}
+
+struct Writing {
+    outbox: Arc<Mailbox<Message>>,
+    stopper: Stopper,
+    traffic: Arc<Traffic>,
+    idle: Option<Duration>,
+    limiter: Option<Limiter>,
+    encoder: FrameEncoder,
+}
+
+/// Frames gathered before they are handed to the stream together.
+const GATHER: usize = 256 << 10;
+
+impl Writing {
+    fn run(mut self, mut writer: Box<dyn Write + Send>) {
+        if let Err(error) = self.messages(&mut writer) {
+            self.stopper.fail(error);
+        }
+    }
+
+    fn messages(&mut self, writer: &mut Box<dyn Write + Send>) -> Result<(), WireError> {
+        let mut batch = VecDeque::new();
+        let mut buffer = Vec::new();
+        loop {
+            match self.outbox.take(&mut batch, self.idle) {
+                Taken::Closed => return Ok(writer.flush()?),
+                Taken::Nothing => batch.push_back(Message::Alive),
+                Taken::Some => {}
+            }
+            while !batch.is_empty() {
+                buffer.clear();
+                while !batch.is_empty() && buffer.len() < GATHER {
+                    self.encoder.frame(&mut batch, &mut buffer)?;
+                }
+                match &mut self.limiter {
+                    None => writer.write_all(&buffer)?,
+                    Some(limiter) => limiter.write(&buffer, writer)?,
+                }
+                self.traffic.sent.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+            }
+            writer.flush()?;
+        }
+    }
+}
+
+/// A token bucket: writes small pieces, each no sooner than the rate allows.
+struct Limiter {
+    rate: u64,
+    free_at: Instant,
+}
+
+impl Limiter {
+    fn new(rate: u64) -> Limiter {
+        Limiter { rate: rate.max(1), free_at: Instant::now() }
+    }
+
+    fn write(&mut self, data: &[u8], writer: &mut Box<dyn Write + Send>) -> io::Result<()> {
+        // A tenth of a second's worth at a time keeps the line even without a call for every packet.
+        let piece = usize::try_from(self.rate / 10).unwrap_or(usize::MAX).clamp(1024, 64 << 10);
+        for piece in data.chunks(piece) {
+            let now = Instant::now();
+            thread::sleep(self.free_at.saturating_duration_since(now));
+            writer.write_all(piece)?;
+            writer.flush()?;
+            let takes = Duration::from_secs_f64(piece.len() as f64 / self.rate as f64);
+            self.free_at = self.free_at.max(now) + takes;
+        }
+        Ok(())
+    }
+}

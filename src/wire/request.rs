@@ -1,0 +1,120 @@
+//! Requests as bytes: a list of tagged values, so that versions can differ.
+//!
+//! Each value is a tag, its length and its bytes. The lowest bit of a tag says whether it is critical: a peer that
+//! does not know a critical tag refuses the run, naming it; one that is not critical is skipped. Options with their
+//! default value are not sent, so an old peer and a new one understand each other as long as nothing new is asked.
+
+use crate::request::{Options, Part, Request};
+use crate::wire::WireError;
+use crate::wire::codec::{Cursor, Put};
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The longest request accepted, in bytes: a very long list of filter rules and arguments.
+pub(crate) const REQUEST_LIMIT: u64 = 4 << 20;
+
+const SOURCE: u64 = 1;
+const SINK: u64 = 2;
+
+/// Gives every option its number and says whether a peer may ignore it. Numbers are never used again.
+macro_rules! options {
+    ($($number:literal $critical:ident $field:ident,)*) => {
+        fn put_options(options: &Options, out: &mut Vec<u8>) {
+            let default = Options::default();
+            $(if options.$field != default.$field {
+                put(out, $number, stringify!($critical) == "critical", &options.$field);
+            })*
+        }
+
+        fn take_option(options: &mut Options, number: u64, value: &Bytes) -> Result<bool, WireError> {
+            match number {
+                $($number => options.$field = value_of(value, stringify!($field))?,)*
+                _ => return Ok(false),
+            }
+            Ok(true)
+        }
+    };
+}
+
+options! {
+    10 critical recursive,
+    11 critical links,
+    12 critical perms,
+    13 critical times,
+    14 critical owner,
+    15 critical group,
+    16 critical devices,
+    17 critical specials,
+    18 critical numeric_ids,
+    20 critical checksum,
+    21 critical update,
+    22 critical ignore_times,
+    23 critical size_only,
+    24 critical existing,
+    25 critical ignore_existing,
+    30 critical whole_file,
+    31 critical in_place,
+    32 critical partial,
+    33 critical block_size,
+    34 critical sum,
+    35 optional compress,
+    36 critical bandwidth,
+    37 optional timeout,
+    40 critical delete,
+    41 critical force,
+    42 critical rules,
+    50 critical dry_run,
+    51 optional detail,
+}
+
+/// Appends `request`.
+pub(crate) fn encode(request: &Request, out: &mut Vec<u8>) {
+    match &request.part {
+        Part::Source { arguments } => put(out, SOURCE, true, arguments),
+        Part::Sink { destination } => put(out, SINK, true, destination),
+    }
+    put_options(&request.options, out);
+}
+
+/// Reads a request.
+pub(crate) fn decode(bytes: Bytes) -> Result<Request, WireError> {
+    let mut cursor = Cursor::new(bytes);
+    let mut part = None;
+    let mut options = Options::default();
+    while !cursor.is_empty() {
+        let tag = cursor.varint()?;
+        let value = cursor.bytes("option", REQUEST_LIMIT)?;
+        let (number, critical) = (tag >> 1, tag & 1 != 0);
+        match number {
+            SOURCE => part = Some(Part::Source { arguments: value_of(&value, "sources")? }),
+            SINK => part = Some(Part::Sink { destination: value_of(&value, "destination")? }),
+            _ => {
+                if !take_option(&mut options, number, &value)? && critical {
+                    return Err(WireError::UnknownOption(number));
+                }
+            }
+        }
+    }
+    options.validate().map_err(|error| WireError::Option(error.to_string()))?;
+    options.rules.validate().map_err(|error| WireError::Option(error.to_string()))?;
+    let part = part.ok_or(WireError::Malformed("request: it has no role"))?;
+    let paths: Vec<&Vec<u8>> = match &part {
+        Part::Source { arguments } => arguments.iter().collect(),
+        Part::Sink { destination } => vec![destination],
+    };
+    if paths.iter().any(|path| path.contains(&0)) {
+        return Err(WireError::Malformed("request: a path holds a NUL byte"));
+    }
+    Ok(Request { part, options })
+}
+
+fn put<T: Serialize>(out: &mut Vec<u8>, number: u64, critical: bool, value: &T) {
+    out.put_varint(number << 1 | u64::from(critical));
+    // Serialising plain data into memory cannot fail; an empty value would be refused by the decoder.
+    out.put_bytes(&postcard::to_stdvec(value).unwrap_or_default());
+}
+
+fn value_of<T: DeserializeOwned>(value: &Bytes, what: &str) -> Result<T, WireError> {
+    postcard::from_bytes(value).map_err(|error| WireError::Option(format!("{what}: {error}")))
+}

@@ -1,0 +1,27 @@
+//! dsync tested from outside: the real binary on real trees, between local paths and over SSH.
+//!
+//! One binary, folders by subject. [`oracle`] asks rsync what is right; [`transfer`] and [`faults`] say in words what
+//! must hold; [`layers`] reads the sources. [`support`] is what they share.
+//!
+//! Environment:
+//!
+//! * `DSYNC_TEST_BINARY`: the binary to test instead of the one just built. With `rsync` itself here, the suite
+//!   checks that it asks for nothing that rsync does not do.
+//! * `DSYNC_TEST_REQUIRE_TOOLS`: a missing sshd or rsync fails a test instead of skipping it.
+//! * `DSYNC_ORACLE_SEED`, `DSYNC_ORACLE_CASES`: see [`oracle`].
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and tells about itself by printing"
+)]
+
+mod filter_oracle;
+mod oracle;
+mod support;
+mod transfer;

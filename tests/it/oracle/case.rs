@@ -1,0 +1,151 @@
+//! A case: sources, a destination as it is before the run, and options. A seed determines all of it.
+
+use crate::oracle::options::{self, Choice};
+use crate::oracle::random::Random;
+use crate::oracle::trees;
+use crate::support::tree::{Entry, Node, Tree, at, contents};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// One comparison of two programs.
+#[derive(Debug, Clone)]
+pub(super) struct Case {
+    pub(super) seed: u64,
+    sources: Vec<Tree>,
+    operands: Operands,
+    /// `None`: there is nothing yet.
+    destination: Option<Tree>,
+    pub(super) options: Vec<Choice>,
+}
+
+/// What the source arguments name.
+#[derive(Debug, Clone)]
+enum Operands {
+    /// `source/`, of each source.
+    Contents,
+    /// `source`, the directory itself.
+    Itself,
+    /// These names in the first source.
+    Names(Vec<Vec<u8>>),
+}
+
+impl Case {
+    pub(super) fn draw(seed: u64) -> Case {
+        let mut random = Random::new(seed);
+        let size = 3 + random.below(26);
+        let mut sources = vec![trees::tree(&mut random, size)];
+        let operands = match random.below(100) {
+            0..12 => Operands::Itself,
+            12..22 => match some_names(&mut random, &sources[0]) {
+                names if names.is_empty() => Operands::Contents,
+                names => Operands::Names(names),
+            },
+            22..34 => {
+                sources.push(trees::tree(&mut random, 8));
+                Operands::Contents
+            }
+            _ => Operands::Contents,
+        };
+        let wanted = wanted(&sources, &operands);
+        let options = options::draw(&mut random, &wanted);
+        let only_empty = options::has(&options, "--max-delete");
+        let destination = match random.below(100) {
+            0..6 => None,
+            6..12 => Some(Tree::new()),
+            _ => Some(trees::earlier(&mut random, &wanted, only_empty)),
+        };
+        Case { seed, sources, operands, destination, options }
+    }
+
+    /// Writes the sources and the files that options name into `directory`.
+    pub(super) fn write(&self, directory: &Path) {
+        for (number, source) in self.sources.iter().enumerate() {
+            source.write(&directory.join(format!("source-{number}")));
+        }
+        for (number, choice) in self.options.iter().enumerate() {
+            choice.write(directory, number);
+        }
+    }
+
+    /// Writes the destination as it is before the run.
+    pub(super) fn write_destination(&self, at: &Path) {
+        if let Some(tree) = &self.destination {
+            tree.write(at);
+        }
+    }
+
+    /// The source arguments, for sources in `directory`.
+    pub(super) fn operands(&self, directory: &Path) -> Vec<PathBuf> {
+        let source = |number: usize| directory.join(format!("source-{number}"));
+        match &self.operands {
+            Operands::Contents => (0..self.sources.len()).map(|number| contents(&source(number))).collect(),
+            Operands::Itself => vec![source(0)],
+            Operands::Names(names) => names.iter().map(|name| at(&source(0), name)).collect(),
+        }
+    }
+
+    /// The words of all options but the one at `without`.
+    pub(super) fn words(&self, directory: &Path, without: Option<usize>) -> Vec<OsString> {
+        let chosen = self.options.iter().enumerate().filter(|(number, _)| Some(*number) != without);
+        chosen.flat_map(|(number, choice)| choice.words(directory, number)).collect()
+    }
+}
+
+/// Some names at the top of `tree`, without those that a remote side would take for patterns.
+fn some_names(random: &mut Random, tree: &Tree) -> Vec<Vec<u8>> {
+    let plain = |path: &&Vec<u8>| {
+        !path.is_empty() && path.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._ ".contains(byte))
+    };
+    let mut names: Vec<Vec<u8>> = tree.entries.keys().filter(plain).cloned().collect();
+    random.shuffle(&mut names);
+    names.truncate(3);
+    names
+}
+
+/// Roughly what the destination will hold: enough to derive an earlier state and patterns from.
+fn wanted(sources: &[Tree], operands: &Operands) -> Tree {
+    match operands {
+        Operands::Contents => {
+            let mut merged = sources[0].clone();
+            for tree in &sources[1..] {
+                merge(&mut merged, tree);
+            }
+            merged
+        }
+        Operands::Itself => below(b"source-0/", &sources[0], &[]),
+        Operands::Names(names) => {
+            let mut tree = Tree::new();
+            for name in names {
+                merge(&mut tree, &below(b"", &sources[0], name));
+            }
+            tree
+        }
+    }
+}
+
+/// Adds what `merged` does not have, where it has directories to hold it.
+fn merge(merged: &mut Tree, tree: &Tree) {
+    for (path, entry) in &tree.entries {
+        let parent = path.iter().rposition(|byte| *byte == b'/').map_or(&[][..], |slash| &path[..slash]);
+        let fits = merged.entries.get(parent).is_some_and(|entry| entry.node == Node::Directory);
+        if fits && !merged.entries.contains_key(path) {
+            merged.entries.insert(path.clone(), entry.clone());
+        }
+    }
+}
+
+/// `top` of `tree` and all below it, under the name `prefix` + `top`.
+fn below(prefix: &[u8], tree: &Tree, top: &[u8]) -> Tree {
+    let mut moved = Tree::new();
+    let under = [top, b"/"].concat();
+    for (path, entry) in &tree.entries {
+        if top.is_empty() || path == top || path.starts_with(&under) {
+            let path = [prefix, path.as_slice()].concat();
+            moved.insert(path.strip_suffix(b"/").unwrap_or(&path), entry.clone());
+        }
+    }
+    if top.is_empty() || tree.entries.contains_key(top) {
+        moved.entries.entry(Vec::new()).or_insert_with(|| Entry::new(Node::Directory));
+    }
+    moved
+}

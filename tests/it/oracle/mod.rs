@@ -1,0 +1,222 @@
+//! rsync as the oracle: whatever it makes of a random tree and random options, dsync must make too.
+//!
+//! A case is drawn from a seed: sources, the destination's earlier state, and options that make sense together. rsync
+//! runs it between local paths on one copy of the destination, dsync by some transport on another. Afterwards names,
+//! kinds, contents, modes, times, owners, link targets and which files kept their inode must agree, and so must the
+//! exit codes, the lines of `-i` and the numbers of `--stats`.
+//!
+//! * `DSYNC_ORACLE_SEED`: the seed of the first case; case n has the seed after it by n.
+//! * `DSYNC_ORACLE_CASES`: how many cases of each test. A failure names its seed; it alone is repeated by giving that
+//!   seed and one case.
+
+mod case;
+mod coverage;
+mod options;
+mod outcome;
+mod random;
+mod trees;
+
+use self::case::Case;
+use self::coverage::Coverage;
+use self::options::Effect;
+use self::outcome::{Comparison, Outcome};
+use crate::support::command::{Invocation, Output};
+use crate::support::transport::{Direction, Transport, Way};
+use crate::support::{sshd, tools};
+use std::env;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+/// Cases between local paths; the other transports, whose part in the outcome is small, get fewer.
+const LOCAL_CASES: usize = 160;
+const RSH_CASES: usize = 40;
+const SSH_CASES: usize = 20;
+/// Seeds looked at for further cases of options that had too little effect, as a multiple of the cases.
+const FURTHER: usize = 20;
+/// Failures shown in full; the others are only counted.
+const SHOWN: usize = 4;
+
+#[test]
+fn local() {
+    compare(LOCAL_CASES, 1_000, |_| Way::LOCAL, true);
+}
+
+#[test]
+fn remote_shell() {
+    compare(RSH_CASES, 2_000, |seed| alternating(Transport::Rsh, seed), false);
+}
+
+#[test]
+fn openssh() {
+    if sshd::login().is_some() {
+        compare(SSH_CASES, 3_000, |seed| alternating(Transport::OpenSsh, seed), false);
+    }
+}
+
+#[test]
+fn embedded_server() {
+    compare(SSH_CASES, 4_000, |seed| alternating(Transport::Embedded, seed), false);
+}
+
+fn alternating(transport: Transport, seed: u64) -> Way {
+    let direction = if seed.is_multiple_of(2) { Direction::Push } else { Direction::Pull };
+    Way { transport, direction }
+}
+
+/// What all cases of a test share.
+struct Comparing {
+    rsync: PathBuf,
+    way: fn(u64) -> Way,
+    coverage: Option<Mutex<Coverage>>,
+    failures: Mutex<Vec<String>>,
+}
+
+fn compare(cases: usize, first_seed: u64, way: fn(u64) -> Way, cover: bool) {
+    let Some(rsync) = tools::find("rsync") else { return };
+    let first_seed = number("DSYNC_ORACLE_SEED").unwrap_or(first_seed);
+    let wanted = number("DSYNC_ORACLE_CASES").map_or(cases, |cases| usize::try_from(cases).unwrap());
+    println!("seed {first_seed}, {wanted} cases");
+    let comparing = Comparing {
+        rsync,
+        way,
+        // A few cases asked for by hand prove nothing about coverage, nor need they.
+        coverage: (cover && wanted >= cases).then(Mutex::default),
+        failures: Mutex::default(),
+    };
+    let next = AtomicUsize::new(0);
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(4);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let offset = next.fetch_add(1, Ordering::Relaxed)
+                    && (offset < wanted || (offset < FURTHER * cases && comparing.lacks_some()))
+                {
+                    let case = Case::draw(first_seed + offset as u64);
+                    if offset < wanted || comparing.lacks_one_of(&case) {
+                        comparing.one(&case);
+                    }
+                }
+            });
+        }
+    });
+    comparing.conclude();
+}
+
+impl Comparing {
+    fn one(&self, case: &Case) {
+        let directory = tempfile::tempdir().unwrap();
+        let here = directory.path();
+        let since = filetime::FileTime::now().unix_seconds() - 1;
+        case.write(here);
+        let how = Comparison::of(&case.options);
+        let oracle = self.rsync(case, here, None, since, &[]);
+        let theirs = here.join("dsync");
+        case.write_destination(&theirs);
+        let way = (self.way)(case.seed);
+        let outcome = Outcome::of(&theirs, since, || {
+            way.copy(&case.words(here, None), &case.operands(here), &theirs).run()
+        });
+        let mut differences = oracle.state_differences(&outcome, how);
+        differences.extend(oracle.output_differences(&outcome, how));
+        if !differences.is_empty() {
+            let failure = describe(case.seed, &differences, &oracle.output, &outcome.output);
+            let mut failures = self.failures.lock().unwrap();
+            failures.push(failure);
+            if failures.len() <= SHOWN {
+                // What both left behind is worth a look.
+                println!("kept: {}", directory.keep().display());
+            }
+            return;
+        }
+        if let Some(coverage) = &self.coverage {
+            self.cover(case, here, since, &oracle, coverage);
+        }
+    }
+
+    /// rsync on its own copy of the destination, with the options of the case but one and with `more`.
+    fn rsync(&self, case: &Case, here: &Path, without: Option<usize>, since: i64, more: &[&str]) -> Outcome {
+        let at = tempfile::tempdir_in(here).unwrap().keep().join("rsync");
+        case.write_destination(&at);
+        Outcome::of(&at, since, || {
+            Invocation::new(&self.rsync, case.words(here, without))
+                .args(more)
+                .args(case.operands(here))
+                .args([&at])
+                .run()
+        })
+    }
+
+    /// Counts the options that changed what rsync did.
+    fn cover(&self, case: &Case, here: &Path, since: i64, whole: &Outcome, coverage: &Mutex<Coverage>) {
+        let how = Comparison::of(&case.options);
+        for (number, choice) in case.options.iter().enumerate() {
+            coverage.lock().unwrap().drawn(choice.name);
+            if choice.effect == Effect::Nothing || !coverage.lock().unwrap().lacking().contains(&choice.name) {
+                continue;
+            }
+            let effective = if choice.effect == Effect::Traffic {
+                let [with, without] = [None, Some(number)].map(|without| {
+                    let outcome = self.rsync(case, here, without, since, &["--stats"]);
+                    traffic(&outcome.output)
+                });
+                with != without
+            } else {
+                let without = self.rsync(case, here, Some(number), since, &[]);
+                match choice.effect {
+                    Effect::State => !whole.state_differences(&without, how).is_empty(),
+                    _ => whole.output.stdout != without.output.stdout,
+                }
+            };
+            if effective {
+                coverage.lock().unwrap().effective(choice.name);
+            }
+        }
+    }
+
+    fn lacks_some(&self) -> bool {
+        self.coverage.as_ref().is_some_and(|coverage| !coverage.lock().unwrap().lacking().is_empty())
+    }
+
+    fn lacks_one_of(&self, case: &Case) -> bool {
+        let Some(coverage) = &self.coverage else { return false };
+        let lacking = coverage.lock().unwrap().lacking();
+        case.options.iter().any(|choice| lacking.contains(&choice.name))
+    }
+
+    fn conclude(self) {
+        let failures = self.failures.into_inner().unwrap();
+        for failure in failures.iter().take(SHOWN) {
+            println!("{failure}");
+        }
+        assert!(failures.is_empty(), "{} cases differ", failures.len());
+        if let Some(coverage) = self.coverage {
+            let coverage = coverage.into_inner().unwrap();
+            println!("{}", coverage.report());
+            let lacking = coverage.lacking();
+            assert!(lacking.is_empty(), "too few cases in which these mattered: {}", lacking.join(" "));
+        }
+    }
+}
+
+fn describe(seed: u64, differences: &[String], rsync: &Output, dsync: &Output) -> String {
+    format!(
+        "--- seed {seed}: rsync (left) and dsync (right) differ\n{}\n{rsync}\n{dsync}\n\
+         again: DSYNC_ORACLE_SEED={seed} DSYNC_ORACLE_CASES=1 cargo test --test it oracle -- --nocapture\n",
+        differences.join("\n"),
+    )
+}
+
+/// The lines about bytes that rsync prints; none with `-q`.
+fn traffic(output: &Output) -> Vec<String> {
+    let labels = ["Literal data:", "Matched data:", "Total bytes sent:", "Total bytes received:"];
+    let out = output.out();
+    let wanted = out.lines().filter(|line| labels.iter().any(|label| line.starts_with(label)));
+    wanted.map(str::to_owned).collect()
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
+}

@@ -1,0 +1,281 @@
+//! Which options a case runs with, and what each must show for itself.
+
+use crate::oracle::random::Random;
+use crate::support::tree::{Entry, Node, Tree};
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::Path;
+
+/// What of a run an option changes, and thereby what proves that the cases put it to the test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// What is at the destination afterwards, or the exit code.
+    State,
+    /// What is printed.
+    Output,
+    /// The numbers of bytes in `--stats`.
+    Traffic,
+    /// Nothing that can be seen of a local run: such an option must do no harm.
+    Nothing,
+}
+
+/// An option as drawn, with its value.
+#[derive(Debug, Clone)]
+pub(super) struct Choice {
+    /// The option as the coverage counts it.
+    pub(super) name: &'static str,
+    pub(super) effect: Effect,
+    argument: Argument,
+}
+
+#[derive(Debug, Clone)]
+enum Argument {
+    Words(Vec<OsString>),
+    /// The option is given the name of a file with these lines.
+    File(Vec<Vec<u8>>),
+}
+
+/// All options that are drawn, so that one that never is cannot go unnoticed.
+pub(super) const ALL: [(&str, Effect); 40] = [
+    ("-a", Effect::State),
+    ("-r", Effect::State),
+    ("-l", Effect::State),
+    ("-p", Effect::State),
+    ("-t", Effect::State),
+    ("-o", Effect::State),
+    ("-g", Effect::State),
+    ("-D", Effect::State),
+    ("-n", Effect::State),
+    ("-c", Effect::State),
+    ("-u", Effect::State),
+    ("-I", Effect::State),
+    ("--size-only", Effect::State),
+    ("--existing", Effect::State),
+    ("--ignore-existing", Effect::State),
+    ("--inplace", Effect::State),
+    ("--delete", Effect::State),
+    ("--delete-excluded", Effect::State),
+    ("--max-delete", Effect::State),
+    ("--force", Effect::State),
+    ("--exclude", Effect::State),
+    ("--include", Effect::State),
+    ("--exclude-from", Effect::State),
+    ("--include-from", Effect::State),
+    ("-f", Effect::State),
+    ("-v", Effect::Output),
+    ("-vv", Effect::Output),
+    ("-q", Effect::Output),
+    ("-i", Effect::Output),
+    ("--stats", Effect::Output),
+    ("-P", Effect::Output),
+    ("--no-whole-file", Effect::Traffic),
+    ("-B", Effect::Traffic),
+    ("-z", Effect::Traffic),
+    ("-W", Effect::Nothing),
+    ("--partial", Effect::Nothing),
+    ("--numeric-ids", Effect::Nothing),
+    ("--bwlimit", Effect::Nothing),
+    ("--timeout", Effect::Nothing),
+    ("--checksum-choice", Effect::Nothing),
+];
+
+impl Choice {
+    /// What the option stands for on the command line; the files it names are in `directory`, by `number`.
+    pub(super) fn words(&self, directory: &Path, number: usize) -> Vec<OsString> {
+        match &self.argument {
+            Argument::Words(words) => words.clone(),
+            Argument::File(_) => vec![self.name.into(), directory.join(format!("rules-{number}")).into()],
+        }
+    }
+
+    /// Writes the file that the option names, if it names one.
+    pub(super) fn write(&self, directory: &Path, number: usize) {
+        if let Argument::File(lines) = &self.argument {
+            fs::write(directory.join(format!("rules-{number}")), lines.join(&b'\n')).unwrap();
+        }
+    }
+}
+
+/// Draws options that make sense together, rules in an order in which they do. Names for patterns are taken from
+/// `tree`.
+pub(super) fn draw(random: &mut Random, tree: &Tree) -> Vec<Choice> {
+    let mut drawn = Drawn { choices: Vec::new(), random, tree };
+    drawn.attributes();
+    drawn.rules();
+    drawn.selection();
+    drawn.transfer();
+    drawn.output();
+    let Drawn { choices, .. } = drawn;
+    choices
+}
+
+/// Whether `name` is among the choices.
+pub(super) fn has(choices: &[Choice], name: &str) -> bool {
+    choices.iter().any(|choice| choice.name == name)
+}
+
+struct Drawn<'a> {
+    choices: Vec<Choice>,
+    random: &'a mut Random,
+    tree: &'a Tree,
+}
+
+impl Drawn<'_> {
+    fn push(&mut self, name: &'static str, argument: Argument) {
+        let (_, effect) = *ALL.iter().find(|(known, _)| *known == name).expect("every option drawn is in the list");
+        self.choices.push(Choice { name, effect, argument });
+    }
+
+    fn flag(&mut self, percent: usize, name: &'static str) {
+        if self.random.chance(percent) {
+            self.push(name, Argument::Words(vec![name.into()]));
+        }
+    }
+
+    fn value(&mut self, percent: usize, name: &'static str, values: &[&str]) {
+        if self.random.chance(percent) {
+            let word = format!("{name}={}", self.random.pick(values));
+            self.push(name, Argument::Words(vec![word.into()]));
+        }
+    }
+
+    fn attributes(&mut self) {
+        if self.random.chance(50) {
+            return self.flag(100, "-a");
+        }
+        self.flag(92, "-r");
+        self.flag(70, "-l");
+        self.flag(55, "-p");
+        self.flag(60, "-t");
+        self.flag(55, "-o");
+        self.flag(55, "-g");
+        self.flag(60, "-D");
+    }
+
+    fn selection(&mut self) {
+        self.flag(8, "-n");
+        self.flag(24, "-c");
+        self.flag(22, "-u");
+        self.flag(14, "-I");
+        self.flag(30, "--size-only");
+        self.flag(12, "--existing");
+        self.flag(12, "--ignore-existing");
+        self.flag(40, "--delete");
+        if has(&self.choices, "--delete") {
+            self.value(50, "--max-delete", &["0", "1", "1", "2", "4"]);
+            if self.choices.iter().any(|choice| matches!(choice.name, "--exclude" | "--exclude-from" | "-f")) {
+                self.flag(75, "--delete-excluded");
+            }
+        } else {
+            self.flag(50, "--force");
+        }
+    }
+
+    fn transfer(&mut self) {
+        self.flag(22, "--inplace");
+        if self.random.chance(30) {
+            self.flag(100, "--no-whole-file");
+            if self.random.chance(65) {
+                let size = self.random.pick(&["300", "700", "1024", "3000"]);
+                self.push("-B", Argument::Words(vec!["-B".into(), size.into()]));
+            }
+        } else {
+            self.flag(15, "-W");
+        }
+        self.flag(15, "-z");
+        self.flag(15, "--partial");
+        self.flag(15, "--numeric-ids");
+        self.value(10, "--bwlimit", &["0", "100m"]);
+        self.value(10, "--timeout", &["0", "50"]);
+        self.value(15, "--checksum-choice", &["md5", "auto"]);
+    }
+
+    fn output(&mut self) {
+        self.flag(60, "-i");
+        self.flag(15, "-v");
+        self.flag(12, "-vv");
+        self.flag(22, "--stats");
+        self.flag(9, "-P");
+        self.flag(9, "-q");
+    }
+
+    fn rules(&mut self) {
+        if self.random.chance(50) {
+            return;
+        }
+        for _ in 0..1 + self.random.below(3) {
+            let pattern = self.pattern();
+            match self.random.below(9) {
+                0 => self.rule("--exclude", "--exclude=", &pattern),
+                // An include means something only before an exclude of the same names.
+                1 | 2 => {
+                    let pattern = if self.random.chance(60) { self.branch() } else { pattern };
+                    self.rule("--include", "--include=", &pattern);
+                    self.exclude_much();
+                }
+                3 | 4 => self.rule_file("--exclude-from", pattern),
+                5 => {
+                    let pattern = if self.random.chance(60) { self.branch() } else { pattern };
+                    self.rule_file("--include-from", pattern);
+                    self.exclude_much();
+                }
+                _ => {
+                    let kinds = ["- ", "- ", "- ", "P ", "P ", "R ", "H ", "H ", "S ", "+ ", "-! ", "-s ", "-r "];
+                    let kind = *self.random.pick(&kinds);
+                    self.rule("-f", kind, &pattern);
+                }
+            }
+        }
+    }
+
+    fn exclude_much(&mut self) {
+        let pattern = *self.random.pick(&[&b"*"[..], b"*", b"/*", b"/*", b"*.?", b"*/"]);
+        self.rule("--exclude", "--exclude=", pattern);
+    }
+
+    fn rule(&mut self, name: &'static str, before: &str, pattern: &[u8]) {
+        let word = OsString::from_vec([before.as_bytes(), pattern].concat());
+        let words = if name == "-f" { vec![name.into(), word] } else { vec![word] };
+        self.push(name, Argument::Words(words));
+    }
+
+    fn rule_file(&mut self, name: &'static str, pattern: Vec<u8>) {
+        let mut lines = vec![pattern, b"# a comment".to_vec(), self.pattern(), Vec::new()];
+        lines.retain(|line| !line.contains(&b'\n'));
+        self.push(name, Argument::File(lines));
+    }
+
+    /// A pattern for a name at the top and all below it.
+    fn branch(&mut self) -> Vec<u8> {
+        let tops: Vec<(&Vec<u8>, &Entry)> =
+            self.tree.entries.iter().filter(|(path, _)| !path.is_empty() && !path.contains(&b'/')).collect();
+        if tops.is_empty() {
+            return b"/a".to_vec();
+        }
+        let (name, entry) = *self.random.pick(&tops);
+        let end: &[u8] = if entry.node == Node::Directory { b"/***" } else { b"" };
+        [b"/", name.as_slice(), end].concat()
+    }
+
+    fn pattern(&mut self) -> Vec<u8> {
+        if self.random.chance(35) {
+            let general: [&[u8]; 12] = [
+                b"*.c", b"*.o", b"*", b"[a-m]*", b"?", b"src/", b"*/", b"**/b", b"lib/**", b"src/***", b"/a", b"/*/a",
+            ];
+            return self.random.pick(&general).to_vec();
+        }
+        let paths: Vec<&Vec<u8>> = self.tree.entries.keys().filter(|path| !path.is_empty()).collect();
+        if paths.is_empty() {
+            return b"a".to_vec();
+        }
+        let path = (*self.random.pick(&paths)).clone();
+        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default().to_vec();
+        match self.random.below(5) {
+            0 | 1 => name,
+            2 => [b"/", path.as_slice()].concat(),
+            3 => [name.as_slice(), b"/"].concat(),
+            _ => [name.get(..1).unwrap_or_default(), b"*"].concat(),
+        }
+    }
+}

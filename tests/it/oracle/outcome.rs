@@ -1,0 +1,149 @@
+//! What a run left behind and said, and how two runs of the same case differ.
+
+use crate::oracle::options::{self, Choice};
+use crate::support::command::Output;
+use crate::support::snapshot::{Columns, Snapshot};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// The end of a run.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) output: Output,
+    before: Snapshot,
+    after: Snapshot,
+}
+
+/// How far two outcomes of a case are comparable.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Comparison {
+    columns: Columns,
+    items: bool,
+    stats: bool,
+    /// Which entries a limited deletion takes is each program's own affair; how many is not.
+    limited_deletion: bool,
+}
+
+impl Comparison {
+    pub(super) fn of(options: &[Choice]) -> Comparison {
+        // Without -t a directory gets the time of the last change in it, and programs differ in what they change
+        // on the way to the same end.
+        let times = options::has(options, "-t") || options::has(options, "-a");
+        Comparison {
+            columns: Columns { directory_mtime: times, ..Columns::ALL },
+            items: options::has(options, "-i"),
+            stats: options::has(options, "--stats"),
+            limited_deletion: options::has(options, "--max-delete"),
+        }
+    }
+}
+
+impl Outcome {
+    /// Runs `run` on the destination `at`. Times from `since` on count as made by the run.
+    pub(super) fn of(at: &Path, since: i64, run: impl FnOnce() -> Output) -> Outcome {
+        let before = Snapshot::of(at);
+        let output = run();
+        let after = Snapshot::of(at).with_now(since);
+        Outcome { output, before, after }
+    }
+
+    /// What differs in the destination and the exit code.
+    pub(super) fn state_differences(&self, other: &Outcome, how: Comparison) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.output.code != other.output.code {
+            lines.push(format!("exit code {:?} and {:?}", self.output.code, other.output.code));
+        }
+        if how.limited_deletion {
+            let (mine, theirs) = (self.deleted(), other.deleted());
+            if mine.len() != theirs.len() {
+                lines.push(format!("deleted {} and {}", mine.len(), theirs.len()));
+            }
+            let either: BTreeSet<&Vec<u8>> = mine.union(&theirs).copied().collect();
+            let settled = |outcome: &Outcome| outcome.after.clone().retain(|path| !either.contains(&path.to_vec()));
+            lines.extend(settled(self).differences(&settled(other), how.columns));
+        } else {
+            lines.extend(self.after.differences(&other.after, how.columns));
+        }
+        let (mine, theirs) = (self.kept(), other.kept());
+        for path in mine.symmetric_difference(&theirs) {
+            let which = if mine.contains(path) { "left" } else { "right" };
+            lines.push(format!("{}: inode kept only {which}", path.escape_ascii()));
+        }
+        lines
+    }
+
+    /// What differs in the lines about changes and in the numbers, as far as the options ask for them.
+    pub(super) fn output_differences(&self, other: &Outcome, how: Comparison) -> Vec<String> {
+        let mut lines = Vec::new();
+        if how.items {
+            lines.extend(line_differences(&self.items(how), &other.items(how)));
+        }
+        if how.stats {
+            lines.extend(line_differences(&self.stats(how), &other.stats(how)));
+        }
+        lines
+    }
+
+    fn deleted(&self) -> BTreeSet<&Vec<u8>> {
+        self.before.paths().filter(|path| self.after.get(path).is_none()).collect()
+    }
+
+    /// Regular files that are still the same inode.
+    fn kept(&self) -> BTreeSet<Vec<u8>> {
+        let same = |path: &&Vec<u8>| match (self.before.get(path), self.after.get(path)) {
+            (Some(before), Some(after)) => before.kind == '-' && before.inode == after.inode && after.kind == '-',
+            _ => false,
+        };
+        self.before.paths().filter(same).cloned().collect()
+    }
+
+    /// The itemized lines and the deletions, sorted, with the direction taken out.
+    fn items(&self, how: Comparison) -> Vec<String> {
+        let item = |line: &str| -> Option<String> {
+            let bytes = line.as_bytes();
+            if line.starts_with("*deleting ") {
+                return Some(if how.limited_deletion { "*deleting".to_owned() } else { line.to_owned() });
+            }
+            let columns = bytes.len() > 12 && b"<>ch.".contains(&bytes[0]) && b"fdLDS".contains(&bytes[1]);
+            (columns && bytes[11] == b' ').then(|| line.replacen('<', ">", usize::from(bytes[0] == b'<')))
+        };
+        let mut items: Vec<String> = self.output.out().lines().filter_map(item).collect();
+        items.sort();
+        items
+    }
+
+    /// The statistics that do not depend on how a program talks to its peer.
+    fn stats(&self, how: Comparison) -> Vec<String> {
+        const LABELS: [&str; 6] = [
+            "Number of files:",
+            "Number of created files:",
+            "Number of deleted files:",
+            "Number of regular files transferred:",
+            "Total file size:",
+            "Total transferred file size:",
+        ];
+        let wanted = |line: &&str| {
+            let limited = how.limited_deletion && line.starts_with("Number of deleted");
+            LABELS.iter().any(|label| line.starts_with(label)) && !limited
+        };
+        self.output.out().lines().filter(wanted).map(str::to_owned).collect()
+    }
+}
+
+fn line_differences(left: &[String], right: &[String]) -> Vec<String> {
+    let only = |these: &[String], those: &[String], side: &str| -> Vec<String> {
+        let mut rest = those.to_vec();
+        these
+            .iter()
+            .filter(|line| match rest.iter().position(|other| other == *line) {
+                Some(place) => {
+                    rest.swap_remove(place);
+                    false
+                }
+                None => true,
+            })
+            .map(|line| format!("printed only {side}: {line}"))
+            .collect()
+    };
+    [only(left, right, "left"), only(right, left, "right")].concat()
+}

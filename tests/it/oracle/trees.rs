@@ -1,0 +1,206 @@
+//! Random trees, and the small changes that make one tree a plausible older or newer state of another.
+
+use crate::oracle::random::Random;
+use crate::support::tools;
+use crate::support::tree::{Entry, Node, Tree};
+use filetime::FileTime;
+
+/// Names that are apt to be mishandled somewhere: by a shell, by a pattern, by an output, by a text type.
+const ODD_NAMES: [&[u8]; 14] = [
+    b"two words",
+    "\u{fc}n\u{ef}".as_bytes(),
+    b"not utf-8 \xff\xfe",
+    b"new\nline",
+    b"-dash",
+    b"*",
+    b"[x]",
+    b"back\\slash",
+    b"\\#101",
+    b"quote'\"s",
+    b"$HOME",
+    b"host:colon",
+    b".dsync-notes",
+    &[b'x'; 255],
+];
+
+/// Names that patterns match in several places.
+const PLAIN_NAMES: [&str; 14] =
+    ["a", "b", "c", "lib", "src", "doc", "main.c", "util.c", "main.o", "README", "data", ".hidden", "tmp~", "x.log"];
+
+/// A tree of up to `size` entries.
+pub(super) fn tree(random: &mut Random, size: usize) -> Tree {
+    let mut tree = Tree::new();
+    alter_attributes(random, tree.entries.get_mut(&[][..]).unwrap());
+    for _ in 0..size {
+        add(random, &mut tree, 4);
+    }
+    tree
+}
+
+/// Adds an entry with a random name in a random directory not deeper than `depth`, unless the name is taken.
+fn add(random: &mut Random, tree: &mut Tree, depth: usize) {
+    let directories: Vec<&Vec<u8>> = tree
+        .entries
+        .iter()
+        .filter(|(path, entry)| entry.node == Node::Directory && level(path) < depth)
+        .map(|(path, _)| path)
+        .collect();
+    let mut path = (*random.pick(&directories)).clone();
+    if !path.is_empty() {
+        path.push(b'/');
+    }
+    path.extend(name(random));
+    if !tree.entries.contains_key(&path) {
+        let entry = entry(random);
+        tree.insert(&path, entry);
+    }
+}
+
+fn level(path: &[u8]) -> usize {
+    if path.is_empty() { 0 } else { 1 + path.iter().filter(|byte| **byte == b'/').count() }
+}
+
+fn name(random: &mut Random) -> Vec<u8> {
+    if random.chance(12) { random.pick(&ODD_NAMES).to_vec() } else { random.pick(&PLAIN_NAMES).as_bytes().to_vec() }
+}
+
+fn entry(random: &mut Random) -> Entry {
+    let node = match random.below(100) {
+        0..28 => Node::Directory,
+        _ => node(random),
+    };
+    let mut entry = Entry::new(node);
+    entry.mtime = FileTime::from_unix_time(
+        1_500_000_000 + 1000 * random.below(1000) as i64,
+        if random.chance(30) { 0 } else { random.below(1_000_000_000) as u32 },
+    );
+    alter_attributes(random, &mut entry);
+    entry
+}
+
+/// Anything but a directory.
+fn node(random: &mut Random) -> Node {
+    match random.below(100) {
+        0..72 => Node::File(content(random)),
+        72..88 => Node::Symlink(
+            random.pick(&[&b"a"[..], b"src", b"../lib", b"nowhere", b"/etc/passwd", b"main.c", b"\xff", b".."]).to_vec(),
+        ),
+        88..93 => Node::Fifo,
+        93..96 => Node::Socket,
+        _ if !tools::can_make_devices() => Node::Fifo,
+        96..98 => Node::CharDevice(1, 3 + random.below(3) as u32),
+        _ => Node::BlockDevice(7, random.below(3) as u32),
+    }
+}
+
+/// Mostly small; sometimes of several blocks of a delta.
+fn content(random: &mut Random) -> Vec<u8> {
+    let length = match random.below(100) {
+        0..10 => 0,
+        10..60 => random.below(60),
+        60..90 => 500 + random.below(4000),
+        _ => 20_000 + random.below(60_000),
+    };
+    random.bytes(length)
+}
+
+/// Gives an entry a mode and, for root, an owner. Others must stay able to read and remove what they made.
+fn alter_attributes(random: &mut Random, entry: &mut Entry) {
+    if random.chance(30) {
+        let modes: &[u32] = match (&entry.node, tools::is_root()) {
+            (Node::Directory, true) => &[0o700, 0o555, 0o1777, 0o2775, 0o000, 0o751],
+            (Node::Directory, false) => &[0o700, 0o755, 0o1777, 0o2775, 0o751],
+            (_, true) => &[0o600, 0o444, 0o4755, 0o2711, 0o666, 0o000, 0o755, 0o111],
+            (_, false) => &[0o600, 0o444, 0o666, 0o755],
+        };
+        entry.mode = *random.pick(modes);
+    }
+    if tools::is_root() && random.chance(30) {
+        // One with a name, one without.
+        entry.owner = Some((*random.pick(&[0, 1, 12_345]), *random.pick(&[0, 1, 23_456])));
+    }
+}
+
+/// What a destination may look like before the run that is to make it like `tree`. With `only_empty`, no directory
+/// that holds something stands where `tree` has none.
+pub(super) fn earlier(random: &mut Random, tree: &Tree, only_empty: bool) -> Tree {
+    let mut earlier = tree.clone();
+    let paths: Vec<Vec<u8>> = tree.entries.keys().cloned().collect();
+    for path in paths {
+        change(random, &mut earlier, &path, only_empty);
+    }
+    for _ in 0..random.below(7) {
+        add(random, &mut earlier, 5);
+    }
+    earlier
+}
+
+fn change(random: &mut Random, tree: &mut Tree, path: &[u8], only_empty: bool) {
+    let Some(entry) = tree.entries.get_mut(path) else {
+        return; // a directory above it is gone
+    };
+    match random.below(100) {
+        0..8 if !path.is_empty() => tree.remove(path),
+        8..18 => {
+            // The change that only -c and -I see.
+            if let Node::File(content) = &mut entry.node
+                && !content.is_empty()
+            {
+                let at = random.below(content.len());
+                content[at] ^= 0x55;
+            }
+        }
+        18..30 => {
+            if let Node::File(content) = &mut entry.node {
+                edit(random, content);
+                shift_time(random, entry);
+            }
+        }
+        30..41 => shift_time(random, entry),
+        41..48 => alter_attributes(random, entry),
+        48..56 if !path.is_empty() => {
+            let other = if random.chance(50) { Node::Directory } else { node(random) };
+            let filled = other == Node::Directory && !only_empty && random.chance(75);
+            tree.remove(path);
+            tree.insert(path, Entry::new(other));
+            if filled {
+                tree.insert(&[path, b"/inside"].concat(), Entry::new(Node::File(b"in the way".to_vec())));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The kinds of edits a delta must follow: in place, inserted, appended, cut, replaced.
+fn edit(random: &mut Random, content: &mut Vec<u8>) {
+    let at = random.below(content.len() + 1);
+    match random.below(5) {
+        0 => {
+            let length = 1 + random.below(300);
+            content.splice(at..at, random.bytes(length));
+        }
+        1 => content.truncate(at),
+        2 => {
+            let length = 1 + random.below(3000);
+            content.extend(random.bytes(length));
+        }
+        3 => {
+            let end = (at + 40).min(content.len());
+            content.splice(at..end, random.bytes(end - at));
+        }
+        _ => {
+            let length = random.below(5000);
+            *content = random.bytes(length);
+        }
+    }
+}
+
+/// Older, newer, or other only below the second.
+fn shift_time(random: &mut Random, entry: &mut Entry) {
+    let seconds = entry.mtime.unix_seconds();
+    entry.mtime = match random.below(5) {
+        0 | 1 => FileTime::from_unix_time(seconds - 1 - random.below(100_000) as i64, 5),
+        2 | 3 => FileTime::from_unix_time(seconds + 1 + random.below(100_000) as i64, 6),
+        _ => FileTime::from_unix_time(seconds, random.below(1_000_000_000) as u32),
+    };
+}

@@ -1,0 +1,12 @@
+//! What the tests share: trees and snapshots of them, the command under test, and the ways to reach a peer.
+
+pub(crate) mod command;
+pub(crate) mod lifetime;
+pub(crate) mod login;
+pub(crate) mod russh_server;
+pub(crate) mod scene;
+pub(crate) mod snapshot;
+pub(crate) mod sshd;
+pub(crate) mod tools;
+pub(crate) mod transport;
+pub(crate) mod tree;

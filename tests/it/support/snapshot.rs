@@ -1,0 +1,220 @@
+//! A tree as it is on disk, and how two of them differ.
+//!
+//! Hard links are not part of it: each name stands for itself.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Keys;
+use std::fs::{self, Metadata};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::Path;
+
+use xxhash_rust::xxh3::xxh3_128;
+
+/// All entries below a root, and the root itself as the empty path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    entries: BTreeMap<Vec<u8>, Stamp>,
+}
+
+/// What was seen at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// As the first column of `ls -l`.
+    pub(crate) kind: char,
+    pub(crate) mode: u32,
+    pub(crate) mtime: Mtime,
+    pub(crate) user: u32,
+    pub(crate) group: u32,
+    /// Length and hash of a file, target of a link, number of a device.
+    pub(crate) content: Content,
+    pub(crate) inode: u64,
+}
+
+/// A modification time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mtime {
+    /// Seconds and nanoseconds.
+    At(i64, i64),
+    /// Since the test began: set by the run, by not being set to anything.
+    Now,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Content {
+    None,
+    Unreadable,
+    Bytes { length: u64, hash: u128 },
+    Target(Vec<u8>),
+    Device { major: u32, minor: u32 },
+}
+
+/// What of two snapshots is compared besides names, kinds and contents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Columns {
+    pub(crate) mode: bool,
+    pub(crate) owner: bool,
+    pub(crate) mtime: bool,
+    pub(crate) directory_mtime: bool,
+}
+
+impl Columns {
+    /// Everything.
+    pub(crate) const ALL: Columns = Columns { mode: true, owner: true, mtime: true, directory_mtime: true };
+    /// Names, kinds and contents alone.
+    pub(crate) const NONE: Columns =
+        Columns { mode: false, owner: false, mtime: false, directory_mtime: false };
+}
+
+impl Snapshot {
+    /// Reads the tree at `root`; empty if there is nothing.
+    pub(crate) fn of(root: &Path) -> Snapshot {
+        let mut entries = BTreeMap::new();
+        if let Ok(meta) = root.symlink_metadata() {
+            read(root, Vec::new(), &meta, &mut entries);
+        }
+        Snapshot { entries }
+    }
+
+    /// The paths, sorted.
+    pub(crate) fn paths(&self) -> Keys<'_, Vec<u8>, Stamp> {
+        self.entries.keys()
+    }
+
+    /// What is at `path`.
+    pub(crate) fn get(&self, path: impl AsRef<[u8]>) -> Option<&Stamp> {
+        self.entries.get(path.as_ref())
+    }
+
+    /// The same with every time from `since` (in seconds) to a little after this moment read as [`Mtime::Now`].
+    pub(crate) fn with_now(mut self, since: i64) -> Snapshot {
+        let until = filetime::FileTime::now().unix_seconds() + 5;
+        for stamp in self.entries.values_mut() {
+            if matches!(stamp.mtime, Mtime::At(seconds, _) if (since..=until).contains(&seconds)) {
+                stamp.mtime = Mtime::Now;
+            }
+        }
+        self
+    }
+
+    /// The same without the paths that `keep` refuses.
+    pub(crate) fn retain(mut self, keep: impl Fn(&[u8]) -> bool) -> Snapshot {
+        self.entries.retain(|path, _| keep(path));
+        self
+    }
+
+    /// What differs, one line a path and column; empty if nothing does.
+    pub(crate) fn differences(&self, other: &Snapshot, columns: Columns) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (path, mine) in &self.entries {
+            let name = shown(path);
+            match other.entries.get(path) {
+                None => lines.push(format!("{name}: only left, {}", mine.kind)),
+                Some(theirs) => {
+                    let found = mine.differences(theirs, columns);
+                    lines.extend(found.into_iter().map(|found| format!("{name}: {found}")));
+                }
+            }
+        }
+        for (path, theirs) in &other.entries {
+            if !self.entries.contains_key(path) {
+                lines.push(format!("{}: only right, {}", shown(path), theirs.kind));
+            }
+        }
+        lines
+    }
+
+    /// Fails the test unless `other` is the same.
+    #[track_caller]
+    pub(crate) fn assert_same(&self, other: &Snapshot, columns: Columns) {
+        let differences = self.differences(other, columns);
+        assert!(differences.is_empty(), "the trees differ:\n{}\n", differences.join("\n"));
+    }
+}
+
+/// Fails the test unless the trees at `left` and `right` are the same.
+#[track_caller]
+pub(crate) fn assert_same(left: &Path, right: &Path, columns: Columns) {
+    Snapshot::of(left).assert_same(&Snapshot::of(right), columns);
+}
+
+impl Stamp {
+    fn differences(&self, other: &Stamp, columns: Columns) -> Vec<String> {
+        if self.kind != other.kind {
+            return vec![format!("kind {} and {}", self.kind, other.kind)];
+        }
+        let mut found = Vec::new();
+        if self.content != other.content {
+            found.push(format!("content {:?} and {:?}", self.content, other.content));
+        }
+        if columns.mode && self.mode != other.mode {
+            found.push(format!("mode {:o} and {:o}", self.mode, other.mode));
+        }
+        if columns.owner && (self.user, self.group) != (other.user, other.group) {
+            found.push(format!("owner {}:{} and {}:{}", self.user, self.group, other.user, other.group));
+        }
+        let times = if self.kind == 'd' { columns.directory_mtime } else { columns.mtime };
+        if times && self.mtime != other.mtime {
+            found.push(format!("mtime {:?} and {:?}", self.mtime, other.mtime));
+        }
+        found
+    }
+}
+
+fn read(at: &Path, path: Vec<u8>, meta: &Metadata, entries: &mut BTreeMap<Vec<u8>, Stamp>) {
+    if meta.is_dir() {
+        let listing = fs::read_dir(at).into_iter().flatten().map_while(Result::ok);
+        for entry in listing {
+            let name = entry.file_name();
+            let below = if path.is_empty() {
+                name.as_bytes().to_vec()
+            } else {
+                [path.as_slice(), name.as_bytes()].join(&b'/')
+            };
+            if let Ok(meta) = entry.metadata() {
+                read(&entry.path(), below, &meta, entries);
+            }
+        }
+    }
+    entries.insert(path, stamp(at, meta));
+}
+
+fn stamp(at: &Path, meta: &Metadata) -> Stamp {
+    let kind = meta.file_type();
+    let device = || Content::Device {
+        major: rustix::fs::major(meta.rdev()),
+        minor: rustix::fs::minor(meta.rdev()),
+    };
+    let (kind, content) = if kind.is_file() {
+        let content = fs::read(at).map_or(Content::Unreadable, |bytes| Content::Bytes {
+            length: meta.len(),
+            hash: xxh3_128(&bytes),
+        });
+        ('-', content)
+    } else if kind.is_dir() {
+        ('d', Content::None)
+    } else if kind.is_symlink() {
+        ('l', Content::Target(fs::read_link(at).unwrap().as_os_str().as_bytes().to_vec()))
+    } else if kind.is_fifo() {
+        ('p', Content::None)
+    } else if kind.is_socket() {
+        ('s', Content::None)
+    } else if kind.is_char_device() {
+        ('c', device())
+    } else {
+        ('b', device())
+    };
+    Stamp {
+        kind,
+        mode: meta.mode() & 0o7777,
+        mtime: Mtime::At(meta.mtime(), meta.mtime_nsec()),
+        user: meta.uid(),
+        group: meta.gid(),
+        content,
+        inode: meta.ino(),
+    }
+}
+
+fn shown(path: &[u8]) -> String {
+    if path.is_empty() { ".".to_owned() } else { path.escape_ascii().to_string() }
+}

@@ -1,0 +1,211 @@
+//! Connections that fail say why in a sentence, end with the code that scripts expect, and change nothing.
+
+use crate::support::command::{self, Output, dsync};
+use crate::support::login::{HOST, Login, new_key};
+use crate::support::scene::Scene;
+use crate::support::transport::{Way, login_options, remote, rsh_script, shell_options};
+use crate::support::tree::Tree;
+use crate::support::{russh_server, tools};
+use std::ffi::OsString;
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+fn scene() -> Scene {
+    Scene::with_source(&Tree::new().file("file", "x"))
+}
+
+/// A push over a remote shell that runs `body`.
+fn push_over(scene: &Scene, body: &str, options: &[&str]) -> Output {
+    let script = rsh_script(scene.root(), body);
+    let operands = [scene.path("source/").into_os_string(), remote(scene.path("to"))];
+    dsync(shell_options(&script)).args(options).args(operands).run()
+}
+
+/// A push by the built-in client with the configuration `config`, without anybody to ask.
+fn push_with(scene: &Scene, config: &Path) -> Option<Output> {
+    let operands = [scene.path("source/").into_os_string(), remote(scene.path("to"))];
+    let run = dsync(login_options(config)).args(["-a"]).args(operands).without_terminal()?;
+    Some(run.run())
+}
+
+#[test]
+fn a_missing_remote_program() {
+    for way in Way::remote() {
+        let scene = scene();
+        let run = way.copy(&["-a"], &[scene.path("source/")], scene.path("to"));
+        let output = run.args(["--rsync-path=/no/such/dsync"]).run().expect(127);
+        assert!(output.err().contains("/no/such/dsync"), "{way:?}\n{output}");
+        assert!(!scene.path("to").exists(), "{way:?}");
+    }
+}
+
+#[test]
+fn the_remote_program_may_be_a_fragment_of_shell() {
+    for way in Way::remote() {
+        let scene = scene();
+        let program = format!("--rsync-path=cd / && exec {}", command::binary().display());
+        way.copy(&["-a"], &[scene.path("source/")], scene.path("to")).args([program]).run().success();
+        assert_eq!(scene.paths("to"), ["file"], "{way:?}");
+    }
+}
+
+#[test]
+fn the_exit_code_of_the_remote_shell_is_passed_on() {
+    let scene = scene();
+    let output = push_over(&scene, "echo 'no route' >&2; exit 77\n", &["-a"]).expect(77);
+    assert!(output.err().contains("no route"), "{output}");
+}
+
+#[test]
+fn a_shell_that_cannot_be_run() {
+    let scene = scene();
+    let output = dsync(["-a", "-e", "/no/such/shell -x"])
+        .args([scene.path("source/").into_os_string(), remote(scene.path("to"))])
+        .run();
+    assert!(matches!(output.code, Some(2 | 12 | 14 | 127)), "{output}");
+    assert!(output.err().contains("/no/such/shell"), "{output}");
+}
+
+#[test]
+fn text_before_the_protocol_is_shown_for_what_it_is() {
+    let scene = scene();
+    let output = push_over(&scene, "echo Welcome to this host; exec /bin/sh -c \"$*\"\n", &["-a"]).expect(2);
+    assert!(!scene.path("to/file").exists());
+    if !command::is_rsync() {
+        assert!(output.err().contains("Welcome to this host"), "{output}");
+        assert!(output.err().lines().count() <= 4, "more than a sentence and its advice\n{output}");
+    }
+}
+
+#[test]
+fn a_program_that_is_no_peer() {
+    let scene = scene();
+    for body in ["cat /dev/zero | head -c 100000\n", "exec cat\n", "exec yes\n"] {
+        let output = push_over(&scene, body, &["-a", "--timeout=10"]);
+        assert!(matches!(output.code, Some(2 | 12 | 22 | 23)), "{body}{output}");
+        assert!(!scene.path("to").exists());
+    }
+}
+
+#[test]
+fn a_peer_that_says_nothing_meets_the_timeout() {
+    let scene = scene();
+    let output = push_over(&scene, "exec sleep 20\n", &["-a", "--timeout=1"]).expect(30);
+    assert!(output.elapsed < Duration::from_secs(15), "{output}");
+}
+
+#[test]
+fn a_peer_that_stops_in_the_middle_meets_the_timeout() {
+    // The shell in front stops moving bytes after the first 100 kB of the peer.
+    let scene = Scene::with_source(&Tree::new().file("large", vec![7; 8 << 20]));
+    let script = rsh_script(scene.root(), "/bin/sh -c \"$*\" | { head -c 100000; exec sleep 20; }\n");
+    let operands = [remote(scene.path("source/")), scene.path("to").into_os_string()];
+    let output = dsync(shell_options(&script)).args(["-a", "--timeout=2"]).args(operands).run().expect(30);
+    assert!(output.elapsed < Duration::from_secs(18), "{output}");
+    assert!(!scene.path("to/large").exists());
+}
+
+#[test]
+fn a_changed_host_key_is_refused() {
+    let login = russh_server::login();
+    let other = new_key().public_key().to_openssh().unwrap();
+    let hosts = format!("[127.0.0.1]:{} {other}\n", login.port);
+    refused(login, &hosts, true);
+}
+
+#[test]
+fn an_unknown_host_key_is_refused_when_nobody_can_be_asked() {
+    refused(russh_server::login(), "", true);
+}
+
+#[test]
+fn a_revoked_host_key_is_refused() {
+    let login = russh_server::login();
+    let hosts = format!("@revoked * {}\n{}", login.host_key, login.known_hosts_text());
+    refused(login, &hosts, false);
+}
+
+/// Checks that the server is not trusted with these known hosts, and that the message names the key it offered.
+fn refused(login: &Login, known_hosts: &str, shows_fingerprint: bool) {
+    let (scene, files) = (scene(), Scene::new());
+    let config = login.variant(files.root(), known_hosts, &login.user_key);
+    let Some(output) = push_with(&scene, &config) else { return };
+    let output = output.expect(255);
+    assert!(!scene.path("to").exists());
+    if !command::is_rsync() {
+        assert!(output.err().contains("127.0.0.1"), "{output}");
+        assert!(!shows_fingerprint || output.err().contains("SHA256:"), "{output}");
+    }
+    let kept = std::fs::read_to_string(files.path("known_hosts")).unwrap();
+    assert_eq!(kept, known_hosts, "the known hosts were changed");
+}
+
+#[test]
+fn a_key_that_the_server_does_not_know_is_refused() {
+    for login in [crate::support::sshd::login(), Some(russh_server::login())].into_iter().flatten() {
+        let (scene, files) = (scene(), Scene::new());
+        let config = login.variant(files.root(), &login.known_hosts_text(), &new_key());
+        let Some(output) = push_with(&scene, &config) else { return };
+        let output = output.expect(255);
+        if !command::is_rsync() {
+            assert!(output.err().contains("publickey"), "{output}");
+        }
+        assert!(!scene.path("to").exists());
+    }
+}
+
+#[test]
+fn nobody_listens() {
+    let login = russh_server::login();
+    let (scene, files) = (scene(), Scene::new());
+    // A port that was free a moment ago.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let elsewhere = Login { port, ..login.clone() };
+    let config = elsewhere.variant(files.root(), "", &login.user_key);
+    let Some(output) = push_with(&scene, &config) else { return };
+    assert!(matches!(output.code, Some(10 | 255)), "{output}");
+    assert!(output.err().contains("127.0.0.1"), "{output}");
+}
+
+#[test]
+fn a_server_that_is_silent_meets_the_timeout() {
+    if command::is_rsync() {
+        return tools::skipped("rsync leaves this to its remote shell");
+    }
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let login = Login { port: silent.local_addr().unwrap().port(), ..russh_server::login().clone() };
+    let (scene, files) = (scene(), Scene::new());
+    let config = login.variant(files.root(), "", &login.user_key);
+    let operands = [scene.path("source/").into_os_string(), remote(scene.path("to"))];
+    let output = dsync(login_options(&config)).args(["-a", "--timeout=2"]).args(operands).run();
+    assert!(matches!(output.code, Some(30 | 35)), "{output}");
+    assert!(output.elapsed < Duration::from_secs(20), "{output}");
+}
+
+#[test]
+fn the_shell_gets_the_user_and_the_host() {
+    let scene = scene();
+    let script = scene.path("show");
+    std::fs::write(&script, format!("printf '%s\\n' \"$@\" > {}/words; exit 3\n", scene.root().display())).unwrap();
+    let shell: OsString = format!("/bin/sh '{}' -x \"a b\"", script.display()).into();
+    let source = scene.path("source/").into_os_string();
+    dsync(["-a".into(), "-e".into(), shell, source, OsString::from(format!("me@{HOST}:dir"))]).run().expect(3);
+    let words = String::from_utf8(scene.read("words")).unwrap();
+    let words: Vec<&str> = words.lines().collect();
+    assert_eq!(words[..5], ["-x", "a b", "-l", "me", HOST]);
+    assert!(words[5..].iter().any(|word| word.contains("--server")), "{words:?}");
+}
+
+#[test]
+fn many_open_descriptors_are_no_obstacle() {
+    let scene = scene();
+    let open: String = (10..200).map(|number| format!("exec {number}</dev/null; ")).collect();
+    let bash = Path::new("/bin/bash");
+    if !bash.exists() {
+        return tools::skipped("needs bash for descriptors above 9");
+    }
+    let script = format!("{open} exec {} -a source/ to", command::binary().display());
+    command::Invocation::new(bash, ["-c", &script]).current_dir(scene.root()).run().success();
+    assert_eq!(scene.paths("to"), ["file"]);
+}

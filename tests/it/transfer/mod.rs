@@ -1,0 +1,9 @@
+//! What a run does, told in words and tried over every transport in both directions.
+
+mod connection;
+mod deletion;
+mod delta;
+mod kinds;
+mod operands;
+mod remote_names;
+mod selection;

@@ -1,0 +1,104 @@
+//! What takes part in a run, and runs that only tell what they would do.
+
+use crate::support::scene::Scene;
+use crate::support::snapshot::{Columns, Snapshot};
+use crate::support::transport::Way;
+use crate::support::tree::{Node, Tree};
+
+fn source() -> Tree {
+    Tree::new()
+        .file("changed", "new content")
+        .file("same", "same")
+        .file("new/inside", "x")
+        .symlink("link", "changed")
+        .node("fifo", Node::Fifo)
+}
+
+fn destination() -> Tree {
+    Tree::new().file("changed", "old").file("same", "same").file("extra/deep/file", "x").mode("same", 0o600)
+}
+
+/// The itemized lines without the direction, sorted.
+fn items(out: &str) -> Vec<String> {
+    let mut items: Vec<String> = out
+        .lines()
+        .filter(|line| line.starts_with(['<', '>', 'c', '.', '*']) && line.contains(' '))
+        .map(|line| line.replacen('<', ">", usize::from(line.starts_with('<'))))
+        .collect();
+    items.sort();
+    items
+}
+
+#[test]
+fn a_dry_run_tells_what_the_real_one_does_and_changes_nothing() {
+    for way in Way::all() {
+        let scene = Scene::with_source(&source()).tree("to", &destination());
+        let before = scene.snapshot("to");
+        let sources = [scene.path("source/")];
+        let dry = way.copy(&["-ain", "--delete"], &sources, scene.path("to")).run().success();
+        assert!(before == scene.snapshot("to"), "{way:?}: the dry run changed something");
+        let real = way.copy(&["-ai", "--delete"], &sources, scene.path("to")).run().success();
+        assert_eq!(items(&dry.out()), items(&real.out()), "{way:?}");
+        assert!(real.out().contains("*deleting   extra/deep/file"), "{way:?}\n{real}");
+    }
+}
+
+#[test]
+fn a_dry_run_does_not_make_the_destination() {
+    for way in Way::all() {
+        let scene = Scene::with_source(&source());
+        let output = way.copy(&["-ain"], &[scene.path("source/")], scene.path("to")).run().success();
+        assert!(!scene.path("to").exists(), "{way:?}");
+        assert!(output.out().contains("+++++++++ new/inside"), "{way:?}\n{output}");
+    }
+}
+
+#[test]
+fn excluded_names_are_neither_read_nor_sent() {
+    for way in Way::all() {
+        let tree = Tree::new().file("keep/a.c", "a").file("keep/a.o", "b").file("target/big", "c").file("x/target", "d");
+        let scene = Scene::with_source(&tree);
+        let options = ["-a", "--exclude=*.o", "--exclude=/target/"];
+        way.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
+        assert_eq!(scene.paths("to"), ["keep", "keep/a.c", "x", "x/target"], "{way:?}");
+    }
+}
+
+#[test]
+fn rules_are_read_from_files_and_from_standard_input() {
+    for way in Way::all() {
+        let scene = Scene::with_source(&Tree::new().file("a", "").file("b", "").file("c", "").file("d", ""));
+        std::fs::write(scene.path("rules"), "# comment\n\n; another\na\n").unwrap();
+        let mut options = vec!["-a".into(), "--exclude-from".into(), scene.path("rules").into_os_string()];
+        options.push("--exclude-from=-".into());
+        way.copy(&options, &[scene.path("source/")], scene.path("to")).input(b"b\nd").run().success();
+        assert_eq!(scene.paths("to"), ["c"], "{way:?}");
+    }
+}
+
+#[test]
+fn equal_size_and_time_mean_unchanged() {
+    for way in Way::all() {
+        let scene = Scene::with_source(&Tree::new().file("file", "left"))
+            .tree("to", &Tree::new().file("file", "same"));
+        let sources = [scene.path("source/")];
+        way.copy(&["-a"], &sources, scene.path("to")).run().success();
+        assert_eq!(scene.read("to/file"), b"same", "{way:?}");
+        way.copy(&["-ac"], &sources, scene.path("to")).run().success();
+        assert_eq!(scene.read("to/file"), b"left", "{way:?}");
+    }
+}
+
+#[test]
+fn a_changed_mode_alone_transfers_no_content() {
+    for way in Way::all() {
+        let scene = Scene::with_source(&Tree::new().file("file", "x").mode("file", 0o640))
+            .tree("to", &Tree::new().file("file", "x").mode("file", 0o600));
+        let inode = scene.snapshot("to").get("file").unwrap().inode;
+        let output = way.copy(&["-a", "--stats"], &[scene.path("source/")], scene.path("to")).run().success();
+        assert_eq!(output.number("Number of regular files transferred:"), 0, "{way:?}");
+        let after: Snapshot = scene.snapshot("to");
+        after.assert_same(&scene.snapshot("source"), Columns::ALL);
+        assert_eq!(after.get("file").unwrap().inode, inode, "{way:?}");
+    }
+}
