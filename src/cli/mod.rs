@@ -124,6 +124,7 @@ fn transfer(run: &Run, style: Style, environment: Environment, screen: &Arc<Scre
     if let Some(bar) = bar {
         bar.finish(ended.is_ok());
     }
+    printer.finish_remote();
     let outcome = ended?;
     printer.finish(&outcome);
     let code = failure::code_of_totals(&outcome.totals);

@@ -111,7 +111,12 @@ impl Policy<'_> {
     /// Goes on with a file of equal size whose content was compared.
     pub(crate) fn compared(&self, same: bool, entry: &Entry, own: &Entry, may_set_group: bool) -> Decision {
         if same {
-            return Decision::Attributes(self.attributes(entry.kind(), &entry.meta, &own.meta, may_set_group));
+            return Decision::Attributes(self.attributes(
+                entry.kind(),
+                &entry.meta,
+                &own.meta,
+                may_set_group,
+            ));
         }
         let mut update = self.replacement(entry, own, may_set_group);
         update.change.content = true;
@@ -157,8 +162,11 @@ impl Policy<'_> {
             },
             set: SetMeta {
                 // A change of owner clears setuid and setgid, so the mode has to be set again.
-                mode: (perms || ((owner || group) && has_mode))
-                    .then_some(if options.perms { want.mode } else { have.mode }),
+                mode: (perms || ((owner || group) && has_mode)).then_some(if options.perms {
+                    want.mode
+                } else {
+                    have.mode
+                }),
                 owner: owner.then_some(want.uid),
                 group: group.then_some(want.gid),
                 mtime: time.then_some(want.mtime),
@@ -179,18 +187,21 @@ impl Policy<'_> {
     }
 
     fn new_entry(&self, entry: &Entry, may_set_group: bool) -> Update {
-        self.new(entry.kind(), &entry.meta, may_set_group)
+        self.newly_made(entry.kind(), &entry.meta, may_set_group)
     }
 
     /// What a newly made directory is to have.
     pub(crate) fn new_directory(&self, meta: &Meta, may_set_group: bool) -> Update {
-        self.new(Kind::Directory, meta, may_set_group)
+        self.newly_made(Kind::Directory, meta, may_set_group)
     }
 
-    fn new(&self, kind: Kind, meta: &Meta, may_set_group: bool) -> Update {
+    fn newly_made(&self, kind: Kind, meta: &Meta, may_set_group: bool) -> Update {
         let action = if kind == Kind::File { Action::Transfer } else { Action::Create };
         let mode = if self.options.perms { meta.mode } else { meta.mode & 0o777 & !self.umask };
-        Update { change: Change { action, new: true, ..UNCHANGED }, set: self.all(kind, meta, mode, may_set_group) }
+        Update {
+            change: Change { action, new: true, ..UNCHANGED },
+            set: self.all(kind, meta, mode, may_set_group),
+        }
     }
 
     /// Every attribute that a newly made entry is to have.

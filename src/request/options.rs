@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Everything a run was asked besides its roots. [`Options::default`] is what `dsync` without any flag does: copy
 /// regular files, with the quick check, whole content verified.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
     /// `-r`: enter directories.
     pub recursive: bool,
@@ -144,40 +144,5 @@ impl Options {
             return Err(InvalidOptions::DeleteNeedsRecursive);
         }
         Ok(())
-    }
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            recursive: false,
-            links: false,
-            perms: false,
-            times: false,
-            owner: false,
-            group: false,
-            devices: false,
-            specials: false,
-            numeric_ids: false,
-            checksum: false,
-            update: false,
-            ignore_times: false,
-            size_only: false,
-            existing: false,
-            ignore_existing: false,
-            whole_file: None,
-            in_place: false,
-            partial: false,
-            block_size: None,
-            sum: SumKind::default(),
-            compress: None,
-            bandwidth: None,
-            timeout: None,
-            delete: None,
-            force: false,
-            rules: Rules::default(),
-            dry_run: false,
-            detail: Detail::default(),
-        }
     }
 }

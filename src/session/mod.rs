@@ -11,9 +11,9 @@ mod local;
 mod remote;
 mod serve;
 
+pub use crate::wire::hello::VERSION as PROTOCOL_VERSION;
 pub use cancel::Cancel;
 pub use failure::{Failure, FailureKind};
-pub use crate::wire::hello::VERSION as PROTOCOL_VERSION;
 pub use serve::serve;
 
 use crate::delta::{StrongKind, SumChoice};
@@ -94,8 +94,12 @@ pub fn run(run: &Run, surroundings: &Surroundings) -> Result<Outcome, Failure> {
     crate::fs::raise_file_limit();
     let outcome = match direction(run)? {
         Direction::Local { sources, destination } => local::run(run, surroundings, &sources, &destination),
-        Direction::Push { sources, host, destination } => remote::push(run, surroundings, &sources, host, destination),
-        Direction::Pull { host, sources, destination } => remote::pull(run, surroundings, host, sources, &destination),
+        Direction::Push { sources, host, destination } => {
+            remote::push(run, surroundings, &sources, host, destination)
+        }
+        Direction::Pull { host, sources, destination } => {
+            remote::pull(run, surroundings, host, sources, &destination)
+        }
     };
     // Whatever a cancelled run trips over on its way out, it was the cancelling that ended it.
     if surroundings.cancel.is_cancelled() {
@@ -124,7 +128,9 @@ fn direction(run: &Run) -> Result<Direction<'_>, Failure> {
             }
             Target::SameHost(path) => {
                 if host.is_none() {
-                    return Err(Failure::Usage("a source that begins with a colon needs one before it that names the host".into()));
+                    return Err(Failure::Usage(
+                        "a source that begins with a colon needs one before it that names the host".into(),
+                    ));
                 }
                 path
             }

@@ -46,7 +46,8 @@ pub fn serve(
         Part::Sink { destination } => pass::sink::run(link, &without_tilde(destination), &context),
         Part::Source { arguments } => {
             let arguments = view::expand(&arguments);
-            let (view, missing) = View::open(&arguments, context.options.rules.clone(), context.options.recursive);
+            let (view, missing) =
+                View::open(&arguments, context.options.rules.clone(), context.options.recursive);
             pass::source::run(link, &view, missing, &context)
         }
     };

@@ -159,9 +159,10 @@ impl Argument {
                 // A path that ends in a slash or a dot names what is inside.
                 match crate::fs::Root::inspect(os_path, Links::Trusted).map_err(failed)? {
                     None => Err(ViewError::missing(path)),
-                    Some(Kind::Directory) => {
-                        Ok(Argument { root: Root::open(os_path, Links::Trusted).map_err(failed)?, only: None })
-                    }
+                    Some(Kind::Directory) => Ok(Argument {
+                        root: Root::open(os_path, Links::Trusted).map_err(failed)?,
+                        only: None,
+                    }),
                     Some(_) => Err(ViewError::not_a_directory(path)),
                 }
             }

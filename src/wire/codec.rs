@@ -7,8 +7,8 @@
 use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
 use crate::wire::entry::{decode_entries, encode_entries};
 use crate::wire::{
-    Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, FileId, Listing, ListingEnd, Message, OwnerKind,
-    OwnerName, Rank, SumsPart, Verdict, Want, WireError,
+    Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, FileId, Listing, ListingEnd, Message,
+    OwnerKind, OwnerName, Rank, SumsPart, Verdict, Want, WireError,
 };
 use bytes::{Buf, Bytes};
 use serde::Serialize;
@@ -316,10 +316,10 @@ fn decode_want(cursor: &mut Cursor) -> Result<Want, WireError> {
         0 => None,
         _ => {
             let basis_len = cursor.varint()?;
-            let block_len =
-                BlockLen::new(cursor.varint()?).map_err(|_| WireError::Malformed("signature: block length"))?;
-            let strong_len =
-                StrongLen::new(cursor.varint()?).map_err(|_| WireError::Malformed("signature: sum length"))?;
+            let block_len = BlockLen::new(cursor.varint()?)
+                .map_err(|_| WireError::Malformed("signature: block length"))?;
+            let strong_len = StrongLen::new(cursor.varint()?)
+                .map_err(|_| WireError::Malformed("signature: sum length"))?;
             let header = SignatureHeader { basis_len, block_len, strong_len };
             header.validate().map_err(|_| WireError::Malformed("signature"))?;
             Some(header)
@@ -332,7 +332,8 @@ fn decode_sums(cursor: &mut Cursor) -> Result<SumsPart, WireError> {
     let file = FileId(cursor.u32()?);
     let count = cursor.count(4)?;
     let raw = cursor.take(4 * count as u64)?;
-    let weak = raw.chunks_exact(4).map(|b| b.iter().rev().fold(0, |n, byte| n << 8 | u32::from(*byte))).collect();
+    let weak =
+        raw.chunks_exact(4).map(|b| b.iter().rev().fold(0, |n, byte| n << 8 | u32::from(*byte))).collect();
     let length = cursor.varint()?;
     Ok(SumsPart { file, weak, strong: cursor.take(length)? })
 }

@@ -46,8 +46,7 @@ pub struct Windows {
 
 /// The windows of protocol version 1. They are part of the version, so that the asking side can start to send before
 /// it has heard from the peer.
-pub const WINDOWS: Windows =
-    Windows { listing: 1 << 20, want: 32 << 20, content: 16 << 20, again: 4 << 20 };
+pub const WINDOWS: Windows = Windows { listing: 1 << 20, want: 32 << 20, content: 16 << 20, again: 4 << 20 };
 
 impl Windows {
     /// The window of `rank`; rank `Settled` has none.

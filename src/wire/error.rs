@@ -42,7 +42,9 @@ pub enum WireError {
         peer: String,
     },
     /// The peer asks for something this version does not have.
-    #[error("the peer asks for an option (number {0}) that this version does not know; install the same version on both hosts")]
+    #[error(
+        "the peer asks for an option (number {0}) that this version does not know; install the same version on both hosts"
+    )]
     UnknownOption(u64),
     /// An option's value makes no sense.
     #[error("the peer sent an unusable option: {0}")]

@@ -7,9 +7,9 @@
 
 use crate::request::Request;
 use crate::tree::Escaped;
+use crate::wire::WireError;
 use crate::wire::codec::{Cursor, Put};
 use crate::wire::request::{self, REQUEST_LIMIT};
-use crate::wire::WireError;
 use bytes::Bytes;
 use std::io::{self, Read, Write};
 

@@ -22,8 +22,8 @@ mod request;
 pub use credit::{Rank, WINDOWS, Windows};
 pub use error::WireError;
 pub use link::{Closed, Link, Permit, Received, Receiver, Reservation, Sender, Stopper};
-pub use message::{
-    Abort, Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, FileId, Listing, ListingEnd, Message, OwnerKind,
-    OwnerName, SumsPart, Verdict, Want,
-};
 pub(crate) use message::entry_cost;
+pub use message::{
+    Abort, Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, FileId, Listing, ListingEnd, Message,
+    OwnerKind, OwnerName, SumsPart, Verdict, Want,
+};

@@ -11,8 +11,8 @@ use crate::wire::mailbox::{Mailbox, Taken};
 use crate::wire::{Message, WireError};
 use std::collections::VecDeque;
 use std::io::{self, BufReader, Read, Write};
-use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 

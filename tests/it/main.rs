@@ -21,6 +21,7 @@
     reason = "a test fails by panicking and tells about itself by printing"
 )]
 
+mod faults;
 mod filter_oracle;
 mod oracle;
 mod support;

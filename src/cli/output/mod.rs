@@ -52,19 +52,24 @@ pub(super) enum Direction {
     Pull,
 }
 
+/// A line of the remote side longer than this is shown in pieces.
+const LONG_LINE: usize = 8192;
+
 /// Shows the events of a run.
 pub(super) struct Printer {
     style: Style,
     screen: Arc<Screen>,
     /// Whether the first line is still to come. Also keeps the lines of different threads whole.
     header_due: Mutex<bool>,
+    /// What the remote side wrote of a line it has not ended yet.
+    remote: Mutex<Vec<u8>>,
 }
 
 impl Printer {
     /// A printer onto `screen`.
     pub(super) fn new(style: Style, screen: Arc<Screen>) -> Printer {
         let header_due = Mutex::new(style.levels.list > 0 && style.recursive);
-        Printer { style, screen, header_due }
+        Printer { style, screen, header_due, remote: Mutex::default() }
     }
 
     /// Shows the numbers of a run that came to its end.
@@ -81,6 +86,28 @@ impl Printer {
         self.screen.flush();
     }
 
+    /// Shows what is left of the remote side's words. Called at the end of every run, whatever came of it.
+    pub(super) fn finish_remote(&self) {
+        if let Some(event) = self.remote_lines(b"", true)
+            && let Some(Line::Err(line)) = wording::line(&event, &self.style)
+        {
+            self.screen.err(&line);
+        }
+    }
+
+    /// The whole lines among what the remote side has written; with `all` also the one it has not ended.
+    fn remote_lines(&self, bytes: &[u8], all: bool) -> Option<Event> {
+        let mut pending = self.remote.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.extend_from_slice(bytes);
+        let whole = match pending.iter().rposition(|&byte| byte == b'\n') {
+            _ if all || pending.len() > LONG_LINE => pending.len(),
+            Some(end) => end + 1,
+            None => 0,
+        };
+        let lines: Vec<u8> = pending.drain(..whole).collect();
+        (!lines.is_empty()).then_some(Event::Remote(lines))
+    }
+
     fn with_header(&self, write: impl FnOnce()) {
         let mut due = self.header_due.lock().unwrap_or_else(PoisonError::into_inner);
         if std::mem::take(&mut *due) {
@@ -92,6 +119,13 @@ impl Printer {
 
 impl Reporter for Printer {
     fn report(&self, event: Event) {
+        let event = match event {
+            Event::Remote(bytes) => match self.remote_lines(&bytes, false) {
+                Some(lines) => lines,
+                None => return,
+            },
+            event => event,
+        };
         match wording::line(&event, &self.style) {
             Some(Line::Out(line)) => self.with_header(|| self.screen.out(&line)),
             Some(Line::Err(line)) => self.screen.err(&line),

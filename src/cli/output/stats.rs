@@ -97,6 +97,7 @@ mod tests {
             literal: 20_000,
             matched: 50_000,
             list_bytes: 4_096,
+            listing_millis: 12,
             ..Totals::default()
         };
         Outcome {
@@ -104,8 +105,7 @@ mod tests {
             sent: 24_000,
             received: 1_000,
             elapsed: Duration::from_millis(2_000),
-            connecting: Duration::ZERO,
-            listing: Duration::from_millis(12),
+            connecting: Duration::from_millis(30),
         }
     }
 
@@ -123,6 +123,7 @@ Matched data: 50,000 bytes
 File list size: 4,096
 File list generation time: 0.012 seconds
 File list transfer time: 0.000 seconds
+Connection time: 0.030 seconds
 Total bytes sent: 24,000
 Total bytes received: 1,000
 ";
@@ -163,7 +164,6 @@ Total bytes received: 1,000
             received: 0,
             elapsed: Duration::ZERO,
             connecting: Duration::ZERO,
-            listing: Duration::ZERO,
         };
         let expected = "\nsent 0 bytes  received 0 bytes  0.00 bytes/sec\ntotal size is 0  speedup is 0.00\n";
         assert_eq!(summary(&nothing, Numbers::new(1), false), expected);

@@ -31,7 +31,9 @@ pub(super) fn run(sink: &Sink<'_>, arrived: &Receiver<(Content, Permit)>) -> Res
         let file = content.file;
         let mut build = match open.remove(&file) {
             Some(build) => build,
-            None if open.len() >= OPEN_LIMIT => return Err(PassError::Protocol("too many files are sent at once")),
+            None if open.len() >= OPEN_LIMIT => {
+                return Err(PassError::Protocol("too many files are sent at once"));
+            }
             None => Build::begin(sink, file)?,
         };
         for op in content.ops {
@@ -109,7 +111,9 @@ impl Build {
                 self.matched = self.matched.saturating_add(len);
                 self.patched(sink, done)?;
             }
-            (State::Patching(patch), ContentOp::File(from)) if sink.context.local && patch.position() == 0 => {
+            (State::Patching(patch), ContentOp::File(from))
+                if sink.context.local && patch.position() == 0 =>
+            {
                 self.copy(sink, &from);
             }
             (State::Repairing { target, rewritten, .. }, ContentOp::Rewrite { offset, data }) => {
@@ -139,7 +143,9 @@ impl Build {
             Ok(()) => {}
             Err(DeltaError::ReadBasis { source, .. }) => {
                 let cause = match source.kind() {
-                    io::ErrorKind::UnexpectedEof => "the old version became shorter during the run".to_owned(),
+                    io::ErrorKind::UnexpectedEof => {
+                        "the old version became shorter during the run".to_owned()
+                    }
                     _ => describe(&source),
                 };
                 self.fail(sink, "reading the old version of", &cause);

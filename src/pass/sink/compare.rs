@@ -50,6 +50,7 @@ struct Current {
     id: DirId,
     path: RelPath,
     counterpart: Counterpart,
+    unusable: bool,
     /// What is here and has not been passed by the listing, sorted.
     own: std::iter::Peekable<std::vec::IntoIter<Entry>>,
     /// What is here and the listing does not have.
@@ -101,15 +102,17 @@ impl Comparison<'_, '_> {
         };
         // One for the listing itself.
         open.unsettled = 1;
-        let (path, counterpart) = (open.path.clone(), open.counterpart.clone());
+        let (path, counterpart, unusable) = (open.path.clone(), open.counterpart.clone(), open.unusable);
         let fresh = std::mem::take(&mut open.touched);
         // A new directory's time is set in any case; an old one's only if something in it changes.
         self.sink.directories.insert(listing.dir, open);
-        let (own, leftovers) = if fresh { Default::default() } else { self.own_entries(&path, &counterpart, destination) };
+        let (own, leftovers) =
+            if fresh { Default::default() } else { self.own_entries(&path, &counterpart, destination) };
         Ok(Current {
             id: listing.dir,
             path,
             counterpart,
+            unusable,
             own: own.into_iter().peekable(),
             extra: Vec::new(),
             leftovers,
@@ -151,8 +154,8 @@ impl Comparison<'_, '_> {
 
     fn enter_child(&self, parent: DirId, index: u32) -> Result<OpenDir, PassError> {
         let sink = self.sink;
-        let (path, counterpart, child) = sink.directories.with(parent, |dir| {
-            (dir.path.clone(), dir.counterpart.clone(), dir.children.remove(&index))
+        let (path, counterpart, unusable, child) = sink.directories.with(parent, |dir| {
+            (dir.path.clone(), dir.counterpart.clone(), dir.unusable, dir.children.remove(&index))
         })?;
         let (entry, own) = child.ok_or(PassError::Protocol("a listing is of no listed directory"))?;
         let path = path.join(&entry.name);
@@ -165,6 +168,10 @@ impl Comparison<'_, '_> {
             there => there,
         };
         let mut open = OpenDir::new(path, Some(parent), Counterpart::Absent);
+        if unusable {
+            open.unusable = true;
+            return Ok(open);
+        }
         let decision = sink.policy().decide(&entry, own.as_ref(), sink.may_set_group(&entry.meta));
         match decision {
             Decision::Skip(reason) => sink.skipped(&open.path, reason),
@@ -203,7 +210,7 @@ impl Comparison<'_, '_> {
             Ok(here) => open.counterpart = here,
             Err(error) => {
                 sink.tally.failed(&open.path, &error);
-                open.finally = SetMeta::default();
+                open.unusable = true;
             }
         }
     }
@@ -226,6 +233,7 @@ impl Comparison<'_, '_> {
         if let Some(own) = own
             && !sink.make_room(dir, &open.path, own)
         {
+            open.unusable = true;
             return Ok(());
         }
         // Usable by its owner until it is full; the rest of the mode follows then.
@@ -243,10 +251,10 @@ impl Comparison<'_, '_> {
                     sink.directories.touch(parent);
                 }
             }
-            Err(error) => sink.tally.failed(&open.path, &error),
-        }
-        if !matches!(open.counterpart, Counterpart::Writable(_)) {
-            open.finally = SetMeta::default();
+            Err(error) => {
+                sink.tally.failed(&open.path, &error);
+                open.unusable = true;
+            }
         }
         Ok(())
     }
@@ -311,6 +319,10 @@ impl Comparison<'_, '_> {
                 dir.children.insert(index, (entry, own));
             });
         }
+        if current.unusable {
+            sink.pass_by(&entry);
+            return Ok(());
+        }
         let path = current.path.join(&entry.name);
         let (dir, may_set_group) = (current.id, sink.may_set_group(&entry.meta));
         match sink.policy().decide(&entry, own.as_ref(), may_set_group) {
@@ -358,8 +370,10 @@ impl Comparison<'_, '_> {
                 return Ok(());
             }
         }
-        let has_basis =
-            flight.own.as_ref().is_some_and(|own| own.kind() == Kind::File && own.node.size() >= WORTH_SIGNING);
+        let has_basis = flight
+            .own
+            .as_ref()
+            .is_some_and(|own| own.kind() == Kind::File && own.node.size() >= WORTH_SIGNING);
         let with_basis = !sink.context.whole_file() && (has_basis || flight.leftover);
         let dir = flight.dir;
         let asked = flight.clone();

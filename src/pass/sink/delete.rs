@@ -175,7 +175,9 @@ impl Sink<'_> {
         }
         if self.tally.totals().not_deleted == 0 {
             let text = format!("--max-delete={limit} is reached; the rest is left");
-            self.tally.report(Problem::new(Role::Sink, "removing", path, &text).of_class(ProblemClass::DeleteLimit));
+            self.tally.report(
+                Problem::new(Role::Sink, "removing", path, &text).of_class(ProblemClass::DeleteLimit),
+            );
         } else {
             self.tally.count(|totals| totals.count(ProblemClass::DeleteLimit));
         }

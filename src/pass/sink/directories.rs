@@ -66,6 +66,8 @@ pub(super) struct OpenDir {
     /// Directories of this listing that were not listed themselves yet, by place, with what the sink has there.
     pub children: HashMap<u32, (Entry, Option<Entry>)>,
     pub counterpart: Counterpart,
+    /// Whether it could not be made or opened, which was told: what is listed in it is passed over.
+    pub unusable: bool,
     /// Attributes to set at the end.
     pub finally: SetMeta,
     /// Whether its time is the source's (`-t`), which has to be set again if anything in it changed.
@@ -82,6 +84,7 @@ impl OpenDir {
             unsettled: 0,
             children: HashMap::new(),
             counterpart,
+            unusable: false,
             finally: SetMeta::default(),
             keeps_time: false,
             time_if_touched: FileTime::zero(),
@@ -125,7 +128,11 @@ impl Directories {
     /// Changes an open directory.
     pub(super) fn with<T>(&self, id: DirId, change: impl FnOnce(&mut OpenDir) -> T) -> Result<T, PassError> {
         let mut state = self.lock();
-        state.open.get_mut(&id).map(change).ok_or(PassError::Protocol("a directory that is not open is named"))
+        state
+            .open
+            .get_mut(&id)
+            .map(change)
+            .ok_or(PassError::Protocol("a directory that is not open is named"))
     }
 
     /// Write access to an open directory, opened again if its handle was given up.
@@ -195,7 +202,7 @@ impl Directories {
 
 /// Gives a settled directory its attributes.
 fn finish(sink: &Sink<'_>, dir: &OpenDir) {
-    if sink.dry_run() {
+    if sink.dry_run() || dir.unusable {
         return;
     }
     let mut set = dir.finally;

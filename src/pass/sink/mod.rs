@@ -171,7 +171,11 @@ fn receive(receiver: &mut Receiver, sink: &Sink<'_>, queues: &Queues) -> Result<
             Message::Abort(abort) => return Err(PassError::Peer(abort)),
             Message::Finish(totals) => return Ok(totals),
             Message::Alive | Message::Credit { .. } => {}
-            Message::Want(_) | Message::Sums(_) | Message::Check(_) | Message::Again(_) | Message::Close(_) => {
+            Message::Want(_)
+            | Message::Sums(_)
+            | Message::Check(_)
+            | Message::Again(_)
+            | Message::Close(_) => {
                 return Err(PassError::Protocol("a source sent what only a sink sends"));
             }
         }

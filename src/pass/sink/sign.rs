@@ -72,7 +72,8 @@ impl Sink<'_> {
         let want = Want { file, dir: flight.dir, index: flight.index, basis };
         self.sender.send_reserved(Message::Want(want), &mut credit)?;
         for part in signature.parts(PART_BLOCKS) {
-            let sums = SumsPart { file, weak: part.weak.to_vec(), strong: Bytes::copy_from_slice(part.strong) };
+            let sums =
+                SumsPart { file, weak: part.weak.to_vec(), strong: Bytes::copy_from_slice(part.strong) };
             self.sender.send_reserved(Message::Sums(sums), &mut credit)?;
         }
         Ok(())
@@ -93,7 +94,12 @@ impl Sink<'_> {
         Ok(Some((leftover.clone(), Prepared { basis: Some(leftover), stage: Some(stage) })))
     }
 
-    fn signature(&self, basis: &ReadFile, block_len: BlockLen, strong_len: StrongLen) -> std::io::Result<Signature> {
+    fn signature(
+        &self,
+        basis: &ReadFile,
+        block_len: BlockLen,
+        strong_len: StrongLen,
+    ) -> std::io::Result<Signature> {
         let mut signer = Signer::new(self.context.sums, block_len, strong_len);
         read_all(basis, |chunk| signer.push(chunk))?;
         Ok(signer.finish())

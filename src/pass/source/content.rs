@@ -101,7 +101,9 @@ impl Source<'_> {
         let Listed { kept, index } = listed;
         let name = match listed.entry() {
             Some(entry) => &entry.name,
-            None => return Err(crate::fs::Error { doing: "opening", source: io::ErrorKind::NotFound.into() }),
+            None => {
+                return Err(crate::fs::Error { doing: "opening", source: io::ErrorKind::NotFound.into() });
+            }
         };
         self.view.open_file(&kept.dir, kept.listing.origin(*index), name)
     }
@@ -121,7 +123,12 @@ impl Source<'_> {
         Ok(self.complete(&hasher.finish()))
     }
 
-    fn delta(&self, open: &ReadFile, signature: Signature, out: &mut Outgoing<'_>) -> Result<ContentEnd, Stop> {
+    fn delta(
+        &self,
+        open: &ReadFile,
+        signature: Signature,
+        out: &mut Outgoing<'_>,
+    ) -> Result<ContentEnd, Stop> {
         let mut hasher = SegmentHasher::new(self.context.sums);
         let options = SearchOptions { in_place: self.context.options.in_place };
         let mut search = Search::new(signature, self.context.sums, options);

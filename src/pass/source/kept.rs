@@ -57,8 +57,10 @@ impl KeptListings {
     /// The sink has settled everything in and below `id`.
     pub(super) fn close(&self, id: DirId) -> Result<(), PassError> {
         let mut state = self.lock();
-        let (kept, left) =
-            state.listings.remove(&id).ok_or(PassError::Protocol("a directory was closed that is not open"))?;
+        let (kept, left) = state
+            .listings
+            .remove(&id)
+            .ok_or(PassError::Protocol("a directory was closed that is not open"))?;
         if left {
             state.left_behind = state.left_behind.saturating_sub(kept.cost);
         }

@@ -159,7 +159,8 @@ impl Listed {
 impl Source<'_> {
     /// Finds what a request is about. Asking for what was not listed, or is no file, breaks the protocol.
     fn listed(&self, dir: crate::wire::DirId, index: u32) -> Result<Listed, PassError> {
-        let kept = self.kept.get(dir).ok_or(PassError::Protocol("a request names a directory that is not open"))?;
+        let kept =
+            self.kept.get(dir).ok_or(PassError::Protocol("a request names a directory that is not open"))?;
         let listed = Listed { kept, index: index as usize };
         match listed.entry() {
             Some(entry) if entry.kind() == crate::tree::Kind::File => Ok(listed),
@@ -186,9 +187,15 @@ impl Inbox<'_, '_> {
     fn want(&mut self, want: Want, permit: Permit) -> Result<(), PassError> {
         let listed = self.source.listed(want.dir, want.index)?;
         let Some(header) = want.basis else {
-            return self.enqueue(Job::Send { file: want.file, listed, signature: None, _permits: vec![permit] });
+            return self.enqueue(Job::Send {
+                file: want.file,
+                listed,
+                signature: None,
+                _permits: vec![permit],
+            });
         };
-        let builder = SignatureBuilder::new(header).map_err(|_| PassError::Protocol("an impossible signature"))?;
+        let builder =
+            SignatureBuilder::new(header).map_err(|_| PassError::Protocol("an impossible signature"))?;
         let arriving = Arriving { listed, builder, permits: vec![permit] };
         if arriving.builder.missing() == 0 {
             return self.complete(want.file, arriving);
@@ -200,8 +207,10 @@ impl Inbox<'_, '_> {
     }
 
     fn sums(&mut self, part: &SumsPart, permit: Permit) -> Result<(), PassError> {
-        let mut arriving =
-            self.signatures.remove(&part.file).ok_or(PassError::Protocol("sums of a file nobody asked for"))?;
+        let mut arriving = self
+            .signatures
+            .remove(&part.file)
+            .ok_or(PassError::Protocol("sums of a file nobody asked for"))?;
         arriving
             .builder
             .push(SignaturePart { weak: &part.weak, strong: &part.strong })

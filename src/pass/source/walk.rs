@@ -88,7 +88,8 @@ impl Walk<'_, '_> {
             self.leave_out_directories(&dir, &mut listing);
         }
         let id = DirId(self.next);
-        self.next = self.next.checked_add(1).ok_or(PassError::Protocol("there are more than 2^32 directories"))?;
+        self.next =
+            self.next.checked_add(1).ok_or(PassError::Protocol("there are more than 2^32 directories"))?;
         let cost = 256 + listing.entries.iter().map(entry_cost).sum::<u64>();
         let kept = Arc::new(Kept { dir, listing, cost });
         self.count(&kept);
@@ -134,7 +135,9 @@ impl Walk<'_, '_> {
             let (part, after) = rest.split_at(len.count());
             rest = after;
             let owners = self.names_of(part.iter().map(|entry| &entry.meta));
-            let end = rest.is_empty().then(|| ListingEnd { complete: !self.source.incomplete.load(Ordering::Acquire) });
+            let end = rest
+                .is_empty()
+                .then(|| ListingEnd { complete: !self.source.incomplete.load(Ordering::Acquire) });
             let listing = Listing { dir, parent, entries: part.to_vec(), owners, end };
             self.source.sender.send(Message::Listing(listing))?;
             if end.is_some() {

@@ -203,6 +203,7 @@ async fn receive(
             None => {
                 let reason = loss.get();
                 channel.inbound.fail(&reason);
+                channel.outbound.fail(&reason);
                 break RemoteExit::Lost(reason);
             }
         }
@@ -224,6 +225,8 @@ impl Carrier for Held {
         const REASON: &str = "the connection was closed";
         self.channel.inbound.abort(REASON);
         self.channel.outbound.abort(REASON);
+        // Lets go of the inbound task and the thread, which may wait for each other over a sink that takes nothing.
+        self.channel.stderr.finish();
         self.channel.closing.notify_one();
     }
 
@@ -239,8 +242,6 @@ impl Carrier for Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.close();
-        // The tasks may end with the runtime before they get to it, and the thread must not wait for ever.
-        self.channel.stderr.finish();
     }
 }
 

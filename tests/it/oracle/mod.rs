@@ -35,7 +35,7 @@ const RSH_CASES: usize = 40;
 const SSH_CASES: usize = 20;
 /// Seeds looked at for further cases of options that had too little effect, as a multiple of the cases.
 const FURTHER: usize = 20;
-/// Failures shown in full; the others are only counted.
+/// Failures shown in full; of the others only what differs.
 const SHOWN: usize = 4;
 
 #[test]
@@ -70,7 +70,14 @@ struct Comparing {
     rsync: PathBuf,
     way: fn(u64) -> Way,
     coverage: Option<Mutex<Coverage>>,
-    failures: Mutex<Vec<String>>,
+    failures: Mutex<Vec<Failure>>,
+}
+
+/// A case with different outcomes.
+struct Failure {
+    seed: u64,
+    differences: String,
+    outputs: String,
 }
 
 fn compare(cases: usize, first_seed: u64, way: fn(u64) -> Way, cover: bool) {
@@ -121,9 +128,12 @@ impl Comparing {
         let mut differences = oracle.state_differences(&outcome, how);
         differences.extend(oracle.output_differences(&outcome, how));
         if !differences.is_empty() {
-            let failure = describe(case.seed, &differences, &oracle.output, &outcome.output);
             let mut failures = self.failures.lock().unwrap();
-            failures.push(failure);
+            failures.push(Failure {
+                seed: case.seed,
+                differences: differences.join("\n"),
+                outputs: format!("{}\n{}", oracle.output, outcome.output),
+            });
             if failures.len() <= SHOWN {
                 // What both left behind is worth a look.
                 println!("kept: {}", directory.keep().display());
@@ -153,7 +163,8 @@ impl Comparing {
         let how = Comparison::of(&case.options);
         for (number, choice) in case.options.iter().enumerate() {
             coverage.lock().unwrap().drawn(choice.name);
-            if choice.effect == Effect::Nothing || !coverage.lock().unwrap().lacking().contains(&choice.name) {
+            if choice.effect == Effect::Nothing || !coverage.lock().unwrap().lacking().contains(&choice.name)
+            {
                 continue;
             }
             let effective = if choice.effect == Effect::Traffic {
@@ -187,8 +198,13 @@ impl Comparing {
 
     fn conclude(self) {
         let failures = self.failures.into_inner().unwrap();
-        for failure in failures.iter().take(SHOWN) {
-            println!("{failure}");
+        for (number, Failure { seed, differences, outputs }) in failures.iter().enumerate() {
+            println!("--- seed {seed}: rsync (left) and dsync (right) differ\n{differences}");
+            if number < SHOWN {
+                println!(
+                    "{outputs}\nagain: DSYNC_ORACLE_SEED={seed} DSYNC_ORACLE_CASES=1 cargo test --test it oracle\n"
+                );
+            }
         }
         assert!(failures.is_empty(), "{} cases differ", failures.len());
         if let Some(coverage) = self.coverage {
@@ -198,14 +214,6 @@ impl Comparing {
             assert!(lacking.is_empty(), "too few cases in which these mattered: {}", lacking.join(" "));
         }
     }
-}
-
-fn describe(seed: u64, differences: &[String], rsync: &Output, dsync: &Output) -> String {
-    format!(
-        "--- seed {seed}: rsync (left) and dsync (right) differ\n{}\n{rsync}\n{dsync}\n\
-         again: DSYNC_ORACLE_SEED={seed} DSYNC_ORACLE_CASES=1 cargo test --test it oracle -- --nocapture\n",
-        differences.join("\n"),
-    )
 }
 
 /// The lines about bytes that rsync prints; none with `-q`.

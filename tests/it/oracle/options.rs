@@ -123,7 +123,8 @@ struct Drawn<'a> {
 
 impl Drawn<'_> {
     fn push(&mut self, name: &'static str, argument: Argument) {
-        let (_, effect) = *ALL.iter().find(|(known, _)| *known == name).expect("every option drawn is in the list");
+        let (_, effect) =
+            *ALL.iter().find(|(known, _)| *known == name).expect("every option drawn is in the list");
         self.choices.push(Choice { name, effect, argument });
     }
 
@@ -164,7 +165,8 @@ impl Drawn<'_> {
         self.flag(40, "--delete");
         if has(&self.choices, "--delete") {
             self.value(50, "--max-delete", &["0", "1", "1", "2", "4"]);
-            if self.choices.iter().any(|choice| matches!(choice.name, "--exclude" | "--exclude-from" | "-f")) {
+            if self.choices.iter().any(|choice| matches!(choice.name, "--exclude" | "--exclude-from" | "-f"))
+            {
                 self.flag(75, "--delete-excluded");
             }
         } else {
@@ -221,7 +223,8 @@ impl Drawn<'_> {
                     self.exclude_much();
                 }
                 _ => {
-                    let kinds = ["- ", "- ", "- ", "P ", "P ", "R ", "H ", "H ", "S ", "+ ", "-! ", "-s ", "-r "];
+                    let kinds =
+                        ["- ", "- ", "- ", "P ", "P ", "R ", "H ", "H ", "S ", "+ ", "-! ", "-s ", "-r "];
                     let kind = *self.random.pick(&kinds);
                     self.rule("-f", kind, &pattern);
                 }
@@ -261,7 +264,8 @@ impl Drawn<'_> {
     fn pattern(&mut self) -> Vec<u8> {
         if self.random.chance(35) {
             let general: [&[u8]; 12] = [
-                b"*.c", b"*.o", b"*", b"[a-m]*", b"?", b"src/", b"*/", b"**/b", b"lib/**", b"src/***", b"/a", b"/*/a",
+                b"*.c", b"*.o", b"*", b"[a-m]*", b"?", b"src/", b"*/", b"**/b", b"lib/**", b"src/***", b"/a",
+                b"/*/a",
             ];
             return self.random.pick(&general).to_vec();
         }

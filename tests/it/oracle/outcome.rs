@@ -59,7 +59,8 @@ impl Outcome {
                 lines.push(format!("deleted {} and {}", mine.len(), theirs.len()));
             }
             let either: BTreeSet<&Vec<u8>> = mine.union(&theirs).copied().collect();
-            let settled = |outcome: &Outcome| outcome.after.clone().retain(|path| !either.contains(&path.to_vec()));
+            let settled =
+                |outcome: &Outcome| outcome.after.clone().retain(|path| !either.contains(&path.to_vec()));
             lines.extend(settled(self).differences(&settled(other), how.columns));
         } else {
             lines.extend(self.after.differences(&other.after, how.columns));
@@ -91,7 +92,9 @@ impl Outcome {
     /// Regular files that are still the same inode.
     fn kept(&self) -> BTreeSet<Vec<u8>> {
         let same = |path: &&Vec<u8>| match (self.before.get(path), self.after.get(path)) {
-            (Some(before), Some(after)) => before.kind == '-' && before.inode == after.inode && after.kind == '-',
+            (Some(before), Some(after)) => {
+                before.kind == '-' && before.inode == after.inode && after.kind == '-'
+            }
             _ => false,
         };
         self.before.paths().filter(same).cloned().collect()

@@ -24,8 +24,10 @@ const ODD_NAMES: [&[u8]; 14] = [
 ];
 
 /// Names that patterns match in several places.
-const PLAIN_NAMES: [&str; 14] =
-    ["a", "b", "c", "lib", "src", "doc", "main.c", "util.c", "main.o", "README", "data", ".hidden", "tmp~", "x.log"];
+const PLAIN_NAMES: [&str; 14] = [
+    "a", "b", "c", "lib", "src", "doc", "main.c", "util.c", "main.o", "README", "data", ".hidden", "tmp~",
+    "x.log",
+];
 
 /// A tree of up to `size` entries.
 pub(super) fn tree(random: &mut Random, size: usize) -> Tree {
@@ -61,7 +63,11 @@ fn level(path: &[u8]) -> usize {
 }
 
 fn name(random: &mut Random) -> Vec<u8> {
-    if random.chance(12) { random.pick(&ODD_NAMES).to_vec() } else { random.pick(&PLAIN_NAMES).as_bytes().to_vec() }
+    if random.chance(12) {
+        random.pick(&ODD_NAMES).to_vec()
+    } else {
+        random.pick(&PLAIN_NAMES).as_bytes().to_vec()
+    }
 }
 
 fn entry(random: &mut Random) -> Entry {
@@ -83,7 +89,9 @@ fn node(random: &mut Random) -> Node {
     match random.below(100) {
         0..72 => Node::File(content(random)),
         72..88 => Node::Symlink(
-            random.pick(&[&b"a"[..], b"src", b"../lib", b"nowhere", b"/etc/passwd", b"main.c", b"\xff", b".."]).to_vec(),
+            random
+                .pick(&[&b"a"[..], b"src", b"../lib", b"nowhere", b"/etc/passwd", b"main.c", b"\xff", b".."])
+                .to_vec(),
         ),
         88..93 => Node::Fifo,
         93..96 => Node::Socket,

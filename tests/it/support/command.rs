@@ -116,7 +116,8 @@ impl Invocation {
 
     /// The command as a person would type it.
     pub(crate) fn text(&self) -> String {
-        let words = [self.program.as_os_str()].into_iter().chain(self.arguments.iter().map(OsString::as_os_str));
+        let words =
+            [self.program.as_os_str()].into_iter().chain(self.arguments.iter().map(OsString::as_os_str));
         words.map(quoted).collect::<Vec<_>>().join(" ")
     }
 
@@ -175,6 +176,11 @@ impl Running {
     /// Sends a signal to the program alone, as `kill` does.
     pub(crate) fn signal(&self, signal: Signal) {
         rustix::process::kill_process(self.id(), signal).unwrap();
+    }
+
+    /// Sends a signal to the program and its helpers, as a terminal does.
+    pub(crate) fn signal_group(&self, signal: Signal) {
+        rustix::process::kill_process_group(self.id(), signal).unwrap();
     }
 
     /// Whether it has ended.
@@ -265,9 +271,14 @@ impl Output {
     #[track_caller]
     pub(crate) fn number(&self, label: &str) -> u64 {
         let out = self.out();
-        let (_, rest) = out.split_once(label).unwrap_or_else(|| panic!("no {label:?} in the output of\n{self}"));
-        let digits: String =
-            rest.trim_start().chars().take_while(|c| c.is_ascii_digit() || *c == ',').filter(|c| *c != ',').collect();
+        let (_, rest) =
+            out.split_once(label).unwrap_or_else(|| panic!("no {label:?} in the output of\n{self}"));
+        let digits: String = rest
+            .trim_start()
+            .chars()
+            .take_while(|c| c.is_ascii_digit() || *c == ',')
+            .filter(|c| *c != ',')
+            .collect();
         digits.parse().unwrap_or_else(|_| panic!("no number after {label:?} in\n{self}"))
     }
 }

@@ -31,7 +31,12 @@ pub(crate) struct Login {
 
 impl Login {
     /// Writes what a client needs to reach the server with `host_key` at `port`.
-    pub(crate) fn write(directory: PathBuf, port: u16, user_key: &PrivateKey, host_key: &PrivateKey) -> Login {
+    pub(crate) fn write(
+        directory: PathBuf,
+        port: u16,
+        user_key: &PrivateKey,
+        host_key: &PrivateKey,
+    ) -> Login {
         let home = directory.join("home");
         fs::create_dir(&home).unwrap();
         let key = directory.join("user_key");

@@ -50,7 +50,8 @@ fn start() -> Login {
     let accepted = user_key.public_key().clone();
     let home = login.home.clone();
     thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(accept(socket, config, accepted, home));
     });
     login

@@ -181,10 +181,8 @@ fn read(at: &Path, path: Vec<u8>, meta: &Metadata, entries: &mut BTreeMap<Vec<u8
 
 fn stamp(at: &Path, meta: &Metadata) -> Stamp {
     let kind = meta.file_type();
-    let device = || Content::Device {
-        major: rustix::fs::major(meta.rdev()),
-        minor: rustix::fs::minor(meta.rdev()),
-    };
+    let device =
+        || Content::Device { major: rustix::fs::major(meta.rdev()), minor: rustix::fs::minor(meta.rdev()) };
     let (kind, content) = if kind.is_file() {
         let content = fs::read(at).map_or(Content::Unreadable, |bytes| Content::Bytes {
             length: meta.len(),

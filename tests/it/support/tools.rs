@@ -48,7 +48,9 @@ pub(crate) fn can_make_devices() -> bool {
 
 /// Whether any user may reach `path`: every directory on the way lets strangers through.
 pub(crate) fn is_reachable_by_all(path: &Path) -> bool {
-    path.ancestors().skip(1).all(|dir| dir.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o001 != 0))
+    path.ancestors()
+        .skip(1)
+        .all(|dir| dir.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o001 != 0))
 }
 
 /// sshd is rarely on a user's `PATH`.

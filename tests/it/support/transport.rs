@@ -47,12 +47,22 @@ impl Way {
         [vec![Way::LOCAL], Way::remote()].concat()
     }
 
+    /// Local, and both directions with a peer behind the simplest transport: for what does not depend on transports
+    /// and takes long.
+    pub(crate) fn plain() -> Vec<Way> {
+        let remote =
+            [Direction::Push, Direction::Pull].map(|direction| Way { transport: Transport::Rsh, direction });
+        [&[Way::LOCAL][..], &remote].concat()
+    }
+
     /// Every way with a peer.
     pub(crate) fn remote() -> Vec<Way> {
         [Transport::Rsh, Transport::OpenSsh, Transport::Embedded]
             .into_iter()
             .filter(|transport| *transport != Transport::OpenSsh || sshd::login().is_some())
-            .flat_map(|transport| [Direction::Push, Direction::Pull].map(|direction| Way { transport, direction }))
+            .flat_map(|transport| {
+                [Direction::Push, Direction::Pull].map(|direction| Way { transport, direction })
+            })
             .collect()
     }
 

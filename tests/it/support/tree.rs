@@ -143,7 +143,9 @@ fn make(node: &Node, at: &Path) {
         Node::Symlink(target) => symlink(OsStr::from_bytes(target), at),
         Node::Fifo => make_special(FileType::Fifo, 0, at),
         Node::Socket => make_special(FileType::Socket, 0, at),
-        Node::CharDevice(major, minor) => make_special(FileType::CharacterDevice, makedev(*major, *minor), at),
+        Node::CharDevice(major, minor) => {
+            make_special(FileType::CharacterDevice, makedev(*major, *minor), at)
+        }
         Node::BlockDevice(major, minor) => make_special(FileType::BlockDevice, makedev(*major, *minor), at),
     };
     made.unwrap_or_else(|error| panic!("making {}: {error}", at.display()));
@@ -162,4 +164,16 @@ fn set_attributes(entry: &Entry, at: &Path) {
         fs::set_permissions(at, fs::Permissions::from_mode(entry.mode)).unwrap();
     }
     filetime::set_symlink_file_times(at, entry.mtime, entry.mtime).unwrap();
+}
+
+/// Bytes that no compression makes shorter, the same for the same seed: Marsaglia's xorshift64.
+pub(crate) fn noise(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let step = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    std::iter::repeat_with(step).take(length / 8 + 1).flatten().take(length).collect()
 }

@@ -56,7 +56,9 @@ fn excluded_names_stay_unless_asked() {
         let tree = Tree::new().file("a.o", "x").file("dir/b.o", "x").file("c", "x").file("keep.db", "x");
         let scene = Scene::with_source(&wanted()).tree("to", &tree);
         let sources = [scene.path("source/")];
-        way.copy(&["-a", "--delete", "--exclude=*.o", "-f", "P *.db"], &sources, scene.path("to")).run().expect(0);
+        way.copy(&["-a", "--delete", "--exclude=*.o", "-f", "P *.db"], &sources, scene.path("to"))
+            .run()
+            .expect(0);
         assert_eq!(scene.paths("to"), ["a.o", "dir", "dir/b.o", "keep.db", "kept"], "{way:?}");
         let options = ["-a", "--delete", "--delete-excluded", "--exclude=*.o", "-f", "P *.db"];
         way.copy(&options, &sources, scene.path("to")).run().success();
@@ -82,7 +84,11 @@ fn only_directories_that_are_sent_whole_are_cleaned() {
         // Files by name: their directory is not sent.
         let files = [scene.path("source/a"), scene.path("source/b")];
         way.copy(&["-a", "--delete"], &files, scene.path("to")).run().success();
-        assert_eq!(scene.paths("to"), ["a", "b", "dir", "dir/extra", "extra", "other", "other/extra"], "{way:?}");
+        assert_eq!(
+            scene.paths("to"),
+            ["a", "b", "dir", "dir/extra", "extra", "other", "other/extra"],
+            "{way:?}"
+        );
         // A directory by name: it alone is.
         way.copy(&["-a", "--delete"], &[scene.path("source/dir")], scene.path("to")).run().success();
         assert_eq!(scene.paths("to"), ["a", "b", "dir", "dir/c", "extra", "other", "other/extra"], "{way:?}");
@@ -117,14 +123,16 @@ fn a_missing_source_switches_it_off() {
 
 #[test]
 fn an_unreadable_directory_switches_it_off() {
-    let scene = Scene::with_source(&Tree::new().file("kept", "x").file("secret/inside", "x"));
-    let old = extras().file("secret/inside", "x").file("secret/extra", "x").directory("z").file("z/extra", "x");
+    let scene = Scene::with_source(&Tree::new().file("secret/inside", "x").file("z/kept", "x"));
+    let old = Tree::new()
+        .file("secret/inside", "x")
+        .file("secret/extra", "x")
+        .file("z/kept", "x")
+        .file("z/extra", "x");
     old.write(&scene.path("to"));
     fs::set_permissions(scene.path("source/secret"), fs::Permissions::from_mode(0o700)).unwrap();
-    let copy = |options: &[&str]| {
-        Way::LOCAL.copy(options, &[scene.path("source/")], scene.path("to")).unprivileged()
-    };
-    let Some(run) = copy(&["-rlt", "--delete"]) else { return };
+    let run = Way::LOCAL.copy(&["-rlt", "--delete"], &[scene.path("source/")], scene.path("to"));
+    let Some(run) = run.unprivileged() else { return };
     scene.give_away("to", &old);
     let before = scene.paths("to");
     run.run().expect(23);
@@ -134,12 +142,17 @@ fn an_unreadable_directory_switches_it_off() {
 #[test]
 fn the_limit_stops_it() {
     for way in Way::all() {
-        let extras = Tree::new().file("a", "").file("b", "").file("dir/c", "").file("dir/d", "").file("kept", "x");
+        let extras =
+            Tree::new().file("a", "").file("b", "").file("dir/c", "").file("dir/d", "").file("kept", "x");
         let scene = Scene::with_source(&wanted()).tree("to", &extras);
         let sources = [scene.path("source/")];
-        let output = way.copy(&["-a", "--delete", "--max-delete=0"], &sources, scene.path("to")).run().expect(25);
+        let output =
+            way.copy(&["-a", "--delete", "--max-delete=0"], &sources, scene.path("to")).run().expect(25);
         assert_eq!(scene.paths("to").len(), 6, "{way:?}");
-        assert!(output.err().contains("--max-delete") || output.out().contains("--max-delete"), "{way:?}\n{output}");
+        assert!(
+            output.err().contains("--max-delete") || output.out().contains("--max-delete"),
+            "{way:?}\n{output}"
+        );
         way.copy(&["-a", "--delete", "--max-delete=2"], &sources, scene.path("to")).run().expect(25);
         assert_eq!(scene.paths("to").len(), 4, "{way:?}");
         way.copy(&["-a", "--delete", "--max-delete=3"], &sources, scene.path("to")).run().expect(0);
@@ -177,7 +190,8 @@ fn a_deep_extra_tree_goes() {
 fn a_mount_point_is_never_removed() {
     let Some(mount) = tools::find("mount") else { return };
     let Some(umount) = tools::find("umount") else { return };
-    let scene = Scene::with_source(&wanted()).tree("to", &Tree::new().directory("mounted").file("extra", "x"));
+    let scene =
+        Scene::with_source(&wanted()).tree("to", &Tree::new().directory("mounted").file("extra", "x"));
     let at = scene.path("to/mounted");
     let mounted = std::process::Command::new(mount).args(["-t", "tmpfs", "none"]).arg(&at).output().unwrap();
     if !mounted.status.success() {

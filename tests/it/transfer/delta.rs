@@ -4,21 +4,9 @@ use crate::support::command::Output;
 use crate::support::scene::Scene;
 use crate::support::snapshot::{Columns, assert_same};
 use crate::support::transport::Way;
-use crate::support::tree::Tree;
+use crate::support::tree::{Tree, noise};
 
 const SIZE: usize = 8 << 20;
-
-/// Bytes that no compression makes shorter.
-fn noise(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed | 1;
-    let step = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    std::iter::repeat_with(step).take(length / 8 + 1).flatten().take(length).collect()
-}
 
 /// `content` with 37 other bytes in each of `places` spread over it.
 fn edited(content: &[u8], places: usize) -> Vec<u8> {
@@ -133,7 +121,9 @@ fn block_sizes_and_sums_change_nothing_in_the_result() {
     let old = noise(300_000, 8);
     let new = edited(&old, 7);
     for way in [Way::LOCAL, Way::remote()[0]] {
-        for options in [&["-B", "512"][..], &["-B", "3001"], &["-B", "128K"], &["--checksum-choice=md5"], &["-z"]] {
+        for options in
+            [&["-B", "512"][..], &["-B", "3001"], &["-B", "128K"], &["--checksum-choice=md5"], &["-z"]]
+        {
             update(way, &[options, &["--no-whole-file"]].concat(), &old, &new);
             update(way, &[options, &["--no-whole-file", "--inplace"]].concat(), &old, &new);
         }
@@ -142,7 +132,8 @@ fn block_sizes_and_sums_change_nothing_in_the_result() {
 
 #[test]
 fn compression_shortens_text() {
-    let text: Vec<u8> = (0..40_000u32).flat_map(|line| format!("line {line} of a log file\n").into_bytes()).collect();
+    let text: Vec<u8> =
+        (0..40_000u32).flat_map(|line| format!("line {line} of a log file\n").into_bytes()).collect();
     for way in Way::remote() {
         let plain = update(way, &["-W"], b"", &text);
         let compressed = update(way, &["-W", "-z"], b"", &text);
@@ -189,5 +180,22 @@ fn a_changed_file_leaves_nothing_beside_it() {
             .tree("to", &Tree::new().file("dir/file", &old));
         way.copy(&["-a", "--no-whole-file"], &[scene.path("source/")], scene.path("to")).run().success();
         assert_eq!(scene.paths("to"), ["dir", "dir/file"], "{way:?}");
+    }
+}
+
+#[test]
+fn many_changed_files_at_once() {
+    // Sums one way and content the other, more of both than any buffer between the ends holds.
+    let (mut old, mut new) = (Tree::new(), Tree::new());
+    for number in 0..120u32 {
+        let content = noise(200_000, u64::from(number) + 100);
+        old = old.file(format!("{number}"), &content);
+        new = new.file(format!("{number}"), edited(&content, 40)).mtime(format!("{number}"), 1_650_000_000);
+    }
+    for way in Way::all() {
+        let scene = Scene::with_source(&new).tree("to", &old);
+        let options = ["-a", "--no-whole-file", "-B", "512"];
+        way.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
+        assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
     }
 }

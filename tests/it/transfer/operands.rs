@@ -58,7 +58,10 @@ fn of_several_sources_the_first_wins() {
     for way in Way::all() {
         let scene = Scene::new()
             .tree("a", &Tree::new().file("same", "from a").file("only-a", "a").file("d/x", "a's x"))
-            .tree("b", &Tree::new().file("same", "from b!").file("only-b", "b").file("d/x", "b's").file("d/y", "y"));
+            .tree(
+                "b",
+                &Tree::new().file("same", "from b!").file("only-b", "b").file("d/x", "b's").file("d/y", "y"),
+            );
         let sources = [scene.path("a/"), scene.path("b/")];
         way.copy(&["-a"], &sources, scene.path("to")).run().success();
         assert_eq!(scene.paths("to"), ["d", "d/x", "d/y", "only-a", "only-b", "same"], "{way:?}");

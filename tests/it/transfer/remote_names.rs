@@ -3,7 +3,9 @@
 use crate::support::command::{self, Invocation, dsync};
 use crate::support::login::{Login, user};
 use crate::support::scene::Scene;
-use crate::support::transport::{Direction, Transport, Way, login_options, remote, rsh_script, shell_options};
+use crate::support::transport::{
+    Direction, Transport, Way, login_options, remote, rsh_script, shell_options,
+};
 use crate::support::tree::Tree;
 use crate::support::{sshd, tools};
 use std::ffi::OsString;
@@ -27,16 +29,12 @@ const ODD: [&str; 11] = [
 fn odd_names_arrive_as_typed() {
     for way in Way::remote() {
         for name in ODD {
-            let scene = Scene::new().tree(&format!("there/{name}").replace("there/", ""), &Tree::new().file("x", "1"));
-            let (source, to) = (scene.path(&format!("{name}/")), scene.path("to"));
-            match way.direction {
-                Direction::Pull => way.copy(&["-a"], &[source], &to).run().success(),
-                Direction::Push => {
-                    let to = scene.path(&format!("to {name}"));
-                    way.copy(&["-a"], &[source], to).run().success()
-                }
-            };
-            let to = if way.direction == Direction::Pull { "to".to_owned() } else { format!("to {name}") };
+            if command::is_rsync() && name.contains('\n') {
+                continue; // it cannot pass them on
+            }
+            let scene = Scene::new().tree(name, &Tree::new().file("x", "1"));
+            let to = format!("to {name}");
+            way.copy(&["-a"], &[scene.path(&format!("{name}/"))], scene.path(&to)).run().success();
             assert_eq!(scene.paths(&to), ["x"], "{way:?} {name:?}");
             assert_eq!(fs::read_dir(scene.root()).unwrap().count(), 2, "{way:?} {name:?}");
         }
@@ -46,7 +44,12 @@ fn odd_names_arrive_as_typed() {
 #[test]
 fn wildcards_expand_on_the_remote_side() {
     for way in pulls() {
-        let tree = Tree::new().file("a.c", "1").file("b.c", "2").file("c.h", "3").file(".hidden.c", "4").file("d/e", "5");
+        let tree = Tree::new()
+            .file("a.c", "1")
+            .file("b.c", "2")
+            .file("c.h", "3")
+            .file(".hidden.c", "4")
+            .file("d/e", "5");
         let scene = Scene::with_source(&tree);
         let copy = |pattern: &str, to: &str| {
             way.copy(&["-a"], &[scene.path("source").join(pattern)], scene.path(to)).run().success();

@@ -56,7 +56,11 @@ fn a_dry_run_does_not_make_the_destination() {
 #[test]
 fn excluded_names_are_neither_read_nor_sent() {
     for way in Way::all() {
-        let tree = Tree::new().file("keep/a.c", "a").file("keep/a.o", "b").file("target/big", "c").file("x/target", "d");
+        let tree = Tree::new()
+            .file("keep/a.c", "a")
+            .file("keep/a.o", "b")
+            .file("target/big", "c")
+            .file("x/target", "d");
         let scene = Scene::with_source(&tree);
         let options = ["-a", "--exclude=*.o", "--exclude=/target/"];
         way.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();

@@ -55,6 +55,10 @@ impl Login<'_> {
 
     async fn try_key(&mut self, identity: Identity, agent: Option<&mut Agent>) -> Result<Outcome, Error> {
         let Identity { key, certificate, mut holder, label } = identity;
+        if self.is_locked_for_good(&holder) {
+            self.tried.push(format!("{label} (locked, with nobody to ask for the passphrase)"));
+            return Ok(Outcome::Refused(None));
+        }
         let key = match (key, &mut holder) {
             (Some(key), _) => key,
             (None, Holder::File(file)) => match file.unlock(self.asker).await? {
@@ -64,10 +68,6 @@ impl Login<'_> {
             (None, Holder::Agent) => return Ok(Outcome::Refused(None)),
         };
         if self.used_keys.contains(key.key_data()) {
-            return Ok(Outcome::Refused(None));
-        }
-        if self.is_locked_for_good(&holder) {
-            self.tried.push(format!("{label} (locked, with nobody to ask for the passphrase)"));
             return Ok(Outcome::Refused(None));
         }
         let hash = match key.algorithm() {

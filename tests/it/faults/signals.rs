@@ -1,0 +1,99 @@
+//! A run that is asked to stop does so at once, says so by its exit code, and cleans up at both ends.
+
+use crate::faults::{
+    assert_completes, assert_old_or_new, begin, large, scene, wait_for, wait_until_nothing_is_staged,
+};
+use crate::support::command;
+use crate::support::transport::Way;
+use rustix::process::Signal;
+use std::fs;
+use std::time::Duration;
+
+fn stops_cleanly(signal: Signal, whole_group: bool) {
+    for way in Way::all() {
+        let scene = scene();
+        let running = begin(&scene, way, &[]);
+        if whole_group {
+            running.signal_group(signal);
+        } else {
+            running.signal(signal);
+        }
+        let output = running.finish();
+        // A remote shell that is interrupted too may be the first to be heard of.
+        let shells_own = command::is_rsync() && whole_group && output.code == Some(255);
+        assert!(output.code == Some(20) || shells_own, "{way:?}\n{output}");
+        assert!(output.elapsed < Duration::from_secs(12), "{way:?}: it waited for the transfer\n{output}");
+        wait_until_nothing_is_staged(&scene);
+        assert_old_or_new(&scene);
+        assert_completes(&scene, way);
+    }
+}
+
+#[test]
+fn a_terminal_interrupts_everybody() {
+    stops_cleanly(Signal::INT, true);
+}
+
+#[test]
+fn a_request_to_terminate_reaches_the_client_alone() {
+    stops_cleanly(Signal::TERM, false);
+}
+
+#[test]
+fn a_hangup() {
+    stops_cleanly(Signal::HUP, false);
+}
+
+#[test]
+fn with_partial_what_was_sent_is_kept_and_used() {
+    for way in Way::all() {
+        let scene = scene();
+        fs::remove_file(scene.path("to/large")).unwrap();
+        let running = begin(&scene, way, &["--partial"]);
+        running.signal(Signal::INT);
+        running.finish().expect(20);
+        wait_for("the partial file has its name", || scene.path("to/large").exists());
+        wait_until_nothing_is_staged(&scene);
+        let kept = scene.read("to/large");
+        assert!(!kept.is_empty() && large().starts_with(&kept), "{way:?}: kept {} bytes", kept.len());
+        let options = ["-av", "--partial", "--stats", "--no-whole-file"];
+        let output = way.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
+        let sent = output.number("Literal data:");
+        // What is after the last whole block of the kept part must be sent again.
+        let block = 16_384;
+        assert!(sent <= (large().len() - kept.len()) as u64 + block, "{way:?}\n{output}");
+        assert_completes(&scene, way);
+    }
+}
+
+#[test]
+fn in_place_an_interrupted_file_is_finished_by_the_next_run() {
+    for way in Way::all() {
+        let scene = scene();
+        let inode = scene.snapshot("to").get("large").unwrap().inode;
+        let options = [&super::SLOW[..], &["--inplace"]].concat();
+        let running = way.copy(&options, &[scene.path("source/")], scene.path("to")).start();
+        let prefix = &large()[..1000];
+        wait_for("the large file is under way", || scene.read("to/large").starts_with(prefix));
+        running.signal(Signal::TERM);
+        running.finish().expect(20);
+        wait_until_nothing_is_staged(&scene);
+        assert_eq!(scene.snapshot("to").get("large").unwrap().inode, inode);
+        assert_completes(&scene, way);
+    }
+}
+
+#[test]
+fn a_second_signal_does_no_harm() {
+    let scene = scene();
+    let way = Way::remote()[0];
+    let running = begin(&scene, way, &[]);
+    running.signal(Signal::INT);
+    running.signal(Signal::INT);
+    let output = running.finish();
+    assert!(output.code == Some(20) || output.signal == Some(2), "{output}");
+    if !command::is_rsync() {
+        wait_until_nothing_is_staged(&scene);
+    }
+    assert_old_or_new(&scene);
+}
