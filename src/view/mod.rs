@@ -42,7 +42,10 @@ struct Argument {
 impl View {
     /// Opens the arguments. Those that are missing are returned beside the view, as what is said about them; the
     /// run goes on with the rest.
-    pub fn open(arguments: &[Vec<u8>], rules: Rules, recursive: bool) -> (View, Vec<ViewError>) {
+    pub fn open(arguments: &[Vec<u8>], mut rules: Rules, recursive: bool) -> (View, Vec<ViewError>) {
+        if let Some(root) = arguments.first().and_then(|argument| transfer_root(argument)) {
+            rules.set_root(&root);
+        }
         let mut opened = Vec::new();
         let mut missing = Vec::new();
         let mut unentered = false;
@@ -144,6 +147,15 @@ impl View {
     pub fn is_recursive(&self) -> bool {
         self.recursive
     }
+}
+
+/// The absolute path of the directory that stands for the transfer root where this argument is concerned, for rules
+/// that look at absolute paths.
+fn transfer_root(argument: &[u8]) -> Option<Vec<u8>> {
+    let contents = argument.ends_with(b"/") || argument.ends_with(b"/.") || argument == b".";
+    let absolute = std::path::absolute(OsStr::from_bytes(argument)).ok()?;
+    let root = if contents { Some(absolute.as_path()) } else { absolute.parent() };
+    Some(root?.as_os_str().as_bytes().to_vec())
 }
 
 impl Argument {

@@ -66,12 +66,28 @@ impl Comparison<'_, '_> {
     fn begin(&mut self, begin: Begin) -> Result<(), PassError> {
         let sink = self.sink;
         sink.owners.learn(&begin.owners);
-        let destination = destination::open(sink.path, begin.single, sink.dry_run())?;
+        if self.begin.replace(begin).is_some() {
+            return Err(PassError::Protocol("the transfer began twice"));
+        }
+        Ok(())
+    }
+
+    /// Opens the destination, or leaves it alone if there is nothing to put there.
+    fn open_destination(&self, root: &Listing) -> Result<(), PassError> {
+        let sink = self.sink;
+        let Some(begin) = &self.begin else {
+            return Err(PassError::Protocol("a listing came before the beginning"));
+        };
+        let nothing = begin.root.is_none() && root.entries.is_empty() && root.end.is_some();
+        let destination = if nothing {
+            Destination { root: None, rename: None, created: false }
+        } else {
+            destination::open(sink.path, begin.single, sink.dry_run())?
+        };
         if destination.created {
             sink.announcer.say(Event::CreatedDestination);
         }
-        self.begin = Some(begin);
-        sink.destination.set(destination).map_err(|_| PassError::Protocol("the transfer began twice"))
+        sink.destination.set(destination).map_err(|_| PassError::Protocol("a second root is listed"))
     }
 
     fn listing(&mut self, listing: Listing) -> Result<(), PassError> {
@@ -93,6 +109,9 @@ impl Comparison<'_, '_> {
 
     /// Begins a directory: makes it or looks at what is in it.
     fn enter(&mut self, listing: &Listing) -> Result<Current, PassError> {
+        if listing.parent.is_none() {
+            self.open_destination(listing)?;
+        }
         let destination = self.sink.destination()?;
         self.next = self.next.checked_add(1).ok_or(PassError::Protocol("too many directories"))?;
         let mut open = match listing.parent {

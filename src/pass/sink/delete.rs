@@ -33,8 +33,7 @@ struct Level {
 impl Sink<'_> {
     /// Whether the rules let an entry of the destination be removed.
     fn is_at_risk(&self, path: &RelPath, entry: &Entry, deleting_dir: bool) -> bool {
-        let rules = &self.context.options.rules;
-        let decision = rules.decide(path.as_bytes(), entry.is_dir(), Side::Receiver, deleting_dir);
+        let decision = self.rules.decide(path.as_bytes(), entry.is_dir(), Side::Receiver, deleting_dir);
         decision.verdict == Verdict::Included && !crate::fs::is_reserved(entry)
     }
 

@@ -23,6 +23,7 @@ use crate::pass::names::OwnerMap;
 use crate::pass::tally::Tally;
 use crate::pass::{Context, PassError, workers};
 use crate::report::{Event, Item, Role, Totals};
+use crate::tree::filter::Rules;
 use crate::tree::{Kind, Meta, Node, RelPath};
 use crate::wire::{Content, Link, Message, Permit, Received, Receiver, Sender};
 use announce::Announcer;
@@ -30,6 +31,8 @@ use crossbeam_channel as channel;
 use destination::Destination;
 use directories::{Counterpart, Directories};
 use flights::Flights;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -44,6 +47,8 @@ struct Sink<'a> {
     directories: Directories,
     flights: Flights,
     announcer: Announcer,
+    /// The rules as they are here: some look at absolute paths.
+    rules: Rules,
     owners: OwnerMap,
     umask: u32,
     tally: Tally<'a>,
@@ -60,9 +65,14 @@ const TELL: Duration = Duration::from_millis(100);
 pub fn run(link: Link, path: &[u8], context: &Context) -> Result<Totals, PassError> {
     let Link { sender, mut receiver } = link;
     let owners = OwnerMap::new(context.options.numeric_ids)?;
+    let mut rules = context.options.rules.clone();
+    if let Ok(absolute) = std::path::absolute(OsStr::from_bytes(path)) {
+        rules.set_root(absolute.as_os_str().as_bytes());
+    }
     let sink = Sink {
         context,
         path,
+        rules,
         sender: sender.clone(),
         destination: OnceLock::new(),
         directories: Directories::default(),

@@ -108,7 +108,9 @@ impl Part {
         if text.starts_with(b"**") {
             let stars = text.iter().take_while(|&&byte| byte == b'*').count();
             // A path counts as beginning with a slash here, so `**/foo` is `foo` at any depth, the top included.
-            return match text.get(stars..).and_then(|rest| rest.strip_prefix(b"/")) {
+            // A quoted slash is a slash.
+            let rest = text.get(stars..).unwrap_or_default();
+            return match rest.strip_prefix(b"/").or_else(|| rest.strip_prefix(b"\\/")) {
                 Some(rest) if rest.contains(&b'/') || crosses_slashes(rest) => (rest, Part::AfterAnySlash),
                 Some(name) => (name, Part::Name),
                 None => (text, Part::Whole),

@@ -1,6 +1,7 @@
 //! A case: sources, a destination as it is before the run, and options. A seed determines all of it.
 
 use crate::oracle::options::{self, Choice};
+use crate::oracle::outcome::Comparison;
 use crate::oracle::random::Random;
 use crate::oracle::trees;
 use crate::support::tree::{Entry, Node, Tree, at, contents};
@@ -82,6 +83,16 @@ impl Case {
             Operands::Itself => vec![source(0)],
             Operands::Names(names) => names.iter().map(|name| at(&source(0), name)).collect(),
         }
+    }
+
+    /// How the outcomes of this case are compared.
+    pub(super) fn comparison(&self) -> Comparison {
+        let sources = match &self.operands {
+            Operands::Contents => self.sources.len(),
+            Operands::Itself => 1,
+            Operands::Names(names) => names.len(),
+        };
+        Comparison::of(&self.options, sources)
     }
 
     /// The words of all options but the one at `without`.

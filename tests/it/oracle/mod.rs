@@ -19,7 +19,7 @@ mod trees;
 use self::case::Case;
 use self::coverage::Coverage;
 use self::options::Effect;
-use self::outcome::{Comparison, Outcome};
+use self::outcome::Outcome;
 use crate::support::command::{Invocation, Output};
 use crate::support::transport::{Direction, Transport, Way};
 use crate::support::{sshd, tools};
@@ -117,7 +117,7 @@ impl Comparing {
         let here = directory.path();
         let since = filetime::FileTime::now().unix_seconds() - 1;
         case.write(here);
-        let how = Comparison::of(&case.options);
+        let how = case.comparison();
         let oracle = self.rsync(case, here, None, since, &[]);
         let theirs = here.join("dsync");
         case.write_destination(&theirs);
@@ -160,7 +160,7 @@ impl Comparing {
 
     /// Counts the options that changed what rsync did.
     fn cover(&self, case: &Case, here: &Path, since: i64, whole: &Outcome, coverage: &Mutex<Coverage>) {
-        let how = Comparison::of(&case.options);
+        let how = case.comparison();
         for (number, choice) in case.options.iter().enumerate() {
             coverage.lock().unwrap().drawn(choice.name);
             if choice.effect == Effect::Nothing || !coverage.lock().unwrap().lacking().contains(&choice.name)

@@ -20,12 +20,15 @@ pub(super) struct Comparison {
     columns: Columns,
     items: bool,
     stats: bool,
+    /// With several sources rsync counts an entry as often as it is listed, also where it is the same name.
+    listed: bool,
     /// Which entries a limited deletion takes is each program's own affair; how many is not.
     limited_deletion: bool,
 }
 
 impl Comparison {
-    pub(super) fn of(options: &[Choice]) -> Comparison {
+    /// For runs with these options and this many source arguments.
+    pub(super) fn of(options: &[Choice], sources: usize) -> Comparison {
         // Without -t a directory gets the time of the last change in it, and programs differ in what they change
         // on the way to the same end.
         let times = options::has(options, "-t") || options::has(options, "-a");
@@ -33,6 +36,7 @@ impl Comparison {
             columns: Columns { directory_mtime: times, ..Columns::ALL },
             items: options::has(options, "-i"),
             stats: options::has(options, "--stats"),
+            listed: sources == 1,
             limited_deletion: options::has(options, "--max-delete"),
         }
     }
@@ -50,22 +54,23 @@ impl Outcome {
     /// What differs in the destination and the exit code.
     pub(super) fn state_differences(&self, other: &Outcome, how: Comparison) -> Vec<String> {
         let mut lines = Vec::new();
+        let (mut mine, mut theirs) = (self.kept(), other.kept());
         if self.output.code != other.output.code {
             lines.push(format!("exit code {:?} and {:?}", self.output.code, other.output.code));
         }
         if how.limited_deletion {
-            let (mine, theirs) = (self.deleted(), other.deleted());
-            if mine.len() != theirs.len() {
-                lines.push(format!("deleted {} and {}", mine.len(), theirs.len()));
+            let (gone, gone_there) = (self.deleted(), other.deleted());
+            if gone.len() != gone_there.len() {
+                lines.push(format!("deleted {} and {}", gone.len(), gone_there.len()));
             }
-            let either: BTreeSet<&Vec<u8>> = mine.union(&theirs).copied().collect();
-            let settled =
-                |outcome: &Outcome| outcome.after.clone().retain(|path| !either.contains(&path.to_vec()));
+            let unsettled = |path: &Vec<u8>| gone.contains(path) || gone_there.contains(path);
+            let settled = |outcome: &Outcome| outcome.after.clone().retain(|path| !unsettled(path));
             lines.extend(settled(self).differences(&settled(other), how.columns));
+            mine.retain(|path| !unsettled(path));
+            theirs.retain(|path| !unsettled(path));
         } else {
             lines.extend(self.after.differences(&other.after, how.columns));
         }
-        let (mine, theirs) = (self.kept(), other.kept());
         for path in mine.symmetric_difference(&theirs) {
             let which = if mine.contains(path) { "left" } else { "right" };
             lines.push(format!("{}: inode kept only {which}", path.escape_ascii()));
@@ -127,7 +132,9 @@ impl Outcome {
         ];
         let wanted = |line: &&str| {
             let limited = how.limited_deletion && line.starts_with("Number of deleted");
-            LABELS.iter().any(|label| line.starts_with(label)) && !limited
+            let merged =
+                !how.listed && (line.starts_with("Number of files:") || line.starts_with("Total file size:"));
+            LABELS.iter().any(|label| line.starts_with(label)) && !limited && !merged
         };
         self.output.out().lines().filter(wanted).map(str::to_owned).collect()
     }

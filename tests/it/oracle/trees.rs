@@ -140,6 +140,15 @@ pub(super) fn earlier(random: &mut Random, tree: &Tree, only_empty: bool) -> Tre
     for _ in 0..random.below(7) {
         add(random, &mut earlier, 5);
     }
+    if only_empty {
+        let obstacles: Vec<Vec<u8>> = tree
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.node != Node::Directory)
+            .map(|(path, _)| [path.as_slice(), b"/"].concat())
+            .collect();
+        earlier.entries.retain(|path, _| !obstacles.iter().any(|obstacle| path.starts_with(obstacle)));
+    }
     earlier
 }
 

@@ -98,7 +98,7 @@ impl Snapshot {
     }
 
     /// The same without the paths that `keep` refuses.
-    pub(crate) fn retain(mut self, keep: impl Fn(&[u8]) -> bool) -> Snapshot {
+    pub(crate) fn retain(mut self, keep: impl Fn(&Vec<u8>) -> bool) -> Snapshot {
         self.entries.retain(|path, _| keep(path));
         self
     }

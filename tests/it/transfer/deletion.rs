@@ -161,6 +161,18 @@ fn the_limit_stops_it() {
 }
 
 #[test]
+fn the_limit_counts_what_is_removed_to_make_room() {
+    for way in Way::all() {
+        let scene = Scene::with_source(&Tree::new().file("x", "a file"))
+            .tree("to", &Tree::new().file("x/1", "").file("x/2", "").file("x/3", ""));
+        let options = ["-a", "--delete", "--max-delete=1"];
+        let output = way.copy(&options, &[scene.path("source/")], scene.path("to")).run();
+        assert!(matches!(output.code, Some(23 | 25)), "{way:?}\n{output}");
+        assert!(scene.paths("to").len() >= 3, "{way:?}: left {:?}", scene.paths("to"));
+    }
+}
+
+#[test]
 fn links_are_removed_not_followed() {
     for way in Way::all() {
         let scene = Scene::with_source(&wanted())
