@@ -6,6 +6,7 @@
 
 use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
 use crate::wire::entry::{decode_entries, encode_entries};
+use crate::wire::message::{MAX_OPS, MAX_OWNERS};
 use crate::wire::{
     Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, FileId, Listing, ListingEnd, Message,
     OwnerKind, OwnerName, Rank, SumsPart, Verdict, Want, WireError,
@@ -55,6 +56,11 @@ impl Cursor {
         self.bytes.is_empty()
     }
 
+    /// Bytes left.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub(crate) fn byte(&mut self) -> Result<u8, WireError> {
         self.bytes.try_get_u8().map_err(|_| WireError::Malformed("message: it ends early"))
     }
@@ -101,9 +107,13 @@ impl Cursor {
         self.take(length)
     }
 
-    /// A count of things that take at least `least` bytes each.
-    pub(crate) fn count(&mut self, least: usize) -> Result<usize, WireError> {
+    /// A count of things that take at least `least` bytes each, of which a message holds `most` at most. The second
+    /// limit is there because some take far more memory than bytes.
+    pub(crate) fn count(&mut self, what: &'static str, least: usize, most: u64) -> Result<usize, WireError> {
         let count = self.varint()?;
+        if count > most {
+            return Err(WireError::TooLong { what, length: count, limit: most });
+        }
         match usize::try_from(count) {
             Ok(n) if n.saturating_mul(least) <= self.bytes.len() => Ok(n),
             _ => Err(WireError::Malformed("count: there is not that much in the frame")),
@@ -241,7 +251,9 @@ pub(crate) fn decode(cursor: &mut Cursor) -> Result<Message, WireError> {
         8 => Message::Content(decode_content(cursor)?),
         9 => {
             let (file, dir, index) = (FileId(cursor.u32()?), DirId(cursor.u32()?), cursor.u32()?);
-            let segments = (0..cursor.count(16)?).map(|_| cursor.sum()).collect::<Result<_, _>>()?;
+            let segments = (0..cursor.count("list of segments", 16, u64::MAX)?)
+                .map(|_| cursor.sum())
+                .collect::<Result<_, _>>()?;
             Message::Again(Again { file, dir, index, segments })
         }
         10 => Message::Close(DirId(cursor.u32()?)),
@@ -298,7 +310,7 @@ fn encode_owners(owners: &[OwnerName], out: &mut Vec<u8>) {
 }
 
 fn decode_owners(cursor: &mut Cursor) -> Result<Vec<OwnerName>, WireError> {
-    (0..cursor.count(3)?)
+    (0..cursor.count("list of owners", 3, MAX_OWNERS)?)
         .map(|_| {
             let kind = if cursor.byte()? == 0 { OwnerKind::User } else { OwnerKind::Group };
             Ok(OwnerName {
@@ -330,7 +342,7 @@ fn decode_want(cursor: &mut Cursor) -> Result<Want, WireError> {
 
 fn decode_sums(cursor: &mut Cursor) -> Result<SumsPart, WireError> {
     let file = FileId(cursor.u32()?);
-    let count = cursor.count(4)?;
+    let count = cursor.count("list of sums", 4, u64::MAX)?;
     let raw = cursor.take(4 * count as u64)?;
     let weak =
         raw.chunks_exact(4).map(|b| b.iter().rev().fold(0, |n, byte| n << 8 | u32::from(*byte))).collect();
@@ -382,7 +394,9 @@ fn decode_content(cursor: &mut Cursor) -> Result<Content, WireError> {
         2 => Some(ContentEnd::Unreadable),
         _ => return Err(WireError::Malformed("content")),
     };
-    let ops = (0..cursor.count(2)?).map(|_| decode_op(cursor)).collect::<Result<_, _>>()?;
+    let ops = (0..cursor.count("list of operations", 2, MAX_OPS)?)
+        .map(|_| decode_op(cursor))
+        .collect::<Result<_, _>>()?;
     Ok(Content { file, ops, end })
 }
 

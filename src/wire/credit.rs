@@ -59,4 +59,16 @@ impl Windows {
             Rank::Settled => 0,
         })
     }
+
+    /// The most credit of `rank` that a message or a reservation takes: what its sender is sure to have once nothing
+    /// of the rank is under way. The rest of the window may stay with the receiver, which returns credit in gulps of
+    /// [`Windows::gulp`].
+    pub(crate) fn most(&self, rank: Rank) -> u64 {
+        self.of(rank) - self.gulp(rank)
+    }
+
+    /// How much is returned at once: little enough that the sender always has most of the window.
+    pub(crate) fn gulp(&self, rank: Rank) -> u64 {
+        self.of(rank) / 16
+    }
 }

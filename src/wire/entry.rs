@@ -7,6 +7,7 @@
 use crate::tree::{Entry, MAX_NAME, Meta, Name, Node, Rdev};
 use crate::wire::WireError;
 use crate::wire::codec::{Cursor, Put};
+use crate::wire::message::MAX_ENTRIES;
 use filetime::FileTime;
 
 /// The longest symlink target accepted, in bytes: Linux's PATH_MAX.
@@ -30,7 +31,7 @@ pub(crate) fn encode_entries(entries: &[Entry], out: &mut Vec<u8>) {
 
 /// Reads entries, in strictly ascending order of names as every listing has them.
 pub(crate) fn decode_entries(cursor: &mut Cursor) -> Result<Vec<Entry>, WireError> {
-    let count = cursor.count(3)?;
+    let count = cursor.count("list of entries", 3, MAX_ENTRIES)?;
     let mut entries: Vec<Entry> = Vec::with_capacity(count);
     for _ in 0..count {
         let last = entries.last();

@@ -174,9 +174,12 @@ impl FrameDecoder {
         Ok(FrameDecoder { meta: decoder()?, content: decoder()? })
     }
 
-    /// How long the payload after this header is.
+    /// How long the payload after this header is. Refuses kinds that this version does not have.
     pub fn payload_len(header: [u8; HEADER]) -> Result<usize, WireError> {
-        let [_, length @ ..] = header;
+        let [kind, length @ ..] = header;
+        if kind & !(COMPRESSED | CONTENT) != 0 {
+            return Err(WireError::Malformed("frame: its kind is unknown"));
+        }
         let length = u32::from_le_bytes(length);
         match usize::try_from(length) {
             Ok(len) if len <= MAX_PAYLOAD => Ok(len),
@@ -184,12 +187,12 @@ impl FrameDecoder {
         }
     }
 
-    /// Hands the messages of a frame to `each`.
+    /// Hands the messages of a frame to `each`, with the bytes each took there.
     pub fn messages(
         &mut self,
         header: [u8; HEADER],
         payload: Vec<u8>,
-        mut each: impl FnMut(Message) -> Result<(), WireError>,
+        mut each: impl FnMut(Message, usize),
     ) -> Result<(), WireError> {
         let [kind, ..] = header;
         let payload = match (kind & COMPRESSED != 0, kind & CONTENT != 0) {
@@ -199,7 +202,9 @@ impl FrameDecoder {
         };
         let mut cursor = Cursor::new(Bytes::from(payload));
         while !cursor.is_empty() {
-            each(codec::decode(&mut cursor)?)?;
+            let before = cursor.len();
+            let message = codec::decode(&mut cursor)?;
+            each(message, before - cursor.len());
         }
         Ok(())
     }
@@ -210,18 +215,18 @@ fn decompress(decoder: &mut Decoder<'static>, payload: &[u8]) -> Result<Vec<u8>,
     let mut out: Vec<u8> = Vec::with_capacity(payload.len().saturating_mul(3).clamp(256, MAX_PAYLOAD));
     loop {
         let written = out.len();
-        if written > MAX_PAYLOAD {
-            return Err(WireError::TooLong {
-                what: "decompressed frame",
-                length: written as u64,
-                limit: MAX_PAYLOAD as u64,
-            });
-        }
         if out.capacity() == written {
             out.reserve(64 << 10);
         }
         let mut output = OutBuffer::around_pos(&mut out, written);
         decoder.run(&mut input, &mut output).map_err(WireError::Compression)?;
+        if out.len() > MAX_PAYLOAD {
+            return Err(WireError::TooLong {
+                what: "decompressed frame",
+                length: out.len() as u64,
+                limit: MAX_PAYLOAD as u64,
+            });
+        }
         // Room left in the output means that the decoder has nothing more to give.
         if input.pos() == payload.len() && out.len() < out.capacity() {
             return Ok(out);

@@ -15,6 +15,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 #[error("the link to the peer is closed")]
 pub struct Closed;
 
+/// Messages that may wait to be sent before an event waits too.
+const EVENTS_WAITING: usize = 8192;
+
 /// Both halves of one end.
 #[derive(Debug)]
 pub struct Link {
@@ -60,6 +63,8 @@ struct End {
 struct Credit {
     left: [u64; 4],
     open: bool,
+    /// How many senders wait; waking none would cost a system call for nothing.
+    waiting: usize,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -111,7 +116,7 @@ impl Link {
             outbox,
             inbox,
             windows,
-            credit: Mutex::new(Credit { left, open: true }),
+            credit: Mutex::new(Credit { left, open: true, waiting: 0 }),
             more_credit: Condvar::new(),
             held: Mutex::new([Held::default(); 4]),
             failure: Mutex::new(None),
@@ -128,9 +133,9 @@ impl Sender {
     }
 
     /// Sets credit aside for several messages of one rank, all or nothing, so that sending them cannot get stuck
-    /// half-way. Asking for more than the window is cut to the window.
+    /// half-way. Asking for more than can ever be had is cut to that.
     pub fn reserve(&self, rank: Rank, bytes: u64) -> Result<Reservation, Closed> {
-        let bytes = bytes.min(self.end.windows.of(rank));
+        let bytes = bytes.min(self.end.windows.most(rank));
         self.end.spend(rank, bytes)?;
         Ok(Reservation { end: self.end.clone(), rank, left: bytes })
     }
@@ -155,7 +160,13 @@ impl Sender {
     }
 
     fn put(&self, message: Message) -> Result<(), Closed> {
-        if self.end.outbox.put(message) { Ok(()) } else { Err(Closed) }
+        let put = match message {
+            // Events cost no credit, since the reader at the other end hands them on at once; but a slow line must
+            // not make them pile up here.
+            Message::Event(_) => self.end.outbox.put_below(EVENTS_WAITING, message),
+            message => self.end.outbox.put(message),
+        };
+        if put { Ok(()) } else { Err(Closed) }
     }
 }
 
@@ -205,8 +216,8 @@ impl Stopper {
 impl End {
     fn spend(&self, rank: Rank, cost: u64) -> Result<(), Closed> {
         let Some(place) = rank.credited() else { return Ok(()) };
-        // A message dearer than its whole window would wait for ever; it goes when nothing else is under way.
-        let cost = cost.min(self.windows.of(rank));
+        // A message dearer than that would wait for ever; it goes when nothing else is under way.
+        let cost = cost.min(self.windows.most(rank));
         let mut credit = lock(&self.credit);
         loop {
             if !credit.open {
@@ -217,25 +228,32 @@ impl End {
                     *left -= cost;
                     return Ok(());
                 }
-                _ => credit = self.more_credit.wait(credit).unwrap_or_else(PoisonError::into_inner),
+                _ => {
+                    credit.waiting += 1;
+                    credit = self.more_credit.wait(credit).unwrap_or_else(PoisonError::into_inner);
+                    credit.waiting -= 1;
+                }
             }
         }
     }
 
     fn gain(&self, rank: Rank, bytes: u64) {
         let Some(place) = rank.credited() else { return };
-        if let Some(left) = lock(&self.credit).left.get_mut(place) {
+        let mut credit = lock(&self.credit);
+        if let Some(left) = credit.left.get_mut(place) {
             // A peer cannot grant more than the window, whatever it says.
             *left = left.saturating_add(bytes).min(self.windows.of(rank));
         }
-        self.more_credit.notify_all();
+        if credit.waiting > 0 {
+            self.more_credit.notify_all();
+        }
     }
 
     fn hold(self: &Arc<End>, message: &Message) -> Result<Permit, WireError> {
         let rank = message.rank();
         let Some(place) = rank.credited() else { return Ok(Permit { end: None, rank, cost: 0 }) };
         let window = self.windows.of(rank);
-        let cost = message.cost().min(window);
+        let cost = message.cost().min(self.windows.most(rank));
         if let Some(held) = lock(&self.held).get_mut(place) {
             held.holding = held.holding.saturating_add(cost);
             if held.holding > window {
@@ -251,8 +269,7 @@ impl End {
             let mut held = lock(&self.held);
             let Some(held) = held.get_mut(place) else { return };
             held.returning = held.returning.saturating_add(cost);
-            // Credit is returned in gulps, small enough that the peer always has most of the window.
-            if held.returning < self.windows.of(rank) / 16 {
+            if held.returning < self.windows.gulp(rank) {
                 return;
             }
             held.holding = held.holding.saturating_sub(held.returning);

@@ -9,12 +9,17 @@ use std::time::Duration;
 pub(crate) struct Mailbox<T> {
     state: Mutex<State<T>>,
     arrived: Condvar,
+    taken: Condvar,
 }
 
 #[derive(Debug)]
 struct State<T> {
     queue: VecDeque<T>,
     open: bool,
+    /// Whether the taker waits; waking one that does not would cost a system call for nothing.
+    taker_waits: bool,
+    /// How many callers of [`Mailbox::put_below`] wait.
+    putters_wait: usize,
 }
 
 /// What [`Mailbox::take`] found.
@@ -30,7 +35,16 @@ pub(crate) enum Taken {
 
 impl<T> Mailbox<T> {
     pub(crate) fn new() -> Mailbox<T> {
-        Mailbox { state: Mutex::new(State { queue: VecDeque::new(), open: true }), arrived: Condvar::new() }
+        Mailbox {
+            state: Mutex::new(State {
+                queue: VecDeque::new(),
+                open: true,
+                taker_waits: false,
+                putters_wait: 0,
+            }),
+            arrived: Condvar::new(),
+            taken: Condvar::new(),
+        }
     }
 
     /// Puts a message in. Returns whether the box is still open.
@@ -40,13 +54,25 @@ impl<T> Mailbox<T> {
             return false;
         }
         state.queue.push_back(message);
-        // Whoever waits was woken by the first message and takes all there are.
-        let first = state.queue.len() == 1;
+        let wake = std::mem::take(&mut state.taker_waits);
         drop(state);
-        if first {
+        if wake {
             self.arrived.notify_one();
         }
         true
+    }
+
+    /// The same, after waiting until fewer than `limit` messages are inside: for messages that cost no credit but may
+    /// be many. Whoever takes them must never wait for whoever calls this.
+    pub(crate) fn put_below(&self, limit: usize, message: T) -> bool {
+        let mut state = self.lock();
+        while state.open && state.queue.len() >= limit {
+            state.putters_wait += 1;
+            state = self.taken.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.putters_wait -= 1;
+        }
+        drop(state);
+        self.put(message)
     }
 
     /// Moves everything there is into `into`, waiting for something if there is nothing.
@@ -55,11 +81,15 @@ impl<T> Mailbox<T> {
         loop {
             if !state.queue.is_empty() {
                 into.append(&mut state.queue);
+                if state.putters_wait > 0 {
+                    self.taken.notify_all();
+                }
                 return Taken::Some;
             }
             if !state.open {
                 return Taken::Closed;
             }
+            state.taker_waits = true;
             state = match patience {
                 None => self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(patience) => {
@@ -78,6 +108,7 @@ impl<T> Mailbox<T> {
     pub(crate) fn close(&self) {
         self.lock().open = false;
         self.arrived.notify_all();
+        self.taken.notify_all();
     }
 
     /// Lets nothing more in and throws away what is inside.
@@ -89,6 +120,7 @@ impl<T> Mailbox<T> {
         // Dropping messages gives credit back, which must not happen under the lock.
         drop(dropped);
         self.arrived.notify_all();
+        self.taken.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {

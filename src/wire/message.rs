@@ -3,7 +3,7 @@
 use crate::delta::{SignatureHeader, Sum};
 use crate::report::{Event, ProgressReading, Totals};
 use crate::tree::{Entry, Meta};
-use crate::wire::Rank;
+use crate::wire::{Rank, WINDOWS};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
@@ -235,8 +235,19 @@ pub struct Again {
 
 /// What holding a message costs besides its variable parts, in bytes: about its size with its place in a queue.
 const FIXED: u64 = 64;
+/// What an operation costs besides its data.
+const OP: u64 = 64;
+/// What an owner costs besides its name.
+const OWNER: u64 = 64;
 /// What an entry costs besides its name and target.
-pub(crate) const ENTRY: u64 = 112;
+const ENTRY: u64 = 112;
+
+/// The most operations in one message: as many as its window has credit for.
+pub(crate) const MAX_OPS: u64 = WINDOWS.content as u64 / OP;
+/// The most owners in one message.
+pub(crate) const MAX_OWNERS: u64 = WINDOWS.listing as u64 / OWNER;
+/// The most entries in one message.
+pub(crate) const MAX_ENTRIES: u64 = WINDOWS.listing as u64 / ENTRY;
 
 impl Message {
     /// The rank whose credit it spends.
@@ -259,14 +270,17 @@ impl Message {
     /// The credit it spends: about the memory that holding it takes, in bytes. Both ends compute the same.
     pub fn cost(&self) -> u64 {
         let variable = match self {
-            Message::Listing(listing) => listing.entries.iter().map(entry_cost).sum::<u64>(),
+            Message::Begin(begin) => owners_cost(&begin.owners),
+            Message::Listing(listing) => {
+                listing.entries.iter().map(entry_cost).sum::<u64>() + owners_cost(&listing.owners)
+            }
             Message::Sums(part) => 4 * part.weak.len() as u64 + part.strong.len() as u64,
             Message::Content(content) => content
                 .ops
                 .iter()
                 .map(|op| match op {
-                    ContentOp::Literal(data) | ContentOp::Rewrite { data, .. } => FIXED + data.len() as u64,
-                    ContentOp::Copy { .. } | ContentOp::File(_) => FIXED,
+                    ContentOp::Literal(data) | ContentOp::Rewrite { data, .. } => OP + data.len() as u64,
+                    ContentOp::Copy { .. } | ContentOp::File(_) => OP,
                 })
                 .sum(),
             Message::Again(again) => 16 * again.segments.len() as u64,
@@ -274,6 +288,10 @@ impl Message {
         };
         FIXED + variable
     }
+}
+
+fn owners_cost(owners: &[OwnerName]) -> u64 {
+    owners.iter().map(|owner| OWNER + owner.name.len() as u64).sum()
 }
 
 /// What holding an entry costs, in bytes.

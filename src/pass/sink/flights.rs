@@ -52,6 +52,8 @@ struct State {
     with_basis: usize,
     next: u32,
     stopped: bool,
+    /// Whether somebody waits for room.
+    waiting: bool,
 }
 
 impl Flights {
@@ -61,6 +63,7 @@ impl Flights {
         while !state.stopped
             && (state.flights.len() >= LIMIT || (with_basis && state.with_basis >= WITH_BASIS))
         {
+            state.waiting = true;
             state = self.landed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.stopped {
@@ -110,9 +113,14 @@ impl Flights {
         if let Some((_, prepared)) = &flight {
             state.with_basis -= usize::from(prepared.is_some());
         }
+        // Waking whoever waits for each of a long row of files would make both switch for each; a gap is soon enough.
+        let room = state.flights.len() < LIMIT - LIMIT / 8 && state.with_basis < WITH_BASIS - WITH_BASIS / 8;
+        let wake = room && std::mem::take(&mut state.waiting);
         drop(state);
         drop(flight);
-        self.landed.notify_one();
+        if wake {
+            self.landed.notify_one();
+        }
     }
 
     /// Lets nobody wait any more.

@@ -167,8 +167,9 @@ fn receive(receiver: &mut Receiver, sink: &Sink<'_>, queues: &Queues) -> Result<
                 queues.listings.send((message, permit)).map_err(|_| PassError::Lost)?;
             }
             Message::Verdict(verdict) => {
-                let job = sign::Job::Verdict { verdict, _permit: permit };
-                queues.signing.send(job).map_err(|_| PassError::Lost)?;
+                // Its credit is not held: a signer may have to wait for a lower rank, and there are no more verdicts
+                // than files in flight.
+                queues.signing.send(sign::Job::Verdict(verdict)).map_err(|_| PassError::Lost)?;
             }
             Message::Content(content) => {
                 let place = content.file.0 as usize % queues.content.len().max(1);

@@ -7,7 +7,7 @@ use crate::pass::sink::Sink;
 use crate::pass::sink::flights::{Flight, Prepared};
 use crate::pass::{PassError, sink::compare};
 use crate::tree::Kind;
-use crate::wire::{Check, FileId, Message, Permit, Rank, SumsPart, Verdict, Want};
+use crate::wire::{Check, FileId, Message, Rank, SumsPart, Verdict, Want};
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) enum Job {
     /// Sum a file and ask whether the source's is the same.
     Check(FileId),
     /// Go on after the answer to that.
-    Verdict { verdict: Verdict, _permit: Permit },
+    Verdict(Verdict),
 }
 
 /// Works until the queue ends.
@@ -33,7 +33,7 @@ pub(super) fn run(sink: &Sink<'_>, jobs: &Receiver<Job>) -> Result<(), PassError
         match job {
             Job::Sign(file) => sink.ask_with_basis(file)?,
             Job::Check(file) => sink.check(file)?,
-            Job::Verdict { verdict, _permit } => sink.compared(verdict)?,
+            Job::Verdict(verdict) => sink.compared(verdict)?,
         }
     }
     Ok(())

@@ -196,16 +196,22 @@ fn read_all(open: &ReadFile, mut each: impl FnMut(Bytes) -> Result<(), Stop>) ->
     }
 }
 
-/// The chunk at `offset`, and whether it is the last. A buffer one byte longer than a small file is what tells its
-/// end without a second call.
+/// The chunk at `offset`, and whether it is the last. A file that ends where it ended when it was opened is at its end,
+/// which saves asking once more; one that ends before is asked until it says so.
 fn next_chunk(open: &ReadFile, offset: u64) -> io::Result<ControlFlow<Bytes, Bytes>> {
-    let expected = open.len().saturating_sub(offset).saturating_add(1);
-    let size = usize::try_from(expected).map_or(CHUNK, |expected| expected.clamp(1, CHUNK));
+    let expected = open.len().saturating_sub(offset);
+    let size = usize::try_from(expected).map_or(CHUNK, |expected| expected.saturating_add(1).min(CHUNK));
     let mut buffer = vec![0; size];
-    let read = open.read_full_at(&mut buffer, offset)?;
+    let mut read = open.read_at(&mut buffer, offset)?;
+    let mut last = read as u64 == expected;
+    if !last && read < size {
+        let rest = buffer.get_mut(read..).unwrap_or_default();
+        read += open.read_full_at(rest, offset + read as u64)?;
+        last = read < size;
+    }
     buffer.truncate(read);
     let chunk = Bytes::from(buffer);
-    Ok(if read < size { ControlFlow::Break(chunk) } else { ControlFlow::Continue(chunk) })
+    Ok(if last { ControlFlow::Break(chunk) } else { ControlFlow::Continue(chunk) })
 }
 
 fn path_of(listed: &Listed) -> RelPath {

@@ -33,6 +33,8 @@ struct State {
     /// Bytes of those that the walk has left.
     left_behind: u64,
     stopped: bool,
+    /// Whether the walk waits for room.
+    waiting: bool,
 }
 
 impl KeptListings {
@@ -64,8 +66,11 @@ impl KeptListings {
         if left {
             state.left_behind = state.left_behind.saturating_sub(kept.cost);
         }
+        let wake = state.left_behind <= WINDOW && std::mem::take(&mut state.waiting);
         drop(state);
-        self.room.notify_all();
+        if wake {
+            self.room.notify_all();
+        }
         Ok(())
     }
 
@@ -73,6 +78,7 @@ impl KeptListings {
     pub(super) fn wait_for_room(&self) -> Result<(), Closed> {
         let mut state = self.lock();
         while state.left_behind > WINDOW && !state.stopped {
+            state.waiting = true;
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.stopped { Err(Closed) } else { Ok(()) }

@@ -3,7 +3,7 @@
 use crate::oracle::options::{self, Choice};
 use crate::oracle::outcome::Comparison;
 use crate::oracle::random::Random;
-use crate::oracle::trees;
+use crate::oracle::trees::{self, Obstacles};
 use crate::support::tree::{Entry, Node, Tree, at, contents};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -49,11 +49,16 @@ impl Case {
         };
         let wanted = wanted(&sources, &operands);
         let options = options::draw(&mut random, &wanted);
-        let only_empty = options::has(&options, "--max-delete");
+        let obstacles = Obstacles {
+            // Which file finds its place cleared would depend on the order in which the limit is used up.
+            full_directories: !options::has(&options, "--max-delete"),
+            // rsync neither replaces these nor leaves out what is to go into the directory, and then fails.
+            for_directories: !options::has(&options, "--ignore-existing"),
+        };
         let destination = match random.below(100) {
             0..6 => None,
             6..12 => Some(Tree::new()),
-            _ => Some(trees::earlier(&mut random, &wanted, only_empty)),
+            _ => Some(trees::earlier(&mut random, &wanted, obstacles)),
         };
         Case { seed, sources, operands, destination, options }
     }

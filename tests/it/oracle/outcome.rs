@@ -32,12 +32,13 @@ impl Comparison {
         // Without -t a directory gets the time of the last change in it, and programs differ in what they change
         // on the way to the same end.
         let times = options::has(options, "-t") || options::has(options, "-a");
+        let limited_deletion = options::has(options, "--max-delete");
         Comparison {
-            columns: Columns { directory_mtime: times, ..Columns::ALL },
+            columns: Columns { directory_mtime: times && !limited_deletion, ..Columns::ALL },
             items: options::has(options, "-i"),
             stats: options::has(options, "--stats"),
             listed: sources == 1,
-            limited_deletion: options::has(options, "--max-delete"),
+            limited_deletion,
         }
     }
 }
@@ -47,7 +48,11 @@ impl Outcome {
     pub(super) fn of(at: &Path, since: i64, run: impl FnOnce() -> Output) -> Outcome {
         let before = Snapshot::of(at);
         let output = run();
-        let after = Snapshot::of(at).with_now(since);
+        let mut after = Snapshot::of(at).with_now(since).without_fractions_kept_from(&before);
+        if after.paths().len() == 1 && before.paths().len() == 0 {
+            // Where nothing is to be copied it does not matter who makes the directory for it.
+            after = before.clone();
+        }
         Outcome { output, before, after }
     }
 

@@ -129,30 +129,34 @@ fn alter_attributes(random: &mut Random, entry: &mut Entry) {
     }
 }
 
-/// What a destination may look like before the run that is to make it like `tree`. With `only_empty`, no directory
-/// that holds something stands where `tree` has none.
-pub(super) fn earlier(random: &mut Random, tree: &Tree, only_empty: bool) -> Tree {
+/// What an earlier state must not have in the place of what is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Obstacles {
+    /// Directories that hold something, where there is to be none.
+    pub(super) full_directories: bool,
+    /// Anything, where there is to be a directory.
+    pub(super) for_directories: bool,
+}
+
+/// What a destination may look like before the run that is to make it like `tree`.
+pub(super) fn earlier(random: &mut Random, tree: &Tree, obstacles: Obstacles) -> Tree {
     let mut earlier = tree.clone();
     let paths: Vec<Vec<u8>> = tree.entries.keys().cloned().collect();
     for path in paths {
-        change(random, &mut earlier, &path, only_empty);
+        change(random, &mut earlier, &path, obstacles);
     }
     for _ in 0..random.below(7) {
         add(random, &mut earlier, 5);
     }
-    if only_empty {
-        let obstacles: Vec<Vec<u8>> = tree
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.node != Node::Directory)
-            .map(|(path, _)| [path.as_slice(), b"/"].concat())
-            .collect();
-        earlier.entries.retain(|path, _| !obstacles.iter().any(|obstacle| path.starts_with(obstacle)));
+    if !obstacles.full_directories {
+        let others = tree.entries.iter().filter(|(_, entry)| entry.node != Node::Directory);
+        let places: Vec<Vec<u8>> = others.map(|(path, _)| [path.as_slice(), b"/"].concat()).collect();
+        earlier.entries.retain(|path, _| !places.iter().any(|place| path.starts_with(place)));
     }
     earlier
 }
 
-fn change(random: &mut Random, tree: &mut Tree, path: &[u8], only_empty: bool) {
+fn change(random: &mut Random, tree: &mut Tree, path: &[u8], obstacles: Obstacles) {
     let Some(entry) = tree.entries.get_mut(path) else {
         return; // a directory above it is gone
     };
@@ -175,9 +179,9 @@ fn change(random: &mut Random, tree: &mut Tree, path: &[u8], only_empty: bool) {
         }
         30..41 => shift_time(random, entry),
         41..48 => alter_attributes(random, entry),
-        48..56 if !path.is_empty() => {
+        48..56 if !path.is_empty() && (obstacles.for_directories || entry.node != Node::Directory) => {
             let other = if random.chance(50) { Node::Directory } else { node(random) };
-            let filled = other == Node::Directory && !only_empty && random.chance(75);
+            let filled = other == Node::Directory && obstacles.full_directories && random.chance(75);
             tree.remove(path);
             tree.insert(path, Entry::new(other));
             if filled {

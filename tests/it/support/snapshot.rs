@@ -97,6 +97,20 @@ impl Snapshot {
         self
     }
 
+    /// The same with whole seconds for entries that had this time in whole seconds `before`. Times that agree in
+    /// their second count as equal, so whether the fraction is brought along is left to chance.
+    pub(crate) fn without_fractions_kept_from(mut self, before: &Snapshot) -> Snapshot {
+        for (path, stamp) in &mut self.entries {
+            if let (Mtime::At(seconds, _), Some(Mtime::At(old, _))) =
+                (stamp.mtime, before.entries.get(path).map(|stamp| stamp.mtime))
+                && seconds == old
+            {
+                stamp.mtime = Mtime::At(seconds, 0);
+            }
+        }
+        self
+    }
+
     /// The same without the paths that `keep` refuses.
     pub(crate) fn retain(mut self, keep: impl Fn(&Vec<u8>) -> bool) -> Snapshot {
         self.entries.retain(|path, _| keep(path));
