@@ -140,6 +140,8 @@ pub enum Skip {
     NotExisting,
     /// It is already the same.
     UpToDate,
+    /// A directory that was to be removed holds something that must stay.
+    NotEmpty,
 }
 
 /// Something that could not be done. Never ends a run; decides its exit code.

@@ -14,8 +14,8 @@ pub(crate) struct Policy<'a> {
     pub options: &'a Options,
     /// The umask, for permissions nobody asked to preserve.
     pub umask: u32,
-    /// Whether owners can be changed at all.
-    pub may_chown: bool,
+    /// Whether the running user is root, who alone changes owners and makes devices.
+    pub is_root: bool,
 }
 
 /// What to do about one entry.
@@ -38,16 +38,6 @@ pub(crate) enum Decision {
 pub(crate) struct Update {
     pub change: Change,
     pub set: SetMeta,
-}
-
-/// Which kinds the options ask for.
-fn is_wanted(options: &Options, kind: Kind) -> bool {
-    match kind {
-        Kind::File | Kind::Directory => true,
-        Kind::Symlink => options.links,
-        kind if kind.is_device() => options.devices,
-        _ => options.specials,
-    }
 }
 
 impl Update {
@@ -73,7 +63,7 @@ impl Policy<'_> {
     /// `may_set_group` is about its group.
     pub(crate) fn decide(&self, entry: &Entry, own: Option<&Entry>, may_set_group: bool) -> Decision {
         let options = self.options;
-        if !is_wanted(options, entry.kind()) {
+        if !self.is_wanted(entry.kind()) {
             return Decision::Skip(Skip::NotRegular);
         }
         match own {
@@ -83,8 +73,7 @@ impl Policy<'_> {
             }
             Some(own)
                 if options.update
-                    && entry.kind() == own.kind()
-                    && !entry.is_dir()
+                    && (entry.kind(), own.kind()) == (Kind::File, Kind::File)
                     && own.meta.mtime.unix_seconds() > entry.meta.mtime.unix_seconds() =>
             {
                 return Decision::Skip(Skip::Newer);
@@ -105,6 +94,16 @@ impl Policy<'_> {
                 Decision::Make(update)
             }
             (_, None) => Decision::Make(self.new_entry(entry, may_set_group)),
+        }
+    }
+
+    /// Which kinds the options ask for, as far as the user may make them.
+    fn is_wanted(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::File | Kind::Directory => true,
+            Kind::Symlink => self.options.links,
+            kind if kind.is_device() => self.options.devices && self.is_root,
+            _ => self.options.specials,
         }
     }
 
@@ -146,7 +145,7 @@ impl Policy<'_> {
         let options = self.options;
         let has_mode = kind != Kind::Symlink;
         let perms = options.perms && has_mode && want.mode != have.mode;
-        let owner = options.owner && self.may_chown && want.uid != have.uid;
+        let owner = options.owner && self.is_root && want.uid != have.uid;
         let group = options.group && may_set_group && want.gid != have.gid;
         let time = options.times && want.mtime.unix_seconds() != have.mtime.unix_seconds();
         Update {
@@ -176,13 +175,21 @@ impl Policy<'_> {
 
     /// The same where the existing entry is replaced by one newly made, which has no attributes yet.
     fn replacement(&self, entry: &Entry, own: &Entry, may_set_group: bool) -> Update {
-        let mut change = self.attributes(entry.kind(), &entry.meta, &own.meta, may_set_group).change;
+        let differing = self.attributes(entry.kind(), &entry.meta, &own.meta, may_set_group);
+        let mut change = differing.change;
         change.action = Action::Transfer;
+        // With -c, sizes that differ are contents that differ.
+        change.content = self.options.checksum && entry.kind() == Kind::File;
         change.size = entry.kind() == Kind::File && entry.node.size() != own.node.size();
         if !self.options.times {
             change.time = TimeChange::Now;
         }
         let mode = if self.options.perms { entry.meta.mode } else { own.meta.mode };
+        if self.options.in_place && entry.kind() == Kind::File {
+            // The file stays the same one; only what differs has to be set, and the time that writing changes.
+            let mtime = self.options.times.then_some(entry.meta.mtime);
+            return Update { change, set: SetMeta { mtime, ..differing.set } };
+        }
         Update { change, set: self.all(entry.kind(), &entry.meta, mode, may_set_group) }
     }
 
@@ -210,7 +217,7 @@ impl Policy<'_> {
         let Meta { mtime, uid, gid, .. } = *meta;
         SetMeta {
             mode: (kind != Kind::Symlink).then_some(mode),
-            owner: (options.owner && self.may_chown).then_some(uid),
+            owner: (options.owner && self.is_root).then_some(uid),
             group: (options.group && may_set_group).then_some(gid),
             mtime: options.times.then_some(mtime),
         }

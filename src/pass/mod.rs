@@ -43,6 +43,8 @@ pub struct Context {
     pub progress: Arc<Progress>,
     /// Whether both roles are in this process, so that an open file can be handed over.
     pub local: bool,
+    /// How many files this process may have open.
+    pub open_files: u64,
     /// Whether the peer must be told how far this role is, because the user is at its end.
     pub tell_progress: bool,
 }
@@ -85,7 +87,7 @@ impl PassError {
             PassError::Lost | PassError::Peer(_) => None,
             error => Some(Abort {
                 text: error.to_string(),
-                selection: matches!(error, PassError::Destination(sink::DestinationError::NotADirectory(_))),
+                selection: matches!(error, PassError::Destination(error) if error.is_selection()),
                 protocol: matches!(error, PassError::Protocol(_)),
             }),
         }
@@ -104,6 +106,13 @@ impl PassError {
 impl From<crate::wire::Closed> for PassError {
     fn from(_: crate::wire::Closed) -> PassError {
         PassError::Lost
+    }
+}
+
+impl Context {
+    /// A share of the files that may be open: one in `part` of them, but no more than `most`.
+    fn share_of_open_files(&self, part: u64, most: usize) -> usize {
+        usize::try_from(self.open_files / part).unwrap_or(most).clamp(4, most)
     }
 }
 

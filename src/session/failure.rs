@@ -91,9 +91,10 @@ impl Failure {
     pub fn kind(&self) -> FailureKind {
         match self {
             Failure::Usage(_) => FailureKind::Usage,
-            Failure::Destination(DestinationError::NotADirectory(_)) => FailureKind::FilesSelection,
+            Failure::Destination(error) if error.is_selection() => FailureKind::FilesSelection,
             Failure::Destination(_) => FailureKind::FileIo,
             Failure::Connect(transport::Error::Spawn { .. }) | Failure::System { .. } => FailureKind::Ipc,
+            Failure::Connect(transport::Error::Timeout { .. }) => FailureKind::Timeout,
             Failure::Connect(_) => FailureKind::RemoteShell(255),
             Failure::Wire(WireError::Timeout(_)) => FailureKind::Timeout,
             Failure::Wire(WireError::Io(_) | WireError::Ended) | Failure::Lost(_) => FailureKind::Stream,

@@ -4,6 +4,10 @@ use crate::pass::{self, Context, PassError};
 use crate::session::{Failure, Outcome, Run, Surroundings, random_seed, sums};
 use crate::view::View;
 use crate::wire::Link;
+use crate::wire::pump::{self, PumpOptions};
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -13,15 +17,18 @@ pub(super) fn run(
     sources: &[Vec<u8>],
     destination: &[u8],
 ) -> Result<Outcome, Failure> {
+    // A limited rate is kept where bytes are counted, so the roles then talk over a stream as if they were apart.
+    let limited = run.options.bandwidth.is_some();
     let context = Context {
         options: run.options.clone(),
         sums: sums(&run.options, random_seed()),
         reporter: surroundings.reporter.clone(),
         progress: surroundings.progress.clone(),
-        local: true,
+        local: !limited,
+        open_files: crate::fs::raise_file_limit(),
         tell_progress: false,
     };
-    let (source, sink) = Link::pair();
+    let (source, sink) = if limited { over_a_stream(run)? } else { Link::pair() };
     for end in [&source, &sink] {
         let stopper = end.sender.stopper();
         surroundings.cancel.on_cancel(move || stopper.stop());
@@ -46,4 +53,15 @@ pub(super) fn run(
     };
     let sent = totals.literal.saturating_add(totals.list_bytes);
     Ok(Outcome { totals, sent, received: 0, elapsed: Duration::ZERO, connecting: Duration::ZERO })
+}
+
+/// The two ends of a link over a pair of connected sockets.
+fn over_a_stream(run: &Run) -> Result<(Link, Link), Failure> {
+    let options = PumpOptions { bandwidth: run.options.bandwidth, ..PumpOptions::default() };
+    let end = |stream: UnixStream| -> io::Result<Link> {
+        let reader = Box::new(stream.try_clone()?);
+        Ok(pump::start(reader, Box::new(stream), options, Arc::default())?.0)
+    };
+    let pair = UnixStream::pair().and_then(|(here, there)| Ok((end(here)?, end(there)?)));
+    pair.map_err(|source: io::Error| Failure::System { doing: "connecting source and destination", source })
 }

@@ -91,7 +91,6 @@ enum Direction<'a> {
 /// Runs a run.
 pub fn run(run: &Run, surroundings: &Surroundings) -> Result<Outcome, Failure> {
     let start = Instant::now();
-    crate::fs::raise_file_limit();
     let outcome = match direction(run)? {
         Direction::Local { sources, destination } => local::run(run, surroundings, &sources, &destination),
         Direction::Push { sources, host, destination } => {

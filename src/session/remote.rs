@@ -63,6 +63,7 @@ fn with_peer(
         reporter: surroundings.reporter.clone(),
         progress: surroundings.progress.clone(),
         local: false,
+        open_files: crate::fs::raise_file_limit(),
         tell_progress: false,
     };
     let mut greeting = Hello::new(seed).encode();

@@ -18,7 +18,6 @@ pub fn serve(
     mut output: Box<dyn Write + Send>,
     cancel: &Cancel,
 ) -> Result<(), Failure> {
-    crate::fs::raise_file_limit();
     // Before anything is read, so that a peer of another version learns what this one is.
     hello::write(&mut output, &Hello::new(0).encode())?;
     let (hello, _) = Hello::read(&mut input)?;
@@ -39,6 +38,7 @@ pub fn serve(
         reporter: Arc::new(Forward { sender: link.sender.clone() }),
         progress: Arc::new(Progress::default()),
         local: false,
+        open_files: crate::fs::raise_file_limit(),
         tell_progress: true,
         options,
     };

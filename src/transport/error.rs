@@ -233,7 +233,7 @@ impl Error {
             }
             Self::Connect { source, .. } => connect_hint(source.kind()).to_owned(),
             Self::Timeout { .. } => {
-                "The host may be overloaded or the port may not be SSH's; --contimeout sets the limit."
+                "The host may be overloaded or the port may not be SSH's; --timeout sets the limit."
                     .to_owned()
             }
             Self::UnknownHostKey { .. } => {

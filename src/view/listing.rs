@@ -106,6 +106,13 @@ impl Read {
         }
     }
 
+    /// Only what `shows` lets through.
+    pub(super) fn retain(mut self, shows: impl Fn(&Entry) -> bool) -> Read {
+        self.entries.retain(|entry| shows(entry));
+        self.entries.shrink_to_fit();
+        self
+    }
+
     pub(super) fn failed(error: Error) -> Read {
         Read { entries: Vec::new(), troubles: vec![Trouble { name: None, error }] }
     }
@@ -124,16 +131,23 @@ pub(super) struct Merge {
     first: Option<(usize, Vec<Entry>)>,
     /// Used from the second place on.
     merged: BTreeMap<Name, (Entry, usize)>,
+    several: bool,
     troubles: Vec<Trouble>,
 }
 
 impl Merge {
+    /// Whether nothing was added.
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none() && !self.several
+    }
+
     pub(super) fn add(&mut self, place: usize, read: Read) {
         self.troubles.extend(read.troubles);
-        if self.first.is_none() && self.merged.is_empty() {
+        if self.first.is_none() && !self.several {
             self.first = Some((place, read.entries));
             return;
         }
+        self.several = true;
         if let Some((place, entries)) = self.first.take() {
             self.insert(place, entries);
         }
@@ -151,24 +165,18 @@ impl Merge {
         }
     }
 
-    pub(super) fn finish(self, path: &RelPath, shows: impl Fn(&RelPath, &Entry) -> bool) -> ViewListing {
+    pub(super) fn finish(self) -> ViewListing {
         let mut listing = ViewListing { troubles: self.troubles, ..ViewListing::default() };
         match self.first {
-            Some((place, mut entries)) => {
-                entries.retain(|entry| shows(&path.join(&entry.name), entry));
-                entries.shrink_to_fit();
+            Some((place, entries)) => {
                 if place > 0 {
                     listing.origins = vec![place as u32; entries.len()];
                 }
                 listing.entries = entries;
             }
             None => {
-                for (entry, place) in self.merged.into_values() {
-                    if shows(&path.join(&entry.name), &entry) {
-                        listing.entries.push(entry);
-                        listing.origins.push(place as u32);
-                    }
-                }
+                (listing.entries, listing.origins) =
+                    self.merged.into_values().map(|(entry, place)| (entry, place as u32)).unzip();
             }
         }
         listing

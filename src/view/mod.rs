@@ -67,12 +67,15 @@ impl View {
 
     /// Whether the transfer is one entry that is no directory.
     pub fn is_single(&self) -> bool {
-        match self.arguments.as_slice() {
-            [Argument { root, only: Some(name) }] => {
-                matches!(root.dir().entry(name), Ok(Some(entry)) if !entry.is_dir())
-            }
-            _ => false,
-        }
+        let mut entries = self.arguments.iter().map(|Argument { root, only }| match only {
+            Some(name) => root.dir().entry(name).ok().flatten(),
+            None => None,
+        });
+        // Directories that are not entered take no part.
+        let mut taking_part =
+            entries.by_ref().filter(|entry| self.recursive || !entry.as_ref().is_some_and(Entry::is_dir));
+        let first = taking_part.next();
+        taking_part.next().is_none() && matches!(first, Some(Some(entry)) if !entry.is_dir())
     }
 
     /// The transfer root.
@@ -84,6 +87,7 @@ impl View {
     pub fn list(&self, dir: &ViewDir) -> ViewListing {
         let mut merged = listing::Merge::default();
         let mut seen = Vec::new();
+        let mut elsewhere = Vec::new();
         for (place, (argument, path)) in dir.places().iter().enumerate() {
             let Some(argument) = self.arguments.get(*argument) else { continue };
             let read = match (&argument.only, dir.path().is_root()) {
@@ -98,14 +102,23 @@ impl View {
                         seen.push(identity);
                         listing::Read::all(&handle)
                     }
-                    // Only the first place is known to be a directory: another may lack it, or have a file there.
-                    Err(error) if place > 0 && listing::is_no_directory(&error) => continue,
+                    // It is a directory in some of the arguments; another may lack it, or have a file there.
+                    Err(error) if listing::is_no_directory(&error) => {
+                        elsewhere.push(error);
+                        continue;
+                    }
                     Err(error) => listing::Read::failed(error),
                 },
             };
-            merged.add(place, read);
+            // What the rules hide in one argument does not stand in the way of what another shows.
+            merged.add(place, read.retain(|entry| self.shows(&dir.path().join(&entry.name), entry)));
         }
-        merged.finish(dir.path(), |path, entry| self.shows(path, entry))
+        if merged.is_empty()
+            && let Some(error) = elsewhere.into_iter().next()
+        {
+            merged.add(0, listing::Read::failed(error));
+        }
+        merged.finish()
     }
 
     /// The directory behind an entry of a listing.

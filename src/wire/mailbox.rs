@@ -1,4 +1,5 @@
-//! A queue between threads that never refuses: its bound is the credit of those who put things in.
+//! A queue between threads that refuses nothing: its bound is the credit of those who put things in, and where that is
+//! only claimed or there is none, they wait.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,8 +19,10 @@ struct State<T> {
     open: bool,
     /// Whether the taker waits; waking one that does not would cost a system call for nothing.
     taker_waits: bool,
-    /// How many callers of [`Mailbox::put_below`] wait.
+    /// How many callers of [`Mailbox::put_below`] and [`Mailbox::put_within`] wait.
     putters_wait: usize,
+    /// What the messages put in by [`Mailbox::put_within`] weigh.
+    weight: u64,
 }
 
 /// What [`Mailbox::take`] found.
@@ -41,6 +44,7 @@ impl<T> Mailbox<T> {
                 open: true,
                 taker_waits: false,
                 putters_wait: 0,
+                weight: 0,
             }),
             arrived: Condvar::new(),
             taken: Condvar::new(),
@@ -75,12 +79,27 @@ impl<T> Mailbox<T> {
         self.put(message)
     }
 
+    /// The same for messages of a peer, whose word that it had credit for them is yet to be checked: waits while those
+    /// inside and this one would weigh more than `limit` bytes, unless there are none.
+    pub(crate) fn put_within(&self, limit: u64, weight: u64, message: T) -> bool {
+        let mut state = self.lock();
+        while state.open && state.weight > 0 && state.weight.saturating_add(weight) > limit {
+            state.putters_wait += 1;
+            state = self.taken.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.putters_wait -= 1;
+        }
+        state.weight = state.weight.saturating_add(weight);
+        drop(state);
+        self.put(message)
+    }
+
     /// Moves everything there is into `into`, waiting for something if there is nothing.
     pub(crate) fn take(&self, into: &mut VecDeque<T>, patience: Option<Duration>) -> Taken {
         let mut state = self.lock();
         loop {
             if !state.queue.is_empty() {
                 into.append(&mut state.queue);
+                state.weight = 0;
                 if state.putters_wait > 0 {
                     self.taken.notify_all();
                 }

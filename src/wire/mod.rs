@@ -19,6 +19,9 @@ mod message;
 pub mod pump;
 mod request;
 
+#[cfg(test)]
+mod tests;
+
 pub use credit::{Rank, WINDOWS, Windows};
 pub use error::WireError;
 pub use link::{Closed, Link, Permit, Received, Receiver, Reservation, Sender, Stopper};

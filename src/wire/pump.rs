@@ -1,7 +1,7 @@
 //! Moves the messages of a link over a byte stream: one thread that reads, one that writes.
 //!
-//! The reading thread never waits for anything but the stream; where it puts messages is bounded by the credit this
-//! side granted. The writing thread takes whatever has gathered and writes it in as few calls as it can.
+//! The reading thread waits for the stream and, if a peer sends more than it has credit for or tells more than can be
+//! shown, for the role to catch up, which itself waits for nobody. The writing thread takes whatever has gathered and writes it in as few calls as it can.
 
 use crate::wire::credit::WINDOWS;
 use crate::wire::frame::{FrameDecoder, FrameEncoder, HEADER};
@@ -135,6 +135,9 @@ fn watch(heard: &Weak<Heard>, stopper: &Stopper, seconds: u32) {
     }
 }
 
+/// How much may have been read and not yet looked at, in bytes: more than all windows together.
+const UNREAD: u64 = 64 << 20;
+
 struct Reading {
     inbox: Arc<Mailbox<Message>>,
     stopper: Stopper,
@@ -175,9 +178,11 @@ impl Reading {
                 self.heard.now();
             }
             self.traffic.received.fetch_add((HEADER + payload.len()) as u64, Ordering::Relaxed);
-            decoder.messages(header, payload, |message| {
-                self.inbox.put(message);
-                Ok(())
+            decoder.messages(header, payload, |message, size| {
+                if !matches!(message, Message::Alive) {
+                    let weight = message.cost().saturating_add(size as u64);
+                    self.inbox.put_within(UNREAD, weight, message);
+                }
             })?;
         }
     }

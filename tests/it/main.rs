@@ -1,7 +1,7 @@
 //! dsync tested from outside: the real binary on real trees, between local paths and over SSH.
 //!
-//! One binary, folders by subject. [`oracle`] asks rsync what is right; [`transfer`] and [`faults`] say in words what
-//! must hold; [`layers`] reads the sources. [`support`] is what they share.
+//! One binary, folders by subject. [`oracle`] and [`filter_oracle`] ask rsync what is right; [`transfer`], [`faults`]
+//! and [`cli_surface`] say in words what must hold; [`layers`] reads the sources. [`support`] is what they share.
 //!
 //! Environment:
 //!
@@ -21,8 +21,10 @@
     reason = "a test fails by panicking and tells about itself by printing"
 )]
 
+mod cli_surface;
 mod faults;
 mod filter_oracle;
+mod layers;
 mod oracle;
 mod support;
 mod transfer;

@@ -102,6 +102,9 @@ fn skip_line(path: &RelPath, reason: Skip, style: &Style) -> Option<String> {
         Skip::Newer => (levels.skip > 0, format!("{path} is newer")),
         Skip::Exists => (levels.skip > 0, format!("{path} exists")),
         Skip::NotExisting => (levels.skip > 0, format!("not creating new file \"{path}\"")),
+        Skip::NotEmpty => {
+            (levels.delete > 0 || style.itemise > 0, format!("cannot delete non-empty directory: {path}"))
+        }
         Skip::UpToDate => (levels.name > 1 && style.itemise == 0, format!("{path} is uptodate")),
     };
     shown.then(|| text + "\n")

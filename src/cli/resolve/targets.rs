@@ -25,6 +25,9 @@ pub(super) fn read(operands: &[OsString]) -> Result<(Vec<Target>, Target), Failu
             Err(Failure::usage("the source and the destination cannot both be on another host")
                 .with_hint("Run dsync on one of the two hosts, or copy in two steps."))
         }
+        (Target::Local(path), _) if path.is_empty() => {
+            Err(Failure::usage("the destination is empty").with_hint("A dot is the current directory."))
+        }
         _ => Ok((sources, destination)),
     }
 }

@@ -10,7 +10,7 @@ use crate::pass::sink::directories::{Counterpart, OpenDir};
 use crate::pass::sink::flights::Flight;
 use crate::pass::sink::sign::Job;
 use crate::report::{Event, Skip};
-use crate::tree::{Entry, Kind, Name, Node, RelPath};
+use crate::tree::{Entry, Kind, Meta, Name, Node, RelPath};
 use crate::wire::{Begin, DirId, Listing, ListingEnd, Message, Permit};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::HashSet;
@@ -34,6 +34,10 @@ pub(super) fn run(
         }
     }
     Ok(())
+}
+
+fn opened_up(own: &Meta) -> SetMeta {
+    SetMeta { mode: Some(own.mode | 0o700), ..SetMeta::default() }
 }
 
 struct Comparison<'a, 'b> {
@@ -150,6 +154,13 @@ impl Comparison<'_, '_> {
             },
         };
         let mut open = OpenDir::new(RelPath::root(), None, counterpart);
+        if let Counterpart::Writable(dir) = &open.counterpart
+            && let Ok(own) = dir.own_meta()
+            && sink.shuts_out(&own)
+            && dir.set_own_meta(&opened_up(&own)).is_ok()
+        {
+            open.finally.mode = Some(own.mode);
+        }
         let root = self.begin.as_ref().and_then(|begin| begin.root).filter(|_| destination.rename.is_none());
         if let Some(meta) = root {
             let meta = sink.owners.translate_meta(meta);
@@ -164,7 +175,7 @@ impl Comparison<'_, '_> {
                 sink.count_created(Kind::Directory);
             }
             sink.announce(RelPath::root(), &Node::Directory, &update);
-            open.finally = update.set;
+            open.finally = SetMeta { mode: update.set.mode.or(open.finally.mode), ..update.set };
             open.time_if_touched = meta.mtime;
             open.keeps_time = sink.context.options.times;
         }
@@ -173,24 +184,24 @@ impl Comparison<'_, '_> {
 
     fn enter_child(&self, parent: DirId, index: u32) -> Result<OpenDir, PassError> {
         let sink = self.sink;
-        let (path, counterpart, unusable, child) = sink.directories.with(parent, |dir| {
-            (dir.path.clone(), dir.counterpart.clone(), dir.unusable, dir.children.remove(&index))
-        })?;
+        let (path, unusable, child) = sink
+            .directories
+            .with(parent, |dir| (dir.path.clone(), dir.unusable, dir.children.remove(&index)))?;
         let (entry, own) = child.ok_or(PassError::Protocol("a listing is of no listed directory"))?;
         let path = path.join(&entry.name);
-        let counterpart = match counterpart {
-            // Its handle may have been given up, or it was never there.
-            Counterpart::Absent => match path.split_last() {
-                Some((above, _)) => sink.counterpart_at(&above).unwrap_or(Counterpart::Absent),
-                None => Counterpart::Absent,
-            },
-            there => there,
-        };
         let mut open = OpenDir::new(path, Some(parent), Counterpart::Absent);
+        open.unusable = unusable;
         if unusable {
-            open.unusable = true;
             return Ok(open);
         }
+        let counterpart = match sink.directories.counterpart(sink, parent)? {
+            Ok(counterpart) => counterpart,
+            Err(error) => {
+                sink.tally.failed(&open.path, &error);
+                open.unusable = true;
+                return Ok(open);
+            }
+        };
         let decision = sink.policy().decide(&entry, own.as_ref(), sink.may_set_group(&entry.meta));
         match decision {
             Decision::Skip(reason) => sink.skipped(&open.path, reason),
@@ -200,9 +211,7 @@ impl Comparison<'_, '_> {
                 self.open_existing(&mut open, &counterpart, &entry, own.as_ref());
             }
             Decision::Make(update) => {
-                sink.announce(open.path.clone(), &entry.node, &update);
-                open.finally = update.set;
-                self.make_directory(&mut open, &counterpart, &entry, own.as_ref())?;
+                self.make_directory(&mut open, &counterpart, &entry, own.as_ref(), &update)
             }
             Decision::Transfer(_) | Decision::Compare => {
                 return Err(PassError::Protocol("a listing is of no directory"));
@@ -215,15 +224,10 @@ impl Comparison<'_, '_> {
 
     fn open_existing(&self, open: &mut OpenDir, parent: &Counterpart, entry: &Entry, own: Option<&Entry>) {
         let sink = self.sink;
-        // A directory that its owner may not write to still has to be filled.
-        if let (Counterpart::Writable(dir), Some(own)) = (parent, own)
-            && own.meta.mode & 0o700 != 0o700
-            && !sink.owners.owners().is_root()
+        if let Some(own) = own
+            && sink.open_up(parent, own)
         {
-            let opened_up = SetMeta { mode: Some(own.meta.mode | 0o700), ..SetMeta::default() };
-            if dir.set_meta(&entry.name, Kind::Directory, &opened_up).is_ok() {
-                open.finally.mode = open.finally.mode.or(Some(own.meta.mode));
-            }
+            open.finally.mode = open.finally.mode.or(Some(own.meta.mode));
         }
         match parent.open(&entry.name) {
             Ok(here) => open.counterpart = here,
@@ -240,21 +244,22 @@ impl Comparison<'_, '_> {
         parent: &Counterpart,
         entry: &Entry,
         own: Option<&Entry>,
-    ) -> Result<(), PassError> {
+        update: &Update,
+    ) {
         let sink = self.sink;
         open.touched = true;
-        let Counterpart::Writable(dir) = parent else {
-            if sink.dry_run() {
-                sink.count_created(Kind::Directory);
-            }
-            return Ok(());
-        };
+        open.finally = update.set;
         if let Some(own) = own
-            && !sink.make_room(dir, &open.path, own)
+            && !sink.make_room(parent, &open.path, own)
         {
             open.unusable = true;
-            return Ok(());
+            return;
         }
+        sink.announce(open.path.clone(), &entry.node, update);
+        let Counterpart::Writable(dir) = parent else {
+            sink.count_created(Kind::Directory);
+            return;
+        };
         // Usable by its owner until it is full; the rest of the mode follows then.
         let mode = open.finally.mode.unwrap_or(0o777);
         let made = dir.make_dir(&entry.name, (mode & 0o777) | 0o700);
@@ -275,7 +280,6 @@ impl Comparison<'_, '_> {
                 open.unusable = true;
             }
         }
-        Ok(())
     }
 
     /// What is in a directory of the destination, with the staged files of killed runs apart.
@@ -355,13 +359,14 @@ impl Comparison<'_, '_> {
                 sink.pass_by(&entry);
             }
             Decision::Make(update) => {
-                sink.announce(path.clone(), &entry.node, &update);
-                sink.make(dir, &path, &name, &entry, own.as_ref(), &update)?;
+                sink.make(&current.counterpart, dir, &path, &name, &entry, own.as_ref(), &update)?;
             }
             Decision::Transfer(update) => {
-                sink.announce(path.clone(), &entry.node, &update);
                 let leftover = current.take_leftover(&name);
-                self.transfer(Flight { dir, index, name, path, entry, own, update, leftover })?;
+                self.transfer(
+                    &current.counterpart,
+                    Flight { dir, index, name, path, entry, own, update, leftover },
+                )?;
             }
             Decision::Compare => {
                 let update = Update::none();
@@ -371,23 +376,19 @@ impl Comparison<'_, '_> {
         Ok(())
     }
 
-    fn transfer(&self, flight: Flight) -> Result<(), PassError> {
+    fn transfer(&self, here: &Counterpart, flight: Flight) -> Result<(), PassError> {
         let sink = self.sink;
-        if sink.dry_run() {
-            count_transfer(sink, &flight.entry);
-            return Ok(());
-        }
         if let Some(own) = &flight.own
             && (own.is_dir() || (own.kind() != Kind::File && sink.context.options.in_place))
+            && !sink.make_room(here, &flight.path, own)
         {
-            let free = match sink.directories.writable(sink, flight.dir)? {
-                Ok(dir) => sink.make_room(&dir, &flight.path, own),
-                Err(_) => false,
-            };
-            if !free {
-                sink.pass_by(&flight.entry);
-                return Ok(());
-            }
+            sink.pass_by(&flight.entry);
+            return Ok(());
+        }
+        sink.announce(flight.path.clone(), &flight.entry.node, &flight.update);
+        if sink.dry_run() {
+            count_transfer(sink, &flight.entry, flight.update.change.new);
+            return Ok(());
         }
         let has_basis = flight
             .own
@@ -469,9 +470,12 @@ impl Current {
 }
 
 /// A transfer in a dry run.
-pub(super) fn count_transfer(sink: &Sink<'_>, entry: &Entry) {
+pub(super) fn count_transfer(sink: &Sink<'_>, entry: &Entry, new: bool) {
     let size = entry.node.size();
     sink.tally.count(|totals| {
+        if new {
+            totals.created.add(Kind::File);
+        }
         totals.transferred += 1;
         totals.transferred_size = totals.transferred_size.saturating_add(size);
     });
@@ -479,6 +483,22 @@ pub(super) fn count_transfer(sink: &Sink<'_>, entry: &Entry) {
 }
 
 impl Sink<'_> {
+    /// Lets the running user into a directory that it owns and may not write to, so that it can be filled or emptied.
+    /// Returns whether its mode was changed.
+    pub(super) fn open_up(&self, parent: &Counterpart, own: &Entry) -> bool {
+        match parent {
+            Counterpart::Writable(dir) if own.is_dir() && self.shuts_out(&own.meta) => {
+                dir.set_meta(&own.name, Kind::Directory, &opened_up(&own.meta)).is_ok()
+            }
+            _ => false,
+        }
+    }
+
+    fn shuts_out(&self, meta: &Meta) -> bool {
+        let owners = self.owners.owners();
+        meta.mode & 0o700 != 0o700 && meta.uid == owners.effective_user() && !owners.is_root()
+    }
+
     fn skipped(&self, path: &RelPath, reason: Skip) {
         if reason == Skip::NotRegular || self.context.options.detail.unchanged {
             self.announcer.say(Event::Skipped { path: path.clone(), reason });
@@ -515,8 +535,10 @@ impl Sink<'_> {
     }
 
     /// Makes a link, a device, a fifo or a socket.
+    #[allow(clippy::too_many_arguments, reason = "an entry with everything that is known of it")]
     fn make(
         &self,
+        here: &Counterpart,
         dir: DirId,
         path: &RelPath,
         name: &Name,
@@ -524,24 +546,18 @@ impl Sink<'_> {
         own: Option<&Entry>,
         update: &Update,
     ) -> Result<(), PassError> {
-        if self.dry_run() {
+        if let Some(own) = own.filter(|own| own.is_dir())
+            && !self.make_room(here, path, own)
+        {
+            return Ok(());
+        }
+        self.announce(path.clone(), &entry.node, update);
+        let Counterpart::Writable(handle) = here else {
             if update.change.new {
                 self.count_created(entry.kind());
             }
             return Ok(());
-        }
-        let handle = match self.directories.writable(self, dir)? {
-            Ok(handle) => handle,
-            Err(error) => {
-                self.tally.failed(path, &error);
-                return Ok(());
-            }
         };
-        if let Some(own) = own.filter(|own| own.is_dir())
-            && !self.make_room(&handle, path, own)
-        {
-            return Ok(());
-        }
         let replace = own.is_some_and(|own| !own.is_dir());
         // A new entry gets its owner with the rest; only a failure is worth a second try without it.
         let made = handle.make_node(name, &entry.node, &update.set, replace).or_else(|error| {

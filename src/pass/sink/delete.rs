@@ -3,10 +3,9 @@
 //! Which names are extra was found by comparing whole, error-free listings; the rules of the receiving side protect
 //! what they exclude. A directory is emptied first, and stays if anything protected is inside. Mount points stay.
 
-use crate::fs::WriteDir;
 use crate::pass::sink::Sink;
 use crate::pass::sink::directories::Counterpart;
-use crate::report::{Event, Problem, ProblemClass, Role};
+use crate::report::{Event, Problem, ProblemClass, Role, Skip};
 use crate::tree::filter::{Side, Verdict};
 use crate::tree::{Entry, Kind, RelPath};
 
@@ -18,6 +17,15 @@ const HANDLES: usize = 64;
 enum Left {
     Nothing,
     Something,
+}
+
+/// Why an entry goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// The source does not have it.
+    Extra,
+    /// Something else is to have its name.
+    Room,
 }
 
 /// A directory being emptied.
@@ -40,15 +48,15 @@ impl Sink<'_> {
     /// Removes an entry of `dir` that the source does not have, if the rules and the limit allow.
     pub(super) fn delete_extra(&self, dir: &Counterpart, path: RelPath, entry: Entry) {
         if self.is_at_risk(&path, &entry, false) {
-            self.delete(dir, path, entry, true);
+            self.delete(dir, path, entry, Purpose::Extra);
         }
     }
 
     /// Removes an entry of `dir`, with everything in it that is not protected; in a dry run it only says so.
-    /// `counted` says that this is a deletion the user hears of, not the clearing of a place for another entry.
-    fn delete(&self, dir: &Counterpart, path: RelPath, entry: Entry, counted: bool) -> Left {
+    /// As in rsync, what only clears the place for another entry is not counted itself, what was inside it is.
+    fn delete(&self, dir: &Counterpart, path: RelPath, entry: Entry, purpose: Purpose) -> Left {
         if !entry.is_dir() {
-            return self.delete_one(dir, &path, &entry, counted);
+            return self.delete_one(dir, &path, &entry, purpose);
         }
         let mut stack: Vec<Level> = Vec::new();
         stack.extend(self.level(dir, path, entry));
@@ -56,7 +64,7 @@ impl Sink<'_> {
         while let Some(level) = stack.last_mut() {
             let Some(next) = level.rest.next() else {
                 if let Some(done) = stack.pop() {
-                    left = self.emptied(dir, stack.last_mut(), &done, counted);
+                    left = self.emptied(dir, stack.last_mut(), &done, purpose);
                 }
                 if let (Left::Something, Some(above)) = (left, stack.last_mut()) {
                     above.left = left;
@@ -72,7 +80,7 @@ impl Sink<'_> {
                 }
                 Some(here) if next.is_dir() => self.level(&here, path, next),
                 Some(here) => {
-                    if self.delete_one(&here, &path, &next, counted) == Left::Something {
+                    if self.delete_one(&here, &path, &next, Purpose::Extra) == Left::Something {
                         level.left = Left::Something;
                     }
                     continue;
@@ -95,6 +103,7 @@ impl Sink<'_> {
 
     /// Opens and lists a directory that is to be removed; `None` if that cannot be, which was told.
     fn level(&self, parent: &Counterpart, path: RelPath, entry: Entry) -> Option<Level> {
+        self.open_up(parent, &entry);
         let opened = parent.open(&entry.name).and_then(|here| {
             let mounted = here.identity()?.0 != parent.identity()?.0;
             Ok((here.list()?, here, mounted))
@@ -123,17 +132,17 @@ impl Sink<'_> {
     }
 
     /// Everything in a directory was tried: removes it too if nothing is left.
-    fn emptied(&self, top: &Counterpart, parent: Option<&mut Level>, done: &Level, counted: bool) -> Left {
+    fn emptied(&self, top: &Counterpart, parent: Option<&mut Level>, done: &Level, purpose: Purpose) -> Left {
         if done.left == Left::Something {
             self.tell_not_empty(&done.path);
             return Left::Something;
         }
-        let holder = match parent {
-            None => Some(top.clone()),
-            Some(parent) => self.reopened(parent),
+        let (holder, purpose) = match parent {
+            None => (Some(top.clone()), purpose),
+            Some(parent) => (self.reopened(parent), Purpose::Extra),
         };
         match holder {
-            Some(holder) => self.delete_one(&holder, &done.path, &done.entry, counted),
+            Some(holder) => self.delete_one(&holder, &done.path, &done.entry, purpose),
             None => Left::Something,
         }
     }
@@ -141,12 +150,12 @@ impl Sink<'_> {
     /// Excluded entries inside keep a directory; that is as it was asked, but worth a line.
     fn tell_not_empty(&self, path: &RelPath) {
         if self.context.options.detail.changes {
-            self.announcer.say(Event::Notice(format!("cannot delete non-empty directory: {path}")));
+            self.announcer.say(Event::Skipped { path: path.clone(), reason: Skip::NotEmpty });
         }
     }
 
-    fn delete_one(&self, dir: &Counterpart, path: &RelPath, entry: &Entry, counted: bool) -> Left {
-        if counted && !self.may_delete_another(path) {
+    fn delete_one(&self, dir: &Counterpart, path: &RelPath, entry: &Entry, purpose: Purpose) -> Left {
+        if purpose == Purpose::Extra && !self.may_delete_another(path) {
             return Left::Something;
         }
         if let Counterpart::Writable(dir) = dir
@@ -156,7 +165,7 @@ impl Sink<'_> {
             self.tally.failed(path, &error);
             return Left::Something;
         }
-        if counted {
+        if purpose == Purpose::Extra {
             self.tally.count(|totals| totals.deleted.add(entry.kind()));
             if self.context.options.detail.changes {
                 self.announcer.say(Event::Deleted { path: path.clone(), kind: entry.kind() });
@@ -183,23 +192,32 @@ impl Sink<'_> {
         false
     }
 
-    /// Clears the name of `entry` for something of another kind. A directory with something in it goes only with
-    /// `--delete` or `--force`. Returns whether the name is free.
-    pub(super) fn make_room(&self, write: &WriteDir, path: &RelPath, own: &Entry) -> bool {
+    /// Clears the name of `own` in `dir` for something of another kind. A directory with something in it goes only with
+    /// `--delete` or `--force`. Returns whether the name is free (or would be, in a dry run).
+    pub(super) fn make_room(&self, dir: &Counterpart, path: &RelPath, own: &Entry) -> bool {
         let options = &self.context.options;
         if own.kind() == Kind::Directory && options.delete.is_none() && !options.force {
-            return match write.remove(&own.name, Kind::Directory) {
-                Ok(()) => true,
-                Err(error) => {
-                    let cause = format!(
-                        "a directory is in its place ({}); --force or --delete would remove it",
-                        crate::pass::tally::describe(&error.source)
-                    );
-                    self.tally.problem("making room for", path, &cause);
-                    false
-                }
+            let removed = match dir {
+                Counterpart::Writable(dir) => dir.remove(&own.name, Kind::Directory),
+                dir => dir.open(&own.name).and_then(|own| own.list()).and_then(|inside| {
+                    let doing = "removing";
+                    let full =
+                        || crate::fs::Error { doing, source: std::io::ErrorKind::DirectoryNotEmpty.into() };
+                    if inside.entries.is_empty() { Ok(()) } else { Err(full()) }
+                }),
             };
+            if let Err(error) = &removed {
+                let why = crate::pass::tally::describe(&error.source);
+                let cause =
+                    format!("a directory is in its place ({why}); --force or --delete would remove it");
+                self.tally.problem("making room for", path, &cause);
+            }
+            return removed.is_ok();
         }
-        self.delete(&Counterpart::Writable(write.clone()), path.clone(), own.clone(), false) == Left::Nothing
+        let free = self.delete(dir, path.clone(), own.clone(), Purpose::Room) == Left::Nothing;
+        if !free {
+            self.tally.problem("making room for", path, &"not everything in its place could be removed");
+        }
+        free
     }
 }

@@ -32,6 +32,8 @@ pub enum DestinationError {
         path: String,
         /// Why it failed.
         cause: String,
+        /// Whether a directory above it is not there.
+        missing: bool,
     },
 }
 
@@ -41,7 +43,15 @@ impl DestinationError {
             doing: error.doing,
             path: Escaped(path).to_string(),
             cause: describe(&error.source),
+            missing: error.is_not_found(),
         }
+    }
+}
+
+impl DestinationError {
+    /// Whether sources and destination do not fit each other, rather than that something failed.
+    pub fn is_selection(&self) -> bool {
+        matches!(self, DestinationError::NotADirectory(_) | DestinationError::Failed { missing: true, .. })
     }
 }
 

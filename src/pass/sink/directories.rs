@@ -18,6 +18,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(super) enum Counterpart {
     /// There is none: a dry run, or it could not be made (and that was told).
     Absent,
+    /// There is one, whose handle was given up for others; it is opened again when it is needed.
+    Closed,
     /// A dry run looks at it.
     ReadOnly(Dir),
     /// It is filled.
@@ -28,7 +30,7 @@ impl Counterpart {
     /// One of its directories, with the same access.
     pub(super) fn open(&self, name: &Name) -> Result<Counterpart, Error> {
         match self {
-            Counterpart::Absent => Err(absent()),
+            Counterpart::Absent | Counterpart::Closed => Err(absent()),
             Counterpart::ReadOnly(dir) => dir.open_dir(name).map(Counterpart::ReadOnly),
             Counterpart::Writable(dir) => dir.open_dir_writable(name).map(Counterpart::Writable),
         }
@@ -44,7 +46,7 @@ impl Counterpart {
 
     pub(super) fn dir(&self) -> Option<&Dir> {
         match self {
-            Counterpart::Absent => None,
+            Counterpart::Absent | Counterpart::Closed => None,
             Counterpart::ReadOnly(dir) => Some(dir),
             Counterpart::Writable(dir) => Some(dir),
         }
@@ -93,12 +95,11 @@ impl OpenDir {
     }
 }
 
-/// How many directories keep their handle. Others are opened again when needed.
-const HANDLES: usize = 256;
-
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Directories {
     state: Mutex<State>,
+    /// How many directories keep their handle.
+    handles: usize,
 }
 
 #[derive(Debug, Default)]
@@ -107,21 +108,27 @@ struct State {
     /// Directories with a handle, oldest first.
     handles: VecDeque<DirId>,
     all_listed: bool,
+    /// Whether the source was told that the root is settled, after which it hears of nothing but the end.
+    root_closed: bool,
 }
 
 impl Directories {
+    /// Nothing open yet. `handles` directories keep their handle; the others are opened again when needed.
+    pub(super) fn new(handles: usize) -> Directories {
+        Directories { state: Mutex::default(), handles }
+    }
+
     pub(super) fn insert(&self, id: DirId, dir: OpenDir) {
         let mut state = self.lock();
-        if matches!(dir.counterpart, Counterpart::Writable(_)) {
+        if dir.counterpart.dir().is_some() {
             state.handles.push_back(id);
         }
         state.open.insert(id, dir);
-        if state.handles.len() > HANDLES
+        if state.handles.len() > self.handles
             && let Some(oldest) = state.handles.pop_front()
-            && oldest.0 != 0
             && let Some(dir) = state.open.get_mut(&oldest)
         {
-            dir.counterpart = Counterpart::Absent;
+            dir.counterpart = Counterpart::Closed;
         }
     }
 
@@ -137,14 +144,23 @@ impl Directories {
 
     /// Write access to an open directory, opened again if its handle was given up.
     pub(super) fn writable(&self, sink: &Sink<'_>, id: DirId) -> Result<Result<WriteDir, Error>, PassError> {
-        let (counterpart, path) = self.with(id, |dir| (dir.counterpart.clone(), dir.path.clone()))?;
-        if let Counterpart::Writable(dir) = counterpart {
-            return Ok(Ok(dir));
-        }
-        Ok(match sink.counterpart_at(&path) {
+        Ok(match self.counterpart(sink, id)? {
             Ok(Counterpart::Writable(dir)) => Ok(dir),
             Ok(_) => Err(absent()),
             Err(error) => Err(error),
+        })
+    }
+
+    /// The counterpart of an open directory, opened again if its handle was given up: never `Closed`.
+    pub(super) fn counterpart(
+        &self,
+        sink: &Sink<'_>,
+        id: DirId,
+    ) -> Result<Result<Counterpart, Error>, PassError> {
+        let (counterpart, path) = self.with(id, |dir| (dir.counterpart.clone(), dir.path.clone()))?;
+        Ok(match counterpart {
+            Counterpart::Closed => sink.counterpart_at(&path),
+            there => Ok(there),
         })
     }
 
@@ -159,7 +175,7 @@ impl Directories {
         if std::mem::replace(&mut state.all_listed, true) {
             return Err(PassError::Protocol("the listings ended twice"));
         }
-        let done = state.open.is_empty();
+        let done = state.root_closed;
         drop(state);
         if done { sink.finish() } else { Ok(()) }
     }
@@ -173,7 +189,11 @@ impl Directories {
             finish(sink, &dir);
             sink.sender.send(Message::Close(id))?;
             if next.is_none() {
-                let done = self.lock().all_listed;
+                // Whoever sees both says that all is done: the end of the listings may be handled meanwhile.
+                let mut state = self.lock();
+                state.root_closed = true;
+                let done = state.all_listed;
+                drop(state);
                 return if done { sink.finish() } else { Ok(()) };
             }
         }
@@ -212,13 +232,14 @@ fn finish(sink: &Sink<'_>, dir: &OpenDir) {
     if set == SetMeta::default() {
         return;
     }
-    let handle = match &dir.counterpart {
-        Counterpart::Writable(handle) => Ok(handle.clone()),
-        _ => match sink.counterpart_at(&dir.path) {
-            Ok(Counterpart::Writable(handle)) => Ok(handle),
-            Ok(_) => return,
-            Err(error) => Err(error),
-        },
+    let here = match &dir.counterpart {
+        Counterpart::Closed => sink.counterpart_at(&dir.path),
+        there => Ok(there.clone()),
+    };
+    let handle = match here {
+        Ok(Counterpart::Writable(handle)) => Ok(handle),
+        Ok(_) => return,
+        Err(error) => Err(error),
     };
     let done = handle.and_then(|handle| {
         let rest = sink.set_owner_first(&dir.path, &set, |owner| handle.set_own_meta(owner));

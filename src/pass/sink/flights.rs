@@ -8,11 +8,6 @@ use crate::wire::{Closed, DirId, FileId};
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Files in flight at most: enough to fill a long path with small files, few enough to hold in memory.
-const LIMIT: usize = 2048;
-/// Of these, files whose basis is held open at most.
-const WITH_BASIS: usize = 256;
-
 /// A file on its way.
 #[derive(Debug, Clone)]
 pub(super) struct Flight {
@@ -40,10 +35,20 @@ pub(super) struct Prepared {
     pub stage: Option<Stage>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Flights {
     state: Mutex<State>,
     landed: Condvar,
+    limits: Limits,
+}
+
+/// How many files may be in flight.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// At all: enough to fill a long path with small files, few enough to hold in memory.
+    pub all: usize,
+    /// With a basis, which is held open.
+    pub with_basis: usize,
 }
 
 #[derive(Debug, Default)]
@@ -57,11 +62,16 @@ struct State {
 }
 
 impl Flights {
+    pub(super) fn new(limits: Limits) -> Flights {
+        Flights { state: Mutex::default(), landed: Condvar::new(), limits }
+    }
+
     /// Registers a file, once there is room for it.
     pub(super) fn start(&self, flight: Flight, with_basis: bool) -> Result<FileId, Closed> {
         let mut state = self.lock();
         while !state.stopped
-            && (state.flights.len() >= LIMIT || (with_basis && state.with_basis >= WITH_BASIS))
+            && (state.flights.len() >= self.limits.all
+                || (with_basis && state.with_basis >= self.limits.with_basis))
         {
             state.waiting = true;
             state = self.landed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -114,7 +124,8 @@ impl Flights {
             state.with_basis -= usize::from(prepared.is_some());
         }
         // Waking whoever waits for each of a long row of files would make both switch for each; a gap is soon enough.
-        let room = state.flights.len() < LIMIT - LIMIT / 8 && state.with_basis < WITH_BASIS - WITH_BASIS / 8;
+        let Limits { all, with_basis } = self.limits;
+        let room = state.flights.len() < all - all / 8 && state.with_basis < with_basis - with_basis / 8;
         let wake = room && std::mem::take(&mut state.waiting);
         drop(state);
         drop(flight);

@@ -30,7 +30,7 @@ use announce::Announcer;
 use crossbeam_channel as channel;
 use destination::Destination;
 use directories::{Counterpart, Directories};
-use flights::Flights;
+use flights::{Flights, Limits};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::AtomicBool;
@@ -69,14 +69,19 @@ pub fn run(link: Link, path: &[u8], context: &Context) -> Result<Totals, PassErr
     if let Ok(absolute) = std::path::absolute(OsStr::from_bytes(path)) {
         rules.set_root(absolute.as_os_str().as_bytes());
     }
+    let limits = Limits {
+        // Between local paths each file in flight is an open file on its way from the source.
+        all: if context.local { context.share_of_open_files(4, 2048) } else { 2048 },
+        with_basis: context.share_of_open_files(8, 256),
+    };
     let sink = Sink {
         context,
         path,
         rules,
         sender: sender.clone(),
         destination: OnceLock::new(),
-        directories: Directories::default(),
-        flights: Flights::default(),
+        directories: Directories::new(context.share_of_open_files(8, 256)),
+        flights: Flights::new(limits),
         announcer: Announcer::new(context.reporter.clone()),
         owners,
         umask: crate::fs::umask(),
@@ -209,11 +214,7 @@ impl Sink<'_> {
     }
 
     fn policy(&self) -> Policy<'_> {
-        Policy {
-            options: &self.context.options,
-            umask: self.umask,
-            may_chown: self.owners.owners().is_root(),
-        }
+        Policy { options: &self.context.options, umask: self.umask, is_root: self.owners.owners().is_root() }
     }
 
     /// Whether the running user may give `meta`'s group to a file.

@@ -135,7 +135,7 @@ impl Sink<'_> {
             Decision::Transfer(update) => {
                 self.announcer.fill(file, self.item(flight.path.clone(), &flight.entry.node, &update));
                 if self.dry_run() {
-                    compare::count_transfer(self, &flight.entry);
+                    compare::count_transfer(self, &flight.entry, false);
                     self.flights.land(file);
                     return self.settle(flight.dir);
                 }

@@ -44,7 +44,7 @@ impl Walk<'_, '_> {
         let root = view.root_meta();
         let owners = self.names_of(root.iter());
         sender.send(Message::Begin(Begin { root, single: view.is_single(), owners }))?;
-        if view.has_unentered() && context.options.detail.changes {
+        if view.has_unentered() {
             context.reporter.report(Event::Skipped { path: RelPath::root(), reason: Skip::Directory });
         }
         let start = Instant::now();
@@ -100,7 +100,7 @@ impl Walk<'_, '_> {
 
     fn leave_out_directories(&self, dir: &ViewDir, listing: &mut ViewListing) {
         listing.retain(|entry| {
-            if entry.is_dir() && self.source.context.options.detail.changes {
+            if entry.is_dir() {
                 let path = dir.path().join(&entry.name);
                 self.source.context.reporter.report(Event::Skipped { path, reason: Skip::Directory });
             }

@@ -47,8 +47,11 @@ impl Case {
             }
             _ => Operands::Contents,
         };
+        let options = options::draw(&mut random, &wanted(&sources, &operands));
+        if options::has(&options, "--max-delete") {
+            sources.truncate(1); // what would stand in the way is known only of one
+        }
         let wanted = wanted(&sources, &operands);
-        let options = options::draw(&mut random, &wanted);
         let obstacles = Obstacles {
             // Which file finds its place cleared would depend on the order in which the limit is used up.
             full_directories: !options::has(&options, "--max-delete"),

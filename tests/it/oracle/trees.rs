@@ -148,12 +148,29 @@ pub(super) fn earlier(random: &mut Random, tree: &Tree, obstacles: Obstacles) ->
     for _ in 0..random.below(7) {
         add(random, &mut earlier, 5);
     }
+    clear(&mut earlier, tree, obstacles);
+    earlier
+}
+
+/// Takes out of `earlier` what would bring rsync, not dsync, into difficulties.
+fn clear(earlier: &mut Tree, tree: &Tree, obstacles: Obstacles) {
+    let wanted = |path: &[u8]| tree.entries.get(path).map(|entry| entry.node == Node::Directory);
+    if !obstacles.for_directories {
+        earlier.entries.retain(|path, entry| entry.node == Node::Directory || wanted(path) != Some(true));
+    }
     if !obstacles.full_directories {
         let others = tree.entries.iter().filter(|(_, entry)| entry.node != Node::Directory);
         let places: Vec<Vec<u8>> = others.map(|(path, _)| [path.as_slice(), b"/"].concat()).collect();
         earlier.entries.retain(|path, _| !places.iter().any(|place| path.starts_with(place)));
     }
-    earlier
+    for (path, entry) in &mut earlier.entries {
+        // rsync changes the owner first, which clears these bits, and then itemizes what it finds.
+        if let Some(wanted) = tree.entries.get(path)
+            && entry.mode & 0o6000 != 0
+        {
+            entry.owner = wanted.owner;
+        }
+    }
 }
 
 fn change(random: &mut Random, tree: &mut Tree, path: &[u8], obstacles: Obstacles) {

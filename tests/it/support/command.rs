@@ -35,7 +35,6 @@ pub(crate) fn is_rsync() -> bool {
 pub(crate) struct Invocation {
     program: PathBuf,
     arguments: Vec<OsString>,
-    environment: Vec<(OsString, OsString)>,
     directory: Option<PathBuf>,
     input: Option<Vec<u8>>,
     deadline: Duration,
@@ -55,7 +54,6 @@ impl Invocation {
         Invocation {
             program: program.to_owned(),
             arguments: arguments.into_iter().map(Into::into).collect(),
-            environment: Vec::new(),
             directory: None,
             input: None,
             deadline: DEADLINE,
@@ -65,12 +63,6 @@ impl Invocation {
     /// Further arguments.
     pub(crate) fn args<A: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = A>) -> Invocation {
         self.arguments.extend(arguments.into_iter().map(Into::into));
-        self
-    }
-
-    /// A variable for the program.
-    pub(crate) fn env(mut self, name: &str, value: impl Into<OsString>) -> Invocation {
-        self.environment.push((name.into(), value.into()));
         self
     }
 
@@ -135,7 +127,6 @@ impl Invocation {
         for name in ["DSYNC_RSH", "RSYNC_RSH", "RSYNC_PROTECT_ARGS", "RSYNC_OLD_ARGS", "SSH_AUTH_SOCK"] {
             command.env_remove(name);
         }
-        command.envs(self.environment);
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }

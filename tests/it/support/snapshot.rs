@@ -61,9 +61,6 @@ pub(crate) struct Columns {
 impl Columns {
     /// Everything.
     pub(crate) const ALL: Columns = Columns { mode: true, owner: true, mtime: true, directory_mtime: true };
-    /// Names, kinds and contents alone.
-    pub(crate) const NONE: Columns =
-        Columns { mode: false, owner: false, mtime: false, directory_mtime: false };
 }
 
 impl Snapshot {

@@ -210,9 +210,10 @@ fn a_mount_point_is_never_removed() {
         return tools::skipped("nothing can be mounted here");
     }
     fs::write(at.join("inside"), "x").unwrap();
-    let output = Way::LOCAL.copy(&["-a", "--delete", "-x"], &[scene.path("source/")], scene.path("to")).run();
+    let output = Way::LOCAL.copy(&["-a", "--delete"], &[scene.path("source/")], scene.path("to")).run();
     let paths = scene.paths("to");
     let unmounted = std::process::Command::new(umount).arg(&at).status().unwrap();
-    assert!(unmounted.success());
-    assert_eq!(paths, ["kept", "mounted", "mounted/inside"], "{output}");
+    assert!(unmounted.success(), "{output}");
+    assert!(matches!(output.code, Some(0 | 23)), "{output}");
+    assert_eq!(paths, ["kept", "mounted"], "{output}");
 }

@@ -169,7 +169,7 @@ fn two_remote_ends_are_refused() {
     let scene = Scene::new();
     let script = rsh_script(scene.root(), "exit 99\n");
     let output = dsync(shell_options(&script)).args(["-a", "one:a", "two:b"]).run().expect(1);
-    assert!(output.err().contains("remote"), "{output}");
+    assert!(output.err().contains("both"), "{output}");
 }
 
 fn pulls() -> Vec<Way> {

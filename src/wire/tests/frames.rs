@@ -1,0 +1,300 @@
+//! Frames: messages in, messages out, whatever the compression does.
+
+use super::samples::{any_message, each, file, listing, literal, shown};
+use crate::tree::Entry;
+use crate::wire::frame::{FrameDecoder, FrameEncoder, HEADER, MAX_PAYLOAD};
+use crate::wire::{Message, WireError};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::collections::VecDeque;
+use zstd::stream::raw::{Encoder, InBuffer, Operation, OutBuffer};
+use zstd::zstd_safe::CParameter;
+
+const COMPRESSED: u8 = 1;
+const CONTENT: u8 = 2;
+
+/// Splits a stream into headers and payloads.
+fn split(mut stream: &[u8]) -> Vec<([u8; HEADER], Vec<u8>)> {
+    let mut frames = Vec::new();
+    while !stream.is_empty() {
+        let (header, rest) = stream.split_first_chunk::<HEADER>().unwrap();
+        let (payload, rest) = rest.split_at(FrameDecoder::payload_len(*header).unwrap());
+        frames.push((*header, payload.to_vec()));
+        stream = rest;
+    }
+    frames
+}
+
+/// One frame with as many of `messages` as it takes.
+fn frame(encoder: &mut FrameEncoder, messages: &mut VecDeque<Message>) -> Vec<u8> {
+    let mut out = Vec::new();
+    encoder.frame(messages, &mut out).unwrap();
+    out
+}
+
+fn frames(encoder: &mut FrameEncoder, messages: Vec<Message>) -> Vec<u8> {
+    let (mut messages, mut out) = (VecDeque::from(messages), Vec::new());
+    while !messages.is_empty() {
+        encoder.frame(&mut messages, &mut out).unwrap();
+    }
+    out
+}
+
+fn read(
+    decoder: &mut FrameDecoder,
+    header: [u8; HEADER],
+    payload: Vec<u8>,
+) -> Result<Vec<Message>, WireError> {
+    let mut messages = Vec::new();
+    decoder.messages(header, payload, |message, _| messages.push(message))?;
+    Ok(messages)
+}
+
+fn read_all(decoder: &mut FrameDecoder, stream: &[u8]) -> Vec<Message> {
+    split(stream).into_iter().flat_map(|(header, payload)| read(decoder, header, payload).unwrap()).collect()
+}
+
+fn header(kind: u8, len: usize) -> [u8; HEADER] {
+    let [a, b, c, d] = u32::try_from(len).unwrap().to_le_bytes();
+    [kind, a, b, c, d]
+}
+
+/// Incompressible bytes (xorshift64).
+fn noise(len: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut step = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    (0..len).map(|_| step()).collect()
+}
+
+/// zstd's own stream of `data`, flushed.
+fn compressed(data: &[u8], window_log: u32) -> Vec<u8> {
+    let mut encoder = Encoder::new(3).unwrap();
+    encoder.set_parameter(CParameter::WindowLog(window_log)).unwrap();
+    let mut out = vec![0; zstd::zstd_safe::compress_bound(data.len()) + 1024];
+    let mut output = OutBuffer::around(&mut out[..]);
+    let mut input = InBuffer::around(data);
+    while input.pos() < data.len() {
+        encoder.run(&mut input, &mut output).unwrap();
+    }
+    assert_eq!(encoder.flush(&mut output).unwrap(), 0);
+    let len = output.pos();
+    out.truncate(len);
+    out
+}
+
+#[test]
+fn each_message_survives() {
+    for level in [None, Some(1), Some(19)] {
+        let (mut encoder, mut decoder) = (FrameEncoder::new(level).unwrap(), FrameDecoder::new().unwrap());
+        let (names, messages): (Vec<_>, Vec<_>) = each().into_iter().unzip();
+        for _ in 0..3 {
+            let stream = frames(&mut encoder, messages.clone());
+            let back = read_all(&mut decoder, &stream);
+            for ((name, a), b) in names.iter().zip(shown(&messages)).zip(shown(&back)) {
+                assert_eq!(a, b, "{name}");
+            }
+            assert_eq!(back.len(), messages.len());
+        }
+    }
+}
+
+#[test]
+fn many_messages_share_a_frame_and_classes_do_not() {
+    let mut encoder = FrameEncoder::new(None).unwrap();
+    let mut messages: VecDeque<Message> = (0..100).map(|n| literal(n, vec![1; 100])).collect();
+    messages.extend((0..50).map(|_| Message::Listed));
+    messages.push_back(literal(0, vec![]));
+    let kinds: Vec<u8> = std::iter::from_fn(|| {
+        let out = frame(&mut encoder, &mut messages);
+        out.first().copied()
+    })
+    .collect();
+    assert_eq!(kinds, [CONTENT, COMPRESSED, CONTENT]);
+}
+
+#[test]
+fn a_frame_is_closed_when_it_is_full() {
+    let mut encoder = FrameEncoder::new(None).unwrap();
+    let mut messages: VecDeque<Message> = (0..10).map(|n| literal(n, vec![1; 100 << 10])).collect();
+    let out = frame(&mut encoder, &mut messages);
+    assert_eq!(messages.len(), 7, "three reach 256 KiB");
+    assert!(out.len() > 300 << 10 && out.len() < MAX_PAYLOAD);
+}
+
+#[test]
+fn no_messages_make_no_frame() {
+    assert_eq!(frame(&mut FrameEncoder::new(None).unwrap(), &mut VecDeque::new()), b"");
+}
+
+/// Listings repeat themselves from frame to frame, which the common stream makes use of.
+#[test]
+fn a_frame_profits_from_those_before() {
+    let entries: Vec<Entry> = (100..600).map(|n| file(format!("IMG_{}.jpg", n * 7919), n)).collect();
+    let (mut encoder, mut decoder) = (FrameEncoder::new(None).unwrap(), FrameDecoder::new().unwrap());
+    let mut sizes = Vec::new();
+    for _ in 0..3 {
+        let stream = frames(&mut encoder, vec![listing(entries.clone())]);
+        assert_eq!(shown(&read_all(&mut decoder, &stream)), shown(&[listing(entries.clone())]));
+        sizes.push(stream.len());
+    }
+    assert!(sizes[1] * 10 < sizes[0] && sizes[2] * 10 < sizes[0], "{sizes:?}");
+}
+
+/// What cannot be compressed is tried ever more rarely; what can, always. The decoder follows through both.
+#[test]
+fn content_compression_rests_and_resumes() {
+    let (mut encoder, mut decoder) = (FrameEncoder::new(Some(3)).unwrap(), FrameDecoder::new().unwrap());
+    let mut next = |data: Vec<u8>| {
+        let stream = frames(&mut encoder, vec![literal(1, data.clone())]);
+        let back = read_all(&mut decoder, &stream);
+        assert_eq!(shown(&back), shown(&[literal(1, data)]));
+        stream[0] & COMPRESSED != 0
+    };
+    // Tries are the frames that are compressed: after each that does not pay, twice as many go as they are.
+    let tries: Vec<usize> = (0..200).filter(|n| next(noise(10_000, *n as u64 + 1))).collect();
+    assert_eq!(tries, [0, 5, 14, 31, 64, 129, 194]);
+    let text = b"all work and no play makes jack a dull boy\n".repeat(200);
+    let first = (0..70).position(|_| next(text.clone())).expect("it tries again");
+    assert_eq!(first, 59, "what is left of the last rest");
+    assert!((0..20).all(|_| next(text.clone())), "it goes on once it pays");
+    assert!(next(noise(10_000, 1)));
+    let rest = (0..20).position(|_| next(text.clone()));
+    assert_eq!(rest, Some(4), "a rest is short again after what paid");
+}
+
+#[test]
+fn sums_and_content_are_not_compressed_unless_asked() {
+    let mut encoder = FrameEncoder::new(None).unwrap();
+    let text = b"a".repeat(100_000);
+    let stream = frames(&mut encoder, vec![literal(1, text)]);
+    assert_eq!((stream[0], stream.len() > 100_000), (CONTENT, true));
+}
+
+#[test]
+fn a_frame_longer_than_allowed_is_refused_by_its_header() {
+    assert_eq!(FrameDecoder::payload_len(header(0, MAX_PAYLOAD)).unwrap(), MAX_PAYLOAD);
+    for len in [MAX_PAYLOAD + 1, u32::MAX as usize] {
+        let error = FrameDecoder::payload_len(header(1, len)).unwrap_err();
+        assert!(matches!(error, WireError::TooLong { what: "frame", .. }), "{error}");
+    }
+}
+
+#[test]
+fn unknown_kinds_of_frames_are_refused() {
+    for kind in 4..=255 {
+        assert!(FrameDecoder::payload_len(header(kind, 0)).is_err(), "{kind}");
+    }
+}
+
+/// 64 MiB of nothing fit in a few kilobytes.
+#[test]
+fn a_bomb_is_refused_before_it_unfolds() {
+    let bomb = compressed(&vec![14; 64 << 20], 20);
+    assert!(bomb.len() < 20_000, "{}", bomb.len());
+    for kind in [COMPRESSED, COMPRESSED | CONTENT] {
+        let mut decoder = FrameDecoder::new().unwrap();
+        let error = read(&mut decoder, header(kind, bomb.len()), bomb.clone()).unwrap_err();
+        match error {
+            WireError::TooLong { what: "decompressed frame", length, .. } => {
+                assert!(length < MAX_PAYLOAD as u64 * 2, "{length} were unfolded");
+            }
+            other => panic!("{other}"),
+        }
+    }
+}
+
+#[test]
+fn exactly_the_longest_payload_is_taken() {
+    for (len, taken) in [(MAX_PAYLOAD, true), (MAX_PAYLOAD + 1, false)] {
+        let payload = compressed(&vec![14; len], 20);
+        let mut count = 0;
+        let mut decoder = FrameDecoder::new().unwrap();
+        let result = decoder.messages(header(COMPRESSED, payload.len()), payload, |message, size| {
+            assert!(matches!(message, Message::Alive) && size == 1);
+            count += 1;
+        });
+        assert_eq!(result.is_ok(), taken, "{len}");
+        assert_eq!(count, if taken { len } else { 0 });
+    }
+}
+
+/// A larger window would make the decoder allocate as much.
+#[test]
+fn a_larger_window_is_refused() {
+    let payload = compressed(&noise(100_000, 1), 24);
+    let mut decoder = FrameDecoder::new().unwrap();
+    let error = read(&mut decoder, header(COMPRESSED, payload.len()), payload).unwrap_err();
+    assert!(matches!(error, WireError::Compression(_)), "{error}");
+}
+
+/// A message must end where its frame ends.
+#[test]
+fn a_message_does_not_continue_in_the_next_frame() {
+    let stream = frames(&mut FrameEncoder::new(None).unwrap(), vec![literal(1, vec![5; 100])]);
+    let (_, payload) = split(&stream).remove(0);
+    let mut decoder = FrameDecoder::new().unwrap();
+    let (first, second) = payload.split_at(50);
+    assert!(read(&mut decoder, header(CONTENT, 50), first.to_vec()).is_err());
+    assert!(read(&mut decoder, header(CONTENT, second.len()), second.to_vec()).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_messages_survive(
+        batches in vec(vec(any_message(), 0..8), 1..6),
+        level in prop_oneof![Just(None), (1..10_i32).prop_map(Some)],
+    ) {
+        let (mut encoder, mut decoder) = (FrameEncoder::new(level).unwrap(), FrameDecoder::new().unwrap());
+        for batch in batches {
+            let stream = frames(&mut encoder, batch.clone());
+            prop_assert_eq!(shown(&read_all(&mut decoder, &stream)), shown(&batch));
+        }
+    }
+
+    #[test]
+    fn any_payload_is_harmless(kind in 0_u8..4, payloads in vec(vec(any::<u8>(), 0..300), 1..4)) {
+        let mut decoder = FrameDecoder::new().unwrap();
+        for payload in payloads {
+            let _ = read(&mut decoder, header(kind, payload.len()), payload);
+        }
+    }
+
+    #[test]
+    fn flipped_bits_are_harmless(
+        messages in vec(any_message(), 1..8),
+        flips in vec(any::<(prop::sample::Index, u8)>(), 1..4),
+    ) {
+        let mut decoder = FrameDecoder::new().unwrap();
+        for (header, mut payload) in split(&frames(&mut FrameEncoder::new(Some(1)).unwrap(), messages)) {
+            for (place, bit) in &flips {
+                let place = place.index(payload.len());
+                payload[place] ^= 1 << (bit % 8);
+            }
+            if read(&mut decoder, header, payload).is_err() {
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_cut_short_is_harmless(messages in vec(any_message(), 1..8), cut in any::<prop::sample::Index>()) {
+        let sent = messages.len();
+        let mut decoder = FrameDecoder::new().unwrap();
+        let mut arrived = 0;
+        for (header, mut payload) in split(&frames(&mut FrameEncoder::new(Some(1)).unwrap(), messages)) {
+            payload.truncate(cut.index(payload.len()));
+            match read(&mut decoder, header, payload) {
+                Ok(messages) => arrived += messages.len(),
+                Err(_) => break,
+            }
+        }
+        prop_assert!(arrived < sent);
+    }
+}

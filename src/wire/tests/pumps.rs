@@ -1,0 +1,169 @@
+//! Links over a byte stream.
+
+use super::samples::{each, literal, shown};
+use crate::wire::frame::FrameEncoder;
+use crate::wire::hello::Hello;
+use crate::wire::pump::{self, Pump, PumpOptions};
+use crate::wire::{Link, Message, WireError};
+use std::collections::VecDeque;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+fn start(stream: &UnixStream, options: PumpOptions) -> (Link, Pump) {
+    let (reader, writer) = (stream.try_clone().unwrap(), stream.try_clone().unwrap());
+    pump::start(Box::new(reader), Box::new(writer), options, Default::default()).unwrap()
+}
+
+/// What a link that is read to its end says about why it ended.
+fn failure(link: &mut Link) -> Option<WireError> {
+    while link.receiver.receive().is_ok() {}
+    link.sender.stopper().failure()
+}
+
+/// What one end makes of these bytes, after which the stream ends.
+fn failure_after(bytes: &[u8], options: PumpOptions) -> Option<WireError> {
+    let (here, mut there) = UnixStream::pair().unwrap();
+    let (mut link, _pump) = start(&here, options);
+    let bytes = bytes.to_vec();
+    let writing = thread::spawn(move || {
+        // The other end may stop reading at any time.
+        let _ = there.write_all(&bytes);
+    });
+    drop(here);
+    let failure = failure(&mut link);
+    link.sender.stopper().stop();
+    writing.join().unwrap();
+    failure
+}
+
+#[test]
+fn everything_arrives_in_order_both_ways_at_once() {
+    let (a, b) = UnixStream::pair().unwrap();
+    let options = PumpOptions { content_level: Some(1), ..PumpOptions::default() };
+    let ends = [start(&a, options), start(&b, options)].map(|(link, pump)| {
+        let Link { sender, mut receiver } = link;
+        let sending = thread::spawn(move || {
+            for n in 0..300 {
+                sender.send(literal(n, vec![n as u8; 200_000])).unwrap();
+            }
+            sender.send(Message::Finish(Default::default())).unwrap();
+            sender.close();
+            pump.finish();
+        });
+        let receiving = thread::spawn(move || {
+            for n in 0..300 {
+                let message = receiver.receive().unwrap().message;
+                assert!(matches!(message, Message::Content(content) if content.file.0 == n));
+            }
+            assert!(matches!(receiver.receive().unwrap().message, Message::Finish(_)));
+        });
+        (sending, receiving)
+    });
+    for (sending, receiving) in ends {
+        receiving.join().unwrap();
+        sending.join().unwrap();
+    }
+}
+
+#[test]
+fn a_hello_comes_first_if_it_is_expected() {
+    let hello = Hello::new(1).encode();
+    let (here, mut there) = UnixStream::pair().unwrap();
+    let (mut link, pump) = start(&here, PumpOptions { expects_hello: true, ..PumpOptions::default() });
+    let mut bytes = hello.clone();
+    let finish = Message::Finish(Default::default());
+    FrameEncoder::new(None).unwrap().frame(&mut VecDeque::from([finish]), &mut bytes).unwrap();
+    there.write_all(&bytes).unwrap();
+    assert!(matches!(link.receiver.receive().unwrap().message, Message::Finish(_)));
+    assert_eq!(pump.traffic().received.load(Ordering::Relaxed), bytes.len() as u64);
+}
+
+#[test]
+fn what_is_wrong_with_a_stream_is_told() {
+    let plain = PumpOptions::default();
+    let greeted = PumpOptions { expects_hello: true, ..plain };
+    assert!(failure_after(b"", plain).is_none(), "an end between frames");
+    assert!(matches!(failure_after(b"", greeted), Some(WireError::Ended)));
+    assert!(matches!(failure_after(b"bash: no\n", greeted), Some(WireError::Noise(_))));
+    assert!(matches!(failure_after(&[0, 1], plain), Some(WireError::Ended)));
+    assert!(matches!(failure_after(&[0, 2, 0, 0, 0, 3], plain), Some(WireError::Ended)));
+    assert!(matches!(failure_after(&[0, 1, 0, 0, 0, 99], plain), Some(WireError::Malformed(_))));
+    assert!(matches!(failure_after(&[9, 1, 0, 0, 0, 3], plain), Some(WireError::Malformed(_))));
+    assert!(matches!(failure_after(&[0, 0, 0, 0, 0xff], plain), Some(WireError::TooLong { .. })));
+    assert!(matches!(failure_after(&[1, 3, 0, 0, 0, 1, 2, 3], plain), Some(WireError::Compression(_))));
+}
+
+/// Frames that are small on the wire and large in memory wait in the stream, not in the queue.
+#[test]
+fn a_peer_that_says_more_than_is_listened_to_has_to_wait() {
+    let (here, mut there) = UnixStream::pair().unwrap();
+    let (mut link, pump) = start(&here, PumpOptions::default());
+    let traffic = pump.traffic();
+    let mut encoder = FrameEncoder::new(None).unwrap();
+    let event = || Message::Event(crate::report::Event::Notice("x".repeat(200_000)));
+    const SENT: usize = 2000;
+    let writing = thread::spawn(move || {
+        for _ in 0..SENT {
+            let mut out = Vec::new();
+            encoder.frame(&mut VecDeque::from([event()]), &mut out).unwrap();
+            there.write_all(&out).unwrap();
+        }
+        there
+    });
+    wait_for("the reader stops reading", || {
+        let before = traffic.received.load(Ordering::Relaxed);
+        thread::sleep(Duration::from_millis(200));
+        before > 0 && traffic.received.load(Ordering::Relaxed) == before
+    });
+    assert!(!writing.is_finished() || traffic.received.load(Ordering::Relaxed) < (SENT * 20) as u64);
+    for _ in 0..SENT {
+        link.receiver.receive().unwrap();
+    }
+    writing.join().unwrap();
+}
+
+fn wait_for(what: &str, condition: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !condition() {
+        assert!(since.elapsed() < Duration::from_secs(20), "waited in vain until {what}");
+    }
+}
+
+#[test]
+fn a_silent_peer_is_given_up() {
+    let (here, _there) = UnixStream::pair().unwrap();
+    let (mut link, _pump) = start(&here, PumpOptions { timeout: Some(1), ..PumpOptions::default() });
+    let since = Instant::now();
+    assert!(matches!(failure(&mut link), Some(WireError::Timeout(1))));
+    assert!(since.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_peer_with_nothing_to_say_is_not_given_up() {
+    let (a, b) = UnixStream::pair().unwrap();
+    let options = PumpOptions { timeout: Some(1), ..PumpOptions::default() };
+    let ((mut here, _pump), (there, _other)) = (start(&a, options), start(&b, options));
+    let late = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(2500));
+        there.sender.send(Message::Finish(Default::default())).unwrap();
+        there
+    });
+    assert!(matches!(here.receiver.receive().unwrap().message, Message::Finish(_)));
+    late.join().unwrap();
+}
+
+#[test]
+fn each_message_crosses() {
+    let (a, b) = UnixStream::pair().unwrap();
+    let ((here, _pump), (mut there, _other)) =
+        (start(&a, PumpOptions::default()), start(&b, PumpOptions::default()));
+    // These two are for the link itself.
+    let kept = |message: &Message| !matches!(message, Message::Alive | Message::Credit { .. });
+    let messages: Vec<Message> = each().into_iter().map(|(_, message)| message).filter(kept).collect();
+    messages.iter().for_each(|message| here.sender.send(message.clone()).unwrap());
+    let arrived: Vec<Message> = messages.iter().map(|_| there.receiver.receive().unwrap().message).collect();
+    assert_eq!(shown(&arrived), shown(&messages));
+}

@@ -1,0 +1,226 @@
+//! Requests as bytes and back, and requests of peers that are newer, older or hostile.
+
+use crate::request::{Compression, Deletion, Detail, Options, Part, Request, SumKind};
+use crate::tree::filter::{Action, Rule, Rules};
+use crate::wire::WireError;
+use crate::wire::codec::{Cursor, Put};
+use crate::wire::hello::{encode_request, read_request};
+use crate::wire::request::{self, REQUEST_LIMIT};
+use proptest::prelude::*;
+
+/// Every option with another value than its default.
+pub(super) fn everything() -> Options {
+    let mut rules = Rules::new();
+    rules.push(Rule::new(Action::Exclude, "*.o")).unwrap();
+    rules.push(Rule { negated: true, perishable: true, ..Rule::new(Action::Include, "/keep/") }).unwrap();
+    Options {
+        recursive: true,
+        links: true,
+        perms: true,
+        times: true,
+        owner: true,
+        group: true,
+        devices: true,
+        specials: true,
+        numeric_ids: true,
+        checksum: true,
+        update: true,
+        ignore_times: true,
+        size_only: true,
+        existing: true,
+        ignore_existing: true,
+        whole_file: Some(false),
+        in_place: true,
+        partial: true,
+        block_size: Some(4096),
+        sum: SumKind::Md5,
+        compress: Some(Compression { level: 22 }),
+        bandwidth: Some(u64::MAX),
+        timeout: Some(u32::MAX),
+        delete: Some(Deletion { excluded: true, limit: Some(3), ignore_errors: true }),
+        force: true,
+        rules,
+        dry_run: true,
+        detail: Detail { changes: true, attributes: true, unchanged: true, progress: true },
+    }
+}
+
+fn sink(options: Options) -> Request {
+    Request { part: Part::Sink { destination: b"to".to_vec() }, options }
+}
+
+fn encoded(request: &Request) -> Vec<u8> {
+    let mut out = Vec::new();
+    request::encode(request, &mut out);
+    out
+}
+
+fn decoded(bytes: &[u8]) -> Result<Request, WireError> {
+    request::decode(bytes.to_vec().into())
+}
+
+fn tagged(tag: u64, value: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    out.put_varint(tag);
+    out.put_bytes(value);
+    out
+}
+
+/// The values of a request, each with its tag.
+fn values(bytes: &[u8]) -> Vec<(u64, Vec<u8>)> {
+    let mut cursor = Cursor::new(bytes.to_vec().into());
+    let mut values = Vec::new();
+    while !cursor.is_empty() {
+        let tag = cursor.varint().unwrap();
+        values.push((tag, cursor.bytes("value", u64::MAX).unwrap().to_vec()));
+    }
+    values
+}
+
+#[test]
+fn requests_survive() {
+    let sources = vec![b"a".to_vec(), b"".to_vec(), b"/x/*\xff".to_vec()];
+    for options in [Options::default(), everything()] {
+        for part in [
+            Part::Sink { destination: Vec::new() },
+            Part::Sink { destination: b"~/to\n\xff/".to_vec() },
+            Part::Source { arguments: Vec::new() },
+            Part::Source { arguments: sources.clone() },
+        ] {
+            let request = Request { part, options: options.clone() };
+            let bytes = encode_request(&request);
+            let mut rest = &bytes[..];
+            assert_eq!(read_request(&mut rest).unwrap(), request);
+            assert!(rest.is_empty());
+        }
+    }
+}
+
+#[test]
+fn options_with_their_default_are_not_sent() {
+    assert_eq!(values(&encoded(&sink(Options::default()))).len(), 1);
+}
+
+/// Each option has a number of its own and travels alone as it does in company.
+#[test]
+fn each_option_survives_alone() {
+    let all = values(&encoded(&sink(everything())));
+    let (part, options) = all.split_first().unwrap();
+    assert_eq!(options.len(), 28, "one value for each field of Options");
+    for (tag, value) in options {
+        assert_eq!(options.iter().filter(|(other, _)| other >> 1 == tag >> 1).count(), 1, "{tag}");
+        let mut bytes = tagged(part.0, &part.1);
+        // Deleting is refused without entering directories.
+        if tag >> 1 == 40 {
+            bytes.extend(tagged(options[0].0, &options[0].1));
+        }
+        bytes.extend(tagged(*tag, value));
+        let request = decoded(&bytes).unwrap();
+        assert_ne!(request.options, Options::default(), "{tag}");
+        assert_eq!(encoded(&request), bytes, "{tag}");
+    }
+}
+
+#[test]
+fn what_an_older_dsync_does_not_know_is_refused_if_critical() {
+    let known = encoded(&sink(Options::default()));
+    let newer = |tag: u64| [known.clone(), tagged(tag, b"\x01")].concat();
+    let error = decoded(&newer(999 << 1 | 1)).unwrap_err();
+    assert!(matches!(error, WireError::UnknownOption(999)));
+    assert!(error.to_string().contains("option (number 999)"), "{error}");
+    assert_eq!(decoded(&newer(999 << 1)).unwrap(), sink(Options::default()));
+}
+
+#[test]
+fn a_request_has_a_role() {
+    assert!(matches!(decoded(b""), Err(WireError::Malformed("request: it has no role"))));
+    assert!(decoded(&tagged(10 << 1 | 1, b"\x01")).is_err());
+}
+
+#[test]
+fn a_path_with_a_nul_byte_is_refused() {
+    for part in [
+        Part::Sink { destination: b"a\0b".to_vec() },
+        Part::Source { arguments: vec![b"a".to_vec(), b"\0".to_vec()] },
+    ] {
+        let text = decoded(&encoded(&Request { part, options: Options::default() })).unwrap_err().to_string();
+        assert!(text.contains("NUL"), "{text}");
+    }
+}
+
+#[test]
+fn values_out_of_range_are_refused() {
+    let delete = Some(Deletion::default());
+    for options in [
+        Options { compress: Some(Compression { level: 0 }), ..Options::default() },
+        Options { compress: Some(Compression { level: 23 }), ..Options::default() },
+        Options { compress: Some(Compression { level: i32::MIN }), ..Options::default() },
+        Options { block_size: Some(0), ..Options::default() },
+        Options { block_size: Some(u32::MAX), ..Options::default() },
+        Options { delete, recursive: false, ..Options::default() },
+    ] {
+        assert!(
+            matches!(decoded(&encoded(&sink(options.clone()))), Err(WireError::Option(_))),
+            "{options:?}"
+        );
+    }
+}
+
+#[test]
+fn rules_that_no_parser_makes_are_refused() {
+    for pattern in [&b""[..], b"a\0b", &[b'x'; 5000]] {
+        let rules = Rules::from(vec![Rule::new(Action::Exclude, pattern)]);
+        let request = sink(Options { rules, ..Options::default() });
+        assert!(matches!(decoded(&encoded(&request)), Err(WireError::Option(_))), "{}", pattern.len());
+    }
+}
+
+/// A value that is no such value: neither a boolean nor a choice, cut short, or a list longer than the rest.
+#[test]
+fn values_of_another_type_are_refused() {
+    let known = encoded(&sink(Options::default()));
+    for (number, value) in [
+        (10, &b"\x02"[..]),
+        (10, b""),
+        (34, b"\x02"),
+        (33, b"\x01"),
+        (40, b"\x01\x01"),
+        (42, b"\xff\xff\xff\xff\x0f"),
+        (1, b"\xff\xff\xff\xff\x0f\x01"),
+        (2, b"\xff\xff\xff\xff\x0f"),
+    ] {
+        let bytes = [known.clone(), tagged(number << 1 | 1, value)].concat();
+        assert!(matches!(decoded(&bytes), Err(WireError::Option(_))), "{number} {value:?}");
+    }
+}
+
+#[test]
+fn a_request_too_long_is_refused_unread() {
+    let length = u32::try_from(REQUEST_LIMIT + 1).unwrap().to_le_bytes();
+    let error = read_request(&mut &length[..]).unwrap_err();
+    assert!(matches!(error, WireError::TooLong { what: "request", .. }), "{error}");
+    let cut = [&8_u32.to_le_bytes()[..], b"1234567"].concat();
+    assert!(matches!(read_request(&mut &cut[..]), Err(WireError::Ended)));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_harmless(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = decoded(&bytes);
+    }
+
+    #[test]
+    fn any_values_are_harmless(
+        values in prop::collection::vec((0..120_u64, prop::collection::vec(any::<u8>(), 0..20)), 0..10)
+    ) {
+        let _ = decoded(&values.iter().flat_map(|(tag, value)| tagged(*tag, value)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_changed_byte_is_harmless(place in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut bytes = encoded(&sink(everything()));
+        let place = place.index(bytes.len());
+        bytes[place] = byte;
+        let _ = decoded(&bytes);
+    }
+}

@@ -1,0 +1,324 @@
+//! Messages to test with: one of each kind, and any.
+
+use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
+use crate::report::{
+    Action, Change, Counts, Event, Item, Problem, ProblemClass, ProgressReading, Role, Skip, TimeChange,
+    Totals,
+};
+use crate::tree::{Entry, Kind, MAX_NAME, Meta, Name, Node, Rdev, RelPath};
+use crate::wire::{
+    Abort, Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, FileId, Listing, ListingEnd, Message,
+    OwnerKind, OwnerName, Rank, SumsPart, Verdict, Want,
+};
+use bytes::Bytes;
+use filetime::FileTime;
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+
+pub(super) fn name(bytes: impl AsRef<[u8]>) -> Name {
+    Name::new(bytes.as_ref()).unwrap()
+}
+
+fn meta(mode: u32, seconds: i64, nanos: u32, (uid, gid): (u32, u32)) -> Meta {
+    Meta { mode, mtime: FileTime::from_unix_time(seconds, nanos), uid, gid }
+}
+
+pub(super) fn file(bytes: impl AsRef<[u8]>, size: u64) -> Entry {
+    let meta = meta(0o644, 1_700_000_000, 0, (1000, 1000));
+    Entry { name: name(bytes), node: Node::File { size }, meta }
+}
+
+fn owner(kind: OwnerKind, id: u32, name: &[u8]) -> OwnerName {
+    OwnerName { kind, id, name: name.into() }
+}
+
+/// A listing of the root without anything special about it.
+pub(super) fn listing(entries: Vec<Entry>) -> Message {
+    let end = Some(ListingEnd { complete: true });
+    Message::Listing(Listing { dir: DirId(0), parent: None, entries, owners: Vec::new(), end })
+}
+
+pub(super) fn literal(file: u32, data: impl Into<Bytes>) -> Message {
+    Message::Content(Content { file: FileId(file), ops: vec![ContentOp::Literal(data.into())], end: None })
+}
+
+/// An entry of each kind, so chosen that each way of telling attributes occurs.
+fn entries() -> Vec<Entry> {
+    let rdev = |major, minor| Rdev { major, minor };
+    let entry = |bytes: &[u8], node, meta| Entry { name: name(bytes), node, meta };
+    vec![
+        entry(b"block", Node::BlockDevice(rdev(8, 1)), meta(0o660, 1_700_000_000, 5, (0, 6))),
+        entry(b"char", Node::CharDevice(rdev(u32::MAX, 0)), meta(0o660, 1_700_000_000, 5, (0, 6))),
+        entry(b"dir", Node::Directory, meta(0o1777, -1, 999_999_999, (0, 0))),
+        entry(b"fifo", Node::Fifo, meta(0o600, 0, 0, (0, 0))),
+        entry(b"file", Node::File { size: 0 }, meta(0o4755, i64::MAX, 0, (u32::MAX, u32::MAX))),
+        entry(b"file.large", Node::File { size: u64::MAX }, meta(0, i64::MIN, 0, (1000, 1000))),
+        entry(b"link", Node::Symlink { target: (*b"../\xff").into() }, meta(0o777, 7, 0, (1000, 1000))),
+        entry(b"socket", Node::Socket, meta(0o777, 7, 0, (1000, 100))),
+    ]
+}
+
+fn totals() -> Totals {
+    let counts =
+        |first: u64| Counts { files: first, directories: 2, symlinks: 3, devices: 4, specials: u64::MAX };
+    Totals {
+        listed: counts(100),
+        total_size: 1 << 40,
+        created: counts(50),
+        deleted: counts(0),
+        transferred: 10,
+        transferred_size: 1000,
+        literal: 600,
+        matched: 400,
+        list_bytes: 12345,
+        listing_millis: 17,
+        vanished: 1,
+        failed: 2,
+        not_deleted: 3,
+    }
+}
+
+fn item() -> Event {
+    Event::Item(Item {
+        path: RelPath::new(*b"dir/link").unwrap(),
+        kind: Kind::Symlink,
+        target: Some(b"to".to_vec()),
+        size: 2,
+        change: Change {
+            action: Action::Create,
+            new: false,
+            content: true,
+            size: false,
+            time: TimeChange::Source,
+            perms: true,
+            owner: false,
+            group: true,
+        },
+    })
+}
+
+fn problem() -> Event {
+    Event::Problem(Problem {
+        doing: "opening".into(),
+        path: b"a/b".to_vec(),
+        cause: "Permission denied".into(),
+        class: ProblemClass::Vanished,
+        role: Role::Source,
+    })
+}
+
+fn complete(len: u64) -> Option<ContentEnd> {
+    Some(ContentEnd::Complete { len, sum: Sum(*b"0123456789abcdef") })
+}
+
+/// Each message, with a name; what differs on the wire within one kind has several.
+pub(super) fn each() -> Vec<(&'static str, Message)> {
+    let (dir, index) = (DirId(300), 70_000);
+    let header = SignatureHeader {
+        basis_len: 1 << 33,
+        block_len: BlockLen::new(1 << 20).unwrap(),
+        strong_len: StrongLen::new(9).unwrap(),
+    };
+    let ops = vec![
+        ContentOp::Literal(Bytes::from_static(b"hello")),
+        ContentOp::Copy { offset: 1 << 35, len: 200 },
+        ContentOp::Rewrite { offset: 1 << 20, data: Bytes::from_static(b"\0\xff") },
+    ];
+    let root = Some(meta(0o755, 1_700_000_000, 123_456_789, (0, 0)));
+    let owners = vec![owner(OwnerKind::User, 0, b"root"), owner(OwnerKind::Group, 1000, b"users")];
+    let part = |entries, parent, end| Listing { dir, parent, entries, owners: Vec::new(), end };
+    vec![
+        ("begin", Message::Begin(Begin { root, single: false, owners: owners.clone() })),
+        ("begin-single", Message::Begin(Begin { root: None, single: true, owners: Vec::new() })),
+        (
+            "listing",
+            Message::Listing(Listing {
+                dir,
+                parent: Some((DirId(299), 4)),
+                entries: entries(),
+                owners,
+                end: Some(ListingEnd { complete: true }),
+            }),
+        ),
+        ("listing-part", Message::Listing(part(vec![file("a", 1), file("ab", 2)], None, None))),
+        (
+            "listing-incomplete",
+            Message::Listing(part(Vec::new(), None, Some(ListingEnd { complete: false }))),
+        ),
+        ("listed", Message::Listed),
+        ("want", Message::Want(Want { file: FileId(1), dir, index, basis: None })),
+        ("want-delta", Message::Want(Want { file: FileId(u32::MAX), dir, index, basis: Some(header) })),
+        (
+            "sums",
+            Message::Sums(SumsPart {
+                file: FileId(1),
+                weak: vec![0, 1, 0x1234_5678, u32::MAX],
+                strong: Bytes::from_static(b"AAAAABBBBBCCCCCDDDDD"),
+            }),
+        ),
+        ("check", Message::Check(Check { file: FileId(1), dir, index, sum: Sum([0xab; 16]) })),
+        ("verdict-same", Message::Verdict(Verdict { file: FileId(1), same: true })),
+        ("verdict-differs", Message::Verdict(Verdict { file: FileId(1), same: false })),
+        ("content", Message::Content(Content { file: FileId(1), ops, end: None })),
+        (
+            "content-end",
+            Message::Content(Content { file: FileId(128), ops: Vec::new(), end: complete(5_000_000_000) }),
+        ),
+        (
+            "content-unreadable",
+            Message::Content(Content { file: FileId(2), ops: Vec::new(), end: Some(ContentEnd::Unreadable) }),
+        ),
+        (
+            "again",
+            Message::Again(Again { file: FileId(1), dir, index, segments: vec![Sum([1; 16]), Sum([2; 16])] }),
+        ),
+        ("close", Message::Close(dir)),
+        ("event-created", Message::Event(Event::CreatedDestination)),
+        ("event-item", Message::Event(item())),
+        (
+            "event-deleted",
+            Message::Event(Event::Deleted { path: RelPath::new(*b"x").unwrap(), kind: Kind::Directory }),
+        ),
+        (
+            "event-skipped",
+            Message::Event(Event::Skipped { path: RelPath::root(), reason: Skip::NotExisting }),
+        ),
+        ("event-problem", Message::Event(problem())),
+        ("event-notice", Message::Event(Event::Notice("n\u{f6}".into()))),
+        ("event-remote", Message::Event(Event::Remote(b"\xffr\n".to_vec()))),
+        (
+            "progress",
+            Message::Progress(ProgressReading {
+                total_bytes: 1 << 40,
+                total_files: 1000,
+                total_known: true,
+                done_bytes: 300,
+                done_files: 2,
+            }),
+        ),
+        ("credit-listing", Message::Credit { rank: Rank::Listing, bytes: 65_536 }),
+        ("credit-again", Message::Credit { rank: Rank::Again, bytes: 1 }),
+        ("alive", Message::Alive),
+        ("finish", Message::Finish(totals())),
+        ("abort", Message::Abort(Abort { text: "no room".into(), selection: true, protocol: false })),
+    ]
+}
+
+fn any_name() -> impl Strategy<Value = Name> {
+    let short = vec(any::<u8>(), 1..12);
+    let long = vec(any::<u8>(), MAX_NAME - 2..=MAX_NAME);
+    prop_oneof![9 => short, 1 => long].prop_filter_map("no name", |bytes| Name::new(bytes).ok())
+}
+
+fn any_meta() -> impl Strategy<Value = Meta> {
+    let nanos = prop_oneof![Just(0), 0..1_000_000_000_u32];
+    let seconds = prop_oneof![1_700_000_000..1_700_000_100_i64, any::<i64>()];
+    let owner = prop_oneof![Just(0), any::<u32>()];
+    (prop_oneof![Just(0o644), 0..=0o7777_u32], seconds, nanos, owner.clone(), owner)
+        .prop_map(|(mode, seconds, nanos, uid, gid)| meta(mode, seconds, nanos, (uid, gid)))
+}
+
+fn any_node() -> impl Strategy<Value = Node> {
+    let rdev = || any::<(u32, u32)>().prop_map(|(major, minor)| Rdev { major, minor });
+    prop_oneof![
+        any::<u64>().prop_map(|size| Node::File { size }),
+        Just(Node::Directory),
+        vec(1_u8.., 0..40).prop_map(|target| Node::Symlink { target: target.into() }),
+        Just(Node::Fifo),
+        Just(Node::Socket),
+        rdev().prop_map(Node::CharDevice),
+        rdev().prop_map(Node::BlockDevice),
+    ]
+}
+
+fn any_entries() -> impl Strategy<Value = Vec<Entry>> {
+    btree_map(any_name(), (any_node(), any_meta()), 0..12).prop_map(|entries| {
+        entries.into_iter().map(|(name, (node, meta))| Entry { name, node, meta }).collect()
+    })
+}
+
+fn any_owners() -> impl Strategy<Value = Vec<OwnerName>> {
+    let kind = prop_oneof![Just(OwnerKind::User), Just(OwnerKind::Group)];
+    let one = (kind, any::<u32>(), vec(any::<u8>(), 0..20));
+    vec(one.prop_map(|(kind, id, name)| owner(kind, id, &name)), 0..3)
+}
+
+fn any_listing() -> impl Strategy<Value = Message> {
+    let parent = option::of(any::<(u32, u32)>().prop_map(|(dir, index)| (DirId(dir), index)));
+    let end = option::of(any::<bool>().prop_map(|complete| ListingEnd { complete }));
+    (any::<u32>(), parent, any_entries(), any_owners(), end).prop_map(
+        |(dir, parent, entries, owners, end)| {
+            Message::Listing(Listing { dir: DirId(dir), parent, entries, owners, end })
+        },
+    )
+}
+
+fn any_sum() -> impl Strategy<Value = Sum> {
+    any::<[u8; 16]>().prop_map(Sum)
+}
+
+fn any_bytes() -> impl Strategy<Value = Bytes> {
+    prop_oneof![vec(any::<u8>(), 0..200), vec(Just(7), 0..5000)].prop_map(Bytes::from)
+}
+
+fn any_header() -> impl Strategy<Value = SignatureHeader> {
+    (any::<u64>(), 1..=16_u64 << 20, 5..=16_u64).prop_filter_map(
+        "too many blocks",
+        |(basis, block, strong)| {
+            let header = SignatureHeader {
+                basis_len: basis >> 20,
+                block_len: BlockLen::new(block).unwrap(),
+                strong_len: StrongLen::new(strong).unwrap(),
+            };
+            header.validate().is_ok().then_some(header)
+        },
+    )
+}
+
+fn any_content() -> impl Strategy<Value = Message> {
+    let op = prop_oneof![
+        any_bytes().prop_map(ContentOp::Literal),
+        any::<(u64, u64)>().prop_map(|(offset, len)| ContentOp::Copy { offset, len }),
+        (any::<u64>(), any_bytes()).prop_map(|(offset, data)| ContentOp::Rewrite { offset, data }),
+    ];
+    let end = prop_oneof![
+        Just(None),
+        Just(Some(ContentEnd::Unreadable)),
+        (any::<u64>(), any_sum()).prop_map(|(len, sum)| Some(ContentEnd::Complete { len, sum })),
+    ];
+    (any::<u32>(), vec(op, 0..6), end)
+        .prop_map(|(file, ops, end)| Message::Content(Content { file: FileId(file), ops, end }))
+}
+
+/// Any message that can be sent.
+pub(super) fn any_message() -> impl Strategy<Value = Message> {
+    let place = || any::<(u32, u32, u32)>().prop_map(|(file, dir, index)| (FileId(file), DirId(dir), index));
+    let sums = (any::<u32>(), vec(any::<u32>(), 0..20), any_bytes())
+        .prop_map(|(file, weak, strong)| Message::Sums(SumsPart { file: FileId(file), weak, strong }));
+    let want = (place(), option::of(any_header()))
+        .prop_map(|((file, dir, index), basis)| Message::Want(Want { file, dir, index, basis }));
+    let check = (place(), any_sum())
+        .prop_map(|((file, dir, index), sum)| Message::Check(Check { file, dir, index, sum }));
+    let again = (place(), vec(any_sum(), 0..5))
+        .prop_map(|((file, dir, index), segments)| Message::Again(Again { file, dir, index, segments }));
+    let credit = (0..4_usize, any::<u64>())
+        .prop_map(|(rank, bytes)| Message::Credit { rank: Rank::CREDITED[rank], bytes });
+    let text = "\\PC{0,30}".prop_map(|text| Message::Event(Event::Notice(text)));
+    prop_oneof![
+        4 => any_listing(),
+        4 => any_content(),
+        1 => want,
+        1 => sums,
+        1 => check,
+        1 => again,
+        1 => credit,
+        1 => text,
+        2 => (0..each().len()).prop_map(|place| each().swap_remove(place).1),
+    ]
+}
+
+/// Messages have no equality, since one of them may hold an open file; what they show is all there is to them.
+pub(super) fn shown(messages: &[Message]) -> Vec<String> {
+    messages.iter().map(|message| format!("{message:?}")).collect()
+}
