@@ -3,9 +3,9 @@
 //! The staged file of a target is `.dsync-<16 hex>.part` in the target's directory, the digits being XXH3-64 (seed 0)
 //! of the target's name: a fixed length that fits wherever the target fits, and the same in every run, so that what a
 //! killed run left is found again. Its writer holds an exclusive flock(2) on it for as long as it lives. What is under
-//! that name is cleared only for a target that is about to be written, and only if it can be nobody's work in progress:
-//! the running user's (or anybody's, for root, which hands files to their owners before it renames them), with one link
-//! and, being a file, not locked. On a file system that has no locks every such file counts as left behind.
+//! that name is cleared only where its target is known or extra files are removed, and only if it can be nobody's work in
+//! progress: the running user's (or anybody's, for root, which hands files to their owners before it renames them), with
+//! one link and, being a file, not locked. On a file system that has no locks every such file counts as left behind.
 
 use crate::fs::file::{self, ReadFile, WriteFile};
 use crate::fs::{Error, SetMeta, WriteDir, status};

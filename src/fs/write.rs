@@ -111,7 +111,12 @@ impl WriteDir {
 
     /// Removes what a killed run left of a new version of the file `name`. `false` if there is nothing.
     pub fn clear_leftover(&self, name: &Name) -> Result<bool, Error> {
-        stage::take_leftover(self.as_fd(), &stage::stage_name(name)).map(|found| found.is_some())
+        self.clear_staged(&stage::stage_name(name))
+    }
+
+    /// The same by the name it was staged under.
+    pub fn clear_staged(&self, staged: &Name) -> Result<bool, Error> {
+        stage::take_leftover(self.as_fd(), staged).map(|found| found.is_some())
     }
 
     /// Opens the file `name` to change it where it is, or creates it, open to its owner only.

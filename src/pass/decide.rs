@@ -188,7 +188,12 @@ impl Policy<'_> {
         if self.options.in_place && entry.kind() == Kind::File {
             // The file stays the same one; only what differs has to be set, and the time that writing changes.
             let mtime = self.options.times.then_some(entry.meta.mtime);
-            return Update { change, set: SetMeta { mtime, ..differing.set } };
+            // Writing by a user other than root clears setuid and setgid.
+            let cleared = (own.meta.mode & 0o6000 != 0).then_some(mode);
+            return Update {
+                change,
+                set: SetMeta { mtime, mode: differing.set.mode.or(cleared), ..differing.set },
+            };
         }
         Update { change, set: self.all(entry.kind(), &entry.meta, mode, may_set_group) }
     }
@@ -223,3 +228,6 @@ impl Policy<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

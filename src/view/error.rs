@@ -14,20 +14,23 @@ pub struct ViewError {
     pub path: Vec<u8>,
     /// Why it failed.
     pub source: io::Error,
+    /// Whether it may have held entries of the transfer root, which then cannot be taken for absent. As in rsync, a
+    /// missing entry hides nothing, a missing directory that was to give its contents does.
+    pub hides_entries: bool,
 }
 
 impl ViewError {
     pub(crate) fn new(path: &[u8], error: fs::Error) -> ViewError {
-        ViewError { doing: error.doing, path: path.to_vec(), source: error.source }
+        ViewError { doing: error.doing, path: path.to_vec(), source: error.source, hides_entries: true }
     }
 
-    pub(crate) fn missing(path: &[u8]) -> ViewError {
+    pub(crate) fn missing(path: &[u8], hides_entries: bool) -> ViewError {
         let source = io::Error::from_raw_os_error(rustix::io::Errno::NOENT.raw_os_error());
-        ViewError { doing: "looking up", path: path.to_vec(), source }
+        ViewError { doing: "looking up", path: path.to_vec(), source, hides_entries }
     }
 
     pub(crate) fn not_a_directory(path: &[u8]) -> ViewError {
         let source = io::Error::from_raw_os_error(rustix::io::Errno::NOTDIR.raw_os_error());
-        ViewError { doing: "opening directory", path: path.to_vec(), source }
+        ViewError { doing: "opening directory", path: path.to_vec(), source, hides_entries: true }
     }
 }

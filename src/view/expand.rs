@@ -105,3 +105,6 @@ fn is_link(path: &[u8]) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -178,12 +178,12 @@ impl Argument {
         match Root::open_parent(os_path, Links::Trusted).map_err(failed)? {
             Some((root, name)) => match root.dir().entry(&name).map_err(failed)? {
                 Some(_) => Ok(Argument { root, only: Some(name) }),
-                None => Err(ViewError::missing(path)),
+                None => Err(ViewError::missing(path, false)),
             },
             None => {
                 // A path that ends in a slash or a dot names what is inside.
                 match crate::fs::Root::inspect(os_path, Links::Trusted).map_err(failed)? {
-                    None => Err(ViewError::missing(path)),
+                    None => Err(ViewError::missing(path, true)),
                     Some(Kind::Directory) => Ok(Argument {
                         root: Root::open(os_path, Links::Trusted).map_err(failed)?,
                         only: None,
@@ -194,3 +194,6 @@ impl Argument {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,8 @@ use std::sync::Arc;
 const REPAIRS: u32 = 2;
 /// Segments of the largest file that is repaired rather than given up: 128 GiB.
 const REPAIRABLE: usize = 128 << 10;
+/// Bytes of a local file copied at once.
+const COPY_PIECE: u64 = 64 << 20;
 /// Files a peer may have open at this side at once, on each thread. An honest one has about one.
 const OPEN_LIMIT: usize = 64;
 
@@ -28,7 +30,16 @@ const OPEN_LIMIT: usize = 64;
 pub(super) fn run(sink: &Sink<'_>, arrived: &Receiver<(Content, Permit)>) -> Result<(), PassError> {
     let mut open: HashMap<FileId, Build> = HashMap::new();
     for (content, _permit) in arrived {
+        // What is queued when a run is stopped is not worth writing.
+        if sink.sender.is_stopped() {
+            break;
+        }
         let file = content.file;
+        if content.end == Some(ContentEnd::Unreadable) && content.ops.is_empty() && !open.contains_key(&file)
+        {
+            Build::unread(sink, file)?.settle(sink, file)?;
+            continue;
+        }
         let mut build = match open.remove(&file) {
             Some(build) => build,
             None if open.len() >= OPEN_LIMIT => {
@@ -74,10 +85,17 @@ enum State {
 }
 
 impl Build {
+    /// A file the source could not read, for which nothing is staged.
+    fn unread(sink: &Sink<'_>, file: FileId) -> Result<Build, PassError> {
+        let flight = sink.flights.get(file)?;
+        Ok(Build { flight, state: State::Failed, repairs: 0, literal: 0, matched: 0, told: 0 })
+    }
+
     fn begin(sink: &Sink<'_>, file: FileId) -> Result<Build, PassError> {
         let flight = sink.flights.get(file)?;
         let prepared = sink.flights.prepared(file);
         let dir = sink.directories.writable(sink, flight.dir)?;
+        sink.directories.touch(flight.dir);
         let target = dir.and_then(|dir| match prepared.stage {
             Some(stage) => Ok(Target::Stage(stage)),
             None if sink.context.options.in_place => dir.open_in_place(&flight.name).map(Target::InPlace),
@@ -128,11 +146,9 @@ impl Build {
             }
             _ => return Err(PassError::Protocol("an operation that does not fit the file")),
         }
-        let new = (self.literal + self.matched).saturating_sub(before);
-        let advance = new.min(self.flight.entry.node.size().saturating_sub(self.told));
-        self.told += advance;
-        sink.context.progress.advance(advance);
-        sink.tell_progress();
+        if !matches!(self.state, State::Copied(_)) {
+            self.advance(sink, (self.literal + self.matched).saturating_sub(before));
+        }
         Ok(())
     }
 
@@ -159,13 +175,30 @@ impl Build {
     fn copy(&mut self, sink: &Sink<'_>, from: &std::os::fd::OwnedFd) {
         let State::Patching(patch) = std::mem::replace(&mut self.state, State::Failed) else { return };
         let target = patch.finish().0.target;
-        match target.copy_from(from, 0, u64::MAX, 0) {
-            Ok(len) => {
-                self.literal = len;
-                self.state = State::Copied(target);
+        loop {
+            // In pieces, so that stopping the run and telling how far it is need not wait for a huge file.
+            match target.copy_from(from, self.literal, COPY_PIECE, self.literal) {
+                Ok(0) => break,
+                Ok(_) if sink.sender.is_stopped() => return,
+                Ok(len) => {
+                    self.literal += len;
+                    self.advance(sink, len);
+                    if len < COPY_PIECE {
+                        break;
+                    }
+                }
+                Err(error) => return self.fail(sink, error.doing, &describe(&error.source)),
             }
-            Err(error) => self.fail(sink, error.doing, &describe(&error.source)),
         }
+        self.state = State::Copied(target);
+    }
+
+    /// Tells how far the file is, never more than it was said to hold.
+    fn advance(&mut self, sink: &Sink<'_>, bytes: u64) {
+        let advance = bytes.min(self.flight.entry.node.size().saturating_sub(self.told));
+        self.told += advance;
+        sink.context.progress.advance(advance);
+        sink.tell_progress();
     }
 
     fn fail(&mut self, sink: &Sink<'_>, doing: &str, cause: &str) {
@@ -230,7 +263,6 @@ impl Build {
             sink.tally.failed(&flight.path, &error);
             return;
         }
-        sink.directories.touch(flight.dir);
         sink.tally.count(|totals| {
             if flight.update.change.new {
                 totals.created.add(crate::tree::Kind::File);

@@ -267,9 +267,11 @@ impl Comparison<'_, '_> {
             Ok(here) => {
                 open.counterpart = here;
                 sink.count_created(Kind::Directory);
-                if !sink.context.options.perms && mode & 0o700 == 0o700 {
-                    // What the directory got from its parent and the umask is what it is to have.
-                    open.finally.mode = None;
+                if !sink.context.options.perms {
+                    // What the directory got from its parent and the umask is what it is to have, setgid included.
+                    let inherited = open.counterpart.dir().and_then(|dir| dir.own_meta().ok());
+                    let setgid = inherited.map_or(0, |own| own.mode & 0o2000);
+                    open.finally.mode = (mode & 0o700 != 0o700).then_some(mode | setgid);
                 }
                 if let Some(parent) = open.parent {
                     sink.directories.touch(parent);
@@ -350,10 +352,12 @@ impl Comparison<'_, '_> {
         let (dir, may_set_group) = (current.id, sink.may_set_group(&entry.meta));
         match sink.policy().decide(&entry, own.as_ref(), may_set_group) {
             Decision::Skip(reason) => {
+                current.clear_leftover(&name, sink);
                 sink.skipped(&path, reason);
                 sink.pass_by(&entry);
             }
             Decision::Attributes(update) => {
+                current.clear_leftover(&name, sink);
                 sink.announce(path.clone(), &entry.node, &update);
                 sink.set_attributes(dir, &path, &name, entry.kind(), &update)?;
                 sink.pass_by(&entry);
@@ -420,15 +424,16 @@ impl Comparison<'_, '_> {
         let mut extra = std::mem::take(&mut current.extra);
         extra.extend(&mut current.own);
         for entry in &extra {
-            current.clear_leftover(&entry.name);
+            current.clear_leftover(&entry.name, sink);
         }
         let whole_root = self.begin.as_ref().is_some_and(|begin| begin.root.is_some());
         let is_whole = current.id.0 != 0 || (whole_root && sink.destination()?.rename.is_none());
         if let Some(deletion) = sink.context.options.delete
             && is_whole
-            && !extra.is_empty()
+            && !(extra.is_empty() && current.leftovers.is_empty())
         {
             if end.complete || deletion.ignore_errors {
+                current.clear_all_leftovers();
                 for entry in extra {
                     let path = current.path.join(&entry.name);
                     sink.delete_extra(&current.counterpart, path, entry);
@@ -459,12 +464,23 @@ impl Current {
 
     /// Removes what a killed run left of a file that is not going to be written now. What belongs to no known name
     /// may be anybody's and stays.
-    fn clear_leftover(&mut self, name: &Name) {
+    fn clear_leftover(&mut self, name: &Name, sink: &Sink<'_>) {
         if self.take_leftover(name)
             && let Counterpart::Writable(dir) = &self.counterpart
         {
+            sink.directories.touch(self.id);
             // If it belongs to a living run, it is not left over.
             let _ = dir.clear_leftover(name);
+        }
+    }
+
+    /// With `--delete`, what killed runs left of files that nobody knows any more is as extra as anything else.
+    fn clear_all_leftovers(&mut self) {
+        if let Counterpart::Writable(dir) = &self.counterpart {
+            for staged in self.leftovers.drain() {
+                // If it belongs to a living run, or to somebody else, it stays.
+                let _ = dir.clear_staged(&staged);
+            }
         }
     }
 }
@@ -569,9 +585,9 @@ impl Sink<'_> {
             self.tally.failed(path, &error);
             Ok(())
         });
+        self.directories.touch(dir);
         match made {
             Ok(()) => {
-                self.directories.touch(dir);
                 if update.change.new {
                     self.count_created(entry.kind());
                 }

@@ -42,7 +42,8 @@ impl Sink<'_> {
     /// Whether the rules let an entry of the destination be removed.
     fn is_at_risk(&self, path: &RelPath, entry: &Entry, deleting_dir: bool) -> bool {
         let decision = self.rules.decide(path.as_bytes(), entry.is_dir(), Side::Receiver, deleting_dir);
-        decision.verdict == Verdict::Included && !crate::fs::is_reserved(entry)
+        // A replica's history stays; what a killed run staged goes with its directory.
+        decision.verdict == Verdict::Included && !(entry.is_dir() && crate::fs::is_reserved(entry))
     }
 
     /// Removes an entry of `dir` that the source does not have, if the rules and the limit allow.
@@ -155,6 +156,12 @@ impl Sink<'_> {
     }
 
     fn delete_one(&self, dir: &Counterpart, path: &RelPath, entry: &Entry, purpose: Purpose) -> Left {
+        if crate::fs::is_reserved(entry) {
+            return match dir {
+                Counterpart::Writable(dir) if dir.clear_staged(&entry.name).is_err() => Left::Something,
+                _ => Left::Nothing,
+            };
+        }
         if purpose == Purpose::Extra && !self.may_delete_another(path) {
             return Left::Something;
         }

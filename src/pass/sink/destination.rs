@@ -85,3 +85,6 @@ pub(super) fn open(path: &[u8], single: bool, dry_run: bool) -> Result<Destinati
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

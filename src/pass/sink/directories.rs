@@ -249,3 +249,6 @@ fn finish(sink: &Sink<'_>, dir: &OpenDir) {
         sink.tally.failed(&dir.path, &error);
     }
 }
+
+#[cfg(test)]
+mod tests;

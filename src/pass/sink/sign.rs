@@ -10,6 +10,7 @@ use crate::tree::Kind;
 use crate::wire::{Check, FileId, Message, Rank, SumsPart, Verdict, Want};
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
+use std::io;
 use std::sync::Arc;
 
 /// Bytes read at once.
@@ -89,6 +90,7 @@ impl Sink<'_> {
             return Ok(Some((open.clone(), Prepared { basis: Some(open), stage: None })));
         }
         // What cannot be staged now is reported when the content arrives.
+        self.directories.touch(flight.dir);
         let Ok(mut stage) = dir.stage(&flight.name) else { return Ok(None) };
         let Some(leftover) = stage.leftover().map(Arc::new) else { return Ok(None) };
         Ok(Some((leftover.clone(), Prepared { basis: Some(leftover), stage: Some(stage) })))
@@ -99,9 +101,9 @@ impl Sink<'_> {
         basis: &ReadFile,
         block_len: BlockLen,
         strong_len: StrongLen,
-    ) -> std::io::Result<Signature> {
+    ) -> io::Result<Signature> {
         let mut signer = Signer::new(self.context.sums, block_len, strong_len);
-        read_all(basis, |chunk| signer.push(chunk))?;
+        self.read_all(basis, |chunk| signer.push(chunk))?;
         Ok(signer.finish())
     }
 
@@ -114,7 +116,7 @@ impl Sink<'_> {
         let mut hasher = SegmentHasher::new(self.context.sums);
         let read = dir.and_then(|dir| dir.open_file(&flight.name)).and_then(|open| {
             let failed = |source| crate::fs::Error { doing: "reading", source };
-            read_all(&open, |chunk| hasher.push(chunk)).map_err(failed)
+            self.read_all(&open, |chunk| hasher.push(chunk)).map_err(failed)
         });
         match read {
             Ok(()) => {
@@ -156,22 +158,25 @@ impl Sink<'_> {
             }
         }
     }
-}
 
-/// Reads a file from front to back, as long as it was when it was opened.
-fn read_all(open: &ReadFile, mut each: impl FnMut(&[u8])) -> std::io::Result<()> {
-    open.advise_sequential();
-    let mut buffer = vec![0; usize::try_from(open.len()).map_or(CHUNK, |len| len.min(CHUNK))];
-    let mut offset = 0;
-    while offset < open.len() {
-        let most = usize::try_from(open.len() - offset).unwrap_or(usize::MAX);
-        let piece = buffer.len().min(most);
-        let read = open.read_full_at(buffer.get_mut(..piece).unwrap_or_default(), offset)?;
-        if read == 0 {
-            break;
+    /// Reads a file from front to back, as long as it was when it was opened. Fails if the run is stopped meanwhile.
+    fn read_all(&self, open: &ReadFile, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+        open.advise_sequential();
+        let mut buffer = vec![0; usize::try_from(open.len()).map_or(CHUNK, |len| len.min(CHUNK))];
+        let mut offset = 0;
+        while offset < open.len() {
+            if self.sender.is_stopped() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let most = usize::try_from(open.len() - offset).unwrap_or(usize::MAX);
+            let piece = buffer.len().min(most);
+            let read = open.read_full_at(buffer.get_mut(..piece).unwrap_or_default(), offset)?;
+            if read == 0 {
+                break;
+            }
+            each(buffer.get(..read).unwrap_or_default());
+            offset += read as u64;
         }
-        each(buffer.get(..read).unwrap_or_default());
-        offset += read as u64;
+        Ok(())
     }
-    Ok(())
 }

@@ -171,7 +171,8 @@ impl Source<'_> {
         let mut hasher = SegmentHasher::new(self.context.sums);
         read_all(open, |chunk| {
             hasher.push(&chunk);
-            Ok(())
+            // Nothing is sent here that would notice that the run was stopped.
+            if self.sender.is_stopped() { Err(Stop::Closed) } else { Ok(()) }
         })?;
         Ok(hasher.finish().root(self.context.sums))
     }

@@ -22,7 +22,6 @@ use content::Job;
 use crossbeam_channel as channel;
 use kept::{Kept, KeptListings};
 use std::collections::HashMap;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -58,10 +57,7 @@ pub fn run(link: Link, view: &View, missing: Vec<ViewError>, context: &Context) 
         kept: KeptListings::default(),
         owners: Owners::new()?,
         tally: Tally::new(Role::Source, context),
-        // As in rsync, an argument that is not there hides nothing that could be taken for absent.
-        incomplete: AtomicBool::new(
-            missing.iter().any(|error| error.source.kind() != io::ErrorKind::NotFound),
-        ),
+        incomplete: AtomicBool::new(missing.iter().any(|error| error.hides_entries)),
     };
     for error in missing {
         source.tally.report(Problem {

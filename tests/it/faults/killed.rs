@@ -1,12 +1,10 @@
 //! A process that is killed cannot clean up; the other end does, or the next run.
 
-use crate::faults::{SLOW, staged, wait_for};
-use crate::faults::{assert_completes, assert_old_or_new, begin, scene, wait_until_nothing_is_staged};
-use crate::support::command;
-use crate::support::command::dsync;
+use crate::faults::{SLOW, assert_completes, assert_old_or_new, begin, scene, staged};
+use crate::faults::{wait_for, wait_until_nothing_is_staged};
+use crate::support::command::{self, dsync};
 use crate::support::scene::Scene;
-use crate::support::transport::{Direction, Transport, Way};
-use crate::support::transport::{remote, rsh_script, shell_options};
+use crate::support::transport::{Direction, Transport, Way, remote, rsh_script, shell_options};
 use rustix::process::{Pid, Signal};
 use std::fs;
 

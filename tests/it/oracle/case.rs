@@ -48,8 +48,8 @@ impl Case {
             _ => Operands::Contents,
         };
         let options = options::draw(&mut random, &wanted(&sources, &operands));
-        if options::has(&options, "--max-delete") {
-            sources.truncate(1); // what would stand in the way is known only of one
+        if ["--max-delete", "--ignore-existing"].iter().any(|name| options::has(&options, name)) {
+            sources.truncate(1); // only then is it known what would be an obstacle
         }
         let wanted = wanted(&sources, &operands);
         let obstacles = Obstacles {
@@ -59,8 +59,9 @@ impl Case {
             for_directories: !options::has(&options, "--ignore-existing"),
         };
         let destination = match random.below(100) {
-            0..6 => None,
-            6..12 => Some(Tree::new()),
+            // By a name alone, what is listed decides whether a missing destination is the new name or a directory.
+            0..10 if matches!(operands, Operands::Contents) => None,
+            10..15 => Some(Tree::new()),
             _ => Some(trees::earlier(&mut random, &wanted, obstacles)),
         };
         Case { seed, sources, operands, destination, options }

@@ -5,6 +5,7 @@
 //! that could not see a lost option would show here.
 
 use crate::oracle::options::{ALL, Effect};
+use crate::support::tools;
 use std::collections::BTreeMap;
 
 /// In how many cases each option must have an effect.
@@ -41,7 +42,10 @@ impl Coverage {
     pub(super) fn lacking(&self) -> Vec<&'static str> {
         let lacks = |(name, effect): &&(&'static str, Effect)| {
             let (drawn, effective) = self.counts.get(name).copied().unwrap_or_default();
-            (if *effect == Effect::Nothing { drawn } else { effective }) < ENOUGH
+            // Files cannot be given away by everybody.
+            let without_effect =
+                *effect == Effect::Nothing || (matches!(*name, "-o" | "-g") && !tools::is_root());
+            (if without_effect { drawn } else { effective }) < ENOUGH
         };
         ALL.iter().filter(lacks).map(|(name, _)| *name).collect()
     }

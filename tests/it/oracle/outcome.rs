@@ -3,6 +3,7 @@
 use crate::oracle::options::{self, Choice};
 use crate::support::command::Output;
 use crate::support::snapshot::{Columns, Snapshot};
+use crate::support::tools;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -34,7 +35,12 @@ impl Comparison {
         let times = options::has(options, "-t") || options::has(options, "-a");
         let limited_deletion = options::has(options, "--max-delete");
         Comparison {
-            columns: Columns { directory_mtime: times && !limited_deletion, ..Columns::ALL },
+            columns: Columns {
+                directory_mtime: times && !limited_deletion,
+                // Not being root, rsync makes an entry writable before it finds that the limit forbids removing it.
+                mode: tools::is_root() || !limited_deletion,
+                ..Columns::ALL
+            },
             items: options::has(options, "-i"),
             stats: options::has(options, "--stats"),
             listed: sources == 1,
@@ -48,11 +54,7 @@ impl Outcome {
     pub(super) fn of(at: &Path, since: i64, run: impl FnOnce() -> Output) -> Outcome {
         let before = Snapshot::of(at);
         let output = run();
-        let mut after = Snapshot::of(at).with_now(since).without_fractions_kept_from(&before);
-        if after.paths().len() == 1 && before.paths().len() == 0 {
-            // Where nothing is to be copied it does not matter who makes the directory for it.
-            after = before.clone();
-        }
+        let after = Snapshot::of(at).with_now(since).without_fractions_kept_from(&before);
         Outcome { output, before, after }
     }
 

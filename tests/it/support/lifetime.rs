@@ -6,16 +6,16 @@
 
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
-/// The ends of the pipes; never read, only held.
-static HELD: Mutex<Vec<ChildStdin>> = Mutex::new(Vec::new());
+/// The shells, with our ends of their pipes. Nobody waits for them: they outlive this process.
+static SHELLS: Mutex<Vec<Child>> = Mutex::new(Vec::new());
 
 /// Makes an empty directory that is removed when this process ends.
 pub(crate) fn directory() -> PathBuf {
     let path = tempfile::tempdir().expect("making a directory").keep();
-    let mut shell = Command::new("/bin/sh")
+    let shell = Command::new("/bin/sh")
         .args(["-c", r#"read -r line; rm -rf "$1""#, "sh"])
         .arg(&path)
         .stdin(Stdio::piped())
@@ -24,6 +24,6 @@ pub(crate) fn directory() -> PathBuf {
         .process_group(0)
         .spawn()
         .expect("starting /bin/sh");
-    HELD.lock().unwrap().push(shell.stdin.take().expect("stdin is a pipe"));
+    SHELLS.lock().unwrap().push(shell);
     path
 }

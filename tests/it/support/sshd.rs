@@ -13,11 +13,24 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
 
-/// The way in to the server; `None` after having said so where there is no OpenSSH server.
+/// The way in to the server; `None` after having said why where there is none.
 pub(crate) fn login() -> Option<&'static Login> {
-    static SERVER: OnceLock<Login> = OnceLock::new();
+    static SERVER: OnceLock<Option<Login>> = OnceLock::new();
     let program = tools::find("sshd")?;
-    Some(SERVER.get_or_init(|| start(&program)))
+    let login = SERVER.get_or_init(|| can_log_in().then(|| start(&program)));
+    if login.is_none() {
+        tools::skipped("the running user has no login shell");
+    }
+    login.as_ref()
+}
+
+/// Whether the user's login shell, which even a forced command goes through, runs commands at all.
+fn can_log_in() -> bool {
+    use uzers::os::unix::UserExt as _;
+    let user = uzers::get_user_by_uid(uzers::get_effective_uid());
+    user.is_some_and(|user| {
+        Command::new(user.shell()).args(["-c", "true"]).status().is_ok_and(|s| s.success())
+    })
 }
 
 fn start(program: &Path) -> Login {

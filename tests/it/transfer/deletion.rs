@@ -215,5 +215,6 @@ fn a_mount_point_is_never_removed() {
     let unmounted = std::process::Command::new(umount).arg(&at).status().unwrap();
     assert!(unmounted.success(), "{output}");
     assert!(matches!(output.code, Some(0 | 23)), "{output}");
-    assert_eq!(paths, ["kept", "mounted"], "{output}");
+    // What is in it may go or stay.
+    assert_eq!(paths[..2], ["kept", "mounted"], "{output}");
 }

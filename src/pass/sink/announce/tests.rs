@@ -1,0 +1,92 @@
+use super::*;
+use std::thread;
+
+/// Keeps what notices say.
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Reporter for Heard {
+    fn report(&self, event: Event) {
+        if let Event::Notice(text) = event {
+            self.0.lock().unwrap().push(text);
+        }
+    }
+}
+
+fn announcer() -> (Announcer, Arc<Heard>) {
+    let heard = Arc::new(Heard::default());
+    (Announcer::new(heard.clone()), heard)
+}
+
+fn notice(text: impl Into<String>) -> Event {
+    Event::Notice(text.into())
+}
+
+fn heard(heard: &Heard) -> String {
+    heard.0.lock().unwrap().join(" ")
+}
+
+#[test]
+fn an_event_is_said_at_once_if_nothing_is_open() {
+    let (announcer, ear) = announcer();
+    announcer.say(notice("a"));
+    announcer.say(notice("b"));
+    assert_eq!(heard(&ear), "a b");
+}
+
+#[test]
+fn events_wait_for_what_was_listed_before_them() {
+    let (announcer, ear) = announcer();
+    announcer.say(notice("a"));
+    announcer.keep_place(FileId(1));
+    announcer.say(notice("c"));
+    announcer.keep_place(FileId(2));
+    announcer.say(notice("e"));
+    assert_eq!(heard(&ear), "a");
+    announcer.fill(FileId(2), Some(notice("d")));
+    assert_eq!(heard(&ear), "a", "the first place is still open");
+    announcer.fill(FileId(1), Some(notice("b")));
+    assert_eq!(heard(&ear), "a b c d e");
+    announcer.say(notice("f"));
+    assert_eq!(heard(&ear), "a b c d e f");
+}
+
+#[test]
+fn a_place_with_nothing_to_say_holds_nobody_up() {
+    let (announcer, ear) = announcer();
+    announcer.keep_place(FileId(1));
+    announcer.keep_place(FileId(2));
+    announcer.say(notice("c"));
+    announcer.fill(FileId(1), None);
+    assert_eq!(heard(&ear), "");
+    announcer.fill(FileId(2), None);
+    assert_eq!(heard(&ear), "c");
+}
+
+#[test]
+fn a_place_that_was_not_kept_is_not_filled() {
+    let (announcer, ear) = announcer();
+    announcer.fill(FileId(1), Some(notice("x")));
+    assert_eq!(heard(&ear), "");
+}
+
+#[test]
+fn the_order_stands_whichever_thread_is_first() {
+    let (announcer, ear) = announcer();
+    let files: Vec<u32> = (0..100).collect();
+    for file in &files {
+        announcer.keep_place(FileId(*file));
+    }
+    thread::scope(|scope| {
+        for half in 0..2 {
+            let (announcer, files) = (&announcer, &files);
+            scope.spawn(move || {
+                for file in files.iter().rev().filter(|file| *file % 2 == half) {
+                    announcer.fill(FileId(*file), Some(notice(file.to_string())));
+                }
+            });
+        }
+    });
+    let expected: Vec<String> = files.iter().map(u32::to_string).collect();
+    assert_eq!(heard(&ear), expected.join(" "));
+}

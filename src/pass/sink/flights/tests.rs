@@ -1,0 +1,101 @@
+use super::*;
+use crate::tree::{Meta, Node};
+use filetime::FileTime;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// Long enough for a thread that is not held to get on.
+const A_WHILE: Duration = Duration::from_millis(50);
+
+fn flight(index: u32) -> Flight {
+    let meta = Meta { mode: 0o644, mtime: FileTime::zero(), uid: 0, gid: 0 };
+    let name = Name::new(index.to_string().into_bytes()).unwrap();
+    let entry = Entry { name: name.clone(), node: Node::File { size: 1 }, meta };
+    let (path, update) = (RelPath::from(name.clone()), Update::none());
+    Flight { dir: DirId(0), index, name, path, entry, own: None, update, leftover: false }
+}
+
+/// Starts `flight` on a thread of its own, which tells when it got on.
+fn start<'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    flights: &'scope Flights,
+    with_basis: bool,
+) -> mpsc::Receiver<Result<FileId, Closed>> {
+    let (tell, told) = mpsc::channel();
+    scope.spawn(move || tell.send(flights.start(flight(99), with_basis)));
+    told
+}
+
+#[test]
+fn no_more_files_than_the_limit_are_in_flight() {
+    let flights = Flights::new(Limits { all: 3, with_basis: 2 });
+    let ids: Vec<FileId> = (0..3).map(|n| flights.start(flight(n), false).unwrap()).collect();
+    thread::scope(|scope| {
+        let told = start(scope, &flights, false);
+        assert!(told.recv_timeout(A_WHILE).is_err(), "a fourth file started");
+        flights.land(ids[0]);
+        told.recv().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn no_more_bases_than_their_limit_are_open() {
+    let flights = Flights::new(Limits { all: 100, with_basis: 2 });
+    let ids: Vec<FileId> = (0..2).map(|n| flights.start(flight(n), true).unwrap()).collect();
+    flights.start(flight(2), false).unwrap();
+    thread::scope(|scope| {
+        let told = start(scope, &flights, true);
+        assert!(told.recv_timeout(A_WHILE).is_err(), "a third basis was opened");
+        // What was prepared is taken; the place is free only when the file has landed.
+        flights.prepared(ids[1]);
+        assert!(told.recv_timeout(A_WHILE).is_err(), "a third basis was opened");
+        flights.land(ids[1]);
+        told.recv().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn every_file_gets_through_the_smallest_limits() {
+    let flights = Flights::new(Limits { all: 1, with_basis: 1 });
+    thread::scope(|scope| {
+        let (tell, told) = mpsc::channel();
+        let flights = &flights;
+        scope.spawn(move || {
+            for n in 0..200 {
+                tell.send(flights.start(flight(n), n % 2 == 0).unwrap()).unwrap();
+            }
+        });
+        for id in told {
+            flights.land(id);
+        }
+    });
+}
+
+#[test]
+fn stopping_wakes_whoever_waits_and_lets_nobody_start() {
+    let flights = Flights::new(Limits { all: 1, with_basis: 1 });
+    flights.start(flight(0), false).unwrap();
+    thread::scope(|scope| {
+        let told = start(scope, &flights, false);
+        assert!(told.recv_timeout(A_WHILE).is_err());
+        flights.stop();
+        assert_eq!(told.recv().unwrap(), Err(Closed));
+    });
+    assert_eq!(flights.start(flight(1), false), Err(Closed));
+}
+
+#[test]
+fn a_file_is_known_from_its_start_to_its_landing() {
+    let flights = Flights::new(Limits { all: 2, with_basis: 1 });
+    let id = flights.start(flight(7), false).unwrap();
+    assert_eq!(flights.get(id).unwrap().index, 7);
+    flights.replace(id, flight(8));
+    assert_eq!(flights.get(id).unwrap().index, 8);
+    flights.land(id);
+    assert!(matches!(flights.get(id), Err(PassError::Protocol(_))));
+    // A peer may name anything.
+    assert!(flights.get(FileId(77)).is_err());
+    assert!(flights.prepared(FileId(77)).stage.is_none());
+    flights.land(FileId(77));
+}
