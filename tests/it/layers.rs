@@ -67,7 +67,7 @@ fn modules_use_only_what_is_below_them() {
         for used in used(&source.code) {
             let top = used.split("::").next().unwrap_or_default();
             let inside = |allowed: &&str| used == **allowed || used.starts_with(&format!("{allowed}::"));
-            if top != module && is_module(top) && !allowed.iter().any(|allowed| inside(&allowed)) {
+            if top != module && is_module(top) && !allowed.iter().any(inside) {
                 wrong.insert(format!("{}: {module} may not use {used}", source.path));
             }
         }

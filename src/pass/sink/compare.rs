@@ -154,17 +154,16 @@ impl Comparison<'_, '_> {
             },
         };
         let mut open = OpenDir::new(RelPath::root(), None, counterpart);
-        if let Counterpart::Writable(dir) = &open.counterpart
-            && let Ok(own) = dir.own_meta()
-            && sink.shuts_out(&own)
-            && dir.set_own_meta(&opened_up(&own)).is_ok()
-        {
-            open.finally.mode = Some(own.mode);
-        }
         let root = self.begin.as_ref().and_then(|begin| begin.root).filter(|_| destination.rename.is_none());
         if let Some(meta) = root {
             let meta = sink.owners.translate_meta(meta);
             let own = open.counterpart.dir().and_then(|dir| dir.own_meta().ok());
+            if let (Counterpart::Writable(dir), Some(own)) = (&open.counterpart, &own)
+                && sink.shuts_out(own)
+                && dir.set_own_meta(&opened_up(own)).is_ok()
+            {
+                open.finally.mode = Some(own.mode);
+            }
             let update = match own {
                 Some(own) if !destination.created => {
                     sink.policy().attributes(Kind::Directory, &meta, &own, sink.may_set_group(&meta))
@@ -204,7 +203,10 @@ impl Comparison<'_, '_> {
         };
         let decision = sink.policy().decide(&entry, own.as_ref(), sink.may_set_group(&entry.meta));
         match decision {
-            Decision::Skip(reason) => sink.skipped(&open.path, reason),
+            Decision::Skip(reason) => {
+                sink.skipped(&open.path, reason);
+                open.unusable = true;
+            }
             Decision::Attributes(update) => {
                 sink.announce(open.path.clone(), &entry.node, &update);
                 open.finally = update.set;

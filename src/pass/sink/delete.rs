@@ -3,6 +3,7 @@
 //! Which names are extra was found by comparing whole, error-free listings; the rules of the receiving side protect
 //! what they exclude. A directory is emptied first, and stays if anything protected is inside. Mount points stay.
 
+use crate::fs::SetMeta;
 use crate::pass::sink::Sink;
 use crate::pass::sink::directories::Counterpart;
 use crate::report::{Event, Problem, ProblemClass, Role, Skip};
@@ -36,6 +37,8 @@ struct Level {
     here: Option<Counterpart>,
     rest: std::vec::IntoIter<Entry>,
     left: Left,
+    /// Whether its mode was widened so that it could be emptied.
+    opened_up: bool,
 }
 
 impl Sink<'_> {
@@ -104,19 +107,27 @@ impl Sink<'_> {
 
     /// Opens and lists a directory that is to be removed; `None` if that cannot be, which was told.
     fn level(&self, parent: &Counterpart, path: RelPath, entry: Entry) -> Option<Level> {
-        self.open_up(parent, &entry);
+        let opened_up = self.open_up(parent, &entry);
         let opened = parent.open(&entry.name).and_then(|here| {
             let mounted = here.identity()?.0 != parent.identity()?.0;
             Ok((here.list()?, here, mounted))
         });
         match opened {
             Ok((_, _, true)) => {
+                self.close_again(opened_up, parent, &entry);
                 self.tally.problem("removing", &path, &"it is a mount point");
                 None
             }
             Ok((listing, here, false)) => {
                 let left = if listing.is_whole() { Left::Nothing } else { Left::Something };
-                Some(Level { entry, path, here: Some(here), rest: listing.entries.into_iter(), left })
+                Some(Level {
+                    entry,
+                    path,
+                    here: Some(here),
+                    rest: listing.entries.into_iter(),
+                    left,
+                    opened_up,
+                })
             }
             Err(error) => {
                 self.tally.failed(&path, &error);
@@ -132,17 +143,27 @@ impl Sink<'_> {
         level.here.clone()
     }
 
+    /// A directory stays after all: gives it back the mode it had.
+    fn close_again(&self, opened_up: bool, parent: &Counterpart, entry: &Entry) {
+        if let (true, Counterpart::Writable(dir)) = (opened_up, parent) {
+            let mode = SetMeta { mode: Some(entry.meta.mode), ..SetMeta::default() };
+            // What could be widened can be narrowed.
+            let _ = dir.set_meta(&entry.name, entry.kind(), &mode);
+        }
+    }
+
     /// Everything in a directory was tried: removes it too if nothing is left.
     fn emptied(&self, top: &Counterpart, parent: Option<&mut Level>, done: &Level, purpose: Purpose) -> Left {
-        if done.left == Left::Something {
-            self.tell_not_empty(&done.path);
-            return Left::Something;
-        }
         let (holder, purpose) = match parent {
             None => (Some(top.clone()), purpose),
             Some(parent) => (self.reopened(parent), Purpose::Extra),
         };
         match holder {
+            Some(holder) if done.left == Left::Something => {
+                self.close_again(done.opened_up, &holder, &done.entry);
+                self.tell_not_empty(&done.path);
+                Left::Something
+            }
             Some(holder) => self.delete_one(&holder, &done.path, &done.entry, purpose),
             None => Left::Something,
         }

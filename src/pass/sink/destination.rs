@@ -43,7 +43,7 @@ impl DestinationError {
             doing: error.doing,
             path: Escaped(path).to_string(),
             cause: describe(&error.source),
-            missing: error.is_not_found(),
+            missing: false,
         }
     }
 }
@@ -60,6 +60,13 @@ pub(super) fn open(path: &[u8], single: bool, dry_run: bool) -> Result<Destinati
     let path = if path.is_empty() { b"." } else { path };
     let failed = |error: fs::Error| DestinationError::failed(path, &error);
     let os_path = OsStr::from_bytes(path);
+    // A file's new name in a directory that is not there is a choice that does not fit, as in rsync.
+    let no_parent = |error: fs::Error| match failed(error) {
+        DestinationError::Failed { doing, path, cause, .. } => {
+            DestinationError::Failed { doing, path, cause, missing: true }
+        }
+        other => other,
+    };
     let as_directory = path.ends_with(b"/");
     let guard = |root: Root| if dry_run { root.read_only() } else { root };
     match Root::inspect(os_path, Links::Trusted).map_err(failed)? {
@@ -70,7 +77,7 @@ pub(super) fn open(path: &[u8], single: bool, dry_run: bool) -> Result<Destinati
         found => {
             if single
                 && !as_directory
-                && let Some((parent, name)) = Root::open_parent(os_path, Links::Trusted).map_err(failed)?
+                && let Some((parent, name)) = Root::open_parent(os_path, Links::Trusted).map_err(no_parent)?
             {
                 return Ok(Destination { root: Some(guard(parent)), rename: Some(name), created: false });
             }

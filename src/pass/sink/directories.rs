@@ -68,7 +68,7 @@ pub(super) struct OpenDir {
     /// Directories of this listing that were not listed themselves yet, by place, with what the sink has there.
     pub children: HashMap<u32, (Entry, Option<Entry>)>,
     pub counterpart: Counterpart,
-    /// Whether it could not be made or opened, which was told: what is listed in it is passed over.
+    /// Whether it was skipped, or could not be made or opened, which was told: what is listed in it is passed over.
     pub unusable: bool,
     /// Attributes to set at the end.
     pub finally: SetMeta,

@@ -1,3 +1,5 @@
+//! Patterns against a place with files.
+
 use super::*;
 use std::path::Path;
 

@@ -48,17 +48,3 @@ fn the_old_file_stays_and_nothing_is_left_beside_it() {
         assert_eq!(others, [""; 0], "{way:?}");
     }
 }
-
-#[test]
-fn other_files_are_still_copied() {
-    if crate::support::command::is_rsync() {
-        return tools::skipped("rsync gives up at the first full disk");
-    }
-    for way in Way::all() {
-        let tree = Tree::new().file("a-small", "1").file("large", noise(4 << 20, 1)).file("z-small", "2");
-        let scene = Scene::with_source(&tree);
-        let Some(disk) = SmallDisk::mount(scene.path("to")) else { return };
-        way.copy(&["-a"], &[scene.path("source/")], &disk.at).run().expect(23);
-        assert_eq!(scene.paths("to"), ["a-small", "z-small"], "{way:?}");
-    }
-}

@@ -60,7 +60,8 @@ impl Case {
         };
         let destination = match random.below(100) {
             // By a name alone, what is listed decides whether a missing destination is the new name or a directory.
-            0..10 if matches!(operands, Operands::Contents) => None,
+            // With --existing, rsync makes it or not by the number of entries.
+            0..10 if matches!(operands, Operands::Contents) && !options::has(&options, "--existing") => None,
             10..15 => Some(Tree::new()),
             _ => Some(trees::earlier(&mut random, &wanted, obstacles)),
         };

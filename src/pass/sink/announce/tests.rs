@@ -1,3 +1,5 @@
+//! The order of events.
+
 use super::*;
 use std::thread;
 

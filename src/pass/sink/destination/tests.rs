@@ -87,7 +87,7 @@ fn a_dry_run_makes_nothing_and_means_the_same() {
 fn errors_name_the_argument() {
     let place = place();
     let path = place.path().join("no/su\x1bch");
-    let error = open(path.as_os_str().as_bytes(), false, false).unwrap_err();
+    let error = open(path.as_os_str().as_bytes(), true, false).unwrap_err();
     assert!(error.is_selection(), "a missing parent");
     let text = error.to_string();
     assert!(text.contains("no/su") && text.contains("No such file") && !text.contains('\x1b'), "{text}");

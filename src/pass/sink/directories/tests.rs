@@ -1,7 +1,9 @@
+//! Handles given up, and directories settled.
+
 use super::*;
 use crate::fs::{Links, Root};
 
-/// Directories `0..count` below one another's side, each with a handle.
+/// Directories `0..count`, each with a handle.
 fn open(handles: usize, count: u32) -> (Directories, tempfile::TempDir) {
     let place = tempfile::tempdir().unwrap();
     let root = Root::open(place.path().as_os_str(), Links::Trusted).unwrap();

@@ -1,3 +1,5 @@
+//! Who waits for room, and who is woken.
+
 use super::*;
 use crate::tree::{Meta, Node};
 use filetime::FileTime;

@@ -1,3 +1,5 @@
+//! The window of kept listings.
+
 use super::*;
 use crate::tree::filter::Rules;
 use crate::view::View;
