@@ -127,22 +127,13 @@ fn explain(error: PassError, pump: Pump, control: &Control) -> Failure {
         control.close();
         return error.into();
     }
-    let exit = match pump.stopper().failure() {
-        Some(error @ WireError::Ended) => match control.wait(GRACE) {
-            Some(exit @ RemoteExit::Status(1..)) => return Failure::NotStarted(Some(exit)),
-            Some(exit @ RemoteExit::Signal(_)) => Some(exit),
-            _ => return error.into(),
-        },
-        Some(error @ WireError::Io(_)) => match control.wait(GRACE) {
-            Some(exit) => Some(exit),
-            None => return error.into(),
-        },
-        Some(error) => {
-            control.close();
-            return error.into();
-        }
-        None => control.wait(GRACE),
-    };
+    let failure = pump.stopper().failure();
+    if let Some(error) = failure.filter(|error| !matches!(error, WireError::Ended | WireError::Io(_))) {
+        control.close();
+        return error.into();
+    }
+    let heard = pump.traffic().received.load(Ordering::Relaxed) > 0;
+    let exit = control.wait(GRACE).filter(|exit| *exit != RemoteExit::Status(0));
     control.close();
-    Failure::Lost(exit.filter(|exit| *exit != RemoteExit::Status(0)))
+    if heard || exit.is_none() { Failure::Lost(exit) } else { Failure::NotStarted(exit) }
 }

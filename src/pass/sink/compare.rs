@@ -7,7 +7,7 @@ use crate::pass::decide::{Decision, Update};
 use crate::pass::sink::Sink;
 use crate::pass::sink::destination::{self, Destination};
 use crate::pass::sink::directories::{Counterpart, OpenDir};
-use crate::pass::sink::flights::Flight;
+use crate::pass::sink::flights::{Flight, Phase};
 use crate::pass::sink::sign::Job;
 use crate::report::{Event, Skip};
 use crate::tree::{Entry, Kind, Meta, Name, Node, RelPath};
@@ -29,7 +29,9 @@ pub(super) fn run(
         match message {
             Message::Begin(begin) => comparison.begin(begin)?,
             Message::Listing(listing) => comparison.listing(listing)?,
-            Message::Listed if comparison.current.is_none() => sink.directories.all_listed(sink)?,
+            Message::Listed if comparison.current.is_none() && comparison.next > 0 => {
+                sink.directories.all_listed(sink)?;
+            }
             _ => return Err(PassError::Protocol("the listings ended too early")),
         }
     }
@@ -369,14 +371,25 @@ impl Comparison<'_, '_> {
             }
             Decision::Transfer(update) => {
                 let leftover = current.take_leftover(&name);
+                let phase = Phase::Fetching;
                 self.transfer(
                     &current.counterpart,
-                    Flight { dir, index, name, path, entry, own, update, leftover },
+                    Flight { dir, index, name, path, entry, own, update, leftover, phase },
                 )?;
             }
             Decision::Compare => {
-                let update = Update::none();
-                self.compare_content(Flight { dir, index, name, path, entry, own, update, leftover: false })?;
+                let (update, phase) = (Update::none(), Phase::Comparing);
+                self.compare_content(Flight {
+                    dir,
+                    index,
+                    name,
+                    path,
+                    entry,
+                    own,
+                    update,
+                    leftover: false,
+                    phase,
+                })?;
             }
         }
         Ok(())

@@ -175,6 +175,9 @@ impl Directories {
         if std::mem::replace(&mut state.all_listed, true) {
             return Err(PassError::Protocol("the listings ended twice"));
         }
+        if state.open.values().any(|dir| !dir.children.is_empty()) {
+            return Err(PassError::Protocol("the listings ended before all directories were listed"));
+        }
         let done = state.root_closed;
         drop(state);
         if done { sink.finish() } else { Ok(()) }

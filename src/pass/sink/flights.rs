@@ -25,6 +25,16 @@ pub(super) struct Flight {
     pub update: Update,
     /// Whether a killed run left a part of it.
     pub leftover: bool,
+    pub phase: Phase,
+}
+
+/// What the source was asked about a file, which is all it may answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Whether its content is the one that is here.
+    Comparing,
+    /// Its content.
+    Fetching,
 }
 
 /// What signing prepared for the building of a file.
@@ -85,6 +95,16 @@ impl Flights {
         state.with_basis += usize::from(with_basis);
         state.flights.insert(id, (Arc::new(flight), prepared));
         Ok(id)
+    }
+
+    /// The file an answer of the source is about, which must be to the question that was asked.
+    pub(super) fn answered(&self, id: FileId, phase: Phase) -> Result<Arc<Flight>, PassError> {
+        let flight = self.get(id)?;
+        match phase {
+            phase if flight.phase == phase => Ok(flight),
+            Phase::Comparing => Err(PassError::Protocol("a verdict nobody asked for")),
+            Phase::Fetching => Err(PassError::Protocol("content that was not asked for")),
+        }
     }
 
     pub(super) fn get(&self, id: FileId) -> Result<Arc<Flight>, PassError> {

@@ -4,7 +4,7 @@ use crate::delta::{BlockLen, SegmentHasher, Signature, Signer, StrongLen};
 use crate::fs::ReadFile;
 use crate::pass::decide::Decision;
 use crate::pass::sink::Sink;
-use crate::pass::sink::flights::{Flight, Prepared};
+use crate::pass::sink::flights::{Flight, Phase, Prepared};
 use crate::pass::{PassError, sink::compare};
 use crate::tree::Kind;
 use crate::wire::{Check, FileId, Message, Rank, SumsPart, Verdict, Want};
@@ -130,7 +130,7 @@ impl Sink<'_> {
     }
 
     fn compared(&self, Verdict { file, same }: Verdict) -> Result<(), PassError> {
-        let flight = self.flights.get(file)?;
+        let flight = self.flights.answered(file, Phase::Comparing)?;
         let Some(own) = &flight.own else { return Err(PassError::Protocol("a verdict nobody asked for")) };
         let may_set_group = self.may_set_group(&flight.entry.meta);
         match self.policy().compared(same, &flight.entry, own, may_set_group) {
@@ -141,7 +141,8 @@ impl Sink<'_> {
                     self.flights.land(file);
                     return self.settle(flight.dir);
                 }
-                self.flights.replace(file, Flight { update, ..Flight::clone(&flight) });
+                self.flights
+                    .replace(file, Flight { update, phase: Phase::Fetching, ..Flight::clone(&flight) });
                 if self.context.whole_file() { self.ask(file, &flight) } else { self.ask_with_basis(file) }
             }
             Decision::Attributes(update) => {

@@ -33,6 +33,7 @@ struct State {
     /// Bytes of those that the walk has left.
     left_behind: u64,
     stopped: bool,
+    all_listed: bool,
     /// Whether the walk waits for room.
     waiting: bool,
 }
@@ -82,6 +83,17 @@ impl KeptListings {
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.stopped { Err(Closed) } else { Ok(()) }
+    }
+
+    /// The walk has sent everything.
+    pub(super) fn all_listed(&self) {
+        self.lock().all_listed = true;
+    }
+
+    /// Whether everything was sent and settled, so that the sink may end.
+    pub(super) fn is_done(&self) -> bool {
+        let state = self.lock();
+        state.all_listed && state.listings.is_empty()
     }
 
     /// Lets nobody wait any more.

@@ -133,7 +133,10 @@ fn receive(
             Message::Event(event) => source.context.reporter.report(event),
             Message::Progress(reading) => source.context.progress.set_done(&reading),
             Message::Abort(abort) => return Err(PassError::Peer(abort)),
-            Message::Finish(totals) => return Ok(totals),
+            Message::Finish(totals) if source.kept.is_done() => return Ok(totals),
+            Message::Finish(_) => {
+                return Err(PassError::Protocol("the sink ended too early"));
+            }
             Message::Alive | Message::Credit { .. } => {}
             Message::Begin(_)
             | Message::Listing(_)

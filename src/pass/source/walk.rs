@@ -67,6 +67,7 @@ impl Walk<'_, '_> {
         }
         let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.source.tally.count(|totals| totals.listing_millis = millis);
+        self.source.kept.all_listed();
         Ok(sender.send(Message::Listed)?)
     }
 

@@ -15,7 +15,17 @@ fn flight(index: u32) -> Flight {
     let name = Name::new(index.to_string().into_bytes()).unwrap();
     let entry = Entry { name: name.clone(), node: Node::File { size: 1 }, meta };
     let (path, update) = (RelPath::from(name.clone()), Update::none());
-    Flight { dir: DirId(0), index, name, path, entry, own: None, update, leftover: false }
+    Flight {
+        dir: DirId(0),
+        index,
+        name,
+        path,
+        entry,
+        own: None,
+        update,
+        leftover: false,
+        phase: Phase::Fetching,
+    }
 }
 
 /// Starts `flight` on a thread of its own, which tells when it got on.
