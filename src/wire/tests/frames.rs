@@ -134,7 +134,7 @@ fn no_messages_make_no_frame() {
 /// Listings repeat themselves from frame to frame, which the common stream makes use of.
 #[test]
 fn a_frame_profits_from_those_before() {
-    let entries: Vec<Entry> = (100..600).map(|n| file(format!("IMG_{}.jpg", n * 7919), n)).collect();
+    let entries: Vec<Entry> = (0..500).map(|n| file(format!("{n:03}-{:x}.jpg", n * n * 7919), n)).collect();
     let (mut encoder, mut decoder) = (FrameEncoder::new(None).unwrap(), FrameDecoder::new().unwrap());
     let mut sizes = Vec::new();
     for _ in 0..3 {
@@ -162,7 +162,7 @@ fn content_compression_rests_and_resumes() {
     let first = (0..70).position(|_| next(text.clone())).expect("it tries again");
     assert_eq!(first, 59, "what is left of the last rest");
     assert!((0..20).all(|_| next(text.clone())), "it goes on once it pays");
-    assert!(next(noise(10_000, 1)));
+    assert!(next(noise(10_000, 1000)));
     let rest = (0..20).position(|_| next(text.clone()));
     assert_eq!(rest, Some(4), "a rest is short again after what paid");
 }

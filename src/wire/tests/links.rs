@@ -75,7 +75,7 @@ fn source(plan: &Plan, link: Link) -> (usize, usize) {
             sender.send(Message::Alive).unwrap();
         });
         let counts = read_as_source(&mut receiver, queue);
-        sender.close();
+        sender.send(Message::Finish(Default::default())).unwrap();
         counts
     })
 }
@@ -124,7 +124,7 @@ fn sink(plan: &Plan, link: Link) -> usize {
             }
             sender.send(Message::Finish(Default::default())).unwrap();
         });
-        let mut count = 0;
+        let (mut count, mut contents) = (0, Some(contents));
         while let Ok(received) = receiver.receive() {
             match received.message {
                 Message::Listing(part) => {
@@ -133,15 +133,15 @@ fn sink(plan: &Plan, link: Link) -> usize {
                 Message::Listed => listings.send(None).unwrap(),
                 Message::Content(_) => {
                     count += 1;
-                    contents.send(received.permit).unwrap();
+                    contents.as_ref().expect("no content follows the last").send(received.permit).unwrap();
                 }
                 // The source has answered everything.
-                Message::Alive => break,
+                Message::Alive => contents = None,
+                Message::Finish(_) => return count,
                 other => panic!("{other:?}"),
             }
         }
-        drop(contents);
-        count
+        panic!("the link closed")
     })
 }
 

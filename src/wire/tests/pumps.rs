@@ -7,8 +7,10 @@ use crate::wire::pump::{self, Pump, PumpOptions};
 use crate::wire::{Link, Message, WireError};
 use std::collections::VecDeque;
 use std::io::Write;
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -43,29 +45,49 @@ fn failure_after(bytes: &[u8], options: PumpOptions) -> Option<WireError> {
 fn everything_arrives_in_order_both_ways_at_once() {
     let (a, b) = UnixStream::pair().unwrap();
     let options = PumpOptions { content_level: Some(1), ..PumpOptions::default() };
+    let (done, all_done) = mpsc::channel();
     let ends = [start(&a, options), start(&b, options)].map(|(link, pump)| {
-        let Link { sender, mut receiver } = link;
-        let sending = thread::spawn(move || {
-            for n in 0..300 {
-                sender.send(literal(n, vec![n as u8; 200_000])).unwrap();
-            }
-            sender.send(Message::Finish(Default::default())).unwrap();
-            sender.close();
-            pump.finish();
-        });
+        let (Link { sender, mut receiver }, stopper, done) = (link, pump.stopper(), done.clone());
         let receiving = thread::spawn(move || {
             for n in 0..300 {
                 let message = receiver.receive().unwrap().message;
                 assert!(matches!(message, Message::Content(content) if content.file.0 == n));
             }
-            assert!(matches!(receiver.receive().unwrap().message, Message::Finish(_)));
+            done.send(()).unwrap();
+            // The other thread still needs the credit that arrives here.
+            while receiver.receive().is_ok() {}
         });
-        (sending, receiving)
+        for_each_in_background(300, move |n| sender.send(literal(n, vec![n as u8; 200_000])).unwrap());
+        (receiving, stopper)
     });
-    for (sending, receiving) in ends {
-        receiving.join().unwrap();
-        sending.join().unwrap();
+    for _ in &ends {
+        all_done.recv_timeout(Duration::from_secs(30)).expect("the ends wait for each other");
     }
+    for (receiving, stopper) in ends {
+        stopper.stop();
+        receiving.join().unwrap();
+    }
+}
+
+fn for_each_in_background(count: u32, act: impl Fn(u32) + Send + 'static) {
+    thread::spawn(move || (0..count).for_each(act));
+}
+
+/// What was sent before the end is still written, and only then is the stream's end seen.
+#[test]
+fn the_last_words_arrive() {
+    let (here, there) = UnixStream::pair().unwrap();
+    let (link, pump) = start(&here, PumpOptions::default());
+    let (mut other, _pump) = start(&there, PumpOptions::default());
+    for n in 0..50 {
+        link.sender.send(literal(n, vec![0; 100_000])).unwrap();
+    }
+    link.sender.close();
+    assert!(link.sender.send(Message::Listed).is_err());
+    pump.finish();
+    here.shutdown(Shutdown::Write).unwrap();
+    let count = std::iter::from_fn(|| other.receiver.receive().ok()).count();
+    assert_eq!(count, 50);
 }
 
 #[test]

@@ -163,12 +163,12 @@ fn clear(earlier: &mut Tree, tree: &Tree, obstacles: Obstacles) {
         let places: Vec<Vec<u8>> = others.map(|(path, _)| [path.as_slice(), b"/"].concat()).collect();
         earlier.entries.retain(|path, _| !places.iter().any(|place| path.starts_with(place)));
     }
-    // In the place of a link, rsync without -p makes these with the link's mode, which is no mode.
-    let special = |path: &Vec<u8>| match tree.entries.get(path).map(|entry| &entry.node) {
-        None | Some(Node::File(_) | Node::Directory | Node::Symlink(_)) => false,
-        Some(Node::Fifo | Node::Socket | Node::CharDevice(..) | Node::BlockDevice(..)) => true,
-    };
-    earlier.entries.retain(|path, entry| !(special(path) && matches!(entry.node, Node::Symlink(_))));
+    // Without -p, rsync gives a device, fifo or socket the mode of what stood in its place, even if that was a link.
+    let special = |node: &Node| !matches!(node, Node::File(_) | Node::Directory | Node::Symlink(_));
+    earlier.entries.retain(|path, entry| match tree.entries.get(path) {
+        Some(wanted) if special(&wanted.node) => entry.node == Node::Directory || entry.node == wanted.node,
+        _ => true,
+    });
     for (path, entry) in &mut earlier.entries {
         // rsync changes the owner first, which clears these bits, and then itemizes what it finds.
         if let Some(wanted) = tree.entries.get(path)

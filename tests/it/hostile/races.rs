@@ -1,0 +1,172 @@
+//! Someone who may write to a tree swaps a directory of it for a link that leads out, again and again, while runs
+//! read, fill and clear that tree. Whatever a run meets, it stays inside.
+
+use crate::support::command::dsync;
+use crate::support::scene::Scene;
+use crate::support::snapshot::Columns;
+use crate::support::tree::{Tree, contents};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How long each kind of run is repeated.
+const REPEATED: Duration = Duration::from_secs(2);
+const FILES: usize = 100;
+const SECRET: &[u8] = b"SECRET";
+
+/// Swaps two paths until it is dropped.
+struct Flipper {
+    stop: Arc<AtomicBool>,
+    flips: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Flipper {
+    fn start(paths: [PathBuf; 2]) -> Flipper {
+        let (stop, flips) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let thread = thread::spawn({
+            let (stop, flips) = (stop.clone(), flips.clone());
+            move || {
+                let [a, b] = &paths;
+                while !stop.load(Ordering::Relaxed) {
+                    // Fails while a run has just removed one of them.
+                    if renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE).is_ok() {
+                        flips.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            }
+        });
+        Flipper { stop, flips, thread: Some(thread) }
+    }
+
+    fn finish(mut self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().unwrap().join().unwrap();
+        self.flips.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Flipper {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn names() -> impl Iterator<Item = String> {
+    (0..FILES).map(|n| format!("{n:03}"))
+}
+
+/// Files that all say the same, and a directory of them.
+fn files(content: &str) -> Tree {
+    names().fold(Tree::new().file("below/it", content), |tree, name| tree.file(name, content))
+}
+
+/// Repeats runs of `flags` from `source` to `to`, both made anew by `make` each time, while `flipped` (a path below
+/// the scene) is swapped for a link to `target` outside. `check` looks at what became of it.
+fn repeat(flags: &[&str], flipped: &str, target: &str, make: impl Fn(&Scene), check: impl Fn(&Scene)) {
+    let outside = Tree::new().file("only-outside", SECRET).file("lone", SECRET);
+    let outside = names().fold(outside, |tree, name| tree.file(format!("in/{name}"), SECRET));
+    let scene = Scene::new().tree("outside", &outside.file("in/below/it", SECRET));
+    let before = scene.snapshot("outside");
+    let since = Instant::now();
+    let (mut runs, mut flips) = (0, 0);
+    while since.elapsed() < REPEATED {
+        for tree in ["source", "to", "trap"] {
+            let _ = fs::remove_dir_all(scene.path(tree));
+            fs::create_dir(scene.path(tree)).unwrap();
+        }
+        make(&scene);
+        let trap = scene.path("trap/link");
+        symlink(scene.path("outside").join(target), &trap).unwrap();
+        let flipper = Flipper::start([scene.path(flipped), trap]);
+        let (source, to) = (contents(&scene.path("source")), scene.path("to"));
+        let output = dsync(flags.iter().map(|flag| (*flag).to_owned())).args([source, to]).run();
+        flips += flipper.finish();
+        runs += 1;
+        assert!(matches!(output.code, Some(0 | 23 | 24)), "{output}");
+        assert!(!output.err().contains("panicked"), "{output}");
+        let differences = before.differences(&scene.snapshot("outside"), Columns::ALL);
+        assert!(differences.is_empty(), "outside changed\n{}\n{output}", differences.join("\n"));
+        check(&scene);
+    }
+    assert!(flips > runs, "{flips} flips in {runs} runs are no race");
+}
+
+/// Everything at the destination came from the source.
+fn nothing_secret(scene: &Scene) {
+    let to = scene.snapshot("to");
+    let outside = scene.snapshot("outside");
+    let secret = &outside.get("lone").expect("it is there").content;
+    for path in to.paths() {
+        let shown = path.escape_ascii();
+        assert!(!path.ends_with(b"only-outside") && !path.ends_with(b"lone"), "{shown} was listed");
+        assert!(to.get(path).is_some_and(|stamp| stamp.content != *secret), "{shown} was read");
+    }
+}
+
+fn write(tree: &Tree, at: &Path) {
+    fs::create_dir_all(at).unwrap();
+    tree.write(at);
+}
+
+#[test]
+fn filling_a_directory_that_is_swapped() {
+    for flags in [&["-a", "-I"][..], &["-a", "-I", "--inplace"], &["-rt", "-I", "--no-W"]] {
+        let make = |scene: &Scene| {
+            write(&files("new"), &scene.path("source/d"));
+            write(&files("old"), &scene.path("to/d"));
+        };
+        repeat(flags, "to/d", "in", make, nothing_secret);
+    }
+}
+
+#[test]
+fn replacing_a_file_that_is_swapped() {
+    for flags in [&["-a", "-I"][..], &["-a", "-I", "--inplace"], &["-a", "-c"]] {
+        let make = |scene: &Scene| {
+            write(&files("new"), &scene.path("source"));
+            write(&files("old"), &scene.path("to"));
+        };
+        repeat(flags, "to/050", "lone", make, nothing_secret);
+    }
+}
+
+#[test]
+fn reading_a_directory_that_is_swapped() {
+    for flags in [&["-rt"][..], &["-a"], &["-a", "-c"]] {
+        let make = |scene: &Scene| {
+            write(&files("open to all"), &scene.path("source/d"));
+        };
+        repeat(flags, "source/d", "in", make, nothing_secret);
+    }
+}
+
+#[test]
+fn reading_a_file_that_is_swapped() {
+    let make = |scene: &Scene| write(&files("open to all"), &scene.path("source"));
+    repeat(&["-rt"], "source/050", "lone", make, nothing_secret);
+    repeat(&["-a"], "source/050", "lone", make, nothing_secret);
+}
+
+#[test]
+fn clearing_a_directory_that_is_swapped() {
+    let make = |scene: &Scene| write(&files("old"), &scene.path("to/d"));
+    repeat(&["-r", "--delete"], "to/d", "in", make, nothing_secret);
+    let make = |scene: &Scene| write(&files("old"), &scene.path("to/d/deeper"));
+    repeat(&["-r", "--delete"], "to/d/deeper", "in", make, nothing_secret);
+}
+
+/// A directory in the place of a file is cleared by the same means.
+#[test]
+fn making_room_in_a_directory_that_is_swapped() {
+    let make = |scene: &Scene| {
+        fs::write(scene.path("source/d"), "a file").unwrap();
+        write(&files("old"), &scene.path("to/d"));
+    };
+    repeat(&["-a", "--force"], "to/d", "in", make, nothing_secret);
+}

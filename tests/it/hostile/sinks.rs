@@ -1,0 +1,195 @@
+//! Sinks that ask for what they must not, of a source.
+
+use super::peer::{Peer, content, listing, varint};
+use super::victim::{Role, Way};
+use super::{Case, case, expect_refusals, unharmed};
+use dsync::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
+use dsync::tree::{Entry, Kind};
+use dsync::wire::{Again, Begin, Check, DirId, FileId, Message, SumsPart, Verdict, Want};
+
+const FLAGS: &[&str] = &["-r", "-l", "-t"];
+
+fn refused(cases: Vec<Case>) {
+    expect_refusals(Role::Source, FLAGS, cases);
+}
+
+fn place_of(entries: &[Entry], kind: Kind) -> u32 {
+    let place = entries.iter().position(|entry| entry.kind() == kind).expect("there is one");
+    u32::try_from(place).unwrap()
+}
+
+fn want(dir: u32, index: u32) -> Message {
+    Message::Want(Want { file: FileId(0), dir: DirId(dir), index, basis: None })
+}
+
+fn check(dir: u32, index: u32) -> Message {
+    Message::Check(Check { file: FileId(0), dir: DirId(dir), index, sum: Sum([0; 16]) })
+}
+
+fn again(dir: u32, index: u32) -> Message {
+    Message::Again(Again { file: FileId(0), dir: DirId(dir), index, segments: Vec::new() })
+}
+
+#[test]
+fn requests_for_what_is_no_listed_file() {
+    let mut cases = Vec::new();
+    for (what, ask) in [("want", want as fn(u32, u32) -> Message), ("check", check), ("again", again)] {
+        cases.push(case(format!("{what} of a directory never listed"), "not open", move |peer| {
+            peer.expect_root();
+            peer.send(ask(99, 0));
+        }));
+        for index in [4, 1000, u32::MAX] {
+            cases.push(case(format!("{what} of entry {index}"), "no listed file", move |peer| {
+                peer.expect_root();
+                peer.send(ask(0, index));
+            }));
+        }
+        for kind in [Kind::Directory, Kind::Symlink] {
+            cases.push(case(format!("{what} of a {kind:?}"), "no listed file", move |peer| {
+                let entries = peer.expect_root();
+                peer.send(ask(0, place_of(&entries, kind)));
+            }));
+        }
+    }
+    refused(cases);
+}
+
+#[test]
+fn a_directory_that_was_closed_is_closed() {
+    refused(vec![
+        case("asked about", "not open", |peer| {
+            let entries = peer.expect_root();
+            peer.send(Message::Close(DirId(0)));
+            peer.send(want(0, place_of(&entries, Kind::File)));
+        }),
+        case("closed twice", "not open", |peer| {
+            peer.expect_root();
+            peer.send(Message::Close(DirId(0)));
+            peer.send(Message::Close(DirId(0)));
+        }),
+        case("never open", "not open", |peer| peer.send(Message::Close(DirId(77)))),
+    ]);
+}
+
+/// A want with a signature of this shape, in bytes, since the library's types hold no impossible one.
+fn raw_want(index: u32, shape: [u64; 3]) -> Vec<u8> {
+    let mut bytes = vec![4, 0, 0];
+    bytes.extend(varint(index.into()));
+    bytes.push(1);
+    shape.into_iter().for_each(|number| bytes.extend(varint(number)));
+    bytes
+}
+
+#[test]
+fn signatures_that_are_impossible() {
+    let shaped = |shape: [u64; 3]| {
+        move |peer: &mut Peer| {
+            let entries = peer.expect_root();
+            peer.payload(&raw_want(place_of(&entries, Kind::File), shape));
+        }
+    };
+    let with_sums = |blocks: usize, strong: usize| {
+        move |peer: &mut Peer| {
+            let entries = peer.expect_root();
+            peer.payload(&raw_want(place_of(&entries, Kind::File), [3000, 1000, 8]));
+            peer.send(Message::Sums(SumsPart {
+                file: FileId(0),
+                weak: vec![0; blocks],
+                strong: vec![0; strong].into(),
+            }));
+        }
+    };
+    refused(vec![
+        case("blocks of no length", "block length", shaped([1000, 0, 8])),
+        case("blocks longer than any", "block length", shaped([1000, (16 << 20) + 1, 8])),
+        case("too many blocks", "malformed signature", shaped([u64::MAX, 1, 8])),
+        case("sums of no length", "sum length", shaped([1000, 700, 0])),
+        case("sums longer than any", "sum length", shaped([1000, 700, 17])),
+        case("sums nobody announced", "nobody asked for", |peer| {
+            peer.expect_root();
+            peer.send(Message::Sums(SumsPart { file: FileId(5), weak: vec![1], strong: vec![0; 8].into() }));
+        }),
+        case("more blocks than announced", "impossible signature", with_sums(4, 32)),
+        case("sums that do not pair up", "impossible signature", with_sums(2, 15)),
+        case("a second request while the first is incomplete", "asked for twice", |peer| {
+            let index = place_of(&peer.expect_root(), Kind::File);
+            peer.payload(&raw_want(index, [3000, 1000, 8]));
+            peer.payload(&raw_want(index, [3000, 1000, 8]));
+        }),
+    ]);
+}
+
+#[test]
+fn an_end_too_early() {
+    let finish = || Message::Finish(Default::default());
+    refused(vec![
+        case("at once", "too early", move |peer| peer.send(finish())),
+        case("with nothing settled", "too early", move |peer| {
+            peer.expect("the end of the listings", |message| {
+                matches!(message, Message::Listed).then_some(())
+            });
+            peer.send(finish());
+        }),
+        case("while content is sent", "too early", move |peer| {
+            let entries = peer.expect_root();
+            let index = place_of(&entries, Kind::File);
+            peer.send(want(0, index));
+            peer.send(finish());
+        }),
+    ]);
+}
+
+#[test]
+fn words_of_the_other_role() {
+    let words: [fn() -> Message; 5] = [
+        || Message::Begin(Begin { root: None, single: false, owners: Vec::new() }),
+        || listing(0, None, Vec::new(), true),
+        || Message::Listed,
+        || content(FileId(0), Vec::new(), None),
+        || Message::Verdict(Verdict { file: FileId(0), same: true }),
+    ];
+    refused(
+        words
+            .map(|word| case(format!("{:?}", word()), "only a source sends", move |peer| peer.send(word())))
+            .into(),
+    );
+}
+
+/// Nothing is read of what is sent, until the requests pile up.
+#[test]
+fn more_than_there_is_credit_for() {
+    refused(vec![case("wants", "more than it was allowed", |peer| {
+        let entries = peer.expect_root();
+        let index = place_of(&entries, Kind::File);
+        for _ in 0..80 {
+            peer.send_all((0..10_000).map(|_| want(0, index)));
+        }
+    })]);
+}
+
+/// The worst signature there is: as many blocks as possible, one byte each, all with the same sums.
+#[test]
+fn a_signature_that_matches_everywhere_and_nowhere() {
+    for way in [Way::Server, Way::Client] {
+        let outcome = unharmed("worst signature", Role::Source, way, FLAGS, |peer| {
+            let entries = peer.expect_root();
+            let index = place_of(&entries, Kind::File);
+            let basis = Some(SignatureHeader {
+                basis_len: 1 << 20,
+                block_len: BlockLen::new(1).unwrap(),
+                strong_len: StrongLen::new(5).unwrap(),
+            });
+            peer.send(Message::Want(Want { file: FileId(0), dir: DirId(0), index, basis }));
+            for _ in 0..128 {
+                let (weak, strong) = (vec![0x0041_0041; 8192], vec![0; 5 * 8192].into());
+                peer.send(Message::Sums(SumsPart { file: FileId(0), weak, strong }));
+            }
+            peer.expect("the content", |message| match message {
+                Message::Content(content) => content.end,
+                _ => None,
+            });
+            peer.send(Message::Close(DirId(77)));
+        });
+        assert_eq!(outcome.code, Some(2), "{outcome}");
+    }
+}

@@ -1,0 +1,376 @@
+//! Sources that list and send what they must not, to a sink.
+
+use super::peer::{Peer, content, directory, file, listing, meta, raw_listing};
+use super::victim::{Role, Way};
+use super::{Case, case, expect_refusals, unharmed};
+use dsync::delta::Sum;
+use dsync::tree::{Entry, Name, Node};
+use dsync::wire::{Begin, ContentEnd, ContentOp, FileId, Listing, ListingEnd, Message, Verdict, Want};
+
+const FLAGS: &[&str] = &["-r", "-l", "-t"];
+
+fn refused(cases: Vec<Case>) {
+    expect_refusals(Role::Sink, FLAGS, cases);
+}
+
+#[test]
+fn names_that_lead_elsewhere() {
+    let long = vec![b'x'; 2000];
+    let names: [&[u8]; 9] = [
+        b"..",
+        b".",
+        b"",
+        b"a/b",
+        b"/etc/passwd",
+        b"../outside/secret",
+        b"dir/../../outside",
+        b"a\0b",
+        &long,
+    ];
+    let cases = names.map(|name| {
+        let bytes = raw_listing(&[name]);
+        let shown = name.escape_ascii().to_string();
+        case(shown.chars().take(30).collect::<String>(), "name", move |peer| {
+            peer.begin();
+            peer.payload(&bytes);
+        })
+    });
+    refused(cases.into());
+}
+
+#[test]
+fn entries_in_no_order() {
+    let within = |names: [&'static [u8]; 2]| {
+        move |peer: &mut Peer| {
+            peer.begin();
+            peer.payload(&raw_listing(&names));
+        }
+    };
+    let across = |first: &'static str, second: &'static str| {
+        move |peer: &mut Peer| {
+            peer.begin();
+            peer.send(listing(0, None, vec![file(first, 0)], false));
+            peer.send(listing(0, None, vec![file(second, 0)], true));
+        }
+    };
+    refused(vec![
+        case("unsorted", "not sorted", within([b"keep", b"dir"])),
+        case("twice the same", "not sorted", within([b"keep", b"keep"])),
+        case("unsorted over two parts", "not sorted", across("keep", "dir")),
+        case("the same in two parts", "not sorted", across("keep", "keep")),
+    ]);
+}
+
+#[test]
+fn listings_of_what_was_not_listed() {
+    let after_root = |messages: fn() -> Vec<Message>| {
+        move |peer: &mut Peer| {
+            peer.begin_with(vec![directory("dir"), file("keep", 4)]);
+            peer.send_all(messages());
+        }
+    };
+    refused(vec![
+        case(
+            "no such place",
+            "no listed directory",
+            after_root(|| vec![listing(1, Some((0, 7)), vec![], true)]),
+        ),
+        case("of a file", "no listed directory", after_root(|| vec![listing(1, Some((0, 1)), vec![], true)])),
+        case("no such parent", "not open", after_root(|| vec![listing(1, Some((9, 0)), vec![], true)])),
+        case("below itself", "not open", after_root(|| vec![listing(1, Some((1, 0)), vec![], true)])),
+        case("out of turn", "out of turn", after_root(|| vec![listing(5, Some((0, 0)), vec![], true)])),
+        case("the root twice", "out of turn", after_root(|| vec![listing(0, None, vec![], true)])),
+        case("a second root", "second root", after_root(|| vec![listing(1, None, vec![], true)])),
+        case(
+            "a directory twice",
+            "no listed directory",
+            after_root(|| {
+                vec![
+                    listing(1, Some((0, 0)), vec![], false),
+                    listing(1, Some((0, 0)), vec![], true),
+                    listing(2, Some((0, 0)), vec![], true),
+                ]
+            }),
+        ),
+        case(
+            "two at once",
+            "out of turn",
+            after_root(|| {
+                vec![listing(1, Some((0, 0)), vec![], false), listing(2, Some((0, 0)), vec![], true)]
+            }),
+        ),
+    ]);
+}
+
+#[test]
+fn beginnings_and_ends_in_no_order() {
+    refused(vec![
+        case("a listing before the beginning", "before the beginning", |peer| {
+            peer.send(listing(0, None, vec![file("keep", 4)], true));
+        }),
+        case("two beginnings", "began twice", |peer| {
+            peer.begin();
+            peer.begin();
+        }),
+        case("the end of the listings first", "too early", |peer| peer.send(Message::Listed)),
+        case("the end of the listings before the root", "too early", |peer| {
+            peer.begin();
+            peer.send(Message::Listed);
+        }),
+        case("a listing after the last", "after the last", |peer| {
+            peer.begin_with(vec![directory("dir"), file("new", 4)]);
+            peer.expect_want();
+            peer.send(Message::Listed);
+            peer.send(listing(1, Some((0, 0)), vec![], true));
+        }),
+        case("the end of the listings within one", "too early", |peer| {
+            peer.begin();
+            peer.send(listing(0, None, vec![], false));
+            peer.send(Message::Listed);
+        }),
+        case("the listings end twice", "ended twice", |peer| {
+            peer.begin_with(vec![file("new", 4)]);
+            peer.expect_want();
+            peer.send(Message::Listed);
+            peer.send(Message::Listed);
+        }),
+        case("the end before anything", "too early", |peer| peer.send(Message::Finish(Default::default()))),
+        case("the end with a request open", "too early", |peer| {
+            peer.begin_with(vec![file("new", 4)]);
+            peer.expect_want();
+            peer.send(Message::Listed);
+            peer.send(Message::Finish(Default::default()));
+        }),
+        case("the end with more requests open than are made at once", "too early", |peer| {
+            peer.begin_with((0..5000).map(|n| file(&format!("{n:05}"), 4)).collect());
+            peer.expect_want();
+            peer.send(Message::Finish(Default::default()));
+        }),
+        case("the end with a directory not listed", "too early", |peer| {
+            peer.begin_with(vec![directory("dir")]);
+            peer.send(Message::Listed);
+            peer.send(Message::Finish(Default::default()));
+        }),
+    ]);
+}
+
+#[test]
+fn entries_that_must_not_be_listed() {
+    let root = |entry: fn() -> Entry| move |peer: &mut Peer| peer.begin_with(vec![entry()]);
+    let long_link = || Entry {
+        name: Name::new(*b"long").unwrap(),
+        node: Node::Symlink { target: vec![b'x'; 1 << 20].into() },
+        meta: meta(0o777),
+    };
+    refused(vec![
+        case("a staged file", "must not be", root(|| file(".dsync-0123456789abcdef.part", 1))),
+        case("a history", "must not be", root(|| directory(".dsync"))),
+        case("a link of 1 MiB", "symlink target", root(long_link)),
+    ]);
+    let listed = case("a directory without -r", "must not be", root(|| directory("dir")));
+    expect_refusals(Role::Sink, &["-l", "-t"], vec![listed]);
+}
+
+/// Lists a file and waits to be asked for it.
+fn wanted(peer: &mut Peer, name: &str, size: u64) -> Want {
+    peer.begin_with(vec![file(name, size)]);
+    peer.expect_want()
+}
+
+#[test]
+fn content_that_nobody_can_use() {
+    let literal = |text: &'static str| ContentOp::Literal(text.as_bytes().into());
+    let complete = Some(ContentEnd::Complete { len: 4, sum: Sum([0; 16]) });
+    refused(vec![
+        case("not asked for", "not asked for", move |peer| {
+            peer.begin();
+            peer.send(content(FileId(0), vec![literal("x")], None));
+        }),
+        case("before the beginning", "not asked for", move |peer| {
+            peer.send(content(FileId(0), vec![literal("x")], complete));
+        }),
+        case("of another file", "not asked for", move |peer| {
+            let want = wanted(peer, "new", 4);
+            peer.send(content(FileId(want.file.0 + 1), vec![literal("x")], None));
+        }),
+        case("a copy beyond the basis", "does not fit", |peer| {
+            let want = wanted(peer, "old", 6000);
+            let basis = want.basis.expect("there is a basis").basis_len;
+            peer.send(content(want.file, vec![ContentOp::Copy { offset: basis - 1, len: 2 }], None));
+        }),
+        case("a copy beyond all numbers", "does not fit", |peer| {
+            let want = wanted(peer, "old", 6000);
+            peer.send(content(want.file, vec![ContentOp::Copy { offset: 2, len: u64::MAX }], None));
+        }),
+        case("a copy without a basis", "does not fit", |peer| {
+            let want = wanted(peer, "new", 4);
+            peer.send(content(want.file, vec![ContentOp::Copy { offset: 0, len: 1 }], None));
+        }),
+        case("a rewrite of what is not written", "does not fit", |peer| {
+            let want = wanted(peer, "new", 4);
+            peer.send(content(
+                want.file,
+                vec![ContentOp::Rewrite { offset: 0, data: b"x"[..].into() }],
+                None,
+            ));
+        }),
+        case("a rewrite beyond any file", "beyond any file", move |peer| {
+            let want = wanted(peer, "new", 4);
+            peer.send(content(want.file, vec![literal("test")], complete));
+            peer.expect("that it does not verify", |message| {
+                matches!(message, Message::Again(_)).then_some(())
+            });
+            peer.send(content(
+                want.file,
+                vec![ContentOp::Rewrite { offset: i64::MAX as u64, data: b"x"[..].into() }],
+                None,
+            ));
+        }),
+        case("more literals while repairing", "does not fit", move |peer| {
+            let want = wanted(peer, "new", 4);
+            peer.send(content(want.file, vec![literal("test")], complete));
+            peer.send(content(want.file, vec![literal("test")], complete));
+        }),
+        case("after its end", "not asked for", |peer| {
+            let want = wanted(peer, "new", 4);
+            peer.send(content(want.file, vec![], Some(ContentEnd::Unreadable)));
+            peer.send(content(want.file, vec![], Some(ContentEnd::Unreadable)));
+        }),
+        case("too many files at once", "too many files", move |peer| {
+            peer.begin_with((0..1500).map(|n| file(&format!("{n:05}"), 4)).collect());
+            let wants: Vec<Want> = (0..1500).map(|_| peer.expect_want()).collect();
+            for want in wants {
+                peer.send(content(want.file, vec![literal("x")], None));
+            }
+        }),
+        case("a verdict on what has no counterpart", "nobody asked for", |peer| {
+            let want = wanted(peer, "new", 4);
+            peer.send(Message::Verdict(Verdict { file: want.file, same: true }));
+        }),
+        case("a verdict on what is to be sent", "nobody asked for", |peer| {
+            let want = wanted(peer, "old", 6000);
+            peer.send(Message::Verdict(Verdict { file: want.file, same: true }));
+        }),
+        case("a verdict on nothing", "nobody asked for", |peer| {
+            peer.begin();
+            peer.send(Message::Verdict(Verdict { file: FileId(3), same: true }));
+        }),
+    ]);
+}
+
+#[test]
+fn content_and_verdicts_where_contents_are_compared() {
+    let checked = |peer: &mut Peer| {
+        peer.begin_with(vec![file("old", 5000)]);
+        peer.expect("a check", |message| match message {
+            Message::Check(check) => Some(check.file),
+            _ => None,
+        })
+    };
+    let cases = vec![
+        case("content instead of a verdict", "not asked for", move |peer| {
+            let file = checked(peer);
+            peer.send(content(file, vec![ContentOp::Literal(b"x"[..].into())], None));
+        }),
+        case("two verdicts", "nobody asked for", move |peer| {
+            let file = checked(peer);
+            for _ in 0..2 {
+                peer.send(Message::Verdict(Verdict { file, same: false }));
+            }
+        }),
+    ];
+    expect_refusals(Role::Sink, &["-r", "-c"], cases);
+}
+
+/// A file that does not verify is asked for again twice at most, and what its end claims is not believed: it is not
+/// installed, and the run goes on.
+#[test]
+fn content_that_never_verifies() {
+    for (len, rewritten, rounds) in
+        [(4, 0, 2), (0, 1 << 19, 2), (1 << 38 | 1, 0, 1), (1 << 62, 0, 1), (u64::MAX, 0, 1)]
+    {
+        let outcome = unharmed(&format!("{len} bytes"), Role::Sink, Way::Client, FLAGS, |peer| {
+            let want = wanted(peer, "new", 4);
+            let complete = Some(ContentEnd::Complete { len, sum: Sum([0; 16]) });
+            peer.send(content(want.file, vec![ContentOp::Literal(b"test"[..].into())], complete));
+            for _ in 0..rounds {
+                let rewrite = ContentOp::Rewrite { offset: rewritten, data: b"x"[..].into() };
+                peer.send(content(want.file, vec![rewrite], complete));
+            }
+            peer.send(Message::Listed);
+            peer.expect("the sink's end", |message| matches!(message, Message::Finish(_)).then_some(()));
+            peer.send(Message::Finish(Default::default()));
+        });
+        assert_eq!(outcome.code, Some(23), "{len}\n{outcome}");
+        assert!(outcome.errors.contains("verifying"), "{len}\n{outcome}");
+    }
+}
+
+#[test]
+fn words_of_the_other_role() {
+    let words: [fn() -> Message; 4] = [
+        || Message::Want(Want { file: FileId(0), dir: Default::default(), index: 0, basis: None }),
+        || Message::Close(Default::default()),
+        || {
+            let (dir, segments) = (Default::default(), Vec::new());
+            Message::Again(dsync::wire::Again { file: FileId(0), dir, index: 0, segments })
+        },
+        || {
+            let (dir, sum) = (Default::default(), Sum([0; 16]));
+            Message::Check(dsync::wire::Check { file: FileId(0), dir, index: 0, sum })
+        },
+    ];
+    refused(
+        words
+            .map(|word| case(format!("{:?}", word()), "only a sink sends", move |peer| peer.send(word())))
+            .into(),
+    );
+}
+
+/// The sink is full of requests that nobody answers, and the source goes on listing.
+#[test]
+fn more_than_there_is_credit_for() {
+    refused(vec![case("listings", "more than it was allowed", |peer| {
+        peer.begin();
+        for part in 0..60 {
+            let entries = (0..400).map(|n| file(&format!("{part:03}{n:03}"), 4)).collect();
+            peer.send(listing(0, None, entries, false));
+        }
+    })]);
+}
+
+/// Without `--delete` nothing is deleted; with it, only what a whole listing of that very directory does not have.
+#[test]
+fn deletion_is_the_sinks_own_business() {
+    let all = || existing(vec![directory("dir"), file("keep", 4), file("old", 5000)]);
+    let (without, with): (&[&str], &[&str]) = (&["-r", "-l"], &["-r", "-l", "--delete"]);
+    for (name, flags, contents, complete, entries) in [
+        ("nobody asked for it", without, true, true, Vec::new()),
+        ("the listing is not complete", with, true, false, Vec::new()),
+        ("the root was not named with its contents", with, false, true, Vec::new()),
+        ("a directory's own listing never came", with, true, true, all()),
+    ] {
+        for way in [Way::Server, Way::Client] {
+            unharmed(name, Role::Sink, way, flags, |peer| {
+                let root = contents.then(|| meta(0o755));
+                peer.send(Message::Begin(Begin { root, single: false, owners: Vec::new() }));
+                peer.send(Message::Listing(Listing {
+                    dir: Default::default(),
+                    parent: None,
+                    entries: entries.clone(),
+                    owners: Vec::new(),
+                    end: Some(ListingEnd { complete }),
+                }));
+                peer.send_all([Message::Listed, Message::Finish(Default::default())]);
+            });
+        }
+    }
+}
+
+/// Entries as they are at the destination, so that nothing is asked for.
+fn existing(mut entries: Vec<Entry>) -> Vec<Entry> {
+    for entry in &mut entries {
+        entry.meta.mtime = crate::support::tree::LONG_AGO;
+    }
+    entries
+}
