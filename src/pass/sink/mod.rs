@@ -33,7 +33,7 @@ use directories::{Counterpart, Directories};
 use flights::{Flights, Limits};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -55,6 +55,8 @@ struct Sink<'a> {
     told: Mutex<Instant>,
     /// Whether it was said that errors at the source keep extra entries from being deleted.
     kept_extras: AtomicBool,
+    /// Whether everything is settled, so that the source may end.
+    finished: AtomicBool,
 }
 
 /// How often the peer is told how far the run is.
@@ -88,6 +90,7 @@ pub fn run(link: Link, path: &[u8], context: &Context) -> Result<Totals, PassErr
         tally: Tally::new(Role::Sink, context),
         told: Mutex::new(Instant::now()),
         kept_extras: AtomicBool::new(false),
+        finished: AtomicBool::new(false),
     };
     let fatal = Mutex::new(None);
     let fail = |error: PassError| {
@@ -185,7 +188,8 @@ fn receive(receiver: &mut Receiver, sink: &Sink<'_>, queues: &Queues) -> Result<
             Message::Event(event) => sink.context.reporter.report(event),
             Message::Progress(reading) => sink.context.progress.set_totals(&reading),
             Message::Abort(abort) => return Err(PassError::Peer(abort)),
-            Message::Finish(totals) => return Ok(totals),
+            Message::Finish(totals) if sink.finished.load(Ordering::Acquire) => return Ok(totals),
+            Message::Finish(_) => return Err(PassError::Protocol("the source ended too early")),
             Message::Alive | Message::Credit { .. } => {}
             Message::Want(_)
             | Message::Sums(_)
@@ -293,6 +297,7 @@ impl Sink<'_> {
         if self.context.tell_progress {
             self.sender.send(Message::Progress(self.context.progress.read()))?;
         }
+        self.finished.store(true, Ordering::Release);
         Ok(self.sender.send(Message::Finish(self.tally.totals()))?)
     }
 

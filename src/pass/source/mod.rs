@@ -76,8 +76,14 @@ pub fn run(link: Link, view: &View, missing: Vec<ViewError>, context: &Context) 
             Ok(()) => receive(&mut receiver, &source, &queue),
             Err(error) => Err(PassError::thread(error)),
         };
-        if let Err(error) = &outcome {
-            error.close(&sender);
+        match &outcome {
+            Err(error) => error.close(&sender),
+            Ok(_) => {
+                // If this fails the sink has gone already, and it was done. Nothing more is sent after it: a sink that
+                // asked for more than it then cared for must not keep anybody waiting here.
+                let _ = sender.send(Message::Finish(source.tally.totals()));
+                sender.stopper().stop();
+            }
         }
         source.kept.stop();
         drop(queue);
@@ -85,9 +91,6 @@ pub fn run(link: Link, view: &View, missing: Vec<ViewError>, context: &Context) 
     });
     let theirs = outcome?;
     let mut totals = source.tally.totals();
-    // If this fails the sink has gone already, and it was done.
-    let _ = sender.send(Message::Finish(totals));
-    sender.close();
     totals.merge(&theirs);
     Ok(totals)
 }

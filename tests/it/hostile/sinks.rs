@@ -167,6 +167,24 @@ fn more_than_there_is_credit_for() {
     })]);
 }
 
+/// A sink that asks, gives no credit for the answers, and then calls everything settled.
+#[test]
+fn an_end_while_answers_wait_for_credit() {
+    for way in [Way::Server, Way::Client] {
+        unharmed("an end while answers wait", Role::Source, way, FLAGS, |peer| {
+            let entries = peer.expect_root();
+            let index = place_of(&entries, Kind::File);
+            let listed = |message: &Message| matches!(message, Message::Listed).then_some(());
+            peer.expect("the end of the listings", listed);
+            for _ in 0..30 {
+                peer.send_all((0..10_000).map(|_| want(0, index)));
+            }
+            let (below, root) = (Message::Close(DirId(1)), Message::Close(DirId(0)));
+            peer.send_all([below, root, Message::Finish(Default::default())]);
+        });
+    }
+}
+
 /// The worst signature there is: as many blocks as possible, one byte each, all with the same sums.
 #[test]
 fn a_signature_that_matches_everywhere_and_nowhere() {

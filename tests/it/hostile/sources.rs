@@ -117,11 +117,15 @@ fn beginnings_and_ends_in_no_order() {
             peer.begin();
             peer.send(Message::Listed);
         }),
-        case("a listing after the last", "after the last", |peer| {
-            peer.begin_with(vec![directory("dir"), file("new", 4)]);
+        case("a listing after the last", "no listed directory", |peer| {
+            peer.begin_with(vec![file("new", 4)]);
             peer.expect_want();
             peer.send(Message::Listed);
             peer.send(listing(1, Some((0, 0)), vec![], true));
+        }),
+        case("the end of the listings with a directory not listed", "before all directories", |peer| {
+            peer.begin_with(vec![directory("dir")]);
+            peer.send(Message::Listed);
         }),
         case("the end of the listings within one", "too early", |peer| {
             peer.begin();
@@ -148,7 +152,6 @@ fn beginnings_and_ends_in_no_order() {
         }),
         case("the end with a directory not listed", "too early", |peer| {
             peer.begin_with(vec![directory("dir")]);
-            peer.send(Message::Listed);
             peer.send(Message::Finish(Default::default()));
         }),
     ]);
@@ -251,7 +254,7 @@ fn content_that_nobody_can_use() {
             let want = wanted(peer, "old", 6000);
             peer.send(Message::Verdict(Verdict { file: want.file, same: true }));
         }),
-        case("a verdict on nothing", "nobody asked for", |peer| {
+        case("a verdict on nothing", "not asked for", |peer| {
             peer.begin();
             peer.send(Message::Verdict(Verdict { file: FileId(3), same: true }));
         }),

@@ -1,7 +1,7 @@
 //! The program under test with a peer of the test's at its other end.
 
 use crate::hostile::peer::Peer;
-use crate::support::command::{self, Running, dsync};
+use crate::support::command::{self, Invocation, Running};
 use crate::support::scene::Scene;
 use dsync::request::{Options, Part, Request};
 use dsync::wire::hello::{self, Hello};
@@ -9,6 +9,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -137,8 +138,13 @@ fn options(flags: &[&str]) -> Options {
     options
 }
 
+/// The program under test, unless that is rsync, which has another protocol.
+fn program() -> &'static Path {
+    if command::is_rsync() { Path::new(env!("CARGO_BIN_EXE_dsync")) } else { command::binary() }
+}
+
 fn server(scene: &Scene, role: Role, flags: &[&str]) -> (Peer, Victim) {
-    let mut child = Command::new(command::binary())
+    let mut child = Command::new(program())
         .arg("--server")
         .current_dir(scene.root())
         .stdin(Stdio::piped())
@@ -182,7 +188,7 @@ fn client(scene: &Scene, role: Role, flags: &[&str]) -> (Peer, Victim) {
         Role::Source => [scene.path("source/").display().to_string(), "host:to".to_owned()],
     };
     let shell = format!("/bin/sh {}", script.display());
-    let running = dsync(flags.iter().map(|flag| (*flag).to_owned()))
+    let running = Invocation::new(program(), flags.iter().map(|flag| (*flag).to_owned()))
         .args(["-e".to_owned(), shell])
         .args(operands)
         .start();
