@@ -8,7 +8,7 @@ use crate::delta::{DeltaError, Op, Patch, SEGMENT_LEN, SegmentSums, Sum};
 use crate::fs::SetMeta;
 use crate::pass::PassError;
 use crate::pass::sink::Sink;
-use crate::pass::sink::flights::{Flight, Phase};
+use crate::pass::sink::flights::Flight;
 use crate::pass::sink::target::{BasisFile, Target, TargetOutput};
 use crate::pass::tally::describe;
 use crate::wire::{Again, Content, ContentEnd, ContentOp, FileId, Message, Permit};
@@ -87,12 +87,12 @@ enum State {
 impl Build {
     /// A file the source could not read, for which nothing is staged.
     fn unread(sink: &Sink<'_>, file: FileId) -> Result<Build, PassError> {
-        let flight = sink.flights.answered(file, Phase::Fetching)?;
+        let flight = sink.flights.fetched(file)?;
         Ok(Build { flight, state: State::Failed, repairs: 0, literal: 0, matched: 0, told: 0 })
     }
 
     fn begin(sink: &Sink<'_>, file: FileId) -> Result<Build, PassError> {
-        let flight = sink.flights.answered(file, Phase::Fetching)?;
+        let flight = sink.flights.fetched(file)?;
         let prepared = sink.flights.prepared(file);
         let dir = sink.directories.writable(sink, flight.dir)?;
         sink.directories.touch(flight.dir);
@@ -136,8 +136,8 @@ impl Build {
             }
             (State::Repairing { target, rewritten, .. }, ContentOp::Rewrite { offset, data }) => {
                 self.literal += data.len() as u64;
-                if offset.checked_add(data.len() as u64).is_none_or(|end| end > i64::MAX as u64) {
-                    return Err(PassError::Protocol("a rewrite beyond any file"));
+                if offset / SEGMENT_LEN >= 2 * REPAIRABLE as u64 {
+                    return Err(PassError::Protocol("a rewrite beyond any file that is repaired"));
                 }
                 rewritten.insert(offset / SEGMENT_LEN);
                 if let Err(error) = target.write_at(&data, offset) {

@@ -33,6 +33,8 @@ pub(super) struct Flight {
 pub(super) enum Phase {
     /// Whether its content is the one that is here.
     Comparing,
+    /// That was answered, and nothing else asked yet.
+    Compared,
     /// Its content.
     Fetching,
 }
@@ -97,13 +99,25 @@ impl Flights {
         Ok(id)
     }
 
-    /// The file an answer of the source is about, which must be to the question that was asked.
-    pub(super) fn answered(&self, id: FileId, phase: Phase) -> Result<Arc<Flight>, PassError> {
+    /// A file that content arrives for, which must have been asked for.
+    pub(super) fn fetched(&self, id: FileId) -> Result<Arc<Flight>, PassError> {
         let flight = self.get(id)?;
-        match phase {
-            phase if flight.phase == phase => Ok(flight),
-            Phase::Comparing => Err(PassError::Protocol("a verdict nobody asked for")),
-            Phase::Fetching => Err(PassError::Protocol("content that was not asked for")),
+        match flight.phase {
+            Phase::Fetching => Ok(flight),
+            _ => Err(PassError::Protocol("content that was not asked for")),
+        }
+    }
+
+    /// A file whose content was compared. The answer counts once, also where it came twice at the same time.
+    pub(super) fn compared(&self, id: FileId) -> Result<Arc<Flight>, PassError> {
+        let mut state = self.lock();
+        match state.flights.get_mut(&id) {
+            Some((flight, _)) if flight.phase == Phase::Comparing => {
+                *flight = Arc::new(Flight { phase: Phase::Compared, ..Flight::clone(flight) });
+                Ok(flight.clone())
+            }
+            Some(_) => Err(PassError::Protocol("a verdict nobody asked for")),
+            None => Err(PassError::Protocol("a file that was not asked for is named")),
         }
     }
 
