@@ -1,7 +1,7 @@
 //! One pass: one tree's state moves in one direction.
 //!
 //! A pass has two roles. The [`source`] reads its view of a tree and lists it, directory by directory; the [`sink`]
-//! opens its own counterpart of each listed directory, compares ([`decide`]), and asks for the content it lacks. The
+//! opens its own counterpart of each listed directory, compares (`decide`), and asks for the content it lacks. The
 //! source answers requests about what it listed, and nothing else. Which end of a connection plays which role decides
 //! between push and pull; between two local paths both roles run in one process.
 //!

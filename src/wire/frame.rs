@@ -1,7 +1,7 @@
 //! Frames: runs of messages with a length in front, compressed where that pays.
 //!
 //! A frame is one byte of kind, four bytes of payload length (little endian), and the payload: whole messages, one
-//! after the other. Messages are of two classes. Those about the trees ([`Class::Meta`]: listings, requests,
+//! after the other. Messages are of two classes. Those about the trees (`Class::Meta`: listings, requests,
 //! outcomes) are always compressed, in one zstd stream per direction, so that each frame profits from those before.
 //! Content is compressed only when asked, and not while it turns out incompressible. Stream and class never mix, so
 //! each side needs two compressors and two decompressors.

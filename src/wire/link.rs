@@ -10,7 +10,7 @@ use crate::wire::{Message, WireError};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// The link is closed: the peer is gone or the run was stopped. [`Link::failure`] tells why.
+/// The link is closed: the peer is gone or the run was stopped. `Link::failure` tells why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the link to the peer is closed")]
 pub struct Closed;

@@ -1,7 +1,7 @@
 //! How the two roles of a pass talk: typed messages over a link.
 //!
 //! A [`link`] is two mailboxes, one each way, with a byte credit per [`Rank`] of message. Between two local paths
-//! that is all there is. Over a byte stream, [`pump`] moves the same messages: it encodes them ([`codec`]) into
+//! that is all there is. Over a byte stream, [`pump`] moves the same messages: it encodes them (`codec`) into
 //! frames ([`frame`]) and back, after the greeting ([`hello`]) in which the asking side says what it wants. Nothing
 //! here knows what a message is good for; `pass` gives them their meaning.
 //!

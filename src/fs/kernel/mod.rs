@@ -2,7 +2,7 @@
 //!
 //! Each answers `None` (or does nothing, where nothing is lost) when the running system does not offer the call, and
 //! its caller then takes a portable way to the same end. Whether a call exists is found out at run time: a kernel may be
-//! older than the headers, and a sandbox may refuse what the kernel has. Tests run both ways by [`without`].
+//! older than the headers, and a sandbox may refuse what the kernel has. Tests run both ways by `without`.
 
 #[cfg(target_os = "linux")]
 mod linux;

@@ -1,7 +1,7 @@
 //! The role that reads: lists its view of a tree, and answers requests about what it listed.
 //!
-//! Threads: one walks and lists ([`walk`]), several read content ([`content`]), one counts ahead when progress is
-//! shown ([`count`]), and the calling thread reads messages, which never makes it wait. A listing is [`kept`] from
+//! Threads: one walks and lists (`walk`), several read content (`content`), one counts ahead when progress is
+//! shown (`count`), and the calling thread reads messages, which never makes it wait. A listing is `kept` from
 //! before it is sent until the sink closes its directory.
 
 mod content;
