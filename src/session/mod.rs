@@ -1,7 +1,7 @@
 //! A run from its beginning to its summary: who plays which role, and over what they talk.
 //!
 //! [`run`] is the asking side. Between two local paths it plays both roles of a pass over a link in memory; else it
-//! connects, greets the peer with a request, and plays the role the peer does not. [`serve`] is the peer. Both end in
+//! connects, greets the peer with a request, and plays the role the peer does not. [`serve()`] is the peer. Both end in
 //! an [`Outcome`] or a [`Failure`]; per-file problems are neither, they are events.
 
 mod cancel;
