@@ -139,7 +139,7 @@ pub(super) fn last_line(code: u8) -> String {
         DELETE_LIMIT => "the --max-delete limit stopped deletions",
         14 => "error starting a program or getting a resource of the system",
         30 => "timeout in data send or receive",
-        35 => "timeout waiting for the connection",
+        255 => "the host could not be reached, or let nobody in",
         _ => "the remote shell failed",
     };
     format!("dsync error: {meaning} (code {code})")

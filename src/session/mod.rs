@@ -21,8 +21,9 @@ use crate::report::{Progress, Prompter, Reporter, Totals};
 use crate::request::{Options, SumKind};
 use crate::transport::ssh::Environment;
 use crate::transport::target::{Host, Target};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -79,6 +80,13 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// Of that, until the peer could be talked to.
     pub connecting: Duration,
+}
+
+/// Refuses a path the user named, other than source and destination, if it leads through a symbolic link that belongs
+/// to neither root nor the running user: whoever made that link would choose what is read. What is not there is no
+/// matter of this.
+pub fn check_named_path(path: &OsStr) -> io::Result<()> {
+    crate::fs::Root::inspect(path, crate::fs::Links::Trusted).map(|_| ()).map_err(|error| error.source)
 }
 
 /// Which way a run goes.

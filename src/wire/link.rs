@@ -132,6 +132,14 @@ impl Sender {
         self.put(message)
     }
 
+    /// Sends a message if there is credit for it now. Returns whether it was sent.
+    pub fn send_now(&self, message: Message) -> Result<bool, Closed> {
+        if !self.end.spend_now(message.rank(), message.cost())? {
+            return Ok(false);
+        }
+        self.put(message).map(|()| true)
+    }
+
     /// Sets credit aside for several messages of one rank, all or nothing, so that sending them cannot get stuck
     /// half-way. Asking for more than can ever be had is cut to that.
     pub fn reserve(&self, rank: Rank, bytes: u64) -> Result<Reservation, Closed> {
@@ -240,6 +248,17 @@ impl End {
                 }
             }
         }
+    }
+
+    fn spend_now(&self, rank: Rank, cost: u64) -> Result<bool, Closed> {
+        let Some(place) = rank.credited() else { return Ok(true) };
+        let cost = cost.min(self.windows.most(rank));
+        let mut credit = lock(&self.credit);
+        if !credit.open {
+            return Err(Closed);
+        }
+        let left = credit.left.get_mut(place).filter(|left| **left >= cost);
+        Ok(left.map(|left| *left -= cost).is_some())
     }
 
     fn gain(&self, rank: Rank, bytes: u64) {

@@ -49,6 +49,7 @@ fn read_rules(file: &[u8]) -> io::Result<Vec<u8>> {
     if file == b"-" {
         io::stdin().lock().take(limit).read_to_end(&mut content)?;
     } else {
+        crate::session::check_named_path(OsStr::from_bytes(file))?;
         std::fs::File::open(OsStr::from_bytes(file))?.take(limit).read_to_end(&mut content)?;
     }
     if u64::try_from(content.len()).is_ok_and(|length| length > MAX_RULE_FILE) {

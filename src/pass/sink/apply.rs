@@ -21,6 +21,7 @@ use std::sync::Arc;
 const REPAIRS: u32 = 2;
 /// Segments of the largest file that is repaired rather than given up: 128 GiB.
 const REPAIRABLE: usize = 128 << 10;
+const CHANGED: &str = "it changed while it was being copied; run again";
 /// Bytes of a local file copied at once.
 const COPY_PIECE: u64 = 64 << 20;
 /// Files a peer may have open at this side at once, on each thread. An honest one has about one.
@@ -243,10 +244,14 @@ impl Build {
             let segments = sums.sums().to_vec();
             self.repairs += 1;
             self.state = State::Repairing { target, sums: segments.clone(), rewritten: BTreeSet::new() };
-            sink.sender.send(Message::Again(Again { file, dir, index, segments }))?;
-            return Ok(Some(self));
+            // Answers are content, which this thread takes: waiting for credit here could be waiting for itself. It is
+            // short only while many huge files fail to verify at once.
+            if sink.sender.send_now(Message::Again(Again { file, dir, index, segments }))? {
+                return Ok(Some(self));
+            }
+            self.fail(sink, "verifying", CHANGED);
         } else {
-            self.fail(sink, "verifying", "it changed while it was being copied; run again");
+            self.fail(sink, "verifying", CHANGED);
         }
         self.settle(sink, file)?;
         Ok(None)

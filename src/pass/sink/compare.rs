@@ -7,10 +7,11 @@ use crate::pass::decide::{Decision, Update};
 use crate::pass::sink::Sink;
 use crate::pass::sink::destination::{self, Destination};
 use crate::pass::sink::directories::{Counterpart, OpenDir};
+use crate::pass::sink::entry::{count_transfer, opened_up};
 use crate::pass::sink::flights::{Flight, Phase};
 use crate::pass::sink::sign::Job;
-use crate::report::{Event, Skip};
-use crate::tree::{Entry, Kind, Meta, Name, Node, RelPath};
+use crate::report::Event;
+use crate::tree::{Entry, Kind, Name, Node, RelPath};
 use crate::wire::{Begin, DirId, Listing, ListingEnd, Message, Permit};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::HashSet;
@@ -36,10 +37,6 @@ pub(super) fn run(
         }
     }
     Ok(())
-}
-
-fn opened_up(own: &Meta) -> SetMeta {
-    SetMeta { mode: Some(own.mode | 0o700), ..SetMeta::default() }
 }
 
 struct Comparison<'a, 'b> {
@@ -497,118 +494,5 @@ impl Current {
                 let _ = dir.clear_staged(&staged);
             }
         }
-    }
-}
-
-/// A transfer in a dry run.
-pub(super) fn count_transfer(sink: &Sink<'_>, entry: &Entry, new: bool) {
-    let size = entry.node.size();
-    sink.tally.count(|totals| {
-        if new {
-            totals.created.add(Kind::File);
-        }
-        totals.transferred += 1;
-        totals.transferred_size = totals.transferred_size.saturating_add(size);
-    });
-    sink.settle_progress(size);
-}
-
-impl Sink<'_> {
-    /// Lets the running user into a directory that it owns and may not write to, so that it can be filled or emptied.
-    /// Returns whether its mode was changed.
-    pub(super) fn open_up(&self, parent: &Counterpart, own: &Entry) -> bool {
-        match parent {
-            Counterpart::Writable(dir) if own.is_dir() && self.shuts_out(&own.meta) => {
-                dir.set_meta(&own.name, Kind::Directory, &opened_up(&own.meta)).is_ok()
-            }
-            _ => false,
-        }
-    }
-
-    fn shuts_out(&self, meta: &Meta) -> bool {
-        let owners = self.owners.owners();
-        meta.mode & 0o700 != 0o700 && meta.uid == owners.effective_user() && !owners.is_root()
-    }
-
-    fn skipped(&self, path: &RelPath, reason: Skip) {
-        if reason == Skip::NotRegular || self.context.options.detail.unchanged {
-            self.announcer.say(Event::Skipped { path: path.clone(), reason });
-        }
-    }
-
-    /// Counts a file that needs no content as done.
-    fn pass_by(&self, entry: &Entry) {
-        if let Node::File { size } = entry.node {
-            self.settle_progress(size);
-        }
-    }
-
-    /// Sets the attributes of an existing entry that differ.
-    pub(super) fn set_attributes(
-        &self,
-        dir: DirId,
-        path: &RelPath,
-        name: &Name,
-        kind: Kind,
-        update: &Update,
-    ) -> Result<(), PassError> {
-        if self.dry_run() || update.set == SetMeta::default() {
-            return Ok(());
-        }
-        let done = self.directories.writable(self, dir)?.and_then(|dir| {
-            let rest = self.set_owner_first(path, &update.set, |owner| dir.set_meta(name, kind, owner));
-            dir.set_meta(name, kind, &rest)
-        });
-        if let Err(error) = done {
-            self.tally.failed(path, &error);
-        }
-        Ok(())
-    }
-
-    /// Makes a link, a device, a fifo or a socket.
-    #[allow(clippy::too_many_arguments, reason = "an entry with everything that is known of it")]
-    fn make(
-        &self,
-        here: &Counterpart,
-        dir: DirId,
-        path: &RelPath,
-        name: &Name,
-        entry: &Entry,
-        own: Option<&Entry>,
-        update: &Update,
-    ) -> Result<(), PassError> {
-        if let Some(own) = own.filter(|own| own.is_dir())
-            && !self.make_room(here, path, own)
-        {
-            return Ok(());
-        }
-        self.announce(path.clone(), &entry.node, update);
-        let Counterpart::Writable(handle) = here else {
-            if update.change.new {
-                self.count_created(entry.kind());
-            }
-            return Ok(());
-        };
-        let replace = own.is_some_and(|own| !own.is_dir());
-        // A new entry gets its owner with the rest; only a failure is worth a second try without it.
-        let made = handle.make_node(name, &entry.node, &update.set, replace).or_else(|error| {
-            let rest = SetMeta { owner: None, group: None, ..update.set };
-            if rest == update.set {
-                return Err(error);
-            }
-            handle.make_node(name, &entry.node, &rest, true)?;
-            self.tally.failed(path, &error);
-            Ok(())
-        });
-        self.directories.touch(dir);
-        match made {
-            Ok(()) => {
-                if update.change.new {
-                    self.count_created(entry.kind());
-                }
-            }
-            Err(error) => self.tally.failed(path, &error),
-        }
-        Ok(())
     }
 }

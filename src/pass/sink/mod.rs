@@ -11,6 +11,7 @@ mod compare;
 mod delete;
 mod destination;
 mod directories;
+mod entry;
 mod flights;
 mod sign;
 mod target;

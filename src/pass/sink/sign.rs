@@ -5,7 +5,7 @@ use crate::fs::ReadFile;
 use crate::pass::decide::Decision;
 use crate::pass::sink::Sink;
 use crate::pass::sink::flights::{Flight, Phase, Prepared};
-use crate::pass::{PassError, sink::compare};
+use crate::pass::{PassError, sink::entry};
 use crate::tree::Kind;
 use crate::wire::{Check, FileId, Message, Rank, SumsPart, Verdict, Want};
 use bytes::Bytes;
@@ -137,7 +137,7 @@ impl Sink<'_> {
             Decision::Transfer(update) => {
                 self.announcer.fill(file, self.item(flight.path.clone(), &flight.entry.node, &update));
                 if self.dry_run() {
-                    compare::count_transfer(self, &flight.entry, false);
+                    entry::count_transfer(self, &flight.entry, false);
                     self.flights.land(file);
                     return self.settle(flight.dir);
                 }

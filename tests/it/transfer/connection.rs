@@ -218,3 +218,19 @@ fn many_open_descriptors_are_no_obstacle() {
     command::Invocation::new(bash, ["-c", &script]).current_dir(scene.root()).run().success();
     assert_eq!(scene.paths("to"), ["file"]);
 }
+
+#[test]
+fn a_peer_of_another_protocol_version() {
+    if command::is_rsync() {
+        return;
+    }
+    let scene = scene();
+    let hello = dsync::wire::hello::Hello { versions: (9, 12), ..dsync::wire::hello::Hello::new(0) };
+    std::fs::write(scene.path("hello"), hello.encode()).unwrap();
+    let output =
+        push_over(&scene, &format!("cat {}; sleep 1\n", scene.path("hello").display()), &["-a"]).expect(2);
+    for part in ["protocol 1", "9 to 12", "install the same version on both hosts"] {
+        assert!(output.err().contains(part), "{output}");
+    }
+    assert!(!scene.path("to").exists());
+}

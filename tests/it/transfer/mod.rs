@@ -5,5 +5,6 @@ mod deletion;
 mod delta;
 mod kinds;
 mod operands;
+mod output;
 mod remote_names;
 mod selection;

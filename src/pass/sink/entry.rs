@@ -1,0 +1,128 @@
+//! What is done at once to an entry that needs no content: attributes, links, devices, and letting the user in.
+
+use crate::fs::SetMeta;
+use crate::pass::PassError;
+use crate::pass::decide::Update;
+use crate::pass::sink::Sink;
+use crate::pass::sink::directories::Counterpart;
+use crate::report::{Event, Skip};
+use crate::tree::{Entry, Kind, Meta, Name, Node, RelPath};
+use crate::wire::DirId;
+
+/// The mode with which a directory can be filled by its owner.
+pub(super) fn opened_up(own: &Meta) -> SetMeta {
+    SetMeta { mode: Some(own.mode | 0o700), ..SetMeta::default() }
+}
+
+/// A transfer in a dry run.
+pub(super) fn count_transfer(sink: &Sink<'_>, entry: &Entry, new: bool) {
+    let size = entry.node.size();
+    sink.tally.count(|totals| {
+        if new {
+            totals.created.add(Kind::File);
+        }
+        totals.transferred += 1;
+        totals.transferred_size = totals.transferred_size.saturating_add(size);
+    });
+    sink.settle_progress(size);
+}
+
+impl Sink<'_> {
+    /// Lets the running user into a directory that it owns and may not write to, so that it can be filled or emptied.
+    /// Returns whether its mode was changed.
+    pub(super) fn open_up(&self, parent: &Counterpart, own: &Entry) -> bool {
+        match parent {
+            Counterpart::Writable(dir) if own.is_dir() && self.shuts_out(&own.meta) => {
+                dir.set_meta(&own.name, Kind::Directory, &opened_up(&own.meta)).is_ok()
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn shuts_out(&self, meta: &Meta) -> bool {
+        let owners = self.owners.owners();
+        meta.mode & 0o700 != 0o700 && meta.uid == owners.effective_user() && !owners.is_root()
+    }
+
+    pub(super) fn skipped(&self, path: &RelPath, reason: Skip) {
+        if reason == Skip::NotRegular || self.context.options.detail.unchanged {
+            self.announcer.say(Event::Skipped { path: path.clone(), reason });
+        }
+    }
+
+    /// Counts a file that needs no content as done.
+    pub(super) fn pass_by(&self, entry: &Entry) {
+        if let Node::File { size } = entry.node {
+            self.settle_progress(size);
+        }
+    }
+
+    /// Sets the attributes of an existing entry that differ.
+    pub(super) fn set_attributes(
+        &self,
+        dir: DirId,
+        path: &RelPath,
+        name: &Name,
+        kind: Kind,
+        update: &Update,
+    ) -> Result<(), PassError> {
+        if self.dry_run() || update.set == SetMeta::default() {
+            return Ok(());
+        }
+        let done = self.directories.writable(self, dir)?.and_then(|dir| {
+            let rest = self.set_owner_first(path, &update.set, |owner| dir.set_meta(name, kind, owner));
+            dir.set_meta(name, kind, &rest)
+        });
+        if let Err(error) = done {
+            self.tally.failed(path, &error);
+        }
+        Ok(())
+    }
+
+    /// Makes a link, a device, a fifo or a socket.
+    #[allow(clippy::too_many_arguments, reason = "an entry with everything that is known of it")]
+    pub(super) fn make(
+        &self,
+        here: &Counterpart,
+        dir: DirId,
+        path: &RelPath,
+        name: &Name,
+        entry: &Entry,
+        own: Option<&Entry>,
+        update: &Update,
+    ) -> Result<(), PassError> {
+        if let Some(own) = own.filter(|own| own.is_dir())
+            && !self.make_room(here, path, own)
+        {
+            return Ok(());
+        }
+        self.announce(path.clone(), &entry.node, update);
+        let Counterpart::Writable(handle) = here else {
+            if update.change.new {
+                self.count_created(entry.kind());
+            }
+            return Ok(());
+        };
+        let replace = own.is_some_and(|own| !own.is_dir());
+        // A new entry gets its owner with the rest; only a failure is worth a second try without it.
+        let made = handle.make_node(name, &entry.node, &update.set, replace).or_else(|error| {
+            let rest = SetMeta { owner: None, group: None, ..update.set };
+            if rest == update.set {
+                return Err(error);
+            }
+            handle.make_node(name, &entry.node, &rest, true)?;
+            self.tally.failed(path, &error);
+            Ok(())
+        });
+        self.directories.touch(dir);
+        match made {
+            Ok(()) => {
+                if update.change.new {
+                    self.count_created(entry.kind());
+                }
+            }
+            Err(error) => self.tally.failed(path, &error),
+        }
+        Ok(())
+    }
+}

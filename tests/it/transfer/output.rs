@@ -1,0 +1,53 @@
+//! What a run says, and what it keeps to itself.
+
+use crate::support::command::{self, dsync};
+use crate::support::scene::Scene;
+use crate::support::tree::Tree;
+use std::os::unix::fs::{lchown, symlink};
+
+fn scene() -> Scene {
+    Scene::with_source(&Tree::new().file("same", "x").file("new", "y").directory("dir"))
+}
+
+#[test]
+fn quiet_is_silent_and_loud_names_what_is_the_same() {
+    let scene = scene();
+    let (from, to) = (scene.path("source/"), scene.path("to"));
+    let quiet = dsync(["-aq"]).args([&from, &to]).run().success();
+    assert_eq!((quiet.out(), quiet.err()), (String::new(), String::new()), "{quiet}");
+    std::fs::remove_file(scene.path("to/new")).unwrap();
+    let named = dsync(["-av"]).args([&from, &to]).run().success();
+    assert!(named.out().lines().any(|line| line == "new"), "{named}");
+    assert!(!named.out().contains("same"), "{named}");
+    let loud = dsync(["-avv"]).args([&from, &to]).run().success();
+    assert!(loud.out().lines().any(|line| line == "same is uptodate"), "{loud}");
+}
+
+#[test]
+fn there_is_no_bar_without_a_terminal() {
+    if command::is_rsync() {
+        return;
+    }
+    let scene = scene();
+    let output = dsync(["-aP"]).args([scene.path("source/"), scene.path("to")]).run().success();
+    assert_eq!(output.err(), "", "{output}");
+    assert!(!output.out().contains(['%', '\r']), "{output}");
+}
+
+/// Whoever may plant a link where a file of rules is expected must not choose what is read.
+#[test]
+fn a_file_of_rules_behind_somebody_elses_link() {
+    let scene = scene();
+    std::fs::write(scene.path("rules"), "new\n").unwrap();
+    symlink(scene.path("rules"), scene.path("link")).unwrap();
+    let run = || {
+        let rules = format!("--exclude-from={}", scene.path("link").display());
+        dsync(["-a", &rules]).args([scene.path("source/"), scene.path("to")]).run()
+    };
+    run().success();
+    assert_eq!(scene.paths("to"), ["dir", "same"]);
+    if lchown(scene.path("link"), Some(65534), None).is_err() {
+        return crate::support::tools::skipped("giving a link away needs root");
+    }
+    assert_ne!(run().code, Some(0));
+}
