@@ -150,7 +150,8 @@ impl Sender {
 
     /// Sends a message on credit set aside before; what the reservation does not cover is waited for.
     pub fn send_reserved(&self, message: Message, reservation: &mut Reservation) -> Result<(), Closed> {
-        let cost = message.cost();
+        // As much as the receiver will give back, or credit would leak.
+        let cost = message.cost().min(self.end.windows.most(message.rank()));
         let covered = cost.min(reservation.left);
         reservation.left -= covered;
         self.end.spend(message.rank(), cost - covered)?;
