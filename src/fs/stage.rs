@@ -1,11 +1,14 @@
 //! Staging: a new version of a file is written beside the old one and renamed over it when it is whole.
 //!
-//! The staged file of a target is `.dsync-<16 hex>.part` in the target's directory, the digits being XXH3-64 (seed 0)
-//! of the target's name: a fixed length that fits wherever the target fits, and the same in every run, so that what a
-//! killed run left is found again. Its writer holds an exclusive flock(2) on it for as long as it lives. What is under
-//! that name is cleared only where its target is known or extra files are removed, and only if it can be nobody's work in
-//! progress: the running user's (or anybody's, for root, which hands files to their owners before it renames them), with
-//! one link and, being a file, not locked. On a file system that has no locks every such file counts as left behind.
+//! The staged file of a target is `.dsync-<24 hex>.part` in the target's directory: a fixed length that fits wherever
+//! the target fits, and the same in every run, so that what a killed run left is found again. The first 16 digits are
+//! XXH3-64 (seed 0) of the target's name, the other 8 a check of those 16, so that the name alone shows who made the
+//! file, also where nobody knows its target any more: names that somebody else gave are ordinary names.
+//!
+//! A writer holds an exclusive flock(2) on its staged file for as long as it lives. What is under such a name is cleared
+//! only if it can be nobody's work in progress: the running user's (or anybody's, for root, which hands files to their
+//! owners before it renames them), with one link and, being a file, not locked. On a file system that has no locks every
+//! such file counts as left behind.
 
 use crate::fs::file::{self, ReadFile, WriteFile};
 use crate::fs::{Error, SetMeta, WriteDir, status};
@@ -19,7 +22,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 const PREFIX: &[u8] = b".dsync-";
 const SUFFIX: &[u8] = b".part";
-const DIGITS: usize = 16;
+const TARGET_DIGITS: usize = 16;
 
 /// How often two runs may take the same staged name from each other before one gives up.
 const ATTEMPTS: usize = 16;
@@ -28,16 +31,22 @@ const STAGING: &str = "creating temporary file for";
 
 /// The name under which new versions of the file `target` are written.
 pub fn stage_name(target: &Name) -> Name {
-    let digits = format!("{:016x}", xxh3_64(target.as_bytes()));
-    let bytes = [PREFIX, digits.as_bytes(), SUFFIX].concat();
+    let target_digits = format!("{:016x}", xxh3_64(target.as_bytes()));
+    let check_digits = check_digits(target_digits.as_bytes());
+    let bytes = [PREFIX, target_digits.as_bytes(), check_digits.as_bytes(), SUFFIX].concat();
     // Cannot fail, as the bytes are made above; the target's own name would be refused by the exclusive creation.
     Name::new(bytes).unwrap_or_else(|_| target.clone())
 }
 
-/// Whether a name has the form of [`stage_name`], so that listings leave it out.
+fn check_digits(target_digits: &[u8]) -> String {
+    format!("{:08x}", xxh3_64(target_digits) >> 32)
+}
+
+/// Whether a name is one that [`stage_name`] gives to some target. One in 2^32 other names of that form is, too.
 pub fn is_stage_name(name: &Name) -> bool {
-    name.as_bytes().strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX)).is_some_and(|digits| {
-        digits.len() == DIGITS && digits.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    let digits = name.as_bytes().strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
+    digits.and_then(|digits| digits.split_at_checked(TARGET_DIGITS)).is_some_and(|(target, check)| {
+        target.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) && check == check_digits(target).as_bytes()
     })
 }
 
@@ -232,7 +241,7 @@ mod tests {
 
     #[test]
     fn staged_names_are_stable_and_recognised() {
-        assert_eq!(stage_name(&name(b"photo.raw")).to_string(), ".dsync-a55e7b63f8e5f075.part");
+        assert_eq!(stage_name(&name(b"photo.raw")).to_string(), ".dsync-a55e7b63f8e5f075605c594c.part");
         for target in [&b"a"[..], b"\xff\xfe", &[b'x'; 255]] {
             assert!(is_stage_name(&stage_name(&name(target))));
         }
@@ -241,12 +250,14 @@ mod tests {
     #[test]
     fn names_that_only_look_alike_are_not_staged() {
         for other in [
-            &b".dsync-0123456789abcdef"[..],
-            b".dsync-0123456789ABCDEF.part",
-            b".dsync-0123456789abcde.part",
-            b".dsync-0123456789abcdef0.part",
-            b"dsync-0123456789abcdef.part",
-            b".dsync-0123456789abcdef.partial",
+            &b".dsync-a55e7b63f8e5f075605c594c"[..],
+            b".dsync-A55E7B63F8E5F075605c594c.part",
+            b".dsync-a55e7b63f8e5f07605c594c.part",
+            b".dsync-a55e7b63f8e5f0750605c594c.part",
+            b".dsync-a55e7b63f8e5f076605c594c.part",
+            b".dsync-a55e7b63f8e5f075.part",
+            b"dsync-a55e7b63f8e5f075605c594c.part",
+            b".dsync-a55e7b63f8e5f075605c594c.partial",
             b".dsync-.part",
         ] {
             assert!(!is_stage_name(&name(other)), "{other:?}");

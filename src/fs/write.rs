@@ -109,12 +109,11 @@ impl WriteDir {
         stage::begin(self, name)
     }
 
-    /// Removes what a killed run left of a new version of the file `name`. `false` if there is nothing.
-    pub fn clear_leftover(&self, name: &Name) -> Result<bool, Error> {
-        self.clear_staged(&stage::stage_name(name))
-    }
-
-    /// The same by the name it was staged under.
+    /// Removes what a killed run left under this staged name. `false` if there is nothing.
+    ///
+    /// # Errors
+    ///
+    /// A living run writes there, or what has the name is not of dsync's making.
     pub fn clear_staged(&self, staged: &Name) -> Result<bool, Error> {
         stage::take_leftover(self.as_fd(), staged).map(|found| found.is_some())
     }

@@ -143,7 +143,7 @@ fn what_one_argument_hides_another_may_show() {
 
 #[test]
 fn what_is_dsyncs_own_is_never_listed() {
-    let staged = ".dsync-0123456789abcdef.part";
+    let staged = crate::fs::stage_name(&Name::new(*b"n").unwrap());
     let place =
         place(&[&format!("a/{staged}"), "a/.dsync/history", "a/.dsync-other", &format!("a/x/{staged}/f")]);
     let listed = tree(place.path(), &["a/"]);

@@ -1,7 +1,7 @@
 //! A neighbour who keeps exchanging an entry with a symbolic link to a place outside: nothing there is read or changed.
 
 use super::*;
-use crate::fs::SetMeta;
+use crate::fs::{SetMeta, stage_name};
 use crate::tree::{Kind, Node};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::fs;
@@ -162,7 +162,7 @@ fn a_staged_name_swapped_for_a_link_is_not_followed() {
                 let _ = stage.write_at(b"new", 0);
                 let _ = stage.install(&SetMeta { mode: Some(0o777), ..SetMeta::default() });
             }
-            let _ = root.clear_leftover(&name("target"));
+            let _ = root.clear_staged(&stage_name(&name("target")));
         });
         done.store(true, Ordering::Relaxed);
     });

@@ -1,7 +1,7 @@
 //! New versions of files.
 
 use super::*;
-use crate::fs::{SetMeta, is_stage_name, stage_name};
+use crate::fs::{SetMeta, stage_name};
 use crate::tree::Node;
 use filetime::FileTime;
 use rustix::fs::FlockOperation;
@@ -112,7 +112,7 @@ fn a_living_writer_is_left_alone() {
     living.write_at(b"mine", 0).unwrap();
     for error in [
         root.stage(&name("file")).unwrap_err(),
-        root.clear_leftover(&name("file")).unwrap_err(),
+        root.clear_staged(&stage_name(&name("file"))).unwrap_err(),
         root.make_node(&name("file"), &Node::Fifo, &SetMeta::default(), true).unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
@@ -128,15 +128,13 @@ fn a_living_writer_is_left_alone() {
 fn clearing_touches_the_leftover_of_that_target_only() {
     let at = temporary();
     let root = writable(at.path());
-    let kept = at.path().join(".dsync-0123456789abcdef.part");
-    fs::write(&kept, b"a user's own").unwrap();
+    fs::write(staged(&at, "kept"), b"part").unwrap();
     fs::write(staged(&at, "file"), b"").unwrap();
-    assert!(!root.clear_leftover(&name("absent")).unwrap());
-    assert!(root.clear_leftover(&name("file")).unwrap());
-    assert!(!root.clear_leftover(&name("file")).unwrap());
+    assert!(!root.clear_staged(&stage_name(&name("absent"))).unwrap());
+    assert!(root.clear_staged(&stage_name(&name("file"))).unwrap());
+    assert!(!root.clear_staged(&stage_name(&name("file"))).unwrap());
     root.stage(&name("file")).unwrap().install(&SetMeta::default()).unwrap();
-    assert_eq!(fs::read(&kept).unwrap(), b"a user's own");
-    assert!(is_stage_name(&name(".dsync-0123456789abcdef.part")));
+    assert_eq!(fs::read(staged(&at, "kept")).unwrap(), b"part");
 }
 
 #[test]
@@ -150,7 +148,7 @@ fn what_cannot_be_a_leftover_is_never_touched() {
     for target in ["file", "dir"] {
         let error = root.stage(&name(target)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-        assert!(root.clear_leftover(&name(target)).is_err());
+        assert!(root.clear_staged(&stage_name(&name(target))).is_err());
         assert!(staged(&at, target).exists());
     }
 }
@@ -206,9 +204,9 @@ fn the_lock_is_gone_with_its_writer() {
     let root = writable(at.path());
     let dead = File::create(staged(&at, "file")).unwrap();
     rustix::fs::flock(&dead, FlockOperation::NonBlockingLockExclusive).unwrap();
-    assert!(root.clear_leftover(&name("file")).is_err());
+    assert!(root.clear_staged(&stage_name(&name("file"))).is_err());
     drop(dead);
-    assert!(root.clear_leftover(&name("file")).unwrap());
+    assert!(root.clear_staged(&stage_name(&name("file"))).unwrap());
 }
 
 #[test]

@@ -353,12 +353,10 @@ impl Comparison<'_, '_> {
         let (dir, may_set_group) = (current.id, sink.may_set_group(&entry.meta));
         match sink.policy().decide(&entry, own.as_ref(), may_set_group) {
             Decision::Skip(reason) => {
-                current.clear_leftover(&name, sink);
                 sink.skipped(&path, reason);
                 sink.pass_by(&entry);
             }
             Decision::Attributes(update) => {
-                current.clear_leftover(&name, sink);
                 sink.announce(path.clone(), &entry.node, &update);
                 sink.set_attributes(dir, &path, &name, entry.kind(), &update)?;
                 sink.pass_by(&entry);
@@ -375,6 +373,7 @@ impl Comparison<'_, '_> {
                 )?;
             }
             Decision::Compare => {
+                let leftover = current.take_leftover(&name);
                 let (update, phase) = (Update::none(), Phase::Comparing);
                 self.compare_content(Flight {
                     dir,
@@ -384,7 +383,7 @@ impl Comparison<'_, '_> {
                     entry,
                     own,
                     update,
-                    leftover: false,
+                    leftover,
                     phase,
                 })?;
             }
@@ -435,17 +434,18 @@ impl Comparison<'_, '_> {
         let sink = self.sink;
         let mut extra = std::mem::take(&mut current.extra);
         extra.extend(&mut current.own);
-        for entry in &extra {
-            current.clear_leftover(&entry.name, sink);
+        if end.complete {
+            for staged in current.leftovers.drain() {
+                sink.clear_leftover(current.id, &staged)?;
+            }
         }
         let whole_root = self.begin.as_ref().is_some_and(|begin| begin.root.is_some());
         let is_whole = current.id.0 != 0 || (whole_root && sink.destination()?.rename.is_none());
         if let Some(deletion) = sink.context.options.delete
             && is_whole
-            && !(extra.is_empty() && current.leftovers.is_empty())
+            && !extra.is_empty()
         {
             if end.complete || deletion.ignore_errors {
-                current.clear_all_leftovers();
                 for entry in extra {
                     let path = current.path.join(&entry.name);
                     sink.delete_extra(&current.counterpart, path, entry);
@@ -474,25 +474,4 @@ impl Current {
         !self.leftovers.is_empty() && self.leftovers.remove(&crate::fs::stage_name(name))
     }
 
-    /// Removes what a killed run left of a file that is not going to be written now. What belongs to no known name
-    /// may be anybody's and stays.
-    fn clear_leftover(&mut self, name: &Name, sink: &Sink<'_>) {
-        if self.take_leftover(name)
-            && let Counterpart::Writable(dir) = &self.counterpart
-        {
-            sink.directories.touch(self.id);
-            // If it belongs to a living run, it is not left over.
-            let _ = dir.clear_leftover(name);
-        }
-    }
-
-    /// With `--delete`, what killed runs left of files that nobody knows any more is as extra as anything else.
-    fn clear_all_leftovers(&mut self) {
-        if let Counterpart::Writable(dir) = &self.counterpart {
-            for staged in self.leftovers.drain() {
-                // If it belongs to a living run, or to somebody else, it stays.
-                let _ = dir.clear_staged(&staged);
-            }
-        }
-    }
 }

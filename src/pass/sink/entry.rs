@@ -50,6 +50,17 @@ impl Sink<'_> {
         }
     }
 
+    /// Removes what a killed run left of a file that is not going to be written now.
+    pub(super) fn clear_leftover(&self, dir: DirId, staged: &Name) -> Result<(), PassError> {
+        if self.dry_run() {
+            return Ok(());
+        }
+        self.directories.touch(dir);
+        // If it belongs to a living run, or to somebody else, it stays.
+        let _ = self.directories.writable(self, dir)?.and_then(|dir| dir.clear_staged(staged));
+        Ok(())
+    }
+
     /// Counts a file that needs no content as done.
     pub(super) fn pass_by(&self, entry: &Entry) {
         if let Node::File { size } = entry.node {

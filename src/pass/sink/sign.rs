@@ -149,15 +149,21 @@ impl Sink<'_> {
                 self.announcer.fill(file, self.item(flight.path.clone(), &flight.entry.node, &update));
                 self.set_attributes(flight.dir, &flight.path, &flight.name, Kind::File, &update)?;
                 self.settle_progress(flight.entry.node.size());
-                self.flights.land(file);
-                self.settle(flight.dir)
+                self.settle_unwritten(file, &flight)
             }
             Decision::Skip(_) | Decision::Make(_) | Decision::Compare => {
                 self.announcer.fill(file, None);
-                self.flights.land(file);
-                self.settle(flight.dir)
+                self.settle_unwritten(file, &flight)
             }
         }
+    }
+
+    fn settle_unwritten(&self, file: FileId, flight: &Flight) -> Result<(), PassError> {
+        if flight.leftover {
+            self.clear_leftover(flight.dir, &crate::fs::stage_name(&flight.name))?;
+        }
+        self.flights.land(file);
+        self.settle(flight.dir)
     }
 
     /// Reads a file from front to back, as long as it was when it was opened. Fails if the run is stopped meanwhile.

@@ -1,24 +1,31 @@
 //! A process that is killed cannot clean up; the other end does, or the next run.
 
-use crate::faults::{SLOW, assert_completes, assert_old_or_new, begin, scene, staged};
+use crate::faults::{LOOK_ALIKE, SLOW, assert_completes, assert_old_or_new, begin, scene, staged};
 use crate::faults::{wait_for, wait_until_nothing_is_staged};
 use crate::support::command::{self, dsync};
 use crate::support::scene::Scene;
 use crate::support::transport::{Direction, Transport, Way, remote, rsh_script, shell_options};
+use crate::support::tree::Tree;
+use rustix::fs::FlockOperation;
 use rustix::process::{Pid, Signal};
 use std::fs;
+
+/// Kills the client in the middle of a run and lets the other end come to its own.
+fn kill_client(scene: &Scene, way: Way) {
+    let running = begin(scene, way, &[]);
+    running.signal(Signal::KILL);
+    assert_eq!(running.finish().signal, Some(Signal::KILL.as_raw()));
+    let sink_lives = way.transport != Transport::Local && way.direction == Direction::Push;
+    if sink_lives {
+        wait_until_nothing_is_staged(scene);
+    }
+}
 
 #[test]
 fn a_killed_client() {
     for way in Way::all() {
         let scene = scene();
-        let running = begin(&scene, way, &[]);
-        running.signal(Signal::KILL);
-        assert_eq!(running.finish().signal, Some(Signal::KILL.as_raw()));
-        let sink_lives = way.transport != Transport::Local && way.direction == Direction::Push;
-        if sink_lives {
-            wait_until_nothing_is_staged(&scene);
-        }
+        kill_client(&scene, way);
         recovers(&scene, way);
     }
 }
@@ -60,4 +67,57 @@ fn recovers(scene: &Scene, way: Way) {
         }
     }
     assert_completes(scene, way);
+}
+
+/// Neither end has the file any more, and nothing is deleted by this run: it is cleared all the same.
+#[test]
+fn what_is_left_of_a_file_that_nobody_knows() {
+    for way in Way::all() {
+        let scene = scene();
+        kill_client(&scene, way);
+        if command::is_rsync() {
+            continue;
+        }
+        for name in ["source/large", "to/large"] {
+            fs::remove_file(scene.path(name)).unwrap();
+        }
+        let dry = way.copy(&["-a", "-n"], &[scene.path("source/")], scene.path("to"));
+        let left = staged(&scene);
+        dry.run().success();
+        assert_eq!(staged(&scene), left, "{way:?}: a dry run clears nothing");
+        way.copy(&["-a"], &[scene.path("source/")], scene.path("to")).run().success();
+        assert_eq!(staged(&scene), [], "{way:?}");
+        assert_eq!(scene.read(&format!("to/{LOOK_ALIKE}")), b"mine", "{way:?}");
+        assert_eq!(scene.read("to/small"), b"new", "{way:?}");
+    }
+}
+
+/// Leftovers of files that need no writing now are cleared, whichever way that was found out; what a living writer
+/// has locked, and what has a second name, is not.
+#[test]
+fn what_is_left_of_files_that_are_the_same() {
+    if command::is_rsync() {
+        return;
+    }
+    let tree = Tree::new().file("same", "content").file("living", "content").file("linked", "content");
+    for option in ["-a", "-ac", "-aI"] {
+        let scene = Scene::with_source(&tree).tree("to", &tree);
+        let staged = |name: &str| {
+            let name = dsync::fs::stage_name(&dsync::tree::Name::new(name.as_bytes()).unwrap());
+            scene.path("to").join(name.as_os_str())
+        };
+        for name in ["same", "living"] {
+            fs::write(staged(name), "part").unwrap();
+        }
+        fs::write(scene.path("secret"), "secret").unwrap();
+        fs::hard_link(scene.path("secret"), staged("linked")).unwrap();
+        let living = fs::File::open(staged("living")).unwrap();
+        rustix::fs::flock(&living, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let code = dsync([option]).args([scene.path("source/"), scene.path("to")]).run().code;
+        assert_eq!(code, Some(if option == "-aI" { 23 } else { 0 }), "{option}");
+        assert!(!staged("same").exists(), "{option}");
+        assert!(staged("living").exists(), "{option}");
+        assert!(staged("linked").exists(), "{option}");
+        assert_eq!(scene.read("secret"), b"secret", "{option}");
+    }
 }

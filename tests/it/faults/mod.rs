@@ -19,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A name of the form that staged files have, but the user's.
-const LOOK_ALIKE: &str = ".dsync-0123456789abcdef.part";
+const LOOK_ALIKE: &str = ".dsync-0123456789abcdef01234567.part";
 
 /// Slow enough that a run is surely under way whenever a test gets round to disturbing it: 15 s for the large file.
 const SLOW: [&str; 3] = ["-a", "-W", "--bwlimit=400"];
