@@ -46,7 +46,8 @@ fn check_digits(target_digits: &[u8]) -> String {
 pub fn is_stage_name(name: &Name) -> bool {
     let digits = name.as_bytes().strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
     digits.and_then(|digits| digits.split_at_checked(TARGET_DIGITS)).is_some_and(|(target, check)| {
-        target.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) && check == check_digits(target).as_bytes()
+        target.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+            && check == check_digits(target).as_bytes()
     })
 }
 
