@@ -17,6 +17,7 @@ pub(super) struct Case {
     /// `None`: there is nothing yet.
     destination: Option<Tree>,
     pub(super) options: Vec<Choice>,
+    harmless: Vec<OsString>,
 }
 
 /// What the source arguments name.
@@ -65,7 +66,8 @@ impl Case {
             10..15 => Some(Tree::new()),
             _ => Some(trees::earlier(&mut random, &wanted, obstacles)),
         };
-        Case { seed, sources, operands, destination, options }
+        let harmless = options::harmless(&mut random);
+        Case { seed, sources, operands, destination, options, harmless }
     }
 
     /// Writes the sources and the files that options name into `directory`.
@@ -108,7 +110,8 @@ impl Case {
     /// The words of all options but the one at `without`.
     pub(super) fn words(&self, directory: &Path, without: Option<usize>) -> Vec<OsString> {
         let chosen = self.options.iter().enumerate().filter(|(number, _)| Some(*number) != without);
-        chosen.flat_map(|(number, choice)| choice.words(directory, number)).collect()
+        let words = chosen.flat_map(|(number, choice)| choice.words(directory, number));
+        words.chain(self.harmless.iter().cloned()).collect()
     }
 }
 

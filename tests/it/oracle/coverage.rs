@@ -30,21 +30,17 @@ impl Coverage {
     pub(super) fn report(&self) -> String {
         let lines = ALL.iter().map(|(name, effect)| {
             let (drawn, effective) = self.counts.get(name).copied().unwrap_or_default();
-            match effect {
-                Effect::Nothing => format!("{name:20} drawn {drawn}"),
-                _ => format!("{name:20} drawn {drawn}, {effect:?} changed in {effective} or more"),
-            }
+            format!("{name:20} drawn {drawn}, {effect:?} changed in {effective} or more")
         });
         lines.collect::<Vec<_>>().join("\n")
     }
 
     /// The options that need further cases.
     pub(super) fn lacking(&self) -> Vec<&'static str> {
-        let lacks = |(name, effect): &&(&'static str, Effect)| {
+        let lacks = |(name, _): &&(&'static str, Effect)| {
             let (drawn, effective) = self.counts.get(name).copied().unwrap_or_default();
             // Files cannot be given away by everybody.
-            let without_effect =
-                *effect == Effect::Nothing || (matches!(*name, "-o" | "-g") && !tools::is_root());
+            let without_effect = matches!(*name, "-o" | "-g") && !tools::is_root();
             (if without_effect { drawn } else { effective }) < ENOUGH
         };
         ALL.iter().filter(lacks).map(|(name, _)| *name).collect()

@@ -163,8 +163,7 @@ impl Comparing {
         let how = case.comparison();
         for (number, choice) in case.options.iter().enumerate() {
             coverage.lock().unwrap().drawn(choice.name);
-            if choice.effect == Effect::Nothing || !coverage.lock().unwrap().lacking().contains(&choice.name)
-            {
+            if !coverage.lock().unwrap().lacking().contains(&choice.name) {
                 continue;
             }
             let effective = if choice.effect == Effect::Traffic {

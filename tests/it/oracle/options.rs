@@ -16,8 +16,6 @@ pub(super) enum Effect {
     Output,
     /// The numbers of bytes in `--stats`.
     Traffic,
-    /// Nothing that can be seen of a local run: such an option must do no harm.
-    Nothing,
 }
 
 /// An option as drawn, with its value.
@@ -37,7 +35,7 @@ enum Argument {
 }
 
 /// All options that are drawn, so that one that never is cannot go unnoticed.
-pub(super) const ALL: [(&str, Effect); 40] = [
+pub(super) const ALL: [(&str, Effect); 35] = [
     ("-a", Effect::State),
     ("-r", Effect::State),
     ("-l", Effect::State),
@@ -72,13 +70,27 @@ pub(super) const ALL: [(&str, Effect); 40] = [
     ("--no-whole-file", Effect::Traffic),
     ("-B", Effect::Traffic),
     ("-z", Effect::Traffic),
-    ("-W", Effect::Nothing),
-    ("--partial", Effect::Nothing),
-    ("--numeric-ids", Effect::Nothing),
-    ("--bwlimit", Effect::Nothing),
-    ("--timeout", Effect::Nothing),
-    ("--checksum-choice", Effect::Nothing),
+    ("-W", Effect::Traffic),
 ];
+
+/// What must do no harm between two directories of one host, and can do nothing else there: each case comes with some
+/// of it. Its effects are tested where they show.
+const HARMLESS: [&str; 9] = [
+    "--partial",
+    "--numeric-ids",
+    "--bwlimit=0",
+    "--bwlimit=100m",
+    "--timeout=0",
+    "--timeout=50",
+    "--checksum-choice=md5",
+    "--checksum-choice=auto",
+    "--no-partial",
+];
+
+/// Some of the options that do no harm.
+pub(super) fn harmless(random: &mut Random) -> Vec<OsString> {
+    HARMLESS.iter().filter(|_| random.chance(12)).map(OsString::from).collect()
+}
 
 impl Choice {
     /// What the option stands for on the command line; the files it names are in `directory`, by `number`.
@@ -181,22 +193,21 @@ impl Drawn<'_> {
             if self.random.chance(65) {
                 let size = self.random.pick(&["300", "700", "1024", "3000"]);
                 self.push("-B", Argument::Words(vec!["-B".into(), size.into()]));
+            } else {
+                // The later one counts.
+                self.flag(50, "-W");
             }
-        } else {
-            self.flag(15, "-W");
         }
         self.flag(15, "-z");
-        self.flag(15, "--partial");
-        self.flag(15, "--numeric-ids");
-        self.value(10, "--bwlimit", &["0", "100m"]);
-        self.value(10, "--timeout", &["0", "50"]);
-        self.value(15, "--checksum-choice", &["md5", "auto"]);
     }
 
     fn output(&mut self) {
         self.flag(60, "-i");
-        self.flag(15, "-v");
-        self.flag(12, "-vv");
+        if self.random.chance(15) {
+            self.flag(100, "-v");
+        } else {
+            self.flag(14, "-vv");
+        }
         self.flag(22, "--stats");
         self.flag(9, "-P");
         self.flag(9, "-q");

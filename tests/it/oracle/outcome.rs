@@ -20,6 +20,8 @@ pub(super) struct Outcome {
 pub(super) struct Comparison {
     columns: Columns,
     items: bool,
+    /// `-v` says the names, and with some options more.
+    names: bool,
     stats: bool,
     /// With several sources rsync counts an entry as often as it is listed, also where it is the same name.
     listed: bool,
@@ -42,6 +44,8 @@ impl Comparison {
                 ..Columns::ALL
             },
             items: options::has(options, "-i"),
+            names: (options::has(options, "-v") || options::has(options, "-vv"))
+                && !["-i", "-P", "--stats"].iter().any(|more| options::has(options, more)),
             stats: options::has(options, "--stats"),
             listed: sources == 1,
             limited_deletion,
@@ -91,6 +95,9 @@ impl Outcome {
         if how.items {
             lines.extend(line_differences(&self.items(how), &other.items(how)));
         }
+        if how.names {
+            lines.extend(line_differences(&self.names(how), &other.names(how)));
+        }
         if how.stats {
             lines.extend(line_differences(&self.stats(how), &other.stats(how)));
         }
@@ -125,6 +132,39 @@ impl Outcome {
         let mut items: Vec<String> = self.output.out().lines().filter_map(item).collect();
         items.sort();
         items
+    }
+
+    /// The lines about single entries, sorted: all that does not belong to the beginning, the end or the diagnosis of
+    /// the program's own doings.
+    fn names(&self, how: Comparison) -> Vec<String> {
+        const OTHERS: [&str; 13] = [
+            "sending incremental file list",
+            "receiving incremental file list",
+            "created directory ",
+            "created 1 directory for ",
+            "delta-transmission ",
+            "removing duplicate name ",
+            // Which ones is as open as what a limit spares; in other cases an error says it again.
+            "cannot delete non-empty directory: ",
+            "total: matches=",
+            "sent ",
+            "total size is ",
+            "[sender] ",
+            "[generator] ",
+            "[receiver] ",
+        ];
+        let out = self.output.out();
+        let body = out.lines().take_while(|line| !line.starts_with("Number of files: "));
+        let wanted =
+            body.filter(|line| !line.is_empty() && !OTHERS.iter().any(|other| line.starts_with(other)));
+        let mut names: Vec<String> = wanted
+            .map(|line| match line.strip_prefix("deleting ") {
+                Some(_) if how.limited_deletion => "deleting".to_owned(),
+                _ => line.to_owned(),
+            })
+            .collect();
+        names.sort();
+        names
     }
 
     /// The statistics that do not depend on how a program talks to its peer.
