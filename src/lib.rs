@@ -32,6 +32,8 @@ pub mod pass;
 pub mod report;
 pub mod request;
 pub mod session;
+#[cfg(test)]
+mod testing;
 pub mod transport;
 pub mod tree;
 pub mod view;

@@ -98,6 +98,8 @@ pub(crate) struct Case {
     /// What the destination holds before each run.
     pub(crate) destination: &'static [Part],
     pub(crate) limit: Limit,
+    /// What dsync moves on the wire, both directions together, must be below this, in bytes.
+    pub(crate) wire_bound: Option<u64>,
 }
 
 const EVERYWHERE: &[Mode] = &[Mode::Push, Mode::Pull, Mode::Local];
@@ -116,6 +118,7 @@ pub(crate) const CASES: &[Case] = &[
         source: &[Part::File(Bytes::Noise)],
         destination: &[],
         limit: Limit::Stream,
+        wire_bound: None,
     },
     Case {
         name: "1 GiB, 100 edits",
@@ -124,6 +127,7 @@ pub(crate) const CASES: &[Case] = &[
         source: &[Part::File(Bytes::Edited)],
         destination: &[Part::File(Bytes::Noise)],
         limit: Limit::None,
+        wire_bound: Some(4_000_000),
     },
     Case {
         name: "1 GiB shifted",
@@ -132,6 +136,7 @@ pub(crate) const CASES: &[Case] = &[
         source: &[Part::File(Bytes::Shifted)],
         destination: &[Part::File(Bytes::Noise)],
         limit: Limit::None,
+        wire_bound: None,
     },
     Case {
         name: "50,000 small files new",
@@ -140,6 +145,7 @@ pub(crate) const CASES: &[Case] = &[
         source: &[SMALL],
         destination: &[],
         limit: Limit::Archive,
+        wire_bound: None,
     },
     Case {
         name: "50,000 small files unchanged",
@@ -148,6 +154,7 @@ pub(crate) const CASES: &[Case] = &[
         source: &[SMALL],
         destination: &[SMALL],
         limit: Limit::Stat,
+        wire_bound: None,
     },
     Case {
         name: "50,000 small files, 1 % changed",
@@ -156,6 +163,7 @@ pub(crate) const CASES: &[Case] = &[
         source: &[Part::SmallFiles { count: 50_000, changed: 1 }],
         destination: &[SMALL],
         limit: Limit::Stat,
+        wire_bound: None,
     },
     Case {
         name: "1 GiB of zeros, one byte changed",
@@ -164,6 +172,7 @@ pub(crate) const CASES: &[Case] = &[
         source: &[Part::File(Bytes::ZerosButOne)],
         destination: &[Part::File(Bytes::Zeros)],
         limit: Limit::None,
+        wire_bound: None,
     },
     Case {
         name: "1 GiB of one block, odd shift",
@@ -172,6 +181,7 @@ pub(crate) const CASES: &[Case] = &[
         source: &[Part::File(Bytes::RepeatedShifted)],
         destination: &[Part::File(Bytes::Repeated)],
         limit: Limit::None,
+        wire_bound: None,
     },
     Case {
         name: "1,000,000 empty files new",
@@ -180,6 +190,7 @@ pub(crate) const CASES: &[Case] = &[
         source: &[MILLION],
         destination: &[],
         limit: Limit::None,
+        wire_bound: None,
     },
     Case {
         name: "1,000,000 empty files unchanged",
@@ -188,6 +199,7 @@ pub(crate) const CASES: &[Case] = &[
         source: &[MILLION],
         destination: &[MILLION],
         limit: Limit::None,
+        wire_bound: None,
     },
     Case {
         name: "100,000 files in one directory",
@@ -196,6 +208,7 @@ pub(crate) const CASES: &[Case] = &[
         source: &[ONE_DIRECTORY],
         destination: &[],
         limit: Limit::None,
+        wire_bound: None,
     },
     Case {
         name: "1 GiB shifted among 10,000 small files",
@@ -204,5 +217,6 @@ pub(crate) const CASES: &[Case] = &[
         source: &[Part::File(Bytes::Shifted), FEW_SMALL],
         destination: &[Part::File(Bytes::Noise)],
         limit: Limit::None,
+        wire_bound: None,
     },
 ];

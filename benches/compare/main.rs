@@ -190,14 +190,22 @@ fn facts(options: &Options, comparison: &Comparison) -> Result<Vec<String>, Fail
     Ok(facts)
 }
 
-/// Says which memory runs broke the bound, and fails if any did.
+/// Says which bounds were broken, and fails if any was.
 fn judged(rows: &[Row]) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
-    for row in rows.iter().filter(|row| row.case.group == Group::Memory) {
-        let peaks = row.dsync.observation.peaks;
-        if peaks.local.sum.max(peaks.remote.sum) >= PEAK_BOUND {
-            eprintln!("{}, {}: a side of dsync had 64 MB resident or more", row.case.name, row.mode.name());
-            code = ExitCode::FAILURE;
+    let mut broken = |row: &Row, how: &str| {
+        eprintln!("{}, {}: {how}", row.case.name, row.mode.name());
+        code = ExitCode::FAILURE;
+    };
+    for row in rows {
+        let observation = row.dsync.observation;
+        let peaks = observation.peaks;
+        if row.case.group == Group::Memory && peaks.local.sum.max(peaks.remote.sum) >= PEAK_BOUND {
+            broken(row, "a side of dsync had 64 MB resident or more");
+        }
+        let moved = observation.wire.total();
+        if let Some(bound) = row.case.wire_bound.filter(|bound| moved >= *bound) {
+            broken(row, &format!("dsync moved {moved} bytes on the wire, which must be below {bound}"));
         }
     }
     code

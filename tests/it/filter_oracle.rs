@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::tools;
 use dsync::tree::filter::{
     Action, Directive, FileKind, FilterError, Merge, Rules, Side, Verdict, parse_filter, parse_pattern,
 };
@@ -348,18 +348,9 @@ fn compare(trees: &Trees, arguments: &[Argument], delete_excluded: bool) -> Resu
     Ok(())
 }
 
-fn rsync_is_installed() -> bool {
-    match Command::new("rsync").arg("--version").output() {
-        Err(error) if error.kind() == ErrorKind::NotFound => false,
-        other => other.expect("rsync runs").status.success(),
-    }
-}
-
 #[test]
 fn verdicts_agree_with_rsync() {
-    if !rsync_is_installed() {
-        assert!(env::var_os("DSYNC_TEST_REQUIRE_TOOLS").is_none(), "rsync not found");
-        println!("skipped: rsync not found");
+    if tools::find("rsync").is_none() {
         return;
     }
     let cases = env::var("DSYNC_FILTER_CASES").map_or(60, |value| value.parse().expect("a number"));

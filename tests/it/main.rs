@@ -8,7 +8,7 @@
 //!
 //! * `DSYNC_TEST_BINARY`: the binary to test instead of the one just built. With `rsync` itself here, the suite
 //!   checks that it asks for nothing that rsync does not do.
-//! * `DSYNC_TEST_REQUIRE_TOOLS`: a missing sshd or rsync fails a test instead of skipping it.
+//! * `DSYNC_TEST_REQUIRE_TOOLS`: a program or a right that a test lacks fails it instead of skipping it.
 //! * `DSYNC_ORACLE_SEED`, `DSYNC_ORACLE_CASES`: see [`oracle`].
 
 #![allow(

@@ -8,6 +8,7 @@ mod unprivileged;
 mod writing;
 
 use crate::fs::{Dir, Links, Root, WriteDir};
+use crate::testing::{is_root, missing};
 use crate::tree::{Name, RelPath};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -37,10 +38,6 @@ fn writable(at: &Path) -> WriteDir {
     open(at).writable().unwrap()
 }
 
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
 /// Names of what is in a directory, staged files included.
 fn names(at: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(at)
@@ -65,10 +62,10 @@ fn for_a_while(mut step: impl FnMut()) {
     }
 }
 
-/// A test that needs root, or a tool only root may use, says so when it cannot run.
+/// Whether `what`, which needs root, can be tried.
 fn root_or_skip(what: &str) -> bool {
     if !is_root() {
-        eprintln!("skipped: {what} needs root");
+        missing(&format!("root, for {what}"));
     }
     is_root()
 }

@@ -218,9 +218,7 @@ fn a_full_disk_leaves_the_old_version() {
     let mounted =
         Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "none"]).arg(at.path()).status();
     if !mounted.is_ok_and(|status| status.success()) {
-        assert!(std::env::var_os("DSYNC_TEST_REQUIRE_TOOLS").is_none(), "mount failed");
-        eprintln!("skipped: no tmpfs can be mounted");
-        return;
+        return missing("the right to mount");
     }
     let check = std::panic::catch_unwind(|| {
         let root = writable(at.path());

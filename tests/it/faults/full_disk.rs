@@ -20,7 +20,7 @@ impl SmallDisk {
         let made =
             Command::new(mount).args(["-t", "tmpfs", "-o", "size=1m", "none"]).arg(&at).output().unwrap();
         if !made.status.success() {
-            tools::skipped("nothing can be mounted here");
+            tools::missing("the right to mount");
             return None;
         }
         Some(SmallDisk { at })

@@ -71,7 +71,7 @@ fn files(content: &str) -> Tree {
 /// the scene) is swapped for a link to `target` outside. `check` looks at what became of it.
 fn repeat(flags: &[&str], flipped: &str, target: &str, make: impl Fn(&Scene), check: impl Fn(&Scene)) {
     if command::is_rsync() {
-        return tools::skipped("rsync loses some of these races");
+        return tools::not_for_rsync("rsync loses some of these races");
     }
     let outside = Tree::new().file("only-outside", SECRET).file("lone", SECRET);
     let outside = names().fold(outside, |tree, name| tree.file(format!("in/{name}"), SECRET));

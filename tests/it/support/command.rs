@@ -1,7 +1,9 @@
 //! Running a program with a deadline and keeping all that it says.
 
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io::{Read, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,7 +12,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::tools;
+use crate::support::{lifetime, tools};
 use rustix::process::{Pid, Signal};
 
 /// How long a run may take unless it says otherwise. Far more than any needs, so that only a hang meets it.
@@ -80,15 +82,14 @@ impl Invocation {
 
     /// The same run as the user 65534, who may do nothing special. `None`, after having said why, where that cannot
     /// be.
-    pub(crate) fn unprivileged(self) -> Option<Invocation> {
+    pub(crate) fn unprivileged(mut self) -> Option<Invocation> {
         let setpriv = tools::find("setpriv")?;
         if !tools::is_root() {
-            tools::skipped("needs root to become another user");
+            tools::missing("root, to become another user");
             return None;
         }
-        if !tools::is_reachable_by_all(&self.program) {
-            tools::skipped("other users cannot reach the program");
-            return None;
+        if !is_rsync() && !tools::is_reachable_by_all(&self.program) {
+            self.program = reachable_copy(&self.program)?;
         }
         Some(self.behind(&setpriv, &["--reuid=65534", "--regid=65534", "--clear-groups", "--"]))
     }
@@ -284,6 +285,22 @@ impl std::fmt::Display for Output {
         writeln!(f, "stdout:\n{}", self.out())?;
         writeln!(f, "stderr:\n{}", self.err())
     }
+}
+
+/// A copy of `program`, which may be in a closed home, where every user can run it.
+fn reachable_copy(program: &Path) -> Option<PathBuf> {
+    let directory = lifetime::directory();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o711)).unwrap();
+    // Written by another process: a child that another test is starting would inherit it open from this one, and
+    // what is open for writing cannot be executed.
+    let copied = Command::new("cp").arg(program).arg(&directory).status().unwrap();
+    assert!(copied.success());
+    let copy = directory.join(program.file_name().unwrap());
+    if !tools::is_reachable_by_all(&copy) {
+        tools::missing("a temporary directory that all users can reach");
+        return None;
+    }
+    Some(copy)
 }
 
 fn collect(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {

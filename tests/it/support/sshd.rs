@@ -19,11 +19,7 @@ pub(crate) fn login() -> Option<&'static Login> {
     let program = tools::find("sshd")?;
     let login = SERVER.get_or_init(|| can_log_in().then(|| start(&program)));
     if login.is_none() {
-        assert!(
-            std::env::var_os("DSYNC_TEST_REQUIRE_TOOLS").is_none(),
-            "the running user has no login shell"
-        );
-        tools::skipped("the running user has no login shell");
+        tools::missing("a login shell of the running user");
     }
     login.as_ref()
 }

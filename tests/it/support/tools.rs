@@ -1,31 +1,19 @@
-//! Programs and rights that some tests need and not every machine has.
-//!
-//! A test that lacks something says so and returns. Where all tools are meant to be there,
-//! `DSYNC_TEST_REQUIRE_TOOLS` turns a missing tool into a failure, so that a test cannot be lost silently.
+//! What the machine and the program under test let the tests do.
 
-use std::env;
+use crate::support::command;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
-/// The program `name`; `None` after having said that the test is skipped.
-pub(crate) fn find(name: &str) -> Option<PathBuf> {
-    let found = locate(name);
-    if found.is_none() {
-        assert!(env::var_os("DSYNC_TEST_REQUIRE_TOOLS").is_none(), "{name} is required and was not found");
-        skipped(&format!("{name} not found"));
-    }
-    found
-}
+#[path = "../../../src/testing.rs"]
+mod testing;
 
-/// Says that the running test does nothing here, and why.
-pub(crate) fn skipped(reason: &str) {
+pub(crate) use testing::{find, is_root, missing};
+
+/// Says that the running test asks for what rsync, the program under test, does not do.
+pub(crate) fn not_for_rsync(reason: &str) {
+    assert!(command::is_rsync(), "dsync must do it: {reason}");
     println!("skipped: {reason}");
-}
-
-/// Whether the tests may make devices, give files away and mount.
-pub(crate) fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }
 
 /// Whether device nodes can be made here; containers often forbid it even to root.
@@ -51,15 +39,4 @@ pub(crate) fn is_reachable_by_all(path: &Path) -> bool {
     path.ancestors()
         .skip(1)
         .all(|dir| dir.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o001 != 0))
-}
-
-/// sshd is rarely on a user's `PATH`.
-fn locate(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let usual = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
-    env::split_paths(&path).chain(usual).map(|dir| dir.join(name)).find(|file| is_executable(file))
-}
-
-fn is_executable(file: &Path) -> bool {
-    file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }

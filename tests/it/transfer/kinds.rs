@@ -49,7 +49,7 @@ fn kinds_that_anyone_may_make() {
 #[test]
 fn devices() {
     if !tools::can_make_devices() {
-        return tools::skipped("devices cannot be made here");
+        return tools::missing("the right to make devices");
     }
     arrives(
         &Tree::new()
@@ -62,7 +62,7 @@ fn devices() {
 #[test]
 fn owners() {
     if !tools::is_root() {
-        return tools::skipped("only root may give files away");
+        return tools::missing("root, who may give files away");
     }
     let owned = |node, user, group| Entry { owner: Some((user, group)), ..Entry::new(node) };
     arrives(
@@ -154,7 +154,7 @@ fn paths_a_hundred_deep() {
 #[test]
 fn paths_longer_than_the_kernel_takes_in_one_call() {
     if command::is_rsync() {
-        return tools::skipped("rsync passes whole paths to the kernel");
+        return tools::not_for_rsync("rsync passes whole paths to the kernel");
     }
     for way in Way::all() {
         let scene = Scene::with_source(&Tree::new());

@@ -6,5 +6,6 @@ mod delta;
 mod kinds;
 mod operands;
 mod output;
+mod owners;
 mod remote_names;
 mod selection;

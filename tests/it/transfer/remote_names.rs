@@ -120,7 +120,7 @@ fn a_user_may_be_named() {
 fn addresses_of_version_6_stand_in_brackets() {
     let Some(login) = sshd::login() else { return };
     if std::net::TcpStream::connect(("::1", login.port)).is_err() {
-        return tools::skipped("no ::1");
+        return tools::missing("::1, the loopback of IPv6");
     }
     let scene = Scene::with_source(&Tree::new().file("x", "1"));
     let from = format!("[::1]:{}/", scene.path("source").display());
@@ -132,7 +132,7 @@ fn addresses_of_version_6_stand_in_brackets() {
 #[test]
 fn urls_name_user_host_and_port() {
     if command::is_rsync() {
-        return tools::skipped("rsync has no ssh:// operands");
+        return tools::not_for_rsync("rsync has no ssh:// operands");
     }
     for (login, options) in logins() {
         let scene = Scene::with_source(&Tree::new().file("x y", "1"));

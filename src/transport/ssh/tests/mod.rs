@@ -96,15 +96,6 @@ fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 
     result.recv_timeout(limit).expect("stalled or failed")
 }
 
-/// Whether a tool is there; without it the test is skipped, or fails where tools are required.
-fn have(tool: &str, found: bool) -> bool {
-    if !found {
-        assert!(std::env::var_os("DSYNC_TEST_REQUIRE_TOOLS").is_none(), "{tool} not found");
-        eprintln!("skipped: {tool} not found");
-    }
-    found
-}
-
 /// The byte at a position of an endless stream that does not repeat soon.
 fn pattern(position: u64) -> u8 {
     (position ^ position >> 8 ^ position >> 19).to_le_bytes()[0]

@@ -7,10 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Heard, Script, have, options};
+use super::{Heard, Script, options};
+use crate::testing::find;
 use crate::transport::ssh::Options;
-
-const PROGRAM: &str = "/usr/sbin/sshd";
 
 pub(super) struct Sshd {
     server: Child,
@@ -19,15 +18,9 @@ pub(super) struct Sshd {
 }
 
 impl Sshd {
-    pub(super) fn is_available() -> bool {
-        have("sshd", Path::new(PROGRAM).exists())
-    }
-
     /// Starts one, with further lines for its configuration; `None` where there is no sshd.
     pub(super) fn start(more: &str) -> Option<Self> {
-        if !Self::is_available() {
-            return None;
-        }
+        let program = find("sshd")?;
         // sshd insists on its directory for separated privileges; only root can make it, and only root needs it.
         let _ = fs::create_dir_all("/run/sshd");
         let dir = tempfile::tempdir().unwrap();
@@ -37,7 +30,7 @@ impl Sshd {
         keygen(&path.join("home/.ssh/id_test"), "ed25519", "");
         fs::copy(path.join("home/.ssh/id_test.pub"), path.join("authorized_keys")).unwrap();
         // Another program may take the port between our look and sshd's start.
-        let (server, port) = (0..5).find_map(|_| serve(path, more)).unwrap_or_else(|| {
+        let (server, port) = (0..5).find_map(|_| serve(&program, path, more)).unwrap_or_else(|| {
             panic!("sshd does not start: {}", fs::read_to_string(path.join("sshd.log")).unwrap())
         });
         let sshd = Self { server, dir, port };
@@ -87,7 +80,7 @@ impl Drop for Sshd {
 }
 
 /// Starts sshd on a free port and waits until it listens; `None` when it ended instead.
-fn serve(dir: &Path, more: &str) -> Option<(Child, u16)> {
+fn serve(program: &Path, dir: &Path, more: &str) -> Option<(Child, u16)> {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let config = format!(
         "ListenAddress 127.0.0.1:{port}\nHostKey {0}/host_key\nPidFile none\nUsePAM no\nStrictModes no\n\
@@ -95,7 +88,7 @@ fn serve(dir: &Path, more: &str) -> Option<(Child, u16)> {
         dir.display()
     );
     fs::write(dir.join("sshd_config"), config).unwrap();
-    let mut server = Command::new(PROGRAM)
+    let mut server = Command::new(program)
         .args(["-D", "-e", "-f"])
         .arg(dir.join("sshd_config"))
         .stdin(Stdio::null())

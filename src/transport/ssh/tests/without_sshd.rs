@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use russh::MethodKind;
 
 use super::in_process::{self, Server, host_key};
-use super::{Heard, Script, echo_both_ways, have, host, options, within};
+use super::{Heard, Script, echo_both_ways, host, options, within};
+use crate::testing::find;
 use crate::transport::ssh::{Options, connect};
 use crate::transport::{Connection, Error, Notice, RemoteExit};
 
@@ -18,9 +19,7 @@ struct Home(tempfile::TempDir);
 
 impl Home {
     fn new(port: u16, more: &str) -> Option<Self> {
-        if !have("ssh", std::process::Command::new("ssh").arg("-V").output().is_ok()) {
-            return None;
-        }
+        find("ssh")?;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().display();
         let config = format!(
