@@ -98,13 +98,8 @@ impl Policy<'_> {
     }
 
     /// Which kinds the options ask for, as far as the user may make them.
-    fn is_wanted(&self, kind: Kind) -> bool {
-        match kind {
-            Kind::File | Kind::Directory => true,
-            Kind::Symlink => self.options.links,
-            kind if kind.is_device() => self.options.devices && self.is_root,
-            _ => self.options.specials,
-        }
+    pub(crate) fn is_wanted(&self, kind: Kind) -> bool {
+        self.options.asks_for(kind) && (self.is_root || !kind.is_device())
     }
 
     /// Goes on with a file of equal size whose content was compared.

@@ -7,7 +7,9 @@
 //!
 //! ```text
 //! source                                     sink
-//!   walk ---- Listing --------------------->   compare: same, different, absent, extra
+//!   walk ---- Mention (a fingerprint) ----->   compare: the same, so nothing to do, or
+//!        <--- Expand ----------------------
+//!        ---- Listing --------------------->   compare: same, different, absent, extra
 //!   content <--- Want, Sums, Check ---------   sign (what it has of a file)
 //!           ---- Content, Verdict --------->   apply: stage, verify, install
 //!           <--- Again (what differs) ------
@@ -19,6 +21,7 @@
 //! directories above the one being listed.
 
 mod decide;
+mod fingerprint;
 mod names;
 pub mod sink;
 pub mod source;

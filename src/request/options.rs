@@ -1,5 +1,6 @@
 //! The options of a run: what the flags mean once they are parsed.
 
+use crate::tree::Kind;
 use crate::tree::filter::Rules;
 use serde::{Deserialize, Serialize};
 
@@ -128,6 +129,16 @@ pub enum InvalidOptions {
 }
 
 impl Options {
+    /// Whether entries of this kind are copied, as far as the user may make them.
+    pub fn asks_for(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::File | Kind::Directory => true,
+            Kind::Symlink => self.links,
+            Kind::CharDevice | Kind::BlockDevice => self.devices,
+            Kind::Fifo | Kind::Socket => self.specials,
+        }
+    }
+
     /// Checks what the type cannot: called where options are made and where they are decoded.
     pub fn validate(&self) -> Result<(), InvalidOptions> {
         if let Some(size) = self.block_size

@@ -8,10 +8,12 @@
 mod entry;
 mod escape;
 pub mod filter;
+mod fingerprint;
 mod name;
 mod path;
 
 pub use entry::{Entry, Kind, Meta, Node, Rdev};
 pub use escape::Escaped;
+pub use fingerprint::{Aspects, FINGERPRINT_LEN, Fingerprint, Fingerprinter};
 pub use name::{InvalidName, MAX_NAME, Name};
 pub use path::RelPath;

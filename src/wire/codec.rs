@@ -5,11 +5,12 @@
 //! every count against the least an element can take, so nothing is allocated that did not arrive.
 
 use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
+use crate::tree::{FINGERPRINT_LEN, Fingerprint};
 use crate::wire::entry::{decode_entries, encode_entries};
 use crate::wire::message::{MAX_OPS, MAX_OWNERS};
 use crate::wire::{
-    Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, FileId, Listing, ListingEnd, Message,
-    OwnerKind, OwnerName, Rank, SumsPart, Verdict, Want, WireError,
+    Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, Expand, FileId, Listing, ListingEnd, Mention,
+    Message, OwnerKind, OwnerName, Rank, SumsPart, Verdict, Want, WireError,
 };
 use bytes::{Buf, Bytes};
 use serde::Serialize;
@@ -153,6 +154,12 @@ pub(crate) fn encode(message: &Message, out: &mut Vec<u8>) -> Result<(), WireErr
             encode_owners(&begin.owners, out);
         }
         Message::Listing(listing) => encode_listing(listing, out),
+        Message::Mention(mention) => encode_mention(mention, out),
+        Message::Expand(expand) => {
+            out.push(18);
+            out.push(expand.below.into());
+            out.put_varint(expand.dir.0.into());
+        }
         Message::Listed => out.push(3),
         Message::Want(want) => {
             out.push(4);
@@ -266,6 +273,8 @@ pub(crate) fn decode(cursor: &mut Cursor) -> Result<Message, WireError> {
         14 => Message::Alive,
         15 => Message::Finish(cursor.postcard("summary")?),
         16 => Message::Abort(cursor.postcard("reason")?),
+        17 => Message::Mention(decode_mention(cursor)?),
+        18 => Message::Expand(Expand { below: cursor.byte()? != 0, dir: DirId(cursor.u32()?) }),
         _ => return Err(WireError::Malformed("message: its kind is unknown")),
     })
 }
@@ -298,6 +307,38 @@ fn decode_listing(cursor: &mut Cursor) -> Result<Listing, WireError> {
     let dir = DirId(cursor.u32()?);
     let parent = if flags & 4 != 0 { Some((DirId(cursor.u32()?), cursor.u32()?)) } else { None };
     Ok(Listing { dir, parent, owners: decode_owners(cursor)?, entries: decode_entries(cursor)?, end })
+}
+
+fn encode_mention(mention: &Mention, out: &mut Vec<u8>) {
+    out.push(17);
+    out.push(u8::from(mention.fingerprint.is_some()) | u8::from(mention.parent.is_some()) << 1);
+    out.put_varint(mention.dir.0.into());
+    if let Some((dir, index)) = mention.parent {
+        // The parent is never far away.
+        out.put_varint(mention.dir.0.wrapping_sub(dir.0).into());
+        out.put_varint(index.into());
+    }
+    if let Some(Fingerprint(bytes)) = &mention.fingerprint {
+        out.extend_from_slice(bytes);
+    }
+    encode_owners(&mention.owners, out);
+}
+
+fn decode_mention(cursor: &mut Cursor) -> Result<Mention, WireError> {
+    let flags = cursor.byte()?;
+    let dir = cursor.u32()?;
+    let parent = match flags & 2 {
+        0 => None,
+        _ => Some((DirId(dir.wrapping_sub(cursor.u32()?)), cursor.u32()?)),
+    };
+    let fingerprint = match flags & 1 {
+        0 => None,
+        _ => {
+            let bytes = cursor.take(FINGERPRINT_LEN as u64)?;
+            Some(Fingerprint(bytes.as_ref().try_into().map_err(|_| WireError::Malformed("fingerprint"))?))
+        }
+    };
+    Ok(Mention { dir: DirId(dir), parent, fingerprint, owners: decode_owners(cursor)? })
 }
 
 fn encode_owners(owners: &[OwnerName], out: &mut Vec<u8>) {

@@ -2,7 +2,7 @@
 
 use crate::delta::{SignatureHeader, Sum};
 use crate::report::{Event, ProgressReading, Totals};
-use crate::tree::{Entry, Meta};
+use crate::tree::{Entry, Fingerprint, Meta};
 use crate::wire::{Rank, WINDOWS};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,11 @@ pub enum Message {
     Begin(Begin),
     /// Source: entries of one directory.
     Listing(Listing),
-    /// Source: every directory was listed.
+    /// Source: a directory that is not listed unless the sink asks.
+    Mention(Mention),
+    /// Sink: list this mentioned directory.
+    Expand(Expand),
+    /// Source: every directory was listed or mentioned.
     Listed,
     /// Sink: send this file's content.
     Want(Want),
@@ -94,6 +98,29 @@ pub struct Listing {
     pub owners: Vec<OwnerName>,
     /// Set in the last part of a directory.
     pub end: Option<ListingEnd>,
+}
+
+/// A directory instead of its listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mention {
+    /// The directory.
+    pub dir: DirId,
+    /// Its parent and its place in the parent's entries, as in a listing. `None` for the root.
+    pub parent: Option<(DirId, u32)>,
+    /// What a sink finds in its own directory if no comparison would find anything to do. `None`: it has to ask.
+    pub fingerprint: Option<Fingerprint>,
+    /// Names of owners that were not sent before.
+    pub owners: Vec<OwnerName>,
+}
+
+/// A request for the listing of a mentioned directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expand {
+    /// The directory.
+    pub dir: DirId,
+    /// Whether the directories below it are to be listed, too, without being asked for one by one: the sink has
+    /// nothing there that could be the same.
+    pub below: bool,
 }
 
 /// How a directory's listing ended.
@@ -253,8 +280,8 @@ impl Message {
     /// The rank whose credit it spends.
     pub fn rank(&self) -> Rank {
         match self {
-            Message::Begin(_) | Message::Listing(_) | Message::Listed => Rank::Listing,
-            Message::Want(_) | Message::Sums(_) | Message::Check(_) => Rank::Want,
+            Message::Begin(_) | Message::Listing(_) | Message::Mention(_) | Message::Listed => Rank::Listing,
+            Message::Want(_) | Message::Sums(_) | Message::Check(_) | Message::Expand(_) => Rank::Want,
             Message::Verdict(_) | Message::Content(_) => Rank::Content,
             Message::Again(_) => Rank::Again,
             Message::Close(_)
@@ -274,6 +301,7 @@ impl Message {
             Message::Listing(listing) => {
                 listing.entries.iter().map(entry_cost).sum::<u64>() + owners_cost(&listing.owners)
             }
+            Message::Mention(mention) => owners_cost(&mention.owners),
             Message::Sums(part) => 4 * part.weak.len() as u64 + part.strong.len() as u64,
             Message::Content(content) => content
                 .ops

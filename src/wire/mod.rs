@@ -27,6 +27,6 @@ pub use error::WireError;
 pub use link::{Closed, Link, Permit, Received, Receiver, Reservation, Sender, Stopper};
 pub(crate) use message::entry_cost;
 pub use message::{
-    Abort, Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, FileId, Listing, ListingEnd, Message,
-    OwnerKind, OwnerName, SumsPart, Verdict, Want,
+    Abort, Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, Expand, FileId, Listing, ListingEnd,
+    Mention, Message, OwnerKind, OwnerName, SumsPart, Verdict, Want,
 };

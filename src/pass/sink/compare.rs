@@ -1,9 +1,13 @@
-//! Compares what the source lists with what is here, one directory after the other, and sets going what each entry
+//! Compares what the source has with what is here, one directory after the other, and sets going what each entry
 //! needs. What is cheap (directories, links, attributes, deletions) is done at once; content is asked for.
+//!
+//! A directory that is only mentioned is done if what is here has the same fingerprint. If not, its listing is asked
+//! for, and whatever is mentioned below it has to wait until that has come.
 
 use crate::fs::SetMeta;
 use crate::pass::PassError;
 use crate::pass::decide::{Decision, Update};
+use crate::pass::fingerprint;
 use crate::pass::sink::Sink;
 use crate::pass::sink::destination::{self, Destination};
 use crate::pass::sink::directories::{Counterpart, OpenDir};
@@ -11,10 +15,10 @@ use crate::pass::sink::entry::{count_transfer, opened_up};
 use crate::pass::sink::flights::{Flight, Phase};
 use crate::pass::sink::sign::Job;
 use crate::report::Event;
-use crate::tree::{Entry, Kind, Name, Node, RelPath};
-use crate::wire::{Begin, DirId, Listing, ListingEnd, Message, Permit};
+use crate::tree::{Entry, Fingerprint, Fingerprinter, Kind, Name, Node, RelPath};
+use crate::wire::{Begin, DirId, Expand, Listing, ListingEnd, Mention, Message, Permit};
 use crossbeam_channel::{Receiver, Sender};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// A basis shorter than this saves less than asking for its blocks costs.
 const WORTH_SIGNING: u64 = 700;
@@ -25,14 +29,23 @@ pub(super) fn run(
     listings: &Receiver<(Message, Permit)>,
     signing: &Sender<Job>,
 ) -> Result<(), PassError> {
-    let mut comparison = Comparison { sink, signing, begin: None, current: None, next: 0 };
+    let mut comparison = Comparison {
+        sink,
+        signing,
+        fingerprinter: fingerprint::fingerprinter(sink.context),
+        begin: None,
+        unfinished: HashMap::new(),
+        deferred: HashMap::new(),
+        in_parts: None,
+        next: 0,
+        all_listed: false,
+    };
     for (message, _permit) in listings {
         match message {
             Message::Begin(begin) => comparison.begin(begin)?,
             Message::Listing(listing) => comparison.listing(listing)?,
-            Message::Listed if comparison.current.is_none() && comparison.next > 0 => {
-                sink.directories.all_listed(sink)?;
-            }
+            Message::Mention(mention) => comparison.mention(mention)?,
+            Message::Listed if comparison.next > 0 && comparison.in_parts.is_none() => comparison.listed()?,
             _ => return Err(PassError::Protocol("the listings ended too early")),
         }
     }
@@ -42,20 +55,33 @@ pub(super) fn run(
 struct Comparison<'a, 'b> {
     sink: &'a Sink<'b>,
     signing: &'a Sender<Job>,
+    fingerprinter: Option<Fingerprinter>,
     begin: Option<Begin>,
-    current: Option<Current>,
+    /// Directories whose listing is arriving or still to come.
+    unfinished: HashMap<DirId, Current>,
+    /// What was mentioned in each of these, and in each of those mentioned there, in order.
+    deferred: HashMap<DirId, Vec<Mention>>,
+    /// The directory of which a part was listed and the next must be.
+    in_parts: Option<DirId>,
     /// The number the next directory has.
     next: u32,
+    /// Whether no further directory will be mentioned or listed but those that were asked for.
+    all_listed: bool,
 }
 
-/// The directory whose listing is arriving.
+const OUT_OF_TURN: &str = "a listing is out of turn";
+
+/// How many directories may be mentioned before the listing of one above them has come. A source keeps less.
+const DEFERRED: usize = 1 << 16;
+
+/// A directory being compared.
 struct Current {
     id: DirId,
     path: RelPath,
     counterpart: Counterpart,
     unusable: bool,
     /// What is here and has not been passed by the listing, sorted.
-    own: std::iter::Peekable<std::vec::IntoIter<Entry>>,
+    own: VecDeque<Entry>,
     /// What is here and the listing does not have.
     extra: Vec<Entry>,
     /// Staged files that killed runs left here.
@@ -76,13 +102,12 @@ impl Comparison<'_, '_> {
     }
 
     /// Opens the destination, or leaves it alone if there is nothing to put there.
-    fn open_destination(&self, root: &Listing) -> Result<(), PassError> {
+    fn open_destination(&self, root_is_empty: bool) -> Result<(), PassError> {
         let sink = self.sink;
         let Some(begin) = &self.begin else {
             return Err(PassError::Protocol("a listing came before the beginning"));
         };
-        let nothing = begin.root.is_none() && root.entries.is_empty() && root.end.is_some();
-        let destination = if nothing {
+        let destination = if root_is_empty && begin.root.is_none() {
             Destination { root: None, rename: None, created: false }
         } else {
             destination::open(sink.path, begin.single, sink.dry_run())?
@@ -95,30 +120,145 @@ impl Comparison<'_, '_> {
 
     fn listing(&mut self, listing: Listing) -> Result<(), PassError> {
         self.sink.owners.learn(&listing.owners);
-        let mut current = match self.current.take() {
-            Some(current) if current.id == listing.dir => current,
-            None if listing.dir.0 == self.next => self.enter(&listing)?,
-            _ => return Err(PassError::Protocol("a listing is out of turn")),
+        if self.in_parts.take().is_some_and(|dir| dir != listing.dir) {
+            return Err(PassError::Protocol(OUT_OF_TURN));
+        }
+        let mut current = match self.unfinished.remove(&listing.dir) {
+            Some(current) => current,
+            None => {
+                self.take_turn(listing.dir)?;
+                let empty = listing.entries.is_empty() && listing.end.is_some();
+                self.enter(listing.dir, listing.parent, empty)?
+            }
         };
         for entry in listing.entries {
             self.entry(&mut current, entry)?;
         }
         match listing.end {
-            None => self.current = Some(current),
-            Some(end) => self.end(current, end)?,
+            None => {
+                self.in_parts = Some(current.id);
+                self.unfinished.insert(current.id, current);
+                Ok(())
+            }
+            Some(end) => {
+                let id = current.id;
+                self.end(current, end)?;
+                self.go_on_below(id)
+            }
         }
+    }
+
+    /// Directories are mentioned or listed in the order of their numbers, but for those listed when asked for.
+    fn take_turn(&mut self, dir: DirId) -> Result<(), PassError> {
+        if dir.0 != self.next || self.in_parts.is_some() || self.all_listed {
+            return Err(PassError::Protocol(OUT_OF_TURN));
+        }
+        self.next = self.next.checked_add(1).ok_or(PassError::Protocol("too many directories"))?;
         Ok(())
     }
 
+    fn mention(&mut self, mention: Mention) -> Result<(), PassError> {
+        self.sink.owners.learn(&mention.owners);
+        self.take_turn(mention.dir)?;
+        let above = mention.parent.and_then(|(parent, _)| self.deferred.get_mut(&parent));
+        let Some(above) = above else {
+            let dir = mention.dir;
+            return if self.compare_whole(mention)? { self.go_on_below(dir) } else { Ok(()) };
+        };
+        let dir = mention.dir;
+        above.push(mention);
+        self.deferred.insert(dir, Vec::new());
+        let few = self.deferred.len() <= DEFERRED;
+        few.then_some(()).ok_or(PassError::Protocol("too many directories are mentioned"))
+    }
+
+    /// What is in a directory is known, so what was mentioned there has its turn, depth first as it was mentioned.
+    fn go_on_below(&mut self, dir: DirId) -> Result<(), PassError> {
+        let mut known = Some(dir);
+        let mut rest = Vec::new();
+        loop {
+            if let Some(dir) = known.take() {
+                rest.extend(self.deferred.remove(&dir).into_iter().flatten().rev());
+            }
+            let Some(mention) = rest.pop() else { break };
+            let dir = mention.dir;
+            known = self.compare_whole(mention)?.then_some(dir);
+        }
+        if self.all_listed { self.sink.directories.is_complete(dir) } else { Ok(()) }
+    }
+
+    /// Compares a mentioned directory as a whole. If it is not the same, its listing has to come: `false`.
+    fn compare_whole(&mut self, mention: Mention) -> Result<bool, PassError> {
+        let Mention { dir, parent, fingerprint, .. } = mention;
+        let current = self.enter(dir, parent, false)?;
+        let directories = &self.sink.directories;
+        let above = parent.map(|(parent, _)| directories.with(parent, |dir| dir.listed_below)).transpose()?;
+        let comes_unasked = above.unwrap_or(false);
+        if !comes_unasked && fingerprint.is_some() && self.fingerprint(&current) == fingerprint {
+            self.same(current)?;
+            return Ok(true);
+        }
+        let below = comes_unasked || current.own.is_empty();
+        directories.with(dir, |dir| dir.listed_below = below)?;
+        if !comes_unasked {
+            self.sink.sender.send(Message::Expand(Expand { dir, below }))?;
+        }
+        self.unfinished.insert(dir, current);
+        self.deferred.entry(dir).or_default();
+        Ok(false)
+    }
+
+    /// The fingerprint of what is here, as the source would make it if it had the same. `None` if there may be
+    /// something to do all the same.
+    fn fingerprint(&self, current: &Current) -> Option<Fingerprint> {
+        let (sink, fingerprinter) = (self.sink, self.fingerprinter.as_ref()?);
+        let policy = sink.policy();
+        let (shown, hidden): (Vec<&Entry>, Vec<&Entry>) =
+            current.own.iter().partition(|entry| sink.would_be_listed(&current.path, entry));
+        let is_done = !current.unusable
+            && current.leftovers.is_empty()
+            && shown.iter().all(|entry| policy.is_wanted(entry.kind()))
+            && !hidden.iter().any(|entry| sink.is_extra(&current.path, entry));
+        let metas = sink.owners.at_source(shown.iter().map(|entry| &entry.meta)).filter(|_| is_done)?;
+        Some(fingerprinter.of(&current.path, shown.into_iter().zip(metas)))
+    }
+
+    /// A directory is the same: what is here stands for the listing.
+    fn same(&mut self, current: Current) -> Result<(), PassError> {
+        let sink = self.sink;
+        let mut own = current.own;
+        own.retain(|entry| sink.would_be_listed(&current.path, entry));
+        own.iter().for_each(|entry| sink.pass_by(entry));
+        sink.directories.with(current.id, |dir| {
+            for (index, entry) in (0..).zip(own) {
+                if entry.is_dir() {
+                    dir.unsettled += 1;
+                    dir.children.insert(index, (entry.clone(), Some(entry)));
+                }
+            }
+        })?;
+        sink.settle(current.id)
+    }
+
+    /// No further directory will be mentioned or listed.
+    fn listed(&mut self) -> Result<(), PassError> {
+        self.all_listed = true;
+        self.sink.directories.all_listed(self.sink)
+    }
+
     /// Begins a directory: makes it or looks at what is in it.
-    fn enter(&mut self, listing: &Listing) -> Result<Current, PassError> {
-        if listing.parent.is_none() {
-            self.open_destination(listing)?;
+    fn enter(
+        &mut self,
+        id: DirId,
+        parent: Option<(DirId, u32)>,
+        is_empty: bool,
+    ) -> Result<Current, PassError> {
+        if parent.is_none() {
+            self.open_destination(is_empty)?;
         }
         let destination = self.sink.destination()?;
-        self.next = self.next.checked_add(1).ok_or(PassError::Protocol("too many directories"))?;
-        let mut open = match listing.parent {
-            None if listing.dir.0 == 0 => self.enter_root(destination),
+        let mut open = match parent {
+            None if id.0 == 0 => self.enter_root(destination),
             Some((parent, index)) => self.enter_child(parent, index)?,
             None => return Err(PassError::Protocol("a second root is listed")),
         };
@@ -127,15 +267,15 @@ impl Comparison<'_, '_> {
         let (path, counterpart, unusable) = (open.path.clone(), open.counterpart.clone(), open.unusable);
         let fresh = std::mem::take(&mut open.touched);
         // A new directory's time is set in any case; an old one's only if something in it changes.
-        self.sink.directories.insert(listing.dir, open);
+        self.sink.directories.insert(id, open);
         let (own, leftovers) =
             if fresh { Default::default() } else { self.own_entries(&path, &counterpart, destination) };
         Ok(Current {
-            id: listing.dir,
+            id,
             path,
             counterpart,
             unusable,
-            own: own.into_iter().peekable(),
+            own: own.into(),
             extra: Vec::new(),
             leftovers,
             count: 0,
@@ -351,7 +491,12 @@ impl Comparison<'_, '_> {
         }
         let path = current.path.join(&entry.name);
         let (dir, may_set_group) = (current.id, sink.may_set_group(&entry.meta));
-        match sink.policy().decide(&entry, own.as_ref(), may_set_group) {
+        let decision = sink.policy().decide(&entry, own.as_ref(), may_set_group);
+        let leftover = current.take_leftover(&name);
+        if leftover && !matches!(decision, Decision::Transfer(_) | Decision::Compare) {
+            sink.clear_leftover(dir, &crate::fs::stage_name(&name))?;
+        }
+        match decision {
             Decision::Skip(reason) => {
                 sink.skipped(&path, reason);
                 sink.pass_by(&entry);
@@ -365,7 +510,6 @@ impl Comparison<'_, '_> {
                 sink.make(&current.counterpart, dir, &path, &name, &entry, own.as_ref(), &update)?;
             }
             Decision::Transfer(update) => {
-                let leftover = current.take_leftover(&name);
                 let phase = Phase::Fetching;
                 self.transfer(
                     &current.counterpart,
@@ -373,7 +517,6 @@ impl Comparison<'_, '_> {
                 )?;
             }
             Decision::Compare => {
-                let leftover = current.take_leftover(&name);
                 let (update, phase) = (Update::none(), Phase::Comparing);
                 self.compare_content(Flight { dir, index, name, path, entry, own, update, leftover, phase })?;
             }
@@ -420,17 +563,18 @@ impl Comparison<'_, '_> {
     }
 
     /// A listing is whole: removes what it does not have, if asked.
-    fn end(&self, mut current: Current, end: ListingEnd) -> Result<(), PassError> {
+    fn end(&mut self, mut current: Current, end: ListingEnd) -> Result<(), PassError> {
         let sink = self.sink;
         let mut extra = std::mem::take(&mut current.extra);
-        extra.extend(&mut current.own);
-        if end.complete {
+        extra.extend(current.own.drain(..));
+        let whole_root = self.begin.as_ref().is_some_and(|begin| begin.root.is_some());
+        let is_whole = current.id.0 != 0 || (whole_root && sink.destination()?.rename.is_none());
+        if is_whole && end.complete {
+            // Nobody is going to write these files. Of others there may be more to come, by another run.
             for staged in current.leftovers.drain() {
                 sink.clear_leftover(current.id, &staged)?;
             }
         }
-        let whole_root = self.begin.as_ref().is_some_and(|begin| begin.root.is_some());
-        let is_whole = current.id.0 != 0 || (whole_root && sink.destination()?.rename.is_none());
         if let Some(deletion) = sink.context.options.delete
             && is_whole
             && !extra.is_empty()
@@ -453,10 +597,10 @@ impl Comparison<'_, '_> {
 impl Current {
     /// What is here under this name. The listing has passed everything before it.
     fn take_own(&mut self, name: &Name) -> Option<Entry> {
-        while let Some(entry) = self.own.next_if(|own| own.name < *name) {
+        while let Some(entry) = self.own.pop_front_if(|own| own.name < *name) {
             self.extra.push(entry);
         }
-        self.own.next_if(|own| own.name == *name)
+        self.own.pop_front_if(|own| own.name == *name)
     }
 
     /// Whether a killed run left a part of this file.

@@ -53,6 +53,8 @@ impl Counterpart {
     }
 }
 
+const UNLISTED: &str = "the listings ended before all directories were listed";
+
 fn absent() -> Error {
     let cause = std::io::Error::new(std::io::ErrorKind::NotFound, "the directory was not made");
     Error { doing: "writing to", source: cause }
@@ -76,6 +78,8 @@ pub(super) struct OpenDir {
     pub keeps_time: bool,
     pub time_if_touched: FileTime,
     pub touched: bool,
+    /// Whether the directories below are listed without being asked for.
+    pub listed_below: bool,
 }
 
 impl OpenDir {
@@ -91,6 +95,7 @@ impl OpenDir {
             keeps_time: false,
             time_if_touched: FileTime::zero(),
             touched: false,
+            listed_below: false,
         }
     }
 }
@@ -176,11 +181,17 @@ impl Directories {
             return Err(PassError::Protocol("the listings ended twice"));
         }
         if state.open.values().any(|dir| !dir.children.is_empty()) {
-            return Err(PassError::Protocol("the listings ended before all directories were listed"));
+            return Err(PassError::Protocol(UNLISTED));
         }
         let done = state.root_closed;
         drop(state);
         if done { sink.finish() } else { Ok(()) }
+    }
+
+    /// The listing of `id` has come after all directories were listed or mentioned, so those in it were.
+    pub(super) fn is_complete(&self, id: DirId) -> Result<(), PassError> {
+        let is_complete = self.lock().open.get(&id).is_none_or(|dir| dir.children.is_empty());
+        if is_complete { Ok(()) } else { Err(PassError::Protocol(UNLISTED)) }
     }
 
     /// One thing in `id` is settled. Closes it if that was the last, and then whatever that settles.

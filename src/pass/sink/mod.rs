@@ -172,7 +172,7 @@ fn receive(receiver: &mut Receiver, sink: &Sink<'_>, queues: &Queues) -> Result<
         let Received { message, permit } = receiver.receive()?;
         // A queue whose thread has ended means that the run has failed, which that thread has told.
         match message {
-            Message::Begin(_) | Message::Listing(_) | Message::Listed => {
+            Message::Begin(_) | Message::Listing(_) | Message::Mention(_) | Message::Listed => {
                 queues.listings.send((message, permit)).map_err(|_| PassError::Lost)?;
             }
             Message::Verdict(verdict) => {
@@ -195,6 +195,7 @@ fn receive(receiver: &mut Receiver, sink: &Sink<'_>, queues: &Queues) -> Result<
             Message::Want(_)
             | Message::Sums(_)
             | Message::Check(_)
+            | Message::Expand(_)
             | Message::Again(_)
             | Message::Close(_) => {
                 return Err(PassError::Protocol("a source sent what only a sink sends"));

@@ -132,6 +132,7 @@ fn receive(
                 let listed = source.listed(again.dir, again.index)?;
                 inbox.enqueue(Job::Again { again, listed, _permit: permit })?;
             }
+            Message::Expand(expand) => source.kept.ask(expand)?,
             Message::Close(dir) => source.kept.close(dir)?,
             Message::Event(event) => source.context.reporter.report(event),
             Message::Progress(reading) => source.context.progress.set_done(&reading),
@@ -143,6 +144,7 @@ fn receive(
             Message::Alive | Message::Credit { .. } => {}
             Message::Begin(_)
             | Message::Listing(_)
+            | Message::Mention(_)
             | Message::Listed
             | Message::Verdict(_)
             | Message::Content(_) => return Err(PassError::Protocol("a sink sent what only a source sends")),

@@ -1,32 +1,40 @@
 //! The walk: one directory after the other, depth first, in the order of names.
 //!
-//! It keeps its own stack, since a tree may be deeper than a thread's.
+//! A directory is mentioned with its fingerprint, and listed if the sink then asks. Where the sink has nothing to
+//! compare with, it asks for everything below at once, and from then on directories there are listed right away.
+//!
+//! The walk keeps its own stack, since a tree may be deeper than a thread's.
 
 use crate::pass::PassError;
+use crate::pass::fingerprint;
 use crate::pass::names::Names;
 use crate::pass::source::Source;
 use crate::pass::source::kept::Kept;
 use crate::report::{Event, Skip};
-use crate::tree::{Kind, RelPath};
+use crate::tree::{Fingerprinter, Kind, RelPath};
 use crate::view::{ViewDir, ViewListing};
-use crate::wire::{Begin, DirId, Listing, ListingEnd, Message, OwnerName, entry_cost};
+use crate::wire::{Begin, DirId, Expand, Listing, ListingEnd, Mention, Message, OwnerName, entry_cost};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// A part of a listing is closed once it costs this much credit.
 const PART: u64 = 64 << 10;
+/// New owners that a mention may name; a directory with more is listed.
+const MENTIONED_OWNERS: usize = 256;
 
 /// Lists everything. The receiving thread learns of a closed link itself.
 pub(super) fn run(source: &Source<'_>) {
-    let mut walk = Walk { source, names: Names::default(), next: 0 };
-    if walk.tree().is_err() {
+    let fingerprinter = fingerprint::fingerprinter(source.context);
+    let mut walk = Walk { source, fingerprinter, names: Names::default(), next: 0 };
+    if walk.tree().and_then(|()| walk.answer()).is_err() {
         source.sender.stopper().stop();
     }
 }
 
 struct Walk<'a, 'b> {
     source: &'a Source<'b>,
+    fingerprinter: Option<Fingerprinter>,
     names: Names,
     next: u32,
 }
@@ -36,6 +44,8 @@ struct Level {
     id: DirId,
     kept: Arc<Kept>,
     next: usize,
+    /// Whether what is below is listed right away.
+    listed: bool,
 }
 
 impl Walk<'_, '_> {
@@ -48,8 +58,14 @@ impl Walk<'_, '_> {
             context.reporter.report(Event::Skipped { path: RelPath::root(), reason: Skip::Directory });
         }
         let start = Instant::now();
-        let mut stack = vec![self.directory(view.root(), None)?];
-        while let Some(level) = stack.last_mut() {
+        // A destination whose name depends on what is there to be copied is not compared as a whole.
+        let listed = self.fingerprinter.is_none() || view.is_single();
+        let mut stack = vec![self.directory(view.root(), None, listed)?];
+        loop {
+            while let Some(expand) = self.source.kept.turn()? {
+                self.expand(expand, &mut stack)?;
+            }
+            let Some(level) = stack.last_mut() else { break };
             let entries = &level.kept.listing.entries;
             let here = entries.iter().enumerate().skip(level.next).find(|(_, entry)| entry.is_dir());
             match here {
@@ -57,10 +73,11 @@ impl Walk<'_, '_> {
                     level.next = index + 1;
                     let child = view.child(&level.kept.dir, &entry.name);
                     let parent = (level.id, index as u32);
-                    stack.push(self.directory(child, Some(parent))?);
+                    let listed = level.listed;
+                    stack.push(self.directory(child, Some(parent), listed)?);
                 }
                 None => {
-                    self.source.kept.leave(level.id);
+                    self.source.kept.leave(level.id, DirId(self.next.saturating_sub(1)));
                     stack.pop();
                 }
             }
@@ -71,10 +88,36 @@ impl Walk<'_, '_> {
         Ok(sender.send(Message::Listed)?)
     }
 
-    /// Lists one directory and sends it.
-    fn directory(&mut self, dir: ViewDir, parent: Option<(DirId, u32)>) -> Result<Level, PassError> {
-        self.source.kept.wait_for_room()?;
+    /// Sends what is asked for until everything is settled.
+    fn answer(&mut self) -> Result<(), PassError> {
+        while let Some(expand) = self.source.kept.turn()? {
+            self.expand(expand, &mut [])?;
+        }
+        Ok(())
+    }
+
+    /// Sends the listings that the sink asked for.
+    fn expand(&mut self, expand: Expand, stack: &mut [Level]) -> Result<(), PassError> {
+        for (id, kept) in self.source.kept.take_asked(expand) {
+            self.send(id, &kept)?;
+        }
+        if expand.below
+            && let Some(place) = stack.iter().position(|level| level.id == expand.dir)
+        {
+            stack.iter_mut().skip(place).for_each(|level| level.listed = true);
+        }
+        Ok(())
+    }
+
+    /// Reads one directory, and lists or mentions it.
+    fn directory(
+        &mut self,
+        dir: ViewDir,
+        parent: Option<(DirId, u32)>,
+        listed: bool,
+    ) -> Result<Level, PassError> {
         let mut listing = self.source.view.list(&dir);
+        let whole = listing.troubles.is_empty();
         for trouble in std::mem::take(&mut listing.troubles) {
             let path = match &trouble.name {
                 None => dir.path().clone(),
@@ -92,11 +135,18 @@ impl Walk<'_, '_> {
         self.next =
             self.next.checked_add(1).ok_or(PassError::Protocol("there are more than 2^32 directories"))?;
         let cost = 256 + listing.entries.iter().map(entry_cost).sum::<u64>();
-        let kept = Arc::new(Kept { dir, listing, cost });
+        // Without anything to put there the destination is left alone altogether.
+        let is_nothing = listing.entries.is_empty() && parent.is_none();
+        let kept = Arc::new(Kept { dir, parent, listing, cost });
         self.count(&kept);
-        self.source.kept.insert(id, kept.clone());
-        self.send(id, parent, &kept)?;
-        Ok(Level { id, kept, next: 0 })
+        let listed = listed || is_nothing;
+        self.source.kept.insert(id, kept.clone(), listed);
+        if listed {
+            self.send(id, &kept)?
+        } else {
+            self.mention(id, &kept, whole)?
+        }
+        Ok(Level { id, kept, next: 0, listed })
     }
 
     fn leave_out_directories(&self, dir: &ViewDir, listing: &mut ViewListing) {
@@ -123,8 +173,24 @@ impl Walk<'_, '_> {
         });
     }
 
+    /// Sends a directory's fingerprint instead of its listing.
+    fn mention(&mut self, dir: DirId, kept: &Kept, whole: bool) -> Result<(), PassError> {
+        let entries = &kept.listing.entries;
+        let metas = || entries.iter().map(|entry| &entry.meta);
+        let comparable = whole
+            && entries.iter().all(|entry| self.source.context.options.asks_for(entry.kind()))
+            && !self.names.are_more_new_than(MENTIONED_OWNERS, metas());
+        let fingerprinter = self.fingerprinter.as_ref().filter(|_| comparable);
+        let fingerprint =
+            fingerprinter.map(|it| it.of(kept.dir.path(), entries.iter().map(|entry| (entry, entry.meta))));
+        let owners = if fingerprint.is_some() { self.names_of(metas()) } else { Vec::new() };
+        let mention = Mention { dir, parent: kept.parent, fingerprint, owners };
+        Ok(self.source.sender.send(Message::Mention(mention))?)
+    }
+
     /// Sends a listing in parts.
-    fn send(&mut self, dir: DirId, parent: Option<(DirId, u32)>, kept: &Kept) -> Result<(), PassError> {
+    fn send(&mut self, dir: DirId, kept: &Kept) -> Result<(), PassError> {
+        let parent = kept.parent;
         let mut rest = kept.listing.entries.as_slice();
         loop {
             let mut cost = 0;

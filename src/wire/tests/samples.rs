@@ -5,10 +5,10 @@ use crate::report::{
     Action, Change, Counts, Event, Item, Problem, ProblemClass, ProgressReading, Role, Skip, TimeChange,
     Totals,
 };
-use crate::tree::{Entry, Kind, MAX_NAME, Meta, Name, Node, Rdev, RelPath};
+use crate::tree::{Entry, FINGERPRINT_LEN, Fingerprint, Kind, MAX_NAME, Meta, Name, Node, Rdev, RelPath};
 use crate::wire::{
-    Abort, Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, FileId, Listing, ListingEnd, Message,
-    OwnerKind, OwnerName, Rank, SumsPart, Verdict, Want,
+    Abort, Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, Expand, FileId, Listing, ListingEnd,
+    Mention, Message, OwnerKind, OwnerName, Rank, SumsPart, Verdict, Want,
 };
 use bytes::Bytes;
 use filetime::FileTime;
@@ -146,6 +146,21 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
             "listing-incomplete",
             Message::Listing(part(Vec::new(), None, Some(ListingEnd { complete: false }))),
         ),
+        (
+            "mention",
+            Message::Mention(Mention {
+                dir,
+                parent: Some((DirId(299), 4)),
+                fingerprint: Some(Fingerprint([7; FINGERPRINT_LEN])),
+                owners: vec![owner(OwnerKind::User, 7, b"seven")],
+            }),
+        ),
+        (
+            "mention-root",
+            Message::Mention(Mention { dir: DirId(0), parent: None, fingerprint: None, owners: Vec::new() }),
+        ),
+        ("expand", Message::Expand(Expand { dir, below: false })),
+        ("expand-below", Message::Expand(Expand { dir: DirId(0), below: true })),
         ("listed", Message::Listed),
         ("want", Message::Want(Want { file: FileId(1), dir, index, basis: None })),
         ("want-delta", Message::Want(Want { file: FileId(u32::MAX), dir, index, basis: Some(header) })),
@@ -254,6 +269,14 @@ fn any_listing() -> impl Strategy<Value = Message> {
     )
 }
 
+fn any_mention() -> impl Strategy<Value = Message> {
+    let parent = option::of(any::<(u32, u32)>().prop_map(|(dir, index)| (DirId(dir), index)));
+    let fingerprint = option::of(any::<[u8; FINGERPRINT_LEN]>().prop_map(Fingerprint));
+    (any::<u32>(), parent, fingerprint, any_owners()).prop_map(|(dir, parent, fingerprint, owners)| {
+        Message::Mention(Mention { dir: DirId(dir), parent, fingerprint, owners })
+    })
+}
+
 fn any_sum() -> impl Strategy<Value = Sum> {
     any::<[u8; 16]>().prop_map(Sum)
 }
@@ -308,6 +331,7 @@ pub(super) fn any_message() -> impl Strategy<Value = Message> {
     prop_oneof![
         4 => any_listing(),
         4 => any_content(),
+        2 => any_mention(),
         1 => want,
         1 => sums,
         1 => check,

@@ -1,9 +1,11 @@
 //! A peer that says what it likes.
 
-use dsync::tree::{Entry, Meta, Name, Node};
+use dsync::tree::{Entry, FINGERPRINT_LEN, Fingerprint, Meta, Name, Node};
 use dsync::wire::frame::{FrameDecoder, FrameEncoder, HEADER};
 use dsync::wire::hello::{self, Hello};
-use dsync::wire::{Begin, Content, ContentEnd, ContentOp, DirId, FileId, Listing, ListingEnd, Message, Want};
+use dsync::wire::{
+    Begin, Content, ContentEnd, ContentOp, DirId, Expand, FileId, Listing, ListingEnd, Mention, Message, Want,
+};
 use filetime::FileTime;
 use std::collections::VecDeque;
 use std::io::{self, BufReader, Read, Write};
@@ -94,12 +96,22 @@ impl Peer {
         })
     }
 
-    /// Waits until the other end has listed its root.
+    /// Asks the other end to list everything, and waits until it has listed its root.
     pub(crate) fn expect_root(&mut self) -> Vec<Entry> {
-        self.expect("the root's listing", |message| match message {
-            Message::Listing(listing) if listing.dir.0 == 0 => Some(listing.entries.clone()),
+        self.expect("the mention of the root", |message| match message {
+            Message::Mention(mention) => (mention.dir.0 == 0).then_some(()),
             _ => None,
-        })
+        });
+        self.send(Message::Expand(Expand { dir: DirId(0), below: true }));
+        self.expect("the root's listing", root_entries)
+    }
+}
+
+/// The entries, if this is the listing of the root.
+pub(crate) fn root_entries(message: &Message) -> Option<Vec<Entry>> {
+    match message {
+        Message::Listing(listing) if listing.dir.0 == 0 => Some(listing.entries.clone()),
+        _ => None,
     }
 }
 
@@ -128,6 +140,16 @@ pub(crate) fn file(name: &str, size: u64) -> Entry {
 
 pub(crate) fn directory(name: &str) -> Entry {
     Entry { name: Name::new(name.as_bytes()).unwrap(), node: Node::Directory, meta: meta(0o755) }
+}
+
+/// A directory with a fingerprint that is no directory's.
+pub(crate) fn mention(dir: u32, parent: Option<(u32, u32)>) -> Message {
+    Message::Mention(Mention {
+        dir: DirId(dir),
+        parent: parent.map(|(dir, index)| (DirId(dir), index)),
+        fingerprint: Some(Fingerprint([7; FINGERPRINT_LEN])),
+        owners: Vec::new(),
+    })
 }
 
 /// A part of a listing; the last one if `end`, and then complete.

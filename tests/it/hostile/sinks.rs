@@ -1,11 +1,11 @@
 //! Sinks that ask for what they must not, of a source.
 
-use super::peer::{Peer, content, listing, varint};
+use super::peer::{Peer, content, listing, mention, root_entries, varint};
 use super::victim::{Role, Way};
 use super::{Case, case, expect_refusals, unharmed};
 use dsync::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
 use dsync::tree::{Entry, Kind};
-use dsync::wire::{Again, Begin, Check, DirId, FileId, Message, SumsPart, Verdict, Want};
+use dsync::wire::{Again, Begin, Check, DirId, Expand, FileId, Message, SumsPart, Verdict, Want};
 
 const FLAGS: &[&str] = &["-r", "-l", "-t"];
 
@@ -52,6 +52,30 @@ fn requests_for_what_is_no_listed_file() {
         }
     }
     refused(cases);
+}
+
+#[test]
+fn listings_that_are_not_to_be_had() {
+    let expand = |dir, below| Message::Expand(Expand { dir: DirId(dir), below });
+    refused(vec![
+        case("of no directory", "not to be had", move |peer| {
+            peer.expect_root();
+            peer.send(expand(99, false));
+        }),
+        case("twice", "not to be had", move |peer| {
+            peer.expect_root();
+            peer.send(expand(0, false));
+        }),
+        case("of what was sent with what is above", "not to be had", move |peer| {
+            peer.expect_root();
+            peer.send(expand(1, true));
+        }),
+        case("of what was closed", "not to be had", move |peer| {
+            peer.expect_root();
+            peer.send(Message::Close(DirId(0)));
+            peer.send(expand(0, false));
+        }),
+    ]);
 }
 
 #[test]
@@ -141,10 +165,11 @@ fn an_end_too_early() {
 
 #[test]
 fn words_of_the_other_role() {
-    let words: [fn() -> Message; 5] = [
+    let words: [fn() -> Message; 6] = [
         || Message::Begin(Begin { root: None, single: false, owners: Vec::new() }),
         || listing(0, None, Vec::new(), true),
         || Message::Listed,
+        || mention(0, None),
         || content(FileId(0), Vec::new(), None),
         || Message::Verdict(Verdict { file: FileId(0), same: true }),
     ];
@@ -172,10 +197,12 @@ fn more_than_there_is_credit_for() {
 fn an_end_while_answers_wait_for_credit() {
     for way in [Way::Server, Way::Client] {
         unharmed("an end while answers wait", Role::Source, way, FLAGS, |peer| {
-            let entries = peer.expect_root();
-            let index = place_of(&entries, Kind::File);
+            // Listings that are asked for only now come after the end of the walk.
             let listed = |message: &Message| matches!(message, Message::Listed).then_some(());
             peer.expect("the end of the listings", listed);
+            peer.send(Message::Expand(Expand { dir: DirId(0), below: true }));
+            let entries = peer.expect("the root's listing", root_entries);
+            let index = place_of(&entries, Kind::File);
             for _ in 0..30 {
                 peer.send_all((0..10_000).map(|_| want(0, index)));
             }

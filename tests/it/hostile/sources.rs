@@ -1,11 +1,14 @@
 //! Sources that list and send what they must not, to a sink.
 
-use super::peer::{Peer, content, directory, file, listing, meta, raw_listing};
+use super::peer::{Peer, content, directory, file, listing, mention, meta, raw_listing};
 use super::victim::{Role, Way};
 use super::{Case, case, expect_refusals, unharmed};
 use dsync::delta::Sum;
 use dsync::tree::{Entry, Name, Node};
-use dsync::wire::{Begin, ContentEnd, ContentOp, FileId, Listing, ListingEnd, Message, Verdict, Want};
+use dsync::wire::{
+    Begin, ContentEnd, ContentOp, DirId, Expand, FileId, Listing, ListingEnd, Message, Rank, Verdict,
+    WINDOWS, Want,
+};
 
 const FLAGS: &[&str] = &["-r", "-l", "-t"];
 
@@ -103,6 +106,69 @@ fn listings_of_what_was_not_listed() {
 }
 
 #[test]
+fn mentions_of_what_cannot_be() {
+    let refused_after = |messages: fn() -> Vec<Message>| {
+        move |peer: &mut Peer| {
+            peer.begin_with(vec![directory("dir"), file("keep", 4)]);
+            peer.send_all(messages());
+        }
+    };
+    refused(vec![
+        case("before the beginning", "before the beginning", |peer| peer.send(mention(0, None))),
+        case("of a file", "no listed directory", refused_after(|| vec![mention(1, Some((0, 1)))])),
+        case("out of turn", "out of turn", refused_after(|| vec![mention(2, Some((0, 0)))])),
+        case("of a second root", "second root", refused_after(|| vec![mention(1, None)])),
+        case("below itself", "not open", refused_after(|| vec![mention(1, Some((1, 0)))])),
+        case(
+            "within a listing",
+            "out of turn",
+            refused_after(|| vec![listing(1, Some((0, 0)), vec![], false), mention(2, Some((1, 0)))]),
+        ),
+        case(
+            "of a directory that its listing then does not have",
+            "no listed directory",
+            refused_after(|| {
+                let (above, below) = (mention(1, Some((0, 0))), mention(2, Some((1, 5))));
+                vec![above, below, listing(1, Some((0, 0)), vec![directory("sub")], true)]
+            }),
+        ),
+        case(
+            "of a directory, but of none in it",
+            "before all directories",
+            refused_after(|| {
+                let listed = listing(1, Some((0, 0)), vec![directory("a"), directory("b")], true);
+                vec![mention(1, Some((0, 0))), Message::Listed, listed]
+            }),
+        ),
+        case("of more than is ever kept", "too many directories are mentioned", |peer| {
+            peer.begin();
+            peer.send(mention(0, None));
+            // As fast as credit comes back: half of it is always left.
+            let mut owed = 0;
+            for first in (1..70_000).step_by(1000) {
+                peer.send_all((first..first + 1000).map(|number| mention(number, Some((0, number)))));
+                owed += 1000 * mention(first, None).cost();
+                while owed > u64::from(WINDOWS.listing) / 2 {
+                    let returned = peer.expect("credit or the end", |message| match message {
+                        Message::Credit { rank: Rank::Listing, bytes } => Some(*bytes),
+                        Message::Abort(_) => Some(u64::MAX),
+                        _ => None,
+                    });
+                    if returned == u64::MAX {
+                        return;
+                    }
+                    owed -= returned;
+                }
+            }
+        }),
+        case("what only a sink asks", "only a sink sends", |peer| {
+            peer.begin();
+            peer.send(Message::Expand(Expand { dir: DirId(0), below: true }));
+        }),
+    ]);
+}
+
+#[test]
 fn beginnings_and_ends_in_no_order() {
     refused(vec![
         case("a listing before the beginning", "before the beginning", |peer| {
@@ -117,7 +183,7 @@ fn beginnings_and_ends_in_no_order() {
             peer.begin();
             peer.send(Message::Listed);
         }),
-        case("a listing after the last", "no listed directory", |peer| {
+        case("a listing after the last", "out of turn", |peer| {
             peer.begin_with(vec![file("new", 4)]);
             peer.expect_want();
             peer.send(Message::Listed);

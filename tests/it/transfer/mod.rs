@@ -3,6 +3,7 @@
 mod connection;
 mod deletion;
 mod delta;
+mod fingerprints;
 mod kinds;
 mod operands;
 mod output;
