@@ -33,6 +33,7 @@ mod resolve;
 mod root;
 mod stage;
 mod status;
+mod whole;
 mod write;
 
 pub use attributes::SetMeta;

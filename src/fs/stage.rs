@@ -8,7 +8,7 @@
 //! A writer holds an exclusive flock(2) on its staged file for as long as it lives. What is under such a name is cleared
 //! only if it can be nobody's work in progress: the running user's (or anybody's, for root, which hands files to their
 //! owners before it renames them), with one link and, being a file, not locked. On a file system that has no locks every
-//! such file counts as left behind.
+//! such file counts as left behind. A small file that is there whole is staged without a lock: see `whole`.
 
 use crate::fs::file::{self, ReadFile, WriteFile};
 use crate::fs::{Error, SetMeta, WriteDir, status};
@@ -27,11 +27,18 @@ const TARGET_DIGITS: usize = 16;
 /// How often two runs may take the same staged name from each other before one gives up.
 const ATTEMPTS: usize = 16;
 
-const STAGING: &str = "creating temporary file for";
+pub(super) const STAGING: &str = "creating temporary file for";
+
+pub(super) const INSTALLING: &str = "renaming into place";
 
 /// The name under which new versions of the file `target` are written.
 pub fn stage_name(target: &Name) -> Name {
-    let target_digits = format!("{:016x}", xxh3_64(target.as_bytes()));
+    name_for(target, xxh3_64(target.as_bytes()))
+}
+
+/// The staged name with this number, for `target`.
+pub(super) fn name_for(target: &Name, number: u64) -> Name {
+    let target_digits = format!("{number:016x}");
     let check_digits = check_digits(target_digits.as_bytes());
     let bytes = [PREFIX, target_digits.as_bytes(), check_digits.as_bytes(), SUFFIX].concat();
     // Cannot fail, as the bytes are made above; the target's own name would be refused by the exclusive creation.
@@ -210,7 +217,7 @@ impl Stage {
     pub fn install(mut self, meta: &SetMeta) -> Result<(), Error> {
         self.file.set_meta(meta)?;
         rustix::fs::renameat(&self.dir, self.staged.as_bytes(), &self.dir, self.target.as_bytes())
-            .map_err(Error::when("renaming into place"))?;
+            .map_err(Error::when(INSTALLING))?;
         self.installed = true;
         Ok(())
     }

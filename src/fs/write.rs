@@ -1,7 +1,7 @@
 //! Changing what is in a directory, one name at a time.
 
 use crate::fs::attributes::{self, SetMeta};
-use crate::fs::{Dir, Error, InPlace, Stage, beneath, in_place, kernel, stage};
+use crate::fs::{Dir, Error, InPlace, Stage, WriteFile, beneath, in_place, kernel, stage, whole};
 use crate::tree::{Kind, Name, Node, Rdev, RelPath};
 use rustix::fs::{AtFlags, FileType, RawMode};
 use std::io;
@@ -107,6 +107,17 @@ impl WriteDir {
     /// Begins a new version of the file `name`, beside the present one.
     pub fn stage(&self, name: &Name) -> Result<Stage, Error> {
         stage::begin(self, name)
+    }
+
+    /// Makes `content` the new version of the file `name`, beside the present one until it is whole. `set` gives the
+    /// open file its attributes, once or twice.
+    pub fn write_whole(
+        &self,
+        name: &Name,
+        content: &[u8],
+        set: impl Fn(&WriteFile) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        whole::write(self, name, content, set)
     }
 
     /// Removes what a killed run left under this staged name. `false` if there is nothing.

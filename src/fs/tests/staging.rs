@@ -1,7 +1,7 @@
 //! New versions of files.
 
 use super::*;
-use crate::fs::{SetMeta, stage_name};
+use crate::fs::{Error, SetMeta, is_stage_name, stage_name};
 use crate::tree::Node;
 use filetime::FileTime;
 use rustix::fs::FlockOperation;
@@ -196,6 +196,63 @@ fn a_stage_whose_name_was_taken_before_its_lock_begins_anew() {
 fn fd(dir: &crate::fs::Dir) -> String {
     use std::os::fd::{AsFd, AsRawFd};
     dir.as_fd().as_raw_fd().to_string()
+}
+
+#[test]
+fn a_whole_file_takes_its_place() {
+    let at = temporary();
+    let root = writable(at.path());
+    fs::write(at.path().join("file"), "old").unwrap();
+    let meta =
+        SetMeta { mode: Some(0o640), mtime: Some(FileTime::from_unix_time(7, 8)), ..SetMeta::default() };
+    root.write_whole(&name("file"), b"new", |file| file.set_meta(&meta)).unwrap();
+    root.write_whole(&name("empty"), b"", |_| Ok(())).unwrap();
+    assert_eq!(fs::read(at.path().join("file")).unwrap(), b"new");
+    let found = fs::metadata(at.path().join("file")).unwrap();
+    assert_eq!((found.mode() & 0o7777, found.mtime(), found.mtime_nsec()), (0o640, 7, 8));
+    assert_eq!(fs::metadata(at.path().join("empty")).unwrap().mode() & 0o777, 0o600);
+    assert_eq!(names(at.path()), ["empty", "file"]);
+}
+
+#[test]
+fn a_whole_file_that_fails_leaves_the_old_one() {
+    let at = temporary();
+    let root = writable(at.path());
+    fs::write(at.path().join("file"), "old").unwrap();
+    fs::create_dir(at.path().join("dir")).unwrap();
+    let refuse = |_: &crate::fs::WriteFile| Err(Error::refused("testing", ErrorKind::Other, "no"));
+    assert!(root.write_whole(&name("file"), b"new", refuse).is_err());
+    assert!(root.write_whole(&name("dir"), b"new", |_| Ok(())).is_err());
+    assert_eq!(fs::read(at.path().join("file")).unwrap(), b"old");
+    assert_eq!(names(at.path()), ["dir", "file"]);
+}
+
+#[test]
+fn a_whole_file_survives_those_who_clear_leftovers() {
+    let at = temporary();
+    let root = writable(at.path());
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                for found in root.list().unwrap().entries {
+                    if is_stage_name(&found.name) {
+                        let _ = root.clear_staged(&found.name);
+                    }
+                }
+            }
+        });
+        for number in 0..3000_u32 {
+            let content = number.to_le_bytes().repeat(100);
+            match root.write_whole(&name("file"), &content, |_| Ok(())) {
+                Ok(()) => assert_eq!(fs::read(at.path().join("file")).unwrap(), content),
+                // The one who clears has it open, in the moment in which it is staged again.
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}"),
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert_eq!(names(at.path()), ["file"]);
 }
 
 #[test]
