@@ -1,8 +1,8 @@
 //! The source's tree as a run sees it: several arguments merged into one tree, without what the rules hide.
 //!
 //! A [`View`] is asked for one directory at a time and answers with a [`ViewListing`]: the entries to send, and from
-//! which argument each comes. Nothing is remembered between the calls but the roots, so a walk's memory is the
-//! walker's own. The transfer root is a directory that need not exist anywhere: it holds each argument named without
+//! which argument each comes. Nothing is remembered between the calls but the roots and a few open directories, so a
+//! walk's memory is the walker's own. The transfer root is a directory that need not exist anywhere: it holds each argument named without
 //! a trailing slash as an entry, and the contents of each named with one. For a name found in two arguments the
 //! first wins, but a directory beats anything else, and directories of one name are merged.
 //!
@@ -19,8 +19,10 @@ pub use listing::{Trouble, ViewDir, ViewListing};
 use crate::fs::{Dir, Links, ReadFile, Root};
 use crate::tree::filter::{Rules, Side, Verdict};
 use crate::tree::{Entry, Kind, Meta, Name, RelPath};
+use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::{Mutex, PoisonError};
 
 /// The merged tree of a run's source arguments.
 #[derive(Debug)]
@@ -29,6 +31,19 @@ pub struct View {
     rules: Rules,
     recursive: bool,
     unentered: bool,
+    /// Directories from which files were opened last: most files are followed by one of the same directory.
+    recent: Mutex<VecDeque<Place>>,
+}
+
+/// How many directories from which files were opened stay open.
+const RECENT: usize = 16;
+
+/// A directory of one argument.
+#[derive(Debug)]
+struct Place {
+    argument: usize,
+    path: RelPath,
+    dir: Dir,
 }
 
 /// One source argument.
@@ -56,7 +71,8 @@ impl View {
                 Err(error) => missing.push(error),
             }
         }
-        (View { arguments: opened, rules, recursive, unentered }, missing)
+        let recent = Mutex::default();
+        (View { arguments: opened, rules, recursive, unentered, recent }, missing)
     }
 
     /// The attributes of the transfer root, if an argument stands for its contents: the first such argument's.
@@ -137,9 +153,23 @@ impl View {
             doing: "opening",
             source: std::io::Error::new(std::io::ErrorKind::NotFound, "it was never listed"),
         };
-        let (argument, path) = dir.places().get(place).ok_or_else(not_listed)?;
-        let argument = self.arguments.get(*argument).ok_or_else(not_listed)?;
-        self.open_place(argument, path)?.open_file(name)
+        let (number, path) = dir.places().get(place).ok_or_else(not_listed)?;
+        if let Some(dir) = self.recent_place(*number, path) {
+            return dir.open_file(name);
+        }
+        let argument = self.arguments.get(*number).ok_or_else(not_listed)?;
+        let dir = self.open_place(argument, path)?;
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.push_front(Place { argument: *number, path: path.clone(), dir: dir.clone() });
+        recent.truncate(RECENT);
+        drop(recent);
+        dir.open_file(name)
+    }
+
+    fn recent_place(&self, argument: usize, path: &RelPath) -> Option<Dir> {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = recent.iter().find(|place| place.argument == argument && place.path == *path)?;
+        Some(place.dir.clone())
     }
 
     fn open_place(&self, argument: &Argument, path: &RelPath) -> Result<Dir, crate::fs::Error> {
