@@ -375,17 +375,7 @@ impl Comparison<'_, '_> {
             Decision::Compare => {
                 let leftover = current.take_leftover(&name);
                 let (update, phase) = (Update::none(), Phase::Comparing);
-                self.compare_content(Flight {
-                    dir,
-                    index,
-                    name,
-                    path,
-                    entry,
-                    own,
-                    update,
-                    leftover,
-                    phase,
-                })?;
+                self.compare_content(Flight { dir, index, name, path, entry, own, update, leftover, phase })?;
             }
         }
         Ok(())
@@ -473,5 +463,4 @@ impl Current {
     fn take_leftover(&mut self, name: &Name) -> bool {
         !self.leftovers.is_empty() && self.leftovers.remove(&crate::fs::stage_name(name))
     }
-
 }
