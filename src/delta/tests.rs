@@ -519,7 +519,7 @@ mod rounds {
         assert!(outcome.literal() <= 3 * TOP as usize, "{}", outcome.literal());
         let inserted = [&basis[..300_000], b"inserted", &basis[300_000..]].concat();
         let outcome = refined(&basis, &inserted, 4096, true);
-        assert_eq!((outcome.rounds.len(), outcome.sums), (1, 256 * 8));
+        assert_eq!((outcome.rounds.len(), outcome.sums), (1, 256 * 7));
     }
 
     #[test]
