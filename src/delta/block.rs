@@ -16,8 +16,22 @@ pub const MAX_BLOCKS: u32 = 1 << 20;
 /// signed and the rest of the new file travels as literals.
 pub const MAX_BASIS_LEN: u64 = MAX_BLOCK_LEN as u64 * MAX_BLOCKS as u64;
 
-/// Below this length, rsync's choice, a block's sums weigh too much against its bytes.
+/// Below this length, rsync's choice, a block's sums weigh too much against its bytes, if nothing refines them.
 const MIN_CHOSEN_LEN: u64 = 704;
+
+/// A basis shorter than this is signed in blocks of one length only: more would save less than a kilobyte, for another
+/// round trip.
+const REFINED_BASIS: u64 = 64 << 10;
+
+/// Of a basis that is refined, the longest blocks are at most so many.
+const TOP_BLOCKS: u64 = 4096;
+
+/// The shortest and the longest that the longest blocks of a basis that is refined are chosen to be.
+const TOP_LENS: std::ops::RangeInclusive<u64> = 4 << 10..=1 << 20;
+
+/// How much shorter the blocks of the next finer level are, and the shortest.
+const FINER: u32 = 16;
+const FINEST: u32 = 128;
 
 /// The length of a block in bytes: 1 to [`MAX_BLOCK_LEN`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,19 +51,33 @@ impl BlockLen {
             .ok_or(DeltaError::BlockLen(len))
     }
 
-    /// Chooses the block length for a basis of `basis_len` bytes.
+    /// Chooses the length of the blocks that a basis of `basis_len` bytes is signed in first, and whether what they do
+    /// not match is then to be [refined](Self::finer).
     ///
-    /// Sums cost in proportion to size / L and each edit costs about L literal bytes, so the cheapest L grows with
-    /// the square root of the size (thesis, section 3.3); like rsync's it is a multiple of 8. `wanted`, the user's
-    /// `--block-size`, takes the place of that choice. Either is raised until [`MAX_BLOCKS`] suffice.
-    pub fn for_basis(basis_len: u64, wanted: Option<Self>) -> Self {
+    /// A long basis is signed in a few thousand blocks, whose length is a power of two. Sums of a short one cost in
+    /// proportion to size / L and each edit costs about L literal bytes, so the cheapest L grows with the square root
+    /// of the size (thesis, section 3.3); like rsync's it is a multiple of 8. `wanted`, the user's `--block-size`, takes
+    /// the place of either choice. All are raised until [`MAX_BLOCKS`] suffice.
+    pub fn for_basis(basis_len: u64, wanted: Option<Self>) -> (Self, bool) {
+        let refined = wanted.is_none() && basis_len >= REFINED_BASIS;
         let chosen = match wanted {
             Some(len) => u64::from(len.get()),
+            None if refined => {
+                let len = basis_len.div_ceil(TOP_BLOCKS).checked_next_power_of_two();
+                len.unwrap_or(u64::MAX).clamp(*TOP_LENS.start(), *TOP_LENS.end())
+            }
             None => (basis_len.isqrt() & !7).max(MIN_CHOSEN_LEN),
         };
         let least = basis_len.div_ceil(u64::from(MAX_BLOCKS));
         let len = chosen.max(least).min(u64::from(MAX_BLOCK_LEN));
-        Self::new(len).unwrap_or(Self(NonZeroU32::MIN))
+        (Self::new(len).unwrap_or(Self(NonZeroU32::MIN)), refined)
+    }
+
+    /// The length of the blocks to try where blocks of this length were not found: a sixteenth, but at least 128 bytes.
+    /// `None` if that would be little shorter.
+    pub fn finer(self) -> Option<Self> {
+        let len = (self.get() / FINER).max(FINEST);
+        if self.get() / len < 4 { None } else { NonZeroU32::new(len).map(Self) }
     }
 
     /// The length in bytes.
@@ -63,19 +91,25 @@ impl BlockLen {
     }
 }
 
-/// How many leading bytes of each strong sum a signature carries: 5 to 16.
+/// How many leading bytes of each strong sum a signature carries: 2 to 16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StrongLen(u8);
 
 impl StrongLen {
     /// The shortest strong sum, in bytes.
-    pub const MIN: u8 = 5;
+    pub const MIN: u8 = 2;
 
     /// A whole strong sum, in bytes.
     pub const MAX: u8 = 16;
 
     /// The binary logarithm of the accepted chance that a search goes wrong anywhere in a file.
     const BUDGET_BITS: u32 = 20;
+
+    /// What a weak sum is worth, in bits. It has 32, but is no hash: of short blocks of text it tells little more.
+    const WEAK_BITS: u32 = 24;
+
+    /// From this length on a strong sum decides alone whether the block expected next is there.
+    const DECIDES: u8 = 4;
 
     /// Takes a strong sum length from the wire.
     ///
@@ -89,18 +123,26 @@ impl StrongLen {
             .ok_or(DeltaError::StrongLen(len))
     }
 
-    /// Chooses the length for searching a new file of `positions` bytes for `blocks` blocks.
+    /// Chooses the length for a search that compares windows with blocks `comparisons` times at worst: every position
+    /// of the new file with every block.
     ///
-    /// The worst case of the thesis (section 3.4.1) counts the weak sum as worth nothing: then every position is
-    /// compared with every block, and each comparison errs with chance 2^-bits. For less than 2^-20 in total,
+    /// As in the thesis (section 3.4.1), each comparison errs with chance 2^-bits, the weak sum's included. For less
+    /// than 2^-20 in total,
     ///
-    /// `bits = log2(positions) + log2(blocks) + 20`,
+    /// `bits = log2(comparisons) + 20`,
     ///
-    /// rounded up to whole bytes. An error costs a second fetch of the segments it spoilt, found by the file sum.
-    pub fn for_search(positions: u64, blocks: u64) -> Self {
-        let bits = log2_ceil(positions) + log2_ceil(blocks) + Self::BUDGET_BITS;
+    /// of which the weak sum has 24; the rest is rounded up to whole bytes. An error costs a second fetch of the
+    /// segments it spoilt, found by the file sum.
+    pub fn for_search(comparisons: u64) -> Self {
+        let bits = (log2_ceil(comparisons) + Self::BUDGET_BITS).saturating_sub(Self::WEAK_BITS);
         let bytes = u8::try_from(bits.div_ceil(8)).unwrap_or(Self::MAX);
         Self(bytes.clamp(Self::MIN, Self::MAX))
+    }
+
+    /// Whether such a sum needs no weak sum beside it to tell that a block is where it is expected. There are few such
+    /// comparisons that fail, two for each edit at most.
+    pub(super) fn decides(self) -> bool {
+        self.0 >= Self::DECIDES
     }
 
     /// The length in bytes.
@@ -123,14 +165,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn block_lengths_follow_the_square_root_within_bounds() {
-        let chosen = |size| BlockLen::for_basis(size, None).get();
-        assert_eq!(chosen(0), 704);
-        assert_eq!(chosen(500_000), 704);
-        assert_eq!(chosen(1 << 30), 32 << 10);
-        assert_eq!(chosen(1 << 40), 1 << 20);
-        assert_eq!(chosen(1 << 44), 16 << 20);
-        assert_eq!(chosen(u64::MAX), MAX_BLOCK_LEN);
+    fn block_lengths_follow_the_size_within_bounds() {
+        let chosen = |size| {
+            let (len, refined) = BlockLen::for_basis(size, None);
+            (len.get(), refined)
+        };
+        assert_eq!(chosen(0), (704, false));
+        assert_eq!(chosen(REFINED_BASIS - 1), (704, false));
+        assert_eq!(chosen(REFINED_BASIS), (4 << 10, true));
+        assert_eq!(chosen(1 << 30), (256 << 10, true));
+        assert_eq!(chosen((1 << 30) + 1), (512 << 10, true));
+        assert_eq!(chosen(1 << 40), (1 << 20, true));
+        assert_eq!(chosen(1 << 44), (16 << 20, true));
+        assert_eq!(chosen(u64::MAX), (MAX_BLOCK_LEN, true));
+    }
+
+    #[test]
+    fn levels_end_at_128_bytes() {
+        let levels = |len| {
+            let levels = std::iter::successors(BlockLen::new(len).ok(), |len| len.finer());
+            levels.map(BlockLen::get).collect::<Vec<_>>()
+        };
+        assert_eq!(levels(256 << 10), [256 << 10, 16 << 10, 1 << 10, 128]);
+        assert_eq!(levels(128 << 10), [128 << 10, 8 << 10, 512, 128]);
+        assert_eq!(levels(64 << 10), [64 << 10, 4 << 10, 256]);
+        assert_eq!(levels(4 << 10), [4 << 10, 256]);
+        assert_eq!(levels(u64::from(MAX_BLOCK_LEN)), [16 << 20, 1 << 20, 64 << 10, 4 << 10, 256]);
+        assert_eq!(levels(1), [1]);
     }
 
     #[test]
@@ -138,7 +199,7 @@ mod tests {
         for exponent in 0..=44 {
             for size in [(1_u64 << exponent) - 1, 1 << exponent] {
                 for wanted in [None, BlockLen::new(1).ok(), BlockLen::new(u64::from(MAX_BLOCK_LEN)).ok()] {
-                    let len = BlockLen::for_basis(size, wanted);
+                    let (len, _) = BlockLen::for_basis(size, wanted);
                     assert!(
                         size.div_ceil(u64::from(len.get())) <= u64::from(MAX_BLOCKS),
                         "{size} {wanted:?}"
@@ -150,9 +211,9 @@ mod tests {
 
     #[test]
     fn a_wanted_length_is_taken_where_it_can_be() {
-        let wanted = BlockLen::new(1000).unwrap();
-        assert_eq!(BlockLen::for_basis(1 << 20, Some(wanted)), wanted);
-        assert_eq!(BlockLen::for_basis(1 << 40, Some(wanted)).get(), 1 << 20);
+        let wanted = BlockLen::new(1024).unwrap();
+        assert_eq!(BlockLen::for_basis(1 << 20, Some(wanted)), (wanted, false));
+        assert_eq!(BlockLen::for_basis(1 << 40, Some(wanted)).0.get(), 1 << 20);
     }
 
     #[test]
@@ -161,7 +222,7 @@ mod tests {
         assert!(BlockLen::new(u64::from(MAX_BLOCK_LEN)).is_ok());
         assert!(BlockLen::new(u64::from(MAX_BLOCK_LEN) + 1).is_err());
         assert!(BlockLen::new(1 << 32).is_err());
-        assert!(StrongLen::new(4).is_err());
+        assert!(StrongLen::new(1).is_err());
         assert!(StrongLen::new(16).is_ok());
         assert!(StrongLen::new(17).is_err());
         assert!(StrongLen::new(256 + 8).is_err());
@@ -169,12 +230,14 @@ mod tests {
 
     #[test]
     fn strong_lengths_meet_the_budget() {
-        assert_eq!(StrongLen::for_search(0, 0).get(), 5);
-        assert_eq!(StrongLen::for_search(100_000, 150).get(), 6);
-        // 30 + 12 + 20 = 62 bits
-        assert_eq!(StrongLen::for_search(1 << 30, 4096).get(), 8);
-        // 30 + 15 + 20 = 65 bits
-        assert_eq!(StrongLen::for_search(1 << 30, 1 << 15).get(), 9);
-        assert_eq!(StrongLen::for_search(u64::MAX, u64::MAX).get(), 16);
+        let chosen = |comparisons| StrongLen::for_search(comparisons).get();
+        assert_eq!(chosen(0), 2);
+        // 17 + 8 + 20 - 24 = 21 bits
+        assert_eq!(chosen(100_000 * 150), 3);
+        // 30 + 12 + 20 - 24 = 38 bits
+        assert_eq!(chosen(4096 << 30), 5);
+        // 30 + 15 + 20 - 24 = 41 bits
+        assert_eq!(chosen(1 << 45), 6);
+        assert_eq!(chosen(u64::MAX), 8);
     }
 }

@@ -55,16 +55,33 @@ pub enum DeltaError {
         sums: usize,
     },
 
-    /// A copy that reaches outside the basis.
-    #[error("Copy of {len} bytes at {offset} reaches outside the basis of {basis_len} bytes")]
-    CopyOutsideBasis {
-        /// Where in the basis the copy begins.
+    /// A copy or gap that reaches outside the basis.
+    #[error("{len} bytes at {offset} reach outside the basis of {basis_len} bytes")]
+    OutsideBasis {
+        /// Where in the basis they begin.
         offset: u64,
-        /// How many bytes it takes.
+        /// How many they are.
         len: u64,
         /// The length of the basis.
         basis_len: u64,
     },
+
+    /// An operation that reaches beyond the gap it belongs to.
+    #[error("{len} bytes at {position} reach beyond the gap they belong to")]
+    OutsideGap {
+        /// Where in the result they begin.
+        position: u64,
+        /// How many they are.
+        len: u64,
+    },
+
+    /// More gaps, or longer ones, than may be open; or an empty one.
+    #[error("The gaps left are empty, too many or too long")]
+    TooManyGaps,
+
+    /// A round or a file ended before all of it was told, or a further round has nothing to tell.
+    #[error("The end does not come where everything is told")]
+    RoundIncomplete,
 
     /// The result would be longer than any file can be.
     #[error("Operations make a file longer than any file can be")]

@@ -44,6 +44,13 @@ impl SegmentSums {
         &self.sums
     }
 
+    /// Corrects the sum of a segment, if there is that segment.
+    pub fn replace(&mut self, segment: u64, sum: Sum) {
+        if let Some(place) = usize::try_from(segment).ok().and_then(|segment| self.sums.get_mut(segment)) {
+            *place = sum;
+        }
+    }
+
     /// The file sum: over the length, as eight little-endian bytes, and then the sums of all segments.
     pub fn root(&self, choice: SumChoice) -> Sum {
         let mut hasher = choice.hasher();
@@ -75,10 +82,12 @@ impl SegmentSums {
 }
 
 /// Sums a file, pushed from its beginning in pieces of any size, by segments.
+///
+/// Where bytes are not known yet they can be skipped; the sums of the segments they are in have no meaning then.
 #[derive(Debug)]
 pub struct SegmentHasher {
     hasher: StrongHasher,
-    /// Bytes of the segment begun that the hasher has.
+    /// Bytes of the segment begun that were pushed or skipped.
     begun: u64,
     sums: SegmentSums,
 }
@@ -102,6 +111,19 @@ impl SegmentHasher {
                 self.end_segment();
             }
             data = later;
+        }
+    }
+
+    /// Passes over bytes that are pushed nowhere. Takes time and memory in proportion to `len`.
+    pub fn skip(&mut self, mut len: u64) {
+        while len > 0 {
+            let now = len.min(SEGMENT_LEN - self.begun);
+            self.begun += now;
+            self.sums.len += now;
+            if self.begun == SEGMENT_LEN {
+                self.end_segment();
+            }
+            len -= now;
         }
     }
 
@@ -142,6 +164,18 @@ mod tests {
             assert_eq!(sums, SegmentSums::new(data.len() as u64, expected.clone()).unwrap());
         }
         assert_eq!(sums(&data[..SEGMENT], 1000).sums().len(), 1);
+    }
+
+    #[test]
+    fn what_is_skipped_spoils_its_segments_only() {
+        let data = vec![7; SEGMENT * 4 + 100];
+        let mut hasher = SegmentHasher::new(CHOICE);
+        hasher.push(&data[..SEGMENT + 10]);
+        hasher.skip(SEGMENT_LEN);
+        hasher.push(&data[2 * SEGMENT + 10..]);
+        let (sums, known) = (hasher.finish(), sums(&data, SEGMENT));
+        assert_eq!(sums.len(), data.len() as u64);
+        assert_eq!(known.differing(&sums), [SEGMENT_LEN..3 * SEGMENT_LEN]);
     }
 
     #[test]

@@ -56,6 +56,7 @@ impl Matcher {
     pub(super) fn new(signature: Signature, choice: SumChoice, options: SearchOptions) -> Self {
         let keep = if options.in_place { Keep::Last } else { Keep::First };
         let block_len = signature.header().block_len.bytes();
+        let start = signature.offset(0);
         let by_chance = signature.header().basis_len >> 32;
         Self {
             index: Index::new(&signature, keep),
@@ -63,8 +64,8 @@ impl Matcher {
             in_place: options.in_place,
             block_len,
             stage: Stage::Follow,
-            position: 0,
-            expected: 0,
+            position: options.position,
+            expected: start,
             budget: FUTILE_BLOCKS * block_len as u64,
             budget_rate: FUTILE_BYTES + 2 * by_chance,
             merger: CopyMerger::default(),
@@ -150,9 +151,9 @@ impl Matcher {
 
     fn follow(&mut self, window: &[u8]) -> Step {
         let mut strong = None;
-        if let Some(block) = self.block_at(self.expected) {
+        if let Some(block) = self.signature.block_at(self.expected) {
             let sum = self.strong_sum(window);
-            if self.signature.matches(block, &sum) {
+            if self.agrees(block, window, &sum) {
                 return Step::Found { skipped: 0, block };
             }
             strong = Some(sum);
@@ -166,7 +167,7 @@ impl Matcher {
     }
 
     fn look_ahead(&mut self, sum: RollingSum, beyond: &[u8], last: bool) -> Step {
-        if let Some(block) = self.block_at(self.expected.saturating_add(self.block_len as u64)) {
+        if let Some(block) = self.signature.block_at(self.expected.saturating_add(self.block_len as u64)) {
             match beyond.get(..self.block_len) {
                 Some(next) if self.is_block(block, next) => {
                     self.advance(self.block_len);
@@ -224,7 +225,7 @@ impl Matcher {
     /// followed to its end.
     fn look_up(&mut self, weak: u32, window: &[u8], known: Option<Sum>) -> Option<u32> {
         let mut strong = known;
-        for block in self.block_at(self.expected).into_iter().chain(self.index.chain(weak)) {
+        for block in self.signature.block_at(self.expected).into_iter().chain(self.index.chain(weak)) {
             if self.signature.weak(block) != Some(weak) || !self.usable(block) {
                 continue;
             }
@@ -247,13 +248,6 @@ impl Matcher {
         None
     }
 
-    /// The full-length block that begins at `offset` in the basis, if one does.
-    fn block_at(&self, offset: u64) -> Option<u32> {
-        let block_len = self.block_len as u64;
-        let block = u32::try_from(offset / block_len).ok()?;
-        (offset.is_multiple_of(block_len) && block < self.signature.full_blocks()).then_some(block)
-    }
-
     /// Whether a block will still be in the basis when the new file has been written up to the window. What follows a
     /// usable block is usable after it.
     fn usable(&self, block: u32) -> bool {
@@ -262,7 +256,14 @@ impl Matcher {
 
     fn is_block(&mut self, block: u32, data: &[u8]) -> bool {
         let sum = self.strong_sum(data);
-        self.signature.matches(block, &sum)
+        self.agrees(block, data, &sum)
+    }
+
+    /// Whether a block is `data`, whose strong sum is given, where nothing but its place speaks for it so far.
+    fn agrees(&self, block: u32, data: &[u8], strong: &Sum) -> bool {
+        let decided = self.signature.strong_len().decides();
+        self.signature.matches(block, strong)
+            && (decided || self.signature.weak(block) == Some(RollingSum::of(data).value()))
     }
 
     fn strong_sum(&mut self, data: &[u8]) -> Sum {

@@ -10,7 +10,8 @@
 //!    [`SignatureBuilder`]).
 //! 2. **Search.** The source slides a window of one block length over the new file. Where the weak sum of the
 //!    window is one in the signature, and then the strong sum too, the basis has these bytes: an [`Op::Copy`]
-//!    names them. What lies between is an [`Op::Literal`] ([`Search`]).
+//!    names them. What lies between is an [`Op::Literal`] ([`Search`]); or, where shorter blocks could find something
+//!    there, an [`Op::Gap`], for which another signature is asked ([`Sifter`]), and so on down to the shortest.
 //! 3. **Patch.** The sink carries the operations out, in order, and hashes what it writes ([`Patch`]). Strong
 //!    sums are shortened on the wire ([`StrongLen`]), and a file may change while it is read, so the result counts
 //!    only once its file sum ([`SegmentSums`]) equals the source's; if not, the segments that differ are fetched
@@ -18,6 +19,8 @@
 //!
 //! Where this differs from the thesis:
 //!
+//! * Block lengths are refined: long blocks for the whole file, ever shorter ones where the long ones did not match
+//!   (`refine` tells how). So a large file costs few sums, and a small edit of it few literals.
 //! * Most of most files is unchanged. After a match the next block of the basis is compared at once, by strong sum
 //!   alone, and after a mismatch the one after it, so that unchanged stretches and scattered edits run at the speed
 //!   of hashing and only what moved is searched byte by byte ([`Search`]).
@@ -33,10 +36,12 @@
 mod block;
 mod error;
 mod filesum;
+mod gap;
 mod index;
 mod matcher;
 mod op;
 mod patch;
+mod refine;
 mod rolling;
 mod search;
 mod sign;
@@ -46,11 +51,13 @@ mod strong;
 pub use block::{BlockLen, MAX_BASIS_LEN, MAX_BLOCK_LEN, MAX_BLOCKS, StrongLen};
 pub use error::DeltaError;
 pub use filesum::{SEGMENT_LEN, SegmentHasher, SegmentSums};
+pub use gap::{Cover, Gap, MAX_GAPS};
 pub use op::Op;
-pub use patch::{Basis, Output, Patch};
+pub use patch::{Basis, Output, Patch, Patched};
+pub use refine::{Round, Sifted, Sifter};
 pub use search::{Search, SearchOptions, SearchStats};
 pub use sign::Signer;
-pub use signature::{Signature, SignatureBuilder, SignatureHeader, SignaturePart};
+pub use signature::{Signature, SignatureBuilder, SignatureHeader, SignaturePart, Signatures};
 pub use strong::{StrongHasher, StrongKind, Sum, SumChoice};
 
 #[cfg(test)]

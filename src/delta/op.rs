@@ -12,6 +12,16 @@ pub enum Op<'a> {
     },
     /// The next bytes are these.
     Literal(&'a [u8]),
+    /// The next bytes are told later, once it is known what sums this range of the basis has in shorter blocks. No search
+    /// makes one; a [`Sifter`](super::Sifter) does.
+    Gap {
+        /// How many they are.
+        len: u64,
+        /// Where the range begins.
+        offset: u64,
+        /// How many bytes it has.
+        basis_len: u64,
+    },
 }
 
 /// Joins copies that continue one another before they are handed on. Keeps at most one copy back.

@@ -26,6 +26,8 @@ pub struct SearchOptions {
     /// The new file will be written over its basis, from front to back: only copies from the position being written or
     /// behind it are found, since what lies before has been overwritten.
     pub in_place: bool,
+    /// Where in the new file the bytes to be searched begin.
+    pub position: u64,
 }
 
 /// What a search has done.
@@ -41,7 +43,7 @@ pub struct SearchStats {
     pub rolled_bytes: u64,
 }
 
-/// A search of one new file, pushed from its beginning, for the blocks of one signature.
+/// A search of one new file, or of a [gap](super::Gap) in it, pushed from its beginning, for the blocks of one signature.
 ///
 /// Operations are handed to `out` in order: literals, of at most a chunk and two blocks each, as soon as the window has
 /// passed them; a copy once it is known that nothing continues it. What waits for bytes yet to come is less than two
@@ -95,7 +97,7 @@ impl Search {
         Ok(())
     }
 
-    /// Ends the new file here: hands out what remains, and tells what was done.
+    /// Ends the new file, or the gap, here: hands out what remains, and tells what was done.
     ///
     /// # Errors
     /// Only those of `out`.

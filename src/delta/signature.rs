@@ -2,9 +2,10 @@
 //!
 //! The sink makes one with [`Signer`](super::Signer), sends its [`SignatureHeader`] and then its blocks in
 //! [`SignaturePart`]s of a size that suits the frames; the source puts it together again with a
-//! [`SignatureBuilder`]. Sums lie in two flat arrays, so that a million blocks are two allocations.
+//! [`SignatureBuilder`]. Sums lie in two flat arrays, so that a million blocks are two allocations. The signatures of
+//! many gaps travel as if they were one, since both sides know where each ends.
 
-use crate::delta::{BlockLen, DeltaError, MAX_BLOCKS, StrongLen, Sum};
+use crate::delta::{BlockLen, Cover, DeltaError, Gap, MAX_BLOCKS, StrongLen, Sum};
 use std::ops::Range;
 
 /// The shape of a signature: everything but the sums.
@@ -24,19 +25,32 @@ impl SignatureHeader {
     /// # Errors
     /// [`DeltaError::TooManyBlocks`] if there would be more than [`MAX_BLOCKS`].
     pub fn validate(&self) -> Result<(), DeltaError> {
-        if self.block_count() > u64::from(MAX_BLOCKS) {
-            return Err(DeltaError::TooManyBlocks {
-                basis_len: self.basis_len,
-                block_len: self.block_len.get(),
-            });
-        }
-        Ok(())
+        check_blocks([Cover::whole(self.basis_len)], self.block_len).map(|_| ())
     }
 
     /// The number of blocks, counting a shorter last one.
     pub fn block_count(&self) -> u64 {
         self.basis_len.div_ceil(u64::from(self.block_len.get()))
     }
+}
+
+/// Counts the blocks of several signatures that travel together.
+///
+/// # Errors
+/// [`DeltaError::TooManyBlocks`] if there would be more than [`MAX_BLOCKS`].
+pub(super) fn check_blocks(
+    covers: impl IntoIterator<Item = Cover>,
+    block_len: BlockLen,
+) -> Result<u64, DeltaError> {
+    let (mut blocks, mut covered) = (0_u64, 0_u64);
+    for cover in covers {
+        blocks = blocks.saturating_add(cover.block_count(block_len));
+        covered = covered.saturating_add(cover.len());
+    }
+    if blocks > u64::from(MAX_BLOCKS) {
+        return Err(DeltaError::TooManyBlocks { basis_len: covered, block_len: block_len.get() });
+    }
+    Ok(blocks)
 }
 
 /// The sums of some consecutive blocks, as they travel.
@@ -48,10 +62,12 @@ pub struct SignaturePart<'a> {
     pub strong: &'a [u8],
 }
 
-/// A whole signature. However it was made, its arrays have exactly the length its header implies.
+/// A whole signature. However it was made, its arrays have exactly the length its cover implies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
-    header: SignatureHeader,
+    cover: Cover,
+    block_len: BlockLen,
+    strong_len: StrongLen,
     weak: Vec<u32>,
     strong: Vec<u8>,
 }
@@ -59,45 +75,61 @@ pub struct Signature {
 impl Signature {
     /// The shape of this signature.
     pub fn header(&self) -> SignatureHeader {
-        self.header
+        SignatureHeader {
+            basis_len: self.cover.len(),
+            block_len: self.block_len,
+            strong_len: self.strong_len,
+        }
     }
 
     /// The sums in order, at most `max_blocks` blocks a part (and at least one).
     pub fn parts(&self, max_blocks: usize) -> impl Iterator<Item = SignaturePart<'_>> {
         let blocks = max_blocks.max(1);
-        let bytes = blocks.saturating_mul(self.header.strong_len.bytes());
+        let bytes = blocks.saturating_mul(self.strong_len.bytes());
         let parts = self.weak.chunks(blocks).zip(self.strong.chunks(bytes));
         parts.map(|(weak, strong)| SignaturePart { weak, strong })
     }
 
-    /// A signature of nothing, for [`Signer`](super::Signer) to add to: it learns the number of blocks last.
-    pub(super) fn empty(block_len: BlockLen, strong_len: StrongLen) -> Self {
-        let header = SignatureHeader { basis_len: 0, block_len, strong_len };
-        Self { header, weak: Vec::new(), strong: Vec::new() }
+    /// A signature of nothing, to be added to: the number of blocks is known last.
+    pub fn empty(block_len: BlockLen, strong_len: StrongLen) -> Self {
+        Self { cover: Cover::whole(0), block_len, strong_len, weak: Vec::new(), strong: Vec::new() }
     }
 
     /// Adds the sums of the next `len` bytes of the basis. Only the last block may be shorter than the others.
     pub(super) fn add_block(&mut self, len: usize, weak: u32, strong: &Sum) {
-        self.header.basis_len += len as u64;
+        self.cover = Cover::whole(self.cover.len() + len as u64);
         self.weak.push(weak);
-        self.strong.extend(strong.0.iter().take(self.header.strong_len.bytes()));
+        self.strong.extend(strong.0.iter().take(self.strong_len.bytes()));
+    }
+
+    /// Adds the sums of another, so that both travel as one. What results is good for nothing else.
+    pub fn append(&mut self, other: Signature) {
+        self.weak.extend(other.weak);
+        self.strong.extend(other.strong);
     }
 
     /// How many blocks have the full block length. They are the first ones; at most one shorter block follows.
     pub(super) fn full_blocks(&self) -> u32 {
-        let full = self.header.basis_len / u64::from(self.header.block_len.get());
+        let full = self.cover.len() / u64::from(self.block_len.get());
         u32::try_from(full).unwrap_or(u32::MAX)
     }
 
     /// The last block and its length, if it is shorter than the others.
     pub(super) fn short_block(&self) -> Option<(u32, usize)> {
-        let len = self.header.basis_len % u64::from(self.header.block_len.get());
+        let len = self.cover.len() % u64::from(self.block_len.get());
         (len > 0).then_some((self.full_blocks(), len as usize))
     }
 
     /// Where in the basis a block begins.
     pub(super) fn offset(&self, block: u32) -> u64 {
-        u64::from(block) * u64::from(self.header.block_len.get())
+        self.cover.offset(u64::from(block) * u64::from(self.block_len.get()))
+    }
+
+    /// The full-length block that begins at `offset` in the basis, if one does.
+    pub(super) fn block_at(&self, offset: u64) -> Option<u32> {
+        let (place, len) = (self.cover.place(offset)?, u64::from(self.block_len.get()));
+        let block = u32::try_from(place / len).ok()?;
+        (place.is_multiple_of(len) && block < self.full_blocks()).then_some(block)
     }
 
     /// The weak sum of a block; `None` past the last.
@@ -110,39 +142,67 @@ impl Signature {
         self.strong.get(self.strong_range(block))
     }
 
+    /// How many bytes of each strong sum there are.
+    pub(super) fn strong_len(&self) -> StrongLen {
+        self.strong_len
+    }
+
     /// Whether a block has this strong sum, as far as the signature tells.
     pub(super) fn matches(&self, block: u32, sum: &Sum) -> bool {
         self.strong(block).is_some_and(|strong| sum.0.starts_with(strong))
     }
 
     fn strong_range(&self, block: u32) -> Range<usize> {
-        let len = self.header.strong_len.bytes();
+        let len = self.strong_len.bytes();
         let start = block as usize * len;
         start..start + len
     }
 }
 
-/// Puts a signature together from its header and its parts, in order.
+/// Puts signatures together that travel as one, from their parts, in order.
 ///
-/// Allocates for what has arrived, never for what the header announces.
+/// Allocates for what has arrived, never for what is announced.
 #[derive(Debug)]
 pub struct SignatureBuilder {
-    signature: Signature,
+    covers: Vec<Cover>,
+    block_len: BlockLen,
+    strong_len: StrongLen,
+    blocks: u64,
+    weak: Vec<u32>,
+    strong: Vec<u8>,
 }
 
 impl SignatureBuilder {
-    /// Starts a signature.
+    /// Starts the signature of a basis.
     ///
     /// # Errors
     /// Those of [`SignatureHeader::validate`].
     pub fn new(header: SignatureHeader) -> Result<Self, DeltaError> {
-        header.validate()?;
-        Ok(Self { signature: Signature { header, weak: Vec::new(), strong: Vec::new() } })
+        let SignatureHeader { basis_len, block_len, strong_len } = header;
+        Self::with_covers(vec![Cover::whole(basis_len)], block_len, strong_len)
+    }
+
+    /// Starts the signatures of what `gaps` name, one after the other.
+    ///
+    /// # Errors
+    /// [`DeltaError::TooManyBlocks`] if these have more than [`MAX_BLOCKS`] in all.
+    pub fn for_gaps(gaps: &[Gap], block_len: BlockLen, strong_len: StrongLen) -> Result<Self, DeltaError> {
+        let covers = gaps.iter().map(|gap| Cover::of_gap(gap, block_len)).collect();
+        Self::with_covers(covers, block_len, strong_len)
+    }
+
+    fn with_covers(
+        covers: Vec<Cover>,
+        block_len: BlockLen,
+        strong_len: StrongLen,
+    ) -> Result<Self, DeltaError> {
+        let blocks = check_blocks(covers.iter().copied(), block_len)?;
+        Ok(Self { covers, block_len, strong_len, blocks, weak: Vec::new(), strong: Vec::new() })
     }
 
     /// The number of blocks still to come.
     pub fn missing(&self) -> u64 {
-        self.signature.header.block_count().saturating_sub(self.signature.weak.len() as u64)
+        self.blocks.saturating_sub(self.weak.len() as u64)
     }
 
     /// Adds the next blocks. After an error the builder is as it was before.
@@ -151,7 +211,7 @@ impl SignatureBuilder {
     /// [`DeltaError::UnevenPart`] if weak and strong sums do not pair up, [`DeltaError::BlockCount`] for more blocks
     /// than announced.
     pub fn push(&mut self, part: SignaturePart<'_>) -> Result<(), DeltaError> {
-        let strong_len = self.signature.header.strong_len.bytes();
+        let strong_len = self.strong_len.bytes();
         if part.weak.len().checked_mul(strong_len) != Some(part.strong.len()) {
             return Err(DeltaError::UnevenPart {
                 weak: part.weak.len(),
@@ -162,27 +222,63 @@ impl SignatureBuilder {
         if part.weak.len() as u64 > self.missing() {
             return Err(self.wrong_count(part.weak.len()));
         }
-        self.signature.weak.extend_from_slice(part.weak);
-        self.signature.strong.extend_from_slice(part.strong);
+        self.weak.extend_from_slice(part.weak);
+        self.strong.extend_from_slice(part.strong);
         Ok(())
     }
 
-    /// Hands out the signature.
+    /// Hands out the signatures.
     ///
     /// # Errors
     /// [`DeltaError::BlockCount`] if blocks are missing.
-    pub fn finish(self) -> Result<Signature, DeltaError> {
+    pub fn finish(self) -> Result<Signatures, DeltaError> {
         if self.missing() > 0 {
             return Err(self.wrong_count(0));
         }
-        Ok(self.signature)
+        Ok(Signatures { taken: 0, covers: self.covers.clone().into_iter(), sums: self })
     }
 
     fn wrong_count(&self, more: usize) -> DeltaError {
         DeltaError::BlockCount {
-            arrived: (self.signature.weak.len() as u64).saturating_add(more as u64),
-            announced: self.signature.header.block_count(),
+            arrived: (self.weak.len() as u64).saturating_add(more as u64),
+            announced: self.blocks,
         }
+    }
+}
+
+/// Signatures that travelled as one: an iterator.
+#[derive(Debug)]
+pub struct Signatures {
+    covers: std::vec::IntoIter<Cover>,
+    sums: SignatureBuilder,
+    /// Blocks handed out.
+    taken: usize,
+}
+
+impl Signatures {
+    /// How many blocks they have in all, those handed out included.
+    pub fn block_count(&self) -> u64 {
+        self.sums.blocks
+    }
+}
+
+impl Iterator for Signatures {
+    type Item = Signature;
+
+    fn next(&mut self) -> Option<Signature> {
+        let cover = self.covers.next()?;
+        let SignatureBuilder { block_len, strong_len, weak, strong, .. } = &mut self.sums;
+        let (block_len, strong_len) = (*block_len, *strong_len);
+        let end = self.taken + cover.block_count(block_len) as usize;
+        let (weak, strong) = if self.taken == 0 && end == weak.len() {
+            // The only one need not be copied.
+            (std::mem::take(weak), std::mem::take(strong))
+        } else {
+            let bytes = self.taken * strong_len.bytes()..end * strong_len.bytes();
+            (weak.get(self.taken..end)?.to_vec(), strong.get(bytes)?.to_vec())
+        };
+        self.taken = end;
+        Some(Signature { cover, block_len, strong_len, weak, strong })
     }
 }
 
@@ -220,11 +316,30 @@ mod tests {
         ));
         assert_eq!(builder.missing(), 1);
         builder.push(SignaturePart { weak: &[3], strong: &[9; 5] }).unwrap();
-        let signature = builder.finish().unwrap();
+        let signature = builder.finish().unwrap().next().unwrap();
         assert_eq!(signature.short_block(), Some((2, 5)));
         assert_eq!(signature.strong(2), Some(&[9_u8; 5][..]));
         assert_eq!(signature.strong(3), None);
         assert_eq!(signature.weak(3), None);
+    }
+
+    #[test]
+    fn signatures_of_gaps_travel_as_one() {
+        let (block_len, strong_len) = (BlockLen::new(10).unwrap(), StrongLen::new(2).unwrap());
+        let gap = |len, offset, basis_len| Gap { at: 0, len, offset, basis_len };
+        let gaps = [gap(10, 100, 25), gap(7, 200, 1000)];
+        let mut builder = SignatureBuilder::for_gaps(&gaps, block_len, strong_len).unwrap();
+        assert_eq!(builder.missing(), 4);
+        builder.push(SignaturePart { weak: &[0, 1, 2, 3], strong: &[0, 0, 1, 1, 2, 2, 3, 3] }).unwrap();
+        let signatures: Vec<Signature> = builder.finish().unwrap().collect();
+        let [first, second] = &signatures[..] else { panic!("{signatures:?}") };
+        assert_eq!((first.full_blocks(), first.short_block()), (2, None));
+        assert_eq!((first.offset(1), first.block_at(115), first.block_at(110)), (115, Some(1), None));
+        assert_eq!((second.full_blocks(), second.offset(0), second.offset(1)), (2, 200, 1190));
+        assert_eq!((second.block_at(1190), second.block_at(210)), (Some(1), None));
+        assert_eq!((second.weak(0), second.strong(1)), (Some(2), Some(&[3_u8, 3][..])));
+        let many = vec![gap(u64::MAX, 0, u64::MAX); 2];
+        assert!(SignatureBuilder::for_gaps(&many, block_len, strong_len).is_err());
     }
 
     #[test]

@@ -20,6 +20,7 @@ fn sign(choice: SumChoice, basis: &[u8], block_len: usize) -> Signature {
 enum Told {
     Copy(u64, u64),
     Literal(Vec<u8>),
+    Gap(u64, u64, u64),
 }
 
 impl Told {
@@ -27,6 +28,9 @@ impl Told {
         match self {
             Self::Copy(offset, len) => Op::Copy { offset: *offset, len: *len },
             Self::Literal(data) => Op::Literal(data),
+            Self::Gap(len, offset, basis_len) => {
+                Op::Gap { len: *len, offset: *offset, basis_len: *basis_len }
+            }
         }
     }
 }
@@ -42,7 +46,7 @@ fn search(
     let mut told: Vec<Told> = Vec::new();
     let mut out = |op: Op<'_>| {
         match (op, told.last_mut()) {
-            (Op::Literal([]), _) => panic!("an empty literal"),
+            (Op::Literal([]) | Op::Gap { .. }, _) => panic!("{op:?}"),
             (Op::Literal(data), Some(Told::Literal(before))) => before.extend_from_slice(data),
             (Op::Literal(data), _) => told.push(Told::Literal(data.to_vec())),
             (Op::Copy { offset, len }, last) => {
@@ -56,7 +60,7 @@ fn search(
         }
         Ok::<(), Infallible>(())
     };
-    let mut search = Search::new(signature.clone(), choice, SearchOptions { in_place });
+    let mut search = Search::new(signature.clone(), choice, SearchOptions { in_place, position: 0 });
     let mut rest = new;
     for len in chunks.iter().cycle() {
         if rest.is_empty() {
@@ -77,50 +81,39 @@ fn literal_bytes(told: &[Told]) -> usize {
 fn patched(choice: SumChoice, basis: &[u8], told: &[Told]) -> (Vec<u8>, SegmentSums) {
     let mut patch = Patch::new(choice, basis, basis.len() as u64, Vec::new());
     told.iter().for_each(|op| patch.apply(op.op()).unwrap());
-    patch.finish()
+    let Patched { output, sums, .. } = patch.finish().unwrap();
+    (output, sums)
 }
 
 /// A file that is basis and output at once.
-struct InPlace<'a> {
-    file: &'a RefCell<Vec<u8>>,
-    position: usize,
-}
+#[derive(Clone, Copy)]
+struct InPlace<'a>(&'a RefCell<Vec<u8>>);
 
-impl Basis for RefCell<Vec<u8>> {
+impl Basis for InPlace<'_> {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        self.borrow().as_slice().read_at(offset, buf)
+        self.0.borrow().as_slice().read_at(offset, buf)
     }
 }
 
 impl Output for InPlace<'_> {
-    fn write(&mut self, data: &[u8]) -> io::Result<()> {
-        let mut file = self.file.borrow_mut();
-        let end = self.position + data.len();
-        if file.len() < end {
-            file.resize(end, 0);
-        }
-        file[self.position..end].copy_from_slice(data);
-        self.position = end;
-        Ok(())
+    fn write_at(&mut self, data: &[u8], position: u64) -> io::Result<()> {
+        self.0.borrow_mut().write_at(data, position)
     }
 
-    fn keep(&mut self, data: &[u8]) -> io::Result<()> {
-        let end = self.position + data.len();
-        assert_eq!(self.file.borrow()[self.position..end], *data);
-        self.position = end;
+    fn keep(&mut self, data: &[u8], position: u64) -> io::Result<()> {
+        let position = position as usize;
+        assert_eq!(self.0.borrow()[position..position + data.len()], *data);
         Ok(())
     }
 }
 
 fn patched_in_place(choice: SumChoice, basis: &[u8], told: &[Told]) -> (Vec<u8>, SegmentSums) {
     let file = RefCell::new(basis.to_vec());
-    let output = InPlace { file: &file, position: 0 };
-    let mut patch = Patch::new(choice, &file, basis.len() as u64, output);
+    let mut patch = Patch::new(choice, InPlace(&file), basis.len() as u64, InPlace(&file));
     told.iter().for_each(|op| patch.apply(op.op()).unwrap());
-    let (output, sums) = patch.finish();
-    let len = output.position;
+    let sums = patch.finish().unwrap().sums;
     let mut file = file.into_inner();
-    file.truncate(len);
+    file.truncate(sums.len() as usize);
     (file, sums)
 }
 
@@ -132,7 +125,10 @@ fn segment_sums(choice: SumChoice, data: &[u8]) -> SegmentSums {
 
 /// Bytes without repetition.
 fn noise(len: usize) -> Vec<u8> {
-    let mut state = 0x1234_5678_9abc_def1_u64;
+    seeded_noise(0x1234_5678_9abc_def1, len)
+}
+
+fn seeded_noise(mut state: u64, len: usize) -> Vec<u8> {
     let next = || {
         state ^= state << 13;
         state ^= state >> 7;
@@ -163,7 +159,7 @@ mod properties {
 
     /// One change. Places and lengths are fractions of the file, in 65536ths.
     #[derive(Clone, Debug)]
-    enum Edit {
+    pub(super) enum Edit {
         Insert(u16, Vec<u8>),
         Replace(u16, Vec<u8>),
         Delete(u16, u16),
@@ -173,7 +169,7 @@ mod properties {
         Truncate(u16),
     }
 
-    fn edit() -> impl Strategy<Value = Edit> {
+    pub(super) fn edit() -> impl Strategy<Value = Edit> {
         let bytes = || prop::collection::vec(any::<u8>(), 0..60);
         prop_oneof![
             (any::<u16>(), bytes()).prop_map(|(at, data)| Edit::Insert(at, data)),
@@ -186,7 +182,7 @@ mod properties {
         ]
     }
 
-    fn edited(file: &[u8], edits: &[Edit]) -> Vec<u8> {
+    pub(super) fn edited(file: &[u8], edits: &[Edit]) -> Vec<u8> {
         let mut file = file.to_vec();
         for edit in edits {
             let place = |fraction: u16| file.len() * usize::from(fraction) / 65_536;
@@ -281,7 +277,7 @@ mod properties {
             for part in signature.parts(blocks) {
                 builder.push(part).unwrap();
             }
-            prop_assert_eq!(builder.finish().unwrap(), signature);
+            prop_assert_eq!(builder.finish().unwrap().next().unwrap(), signature);
         }
 
         #[test]
@@ -299,13 +295,273 @@ mod properties {
             let (weak, strong): (Vec<u32>, Vec<[u8; 5]>) = blocks.into_iter().unzip();
             let mut builder = SignatureBuilder::new(header).unwrap();
             builder.push(SignaturePart { weak: &weak, strong: &strong.concat() }).unwrap();
-            let signature = builder.finish().unwrap();
+            let signature = builder.finish().unwrap().next().unwrap();
             let (told, _) = search(&signature, XXH3, in_place, &new, &[100]);
             let len: u64 = told.iter().map(|op| match op {
                 Told::Copy(_, len) => *len,
                 Told::Literal(data) => data.len() as u64,
+                Told::Gap(..) => 0,
             }).sum();
             prop_assert_eq!(len, new.len() as u64);
+        }
+    }
+}
+
+/// A file told in rounds, both sides of it.
+mod rounds {
+    use super::*;
+
+    /// What came of it.
+    struct Outcome {
+        /// The operations, round by round.
+        rounds: Vec<Vec<Told>>,
+        /// Bytes of block sums, all rounds.
+        sums: usize,
+        stats: Vec<SearchStats>,
+    }
+
+    impl Outcome {
+        fn literal(&self) -> usize {
+            self.rounds.iter().map(|told| literal_bytes(told)).sum()
+        }
+    }
+
+    /// One round at the source: what is said of these gaps.
+    fn tell(
+        new: &[u8],
+        basis_len: u64,
+        in_place: bool,
+        gaps: &[Gap],
+        signatures: impl Iterator<Item = Signature>,
+        mut round: Option<&mut Round>,
+        stats: &mut Vec<SearchStats>,
+    ) -> Vec<Told> {
+        let mut told = Vec::new();
+        for (gap, signature) in gaps.iter().zip(signatures) {
+            let mut sifter = Sifter::new(*gap, basis_len, round.as_deref_mut());
+            let mut out = |sifted: Sifted<'_>| {
+                told.push(match sifted {
+                    Sifted::Op(Op::Copy { offset, len }) => Told::Copy(offset, len),
+                    Sifted::Op(Op::Literal(data)) => Told::Literal(data.to_vec()),
+                    Sifted::Op(Op::Gap { len, offset, basis_len }) => Told::Gap(len, offset, basis_len),
+                    Sifted::Passed { at, len } => Told::Literal(new[at as usize..][..len as usize].to_vec()),
+                });
+                Ok::<(), Infallible>(())
+            };
+            let options = SearchOptions { in_place, position: gap.at };
+            let mut search = Search::new(signature, XXH3, options);
+            let end = (new.len() as u64).min(gap.end()) as usize;
+            for chunk in new[gap.at as usize..end].chunks(5000) {
+                let Ok(()) = search.push(chunk, &mut |op| sifter.push(op, &mut out));
+            }
+            let Ok(done) = search.finish(&mut |op| sifter.push(op, &mut out));
+            let Ok(()) = sifter.finish(&mut out);
+            stats.push(done);
+        }
+        told
+    }
+
+    /// What the sink answers: the sums of what is covered, as the basis is now.
+    fn sums(
+        basis: &impl Basis,
+        covers: &[Cover],
+        block_len: BlockLen,
+        strong_len: StrongLen,
+    ) -> Vec<Signature> {
+        let sign = |cover: &Cover| {
+            let mut signer = Signer::new(XXH3, block_len, strong_len);
+            for range in cover.ranges() {
+                let mut data = vec![0; (range.end - range.start) as usize];
+                basis.read_at(range.start, &mut data).unwrap();
+                signer.push(&data);
+            }
+            signer.finish()
+        };
+        covers.iter().map(sign).collect()
+    }
+
+    fn run(
+        basis: impl Basis + Copy,
+        output: impl Output,
+        (old_len, in_place, top): (usize, bool, u64),
+        new: &[u8],
+    ) -> Outcome {
+        let (basis_len, mut block_len) = (old_len as u64, BlockLen::new(top).unwrap());
+        let mut strong_len = StrongLen::for_search(basis_len * basis_len.div_ceil(top));
+        let mut patch = Patch::new(XXH3, basis, basis_len, output);
+        let (mut rounds, mut stats, mut sum_bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut gaps, mut covers) = (vec![Gap::whole(basis_len)], vec![Cover::whole(basis_len)]);
+        let file = loop {
+            let mut builder = match rounds.len() {
+                0 => SignatureBuilder::new(SignatureHeader { basis_len, block_len, strong_len }),
+                _ => SignatureBuilder::for_gaps(&gaps, block_len, strong_len),
+            }
+            .unwrap();
+            for signature in sums(&basis, &covers, block_len, strong_len) {
+                for part in signature.parts(3) {
+                    sum_bytes += part.weak.len() * 4 + part.strong.len();
+                    builder.push(part).unwrap();
+                }
+            }
+            let mut round = Round::new(block_len, rounds.is_empty(), in_place, basis_len, MAX_GAPS);
+            let signatures = builder.finish().unwrap();
+            let told = tell(new, basis_len, in_place, &gaps, signatures, round.as_mut(), &mut stats);
+            told.iter().for_each(|op| patch.apply(op.op()).unwrap());
+            rounds.push(told);
+            let Some((next, finer, strong)) = round.map(Round::finish).filter(|(gaps, ..)| !gaps.is_empty())
+            else {
+                break patch;
+            };
+            (gaps, block_len, strong_len) = (next, finer, strong);
+            assert_eq!(patch.open_gaps(), gaps.len());
+            covers = patch.next_round(block_len).unwrap();
+            let expected: Vec<Cover> = gaps.iter().map(|gap| Cover::of_gap(gap, block_len)).collect();
+            assert_eq!(covers, expected);
+        };
+        let Patched { sums, unsummed, .. } = file.finish().unwrap();
+        assert_eq!(sums.len(), new.len() as u64);
+        let wanted = segment_sums(XXH3, new);
+        for (number, (have, want)) in (0_u64..).zip(sums.sums().iter().zip(wanted.sums())) {
+            assert!(have == want || unsummed.iter().any(|range| range.contains(&number)));
+        }
+        Outcome { rounds, sums: sum_bytes, stats }
+    }
+
+    /// An output that is not the basis.
+    struct Staged<'a>(&'a RefCell<Vec<u8>>);
+
+    impl Output for Staged<'_> {
+        fn write_at(&mut self, data: &[u8], position: u64) -> io::Result<()> {
+            self.0.borrow_mut().write_at(data, position)
+        }
+    }
+
+    /// Updates `basis`, both ways, and checks that it becomes `new`. Returns what the way that was asked for took.
+    fn refined(basis: &[u8], new: &[u8], top: u64, in_place: bool) -> Outcome {
+        let (old, staged) = (RefCell::new(basis.to_vec()), RefCell::new(Vec::new()));
+        if in_place {
+            let outcome = run(InPlace(&old), InPlace(&old), (basis.len(), true, top), new);
+            assert!(old.borrow()[..new.len()] == *new);
+            outcome
+        } else {
+            let outcome = run(InPlace(&old), Staged(&staged), (basis.len(), false, top), new);
+            assert!(*staged.borrow() == new);
+            outcome
+        }
+    }
+
+    const TOP: u64 = 16 << 10;
+
+    #[test]
+    fn scattered_edits_cost_little() {
+        let basis = noise(1 << 20);
+        let mut new = basis.clone();
+        for at in (0..10).map(|n| n * 100_000 + 5000) {
+            new[at..at + 37].iter_mut().for_each(|byte| *byte ^= 0x55);
+        }
+        for in_place in [false, true] {
+            let outcome = refined(&basis, &new, TOP, in_place);
+            assert_eq!(outcome.rounds.len(), 3);
+            assert!(outcome.literal() <= 10 * 2 * 128, "{}", outcome.literal());
+            assert!(outcome.sums <= 2500, "{}", outcome.sums);
+            assert!(outcome.rounds.iter().all(|told| told.len() <= 40));
+        }
+    }
+
+    #[test]
+    fn an_insertion_and_a_removal_cost_little() {
+        let basis = noise(1 << 20);
+        let inserted = [&basis[..300_000], &[7; 1237], &basis[300_000..700_000], &basis[704_321..]].concat();
+        let outcome = refined(&basis, &inserted, TOP, false);
+        assert!(outcome.literal() <= 1237 + 4 * 128, "{}", outcome.literal());
+        assert!(outcome.sums <= 1500, "{}", outcome.sums);
+        let removed = [&basis[..300_000], &basis[900_000..]].concat();
+        let outcome = refined(&basis, &removed, TOP, false);
+        assert!(outcome.literal() <= 2 * 128, "{}", outcome.literal());
+        assert!(outcome.sums <= 1500, "{}", outcome.sums);
+    }
+
+    #[test]
+    fn edits_in_every_long_block_are_found_between() {
+        let basis = noise(1 << 20);
+        let mut new = basis.clone();
+        new.iter_mut().step_by(5000).for_each(|byte| *byte ^= 1);
+        let outcome = refined(&basis, &new, TOP, false);
+        assert!(outcome.literal() <= 210 * 128, "{}", outcome.literal());
+    }
+
+    #[test]
+    fn one_level_is_the_same_without_gaps() {
+        let basis = noise(20_000);
+        let new = [&basis[..5050], b"inserted", &basis[5050..]].concat();
+        let outcome = refined(&basis, &new, 100, false);
+        let (told, stats) = search(&sign(XXH3, &basis, 100), XXH3, false, &new, &[5000]);
+        assert_eq!((outcome.rounds, outcome.stats), (vec![told], vec![stats]));
+    }
+
+    #[test]
+    fn what_is_new_is_not_asked_about_for_long() {
+        let basis = noise(1 << 20);
+        let new = seeded_noise(99, 1 << 20);
+        let outcome = refined(&basis, &new, TOP, false);
+        assert_eq!(outcome.literal(), new.len());
+        assert_eq!(outcome.rounds.len(), 2);
+        assert!(outcome.sums <= 10_000, "{}", outcome.sums);
+        let outcome = refined(&basis, &new, TOP, true);
+        assert_eq!(outcome.rounds.len(), 2);
+    }
+
+    #[test]
+    fn in_place_what_moved_is_no_gap() {
+        let basis = noise(1 << 20);
+        let removed = [&basis[..300_000], &basis[304_321..]].concat();
+        let outcome = refined(&basis, &removed, TOP, true);
+        assert!(outcome.literal() <= 3 * TOP as usize, "{}", outcome.literal());
+        let inserted = [&basis[..300_000], b"inserted", &basis[300_000..]].concat();
+        let outcome = refined(&basis, &inserted, 4096, true);
+        assert_eq!((outcome.rounds.len(), outcome.sums), (1, 256 * 7));
+    }
+
+    #[test]
+    fn zeros_and_repeated_blocks_stay_linear() {
+        for period in [1, 7, 64, 100, 4096, 5000] {
+            let basis: Vec<u8> = noise(period).into_iter().cycle().take(1 << 20).collect();
+            let mut edited = basis.clone();
+            edited[500_000] ^= 1;
+            for new in [[b"odd", &basis[..]].concat(), edited] {
+                let outcome = refined(&basis, &new, TOP, false);
+                let hashed: u64 = outcome.stats.iter().map(|stats| stats.strong_sums).sum();
+                assert!(outcome.literal() <= 300, "{period} {}", outcome.literal());
+                assert!(hashed <= 600, "{period} {hashed}");
+            }
+        }
+    }
+
+    fn long_file() -> impl Strategy<Value = Vec<u8>> {
+        let stretch = prop_oneof![
+            3 => (1..=u64::MAX, 0_usize..20_000).prop_map(|(seed, len)| seeded_noise(seed, len)),
+            1 => (0_usize..20_000).prop_map(|len| vec![0; len]),
+            1 => (1..=u64::MAX, 1_usize..2000, 1_usize..12)
+                .prop_map(|(seed, len, times)| seeded_noise(seed, len).repeat(times)),
+        ];
+        prop::collection::vec(stretch, 0..5).prop_map(|stretches| stretches.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn what_is_told_in_rounds_is_what_is_patched(
+            basis in long_file(),
+            edits in prop::collection::vec(properties::edit(), 0..12),
+            other in long_file(),
+            top in prop_oneof![Just(TOP), Just(4096), Just(2048), Just(512)],
+        ) {
+            let new = properties::edited(&basis, &edits);
+            for in_place in [false, true] {
+                refined(&basis, &new, top, in_place);
+                refined(&basis, &other, top, in_place);
+            }
         }
     }
 }
@@ -455,7 +711,7 @@ mod effect {
         let mut builder = SignatureBuilder::new(header).unwrap();
         builder.push(SignaturePart { weak: &vec![0; blocks], strong: &strong }).unwrap();
         let new = vec![0; 1_000_000];
-        let (told, stats) = search(&builder.finish().unwrap(), XXH3, false, &new, &[65_536]);
+        let (told, stats) = search(&builder.finish().unwrap().next().unwrap(), XXH3, false, &new, &[65_536]);
         assert_eq!(literal_bytes(&told), new.len());
         let hashed = stats.strong_sums * L as u64;
         assert!(hashed <= 8 * new.len() as u64 + 70 * L as u64, "{stats:?}");

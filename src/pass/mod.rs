@@ -10,7 +10,7 @@
 //!   walk ---- Mention (a fingerprint) ----->   compare: the same, so nothing to do, or
 //!        <--- Expand ----------------------
 //!        ---- Listing --------------------->   compare: same, different, absent, extra
-//!   content <--- Want, Sums, Check ---------   sign (what it has of a file)
+//!   content <--- Want, Sums, Check ---------   sign (what it has of a file, or of its gaps)
 //!           ---- Content, Verdict --------->   apply: stage, verify, install
 //!           <--- Again (what differs) ------
 //!   kept    <--- Close(dir) ----------------   everything in it is settled

@@ -169,7 +169,7 @@ pub(crate) fn encode(message: &Message, out: &mut Vec<u8>) -> Result<(), WireErr
             match &want.basis {
                 None => out.push(0),
                 Some(header) => {
-                    out.push(1);
+                    out.push(if want.refine { 2 } else { 1 });
                     out.put_varint(header.basis_len);
                     out.put_varint(header.block_len.get().into());
                     out.put_varint(header.strong_len.get().into());
@@ -365,20 +365,27 @@ fn decode_owners(cursor: &mut Cursor) -> Result<Vec<OwnerName>, WireError> {
 
 fn decode_want(cursor: &mut Cursor) -> Result<Want, WireError> {
     let (file, dir, index) = (FileId(cursor.u32()?), DirId(cursor.u32()?), cursor.u32()?);
-    let basis = match cursor.byte()? {
+    let kind = cursor.byte()?;
+    let basis = match kind {
         0 => None,
-        _ => {
+        1 | 2 => {
             let basis_len = cursor.varint()?;
-            let block_len = BlockLen::new(cursor.varint()?)
-                .map_err(|_| WireError::Malformed("signature: block length"))?;
-            let strong_len = StrongLen::new(cursor.varint()?)
-                .map_err(|_| WireError::Malformed("signature: sum length"))?;
+            let (block_len, strong_len) = decode_lengths(cursor)?;
             let header = SignatureHeader { basis_len, block_len, strong_len };
             header.validate().map_err(|_| WireError::Malformed("signature"))?;
             Some(header)
         }
+        _ => return Err(WireError::Malformed("request")),
     };
-    Ok(Want { file, dir, index, basis })
+    Ok(Want { file, dir, index, basis, refine: kind == 2 })
+}
+
+fn decode_lengths(cursor: &mut Cursor) -> Result<(BlockLen, StrongLen), WireError> {
+    let block_len =
+        BlockLen::new(cursor.varint()?).map_err(|_| WireError::Malformed("signature: block length"))?;
+    let strong_len =
+        StrongLen::new(cursor.varint()?).map_err(|_| WireError::Malformed("signature: sum length"))?;
+    Ok((block_len, strong_len))
 }
 
 fn decode_sums(cursor: &mut Cursor) -> Result<SumsPart, WireError> {
@@ -398,11 +405,19 @@ fn encode_content(content: &Content, out: &mut Vec<u8>) -> Result<(), WireError>
         None => 0,
         Some(ContentEnd::Complete { .. }) => 1,
         Some(ContentEnd::Unreadable) => 2,
+        Some(ContentEnd::Round { .. }) => 3,
         Some(ContentEnd::Local) => return Err(WireError::Malformed("content: it is local")),
     });
-    if let Some(ContentEnd::Complete { len, sum }) = content.end {
-        out.put_varint(len);
-        out.extend_from_slice(&sum.0);
+    match content.end {
+        Some(ContentEnd::Complete { len, sum }) => {
+            out.put_varint(len);
+            out.extend_from_slice(&sum.0);
+        }
+        Some(ContentEnd::Round { block_len, strong_len }) => {
+            out.put_varint(block_len.get().into());
+            out.put_varint(strong_len.get().into());
+        }
+        _ => {}
     }
     out.put_varint(content.ops.len() as u64);
     for op in &content.ops {
@@ -421,6 +436,12 @@ fn encode_content(content: &Content, out: &mut Vec<u8>) -> Result<(), WireError>
                 out.put_varint(*offset);
                 out.put_bytes(data);
             }
+            ContentOp::Gap { len, offset, basis_len } => {
+                out.push(3);
+                for number in [*len, *offset, *basis_len] {
+                    out.put_varint(number);
+                }
+            }
             ContentOp::File(_) => return Err(WireError::Malformed("content: it is local")),
         }
     }
@@ -433,6 +454,10 @@ fn decode_content(cursor: &mut Cursor) -> Result<Content, WireError> {
         0 => None,
         1 => Some(ContentEnd::Complete { len: cursor.varint()?, sum: cursor.sum()? }),
         2 => Some(ContentEnd::Unreadable),
+        3 => {
+            let (block_len, strong_len) = decode_lengths(cursor)?;
+            Some(ContentEnd::Round { block_len, strong_len })
+        }
         _ => return Err(WireError::Malformed("content")),
     };
     let ops = (0..cursor.count("list of operations", 2, MAX_OPS)?)
@@ -453,6 +478,7 @@ fn decode_op(cursor: &mut Cursor) -> Result<ContentOp, WireError> {
             let len = cursor.varint()?;
             ContentOp::Rewrite { offset, data: cursor.take(len)? }
         }
+        3 => ContentOp::Gap { len: cursor.varint()?, offset: cursor.varint()?, basis_len: cursor.varint()? },
         _ => return Err(WireError::Malformed("content: unknown operation")),
     })
 }

@@ -1,6 +1,6 @@
 //! The messages of a pass.
 
-use crate::delta::{SignatureHeader, Sum};
+use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
 use crate::report::{Event, ProgressReading, Totals};
 use crate::tree::{Entry, Fingerprint, Meta};
 use crate::wire::{Rank, WINDOWS};
@@ -32,7 +32,7 @@ pub enum Message {
     Listed,
     /// Sink: send this file's content.
     Want(Want),
-    /// Sink: block sums of a wanted file's basis.
+    /// Sink: block sums of a wanted file's basis, or of what its gaps name.
     Sums(SumsPart),
     /// Sink: has this file the content that sums to this?
     Check(Check),
@@ -162,9 +162,11 @@ pub struct Want {
     pub index: u32,
     /// What is known of the sink's version; its sums follow. `None`: send everything.
     pub basis: Option<SignatureHeader>,
+    /// Whether there may be gaps, for which the sink then sends finer sums.
+    pub refine: bool,
 }
 
-/// Block sums of a basis, in order.
+/// Block sums of a basis, in order; or of what the gaps of a round name, one after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SumsPart {
     /// The wanted file.
@@ -220,6 +222,15 @@ pub enum ContentOp {
         /// How many bytes, at least 1.
         len: u64,
     },
+    /// The next bytes are told in the next round.
+    Gap {
+        /// How many they are, at least 1.
+        len: u64,
+        /// Where the range of the basis begins that may hold something like them.
+        offset: u64,
+        /// How many bytes that has, at least 1.
+        basis_len: u64,
+    },
     /// These bytes replace what was built there before (an answer to [`Again`]).
     Rewrite {
         /// Where in the file.
@@ -240,6 +251,13 @@ pub enum ContentEnd {
         len: u64,
         /// Its file sum.
         sum: Sum,
+    },
+    /// The round is over; the gaps it left are told once their finer sums have come.
+    Round {
+        /// The length of the blocks these are to be of.
+        block_len: BlockLen,
+        /// How many bytes of each strong sum are to be sent.
+        strong_len: StrongLen,
     },
     /// The source could not read it (and said so in an event); nothing is to be installed.
     Unreadable,
@@ -308,7 +326,7 @@ impl Message {
                 .iter()
                 .map(|op| match op {
                     ContentOp::Literal(data) | ContentOp::Rewrite { data, .. } => OP + data.len() as u64,
-                    ContentOp::Copy { .. } | ContentOp::File(_) => OP,
+                    ContentOp::Copy { .. } | ContentOp::Gap { .. } | ContentOp::File(_) => OP,
                 })
                 .sum(),
             Message::Again(again) => 16 * again.segments.len() as u64,

@@ -22,7 +22,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-pub use credit::{Rank, WINDOWS, Windows};
+pub use credit::{OPEN_GAPS, Rank, WINDOWS, Windows};
 pub use error::WireError;
 pub use link::{Closed, Link, Permit, Received, Receiver, Reservation, Sender, Stopper};
 pub(crate) use message::entry_cost;

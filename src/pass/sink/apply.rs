@@ -1,18 +1,21 @@
 //! Builds files from content, verifies them, and gives them their names.
 //!
-//! Each file belongs to one of several threads, so its content arrives in order. What is written is summed as it is
-//! written; where the file sum at the end does not agree (the basis changed under the signature, or two blocks
+//! Each file belongs to one of several threads, so its content arrives in order. A round that ends with gaps is passed on
+//! to those who sign, and the file waits here for the next. What is written is summed as it is written, but for the
+//! segments that had gaps, which are read again at the end; where the file sum at the end does not agree (the basis changed under the signature, or two blocks
 //! collided), only the segments that differ are asked for again, twice at most.
 
-use crate::delta::{DeltaError, Op, Patch, SEGMENT_LEN, SegmentSums, Sum};
+use crate::delta::{BlockLen, DeltaError, Op, Patch, Patched, SEGMENT_LEN, SegmentSums, StrongLen, Sum};
 use crate::fs::SetMeta;
 use crate::pass::PassError;
 use crate::pass::sink::Sink;
 use crate::pass::sink::flights::Flight;
-use crate::pass::sink::target::{BasisFile, Target, TargetOutput};
+use crate::pass::sink::gaps::OpenGaps;
+use crate::pass::sink::sign::{Finer, Job};
+use crate::pass::sink::target::{BasisFile, Target};
 use crate::pass::tally::describe;
 use crate::wire::{Again, Content, ContentEnd, ContentOp, FileId, Message, Permit};
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
@@ -24,11 +27,16 @@ const REPAIRABLE: usize = 128 << 10;
 const CHANGED: &str = "it changed while it was being copied; run again";
 /// Bytes of a local file copied at once.
 const COPY_PIECE: u64 = 64 << 20;
-/// Files a peer may have open at this side at once, on each thread. An honest one has about one.
+/// Files a peer may have open at this side at once, on each thread, besides those that wait for a round: of these there
+/// are no more than files with a basis under way. An honest one has about one.
 const OPEN_LIMIT: usize = 64;
 
 /// Builds files until the queue ends.
-pub(super) fn run(sink: &Sink<'_>, arrived: &Receiver<(Content, Permit)>) -> Result<(), PassError> {
+pub(super) fn run(
+    sink: &Sink<'_>,
+    arrived: &Receiver<(Content, Permit)>,
+    signing: &Sender<Job>,
+) -> Result<(), PassError> {
     let mut open: HashMap<FileId, Build> = HashMap::new();
     for (content, _permit) in arrived {
         // What is queued when a run is stopped is not worth writing.
@@ -43,7 +51,7 @@ pub(super) fn run(sink: &Sink<'_>, arrived: &Receiver<(Content, Permit)>) -> Res
         }
         let mut build = match open.remove(&file) {
             Some(build) => build,
-            None if open.len() >= OPEN_LIMIT => {
+            None if open.values().filter(|build| !build.gaps.any()).count() >= OPEN_LIMIT => {
                 return Err(PassError::Protocol("too many files are sent at once"));
             }
             None => Build::begin(sink, file)?,
@@ -51,8 +59,12 @@ pub(super) fn run(sink: &Sink<'_>, arrived: &Receiver<(Content, Permit)>) -> Res
         for op in content.ops {
             build.op(sink, op)?;
         }
+        build.count_gaps()?;
         let again = match content.end {
             None => Some(build),
+            Some(ContentEnd::Round { block_len, strong_len }) => {
+                build.end_round(sink, file, (block_len, strong_len), signing)?
+            }
             Some(end) => build.end(sink, file, end)?,
         };
         open.extend(again.map(|build| (file, build)));
@@ -67,6 +79,7 @@ pub(super) fn run(sink: &Sink<'_>, arrived: &Receiver<(Content, Permit)>) -> Res
 struct Build {
     flight: Arc<Flight>,
     state: State,
+    gaps: OpenGaps,
     repairs: u32,
     literal: u64,
     matched: u64,
@@ -75,8 +88,8 @@ struct Build {
 }
 
 enum State {
-    /// From front to back.
-    Patching(Box<Patch<BasisFile, TargetOutput>>),
+    /// From front to back, or gap by gap.
+    Patching(Box<Patch<BasisFile, Target>>),
     /// Only where it did not verify.
     Repairing { target: Target, sums: Vec<Sum>, rewritten: BTreeSet<u64> },
     /// All of it was copied from an open file.
@@ -89,7 +102,12 @@ impl Build {
     /// A file the source could not read, for which nothing is staged.
     fn unread(sink: &Sink<'_>, file: FileId) -> Result<Build, PassError> {
         let flight = sink.flights.fetched(file)?;
-        Ok(Build { flight, state: State::Failed, repairs: 0, literal: 0, matched: 0, told: 0 })
+        Ok(Build::new(sink, flight, State::Failed))
+    }
+
+    fn new(sink: &Sink<'_>, flight: Arc<Flight>, state: State) -> Build {
+        let gaps = OpenGaps::new(sink.gaps.clone());
+        Build { flight, state, gaps, repairs: 0, literal: 0, matched: 0, told: 0 }
     }
 
     fn begin(sink: &Sink<'_>, file: FileId) -> Result<Build, PassError> {
@@ -105,15 +123,15 @@ impl Build {
         let state = match target {
             Ok(target) => {
                 let basis = BasisFile(prepared.basis);
-                let (basis_len, output) = (basis.len(), TargetOutput::new(target));
-                State::Patching(Box::new(Patch::new(sink.context.sums, basis, basis_len, output)))
+                let basis_len = basis.len();
+                State::Patching(Box::new(Patch::new(sink.context.sums, basis, basis_len, target)))
             }
             Err(error) => {
                 sink.tally.failed(&flight.path, &error);
                 State::Failed
             }
         };
-        Ok(Build { flight, state, repairs: 0, literal: 0, matched: 0, told: 0 })
+        Ok(Build::new(sink, flight, state))
     }
 
     fn op(&mut self, sink: &Sink<'_>, op: ContentOp) -> Result<(), PassError> {
@@ -130,8 +148,12 @@ impl Build {
                 self.matched = self.matched.saturating_add(len);
                 self.patched(sink, done)?;
             }
+            (State::Patching(patch), ContentOp::Gap { len, offset, basis_len }) => {
+                let done = patch.apply(Op::Gap { len, offset, basis_len });
+                self.patched(sink, done)?;
+            }
             (State::Patching(patch), ContentOp::File(from))
-                if sink.context.local && patch.position() == 0 =>
+                if sink.context.local && patch.prefix() == 0 && patch.open_gaps() == 0 =>
             {
                 self.copy(sink, &from);
             }
@@ -175,7 +197,7 @@ impl Build {
 
     fn copy(&mut self, sink: &Sink<'_>, from: &std::os::fd::OwnedFd) {
         let State::Patching(patch) = std::mem::replace(&mut self.state, State::Failed) else { return };
-        let target = patch.finish().0.target;
+        let target = patch.into_output();
         loop {
             // In pieces, so that stopping the run and telling how far it is need not wait for a huge file.
             match target.copy_from(from, self.literal, COPY_PIECE, self.literal) {
@@ -207,16 +229,52 @@ impl Build {
         sink.tally.problem(doing, &self.flight.path, &cause);
     }
 
+    /// Notes how many gaps the file has.
+    fn count_gaps(&mut self) -> Result<(), PassError> {
+        match &self.state {
+            State::Patching(patch) => self.gaps.set(patch.open_gaps()),
+            _ => self.gaps.set(0),
+        }
+    }
+
+    /// Ends a round that left gaps, and has these signed. Of a file that failed there is nothing to sign; the source will
+    /// see its directory closed.
+    fn end_round(
+        mut self,
+        sink: &Sink<'_>,
+        file: FileId,
+        (block_len, strong_len): (BlockLen, StrongLen),
+        signing: &Sender<Job>,
+    ) -> Result<Option<Build>, PassError> {
+        const UNFIT: PassError = PassError::Protocol("a round that does not fit the file");
+        let patch = match &mut self.state {
+            State::Patching(patch) => patch,
+            State::Failed => return self.settle(sink, file).map(|()| None),
+            _ => return Err(UNFIT),
+        };
+        let covers = patch.next_round(block_len).map_err(|_| UNFIT)?;
+        let basis = patch.basis().0.clone().ok_or(UNFIT)?;
+        let job = Job::Refine(Finer { file, basis, covers, block_len, strong_len });
+        signing.send(job).map_err(|_| PassError::Lost)?;
+        self.count_gaps()?;
+        Ok(Some(self))
+    }
+
     /// Ends the content. Returns the build if there is more to come.
     fn end(mut self, sink: &Sink<'_>, file: FileId, end: ContentEnd) -> Result<Option<Build>, PassError> {
         let state = std::mem::replace(&mut self.state, State::Failed);
         match (state, end) {
             (State::Patching(patch), ContentEnd::Complete { len, sum }) => {
-                let (output, sums) = patch.finish();
-                return self.verify(sink, file, output.target, sums, (len, sum));
+                let Patched { output: target, sums, unsummed } =
+                    patch.finish().map_err(|_| PassError::Protocol("an end that does not fit the file"))?;
+                match resum(sink, &target, sums, unsummed.into_iter().flatten()) {
+                    Ok(sums) => return self.verify(sink, file, target, sums, (len, sum)),
+                    Err(error) => self.fail(sink, "verifying", &describe(&error)),
+                }
             }
             (State::Repairing { target, sums, rewritten }, ContentEnd::Complete { len, sum }) => {
-                match resum(sink, &target, sums, &rewritten, len) {
+                let cut = cut(&target, sums, len);
+                match cut.and_then(|sums| resum(sink, &target, sums, rewritten.into_iter())) {
                     Ok(sums) => return self.verify(sink, file, target, sums, (len, sum)),
                     Err(error) => self.fail(sink, "verifying", &describe(&error)),
                 }
@@ -289,8 +347,8 @@ impl Build {
     /// the next run sees that it differs.
     fn keep_partial(self, sink: &Sink<'_>) {
         let State::Patching(patch) = self.state else { return };
-        let position = patch.position();
-        let target = patch.finish().0.target;
+        let position = patch.prefix();
+        let target = patch.into_output();
         if position == 0 || matches!(target, Target::InPlace(_)) {
             return;
         }
@@ -301,27 +359,31 @@ impl Build {
     }
 }
 
-/// Sums of a repaired file: those known, and new ones where it was rewritten.
+/// Gives a repaired file its length, and its sums as many places. Segments past the known ones were rewritten, or the
+/// sums will not agree.
+fn cut(target: &Target, mut sums: Vec<Sum>, len: u64) -> io::Result<SegmentSums> {
+    target.set_len(len).map_err(|error| error.source)?;
+    let count = usize::try_from(len.div_ceil(SEGMENT_LEN)).ok().filter(|count| *count <= REPAIRABLE * 2);
+    let Some(count) = count else { return Err(io::ErrorKind::FileTooLarge.into()) };
+    sums.resize(count, Sum([0; 16]));
+    SegmentSums::new(len, sums).map_err(io::Error::other)
+}
+
+/// Sums these segments as they are now.
 fn resum(
     sink: &Sink<'_>,
     target: &Target,
-    mut sums: Vec<Sum>,
-    rewritten: &BTreeSet<u64>,
-    len: u64,
+    mut sums: SegmentSums,
+    segments: impl Iterator<Item = u64>,
 ) -> io::Result<SegmentSums> {
-    target.set_len(len).map_err(|error| error.source)?;
-    let count = len.div_ceil(SEGMENT_LEN);
-    // Segments past the known ones were rewritten, or the sums will not agree.
-    let count = usize::try_from(count).ok().filter(|count| *count <= REPAIRABLE * 2);
-    let Some(count) = count else { return Err(io::ErrorKind::FileTooLarge.into()) };
-    sums.resize(count, Sum([0; 16]));
-    let mut buffer = vec![0; SEGMENT_LEN as usize];
-    for segment in rewritten {
-        let read = target.read_full_at(&mut buffer, segment * SEGMENT_LEN)?;
-        let sum = sink.context.sums.sum(buffer.get(..read).unwrap_or_default());
-        if let Some(known) = usize::try_from(*segment).ok().and_then(|segment| sums.get_mut(segment)) {
-            *known = sum;
-        }
+    let mut buffer = Vec::new();
+    for segment in segments {
+        // Only as far as the file goes: one updated in place has its old length still.
+        let start = segment.saturating_mul(SEGMENT_LEN);
+        let len = sums.len().saturating_sub(start).min(SEGMENT_LEN);
+        buffer.resize(len as usize, 0);
+        let read = target.read_full_at(&mut buffer, start)?;
+        sums.replace(segment, sink.context.sums.sum(buffer.get(..read).unwrap_or_default()));
     }
-    SegmentSums::new(len, sums).map_err(io::Error::other)
+    Ok(sums)
 }

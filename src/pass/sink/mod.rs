@@ -1,7 +1,7 @@
 //! The role that writes: compares what the source lists with what it has, asks for what it lacks, installs it.
 //!
 //! Threads, in the order in which one may wait for the next: one compares listings (`compare`), several sign what
-//! is there of changed files (`sign`), several build and install files (`apply`). The calling thread reads
+//! is there of changed files and of their gaps (`sign`), several build and install files (`apply`). The calling thread reads
 //! messages and hands them out, without ever waiting: its queues are bounded by the credit granted for what is in
 //! them. `directories` knows what is still unsettled in each directory, `flights` the files under way.
 
@@ -13,6 +13,7 @@ mod destination;
 mod directories;
 mod entry;
 mod flights;
+mod gaps;
 mod sign;
 mod target;
 
@@ -34,8 +35,8 @@ use directories::{Counterpart, Directories};
 use flights::{Flights, Limits};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,8 @@ struct Sink<'a> {
     destination: OnceLock<Destination>,
     directories: Directories,
     flights: Flights,
+    /// How many gaps are open in files being built.
+    gaps: Arc<AtomicUsize>,
     announcer: Announcer,
     /// The rules as they are here: some look at absolute paths.
     rules: Rules,
@@ -85,6 +88,7 @@ pub fn run(link: Link, path: &[u8], context: &Context) -> Result<Totals, PassErr
         destination: OnceLock::new(),
         directories: Directories::new(context.share_of_open_files(8, 256)),
         flights: Flights::new(limits),
+        gaps: Arc::default(),
         announcer: Announcer::new(context.reporter.clone()),
         owners,
         umask: crate::fs::umask(),
@@ -157,8 +161,9 @@ fn spawn<'scope, 'env>(
         })?;
         let (queue, arrived) = channel::unbounded();
         content.push(queue);
+        let signer = signing.clone();
         named("apply").spawn_scoped(scope, move || {
-            if let Err(error) = apply::run(sink, &arrived) {
+            if let Err(error) = apply::run(sink, &arrived, &signer) {
                 fail(error);
             }
         })?;

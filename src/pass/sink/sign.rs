@@ -1,16 +1,17 @@
 //! Reads what the sink has of changed files: for signatures, and for comparison by content.
 
-use crate::delta::{BlockLen, SegmentHasher, Signature, Signer, StrongLen};
+use crate::delta::{BlockLen, Cover, SegmentHasher, Signature, Signer, StrongLen};
 use crate::fs::ReadFile;
 use crate::pass::decide::Decision;
 use crate::pass::sink::Sink;
 use crate::pass::sink::flights::{Flight, Phase, Prepared};
 use crate::pass::{PassError, sink::entry};
 use crate::tree::Kind;
-use crate::wire::{Check, FileId, Message, Rank, SumsPart, Verdict, Want};
+use crate::wire::{Check, FileId, Message, Rank, Reservation, SumsPart, Verdict, Want};
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes read at once.
@@ -22,10 +23,21 @@ const PART_BLOCKS: usize = 8192;
 pub(super) enum Job {
     /// Sign the basis of a file and ask for its content.
     Sign(FileId),
+    /// Sign what the gaps of a round name.
+    Refine(Finer),
     /// Sum a file and ask whether the source's is the same.
     Check(FileId),
     /// Go on after the answer to that.
     Verdict(Verdict),
+}
+
+/// What there is to sign of the basis of a file in the making.
+pub(super) struct Finer {
+    pub file: FileId,
+    pub basis: Arc<ReadFile>,
+    pub covers: Vec<Cover>,
+    pub block_len: BlockLen,
+    pub strong_len: StrongLen,
 }
 
 /// Works until the queue ends.
@@ -33,6 +45,7 @@ pub(super) fn run(sink: &Sink<'_>, jobs: &Receiver<Job>) -> Result<(), PassError
     for job in jobs {
         match job {
             Job::Sign(file) => sink.ask_with_basis(file)?,
+            Job::Refine(finer) => sink.refine(&finer)?,
             Job::Check(file) => sink.check(file)?,
             Job::Verdict(verdict) => sink.compared(verdict)?,
         }
@@ -43,7 +56,7 @@ pub(super) fn run(sink: &Sink<'_>, jobs: &Receiver<Job>) -> Result<(), PassError
 impl Sink<'_> {
     /// Asks for a file's content without a basis.
     pub(super) fn ask(&self, file: FileId, flight: &Flight) -> Result<(), PassError> {
-        let want = Want { file, dir: flight.dir, index: flight.index, basis: None };
+        let want = Want { file, dir: flight.dir, index: flight.index, basis: None, refine: false };
         Ok(self.sender.send(Message::Want(want))?)
     }
 
@@ -53,13 +66,10 @@ impl Sink<'_> {
         self.flights.prepare(file, prepared);
         let (len, new_len) = (basis.len(), flight.entry.node.size());
         let wanted = self.context.options.block_size.and_then(|size| BlockLen::new(size.into()).ok());
-        let block_len = BlockLen::for_basis(len, wanted);
+        let (block_len, refine) = BlockLen::for_basis(len, wanted);
         let blocks = len.div_ceil(block_len.get().into());
-        let strong_len = StrongLen::for_search(new_len.max(1), blocks);
-        // The whole signature at once: two that each got half of the credit would wait for each other.
-        let per_block = 4 + u64::from(strong_len.get());
-        let parts = blocks.div_ceil(PART_BLOCKS as u64) + 1;
-        let mut credit = self.sender.reserve(Rank::Want, blocks * per_block + 64 * parts)?;
+        let strong_len = StrongLen::for_search(new_len.saturating_mul(blocks));
+        let mut credit = self.reserve_sums(blocks, strong_len)?;
         let signature = match self.signature(&basis, block_len, strong_len) {
             Ok(signature) => signature,
             Err(error) => {
@@ -70,12 +80,71 @@ impl Sink<'_> {
             }
         };
         let basis = Some(signature.header());
-        let want = Want { file, dir: flight.dir, index: flight.index, basis };
+        let want = Want { file, dir: flight.dir, index: flight.index, basis, refine };
         self.sender.send_reserved(Message::Want(want), &mut credit)?;
+        self.send_sums(file, &signature, &mut credit)
+    }
+
+    /// Sets credit aside for a whole signature, and what goes before it: two that each got half of the credit would wait
+    /// for each other.
+    fn reserve_sums(&self, blocks: u64, strong_len: StrongLen) -> Result<Reservation, PassError> {
+        let per_block = 4 + u64::from(strong_len.get());
+        let messages = blocks.div_ceil(PART_BLOCKS as u64) + 1;
+        Ok(self.sender.reserve(Rank::Want, blocks * per_block + 64 * messages)?)
+    }
+
+    fn send_sums(
+        &self,
+        file: FileId,
+        signature: &Signature,
+        credit: &mut Reservation,
+    ) -> Result<(), PassError> {
         for part in signature.parts(PART_BLOCKS) {
             let sums =
                 SumsPart { file, weak: part.weak.to_vec(), strong: Bytes::copy_from_slice(part.strong) };
-            self.sender.send_reserved(Message::Sums(sums), &mut credit)?;
+            self.sender.send_reserved(Message::Sums(sums), credit)?;
+        }
+        Ok(())
+    }
+
+    /// Answers the gaps of a round. This may wait for credit, which the thread that builds the file may not: the source
+    /// gives it back only when it has sent content.
+    fn refine(&self, finer: &Finer) -> Result<(), PassError> {
+        let Finer { file, basis, covers, block_len, strong_len } = finer;
+        let blocks = covers.iter().map(|cover| cover.block_count(*block_len)).sum();
+        let mut credit = self.reserve_sums(blocks, *strong_len)?;
+        let mut joined = Signature::empty(*block_len, *strong_len);
+        let mut buffer = vec![0; CHUNK];
+        for cover in covers {
+            let mut signer = Signer::new(self.context.sums, *block_len, *strong_len);
+            for range in cover.ranges() {
+                self.read_range(basis, range, &mut buffer, |data| signer.push(data))?;
+            }
+            joined.append(signer.finish());
+        }
+        self.send_sums(*file, &joined, &mut credit)
+    }
+
+    /// Reads a range of a basis that was there when it was opened. What cannot be read any more counts as zeros: copies
+    /// of it will fail, and tell why.
+    fn read_range(
+        &self,
+        basis: &ReadFile,
+        range: Range<u64>,
+        buffer: &mut [u8],
+        mut each: impl FnMut(&[u8]),
+    ) -> Result<(), PassError> {
+        let mut offset = range.start;
+        while offset < range.end {
+            if self.sender.is_stopped() {
+                return Err(PassError::Lost);
+            }
+            let len = usize::try_from(range.end - offset).map_or(buffer.len(), |left| left.min(buffer.len()));
+            let piece = buffer.get_mut(..len).unwrap_or_default();
+            let read = basis.read_full_at(piece, offset).unwrap_or_default();
+            piece.get_mut(read..).unwrap_or_default().fill(0);
+            each(piece);
+            offset += len as u64;
         }
         Ok(())
     }

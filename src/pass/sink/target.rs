@@ -35,33 +35,15 @@ impl Deref for Target {
     }
 }
 
-/// Writes a target from its beginning.
-#[derive(Debug)]
-pub(super) struct TargetOutput {
-    pub target: Target,
-    at: u64,
-}
-
-impl TargetOutput {
-    pub(super) fn new(target: Target) -> TargetOutput {
-        TargetOutput { target, at: 0 }
-    }
-}
-
-impl Output for TargetOutput {
-    fn write(&mut self, data: &[u8]) -> io::Result<()> {
-        self.target.write_at(data, self.at).map_err(|error| error.source)?;
-        self.at += data.len() as u64;
-        Ok(())
+impl Output for Target {
+    fn write_at(&mut self, data: &[u8], position: u64) -> io::Result<()> {
+        WriteFile::write_at(self, data, position).map_err(|error| error.source)
     }
 
-    fn keep(&mut self, data: &[u8]) -> io::Result<()> {
-        match self.target {
-            Target::Stage(_) => self.write(data),
-            Target::InPlace(_) => {
-                self.at += data.len() as u64;
-                Ok(())
-            }
+    fn keep(&mut self, data: &[u8], position: u64) -> io::Result<()> {
+        match self {
+            Target::Stage(_) => Output::write_at(self, data, position),
+            Target::InPlace(_) => Ok(()),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Answers requests for content: whole, as a delta against the sink's signature, or only where it did not verify.
 //!
-//! A file is read once, from front to back, and hashed as it is read, so what is sent is what was summed even if the
-//! file changes meanwhile. Its modification time was sent with the listing, before this, so a change is found by the
+//! A file sent whole is read once, from front to back, and hashed as it is read, so what is sent is what was summed even
+//! if the file changes meanwhile. Its modification time was sent with the listing, before this, so a change is found by the
 //! next run.
 
-use crate::delta::{Op, SEGMENT_LEN, Search, SearchOptions, SegmentHasher, SegmentSums, Signature, Sum};
+use crate::delta::{SEGMENT_LEN, SegmentHasher, SegmentSums, Signatures, Sum};
 use crate::fs::ReadFile;
 use crate::pass::source::outgoing::Outgoing;
+use crate::pass::source::rounds::Delta;
 use crate::pass::source::{Listed, Source};
 use crate::pass::tally::describe;
 use crate::tree::RelPath;
@@ -22,8 +23,10 @@ const CHUNK: usize = 256 << 10;
 
 /// A request, with the credit it holds until it is answered.
 pub(super) enum Job {
-    /// Send the content, as a difference to a basis if its signature is given.
-    Send { file: FileId, listed: Listed, signature: Option<Box<Signature>>, _permits: Vec<Permit> },
+    /// Send the content.
+    Send { file: FileId, listed: Listed, _permit: Permit },
+    /// Send the next round of it as a difference to a basis, whose signatures are given.
+    Round { file: FileId, delta: Box<Delta>, signatures: Signatures, _permits: Vec<Permit> },
     /// Compare the content with a file sum.
     Check { file: FileId, listed: Listed, sum: Sum, _permit: Permit },
     /// Send the segments that differ from those given.
@@ -39,10 +42,17 @@ pub(super) fn run(source: &Source<'_>, jobs: &Receiver<Job>) {
     }
 }
 
-/// Why reading stopped: the file cannot be read, or there is nobody to send it to.
-enum Stop {
+/// Why reading stopped: the file cannot be opened or read, or there is nobody to send it to.
+pub(super) enum Stop {
+    Unopened(crate::fs::Error),
     Unreadable(io::Error),
     Closed,
+}
+
+impl From<crate::fs::Error> for Stop {
+    fn from(error: crate::fs::Error) -> Stop {
+        Stop::Unopened(error)
+    }
 }
 
 impl From<Closed> for Stop {
@@ -54,16 +64,17 @@ impl From<Closed> for Stop {
 impl Source<'_> {
     fn answer(&self, job: Job) -> Result<(), Closed> {
         match job {
-            Job::Send { file, listed, signature, _permits } => {
-                self.with_file(file, &listed, |open, out| match signature {
-                    None if self.context.local => self.hand_over(open, out),
-                    None => self.whole(&open, out),
-                    Some(signature) => self.delta(&open, *signature, out),
-                })
+            Job::Send { file, listed, _permit } => self.telling(file, &path_of(&listed), |out| {
+                let open = self.open(&listed)?;
+                if self.context.local { self.hand_over(open, out) } else { self.whole(&open, out) }
+            }),
+            Job::Round { file, delta, signatures, _permits } => {
+                let path = path_of(&delta.listed);
+                self.telling(file, &path, |out| self.round(file, delta, signatures, out))
             }
-            Job::Again { again, listed, _permit } => {
-                self.with_file(again.file, &listed, |open, out| self.differing(&open, &again, out))
-            }
+            Job::Again { again, listed, _permit } => self.telling(again.file, &path_of(&listed), |out| {
+                self.differing(&self.open(&listed)?, &again, out)
+            }),
             Job::Check { file, listed, sum, _permit } => {
                 // What cannot be read is called different: the request that follows finds out why.
                 let same = self.open(&listed).ok().and_then(|open| self.sum(&open).ok()) == Some(sum);
@@ -72,32 +83,24 @@ impl Source<'_> {
         }
     }
 
-    /// Opens a listed file and answers with what `send` makes of it.
-    fn with_file<'s>(
+    /// Answers with what `send` makes of a file.
+    fn telling<'s>(
         &'s self,
         file: FileId,
-        listed: &Listed,
-        send: impl FnOnce(ReadFile, &mut Outgoing<'s>) -> Result<ContentEnd, Stop>,
+        path: &RelPath,
+        send: impl FnOnce(&mut Outgoing<'s>) -> Result<ContentEnd, Stop>,
     ) -> Result<(), Closed> {
         let mut out = Outgoing::new(&self.sender, file);
-        let sent = match self.open(listed) {
-            Err(error) => {
-                self.tally.failed(&path_of(listed), &error);
-                return out.end(ContentEnd::Unreadable);
-            }
-            Ok(open) => send(open, &mut out),
-        };
-        match sent {
-            Ok(end) => out.end(end),
-            Err(Stop::Closed) => Err(Closed),
-            Err(Stop::Unreadable(error)) => {
-                self.tally.problem("reading", &path_of(listed), &describe(&error));
-                out.end(ContentEnd::Unreadable)
-            }
+        match send(&mut out) {
+            Ok(end) => return out.end(end),
+            Err(Stop::Closed) => return Err(Closed),
+            Err(Stop::Unopened(error)) => self.tally.failed(path, &error),
+            Err(Stop::Unreadable(error)) => self.tally.problem("reading", path, &describe(&error)),
         }
+        out.end(ContentEnd::Unreadable)
     }
 
-    fn open(&self, listed: &Listed) -> Result<ReadFile, crate::fs::Error> {
+    pub(super) fn open(&self, listed: &Listed) -> Result<ReadFile, crate::fs::Error> {
         let Listed { kept, index } = listed;
         let name = match listed.entry() {
             Some(entry) => &entry.name,
@@ -120,27 +123,6 @@ impl Source<'_> {
             hasher.push(&chunk);
             Ok(out.literal(chunk)?)
         })?;
-        Ok(self.complete(&hasher.finish()))
-    }
-
-    fn delta(
-        &self,
-        open: &ReadFile,
-        signature: Signature,
-        out: &mut Outgoing<'_>,
-    ) -> Result<ContentEnd, Stop> {
-        let mut hasher = SegmentHasher::new(self.context.sums);
-        let options = SearchOptions { in_place: self.context.options.in_place };
-        let mut search = Search::new(signature, self.context.sums, options);
-        let mut emit = |op: Op<'_>| match op {
-            Op::Copy { offset, len } => out.push(ContentOp::Copy { offset, len }),
-            Op::Literal(data) => out.literal(Bytes::copy_from_slice(data)),
-        };
-        read_all(open, |chunk| {
-            hasher.push(&chunk);
-            Ok(search.push(&chunk, &mut emit)?)
-        })?;
-        search.finish(&mut emit)?;
         Ok(self.complete(&hasher.finish()))
     }
 
@@ -177,7 +159,7 @@ impl Source<'_> {
         Ok(hasher.finish().root(self.context.sums))
     }
 
-    fn complete(&self, sums: &SegmentSums) -> ContentEnd {
+    pub(super) fn complete(&self, sums: &SegmentSums) -> ContentEnd {
         ContentEnd::Complete { len: sums.len(), sum: sums.root(self.context.sums) }
     }
 }
@@ -197,22 +179,29 @@ fn read_all(open: &ReadFile, mut each: impl FnMut(Bytes) -> Result<(), Stop>) ->
     }
 }
 
-/// The chunk at `offset`, and whether it is the last. A file that ends where it ended when it was opened is at its end,
-/// which saves asking once more; one that ends before is asked until it says so.
+/// The chunk at `offset`, and whether it is the last.
 fn next_chunk(open: &ReadFile, offset: u64) -> io::Result<ControlFlow<Bytes, Bytes>> {
     let expected = open.len().saturating_sub(offset);
     let size = usize::try_from(expected).map_or(CHUNK, |expected| expected.saturating_add(1).min(CHUNK));
     let mut buffer = vec![0; size];
-    let mut read = open.read_at(&mut buffer, offset)?;
-    let mut last = read as u64 == expected;
-    if !last && read < size {
-        let rest = buffer.get_mut(read..).unwrap_or_default();
-        read += open.read_full_at(rest, offset + read as u64)?;
-        last = read < size;
-    }
+    let (read, last) = read_next(open, &mut buffer, offset)?;
     buffer.truncate(read);
     let chunk = Bytes::from(buffer);
     Ok(if last { ControlFlow::Break(chunk) } else { ControlFlow::Continue(chunk) })
+}
+
+/// Reads at `offset`. Returns how many bytes there were, and whether these are the last. A file that ends where it ended
+/// when it was opened is at its end, which saves asking once more; one that ends before is asked until it says so.
+pub(super) fn read_next(open: &ReadFile, buffer: &mut [u8], offset: u64) -> io::Result<(usize, bool)> {
+    let expected = open.len().saturating_sub(offset);
+    let mut read = open.read_at(buffer, offset)?;
+    let mut last = read as u64 == expected;
+    if !last && read < buffer.len() {
+        let rest = buffer.get_mut(read..).unwrap_or_default();
+        read += open.read_full_at(rest, offset + read as u64)?;
+        last = read < buffer.len();
+    }
+    Ok((read, last))
 }
 
 fn path_of(listed: &Listed) -> RelPath {

@@ -6,11 +6,13 @@
 
 mod content;
 mod count;
+mod delta;
 mod kept;
 mod outgoing;
+mod rounds;
 mod walk;
 
-use crate::delta::{Signature, SignatureBuilder, SignaturePart};
+use crate::delta::{Gap, SignatureBuilder, SignaturePart};
 use crate::fs::Owners;
 use crate::pass::tally::Tally;
 use crate::pass::{Context, PassError, workers};
@@ -21,6 +23,7 @@ use crate::wire::{Check, FileId, Link, Message, Permit, Received, Receiver, Send
 use content::Job;
 use crossbeam_channel as channel;
 use kept::{Kept, KeptListings};
+use rounds::{Delta, Rounds};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +35,7 @@ struct Source<'a> {
     view: &'a View,
     sender: Sender,
     kept: KeptListings,
+    rounds: Rounds,
     owners: Owners,
     tally: Tally<'a>,
     /// Whether anything of the source could not be read, so that nothing may be deleted any more.
@@ -55,6 +59,7 @@ pub fn run(link: Link, view: &View, missing: Vec<ViewError>, context: &Context) 
         view,
         sender: sender.clone(),
         kept: KeptListings::default(),
+        rounds: Rounds::new(context.share_of_open_files(8, 256)),
         owners: Owners::new()?,
         tally: Tally::new(Role::Source, context),
         incomplete: AtomicBool::new(missing.iter().any(|error| error.hides_entries)),
@@ -133,7 +138,10 @@ fn receive(
                 inbox.enqueue(Job::Again { again, listed, _permit: permit })?;
             }
             Message::Expand(expand) => source.kept.ask(expand)?,
-            Message::Close(dir) => source.kept.close(dir)?,
+            Message::Close(dir) => {
+                source.rounds.close(dir);
+                source.kept.close(dir)?;
+            }
             Message::Event(event) => source.context.reporter.report(event),
             Message::Progress(reading) => source.context.progress.set_done(&reading),
             Message::Abort(abort) => return Err(PassError::Peer(abort)),
@@ -184,9 +192,9 @@ struct Inbox<'a, 'b> {
     signatures: HashMap<FileId, Arriving>,
 }
 
-/// A request whose signature is still arriving.
+/// A file whose signatures are still arriving: that of its basis, or those of its gaps.
 struct Arriving {
-    listed: Listed,
+    delta: Box<Delta>,
     builder: SignatureBuilder,
     permits: Vec<Permit>,
 }
@@ -194,31 +202,38 @@ struct Arriving {
 impl Inbox<'_, '_> {
     fn want(&mut self, want: Want, permit: Permit) -> Result<(), PassError> {
         let listed = self.source.listed(want.dir, want.index)?;
-        let Some(header) = want.basis else {
-            return self.enqueue(Job::Send {
-                file: want.file,
-                listed,
-                signature: None,
-                _permits: vec![permit],
-            });
+        let Want { file, dir, basis, refine, .. } = want;
+        let Some(header) = basis else {
+            return self.enqueue(Job::Send { file, listed, _permit: permit });
         };
         let builder =
             SignatureBuilder::new(header).map_err(|_| PassError::Protocol("an impossible signature"))?;
-        let arriving = Arriving { listed, builder, permits: vec![permit] };
+        let delta = Box::new(Delta {
+            dir,
+            listed,
+            basis_len: header.basis_len,
+            gaps: vec![Gap::whole(header.basis_len)],
+            block_len: header.block_len,
+            strong_len: header.strong_len,
+            refine,
+            begun: None,
+            share: None,
+        });
+        let arriving = Arriving { delta, builder, permits: vec![permit] };
         if arriving.builder.missing() == 0 {
-            return self.complete(want.file, arriving);
+            return self.complete(file, arriving);
         }
-        if self.signatures.insert(want.file, arriving).is_some() {
+        if self.signatures.insert(file, arriving).is_some() {
             return Err(PassError::Protocol("a file was asked for twice"));
         }
         Ok(())
     }
 
     fn sums(&mut self, part: &SumsPart, permit: Permit) -> Result<(), PassError> {
-        let mut arriving = self
-            .signatures
-            .remove(&part.file)
-            .ok_or(PassError::Protocol("sums of a file nobody asked for"))?;
+        let mut arriving = match self.signatures.remove(&part.file) {
+            Some(arriving) => arriving,
+            None => self.answered(part.file)?,
+        };
         arriving
             .builder
             .push(SignaturePart { weak: &part.weak, strong: &part.strong })
@@ -231,11 +246,19 @@ impl Inbox<'_, '_> {
         Ok(())
     }
 
+    /// A file whose round is over, of which the first sums have come.
+    fn answered(&self, file: FileId) -> Result<Arriving, PassError> {
+        let delta =
+            self.source.rounds.take(file).ok_or(PassError::Protocol("sums of a file nobody asked for"))?;
+        let builder = SignatureBuilder::for_gaps(&delta.gaps, delta.block_len, delta.strong_len)
+            .map_err(|_| PassError::Protocol("an impossible signature"))?;
+        Ok(Arriving { delta, builder, permits: Vec::new() })
+    }
+
     fn complete(&self, file: FileId, arriving: Arriving) -> Result<(), PassError> {
-        let signature: Signature =
-            arriving.builder.finish().map_err(|_| PassError::Protocol("an impossible signature"))?;
-        let Arriving { listed, permits, .. } = arriving;
-        self.enqueue(Job::Send { file, listed, signature: Some(Box::new(signature)), _permits: permits })
+        let Arriving { delta, builder, permits } = arriving;
+        let signatures = builder.finish().map_err(|_| PassError::Protocol("an impossible signature"))?;
+        self.enqueue(Job::Round { file, delta, signatures, _permits: permits })
     }
 
     fn enqueue(&self, job: Job) -> Result<(), PassError> {

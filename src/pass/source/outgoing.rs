@@ -5,6 +5,8 @@ use bytes::Bytes;
 
 /// A message is sent once it holds this many bytes of content.
 const FULL_BYTES: usize = 128 << 10;
+/// The most literal bytes of one operation.
+const LONGEST: usize = 256 << 10;
 /// Or this many operations.
 const FULL_OPS: usize = 1024;
 
@@ -28,8 +30,12 @@ impl<'a> Outgoing<'a> {
         if self.bytes >= FULL_BYTES || self.ops.len() >= FULL_OPS { self.send(None) } else { Ok(()) }
     }
 
-    pub(super) fn literal(&mut self, data: Bytes) -> Result<(), Closed> {
-        if data.is_empty() { Ok(()) } else { self.push(ContentOp::Literal(data)) }
+    /// Sends literal bytes, however many: in pieces, so that a message stays within a frame.
+    pub(super) fn literal(&mut self, mut data: Bytes) -> Result<(), Closed> {
+        while !data.is_empty() {
+            self.push(ContentOp::Literal(data.split_to(data.len().min(LONGEST))))?;
+        }
+        Ok(())
     }
 
     pub(super) fn end(mut self, end: ContentEnd) -> Result<(), Closed> {

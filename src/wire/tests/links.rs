@@ -147,7 +147,8 @@ fn sink(plan: &Plan, link: Link) -> usize {
 
 /// Asks for each entry: half of the requests together, as a signature is sent, half one by one.
 fn ask(sender: &Sender, entries: usize) {
-    let want = || Message::Want(Want { file: FileId(0), dir: DirId(0), index: 0, basis: None });
+    let want =
+        || Message::Want(Want { file: FileId(0), dir: DirId(0), index: 0, basis: None, refine: false });
     let together = entries / 2;
     let mut credit = sender.reserve(Rank::Want, together as u64 * want().cost() + 100).unwrap();
     for _ in 0..together {

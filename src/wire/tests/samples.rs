@@ -125,6 +125,11 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
         ContentOp::Copy { offset: 1 << 35, len: 200 },
         ContentOp::Rewrite { offset: 1 << 20, data: Bytes::from_static(b"\0\xff") },
     ];
+    let gap = ContentOp::Gap { len: 300_000, offset: 1 << 33, basis_len: 262_144 };
+    let round = Some(ContentEnd::Round {
+        block_len: BlockLen::new(16 << 10).unwrap(),
+        strong_len: StrongLen::new(4).unwrap(),
+    });
     let root = Some(meta(0o755, 1_700_000_000, 123_456_789, (0, 0)));
     let owners = vec![owner(OwnerKind::User, 0, b"root"), owner(OwnerKind::Group, 1000, b"users")];
     let part = |entries, parent, end| Listing { dir, parent, entries, owners: Vec::new(), end };
@@ -162,8 +167,15 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
         ("expand", Message::Expand(Expand { dir, below: false })),
         ("expand-below", Message::Expand(Expand { dir: DirId(0), below: true })),
         ("listed", Message::Listed),
-        ("want", Message::Want(Want { file: FileId(1), dir, index, basis: None })),
-        ("want-delta", Message::Want(Want { file: FileId(u32::MAX), dir, index, basis: Some(header) })),
+        ("want", Message::Want(Want { file: FileId(1), dir, index, basis: None, refine: false })),
+        (
+            "want-delta",
+            Message::Want(Want { file: FileId(u32::MAX), dir, index, basis: Some(header), refine: false }),
+        ),
+        (
+            "want-refined",
+            Message::Want(Want { file: FileId(3), dir, index, basis: Some(header), refine: true }),
+        ),
         (
             "sums",
             Message::Sums(SumsPart {
@@ -180,6 +192,7 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
             "content-end",
             Message::Content(Content { file: FileId(128), ops: Vec::new(), end: complete(5_000_000_000) }),
         ),
+        ("content-round", Message::Content(Content { file: FileId(1), ops: vec![gap], end: round })),
         (
             "content-unreadable",
             Message::Content(Content { file: FileId(2), ops: Vec::new(), end: Some(ContentEnd::Unreadable) }),
@@ -286,7 +299,7 @@ fn any_bytes() -> impl Strategy<Value = Bytes> {
 }
 
 fn any_header() -> impl Strategy<Value = SignatureHeader> {
-    (any::<u64>(), 1..=16_u64 << 20, 5..=16_u64).prop_filter_map(
+    (any::<u64>(), 1..=16_u64 << 20, 2..=16_u64).prop_filter_map(
         "too many blocks",
         |(basis, block, strong)| {
             let header = SignatureHeader {
@@ -303,11 +316,19 @@ fn any_content() -> impl Strategy<Value = Message> {
     let op = prop_oneof![
         any_bytes().prop_map(ContentOp::Literal),
         any::<(u64, u64)>().prop_map(|(offset, len)| ContentOp::Copy { offset, len }),
+        any::<(u64, u64, u64)>().prop_map(|(len, offset, basis_len)| ContentOp::Gap {
+            len,
+            offset,
+            basis_len
+        }),
         (any::<u64>(), any_bytes()).prop_map(|(offset, data)| ContentOp::Rewrite { offset, data }),
     ];
     let end = prop_oneof![
         Just(None),
         Just(Some(ContentEnd::Unreadable)),
+        any_header().prop_map(|SignatureHeader { block_len, strong_len, .. }| {
+            Some(ContentEnd::Round { block_len, strong_len })
+        }),
         (any::<u64>(), any_sum()).prop_map(|(len, sum)| Some(ContentEnd::Complete { len, sum })),
     ];
     (any::<u32>(), vec(op, 0..6), end)
@@ -319,8 +340,11 @@ pub(super) fn any_message() -> impl Strategy<Value = Message> {
     let place = || any::<(u32, u32, u32)>().prop_map(|(file, dir, index)| (FileId(file), DirId(dir), index));
     let sums = (any::<u32>(), vec(any::<u32>(), 0..20), any_bytes())
         .prop_map(|(file, weak, strong)| Message::Sums(SumsPart { file: FileId(file), weak, strong }));
-    let want = (place(), option::of(any_header()))
-        .prop_map(|((file, dir, index), basis)| Message::Want(Want { file, dir, index, basis }));
+    let want =
+        (place(), option::of(any_header()), any::<bool>()).prop_map(|((file, dir, index), basis, refine)| {
+            let refine = refine && basis.is_some();
+            Message::Want(Want { file, dir, index, basis, refine })
+        });
     let check = (place(), any_sum())
         .prop_map(|((file, dir, index), sum)| Message::Check(Check { file, dir, index, sum }));
     let again = (place(), vec(any_sum(), 0..5))

@@ -19,7 +19,7 @@ fn place_of(entries: &[Entry], kind: Kind) -> u32 {
 }
 
 fn want(dir: u32, index: u32) -> Message {
-    Message::Want(Want { file: FileId(0), dir: DirId(dir), index, basis: None })
+    Message::Want(Want { file: FileId(0), dir: DirId(dir), index, basis: None, refine: false })
 }
 
 fn check(dir: u32, index: u32) -> Message {
@@ -224,7 +224,7 @@ fn a_signature_that_matches_everywhere_and_nowhere() {
                 block_len: BlockLen::new(1).unwrap(),
                 strong_len: StrongLen::new(5).unwrap(),
             });
-            peer.send(Message::Want(Want { file: FileId(0), dir: DirId(0), index, basis }));
+            peer.send(Message::Want(Want { file: FileId(0), dir: DirId(0), index, basis, refine: false }));
             for _ in 0..128 {
                 let (weak, strong) = (vec![0x0041_0041; 8192], vec![0; 5 * 8192].into());
                 peer.send(Message::Sums(SumsPart { file: FileId(0), weak, strong }));

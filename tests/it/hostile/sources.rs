@@ -379,7 +379,15 @@ fn content_that_never_verifies() {
 #[test]
 fn words_of_the_other_role() {
     let words: [fn() -> Message; 4] = [
-        || Message::Want(Want { file: FileId(0), dir: Default::default(), index: 0, basis: None }),
+        || {
+            Message::Want(Want {
+                file: FileId(0),
+                dir: Default::default(),
+                index: 0,
+                basis: None,
+                refine: false,
+            })
+        },
         || Message::Close(Default::default()),
         || {
             let (dir, segments) = (Default::default(), Vec::new());
