@@ -29,6 +29,12 @@ impl SegmentSums {
         Ok(Self { len, sums })
     }
 
+    /// The sums of a file that is at hand whole.
+    pub fn of(choice: SumChoice, content: &[u8]) -> Self {
+        let sums = content.chunks(SEGMENT_LEN as usize).map(|segment| choice.sum(segment)).collect();
+        Self { len: content.len() as u64, sums }
+    }
+
     /// The length of the file in bytes.
     pub fn len(&self) -> u64 {
         self.len
@@ -53,10 +59,10 @@ impl SegmentSums {
 
     /// The file sum: over the length, as eight little-endian bytes, and then the sums of all segments.
     pub fn root(&self, choice: SumChoice) -> Sum {
-        let mut hasher = choice.hasher();
-        hasher.update(&self.len.to_le_bytes());
-        self.sums.iter().for_each(|sum| hasher.update(&sum.0));
-        hasher.finish_reset()
+        // At once, since small files are many and setting up a hasher costs more than they do.
+        let mut bytes = self.len.to_le_bytes().to_vec();
+        self.sums.iter().for_each(|sum| bytes.extend_from_slice(&sum.0));
+        choice.sum(&bytes)
     }
 
     /// The ranges of this file, in bytes, whose segments `other` does not have in the same place.
@@ -164,6 +170,9 @@ mod tests {
             assert_eq!(sums, SegmentSums::new(data.len() as u64, expected.clone()).unwrap());
         }
         assert_eq!(sums(&data[..SEGMENT], 1000).sums().len(), 1);
+        for len in [0, 1, SEGMENT - 1, SEGMENT, SEGMENT + 1, data.len()] {
+            assert_eq!(SegmentSums::of(CHOICE, &data[..len]), sums(&data[..len], 65_521), "{len}");
+        }
     }
 
     #[test]

@@ -49,6 +49,9 @@ pub(super) fn run(
             Build::unread(sink, file)?.settle(sink, file)?;
             continue;
         }
+        if !open.contains_key(&file) && Build::at_once(sink, &content)? {
+            continue;
+        }
         let mut build = match open.remove(&file) {
             Some(build) => build,
             None if open.values().filter(|build| !build.gaps.any()).count() >= OPEN_LIMIT => {
@@ -108,6 +111,38 @@ impl Build {
     fn new(sink: &Sink<'_>, flight: Arc<Flight>, state: State) -> Build {
         let gaps = OpenGaps::new(sink.gaps.clone());
         Build { flight, state, gaps, repairs: 0, literal: 0, matched: 0, told: 0 }
+    }
+
+    /// Writes a file all of which is in one message. `false` if it has to be built like others.
+    fn at_once(sink: &Sink<'_>, content: &Content) -> Result<bool, PassError> {
+        let data = match content.ops.as_slice() {
+            [] => &[],
+            [ContentOp::Literal(data)] => data.as_ref(),
+            _ => return Ok(false),
+        };
+        let Some(ContentEnd::Complete { len, sum }) = content.end else { return Ok(false) };
+        let flight = sink.flights.fetched(content.file)?;
+        let sums = sink.context.sums;
+        let is_whole = len == data.len() as u64 && SegmentSums::of(sums, data).root(sums) == sum;
+        if !is_whole || flight.leftover || sink.context.options.in_place {
+            return Ok(false);
+        }
+        let mut build = Build::new(sink, flight, State::Failed);
+        build.literal = len;
+        let Flight { dir, name, path, update, .. } = &*build.flight;
+        sink.directories.touch(*dir);
+        let written = sink.directories.writable(sink, *dir)?.and_then(|dir| {
+            dir.write_whole(name, data, |file| {
+                let rest = sink.set_owner_first(path, &update.set, |owner| file.set_meta(owner));
+                file.set_meta(&rest)
+            })
+        });
+        match written {
+            Ok(()) => build.count(sink, len),
+            Err(error) => sink.tally.failed(path, &error),
+        }
+        build.settle(sink, content.file)?;
+        Ok(true)
     }
 
     fn begin(sink: &Sink<'_>, file: FileId) -> Result<Build, PassError> {
@@ -326,8 +361,13 @@ impl Build {
             sink.tally.failed(&flight.path, &error);
             return;
         }
+        self.count(sink, len);
+    }
+
+    /// Counts a file that has got its new content.
+    fn count(&self, sink: &Sink<'_>, len: u64) {
         sink.tally.count(|totals| {
-            if flight.update.change.new {
+            if self.flight.update.change.new {
                 totals.created.add(crate::tree::Kind::File);
             }
             totals.transferred += 1;

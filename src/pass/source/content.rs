@@ -21,6 +21,10 @@ use std::sync::Arc;
 /// Bytes read at once.
 const CHUNK: usize = 256 << 10;
 
+/// Between two local paths, the length above which the sink copies a file by itself: a short one is read sooner than
+/// handed over.
+const HANDED_OVER: u64 = 64 << 10;
+
 /// A request, with the credit it holds until it is answered.
 pub(super) enum Job {
     /// Send the content.
@@ -66,7 +70,8 @@ impl Source<'_> {
         match job {
             Job::Send { file, listed, _permit } => self.telling(file, &path_of(&listed), |out| {
                 let open = self.open(&listed)?;
-                if self.context.local { self.hand_over(open, out) } else { self.whole(&open, out) }
+                let by_itself = self.context.local && open.len() > HANDED_OVER;
+                if by_itself { self.hand_over(open, out) } else { self.whole(&open, out) }
             }),
             Job::Round { file, delta, signatures, _permits } => {
                 let path = path_of(&delta.listed);
@@ -118,6 +123,13 @@ impl Source<'_> {
     }
 
     fn whole(&self, open: &ReadFile, out: &mut Outgoing<'_>) -> Result<ContentEnd, Stop> {
+        if open.len() < CHUNK as u64
+            && let ControlFlow::Break(all) = next_chunk(open, 0).map_err(Stop::Unreadable)?
+        {
+            let sums = SegmentSums::of(self.context.sums, &all);
+            out.literal(all)?;
+            return Ok(self.complete(&sums));
+        }
         let mut hasher = SegmentHasher::new(self.context.sums);
         read_all(open, |chunk| {
             hasher.push(&chunk);
