@@ -28,8 +28,8 @@ fn noise(len: usize, mut state: u64) -> Vec<u8> {
 
 fn sign(basis: &[u8], choice: SumChoice, block_len: Option<BlockLen>) -> Signature {
     let size = basis.len() as u64;
-    let block_len = BlockLen::for_basis(size, block_len);
-    let strong_len = StrongLen::for_search(size, size.div_ceil(u64::from(block_len.get())));
+    let (block_len, _) = BlockLen::for_basis(size, block_len);
+    let strong_len = StrongLen::for_search(size * size.div_ceil(u64::from(block_len.get())));
     let mut signer = Signer::new(choice, block_len, strong_len);
     basis.chunks(CHUNK).for_each(|chunk| signer.push(chunk));
     signer.finish()
@@ -109,7 +109,7 @@ fn bench_search(c: &mut Criterion) {
 struct Discard;
 
 impl Output for Discard {
-    fn write(&mut self, data: &[u8]) -> io::Result<()> {
+    fn write_at(&mut self, data: &[u8], _: u64) -> io::Result<()> {
         black_box(data);
         Ok(())
     }
@@ -126,7 +126,7 @@ fn bench_patch(c: &mut Criterion) {
                 let copied = patch.apply(Op::Copy { offset, len: CHUNK as u64 });
                 assert!(copied.is_ok());
             }
-            patch.finish().1
+            patch.finish().map(|patched| patched.sums).ok()
         });
     });
     group.bench_function("literals of 256 KiB", |b| {
@@ -135,7 +135,7 @@ fn bench_patch(c: &mut Criterion) {
             for data in basis.chunks(CHUNK / 4) {
                 assert!(patch.apply(Op::Literal(data)).is_ok());
             }
-            patch.finish().1
+            patch.finish().map(|patched| patched.sums).ok()
         });
     });
     group.finish();

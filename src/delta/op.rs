@@ -24,6 +24,9 @@ pub enum Op<'a> {
     },
 }
 
+/// The length from which a copy is handed on though it may continue, so that the sink has something to do meanwhile.
+const LONG: u64 = 8 << 20;
+
 /// Joins copies that continue one another before they are handed on. Keeps at most one copy back.
 #[derive(Debug, Default)]
 pub(super) struct CopyMerger {
@@ -39,7 +42,7 @@ impl CopyMerger {
         out: &mut impl FnMut(Op<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         match &mut self.kept {
-            Some((start, kept)) if *start + *kept == offset => *kept += len,
+            Some((start, kept)) if *start + *kept == offset && *kept < LONG => *kept += len,
             _ => {
                 self.flush(out)?;
                 self.kept = Some((offset, len));

@@ -15,8 +15,9 @@ use crate::pass::source::rounds::Delta;
 use crate::wire::{ContentEnd, ContentOp, FileId};
 use bytes::Bytes;
 
-/// Bytes read at once: a few of the longest blocks, so that a window that ends in the next piece is rare.
-const PIECE: usize = 1 << 20;
+/// Bytes read at once: what is read is summed, searched and sent while it is in the cache. Longer blocks are read whole,
+/// since a search copies what does not end where a window ends.
+const PIECE: usize = 256 << 10;
 
 impl Source<'_> {
     /// Tells one round. If it leaves gaps, the file waits for their sums.
@@ -37,7 +38,8 @@ impl Source<'_> {
             let sifter = Sifter::new(*gap, delta.basis_len, round.as_mut());
             let search = Search::new(signature, self.context.sums, self.search_options(gap));
             let mut telling = Telling { open: &open, search, sifter, out };
-            let mut buffer = vec![0; piece(gap.len.min(open.len().saturating_add(1)))];
+            let longest = PIECE.max(delta.block_len.get() as usize);
+            let mut buffer = vec![0; piece(gap.len.min(open.len().saturating_add(1)), longest)];
             match end {
                 None => {
                     let mut hasher = SegmentHasher::new(self.context.sums);
@@ -113,15 +115,15 @@ fn tell(open: &ReadFile, sifted: Sifted<'_>, out: &mut Outgoing<'_>) -> Result<(
         }
         Sifted::Passed { at, len } => {
             let gap = Gap { at, len, offset: 0, basis_len: 0 };
-            let mut buffer = vec![0; piece(len)];
+            let mut buffer = vec![0; piece(len, PIECE)];
             read_gap(open, &gap, &mut buffer, |data| Ok(out.literal(Bytes::copy_from_slice(data))?))
         }
     }
 }
 
 /// A good length for a buffer to read so many bytes with.
-fn piece(len: u64) -> usize {
-    usize::try_from(len).map_or(PIECE, |len| len.clamp(1, PIECE))
+fn piece(len: u64, longest: usize) -> usize {
+    usize::try_from(len).map_or(longest, |len| len.clamp(1, longest))
 }
 
 /// Reads a file from front to back, however long it has become.

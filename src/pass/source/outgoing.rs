@@ -3,31 +3,37 @@
 use crate::wire::{Closed, Content, ContentEnd, ContentOp, FileId, Message, Sender};
 use bytes::Bytes;
 
-/// A message is sent once it holds this many bytes of content.
-const FULL_BYTES: usize = 128 << 10;
 /// The most literal bytes of one operation.
 const LONGEST: usize = 256 << 10;
+/// A message is sent once it holds this many bytes of content.
+const FULL_BYTES: usize = 128 << 10;
 /// Or this many operations.
 const FULL_OPS: usize = 1024;
+/// Or operations for so many bytes of the file, so that the sink builds one part while the next is searched.
+const FULL_COVERED: u64 = 8 << 20;
 
 pub(super) struct Outgoing<'a> {
     sender: &'a Sender,
     file: FileId,
     ops: Vec<ContentOp>,
     bytes: usize,
+    covered: u64,
 }
 
 impl<'a> Outgoing<'a> {
     pub(super) fn new(sender: &'a Sender, file: FileId) -> Outgoing<'a> {
-        Outgoing { sender, file, ops: Vec::new(), bytes: 0 }
+        Outgoing { sender, file, ops: Vec::new(), bytes: 0, covered: 0 }
     }
 
     pub(super) fn push(&mut self, op: ContentOp) -> Result<(), Closed> {
-        if let ContentOp::Literal(data) | ContentOp::Rewrite { data, .. } = &op {
-            self.bytes += data.len();
+        match &op {
+            ContentOp::Literal(data) | ContentOp::Rewrite { data, .. } => self.bytes += data.len(),
+            ContentOp::Copy { len, .. } => self.covered = self.covered.saturating_add(*len),
+            ContentOp::Gap { .. } | ContentOp::File(_) => {}
         }
         self.ops.push(op);
-        if self.bytes >= FULL_BYTES || self.ops.len() >= FULL_OPS { self.send(None) } else { Ok(()) }
+        let full = self.bytes >= FULL_BYTES || self.covered >= FULL_COVERED || self.ops.len() >= FULL_OPS;
+        if full { self.send(None) } else { Ok(()) }
     }
 
     /// Sends literal bytes, however many: in pieces, so that a message stays within a frame.
@@ -44,6 +50,7 @@ impl<'a> Outgoing<'a> {
 
     fn send(&mut self, end: Option<ContentEnd>) -> Result<(), Closed> {
         self.bytes = 0;
+        self.covered = 0;
         let ops = std::mem::take(&mut self.ops);
         self.sender.send(Message::Content(Content { file: self.file, ops, end }))
     }

@@ -5,7 +5,7 @@ use super::victim::{Role, Way};
 use super::{Case, case, expect_refusals, unharmed};
 use dsync::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
 use dsync::tree::{Entry, Kind};
-use dsync::wire::{Again, Begin, Check, DirId, Expand, FileId, Message, SumsPart, Verdict, Want};
+use dsync::wire::{Again, Begin, Check, ContentEnd, DirId, Expand, FileId, Message, SumsPart, Verdict, Want};
 
 const FLAGS: &[&str] = &["-r", "-l", "-t"];
 
@@ -140,6 +140,44 @@ fn signatures_that_are_impossible() {
             peer.payload(&raw_want(index, [3000, 1000, 8]));
             peer.payload(&raw_want(index, [3000, 1000, 8]));
         }),
+    ]);
+}
+
+/// Asks for a file of 6000 bytes by a signature that nothing matches; answers the gap that is left by `blocks` sums,
+/// `times` over.
+fn answer(peer: &mut Peer, close: bool, (blocks, strong): (usize, usize), times: usize) {
+    let entries = peer.expect_root();
+    let index = entries.iter().position(|entry| entry.name.as_bytes() == b"old").unwrap() as u32;
+    let (block_len, strong_len) = (BlockLen::new(4096).unwrap(), StrongLen::new(4).unwrap());
+    let basis = Some(SignatureHeader { basis_len: 8192, block_len, strong_len });
+    peer.send(Message::Want(Want { file: FileId(3), dir: DirId(0), index, basis, refine: true }));
+    let sums = |blocks, strong| {
+        Message::Sums(SumsPart { file: FileId(3), weak: vec![1; blocks], strong: vec![0; strong].into() })
+    };
+    peer.send(sums(2, 8));
+    let asked = peer.expect("a round", |message| match message {
+        Message::Content(content) => match content.end {
+            Some(ContentEnd::Round { block_len, .. }) => Some(block_len.get()),
+            _ => None,
+        },
+        _ => None,
+    });
+    assert_eq!(asked, 256);
+    if close {
+        peer.send(Message::Close(DirId(0)));
+    }
+    (0..times).for_each(|_| peer.send(sums(blocks, strong)));
+}
+
+/// The gap of all 6000 bytes has a range of 8192: 32 blocks of 256 bytes.
+#[test]
+fn sums_of_gaps_that_are_impossible() {
+    refused(vec![
+        case("more than were asked for", "impossible signature", |peer| answer(peer, false, (33, 66), 1)),
+        case("sums that do not pair up", "impossible signature", |peer| answer(peer, false, (32, 65), 1)),
+        case("sums of the wrong length", "impossible signature", |peer| answer(peer, false, (32, 160), 1)),
+        case("sums once more", "nobody asked for", |peer| answer(peer, false, (32, 64), 2)),
+        case("sums of what was closed", "nobody asked for", |peer| answer(peer, true, (32, 64), 1)),
     ]);
 }
 

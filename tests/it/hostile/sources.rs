@@ -3,7 +3,7 @@
 use super::peer::{Peer, content, directory, file, listing, mention, meta, raw_listing};
 use super::victim::{Role, Way};
 use super::{Case, case, expect_refusals, unharmed};
-use dsync::delta::Sum;
+use dsync::delta::{BlockLen, StrongLen, Sum};
 use dsync::tree::{Entry, Name, Node};
 use dsync::wire::{
     Begin, ContentEnd, ContentOp, DirId, Expand, FileId, Listing, ListingEnd, Message, Rank, Verdict,
@@ -324,6 +324,49 @@ fn content_that_nobody_can_use() {
         case("a verdict on nothing", "not asked for", |peer| {
             peer.begin();
             peer.send(Message::Verdict(Verdict { file: FileId(3), same: true }));
+        }),
+    ]);
+}
+
+/// Gaps that cannot be, and rounds that come to no end. The sink has 5000 bytes of the file.
+#[test]
+fn rounds_that_nobody_can_tell() {
+    let gap = |len, offset, basis_len| ContentOp::Gap { len, offset, basis_len };
+    let round = |block_len| {
+        let (block_len, strong_len) = (BlockLen::new(block_len).unwrap(), StrongLen::new(4).unwrap());
+        Some(ContentEnd::Round { block_len, strong_len })
+    };
+    let literal = |len| ContentOp::Literal(vec![b'x'; len].into());
+    let complete = Some(ContentEnd::Complete { len: 100, sum: Sum([0; 16]) });
+    let said = move |rounds: Vec<(Vec<ContentOp>, Option<ContentEnd>)>| {
+        move |peer: &mut Peer| {
+            let want = wanted(peer, "old", 6000);
+            for (ops, end) in &rounds {
+                peer.send(content(want.file, ops.clone(), *end));
+            }
+        }
+    };
+    let one = |op, end| said(vec![(vec![op], end)]);
+    let then = |op, end| said(vec![(vec![gap(100, 0, 100)], round(64)), (vec![op], end)]);
+    refused(vec![
+        case("a gap beyond the basis", "does not fit", one(gap(10, 4999, 2), None)),
+        case("a gap beyond all numbers", "does not fit", one(gap(10, 2, u64::MAX), None)),
+        case("a gap of nothing", "does not fit", one(gap(0, 0, 10), None)),
+        case("a gap that refers to nothing", "does not fit", one(gap(10, 0, 0), None)),
+        case("a gap longer than any", "does not fit", one(gap(u64::MAX, 0, 10), None)),
+        case("gaps without measure", "does not fit", said(vec![(vec![gap(9000, 0, 10); 3], None)])),
+        case("too many gaps", "does not fit", said(vec![(vec![gap(1, 0, 1); (1 << 16) + 1], None)])),
+        case("a round without gaps", "round that does not fit", one(literal(3), round(64))),
+        case("an end with gaps", "end that does not fit", one(gap(100, 0, 100), complete)),
+        case("more than a gap holds", "does not fit", then(literal(101), None)),
+        case("less than a gap holds", "end that does not fit", then(literal(99), complete)),
+        case("a gap that is never filled", "round that does not fit", then(gap(99, 0, 100), round(32))),
+        case("a round that is no finer", "round that does not fit", then(gap(100, 0, 100), round(33))),
+        case("a round after the end", "not asked for", |peer| {
+            let want = wanted(peer, "new", 4);
+            peer.send(content(want.file, vec![], Some(ContentEnd::Unreadable)));
+            let (block_len, strong_len) = (BlockLen::new(9).unwrap(), StrongLen::new(4).unwrap());
+            peer.send(content(want.file, vec![], Some(ContentEnd::Round { block_len, strong_len })));
         }),
     ]);
 }

@@ -39,13 +39,45 @@ fn scattered_edits_cost_little() {
     let new = edited(&old, 20);
     for way in Way::remote() {
         let output = update(way, &[], &old, &new);
-        assert!(traffic(&output) < 300_000, "{way:?}\n{output}");
-        assert!(output.number("Literal data:") < 200_000, "{way:?}\n{output}");
+        assert!(traffic(&output) < 40_000, "{way:?}\n{output}");
+        assert!(output.number("Literal data:") < 20 * 2 * 256, "{way:?}\n{output}");
         assert_eq!(
             output.number("Literal data:") + output.number("Matched data:"),
             SIZE as u64,
             "{way:?}\n{output}"
         );
+    }
+}
+
+#[test]
+fn edits_in_place_cost_as_little() {
+    let old = noise(SIZE, 11);
+    let new = edited(&old, 20);
+    for way in Way::all() {
+        let output = update(way, &["--inplace", "--no-whole-file"], &old, &new);
+        assert!(output.number("Literal data:") < 20 * 2 * 256, "{way:?}\n{output}");
+    }
+}
+
+#[test]
+fn an_edit_in_every_long_block() {
+    let old = noise(SIZE, 12);
+    let new = edited(&old, 3000);
+    for way in Way::all() {
+        for options in [&["--no-whole-file"][..], &["--no-whole-file", "--inplace"]] {
+            let output = update(way, options, &old, &new);
+            let literal = output.number("Literal data:") as usize;
+            assert!(literal < SIZE / 4 || options.len() == 2, "{way:?}\n{output}");
+        }
+    }
+}
+
+#[test]
+fn another_file_of_the_same_name_costs_little_more_than_itself() {
+    let (old, new) = (noise(1 << 20, 13), noise(1 << 20, 14));
+    for way in Way::remote() {
+        let output = update(way, &[], &old, &new);
+        assert!(traffic(&output) < (1 << 20) + 60_000, "{way:?}\n{output}");
     }
 }
 
@@ -58,7 +90,7 @@ fn shifted_content_is_found() {
     for way in Way::remote() {
         for new in [&shifted, &cut, &swapped] {
             let output = update(way, &[], &old, new);
-            assert!(traffic(&output) < 150_000, "{way:?}\n{output}");
+            assert!(traffic(&output) < 40_000, "{way:?}\n{output}");
         }
     }
 }
@@ -69,7 +101,7 @@ fn an_append_costs_what_was_appended() {
     let new = [old.clone(), noise(10_000, 4)].concat();
     for way in Way::remote() {
         let output = update(way, &[], &old, &new);
-        assert!(traffic(&output) < 120_000, "{way:?}\n{output}");
+        assert!(traffic(&output) < 40_000, "{way:?}\n{output}");
     }
 }
 
@@ -193,9 +225,10 @@ fn many_changed_files_at_once() {
         new = new.file(format!("{number}"), edited(&content, 40)).mtime(format!("{number}"), 1_650_000_000);
     }
     for way in Way::all() {
-        let scene = Scene::with_source(&new).tree("to", &old);
-        let options = ["-a", "--no-whole-file", "-B", "512"];
-        way.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
-        assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
+        for options in [&["-a", "--no-whole-file", "-B", "512"][..], &["-a", "--no-whole-file"]] {
+            let scene = Scene::with_source(&new).tree("to", &old);
+            way.copy(options, &[scene.path("source/")], scene.path("to")).run().success();
+            assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
+        }
     }
 }
