@@ -80,6 +80,7 @@ pub fn start(
         traffic: traffic.clone(),
         // A sign of life often enough that a few may be late.
         idle: timeout.map(|seconds| Duration::from_millis(u64::from(seconds) * 1000 / 4)),
+        heard: Arc::downgrade(&heard),
         limiter: options.bandwidth.map(Limiter::new),
         encoder: FrameEncoder::new(options.content_level)?,
     };
@@ -200,6 +201,8 @@ struct Writing {
     stopper: Stopper,
     traffic: Arc<Traffic>,
     idle: Option<Duration>,
+    /// Gone when the reading thread has ended.
+    heard: Weak<Heard>,
     limiter: Option<Limiter>,
     encoder: FrameEncoder,
 }
@@ -207,10 +210,29 @@ struct Writing {
 /// Frames gathered before they are handed to the stream together.
 const GATHER: usize = 256 << 10;
 
+/// How long a peer that takes nothing more may go on talking before that counts as a broken connection.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 impl Writing {
     fn run(mut self, mut writer: Box<dyn Write + Send>) {
-        if let Err(error) = self.messages(&mut writer) {
-            self.stopper.fail(error);
+        match self.messages(&mut writer) {
+            Ok(()) => {}
+            Err(WireError::Io(error)) => self.hear_out(error),
+            Err(error) => self.stopper.fail(error),
+        }
+    }
+
+    /// Nothing can be written any more. That is also how the end of a peer shows first, and why it ended (its reason,
+    /// its version, the noise of its shell) is in what it said last; so the reading thread is left to find that, and
+    /// the role to come to it. What the role says meanwhile goes nowhere, but it must not wait for room to say it.
+    fn hear_out(self, error: io::Error) {
+        let since = Instant::now();
+        let mut unheard = VecDeque::new();
+        while self.outbox.take(&mut unheard, Some(LAST_WORDS)) != Taken::Closed {
+            unheard.clear();
+            if since.elapsed() >= LAST_WORDS && self.heard.strong_count() > 0 {
+                return self.stopper.fail(error.into());
+            }
         }
     }
 

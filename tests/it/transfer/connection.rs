@@ -225,10 +225,15 @@ fn a_peer_of_another_protocol_version() {
     let scene = scene();
     let hello = dsync::wire::hello::Hello { versions: (9, 12), ..dsync::wire::hello::Hello::new(0) };
     std::fs::write(scene.path("hello"), hello.encode()).unwrap();
-    let output =
-        push_over(&scene, &format!("cat {}; sleep 1\n", scene.path("hello").display()), &["-a"]).expect(2);
-    for part in ["protocol 1", "9 to 12", "install the same version on both hosts"] {
-        assert!(output.err().contains(part), "{output}");
+    let say = format!("cat {}\n", scene.path("hello").display());
+    // The second has closed its input when the sign of life at one second is written, and only then says hello.
+    for (body, options) in
+        [(say.clone(), &["-a"][..]), (format!("exec <&-; sleep 1.5; {say}"), &["-a", "--timeout=4"])]
+    {
+        let output = push_over(&scene, &body, options).expect(2);
+        for part in ["protocol 1", "9 to 12", "install the same version on both hosts"] {
+            assert!(output.err().contains(part), "{output}");
+        }
     }
     assert!(!scene.path("to").exists());
 }
