@@ -7,7 +7,6 @@ use crate::wire::Link;
 use crate::wire::pump::{self, PumpOptions};
 use std::io;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -60,7 +59,7 @@ fn over_a_stream(run: &Run) -> Result<(Link, Link), Failure> {
     let options = PumpOptions { bandwidth: run.options.bandwidth, ..PumpOptions::default() };
     let end = |stream: UnixStream| -> io::Result<Link> {
         let reader = Box::new(stream.try_clone()?);
-        Ok(pump::start(reader, Box::new(stream), options, Arc::default())?.0)
+        Ok(pump::start(reader, Box::new(stream), Vec::new(), options)?.0)
     };
     let pair = UnixStream::pair().and_then(|(here, there)| Ok((end(here)?, end(there)?)));
     pair.map_err(|source: io::Error| Failure::System { doing: "connecting source and destination", source })

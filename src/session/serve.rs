@@ -7,7 +7,7 @@ use crate::session::forward::Forward;
 use crate::session::{Cancel, Failure, sums};
 use crate::view::{self, View};
 use crate::wire::hello::{self, Hello};
-use crate::wire::pump::{self, PumpOptions, Traffic};
+use crate::wire::pump::{self, PumpOptions};
 use std::io::{Read, Write};
 use std::sync::Arc;
 
@@ -29,8 +29,7 @@ pub fn serve(
         expects_hello: false,
     };
     let system = |source| Failure::System { doing: "setting up the connection", source };
-    let (link, pump) =
-        pump::start(input, output, pump_options, Arc::new(Traffic::default())).map_err(system)?;
+    let (link, pump) = pump::start(input, output, Vec::new(), pump_options).map_err(system)?;
     let stopper = pump.stopper();
     cancel.on_cancel(move || stopper.stop());
     let context = Context {

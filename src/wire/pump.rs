@@ -46,13 +46,15 @@ pub struct Pump {
     traffic: Arc<Traffic>,
 }
 
-/// Connects a new link to a stream, `reader` and `writer`. `traffic` goes on counting from what the greeting took.
+/// Connects a new link to a stream, `reader` and `writer`. `greeting` is what is still to be written before the first
+/// frame. It is the writing thread that does so, since the peer may have much to say before it reads, or never read.
 pub fn start(
     reader: Box<dyn Read + Send>,
     writer: Box<dyn Write + Send>,
+    greeting: Vec<u8>,
     options: PumpOptions,
-    traffic: Arc<Traffic>,
 ) -> io::Result<(Link, Pump)> {
+    let traffic = Arc::new(Traffic::default());
     let (outbox, inbox) = (Arc::new(Mailbox::new()), Arc::new(Mailbox::new()));
     let link = Link::new(outbox.clone(), inbox.clone(), WINDOWS);
     let stopper = link.sender.stopper();
@@ -84,7 +86,8 @@ pub fn start(
         limiter: options.bandwidth.map(Limiter::new),
         encoder: FrameEncoder::new(options.content_level)?,
     };
-    let writer = thread::Builder::new().name("link writer".into()).spawn(move || writing.run(writer))?;
+    let writer =
+        thread::Builder::new().name("link writer".into()).spawn(move || writing.run(writer, &greeting))?;
     Ok((link, Pump { writer, stopper, traffic }))
 }
 
@@ -214,8 +217,8 @@ const GATHER: usize = 256 << 10;
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 impl Writing {
-    fn run(mut self, mut writer: Box<dyn Write + Send>) {
-        match self.messages(&mut writer) {
+    fn run(mut self, mut writer: Box<dyn Write + Send>, greeting: &[u8]) {
+        match self.write(greeting, &mut writer).and_then(|()| self.messages(&mut writer)) {
             Ok(()) => {}
             Err(WireError::Io(error)) => self.hear_out(error),
             Err(error) => self.stopper.fail(error),
@@ -250,14 +253,19 @@ impl Writing {
                 while !batch.is_empty() && buffer.len() < GATHER {
                     self.encoder.frame(&mut batch, &mut buffer)?;
                 }
-                match &mut self.limiter {
-                    None => writer.write_all(&buffer)?,
-                    Some(limiter) => limiter.write(&buffer, writer)?,
-                }
-                self.traffic.sent.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+                self.write(&buffer, writer)?;
             }
             writer.flush()?;
         }
+    }
+
+    fn write(&mut self, bytes: &[u8], writer: &mut Box<dyn Write + Send>) -> Result<(), WireError> {
+        match &mut self.limiter {
+            None => writer.write_all(bytes)?,
+            Some(limiter) => limiter.write(bytes, writer)?,
+        }
+        self.traffic.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(())
     }
 }
 

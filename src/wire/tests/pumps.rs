@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 fn start(stream: &UnixStream, options: PumpOptions) -> (Link, Pump) {
     let (reader, writer) = (stream.try_clone().unwrap(), stream.try_clone().unwrap());
-    pump::start(Box::new(reader), Box::new(writer), options, Default::default()).unwrap()
+    pump::start(Box::new(reader), Box::new(writer), Vec::new(), options).unwrap()
 }
 
 /// What a link that is read to its end says about why it ended.
@@ -153,8 +153,7 @@ fn start_ended(words: Vec<u8>, expects_hello: bool) -> (Link, Pump) {
     let (fail, failed) = mpsc::channel();
     let reader = Ended { failed: Some(failed), words: Cursor::new(words) };
     let options = PumpOptions { expects_hello, ..PumpOptions::default() };
-    let (link, pump) =
-        pump::start(Box::new(reader), Box::new(Broken(fail)), options, Default::default()).unwrap();
+    let (link, pump) = pump::start(Box::new(reader), Box::new(Broken(fail)), Vec::new(), options).unwrap();
     link.sender.send(Message::Listed).unwrap();
     (link, pump)
 }
@@ -259,6 +258,35 @@ fn a_silent_peer_is_given_up() {
     let since = Instant::now();
     assert!(matches!(failure(&mut link), Some(WireError::Timeout(1))));
     assert!(since.elapsed() < Duration::from_secs(5));
+}
+
+/// The greeting may be more than the stream takes before somebody reads.
+#[test]
+fn a_peer_that_does_not_read_the_greeting_is_given_up() {
+    let (here, _there) = UnixStream::pair().unwrap();
+    let (reader, writer) = (here.try_clone().unwrap(), here);
+    let options = PumpOptions { timeout: Some(1), expects_hello: true, ..PumpOptions::default() };
+    let (mut link, _pump) =
+        pump::start(Box::new(reader), Box::new(writer), vec![0; 8 << 20], options).unwrap();
+    assert!(matches!(failure(&mut link), Some(WireError::Timeout(1))));
+}
+
+#[test]
+fn the_greeting_comes_before_the_first_frame() {
+    let (here, mut there) = UnixStream::pair().unwrap();
+    let (reader, writer) = (here.try_clone().unwrap(), here.try_clone().unwrap());
+    let (link, pump) =
+        pump::start(Box::new(reader), Box::new(writer), b"greeting".to_vec(), PumpOptions::default())
+            .unwrap();
+    link.sender.send(Message::Listed).unwrap();
+    link.sender.close();
+    let traffic = pump.traffic();
+    pump.finish();
+    here.shutdown(Shutdown::Write).unwrap();
+    let mut bytes = Vec::new();
+    there.read_to_end(&mut bytes).unwrap();
+    assert!(bytes.starts_with(b"greeting") && bytes.len() > 8 + crate::wire::frame::HEADER);
+    assert_eq!(traffic.sent.load(Ordering::Relaxed), bytes.len() as u64);
 }
 
 #[test]
