@@ -82,11 +82,10 @@ pub struct Outcome {
     pub connecting: Duration,
 }
 
-/// Refuses a path the user named, other than source and destination, if it leads through a symbolic link that belongs
-/// to neither root nor the running user: whoever made that link would choose what is read. What is not there is no
-/// matter of this.
-pub fn check_named_path(path: &OsStr) -> io::Result<()> {
-    crate::fs::Root::inspect(path, crate::fs::Links::Trusted).map(|_| ()).map_err(|error| error.source)
+/// Opens a file the user named, other than source and destination, to read it. Refuses one that is reached through a
+/// symbolic link that belongs to neither root nor the running user: whoever made that link would choose what is read.
+pub fn open_named(path: &OsStr) -> io::Result<impl io::Read + use<>> {
+    crate::fs::open_named(path, crate::fs::Links::Trusted).map_err(|error| error.source)
 }
 
 /// Which way a run goes.
