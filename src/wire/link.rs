@@ -128,13 +128,13 @@ impl Link {
 impl Sender {
     /// Sends a message, waiting for credit first.
     pub fn send(&self, message: Message) -> Result<(), Closed> {
-        self.end.spend(message.rank(), message.cost())?;
+        self.end.spend(message.rank(), self.end.cost_of(&message))?;
         self.put(message)
     }
 
     /// Sends a message if there is credit for it now. Returns whether it was sent.
     pub fn send_now(&self, message: Message) -> Result<bool, Closed> {
-        if !self.end.spend_now(message.rank(), message.cost())? {
+        if !self.end.spend_now(message.rank(), self.end.cost_of(&message))? {
             return Ok(false);
         }
         self.put(message).map(|()| true)
@@ -150,8 +150,7 @@ impl Sender {
 
     /// Sends a message on credit set aside before; what the reservation does not cover is waited for.
     pub fn send_reserved(&self, message: Message, reservation: &mut Reservation) -> Result<(), Closed> {
-        // As much as the receiver will give back, or credit would leak.
-        let cost = message.cost().min(self.end.windows.most(message.rank()));
+        let cost = self.end.cost_of(&message);
         let covered = cost.min(reservation.left);
         reservation.left -= covered;
         self.end.spend(message.rank(), cost - covered)?;
@@ -228,38 +227,27 @@ impl Stopper {
 }
 
 impl End {
-    fn spend(&self, rank: Rank, cost: u64) -> Result<(), Closed> {
-        let Some(place) = rank.credited() else { return Ok(()) };
-        // A message dearer than that would wait for ever; it goes when nothing else is under way.
-        let cost = cost.min(self.windows.most(rank));
-        let mut credit = lock(&self.credit);
-        loop {
-            if !credit.open {
-                return Err(Closed);
-            }
-            match credit.left.get_mut(place) {
-                Some(left) if *left >= cost => {
-                    *left -= cost;
-                    return Ok(());
-                }
-                _ => {
-                    credit.waiting += 1;
-                    credit = self.more_credit.wait(credit).unwrap_or_else(PoisonError::into_inner);
-                    credit.waiting -= 1;
-                }
-            }
-        }
+    /// The credit a message takes, here as at the other end: what is spent is what is given back, or credit would leak.
+    /// A message dearer than the sender is ever sure to have would wait for ever; it goes when nothing else of its rank
+    /// is under way.
+    fn cost_of(&self, message: &Message) -> u64 {
+        message.cost().min(self.windows.most(message.rank()))
     }
 
-    fn spend_now(&self, rank: Rank, cost: u64) -> Result<bool, Closed> {
-        let Some(place) = rank.credited() else { return Ok(true) };
-        let cost = cost.min(self.windows.most(rank));
+    /// Waits for credit and spends it.
+    fn spend(&self, rank: Rank, cost: u64) -> Result<(), Closed> {
         let mut credit = lock(&self.credit);
-        if !credit.open {
-            return Err(Closed);
+        while !credit.take(rank, cost)? {
+            credit.waiting += 1;
+            credit = self.more_credit.wait(credit).unwrap_or_else(PoisonError::into_inner);
+            credit.waiting -= 1;
         }
-        let left = credit.left.get_mut(place).filter(|left| **left >= cost);
-        Ok(left.map(|left| *left -= cost).is_some())
+        Ok(())
+    }
+
+    /// Spends credit if there is enough. Returns whether there was.
+    fn spend_now(&self, rank: Rank, cost: u64) -> Result<bool, Closed> {
+        lock(&self.credit).take(rank, cost)
     }
 
     fn gain(&self, rank: Rank, bytes: u64) {
@@ -278,7 +266,7 @@ impl End {
         let rank = message.rank();
         let Some(place) = rank.credited() else { return Ok(Permit { end: None, rank, cost: 0 }) };
         let window = self.windows.of(rank);
-        let cost = message.cost().min(self.windows.most(rank));
+        let cost = self.cost_of(message);
         if let Some(held) = lock(&self.held).get_mut(place) {
             held.holding = held.holding.saturating_add(cost);
             if held.holding > window {
@@ -311,6 +299,18 @@ impl End {
         self.more_credit.notify_all();
         self.outbox.close();
         self.inbox.abort();
+    }
+}
+
+impl Credit {
+    /// Takes `cost` off what is left of `rank`, if that is enough. Returns whether it was.
+    fn take(&mut self, rank: Rank, cost: u64) -> Result<bool, Closed> {
+        let Some(place) = rank.credited() else { return Ok(true) };
+        if !self.open {
+            return Err(Closed);
+        }
+        let left = self.left.get_mut(place).filter(|left| **left >= cost);
+        Ok(left.map(|left| *left -= cost).is_some())
     }
 }
 

@@ -201,6 +201,45 @@ fn a_message_as_dear_as_its_window_arrives() {
     stopper.stop();
 }
 
+/// What a reserved message spends is what the receiver gives back, also where the message is dearer than the most a
+/// window ever has: else a little leaks with each reservation until one waits for ever.
+#[test]
+fn reserved_messages_dearer_than_the_window_leak_no_credit() {
+    let windows = Windows { listing: 1000, want: 64, content: 1000, again: 1000 };
+    let (mut a, mut b) = Link::pair_with(windows);
+    let stoppers = [a.sender.stopper(), b.sender.stopper()];
+    let (done, ended) = mpsc::channel();
+    thread::spawn(move || {
+        (0..10).for_each(|_| ask(&a.sender, 4));
+        done.send(()).unwrap();
+    });
+    thread::spawn(move || while a.receiver.receive().is_ok() {});
+    thread::spawn(move || while b.receiver.receive().is_ok() {});
+    let waited = ended.recv_timeout(Duration::from_secs(5));
+    stoppers.iter().for_each(|stopper| stopper.stop());
+    assert_eq!(waited, Ok(()), "credit leaked");
+}
+
+#[test]
+fn what_cannot_be_sent_now_is_not_sent() {
+    let want = || Message::Want(Want { file: FileId(0), dir: DirId(0), index: 0, basis: None });
+    let window = u32::try_from(want().cost()).unwrap();
+    let (mut a, mut b) =
+        Link::pair_with(Windows { listing: window, want: window, content: window, again: window });
+    // Dearer than the window ever has room for, it goes if nothing else is under way.
+    assert_eq!(a.sender.send_now(want()), Ok(true));
+    assert_eq!(a.sender.send_now(want()), Ok(false));
+    assert_eq!(a.sender.send_now(Message::Close(DirId(0))), Ok(true), "what costs nothing can always go");
+    // Nothing of the message that was refused has arrived, and what it would have cost was not spent.
+    assert!(matches!(b.receiver.receive().unwrap().message, Message::Want(_)));
+    assert!(matches!(b.receiver.receive().unwrap().message, Message::Close(_)));
+    b.sender.send(Message::Alive).unwrap();
+    assert!(matches!(a.receiver.receive().unwrap().message, Message::Alive), "the credit came before this");
+    assert_eq!(a.sender.send_now(want()), Ok(true));
+    a.sender.stopper().stop();
+    assert!(a.sender.send_now(want()).is_err());
+}
+
 #[test]
 fn a_peer_cannot_grant_more_than_the_window() {
     let windows = Windows { listing: 100, want: 100, content: 1000, again: 100 };
