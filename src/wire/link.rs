@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn a_sender_waits_until_the_receiver_is_done() {
-        let windows = Windows { listing: 1000, want: 1000, content: 1000, again: 1000 };
+        let windows = Windows { listing: 1600, want: 1600, content: 1600, again: 1600 };
         let (a, mut b) = Link::pair_with(windows);
         let sent = Arc::new(AtomicUsize::new(0));
         let thread = std::thread::spawn({
@@ -367,7 +367,7 @@ mod tests {
         let first = b.receiver.receive().unwrap();
         std::thread::sleep(Duration::from_millis(50));
         let before = sent.load(Ordering::SeqCst);
-        assert!((1..=3).contains(&before), "{before} messages of 328 in a window of 1000");
+        assert!((1..=3).contains(&before), "{before} messages of 520 in a window of 1600");
         drop(first);
         for _ in 0..7 {
             drop(b.receiver.receive().unwrap());
@@ -377,7 +377,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_ignores_its_credit_is_cut_off() {
-        let windows = Windows { listing: 1000, want: 1000, content: 1000, again: 1000 };
+        let windows = Windows { listing: 1600, want: 1600, content: 1600, again: 1600 };
         let (a, mut b) = Link::pair_with(windows);
         for _ in 0..5 {
             a.sender.put(content(200)).unwrap();

@@ -184,14 +184,15 @@ fn run(plan: &Plan) {
 /// A message dearer than what is left after a little was used and not returned yet.
 #[test]
 fn a_message_as_dear_as_its_window_arrives() {
-    let windows = Windows { listing: 1000, want: 1000, content: 1000, again: 1000 };
+    let windows = Windows { listing: 8000, want: 8000, content: 8000, again: 8000 };
     let (mut a, mut b) = Link::pair_with(windows);
     let (done, ended) = mpsc::channel();
     thread::spawn(move || {
-        for len in [0, 1000, 0, 936, 880, 5000] {
+        // The first costs 320, which the receiver keeps until it has 500.
+        for len in [0, 8000, 0, 8000 - 320, 7500 - 320, 50_000] {
             a.sender.send(literal(0, vec![0; len])).unwrap();
         }
-        drop(a.sender.reserve(Rank::Content, 1000).unwrap());
+        drop(a.sender.reserve(Rank::Content, 8000).unwrap());
         done.send(()).unwrap();
     });
     let stopper = b.sender.stopper();
