@@ -3,7 +3,7 @@
 use crate::pass::{self, Context, PassError};
 use crate::report::{Event, Totals};
 use crate::request::{Part, Request};
-use crate::session::{Failure, Outcome, Run, Surroundings, random_seed, sums};
+use crate::session::{Failure, Outcome, Run, Surroundings, context, random_seed};
 use crate::transport::{Connection, Control, RemoteExit, child, command, ssh, target::Host};
 use crate::view::View;
 use crate::wire::hello::{self, Hello};
@@ -57,15 +57,8 @@ fn with_peer(
         surroundings.cancel.on_cancel(move || control.close());
     }
     let seed = random_seed();
-    let context = Context {
-        options: run.options.clone(),
-        sums: sums(&run.options, seed),
-        reporter: surroundings.reporter.clone(),
-        progress: surroundings.progress.clone(),
-        local: false,
-        open_files: crate::fs::raise_file_limit(),
-        tell_progress: false,
-    };
+    let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
+    let context = context(run.options.clone(), seed, reporter, progress);
     let mut greeting = Hello::new(seed).encode();
     greeting.extend(hello::encode_request(&Request { part, options: run.options.clone() }));
     let options = PumpOptions {
@@ -91,7 +84,7 @@ fn with_peer(
                 totals,
                 sent: traffic.sent.load(Ordering::Relaxed),
                 received: traffic.received.load(Ordering::Relaxed),
-                elapsed: Duration::ZERO,
+                elapsed: start.elapsed(),
                 connecting,
             })
         }
