@@ -15,8 +15,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 #[error("the link to the peer is closed")]
 pub struct Closed;
 
-/// Messages that may wait to be sent before an event waits too.
-const EVENTS_WAITING: usize = 8192;
+/// Messages that may wait to be sent before one without a cost waits too.
+const FREE_WAITING: usize = 8192;
 
 /// Both halves of one end.
 #[derive(Debug)]
@@ -174,9 +174,14 @@ impl Sender {
 
     fn put(&self, message: Message) -> Result<(), Closed> {
         let put = match message {
-            // Events cost no credit, since the reader at the other end hands them on at once; but a slow line must
-            // not make them pile up here.
-            Message::Event(_) => self.end.outbox.put_below(EVENTS_WAITING, message),
+            // These cost no credit, since the reader at the other end deals with them at once; but a slow line, or a
+            // peer that does not read, must not make them pile up here. They are sent by threads that work, never by
+            // the one that receives, so both ends go on reading while these wait, and room comes.
+            Message::Event(_) | Message::Close(_) | Message::Progress(_) => {
+                self.end.outbox.put_below(FREE_WAITING, message)
+            }
+            // What the receiving thread may say (why it gives up, that it is done) must not wait for the line, and is
+            // said once.
             message => self.end.outbox.put(message),
         };
         if put { Ok(()) } else { Err(Closed) }

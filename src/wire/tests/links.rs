@@ -2,7 +2,9 @@
 
 use super::samples::{file, listing, literal};
 use crate::delta::Sum;
-use crate::wire::{Again, DirId, FileId, Link, Message, Permit, Rank, Receiver, Sender, Want, Windows};
+use crate::wire::{
+    Abort, Again, DirId, FileId, Link, Message, Permit, Rank, Receiver, Sender, Want, Windows,
+};
 use proptest::prelude::*;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -239,6 +241,46 @@ fn what_cannot_be_sent_now_is_not_sent() {
     assert_eq!(a.sender.send_now(want()), Ok(true));
     a.sender.stopper().stop();
     assert!(a.sender.send_now(want()).is_err());
+}
+
+/// What costs nothing is bounded too, or a peer that lists and never reads would fill the memory.
+#[test]
+fn what_costs_nothing_waits_for_a_peer_that_does_not_read() {
+    let free: [fn(u32) -> Message; 3] = [
+        |n| Message::Close(DirId(n)),
+        |_| Message::Progress(Default::default()),
+        |_| Message::Event(crate::report::Event::CreatedDestination),
+    ];
+    for make in free {
+        let (a, mut b) = Link::pair();
+        let sending = thread::spawn(move || {
+            (0..100_000).for_each(|n| a.sender.send(make(n)).unwrap());
+            a
+        });
+        thread::sleep(Duration::from_millis(100));
+        assert!(!sending.is_finished(), "{:?}", make(0));
+        (0..100_000).for_each(|_| drop(b.receiver.receive().unwrap()));
+        let a = sending.join().unwrap();
+        a.sender.send(Message::Finish(Default::default())).unwrap();
+        assert!(matches!(b.receiver.receive().unwrap().message, Message::Finish(_)));
+    }
+}
+
+/// The receiving thread says it, and would read no more if it had to wait.
+#[test]
+fn giving_up_does_not_wait_for_room() {
+    let (a, _b) = Link::pair();
+    let events = a.sender.clone();
+    thread::spawn(move || while events.send(Message::Close(DirId(0))).is_ok() {});
+    thread::sleep(Duration::from_millis(100));
+    let (done, ended) = mpsc::channel();
+    let sender = a.sender.clone();
+    thread::spawn(move || {
+        let abort = Abort { text: String::new(), selection: false, protocol: true };
+        done.send(sender.send(Message::Abort(abort))).unwrap();
+    });
+    assert_eq!(ended.recv_timeout(Duration::from_secs(10)), Ok(Ok(())));
+    a.sender.stopper().stop();
 }
 
 #[test]
