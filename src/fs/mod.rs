@@ -8,7 +8,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `root`, `resolve` | user-named paths, and whose symbolic links they may go through |
+//! | `root`, `named`, `resolve` | user-named paths, and whose symbolic links they may go through |
 //! | `dir`, `beneath`, `list`, `status` | reading directories and attributes |
 //! | `file`, `copy` | reading and writing the content of one file |
 //! | `write`, `stage`, `in_place`, `attributes` | changing a directory, with names that are always old or new |
@@ -28,6 +28,7 @@ mod in_place;
 mod kernel;
 mod limits;
 mod list;
+mod named;
 mod owners;
 mod resolve;
 mod root;
@@ -43,6 +44,7 @@ pub use file::{ReadFile, Stamp, WriteFile};
 pub use in_place::InPlace;
 pub use limits::{raise_file_limit, umask};
 pub use list::Listing;
+pub use named::open_named;
 pub use owners::Owners;
 pub use resolve::Links;
 pub use root::Root;

@@ -28,8 +28,8 @@ const MOST_LINKS: usize = 40;
 pub(super) enum Place {
     /// To a directory, by a handle that may be good only for reaching what is in it.
     Directory(OwnedFd),
-    /// To something else, of a kind that may be unknown.
-    Other(Option<Kind>),
+    /// To something else, of a kind that may be unknown, with its [`status::identity`].
+    Other { kind: Option<Kind>, identity: (u64, u64) },
 }
 
 /// One element further.
@@ -112,7 +112,7 @@ fn step(dir: BorrowedFd<'_>, element: &[u8]) -> Result<Step> {
             let target = rustix::fs::readlinkat(&handle, "", Vec::new())?.into_bytes();
             Step::Link { target, owner: stat.st_uid }
         }
-        kind => Step::To(Place::Other(kind)),
+        kind => Step::To(Place::Other { kind, identity: status::identity(&stat) }),
     })
 }
 
@@ -134,6 +134,6 @@ fn step_by_name(dir: BorrowedFd<'_>, element: &[u8]) -> Result<Step> {
             }
             Step::Link { target, owner: stat.st_uid }
         }
-        kind => Step::To(Place::Other(kind)),
+        kind => Step::To(Place::Other { kind, identity: status::identity(&stat) }),
     })
 }

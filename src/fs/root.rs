@@ -28,7 +28,7 @@ impl Root {
                 let handle = resolve::readable(handle).map_err(Error::when(OPENING))?;
                 Ok(Root { dir: Dir::new(handle), writable: true })
             }
-            Place::Other(_) => Err(Error::when(OPENING)(Errno::NOTDIR)),
+            Place::Other { .. } => Err(Error::when(OPENING)(Errno::NOTDIR)),
         }
     }
 
@@ -53,8 +53,8 @@ impl Root {
         const INSPECTING: &str = "looking at";
         match resolve::resolve(path.as_bytes(), links, INSPECTING) {
             Ok(Place::Directory(_)) => Ok(Some(Kind::Directory)),
-            Ok(Place::Other(Some(kind))) => Ok(Some(kind)),
-            Ok(Place::Other(None)) => {
+            Ok(Place::Other { kind: Some(kind), .. }) => Ok(Some(kind)),
+            Ok(Place::Other { kind: None, .. }) => {
                 Err(Error::refused(INSPECTING, io::ErrorKind::Unsupported, "the entry is of an unknown kind"))
             }
             Err(error) if error.is_not_found() => Ok(None),

@@ -65,8 +65,6 @@ pub enum FailureKind {
     Protocol,
     /// Sources or destination do not fit.
     FilesSelection,
-    /// An error in socket input or output.
-    Socket,
     /// An error in file input or output.
     FileIo,
     /// The stream of the protocol broke.

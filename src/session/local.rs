@@ -1,15 +1,14 @@
 //! Both roles in one process.
 
 use crate::pass::{self, Context, PassError};
-use crate::session::{Failure, Outcome, Run, Surroundings, random_seed, sums};
+use crate::session::{Failure, Outcome, Run, Surroundings, context, random_seed};
 use crate::view::View;
 use crate::wire::Link;
 use crate::wire::pump::{self, PumpOptions};
 use std::io;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(super) fn run(
     run: &Run,
@@ -17,17 +16,12 @@ pub(super) fn run(
     sources: &[Vec<u8>],
     destination: &[u8],
 ) -> Result<Outcome, Failure> {
+    let start = Instant::now();
     // A limited rate is kept where bytes are counted, so the roles then talk over a stream as if they were apart.
     let limited = run.options.bandwidth.is_some();
-    let context = Context {
-        options: run.options.clone(),
-        sums: sums(&run.options, random_seed()),
-        reporter: surroundings.reporter.clone(),
-        progress: surroundings.progress.clone(),
-        local: !limited,
-        open_files: crate::fs::raise_file_limit(),
-        tell_progress: false,
-    };
+    let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
+    let context =
+        Context { local: !limited, ..context(run.options.clone(), random_seed(), reporter, progress) };
     let (source, sink) = if limited { over_a_stream(run)? } else { Link::pair() };
     for end in [&source, &sink] {
         let stopper = end.sender.stopper();
@@ -52,7 +46,7 @@ pub(super) fn run(
         (Err(error), Err(PassError::Lost | PassError::Peer(_))) | (_, Err(error)) => return Err(error.into()),
     };
     let sent = totals.literal.saturating_add(totals.list_bytes);
-    Ok(Outcome { totals, sent, received: 0, elapsed: Duration::ZERO, connecting: Duration::ZERO })
+    Ok(Outcome { totals, sent, received: 0, elapsed: start.elapsed(), connecting: Duration::ZERO })
 }
 
 /// The two ends of a link over a pair of connected sockets.
@@ -60,7 +54,7 @@ fn over_a_stream(run: &Run) -> Result<(Link, Link), Failure> {
     let options = PumpOptions { bandwidth: run.options.bandwidth, ..PumpOptions::default() };
     let end = |stream: UnixStream| -> io::Result<Link> {
         let reader = Box::new(stream.try_clone()?);
-        Ok(pump::start(reader, Box::new(stream), options, Arc::default())?.0)
+        Ok(pump::start(reader, Box::new(stream), Vec::new(), options)?.0)
     };
     let pair = UnixStream::pair().and_then(|(here, there)| Ok((end(here)?, end(there)?)));
     pair.map_err(|source: io::Error| Failure::System { doing: "connecting source and destination", source })

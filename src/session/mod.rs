@@ -17,6 +17,7 @@ pub use failure::{Failure, FailureKind};
 pub use serve::serve;
 
 use crate::delta::{StrongKind, SumChoice};
+use crate::pass::Context;
 use crate::report::{Progress, Prompter, Reporter, Totals};
 use crate::request::{Options, SumKind};
 use crate::transport::ssh::Environment;
@@ -26,7 +27,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A run as the command line asks for it.
 #[derive(Debug, Clone)]
@@ -82,11 +83,10 @@ pub struct Outcome {
     pub connecting: Duration,
 }
 
-/// Refuses a path the user named, other than source and destination, if it leads through a symbolic link that belongs
-/// to neither root nor the running user: whoever made that link would choose what is read. What is not there is no
-/// matter of this.
-pub fn check_named_path(path: &OsStr) -> io::Result<()> {
-    crate::fs::Root::inspect(path, crate::fs::Links::Trusted).map(|_| ()).map_err(|error| error.source)
+/// Opens a file the user named, other than source and destination, to read it. Refuses one that is reached through a
+/// symbolic link that belongs to neither root nor the running user: whoever made that link would choose what is read.
+pub fn open_named(path: &OsStr) -> io::Result<impl io::Read + use<>> {
+    crate::fs::open_named(path, crate::fs::Links::Trusted).map_err(|error| error.source)
 }
 
 /// Which way a run goes.
@@ -98,7 +98,6 @@ enum Direction<'a> {
 
 /// Runs a run.
 pub fn run(run: &Run, surroundings: &Surroundings) -> Result<Outcome, Failure> {
-    let start = Instant::now();
     let outcome = match direction(run)? {
         Direction::Local { sources, destination } => local::run(run, surroundings, &sources, &destination),
         Direction::Push { sources, host, destination } => {
@@ -112,7 +111,7 @@ pub fn run(run: &Run, surroundings: &Surroundings) -> Result<Outcome, Failure> {
     if surroundings.cancel.is_cancelled() {
         return Err(Failure::Cancelled);
     }
-    outcome.map(|outcome| Outcome { elapsed: start.elapsed(), ..outcome })
+    outcome
 }
 
 fn direction(run: &Run) -> Result<Direction<'_>, Failure> {
@@ -163,13 +162,21 @@ fn direction(run: &Run) -> Result<Direction<'_>, Failure> {
     }
 }
 
-/// The strong sum a run uses.
-fn sums(options: &Options, seed: u64) -> SumChoice {
+/// What a role needs to know that plays against a peer and has the user at its own end.
+fn context(options: Options, seed: u64, reporter: Arc<dyn Reporter>, progress: Arc<Progress>) -> Context {
     let kind = match options.sum {
         SumKind::Xxh3 => StrongKind::Xxh3,
         SumKind::Md5 => StrongKind::Md5,
     };
-    SumChoice { kind, seed }
+    Context {
+        options,
+        sums: SumChoice { kind, seed },
+        reporter,
+        progress,
+        local: false,
+        open_files: crate::fs::raise_file_limit(),
+        tell_progress: false,
+    }
 }
 
 /// A seed nobody can know beforehand: the standard library keys its hashers from the system's random numbers.

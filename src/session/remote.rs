@@ -3,11 +3,11 @@
 use crate::pass::{self, Context, PassError};
 use crate::report::{Event, Totals};
 use crate::request::{Part, Request};
-use crate::session::{Failure, Outcome, Run, Surroundings, random_seed, sums};
+use crate::session::{Failure, Outcome, Run, Surroundings, context, random_seed};
 use crate::transport::{Connection, Control, RemoteExit, child, command, ssh, target::Host};
 use crate::view::View;
 use crate::wire::hello::{self, Hello};
-use crate::wire::pump::{self, Pump, PumpOptions, Traffic};
+use crate::wire::pump::{self, Pump, PumpOptions};
 use crate::wire::{Link, WireError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -50,28 +50,17 @@ fn with_peer(
     play: impl FnOnce(Link, &Context) -> Result<Totals, PassError>,
 ) -> Result<Outcome, Failure> {
     let start = Instant::now();
-    let Connection { reader, mut writer, control } = connect(run, surroundings, host)?;
+    let Connection { reader, writer, control } = connect(run, surroundings, host)?;
     let connecting = start.elapsed();
     {
         let control = control.clone();
         surroundings.cancel.on_cancel(move || control.close());
     }
     let seed = random_seed();
-    let context = Context {
-        options: run.options.clone(),
-        sums: sums(&run.options, seed),
-        reporter: surroundings.reporter.clone(),
-        progress: surroundings.progress.clone(),
-        local: false,
-        open_files: crate::fs::raise_file_limit(),
-        tell_progress: false,
-    };
+    let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
+    let context = context(run.options.clone(), seed, reporter, progress);
     let mut greeting = Hello::new(seed).encode();
     greeting.extend(hello::encode_request(&Request { part, options: run.options.clone() }));
-    let traffic = Arc::new(Traffic::default());
-    // If it cannot be written the peer is gone, and what it left to be read tells why.
-    let _ = hello::write(&mut writer, &greeting);
-    traffic.sent.fetch_add(greeting.len() as u64, Ordering::Relaxed);
     let options = PumpOptions {
         content_level: run.options.compress.map(|compression| compression.level),
         bandwidth: run.options.bandwidth,
@@ -79,7 +68,7 @@ fn with_peer(
         expects_hello: true,
     };
     let system = |source| Failure::System { doing: "setting up the connection", source };
-    let (link, pump) = pump::start(reader, writer, options, traffic).map_err(system)?;
+    let (link, pump) = pump::start(reader, writer, greeting, options).map_err(system)?;
     let stopper = pump.stopper();
     {
         let stopper = stopper.clone();
@@ -95,7 +84,7 @@ fn with_peer(
                 totals,
                 sent: traffic.sent.load(Ordering::Relaxed),
                 received: traffic.received.load(Ordering::Relaxed),
-                elapsed: Duration::ZERO,
+                elapsed: start.elapsed(),
                 connecting,
             })
         }

@@ -4,10 +4,10 @@ use crate::pass::{self, Context};
 use crate::report::Progress;
 use crate::request::{Part, Request};
 use crate::session::forward::Forward;
-use crate::session::{Cancel, Failure, sums};
+use crate::session::{Cancel, Failure, context};
 use crate::view::{self, View};
 use crate::wire::hello::{self, Hello};
-use crate::wire::pump::{self, PumpOptions, Traffic};
+use crate::wire::pump::{self, PumpOptions};
 use std::io::{Read, Write};
 use std::sync::Arc;
 
@@ -29,18 +29,13 @@ pub fn serve(
         expects_hello: false,
     };
     let system = |source| Failure::System { doing: "setting up the connection", source };
-    let (link, pump) =
-        pump::start(input, output, pump_options, Arc::new(Traffic::default())).map_err(system)?;
+    let (link, pump) = pump::start(input, output, Vec::new(), pump_options).map_err(system)?;
     let stopper = pump.stopper();
     cancel.on_cancel(move || stopper.stop());
+    let reporter = Arc::new(Forward { sender: link.sender.clone() });
     let context = Context {
-        sums: sums(&options, hello.seed),
-        reporter: Arc::new(Forward { sender: link.sender.clone() }),
-        progress: Arc::new(Progress::default()),
-        local: false,
-        open_files: crate::fs::raise_file_limit(),
         tell_progress: true,
-        options,
+        ..context(options, hello.seed, reporter, Arc::new(Progress::default()))
     };
     let played = match part {
         Part::Sink { destination } => pass::sink::run(link, &without_tilde(destination), &context),

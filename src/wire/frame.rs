@@ -7,7 +7,7 @@
 //! each side needs two compressors and two decompressors.
 
 use crate::wire::codec::{self, Cursor};
-use crate::wire::{Message, Rank, WireError};
+use crate::wire::{ContentOp, Message, Rank, WireError};
 use bytes::Bytes;
 use std::io;
 use zstd::stream::raw::{Decoder, Encoder, InBuffer, Operation, OutBuffer};
@@ -18,6 +18,9 @@ pub const HEADER: usize = 5;
 /// The longest payload accepted, compressed or not. A content message holds at most about 512 KiB, a part of a
 /// listing or of a signature less.
 pub const MAX_PAYLOAD: usize = 4 << 20;
+/// A message keeps its whole frame, to save copying its bytes, only if it is at least one part in so many of it. So the
+/// memory held is within this factor of the credit paid; what else a frame holds may be dealt with at once, or free.
+const SHARE: usize = 4;
 /// A frame is closed once it holds this much.
 const FULL: usize = 256 << 10;
 /// How far back compression looks: 2^20 bytes. A decoder refuses more, so a peer cannot make it allocate more.
@@ -200,13 +203,35 @@ impl FrameDecoder {
             (true, false) => decompress(&mut self.meta, &payload)?,
             (true, true) => decompress(&mut self.content, &payload)?,
         };
+        let class = if kind & CONTENT != 0 { Class::Content } else { Class::Meta };
         let mut cursor = Cursor::new(Bytes::from(payload));
+        let whole = cursor.len();
         while !cursor.is_empty() {
             let before = cursor.len();
-            let message = codec::decode(&mut cursor)?;
-            each(message, before - cursor.len());
+            let mut message = codec::decode(&mut cursor)?;
+            if self::class(&message) != class {
+                return Err(WireError::Malformed("frame: a message in it is of the other kind"));
+            }
+            let size = before - cursor.len();
+            if size < whole / SHARE {
+                unshare(&mut message);
+            }
+            each(message, size);
         }
         Ok(())
+    }
+}
+
+/// Copies the bytes that a message shares with its frame, so that it does not keep the frame.
+fn unshare(message: &mut Message) {
+    let copy = |data: &mut Bytes| *data = Bytes::copy_from_slice(data);
+    match message {
+        Message::Sums(part) => copy(&mut part.strong),
+        Message::Content(content) => content.ops.iter_mut().for_each(|op| match op {
+            ContentOp::Literal(data) | ContentOp::Rewrite { data, .. } => copy(data),
+            ContentOp::Copy { .. } | ContentOp::Gap { .. } | ContentOp::File(_) => {}
+        }),
+        _ => {}
     }
 }
 
@@ -229,6 +254,8 @@ fn decompress(decoder: &mut Decoder<'static>, payload: &[u8]) -> Result<Vec<u8>,
         }
         // Room left in the output means that the decoder has nothing more to give.
         if input.pos() == payload.len() && out.len() < out.capacity() {
+            // Messages may keep it for long, and have paid for what they hold.
+            out.shrink_to_fit();
             return Ok(out);
         }
     }

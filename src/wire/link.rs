@@ -15,8 +15,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 #[error("the link to the peer is closed")]
 pub struct Closed;
 
-/// Messages that may wait to be sent before an event waits too.
-const EVENTS_WAITING: usize = 8192;
+/// Messages that may wait to be sent before one without a cost waits too.
+const FREE_WAITING: usize = 8192;
 
 /// Both halves of one end.
 #[derive(Debug)]
@@ -128,13 +128,13 @@ impl Link {
 impl Sender {
     /// Sends a message, waiting for credit first.
     pub fn send(&self, message: Message) -> Result<(), Closed> {
-        self.end.spend(message.rank(), message.cost())?;
+        self.end.spend(message.rank(), self.end.cost_of(&message))?;
         self.put(message)
     }
 
     /// Sends a message if there is credit for it now. Returns whether it was sent.
     pub fn send_now(&self, message: Message) -> Result<bool, Closed> {
-        if !self.end.spend_now(message.rank(), message.cost())? {
+        if !self.end.spend_now(message.rank(), self.end.cost_of(&message))? {
             return Ok(false);
         }
         self.put(message).map(|()| true)
@@ -150,8 +150,7 @@ impl Sender {
 
     /// Sends a message on credit set aside before; what the reservation does not cover is waited for.
     pub fn send_reserved(&self, message: Message, reservation: &mut Reservation) -> Result<(), Closed> {
-        // As much as the receiver will give back, or credit would leak.
-        let cost = message.cost().min(self.end.windows.most(message.rank()));
+        let cost = self.end.cost_of(&message);
         let covered = cost.min(reservation.left);
         reservation.left -= covered;
         self.end.spend(message.rank(), cost - covered)?;
@@ -175,9 +174,14 @@ impl Sender {
 
     fn put(&self, message: Message) -> Result<(), Closed> {
         let put = match message {
-            // Events cost no credit, since the reader at the other end hands them on at once; but a slow line must
-            // not make them pile up here.
-            Message::Event(_) => self.end.outbox.put_below(EVENTS_WAITING, message),
+            // These cost no credit, since the reader at the other end deals with them at once; but a slow line, or a
+            // peer that does not read, must not make them pile up here. They are sent by threads that work, never by
+            // the one that receives, so both ends go on reading while these wait, and room comes.
+            Message::Event(_) | Message::Close(_) | Message::Progress(_) => {
+                self.end.outbox.put_below(FREE_WAITING, message)
+            }
+            // What the receiving thread may say (why it gives up, that it is done) must not wait for the line, and is
+            // said once.
             message => self.end.outbox.put(message),
         };
         if put { Ok(()) } else { Err(Closed) }
@@ -228,38 +232,27 @@ impl Stopper {
 }
 
 impl End {
-    fn spend(&self, rank: Rank, cost: u64) -> Result<(), Closed> {
-        let Some(place) = rank.credited() else { return Ok(()) };
-        // A message dearer than that would wait for ever; it goes when nothing else is under way.
-        let cost = cost.min(self.windows.most(rank));
-        let mut credit = lock(&self.credit);
-        loop {
-            if !credit.open {
-                return Err(Closed);
-            }
-            match credit.left.get_mut(place) {
-                Some(left) if *left >= cost => {
-                    *left -= cost;
-                    return Ok(());
-                }
-                _ => {
-                    credit.waiting += 1;
-                    credit = self.more_credit.wait(credit).unwrap_or_else(PoisonError::into_inner);
-                    credit.waiting -= 1;
-                }
-            }
-        }
+    /// The credit a message takes, here as at the other end: what is spent is what is given back, or credit would leak.
+    /// A message dearer than the sender is ever sure to have would wait for ever; it goes when nothing else of its rank
+    /// is under way.
+    fn cost_of(&self, message: &Message) -> u64 {
+        message.cost().min(self.windows.most(message.rank()))
     }
 
-    fn spend_now(&self, rank: Rank, cost: u64) -> Result<bool, Closed> {
-        let Some(place) = rank.credited() else { return Ok(true) };
-        let cost = cost.min(self.windows.most(rank));
+    /// Waits for credit and spends it.
+    fn spend(&self, rank: Rank, cost: u64) -> Result<(), Closed> {
         let mut credit = lock(&self.credit);
-        if !credit.open {
-            return Err(Closed);
+        while !credit.take(rank, cost)? {
+            credit.waiting += 1;
+            credit = self.more_credit.wait(credit).unwrap_or_else(PoisonError::into_inner);
+            credit.waiting -= 1;
         }
-        let left = credit.left.get_mut(place).filter(|left| **left >= cost);
-        Ok(left.map(|left| *left -= cost).is_some())
+        Ok(())
+    }
+
+    /// Spends credit if there is enough. Returns whether there was.
+    fn spend_now(&self, rank: Rank, cost: u64) -> Result<bool, Closed> {
+        lock(&self.credit).take(rank, cost)
     }
 
     fn gain(&self, rank: Rank, bytes: u64) {
@@ -278,7 +271,7 @@ impl End {
         let rank = message.rank();
         let Some(place) = rank.credited() else { return Ok(Permit { end: None, rank, cost: 0 }) };
         let window = self.windows.of(rank);
-        let cost = message.cost().min(self.windows.most(rank));
+        let cost = self.cost_of(message);
         if let Some(held) = lock(&self.held).get_mut(place) {
             held.holding = held.holding.saturating_add(cost);
             if held.holding > window {
@@ -311,6 +304,18 @@ impl End {
         self.more_credit.notify_all();
         self.outbox.close();
         self.inbox.abort();
+    }
+}
+
+impl Credit {
+    /// Takes `cost` off what is left of `rank`, if that is enough. Returns whether it was.
+    fn take(&mut self, rank: Rank, cost: u64) -> Result<bool, Closed> {
+        let Some(place) = rank.credited() else { return Ok(true) };
+        if !self.open {
+            return Err(Closed);
+        }
+        let left = self.left.get_mut(place).filter(|left| **left >= cost);
+        Ok(left.map(|left| *left -= cost).is_some())
     }
 }
 
@@ -350,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_sender_waits_until_the_receiver_is_done() {
-        let windows = Windows { listing: 1000, want: 1000, content: 1000, again: 1000 };
+        let windows = Windows { listing: 1600, want: 1600, content: 1600, again: 1600 };
         let (a, mut b) = Link::pair_with(windows);
         let sent = Arc::new(AtomicUsize::new(0));
         let thread = std::thread::spawn({
@@ -367,7 +372,7 @@ mod tests {
         let first = b.receiver.receive().unwrap();
         std::thread::sleep(Duration::from_millis(50));
         let before = sent.load(Ordering::SeqCst);
-        assert!((1..=3).contains(&before), "{before} messages of 328 in a window of 1000");
+        assert!((1..=3).contains(&before), "{before} messages of 520 in a window of 1600");
         drop(first);
         for _ in 0..7 {
             drop(b.receiver.receive().unwrap());
@@ -377,7 +382,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_ignores_its_credit_is_cut_off() {
-        let windows = Windows { listing: 1000, want: 1000, content: 1000, again: 1000 };
+        let windows = Windows { listing: 1600, want: 1600, content: 1600, again: 1600 };
         let (a, mut b) = Link::pair_with(windows);
         for _ in 0..5 {
             a.sender.put(content(200)).unwrap();

@@ -136,7 +136,7 @@ impl<T> Mailbox<T> {
         state.open = false;
         let dropped = std::mem::take(&mut state.queue);
         drop(state);
-        // Dropping messages gives credit back, which must not happen under the lock.
+        // There may be megabytes of them, which nobody has to wait for.
         drop(dropped);
         self.arrived.notify_all();
         self.taken.notify_all();

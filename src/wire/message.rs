@@ -278,8 +278,8 @@ pub struct Again {
     pub segments: Vec<Sum>,
 }
 
-/// What holding a message costs besides its variable parts, in bytes: about its size with its place in a queue.
-const FIXED: u64 = 64;
+/// What holding a message costs besides its variable parts, in bytes: at least its size, and a little for its permit.
+const FIXED: u64 = 256;
 /// What an operation costs besides its data.
 const OP: u64 = 64;
 /// What an owner costs besides its name.
@@ -347,4 +347,21 @@ pub(crate) fn entry_cost(entry: &Entry) -> u64 {
         _ => 0,
     };
     ENTRY + entry.name.as_bytes().len() as u64 + target
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_held_is_larger_than_what_is_paid_for_it() {
+        for (name, size, cost) in [
+            ("message", size_of::<Message>(), FIXED),
+            ("operation", size_of::<ContentOp>(), OP),
+            ("owner", size_of::<OwnerName>(), OWNER),
+            ("entry", size_of::<Entry>(), ENTRY),
+        ] {
+            assert!(size as u64 <= cost, "holding one {name} takes {size} bytes and costs {cost}");
+        }
+    }
 }

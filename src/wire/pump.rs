@@ -46,13 +46,15 @@ pub struct Pump {
     traffic: Arc<Traffic>,
 }
 
-/// Connects a new link to a stream, `reader` and `writer`. `traffic` goes on counting from what the greeting took.
+/// Connects a new link to a stream, `reader` and `writer`. `greeting` is what is still to be written before the first
+/// frame. It is the writing thread that does so, since the peer may have much to say before it reads, or never read.
 pub fn start(
     reader: Box<dyn Read + Send>,
     writer: Box<dyn Write + Send>,
+    greeting: Vec<u8>,
     options: PumpOptions,
-    traffic: Arc<Traffic>,
 ) -> io::Result<(Link, Pump)> {
+    let traffic = Arc::new(Traffic::default());
     let (outbox, inbox) = (Arc::new(Mailbox::new()), Arc::new(Mailbox::new()));
     let link = Link::new(outbox.clone(), inbox.clone(), WINDOWS);
     let stopper = link.sender.stopper();
@@ -80,10 +82,12 @@ pub fn start(
         traffic: traffic.clone(),
         // A sign of life often enough that a few may be late.
         idle: timeout.map(|seconds| Duration::from_millis(u64::from(seconds) * 1000 / 4)),
+        heard: Arc::downgrade(&heard),
         limiter: options.bandwidth.map(Limiter::new),
         encoder: FrameEncoder::new(options.content_level)?,
     };
-    let writer = thread::Builder::new().name("link writer".into()).spawn(move || writing.run(writer))?;
+    let writer =
+        thread::Builder::new().name("link writer".into()).spawn(move || writing.run(writer, &greeting))?;
     Ok((link, Pump { writer, stopper, traffic }))
 }
 
@@ -200,6 +204,8 @@ struct Writing {
     stopper: Stopper,
     traffic: Arc<Traffic>,
     idle: Option<Duration>,
+    /// Gone when the reading thread has ended.
+    heard: Weak<Heard>,
     limiter: Option<Limiter>,
     encoder: FrameEncoder,
 }
@@ -207,10 +213,29 @@ struct Writing {
 /// Frames gathered before they are handed to the stream together.
 const GATHER: usize = 256 << 10;
 
+/// How long a peer that takes nothing more may go on talking before that counts as a broken connection.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 impl Writing {
-    fn run(mut self, mut writer: Box<dyn Write + Send>) {
-        if let Err(error) = self.messages(&mut writer) {
-            self.stopper.fail(error);
+    fn run(mut self, mut writer: Box<dyn Write + Send>, greeting: &[u8]) {
+        match self.write(greeting, &mut writer).and_then(|()| self.messages(&mut writer)) {
+            Ok(()) => {}
+            Err(WireError::Io(error)) => self.hear_out(error),
+            Err(error) => self.stopper.fail(error),
+        }
+    }
+
+    /// Nothing can be written any more. That is also how the end of a peer shows first, and why it ended (its reason,
+    /// its version, the noise of its shell) is in what it said last; so the reading thread is left to find that, and
+    /// the role to come to it. What the role says meanwhile goes nowhere, but it must not wait for room to say it.
+    fn hear_out(self, error: io::Error) {
+        let since = Instant::now();
+        let mut unheard = VecDeque::new();
+        while self.outbox.take(&mut unheard, Some(LAST_WORDS)) != Taken::Closed {
+            unheard.clear();
+            if since.elapsed() >= LAST_WORDS && self.heard.strong_count() > 0 {
+                return self.stopper.fail(error.into());
+            }
         }
     }
 
@@ -228,14 +253,19 @@ impl Writing {
                 while !batch.is_empty() && buffer.len() < GATHER {
                     self.encoder.frame(&mut batch, &mut buffer)?;
                 }
-                match &mut self.limiter {
-                    None => writer.write_all(&buffer)?,
-                    Some(limiter) => limiter.write(&buffer, writer)?,
-                }
-                self.traffic.sent.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+                self.write(&buffer, writer)?;
             }
             writer.flush()?;
         }
+    }
+
+    fn write(&mut self, bytes: &[u8], writer: &mut Box<dyn Write + Send>) -> Result<(), WireError> {
+        match &mut self.limiter {
+            None => writer.write_all(bytes)?,
+            Some(limiter) => limiter.write(bytes, writer)?,
+        }
+        self.traffic.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(())
     }
 }
 

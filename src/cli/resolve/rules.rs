@@ -2,6 +2,7 @@
 
 use crate::cli::failure::{FILE_IO, Failure, USAGE};
 use crate::cli::flags::FilterFlag;
+use crate::session;
 use crate::tree::filter::{
     Action, Directive, FileKind, FilterError, Merge, Rules, parse_filter, parse_pattern,
 };
@@ -49,8 +50,7 @@ fn read_rules(file: &[u8]) -> io::Result<Vec<u8>> {
     if file == b"-" {
         io::stdin().lock().take(limit).read_to_end(&mut content)?;
     } else {
-        crate::session::check_named_path(OsStr::from_bytes(file))?;
-        std::fs::File::open(OsStr::from_bytes(file))?.take(limit).read_to_end(&mut content)?;
+        session::open_named(OsStr::from_bytes(file))?.take(limit).read_to_end(&mut content)?;
     }
     if u64::try_from(content.len()).is_ok_and(|length| length > MAX_RULE_FILE) {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is too large for filter rules"));

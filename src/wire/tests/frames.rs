@@ -2,8 +2,9 @@
 
 use super::samples::{any_message, each, file, listing, literal, shown};
 use crate::tree::Entry;
+use crate::wire::codec;
 use crate::wire::frame::{FrameDecoder, FrameEncoder, HEADER, MAX_PAYLOAD};
-use crate::wire::{Message, WireError};
+use crate::wire::{Content, ContentOp, FileId, Message, SumsPart, Verdict, WireError};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::VecDeque;
@@ -220,6 +221,67 @@ fn exactly_the_longest_payload_is_taken() {
         });
         assert_eq!(result.is_ok(), taken, "{len}");
         assert_eq!(count, if taken { len } else { 0 });
+    }
+}
+
+/// Bytes of `message` that are a part of `frame`, rather than copied from it.
+fn shared(message: &Message, frame: &std::ops::Range<*const u8>) -> Vec<bool> {
+    let is_shared = |data: &bytes::Bytes| frame.contains(&data.as_ptr());
+    match message {
+        Message::Sums(part) => vec![is_shared(&part.strong)],
+        Message::Content(content) => content
+            .ops
+            .iter()
+            .filter_map(|op| match op {
+                ContentOp::Literal(data) | ContentOp::Rewrite { data, .. } => Some(is_shared(data)),
+                ContentOp::Copy { .. } | ContentOp::Gap { .. } | ContentOp::File(_) => None,
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Credit is paid for a message, so a message that is held must not hold megabytes of others that are gone.
+#[test]
+fn a_small_message_does_not_keep_a_large_frame() {
+    let data = |len: usize| bytes::Bytes::from(noise(len, len as u64));
+    let ops = vec![ContentOp::Literal(data(1000)), ContentOp::Rewrite { offset: 7, data: data(2000) }];
+    let small = [
+        Message::Content(Content { file: FileId(1), ops, end: None }),
+        Message::Sums(SumsPart { file: FileId(1), weak: vec![1; 100], strong: data(500) }),
+    ];
+    for message in small {
+        for (padding, keeps) in [(0, true), (1 << 20, false)] {
+            let mut payload = Vec::new();
+            codec::encode(&message, &mut payload).unwrap();
+            let verdict = Message::Verdict(Verdict { file: FileId(1), same: true });
+            while payload.len() < padding {
+                codec::encode(&verdict, &mut payload).unwrap();
+            }
+            let frame = payload.as_ptr_range();
+            let header = header(CONTENT, payload.len());
+            let arrived = read(&mut FrameDecoder::new().unwrap(), header, payload).unwrap();
+            assert_eq!(shown(&arrived[..1]), shown(std::slice::from_ref(&message)));
+            let shared = shared(&arrived[0], &frame);
+            assert!(
+                !shared.is_empty() && shared.iter().all(|shared| *shared == keeps),
+                "{padding}: {shared:?}"
+            );
+        }
+    }
+}
+
+/// What costs nothing cannot fill up the frames of what is held.
+#[test]
+fn a_message_in_a_frame_of_the_other_kind_is_refused() {
+    for (name, message) in each() {
+        let stream = frames(&mut FrameEncoder::new(None).unwrap(), vec![message.clone()]);
+        let mut payload = Vec::new();
+        codec::encode(&message, &mut payload).unwrap();
+        for kind in [0, CONTENT] {
+            let read = read(&mut FrameDecoder::new().unwrap(), header(kind, payload.len()), payload.clone());
+            assert_eq!(read.is_ok(), stream[0] & CONTENT == kind, "{name} in a frame of kind {kind}");
+        }
     }
 }
 

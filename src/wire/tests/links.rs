@@ -2,7 +2,9 @@
 
 use super::samples::{file, listing, literal};
 use crate::delta::Sum;
-use crate::wire::{Again, DirId, FileId, Link, Message, Permit, Rank, Receiver, Sender, Want, Windows};
+use crate::wire::{
+    Abort, Again, DirId, FileId, Link, Message, Permit, Rank, Receiver, Sender, Want, Windows,
+};
 use proptest::prelude::*;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -185,14 +187,15 @@ fn run(plan: &Plan) {
 /// A message dearer than what is left after a little was used and not returned yet.
 #[test]
 fn a_message_as_dear_as_its_window_arrives() {
-    let windows = Windows { listing: 1000, want: 1000, content: 1000, again: 1000 };
+    let windows = Windows { listing: 8000, want: 8000, content: 8000, again: 8000 };
     let (mut a, mut b) = Link::pair_with(windows);
     let (done, ended) = mpsc::channel();
     thread::spawn(move || {
-        for len in [0, 1000, 0, 936, 880, 5000] {
+        // The first costs 320, which the receiver keeps until it has 500.
+        for len in [0, 8000, 0, 8000 - 320, 7500 - 320, 50_000] {
             a.sender.send(literal(0, vec![0; len])).unwrap();
         }
-        drop(a.sender.reserve(Rank::Content, 1000).unwrap());
+        drop(a.sender.reserve(Rank::Content, 8000).unwrap());
         done.send(()).unwrap();
     });
     let stopper = b.sender.stopper();
@@ -200,6 +203,86 @@ fn a_message_as_dear_as_its_window_arrives() {
     thread::spawn(move || while a.receiver.receive().is_ok() {});
     ended.recv_timeout(Duration::from_secs(10)).expect("the sender waits for ever");
     stopper.stop();
+}
+
+/// What a reserved message spends is what the receiver gives back, also where the message is dearer than the most a
+/// window ever has: else a little leaks with each reservation until one waits for ever.
+#[test]
+fn reserved_messages_dearer_than_the_window_leak_no_credit() {
+    let windows = Windows { listing: 1000, want: 64, content: 1000, again: 1000 };
+    let (mut a, mut b) = Link::pair_with(windows);
+    let stoppers = [a.sender.stopper(), b.sender.stopper()];
+    let (done, ended) = mpsc::channel();
+    thread::spawn(move || {
+        (0..10).for_each(|_| ask(&a.sender, 4));
+        done.send(()).unwrap();
+    });
+    thread::spawn(move || while a.receiver.receive().is_ok() {});
+    thread::spawn(move || while b.receiver.receive().is_ok() {});
+    let waited = ended.recv_timeout(Duration::from_secs(5));
+    stoppers.iter().for_each(|stopper| stopper.stop());
+    assert_eq!(waited, Ok(()), "credit leaked");
+}
+
+#[test]
+fn what_cannot_be_sent_now_is_not_sent() {
+    let want =
+        || Message::Want(Want { file: FileId(0), dir: DirId(0), index: 0, basis: None, refine: false });
+    let window = u32::try_from(want().cost()).unwrap();
+    let (mut a, mut b) =
+        Link::pair_with(Windows { listing: window, want: window, content: window, again: window });
+    // Dearer than the window ever has room for, it goes if nothing else is under way.
+    assert_eq!(a.sender.send_now(want()), Ok(true));
+    assert_eq!(a.sender.send_now(want()), Ok(false));
+    assert_eq!(a.sender.send_now(Message::Close(DirId(0))), Ok(true), "what costs nothing can always go");
+    // Nothing of the message that was refused has arrived, and what it would have cost was not spent.
+    assert!(matches!(b.receiver.receive().unwrap().message, Message::Want(_)));
+    assert!(matches!(b.receiver.receive().unwrap().message, Message::Close(_)));
+    b.sender.send(Message::Alive).unwrap();
+    assert!(matches!(a.receiver.receive().unwrap().message, Message::Alive), "the credit came before this");
+    assert_eq!(a.sender.send_now(want()), Ok(true));
+    a.sender.stopper().stop();
+    assert!(a.sender.send_now(want()).is_err());
+}
+
+/// What costs nothing is bounded too, or a peer that lists and never reads would fill the memory.
+#[test]
+fn what_costs_nothing_waits_for_a_peer_that_does_not_read() {
+    let free: [fn(u32) -> Message; 3] = [
+        |n| Message::Close(DirId(n)),
+        |_| Message::Progress(Default::default()),
+        |_| Message::Event(crate::report::Event::CreatedDestination),
+    ];
+    for make in free {
+        let (a, mut b) = Link::pair();
+        let sending = thread::spawn(move || {
+            (0..100_000).for_each(|n| a.sender.send(make(n)).unwrap());
+            a
+        });
+        thread::sleep(Duration::from_millis(100));
+        assert!(!sending.is_finished(), "{:?}", make(0));
+        (0..100_000).for_each(|_| drop(b.receiver.receive().unwrap()));
+        let a = sending.join().unwrap();
+        a.sender.send(Message::Finish(Default::default())).unwrap();
+        assert!(matches!(b.receiver.receive().unwrap().message, Message::Finish(_)));
+    }
+}
+
+/// The receiving thread says it, and would read no more if it had to wait.
+#[test]
+fn giving_up_does_not_wait_for_room() {
+    let (a, _b) = Link::pair();
+    let events = a.sender.clone();
+    thread::spawn(move || while events.send(Message::Close(DirId(0))).is_ok() {});
+    thread::sleep(Duration::from_millis(100));
+    let (done, ended) = mpsc::channel();
+    let sender = a.sender.clone();
+    thread::spawn(move || {
+        let abort = Abort { text: String::new(), selection: false, protocol: true };
+        done.send(sender.send(Message::Abort(abort))).unwrap();
+    });
+    assert_eq!(ended.recv_timeout(Duration::from_secs(10)), Ok(Ok(())));
+    a.sender.stopper().stop();
 }
 
 #[test]

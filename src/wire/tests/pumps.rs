@@ -4,9 +4,9 @@ use super::samples::{each, literal, shown};
 use crate::wire::frame::FrameEncoder;
 use crate::wire::hello::Hello;
 use crate::wire::pump::{self, Pump, PumpOptions};
-use crate::wire::{Link, Message, WireError};
+use crate::wire::{Abort, Link, Message, WireError};
 use std::collections::VecDeque;
-use std::io::Write;
+use std::io::{self, Cursor, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 fn start(stream: &UnixStream, options: PumpOptions) -> (Link, Pump) {
     let (reader, writer) = (stream.try_clone().unwrap(), stream.try_clone().unwrap());
-    pump::start(Box::new(reader), Box::new(writer), options, Default::default()).unwrap()
+    pump::start(Box::new(reader), Box::new(writer), Vec::new(), options).unwrap()
 }
 
 /// What a link that is read to its end says about why it ended.
@@ -118,6 +118,103 @@ fn what_is_wrong_with_a_stream_is_told() {
     assert!(matches!(failure_after(&[1, 3, 0, 0, 0, 1, 2, 3], plain), Some(WireError::Compression(_))));
 }
 
+/// A stream to a peer that has ended: what is written fails, and only some time after that its last words are read.
+struct Ended {
+    failed: Option<mpsc::Receiver<()>>,
+    words: Cursor<Vec<u8>>,
+}
+
+struct Broken(mpsc::Sender<()>);
+
+impl Read for Ended {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(failed) = self.failed.take() {
+            failed.recv().unwrap();
+            thread::sleep(Duration::from_millis(100));
+        }
+        self.words.read(buffer)
+    }
+}
+
+impl Write for Broken {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        // Twice nobody needs to be told.
+        let _ = self.0.send(());
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A link over such a stream, on which something was sent.
+fn start_ended(words: Vec<u8>, expects_hello: bool) -> (Link, Pump) {
+    let (fail, failed) = mpsc::channel();
+    let reader = Ended { failed: Some(failed), words: Cursor::new(words) };
+    let options = PumpOptions { expects_hello, ..PumpOptions::default() };
+    let (link, pump) = pump::start(Box::new(reader), Box::new(Broken(fail)), Vec::new(), options).unwrap();
+    link.sender.send(Message::Listed).unwrap();
+    (link, pump)
+}
+
+fn abort_frame() -> Vec<u8> {
+    let abort = Abort { text: "a file is in the way".into(), selection: true, protocol: false };
+    let mut out = Vec::new();
+    FrameEncoder::new(None).unwrap().frame(&mut VecDeque::from([Message::Abort(abort)]), &mut out).unwrap();
+    out
+}
+
+/// Why a peer ended is in what it said last, not in that nothing can be written to it any more.
+#[test]
+fn the_last_words_of_a_peer_that_ended_are_heard() {
+    let (mut link, pump) = start_ended(abort_frame(), false);
+    let message = link.receiver.receive().expect("its reason was thrown away").message;
+    assert!(matches!(&message, Message::Abort(abort) if abort.selection), "{message:?}");
+    assert!(link.receiver.receive().is_err());
+    assert!(link.sender.stopper().failure().is_none());
+    pump.finish();
+}
+
+#[test]
+fn what_is_wrong_with_a_peer_that_ended_is_told() {
+    let (mut noisy, _pump) = start_ended(b"bash: dsync: not found\n".to_vec(), true);
+    assert!(matches!(failure(&mut noisy), Some(WireError::Noise(_))));
+    let hello = Hello { versions: (9, 12), ..Hello::new(0) };
+    let (mut newer, _pump) = start_ended(hello.encode(), true);
+    assert!(matches!(failure(&mut newer), Some(WireError::Version { .. })));
+}
+
+/// A peer that only stops to read is none that has ended: it is not waited for without end.
+#[test]
+fn a_peer_that_takes_nothing_and_stays_is_given_up() {
+    let (here, there) = UnixStream::pair().unwrap();
+    there.shutdown(Shutdown::Read).unwrap();
+    let (mut link, _pump) = start(&here, PumpOptions::default());
+    link.sender.send(Message::Listed).unwrap();
+    assert!(matches!(failure(&mut link), Some(WireError::Io(_))));
+}
+
+/// A role may have more to tell than fits before it comes to read that the peer has ended.
+#[test]
+fn nobody_waits_to_tell_a_peer_that_ended() {
+    let (mut link, pump) = start_ended(abort_frame(), false);
+    let (done, ended) = mpsc::channel();
+    thread::spawn(move || {
+        for _ in 0..20_000 {
+            let event = crate::report::Event::CreatedDestination;
+            link.sender.send(Message::Event(event)).expect("the link is open until its end was read");
+        }
+        let message = link.receiver.receive().map(|received| received.message);
+        while link.receiver.receive().is_ok() {}
+        done.send(message).unwrap();
+    });
+    let stopper = pump.stopper();
+    let message = ended.recv_timeout(Duration::from_secs(10));
+    stopper.stop();
+    assert!(matches!(message, Ok(Ok(Message::Abort(_)))), "{message:?}");
+}
+
 /// Frames that are small on the wire and large in memory wait in the stream, not in the queue.
 #[test]
 fn a_peer_that_says_more_than_is_listened_to_has_to_wait() {
@@ -161,6 +258,35 @@ fn a_silent_peer_is_given_up() {
     let since = Instant::now();
     assert!(matches!(failure(&mut link), Some(WireError::Timeout(1))));
     assert!(since.elapsed() < Duration::from_secs(5));
+}
+
+/// The greeting may be more than the stream takes before somebody reads.
+#[test]
+fn a_peer_that_does_not_read_the_greeting_is_given_up() {
+    let (here, _there) = UnixStream::pair().unwrap();
+    let (reader, writer) = (here.try_clone().unwrap(), here);
+    let options = PumpOptions { timeout: Some(1), expects_hello: true, ..PumpOptions::default() };
+    let (mut link, _pump) =
+        pump::start(Box::new(reader), Box::new(writer), vec![0; 8 << 20], options).unwrap();
+    assert!(matches!(failure(&mut link), Some(WireError::Timeout(1))));
+}
+
+#[test]
+fn the_greeting_comes_before_the_first_frame() {
+    let (here, mut there) = UnixStream::pair().unwrap();
+    let (reader, writer) = (here.try_clone().unwrap(), here.try_clone().unwrap());
+    let (link, pump) =
+        pump::start(Box::new(reader), Box::new(writer), b"greeting".to_vec(), PumpOptions::default())
+            .unwrap();
+    link.sender.send(Message::Listed).unwrap();
+    link.sender.close();
+    let traffic = pump.traffic();
+    pump.finish();
+    here.shutdown(Shutdown::Write).unwrap();
+    let mut bytes = Vec::new();
+    there.read_to_end(&mut bytes).unwrap();
+    assert!(bytes.starts_with(b"greeting") && bytes.len() > 8 + crate::wire::frame::HEADER);
+    assert_eq!(traffic.sent.load(Ordering::Relaxed), bytes.len() as u64);
 }
 
 #[test]

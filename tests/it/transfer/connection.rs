@@ -102,6 +102,32 @@ fn a_peer_that_says_nothing_meets_the_timeout() {
     assert!(output.elapsed < Duration::from_secs(15), "{output}");
 }
 
+/// A request of more than any socket takes at once: it holds the rules.
+fn many_rules(scene: &Scene) -> String {
+    let rules: String =
+        (0..30_000).map(|number| format!("never-there-in-the-whole-source-{number}\n")).collect();
+    std::fs::write(scene.path("rules"), rules).unwrap();
+    format!("--exclude-from={}", scene.path("rules").display())
+}
+
+#[test]
+fn a_peer_that_does_not_take_the_request_meets_the_timeout() {
+    let scene = scene();
+    let output = push_over(&scene, "exec sleep 20\n", &["-a", "--timeout=1", &many_rules(&scene)]).expect(30);
+    assert!(output.elapsed < Duration::from_secs(15), "{output}");
+}
+
+#[test]
+fn a_shell_that_says_much_before_it_takes_the_request_is_heard() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("rsync sends its rules after the greeting");
+    }
+    let scene = scene();
+    let body = "yes Welcome | head -c 1000000; exec /bin/sh -c \"$*\"\n";
+    let run = push_over(&scene, body, &["-a", "--timeout=10", &many_rules(&scene)]).expect(2);
+    assert!(run.err().contains("Welcome"), "{run}");
+}
+
 #[test]
 fn a_peer_that_stops_in_the_middle_meets_the_timeout() {
     // The shell in front stops moving bytes after the first 100 kB of the peer.
@@ -225,10 +251,15 @@ fn a_peer_of_another_protocol_version() {
     let scene = scene();
     let hello = dsync::wire::hello::Hello { versions: (9, 12), ..dsync::wire::hello::Hello::new(0) };
     std::fs::write(scene.path("hello"), hello.encode()).unwrap();
-    let output =
-        push_over(&scene, &format!("cat {}; sleep 1\n", scene.path("hello").display()), &["-a"]).expect(2);
-    for part in ["protocol 1", "9 to 12", "install the same version on both hosts"] {
-        assert!(output.err().contains(part), "{output}");
+    let say = format!("cat {}\n", scene.path("hello").display());
+    // The second has closed its input when the sign of life at one second is written, and only then says hello.
+    for (body, options) in
+        [(say.clone(), &["-a"][..]), (format!("exec <&-; sleep 1.5; {say}"), &["-a", "--timeout=4"])]
+    {
+        let output = push_over(&scene, &body, options).expect(2);
+        for part in ["protocol 1", "9 to 12", "install the same version on both hosts"] {
+            assert!(output.err().contains(part), "{output}");
+        }
     }
     assert!(!scene.path("to").exists());
 }
