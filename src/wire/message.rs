@@ -279,7 +279,7 @@ pub struct Again {
 }
 
 /// What holding a message costs besides its variable parts, in bytes: at least its size, and a little for its permit.
-const FIXED: u64 = 256;
+pub const MESSAGE_COST: u64 = 256;
 /// What an operation costs besides its data.
 const OP: u64 = 64;
 /// What an owner costs besides its name.
@@ -332,7 +332,7 @@ impl Message {
             Message::Again(again) => 16 * again.segments.len() as u64,
             _ => 0,
         };
-        FIXED + variable
+        MESSAGE_COST + variable
     }
 }
 
@@ -356,7 +356,7 @@ mod tests {
     #[test]
     fn nothing_that_is_held_is_larger_than_what_is_paid_for_it() {
         for (name, size, cost) in [
-            ("message", size_of::<Message>(), FIXED),
+            ("message", size_of::<Message>(), MESSAGE_COST),
             ("operation", size_of::<ContentOp>(), OP),
             ("owner", size_of::<OwnerName>(), OWNER),
             ("entry", size_of::<Entry>(), ENTRY),

@@ -24,11 +24,10 @@ use std::sync::Arc;
 const REPAIRS: u32 = 2;
 /// Segments of the largest file that is repaired rather than given up: 128 GiB.
 const REPAIRABLE: usize = 128 << 10;
-const CHANGED: &str = "it changed while it was being copied; run again";
 /// Bytes of a local file copied at once.
 const COPY_PIECE: u64 = 64 << 20;
-/// Files a peer may have open at this side at once, on each thread, besides those that wait for a round: of these there
-/// are no more than files with a basis under way. An honest one has about one.
+/// Files a peer may have open at this side at once, on each thread, besides those that wait for a round or a repair: of
+/// these there are no more than files with a basis under way. An honest one has about one.
 const OPEN_LIMIT: usize = 64;
 
 /// Builds files until the queue ends.
@@ -54,7 +53,7 @@ pub(super) fn run(
         }
         let mut build = match open.remove(&file) {
             Some(build) => build,
-            None if open.values().filter(|build| !build.gaps.any()).count() >= OPEN_LIMIT => {
+            None if open.values().filter(|build| !build.waits()).count() >= OPEN_LIMIT => {
                 return Err(PassError::Protocol("too many files are sent at once"));
             }
             None => Build::begin(sink, file)?,
@@ -264,6 +263,11 @@ impl Build {
         sink.tally.problem(doing, &self.flight.path, &cause);
     }
 
+    /// Whether the source has been asked for more of it.
+    fn waits(&self) -> bool {
+        self.gaps.any() || self.repairs > 0
+    }
+
     /// Notes how many gaps the file has.
     fn count_gaps(&mut self) -> Result<(), PassError> {
         match &self.state {
@@ -332,7 +336,11 @@ impl Build {
     ) -> Result<Option<Build>, PassError> {
         if sums.len() == len && sums.root(sink.context.sums) == sum {
             self.install(sink, target, len);
-        } else if self.repairs < REPAIRS && sums.sums().len() <= REPAIRABLE {
+            self.settle(sink, file)?;
+            return Ok(None);
+        }
+        let mut why = "it changed while it was being copied; run again";
+        if self.repairs < REPAIRS && sums.sums().len() <= REPAIRABLE {
             let Flight { dir, index, .. } = *self.flight;
             let segments = sums.sums().to_vec();
             self.repairs += 1;
@@ -342,10 +350,9 @@ impl Build {
             if sink.sender.send_now(Message::Again(Again { file, dir, index, segments }))? {
                 return Ok(Some(self));
             }
-            self.fail(sink, "verifying", CHANGED);
-        } else {
-            self.fail(sink, "verifying", CHANGED);
+            why = "too much has to be repaired at once; run again";
         }
+        self.fail(sink, "verifying", why);
         self.settle(sink, file)?;
         Ok(None)
     }

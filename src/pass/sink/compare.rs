@@ -4,18 +4,16 @@
 //! A directory that is only mentioned is done if what is here has the same fingerprint. If not, its listing is asked
 //! for, and whatever is mentioned below it has to wait until that has come.
 
-use crate::fs::SetMeta;
 use crate::pass::PassError;
 use crate::pass::decide::{Decision, Update};
 use crate::pass::fingerprint;
 use crate::pass::sink::Sink;
-use crate::pass::sink::destination::{self, Destination};
-use crate::pass::sink::directories::{Counterpart, OpenDir};
-use crate::pass::sink::entry::{count_transfer, opened_up};
+use crate::pass::sink::directories::Counterpart;
+use crate::pass::sink::entry::count_transfer;
 use crate::pass::sink::flights::{Flight, Phase};
 use crate::pass::sink::sign::Job;
 use crate::report::Event;
-use crate::tree::{Entry, Fingerprint, Fingerprinter, Kind, Name, Node, RelPath};
+use crate::tree::{Entry, Fingerprint, Fingerprinter, Kind, Name, RelPath};
 use crate::wire::{Begin, DirId, Expand, Listing, ListingEnd, Mention, Message, Permit};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -99,23 +97,6 @@ impl Comparison<'_, '_> {
             return Err(PassError::Protocol("the transfer began twice"));
         }
         Ok(())
-    }
-
-    /// Opens the destination, or leaves it alone if there is nothing to put there.
-    fn open_destination(&self, root_is_empty: bool) -> Result<(), PassError> {
-        let sink = self.sink;
-        let Some(begin) = &self.begin else {
-            return Err(PassError::Protocol("a listing came before the beginning"));
-        };
-        let destination = if root_is_empty && begin.root.is_none() {
-            Destination { root: None, rename: None, created: false }
-        } else {
-            destination::open(sink.path, begin.single, sink.dry_run())?
-        };
-        if destination.created {
-            sink.announcer.say(Event::CreatedDestination);
-        }
-        sink.destination.set(destination).map_err(|_| PassError::Protocol("a second root is listed"))
     }
 
     fn listing(&mut self, listing: Listing) -> Result<(), PassError> {
@@ -253,23 +234,24 @@ impl Comparison<'_, '_> {
         parent: Option<(DirId, u32)>,
         is_empty: bool,
     ) -> Result<Current, PassError> {
+        let sink = self.sink;
+        let begin = self.begin.as_ref().ok_or(PassError::Protocol("a listing came before the beginning"))?;
         if parent.is_none() {
-            self.open_destination(is_empty)?;
+            sink.open_destination(begin, is_empty)?;
         }
-        let destination = self.sink.destination()?;
+        let destination = sink.destination()?;
         let mut open = match parent {
-            None if id.0 == 0 => self.enter_root(destination),
-            Some((parent, index)) => self.enter_child(parent, index)?,
+            None if id.0 == 0 => sink.enter_root(begin, destination),
+            Some((parent, index)) => sink.enter_child(parent, index)?,
             None => return Err(PassError::Protocol("a second root is listed")),
         };
         // One for the listing itself.
         open.unsettled = 1;
         let (path, counterpart, unusable) = (open.path.clone(), open.counterpart.clone(), open.unusable);
-        let fresh = std::mem::take(&mut open.touched);
-        // A new directory's time is set in any case; an old one's only if something in it changes.
-        self.sink.directories.insert(id, open);
+        let fresh = open.fresh;
+        sink.directories.insert(id, open);
         let (own, leftovers) =
-            if fresh { Default::default() } else { self.own_entries(&path, &counterpart, destination) };
+            if fresh { Default::default() } else { sink.own_entries(&path, &counterpart, destination) };
         Ok(Current {
             id,
             path,
@@ -281,181 +263,6 @@ impl Comparison<'_, '_> {
             count: 0,
             last: None,
         })
-    }
-
-    fn enter_root(&self, destination: &Destination) -> OpenDir {
-        let sink = self.sink;
-        let counterpart = match &destination.root {
-            None => Counterpart::Absent,
-            Some(root) => match root.writable() {
-                Some(dir) => Counterpart::Writable(dir),
-                None => Counterpart::ReadOnly(root.dir().clone()),
-            },
-        };
-        let mut open = OpenDir::new(RelPath::root(), None, counterpart);
-        let root = self.begin.as_ref().and_then(|begin| begin.root).filter(|_| destination.rename.is_none());
-        if let Some(meta) = root {
-            let meta = sink.owners.translate_meta(meta);
-            let own = open.counterpart.dir().and_then(|dir| dir.own_meta().ok());
-            if let (Counterpart::Writable(dir), Some(own)) = (&open.counterpart, &own)
-                && sink.shuts_out(own)
-                && dir.set_own_meta(&opened_up(own)).is_ok()
-            {
-                open.finally.mode = Some(own.mode);
-            }
-            let update = match own {
-                Some(own) if !destination.created => {
-                    sink.policy().attributes(Kind::Directory, &meta, &own, sink.may_set_group(&meta))
-                }
-                _ => sink.policy().new_directory(&meta, sink.may_set_group(&meta)),
-            };
-            if destination.created {
-                sink.count_created(Kind::Directory);
-            }
-            sink.announce(RelPath::root(), &Node::Directory, &update);
-            open.finally = SetMeta { mode: update.set.mode.or(open.finally.mode), ..update.set };
-            open.time_if_touched = meta.mtime;
-            open.keeps_time = sink.context.options.times;
-        }
-        open
-    }
-
-    fn enter_child(&self, parent: DirId, index: u32) -> Result<OpenDir, PassError> {
-        let sink = self.sink;
-        let (path, unusable, child) = sink
-            .directories
-            .with(parent, |dir| (dir.path.clone(), dir.unusable, dir.children.remove(&index)))?;
-        let (entry, own) = child.ok_or(PassError::Protocol("a listing is of no listed directory"))?;
-        let path = path.join(&entry.name);
-        let mut open = OpenDir::new(path, Some(parent), Counterpart::Absent);
-        open.unusable = unusable;
-        if unusable {
-            return Ok(open);
-        }
-        let counterpart = match sink.directories.counterpart(sink, parent)? {
-            Ok(counterpart) => counterpart,
-            Err(error) => {
-                sink.tally.failed(&open.path, &error);
-                open.unusable = true;
-                return Ok(open);
-            }
-        };
-        let decision = sink.policy().decide(&entry, own.as_ref(), sink.may_set_group(&entry.meta));
-        match decision {
-            Decision::Skip(reason) => {
-                sink.skipped(&open.path, reason);
-                open.unusable = true;
-            }
-            Decision::Attributes(update) => {
-                sink.announce(open.path.clone(), &entry.node, &update);
-                open.finally = update.set;
-                self.open_existing(&mut open, &counterpart, &entry, own.as_ref());
-            }
-            Decision::Make(update) => {
-                self.make_directory(&mut open, &counterpart, &entry, own.as_ref(), &update)
-            }
-            Decision::Transfer(_) | Decision::Compare => {
-                return Err(PassError::Protocol("a listing is of no directory"));
-            }
-        }
-        open.time_if_touched = entry.meta.mtime;
-        open.keeps_time = sink.context.options.times;
-        Ok(open)
-    }
-
-    fn open_existing(&self, open: &mut OpenDir, parent: &Counterpart, entry: &Entry, own: Option<&Entry>) {
-        let sink = self.sink;
-        if let Some(own) = own
-            && sink.open_up(parent, own)
-        {
-            open.finally.mode = open.finally.mode.or(Some(own.meta.mode));
-        }
-        match parent.open(&entry.name) {
-            Ok(here) => open.counterpart = here,
-            Err(error) => {
-                sink.tally.failed(&open.path, &error);
-                open.unusable = true;
-            }
-        }
-    }
-
-    fn make_directory(
-        &self,
-        open: &mut OpenDir,
-        parent: &Counterpart,
-        entry: &Entry,
-        own: Option<&Entry>,
-        update: &Update,
-    ) {
-        let sink = self.sink;
-        open.touched = true;
-        open.finally = update.set;
-        if let Some(own) = own
-            && !sink.make_room(parent, &open.path, own)
-        {
-            open.unusable = true;
-            return;
-        }
-        sink.announce(open.path.clone(), &entry.node, update);
-        let Counterpart::Writable(dir) = parent else {
-            sink.count_created(Kind::Directory);
-            return;
-        };
-        // Usable by its owner until it is full; the rest of the mode follows then.
-        let mode = open.finally.mode.unwrap_or(0o777);
-        let made = dir.make_dir(&entry.name, (mode & 0o777) | 0o700);
-        match made.and_then(|()| parent.open(&entry.name)) {
-            Ok(here) => {
-                open.counterpart = here;
-                sink.count_created(Kind::Directory);
-                if !sink.context.options.perms {
-                    // What the directory got from its parent and the umask is what it is to have, setgid included.
-                    let inherited = open.counterpart.dir().and_then(|dir| dir.own_meta().ok());
-                    let setgid = inherited.map_or(0, |own| own.mode & 0o2000);
-                    open.finally.mode = (mode & 0o700 != 0o700).then_some(mode | setgid);
-                }
-                if let Some(parent) = open.parent {
-                    sink.directories.touch(parent);
-                }
-            }
-            Err(error) => {
-                sink.tally.failed(&open.path, &error);
-                open.unusable = true;
-            }
-        }
-    }
-
-    /// What is in a directory of the destination, with the staged files of killed runs apart.
-    fn own_entries(
-        &self,
-        path: &RelPath,
-        counterpart: &Counterpart,
-        destination: &Destination,
-    ) -> (Vec<Entry>, HashSet<Name>) {
-        let Some(dir) = counterpart.dir() else { return Default::default() };
-        let listing = match dir.list() {
-            Ok(listing) => listing,
-            Err(error) => {
-                self.sink.tally.failed(path, &error);
-                return Default::default();
-            }
-        };
-        for error in listing.failed.iter().map(|(_, error)| error).chain(&listing.broken) {
-            self.sink.tally.failed(path, error);
-        }
-        let mut leftovers = HashSet::new();
-        let mut own = listing.entries;
-        own.retain(|entry| {
-            let staged = entry.kind() == Kind::File && crate::fs::is_stage_name(&entry.name);
-            if staged {
-                leftovers.insert(entry.name.clone());
-            }
-            !staged
-        });
-        if let Some(rename) = &destination.rename {
-            own.retain(|entry| entry.name == *rename);
-        }
-        (own, leftovers)
     }
 
     /// Compares one entry with its counterpart.

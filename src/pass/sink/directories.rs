@@ -4,7 +4,7 @@
 //! settled. Only then does it get its attributes, since changing what is in it changes its time and a mode without
 //! write permission would be in the way; and only then is the source told to forget its listing.
 
-use crate::fs::{Dir, Error, Listing, SetMeta, WriteDir};
+use crate::fs::{Dir, Error, Listing, ReadFile, SetMeta, WriteDir};
 use crate::pass::PassError;
 use crate::pass::sink::Sink;
 use crate::tree::{Entry, Name, RelPath};
@@ -40,6 +40,10 @@ impl Counterpart {
         self.dir().ok_or_else(absent)?.list()
     }
 
+    pub(super) fn open_file(&self, name: &Name) -> Result<ReadFile, Error> {
+        self.dir().ok_or_else(absent)?.open_file(name)
+    }
+
     pub(super) fn identity(&self) -> Result<(u64, u64), Error> {
         self.dir().ok_or_else(absent)?.identity()
     }
@@ -72,6 +76,8 @@ pub(super) struct OpenDir {
     pub counterpart: Counterpart,
     /// Whether it was skipped, or could not be made or opened, which was told: what is listed in it is passed over.
     pub unusable: bool,
+    /// Whether this run makes it, so that nothing is in it and its attributes are set in any case.
+    pub fresh: bool,
     /// Attributes to set at the end.
     pub finally: SetMeta,
     /// Whether its time is the source's (`-t`), which has to be set again if anything in it changed.
@@ -94,6 +100,7 @@ impl OpenDir {
             finally: SetMeta::default(),
             keeps_time: false,
             time_if_touched: FileTime::zero(),
+            fresh: false,
             touched: false,
             listed_below: false,
         }

@@ -11,6 +11,7 @@ mod compare;
 mod delete;
 mod destination;
 mod directories;
+mod enter;
 mod entry;
 mod flights;
 mod gaps;
@@ -101,6 +102,7 @@ pub fn run(link: Link, path: &[u8], context: &Context) -> Result<Totals, PassErr
     let fail = |error: PassError| {
         error.close(&sender);
         sink.flights.stop();
+        sink.announcer.stop();
         // What stopped the link is a better reason than that it stopped.
         let mut fatal = fatal.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*fatal, None | Some(PassError::Lost)) {

@@ -7,7 +7,7 @@ use crate::pass::sink::Sink;
 use crate::pass::sink::flights::{Flight, Phase, Prepared};
 use crate::pass::{PassError, sink::entry};
 use crate::tree::Kind;
-use crate::wire::{Check, FileId, Message, Rank, Reservation, SumsPart, Verdict, Want};
+use crate::wire::{Check, FileId, MESSAGE_COST, Message, Rank, Reservation, SumsPart, Verdict, Want};
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use std::io;
@@ -72,6 +72,7 @@ impl Sink<'_> {
         let mut credit = self.reserve_sums(blocks, strong_len)?;
         let signature = match self.signature(&basis, block_len, strong_len) {
             Ok(signature) => signature,
+            Err(_) if self.sender.is_stopped() => return Err(PassError::Lost),
             Err(error) => {
                 // The old content is of no use then, but the new can still be had.
                 self.tally.problem("reading", &flight.path, &crate::pass::tally::describe(&error));
@@ -90,7 +91,7 @@ impl Sink<'_> {
     fn reserve_sums(&self, blocks: u64, strong_len: StrongLen) -> Result<Reservation, PassError> {
         let per_block = 4 + u64::from(strong_len.get());
         let messages = blocks.div_ceil(PART_BLOCKS as u64) + 1;
-        Ok(self.sender.reserve(Rank::Want, blocks * per_block + 64 * messages)?)
+        Ok(self.sender.reserve(Rank::Want, blocks * per_block + MESSAGE_COST * messages)?)
     }
 
     fn send_sums(
@@ -178,12 +179,9 @@ impl Sink<'_> {
 
     fn check(&self, file: FileId) -> Result<(), PassError> {
         let flight = self.flights.get(file)?;
-        let dir = match self.directories.with(flight.dir, |dir| dir.counterpart.dir().cloned())? {
-            Some(dir) => Ok(dir),
-            None => self.directories.writable(self, flight.dir)?.map(|dir| crate::fs::Dir::clone(&dir)),
-        };
+        let here = self.directories.counterpart(self, flight.dir)?;
         let mut hasher = SegmentHasher::new(self.context.sums);
-        let read = dir.and_then(|dir| dir.open_file(&flight.name)).and_then(|open| {
+        let read = here.and_then(|here| here.open_file(&flight.name)).and_then(|open| {
             let failed = |source| crate::fs::Error { doing: "reading", source };
             self.read_all(&open, |chunk| hasher.push(chunk)).map_err(failed)
         });

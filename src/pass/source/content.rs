@@ -148,6 +148,7 @@ impl Source<'_> {
             if data.is_empty() {
                 break;
             }
+            self.go_on()?;
             hasher.push(data);
             if again.segments.get(number) != Some(&self.context.sums.sum(data)) {
                 // In pieces, so that a message stays within its window.
@@ -165,10 +166,14 @@ impl Source<'_> {
         let mut hasher = SegmentHasher::new(self.context.sums);
         read_all(open, |chunk| {
             hasher.push(&chunk);
-            // Nothing is sent here that would notice that the run was stopped.
-            if self.sender.is_stopped() { Err(Stop::Closed) } else { Ok(()) }
+            self.go_on()
         })?;
         Ok(hasher.finish().root(self.context.sums))
+    }
+
+    /// Whether the run was stopped, which is asked where little is sent that would notice.
+    pub(super) fn go_on(&self) -> Result<(), Stop> {
+        if self.sender.is_stopped() { Err(Stop::Closed) } else { Ok(()) }
     }
 
     pub(super) fn complete(&self, sums: &SegmentSums) -> ContentEnd {

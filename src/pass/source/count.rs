@@ -16,7 +16,7 @@ pub(super) fn run(source: &Source<'_>) {
     let mut told = Instant::now();
     let mut stack: Vec<ViewDir> = vec![source.view.root()];
     while let Some(dir) = stack.pop() {
-        if source.kept.is_stopped() {
+        if source.sender.is_stopped() {
             return;
         }
         let listing = source.view.list(&dir);

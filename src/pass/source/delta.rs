@@ -44,12 +44,16 @@ impl Source<'_> {
                 None => {
                     let mut hasher = SegmentHasher::new(self.context.sums);
                     read_all(&open, &mut buffer, |data| {
+                        self.go_on()?;
                         hasher.push(data);
                         telling.push(data)
                     })?;
                     end = Some(self.complete(&hasher.finish()));
                 }
-                Some(_) => read_gap(&open, gap, &mut buffer, |data| telling.push(data))?,
+                Some(_) => read_gap(&open, gap, &mut buffer, |data| {
+                    self.go_on()?;
+                    telling.push(data)
+                })?,
             }
             telling.finish()?;
         }

@@ -150,11 +150,6 @@ impl KeptListings {
         self.turn.notify_all();
     }
 
-    /// Whether [`KeptListings::stop`] was called.
-    pub(super) fn is_stopped(&self) -> bool {
-        self.lock().stopped
-    }
-
     fn wake(&self, mut state: MutexGuard<'_, State>) {
         let wake = state.has_turn() && std::mem::take(&mut state.waiting);
         drop(state);

@@ -1,9 +1,12 @@
 //! What takes part in a run, and runs that only tell what they would do.
 
+use crate::support::command::{self, Invocation};
 use crate::support::scene::Scene;
 use crate::support::snapshot::{Columns, Snapshot};
+use crate::support::tools;
 use crate::support::transport::Way;
 use crate::support::tree::{Node, Tree};
+use std::path::Path;
 
 fn source() -> Tree {
     Tree::new()
@@ -105,4 +108,31 @@ fn a_changed_mode_alone_transfers_no_content() {
         after.assert_same(&scene.snapshot("source"), Columns::ALL);
         assert_eq!(after.get("file").unwrap().inode, inode, "{way:?}");
     }
+}
+
+/// A directory's handle is given up for those of deeper ones while its files are still being compared.
+#[test]
+fn a_dry_run_compares_contents_of_directories_that_were_closed_meanwhile() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("it keeps no directories open");
+    }
+    let scene = Scene::with_source(
+        &Tree::new().file("a/small", "the same").file(format!("{}end", "b/".repeat(40)), ""),
+    );
+    for name in ["big-1", "big-2", "big-3"] {
+        let big = std::fs::File::create(scene.path("source/a").join(name)).unwrap();
+        big.set_len(64 << 20).unwrap();
+    }
+    let copy = |options: &[&str]| {
+        let limited = r#"ulimit -n 64; exec "$0" "$@""#;
+        Invocation::new(Path::new("/bin/sh"), ["-c", limited])
+            .args([command::binary()])
+            .args(options)
+            .args([scene.path("source/"), scene.path("to")])
+            .run()
+            .success()
+    };
+    copy(&["-a"]);
+    let dry = copy(&["-anci", "--delete"]);
+    assert_eq!(dry.out(), "", "{dry}");
 }

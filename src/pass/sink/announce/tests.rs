@@ -92,3 +92,25 @@ fn the_order_stands_whichever_thread_is_first() {
     let expected: Vec<String> = files.iter().map(u32::to_string).collect();
     assert_eq!(heard(&ear), expected.join(" "));
 }
+
+#[test]
+fn who_has_too_much_to_say_waits_until_the_place_is_filled() {
+    let (announcer, ear) = announcer();
+    announcer.keep_place(FileId(1));
+    thread::scope(|scope| {
+        let speaker = scope.spawn(|| (0..=HELD).for_each(|_| announcer.say(notice("x"))));
+        thread::sleep(std::time::Duration::from_millis(50));
+        assert!(!speaker.is_finished());
+        announcer.fill(FileId(1), None);
+        speaker.join().unwrap();
+    });
+    assert_eq!(ear.0.lock().unwrap().len(), HELD + 1);
+}
+
+#[test]
+fn nobody_waits_in_a_run_that_was_stopped() {
+    let (announcer, _ear) = announcer();
+    announcer.keep_place(FileId(1));
+    announcer.stop();
+    (0..=HELD).for_each(|_| announcer.say(notice("x")));
+}

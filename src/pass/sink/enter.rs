@@ -1,0 +1,200 @@
+//! What the sink does with a directory before anything in it is compared: it is found or made, and opened.
+
+use crate::fs::SetMeta;
+use crate::pass::PassError;
+use crate::pass::decide::{Decision, Update};
+use crate::pass::sink::Sink;
+use crate::pass::sink::destination::{self, Destination};
+use crate::pass::sink::directories::{Counterpart, OpenDir};
+use crate::pass::sink::entry::opened_up;
+use crate::report::Event;
+use crate::tree::{Entry, Kind, Name, Node, RelPath};
+use crate::wire::{Begin, DirId};
+use std::collections::HashSet;
+
+impl Sink<'_> {
+    /// Opens the destination, or leaves it alone if there is nothing to put there.
+    pub(super) fn open_destination(&self, begin: &Begin, root_is_empty: bool) -> Result<(), PassError> {
+        let destination = if root_is_empty && begin.root.is_none() {
+            Destination { root: None, rename: None, created: false }
+        } else {
+            destination::open(self.path, begin.single, self.dry_run())?
+        };
+        if destination.created {
+            self.announcer.say(Event::CreatedDestination);
+        }
+        self.destination.set(destination).map_err(|_| PassError::Protocol("a second root is listed"))
+    }
+
+    pub(super) fn enter_root(&self, begin: &Begin, destination: &Destination) -> OpenDir {
+        let counterpart = match &destination.root {
+            None => Counterpart::Absent,
+            Some(root) => match root.writable() {
+                Some(dir) => Counterpart::Writable(dir),
+                None => Counterpart::ReadOnly(root.dir().clone()),
+            },
+        };
+        let mut open = OpenDir::new(RelPath::root(), None, counterpart);
+        let root = begin.root.filter(|_| destination.rename.is_none());
+        if let Some(meta) = root {
+            let meta = self.owners.translate_meta(meta);
+            let own = open.counterpart.dir().and_then(|dir| dir.own_meta().ok());
+            if let (Counterpart::Writable(dir), Some(own)) = (&open.counterpart, &own)
+                && self.shuts_out(own)
+                && dir.set_own_meta(&opened_up(own)).is_ok()
+            {
+                open.finally.mode = Some(own.mode);
+            }
+            let update = match own {
+                Some(own) if !destination.created => {
+                    self.policy().attributes(Kind::Directory, &meta, &own, self.may_set_group(&meta))
+                }
+                _ => self.policy().new_directory(&meta, self.may_set_group(&meta)),
+            };
+            if destination.created {
+                self.count_created(Kind::Directory);
+            }
+            self.announce(RelPath::root(), &Node::Directory, &update);
+            open.finally = SetMeta { mode: update.set.mode.or(open.finally.mode), ..update.set };
+            open.time_if_touched = meta.mtime;
+            open.keeps_time = self.context.options.times;
+        }
+        open
+    }
+
+    /// Enters a directory that was listed: makes it, or sets going what its own attributes need.
+    pub(super) fn enter_child(&self, parent: DirId, index: u32) -> Result<OpenDir, PassError> {
+        let (path, unusable, child) = self
+            .directories
+            .with(parent, |dir| (dir.path.clone(), dir.unusable, dir.children.remove(&index)))?;
+        let (entry, own) = child.ok_or(PassError::Protocol("a listing is of no listed directory"))?;
+        let path = path.join(&entry.name);
+        let mut open = OpenDir::new(path, Some(parent), Counterpart::Absent);
+        open.unusable = unusable;
+        if unusable {
+            return Ok(open);
+        }
+        let counterpart = match self.directories.counterpart(self, parent)? {
+            Ok(counterpart) => counterpart,
+            Err(error) => {
+                self.tally.failed(&open.path, &error);
+                open.unusable = true;
+                return Ok(open);
+            }
+        };
+        let decision = self.policy().decide(&entry, own.as_ref(), self.may_set_group(&entry.meta));
+        match decision {
+            Decision::Skip(reason) => {
+                self.skipped(&open.path, reason);
+                open.unusable = true;
+            }
+            Decision::Attributes(update) => {
+                self.announce(open.path.clone(), &entry.node, &update);
+                open.finally = update.set;
+                self.open_existing(&mut open, &counterpart, &entry, own.as_ref());
+            }
+            Decision::Make(update) => {
+                self.make_directory(&mut open, &counterpart, &entry, own.as_ref(), &update)
+            }
+            Decision::Transfer(_) | Decision::Compare => {
+                return Err(PassError::Protocol("a listing is of no directory"));
+            }
+        }
+        open.time_if_touched = entry.meta.mtime;
+        open.keeps_time = self.context.options.times;
+        Ok(open)
+    }
+
+    fn open_existing(&self, open: &mut OpenDir, parent: &Counterpart, entry: &Entry, own: Option<&Entry>) {
+        if let Some(own) = own
+            && self.open_up(parent, own)
+        {
+            open.finally.mode = open.finally.mode.or(Some(own.meta.mode));
+        }
+        match parent.open(&entry.name) {
+            Ok(here) => open.counterpart = here,
+            Err(error) => {
+                self.tally.failed(&open.path, &error);
+                open.unusable = true;
+            }
+        }
+    }
+
+    fn make_directory(
+        &self,
+        open: &mut OpenDir,
+        parent: &Counterpart,
+        entry: &Entry,
+        own: Option<&Entry>,
+        update: &Update,
+    ) {
+        open.fresh = true;
+        open.finally = update.set;
+        if let Some(own) = own
+            && !self.make_room(parent, &open.path, own)
+        {
+            open.unusable = true;
+            return;
+        }
+        self.announce(open.path.clone(), &entry.node, update);
+        let Counterpart::Writable(dir) = parent else {
+            self.count_created(Kind::Directory);
+            return;
+        };
+        // Usable by its owner until it is full; the rest of the mode follows then.
+        let mode = open.finally.mode.unwrap_or(0o777);
+        let made = dir.make_dir(&entry.name, (mode & 0o777) | 0o700);
+        match made.and_then(|()| parent.open(&entry.name)) {
+            Ok(here) => {
+                open.counterpart = here;
+                self.count_created(Kind::Directory);
+                if !self.context.options.perms {
+                    // What the directory got from its parent and the umask is what it is to have, setgid included.
+                    let inherited = open.counterpart.dir().and_then(|dir| dir.own_meta().ok());
+                    let setgid = inherited.map_or(0, |own| own.mode & 0o2000);
+                    open.finally.mode = (mode & 0o700 != 0o700).then_some(mode | setgid);
+                }
+                if let Some(parent) = open.parent {
+                    self.directories.touch(parent);
+                }
+            }
+            Err(error) => {
+                self.tally.failed(&open.path, &error);
+                open.unusable = true;
+            }
+        }
+    }
+
+    /// What is in a directory of the destination, with the staged files of killed runs apart.
+    pub(super) fn own_entries(
+        &self,
+        path: &RelPath,
+        counterpart: &Counterpart,
+        destination: &Destination,
+    ) -> (Vec<Entry>, HashSet<Name>) {
+        let Some(dir) = counterpart.dir() else { return Default::default() };
+        let listing = match dir.list() {
+            Ok(listing) => listing,
+            Err(error) => {
+                self.tally.failed(path, &error);
+                return Default::default();
+            }
+        };
+        for error in listing.failed.iter().map(|(_, error)| error).chain(&listing.broken) {
+            self.tally.failed(path, error);
+        }
+        let mut leftovers = HashSet::new();
+        let mut own = listing.entries;
+        own.retain(|entry| {
+            let staged = entry.kind() == Kind::File && crate::fs::is_stage_name(&entry.name);
+            if staged {
+                leftovers.insert(entry.name.clone());
+            }
+            !staged
+        });
+        if let Some(rename) = &destination.rename {
+            own.retain(|entry| entry.name == *rename);
+        }
+        (own, leftovers)
+    }
+}
