@@ -180,6 +180,8 @@ impl Sender {
             Message::Event(_) | Message::Close(_) | Message::Progress(_) => {
                 self.end.outbox.put_below(FREE_WAITING, message)
             }
+            // The walk is far ahead of the comparison anyway.
+            Message::Mention(_) => self.end.outbox.put_idly(message),
             // What the receiving thread may say (why it gives up, that it is done) must not wait for the line, and is
             // said once.
             message => self.end.outbox.put(message),

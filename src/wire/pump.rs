@@ -213,6 +213,9 @@ struct Writing {
 /// Frames gathered before they are handed to the stream together.
 const GATHER: usize = 256 << 10;
 
+/// How long messages that nobody waits for may wait for others.
+const LINGER: Duration = Duration::from_millis(5);
+
 /// How long a peer that takes nothing more may go on talking before that counts as a broken connection.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -243,7 +246,7 @@ impl Writing {
         let mut batch = VecDeque::new();
         let mut buffer = Vec::new();
         loop {
-            match self.outbox.take(&mut batch, self.idle) {
+            match self.outbox.take_lingering(&mut batch, self.idle, LINGER) {
                 Taken::Closed => return Ok(writer.flush()?),
                 Taken::Nothing => batch.push_back(Message::Alive),
                 Taken::Some => {}
