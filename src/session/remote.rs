@@ -7,10 +7,12 @@ use crate::session::{Failure, Outcome, Run, Surroundings, context, random_seed};
 use crate::transport::{Connection, Control, RemoteExit, child, command, ssh, target::Host};
 use crate::view::View;
 use crate::wire::hello::{self, Hello};
-use crate::wire::pump::{self, Pump, PumpOptions};
+use crate::wire::pump::{Pump, PumpOptions, Unconnected};
 use crate::wire::{Link, WireError};
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long the peer may take to end after everything is done, or after the connection broke.
@@ -47,15 +49,9 @@ fn with_peer(
     surroundings: &Surroundings,
     host: &Host,
     part: Part,
-    play: impl FnOnce(Link, &Context) -> Result<Totals, PassError>,
+    play: impl FnOnce(Link, &Context) -> Result<Totals, PassError> + Send,
 ) -> Result<Outcome, Failure> {
     let start = Instant::now();
-    let Connection { reader, writer, control } = connect(run, surroundings, host)?;
-    let connecting = start.elapsed();
-    {
-        let control = control.clone();
-        surroundings.cancel.on_cancel(move || control.close());
-    }
     let seed = random_seed();
     let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
     let context = context(run.options.clone(), seed, reporter, progress);
@@ -67,29 +63,45 @@ fn with_peer(
         timeout: run.options.timeout,
         expects_hello: true,
     };
-    let system = |source| Failure::System { doing: "setting up the connection", source };
-    let (link, pump) = pump::start(reader, writer, greeting, options).map_err(system)?;
-    let stopper = pump.stopper();
+    let (link, unconnected) = Unconnected::new();
+    let stopper = unconnected.stopper();
     {
         let stopper = stopper.clone();
         surroundings.cancel.on_cancel(move || stopper.stop());
     }
-    let played = play(link, &context);
-    let traffic = pump.traffic();
-    match played {
-        Ok(totals) => {
-            pump.finish();
-            control.wait(GRACE);
-            Ok(Outcome {
-                totals,
-                sent: traffic.sent.load(Ordering::Relaxed),
-                received: traffic.received.load(Ordering::Relaxed),
-                elapsed: start.elapsed(),
-                connecting,
-            })
+    thread::scope(|scope| {
+        // The role begins while the connection is made: a source has a tree to walk.
+        let playing = scope.spawn(|| play(link, &context));
+        let connected =
+            connect(run, surroundings, host).and_then(|Connection { reader, writer, control }| {
+                let hold = control.clone();
+                surroundings.cancel.on_cancel(move || hold.close());
+                let system = |source| Failure::System { doing: "setting up the connection", source };
+                let pump = unconnected.connect(reader, writer, greeting, options).map_err(system)?;
+                Ok((pump, control))
+            });
+        let connecting = start.elapsed();
+        if connected.is_err() {
+            stopper.stop();
         }
-        Err(error) => Err(explain(error, pump, &control)),
-    }
+        let played = playing.join().unwrap_or_else(|panic| resume_unwind(panic));
+        let (pump, control) = connected?;
+        let traffic = pump.traffic();
+        match played {
+            Ok(totals) => {
+                pump.finish();
+                control.wait(GRACE);
+                Ok(Outcome {
+                    totals,
+                    sent: traffic.sent.load(Ordering::Relaxed),
+                    received: traffic.received.load(Ordering::Relaxed),
+                    elapsed: start.elapsed(),
+                    connecting,
+                })
+            }
+            Err(error) => Err(explain(error, pump, &control)),
+        }
+    })
 }
 
 fn connect(run: &Run, surroundings: &Surroundings, host: &Host) -> Result<Connection, Failure> {

@@ -46,18 +46,61 @@ pub struct Pump {
     traffic: Arc<Traffic>,
 }
 
-/// Connects a new link to a stream, `reader` and `writer`. `greeting` is what is still to be written before the first
-/// frame. It is the writing thread that does so, since the peer may have much to say before it reads, or never read.
+/// The far end of a link that has no stream yet. Until it gets one, what is sent gathers, as far as its credit goes.
+#[derive(Debug)]
+pub struct Unconnected {
+    outbox: Arc<Mailbox<Message>>,
+    inbox: Arc<Mailbox<Message>>,
+    stopper: Stopper,
+}
+
+impl Unconnected {
+    /// A new link.
+    pub fn new() -> (Link, Unconnected) {
+        let (outbox, inbox) = (Arc::new(Mailbox::new()), Arc::new(Mailbox::new()));
+        let link = Link::new(outbox.clone(), inbox.clone(), WINDOWS);
+        let stopper = link.sender.stopper();
+        (link, Unconnected { outbox, inbox, stopper })
+    }
+
+    /// Stops the link from another thread, or where no stream is to be had.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Connects the link to a stream, `reader` and `writer`. `greeting` is what is still to be written before the first
+    /// frame. It is the writing thread that does so, since the peer may have much to say before it reads, or never
+    /// read.
+    pub fn connect(
+        self,
+        reader: Box<dyn Read + Send>,
+        writer: Box<dyn Write + Send>,
+        greeting: Vec<u8>,
+        options: PumpOptions,
+    ) -> io::Result<Pump> {
+        connect(self, reader, writer, greeting, options)
+    }
+}
+
+/// A new link, connected to a stream at once: see [`Unconnected::connect`].
 pub fn start(
     reader: Box<dyn Read + Send>,
     writer: Box<dyn Write + Send>,
     greeting: Vec<u8>,
     options: PumpOptions,
 ) -> io::Result<(Link, Pump)> {
+    let (link, unconnected) = Unconnected::new();
+    Ok((link, unconnected.connect(reader, writer, greeting, options)?))
+}
+
+fn connect(
+    Unconnected { outbox, inbox, stopper }: Unconnected,
+    reader: Box<dyn Read + Send>,
+    writer: Box<dyn Write + Send>,
+    greeting: Vec<u8>,
+    options: PumpOptions,
+) -> io::Result<Pump> {
     let traffic = Arc::new(Traffic::default());
-    let (outbox, inbox) = (Arc::new(Mailbox::new()), Arc::new(Mailbox::new()));
-    let link = Link::new(outbox.clone(), inbox.clone(), WINDOWS);
-    let stopper = link.sender.stopper();
     let heard = Arc::new(Heard { since: Instant::now(), at: AtomicU64::new(0) });
     {
         let reading = Reading {
@@ -88,7 +131,7 @@ pub fn start(
     };
     let writer =
         thread::Builder::new().name("link writer".into()).spawn(move || writing.run(writer, &greeting))?;
-    Ok((link, Pump { writer, stopper, traffic }))
+    Ok(Pump { writer, stopper, traffic })
 }
 
 impl Pump {
