@@ -338,7 +338,6 @@ mod rounds {
     ) -> Vec<Told> {
         let mut told = Vec::new();
         for (gap, signature) in gaps.iter().zip(signatures) {
-            let mut sifter = Sifter::new(*gap, basis_len, round.as_deref_mut());
             let mut out = |sifted: Sifted<'_>| {
                 told.push(match sifted {
                     Sifted::Op(Op::Copy { offset, len }) => Told::Copy(offset, len),
@@ -348,14 +347,12 @@ mod rounds {
                 });
                 Ok::<(), Infallible>(())
             };
-            let options = SearchOptions { in_place, position: gap.at };
-            let mut search = Search::new(signature, XXH3, options);
+            let mut search = GapSearch::new(*gap, signature, XXH3, in_place, basis_len, round.as_deref_mut());
             let end = (new.len() as u64).min(gap.end()) as usize;
             for chunk in new[gap.at as usize..end].chunks(5000) {
-                let Ok(()) = search.push(chunk, &mut |op| sifter.push(op, &mut out));
+                let Ok(()) = search.push(chunk, &mut out);
             }
-            let Ok(done) = search.finish(&mut |op| sifter.push(op, &mut out));
-            let Ok(()) = sifter.finish(&mut out);
+            let Ok(done) = search.finish(&mut out);
             stats.push(done);
         }
         told
