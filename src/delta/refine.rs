@@ -19,7 +19,8 @@
 //! meanwhile.
 //!
 //! **In place** the basis is being overwritten, but not where gaps are, since all of a gap is told later. So a gap
-//! can refer to the range that it will overwrite itself and to no other, and only where nothing has moved.
+//! can refer to the range that it will overwrite itself and to no other, and only where nothing has moved. Where something
+//! was inserted, all that follows is literal.
 
 use crate::delta::gap::GAPS_PER_BASIS;
 use crate::delta::{
@@ -70,7 +71,7 @@ impl Round {
             block_len: searched.finer()?,
             in_place,
             longest: LONGEST * u64::from(searched.get()),
-            rest: first && !in_place,
+            rest: first,
             most_gaps: most_gaps.min(MAX_GAPS),
             room: basis_len.saturating_mul(GAPS_PER_BASIS),
             gaps: Vec::new(),
@@ -168,10 +169,16 @@ impl<'a> GapSearch<'a> {
             Some(search) => search.push(data, &mut |op| sifter.push(op, out))?,
             None => sifter.push(Op::Literal(data), out)?,
         }
-        if sifter.leaves_rest()
-            && let Some(search) = search.take()
+        if sifter.is_lost()
+            && let Some(searching) = search
         {
-            *stats = search.finish(&mut |op| sifter.push(op, out))?;
+            if searching.has_moved() || !sifter.may_leave_rest() {
+                sifter.passing = true;
+                return sifter.pass(out);
+            }
+            if let Some(search) = search.take() {
+                *stats = search.finish(&mut |op| sifter.push(op, out))?;
+            }
         }
         Ok(())
     }
@@ -250,13 +257,20 @@ impl<'a> Sifter<'a> {
         }
     }
 
-    /// Whether so much was not found that all that follows is to become one gap with it. Not where that would be too much
-    /// for one signature.
-    fn leaves_rest(&self) -> bool {
-        self.round.as_ref().is_some_and(|round| {
+    /// Whether so much was not found that something else is to become of what follows.
+    fn is_lost(&self) -> bool {
+        self.round.as_ref().is_some_and(|round| round.rest && self.held > round.longest)
+    }
+
+    /// Whether that may become one gap, together with what is held: where it has a basis, and not too much of one for one
+    /// signature.
+    fn may_leave_rest(&self) -> bool {
+        let blocks = |round: &Round| {
             let blocks = self.until.saturating_sub(self.from) / u64::from(round.block_len.get());
-            round.rest && self.held > round.longest && round.blocks + blocks < u64::from(MAX_BLOCKS)
-        })
+            round.blocks.saturating_add(blocks)
+        };
+        self.gap(self.until).is_some()
+            && self.round.as_ref().is_some_and(|round| blocks(round) < u64::from(MAX_BLOCKS))
     }
 
     /// Ends the search here.
