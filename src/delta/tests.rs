@@ -488,6 +488,21 @@ mod rounds {
     }
 
     #[test]
+    fn the_rest_is_searched_for_shorter_blocks_where_long_ones_find_nothing() {
+        let basis = noise(1 << 20);
+        let mut new = basis.clone();
+        new.iter_mut().step_by(1500).for_each(|byte| *byte ^= 1);
+        for in_place in [false, true] {
+            let outcome = refined(&basis, &new, 4096, in_place);
+            assert!(outcome.literal() <= 700 * 256, "{}", outcome.literal());
+            let [first, _] = &outcome.rounds[..] else { panic!("{}", outcome.rounds.len()) };
+            assert_eq!(first[..], [Told::Gap(1 << 20, 0, 1 << 20)]);
+        }
+        let prepended = [seeded_noise(5, 300_000), basis.clone()].concat();
+        assert_eq!(refined(&basis, &prepended, 4096, false).literal(), 300_000);
+    }
+
+    #[test]
     fn one_level_is_the_same_without_gaps() {
         let basis = noise(20_000);
         let new = [&basis[..5050], b"inserted", &basis[5050..]].concat();
