@@ -50,6 +50,8 @@ pub(super) struct Matcher {
     budget_rate: u64,
     merger: CopyMerger,
     stats: SearchStats,
+    /// Whether a block was seen that can no longer be used.
+    moved: bool,
 }
 
 impl Matcher {
@@ -70,6 +72,7 @@ impl Matcher {
             budget_rate: FUTILE_BYTES + 2 * by_chance,
             merger: CopyMerger::default(),
             stats: SearchStats::default(),
+            moved: false,
             signature,
         }
     }
@@ -77,6 +80,12 @@ impl Matcher {
     /// The length of the window.
     pub(super) fn block_len(&self) -> usize {
         self.block_len
+    }
+
+    /// Whether a block of the basis was seen further on in the new file than in the basis, in place, so that it cannot be
+    /// used: something was inserted.
+    pub(super) fn has_moved(&self) -> bool {
+        self.moved
     }
 
     /// Moves the window over `data`, where it stands at the beginning, until it stands at `end` or more is needed.
@@ -226,7 +235,9 @@ impl Matcher {
     fn look_up(&mut self, weak: u32, window: &[u8], known: Option<Sum>) -> Option<u32> {
         let mut strong = known;
         for block in self.signature.block_at(self.expected).into_iter().chain(self.index.chain(weak)) {
-            if self.signature.weak(block) != Some(weak) || !self.usable(block) {
+            let usable = self.usable(block);
+            // One that is not need be recognised only once.
+            if self.signature.weak(block) != Some(weak) || (!usable && self.moved) {
                 continue;
             }
             let sum = match strong {
@@ -238,7 +249,10 @@ impl Matcher {
                 }
             };
             if self.signature.matches(block, &sum) {
-                return Some(block);
+                if usable {
+                    return Some(block);
+                }
+                self.moved = true;
             }
         }
         if known.is_none() && strong.is_some() {

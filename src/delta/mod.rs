@@ -11,7 +11,7 @@
 //! 2. **Search.** The source slides a window of one block length over the new file. Where the weak sum of the
 //!    window is one in the signature, and then the strong sum too, the basis has these bytes: an [`Op::Copy`]
 //!    names them. What lies between is an [`Op::Literal`] ([`Search`]); or, where shorter blocks could find something
-//!    there, an [`Op::Gap`], for which another signature is asked ([`Sifter`]), and so on down to the shortest.
+//!    there, an [`Op::Gap`], for which another signature is asked ([`GapSearch`]), and so on down to the shortest.
 //! 3. **Patch.** The sink carries the operations out, in order, and hashes what it writes ([`Patch`]). Strong
 //!    sums are shortened on the wire ([`StrongLen`]), and a file may change while it is read, so the result counts
 //!    only once its file sum ([`SegmentSums`]) equals the source's; if not, the segments that differ are fetched
@@ -54,7 +54,7 @@ pub use filesum::{SEGMENT_LEN, SegmentHasher, SegmentSums};
 pub use gap::{Cover, Gap, MAX_GAPS};
 pub use op::Op;
 pub use patch::{Basis, Output, Patch, Patched};
-pub use refine::{Round, Sifted, Sifter};
+pub use refine::{GapSearch, Round, Sifted};
 pub use search::{Search, SearchOptions, SearchStats};
 pub use sign::Signer;
 pub use signature::{Signature, SignatureBuilder, SignatureHeader, SignaturePart, Signatures};

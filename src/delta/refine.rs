@@ -11,18 +11,24 @@
 //! these, then of 1 KiB, then of 128 bytes: that is 4096 + 100 (16 + 16 + 8) sums and some 15 kB of literals, where one
 //! level has 32768 sums and 3 MB of literals.
 //!
-//! Finer sums are asked for only where they can pay. A stretch in which many blocks of the last
-//! length were not found, one after the other, is new and will not be found in shorter ones; so the sums asked for in
-//! vain stay a small part of the literals. Only in the first round there is no such limit, because the next sums weigh
-//! less than a two thousandth of what they are of.
+//! Finer sums are asked for only where they can pay. A stretch in which many blocks of the last length were not found,
+//! one after the other, is new and will not be found in shorter ones, so it becomes literals at once, and the sums
+//! asked for in vain stay a small part of the literals. Only in the first round it may also be that every long block was
+//! edited. The next sums weigh less than a two thousandth of what they are of, so all that is left of the file is
+//! searched for them instead: as one gap, unsearched so far, so that a file that is all new is searched once and sent
+//! meanwhile.
 //!
 //! **In place** the basis is being overwritten, but not where gaps are, since all of a gap is told later. So a gap
-//! can refer to the range that it will overwrite itself and to no other, and only where nothing has moved.
+//! can refer to the range that it will overwrite itself and to no other, and only where nothing has moved. Where something
+//! was inserted, all that follows is literal.
 
 use crate::delta::gap::GAPS_PER_BASIS;
-use crate::delta::{BlockLen, Cover, Gap, MAX_BLOCKS, MAX_GAPS, Op, StrongLen};
+use crate::delta::{
+    BlockLen, Cover, Gap, MAX_BLOCKS, MAX_GAPS, Op, Search, SearchOptions, SearchStats, Signature, StrongLen,
+    SumChoice,
+};
 
-/// After the first round, a stretch longer than so many blocks that were not found is no gap.
+/// A stretch longer than so many blocks that were not found is no gap; or in the first round, one with all the rest.
 const LONGEST: u64 = 64;
 
 /// What asking for the finer sums of a gap costs, and what each of its blocks does, about, in bytes.
@@ -40,8 +46,9 @@ const THINNEST: u64 = 16;
 pub struct Round {
     block_len: BlockLen,
     in_place: bool,
-    /// How many bytes that were not found may be a gap.
+    /// How many bytes that were not found may be a gap; or, if `rest`, may be before the rest of the file becomes one.
     longest: u64,
+    rest: bool,
     most_gaps: usize,
     /// How many more bytes of gaps there may be.
     room: u64,
@@ -60,11 +67,11 @@ impl Round {
         basis_len: u64,
         most_gaps: usize,
     ) -> Option<Self> {
-        let limited = in_place || !first;
         Some(Self {
             block_len: searched.finer()?,
             in_place,
-            longest: if limited { LONGEST * u64::from(searched.get()) } else { u64::MAX },
+            longest: LONGEST * u64::from(searched.get()),
+            rest: first,
             most_gaps: most_gaps.min(MAX_GAPS),
             room: basis_len.saturating_mul(GAPS_PER_BASIS),
             gaps: Vec::new(),
@@ -117,11 +124,82 @@ pub enum Sifted<'a> {
     },
 }
 
-/// Sifts the operations of one search, of a file or of one of its gaps, into those to be sent and gaps.
+/// A search of one gap, or of a file, pushed from its beginning, that leaves gaps to the next round.
 ///
-/// Bytes that may become a gap are only counted, so what it holds is a few numbers whatever the file.
+/// Operations are handed to `out` in order. Bytes that may become a gap are only counted, so besides what the [`Search`]
+/// holds it has a few numbers whatever the file.
 #[derive(Debug)]
-pub struct Sifter<'a> {
+pub struct GapSearch<'a> {
+    /// `None` once the rest is one gap.
+    search: Option<Search>,
+    sifter: Sifter<'a>,
+    stats: SearchStats,
+}
+
+impl<'a> GapSearch<'a> {
+    /// Starts on `gap`, of a file whose basis has `basis_len` bytes, with the gap's signature, made with `choice`. Without
+    /// a round, all that is not found is literal.
+    pub fn new(
+        gap: Gap,
+        signature: Signature,
+        choice: SumChoice,
+        in_place: bool,
+        basis_len: u64,
+        round: Option<&'a mut Round>,
+    ) -> Self {
+        let options = SearchOptions { in_place, position: gap.at };
+        Self {
+            search: Some(Search::new(signature, choice, options)),
+            sifter: Sifter::new(gap, basis_len, round),
+            stats: SearchStats::default(),
+        }
+    }
+
+    /// Searches the next bytes.
+    ///
+    /// # Errors
+    /// Only those of `out`.
+    pub fn push<E>(
+        &mut self,
+        data: &[u8],
+        out: &mut impl FnMut(Sifted<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Self { search, sifter, stats } = self;
+        match search {
+            Some(search) => search.push(data, &mut |op| sifter.push(op, out))?,
+            None => sifter.push(Op::Literal(data), out)?,
+        }
+        if sifter.is_lost()
+            && let Some(searching) = search
+        {
+            if searching.has_moved() || !sifter.may_leave_rest() {
+                sifter.passing = true;
+                return sifter.pass(out);
+            }
+            if let Some(search) = search.take() {
+                *stats = search.finish(&mut |op| sifter.push(op, out))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the gap here: hands out what remains, and tells what was done.
+    ///
+    /// # Errors
+    /// Only those of `out`.
+    pub fn finish<E>(self, out: &mut impl FnMut(Sifted<'_>) -> Result<(), E>) -> Result<SearchStats, E> {
+        let Self { search, mut sifter, mut stats } = self;
+        if let Some(search) = search {
+            stats = search.finish(&mut |op| sifter.push(op, out))?;
+        }
+        sifter.finish(out)?;
+        Ok(stats)
+    }
+}
+
+/// Sifts the operations of a search into those to be sent and gaps.
+#[derive(Debug)]
+struct Sifter<'a> {
     round: Option<&'a mut Round>,
     /// How long the basis is.
     basis_len: u64,
@@ -137,8 +215,7 @@ pub struct Sifter<'a> {
 }
 
 impl<'a> Sifter<'a> {
-    /// Starts on `gap`, of a file whose basis has `basis_len` bytes. Without a round, all that is not found is literal.
-    pub fn new(gap: Gap, basis_len: u64, round: Option<&'a mut Round>) -> Self {
+    fn new(gap: Gap, basis_len: u64, round: Option<&'a mut Round>) -> Self {
         Self {
             round,
             basis_len,
@@ -151,14 +228,7 @@ impl<'a> Sifter<'a> {
     }
 
     /// Takes the next operation of the search.
-    ///
-    /// # Errors
-    /// Only those of `out`.
-    pub fn push<E>(
-        &mut self,
-        op: Op<'_>,
-        out: &mut impl FnMut(Sifted<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    fn push<E>(&mut self, op: Op<'_>, out: &mut impl FnMut(Sifted<'_>) -> Result<(), E>) -> Result<(), E> {
         match op {
             Op::Copy { offset, len } => {
                 self.settle(offset, out)?;
@@ -168,7 +238,8 @@ impl<'a> Sifter<'a> {
                 out(Sifted::Op(op))
             }
             Op::Literal(data) => {
-                let longest = self.round.as_ref().map(|round| round.longest);
+                let longest =
+                    self.round.as_ref().map(|round| if round.rest { u64::MAX } else { round.longest });
                 self.position = self.position.saturating_add(data.len() as u64);
                 match longest {
                     Some(longest) if !self.passing => {
@@ -186,11 +257,24 @@ impl<'a> Sifter<'a> {
         }
     }
 
+    /// Whether so much was not found that something else is to become of what follows.
+    fn is_lost(&self) -> bool {
+        self.round.as_ref().is_some_and(|round| round.rest && self.held > round.longest)
+    }
+
+    /// Whether that may become one gap, together with what is held: where it has a basis, and not too much of one for one
+    /// signature.
+    fn may_leave_rest(&self) -> bool {
+        let blocks = |round: &Round| {
+            let blocks = self.until.saturating_sub(self.from) / u64::from(round.block_len.get());
+            round.blocks.saturating_add(blocks)
+        };
+        self.gap(self.until).is_some()
+            && self.round.as_ref().is_some_and(|round| blocks(round) < u64::from(MAX_BLOCKS))
+    }
+
     /// Ends the search here.
-    ///
-    /// # Errors
-    /// Only those of `out`.
-    pub fn finish<E>(mut self, out: &mut impl FnMut(Sifted<'_>) -> Result<(), E>) -> Result<(), E> {
+    fn finish<E>(mut self, out: &mut impl FnMut(Sifted<'_>) -> Result<(), E>) -> Result<(), E> {
         self.settle(self.until, out)
     }
 

@@ -97,6 +97,11 @@ impl Search {
         Ok(())
     }
 
+    /// Whether something was inserted before what is searched, in place, so that the basis is of little use from here on.
+    pub(super) fn has_moved(&self) -> bool {
+        self.matcher.has_moved()
+    }
+
     /// Ends the new file, or the gap, here: hands out what remains, and tells what was done.
     ///
     /// # Errors

@@ -102,8 +102,9 @@ impl Signature {
         self.strong.extend(strong.0.iter().take(self.strong_len.bytes()));
     }
 
-    /// Adds the sums of another, so that both travel as one. What results is good for nothing else.
+    /// Adds the sums of what follows. Unless this ends with a whole block, the sums are good only for being sent.
     pub fn append(&mut self, other: Signature) {
+        self.cover = Cover::whole(self.cover.len() + other.cover.len());
         self.weak.extend(other.weak);
         self.strong.extend(other.strong);
     }

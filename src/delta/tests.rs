@@ -338,7 +338,6 @@ mod rounds {
     ) -> Vec<Told> {
         let mut told = Vec::new();
         for (gap, signature) in gaps.iter().zip(signatures) {
-            let mut sifter = Sifter::new(*gap, basis_len, round.as_deref_mut());
             let mut out = |sifted: Sifted<'_>| {
                 told.push(match sifted {
                     Sifted::Op(Op::Copy { offset, len }) => Told::Copy(offset, len),
@@ -348,14 +347,12 @@ mod rounds {
                 });
                 Ok::<(), Infallible>(())
             };
-            let options = SearchOptions { in_place, position: gap.at };
-            let mut search = Search::new(signature, XXH3, options);
+            let mut search = GapSearch::new(*gap, signature, XXH3, in_place, basis_len, round.as_deref_mut());
             let end = (new.len() as u64).min(gap.end()) as usize;
             for chunk in new[gap.at as usize..end].chunks(5000) {
-                let Ok(()) = search.push(chunk, &mut |op| sifter.push(op, &mut out));
+                let Ok(()) = search.push(chunk, &mut out);
             }
-            let Ok(done) = search.finish(&mut |op| sifter.push(op, &mut out));
-            let Ok(()) = sifter.finish(&mut out);
+            let Ok(done) = search.finish(&mut out);
             stats.push(done);
         }
         told
@@ -488,6 +485,21 @@ mod rounds {
         new.iter_mut().step_by(5000).for_each(|byte| *byte ^= 1);
         let outcome = refined(&basis, &new, TOP, false);
         assert!(outcome.literal() <= 210 * 128, "{}", outcome.literal());
+    }
+
+    #[test]
+    fn the_rest_is_searched_for_shorter_blocks_where_long_ones_find_nothing() {
+        let basis = noise(1 << 20);
+        let mut new = basis.clone();
+        new.iter_mut().step_by(1500).for_each(|byte| *byte ^= 1);
+        for in_place in [false, true] {
+            let outcome = refined(&basis, &new, 4096, in_place);
+            assert!(outcome.literal() <= 700 * 256, "{}", outcome.literal());
+            let [first, _] = &outcome.rounds[..] else { panic!("{}", outcome.rounds.len()) };
+            assert_eq!(first[..], [Told::Gap(1 << 20, 0, 1 << 20)]);
+        }
+        let prepended = [seeded_noise(5, 300_000), basis.clone()].concat();
+        assert_eq!(refined(&basis, &prepended, 4096, false).literal(), 300_000);
     }
 
     #[test]

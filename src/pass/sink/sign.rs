@@ -1,11 +1,11 @@
 //! Reads what the sink has of changed files: for signatures, and for comparison by content.
 
-use crate::delta::{BlockLen, Cover, SegmentHasher, Signature, Signer, StrongLen};
+use crate::delta::{BlockLen, Cover, MAX_BLOCKS, SegmentHasher, Signature, Signer, StrongLen};
 use crate::fs::ReadFile;
 use crate::pass::decide::Decision;
 use crate::pass::sink::Sink;
 use crate::pass::sink::flights::{Flight, Phase, Prepared};
-use crate::pass::{PassError, sink::entry};
+use crate::pass::{PassError, sink::entry, workers};
 use crate::tree::Kind;
 use crate::wire::{Check, FileId, MESSAGE_COST, Message, Rank, Reservation, SumsPart, Verdict, Want};
 use bytes::Bytes;
@@ -13,9 +13,12 @@ use crossbeam_channel::Receiver;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::thread;
 
 /// Bytes read at once.
 const CHUNK: usize = 256 << 10;
+/// Bytes of a basis that are worth a thread of their own.
+const SHARE: u64 = 16 << 20;
 /// Blocks in one message.
 const PART_BLOCKS: usize = 8192;
 
@@ -172,9 +175,32 @@ impl Sink<'_> {
         block_len: BlockLen,
         strong_len: StrongLen,
     ) -> io::Result<Signature> {
-        let mut signer = Signer::new(self.context.sums, block_len, strong_len);
-        self.read_all(basis, |chunk| signer.push(chunk))?;
-        Ok(signer.finish())
+        // Nothing else goes on with the file until the source has its signature, so all cores take part.
+        let block = u64::from(block_len.get());
+        let basis_len = basis.len().min(block * u64::from(MAX_BLOCKS));
+        let share = basis_len.div_ceil(workers() as u64).max(SHARE).next_multiple_of(block);
+        let sign = |start: u64| {
+            let mut signer = Signer::new(self.context.sums, block_len, strong_len);
+            let end = start.saturating_add(share).min(basis_len);
+            self.read_all(basis, start..end, |data| signer.push(data)).map(|()| signer.finish())
+        };
+        thread::scope(|scope| {
+            let starts = (share..basis_len).step_by(usize::try_from(share).unwrap_or(usize::MAX));
+            let spawn = |start| {
+                let named = thread::Builder::new().name("sign".to_owned());
+                named.spawn_scoped(scope, move || sign(start)).map(|thread| (start, thread))
+            };
+            let others = starts.map(spawn).collect::<io::Result<Vec<_>>>()?;
+            let mut signature = sign(0)?;
+            for (start, thread) in others {
+                let next = thread.join().map_err(|_| io::ErrorKind::Other)??;
+                // A basis that became shorter meanwhile ends where the first hole is.
+                if signature.header().basis_len == start {
+                    signature.append(next);
+                }
+            }
+            Ok(signature)
+        })
     }
 
     fn check(&self, file: FileId) -> Result<(), PassError> {
@@ -183,7 +209,7 @@ impl Sink<'_> {
         let mut hasher = SegmentHasher::new(self.context.sums);
         let read = here.and_then(|here| here.open_file(&flight.name)).and_then(|open| {
             let failed = |source| crate::fs::Error { doing: "reading", source };
-            self.read_all(&open, |chunk| hasher.push(chunk)).map_err(failed)
+            self.read_all(&open, 0..open.len(), |chunk| hasher.push(chunk)).map_err(failed)
         });
         match read {
             Ok(()) => {
@@ -233,16 +259,17 @@ impl Sink<'_> {
         self.settle(flight.dir)
     }
 
-    /// Reads a file from front to back, as long as it was when it was opened. Fails if the run is stopped meanwhile.
-    fn read_all(&self, open: &ReadFile, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+    /// Reads a range of a file from front to back, as far as it goes. Fails if the run is stopped meanwhile.
+    fn read_all(&self, open: &ReadFile, range: Range<u64>, mut each: impl FnMut(&[u8])) -> io::Result<()> {
         open.advise_sequential();
-        let mut buffer = vec![0; usize::try_from(open.len()).map_or(CHUNK, |len| len.min(CHUNK))];
-        let mut offset = 0;
-        while offset < open.len() {
+        let Range { start: mut offset, end } = range;
+        let len = usize::try_from(end.saturating_sub(offset));
+        let mut buffer = vec![0; len.map_or(CHUNK, |len| len.min(CHUNK))];
+        while offset < end {
             if self.sender.is_stopped() {
                 return Err(io::ErrorKind::Interrupted.into());
             }
-            let most = usize::try_from(open.len() - offset).unwrap_or(usize::MAX);
+            let most = usize::try_from(end - offset).unwrap_or(usize::MAX);
             let piece = buffer.len().min(most);
             let read = open.read_full_at(buffer.get_mut(..piece).unwrap_or_default(), offset)?;
             if read == 0 {

@@ -4,9 +4,7 @@
 //! The later ones read only its gaps again. If the file has changed meanwhile, what they tell does not fit the sum, and
 //! the sink asks for the segments that differ, as it does in all such cases.
 
-use crate::delta::{
-    Gap, MAX_GAPS, Op, Round, Search, SearchOptions, SegmentHasher, Sifted, Sifter, Signatures,
-};
+use crate::delta::{Gap, GapSearch, MAX_GAPS, Op, Round, SegmentHasher, Sifted, Signatures};
 use crate::fs::ReadFile;
 use crate::pass::source::Source;
 use crate::pass::source::content::{Stop, read_next};
@@ -35,27 +33,27 @@ impl Source<'_> {
         let gaps = std::mem::take(&mut delta.gaps);
         let mut round = self.start_round(&mut delta, end.is_none(), signatures.block_count(), gaps.len());
         for (gap, signature) in gaps.iter().zip(signatures) {
-            let sifter = Sifter::new(*gap, delta.basis_len, round.as_mut());
-            let search = Search::new(signature, self.context.sums, self.search_options(gap));
-            let mut telling = Telling { open: &open, search, sifter, out };
+            let (sums, in_place) = (self.context.sums, self.context.options.in_place);
+            let mut search = GapSearch::new(*gap, signature, sums, in_place, delta.basis_len, round.as_mut());
+            let mut out = |sifted: Sifted<'_>| tell(&open, sifted, out);
             let longest = PIECE.max(delta.block_len.get() as usize);
             let mut buffer = vec![0; piece(gap.len.min(open.len().saturating_add(1)), longest)];
             match end {
                 None => {
-                    let mut hasher = SegmentHasher::new(self.context.sums);
+                    let mut hasher = SegmentHasher::new(sums);
                     read_all(&open, &mut buffer, |data| {
                         self.go_on()?;
                         hasher.push(data);
-                        telling.push(data)
+                        search.push(data, &mut out)
                     })?;
                     end = Some(self.complete(&hasher.finish()));
                 }
                 Some(_) => read_gap(&open, gap, &mut buffer, |data| {
                     self.go_on()?;
-                    telling.push(data)
+                    search.push(data, &mut out)
                 })?,
             }
-            telling.finish()?;
+            search.finish(&mut out)?;
         }
         // There was one gap at least: the whole file.
         let end = end.ok_or(Stop::Closed)?;
@@ -70,10 +68,6 @@ impl Source<'_> {
         Ok(ContentEnd::Round { block_len, strong_len })
     }
 
-    fn search_options(&self, gap: &Gap) -> SearchOptions {
-        SearchOptions { in_place: self.context.options.in_place, position: gap.at }
-    }
-
     /// Prepares for the gaps of a round, if it may leave any: about one between any two blocks of those searched for.
     fn start_round(&self, delta: &mut Delta, first: bool, blocks: u64, gaps: usize) -> Option<Round> {
         if !delta.refine {
@@ -86,27 +80,6 @@ impl Source<'_> {
         let most = delta.share.as_mut()?.more(most);
         let in_place = self.context.options.in_place;
         Round::new(delta.block_len, first, in_place, delta.basis_len, most)
-    }
-}
-
-/// The telling of one gap, or of a whole file.
-struct Telling<'t, 'r, 'o> {
-    open: &'t ReadFile,
-    search: Search,
-    sifter: Sifter<'r>,
-    out: &'t mut Outgoing<'o>,
-}
-
-impl Telling<'_, '_, '_> {
-    fn push(&mut self, data: &[u8]) -> Result<(), Stop> {
-        let Telling { open, search, sifter, out } = self;
-        search.push(data, &mut |op| sifter.push(op, &mut |sifted| tell(open, sifted, out)))
-    }
-
-    fn finish(self) -> Result<(), Stop> {
-        let Telling { open, search, mut sifter, out } = self;
-        search.finish(&mut |op| sifter.push(op, &mut |sifted| tell(open, sifted, out)))?;
-        sifter.finish(&mut |sifted| tell(open, sifted, out))
     }
 }
 
