@@ -121,6 +121,9 @@ fn transfer(run: &Run, style: Style, environment: Environment, screen: &Arc<Scre
         cancel,
     };
     let ended = session::run(run, &surroundings);
+    if ended.is_ok() {
+        printer.head();
+    }
     if let Some(bar) = bar {
         bar.finish(ended.is_ok());
     }

@@ -72,6 +72,11 @@ impl Printer {
         Printer { style, screen, header_due, remote: Mutex::default() }
     }
 
+    /// Shows the first line, if nothing has been shown yet.
+    pub(super) fn head(&self) {
+        self.with_header(|| {});
+    }
+
     /// Shows the numbers of a run that came to its end.
     pub(super) fn finish(&self, outcome: &Outcome) {
         let numbers = Numbers::new(self.style.human);
@@ -82,7 +87,8 @@ impl Printer {
         if self.style.levels.stats > 0 {
             text.push_str(&stats::summary(outcome, numbers, self.style.dry_run));
         }
-        self.with_header(|| self.screen.out(&text));
+        self.head();
+        self.screen.out(&text);
         self.screen.flush();
     }
 
