@@ -48,7 +48,7 @@ pub use named::open_named;
 pub use owners::Owners;
 pub use resolve::Links;
 pub use root::Root;
-pub use stage::{Stage, is_reserved, is_stage_name, stage_name};
+pub use stage::{Stage, is_passing, is_reserved, is_stage_name, stage_name};
 pub use write::WriteDir;
 
 #[cfg(test)]

@@ -8,7 +8,8 @@
 //! A writer holds an exclusive flock(2) on its staged file for as long as it lives. What is under such a name is cleared
 //! only if it can be nobody's work in progress: the running user's (or anybody's, for root, which hands files to their
 //! owners before it renames them), with one link and, being a file, not locked. On a file system that has no locks every
-//! such file counts as left behind. A small file that is there whole is staged without a lock: see `whole`.
+//! such file counts as left behind. A small file that is there whole is staged
+//! without a lock, under a number instead of its target's and with the complement of the check: see `whole`.
 
 use crate::fs::file::{self, ReadFile, WriteFile};
 use crate::fs::{Error, SetMeta, WriteDir, status};
@@ -33,29 +34,53 @@ pub(super) const INSTALLING: &str = "renaming into place";
 
 /// The name under which new versions of the file `target` are written.
 pub fn stage_name(target: &Name) -> Name {
-    name_for(target, xxh3_64(target.as_bytes()))
+    name_with(target, xxh3_64(target.as_bytes()), Purpose::Target)
 }
 
-/// The staged name with this number, for `target`.
+/// The passing staged name with this number, for `target`.
 pub(super) fn name_for(target: &Name, number: u64) -> Name {
-    let target_digits = format!("{number:016x}");
-    let check_digits = check_digits(target_digits.as_bytes());
-    let bytes = [PREFIX, target_digits.as_bytes(), check_digits.as_bytes(), SUFFIX].concat();
+    name_with(target, number, Purpose::Passing)
+}
+
+/// What a staged name is for, which its check tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// New versions of one target: what is left of one, another run may go on with.
+    Target,
+    /// A file in the moment before it has its name: what is left of it is of no use to anybody.
+    Passing,
+}
+
+fn name_with(target: &Name, number: u64, purpose: Purpose) -> Name {
+    let digits = format!("{number:016x}");
+    let check = check(digits.as_bytes(), purpose);
+    let bytes = [PREFIX, digits.as_bytes(), check.as_bytes(), SUFFIX].concat();
     // Cannot fail, as the bytes are made above; the target's own name would be refused by the exclusive creation.
     Name::new(bytes).unwrap_or_else(|_| target.clone())
 }
 
-fn check_digits(target_digits: &[u8]) -> String {
-    format!("{:08x}", xxh3_64(target_digits) >> 32)
+fn check(digits: &[u8], purpose: Purpose) -> String {
+    let check = (xxh3_64(digits) >> 32) as u32;
+    format!("{:08x}", if purpose == Purpose::Passing { !check } else { check })
 }
 
-/// Whether a name is one that [`stage_name`] gives to some target. One in 2^32 other names of that form is, too.
+/// What a staged name is for; `None` if it is none. One in 2^31 other names of that form passes for one.
+fn purpose(name: &Name) -> Option<Purpose> {
+    let digits = name.as_bytes().strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
+    let (digits, found) = digits.split_at_checked(TARGET_DIGITS)?;
+    let is_hex = digits.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let of = |purpose: &Purpose| is_hex && found == check(digits, *purpose).as_bytes();
+    [Purpose::Target, Purpose::Passing].into_iter().find(of)
+}
+
+/// Whether a name is one under which dsync stages files.
 pub fn is_stage_name(name: &Name) -> bool {
-    let digits = name.as_bytes().strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
-    digits.and_then(|digits| digits.split_at_checked(TARGET_DIGITS)).is_some_and(|(target, check)| {
-        target.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-            && check == check_digits(target).as_bytes()
-    })
+    purpose(name).is_some()
+}
+
+/// Whether it is one under which no run goes on with what another left.
+pub fn is_passing(name: &Name) -> bool {
+    purpose(name) == Some(Purpose::Passing)
 }
 
 /// Whether an entry belongs to dsync itself, so that no run lists, copies or deletes it: a staged file, and `.dsync`,
@@ -253,6 +278,13 @@ mod tests {
         for target in [&b"a"[..], b"\xff\xfe", &[b'x'; 255]] {
             assert!(is_stage_name(&stage_name(&name(target))));
         }
+    }
+
+    #[test]
+    fn passing_names_are_told_apart() {
+        let (target, passing) = (name(b"a"), name_for(&name(b"a"), 7));
+        assert!(is_stage_name(&passing) && is_passing(&passing));
+        assert!(is_stage_name(&stage_name(&target)) && !is_passing(&stage_name(&target)));
     }
 
     #[test]

@@ -12,8 +12,10 @@ use crate::tree::{Aspects, Fingerprinter};
 pub(crate) fn fingerprinter(context: &Context) -> Option<Fingerprinter> {
     let options = &context.options;
     let looks_at_all = options.checksum || options.ignore_times || options.detail.unchanged;
+    // Which entries a limit spares is decided in the order of the listings.
+    let in_order = options.delete.is_some_and(|deletion| deletion.limit.is_some());
     let worth_it = options.recursive && !context.local;
-    (worth_it && !looks_at_all).then(|| Fingerprinter::new(context.sums.seed, aspects(options)))
+    (worth_it && !looks_at_all && !in_order).then(|| Fingerprinter::new(context.sums.seed, aspects(options)))
 }
 
 /// What `decide` looks at.

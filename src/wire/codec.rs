@@ -7,7 +7,7 @@
 use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
 use crate::tree::{FINGERPRINT_LEN, Fingerprint};
 use crate::wire::entry::{decode_entries, encode_entries};
-use crate::wire::message::{MAX_OPS, MAX_OWNERS};
+use crate::wire::message::{MAX_OPS, MAX_OWNERS, MENTIONED_OWNERS};
 use crate::wire::{
     Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, Expand, FileId, Listing, ListingEnd, Mention,
     Message, OwnerKind, OwnerName, Rank, SumsPart, Verdict, Want, WireError,
@@ -338,7 +338,11 @@ fn decode_mention(cursor: &mut Cursor) -> Result<Mention, WireError> {
             Some(Fingerprint(bytes.as_ref().try_into().map_err(|_| WireError::Malformed("fingerprint"))?))
         }
     };
-    Ok(Mention { dir: DirId(dir), parent, fingerprint, owners: decode_owners(cursor)? })
+    let owners = decode_owners(cursor)?;
+    if owners.len() > MENTIONED_OWNERS {
+        return Err(WireError::Malformed("mention: it names too many owners"));
+    }
+    Ok(Mention { dir: DirId(dir), parent, fingerprint, owners })
 }
 
 fn encode_owners(owners: &[OwnerName], out: &mut Vec<u8>) {

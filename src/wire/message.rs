@@ -289,6 +289,8 @@ const ENTRY: u64 = 112;
 
 /// The most operations in one message: as many as its window has credit for.
 pub(crate) const MAX_OPS: u64 = WINDOWS.content as u64 / OP;
+/// The most owners that a mention names.
+pub const MENTIONED_OWNERS: usize = 256;
 /// The most owners in one message.
 pub(crate) const MAX_OWNERS: u64 = WINDOWS.listing as u64 / OWNER;
 /// The most entries in one message.

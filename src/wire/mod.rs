@@ -28,5 +28,5 @@ pub use link::{Closed, Link, Permit, Received, Receiver, Reservation, Sender, St
 pub(crate) use message::entry_cost;
 pub use message::{
     Abort, Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, Expand, FileId, Listing, ListingEnd,
-    MESSAGE_COST, Mention, Message, OwnerKind, OwnerName, SumsPart, Verdict, Want,
+    MENTIONED_OWNERS, MESSAGE_COST, Mention, Message, OwnerKind, OwnerName, SumsPart, Verdict, Want,
 };

@@ -8,7 +8,9 @@ use crate::pass::PassError;
 use crate::pass::decide::{Decision, Update};
 use crate::pass::fingerprint;
 use crate::pass::sink::Sink;
+use crate::pass::sink::announce::Place;
 use crate::pass::sink::directories::Counterpart;
+use crate::pass::sink::enter::Own;
 use crate::pass::sink::entry::count_transfer;
 use crate::pass::sink::flights::{Flight, Phase};
 use crate::pass::sink::sign::Job;
@@ -16,7 +18,7 @@ use crate::report::Event;
 use crate::tree::{Entry, Fingerprint, Fingerprinter, Kind, Name, RelPath};
 use crate::wire::{Begin, DirId, Expand, Listing, ListingEnd, Mention, Message, Permit};
 use crossbeam_channel::{Receiver, Sender};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 
 /// A basis shorter than this saves less than asking for its blocks costs.
 const WORTH_SIGNING: u64 = 700;
@@ -32,7 +34,8 @@ pub(super) fn run(
         signing,
         fingerprinter: fingerprint::fingerprinter(sink.context),
         begin: None,
-        unfinished: HashMap::new(),
+        awaited: HashMap::new(),
+        remembered: 0,
         deferred: HashMap::new(),
         in_parts: None,
         next: 0,
@@ -55,12 +58,14 @@ struct Comparison<'a, 'b> {
     signing: &'a Sender<Job>,
     fingerprinter: Option<Fingerprinter>,
     begin: Option<Begin>,
-    /// Directories whose listing is arriving or still to come.
-    unfinished: HashMap<DirId, Current>,
+    /// Directories whose listing is to come.
+    awaited: HashMap<DirId, Awaited>,
+    /// How many entries are remembered for these.
+    remembered: usize,
     /// What was mentioned in each of these, and in each of those mentioned there, in order.
     deferred: HashMap<DirId, Vec<Mention>>,
     /// The directory of which a part was listed and the next must be.
-    in_parts: Option<DirId>,
+    in_parts: Option<Current>,
     /// The number the next directory has.
     next: u32,
     /// Whether no further directory will be mentioned or listed but those that were asked for.
@@ -72,18 +77,28 @@ const OUT_OF_TURN: &str = "a listing is out of turn";
 /// How many directories may be mentioned before the listing of one above them has come. A source keeps less.
 const DEFERRED: usize = 1 << 16;
 
+/// How many entries may be remembered for the comparisons that are to come: beyond these, directories are read again
+/// when it is their turn.
+const REMEMBERED: usize = 20_000;
+
+/// A directory that has been entered, and whose listing is to come. It holds no handle, since there may be many.
+struct Awaited {
+    path: RelPath,
+    unusable: bool,
+    /// `None`: it has to be read again.
+    own: Option<Own>,
+}
+
 /// A directory being compared.
 struct Current {
     id: DirId,
     path: RelPath,
     counterpart: Counterpart,
     unusable: bool,
-    /// What is here and has not been passed by the listing, sorted.
-    own: VecDeque<Entry>,
+    /// What is here and has not been passed by the listing.
+    own: Own,
     /// What is here and the listing does not have.
     extra: Vec<Entry>,
-    /// Staged files that killed runs left here.
-    leftovers: HashSet<Name>,
     /// Entries listed so far.
     count: u32,
     last: Option<Name>,
@@ -101,15 +116,20 @@ impl Comparison<'_, '_> {
 
     fn listing(&mut self, listing: Listing) -> Result<(), PassError> {
         self.sink.owners.learn(&listing.owners);
-        if self.in_parts.take().is_some_and(|dir| dir != listing.dir) {
-            return Err(PassError::Protocol(OUT_OF_TURN));
-        }
-        let mut current = match self.unfinished.remove(&listing.dir) {
-            Some(current) => current,
+        let mut current = match self.in_parts.take() {
+            Some(current) if current.id == listing.dir => current,
+            Some(_) => return Err(PassError::Protocol(OUT_OF_TURN)),
             None => {
-                self.take_turn(listing.dir)?;
-                let empty = listing.entries.is_empty() && listing.end.is_some();
-                self.enter(listing.dir, listing.parent, empty)?
+                let awaited = match self.awaited.remove(&listing.dir) {
+                    Some(awaited) => awaited,
+                    None => {
+                        self.take_turn(listing.dir)?;
+                        let empty = listing.entries.is_empty() && listing.end.is_some();
+                        self.enter(listing.dir, listing.parent, empty)?
+                    }
+                };
+                self.sink.announcer.go_to(Some(listing.dir));
+                self.begin_listing(listing.dir, awaited)?
             }
         };
         for entry in listing.entries {
@@ -117,16 +137,39 @@ impl Comparison<'_, '_> {
         }
         match listing.end {
             None => {
-                self.in_parts = Some(current.id);
-                self.unfinished.insert(current.id, current);
+                self.in_parts = Some(current);
                 Ok(())
             }
             Some(end) => {
                 let id = current.id;
                 self.end(current, end)?;
-                self.go_on_below(id)
+                self.go_on_below(id)?;
+                self.sink.announcer.go_to(None);
+                Ok(())
             }
         }
+    }
+
+    /// Looks at what is here, now that the source's listing comes.
+    fn begin_listing(&mut self, id: DirId, awaited: Awaited) -> Result<Current, PassError> {
+        let sink = self.sink;
+        let Awaited { path, mut unusable, own } = awaited;
+        let counterpart = match sink.directories.counterpart(sink, id)? {
+            Ok(counterpart) => counterpart,
+            Err(error) => {
+                sink.tally.failed(&path, &error);
+                unusable = true;
+                Counterpart::Absent
+            }
+        };
+        if let Some(own) = &own {
+            self.remembered -= own.entries.len();
+        }
+        let own = match own {
+            Some(own) => own,
+            None => sink.own(&path, &counterpart, sink.destination()?.rename.as_ref()),
+        };
+        Ok(Current { id, path, counterpart, unusable, own, extra: Vec::new(), count: 0, last: None })
     }
 
     /// Directories are mentioned or listed in the order of their numbers, but for those listed when asked for.
@@ -147,7 +190,7 @@ impl Comparison<'_, '_> {
             return if self.compare_whole(mention)? { self.go_on_below(dir) } else { Ok(()) };
         };
         let dir = mention.dir;
-        above.push(mention);
+        above.push(Mention { owners: Vec::new(), ..mention });
         self.deferred.insert(dir, Vec::new());
         let few = self.deferred.len() <= DEFERRED;
         few.then_some(()).ok_or(PassError::Protocol("too many directories are mentioned"))
@@ -171,33 +214,47 @@ impl Comparison<'_, '_> {
     /// Compares a mentioned directory as a whole. If it is not the same, its listing has to come: `false`.
     fn compare_whole(&mut self, mention: Mention) -> Result<bool, PassError> {
         let Mention { dir, parent, fingerprint, .. } = mention;
-        let current = self.enter(dir, parent, false)?;
+        let mut awaited = self.enter(dir, parent, false)?;
         let directories = &self.sink.directories;
         let above = parent.map(|(parent, _)| directories.with(parent, |dir| dir.listed_below)).transpose()?;
         let comes_unasked = above.unwrap_or(false);
-        if !comes_unasked && fingerprint.is_some() && self.fingerprint(&current) == fingerprint {
-            self.same(current)?;
+        if !comes_unasked && fingerprint.is_some() && self.fingerprint(&awaited) == fingerprint {
+            self.same(dir, awaited)?;
             return Ok(true);
         }
-        let below = comes_unasked || current.own.is_empty();
+        let own = awaited.own.as_ref();
+        let below = comes_unasked || own.is_some_and(|own| own.entries.is_empty() && !own.incomplete);
         directories.with(dir, |dir| dir.listed_below = below)?;
         if !comes_unasked {
             self.sink.sender.send(Message::Expand(Expand { dir, below }))?;
         }
-        self.unfinished.insert(dir, current);
+        if self.remembered >= REMEMBERED {
+            self.forget(&mut awaited);
+        }
+        self.sink.announcer.keep_place(Place::Dir(dir));
+        self.awaited.insert(dir, awaited);
         self.deferred.entry(dir).or_default();
         Ok(false)
     }
 
+    /// Drops what is known of a directory, unless that is nothing.
+    fn forget(&mut self, awaited: &mut Awaited) {
+        if let Some(own) = awaited.own.take_if(|own| !own.entries.is_empty()) {
+            self.remembered -= own.entries.len();
+        }
+    }
+
     /// The fingerprint of what is here, as the source would make it if it had the same. `None` if there may be
     /// something to do all the same.
-    fn fingerprint(&self, current: &Current) -> Option<Fingerprint> {
+    fn fingerprint(&self, current: &Awaited) -> Option<Fingerprint> {
         let (sink, fingerprinter) = (self.sink, self.fingerprinter.as_ref()?);
         let policy = sink.policy();
+        let own = current.own.as_ref()?;
         let (shown, hidden): (Vec<&Entry>, Vec<&Entry>) =
-            current.own.iter().partition(|entry| sink.would_be_listed(&current.path, entry));
+            own.entries.iter().partition(|entry| sink.would_be_listed(&current.path, entry));
         let is_done = !current.unusable
-            && current.leftovers.is_empty()
+            && !own.incomplete
+            && own.leftovers.is_empty()
             && shown.iter().all(|entry| policy.is_wanted(entry.kind()))
             && !hidden.iter().any(|entry| sink.is_extra(&current.path, entry));
         let metas = sink.owners.at_source(shown.iter().map(|entry| &entry.meta)).filter(|_| is_done)?;
@@ -205,12 +262,13 @@ impl Comparison<'_, '_> {
     }
 
     /// A directory is the same: what is here stands for the listing.
-    fn same(&mut self, current: Current) -> Result<(), PassError> {
+    fn same(&mut self, id: DirId, current: Awaited) -> Result<(), PassError> {
         let sink = self.sink;
-        let mut own = current.own;
+        let mut own = current.own.unwrap_or_default().entries;
+        self.remembered -= own.len();
         own.retain(|entry| sink.would_be_listed(&current.path, entry));
         own.iter().for_each(|entry| sink.pass_by(entry));
-        sink.directories.with(current.id, |dir| {
+        sink.directories.with(id, |dir| {
             for (index, entry) in (0..).zip(own) {
                 if entry.is_dir() {
                     dir.unsettled += 1;
@@ -218,7 +276,7 @@ impl Comparison<'_, '_> {
                 }
             }
         })?;
-        sink.settle(current.id)
+        sink.settle(id)
     }
 
     /// No further directory will be mentioned or listed.
@@ -233,7 +291,7 @@ impl Comparison<'_, '_> {
         id: DirId,
         parent: Option<(DirId, u32)>,
         is_empty: bool,
-    ) -> Result<Current, PassError> {
+    ) -> Result<Awaited, PassError> {
         let sink = self.sink;
         let begin = self.begin.as_ref().ok_or(PassError::Protocol("a listing came before the beginning"))?;
         if parent.is_none() {
@@ -250,19 +308,10 @@ impl Comparison<'_, '_> {
         let (path, counterpart, unusable) = (open.path.clone(), open.counterpart.clone(), open.unusable);
         let fresh = open.fresh;
         sink.directories.insert(id, open);
-        let (own, leftovers) =
-            if fresh { Default::default() } else { sink.own_entries(&path, &counterpart, destination) };
-        Ok(Current {
-            id,
-            path,
-            counterpart,
-            unusable,
-            own: own.into(),
-            extra: Vec::new(),
-            leftovers,
-            count: 0,
-            last: None,
-        })
+        let own =
+            if fresh { Own::default() } else { sink.own(&path, &counterpart, destination.rename.as_ref()) };
+        self.remembered += own.entries.len();
+        Ok(Awaited { path, unusable, own: Some(own) })
     }
 
     /// Compares one entry with its counterpart.
@@ -284,8 +333,24 @@ impl Comparison<'_, '_> {
             Some(name) => name.clone(),
             None => entry.name.clone(),
         };
-        let own = current.take_own(&name);
+        let own = match current.take_own(&name) {
+            None if current.own.incomplete => current.look_for(&name),
+            own => Ok(own),
+        };
         let entry = sink.owners.translate(entry);
+        let own = match own {
+            Ok(own) => own,
+            Err(error) => {
+                // Whatever is there stays as it is.
+                sink.tally.failed(&current.path.join(&name), &error);
+                if !entry.is_dir() {
+                    sink.pass_by(&entry);
+                    return Ok(());
+                }
+                // Making it will fail if anything is there.
+                None
+            }
+        };
         if entry.is_dir() {
             return sink.directories.with(current.id, |dir| {
                 dir.unsettled += 1;
@@ -365,7 +430,7 @@ impl Comparison<'_, '_> {
         let dir = flight.dir;
         let file = self.sink.flights.start(flight, true)?;
         self.sink.directories.with(dir, |dir| dir.unsettled += 1)?;
-        self.sink.announcer.keep_place(file);
+        self.sink.announcer.keep_place(Place::File(file));
         self.signing.send(Job::Check(file)).map_err(|_| PassError::Lost)
     }
 
@@ -373,12 +438,12 @@ impl Comparison<'_, '_> {
     fn end(&mut self, mut current: Current, end: ListingEnd) -> Result<(), PassError> {
         let sink = self.sink;
         let mut extra = std::mem::take(&mut current.extra);
-        extra.extend(current.own.drain(..));
+        extra.extend(current.own.entries.drain(..));
         let whole_root = self.begin.as_ref().is_some_and(|begin| begin.root.is_some());
         let is_whole = current.id.0 != 0 || (whole_root && sink.destination()?.rename.is_none());
-        if is_whole && end.complete {
-            // Nobody is going to write these files. Of others there may be more to come, by another run.
-            for staged in current.leftovers.drain() {
+        for staged in current.own.leftovers.drain() {
+            // Of a file that this run knows nothing of, another may go on with what is there.
+            if (is_whole && end.complete) || crate::fs::is_passing(&staged) {
                 sink.clear_leftover(current.id, &staged)?;
             }
         }
@@ -404,14 +469,22 @@ impl Comparison<'_, '_> {
 impl Current {
     /// What is here under this name. The listing has passed everything before it.
     fn take_own(&mut self, name: &Name) -> Option<Entry> {
-        while let Some(entry) = self.own.pop_front_if(|own| own.name < *name) {
+        while let Some(entry) = self.own.entries.pop_front_if(|own| own.name < *name) {
             self.extra.push(entry);
         }
-        self.own.pop_front_if(|own| own.name == *name)
+        self.own.entries.pop_front_if(|own| own.name == *name)
+    }
+
+    /// What is here under a name that may be one of those that could not be read.
+    fn look_for(&self, name: &Name) -> Result<Option<Entry>, crate::fs::Error> {
+        match self.counterpart.dir() {
+            Some(dir) => dir.entry(name),
+            None => Ok(None),
+        }
     }
 
     /// Whether a killed run left a part of this file.
     fn take_leftover(&mut self, name: &Name) -> bool {
-        !self.leftovers.is_empty() && self.leftovers.remove(&crate::fs::stage_name(name))
+        !self.own.leftovers.is_empty() && self.own.leftovers.remove(&crate::fs::stage_name(name))
     }
 }

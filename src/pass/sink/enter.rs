@@ -10,7 +10,7 @@ use crate::pass::sink::entry::opened_up;
 use crate::report::Event;
 use crate::tree::{Entry, Kind, Name, Node, RelPath};
 use crate::wire::{Begin, DirId};
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 impl Sink<'_> {
     /// Opens the destination, or leaves it alone if there is nothing to put there.
@@ -165,36 +165,42 @@ impl Sink<'_> {
         }
     }
 
-    /// What is in a directory of the destination, with the staged files of killed runs apart.
-    pub(super) fn own_entries(
-        &self,
-        path: &RelPath,
-        counterpart: &Counterpart,
-        destination: &Destination,
-    ) -> (Vec<Entry>, HashSet<Name>) {
-        let Some(dir) = counterpart.dir() else { return Default::default() };
+    /// What is in a directory of the destination. What cannot be read is told.
+    pub(super) fn own(&self, path: &RelPath, counterpart: &Counterpart, rename: Option<&Name>) -> Own {
+        let Some(dir) = counterpart.dir() else { return Own::default() };
         let listing = match dir.list() {
             Ok(listing) => listing,
             Err(error) => {
                 self.tally.failed(path, &error);
-                return Default::default();
+                return Own { incomplete: true, ..Own::default() };
             }
         };
         for error in listing.failed.iter().map(|(_, error)| error).chain(&listing.broken) {
             self.tally.failed(path, error);
         }
-        let mut leftovers = HashSet::new();
-        let mut own = listing.entries;
-        own.retain(|entry| {
+        let incomplete = !listing.is_whole();
+        let mut own = Own { entries: listing.entries.into(), incomplete, ..Own::default() };
+        own.entries.retain(|entry| {
             let staged = entry.kind() == Kind::File && crate::fs::is_stage_name(&entry.name);
             if staged {
-                leftovers.insert(entry.name.clone());
+                own.leftovers.insert(entry.name.clone());
             }
             !staged
         });
-        if let Some(rename) = &destination.rename {
-            own.retain(|entry| entry.name == *rename);
+        if let Some(rename) = rename {
+            own.entries.retain(|entry| entry.name == *rename);
         }
-        (own, leftovers)
+        own
     }
+}
+
+/// What is here in a directory.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    /// Sorted by name, without what is dsync's own.
+    pub entries: VecDeque<Entry>,
+    /// Staged files that killed runs left.
+    pub leftovers: HashSet<Name>,
+    /// Whether there may be more, which could not be read.
+    pub incomplete: bool,
 }

@@ -13,15 +13,15 @@ use crate::pass::source::kept::Kept;
 use crate::report::{Event, Skip};
 use crate::tree::{Fingerprinter, Kind, RelPath};
 use crate::view::{ViewDir, ViewListing};
-use crate::wire::{Begin, DirId, Expand, Listing, ListingEnd, Mention, Message, OwnerName, entry_cost};
+use crate::wire::{
+    Begin, DirId, Expand, Listing, ListingEnd, MENTIONED_OWNERS, Mention, Message, OwnerName, entry_cost,
+};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// A part of a listing is closed once it costs this much credit.
 const PART: u64 = 64 << 10;
-/// New owners that a mention may name; a directory with more is listed.
-const MENTIONED_OWNERS: usize = 256;
 
 /// Lists everything. The receiving thread learns of a closed link itself.
 pub(super) fn run(source: &Source<'_>) {

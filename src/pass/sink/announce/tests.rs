@@ -40,9 +40,9 @@ fn an_event_is_said_at_once_if_nothing_is_open() {
 fn events_wait_for_what_was_listed_before_them() {
     let (announcer, ear) = announcer();
     announcer.say(notice("a"));
-    announcer.keep_place(FileId(1));
+    announcer.keep_place(Place::File(FileId(1)));
     announcer.say(notice("c"));
-    announcer.keep_place(FileId(2));
+    announcer.keep_place(Place::File(FileId(2)));
     announcer.say(notice("e"));
     assert_eq!(heard(&ear), "a");
     announcer.fill(FileId(2), Some(notice("d")));
@@ -56,8 +56,8 @@ fn events_wait_for_what_was_listed_before_them() {
 #[test]
 fn a_place_with_nothing_to_say_holds_nobody_up() {
     let (announcer, ear) = announcer();
-    announcer.keep_place(FileId(1));
-    announcer.keep_place(FileId(2));
+    announcer.keep_place(Place::File(FileId(1)));
+    announcer.keep_place(Place::File(FileId(2)));
     announcer.say(notice("c"));
     announcer.fill(FileId(1), None);
     assert_eq!(heard(&ear), "");
@@ -77,7 +77,7 @@ fn the_order_stands_whichever_thread_is_first() {
     let (announcer, ear) = announcer();
     let files: Vec<u32> = (0..100).collect();
     for file in &files {
-        announcer.keep_place(FileId(*file));
+        announcer.keep_place(Place::File(FileId(*file)));
     }
     thread::scope(|scope| {
         for half in 0..2 {
@@ -96,7 +96,7 @@ fn the_order_stands_whichever_thread_is_first() {
 #[test]
 fn who_has_too_much_to_say_waits_until_the_place_is_filled() {
     let (announcer, ear) = announcer();
-    announcer.keep_place(FileId(1));
+    announcer.keep_place(Place::File(FileId(1)));
     thread::scope(|scope| {
         let speaker = scope.spawn(|| (0..=HELD).for_each(|_| announcer.say(notice("x"))));
         thread::sleep(std::time::Duration::from_millis(50));
@@ -110,7 +110,40 @@ fn who_has_too_much_to_say_waits_until_the_place_is_filled() {
 #[test]
 fn nobody_waits_in_a_run_that_was_stopped() {
     let (announcer, _ear) = announcer();
-    announcer.keep_place(FileId(1));
+    announcer.keep_place(Place::File(FileId(1)));
     announcer.stop();
     (0..=HELD).for_each(|_| announcer.say(notice("x")));
+}
+
+#[test]
+fn a_directory_is_told_in_its_place_with_all_that_is_below() {
+    let (announcer, ear) = announcer();
+    announcer.say(notice("a"));
+    for dir in [1, 2] {
+        announcer.keep_place(Place::Dir(DirId(dir)));
+    }
+    announcer.say(notice("z"));
+    announcer.go_to(Some(DirId(2)));
+    announcer.say(notice("y"));
+    announcer.go_to(Some(DirId(1)));
+    announcer.say(notice("b"));
+    announcer.keep_place(Place::Dir(DirId(3)));
+    announcer.say(notice("d"));
+    assert_eq!(heard(&ear), "a b");
+    announcer.go_to(Some(DirId(3)));
+    announcer.say(notice("c"));
+    announcer.go_to(None);
+    assert_eq!(heard(&ear), "a b c d y z");
+}
+
+#[test]
+fn a_directory_without_a_place_is_told_at_the_end() {
+    let (announcer, ear) = announcer();
+    announcer.keep_place(Place::Dir(DirId(1)));
+    announcer.go_to(Some(DirId(2)));
+    announcer.say(notice("b"));
+    announcer.go_to(Some(DirId(1)));
+    announcer.say(notice("a"));
+    announcer.go_to(None);
+    assert_eq!(heard(&ear), "a b");
 }
