@@ -144,8 +144,9 @@ impl Comparison<'_, '_> {
                 let id = current.id;
                 self.end(current, end)?;
                 self.go_on_below(id)?;
+                // Before it is settled, since nothing more is heard after the last that is.
                 self.sink.announcer.go_to(None);
-                Ok(())
+                self.sink.settle(id)
             }
         }
     }
@@ -462,7 +463,7 @@ impl Comparison<'_, '_> {
                 sink.announcer.say(Event::Notice(text.to_owned()));
             }
         }
-        sink.settle(current.id)
+        Ok(())
     }
 }
 

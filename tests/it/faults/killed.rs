@@ -122,3 +122,23 @@ fn what_is_left_of_files_that_are_the_same() {
         assert_eq!(scene.read("secret"), b"secret", "{option}");
     }
 }
+
+/// A run of one file leaves alone what another may go on with, and clears what is of no use to anybody.
+#[test]
+fn what_is_left_of_other_files() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("its temporary files have names of their own");
+    }
+    let scene = Scene::with_source(&Tree::new().file("one", "1")).tree("to", &Tree::new());
+    let staged = dsync::fs::stage_name(&dsync::tree::Name::new(*b"other").unwrap()).to_string();
+    let (digits, check) = staged.strip_suffix(".part").unwrap().split_at(".dsync-".len() + 16);
+    let check = !u32::from_str_radix(check, 16).unwrap();
+    let passing = format!("{digits}{check:08x}.part");
+    for name in [&staged, &passing] {
+        fs::write(scene.path("to").join(name), "part").unwrap();
+    }
+    dsync(["-a"]).args([scene.path("source/one"), scene.path("to/")]).run().success();
+    assert_eq!(scene.paths("to"), [staged.as_str(), "one"]);
+    dsync(["-a"]).args([scene.path("source/"), scene.path("to")]).run().success();
+    assert_eq!(scene.paths("to"), ["one"]);
+}

@@ -1,12 +1,13 @@
 //! Directories that did not change are not listed, and whatever did change is found all the same.
 
-use crate::support::command::{self, Output};
+use crate::support::command::{self, Invocation, Output, dsync};
 use crate::support::scene::Scene;
 use crate::support::snapshot::{Columns, assert_same};
 use crate::support::tools;
-use crate::support::transport::Way;
+use crate::support::transport::{Direction, Way, remote, rsh_script, shell_options};
 use crate::support::tree::{Node, Tree};
 use filetime::FileTime;
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, lchown, symlink};
 use std::path::Path;
@@ -155,4 +156,84 @@ fn new_trees_in_old_ones() {
         copy();
         assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
     }
+}
+
+/// Thirty directories, each with one below, all different at the destination.
+fn all_different() -> Scene {
+    let mut new = Tree::new();
+    let mut old = Tree::new();
+    for dir in 0..30 {
+        new = new.file(format!("d{dir:02}/sub/file"), "new content").file(format!("d{dir:02}/a"), "new");
+        old = old.file(format!("d{dir:02}/sub/file"), "old").file(format!("d{dir:02}/sub/extra"), "");
+    }
+    Scene::with_source(&new).tree("to", &old)
+}
+
+#[test]
+fn lines_come_in_the_order_of_the_tree() {
+    let lines = |way: Way| {
+        let scene = all_different();
+        let output = way.copy(&["-ain", "--delete"], &[scene.path("source/")], scene.path("to"));
+        let out = output.run().success().out().to_string();
+        out.lines()
+            .map(|line| line.replacen('<', ">", usize::from(line.starts_with('<'))))
+            .collect::<Vec<_>>()
+    };
+    let expected = lines(Way::LOCAL);
+    assert!(expected.len() >= 90, "{expected:?}");
+    if command::is_rsync() {
+        return tools::not_for_rsync("it has an order of its own");
+    }
+    for way in Way::remote() {
+        assert_eq!(lines(way), expected, "{way:?}");
+    }
+}
+
+/// Many directories wait for their listings at once, with few files that may be open.
+#[test]
+fn directories_that_wait_hold_nothing_open() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("it keeps no directories open");
+    }
+    let mut new = Tree::new();
+    let mut old = Tree::new();
+    for dir in 0..600 {
+        new = new.file(format!("d{dir}/kept"), "of the source").file(format!("d{dir}/new"), "n");
+        old = old.file(format!("d{dir}/kept"), "of the destination");
+    }
+    for direction in [Direction::Push, Direction::Pull] {
+        let scene = Scene::with_source(&new).tree("to", &old);
+        let limited = rsh_script(scene.root(), "ulimit -n 96; exec /bin/sh -c \"$*\"\n");
+        let (source, to) = (scene.path("source/"), scene.path("to"));
+        let operands = match direction {
+            Direction::Push => [source.into_os_string(), remote(&to)],
+            Direction::Pull => [remote(source), to.into_os_string()],
+        };
+        let words =
+            [&[OsString::from("-a"), "--ignore-existing".into()][..], &shell_options(&limited), &operands];
+        Invocation::new(Path::new("/bin/sh"), ["-c", r#"ulimit -n 96; exec "$0" "$@""#])
+            .args([command::binary()])
+            .args(words.concat())
+            .run()
+            .success();
+        for dir in 0..600 {
+            assert_eq!(scene.read(&format!("to/d{dir}/kept")), b"of the destination", "{direction:?} {dir}");
+            assert_eq!(scene.read(&format!("to/d{dir}/new")), b"n", "{direction:?} {dir}");
+        }
+    }
+}
+
+/// What is in a directory that cannot be read is looked for by name, so nothing that is to be kept is replaced.
+#[test]
+fn a_destination_that_cannot_be_read_is_not_taken_for_empty() {
+    let tree = Tree::new().file("dir/kept", "of the source").file("dir/new", "n");
+    let scene = Scene::with_source(&tree).tree("to", &Tree::new().file("dir/kept", "of the destination"));
+    scene.give_away("to", &Tree::new().file("dir/kept", ""));
+    fs::set_permissions(scene.path("to/dir"), fs::Permissions::from_mode(0o333)).unwrap();
+    let run = dsync(["-r", "--ignore-existing"]).args([scene.path("source/"), scene.path("to")]);
+    let Some(run) = run.unprivileged() else { return };
+    let output = run.run();
+    fs::set_permissions(scene.path("to/dir"), fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(scene.read("to/dir/kept"), b"of the destination", "{output}");
+    assert_eq!(scene.read("to/dir/new"), b"n", "{output}");
 }
