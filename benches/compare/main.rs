@@ -5,13 +5,14 @@
 //! cargo bench --bench compare -- --quick --pairs 1
 //! cargo bench --bench compare -- --mode push --case edits --json edits.json
 //! cargo bench --bench compare -- --memory
-//! cargo bench --bench compare -- --pairs 5 --json all.json --markdown README.md
+//! cargo bench --bench compare -- --pairs 5 --json all.json --markdown README.md --svg benches/speed.svg
+//! cargo bench --bench compare -- --from all.json --svg again.svg
 //! ```
 //!
 //! It needs rsync, sshd and ssh, about 4 GiB in a tmpfs, and 2.5 GiB of memory beside. How a number comes about:
 //! `cases` is the table of what is done, `compare` the order of the runs, `measure` one run, `contents` and `verify` the
-//! trees before and after it, `limit` what the machine could do at best, `judge` what is expected, and `report` and
-//! `table` what comes out.
+//! trees before and after it, `limit` what the machine could do at best, `judge` what is expected, and `report`, `table` and
+//! `picture` what comes out.
 //!
 //! Times of different days or machines do not compare. Only the two tools' times of one pair do.
 
@@ -27,6 +28,7 @@ mod machine;
 mod measure;
 mod noise;
 mod peaks;
+mod picture;
 mod process;
 mod proxy;
 mod report;
@@ -83,6 +85,9 @@ struct Options {
     /// Write the table to FILE: a new one, or between the marks of one that has them, as README.md
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
+    /// Draw the picture to FILE
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// Run nothing, take what --json wrote to FILE
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
@@ -144,6 +149,9 @@ fn run(options: &Options) -> Result<ExitCode, Failure> {
     }
     if let Some(path) = &options.markdown {
         table::write(&report, path)?;
+    }
+    if let Some(path) = &options.svg {
+        picture::write(&report, path)?;
     }
     Ok(judged(&report))
 }
