@@ -2,7 +2,13 @@
 //!
 //! A case is two states of a tree. The source holds one, the destination starts from the other, and the tools have to
 //! bring the destination to the source's. All of it is data; `contents` makes the trees, `limit` the commands that
-//! show what the machine could do at best.
+//! show what the machine could do at best, `judge` holds the results to the bounds stated here.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::proxy::Link;
 
 /// Which of the runs a case belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -14,7 +20,8 @@ pub(crate) enum Group {
 }
 
 /// Where the two trees are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Mode {
     /// The source is local, the destination behind sshd.
     Push,
@@ -59,12 +66,13 @@ pub(crate) enum Bytes {
 pub(crate) enum Part {
     /// One large file of `Scale::file_bytes`.
     File(Bytes),
-    /// Small files (200 B to 8 kB), 100 in a directory; of every 100, `changed` have another content, size and time.
+    /// Small files (200 B to 8 kB), 100 in a directory. Some, anywhere among them, have 37 bytes in the middle overwritten
+    /// and another time.
     SmallFiles {
         /// How many files, before scaling.
         count: u64,
-        /// How many of each 100 differ from the state with 0.
-        changed: u64,
+        /// How many of 100 are edited.
+        edited: u64,
     },
     /// Empty files, evenly in directories.
     EmptyFiles {
@@ -94,129 +102,220 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) group: Group,
     pub(crate) modes: &'static [Mode],
+    /// What both tools are given beside `-a`.
+    pub(crate) options: &'static [&'static str],
+    /// The path between the hosts; none is the loopback as it is.
+    pub(crate) link: Option<Link>,
     pub(crate) source: &'static [Part],
     /// What the destination holds before each run.
     pub(crate) destination: &'static [Part],
     pub(crate) limit: Limit,
     /// What dsync moves on the wire, both directions together, must be below this, in bytes.
     pub(crate) wire_bound: Option<u64>,
+    /// The aims: how many times faster than rsync dsync should be at least, by mode.
+    pub(crate) least_ratio: &'static [(Mode, f64)],
+    /// The aim for a path whose speed is known: the most seconds dsync should take.
+    pub(crate) most_seconds: Option<f64>,
 }
+
+/// What a result is held to, all about dsync.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Bounds {
+    /// Bytes on the wire, both directions together, must be below.
+    pub(crate) wire: Option<u64>,
+    /// Bytes resident on each side must be below.
+    pub(crate) peak: u64,
+    /// Aim: rsync's time to dsync's.
+    pub(crate) least_ratio: Option<f64>,
+    /// Aim: median time.
+    pub(crate) most_seconds: Option<f64>,
+}
+
+impl Case {
+    /// What the case is held to in one mode.
+    pub(crate) fn bounds(&self, mode: Mode) -> Bounds {
+        let ratio = self.least_ratio.iter().find(|(of, _)| *of == mode);
+        Bounds {
+            wire: self.wire_bound,
+            peak: PEAK_BOUND,
+            least_ratio: ratio.map(|(_, least)| *least),
+            most_seconds: self.most_seconds,
+        }
+    }
+}
+
+/// What either side of dsync may have resident in any case, in bytes.
+const PEAK_BOUND: u64 = 64_000_000;
+
+/// A path as between two homes.
+const SLOW: Link = Link { host: "slow", round_trip: Duration::from_millis(50), bits_per_second: 20_000_000 };
+
+/// Every path but the plain loopback.
+pub(crate) const LINKS: &[Link] = &[SLOW];
 
 const EVERYWHERE: &[Mode] = &[Mode::Push, Mode::Pull, Mode::Local];
 const OVER_SSH: &[Mode] = &[Mode::Push, Mode::Pull];
-const FEW_SMALL: Part = Part::SmallFiles { count: 10_000, changed: 0 };
-const SMALL: Part = Part::SmallFiles { count: 50_000, changed: 0 };
-const MILLION: Part = Part::EmptyFiles { directories: 20_000, in_each: 50 };
-const ONE_DIRECTORY: Part = Part::EmptyFiles { directories: 1, in_each: 100_000 };
+const PUSH: &[Mode] = &[Mode::Push];
+
+const NOISE: &[Part] = &[Part::File(Bytes::Noise)];
+const EDITED: &[Part] = &[Part::File(Bytes::Edited)];
+const SHIFTED: &[Part] = &[Part::File(Bytes::Shifted)];
+const SMALL: &[Part] = &[Part::SmallFiles { count: 50_000, edited: 0 }];
+/// Nothing of an unchanged file is read, so that 200,000 need no content.
+const MANY: &[Part] = &[Part::EmptyFiles { directories: 2_000, in_each: 100 }];
+const MILLION: &[Part] = &[Part::EmptyFiles { directories: 20_000, in_each: 50 }];
+
+/// What most cases have in common.
+const SPEED: Case = Case {
+    name: "",
+    group: Group::Speed,
+    modes: EVERYWHERE,
+    options: &[],
+    link: None,
+    source: &[],
+    destination: &[],
+    limit: Limit::None,
+    wire_bound: None,
+    least_ratio: &[],
+    most_seconds: None,
+};
+
+const MEMORY: Case = Case { group: Group::Memory, modes: OVER_SSH, ..SPEED };
 
 /// Every case there is, in the order of the table.
 pub(crate) const CASES: &[Case] = &[
     Case {
         name: "1 GiB new",
-        group: Group::Speed,
-        modes: EVERYWHERE,
-        source: &[Part::File(Bytes::Noise)],
-        destination: &[],
+        source: NOISE,
         limit: Limit::Stream,
-        wire_bound: None,
+        least_ratio: &[(Mode::Push, 1.6), (Mode::Pull, 1.3), (Mode::Local, 2.0)],
+        ..SPEED
     },
     Case {
         name: "1 GiB, 100 edits",
-        group: Group::Speed,
-        modes: EVERYWHERE,
-        source: &[Part::File(Bytes::Edited)],
-        destination: &[Part::File(Bytes::Noise)],
-        limit: Limit::None,
-        wire_bound: Some(4_000_000),
+        source: EDITED,
+        destination: NOISE,
+        wire_bound: Some(300_000),
+        least_ratio: &[(Mode::Push, 1.8), (Mode::Pull, 1.8)],
+        ..SPEED
+    },
+    Case {
+        name: "1 GiB, 100 edits, --inplace",
+        modes: PUSH,
+        options: &["--inplace"],
+        source: EDITED,
+        destination: NOISE,
+        wire_bound: Some(300_000),
+        least_ratio: &[(Mode::Push, 2.7)],
+        ..SPEED
     },
     Case {
         name: "1 GiB shifted",
-        group: Group::Speed,
-        modes: EVERYWHERE,
-        source: &[Part::File(Bytes::Shifted)],
-        destination: &[Part::File(Bytes::Noise)],
-        limit: Limit::None,
-        wire_bound: None,
+        source: SHIFTED,
+        destination: NOISE,
+        wire_bound: Some(250_000),
+        least_ratio: &[(Mode::Push, 1.6), (Mode::Pull, 1.6)],
+        ..SPEED
+    },
+    Case {
+        name: "1 GiB shifted, --inplace",
+        modes: PUSH,
+        options: &["--inplace"],
+        source: SHIFTED,
+        destination: NOISE,
+        // No bound of the wire: what an insertion moved on cannot be copied from where it has been overwritten.
+        least_ratio: &[(Mode::Push, 6.0)],
+        ..SPEED
     },
     Case {
         name: "50,000 small files new",
-        group: Group::Speed,
-        modes: EVERYWHERE,
-        source: &[SMALL],
-        destination: &[],
+        source: SMALL,
         limit: Limit::Archive,
-        wire_bound: None,
+        least_ratio: &[(Mode::Push, 2.0), (Mode::Pull, 1.8), (Mode::Local, 2.7)],
+        ..SPEED
     },
     Case {
         name: "50,000 small files unchanged",
-        group: Group::Speed,
-        modes: EVERYWHERE,
-        source: &[SMALL],
-        destination: &[SMALL],
+        source: SMALL,
+        destination: SMALL,
         limit: Limit::Stat,
-        wire_bound: None,
+        wire_bound: Some(20_000),
+        least_ratio: &[(Mode::Push, 2.4), (Mode::Pull, 2.4), (Mode::Local, 2.5)],
+        ..SPEED
     },
     Case {
-        name: "50,000 small files, 1 % changed",
-        group: Group::Speed,
-        modes: EVERYWHERE,
-        source: &[Part::SmallFiles { count: 50_000, changed: 1 }],
-        destination: &[SMALL],
+        name: "50,000 small files, 1 % edited",
+        source: &[Part::SmallFiles { count: 50_000, edited: 1 }],
+        destination: SMALL,
         limit: Limit::Stat,
-        wire_bound: None,
+        wire_bound: Some(550_000),
+        least_ratio: &[(Mode::Push, 2.0)],
+        ..SPEED
+    },
+    Case {
+        name: "200,000 empty files unchanged",
+        modes: PUSH,
+        source: MANY,
+        destination: MANY,
+        limit: Limit::Stat,
+        least_ratio: &[(Mode::Push, 3.3)],
+        ..SPEED
+    },
+    Case {
+        name: "200,000 empty files unchanged, --delete",
+        modes: PUSH,
+        options: &["--delete"],
+        source: MANY,
+        destination: MANY,
+        limit: Limit::Stat,
+        least_ratio: &[(Mode::Push, 3.3)],
+        ..SPEED
+    },
+    Case {
+        name: "50 ms, 20 Mbit/s: 50,000 small files unchanged",
+        modes: PUSH,
+        link: Some(SLOW),
+        source: SMALL,
+        destination: SMALL,
+        wire_bound: Some(20_000),
+        most_seconds: Some(0.9),
+        ..SPEED
+    },
+    Case {
+        name: "50 ms, 20 Mbit/s: 2,000 small files new",
+        modes: PUSH,
+        link: Some(SLOW),
+        source: &[Part::SmallFiles { count: 2_000, edited: 0 }],
+        limit: Limit::Archive,
+        // 0.6 s to begin, then 8.2 MB at nine tenths of the line's 2.5 MB/s.
+        most_seconds: Some(4.2),
+        ..SPEED
     },
     Case {
         name: "1 GiB of zeros, one byte changed",
-        group: Group::Speed,
         modes: OVER_SSH,
         source: &[Part::File(Bytes::ZerosButOne)],
         destination: &[Part::File(Bytes::Zeros)],
-        limit: Limit::None,
-        wire_bound: None,
+        ..SPEED
     },
     Case {
         name: "1 GiB of one block, odd shift",
-        group: Group::Speed,
         modes: OVER_SSH,
         source: &[Part::File(Bytes::RepeatedShifted)],
         destination: &[Part::File(Bytes::Repeated)],
-        limit: Limit::None,
-        wire_bound: None,
+        ..SPEED
     },
-    Case {
-        name: "1,000,000 empty files new",
-        group: Group::Memory,
-        modes: OVER_SSH,
-        source: &[MILLION],
-        destination: &[],
-        limit: Limit::None,
-        wire_bound: None,
-    },
-    Case {
-        name: "1,000,000 empty files unchanged",
-        group: Group::Memory,
-        modes: OVER_SSH,
-        source: &[MILLION],
-        destination: &[MILLION],
-        limit: Limit::None,
-        wire_bound: None,
-    },
+    Case { name: "1,000,000 empty files new", source: MILLION, ..MEMORY },
+    Case { name: "1,000,000 empty files unchanged", source: MILLION, destination: MILLION, ..MEMORY },
     Case {
         name: "100,000 files in one directory",
-        group: Group::Memory,
-        modes: OVER_SSH,
-        source: &[ONE_DIRECTORY],
-        destination: &[],
-        limit: Limit::None,
-        wire_bound: None,
+        source: &[Part::EmptyFiles { directories: 1, in_each: 100_000 }],
+        ..MEMORY
     },
     Case {
         name: "1 GiB shifted among 10,000 small files",
-        group: Group::Memory,
-        modes: OVER_SSH,
-        source: &[Part::File(Bytes::Shifted), FEW_SMALL],
-        destination: &[Part::File(Bytes::Noise)],
-        limit: Limit::None,
-        wire_bound: None,
+        source: &[Part::File(Bytes::Shifted), Part::SmallFiles { count: 10_000, edited: 0 }],
+        destination: NOISE,
+        ..MEMORY
     },
 ];

@@ -3,31 +3,45 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::cases::{Case, Group, Limit, Mode};
+use serde::{Deserialize, Serialize};
+
+use crate::cases::{Bounds, Case, Group, Limit, Mode};
 use crate::contents;
 use crate::failure::{Doing, Failure};
 use crate::limit;
 use crate::measure::{self, Observation, Timing};
 use crate::scale::Scale;
 use crate::server::{COUNTED, DIRECT, Server};
+use crate::statistics;
 use crate::tool::{Job, Tool};
 use crate::verify;
 
 /// All runs of one tool in one case and mode.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Series {
     pub(crate) timings: Vec<Timing>,
     pub(crate) observation: Observation,
 }
 
-/// What the comparison found for one case and mode.
+/// All runs of the command that shows what the machine could do.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct LimitSeries {
+    pub(crate) name: String,
+    pub(crate) timings: Vec<Timing>,
+}
+
+/// What the comparison found for one case and mode, and what it is held to.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Row {
-    pub(crate) case: &'static Case,
+    /// The case's name.
+    pub(crate) case: String,
     pub(crate) mode: Mode,
+    /// How many times faster dsync was, see `statistics::paired_ratio`.
+    pub(crate) ratio: f64,
     pub(crate) rsync: Series,
     pub(crate) dsync: Series,
-    /// The limit's name and its runs.
-    pub(crate) limit: Option<(&'static str, Vec<Timing>)>,
+    pub(crate) limit: Option<LimitSeries>,
+    pub(crate) bounds: Bounds,
 }
 
 /// Where and with what the work is done.
@@ -49,33 +63,37 @@ impl Comparison {
     }
 
     /// Runs a case in one mode. The observed runs come first, so that every timed run finds the programs in the page cache.
-    pub(crate) fn run(&self, case: &'static Case, mode: Mode) -> Result<Row, Failure> {
+    pub(crate) fn run(&self, case: &Case, mode: Mode) -> Result<Row, Failure> {
         let (mut rsync, mut dsync) = (Series::default(), Series::default());
         rsync.observation = self.observe(&self.rsync, case, mode)?;
         dsync.observation = self.observe(&self.dsync, case, mode)?;
-        let mut limit: Option<(&'static str, Vec<Timing>)> = None;
+        let mut limit: Option<LimitSeries> = None;
         let pairs = if case.group == Group::Memory { 1 } else { self.pairs };
         for _ in 0..pairs {
             rsync.timings.push(self.time(&self.rsync, case, mode)?);
             dsync.timings.push(self.time(&self.dsync, case, mode)?);
-            if let Some((mut command, name)) = limit::command(case.limit, self.job(mode, DIRECT)) {
+            if let Some((mut command, name)) = limit::command(case.limit, self.job(case, mode, DIRECT)) {
                 let timing = self.time_limit(&mut command, case)?;
-                limit.get_or_insert_with(|| (name, Vec::new())).1.push(timing);
+                let new = || LimitSeries { name: name.to_owned(), timings: Vec::new() };
+                limit.get_or_insert_with(new).timings.push(timing);
             }
         }
-        Ok(Row { case, mode, rsync, dsync, limit })
+        let ratio = statistics::paired_ratio(&rsync, &dsync);
+        let bounds = case.bounds(mode);
+        Ok(Row { case: case.name.to_owned(), mode, ratio, rsync, dsync, limit, bounds })
     }
 
     fn observe(&self, tool: &Tool, case: &Case, mode: Mode) -> Result<Observation, Failure> {
         self.reset(case)?;
-        let observation = measure::observed(tool, &mut tool.command(self.job(mode, COUNTED)), &self.server)?;
+        let observation =
+            measure::observed(tool, &mut tool.command(self.job(case, mode, COUNTED)), &self.server)?;
         self.verify(tool, case, mode)?;
         Ok(observation)
     }
 
     fn time(&self, tool: &Tool, case: &Case, mode: Mode) -> Result<Timing, Failure> {
         self.reset(case)?;
-        let timing = self.after_touching(&mut tool.command(self.job(mode, DIRECT)))?;
+        let timing = self.after_touching(&mut tool.command(self.job(case, mode, DIRECT)))?;
         self.verify(tool, case, mode)?;
         Ok(timing)
     }
@@ -104,13 +122,15 @@ impl Comparison {
             .doing(|| format!("After {} ({}) by {}", case.name, mode.name(), tool.name))
     }
 
-    fn job<'a>(&'a self, mode: Mode, host: &'a str) -> Job<'a> {
+    /// A case with a path of its own goes over it in every run; the others to `host`.
+    fn job<'a>(&'a self, case: &Case, mode: Mode, host: &'a str) -> Job<'a> {
         Job {
             mode,
+            options: case.options,
             source: &self.source,
             destination: &self.destination,
             ssh_config: &self.server.client_config,
-            host,
+            host: case.link.map_or(host, |link| link.host),
         }
     }
 }

@@ -1,4 +1,7 @@
-//! Makes the trees of a case, byte for byte and second for second the same each time.
+//! Makes the trees of a case, byte for byte and nanosecond for nanosecond the same each time.
+//!
+//! Each small file has a time of its own, to the nanosecond, as files have that people made: lists of files in which all
+//! times are the same are far shorter than real ones.
 //!
 //! Making a state anew before every run replaces copying it from a stored original, which would hold a third
 //! gigabyte of the tmpfs.
@@ -22,8 +25,12 @@ const CHANGED: u64 = UNCHANGED + 1_000_000;
 const FILE_SEED: u64 = 1;
 const EDIT_SEED: u64 = 2;
 const SMALL_SEED: u64 = 3;
-const CHANGED_SMALL_SEED: u64 = 4;
-const SIZE_SEED: u64 = 5;
+const SIZE_SEED: u64 = 4;
+const TIME_SEED: u64 = 5;
+const CHOICE_SEED: u64 = 6;
+
+/// Over how long the times of small files are spread.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 const EDITS: u64 = 100;
 const EDIT_LENGTH: u64 = 37;
@@ -56,7 +63,7 @@ fn fill(root: &Path, parts: &[Part], scale: Scale) -> io::Result<()> {
     for part in parts {
         match *part {
             Part::File(bytes) => large_file(&root.join("file"), bytes, scale.file_bytes)?,
-            Part::SmallFiles { count, changed } => small_files(root, scale.count(count), changed)?,
+            Part::SmallFiles { count, edited } => small_files(root, scale.count(count), edited)?,
             Part::EmptyFiles { directories, in_each } => {
                 empty_files(root, scale.count(directories), in_each)?;
             }
@@ -98,11 +105,16 @@ fn edit(file: &File, length: u64) -> io::Result<()> {
     let stretch = length / EDITS;
     for number in 0..EDITS {
         let within = noise::mixed(EDIT_SEED, number) % (stretch - EDIT_LENGTH);
-        let mut edited = Vec::new();
-        noise::write(&mut edited, EDIT_SEED, number * EDIT_LENGTH..(number + 1) * EDIT_LENGTH)?;
-        file.write_all_at(&edited, number * stretch + within)?;
+        overwrite(file, number * stretch + within, number)?;
     }
     Ok(())
+}
+
+/// Overwrites one stretch of a file by the edit of that number.
+fn overwrite(file: &File, at: u64, number: u64) -> io::Result<()> {
+    let mut edited = Vec::new();
+    noise::write(&mut edited, EDIT_SEED, number * EDIT_LENGTH..(number + 1) * EDIT_LENGTH)?;
+    file.write_all_at(&edited, at)
 }
 
 /// Writes the repeated block from `first` within it on, up to `length` bytes in all.
@@ -119,19 +131,19 @@ fn repeated(out: &mut impl Write, first: u64, length: u64) -> io::Result<()> {
     Ok(())
 }
 
-fn small_files(root: &Path, count: u64, changed: u64) -> io::Result<()> {
+fn small_files(root: &Path, count: u64, edited: u64) -> io::Result<()> {
     for first in (0..count).step_by(FILES_PER_DIRECTORY as usize) {
         let directory = numbered_directory(root, first / FILES_PER_DIRECTORY)?;
         for number in first..(first + FILES_PER_DIRECTORY).min(count) {
-            let is_changed = number % 100 < changed;
-            let (seed, time) =
-                if is_changed { (CHANGED_SMALL_SEED, CHANGED) } else { (SMALL_SEED, UNCHANGED) };
-            let size = SMALLEST + noise::mixed(SIZE_SEED + seed, number) % (LARGEST - SMALLEST + 1);
-            let mut content = Vec::new();
-            noise::write(&mut content, seed, number * LARGEST..number * LARGEST + size)?;
+            let size = SMALLEST + noise::mixed(SIZE_SEED, number) % (LARGEST - SMALLEST + 1);
+            let content = number * LARGEST..number * LARGEST + size;
             let mut file = File::create(directory.join(format!("file-{number:06}")))?;
-            file.write_all(&content)?;
-            date(&file, time)?;
+            noise::write(&mut file, SMALL_SEED, content)?;
+            let is_edited = noise::mixed(CHOICE_SEED, number) % 100 < edited;
+            if is_edited {
+                overwrite(&file, size / 2, number)?;
+            }
+            date_on_its_own(&file, if is_edited { CHANGED } else { UNCHANGED }, number)?;
         }
         date_directory(&directory)?;
     }
@@ -142,7 +154,8 @@ fn empty_files(root: &Path, directories: u64, in_each: u64) -> io::Result<()> {
     for number in 0..directories {
         let directory = numbered_directory(root, number)?;
         for file in 0..in_each {
-            date(&File::create(directory.join(format!("empty-{file:06}")))?, UNCHANGED)?;
+            let empty = File::create(directory.join(format!("empty-{file:06}")))?;
+            date_on_its_own(&empty, UNCHANGED, number * in_each + file)?;
         }
         date_directory(&directory)?;
     }
@@ -162,4 +175,10 @@ fn date_directory(path: &Path) -> io::Result<()> {
 
 fn date(file: &File, seconds: u64) -> io::Result<()> {
     file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
+/// Dates the file `number` within the year after `seconds`.
+fn date_on_its_own(file: &File, seconds: u64, number: u64) -> io::Result<()> {
+    let within = Duration::from_nanos(noise::mixed(TIME_SEED, number) % YEAR.as_nanos() as u64);
+    file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds) + within)
 }

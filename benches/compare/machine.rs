@@ -4,33 +4,56 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use serde::{Deserialize, Serialize};
+
 use crate::failure::{Doing, Failure};
 use crate::tool::Tool;
 
 /// The `f_type` of tmpfs, see statfs(2).
 const TMPFS_MAGIC: i64 = 0x0102_1994;
 
-/// Facts about this machine, one a line, as Markdown list items.
-pub(crate) fn facts(directory: &Path, tools: [&Tool; 2]) -> Result<Vec<String>, Failure> {
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let memory =
-        field("/proc/meminfo", "MemTotal").and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
-    let mut facts = vec![
-        format!("{}, UTC", printed(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M"]))),
-        format!(
-            "{}, {cores} cores, {} GiB of memory, Linux {}",
-            field("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
-            memory.unwrap_or(0) >> 20,
-            kernel.trim()
-        ),
-    ];
-    for tool in tools {
-        facts.push(tool.version()?);
+/// Where and when a comparison was run.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Machine {
+    /// In UTC.
+    pub(crate) date: String,
+    /// Processor, cores, memory and kernel.
+    pub(crate) host: String,
+    /// What `rsync --version` begins with.
+    pub(crate) rsync: String,
+    pub(crate) dsync: String,
+    pub(crate) ssh: String,
+    /// The directory of the trees and its file system.
+    pub(crate) trees: String,
+}
+
+impl Machine {
+    /// Looks at this machine.
+    pub(crate) fn here(directory: &Path, rsync: &Tool, dsync: &Tool) -> Result<Self, Failure> {
+        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let memory =
+            field("/proc/meminfo", "MemTotal").and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
+        Ok(Self {
+            date: printed(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M"])),
+            host: format!(
+                "{}, {cores} cores, {} GiB of memory, Linux {}",
+                field("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
+                memory.unwrap_or(0) >> 20,
+                kernel.trim()
+            ),
+            rsync: rsync.version()?,
+            dsync: dsync.version()?,
+            ssh: printed(Command::new("ssh").arg("-V")),
+            trees: format!("{}, {}", directory.display(), file_system(directory)?),
+        })
     }
-    facts.push(printed(Command::new("ssh").arg("-V")));
-    facts.push(format!("trees in {}, {}", directory.display(), file_system(directory)?));
-    Ok(facts)
+
+    /// All of it in one line.
+    pub(crate) fn line(&self) -> String {
+        let Self { date, host, rsync, dsync, ssh, trees } = self;
+        format!("{host}; {dsync}; {rsync}; {ssh}; trees in {trees}; {date} UTC")
+    }
 }
 
 /// Fails if the file system of `directory` cannot hold the trees.

@@ -5,11 +5,14 @@
 //! cargo bench --bench compare -- --quick --pairs 1
 //! cargo bench --bench compare -- --mode push --case edits --json edits.json
 //! cargo bench --bench compare -- --memory
+//! cargo bench --bench compare -- --pairs 5 --json all.json --markdown README.md --svg benches/speed.svg
+//! cargo bench --bench compare -- --from all.json --svg again.svg
 //! ```
 //!
 //! It needs rsync, sshd and ssh, about 4 GiB in a tmpfs, and 2.5 GiB of memory beside. How a number comes about:
 //! `cases` is the table of what is done, `compare` the order of the runs, `measure` one run, `contents` and `verify` the
-//! trees before and after it, `limit` what the machine could do at best.
+//! trees before and after it, `limit` what the machine could do at best, `judge` what is expected, and `report`, `table` and
+//! `picture` what comes out.
 //!
 //! Times of different days or machines do not compare. Only the two tools' times of one pair do.
 
@@ -19,14 +22,16 @@ mod cases;
 mod compare;
 mod contents;
 mod failure;
-mod json;
+mod judge;
 mod limit;
 mod machine;
 mod measure;
 mod noise;
 mod peaks;
+mod picture;
 mod process;
 mod proxy;
+mod report;
 mod scale;
 mod server;
 mod statistics;
@@ -40,16 +45,17 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cases::{CASES, Case, Group, Mode};
-use crate::compare::{Comparison, Row};
+use crate::compare::Comparison;
 use crate::failure::{Doing, Failure};
+use crate::machine::Machine;
+use crate::report::Report;
 use crate::scale::Scale;
 use crate::server::Server;
+use crate::table::Reader;
 use crate::tool::{Dialect, Tool};
 
 /// Fewer pairs than this are for trying only.
 const PAIRS: u64 = 5;
-/// What either side of dsync may have resident in the memory runs, in bytes.
-const PEAK_BOUND: u64 = 64_000_000;
 
 /// Compare dsync with rsync over a throw-away sshd on this machine.
 #[derive(Parser)]
@@ -76,6 +82,15 @@ struct Options {
     /// Write every single measurement to FILE as well
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write the table to FILE: a new one, or between the marks of one that has them, as README.md
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Draw the picture to FILE
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Run nothing, take what --json wrote to FILE
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
     /// Make the trees below DIR, which should be in a tmpfs
     #[arg(long, default_value = "/dev/shm", value_name = "DIR")]
     dir: PathBuf,
@@ -119,6 +134,29 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<ExitCode, Failure> {
+    let report = match &options.from {
+        Some(path) => Report::read(path)?,
+        None => measured(options)?,
+    };
+    if options.from.is_some() {
+        announce(&report.machine, &report.method);
+        for row in &report.rows {
+            println!("{}", table::line(row, Reader::Terminal));
+        }
+    }
+    if let Some(path) = &options.json {
+        report.write(path)?;
+    }
+    if let Some(path) = &options.markdown {
+        table::write(&report, path)?;
+    }
+    if let Some(path) = &options.svg {
+        picture::write(&report, path)?;
+    }
+    Ok(judged(&report))
+}
+
+fn measured(options: &Options) -> Result<Report, Failure> {
     let scale = if options.quick { Scale::QUICK } else { Scale::FULL };
     let cases = selected(options);
     if cases.is_empty() {
@@ -140,11 +178,9 @@ fn run(options: &Options) -> Result<ExitCode, Failure> {
         source: directory.path().join("source"),
         destination: directory.path().join("destination"),
     };
-    let facts = facts(options, &comparison)?;
-    for fact in &facts {
-        println!("* {fact}");
-    }
-    println!("\n{}", table::HEAD);
+    let machine = Machine::here(&options.dir, &comparison.rsync, &comparison.dsync)?;
+    let method = method(options, &comparison);
+    announce(&machine, &method);
     let mut rows = Vec::new();
     for case in cases {
         comparison.make_source(case)?;
@@ -152,15 +188,20 @@ fn run(options: &Options) -> Result<ExitCode, Failure> {
         {
             eprintln!("running: {}, {}", case.name, mode.name());
             let row = comparison.run(case, mode)?;
-            println!("{}", table::line(&row));
+            println!("{}", table::line(&row, Reader::Terminal));
             rows.push(row);
         }
     }
-    if let Some(path) = &options.json {
-        std::fs::write(path, json::document(&facts, &rows))
-            .doing(|| format!("Writing {}", path.display()))?;
+    Ok(Report { machine, method, rows })
+}
+
+/// Prints all that comes before the first line of the table.
+fn announce(machine: &Machine, method: &[String]) {
+    println!("{}", machine.line());
+    for sentence in method {
+        println!("* {sentence}");
     }
-    Ok(judged(&rows))
+    println!("\n{}\n\n{}", table::MEANING, table::head(Reader::Terminal));
 }
 
 fn selected(options: &Options) -> Vec<&'static Case> {
@@ -179,34 +220,31 @@ fn check_plain(directory: &Path) -> Result<(), Failure> {
     Err(Failure::new("--dir takes an absolute path of letters, digits, '.', '_' and '-'"))
 }
 
-fn facts(options: &Options, comparison: &Comparison) -> Result<Vec<String>, Failure> {
-    let mut facts = machine::facts(&options.dir, [&comparison.rsync, &comparison.dsync])?;
+/// How it is measured.
+fn method(options: &Options, comparison: &Comparison) -> Vec<String> {
     let touched = comparison.scale.touched_bytes as f64 / f64::from(1 << 30);
-    facts.push(format!("{touched} GiB of memory touched and freed before every timed run"));
-    facts.push(format!("{} pairs (memory cases: 1), rsync and dsync in turns", comparison.pairs));
-    if options.quick || options.pairs < PAIRS {
-        facts.push("FOR TRYING ONLY: smaller sizes or fewer pairs than a table that counts".to_owned());
+    let pairs = if options.memory { 1 } else { comparison.pairs };
+    let mut method = vec![
+        format!("{touched} GiB of memory touched and freed before every timed run"),
+        format!("pairs per case: {pairs}, rsync and dsync in turns"),
+    ];
+    if options.quick || !options.memory && options.pairs < PAIRS {
+        method.push("FOR TRYING ONLY: smaller sizes or fewer pairs than a table that counts".to_owned());
     }
-    Ok(facts)
+    method
 }
 
-/// Says which bounds were broken, and fails if any was.
-fn judged(rows: &[Row]) -> ExitCode {
-    let mut code = ExitCode::SUCCESS;
-    let mut broken = |row: &Row, how: &str| {
-        eprintln!("{}, {}: {how}", row.case.name, row.mode.name());
-        code = ExitCode::FAILURE;
-    };
-    for row in rows {
-        let observation = row.dsync.observation;
-        let peaks = observation.peaks;
-        if row.case.group == Group::Memory && peaks.local.sum.max(peaks.remote.sum) >= PEAK_BOUND {
-            broken(row, "a side of dsync had 64 MB resident or more");
+/// Says which aims were missed and which bounds were broken, and fails for a bound.
+fn judged(report: &Report) -> ExitCode {
+    let missed: Vec<String> = report.rows.iter().flat_map(judge::below_the_aim).collect();
+    let broken: Vec<String> = report.rows.iter().flat_map(judge::broken).collect();
+    for (what, sentences) in [("Below the aim", &missed), ("Broken bounds", &broken)] {
+        if !sentences.is_empty() {
+            eprintln!("\n{what}:");
         }
-        let moved = observation.wire.total();
-        if let Some(bound) = row.case.wire_bound.filter(|bound| moved >= *bound) {
-            broken(row, &format!("dsync moved {moved} bytes on the wire, which must be below {bound}"));
+        for sentence in sentences {
+            eprintln!("* {sentence}");
         }
     }
-    code
+    if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

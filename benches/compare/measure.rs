@@ -8,6 +8,8 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::failure::{Doing, Failure};
 use crate::peaks::{Peaks, Watch};
 use crate::process;
@@ -15,18 +17,18 @@ use crate::proxy::Wire;
 use crate::server::Server;
 use crate::tool::Tool;
 
-/// What a timed run took.
-#[derive(Clone, Copy)]
+/// What a timed run took, in seconds.
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Timing {
     /// From before the start of the local process to its end.
-    pub(crate) wall: Duration,
+    pub(crate) wall: f64,
     /// User and system time of everything it took on both sides, ssh and sshd included. The kernel's resolution is a
     /// hundredth of a second.
-    pub(crate) cpu: Duration,
+    pub(crate) cpu: f64,
 }
 
 /// What an observed run showed.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Observation {
     pub(crate) wire: Wire,
     pub(crate) peaks: Peaks,
@@ -55,16 +57,16 @@ pub(crate) fn timed(command: &mut Command, server: &Server) -> Result<Timing, Fa
     let started = Instant::now();
     run(command, |_| ())?;
     let wall = started.elapsed();
-    Ok(Timing { wall, cpu: cpu()?.saturating_sub(before) })
+    Ok(Timing { wall: wall.as_secs_f64(), cpu: cpu()?.saturating_sub(before).as_secs_f64() })
 }
 
 /// Runs a tool for what it moves and holds.
 pub(crate) fn observed(tool: &Tool, command: &mut Command, server: &Server) -> Result<Observation, Failure> {
     server.wait_until_idle()?;
-    server.proxy.take();
+    server.take_wire();
     let watch = run(command, |local| Watch::start(tool.program.clone(), local, server.pid))?;
     server.wait_until_idle()?;
-    Ok(Observation { wire: server.proxy.take(), peaks: watch.finish()? })
+    Ok(Observation { wire: server.take_wire(), peaks: watch.finish()? })
 }
 
 /// Runs a command to its end; `started` is called with its process id. What it prints is not wanted, what it complains about is.

@@ -10,13 +10,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::failure::Failure;
 use crate::process::{self, Family};
 
 const INTERVAL: Duration = Duration::from_millis(5);
 
 /// Peaks of resident memory on one side, in bytes.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Peak {
     /// Of the largest process.
     pub(crate) largest: u64,
@@ -25,7 +27,7 @@ pub(crate) struct Peak {
 }
 
 /// Peaks of both sides. ssh and sshd are not the tool's own and not in it.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Peaks {
     pub(crate) local: Peak,
     pub(crate) remote: Peak,

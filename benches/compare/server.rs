@@ -1,8 +1,8 @@
 //! A throw-away sshd on 127.0.0.1 with its own keys, and a client configuration that reaches it.
 //!
 //! The user's keys, configuration and known hosts are not looked at, and the home of a session holds no start-up files, so
-//! that the user's shell does not add its own time to every run. Two names lead to the one sshd: `direct`, and `counted`
-//! through the counting proxy.
+//! that the user's shell does not add its own time to every run. Several names lead to the one sshd: `direct`, `counted`
+//! through a counting proxy, and that of each slow path through a proxy that counts too.
 //!
 //! However the harness ends, by an interrupt or a kill too, gigabytes of tmpfs and a running sshd must not stay behind. So
 //! both belong to a keeper, a shell that waits for the end of its standard input, a pipe from the harness, and then clears up.
@@ -14,13 +14,14 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::cases::LINKS;
 use crate::failure::{Doing, Failure};
 use crate::process::Family;
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, Wire};
 
 /// The host name that leads straight to sshd.
 pub(crate) const DIRECT: &str = "direct";
-/// The host name that leads to sshd through the counting proxy.
+/// The host name that leads to sshd through a proxy that only counts.
 pub(crate) const COUNTED: &str = "counted";
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -40,8 +41,7 @@ rm -rf "$directory""#;
 pub(crate) struct Server {
     /// The client configuration, for `ssh -F`.
     pub(crate) client_config: PathBuf,
-    /// The counting proxy.
-    pub(crate) proxy: Proxy,
+    proxies: Vec<Proxy>,
     /// The process id of the listening sshd.
     pub(crate) pid: u32,
     keeper: Child,
@@ -55,8 +55,15 @@ impl Server {
         fs::create_dir(&files).doing(|| format!("Making {}", files.display()))?;
         make_keys(&files)?;
         let port = free_port()?;
-        let proxy = Proxy::start(port)?;
-        let client_config = write_configurations(&files, port, proxy.port)?;
+        let mut hosts = vec![(DIRECT, port)];
+        let mut proxies = Vec::new();
+        let slow = LINKS.iter().map(|link| (link.host, Some(*link)));
+        for (host, link) in [(COUNTED, None)].into_iter().chain(slow) {
+            let proxy = Proxy::start(port, link)?;
+            hosts.push((host, proxy.port));
+            proxies.push(proxy);
+        }
+        let client_config = write_configurations(&files, port, &hosts)?;
         make_privilege_separation_directory();
         let mut keeper = Command::new("sh")
             .args(["-c", KEEPER, "keeper"])
@@ -70,9 +77,15 @@ impl Server {
             .spawn()
             .doing(|| "Starting sshd".to_owned())?;
         let life = keeper.stdin.take();
-        let mut server = Self { client_config, proxy, pid: 0, keeper, life };
+        let mut server = Self { client_config, proxies, pid: 0, keeper, life };
         server.pid = wait_for_pid(&files)?;
         Ok(server)
+    }
+
+    /// The bytes that went through any of the proxies since the last call.
+    pub(crate) fn take_wire(&self) -> Wire {
+        let seen = self.proxies.iter().map(Proxy::take);
+        seen.fold(Wire::default(), |sum, wire| Wire { up: sum.up + wire.up, down: sum.down + wire.down })
     }
 
     /// Waits until the last session is over and sshd has waited for it, so that its CPU time is accounted for and nothing of
@@ -118,7 +131,8 @@ fn free_port() -> Result<u16, Failure> {
     Ok(listener.doing(|| "Looking for a free port".to_owned())?.port())
 }
 
-fn write_configurations(files: &Path, port: u16, counted_port: u16) -> Result<PathBuf, Failure> {
+/// `port` is sshd's own, `hosts` are the names of the client's configuration with their ports.
+fn write_configurations(files: &Path, port: u16, hosts: &[(&str, u16)]) -> Result<PathBuf, Failure> {
     let directory = files.display();
     let write = |name: &str, text: String| {
         let path = files.join(name);
@@ -135,14 +149,14 @@ fn write_configurations(files: &Path, port: u16, counted_port: u16) -> Result<Pa
     )?;
     let path = files.join("host_key.pub");
     let host_key = fs::read_to_string(&path).doing(|| format!("Reading {}", path.display()))?;
-    let known = [port, counted_port].map(|port| format!("[127.0.0.1]:{port} {host_key}"));
-    write("known_hosts", known.concat())?;
-    let host = |name, port| format!("Host {name}\n  HostName 127.0.0.1\n  Port {port}\n");
+    let known = |(_, port): &(&str, u16)| format!("[127.0.0.1]:{port} {host_key}");
+    write("known_hosts", hosts.iter().map(known).collect())?;
+    let host = |(name, port): &(&str, u16)| format!("Host {name}\n  HostName 127.0.0.1\n  Port {port}\n");
     let everywhere = format!(
         "Host *\n  IdentityFile {directory}/user_key\n  IdentitiesOnly yes\n  UserKnownHostsFile {directory}/known_hosts\n  \
          GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking yes\n  BatchMode yes\n"
     );
-    write("config", host(DIRECT, port) + &host(COUNTED, counted_port) + &everywhere)
+    write("config", hosts.iter().map(host).collect::<String>() + &everywhere)
 }
 
 /// sshd refuses to start as root without its empty directory, which packages leave to the service manager. If it cannot

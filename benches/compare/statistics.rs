@@ -1,20 +1,18 @@
 //! The two numbers a series of pairs comes down to.
 
-use std::time::Duration;
-
 use crate::compare::Series;
 use crate::measure::Timing;
 
-/// The median of one measure of some runs, in seconds; 0 of no runs.
-pub(crate) fn seconds(timings: &[Timing], measure: fn(&Timing) -> Duration) -> f64 {
-    median(timings.iter().map(|timing| measure(timing).as_secs_f64()).collect())
+/// The median of one measure of some runs; 0 of no runs.
+pub(crate) fn median_of(timings: &[Timing], measure: fn(&Timing) -> f64) -> f64 {
+    median(timings.iter().map(measure).collect())
 }
 
-/// The median of the pairs' ratios of wall time, dsync's to rsync's: below 1 dsync is faster. Each run is compared with its
-/// neighbour in time only, so that a machine that slows down half-way does not favour either.
+/// The median of the pairs' ratios of wall time, rsync's to dsync's: how many times faster dsync is. Each run is compared with
+/// its neighbour in time only, so that a machine that slows down half-way does not favour either.
 pub(crate) fn paired_ratio(rsync: &Series, dsync: &Series) -> f64 {
     let pairs = rsync.timings.iter().zip(&dsync.timings);
-    median(pairs.map(|(theirs, ours)| ours.wall.as_secs_f64() / theirs.wall.as_secs_f64()).collect())
+    median(pairs.map(|(theirs, ours)| theirs.wall / ours.wall).collect())
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -27,6 +27,8 @@ pub(crate) struct Tool {
 #[derive(Clone, Copy)]
 pub(crate) struct Job<'a> {
     pub(crate) mode: Mode,
+    /// Beside `-a`.
+    pub(crate) options: &'static [&'static str],
     pub(crate) source: &'a Path,
     pub(crate) destination: &'a Path,
     pub(crate) ssh_config: &'a Path,
@@ -49,7 +51,7 @@ impl Tool {
         Ok(Self { name, program, dialect })
     }
 
-    /// `-a` and nothing else: each tool at its defaults, rsync over OpenSSH at its.
+    /// `-a` and the case's options, which mean the same to both: beside these each tool at its defaults, rsync over OpenSSH at its.
     pub(crate) fn command(&self, job: Job<'_>) -> Command {
         let mut command = Command::new(&self.program);
         // Defaults of the user who runs this are not defaults of the tools.
@@ -58,7 +60,7 @@ impl Tool {
         {
             command.env_remove(variable);
         }
-        command.arg("-a");
+        command.arg("-a").args(job.options);
         if job.mode != Mode::Local {
             match self.dialect {
                 Dialect::Rsync => {
