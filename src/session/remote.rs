@@ -65,12 +65,10 @@ fn with_peer(
     };
     let (link, unconnected) = Unconnected::new();
     let stopper = unconnected.stopper();
-    {
-        let stopper = stopper.clone();
-        surroundings.cancel.on_cancel(move || stopper.stop());
-    }
+    surroundings.cancel.on_cancel(move || stopper.stop());
     thread::scope(|scope| {
-        // The role begins while the connection is made: a source has a tree to walk.
+        // The role begins while the connection is made: a source has a tree to walk. If none is made, dropping
+        // `unconnected` ends it.
         let playing = scope.spawn(|| play(link, &context));
         let connected =
             connect(run, surroundings, host).and_then(|Connection { reader, writer, control }| {
@@ -81,9 +79,6 @@ fn with_peer(
                 Ok((pump, control))
             });
         let connecting = start.elapsed();
-        if connected.is_err() {
-            stopper.stop();
-        }
         let played = playing.join().unwrap_or_else(|panic| resume_unwind(panic));
         let (pump, control) = connected?;
         let traffic = pump.traffic();
@@ -109,11 +104,17 @@ fn connect(run: &Run, surroundings: &Surroundings, host: &Host) -> Result<Connec
     if let Some(shell) = &run.shell.command {
         return Ok(child::connect(shell, host, program)?);
     }
+    let interrupt = ssh::Interrupt::new();
+    {
+        let interrupt = interrupt.clone();
+        surroundings.cancel.on_cancel(move || interrupt.interrupt());
+    }
     let (stderr, notices) = (surroundings.reporter.clone(), surroundings.reporter.clone());
     let options = ssh::Options {
         environment: surroundings.environment.clone(),
         config_file: run.shell.ssh_config.clone(),
         connect_timeout: run.options.timeout.map(|seconds| Duration::from_secs(seconds.into())),
+        interrupt,
         prompter: surroundings.prompter.clone(),
         on_stderr: Arc::new(move |bytes| stderr.report(Event::Remote(bytes.to_vec()))),
         on_notice: Arc::new(move |notice| notices.report(Event::Notice(notice.to_string()))),

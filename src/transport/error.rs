@@ -112,6 +112,12 @@ pub enum Error {
         /// The limit.
         seconds: u64,
     },
+    /// It was given up on before its end.
+    #[error("Connecting to {host} was interrupted")]
+    Interrupted {
+        /// The host name.
+        host: String,
+    },
     /// The SSH handshake failed.
     #[error("Opening an SSH session with {host}: {reason}")]
     Handshake {
@@ -256,6 +262,7 @@ impl Error {
             | Self::SshConfig { .. }
             | Self::KnownHosts { .. }
             | Self::Start { .. }
+            | Self::Interrupted { .. }
             | Self::Handshake { .. }
             | Self::Prompt { .. }
             | Self::Lost { .. } => return None,

@@ -47,11 +47,28 @@ pub struct Pump {
 }
 
 /// The far end of a link that has no stream yet. Until it gets one, what is sent gathers, as far as its credit goes.
+/// Where it gets none, because this is dropped or [`connect`](Unconnected::connect) fails, the link is stopped.
 #[derive(Debug)]
 pub struct Unconnected {
     outbox: Arc<Mailbox<Message>>,
     inbox: Arc<Mailbox<Message>>,
+    abandoned: Abandoned,
+}
+
+/// Stops a link that is given up before it is connected, be it by a panic: the role at its other end would wait for
+/// ever.
+#[derive(Debug)]
+struct Abandoned {
     stopper: Stopper,
+    connected: bool,
+}
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        if !self.connected {
+            self.stopper.stop();
+        }
+    }
 }
 
 impl Unconnected {
@@ -60,12 +77,12 @@ impl Unconnected {
         let (outbox, inbox) = (Arc::new(Mailbox::new()), Arc::new(Mailbox::new()));
         let link = Link::new(outbox.clone(), inbox.clone(), WINDOWS);
         let stopper = link.sender.stopper();
-        (link, Unconnected { outbox, inbox, stopper })
+        (link, Unconnected { outbox, inbox, abandoned: Abandoned { stopper, connected: false } })
     }
 
-    /// Stops the link from another thread, or where no stream is to be had.
+    /// Stops the link from another thread.
     pub fn stopper(&self) -> Stopper {
-        self.stopper.clone()
+        self.abandoned.stopper.clone()
     }
 
     /// Connects the link to a stream, `reader` and `writer`. `greeting` is what is still to be written before the first
@@ -78,7 +95,44 @@ impl Unconnected {
         greeting: Vec<u8>,
         options: PumpOptions,
     ) -> io::Result<Pump> {
-        connect(self, reader, writer, greeting, options)
+        let Unconnected { outbox, inbox, mut abandoned } = self;
+        let stopper = abandoned.stopper.clone();
+        let traffic = Arc::new(Traffic::default());
+        let heard = Arc::new(Heard { since: Instant::now(), at: AtomicU64::new(0) });
+        {
+            let reading = Reading {
+                inbox,
+                stopper: stopper.clone(),
+                traffic: traffic.clone(),
+                heard: heard.clone(),
+                expects_hello: options.expects_hello,
+            };
+            let decoder = FrameDecoder::new()?;
+            // Not joined: it may be inside a read that only the peer can end.
+            thread::Builder::new().name("link reader".into()).spawn(move || reading.run(reader, decoder))?;
+        }
+        let timeout = options.timeout.filter(|&seconds| seconds > 0);
+        if let Some(seconds) = timeout {
+            let (heard, stopper) = (Arc::downgrade(&heard), stopper.clone());
+            thread::Builder::new()
+                .name("link timeout".into())
+                .spawn(move || watch(&heard, &stopper, seconds))?;
+        }
+        let writing = Writing {
+            outbox,
+            stopper: stopper.clone(),
+            traffic: traffic.clone(),
+            // A sign of life often enough that a few may be late.
+            idle: timeout.map(|seconds| Duration::from_millis(u64::from(seconds) * 1000 / 4)),
+            heard: Arc::downgrade(&heard),
+            limiter: options.bandwidth.map(Limiter::new),
+            encoder: FrameEncoder::new(options.content_level)?,
+        };
+        let writer = thread::Builder::new()
+            .name("link writer".into())
+            .spawn(move || writing.run(writer, &greeting))?;
+        abandoned.connected = true;
+        Ok(Pump { writer, stopper, traffic })
     }
 }
 
@@ -91,47 +145,6 @@ pub fn start(
 ) -> io::Result<(Link, Pump)> {
     let (link, unconnected) = Unconnected::new();
     Ok((link, unconnected.connect(reader, writer, greeting, options)?))
-}
-
-fn connect(
-    Unconnected { outbox, inbox, stopper }: Unconnected,
-    reader: Box<dyn Read + Send>,
-    writer: Box<dyn Write + Send>,
-    greeting: Vec<u8>,
-    options: PumpOptions,
-) -> io::Result<Pump> {
-    let traffic = Arc::new(Traffic::default());
-    let heard = Arc::new(Heard { since: Instant::now(), at: AtomicU64::new(0) });
-    {
-        let reading = Reading {
-            inbox,
-            stopper: stopper.clone(),
-            traffic: traffic.clone(),
-            heard: heard.clone(),
-            expects_hello: options.expects_hello,
-        };
-        let decoder = FrameDecoder::new()?;
-        // Not joined: it may be inside a read that only the peer can end.
-        thread::Builder::new().name("link reader".into()).spawn(move || reading.run(reader, decoder))?;
-    }
-    let timeout = options.timeout.filter(|&seconds| seconds > 0);
-    if let Some(seconds) = timeout {
-        let (heard, stopper) = (Arc::downgrade(&heard), stopper.clone());
-        thread::Builder::new().name("link timeout".into()).spawn(move || watch(&heard, &stopper, seconds))?;
-    }
-    let writing = Writing {
-        outbox,
-        stopper: stopper.clone(),
-        traffic: traffic.clone(),
-        // A sign of life often enough that a few may be late.
-        idle: timeout.map(|seconds| Duration::from_millis(u64::from(seconds) * 1000 / 4)),
-        heard: Arc::downgrade(&heard),
-        limiter: options.bandwidth.map(Limiter::new),
-        encoder: FrameEncoder::new(options.content_level)?,
-    };
-    let writer =
-        thread::Builder::new().name("link writer".into()).spawn(move || writing.run(writer, &greeting))?;
-    Ok(Pump { writer, stopper, traffic })
 }
 
 impl Pump {
@@ -338,5 +351,33 @@ impl Limiter {
             self.free_at = self.free_at.max(now) + takes;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+    #[test]
+    fn a_panic_before_there_is_a_stream_stops_the_link() {
+        let (link, unconnected) = Unconnected::new();
+        assert!(!link.sender.is_stopped());
+        let panicked = catch_unwind(AssertUnwindSafe(move || {
+            let _connecting = unconnected;
+            resume_unwind(Box::new("a panic"))
+        }));
+        assert!(panicked.is_err());
+        assert!(link.sender.is_stopped());
+    }
+
+    #[test]
+    fn a_link_with_a_stream_goes_on() {
+        let (link, unconnected) = Unconnected::new();
+        let (here, _there) = UnixStream::pair().unwrap();
+        let reader = Box::new(here.try_clone().unwrap());
+        let _pump = unconnected.connect(reader, Box::new(here), Vec::new(), PumpOptions::default()).unwrap();
+        assert!(!link.sender.is_stopped());
     }
 }

@@ -32,6 +32,7 @@ mod auth;
 mod channel;
 mod client;
 mod dial;
+mod interrupt;
 mod known_hosts;
 mod outbox;
 mod queue;
@@ -44,6 +45,8 @@ mod tokens;
 #[cfg(test)]
 mod tests;
 
+pub use interrupt::Interrupt;
+
 /// What the built-in client needs to know and whom it may talk to.
 #[derive(Clone)]
 pub struct Options {
@@ -54,6 +57,8 @@ pub struct Options {
     /// The longest that connecting, and then the handshake and login without the user's own time, may take.
     /// Without it the configuration's `ConnectTimeout` holds, else one minute.
     pub connect_timeout: Option<Duration>,
+    /// Ends the connecting before that.
+    pub interrupt: Interrupt,
     /// Answers questions about host keys, passphrases and passwords.
     pub prompter: Arc<dyn Prompter>,
     /// Takes the remote command's standard error.
@@ -81,7 +86,8 @@ pub struct Environment {
 /// within an asynchronous runtime.
 ///
 /// # Errors
-/// When the configuration cannot be honoured, the host not reached, its key not trusted, or no login is accepted.
+/// When the configuration cannot be honoured, the host not reached, its key not trusted, no login is accepted, or it is
+/// interrupted.
 pub fn connect(host: &Host, command: &[u8], options: &Options) -> Result<Connection, Error> {
     let settings = resolve::settings(host, options)?;
     session::Session::connect(settings, command, options)?.open()

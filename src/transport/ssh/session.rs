@@ -16,7 +16,7 @@ use crate::transport::ssh::dial::dial;
 use crate::transport::ssh::known_hosts::{KnownHosts, Names};
 use crate::transport::ssh::outbox::{Gate, buffered};
 use crate::transport::ssh::settings::Settings;
-use crate::transport::ssh::{Options, algorithms, auth};
+use crate::transport::ssh::{Interrupt, Options, algorithms, auth};
 use crate::transport::{Connection, Error, StderrSink};
 
 /// What a channel may hold of ours at the server's side unacknowledged and the other way round, in bytes: bounds
@@ -41,6 +41,7 @@ pub(super) struct Session {
     host: String,
     command: Vec<u8>,
     limit: Duration,
+    interrupt: Interrupt,
     on_stderr: StderrSink,
 }
 
@@ -89,7 +90,7 @@ impl Session {
                 seconds: limit.as_secs(),
             })?
         };
-        let (handle, gate) = engine.block_on(work)??;
+        let (handle, gate) = engine.block_on(options.interrupt.unless(&settings.hostname, work))??;
         Ok(Arc::new(Self {
             engine,
             handle,
@@ -98,6 +99,7 @@ impl Session {
             host: settings.hostname,
             command: command.to_vec(),
             limit,
+            interrupt: options.interrupt.clone(),
             on_stderr: Arc::clone(&options.on_stderr),
         }))
     }
@@ -111,7 +113,7 @@ impl Session {
                 seconds: self.limit.as_secs(),
             })?
         };
-        self.engine.block_on(work)?
+        self.engine.block_on(self.interrupt.unless(&self.host, work))?
     }
 
     async fn open_channel(self: &Arc<Self>) -> Result<Connection, Error> {

@@ -3,11 +3,15 @@
 use crate::faults::{
     assert_completes, assert_old_or_new, begin, large, scene, wait_for, wait_until_nothing_is_staged,
 };
-use crate::support::command;
-use crate::support::transport::Way;
+use crate::support::command::{self, Running, dsync};
+use crate::support::login::Login;
+use crate::support::scene::Scene;
+use crate::support::transport::{Way, login_options, remote, rsh_script, shell_options};
+use crate::support::{russh_server, tools};
 use rustix::process::Signal;
 use std::fs;
-use std::time::Duration;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 fn stops_cleanly(signal: Signal, whole_group: bool) {
     for way in Way::all() {
@@ -81,6 +85,44 @@ fn in_place_an_interrupted_file_is_finished_by_the_next_run() {
         assert_eq!(scene.snapshot("to").get("large").unwrap().inode, inode);
         assert_completes(&scene, way);
     }
+}
+
+#[test]
+fn connecting_to_a_silent_server_is_given_up() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("rsync leaves this to its remote shell");
+    }
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let login = Login { port: silent.local_addr().unwrap().port(), ..russh_server::login().clone() };
+        let (scene, files) = (scene(), Scene::new());
+        let config = login.variant(files.root(), "", &login.user_key);
+        let operands = [scene.path("source/").into_os_string(), remote(scene.path("to"))];
+        let running = dsync(login_options(&config)).args(["-a"]).args(operands).start();
+        let _silent = silent.accept().unwrap();
+        stops_at_once(running, signal);
+    }
+}
+
+#[test]
+fn waiting_for_a_shell_that_says_nothing_is_given_up() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let scene = scene();
+        let script = rsh_script(scene.root(), &format!(": >{}; exec sleep 60\n", scene.path("up").display()));
+        let operands = [scene.path("source/").into_os_string(), remote(scene.path("to"))];
+        let running = dsync(shell_options(&script)).args(["-a"]).args(operands).start();
+        wait_for("the shell is up", || scene.path("up").exists());
+        stops_at_once(running, signal);
+    }
+}
+
+/// Checks that one signal, to the client alone, ends a run that has not begun.
+#[track_caller]
+fn stops_at_once(running: Running, signal: Signal) {
+    let since = Instant::now();
+    running.signal(signal);
+    let output = running.finish().expect(20);
+    assert!(since.elapsed() < Duration::from_secs(3), "{signal:?}: it went on waiting\n{output}");
 }
 
 #[test]

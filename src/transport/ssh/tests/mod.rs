@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::report::Prompter;
-use crate::transport::ssh::{Environment, Options};
+use crate::transport::ssh::{Environment, Interrupt, Options};
 use crate::transport::target::Host;
 use crate::transport::{Connection, Notice, RemoteExit};
 
@@ -79,6 +79,7 @@ fn options(home: &Path, config: &Path, prompter: Arc<Script>, heard: &Heard) -> 
         },
         config_file: Some(config.to_owned()),
         connect_timeout: Some(Duration::from_secs(20)),
+        interrupt: Interrupt::new(),
         prompter,
         on_stderr: Arc::new(move |bytes| stderr.lock().unwrap().extend_from_slice(bytes)),
         on_notice: Arc::new(move |notice| notices.lock().unwrap().push(notice)),

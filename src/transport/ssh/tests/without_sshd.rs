@@ -143,6 +143,24 @@ fn a_server_that_says_nothing_runs_into_the_limit() {
 }
 
 #[test]
+fn connecting_can_be_interrupted_before_and_while_the_server_says_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let Some(home) = Home::new(listener.local_addr().unwrap().port(), "") else { return };
+    let options = home.options(&Script::nobody(), &Heard::default());
+    let interrupt = options.interrupt.clone();
+    let waiting = std::thread::spawn({
+        let options = options.clone();
+        move || connect(&host("box"), b"echo", &options).unwrap_err()
+    });
+    let _silent = listener.accept().unwrap();
+    interrupt.interrupt();
+    let later = move || [waiting.join().unwrap(), connect(&host("box"), b"echo", &options).unwrap_err()];
+    for error in within(Duration::from_secs(10), later) {
+        assert!(matches!(error, Error::Interrupted { .. }), "{error}");
+    }
+}
+
+#[test]
 fn unreachable_hosts_are_explained() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let Some(home) = Home::new(closed, "Host gate\nProxyJump other") else { return };
