@@ -1,15 +1,19 @@
 //! Signals that stop a run.
 //!
 //! The first one asks the run to stop: it settles what it has staged and ends with code 20. A second one ends the
-//! process at once, which is safe too, since files are only ever put in place whole. Signals that were ignored when
-//! the process was started stay ignored, as `nohup` and background jobs of shells expect. A reader of standard output
-//! that goes away sends nothing here: Rust's runtime turns SIGPIPE into an error of the write.
+//! process at once, which is safe too, since files are only ever put in place whole. So does the first while a question
+//! is open; the terminal then gets back the echo that a question for a password takes from it. Signals that were ignored
+//! when the process was started stay ignored, as `nohup` and background jobs of shells expect. A reader of standard
+//! output that goes away sends nothing here: Rust's runtime turns SIGPIPE into an error of the write.
 
 use crate::cli::failure::SIGNAL;
 use crate::cli::output::Screen;
 use crate::session::Cancel;
+use rustix::process::getpgrp;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -18,10 +22,15 @@ pub(super) fn install(cancel: Cancel, screen: Arc<Screen>) -> io::Result<()> {
     let ignored = ignored_mask(&std::fs::read_to_string("/proc/self/status").unwrap_or_default());
     let taken = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(ignored, *signal));
     let mut signals = Signals::new(taken)?;
+    let terminal = Terminal::remember();
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for (number, _) in signals.forever().enumerate() {
             // A question on the terminal has nothing staged behind it, and nobody left to answer it.
-            if number > 0 || screen.is_asking() {
+            let asking = screen.is_asking();
+            if let Some(terminal) = terminal.as_ref().filter(|_| asking) {
+                terminal.restore();
+            }
+            if number > 0 || asking {
                 std::process::exit(i32::from(SIGNAL));
             }
             cancel.cancel();
@@ -29,6 +38,29 @@ pub(super) fn install(cancel: Cancel, screen: Arc<Screen>) -> io::Result<()> {
         }
     })?;
     Ok(())
+}
+
+/// The controlling terminal, and how it was before anything was asked there.
+struct Terminal {
+    device: File,
+    modes: Termios,
+}
+
+impl Terminal {
+    /// `None` where there is no terminal, and so nobody to ask.
+    fn remember() -> Option<Terminal> {
+        let device = File::open("/dev/tty").ok()?;
+        let modes = tcgetattr(&device).ok()?;
+        Some(Terminal { device, modes })
+    }
+
+    /// Only in the foreground: elsewhere the terminal is another's, and would stop this process for trying.
+    fn restore(&self) {
+        if tcgetpgrp(&self.device).is_ok_and(|group| group == getpgrp()) {
+            // Fails where the terminal is gone, and then needs no restoring.
+            let _ = tcsetattr(&self.device, OptionalActions::Now, &self.modes);
+        }
+    }
 }
 
 /// The mask of ignored signals in the text of `/proc/PID/status` (proc_pid_status(5)); empty if it is not there.
