@@ -48,8 +48,7 @@ impl Prompter for TerminalPrompter {
     }
 
     fn secret(&self, prompt: &str) -> io::Result<String> {
-        // Not a question that a signal may end: the terminal's echo is off, and only rpassword puts it back.
-        self.screen.aside(|| rpassword::prompt_password(shown(prompt)))
+        self.screen.ask(|| rpassword::prompt_password(shown(prompt)))
     }
 
     fn line(&self, prompt: &str) -> io::Result<String> {
