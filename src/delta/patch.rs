@@ -102,8 +102,8 @@ pub struct Patch<B, O> {
 enum Filling {
     /// The file, from its beginning.
     File,
-    /// The gap that ends at `end`, and then these.
-    Gaps { end: u64, rest: std::vec::IntoIter<Gap>, block_len: BlockLen },
+    /// The gap that ends at `end`, and then these, of a file of `len` bytes.
+    Gaps { end: u64, rest: std::vec::IntoIter<Gap>, len: u64, block_len: BlockLen },
 }
 
 /// A file whose every byte was told.
@@ -177,7 +177,11 @@ impl<B: Basis, O: Output> Patch<B, O> {
         let covers: Vec<Cover> = self.gaps.iter().map(|gap| Cover::of_gap(gap, block_len)).collect();
         check_blocks(covers.iter().copied(), block_len)?;
         let rest = std::mem::take(&mut self.gaps).into_iter();
-        self.filling = Filling::Gaps { end: self.position, rest, block_len };
+        let len = match &self.filling {
+            Filling::File => self.position,
+            Filling::Gaps { len, .. } => *len,
+        };
+        self.filling = Filling::Gaps { end: self.position, rest, len, block_len };
         self.open = 0;
         Ok(covers)
     }
@@ -198,7 +202,14 @@ impl<B: Basis, O: Output> Patch<B, O> {
 
     /// How many bytes from the beginning of the new file are there.
     pub fn prefix(&self) -> u64 {
-        self.gaps.first().map_or(self.position, |gap| gap.at)
+        let begun = match &self.filling {
+            // Between two gaps nothing is missing.
+            Filling::Gaps { end, rest, len, .. } if self.position == *end => {
+                rest.as_slice().first().map_or(*len, |gap| gap.at)
+            }
+            _ => self.position,
+        };
+        self.gaps.first().map_or(begun, |gap| gap.at.min(begun))
     }
 
     /// Ends the file here.
@@ -410,17 +421,21 @@ mod tests {
         }
         assert_eq!((patch.prefix(), patch.open_gaps()), (2, 2));
         assert_eq!(patch.next_round(block_len(4)).unwrap().len(), 2);
+        assert_eq!(patch.prefix(), 2);
         patch.apply(Op::Literal(b"cd")).unwrap();
+        assert_eq!(patch.prefix(), 4);
         assert!(matches!(patch.apply(Op::Literal(b"ef")), Err(DeltaError::OutsideGap { .. })));
         patch.apply(Op::Copy { offset: 4, len: 1 }).unwrap();
-        assert_eq!((patch.prefix(), patch.open_gaps()), (5, 1));
+        assert_eq!((patch.prefix(), patch.open_gaps()), (7, 1));
         assert!(matches!(patch.next_round(block_len(2)), Err(DeltaError::RoundIncomplete)));
         patch.apply(gap(4)).unwrap();
         patch.apply(Op::Literal(b"xy")).unwrap();
         assert!(matches!(patch.apply(Op::Literal(b"!")), Err(DeltaError::OutsideGap { .. })));
         assert!(matches!(patch.next_round(block_len(3)), Err(DeltaError::BlockLen(3))));
         assert_eq!(patch.next_round(block_len(2)).unwrap().len(), 1);
+        assert_eq!(patch.prefix(), 7);
         patch.apply(Op::Literal(b"wwww")).unwrap();
+        assert_eq!(patch.prefix(), 14);
         let Patched { output, unsummed, sums } = patch.finish().unwrap();
         assert_eq!(output, b"abcd512wwwwxyz");
         assert_eq!(sums.len(), 14);
