@@ -419,6 +419,36 @@ fn content_that_never_verifies() {
     }
 }
 
+/// Of the files that do not verify only so many are kept open to be repaired; the others are given up.
+#[test]
+fn more_to_repair_than_is_kept_open() {
+    const EACH: usize = 64;
+    let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
+    let (kept, all) = (EACH * threads, (EACH + 16) * threads);
+    let outcome = unharmed("many that do not verify", Role::Sink, Way::Client, FLAGS, |peer| {
+        peer.begin_with((0..all).map(|n| file(&format!("{n:05}"), 4)).collect());
+        let complete = Some(ContentEnd::Complete { len: 4, sum: Sum([0; 16]) });
+        let wants: Vec<Want> = (0..all).map(|_| peer.expect_want()).collect();
+        for want in wants {
+            peer.send(content(want.file, vec![ContentOp::Literal(b"test"[..].into())], complete));
+        }
+        let again = |message: &Message| match message {
+            Message::Again(again) => Some(again.file),
+            _ => None,
+        };
+        let repaired: Vec<FileId> = (0..kept).map(|_| peer.expect("a file in repair", again)).collect();
+        for file in repaired {
+            peer.send(content(file, vec![], Some(ContentEnd::Unreadable)));
+        }
+        peer.send(Message::Listed);
+        peer.expect("the sink's end", |message| matches!(message, Message::Finish(_)).then_some(()));
+        peer.send(Message::Finish(Default::default()));
+    });
+    assert_eq!(outcome.code, Some(23), "{outcome}");
+    let given_up = outcome.errors.matches("too much has to be repaired at once").count();
+    assert_eq!(given_up, all - kept, "{outcome}");
+}
+
 #[test]
 fn words_of_the_other_role() {
     let words: [fn() -> Message; 4] = [
