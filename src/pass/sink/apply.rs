@@ -135,14 +135,23 @@ impl Build {
         build.literal = len;
         let Flight { dir, name, path, update, .. } = &*build.flight;
         sink.directories.touch(*dir);
+        let mut no_owner = None;
         let written = sink.directories.writable(sink, *dir)?.and_then(|dir| {
             dir.write_whole(name, data, |file| {
-                let rest = sink.set_owner_first(path, &update.set, |owner| file.set_meta(owner));
+                let rest = sink.set_owner_first(path, &update.set, |owner| {
+                    no_owner = file.set_meta(owner).err();
+                    Ok(())
+                });
                 file.set_meta(&rest)
             })
         });
+        if matches!(written, Ok(false)) {
+            // What its owner could not be is told when it is built.
+            return Ok(false);
+        }
+        no_owner.iter().for_each(|error| sink.tally.failed(path, error));
         match written {
-            Ok(()) => build.count(sink, len),
+            Ok(_) => build.count(sink, len),
             Err(error) => sink.tally.failed(path, &error),
         }
         build.settle(sink, content.file)?;
