@@ -387,7 +387,7 @@ mod rounds {
     ) -> Outcome {
         let (basis_len, mut block_len) = (old_len as u64, BlockLen::new(top).unwrap());
         let mut strong_len = StrongLen::for_search(basis_len * basis_len.div_ceil(top));
-        let mut patch = Patch::new(XXH3, basis, basis_len, output);
+        let mut patch = Patch::new(XXH3, basis, basis_len, output).signed_in(block_len);
         let (mut rounds, mut stats, mut sum_bytes) = (Vec::new(), Vec::new(), 0);
         let (mut gaps, mut covers) = (vec![Gap::whole(basis_len)], vec![Cover::whole(basis_len)]);
         let file = loop {

@@ -172,7 +172,8 @@ impl Build {
             Ok(target) => {
                 let basis = BasisFile(prepared.basis);
                 let basis_len = basis.len();
-                State::Patching(Box::new(Patch::new(sink.context.sums, basis, basis_len, target)))
+                let patch = Patch::new(sink.context.sums, basis, basis_len, target);
+                State::Patching(Box::new(patch.signed_in(sink.block_len(basis_len).0)))
             }
             Err(error) => {
                 sink.tally.failed(&flight.path, &error);
