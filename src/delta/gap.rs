@@ -10,6 +10,11 @@ pub const MAX_GAPS: usize = 1 << 16;
 /// must be kept for bytes that did not arrive.
 pub(super) const GAPS_PER_BASIS: u64 = 4;
 
+/// What is signed for the gaps of one round is together at most so many times as long as the basis. Bounds what must be
+/// read for gaps of a byte each. Honest ones are longer than a block, so of each less than four times its length is
+/// signed: see [`Cover::of_gap`].
+pub(super) const COVERED_PER_BASIS: u64 = 4 * GAPS_PER_BASIS;
+
 /// A stretch of the new file that is not told yet, and the range of the basis where something like it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {

@@ -7,7 +7,7 @@
 //! fill the gaps of the one before, in order and each exactly, but for the gaps they leave themselves. What the first
 //! round writes is hashed as it is written; the segments in which it left gaps are to be read once more at the end.
 
-use crate::delta::gap::GAPS_PER_BASIS;
+use crate::delta::gap::{COVERED_PER_BASIS, GAPS_PER_BASIS};
 use crate::delta::signature::check_blocks;
 use crate::delta::{
     BlockLen, Cover, DeltaError, Gap, MAX_GAPS, Op, SEGMENT_LEN, SegmentHasher, SegmentSums, SumChoice,
@@ -88,6 +88,8 @@ pub struct Patch<B, O> {
     position: u64,
     /// What this round fills.
     filling: Filling,
+    /// How long the blocks are that were looked for in this round, if that is known.
+    searched: Option<BlockLen>,
     /// What it has left open.
     gaps: Vec<Gap>,
     /// The bytes of these.
@@ -102,8 +104,8 @@ pub struct Patch<B, O> {
 enum Filling {
     /// The file, from its beginning.
     File,
-    /// The gap that ends at `end`, and then these.
-    Gaps { end: u64, rest: std::vec::IntoIter<Gap>, block_len: BlockLen },
+    /// The gap that ends at `end`, and then these, of a file of `len` bytes.
+    Gaps { end: u64, rest: std::vec::IntoIter<Gap>, len: u64 },
 }
 
 /// A file whose every byte was told.
@@ -128,11 +130,19 @@ impl<B: Basis, O: Output> Patch<B, O> {
             hasher: SegmentHasher::new(choice),
             position: 0,
             filling: Filling::File,
+            searched: None,
             gaps: Vec::new(),
             open: 0,
             unsummed: Vec::new(),
             buffer: Vec::new(),
         }
+    }
+
+    /// Says that the basis was signed in blocks of this length, so that those of the next round have to be shorter.
+    #[must_use]
+    pub fn signed_in(mut self, block_len: BlockLen) -> Self {
+        self.searched = Some(block_len);
+        self
     }
 
     /// Carries out one operation.
@@ -164,20 +174,28 @@ impl<B: Basis, O: Output> Patch<B, O> {
     /// # Errors
     /// [`DeltaError::RoundIncomplete`] if something of the last round was not told, or nothing was left to this one;
     /// [`DeltaError::BlockLen`] if blocks are not at most half as long as the last ones, so that rounds come to an end;
-    /// [`DeltaError::TooManyBlocks`] if there are more than a signature may have.
+    /// [`DeltaError::TooManyBlocks`] if there are more than a signature may have; [`DeltaError::TooManyGaps`] if more
+    /// of the basis were to be read for them than gaps of any use need.
     pub fn next_round(&mut self, block_len: BlockLen) -> Result<Vec<Cover>, DeltaError> {
         if !self.is_filled() || self.gaps.is_empty() {
             return Err(DeltaError::RoundIncomplete);
         }
-        if let Filling::Gaps { block_len: last, .. } = &self.filling
-            && block_len.get() > last.get() / 2
-        {
+        if self.searched.is_some_and(|last| block_len.get() > last.get() / 2) {
             return Err(DeltaError::BlockLen(block_len.get().into()));
         }
         let covers: Vec<Cover> = self.gaps.iter().map(|gap| Cover::of_gap(gap, block_len)).collect();
         check_blocks(covers.iter().copied(), block_len)?;
+        let covered = covers.iter().map(Cover::len).fold(0, u64::saturating_add);
+        if covered > self.basis_len.saturating_mul(COVERED_PER_BASIS) {
+            return Err(DeltaError::TooManyGaps);
+        }
         let rest = std::mem::take(&mut self.gaps).into_iter();
-        self.filling = Filling::Gaps { end: self.position, rest, block_len };
+        let len = match &self.filling {
+            Filling::File => self.position,
+            Filling::Gaps { len, .. } => *len,
+        };
+        self.filling = Filling::Gaps { end: self.position, rest, len };
+        self.searched = Some(block_len);
         self.open = 0;
         Ok(covers)
     }
@@ -198,7 +216,14 @@ impl<B: Basis, O: Output> Patch<B, O> {
 
     /// How many bytes from the beginning of the new file are there.
     pub fn prefix(&self) -> u64 {
-        self.gaps.first().map_or(self.position, |gap| gap.at)
+        let begun = match &self.filling {
+            // Between two gaps nothing is missing.
+            Filling::Gaps { end, rest, len, .. } if self.position == *end => {
+                rest.as_slice().first().map_or(*len, |gap| gap.at)
+            }
+            _ => self.position,
+        };
+        self.gaps.first().map_or(begun, |gap| gap.at.min(begun))
     }
 
     /// Ends the file here.
@@ -410,17 +435,21 @@ mod tests {
         }
         assert_eq!((patch.prefix(), patch.open_gaps()), (2, 2));
         assert_eq!(patch.next_round(block_len(4)).unwrap().len(), 2);
+        assert_eq!(patch.prefix(), 2);
         patch.apply(Op::Literal(b"cd")).unwrap();
+        assert_eq!(patch.prefix(), 4);
         assert!(matches!(patch.apply(Op::Literal(b"ef")), Err(DeltaError::OutsideGap { .. })));
         patch.apply(Op::Copy { offset: 4, len: 1 }).unwrap();
-        assert_eq!((patch.prefix(), patch.open_gaps()), (5, 1));
+        assert_eq!((patch.prefix(), patch.open_gaps()), (7, 1));
         assert!(matches!(patch.next_round(block_len(2)), Err(DeltaError::RoundIncomplete)));
         patch.apply(gap(4)).unwrap();
         patch.apply(Op::Literal(b"xy")).unwrap();
         assert!(matches!(patch.apply(Op::Literal(b"!")), Err(DeltaError::OutsideGap { .. })));
         assert!(matches!(patch.next_round(block_len(3)), Err(DeltaError::BlockLen(3))));
         assert_eq!(patch.next_round(block_len(2)).unwrap().len(), 1);
+        assert_eq!(patch.prefix(), 7);
         patch.apply(Op::Literal(b"wwww")).unwrap();
+        assert_eq!(patch.prefix(), 14);
         let Patched { output, unsummed, sums } = patch.finish().unwrap();
         assert_eq!(output, b"abcd512wwwwxyz");
         assert_eq!(sums.len(), 14);
@@ -465,6 +494,26 @@ mod tests {
         let mut patch = Patch::new(CHOICE, &zeros[..], 1 << 20, Vec::new());
         (0..MAX_GAPS).for_each(|_| patch.apply(gap(1)).unwrap());
         assert!(matches!(patch.apply(gap(1)), Err(DeltaError::TooManyGaps)));
+    }
+
+    #[test]
+    fn refuses_gaps_that_have_the_basis_read_over_and_over() {
+        let zeros = vec![0; 1000];
+        let wide = |times| {
+            let mut patch = Patch::new(CHOICE, &zeros[..], 1000, Vec::new());
+            (0..times).for_each(|_| patch.apply(Op::Gap { len: 1, offset: 0, basis_len: 1000 }).unwrap());
+            patch.next_round(block_len(500)).map(|covers| covers.len())
+        };
+        assert_eq!(wide(16).unwrap(), 16);
+        assert!(matches!(wide(17), Err(DeltaError::TooManyGaps)));
+    }
+
+    #[test]
+    fn the_first_round_too_has_to_be_finer() {
+        let mut patch = patch(b"12345").signed_in(block_len(9));
+        patch.apply(gap(3)).unwrap();
+        assert!(matches!(patch.next_round(block_len(5)), Err(DeltaError::BlockLen(5))));
+        patch.next_round(block_len(4)).unwrap();
     }
 
     #[test]

@@ -377,15 +377,17 @@ mod rounds {
         covers.iter().map(sign).collect()
     }
 
+    /// Updates a basis in rounds, by way of `output`, which fills `written`; what is told to be there has to be there at
+    /// any moment.
     fn run(
         basis: impl Basis + Copy,
-        output: impl Output,
+        (output, written): (impl Output, &RefCell<Vec<u8>>),
         (old_len, in_place, top): (usize, bool, u64),
         new: &[u8],
     ) -> Outcome {
         let (basis_len, mut block_len) = (old_len as u64, BlockLen::new(top).unwrap());
         let mut strong_len = StrongLen::for_search(basis_len * basis_len.div_ceil(top));
-        let mut patch = Patch::new(XXH3, basis, basis_len, output);
+        let mut patch = Patch::new(XXH3, basis, basis_len, output).signed_in(block_len);
         let (mut rounds, mut stats, mut sum_bytes) = (Vec::new(), Vec::new(), 0);
         let (mut gaps, mut covers) = (vec![Gap::whole(basis_len)], vec![Cover::whole(basis_len)]);
         let file = loop {
@@ -403,7 +405,11 @@ mod rounds {
             let mut round = Round::new(block_len, rounds.is_empty(), in_place, basis_len, MAX_GAPS);
             let signatures = builder.finish().unwrap();
             let told = tell(new, basis_len, in_place, &gaps, signatures, round.as_mut(), &mut stats);
-            told.iter().for_each(|op| patch.apply(op.op()).unwrap());
+            for op in &told {
+                assert_begun(patch.prefix(), written, new);
+                patch.apply(op.op()).unwrap();
+            }
+            assert_begun(patch.prefix(), written, new);
             rounds.push(told);
             let Some((next, finer, strong)) = round.map(Round::finish).filter(|(gaps, ..)| !gaps.is_empty())
             else {
@@ -415,6 +421,7 @@ mod rounds {
             let expected: Vec<Cover> = gaps.iter().map(|gap| Cover::of_gap(gap, block_len)).collect();
             assert_eq!(covers, expected);
         };
+        assert_eq!(file.prefix(), new.len() as u64);
         let Patched { sums, unsummed, .. } = file.finish().unwrap();
         assert_eq!(sums.len(), new.len() as u64);
         let wanted = segment_sums(XXH3, new);
@@ -422,6 +429,11 @@ mod rounds {
             assert!(have == want || unsummed.iter().any(|range| range.contains(&number)));
         }
         Outcome { rounds, sums: sum_bytes, stats }
+    }
+
+    fn assert_begun(prefix: u64, written: &RefCell<Vec<u8>>, new: &[u8]) {
+        let (prefix, written) = (prefix as usize, written.borrow());
+        assert!(written.get(..prefix).is_some_and(|begun| *begun == new[..prefix]), "{prefix} bytes");
     }
 
     /// An output that is not the basis.
@@ -437,11 +449,11 @@ mod rounds {
     fn refined(basis: &[u8], new: &[u8], top: u64, in_place: bool) -> Outcome {
         let (old, staged) = (RefCell::new(basis.to_vec()), RefCell::new(Vec::new()));
         if in_place {
-            let outcome = run(InPlace(&old), InPlace(&old), (basis.len(), true, top), new);
+            let outcome = run(InPlace(&old), (InPlace(&old), &old), (basis.len(), true, top), new);
             assert!(old.borrow()[..new.len()] == *new);
             outcome
         } else {
-            let outcome = run(InPlace(&old), Staged(&staged), (basis.len(), false, top), new);
+            let outcome = run(InPlace(&old), (Staged(&staged), &staged), (basis.len(), false, top), new);
             assert!(*staged.borrow() == new);
             outcome
         }

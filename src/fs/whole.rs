@@ -2,7 +2,7 @@
 //!
 //! It needs no staged file that another run could find and go on with, so it gets a staged name that belongs to no
 //! target, different each time, and no lock. Whoever takes it for a leftover in the moment it exists can only remove
-//! it, which is noticed when it is to be renamed; then it is staged like any other file.
+//! it, which is noticed when it is to be renamed; then the caller stages it like any other file.
 
 use crate::fs::file::{self, WriteFile};
 use crate::fs::{Error, WriteDir, stage};
@@ -13,49 +13,26 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How a file came to have its name.
-enum Outcome {
-    Installed,
-    /// Somebody removed it before, or has something of that name.
-    Swept,
-}
-
-/// Makes `content` the new version of `target`. `set` gives the open file its attributes, once or twice.
+/// Makes `content` the new version of `target`. `set` gives the open file its attributes. `false` if the name was not
+/// free, or somebody removed the file before it had its own; then nothing has changed.
 pub(super) fn write(
     dir: &WriteDir,
     target: &Name,
     content: &[u8],
-    set: impl Fn(&WriteFile) -> Result<(), Error>,
-) -> Result<(), Error> {
-    match try_write(dir, target, content, &set)? {
-        Outcome::Installed => Ok(()),
-        Outcome::Swept => {
-            let stage = stage::begin(dir, target)?;
-            stage.write_at(content, 0)?;
-            set(&stage)?;
-            stage.install(&Default::default())
-        }
-    }
-}
-
-fn try_write(
-    dir: &WriteDir,
-    target: &Name,
-    content: &[u8],
-    set: impl Fn(&WriteFile) -> Result<(), Error>,
-) -> Result<Outcome, Error> {
+    set: impl FnOnce(&WriteFile) -> Result<(), Error>,
+) -> Result<bool, Error> {
     let staged = stage::name_for(target, next_number());
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | file::PLAIN;
     let file = match rustix::fs::openat(dir, staged.as_bytes(), flags, Mode::RUSR | Mode::WUSR) {
         Ok(handle) => WriteFile::new(handle),
-        Err(Errno::EXIST) => return Ok(Outcome::Swept),
+        Err(Errno::EXIST) => return Ok(false),
         Err(error) => return Err(Error::when(stage::STAGING)(error)),
     };
     let written = file.write_at(content, 0).and_then(|()| set(&file));
     let renamed =
         written.and_then(|()| match rustix::fs::renameat(dir, staged.as_bytes(), dir, target.as_bytes()) {
-            Ok(()) => Ok(Outcome::Installed),
-            Err(Errno::NOENT) => Ok(Outcome::Swept),
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
             Err(error) => Err(Error::when(stage::INSTALLING)(error)),
         });
     if renamed.is_err() {

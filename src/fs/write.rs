@@ -110,13 +110,14 @@ impl WriteDir {
     }
 
     /// Makes `content` the new version of the file `name`, beside the present one until it is whole. `set` gives the
-    /// open file its attributes, once or twice.
+    /// open file its attributes. `false` if somebody took the new version for a leftover and removed it: then the file
+    /// is as it was, and is to be staged.
     pub fn write_whole(
         &self,
         name: &Name,
         content: &[u8],
-        set: impl Fn(&WriteFile) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+        set: impl FnOnce(&WriteFile) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
         whole::write(self, name, content, set)
     }
 

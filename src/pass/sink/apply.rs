@@ -26,9 +26,11 @@ const REPAIRS: u32 = 2;
 const REPAIRABLE: usize = 128 << 10;
 /// Bytes of a local file copied at once.
 const COPY_PIECE: u64 = 64 << 20;
-/// Files a peer may have open at this side at once, on each thread, besides those that wait for a round or a repair: of
-/// these there are no more than files with a basis under way. An honest one has about one.
+/// Files a peer may have open at this side at once, on each thread, besides those that wait for a round or a repair. An
+/// honest one has about one. Of those that wait for a round there are no more than files with a basis under way.
 const OPEN_LIMIT: usize = 64;
+/// Files that may be in repair at once, on each thread: their staged files are open meanwhile.
+const REPAIR_LIMIT: usize = 64;
 
 /// Builds files until the queue ends.
 pub(super) fn run(
@@ -67,7 +69,10 @@ pub(super) fn run(
             Some(ContentEnd::Round { block_len, strong_len }) => {
                 build.end_round(sink, file, (block_len, strong_len), signing)?
             }
-            Some(end) => build.end(sink, file, end)?,
+            Some(end) => {
+                let may_repair = open.values().filter(|build| build.repairs > 0).count() < REPAIR_LIMIT;
+                build.end(sink, file, end, may_repair)?
+            }
         };
         open.extend(again.map(|build| (file, build)));
     }
@@ -130,14 +135,23 @@ impl Build {
         build.literal = len;
         let Flight { dir, name, path, update, .. } = &*build.flight;
         sink.directories.touch(*dir);
+        let mut no_owner = None;
         let written = sink.directories.writable(sink, *dir)?.and_then(|dir| {
             dir.write_whole(name, data, |file| {
-                let rest = sink.set_owner_first(path, &update.set, |owner| file.set_meta(owner));
+                let rest = sink.set_owner_first(path, &update.set, |owner| {
+                    no_owner = file.set_meta(owner).err();
+                    Ok(())
+                });
                 file.set_meta(&rest)
             })
         });
+        if matches!(written, Ok(false)) {
+            // What its owner could not be is told when it is built.
+            return Ok(false);
+        }
+        no_owner.iter().for_each(|error| sink.tally.failed(path, error));
         match written {
-            Ok(()) => build.count(sink, len),
+            Ok(_) => build.count(sink, len),
             Err(error) => sink.tally.failed(path, &error),
         }
         build.settle(sink, content.file)?;
@@ -158,7 +172,8 @@ impl Build {
             Ok(target) => {
                 let basis = BasisFile(prepared.basis);
                 let basis_len = basis.len();
-                State::Patching(Box::new(Patch::new(sink.context.sums, basis, basis_len, target)))
+                let patch = Patch::new(sink.context.sums, basis, basis_len, target);
+                State::Patching(Box::new(patch.signed_in(sink.block_len(basis_len).0)))
             }
             Err(error) => {
                 sink.tally.failed(&flight.path, &error);
@@ -299,22 +314,28 @@ impl Build {
         Ok(Some(self))
     }
 
-    /// Ends the content. Returns the build if there is more to come.
-    fn end(mut self, sink: &Sink<'_>, file: FileId, end: ContentEnd) -> Result<Option<Build>, PassError> {
+    /// Ends the content. Returns the build if there is more to come, which may be if it is not to be given up.
+    fn end(
+        mut self,
+        sink: &Sink<'_>,
+        file: FileId,
+        end: ContentEnd,
+        may_repair: bool,
+    ) -> Result<Option<Build>, PassError> {
         let state = std::mem::replace(&mut self.state, State::Failed);
         match (state, end) {
             (State::Patching(patch), ContentEnd::Complete { len, sum }) => {
                 let Patched { output: target, sums, unsummed } =
                     patch.finish().map_err(|_| PassError::Protocol("an end that does not fit the file"))?;
                 match resum(sink, &target, sums, unsummed.into_iter().flatten()) {
-                    Ok(sums) => return self.verify(sink, file, target, sums, (len, sum)),
+                    Ok(sums) => return self.verify(sink, file, (target, sums), (len, sum), may_repair),
                     Err(error) => self.fail(sink, "verifying", &describe(&error)),
                 }
             }
             (State::Repairing { target, sums, rewritten }, ContentEnd::Complete { len, sum }) => {
                 let cut = cut(&target, sums, len);
                 match cut.and_then(|sums| resum(sink, &target, sums, rewritten.into_iter())) {
-                    Ok(sums) => return self.verify(sink, file, target, sums, (len, sum)),
+                    Ok(sums) => return self.verify(sink, file, (target, sums), (len, sum), may_repair),
                     Err(error) => self.fail(sink, "verifying", &describe(&error)),
                 }
             }
@@ -330,9 +351,9 @@ impl Build {
         mut self,
         sink: &Sink<'_>,
         file: FileId,
-        target: Target,
-        sums: SegmentSums,
+        (target, sums): (Target, SegmentSums),
         (len, sum): (u64, Sum),
+        may_repair: bool,
     ) -> Result<Option<Build>, PassError> {
         if sums.len() == len && sums.root(sink.context.sums) == sum {
             self.install(sink, target, len);
@@ -347,7 +368,8 @@ impl Build {
             self.state = State::Repairing { target, sums: segments.clone(), rewritten: BTreeSet::new() };
             // Answers are content, which this thread takes: waiting for credit here could be waiting for itself. It is
             // short only while many huge files fail to verify at once.
-            if sink.sender.send_now(Message::Again(Again { file, dir, index, segments }))? {
+            let again = Message::Again(Again { file, dir, index, segments });
+            if may_repair && sink.sender.send_now(again)? {
                 return Ok(Some(self));
             }
             why = "too much has to be repaired at once; run again";

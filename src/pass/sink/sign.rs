@@ -68,8 +68,7 @@ impl Sink<'_> {
         let Some((basis, prepared)) = self.basis(&flight)? else { return self.ask(file, &flight) };
         self.flights.prepare(file, prepared);
         let (len, new_len) = (basis.len(), flight.entry.node.size());
-        let wanted = self.context.options.block_size.and_then(|size| BlockLen::new(size.into()).ok());
-        let (block_len, refine) = BlockLen::for_basis(len, wanted);
+        let (block_len, refine) = self.block_len(len);
         let blocks = len.div_ceil(block_len.get().into());
         let strong_len = StrongLen::for_search(new_len.saturating_mul(blocks));
         let mut credit = self.reserve_sums(blocks, strong_len)?;
@@ -87,6 +86,12 @@ impl Sink<'_> {
         let want = Want { file, dir: flight.dir, index: flight.index, basis, refine };
         self.sender.send_reserved(Message::Want(want), &mut credit)?;
         self.send_sums(file, &signature, &mut credit)
+    }
+
+    /// In blocks of what length a basis is signed, and whether what they do not match is refined.
+    pub(super) fn block_len(&self, basis_len: u64) -> (BlockLen, bool) {
+        let wanted = self.context.options.block_size.and_then(|size| BlockLen::new(size.into()).ok());
+        BlockLen::for_basis(basis_len, wanted)
     }
 
     /// Sets credit aside for a whole signature, and what goes before it: two that each got half of the credit would wait

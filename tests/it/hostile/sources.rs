@@ -347,6 +347,7 @@ fn rounds_that_nobody_can_tell() {
         }
     };
     let one = |op, end| said(vec![(vec![op], end)]);
+    let one_of_many = |op, end| said(vec![(vec![op; 200], end)]);
     let then = |op, end| said(vec![(vec![gap(100, 0, 100)], round(64)), (vec![op], end)]);
     refused(vec![
         case("a gap beyond the basis", "does not fit", one(gap(10, 4999, 2), None)),
@@ -362,6 +363,16 @@ fn rounds_that_nobody_can_tell() {
         case("less than a gap holds", "end that does not fit", then(literal(99), complete)),
         case("a gap that is never filled", "round that does not fit", then(gap(99, 0, 100), round(32))),
         case("a round that is no finer", "round that does not fit", then(gap(100, 0, 100), round(33))),
+        case(
+            "a first round that is no finer",
+            "round that does not fit",
+            one(gap(1000, 0, 1000), round(353)),
+        ),
+        case(
+            "gaps that have the basis read over and over",
+            "round that does not fit",
+            one_of_many(gap(1, 0, 5000), round(352)),
+        ),
         case("a round after the end", "not asked for", |peer| {
             let want = wanted(peer, "new", 4);
             peer.send(content(want.file, vec![], Some(ContentEnd::Unreadable)));
@@ -417,6 +428,36 @@ fn content_that_never_verifies() {
         assert_eq!(outcome.code, Some(23), "{len}\n{outcome}");
         assert!(outcome.errors.contains("verifying"), "{len}\n{outcome}");
     }
+}
+
+/// Of the files that do not verify only so many are kept open to be repaired; the others are given up.
+#[test]
+fn more_to_repair_than_is_kept_open() {
+    const EACH: usize = 64;
+    let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
+    let (kept, all) = (EACH * threads, (EACH + 16) * threads);
+    let outcome = unharmed("many that do not verify", Role::Sink, Way::Client, FLAGS, |peer| {
+        peer.begin_with((0..all).map(|n| file(&format!("{n:05}"), 4)).collect());
+        let complete = Some(ContentEnd::Complete { len: 4, sum: Sum([0; 16]) });
+        let wants: Vec<Want> = (0..all).map(|_| peer.expect_want()).collect();
+        for want in wants {
+            peer.send(content(want.file, vec![ContentOp::Literal(b"test"[..].into())], complete));
+        }
+        let again = |message: &Message| match message {
+            Message::Again(again) => Some(again.file),
+            _ => None,
+        };
+        let repaired: Vec<FileId> = (0..kept).map(|_| peer.expect("a file in repair", again)).collect();
+        for file in repaired {
+            peer.send(content(file, vec![], Some(ContentEnd::Unreadable)));
+        }
+        peer.send(Message::Listed);
+        peer.expect("the sink's end", |message| matches!(message, Message::Finish(_)).then_some(()));
+        peer.send(Message::Finish(Default::default()));
+    });
+    assert_eq!(outcome.code, Some(23), "{outcome}");
+    let given_up = outcome.errors.matches("too much has to be repaired at once").count();
+    assert_eq!(given_up, all - kept, "{outcome}");
 }
 
 #[test]
