@@ -77,6 +77,11 @@ impl Peer {
         }
     }
 
+    /// The next message; `None` if the other end has ended.
+    pub(crate) fn next(&mut self) -> Option<Message> {
+        self.arrived.recv_timeout(Duration::from_secs(10)).ok()
+    }
+
     /// Begins a transfer of the contents of a directory.
     pub(crate) fn begin(&mut self) {
         self.send(Message::Begin(Begin { root: Some(meta(0o755)), single: false, owners: Vec::new() }));
