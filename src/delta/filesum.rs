@@ -5,7 +5,6 @@
 //! it was read.
 
 use crate::delta::{DeltaError, StrongHasher, Sum, SumChoice};
-use std::ops::Range;
 
 /// The length of every segment but the last, in bytes.
 pub const SEGMENT_LEN: u64 = 1 << 20;
@@ -63,27 +62,6 @@ impl SegmentSums {
         let mut bytes = self.len.to_le_bytes().to_vec();
         self.sums.iter().for_each(|sum| bytes.extend_from_slice(&sum.0));
         choice.sum(&bytes)
-    }
-
-    /// The ranges of this file, in bytes, whose segments `other` does not have in the same place.
-    ///
-    /// Writing them over `other` and cutting it to this file's length makes the two equal. Adjacent segments are
-    /// one range; ranges are in order and end within this file.
-    pub fn differing(&self, other: &Self) -> Vec<Range<u64>> {
-        let mut ranges: Vec<Range<u64>> = Vec::new();
-        for (segment, sum) in (0_u64..).zip(&self.sums) {
-            let theirs = usize::try_from(segment).ok().and_then(|segment| other.sums.get(segment));
-            if theirs == Some(sum) {
-                continue;
-            }
-            let start = segment * SEGMENT_LEN;
-            let end = self.len.min(start.saturating_add(SEGMENT_LEN));
-            match ranges.last_mut() {
-                Some(range) if range.end == start => range.end = end,
-                _ => ranges.push(start..end),
-            }
-        }
-        ranges
     }
 }
 
@@ -184,7 +162,9 @@ mod tests {
         hasher.push(&data[2 * SEGMENT + 10..]);
         let (sums, known) = (hasher.finish(), sums(&data, SEGMENT));
         assert_eq!(sums.len(), data.len() as u64);
-        assert_eq!(known.differing(&sums).as_slice(), std::slice::from_ref(&(SEGMENT_LEN..3 * SEGMENT_LEN)));
+        let differ: Vec<bool> =
+            known.sums().iter().zip(sums.sums()).map(|(known, sum)| known != sum).collect();
+        assert_eq!(differ, [false, true, true, false, false]);
     }
 
     #[test]
@@ -205,27 +185,5 @@ mod tests {
         assert!(SegmentSums::new(1, Vec::new()).is_err());
         assert!(SegmentSums::new(SEGMENT_LEN, vec![Sum([0; 16]); 2]).is_err());
         assert!(SegmentSums::new(u64::MAX, vec![Sum([0; 16])]).is_err());
-    }
-
-    #[test]
-    fn differing_names_what_to_fetch() {
-        let old = vec![1; SEGMENT * 4 + 10];
-        let mut new = old.clone();
-        new[0] = 2;
-        new[SEGMENT] = 2;
-        new[SEGMENT * 4 + 3] = 2;
-        let (old, new) = (sums(&old, SEGMENT), sums(&new, SEGMENT));
-        assert_eq!(new.differing(&new), []);
-        assert_eq!(new.differing(&old), [0..2 * SEGMENT_LEN, 4 * SEGMENT_LEN..4 * SEGMENT_LEN + 10]);
-    }
-
-    #[test]
-    fn differing_lengths_differ_at_the_end() {
-        let short = sums(&vec![1; SEGMENT + 10], SEGMENT);
-        let long = sums(&vec![1; SEGMENT * 3], SEGMENT);
-        let only = |range| vec![range];
-        assert_eq!(long.differing(&short), only(SEGMENT_LEN..3 * SEGMENT_LEN));
-        assert_eq!(short.differing(&long), only(SEGMENT_LEN..SEGMENT_LEN + 10));
-        assert_eq!(short.differing(&sums(b"", 1)), only(0..SEGMENT_LEN + 10));
     }
 }
