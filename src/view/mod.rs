@@ -127,7 +127,7 @@ impl View {
                 },
             };
             // What the rules hide in one argument does not stand in the way of what another shows.
-            merged.add(place, read.retain(|entry| self.shows(&dir.path().join(&entry.name), entry)));
+            merged.add(place, read.retain(|entry| shows(&self.rules, dir.path(), entry)));
         }
         if merged.is_empty()
             && let Some(error) = elsewhere.into_iter().next()
@@ -176,11 +176,6 @@ impl View {
         if path.is_root() { Ok(argument.root.dir().clone()) } else { argument.root.dir().open_beneath(path) }
     }
 
-    fn shows(&self, path: &RelPath, entry: &Entry) -> bool {
-        !crate::fs::is_reserved(entry)
-            && self.rules.check(path.as_bytes(), entry.is_dir(), Side::Sender) == Verdict::Included
-    }
-
     /// Whether an argument stands for the contents of a directory that is not entered.
     pub fn has_unentered(&self) -> bool {
         self.unentered
@@ -190,6 +185,13 @@ impl View {
     pub fn is_recursive(&self) -> bool {
         self.recursive
     }
+}
+
+/// Whether a source with these rules lists this entry of the directory `dir`.
+pub fn shows(rules: &Rules, dir: &RelPath, entry: &Entry) -> bool {
+    let path = dir.join(&entry.name);
+    !crate::fs::is_reserved(entry)
+        && rules.check(path.as_bytes(), entry.is_dir(), Side::Sender) == Verdict::Included
 }
 
 /// The absolute path of the directory that stands for the transfer root where this argument is concerned, for rules

@@ -16,6 +16,7 @@ use crate::pass::sink::flights::{Flight, Phase};
 use crate::pass::sink::sign::Job;
 use crate::report::Event;
 use crate::tree::{Entry, Fingerprint, Fingerprinter, Kind, Name, RelPath};
+use crate::view;
 use crate::wire::{Begin, DirId, Expand, Listing, ListingEnd, Mention, Message, Permit};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::HashMap;
@@ -163,11 +164,11 @@ impl Comparison<'_, '_> {
                 Counterpart::Absent
             }
         };
-        if let Some(own) = &own {
-            self.remembered -= own.entries.len();
-        }
         let own = match own {
-            Some(own) => own,
+            Some(own) => {
+                self.remembered -= own.entries.len();
+                own
+            }
             None => sink.own(&path, &counterpart, sink.destination()?.rename.as_ref()),
         };
         Ok(Current { id, path, counterpart, unusable, own, extra: Vec::new(), count: 0, last: None })
@@ -219,8 +220,12 @@ impl Comparison<'_, '_> {
         let directories = &self.sink.directories;
         let above = parent.map(|(parent, _)| directories.with(parent, |dir| dir.listed_below)).transpose()?;
         let comes_unasked = above.unwrap_or(false);
-        if !comes_unasked && fingerprint.is_some() && self.fingerprint(&awaited) == fingerprint {
-            self.same(dir, awaited)?;
+        if !comes_unasked
+            && let Some(theirs) = fingerprint
+            && let Some((ours, shown)) = self.fingerprint(&awaited)
+            && ours == theirs
+        {
+            self.same(dir, awaited, shown)?;
             return Ok(true);
         }
         let own = awaited.own.as_ref();
@@ -229,8 +234,10 @@ impl Comparison<'_, '_> {
         if !comes_unasked {
             self.sink.sender.send(Message::Expand(Expand { dir, below }))?;
         }
-        if self.remembered >= REMEMBERED {
-            self.forget(&mut awaited);
+        if self.remembered >= REMEMBERED
+            && let Some(own) = awaited.own.take_if(|own| !own.entries.is_empty())
+        {
+            self.remembered -= own.entries.len();
         }
         self.sink.announcer.keep_place(Place::Dir(dir));
         self.awaited.insert(dir, awaited);
@@ -238,36 +245,39 @@ impl Comparison<'_, '_> {
         Ok(false)
     }
 
-    /// Drops what is known of a directory, unless that is nothing.
-    fn forget(&mut self, awaited: &mut Awaited) {
-        if let Some(own) = awaited.own.take_if(|own| !own.entries.is_empty()) {
-            self.remembered -= own.entries.len();
-        }
-    }
-
-    /// The fingerprint of what is here, as the source would make it if it had the same. `None` if there may be
-    /// something to do all the same.
-    fn fingerprint(&self, current: &Awaited) -> Option<Fingerprint> {
+    /// The fingerprint of what is here, as the source would make it if it had the same, and which of the entries the
+    /// source would list. `None` if there may be something to do all the same.
+    fn fingerprint(&self, current: &Awaited) -> Option<(Fingerprint, Vec<bool>)> {
         let (sink, fingerprinter) = (self.sink, self.fingerprinter.as_ref()?);
+        let own = current.own.as_ref().filter(|own| !own.incomplete && own.leftovers.is_empty())?;
+        if current.unusable {
+            return None;
+        }
         let policy = sink.policy();
-        let own = current.own.as_ref()?;
-        let (shown, hidden): (Vec<&Entry>, Vec<&Entry>) =
-            own.entries.iter().partition(|entry| sink.would_be_listed(&current.path, entry));
-        let is_done = !current.unusable
-            && !own.incomplete
-            && own.leftovers.is_empty()
-            && shown.iter().all(|entry| policy.is_wanted(entry.kind()))
-            && !hidden.iter().any(|entry| sink.is_extra(&current.path, entry));
-        let metas = sink.owners.at_source(shown.iter().map(|entry| &entry.meta)).filter(|_| is_done)?;
-        Some(fingerprinter.of(&current.path, shown.into_iter().zip(metas)))
+        let shown: Vec<bool> =
+            own.entries.iter().map(|entry| view::shows(&sink.rules, &current.path, entry)).collect();
+        let mut entries = Vec::with_capacity(own.entries.len());
+        for (entry, shown) in own.entries.iter().zip(&shown) {
+            let nothing_to_do = match shown {
+                true => policy.is_wanted(entry.kind()),
+                false => !sink.is_extra(&current.path, entry),
+            };
+            if !nothing_to_do {
+                return None;
+            }
+            entries.extend(shown.then_some(entry));
+        }
+        let metas = sink.owners.at_source(entries.iter().map(|entry| &entry.meta))?;
+        Some((fingerprinter.of(&current.path, entries.into_iter().zip(metas)), shown))
     }
 
-    /// A directory is the same: what is here stands for the listing.
-    fn same(&mut self, id: DirId, current: Awaited) -> Result<(), PassError> {
+    /// A directory is the same: what is here, as far as it is `shown`, stands for the listing.
+    fn same(&mut self, id: DirId, current: Awaited, shown: Vec<bool>) -> Result<(), PassError> {
         let sink = self.sink;
         let mut own = current.own.unwrap_or_default().entries;
         self.remembered -= own.len();
-        own.retain(|entry| sink.would_be_listed(&current.path, entry));
+        let mut shown = shown.into_iter();
+        own.retain(|_| shown.next().unwrap_or(false));
         own.iter().for_each(|entry| sink.pass_by(entry));
         sink.directories.with(id, |dir| {
             for (index, entry) in (0..).zip(own) {

@@ -49,13 +49,6 @@ impl Sink<'_> {
         decision.verdict == Verdict::Included && !(entry.is_dir() && crate::fs::is_reserved(entry))
     }
 
-    /// Whether the source would list this entry if it had it.
-    pub(super) fn would_be_listed(&self, dir: &RelPath, entry: &Entry) -> bool {
-        let path = dir.join(&entry.name);
-        !crate::fs::is_reserved(entry)
-            && self.rules.check(path.as_bytes(), entry.is_dir(), Side::Sender) == Verdict::Included
-    }
-
     /// Whether an entry that the source does not list is to be removed.
     pub(super) fn is_extra(&self, dir: &RelPath, entry: &Entry) -> bool {
         self.context.options.delete.is_some() && self.is_at_risk(&dir.join(&entry.name), entry, false)

@@ -11,7 +11,7 @@ use crate::pass::names::Names;
 use crate::pass::source::Source;
 use crate::pass::source::kept::Kept;
 use crate::report::{Event, Skip};
-use crate::tree::{Fingerprinter, Kind, RelPath};
+use crate::tree::{Fingerprinter, Kind, Name, RelPath};
 use crate::view::{ViewDir, ViewListing};
 use crate::wire::{
     Begin, DirId, Expand, Listing, ListingEnd, MENTIONED_OWNERS, Mention, Message, OwnerName, entry_cost,
@@ -121,7 +121,7 @@ impl Walk<'_, '_> {
         for trouble in std::mem::take(&mut listing.troubles) {
             let path = match &trouble.name {
                 None => dir.path().clone(),
-                Some(name) => match crate::tree::Name::new(name.as_slice()) {
+                Some(name) => match Name::new(name.as_slice()) {
                     Ok(name) => dir.path().join(&name),
                     Err(_) => dir.path().clone(),
                 },
