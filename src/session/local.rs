@@ -46,7 +46,14 @@ pub(super) fn run(
         (Err(error), Err(PassError::Lost | PassError::Peer(_))) | (_, Err(error)) => return Err(error.into()),
     };
     let sent = totals.literal.saturating_add(totals.list_bytes);
-    Ok(Outcome { totals, sent, received: 0, elapsed: start.elapsed(), connecting: Duration::ZERO })
+    Ok(Outcome {
+        totals,
+        sent,
+        received: 0,
+        compressed: None,
+        elapsed: start.elapsed(),
+        connecting: Duration::ZERO,
+    })
 }
 
 /// The two ends of a link over a pair of connected sockets.

@@ -11,6 +11,7 @@ mod local;
 mod remote;
 mod serve;
 
+pub use crate::wire::frame::Compressed;
 pub use crate::wire::hello::VERSION as PROTOCOL_VERSION;
 pub use cancel::Cancel;
 pub use failure::{Failure, FailureKind};
@@ -77,6 +78,8 @@ pub struct Outcome {
     pub sent: u64,
     /// Bytes this side received.
     pub received: u64,
+    /// How much content travelled compressed, if a peer was asked to do so.
+    pub compressed: Option<Compressed>,
     /// From the start to the end.
     pub elapsed: Duration,
     /// Of that, until the peer could be talked to.

@@ -8,6 +8,7 @@
 //! Only [`pump`] and [`hello`] touch a stream. Everything decoded is checked before it is allocated for or handed on.
 
 mod codec;
+mod compression;
 mod credit;
 mod entry;
 mod error;

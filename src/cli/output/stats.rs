@@ -2,7 +2,7 @@
 
 use crate::cli::output::size::Numbers;
 use crate::report::Counts;
-use crate::session::Outcome;
+use crate::session::{Compressed, Outcome};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub(super) fn table(outcome: &Outcome, numbers: Numbers) -> String {
     let totals = &outcome.totals;
     let bytes = |number| format!("{} bytes", numbers.bytes(number));
     let seconds = |time: Duration| format!("{} seconds", numbers.fraction(time.as_secs_f64(), 3));
-    let lines = [
+    let mut lines = vec![
         ("Number of files", counts(&totals.listed, numbers)),
         ("Number of created files", counts(&totals.created, numbers)),
         ("Number of deleted files", counts(&totals.deleted, numbers)),
@@ -20,6 +20,11 @@ pub(super) fn table(outcome: &Outcome, numbers: Numbers) -> String {
         ("Total transferred file size", bytes(totals.transferred_size)),
         ("Literal data", bytes(totals.literal)),
         ("Matched data", bytes(totals.matched)),
+    ];
+    if let Some(Compressed { from, to }) = outcome.compressed {
+        lines.push(("Compressed data", format!("{} to {}", bytes(from), bytes(to))));
+    }
+    lines.extend([
         ("File list size", numbers.bytes(totals.list_bytes)),
         ("File list generation time", seconds(Duration::from_millis(totals.listing_millis))),
         // Lists travel while they are made and while files do; they have no time of their own.
@@ -27,7 +32,7 @@ pub(super) fn table(outcome: &Outcome, numbers: Numbers) -> String {
         ("Connection time", seconds(outcome.connecting)),
         ("Total bytes sent", numbers.bytes(outcome.sent)),
         ("Total bytes received", numbers.bytes(outcome.received)),
-    ];
+    ]);
     lines.iter().fold(String::from("\n"), |mut text, (name, value)| {
         text.push_str(name);
         text.push_str(": ");
@@ -104,6 +109,7 @@ mod tests {
             totals,
             sent: 24_000,
             received: 1_000,
+            compressed: Some(Compressed { from: 18_000, to: 7_000 }),
             elapsed: Duration::from_millis(2_000),
             connecting: Duration::from_millis(30),
         }
@@ -120,6 +126,7 @@ Total file size: 5,000,000 bytes
 Total transferred file size: 70,000 bytes
 Literal data: 20,000 bytes
 Matched data: 50,000 bytes
+Compressed data: 18,000 bytes to 7,000 bytes
 File list size: 4,096
 File list generation time: 0.012 seconds
 File list transfer time: 0.000 seconds
@@ -162,6 +169,7 @@ Total bytes received: 1,000
             totals: Totals::default(),
             sent: 0,
             received: 0,
+            compressed: None,
             elapsed: Duration::ZERO,
             connecting: Duration::ZERO,
         };

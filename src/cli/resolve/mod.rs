@@ -10,7 +10,7 @@ use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};
 use crate::cli::flags::{Flags, size};
 use crate::cli::output::{Direction, Levels, Style};
-use crate::request::{Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, Options, SumKind};
+use crate::request::{CompressWhen, Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, Options, SumKind};
 use crate::session::{Run, Shell};
 use crate::transport;
 use crate::transport::command::{remote_command, split_command};
@@ -124,6 +124,15 @@ fn sum(choice: Option<&str>) -> Result<SumKind, Failure> {
 }
 
 fn compression(flags: &Flags) -> Result<Option<Compression>, Failure> {
+    let when = match flags.compress.as_deref() {
+        None | Some("always") => Some(CompressWhen::Always),
+        Some("auto") => Some(CompressWhen::Auto),
+        Some("never") => None,
+        Some(other) => {
+            return Err(Failure::usage(format!("--compress: {other:?} is no time to compress"))
+                .with_hint("The choices are always, never and auto."));
+        }
+    };
     let none = match flags.compress_choice.as_deref() {
         None | Some("zstd" | "auto") => false,
         Some("none") => true,
@@ -137,7 +146,8 @@ fn compression(flags: &Flags) -> Result<Option<Compression>, Failure> {
         None | Some(0) => DEFAULT_ZSTD_LEVEL,
         Some(level) => level.clamp(1, 22),
     };
-    Ok((flags.compressed && !none).then_some(Compression { level }))
+    let asked = flags.compressed && !none;
+    Ok(when.filter(|_| asked).map(|when| Compression { level, when }))
 }
 
 /// rsync's lowest limit, in bytes a second.

@@ -1,6 +1,6 @@
 //! Requests as bytes and back, and requests of peers that are newer, older or hostile.
 
-use crate::request::{Compression, Deletion, Detail, Options, Part, Request, SumKind};
+use crate::request::{CompressWhen, Compression, Deletion, Detail, Options, Part, Request, SumKind};
 use crate::tree::filter::{Action, Rule, Rules};
 use crate::wire::WireError;
 use crate::wire::codec::{Cursor, Put};
@@ -34,7 +34,7 @@ pub(super) fn everything() -> Options {
         partial: true,
         block_size: Some(4096),
         sum: SumKind::Md5,
-        compress: Some(Compression { level: 22 }),
+        compress: Some(Compression { level: 22, when: CompressWhen::Auto }),
         bandwidth: Some(u64::MAX),
         timeout: Some(u32::MAX),
         delete: Some(Deletion { excluded: true, limit: Some(3), ignore_errors: true }),
@@ -152,9 +152,18 @@ fn a_path_with_a_nul_byte_is_refused() {
 fn values_out_of_range_are_refused() {
     let delete = Some(Deletion::default());
     for options in [
-        Options { compress: Some(Compression { level: 0 }), ..Options::default() },
-        Options { compress: Some(Compression { level: 23 }), ..Options::default() },
-        Options { compress: Some(Compression { level: i32::MIN }), ..Options::default() },
+        Options {
+            compress: Some(Compression { level: 0, when: CompressWhen::Always }),
+            ..Options::default()
+        },
+        Options {
+            compress: Some(Compression { level: 23, when: CompressWhen::Always }),
+            ..Options::default()
+        },
+        Options {
+            compress: Some(Compression { level: i32::MIN, when: CompressWhen::Always }),
+            ..Options::default()
+        },
         Options { block_size: Some(0), ..Options::default() },
         Options { block_size: Some(u32::MAX), ..Options::default() },
         Options { delete, recursive: false, ..Options::default() },
