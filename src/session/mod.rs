@@ -82,8 +82,8 @@ pub struct Outcome {
     pub compressed: Option<Compressed>,
     /// From the start to the end.
     pub elapsed: Duration,
-    /// Of that, until the peer could be talked to.
-    pub connecting: Duration,
+    /// Of that, until the peer's first words had come; `None` where there is no peer.
+    pub connecting: Option<Duration>,
 }
 
 /// Opens a file the user named, other than source and destination, to read it. Refuses one that is reached through a

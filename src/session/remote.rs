@@ -84,7 +84,6 @@ fn with_peer(
                 let pump = unconnected.connect(reader, writer, greeting, options).map_err(system)?;
                 Ok((pump, control))
             });
-        let connecting = start.elapsed();
         let played = playing.join().unwrap_or_else(|panic| resume_unwind(panic));
         let (pump, control) = connected?;
         let traffic = pump.traffic();
@@ -98,7 +97,7 @@ fn with_peer(
                     received: traffic.received.load(Ordering::Relaxed),
                     compressed: run.options.compress.map(|_| compressed(&traffic)),
                     elapsed: start.elapsed(),
-                    connecting,
+                    connecting: traffic.begun.get().map(|begun| begun.duration_since(start)),
                 })
             }
             Err(error) => Err(explain(error, pump, &control)),

@@ -13,7 +13,7 @@ use crate::wire::{Message, WireError};
 use std::collections::VecDeque;
 use std::io::{self, BufReader, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -30,12 +30,14 @@ pub struct PumpOptions {
     pub expects_hello: bool,
 }
 
-/// Bytes that crossed the stream.
+/// What crossed the stream.
 #[derive(Debug, Default)]
 pub struct Traffic {
-    /// Written by this side.
+    /// When the peer's hello had come, if it was to be read.
+    pub begun: OnceLock<Instant>,
+    /// Bytes written by this side.
     pub sent: AtomicU64,
-    /// Read by this side.
+    /// Bytes read by this side.
     pub received: AtomicU64,
     /// What of the former was compressed content.
     pub sent_compressed: CompressedTraffic,
@@ -244,6 +246,7 @@ impl Reading {
         if self.expects_hello {
             let (_, taken) = Hello::read(reader)?;
             self.traffic.received.fetch_add(taken, Ordering::Relaxed);
+            self.traffic.begun.get_or_init(Instant::now);
             self.heard.now();
         }
         let mut header = [0; HEADER];

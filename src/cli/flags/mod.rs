@@ -237,6 +237,9 @@ pub(super) struct Flags {
     #[arg(short = 'i', long, action = ArgAction::Count, help_heading = OUTPUT)]
     pub itemize_changes: u8,
     /// Show numbers about the run at its end
+    ///
+    /// With another host, the connection time is the part of the run until dsync there had answered: connecting, logging
+    /// in and starting it. What is local goes on meanwhile.
     #[arg(long, help_heading = OUTPUT)]
     pub stats: bool,
     /// Show a progress bar for the whole run, and the names as they come

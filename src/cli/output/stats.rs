@@ -21,15 +21,17 @@ pub(super) fn table(outcome: &Outcome, numbers: Numbers) -> String {
         ("Literal data", bytes(totals.literal)),
         ("Matched data", bytes(totals.matched)),
     ];
-    if let Some(Compressed { from, to }) = outcome.compressed {
-        lines.push(("Compressed data", format!("{} to {}", bytes(from), bytes(to))));
-    }
+    let compressed = |Compressed { from, to }| format!("{} to {}", bytes(from), bytes(to));
+    lines.extend(outcome.compressed.map(|content| ("Compressed data", compressed(content))));
     lines.extend([
         ("File list size", numbers.bytes(totals.list_bytes)),
         ("File list generation time", seconds(Duration::from_millis(totals.listing_millis))),
         // Lists travel while they are made and while files do; they have no time of their own.
         ("File list transfer time", seconds(Duration::ZERO)),
-        ("Connection time", seconds(outcome.connecting)),
+    ]);
+    lines.extend(outcome.connecting.map(|time| ("Connection time", seconds(time))));
+    lines.extend([
+        ("Total run time", seconds(outcome.elapsed)),
         ("Total bytes sent", numbers.bytes(outcome.sent)),
         ("Total bytes received", numbers.bytes(outcome.received)),
     ]);
@@ -111,7 +113,7 @@ mod tests {
             received: 1_000,
             compressed: Some(Compressed { from: 18_000, to: 7_000 }),
             elapsed: Duration::from_millis(2_000),
-            connecting: Duration::from_millis(30),
+            connecting: Some(Duration::from_millis(30)),
         }
     }
 
@@ -131,10 +133,18 @@ File list size: 4,096
 File list generation time: 0.012 seconds
 File list transfer time: 0.000 seconds
 Connection time: 0.030 seconds
+Total run time: 2.000 seconds
 Total bytes sent: 24,000
 Total bytes received: 1,000
 ";
         assert_eq!(table(&outcome(), Numbers::new(1)), expected);
+    }
+
+    #[test]
+    fn without_a_peer_nothing_is_said_of_one() {
+        let local = table(&Outcome { connecting: None, compressed: None, ..outcome() }, Numbers::new(1));
+        assert!(!local.contains("Connection") && !local.contains("Compressed"), "{local}");
+        assert!(local.contains("Total run time"), "{local}");
     }
 
     #[test]
@@ -171,7 +181,7 @@ Total bytes received: 1,000
             received: 0,
             compressed: None,
             elapsed: Duration::ZERO,
-            connecting: Duration::ZERO,
+            connecting: None,
         };
         let expected = "\nsent 0 bytes  received 0 bytes  0.00 bytes/sec\ntotal size is 0  speedup is 0.00\n";
         assert_eq!(summary(&nothing, Numbers::new(1), false), expected);
