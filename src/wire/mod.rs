@@ -14,6 +14,7 @@ mod error;
 pub mod frame;
 pub mod hello;
 pub mod link;
+mod listing;
 mod mailbox;
 mod message;
 pub mod pump;
