@@ -14,7 +14,7 @@ use crate::tree::{Entry, Kind, Name};
 use crate::wire::ListingEnd;
 
 /// A basis shorter than this saves less than asking for its blocks costs.
-const WORTH_SIGNING: u64 = 700;
+const WORTH_SIGNING: u64 = 256;
 
 impl Comparison<'_, '_> {
     /// Compares one entry with its counterpart.
