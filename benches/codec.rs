@@ -59,6 +59,7 @@ fn listings() -> VecDeque<Message> {
         Message::Listing(Listing {
             dir: DirId(1),
             parent: Some((DirId(0), 1)),
+            same: Default::default(),
             entries,
             owners: Vec::new(),
             end,

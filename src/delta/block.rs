@@ -16,8 +16,11 @@ pub const MAX_BLOCKS: u32 = 1 << 20;
 /// signed and the rest of the new file travels as literals.
 pub const MAX_BASIS_LEN: u64 = MAX_BLOCK_LEN as u64 * MAX_BLOCKS as u64;
 
-/// Below this length, rsync's choice, a block's sums weigh too much against its bytes, if nothing refines them.
-const MIN_CHOSEN_LEN: u64 = 704;
+/// About how many bytes the two sums of a block take where there are few blocks.
+const SUMS_LEN: u64 = 6;
+
+/// The shortest blocks of a basis that is not refined.
+const SHORTEST: u64 = 64;
 
 /// A basis shorter than this is signed in blocks of one length only: more would save less than a kilobyte, for another
 /// round trip.
@@ -54,10 +57,10 @@ impl BlockLen {
     /// Chooses the length of the blocks that a basis of `basis_len` bytes is signed in first, and whether what they do
     /// not match is then to be [refined](Self::finer).
     ///
-    /// A long basis is signed in a few thousand blocks, whose length is a power of two. Sums of a short one cost in
-    /// proportion to size / L and each edit costs about L literal bytes, so the cheapest L grows with the square root
-    /// of the size (thesis, section 3.3); like rsync's it is a multiple of 8. `wanted`, the user's `--block-size`, takes
-    /// the place of either choice. All are raised until [`MAX_BLOCKS`] suffice.
+    /// A long basis is signed in a few thousand blocks, whose length is a power of two. Sums of a short one cost about
+    /// 6 size / L bytes and an edit about L literal bytes, so one edit is cheapest with L = √(6 size) (thesis, section
+    /// 3.3); like rsync's it is a multiple of 8. `wanted`, the user's `--block-size`, takes the place of either choice.
+    /// All are raised until [`MAX_BLOCKS`] suffice.
     pub fn for_basis(basis_len: u64, wanted: Option<Self>) -> (Self, bool) {
         let refined = wanted.is_none() && basis_len >= REFINED_BASIS;
         let chosen = match wanted {
@@ -66,7 +69,7 @@ impl BlockLen {
                 let len = basis_len.div_ceil(TOP_BLOCKS).checked_next_power_of_two();
                 len.unwrap_or(u64::MAX).clamp(*TOP_LENS.start(), *TOP_LENS.end())
             }
-            None => (basis_len.isqrt() & !7).max(MIN_CHOSEN_LEN),
+            None => ((SUMS_LEN * basis_len).isqrt() & !7).max(SHORTEST),
         };
         let least = basis_len.div_ceil(u64::from(MAX_BLOCKS));
         let len = chosen.max(least).min(u64::from(MAX_BLOCK_LEN));
@@ -170,8 +173,9 @@ mod tests {
             let (len, refined) = BlockLen::for_basis(size, None);
             (len.get(), refined)
         };
-        assert_eq!(chosen(0), (704, false));
-        assert_eq!(chosen(REFINED_BASIS - 1), (704, false));
+        assert_eq!(chosen(0), (64, false));
+        assert_eq!(chosen(4000), (152, false));
+        assert_eq!(chosen(REFINED_BASIS - 1), (624, false));
         assert_eq!(chosen(REFINED_BASIS), (4 << 10, true));
         assert_eq!(chosen(1 << 30), (256 << 10, true));
         assert_eq!(chosen((1 << 30) + 1), (512 << 10, true));

@@ -8,8 +8,8 @@
 //! ```text
 //! source                                     sink
 //!   walk ---- Mention (a fingerprint) ----->   compare: the same, so nothing to do, or
-//!        <--- Expand ----------------------
-//!        ---- Listing --------------------->   compare: same, different, absent, extra
+//!        <--- Expand (sums of buckets) -----
+//!        ---- Listing (what differs) ------>   compare: same, different, absent, extra
 //!   content <--- Want, Sums, Check ---------   sign (what it has of a file, or of its gaps)
 //!           ---- Content, Verdict --------->   apply: stage, verify, install
 //!           <--- Again (what differs) ------

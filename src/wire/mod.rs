@@ -15,6 +15,7 @@ mod error;
 pub mod frame;
 pub mod hello;
 pub mod link;
+mod listing;
 mod mailbox;
 mod message;
 pub mod pump;

@@ -27,7 +27,7 @@ use crate::pass::tally::Tally;
 use crate::pass::{Context, PassError, workers};
 use crate::report::{Event, Item, Role, Totals};
 use crate::tree::filter::Rules;
-use crate::tree::{Kind, Meta, Node, RelPath};
+use crate::tree::{Kind, Node, RelPath};
 use crate::wire::{Content, Link, Message, Permit, Received, Receiver, Sender};
 use announce::Announcer;
 use crossbeam_channel as channel;
@@ -230,10 +230,10 @@ impl Sink<'_> {
         Policy { options: &self.context.options, umask: self.umask, is_root: self.owners.owners().is_root() }
     }
 
-    /// Whether the running user may give `meta`'s group to a file.
-    fn may_set_group(&self, meta: &Meta) -> bool {
+    /// Whether the running user may give the group of this number to a file.
+    fn may_set_group(&self, group: u32) -> bool {
         let owners = self.owners.owners();
-        owners.is_root() || owners.in_group(meta.gid)
+        owners.is_root() || owners.in_group(group)
     }
 
     fn dry_run(&self) -> bool {

@@ -230,7 +230,7 @@ impl Sink<'_> {
     fn compared(&self, Verdict { file, same }: Verdict) -> Result<(), PassError> {
         let flight = self.flights.compared(file)?;
         let Some(own) = &flight.own else { return Err(PassError::Protocol("a verdict nobody asked for")) };
-        let may_set_group = self.may_set_group(&flight.entry.meta);
+        let may_set_group = self.may_set_group(flight.entry.meta.gid);
         match self.policy().compared(same, &flight.entry, own, may_set_group) {
             Decision::Transfer(update) => {
                 self.announcer.fill(file, self.item(flight.path.clone(), &flight.entry.node, &update));

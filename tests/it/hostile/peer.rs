@@ -1,6 +1,6 @@
 //! A peer that says what it likes.
 
-use dsync::tree::{Entry, FINGERPRINT_LEN, Fingerprint, Meta, Name, Node};
+use dsync::tree::{Buckets, Entry, FINGERPRINT_LEN, Fingerprint, Meta, Name, Node, Owner};
 use dsync::wire::frame::{FrameDecoder, FrameEncoder, HEADER};
 use dsync::wire::hello::{self, Hello};
 use dsync::wire::{
@@ -107,7 +107,7 @@ impl Peer {
             Message::Mention(mention) => (mention.dir.0 == 0).then_some(()),
             _ => None,
         });
-        self.send(Message::Expand(Expand { dir: DirId(0), below: true }));
+        self.send(Message::Expand(Expand { dir: DirId(0), below: true, sums: Vec::new() }));
         self.expect("the root's listing", root_entries)
     }
 }
@@ -153,6 +153,7 @@ pub(crate) fn mention(dir: u32, parent: Option<(u32, u32)>) -> Message {
         dir: DirId(dir),
         parent: parent.map(|(dir, index)| (DirId(dir), index)),
         fingerprint: Some(Fingerprint([7; FINGERPRINT_LEN])),
+        owned_by: vec![Owner { uid: 0, gid: 0 }],
         owners: Vec::new(),
     })
 }
@@ -162,6 +163,7 @@ pub(crate) fn listing(dir: u32, parent: Option<(u32, u32)>, entries: Vec<Entry>,
     Message::Listing(Listing {
         dir: DirId(dir),
         parent: parent.map(|(dir, index)| (DirId(dir), index)),
+        same: Buckets::default(),
         entries,
         owners: Vec::new(),
         end: end.then_some(ListingEnd { complete: true }),

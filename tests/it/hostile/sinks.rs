@@ -4,7 +4,7 @@ use super::peer::{Peer, content, listing, mention, root_entries, varint};
 use super::victim::{Role, Way};
 use super::{Case, case, expect_refusals, unharmed};
 use dsync::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
-use dsync::tree::{Entry, Kind};
+use dsync::tree::{BUCKET_SUM_LEN, BucketSum, Entry, Kind};
 use dsync::wire::{Again, Begin, Check, ContentEnd, DirId, Expand, FileId, Message, SumsPart, Verdict, Want};
 
 const FLAGS: &[&str] = &["-r", "-l", "-t"];
@@ -56,7 +56,7 @@ fn requests_for_what_is_no_listed_file() {
 
 #[test]
 fn listings_that_are_not_to_be_had() {
-    let expand = |dir, below| Message::Expand(Expand { dir: DirId(dir), below });
+    let expand = |dir, below| Message::Expand(Expand { dir: DirId(dir), below, sums: Vec::new() });
     refused(vec![
         case("of no directory", "not to be had", move |peer| {
             peer.expect_root();
@@ -76,6 +76,25 @@ fn listings_that_are_not_to_be_had() {
             peer.send(expand(0, false));
         }),
     ]);
+}
+
+/// Sums that are nobody's, or too many to be of any use, have everything listed.
+#[test]
+fn sums_of_what_is_not_there() {
+    for count in [2, 4, 5, 1000, 1 << 16] {
+        for way in [Way::Server, Way::Client] {
+            let outcome = unharmed(&format!("{count} sums"), Role::Source, way, FLAGS, |peer| {
+                let listed = |message: &Message| matches!(message, Message::Listed).then_some(());
+                peer.expect("the end of the listings", listed);
+                let sums = vec![BucketSum([7; BUCKET_SUM_LEN]); count];
+                peer.send(Message::Expand(Expand { dir: DirId(0), below: true, sums }));
+                assert_eq!(peer.expect("the root's listing", root_entries).len(), 4, "{count}");
+                let (below, root) = (Message::Close(DirId(1)), Message::Close(DirId(0)));
+                peer.send_all([below, root, Message::Finish(Default::default())]);
+            });
+            assert_eq!(outcome.code, Some(0), "{outcome}");
+        }
+    }
 }
 
 #[test]
@@ -238,7 +257,7 @@ fn an_end_while_answers_wait_for_credit() {
             // Listings that are asked for only now come after the end of the walk.
             let listed = |message: &Message| matches!(message, Message::Listed).then_some(());
             peer.expect("the end of the listings", listed);
-            peer.send(Message::Expand(Expand { dir: DirId(0), below: true }));
+            peer.send(Message::Expand(Expand { dir: DirId(0), below: true, sums: Vec::new() }));
             let entries = peer.expect("the root's listing", root_entries);
             let index = place_of(&entries, Kind::File);
             for _ in 0..30 {
