@@ -129,8 +129,8 @@ fn compression(flags: &Flags) -> Result<Option<Compression>, Failure> {
         Some("auto") => Some(CompressWhen::Auto),
         Some("never") => None,
         Some(other) => {
-            return Err(Failure::usage(format!("--compress: {other:?} is no time to compress"))
-                .with_hint("The choices are always, never and auto."));
+            return Err(Failure::usage(format!("--compress: {other:?} is none of its words"))
+                .with_hint("They are always, never and auto."));
         }
     };
     let none = match flags.compress_choice.as_deref() {

@@ -136,7 +136,7 @@ fn values_out_of_range_are_refused() {
         ("-B2m a b", "dsync: a block size of 2097152 bytes is out of range"),
         ("--cc=sha9 a b", "dsync: --checksum-choice: unknown checksum \"sha9\"\n"),
         ("--cc=md5,xxh3 a b", "dsync: --checksum-choice: two different"),
-        ("--compress=maybe a b", "dsync: --compress: \"maybe\" is no time to compress\n  hint: The choices"),
+        ("--compress=maybe a b", "dsync: --compress: \"maybe\" is none of its words\n  hint: They are"),
         ("--zc=lz4 a b", "dsync: --compress-choice: unknown compression \"lz4\"\n"),
         ("--delete a b", "dsync: --delete does not work without --recursive (-r)\n"),
         ("--info=nosuch a b", "dsync: --info: unknown kind of output \"nosuch\"\n"),
