@@ -42,10 +42,15 @@ enum Class {
 }
 
 fn class(message: &Message) -> Class {
-    // Block sums look random, so they travel with the content, uncompressed.
     match message.rank() {
         Rank::Content | Rank::Again => Class::Content,
-        Rank::Want if matches!(message, Message::Sums(_)) => Class::Content,
+        // Block sums look random, so they travel with the content, uncompressed; and what announces them does, so that
+        // those of many small files share a frame.
+        Rank::Want => match message {
+            Message::Sums(_) => Class::Content,
+            Message::Want(want) if want.basis.is_some() => Class::Content,
+            _ => Class::Meta,
+        },
         _ => Class::Meta,
     }
 }

@@ -44,8 +44,17 @@ impl Peer {
 
     /// Sends messages made by hand, in one frame that is not compressed.
     pub(crate) fn payload(&mut self, payload: &[u8]) {
+        self.frame(0, payload);
+    }
+
+    /// Sends messages made by hand that go with content, in one frame that is not compressed.
+    pub(crate) fn content_payload(&mut self, payload: &[u8]) {
+        self.frame(2, payload);
+    }
+
+    fn frame(&mut self, kind: u8, payload: &[u8]) {
         let len = u32::try_from(payload.len()).unwrap().to_le_bytes();
-        self.raw(&[&[0], &len[..], payload].concat());
+        self.raw(&[&[kind], &len[..], payload].concat());
     }
 
     /// Sends a message.

@@ -128,13 +128,13 @@ fn signatures_that_are_impossible() {
     let shaped = |shape: [u64; 3]| {
         move |peer: &mut Peer| {
             let entries = peer.expect_root();
-            peer.payload(&raw_want(place_of(&entries, Kind::File), shape));
+            peer.content_payload(&raw_want(place_of(&entries, Kind::File), shape));
         }
     };
     let with_sums = |blocks: usize, strong: usize| {
         move |peer: &mut Peer| {
             let entries = peer.expect_root();
-            peer.payload(&raw_want(place_of(&entries, Kind::File), [3000, 1000, 8]));
+            peer.content_payload(&raw_want(place_of(&entries, Kind::File), [3000, 1000, 8]));
             peer.send(Message::Sums(SumsPart {
                 file: FileId(0),
                 weak: vec![0; blocks],
@@ -156,8 +156,8 @@ fn signatures_that_are_impossible() {
         case("sums that do not pair up", "impossible signature", with_sums(2, 15)),
         case("a second request while the first is incomplete", "asked for twice", |peer| {
             let index = place_of(&peer.expect_root(), Kind::File);
-            peer.payload(&raw_want(index, [3000, 1000, 8]));
-            peer.payload(&raw_want(index, [3000, 1000, 8]));
+            peer.content_payload(&raw_want(index, [3000, 1000, 8]));
+            peer.content_payload(&raw_want(index, [3000, 1000, 8]));
         }),
     ]);
 }
