@@ -42,6 +42,7 @@ pub use dir::Dir;
 pub use error::Error;
 pub use file::{ReadFile, Stamp, WriteFile};
 pub use in_place::InPlace;
+pub use kernel::give_up as give_up_kernel_calls;
 pub use limits::{raise_file_limit, umask};
 pub use list::Listing;
 pub use named::open_named;

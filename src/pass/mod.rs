@@ -117,10 +117,11 @@ impl Context {
     fn share_of_open_files(&self, part: u64, most: usize) -> usize {
         usize::try_from(self.open_files / part).unwrap_or(most).clamp(4, most)
     }
-}
 
-/// Number of threads for work that can be spread: one per core, at least two so that one slow file does not stop
-/// everything, at most eight because more only queue at the disk.
-fn workers() -> usize {
-    std::thread::available_parallelism().map_or(2, |cores| cores.get()).clamp(2, 8)
+    /// Number of threads for work that can be spread: one per core, at least two so that one slow file does not stop
+    /// everything, at most eight because more only queue at the disk.
+    fn workers(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(2, |cores| cores.get());
+        if self.options.shortcuts.threads { cores().clamp(2, 8) } else { 1 }
+    }
 }

@@ -1,5 +1,6 @@
 //! The options of a run: what the flags mean once they are parsed.
 
+use crate::request::Shortcuts;
 use crate::tree::Kind;
 use crate::tree::filter::Rules;
 use serde::{Deserialize, Serialize};
@@ -68,6 +69,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Which events are worth sending.
     pub detail: Detail,
+    /// `--plain`: the quicker ways that are taken.
+    pub shortcuts: Shortcuts,
 }
 
 /// How `--delete` goes about it.

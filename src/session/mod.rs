@@ -171,6 +171,9 @@ fn context(options: Options, seed: u64, reporter: Arc<dyn Reporter>, progress: A
         SumKind::Xxh3 => StrongKind::Xxh3,
         SumKind::Md5 => StrongKind::Md5,
     };
+    if !options.shortcuts.kernel_calls {
+        crate::fs::give_up_kernel_calls();
+    }
     Context {
         options,
         sums: SumChoice { kind, seed },

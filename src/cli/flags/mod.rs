@@ -261,6 +261,9 @@ pub(super) struct Flags {
     #[arg(short = 'V', long, action = ArgAction::Count, help_heading = OUTPUT)]
     pub version: u8,
 
+    /// Leave out these shortcuts, or all: for tests, as the result is the same
+    #[arg(long, value_name = "NAMES", hide = true)]
+    pub plain: Option<String>,
     /// Be the peer of a dsync on another host: the protocol on standard input and output
     #[arg(long, hide = true)]
     pub server: bool,

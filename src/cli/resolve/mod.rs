@@ -10,7 +10,9 @@ use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};
 use crate::cli::flags::{Flags, size};
 use crate::cli::output::{Direction, Levels, Style};
-use crate::request::{CompressWhen, Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, Options, SumKind};
+use crate::request::{
+    CompressWhen, Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, Options, Shortcuts, SumKind,
+};
 use crate::session::{Run, Shell};
 use crate::transport;
 use crate::transport::command::{remote_command, split_command};
@@ -79,7 +81,26 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         rules: if flags.delete_excluded { rules.with_delete_excluded() } else { rules },
         dry_run: flags.dry_run,
         detail: detail(style),
+        shortcuts: shortcuts(flags.plain.as_deref())?,
     })
+}
+
+fn shortcuts(plain: Option<&str>) -> Result<Shortcuts, Failure> {
+    let mut shortcuts = Shortcuts::default();
+    let names: Vec<&str> = match plain {
+        None => Vec::new(),
+        Some("all") => Shortcuts::NAMES.to_vec(),
+        Some(names) => names.split(',').collect(),
+    };
+    for name in names {
+        if !shortcuts.leave_out(name) {
+            return Err(Failure::usage(format!("--plain: unknown shortcut {name:?}")).with_hint(format!(
+                "There are {}; all leaves out each of them.",
+                Shortcuts::NAMES.join(", ")
+            )));
+        }
+    }
+    Ok(shortcuts)
 }
 
 /// The events that [`Style`] has a line for.

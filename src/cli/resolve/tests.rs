@@ -116,6 +116,13 @@ fn values_are_worked_out() {
     ] {
         assert_eq!(options(line).bandwidth, rate, "{line}");
     }
+    assert_eq!(options("").shortcuts, Shortcuts::default());
+    assert!(!options("--plain=refinement,threads").shortcuts.threads);
+    assert!(options("--plain=refinement,threads").shortcuts.fingerprints);
+    assert_eq!(
+        options("--plain=all").shortcuts,
+        options(&format!("--plain={}", Shortcuts::NAMES.join(","))).shortcuts
+    );
     assert_eq!(options("--timeout=0").timeout, None);
     assert_eq!(options("--timeout=30").timeout, Some(30));
     assert_eq!(options("-B0").block_size, None);
@@ -137,6 +144,7 @@ fn values_out_of_range_are_refused() {
         ("--cc=sha9 a b", "dsync: --checksum-choice: unknown checksum \"sha9\"\n"),
         ("--cc=md5,xxh3 a b", "dsync: --checksum-choice: two different"),
         ("--compress=maybe a b", "dsync: --compress: \"maybe\" is none of its words\n  hint: They are"),
+        ("--plain=threads,nosuch a b", "dsync: --plain: unknown shortcut \"nosuch\"\n  hint: There are "),
         ("--zc=lz4 a b", "dsync: --compress-choice: unknown compression \"lz4\"\n"),
         ("--delete a b", "dsync: --delete does not work without --recursive (-r)\n"),
         ("--info=nosuch a b", "dsync: --info: unknown kind of output \"nosuch\"\n"),

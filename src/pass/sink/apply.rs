@@ -125,6 +125,9 @@ impl Build {
             _ => return Ok(false),
         };
         let Some(ContentEnd::Complete { len, sum }) = content.end else { return Ok(false) };
+        if !sink.context.options.shortcuts.small_files {
+            return Ok(false);
+        }
         let flight = sink.flights.fetched(content.file)?;
         let sums = sink.context.sums;
         let is_whole = len == data.len() as u64 && SegmentSums::of(sums, data).root(sums) == sum;

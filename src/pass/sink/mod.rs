@@ -24,7 +24,7 @@ use crate::fs::SetMeta;
 use crate::pass::decide::{Policy, Update};
 use crate::pass::names::OwnerMap;
 use crate::pass::tally::Tally;
-use crate::pass::{Context, PassError, workers};
+use crate::pass::{Context, PassError};
 use crate::report::{Event, Item, Role, Totals};
 use crate::tree::filter::Rules;
 use crate::tree::{Kind, Node, RelPath};
@@ -154,7 +154,7 @@ fn spawn<'scope, 'env>(
         }
     })?;
     let mut content = Vec::new();
-    for _ in 0..workers() {
+    for _ in 0..sink.context.workers() {
         let jobs = jobs.clone();
         named("sign").spawn_scoped(scope, move || {
             if let Err(error) = sign::run(sink, &jobs) {

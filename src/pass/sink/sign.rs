@@ -5,7 +5,7 @@ use crate::fs::ReadFile;
 use crate::pass::decide::Decision;
 use crate::pass::sink::Sink;
 use crate::pass::sink::flights::{Flight, Phase, Prepared};
-use crate::pass::{PassError, sink::entry, workers};
+use crate::pass::{PassError, sink::entry};
 use crate::tree::Kind;
 use crate::wire::{Check, FileId, MESSAGE_COST, Message, Rank, Reservation, SumsPart, Verdict, Want};
 use bytes::Bytes;
@@ -91,7 +91,8 @@ impl Sink<'_> {
     /// In blocks of what length a basis is signed, and whether what they do not match is refined.
     pub(super) fn block_len(&self, basis_len: u64) -> (BlockLen, bool) {
         let wanted = self.context.options.block_size.and_then(|size| BlockLen::new(size.into()).ok());
-        BlockLen::for_basis(basis_len, wanted)
+        let (block_len, refine) = BlockLen::for_basis(basis_len, wanted);
+        (block_len, refine && self.context.options.shortcuts.refinement)
     }
 
     /// Sets credit aside for a whole signature, and what goes before it: two that each got half of the credit would wait
@@ -183,7 +184,7 @@ impl Sink<'_> {
         // Nothing else goes on with the file until the source has its signature, so all cores take part.
         let block = u64::from(block_len.get());
         let basis_len = basis.len().min(block * u64::from(MAX_BLOCKS));
-        let share = basis_len.div_ceil(workers() as u64).max(SHARE).next_multiple_of(block);
+        let share = basis_len.div_ceil(self.context.workers() as u64).max(SHARE).next_multiple_of(block);
         let sign = |start: u64| {
             let mut signer = Signer::new(self.context.sums, block_len, strong_len);
             let end = start.saturating_add(share).min(basis_len);

@@ -70,7 +70,8 @@ impl Source<'_> {
         match job {
             Job::Send { file, listed, _permit } => self.telling(file, &path_of(&listed), |out| {
                 let open = self.open(&listed)?;
-                let by_itself = self.context.local && open.len() > HANDED_OVER;
+                let may = self.context.local && self.context.options.shortcuts.handing_over;
+                let by_itself = may && open.len() > HANDED_OVER;
                 if by_itself { self.hand_over(open, out) } else { self.whole(&open, out) }
             }),
             Job::Round { file, delta, signatures, _permits } => {

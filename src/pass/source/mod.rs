@@ -15,7 +15,7 @@ mod walk;
 use crate::delta::{Gap, SignatureBuilder, SignaturePart};
 use crate::fs::Owners;
 use crate::pass::tally::Tally;
-use crate::pass::{Context, PassError, workers};
+use crate::pass::{Context, PassError};
 use crate::report::{Problem, Role, Totals};
 use crate::tree::{Entry, RelPath};
 use crate::view::{View, ViewError};
@@ -107,7 +107,7 @@ fn spawn<'scope>(
 ) -> std::io::Result<()> {
     let named = |name: &str| thread::Builder::new().name(name.to_owned());
     named("walk").spawn_scoped(scope, || walk::run(source))?;
-    for _ in 0..workers() {
+    for _ in 0..source.context.workers() {
         let jobs = jobs.clone();
         named("content").spawn_scoped(scope, move || content::run(source, &jobs))?;
     }

@@ -1,6 +1,8 @@
 //! Requests as bytes and back, and requests of peers that are newer, older or hostile.
 
-use crate::request::{CompressWhen, Compression, Deletion, Detail, Options, Part, Request, SumKind};
+use crate::request::{
+    CompressWhen, Compression, Deletion, Detail, Options, Part, Request, Shortcuts, SumKind,
+};
 use crate::tree::filter::{Action, Rule, Rules};
 use crate::wire::WireError;
 use crate::wire::codec::{Cursor, Put};
@@ -42,6 +44,7 @@ pub(super) fn everything() -> Options {
         rules,
         dry_run: true,
         detail: Detail { changes: true, attributes: true, unchanged: true, progress: true },
+        shortcuts: Shortcuts { threads: false, ..Shortcuts::default() },
     }
 }
 
@@ -106,7 +109,7 @@ fn options_with_their_default_are_not_sent() {
 fn each_option_survives_alone() {
     let all = values(&encoded(&sink(everything())));
     let (part, options) = all.split_first().unwrap();
-    assert_eq!(options.len(), 28, "one value for each field of Options");
+    assert_eq!(options.len(), 29, "one value for each field of Options");
     for (tag, value) in options {
         assert_eq!(options.iter().filter(|(other, _)| other >> 1 == tag >> 1).count(), 1, "{tag}");
         let mut bytes = tagged(part.0, &part.1);
