@@ -204,6 +204,7 @@ pub(crate) fn encode(message: &Message, out: &mut Vec<u8>) -> Result<(), WireErr
             for number in [again.file.0, again.dir.0, again.index] {
                 out.put_varint(number.into());
             }
+            out.put_varint(again.segment_len.get().into());
             out.put_varint(again.segments.len() as u64);
             again.segments.iter().for_each(|sum| out.extend_from_slice(&sum.0));
         }
@@ -259,10 +260,13 @@ pub(crate) fn decode(cursor: &mut Cursor) -> Result<Message, WireError> {
         8 => Message::Content(decode_content(cursor)?),
         9 => {
             let (file, dir, index) = (FileId(cursor.u32()?), DirId(cursor.u32()?), cursor.u32()?);
+            let segment_len = BlockLen::new(cursor.varint()?);
+            let segment_len =
+                segment_len.map_err(|_| WireError::Malformed("list of segments: their length"))?;
             let segments = (0..cursor.count("list of segments", 16, u64::MAX)?)
                 .map(|_| cursor.sum())
                 .collect::<Result<_, _>>()?;
-            Message::Again(Again { file, dir, index, segments })
+            Message::Again(Again { file, dir, index, segment_len, segments })
         }
         10 => Message::Close(DirId(cursor.u32()?)),
         11 => Message::Event(cursor.postcard("event")?),

@@ -171,7 +171,8 @@ pub struct Want {
     pub index: u32,
     /// What is known of the sink's version; its sums follow. `None`: send everything.
     pub basis: Option<SignatureHeader>,
-    /// Whether there may be gaps, for which the sink then sends finer sums.
+    /// Whether there may be gaps, for which the sink then sends finer sums. The segments of the file are then as long as
+    /// the blocks of the basis.
     pub refine: bool,
 }
 
@@ -283,6 +284,8 @@ pub struct Again {
     pub dir: DirId,
     /// Its place in that directory's entries.
     pub index: u32,
+    /// How long its segments are.
+    pub segment_len: BlockLen,
     /// Sums of the segments the sink has built, in order.
     pub segments: Vec<Sum>,
 }

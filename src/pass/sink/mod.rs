@@ -1,12 +1,13 @@
 //! The role that writes: compares what the source lists with what it has, asks for what it lacks, installs it.
 //!
 //! Threads, in the order in which one may wait for the next: one compares listings (`compare`), several sign what
-//! is there of changed files and of their gaps (`sign`), several build and install files (`apply`). The calling thread reads
+//! is there of changed files and of their gaps (`sign`, `basis`), several build and install files (`apply`). The calling thread reads
 //! messages and hands them out, without ever waiting: its queues are bounded by the credit granted for what is in
 //! them. `directories` knows what is still unsettled in each directory, `flights` the files under way.
 
 mod announce;
 mod apply;
+mod basis;
 mod compare;
 mod delete;
 mod destination;

@@ -158,7 +158,7 @@ fn counts_and_lengths_beyond_the_frame_allocate_nothing() {
         huge(8, &[0, 0], number); // operations
         huge(8, &[0, 0, 1, 0], number.max(101)); // a literal
         huge(8, &[0, 0, 1, 2, 0], number.max(101)); // a rewrite
-        huge(9, &[0, 0, 0], number); // segments
+        huge(9, &[0, 0, 0, 1], number); // segments
         huge(11, &[], number.max(101)); // an event
         huge(17, &[0, 0], number); // a directory's owners
         huge(18, &[0, 0], number); // sums of buckets

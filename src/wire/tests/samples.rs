@@ -222,7 +222,13 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
         ),
         (
             "again",
-            Message::Again(Again { file: FileId(1), dir, index, segments: vec![Sum([1; 16]), Sum([2; 16])] }),
+            Message::Again(Again {
+                file: FileId(1),
+                dir,
+                index,
+                segment_len: BlockLen::SEGMENT,
+                segments: vec![Sum([1; 16]), Sum([2; 16])],
+            }),
         ),
         ("close", Message::Close(dir)),
         ("event-created", Message::Event(Event::CreatedDestination)),
@@ -379,8 +385,11 @@ pub(super) fn any_message() -> impl Strategy<Value = Message> {
         });
     let check = (place(), any_sum())
         .prop_map(|((file, dir, index), sum)| Message::Check(Check { file, dir, index, sum }));
-    let again = (place(), vec(any_sum(), 0..5))
-        .prop_map(|((file, dir, index), segments)| Message::Again(Again { file, dir, index, segments }));
+    let again =
+        (place(), 1..=16_u64 << 20, vec(any_sum(), 0..5)).prop_map(|((file, dir, index), len, segments)| {
+            let segment_len = BlockLen::new(len).unwrap();
+            Message::Again(Again { file, dir, index, segment_len, segments })
+        });
     let credit = (0..4_usize, any::<u64>())
         .prop_map(|(rank, bytes)| Message::Credit { rank: Rank::CREDITED[rank], bytes });
     let expand = (any::<u32>(), vec(any::<u8>(), 0..9))

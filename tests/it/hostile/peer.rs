@@ -110,6 +110,19 @@ impl Peer {
         })
     }
 
+    /// Waits for a request for content, and for all block sums that belong to it.
+    pub(crate) fn expect_signed(&mut self) -> Want {
+        let want = self.expect_want();
+        let mut missing = want.basis.map_or(0, |header| header.block_count());
+        while missing > 0 {
+            missing -= self.expect("sums", |message| match message {
+                Message::Sums(part) => Some(part.weak.len() as u64),
+                _ => None,
+            });
+        }
+        want
+    }
+
     /// Asks the other end to list everything, and waits until it has listed its root.
     pub(crate) fn expect_root(&mut self) -> Vec<Entry> {
         self.expect("the mention of the root", |message| match message {

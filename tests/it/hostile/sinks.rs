@@ -27,7 +27,8 @@ fn check(dir: u32, index: u32) -> Message {
 }
 
 fn again(dir: u32, index: u32) -> Message {
-    Message::Again(Again { file: FileId(0), dir: DirId(dir), index, segments: Vec::new() })
+    let (dir, segment_len, segments) = (DirId(dir), BlockLen::SEGMENT, Vec::new());
+    Message::Again(Again { file: FileId(0), dir, index, segment_len, segments })
 }
 
 #[test]

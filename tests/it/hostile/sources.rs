@@ -240,7 +240,7 @@ fn entries_that_must_not_be_listed() {
 /// Lists a file and waits to be asked for it.
 fn wanted(peer: &mut Peer, name: &str, size: u64) -> Want {
     peer.begin_with(vec![file(name, size)]);
-    peer.expect_want()
+    peer.expect_signed()
 }
 
 #[test]
@@ -324,7 +324,7 @@ fn content_that_nobody_can_use() {
     ]);
 }
 
-/// Gaps that cannot be, and rounds that come to no end. The sink has 5000 bytes of the file.
+/// Gaps that cannot be, and rounds that come to no end. The sink has 70,000 bytes of the file, in blocks of 4096.
 #[test]
 fn rounds_that_nobody_can_tell() {
     let gap = |len, offset, basis_len| ContentOp::Gap { len, offset, basis_len };
@@ -336,22 +336,22 @@ fn rounds_that_nobody_can_tell() {
     let complete = Some(ContentEnd::Complete { len: 100, sum: Sum([0; 16]) });
     let said = move |rounds: Vec<(Vec<ContentOp>, Option<ContentEnd>)>| {
         move |peer: &mut Peer| {
-            let want = wanted(peer, "old", 6000);
+            let want = wanted(peer, "large", 80_000);
             for (ops, end) in &rounds {
                 peer.send(content(want.file, ops.clone(), *end));
             }
         }
     };
     let one = |op, end| said(vec![(vec![op], end)]);
-    let one_of_many = |op, end| said(vec![(vec![op; 500], end)]);
+    let one_of_many = |op, end| said(vec![(vec![op; 300], end)]);
     let then = |op, end| said(vec![(vec![gap(100, 0, 100)], round(64)), (vec![op], end)]);
     refused(vec![
-        case("a gap beyond the basis", "does not fit", one(gap(10, 4999, 2), None)),
+        case("a gap beyond the basis", "does not fit", one(gap(10, 69_999, 2), None)),
         case("a gap beyond all numbers", "does not fit", one(gap(10, 2, u64::MAX), None)),
         case("a gap of nothing", "does not fit", one(gap(0, 0, 10), None)),
         case("a gap that refers to nothing", "does not fit", one(gap(10, 0, 0), None)),
         case("a gap longer than any", "does not fit", one(gap(u64::MAX, 0, 10), None)),
-        case("gaps without measure", "does not fit", said(vec![(vec![gap(9000, 0, 10); 3], None)])),
+        case("gaps without measure", "does not fit", said(vec![(vec![gap(100_000, 0, 10); 3], None)])),
         case("too many gaps", "does not fit", said(vec![(vec![gap(1, 0, 1); (1 << 16) + 1], None)])),
         case("a round without gaps", "round that does not fit", one(literal(3), round(64))),
         case("an end with gaps", "end that does not fit", one(gap(100, 0, 100), complete)),
@@ -359,12 +359,24 @@ fn rounds_that_nobody_can_tell() {
         case("less than a gap holds", "end that does not fit", then(literal(99), complete)),
         case("a gap that is never filled", "round that does not fit", then(gap(99, 0, 100), round(32))),
         case("a round that is no finer", "round that does not fit", then(gap(100, 0, 100), round(33))),
-        case("a first round that is no finer", "round that does not fit", one(gap(1000, 0, 1000), round(85))),
+        case(
+            "a first round that is no finer",
+            "round that does not fit",
+            one(gap(9000, 0, 9000), round(2049)),
+        ),
         case(
             "gaps that have the basis read over and over",
             "round that does not fit",
-            one_of_many(gap(1, 0, 5000), round(84)),
+            one_of_many(gap(1, 0, 70_000), round(2048)),
         ),
+        case("a gap where none was asked for", "does not fit", move |peer| {
+            let want = wanted(peer, "old", 6000);
+            peer.send(content(want.file, vec![gap(10, 0, 10)], None));
+        }),
+        case("a round where none was asked for", "round that does not fit", move |peer| {
+            let want = wanted(peer, "old", 6000);
+            peer.send(content(want.file, vec![literal(3)], round(64)));
+        }),
         case("a round after the end", "not asked for", |peer| {
             let want = wanted(peer, "new", 4);
             peer.send(content(want.file, vec![], Some(ContentEnd::Unreadable)));
@@ -466,8 +478,8 @@ fn words_of_the_other_role() {
         },
         || Message::Close(Default::default()),
         || {
-            let (dir, segments) = (Default::default(), Vec::new());
-            Message::Again(dsync::wire::Again { file: FileId(0), dir, index: 0, segments })
+            let (dir, segment_len, segments) = (Default::default(), BlockLen::SEGMENT, Vec::new());
+            Message::Again(dsync::wire::Again { file: FileId(0), dir, index: 0, segment_len, segments })
         },
         || {
             let (dir, sum) = (Default::default(), Sum([0; 16]));
@@ -496,7 +508,10 @@ fn more_than_there_is_credit_for() {
 /// Without `--delete` nothing is deleted; with it, only what a whole listing of that very directory does not have.
 #[test]
 fn deletion_is_the_sinks_own_business() {
-    let all = || existing(vec![directory("dir"), file("keep", 4), file("old", 5000)]);
+    let all = || {
+        let files = [file("keep", 4), file("large", 70_000), file("old", 5000)];
+        existing([vec![directory("dir")], files.into()].concat())
+    };
     let (without, with): (&[&str], &[&str]) = (&["-r", "-l"], &["-r", "-l", "--delete"]);
     for (name, flags, contents, complete, entries) in [
         ("nobody asked for it", without, true, true, Vec::new()),

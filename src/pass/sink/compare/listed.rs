@@ -105,7 +105,7 @@ impl Comparison<'_, '_> {
         self.stand(current.id, standing)
     }
 
-    fn transfer(&self, here: &Counterpart, flight: Flight) -> Result<(), PassError> {
+    fn transfer(&self, here: &Counterpart, mut flight: Flight) -> Result<(), PassError> {
         let sink = self.sink;
         if let Some(own) = &flight.own
             && (own.is_dir() || (own.kind() != Kind::File && sink.context.options.in_place))
@@ -124,6 +124,9 @@ impl Comparison<'_, '_> {
             .as_ref()
             .is_some_and(|own| own.kind() == Kind::File && own.node.size() >= WORTH_SIGNING);
         let with_basis = !sink.context.whole_file() && (has_basis || flight.leftover);
+        if with_basis {
+            flight.phase = Phase::Signing;
+        }
         let dir = flight.dir;
         let asked = flight.clone();
         let file = sink.flights.start(flight, with_basis)?;
