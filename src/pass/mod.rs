@@ -10,8 +10,9 @@
 //!   walk ---- Mention (a fingerprint) ----->   compare: the same, so nothing to do, or
 //!        <--- Expand ----------------------
 //!        ---- Listing --------------------->   compare: same, different, absent, extra
-//!   content <--- Want, Sums, Check ---------   sign (what it has of a file, or of its gaps)
-//!           ---- Content, Verdict --------->   apply: stage, verify, install
+//!   content <--- Fetch (small files) -------
+//!           <--- Want, Sums, Check ---------   sign (what it has of a file, or of its gaps)
+//!           ---- Fetched, Content, Verdict ->   apply: stage, verify, install
 //!           <--- Again (what differs) ------
 //!   kept    <--- Close(dir) ----------------   everything in it is settled
 //! ```
@@ -118,6 +119,9 @@ impl Context {
         usize::try_from(self.open_files / part).unwrap_or(most).clamp(4, most)
     }
 }
+
+/// Files up to this many bytes are read and written at once, and asked for in batches.
+const SMALL: u64 = 128 << 10;
 
 /// Number of threads for work that can be spread: one per core, at least two so that one slow file does not stop
 /// everything, at most eight because more only queue at the disk.

@@ -6,6 +6,7 @@
 
 use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
 use crate::tree::{FINGERPRINT_LEN, Fingerprint};
+use crate::wire::batch::{decode_fetch, decode_fetched, encode_fetch, encode_fetched};
 use crate::wire::entry::{decode_entries, encode_entries};
 use crate::wire::message::{MAX_OPS, MAX_OWNERS, MENTIONED_OWNERS};
 use crate::wire::{
@@ -121,7 +122,7 @@ impl Cursor {
         }
     }
 
-    fn sum(&mut self) -> Result<Sum, WireError> {
+    pub(crate) fn sum(&mut self) -> Result<Sum, WireError> {
         let bytes = self.take(16)?;
         Ok(Sum(bytes.as_ref().try_into().map_err(|_| WireError::Malformed("sum"))?))
     }
@@ -232,6 +233,14 @@ pub(crate) fn encode(message: &Message, out: &mut Vec<u8>) -> Result<(), WireErr
             out.push(16);
             put_postcard(out, abort);
         }
+        Message::Fetch(fetch) => {
+            out.push(19);
+            encode_fetch(fetch, out);
+        }
+        Message::Fetched(fetched) => {
+            out.push(20);
+            encode_fetched(fetched, out)?;
+        }
     }
     Ok(())
 }
@@ -275,6 +284,8 @@ pub(crate) fn decode(cursor: &mut Cursor) -> Result<Message, WireError> {
         16 => Message::Abort(cursor.postcard("reason")?),
         17 => Message::Mention(decode_mention(cursor)?),
         18 => Message::Expand(Expand { below: cursor.byte()? != 0, dir: DirId(cursor.u32()?) }),
+        19 => Message::Fetch(decode_fetch(cursor)?),
+        20 => Message::Fetched(decode_fetched(cursor)?),
         _ => return Err(WireError::Malformed("message: its kind is unknown")),
     })
 }

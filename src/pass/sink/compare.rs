@@ -4,16 +4,17 @@
 //! A directory that is only mentioned is done if what is here has the same fingerprint. If not, its listing is asked
 //! for, and whatever is mentioned below it has to wait until that has come.
 
-use crate::pass::PassError;
 use crate::pass::decide::{Decision, Update};
 use crate::pass::fingerprint;
 use crate::pass::sink::Sink;
 use crate::pass::sink::announce::Place;
+use crate::pass::sink::batches::{Gathering, Wanted};
 use crate::pass::sink::directories::Counterpart;
 use crate::pass::sink::enter::Own;
 use crate::pass::sink::entry::count_transfer;
-use crate::pass::sink::flights::{Flight, Phase};
+use crate::pass::sink::flights::Phase;
 use crate::pass::sink::sign::Job;
+use crate::pass::{PassError, SMALL};
 use crate::report::Event;
 use crate::tree::{Entry, Fingerprint, Fingerprinter, Kind, Name, RelPath};
 use crate::view;
@@ -91,15 +92,17 @@ struct Awaited {
 }
 
 /// A directory being compared.
-struct Current {
-    id: DirId,
-    path: RelPath,
+pub(super) struct Current {
+    pub id: DirId,
+    pub path: RelPath,
     counterpart: Counterpart,
     unusable: bool,
     /// What is here and has not been passed by the listing.
     own: Own,
     /// What is here and the listing does not have.
     extra: Vec<Entry>,
+    /// Small files that are going to be asked for.
+    pub gathering: Gathering,
     /// Entries listed so far.
     count: u32,
     last: Option<Name>,
@@ -133,9 +136,11 @@ impl Comparison<'_, '_> {
                 self.begin_listing(listing.dir, awaited)?
             }
         };
+        current.check_order(&listing.entries)?;
         for entry in listing.entries {
             self.entry(&mut current, entry)?;
         }
+        self.sink.fetch(&mut current)?;
         match listing.end {
             None => {
                 self.in_parts = Some(current);
@@ -171,7 +176,8 @@ impl Comparison<'_, '_> {
             }
             None => sink.own(&path, &counterpart, sink.destination()?.rename.as_ref()),
         };
-        Ok(Current { id, path, counterpart, unusable, own, extra: Vec::new(), count: 0, last: None })
+        let (extra, gathering) = (Vec::new(), Gathering::default());
+        Ok(Current { id, path, counterpart, unusable, own, extra, gathering, count: 0, last: None })
     }
 
     /// Directories are mentioned or listed in the order of their numbers, but for those listed when asked for.
@@ -328,32 +334,26 @@ impl Comparison<'_, '_> {
     /// Compares one entry with its counterpart.
     fn entry(&self, current: &mut Current, entry: Entry) -> Result<(), PassError> {
         let sink = self.sink;
-        if current.last.as_ref().is_some_and(|last| *last >= entry.name) {
-            return Err(PassError::Protocol("a listing is not sorted"));
-        }
         if crate::fs::is_reserved(&entry) || (entry.is_dir() && !sink.context.options.recursive) {
             return Err(PassError::Protocol("an entry is listed that must not be"));
         }
-        current.last = Some(entry.name.clone());
         let index = current.count;
         current.count = index.checked_add(1).ok_or(PassError::Protocol("a directory is too large"))?;
-        let name = match &sink.destination()?.rename {
-            Some(_) if index > 0 || entry.is_dir() => {
-                return Err(PassError::Protocol("a single entry turned out to be more"));
-            }
-            Some(name) => name.clone(),
-            None => entry.name.clone(),
-        };
-        let own = match current.take_own(&name) {
-            None if current.own.incomplete => current.look_for(&name),
+        let rename = sink.destination()?.rename.as_ref();
+        if rename.is_some() && (index > 0 || entry.is_dir()) {
+            return Err(PassError::Protocol("a single entry turned out to be more"));
+        }
+        let entry = sink.owners.translate(entry);
+        let name = rename.unwrap_or(&entry.name);
+        let own = match current.take_own(name) {
+            None if current.own.incomplete => current.look_for(name),
             own => Ok(own),
         };
-        let entry = sink.owners.translate(entry);
         let own = match own {
             Ok(own) => own,
             Err(error) => {
                 // Whatever is there stays as it is.
-                sink.tally.failed(&current.path.join(&name), &error);
+                sink.tally.failed(&current.path.join(name), &error);
                 if !entry.is_dir() {
                     sink.pass_by(&entry);
                     return Ok(());
@@ -372,73 +372,78 @@ impl Comparison<'_, '_> {
             sink.pass_by(&entry);
             return Ok(());
         }
-        let path = current.path.join(&entry.name);
         let (dir, may_set_group) = (current.id, sink.may_set_group(&entry.meta));
         let decision = sink.policy().decide(&entry, own.as_ref(), may_set_group);
-        let leftover = current.take_leftover(&name);
+        let leftover = current.take_leftover(name);
         if leftover && !matches!(decision, Decision::Transfer(_) | Decision::Compare) {
-            sink.clear_leftover(dir, &crate::fs::stage_name(&name))?;
+            sink.clear_leftover(dir, &crate::fs::stage_name(name))?;
         }
+        let path = || current.path.join(&entry.name);
         match decision {
             Decision::Skip(reason) => {
-                sink.skipped(&path, reason);
+                sink.skipped(&path(), reason);
                 sink.pass_by(&entry);
             }
             Decision::Attributes(update) => {
-                sink.announce(path.clone(), &entry.node, &update);
-                sink.set_attributes(dir, &path, &name, entry.kind(), &update)?;
+                sink.announce(path, &entry.node, &update);
+                if !update.set.is_empty() {
+                    sink.set_attributes(dir, &path(), name, entry.kind(), &update)?;
+                }
                 sink.pass_by(&entry);
             }
             Decision::Make(update) => {
-                sink.make(&current.counterpart, dir, &path, &name, &entry, own.as_ref(), &update)?;
+                sink.make(&current.counterpart, dir, &path(), name, &entry, own.as_ref(), &update)?;
             }
             Decision::Transfer(update) => {
-                let phase = Phase::Fetching;
-                self.transfer(
-                    &current.counterpart,
-                    Flight { dir, index, name, path, entry, own, update, leftover, phase },
-                )?;
+                self.transfer(current, Wanted { index, entry, own, update }, leftover)?;
             }
             Decision::Compare => {
-                let (update, phase) = (Update::none(), Phase::Comparing);
-                self.compare_content(Flight { dir, index, name, path, entry, own, update, leftover, phase })?;
+                let wanted = Wanted { index, entry, own, update: Update::none() };
+                self.compare_content(current, wanted, leftover)?;
             }
         }
         Ok(())
     }
 
-    fn transfer(&self, here: &Counterpart, flight: Flight) -> Result<(), PassError> {
+    fn transfer(&self, current: &mut Current, wanted: Wanted, leftover: bool) -> Result<(), PassError> {
         let sink = self.sink;
-        if let Some(own) = &flight.own
-            && (own.is_dir() || (own.kind() != Kind::File && sink.context.options.in_place))
-            && !sink.make_room(here, &flight.path, own)
+        let options = &sink.context.options;
+        let Wanted { index, entry, own, update } = &wanted;
+        if let Some(own) = own
+            && (own.is_dir() || (own.kind() != Kind::File && options.in_place))
+            && !sink.make_room(&current.counterpart, &current.path.join(&entry.name), own)
         {
-            sink.pass_by(&flight.entry);
+            sink.pass_by(entry);
             return Ok(());
         }
-        sink.announce(flight.path.clone(), &flight.entry.node, &flight.update);
+        sink.announce(|| current.path.join(&entry.name), &entry.node, update);
         if sink.dry_run() {
-            count_transfer(sink, &flight.entry, flight.update.change.new);
+            count_transfer(sink, entry, update.change.new);
             return Ok(());
         }
-        let has_basis = flight
-            .own
-            .as_ref()
-            .is_some_and(|own| own.kind() == Kind::File && own.node.size() >= WORTH_SIGNING);
-        let with_basis = !sink.context.whole_file() && (has_basis || flight.leftover);
-        let dir = flight.dir;
-        let asked = flight.clone();
+        let has_basis =
+            own.as_ref().is_some_and(|own| own.kind() == Kind::File && own.node.size() >= WORTH_SIGNING);
+        let with_basis = !sink.context.whole_file() && (has_basis || leftover);
+        let renamed = sink.destination()?.rename.as_ref();
+        if entry.node.size() <= SMALL && !with_basis && !leftover && !options.in_place && renamed.is_none() {
+            current.gathering.add(wanted);
+            return if current.gathering.is_full() { sink.fetch(current) } else { Ok(()) };
+        }
+        let (dir, index) = (current.id, *index);
+        let flight = wanted.flight(dir, &current.path, renamed, leftover, Phase::Fetching);
         let file = sink.flights.start(flight, with_basis)?;
         sink.directories.with(dir, |dir| dir.unsettled += 1)?;
         if with_basis {
             self.signing.send(Job::Sign(file)).map_err(|_| PassError::Lost)
         } else {
-            sink.ask(file, &asked)
+            sink.ask(file, dir, index)
         }
     }
 
-    fn compare_content(&self, flight: Flight) -> Result<(), PassError> {
-        let dir = flight.dir;
+    fn compare_content(&self, current: &Current, wanted: Wanted, leftover: bool) -> Result<(), PassError> {
+        let dir = current.id;
+        let renamed = self.sink.destination()?.rename.as_ref();
+        let flight = wanted.flight(dir, &current.path, renamed, leftover, Phase::Comparing);
         let file = self.sink.flights.start(flight, true)?;
         self.sink.directories.with(dir, |dir| dir.unsettled += 1)?;
         self.sink.announcer.keep_place(Place::File(file));
@@ -478,6 +483,17 @@ impl Comparison<'_, '_> {
 }
 
 impl Current {
+    /// Names ascend, also from one part of a listing to the next.
+    fn check_order(&mut self, entries: &[Entry]) -> Result<(), PassError> {
+        let Some(first) = entries.first() else { return Ok(()) };
+        let goes_on = self.last.as_ref().is_none_or(|last| *last < first.name);
+        if !goes_on || !entries.is_sorted_by(|one, next| one.name < next.name) {
+            return Err(PassError::Protocol("a listing is not sorted"));
+        }
+        self.last = entries.last().map(|last| last.name.clone());
+        Ok(())
+    }
+
     /// What is here under this name. The listing has passed everything before it.
     fn take_own(&mut self, name: &Name) -> Option<Entry> {
         while let Some(entry) = self.own.entries.pop_front_if(|own| own.name < *name) {

@@ -7,7 +7,7 @@ use crate::pass::sink::Sink;
 use crate::pass::sink::flights::{Flight, Phase, Prepared};
 use crate::pass::{PassError, sink::entry, workers};
 use crate::tree::Kind;
-use crate::wire::{Check, FileId, MESSAGE_COST, Message, Rank, Reservation, SumsPart, Verdict, Want};
+use crate::wire::{Check, DirId, FileId, MESSAGE_COST, Message, Rank, Reservation, SumsPart, Verdict, Want};
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use std::io;
@@ -26,6 +26,8 @@ const PART_BLOCKS: usize = 8192;
 pub(super) enum Job {
     /// Sign the basis of a file and ask for its content.
     Sign(FileId),
+    /// Ask for the content of a file, without a basis.
+    Ask(FileId),
     /// Sign what the gaps of a round name.
     Refine(Finer),
     /// Sum a file and ask whether the source's is the same.
@@ -48,6 +50,10 @@ pub(super) fn run(sink: &Sink<'_>, jobs: &Receiver<Job>) -> Result<(), PassError
     for job in jobs {
         match job {
             Job::Sign(file) => sink.ask_with_basis(file)?,
+            Job::Ask(file) => {
+                let flight = sink.flights.get(file)?;
+                sink.ask(file, flight.dir, flight.index)?;
+            }
             Job::Refine(finer) => sink.refine(&finer)?,
             Job::Check(file) => sink.check(file)?,
             Job::Verdict(verdict) => sink.compared(verdict)?,
@@ -58,14 +64,16 @@ pub(super) fn run(sink: &Sink<'_>, jobs: &Receiver<Job>) -> Result<(), PassError
 
 impl Sink<'_> {
     /// Asks for a file's content without a basis.
-    pub(super) fn ask(&self, file: FileId, flight: &Flight) -> Result<(), PassError> {
-        let want = Want { file, dir: flight.dir, index: flight.index, basis: None, refine: false };
+    pub(super) fn ask(&self, file: FileId, dir: DirId, index: u32) -> Result<(), PassError> {
+        let want = Want { file, dir, index, basis: None, refine: false };
         Ok(self.sender.send(Message::Want(want))?)
     }
 
     fn ask_with_basis(&self, file: FileId) -> Result<(), PassError> {
         let flight = self.flights.get(file)?;
-        let Some((basis, prepared)) = self.basis(&flight)? else { return self.ask(file, &flight) };
+        let Some((basis, prepared)) = self.basis(&flight)? else {
+            return self.ask(file, flight.dir, flight.index);
+        };
         self.flights.prepare(file, prepared);
         let (len, new_len) = (basis.len(), flight.entry.node.size());
         let (block_len, refine) = self.block_len(len);
@@ -79,7 +87,7 @@ impl Sink<'_> {
                 // The old content is of no use then, but the new can still be had.
                 self.tally.problem("reading", &flight.path, &crate::pass::tally::describe(&error));
                 drop(credit);
-                return self.ask(file, &flight);
+                return self.ask(file, flight.dir, flight.index);
             }
         };
         let basis = Some(signature.header());
@@ -241,12 +249,16 @@ impl Sink<'_> {
                 }
                 self.flights
                     .replace(file, Flight { update, phase: Phase::Fetching, ..Flight::clone(&flight) });
-                if self.context.whole_file() { self.ask(file, &flight) } else { self.ask_with_basis(file) }
+                if self.context.whole_file() {
+                    self.ask(file, flight.dir, flight.index)
+                } else {
+                    self.ask_with_basis(file)
+                }
             }
             Decision::Attributes(update) => {
                 self.announcer.fill(file, self.item(flight.path.clone(), &flight.entry.node, &update));
                 self.set_attributes(flight.dir, &flight.path, &flight.name, Kind::File, &update)?;
-                self.settle_progress(flight.entry.node.size());
+                self.settle_progress(1, flight.entry.node.size());
                 self.settle_unwritten(file, &flight)
             }
             Decision::Skip(_) | Decision::Make(_) | Decision::Compare => {
