@@ -50,10 +50,10 @@ mod strong;
 
 pub use block::{BlockLen, MAX_BASIS_LEN, MAX_BLOCK_LEN, MAX_BLOCKS, StrongLen};
 pub use error::DeltaError;
-pub use filesum::{SEGMENT_LEN, SegmentHasher, SegmentSums};
+pub use filesum::{SegmentHasher, SegmentSums};
 pub use gap::{Cover, Gap, MAX_GAPS};
 pub use op::Op;
-pub use patch::{Basis, Output, Patch, Patched};
+pub use patch::{Basis, Held, Output, Patch, Patched};
 pub use refine::{GapSearch, Round, Sifted};
 pub use search::{Search, SearchOptions, SearchStats};
 pub use sign::Signer;

@@ -183,6 +183,22 @@ impl<'a> GapSearch<'a> {
         Ok(())
     }
 
+    /// Takes the next `len` bytes for what the basis has at the same place: see [`Search::unmoved`].
+    ///
+    /// # Errors
+    /// Only those of `out`.
+    pub fn unmoved<E>(
+        &mut self,
+        len: u64,
+        out: &mut impl FnMut(Sifted<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Self { search, sifter, .. } = self;
+        match search {
+            Some(search) => search.unmoved(len, &mut |op| sifter.push(op, out)),
+            None => sifter.push(Op::Copy { offset: sifter.position, len }, out),
+        }
+    }
+
     /// Ends the gap here: hands out what remains, and tells what was done.
     ///
     /// # Errors

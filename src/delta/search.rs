@@ -97,6 +97,19 @@ impl Search {
         Ok(())
     }
 
+    /// Takes the next `len` bytes of the new file, which are not pushed, for what the basis has at the same place, from
+    /// the beginning of a block on. Nothing pushed before is looked for beyond here.
+    ///
+    /// # Errors
+    /// Only those of `out`.
+    pub fn unmoved<E>(&mut self, len: u64, out: &mut impl FnMut(Op<'_>) -> Result<(), E>) -> Result<(), E> {
+        let data = self.carry.get(self.passed..).unwrap_or_default();
+        let used = self.matcher.scan(data, data.len(), true, out)?;
+        self.matcher.unmoved(data.get(used..).unwrap_or_default(), len, out)?;
+        self.drop_carry();
+        Ok(())
+    }
+
     /// Whether something was inserted before what is searched, in place, so that the basis is of little use from here on.
     pub(super) fn has_moved(&self) -> bool {
         self.matcher.has_moved()

@@ -2,7 +2,7 @@
 //!
 //! Positions are given with every call, so one open file serves several threads.
 
-use crate::fs::{Error, SetMeta, attributes, copy, kernel, status};
+use crate::fs::{Error, Pieces, SetMeta, attributes, copy, kernel, status};
 use crate::tree::{Kind, Meta, Name};
 use filetime::FileTime;
 use rustix::buffer::spare_capacity;
@@ -11,6 +11,7 @@ use rustix::io::retry_on_intr;
 use std::cmp::Ordering;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What tells a version of a file from every other: if it is equal at two moments, nobody changed the file between
@@ -135,6 +136,12 @@ impl ReadFile {
         }
     }
 
+    /// A stretch of the file, to be read piece by piece; one that ends at [`u64::MAX`] goes on to the end of the file,
+    /// however long it has become.
+    pub fn pieces(&self, range: Range<u64>) -> Pieces<'_> {
+        Pieces::new(self.as_fd(), self.len(), range)
+    }
+
     /// Announces that the file will be read from front to back.
     pub fn advise_sequential(&self) {
         kernel::advise_sequential(&self.file);
@@ -179,6 +186,11 @@ impl WriteFile {
         read_full(self.as_fd(), buffer, offset)
     }
 
+    /// A stretch of what is there, as [`ReadFile::pieces`].
+    pub fn pieces(&self, range: Range<u64>) -> Pieces<'_> {
+        Pieces::new(self.as_fd(), range.end, range)
+    }
+
     /// Writes all of `data` at `offset`, past the present end too.
     pub fn write_at(&self, data: &[u8], offset: u64) -> Result<(), Error> {
         write_full(self.as_fd(), data, offset).map_err(Error::when("writing"))
@@ -214,7 +226,7 @@ impl AsFd for WriteFile {
 }
 
 /// Reads until `buffer` is full or the file ends.
-fn read_full(file: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+pub(super) fn read_full(file: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut done = 0;
     while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
         match retry_on_intr(|| rustix::io::pread(file, &mut *rest, offset.saturating_add(done as u64)))? {

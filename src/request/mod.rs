@@ -4,8 +4,12 @@
 //! of it per run and nothing changes it afterwards.
 
 mod options;
+mod shortcuts;
 
-pub use options::{Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, InvalidOptions, Options, SumKind};
+pub use options::{
+    CompressWhen, Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, InvalidOptions, Options, SumKind,
+};
+pub use shortcuts::Shortcuts;
 
 /// What the peer is asked to play, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
 use crate::report::{Event, ProgressReading, Totals};
-use crate::tree::{Entry, Fingerprint, Meta};
+use crate::tree::{BucketSum, Buckets, Entry, Fingerprint, Meta, Owner};
 use crate::wire::{Fetch, Fetched, Rank, WINDOWS};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -96,6 +96,9 @@ pub struct Listing {
     pub dir: DirId,
     /// Where it was listed: its parent and its place in the parent's entries. `None` for the root.
     pub parent: Option<(DirId, u32)>,
+    /// Of a directory whose buckets were sent, those that are the same: their entries are not listed, but take their
+    /// places all the same. Only in the first part, and empty if everything is listed.
+    pub same: Buckets,
     /// The entries of this part.
     pub entries: Vec<Entry>,
     /// Names of owners that were not sent before.
@@ -113,18 +116,24 @@ pub struct Mention {
     pub parent: Option<(DirId, u32)>,
     /// What a sink finds in its own directory if no comparison would find anything to do. `None`: it has to ask.
     pub fingerprint: Option<Fingerprint>,
+    /// The owners of its entries, each once, in the order in which they appear; the fingerprint says which of them each
+    /// entry has.
+    pub owned_by: Vec<Owner>,
     /// Names of owners that were not sent before.
     pub owners: Vec<OwnerName>,
 }
 
 /// A request for the listing of a mentioned directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expand {
     /// The directory.
     pub dir: DirId,
     /// Whether the directories below it are to be listed, too, without being asked for one by one: the sink has
     /// nothing there that could be the same.
     pub below: bool,
+    /// The sums of the directory's buckets as the sink has them, so that what is the same is not listed. None: list
+    /// everything.
+    pub sums: Vec<BucketSum>,
 }
 
 /// How a directory's listing ended.
@@ -166,7 +175,8 @@ pub struct Want {
     pub index: u32,
     /// What is known of the sink's version; its sums follow. `None`: send everything.
     pub basis: Option<SignatureHeader>,
-    /// Whether there may be gaps, for which the sink then sends finer sums.
+    /// Whether there may be gaps, for which the sink then sends finer sums. The segments of the file are then as long as
+    /// the blocks of the basis.
     pub refine: bool,
 }
 
@@ -278,6 +288,8 @@ pub struct Again {
     pub dir: DirId,
     /// Its place in that directory's entries.
     pub index: u32,
+    /// How long its segments are.
+    pub segment_len: BlockLen,
     /// Sums of the segments the sink has built, in order.
     pub segments: Vec<Sum>,
 }
@@ -295,8 +307,8 @@ const ENTRY: u64 = 112;
 
 /// The most operations in one message: as many as its window has credit for.
 pub(crate) const MAX_OPS: u64 = WINDOWS.content as u64 / OP;
-/// The most owners that a mention names.
-pub const MENTIONED_OWNERS: usize = 256;
+/// The most owners that a mention tells of: a directory with more is listed.
+pub const MENTIONED_OWNERS: usize = 16;
 /// The most owners in one message.
 pub(crate) const MAX_OWNERS: u64 = WINDOWS.listing as u64 / OWNER;
 /// The most entries in one message.
@@ -329,9 +341,14 @@ impl Message {
         let variable = match self {
             Message::Begin(begin) => owners_cost(&begin.owners),
             Message::Listing(listing) => {
-                listing.entries.iter().map(entry_cost).sum::<u64>() + owners_cost(&listing.owners)
+                listing.entries.iter().map(entry_cost).sum::<u64>()
+                    + owners_cost(&listing.owners)
+                    + listing.same.as_bytes().len() as u64
             }
-            Message::Mention(mention) => owners_cost(&mention.owners),
+            Message::Mention(mention) => {
+                size_of_val(mention.owned_by.as_slice()) as u64 + owners_cost(&mention.owners)
+            }
+            Message::Expand(expand) => size_of_val(expand.sums.as_slice()) as u64,
             Message::Sums(part) => 4 * part.weak.len() as u64 + part.strong.len() as u64,
             Message::Content(content) => content
                 .ops

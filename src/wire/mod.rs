@@ -9,12 +9,14 @@
 
 mod batch;
 mod codec;
+mod compression;
 mod credit;
 mod entry;
 mod error;
 pub mod frame;
 pub mod hello;
 pub mod link;
+mod listing;
 mod mailbox;
 mod message;
 pub mod pump;

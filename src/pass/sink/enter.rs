@@ -47,9 +47,9 @@ impl Sink<'_> {
             }
             let update = match own {
                 Some(own) if !destination.created => {
-                    self.policy().attributes(Kind::Directory, &meta, &own, self.may_set_group(&meta))
+                    self.policy().attributes(Kind::Directory, &meta, &own, self.may_set_group(meta.gid))
                 }
-                _ => self.policy().new_directory(&meta, self.may_set_group(&meta)),
+                _ => self.policy().new_directory(&meta, self.may_set_group(meta.gid)),
             };
             if destination.created {
                 self.count_created(Kind::Directory);
@@ -82,7 +82,7 @@ impl Sink<'_> {
                 return Ok(open);
             }
         };
-        let decision = self.policy().decide(&entry, own.as_ref(), self.may_set_group(&entry.meta));
+        let decision = self.policy().decide(&entry, own.as_ref(), self.may_set_group(entry.meta.gid));
         match decision {
             Decision::Skip(reason) => {
                 self.skipped(&open.path, reason);

@@ -1,5 +1,6 @@
 //! Files whose content was asked for and is not settled.
 
+use crate::delta::{BlockLen, Held};
 use crate::fs::{ReadFile, Stage};
 use crate::pass::PassError;
 use crate::pass::decide::Update;
@@ -36,16 +37,22 @@ pub(super) enum Phase {
     Comparing,
     /// That was answered, and nothing else asked yet.
     Compared,
+    /// Its content, once the block sums of what is here are there.
+    Signing,
     /// Its content.
     Fetching,
 }
 
 /// What signing prepared for the building of a file.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Prepared {
     pub basis: Option<Arc<ReadFile>>,
-    /// Made early where its leftover is the basis.
+    /// Made early where its leftover is the basis, or where it holds some of the basis already.
     pub stage: Option<Stage>,
+    /// What that, or the file to be updated in place, holds of the basis.
+    pub held: Held,
+    /// The length of the blocks, if what these do not match is refined.
+    pub refined: Option<BlockLen>,
 }
 
 #[derive(Debug)]
@@ -108,7 +115,7 @@ impl Flights {
         if state.stopped {
             return Err(Closed);
         }
-        let prepared = with_basis.then_some(Prepared { basis: None, stage: None });
+        let prepared = with_basis.then(Prepared::default);
         state.with_basis += usize::from(with_basis);
         Ok(state.insert(flight, prepared))
     }
@@ -192,19 +199,19 @@ impl Flights {
         }
     }
 
-    /// Leaves what signing prepared for whoever builds the file.
+    /// Leaves what signing prepared for whoever builds the file, whose content may come from now on.
     pub(super) fn prepare(&self, id: FileId, prepared: Prepared) {
-        if let Some((_, Some(known))) = self.lock().flights.get_mut(&id) {
+        if let Some((flight, Some(known))) = self.lock().flights.get_mut(&id) {
+            *flight = Arc::new(Flight { phase: Phase::Fetching, ..Flight::clone(flight) });
             *known = prepared;
         }
     }
 
     /// Takes what was prepared.
     pub(super) fn prepared(&self, id: FileId) -> Prepared {
-        let nothing = || Prepared { basis: None, stage: None };
         match self.lock().flights.get_mut(&id) {
-            Some((_, Some(prepared))) => std::mem::replace(prepared, nothing()),
-            _ => nothing(),
+            Some((_, Some(prepared))) => std::mem::take(prepared),
+            _ => Prepared::default(),
         }
     }
 

@@ -1,13 +1,14 @@
 //! The role that writes: compares what the source lists with what it has, asks for what it lacks, installs it.
 //!
 //! Threads, in the order in which one may wait for the next: one compares listings (`compare`), several sign what
-//! is there of changed files and of their gaps (`sign`), several build and install files (`apply`). The calling thread reads
+//! is there of changed files and of their gaps (`sign`, `basis`), several build and install files (`apply`). The calling thread reads
 //! messages and hands them out, without ever waiting: its queues are bounded by the credit granted for what is in
 //! them. `directories` knows what is still unsettled in each directory, `flights` the files under way. Small files go
 //! through the same threads, many at a time (`batches`).
 
 mod announce;
 mod apply;
+mod basis;
 mod batches;
 mod compare;
 mod delete;
@@ -26,10 +27,10 @@ use crate::fs::SetMeta;
 use crate::pass::decide::{Policy, Update};
 use crate::pass::names::OwnerMap;
 use crate::pass::tally::Tally;
-use crate::pass::{Context, PassError, workers};
+use crate::pass::{Context, PassError};
 use crate::report::{Event, Item, Role, Totals};
 use crate::tree::filter::Rules;
-use crate::tree::{Kind, Meta, Node, RelPath};
+use crate::tree::{Kind, Node, RelPath};
 use crate::wire::{Content, Fetched, Link, Message, Permit, Received, Receiver, Sender};
 use announce::Announcer;
 use crossbeam_channel as channel;
@@ -173,7 +174,7 @@ fn spawn<'scope, 'env>(
         }
     })?;
     let mut content = Vec::new();
-    for _ in 0..workers() {
+    for _ in 0..sink.context.workers() {
         let jobs = jobs.clone();
         named("sign").spawn_scoped(scope, move || {
             if let Err(error) = sign::run(sink, &jobs) {
@@ -247,10 +248,10 @@ impl Sink<'_> {
         Policy { options: &self.context.options, umask: self.umask, is_root: self.owners.owners().is_root() }
     }
 
-    /// Whether the running user may give `meta`'s group to a file.
-    fn may_set_group(&self, meta: &Meta) -> bool {
+    /// Whether the running user may give the group of this number to a file.
+    fn may_set_group(&self, group: u32) -> bool {
         let owners = self.owners.owners();
-        owners.is_root() || owners.in_group(meta.gid)
+        owners.is_root() || owners.in_group(group)
     }
 
     fn dry_run(&self) -> bool {

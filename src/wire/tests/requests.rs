@@ -1,6 +1,8 @@
 //! Requests as bytes and back, and requests of peers that are newer, older or hostile.
 
-use crate::request::{Compression, Deletion, Detail, Options, Part, Request, SumKind};
+use crate::request::{
+    CompressWhen, Compression, Deletion, Detail, Options, Part, Request, Shortcuts, SumKind,
+};
 use crate::tree::filter::{Action, Rule, Rules};
 use crate::wire::WireError;
 use crate::wire::codec::{Cursor, Put};
@@ -34,7 +36,7 @@ pub(super) fn everything() -> Options {
         partial: true,
         block_size: Some(4096),
         sum: SumKind::Md5,
-        compress: Some(Compression { level: 22 }),
+        compress: Some(Compression { level: 22, when: CompressWhen::Auto }),
         bandwidth: Some(u64::MAX),
         timeout: Some(u32::MAX),
         delete: Some(Deletion { excluded: true, limit: Some(3), ignore_errors: true }),
@@ -42,6 +44,7 @@ pub(super) fn everything() -> Options {
         rules,
         dry_run: true,
         detail: Detail { changes: true, attributes: true, unchanged: true, progress: true },
+        shortcuts: Shortcuts { threads: false, ..Shortcuts::default() },
     }
 }
 
@@ -106,7 +109,7 @@ fn options_with_their_default_are_not_sent() {
 fn each_option_survives_alone() {
     let all = values(&encoded(&sink(everything())));
     let (part, options) = all.split_first().unwrap();
-    assert_eq!(options.len(), 28, "one value for each field of Options");
+    assert_eq!(options.len(), 29, "one value for each field of Options");
     for (tag, value) in options {
         assert_eq!(options.iter().filter(|(other, _)| other >> 1 == tag >> 1).count(), 1, "{tag}");
         let mut bytes = tagged(part.0, &part.1);
@@ -152,9 +155,18 @@ fn a_path_with_a_nul_byte_is_refused() {
 fn values_out_of_range_are_refused() {
     let delete = Some(Deletion::default());
     for options in [
-        Options { compress: Some(Compression { level: 0 }), ..Options::default() },
-        Options { compress: Some(Compression { level: 23 }), ..Options::default() },
-        Options { compress: Some(Compression { level: i32::MIN }), ..Options::default() },
+        Options {
+            compress: Some(Compression { level: 0, when: CompressWhen::Always }),
+            ..Options::default()
+        },
+        Options {
+            compress: Some(Compression { level: 23, when: CompressWhen::Always }),
+            ..Options::default()
+        },
+        Options {
+            compress: Some(Compression { level: i32::MIN, when: CompressWhen::Always }),
+            ..Options::default()
+        },
         Options { block_size: Some(0), ..Options::default() },
         Options { block_size: Some(u32::MAX), ..Options::default() },
         Options { delete, recursive: false, ..Options::default() },

@@ -4,7 +4,7 @@ use super::peer::{Peer, content, listing, mention, root_entries, varint};
 use super::victim::{Role, Way};
 use super::{Case, case, expect_refusals, unharmed};
 use dsync::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
-use dsync::tree::{Entry, Kind};
+use dsync::tree::{BUCKET_SUM_LEN, BucketSum, Entry, Kind};
 use dsync::wire::{
     Again, BatchId, Begin, Check, ContentEnd, DirId, Expand, Fetch, Fetched, FileId, Message, SumsPart,
     Verdict, Want,
@@ -30,7 +30,8 @@ fn check(dir: u32, index: u32) -> Message {
 }
 
 fn again(dir: u32, index: u32) -> Message {
-    Message::Again(Again { file: FileId(0), dir: DirId(dir), index, segments: Vec::new() })
+    let (dir, segment_len, segments) = (DirId(dir), BlockLen::SEGMENT, Vec::new());
+    Message::Again(Again { file: FileId(0), dir, index, segment_len, segments })
 }
 
 fn fetch(dir: u32, index: u32) -> Message {
@@ -87,7 +88,7 @@ fn requests_for_what_is_no_listed_file() {
 
 #[test]
 fn listings_that_are_not_to_be_had() {
-    let expand = |dir, below| Message::Expand(Expand { dir: DirId(dir), below });
+    let expand = |dir, below| Message::Expand(Expand { dir: DirId(dir), below, sums: Vec::new() });
     refused(vec![
         case("of no directory", "not to be had", move |peer| {
             peer.expect_root();
@@ -107,6 +108,25 @@ fn listings_that_are_not_to_be_had() {
             peer.send(expand(0, false));
         }),
     ]);
+}
+
+/// Sums that are nobody's, or too many to be of any use, have everything listed.
+#[test]
+fn sums_of_what_is_not_there() {
+    for count in [2, 4, 5, 1000, 1 << 16] {
+        for way in [Way::Server, Way::Client] {
+            let outcome = unharmed(&format!("{count} sums"), Role::Source, way, FLAGS, |peer| {
+                let listed = |message: &Message| matches!(message, Message::Listed).then_some(());
+                peer.expect("the end of the listings", listed);
+                let sums = vec![BucketSum([7; BUCKET_SUM_LEN]); count];
+                peer.send(Message::Expand(Expand { dir: DirId(0), below: true, sums }));
+                assert_eq!(peer.expect("the root's listing", root_entries).len(), 4, "{count}");
+                let (below, root) = (Message::Close(DirId(1)), Message::Close(DirId(0)));
+                peer.send_all([below, root, Message::Finish(Default::default())]);
+            });
+            assert_eq!(outcome.code, Some(0), "{outcome}");
+        }
+    }
 }
 
 #[test]
@@ -140,13 +160,13 @@ fn signatures_that_are_impossible() {
     let shaped = |shape: [u64; 3]| {
         move |peer: &mut Peer| {
             let entries = peer.expect_root();
-            peer.payload(&raw_want(place_of(&entries, Kind::File), shape));
+            peer.content_payload(&raw_want(place_of(&entries, Kind::File), shape));
         }
     };
     let with_sums = |blocks: usize, strong: usize| {
         move |peer: &mut Peer| {
             let entries = peer.expect_root();
-            peer.payload(&raw_want(place_of(&entries, Kind::File), [3000, 1000, 8]));
+            peer.content_payload(&raw_want(place_of(&entries, Kind::File), [3000, 1000, 8]));
             peer.send(Message::Sums(SumsPart {
                 file: FileId(0),
                 weak: vec![0; blocks],
@@ -168,8 +188,8 @@ fn signatures_that_are_impossible() {
         case("sums that do not pair up", "impossible signature", with_sums(2, 15)),
         case("a second request while the first is incomplete", "asked for twice", |peer| {
             let index = place_of(&peer.expect_root(), Kind::File);
-            peer.payload(&raw_want(index, [3000, 1000, 8]));
-            peer.payload(&raw_want(index, [3000, 1000, 8]));
+            peer.content_payload(&raw_want(index, [3000, 1000, 8]));
+            peer.content_payload(&raw_want(index, [3000, 1000, 8]));
         }),
     ]);
 }
@@ -270,7 +290,7 @@ fn an_end_while_answers_wait_for_credit() {
             // Listings that are asked for only now come after the end of the walk.
             let listed = |message: &Message| matches!(message, Message::Listed).then_some(());
             peer.expect("the end of the listings", listed);
-            peer.send(Message::Expand(Expand { dir: DirId(0), below: true }));
+            peer.send(Message::Expand(Expand { dir: DirId(0), below: true, sums: Vec::new() }));
             let entries = peer.expect("the root's listing", root_entries);
             let index = place_of(&entries, Kind::File);
             for _ in 0..30 {

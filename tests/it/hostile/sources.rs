@@ -4,7 +4,7 @@ use super::peer::{Peer, content, directory, file, listing, mention, meta, raw_li
 use super::victim::{Role, Way};
 use super::{Case, case, expect_refusals, unharmed};
 use dsync::delta::{BlockLen, StrongLen, Sum};
-use dsync::tree::{Entry, Name, Node};
+use dsync::tree::{Buckets, Entry, Name, Node};
 use dsync::wire::{
     BatchId, Begin, ContentEnd, ContentOp, DirId, Expand, Fetch, Fetched, FetchedFile, FileId, Listing,
     ListingEnd, Message, Rank, Verdict, WINDOWS, Want,
@@ -159,7 +159,7 @@ fn mentions_of_what_cannot_be() {
         }),
         case("what only a sink asks", "only a sink sends", |peer| {
             peer.begin();
-            peer.send(Message::Expand(Expand { dir: DirId(0), below: true }));
+            peer.send(Message::Expand(Expand { dir: DirId(0), below: true, sums: Vec::new() }));
         }),
     ]);
 }
@@ -243,7 +243,7 @@ const LARGE: u64 = 1 << 20;
 /// Lists a file and waits to be asked for it.
 fn wanted(peer: &mut Peer, name: &str, size: u64) -> Want {
     peer.begin_with(vec![file(name, size)]);
-    peer.expect_want()
+    peer.expect_signed()
 }
 
 #[test]
@@ -399,7 +399,7 @@ fn files_of_a_batch_that_do_not_verify() {
     }
 }
 
-/// Gaps that cannot be, and rounds that come to no end. The sink has 5000 bytes of the file.
+/// Gaps that cannot be, and rounds that come to no end. The sink has 70,000 bytes of the file, in blocks of 4096.
 #[test]
 fn rounds_that_nobody_can_tell() {
     let gap = |len, offset, basis_len| ContentOp::Gap { len, offset, basis_len };
@@ -411,22 +411,22 @@ fn rounds_that_nobody_can_tell() {
     let complete = Some(ContentEnd::Complete { len: 100, sum: Sum([0; 16]) });
     let said = move |rounds: Vec<(Vec<ContentOp>, Option<ContentEnd>)>| {
         move |peer: &mut Peer| {
-            let want = wanted(peer, "old", 6000);
+            let want = wanted(peer, "large", 80_000);
             for (ops, end) in &rounds {
                 peer.send(content(want.file, ops.clone(), *end));
             }
         }
     };
     let one = |op, end| said(vec![(vec![op], end)]);
-    let one_of_many = |op, end| said(vec![(vec![op; 200], end)]);
+    let one_of_many = |op, end| said(vec![(vec![op; 300], end)]);
     let then = |op, end| said(vec![(vec![gap(100, 0, 100)], round(64)), (vec![op], end)]);
     refused(vec![
-        case("a gap beyond the basis", "does not fit", one(gap(10, 4999, 2), None)),
+        case("a gap beyond the basis", "does not fit", one(gap(10, 69_999, 2), None)),
         case("a gap beyond all numbers", "does not fit", one(gap(10, 2, u64::MAX), None)),
         case("a gap of nothing", "does not fit", one(gap(0, 0, 10), None)),
         case("a gap that refers to nothing", "does not fit", one(gap(10, 0, 0), None)),
         case("a gap longer than any", "does not fit", one(gap(u64::MAX, 0, 10), None)),
-        case("gaps without measure", "does not fit", said(vec![(vec![gap(9000, 0, 10); 3], None)])),
+        case("gaps without measure", "does not fit", said(vec![(vec![gap(100_000, 0, 10); 3], None)])),
         case("too many gaps", "does not fit", said(vec![(vec![gap(1, 0, 1); (1 << 16) + 1], None)])),
         case("a round without gaps", "round that does not fit", one(literal(3), round(64))),
         case("an end with gaps", "end that does not fit", one(gap(100, 0, 100), complete)),
@@ -437,13 +437,21 @@ fn rounds_that_nobody_can_tell() {
         case(
             "a first round that is no finer",
             "round that does not fit",
-            one(gap(1000, 0, 1000), round(353)),
+            one(gap(9000, 0, 9000), round(2049)),
         ),
         case(
             "gaps that have the basis read over and over",
             "round that does not fit",
-            one_of_many(gap(1, 0, 5000), round(352)),
+            one_of_many(gap(1, 0, 70_000), round(2048)),
         ),
+        case("a gap where none was asked for", "does not fit", move |peer| {
+            let want = wanted(peer, "old", 6000);
+            peer.send(content(want.file, vec![gap(10, 0, 10)], None));
+        }),
+        case("a round where none was asked for", "round that does not fit", move |peer| {
+            let want = wanted(peer, "old", 6000);
+            peer.send(content(want.file, vec![literal(3)], round(64)));
+        }),
         case("a round after the end", "not asked for", |peer| {
             let want = wanted(peer, "new", LARGE);
             peer.send(content(want.file, vec![], Some(ContentEnd::Unreadable)));
@@ -546,8 +554,8 @@ fn words_of_the_other_role() {
         },
         || Message::Close(Default::default()),
         || {
-            let (dir, segments) = (Default::default(), Vec::new());
-            Message::Again(dsync::wire::Again { file: FileId(0), dir, index: 0, segments })
+            let (dir, segment_len, segments) = (Default::default(), BlockLen::SEGMENT, Vec::new());
+            Message::Again(dsync::wire::Again { file: FileId(0), dir, index: 0, segment_len, segments })
         },
         || {
             let (dir, sum) = (Default::default(), Sum([0; 16]));
@@ -576,7 +584,10 @@ fn more_than_there_is_credit_for() {
 /// Without `--delete` nothing is deleted; with it, only what a whole listing of that very directory does not have.
 #[test]
 fn deletion_is_the_sinks_own_business() {
-    let all = || existing(vec![directory("dir"), file("keep", 4), file("old", 5000)]);
+    let all = || {
+        let files = [file("keep", 4), file("large", 70_000), file("old", 5000)];
+        existing([vec![directory("dir")], files.into()].concat())
+    };
     let (without, with): (&[&str], &[&str]) = (&["-r", "-l"], &["-r", "-l", "--delete"]);
     for (name, flags, contents, complete, entries) in [
         ("nobody asked for it", without, true, true, Vec::new()),
@@ -591,6 +602,7 @@ fn deletion_is_the_sinks_own_business() {
                 peer.send(Message::Listing(Listing {
                     dir: Default::default(),
                     parent: None,
+                    same: Default::default(),
                     entries: entries.clone(),
                     owners: Vec::new(),
                     end: Some(ListingEnd { complete }),
@@ -599,6 +611,72 @@ fn deletion_is_the_sinks_own_business() {
             });
         }
     }
+}
+
+/// A source that calls everything the same has nothing done: nothing is changed, and nothing is deleted.
+#[test]
+fn what_is_said_to_be_the_same_stays() {
+    for way in [Way::Server, Way::Client] {
+        unharmed("all the same", Role::Sink, way, &["-r", "-l", "--delete"], |peer| {
+            peer.begin();
+            peer.send(mention(0, None));
+            let buckets = expect_sums(peer);
+            assert!(buckets > 1, "{buckets}");
+            peer.send(part(&[0xff], vec![], true));
+            peer.send(mention(1, Some((0, 0))));
+            peer.expect("what is asked of the directory below", |message| match message {
+                Message::Expand(expand) => (expand.dir.0 == 1).then_some(()),
+                _ => None,
+            });
+            peer.send(listing(1, Some((0, 0)), existing(vec![file("inner", 8)]), true));
+            peer.send_all([Message::Listed, Message::Finish(Default::default())]);
+        });
+    }
+}
+
+/// How many buckets the sink has put its root into.
+fn expect_sums(peer: &mut Peer) -> usize {
+    peer.expect("what is asked of the root", |message| match message {
+        Message::Expand(expand) => (expand.dir.0 == 0).then_some(expand.sums.len()),
+        _ => None,
+    })
+}
+
+/// A part of the listing of the root, with these buckets the same.
+fn part(same: &[u8], entries: Vec<Entry>, end: bool) -> Message {
+    match listing(0, None, entries, end) {
+        Message::Listing(listing) => Message::Listing(Listing { same: Buckets::from_bytes(same), ..listing }),
+        other => other,
+    }
+}
+
+#[test]
+fn buckets_that_cannot_be() {
+    let after = |messages: fn() -> Vec<Message>| {
+        move |peer: &mut Peer| {
+            peer.begin();
+            peer.send(mention(0, None));
+            assert!((2..=8).contains(&expect_sums(peer)), "a byte of buckets");
+            peer.send_all(messages());
+        }
+    };
+    refused(vec![
+        case("of what was not compared", "not asked about", |peer| {
+            peer.begin();
+            peer.send(part(&[0xff], vec![file("new", 4)], true));
+        }),
+        case("more than there are", "not asked about", after(|| vec![part(&[0xff; 2], vec![], true)])),
+        case(
+            "in a later part",
+            "within a listing",
+            after(|| vec![part(&[], vec![file("a", 0)], false), part(&[0xff], vec![file("keep", 4)], true)]),
+        ),
+        case(
+            "the same, and listed",
+            "said to be the same",
+            after(|| vec![part(&[0xff], vec![file("keep", 4)], true)]),
+        ),
+    ]);
 }
 
 /// Entries as they are at the destination, so that nothing is asked for.

@@ -99,6 +99,15 @@ fn stopping_wakes_whoever_waits_and_lets_nobody_start() {
 }
 
 #[test]
+fn content_may_come_once_what_is_here_was_signed() {
+    let flights = Flights::new(Limits { all: 2, with_basis: 1 });
+    let id = flights.start(Flight { phase: Phase::Signing, ..flight(1) }, true).unwrap();
+    assert!(matches!(flights.fetched(id), Err(PassError::Protocol(_))));
+    flights.prepare(id, Prepared::default());
+    assert_eq!(flights.fetched(id).unwrap().index, 1);
+}
+
+#[test]
 fn a_file_is_known_from_its_start_to_its_landing() {
     let flights = Flights::new(Limits { all: 2, with_basis: 1 });
     let id = flights.start(flight(7), false).unwrap();
