@@ -5,8 +5,10 @@
 use crate::fs::{Error, Pieces, SetMeta, attributes, copy, kernel, status};
 use crate::tree::{Kind, Meta, Name};
 use filetime::FileTime;
+use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags, Stat};
 use rustix::io::retry_on_intr;
+use std::cmp::Ordering;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -108,6 +110,30 @@ impl ReadFile {
     /// Reads until `buffer` is full or the file ends, and returns how many bytes that were.
     pub fn read_full_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         read_full(self.as_fd(), buffer, offset)
+    }
+
+    /// Appends all of the file to `data`, if it is no longer than it was when it was opened. Else it appends nothing and
+    /// returns `false`. After an error, part of the file may be there.
+    pub fn append_to(&self, data: &mut Vec<u8>) -> io::Result<bool> {
+        let start = data.len();
+        let expected = usize::try_from(self.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let end = start.saturating_add(expected);
+        // One byte more shows where the file ends.
+        data.reserve(expected.saturating_add(1));
+        loop {
+            let offset = data.len().saturating_sub(start) as u64;
+            let read = retry_on_intr(|| rustix::io::pread(&self.file, spare_capacity(data), offset))?;
+            match data.len().cmp(&end) {
+                Ordering::Greater => {
+                    data.truncate(start);
+                    return Ok(false);
+                }
+                // One that ends where it ended is at its end, which saves asking once more.
+                Ordering::Equal => return Ok(true),
+                Ordering::Less if read == 0 => return Ok(true),
+                Ordering::Less => {}
+            }
+        }
     }
 
     /// A stretch of the file, to be read piece by piece; one that ends at [`u64::MAX`] goes on to the end of the file,

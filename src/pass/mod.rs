@@ -10,8 +10,9 @@
 //!   walk ---- Mention (a fingerprint) ----->   compare: the same, so nothing to do, or
 //!        <--- Expand (sums of buckets) -----
 //!        ---- Listing (what differs) ------>   compare: same, different, absent, extra
-//!   content <--- Want, Sums, Check ---------   sign (what it has of a file, or of its gaps)
-//!           ---- Content, Verdict --------->   apply: stage, verify, install
+//!   content <--- Fetch (small files) -------
+//!           <--- Want, Sums, Check ---------   sign (what it has of a file, or of its gaps)
+//!           ---- Fetched, Content, Verdict ->   apply: stage, verify, install
 //!           <--- Again (what differs) ------
 //!   kept    <--- Close(dir) ----------------   everything in it is settled
 //! ```
@@ -125,3 +126,6 @@ impl Context {
         if self.options.shortcuts.threads { cores().clamp(2, 8) } else { 1 }
     }
 }
+
+/// Files up to this many bytes are read and written at once, and asked for in batches.
+const SMALL: u64 = 128 << 10;

@@ -5,6 +5,7 @@
 //! every count against the least an element can take, so nothing is allocated that did not arrive.
 
 use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
+use crate::wire::batch::{decode_fetch, decode_fetched, encode_fetch, encode_fetched};
 use crate::wire::listing::{
     decode_expand, decode_listing, decode_mention, decode_owners, encode_expand, encode_listing,
     encode_mention, encode_owners,
@@ -129,7 +130,7 @@ impl Cursor {
         bytes.as_ref().try_into().map_err(|_| WireError::Malformed(what))
     }
 
-    fn sum(&mut self) -> Result<Sum, WireError> {
+    pub(crate) fn sum(&mut self) -> Result<Sum, WireError> {
         self.array("sum").map(Sum)
     }
 
@@ -234,6 +235,14 @@ pub(crate) fn encode(message: &Message, out: &mut Vec<u8>) -> Result<(), WireErr
             out.push(16);
             put_postcard(out, abort);
         }
+        Message::Fetch(fetch) => {
+            out.push(19);
+            encode_fetch(fetch, out);
+        }
+        Message::Fetched(fetched) => {
+            out.push(20);
+            encode_fetched(fetched, out)?;
+        }
     }
     Ok(())
 }
@@ -280,6 +289,8 @@ pub(crate) fn decode(cursor: &mut Cursor) -> Result<Message, WireError> {
         16 => Message::Abort(cursor.postcard("reason")?),
         17 => Message::Mention(decode_mention(cursor)?),
         18 => Message::Expand(decode_expand(cursor)?),
+        19 => Message::Fetch(decode_fetch(cursor)?),
+        20 => Message::Fetched(decode_fetched(cursor)?),
         _ => return Err(WireError::Malformed("message: its kind is unknown")),
     })
 }

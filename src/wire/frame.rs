@@ -283,6 +283,7 @@ fn unshare(message: &mut Message) {
             ContentOp::Literal(data) | ContentOp::Rewrite { data, .. } => copy(data),
             ContentOp::Copy { .. } | ContentOp::Gap { .. } | ContentOp::File(_) => {}
         }),
+        Message::Fetched(fetched) => copy(&mut fetched.data),
         _ => {}
     }
 }

@@ -3,7 +3,7 @@
 use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
 use crate::report::{Event, ProgressReading, Totals};
 use crate::tree::{BucketSum, Buckets, Entry, Fingerprint, Meta, Owner};
-use crate::wire::{Rank, WINDOWS};
+use crate::wire::{Fetch, Fetched, Rank, WINDOWS};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
@@ -40,6 +40,10 @@ pub enum Message {
     Verdict(Verdict),
     /// Source: content of a wanted file.
     Content(Content),
+    /// Sink: send these small files.
+    Fetch(Fetch),
+    /// Source: the next files of a batch.
+    Fetched(Fetched),
     /// Sink: the content did not verify; send the segments that differ.
     Again(Again),
     /// Sink: this directory and all below it is settled; its listing may be forgotten.
@@ -294,6 +298,8 @@ pub struct Again {
 pub const MESSAGE_COST: u64 = 256;
 /// What an operation costs besides its data.
 const OP: u64 = 64;
+/// What a file of a batch costs besides its data.
+const FETCHED: u64 = 32;
 /// What an owner costs besides its name.
 const OWNER: u64 = 64;
 /// What an entry costs besides its name and target.
@@ -313,8 +319,12 @@ impl Message {
     pub fn rank(&self) -> Rank {
         match self {
             Message::Begin(_) | Message::Listing(_) | Message::Mention(_) | Message::Listed => Rank::Listing,
-            Message::Want(_) | Message::Sums(_) | Message::Check(_) | Message::Expand(_) => Rank::Want,
-            Message::Verdict(_) | Message::Content(_) => Rank::Content,
+            Message::Want(_)
+            | Message::Sums(_)
+            | Message::Check(_)
+            | Message::Expand(_)
+            | Message::Fetch(_) => Rank::Want,
+            Message::Verdict(_) | Message::Content(_) | Message::Fetched(_) => Rank::Content,
             Message::Again(_) => Rank::Again,
             Message::Close(_)
             | Message::Event(_)
@@ -348,6 +358,8 @@ impl Message {
                     ContentOp::Copy { .. } | ContentOp::Gap { .. } | ContentOp::File(_) => OP,
                 })
                 .sum(),
+            Message::Fetch(fetch) => 4 * fetch.indices.len() as u64,
+            Message::Fetched(fetched) => FETCHED * fetched.files.len() as u64 + fetched.data.len() as u64,
             Message::Again(again) => 16 * again.segments.len() as u64,
             _ => 0,
         };
@@ -371,12 +383,14 @@ pub(crate) fn entry_cost(entry: &Entry) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::FetchedFile;
 
     #[test]
     fn nothing_that_is_held_is_larger_than_what_is_paid_for_it() {
         for (name, size, cost) in [
             ("message", size_of::<Message>(), MESSAGE_COST),
             ("operation", size_of::<ContentOp>(), OP),
+            ("file of a batch", size_of::<FetchedFile>(), FETCHED),
             ("owner", size_of::<OwnerName>(), OWNER),
             ("entry", size_of::<Entry>(), ENTRY),
         ] {

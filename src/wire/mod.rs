@@ -7,6 +7,7 @@
 //!
 //! Only [`pump`] and [`hello`] touch a stream. Everything decoded is checked before it is allocated for or handed on.
 
+mod batch;
 mod codec;
 mod compression;
 mod credit;
@@ -24,6 +25,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+pub use batch::{BATCH_FILES, BatchId, Fetch, Fetched, FetchedFile};
 pub use credit::{OPEN_GAPS, Rank, WINDOWS, Windows};
 pub use error::WireError;
 pub use link::{Closed, Link, Permit, Received, Receiver, Reservation, Sender, Stopper};

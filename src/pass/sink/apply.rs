@@ -8,13 +8,13 @@
 use crate::delta::{BlockLen, DeltaError, Op, Patch, Patched, SegmentSums, StrongLen, Sum};
 use crate::fs::SetMeta;
 use crate::pass::PassError;
-use crate::pass::sink::Sink;
 use crate::pass::sink::flights::{Flight, Prepared};
 use crate::pass::sink::gaps::OpenGaps;
 use crate::pass::sink::sign::{Finer, Job};
 use crate::pass::sink::target::{BasisFile, Target};
+use crate::pass::sink::{Arrived, Sink};
 use crate::pass::tally::describe;
-use crate::wire::{Again, Content, ContentEnd, ContentOp, FileId, Message, Permit};
+use crate::wire::{Again, ContentEnd, ContentOp, FileId, Message, Permit};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -35,22 +35,26 @@ const REPAIR_LIMIT: usize = 64;
 /// Builds files until the queue ends.
 pub(super) fn run(
     sink: &Sink<'_>,
-    arrived: &Receiver<(Content, Permit)>,
+    arrived: &Receiver<(Arrived, Permit)>,
     signing: &Sender<Job>,
 ) -> Result<(), PassError> {
     let mut open: HashMap<FileId, Build> = HashMap::new();
-    for (content, _permit) in arrived {
+    for (arrived, _permit) in arrived {
         // What is queued when a run is stopped is not worth writing.
         if sink.sender.is_stopped() {
             break;
         }
+        let content = match arrived {
+            Arrived::Content(content) => content,
+            Arrived::Batch(fetched) => {
+                sink.fetched(fetched, signing)?;
+                continue;
+            }
+        };
         let file = content.file;
         if content.end == Some(ContentEnd::Unreadable) && content.ops.is_empty() && !open.contains_key(&file)
         {
             Build::unread(sink, file)?.settle(sink, file)?;
-            continue;
-        }
-        if !open.contains_key(&file) && Build::at_once(sink, &content)? {
             continue;
         }
         let mut build = match open.remove(&file) {
@@ -120,50 +124,6 @@ impl Build {
         let gaps = OpenGaps::new(sink.gaps.clone());
         let (segment_len, held) = (BlockLen::SEGMENT, 0);
         Build { flight, state, gaps, repairs: 0, literal: 0, matched: 0, told: 0, segment_len, held }
-    }
-
-    /// Writes a file all of which is in one message. `false` if it has to be built like others.
-    fn at_once(sink: &Sink<'_>, content: &Content) -> Result<bool, PassError> {
-        let data = match content.ops.as_slice() {
-            [] => &[],
-            [ContentOp::Literal(data)] => data.as_ref(),
-            _ => return Ok(false),
-        };
-        let Some(ContentEnd::Complete { len, sum }) = content.end else { return Ok(false) };
-        if !sink.context.options.shortcuts.small_files {
-            return Ok(false);
-        }
-        let flight = sink.flights.fetched(content.file)?;
-        let sums = sink.context.sums;
-        let is_whole = len == data.len() as u64 && SegmentSums::of(sums, data).root(sums) == sum;
-        if !is_whole || flight.leftover || sink.context.options.in_place {
-            return Ok(false);
-        }
-        let mut build = Build::new(sink, flight, State::Failed);
-        build.literal = len;
-        let Flight { dir, name, path, update, .. } = &*build.flight;
-        sink.directories.touch(*dir);
-        let mut no_owner = None;
-        let written = sink.directories.writable(sink, *dir)?.and_then(|dir| {
-            dir.write_whole(name, data, |file| {
-                let rest = sink.set_owner_first(path, &update.set, |owner| {
-                    no_owner = file.set_meta(owner).err();
-                    Ok(())
-                });
-                file.set_meta(&rest)
-            })
-        });
-        if matches!(written, Ok(false)) {
-            // What its owner could not be is told when it is built.
-            return Ok(false);
-        }
-        no_owner.iter().for_each(|error| sink.tally.failed(path, error));
-        match written {
-            Ok(_) => build.count(sink, len),
-            Err(error) => sink.tally.failed(path, &error),
-        }
-        build.settle(sink, content.file)?;
-        Ok(true)
     }
 
     fn begin(sink: &Sink<'_>, file: FileId) -> Result<Build, PassError> {
@@ -428,7 +388,7 @@ impl Build {
     }
 
     fn settle(self, sink: &Sink<'_>, file: FileId) -> Result<(), PassError> {
-        sink.settle_progress(self.flight.entry.node.size().saturating_sub(self.told));
+        sink.settle_progress(1, self.flight.entry.node.size().saturating_sub(self.told));
         sink.flights.land(file);
         sink.settle(self.flight.dir)
     }

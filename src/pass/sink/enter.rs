@@ -54,7 +54,7 @@ impl Sink<'_> {
             if destination.created {
                 self.count_created(Kind::Directory);
             }
-            self.announce(RelPath::root(), &Node::Directory, &update);
+            self.announce(RelPath::root, &Node::Directory, &update);
             open.finally = SetMeta { mode: update.set.mode.or(open.finally.mode), ..update.set };
             open.time_if_touched = meta.mtime;
             open.keeps_time = self.context.options.times;
@@ -89,7 +89,7 @@ impl Sink<'_> {
                 open.unusable = true;
             }
             Decision::Attributes(update) => {
-                self.announce(open.path.clone(), &entry.node, &update);
+                self.announce(|| open.path.clone(), &entry.node, &update);
                 open.finally = update.set;
                 self.open_existing(&mut open, &counterpart, &entry, own.as_ref());
             }
@@ -136,7 +136,7 @@ impl Sink<'_> {
             open.unusable = true;
             return;
         }
-        self.announce(open.path.clone(), &entry.node, update);
+        self.announce(|| open.path.clone(), &entry.node, update);
         let Counterpart::Writable(dir) = parent else {
             self.count_created(Kind::Directory);
             return;

@@ -7,7 +7,7 @@ use crate::pass::sink::Sink;
 use crate::pass::sink::flights::{Flight, Phase, Prepared};
 use crate::pass::{PassError, sink::entry};
 use crate::tree::Kind;
-use crate::wire::{Check, FileId, MESSAGE_COST, Message, Rank, Reservation, SumsPart, Verdict, Want};
+use crate::wire::{Check, DirId, FileId, MESSAGE_COST, Message, Rank, Reservation, SumsPart, Verdict, Want};
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use std::io;
@@ -22,6 +22,8 @@ const PART_BLOCKS: usize = 8192;
 pub(super) enum Job {
     /// Sign the basis of a file and ask for its content.
     Sign(FileId),
+    /// Ask for the content of a file, without a basis.
+    Ask(FileId),
     /// Sign what the gaps of a round name.
     Refine(Finer),
     /// Sum a file and ask whether the source's is the same.
@@ -44,6 +46,10 @@ pub(super) fn run(sink: &Sink<'_>, jobs: &Receiver<Job>) -> Result<(), PassError
     for job in jobs {
         match job {
             Job::Sign(file) => sink.ask_with_basis(file)?,
+            Job::Ask(file) => {
+                let flight = sink.flights.get(file)?;
+                sink.ask(file, flight.dir, flight.index)?;
+            }
             Job::Refine(finer) => sink.refine(&finer)?,
             Job::Check(file) => sink.check(file)?,
             Job::Verdict(verdict) => sink.compared(verdict)?,
@@ -54,8 +60,8 @@ pub(super) fn run(sink: &Sink<'_>, jobs: &Receiver<Job>) -> Result<(), PassError
 
 impl Sink<'_> {
     /// Asks for a file's content without a basis.
-    pub(super) fn ask(&self, file: FileId, flight: &Flight) -> Result<(), PassError> {
-        let want = Want { file, dir: flight.dir, index: flight.index, basis: None, refine: false };
+    pub(super) fn ask(&self, file: FileId, dir: DirId, index: u32) -> Result<(), PassError> {
+        let want = Want { file, dir, index, basis: None, refine: false };
         Ok(self.sender.send(Message::Want(want))?)
     }
 
@@ -65,7 +71,7 @@ impl Sink<'_> {
         let flight = self.flights.get(file)?;
         let Some(basis) = self.basis(&flight)? else {
             self.flights.prepare(file, Prepared::default());
-            return self.ask(file, &flight);
+            return self.ask(file, flight.dir, flight.index);
         };
         let header = basis.header;
         let mut credit = self.reserve_sums(header.block_count(), header.strong_len)?;
@@ -168,12 +174,12 @@ impl Sink<'_> {
                 let whole = self.context.whole_file();
                 let phase = if whole { Phase::Fetching } else { Phase::Signing };
                 self.flights.replace(file, Flight { update, phase, ..Flight::clone(&flight) });
-                if whole { self.ask(file, &flight) } else { self.ask_with_basis(file) }
+                if whole { self.ask(file, flight.dir, flight.index) } else { self.ask_with_basis(file) }
             }
             Decision::Attributes(update) => {
                 self.announcer.fill(file, self.item(flight.path.clone(), &flight.entry.node, &update));
                 self.set_attributes(flight.dir, &flight.path, &flight.name, Kind::File, &update)?;
-                self.settle_progress(flight.entry.node.size());
+                self.settle_progress(1, flight.entry.node.size());
                 self.settle_unwritten(file, &flight)
             }
             Decision::Skip(_) | Decision::Make(_) | Decision::Compare => {

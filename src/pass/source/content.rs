@@ -7,12 +7,13 @@
 use crate::delta::{BlockLen, SegmentHasher, SegmentSums, Signatures, Sum};
 use crate::fs::{Pieces, ReadFile};
 use crate::pass::source::ahead::{Ahead, Summed};
+use crate::pass::source::kept::Kept;
 use crate::pass::source::outgoing::Outgoing;
 use crate::pass::source::rounds::Telling;
 use crate::pass::source::{Listed, Source};
 use crate::pass::tally::describe;
 use crate::tree::RelPath;
-use crate::wire::{Again, Closed, ContentEnd, ContentOp, FileId, Message, Permit, Verdict};
+use crate::wire::{Again, BatchId, Closed, ContentEnd, ContentOp, FileId, Message, Permit, Verdict};
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use std::io;
@@ -33,6 +34,8 @@ pub(super) enum Job {
     Round(Box<Asked>),
     /// Read what is going to be asked for.
     Ahead(Arc<Ahead>),
+    /// Send several small files.
+    Fetch { batch: BatchId, kept: Arc<Kept>, indices: Vec<u32>, _permit: Permit },
     /// Compare the content with a file sum.
     Check { file: FileId, listed: Listed, sum: Sum, _permit: Permit },
     /// Send the segments that differ from those given.
@@ -92,6 +95,7 @@ impl Source<'_> {
                 let summed = self.sum_ahead(&ahead.listed, ahead.segment_len);
                 ahead.summed(summed).map_or(Ok(()), |asked| self.next_round(*asked))
             }
+            Job::Fetch { batch, kept, indices, _permit } => self.fetch(batch, &kept, &indices),
             Job::Again { again, listed, _permit } => self.telling(again.file, &path_of(&listed), |out| {
                 self.differing(&self.open(&listed)?, &again, out)
             }),
@@ -118,21 +122,29 @@ impl Source<'_> {
     ) -> Result<(), Closed> {
         let mut out = Outgoing::new(&self.sender, file);
         match send(&mut out) {
-            Ok(end) => return out.end(end),
-            Err(Stop::Closed) => return Err(Closed),
-            Err(Stop::Unopened(error)) => self.tally.failed(path, &error),
-            Err(Stop::Unreadable(error)) => self.tally.problem("reading", path, &describe(&error)),
+            Ok(end) => out.end(end),
+            Err(stop) => {
+                self.tell_unread(path, stop)?;
+                out.end(ContentEnd::Unreadable)
+            }
         }
-        out.end(ContentEnd::Unreadable)
+    }
+
+    /// Tells why a file was not read.
+    pub(super) fn tell_unread(&self, path: &RelPath, stop: Stop) -> Result<(), Closed> {
+        match stop {
+            Stop::Closed => return Err(Closed),
+            Stop::Unopened(error) => self.tally.failed(path, &error),
+            Stop::Unreadable(error) => self.tally.problem("reading", path, &describe(&error)),
+        }
+        Ok(())
     }
 
     pub(super) fn open(&self, listed: &Listed) -> Result<ReadFile, crate::fs::Error> {
         let Listed { kept, index } = listed;
         let name = match listed.entry() {
             Some(entry) => &entry.name,
-            None => {
-                return Err(crate::fs::Error { doing: "opening", source: io::ErrorKind::NotFound.into() });
-            }
+            None => return Err(crate::fs::Error::not_listed()),
         };
         self.view.open_file(&kept.dir, kept.listing.origin(*index), name)
     }

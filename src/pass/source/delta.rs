@@ -73,7 +73,7 @@ impl Source<'_> {
         let signature = signatures.next().ok_or(Stop::Closed)?;
         let Some((open, sums)) = summed else {
             let open = self.open(&telling.listed)?;
-            let sums = self.tell_unread(telling, &open, signature, round, out)?;
+            let sums = self.tell_in_one_reading(telling, &open, signature, round, out)?;
             return Ok((open, self.complete(&sums)));
         };
         let unmoved = signature.unmoved(&sums);
@@ -92,7 +92,7 @@ impl Source<'_> {
     }
 
     /// The same of a file that was not summed ahead: one reading does both.
-    fn tell_unread(
+    fn tell_in_one_reading(
         &self,
         telling: &Telling,
         open: &ReadFile,

@@ -6,6 +6,7 @@
 //! is sent until the sink closes its directory.
 
 mod ahead;
+mod batch;
 mod content;
 mod count;
 mod delta;
@@ -21,7 +22,7 @@ use crate::pass::{Context, PassError};
 use crate::report::{Problem, Role, Totals};
 use crate::tree::{Entry, RelPath};
 use crate::view::{View, ViewError};
-use crate::wire::{Check, FileId, Link, Message, Permit, Received, Receiver, Sender, SumsPart, Want};
+use crate::wire::{Check, Fetch, FileId, Link, Message, Permit, Received, Receiver, Sender, SumsPart, Want};
 use ahead::Ahead;
 use content::{Asked, Job};
 use crossbeam_channel as channel;
@@ -132,6 +133,7 @@ fn receive(
         match message {
             Message::Want(want) => inbox.want(want, permit)?,
             Message::Sums(part) => inbox.sums(&part, permit)?,
+            Message::Fetch(fetch) => inbox.fetch(fetch, permit)?,
             Message::Check(Check { file, dir, index, sum }) => {
                 let job = Job::Check { file, listed: source.listed(dir, index)?, sum, _permit: permit };
                 inbox.enqueue(job)?;
@@ -160,7 +162,10 @@ fn receive(
             | Message::Mention(_)
             | Message::Listed
             | Message::Verdict(_)
-            | Message::Content(_) => return Err(PassError::Protocol("a sink sent what only a source sends")),
+            | Message::Content(_)
+            | Message::Fetched(_) => {
+                return Err(PassError::Protocol("a sink sent what only a source sends"));
+            }
         }
     }
 }
@@ -193,13 +198,20 @@ impl Listed {
 impl Source<'_> {
     /// Finds what a request is about. Asking for what was not listed, or is no file, breaks the protocol.
     fn listed(&self, dir: crate::wire::DirId, index: u32) -> Result<Listed, PassError> {
-        let kept =
-            self.kept.get(dir).ok_or(PassError::Protocol("a request names a directory that is not open"))?;
-        let listed = Listed { kept, index: index as usize };
-        match listed.entry() {
-            Some(entry) if entry.kind() == crate::tree::Kind::File => Ok(listed),
-            _ => Err(PassError::Protocol("a request names an entry that is no listed file")),
-        }
+        let listed = Listed { kept: self.kept_of(dir)?, index: index as usize };
+        check_is_file(listed.entry())?;
+        Ok(listed)
+    }
+
+    fn kept_of(&self, dir: crate::wire::DirId) -> Result<Arc<Kept>, PassError> {
+        self.kept.get(dir).ok_or(PassError::Protocol("a request names a directory that is not open"))
+    }
+}
+
+fn check_is_file(entry: Option<&Entry>) -> Result<(), PassError> {
+    match entry {
+        Some(entry) if entry.kind() == crate::tree::Kind::File => Ok(()),
+        _ => Err(PassError::Protocol("a request names an entry that is no listed file")),
     }
 }
 
@@ -250,6 +262,13 @@ impl Inbox<'_, '_> {
             return Err(PassError::Protocol("a file was asked for twice"));
         }
         Ok(())
+    }
+
+    fn fetch(&self, fetch: Fetch, permit: Permit) -> Result<(), PassError> {
+        let Fetch { batch, dir, indices } = fetch;
+        let kept = self.source.kept_of(dir)?;
+        indices.iter().try_for_each(|index| check_is_file(kept.listing.entries.get(*index as usize)))?;
+        self.enqueue(Job::Fetch { batch, kept, indices, _permit: permit })
     }
 
     /// Has a file summed that is going to be told, if that is worth it and there is room.

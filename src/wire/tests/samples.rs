@@ -10,12 +10,13 @@ use crate::tree::{
     Node, Owner, Rdev, RelPath,
 };
 use crate::wire::{
-    Abort, Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, Expand, FileId, Listing, ListingEnd,
-    Mention, Message, OwnerKind, OwnerName, Rank, SumsPart, Verdict, Want,
+    Abort, Again, BatchId, Begin, Check, Content, ContentEnd, ContentOp, DirId, Expand, Fetch, Fetched,
+    FetchedFile, FileId, Listing, ListingEnd, Mention, Message, OwnerKind, OwnerName, Rank, SumsPart,
+    Verdict, Want,
 };
 use bytes::Bytes;
 use filetime::FileTime;
-use proptest::collection::{btree_map, vec};
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 
@@ -230,6 +231,23 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
                 segments: vec![Sum([1; 16]), Sum([2; 16])],
             }),
         ),
+        (
+            "fetch",
+            Message::Fetch(Fetch { batch: BatchId(300), dir, indices: vec![0, 1, 2, 9, 70_000, u32::MAX] }),
+        ),
+        (
+            "fetched",
+            Message::Fetched(Fetched {
+                batch: BatchId(300),
+                files: vec![
+                    FetchedFile::Whole { len: 5, sum: Some(Sum([3; 16])) },
+                    FetchedFile::Longer,
+                    FetchedFile::Unreadable,
+                    FetchedFile::Whole { len: 0, sum: Some(Sum([4; 16])) },
+                ],
+                data: Bytes::from_static(b"hello"),
+            }),
+        ),
         ("close", Message::Close(dir)),
         ("event-created", Message::Event(Event::CreatedDestination)),
         ("event-item", Message::Event(item())),
@@ -373,6 +391,25 @@ fn any_content() -> impl Strategy<Value = Message> {
         .prop_map(|(file, ops, end)| Message::Content(Content { file: FileId(file), ops, end }))
 }
 
+fn any_fetch() -> impl Strategy<Value = Message> {
+    let indices = btree_set(prop_oneof![0..50_u32, any::<u32>()], 0..20);
+    (any::<(u32, u32)>(), indices).prop_map(|((batch, dir), indices)| {
+        let indices = indices.into_iter().collect();
+        Message::Fetch(Fetch { batch: BatchId(batch), dir: DirId(dir), indices })
+    })
+}
+
+fn any_fetched() -> impl Strategy<Value = Message> {
+    let whole = (any_bytes(), any_sum())
+        .prop_map(|(data, sum)| (FetchedFile::Whole { len: data.len() as u32, sum: Some(sum) }, data));
+    let other = prop_oneof![Just(FetchedFile::Longer), Just(FetchedFile::Unreadable)];
+    let file = prop_oneof![4 => whole, 1 => other.prop_map(|file| (file, Bytes::new()))];
+    (any::<u32>(), vec(file, 0..10)).prop_map(|(batch, files)| {
+        let (files, data): (Vec<FetchedFile>, Vec<Bytes>) = files.into_iter().unzip();
+        Message::Fetched(Fetched { batch: BatchId(batch), files, data: data.concat().into() })
+    })
+}
+
 /// Any message that can be sent.
 pub(super) fn any_message() -> impl Strategy<Value = Message> {
     let place = || any::<(u32, u32, u32)>().prop_map(|(file, dir, index)| (FileId(file), DirId(dir), index));
@@ -398,6 +435,8 @@ pub(super) fn any_message() -> impl Strategy<Value = Message> {
     prop_oneof![
         4 => any_listing(),
         4 => any_content(),
+        2 => any_fetched(),
+        1 => any_fetch(),
         2 => any_mention(),
         1 => want,
         1 => sums,

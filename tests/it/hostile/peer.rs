@@ -4,7 +4,8 @@ use dsync::tree::{Buckets, Entry, FINGERPRINT_LEN, Fingerprint, Meta, Name, Node
 use dsync::wire::frame::{FrameDecoder, FrameEncoder, HEADER};
 use dsync::wire::hello::{self, Hello};
 use dsync::wire::{
-    Begin, Content, ContentEnd, ContentOp, DirId, Expand, FileId, Listing, ListingEnd, Mention, Message, Want,
+    Begin, Content, ContentEnd, ContentOp, DirId, Expand, Fetch, FileId, Listing, ListingEnd, Mention,
+    Message, Want,
 };
 use filetime::FileTime;
 use std::collections::VecDeque;
@@ -106,6 +107,14 @@ impl Peer {
     pub(crate) fn expect_want(&mut self) -> Want {
         self.expect("a want", |message| match message {
             Message::Want(want) => Some(want.clone()),
+            _ => None,
+        })
+    }
+
+    /// Waits for a request for a batch.
+    pub(crate) fn expect_fetch(&mut self) -> Fetch {
+        self.expect("a request for a batch", |message| match message {
+            Message::Fetch(fetch) => Some(fetch.clone()),
             _ => None,
         })
     }

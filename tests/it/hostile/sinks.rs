@@ -5,7 +5,10 @@ use super::victim::{Role, Way};
 use super::{Case, case, expect_refusals, unharmed};
 use dsync::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
 use dsync::tree::{BUCKET_SUM_LEN, BucketSum, Entry, Kind};
-use dsync::wire::{Again, Begin, Check, ContentEnd, DirId, Expand, FileId, Message, SumsPart, Verdict, Want};
+use dsync::wire::{
+    Again, BatchId, Begin, Check, ContentEnd, DirId, Expand, Fetch, Fetched, FileId, Message, SumsPart,
+    Verdict, Want,
+};
 
 const FLAGS: &[&str] = &["-r", "-l", "-t"];
 
@@ -31,10 +34,38 @@ fn again(dir: u32, index: u32) -> Message {
     Message::Again(Again { file: FileId(0), dir, index, segment_len, segments })
 }
 
+fn fetch(dir: u32, index: u32) -> Message {
+    Message::Fetch(Fetch { batch: BatchId(0), dir: DirId(dir), indices: vec![index] })
+}
+
+/// A request for a batch whose files are so far from one another, in bytes, since the library makes none that is wrong.
+fn raw_fetch(steps: &[u32]) -> Vec<u8> {
+    let mut bytes = vec![19, 0, 0];
+    bytes.extend(varint(steps.len() as u64));
+    steps.iter().for_each(|step| bytes.extend(varint((*step).into())));
+    bytes
+}
+
+#[test]
+fn batches_that_cannot_be() {
+    let raw = |steps: &'static [u32]| {
+        move |peer: &mut Peer| {
+            peer.expect_root();
+            peer.payload(&raw_fetch(steps));
+        }
+    };
+    refused(vec![
+        case("more files than a batch has", "list of files", raw(&[0; 257])),
+        case("places beyond all numbers", "not in order", raw(&[u32::MAX, 0])),
+        case("places that come round", "not in order", raw(&[5, u32::MAX])),
+    ]);
+}
+
 #[test]
 fn requests_for_what_is_no_listed_file() {
     let mut cases = Vec::new();
-    for (what, ask) in [("want", want as fn(u32, u32) -> Message), ("check", check), ("again", again)] {
+    let first = ("want", want as fn(u32, u32) -> Message);
+    for (what, ask) in [first, ("fetch", fetch), ("check", check), ("again", again)] {
         cases.push(case(format!("{what} of a directory never listed"), "not open", move |peer| {
             peer.expect_root();
             peer.send(ask(99, 0));
@@ -223,7 +254,8 @@ fn an_end_too_early() {
 
 #[test]
 fn words_of_the_other_role() {
-    let words: [fn() -> Message; 6] = [
+    let words: [fn() -> Message; 7] = [
+        || Message::Fetched(Fetched { batch: BatchId(0), files: Vec::new(), data: Default::default() }),
         || Message::Begin(Begin { root: None, single: false, owners: Vec::new() }),
         || listing(0, None, Vec::new(), true),
         || Message::Listed,

@@ -6,8 +6,8 @@ use super::{Case, case, expect_refusals, unharmed};
 use dsync::delta::{BlockLen, StrongLen, Sum};
 use dsync::tree::{Buckets, Entry, Name, Node};
 use dsync::wire::{
-    Begin, ContentEnd, ContentOp, DirId, Expand, FileId, Listing, ListingEnd, Message, Rank, Verdict,
-    WINDOWS, Want,
+    BatchId, Begin, ContentEnd, ContentOp, DirId, Expand, Fetch, Fetched, FetchedFile, FileId, Listing,
+    ListingEnd, Message, Rank, Verdict, WINDOWS, Want,
 };
 
 const FLAGS: &[&str] = &["-r", "-l", "-t"];
@@ -181,7 +181,7 @@ fn beginnings_and_ends_in_no_order() {
         }),
         case("a listing after the last", "out of turn", |peer| {
             peer.begin_with(vec![file("new", 4)]);
-            peer.expect_want();
+            peer.expect_fetch();
             peer.send(Message::Listed);
             peer.send(listing(1, Some((0, 0)), vec![], true));
         }),
@@ -196,19 +196,19 @@ fn beginnings_and_ends_in_no_order() {
         }),
         case("the listings end twice", "ended twice", |peer| {
             peer.begin_with(vec![file("new", 4)]);
-            peer.expect_want();
+            peer.expect_fetch();
             peer.send(Message::Listed);
             peer.send(Message::Listed);
         }),
         case("the end before anything", "too early", |peer| peer.send(Message::Finish(Default::default()))),
         case("the end with a request open", "too early", |peer| {
             peer.begin_with(vec![file("new", 4)]);
-            peer.expect_want();
+            peer.expect_fetch();
             peer.send(Message::Listed);
             peer.send(Message::Finish(Default::default()));
         }),
         case("the end with more requests open than are made at once", "too early", |peer| {
-            peer.begin_with((0..5000).map(|n| file(&format!("{n:05}"), 4)).collect());
+            peer.begin_with((0..5000).map(|n| file(&format!("{n:05}"), LARGE)).collect());
             peer.expect_want();
             peer.send(Message::Finish(Default::default()));
         }),
@@ -237,6 +237,9 @@ fn entries_that_must_not_be_listed() {
     expect_refusals(Role::Sink, &["-l", "-t"], vec![listed]);
 }
 
+/// Bytes of a file that goes in no batch.
+const LARGE: u64 = 1 << 20;
+
 /// Lists a file and waits to be asked for it.
 fn wanted(peer: &mut Peer, name: &str, size: u64) -> Want {
     peer.begin_with(vec![file(name, size)]);
@@ -256,7 +259,7 @@ fn content_that_nobody_can_use() {
             peer.send(content(FileId(0), vec![literal("x")], complete));
         }),
         case("of another file", "not asked for", move |peer| {
-            let want = wanted(peer, "new", 4);
+            let want = wanted(peer, "new", LARGE);
             peer.send(content(FileId(want.file.0 + 1), vec![literal("x")], None));
         }),
         case("a copy beyond the basis", "does not fit", |peer| {
@@ -269,11 +272,11 @@ fn content_that_nobody_can_use() {
             peer.send(content(want.file, vec![ContentOp::Copy { offset: 2, len: u64::MAX }], None));
         }),
         case("a copy without a basis", "does not fit", |peer| {
-            let want = wanted(peer, "new", 4);
+            let want = wanted(peer, "new", LARGE);
             peer.send(content(want.file, vec![ContentOp::Copy { offset: 0, len: 1 }], None));
         }),
         case("a rewrite of what is not written", "does not fit", |peer| {
-            let want = wanted(peer, "new", 4);
+            let want = wanted(peer, "new", LARGE);
             peer.send(content(
                 want.file,
                 vec![ContentOp::Rewrite { offset: 0, data: b"x"[..].into() }],
@@ -281,7 +284,7 @@ fn content_that_nobody_can_use() {
             ));
         }),
         case("a rewrite beyond any file", "beyond any file", move |peer| {
-            let want = wanted(peer, "new", 4);
+            let want = wanted(peer, "new", LARGE);
             peer.send(content(want.file, vec![literal("test")], complete));
             peer.expect("that it does not verify", |message| {
                 matches!(message, Message::Again(_)).then_some(())
@@ -293,24 +296,24 @@ fn content_that_nobody_can_use() {
             ));
         }),
         case("more literals while repairing", "does not fit", move |peer| {
-            let want = wanted(peer, "new", 4);
+            let want = wanted(peer, "new", LARGE);
             peer.send(content(want.file, vec![literal("test")], complete));
             peer.send(content(want.file, vec![literal("test")], complete));
         }),
         case("after its end", "not asked for", |peer| {
-            let want = wanted(peer, "new", 4);
+            let want = wanted(peer, "new", LARGE);
             peer.send(content(want.file, vec![], Some(ContentEnd::Unreadable)));
             peer.send(content(want.file, vec![], Some(ContentEnd::Unreadable)));
         }),
         case("too many files at once", "too many files", move |peer| {
-            peer.begin_with((0..1500).map(|n| file(&format!("{n:05}"), 4)).collect());
+            peer.begin_with((0..1500).map(|n| file(&format!("{n:05}"), LARGE)).collect());
             let wants: Vec<Want> = (0..1500).map(|_| peer.expect_want()).collect();
             for want in wants {
                 peer.send(content(want.file, vec![literal("x")], None));
             }
         }),
         case("a verdict on what has no counterpart", "nobody asked for", |peer| {
-            let want = wanted(peer, "new", 4);
+            let want = wanted(peer, "new", LARGE);
             peer.send(Message::Verdict(Verdict { file: want.file, same: true }));
         }),
         case("a verdict on what is to be sent", "nobody asked for", |peer| {
@@ -322,6 +325,78 @@ fn content_that_nobody_can_use() {
             peer.send(Message::Verdict(Verdict { file: FileId(3), same: true }));
         }),
     ]);
+}
+
+#[test]
+fn batches_that_nobody_asked_for() {
+    let whole = |len| FetchedFile::Whole { len, sum: Some(Sum([0; 16])) };
+    let fetched = |batch, files: Vec<FetchedFile>, data: usize| {
+        Message::Fetched(Fetched { batch, files, data: vec![b'x'; data].into() })
+    };
+    let asked = |peer: &mut Peer| {
+        peer.begin_with((0..3).map(|n| file(&n.to_string(), 4)).collect());
+        let fetch = peer.expect_fetch();
+        assert_eq!(fetch.indices, [0, 1, 2]);
+        fetch.batch
+    };
+    refused(vec![
+        case("no batch at all", "not asked for", move |peer| {
+            peer.begin();
+            peer.send(fetched(BatchId(0), vec![whole(1)], 1));
+        }),
+        case("another batch", "not asked for", move |peer| {
+            let BatchId(batch) = asked(peer);
+            peer.send(fetched(BatchId(batch + 1), vec![whole(1)], 1));
+        }),
+        case("nothing of a batch", "not asked for", move |peer| {
+            let batch = asked(peer);
+            peer.send(fetched(batch, vec![], 0));
+        }),
+        case("more files than a batch has", "not asked for", move |peer| {
+            let batch = asked(peer);
+            peer.send(fetched(batch, vec![FetchedFile::Unreadable; 2], 0));
+            peer.send(fetched(batch, vec![FetchedFile::Unreadable; 2], 0));
+        }),
+        case("a batch twice", "not asked for", move |peer| {
+            let batch = asked(peer);
+            peer.send(fetched(batch, vec![FetchedFile::Unreadable; 3], 0));
+            peer.send(fetched(batch, vec![FetchedFile::Unreadable; 3], 0));
+        }),
+        case("less content than is told", "beyond the end of the frame", move |peer| {
+            let batch = asked(peer);
+            peer.send(fetched(batch, vec![whole(u32::MAX)], 10));
+        }),
+        case("more files than any batch has", "list of files", move |peer| {
+            let batch = asked(peer);
+            peer.send(fetched(batch, vec![FetchedFile::Longer; 257], 0));
+        }),
+    ]);
+}
+
+/// A file of a batch that does not have its sum, or has become longer, is asked for by itself, and not believed then
+/// either.
+#[test]
+fn files_of_a_batch_that_do_not_verify() {
+    for first in [FetchedFile::Whole { len: 4, sum: Some(Sum([0; 16])) }, FetchedFile::Longer] {
+        let outcome = unharmed(&format!("{first:?}"), Role::Sink, Way::Client, FLAGS, |peer| {
+            peer.begin_with(vec![file("new", 4)]);
+            let batch = peer.expect_fetch().batch;
+            let data = if first == FetchedFile::Longer { &b""[..] } else { b"test" };
+            peer.send(Message::Fetched(Fetched { batch, files: vec![first], data: data.into() }));
+            let want = peer.expect_want();
+            assert_eq!((want.dir, want.index, want.basis), (DirId(0), 0, None));
+            let complete = Some(ContentEnd::Complete { len: 4, sum: Sum([0; 16]) });
+            peer.send(content(want.file, vec![ContentOp::Literal(b"test"[..].into())], complete));
+            for _ in 0..2 {
+                peer.send(content(want.file, vec![], complete));
+            }
+            peer.send(Message::Listed);
+            peer.expect("the sink's end", |message| matches!(message, Message::Finish(_)).then_some(()));
+            peer.send(Message::Finish(Default::default()));
+        });
+        assert_eq!(outcome.code, Some(23), "{outcome}");
+        assert!(outcome.errors.contains("verifying"), "{outcome}");
+    }
 }
 
 /// Gaps that cannot be, and rounds that come to no end. The sink has 70,000 bytes of the file, in blocks of 4096.
@@ -378,7 +453,7 @@ fn rounds_that_nobody_can_tell() {
             peer.send(content(want.file, vec![literal(3)], round(64)));
         }),
         case("a round after the end", "not asked for", |peer| {
-            let want = wanted(peer, "new", 4);
+            let want = wanted(peer, "new", LARGE);
             peer.send(content(want.file, vec![], Some(ContentEnd::Unreadable)));
             let (block_len, strong_len) = (BlockLen::new(9).unwrap(), StrongLen::new(4).unwrap());
             peer.send(content(want.file, vec![], Some(ContentEnd::Round { block_len, strong_len })));
@@ -418,7 +493,7 @@ fn content_that_never_verifies() {
         [(4, 0, 2), (0, 1 << 19, 2), (1 << 38 | 1, 0, 1), (1 << 62, 0, 1), (u64::MAX, 0, 1)]
     {
         let outcome = unharmed(&format!("{len} bytes"), Role::Sink, Way::Client, FLAGS, |peer| {
-            let want = wanted(peer, "new", 4);
+            let want = wanted(peer, "new", LARGE);
             let complete = Some(ContentEnd::Complete { len, sum: Sum([0; 16]) });
             peer.send(content(want.file, vec![ContentOp::Literal(b"test"[..].into())], complete));
             for _ in 0..rounds {
@@ -441,7 +516,7 @@ fn more_to_repair_than_is_kept_open() {
     let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
     let (kept, all) = (EACH * threads, (EACH + 16) * threads);
     let outcome = unharmed("many that do not verify", Role::Sink, Way::Client, FLAGS, |peer| {
-        peer.begin_with((0..all).map(|n| file(&format!("{n:05}"), 4)).collect());
+        peer.begin_with((0..all).map(|n| file(&format!("{n:05}"), LARGE)).collect());
         let complete = Some(ContentEnd::Complete { len: 4, sum: Sum([0; 16]) });
         let wants: Vec<Want> = (0..all).map(|_| peer.expect_want()).collect();
         for want in wants {
@@ -466,7 +541,8 @@ fn more_to_repair_than_is_kept_open() {
 
 #[test]
 fn words_of_the_other_role() {
-    let words: [fn() -> Message; 4] = [
+    let words: [fn() -> Message; 5] = [
+        || Message::Fetch(Fetch { batch: BatchId(0), dir: Default::default(), indices: vec![0] }),
         || {
             Message::Want(Want {
                 file: FileId(0),

@@ -1,14 +1,14 @@
 //! An entry that is listed, and what is left when all are.
 
-use crate::pass::PassError;
 use crate::pass::decide::{Decision, Update};
 use crate::pass::fingerprint::Numbered;
 use crate::pass::sink::announce::Place;
+use crate::pass::sink::batches::Wanted;
 use crate::pass::sink::compare::{Comparison, Current};
-use crate::pass::sink::directories::Counterpart;
 use crate::pass::sink::entry::count_transfer;
-use crate::pass::sink::flights::{Flight, Phase};
+use crate::pass::sink::flights::Phase;
 use crate::pass::sink::sign::Job;
+use crate::pass::{PassError, SMALL};
 use crate::report::Event;
 use crate::tree::{Entry, Kind, Name};
 use crate::wire::ListingEnd;
@@ -25,23 +25,21 @@ impl Comparison<'_, '_> {
         if crate::fs::is_reserved(&entry) || (entry.is_dir() && !sink.context.options.recursive) {
             return Err(PassError::Protocol("an entry is listed that must not be"));
         }
-        let name = match &sink.destination()?.rename {
-            Some(_) if index > 0 || entry.is_dir() => {
-                return Err(PassError::Protocol("a single entry turned out to be more"));
-            }
-            Some(name) => name.clone(),
-            None => entry.name.clone(),
-        };
-        let own = match current.take_own(&name) {
-            None if current.own.incomplete => current.look_for(&name),
+        let rename = sink.destination()?.rename.as_ref();
+        if rename.is_some() && (index > 0 || entry.is_dir()) {
+            return Err(PassError::Protocol("a single entry turned out to be more"));
+        }
+        let entry = sink.owners.translate(entry);
+        let name = rename.unwrap_or(&entry.name);
+        let own = match current.take_own(name) {
+            None if current.own.incomplete => current.look_for(name),
             own => Ok(own),
         };
-        let entry = sink.owners.translate(entry);
         let own = match own {
             Ok(own) => own,
             Err(error) => {
                 // Whatever is there stays as it is.
-                sink.tally.failed(&current.path.join(&name), &error);
+                sink.tally.failed(&current.path.join(name), &error);
                 if !entry.is_dir() {
                     sink.pass_by(&entry);
                     return Ok(());
@@ -60,36 +58,34 @@ impl Comparison<'_, '_> {
             sink.pass_by(&entry);
             return Ok(());
         }
-        let path = current.path.join(&entry.name);
         let (dir, may_set_group) = (current.id, sink.may_set_group(entry.meta.gid));
         let decision = sink.policy().decide(&entry, own.as_ref(), may_set_group);
-        let leftover = current.take_leftover(&name);
+        let leftover = current.take_leftover(name);
         if leftover && !matches!(decision, Decision::Transfer(_) | Decision::Compare) {
-            sink.clear_leftover(dir, &crate::fs::stage_name(&name))?;
+            sink.clear_leftover(dir, &crate::fs::stage_name(name))?;
         }
+        let path = || current.path.join(&entry.name);
         match decision {
             Decision::Skip(reason) => {
-                sink.skipped(&path, reason);
+                sink.skipped(&path(), reason);
                 sink.pass_by(&entry);
             }
             Decision::Attributes(update) => {
-                sink.announce(path.clone(), &entry.node, &update);
-                sink.set_attributes(dir, &path, &name, entry.kind(), &update)?;
+                sink.announce(path, &entry.node, &update);
+                if !update.set.is_empty() {
+                    sink.set_attributes(dir, &path(), name, entry.kind(), &update)?;
+                }
                 sink.pass_by(&entry);
             }
             Decision::Make(update) => {
-                sink.make(&current.counterpart, dir, &path, &name, &entry, own.as_ref(), &update)?;
+                sink.make(&current.counterpart, dir, &path(), name, &entry, own.as_ref(), &update)?;
             }
             Decision::Transfer(update) => {
-                let phase = Phase::Fetching;
-                self.transfer(
-                    &current.counterpart,
-                    Flight { dir, index, name, path, entry, own, update, leftover, phase },
-                )?;
+                self.transfer(current, Wanted { index, entry, own, update }, leftover)?;
             }
             Decision::Compare => {
-                let (update, phase) = (Update::none(), Phase::Comparing);
-                self.compare_content(Flight { dir, index, name, path, entry, own, update, leftover, phase })?;
+                let wanted = Wanted { index, entry, own, update: Update::none() };
+                self.compare_content(current, wanted, leftover)?;
             }
         }
         Ok(())
@@ -105,41 +101,47 @@ impl Comparison<'_, '_> {
         self.stand(current.id, standing)
     }
 
-    fn transfer(&self, here: &Counterpart, mut flight: Flight) -> Result<(), PassError> {
+    fn transfer(&self, current: &mut Current, wanted: Wanted, leftover: bool) -> Result<(), PassError> {
         let sink = self.sink;
-        if let Some(own) = &flight.own
-            && (own.is_dir() || (own.kind() != Kind::File && sink.context.options.in_place))
-            && !sink.make_room(here, &flight.path, own)
+        let options = &sink.context.options;
+        let Wanted { index, entry, own, update } = &wanted;
+        if let Some(own) = own
+            && (own.is_dir() || (own.kind() != Kind::File && options.in_place))
+            && !sink.make_room(&current.counterpart, &current.path.join(&entry.name), own)
         {
-            sink.pass_by(&flight.entry);
+            sink.pass_by(entry);
             return Ok(());
         }
-        sink.announce(flight.path.clone(), &flight.entry.node, &flight.update);
+        sink.announce(|| current.path.join(&entry.name), &entry.node, update);
         if sink.dry_run() {
-            count_transfer(sink, &flight.entry, flight.update.change.new);
+            count_transfer(sink, entry, update.change.new);
             return Ok(());
         }
-        let has_basis = flight
-            .own
-            .as_ref()
-            .is_some_and(|own| own.kind() == Kind::File && own.node.size() >= WORTH_SIGNING);
-        let with_basis = !sink.context.whole_file() && (has_basis || flight.leftover);
-        if with_basis {
-            flight.phase = Phase::Signing;
+        let has_basis =
+            own.as_ref().is_some_and(|own| own.kind() == Kind::File && own.node.size() >= WORTH_SIGNING);
+        let with_basis = !sink.context.whole_file() && (has_basis || leftover);
+        let renamed = sink.destination()?.rename.as_ref();
+        let is_plain = !with_basis && !leftover && !options.in_place && renamed.is_none();
+        if entry.node.size() <= SMALL && is_plain && options.shortcuts.small_files {
+            current.gathering.add(wanted);
+            return if current.gathering.is_full() { sink.fetch(current) } else { Ok(()) };
         }
-        let dir = flight.dir;
-        let asked = flight.clone();
+        let (dir, index) = (current.id, *index);
+        let phase = if with_basis { Phase::Signing } else { Phase::Fetching };
+        let flight = wanted.flight(dir, &current.path, renamed, leftover, phase);
         let file = sink.flights.start(flight, with_basis)?;
         sink.directories.with(dir, |dir| dir.unsettled += 1)?;
         if with_basis {
             self.signing.send(Job::Sign(file)).map_err(|_| PassError::Lost)
         } else {
-            sink.ask(file, &asked)
+            sink.ask(file, dir, index)
         }
     }
 
-    fn compare_content(&self, flight: Flight) -> Result<(), PassError> {
-        let dir = flight.dir;
+    fn compare_content(&self, current: &Current, wanted: Wanted, leftover: bool) -> Result<(), PassError> {
+        let dir = current.id;
+        let renamed = self.sink.destination()?.rename.as_ref();
+        let flight = wanted.flight(dir, &current.path, renamed, leftover, Phase::Comparing);
         let file = self.sink.flights.start(flight, true)?;
         self.sink.directories.with(dir, |dir| dir.unsettled += 1)?;
         self.sink.announcer.keep_place(Place::File(file));

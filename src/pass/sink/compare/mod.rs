@@ -10,6 +10,7 @@ mod mentioned;
 use crate::pass::PassError;
 use crate::pass::fingerprint::{self, Likenesses, Numbering};
 use crate::pass::sink::Sink;
+use crate::pass::sink::batches::Gathering;
 use crate::pass::sink::directories::Counterpart;
 use crate::pass::sink::enter::Own;
 use crate::pass::sink::sign::Job;
@@ -88,9 +89,9 @@ struct Said {
 }
 
 /// A directory being compared.
-struct Current {
-    id: DirId,
-    path: RelPath,
+pub(super) struct Current {
+    pub id: DirId,
+    pub path: RelPath,
     counterpart: Counterpart,
     unusable: bool,
     /// What is here and has not been passed by the listing.
@@ -98,6 +99,8 @@ struct Current {
     /// What is here and the listing does not have.
     extra: Vec<Entry>,
     numbering: Numbering,
+    /// Small files that are going to be asked for.
+    pub gathering: Gathering,
 }
 
 impl Comparison<'_, '_> {
@@ -134,6 +137,7 @@ impl Comparison<'_, '_> {
         for entry in listing.entries {
             self.entry(&mut current, entry)?;
         }
+        self.sink.fetch(&mut current)?;
         match listing.end {
             None => {
                 self.in_parts = Some(current);
@@ -170,7 +174,8 @@ impl Comparison<'_, '_> {
             None => sink.own(&path, &counterpart, sink.destination()?.rename.as_ref()),
         };
         let numbering = Numbering::new(self.stand_in(&mut own, said, same)?);
-        Ok(Current { id, path, counterpart, unusable, own, extra: Vec::new(), numbering })
+        let (extra, gathering) = (Vec::new(), Gathering::default());
+        Ok(Current { id, path, counterpart, unusable, own, extra, numbering, gathering })
     }
 
     /// Takes out of what is here the entries of these buckets, which stand for those that are not listed.
