@@ -4,7 +4,7 @@
 use crate::delta::index::{Index, Keep};
 use crate::delta::op::CopyMerger;
 use crate::delta::rolling::RollingSum;
-use crate::delta::{Op, SearchOptions, SearchStats, Signature, Sum, SumChoice};
+use crate::delta::{Op, Reach, SearchOptions, SearchStats, Signature, Sum, SumChoice};
 
 /// How many blocks may be hashed in vain before the budget must be earned.
 const FUTILE_BLOCKS: u64 = 64;
@@ -38,7 +38,7 @@ pub(super) struct Matcher {
     signature: Signature,
     index: Index,
     choice: SumChoice,
-    in_place: bool,
+    in_place: Option<Reach>,
     block_len: usize,
     stage: Stage,
     /// Where in the new file the window begins.
@@ -56,7 +56,7 @@ pub(super) struct Matcher {
 
 impl Matcher {
     pub(super) fn new(signature: Signature, choice: SumChoice, options: SearchOptions) -> Self {
-        let keep = if options.in_place { Keep::Last } else { Keep::First };
+        let keep = if options.in_place.is_some() { Keep::Last } else { Keep::First };
         let block_len = signature.header().block_len.bytes();
         let start = signature.offset(0);
         let by_chance = signature.header().basis_len >> 32;
@@ -82,8 +82,8 @@ impl Matcher {
         self.block_len
     }
 
-    /// Whether a block of the basis was seen further on in the new file than in the basis, in place, so that it cannot be
-    /// used: something was inserted.
+    /// Whether a block of the basis was seen so much further on in the new file, in place, that it cannot be used: much was
+    /// inserted.
     pub(super) fn has_moved(&self) -> bool {
         self.moved
     }
@@ -280,10 +280,13 @@ impl Matcher {
         None
     }
 
-    /// Whether a block will still be in the basis when the new file has been written up to the window. What follows a
-    /// usable block is usable after it.
+    /// Whether a block can still be had when the new file has been written up to the window. What follows a usable block
+    /// is usable after it.
     fn usable(&self, block: u32) -> bool {
-        !self.in_place || self.signature.offset(block) >= self.position
+        match self.in_place {
+            None => true,
+            Some(Reach(reach)) => self.signature.offset(block).saturating_add(reach) >= self.position,
+        }
     }
 
     fn is_block(&mut self, block: u32, data: &[u8]) -> bool {

@@ -11,8 +11,11 @@
 //! whole segments of it whose sums are known are not read either.
 
 use crate::delta::gap::{COVERED_PER_BASIS, GAPS_PER_BASIS};
+use crate::delta::overwritten::Overwritten;
 use crate::delta::signature::check_blocks;
-use crate::delta::{BlockLen, Cover, DeltaError, Gap, MAX_GAPS, Op, SegmentHasher, SegmentSums, SumChoice};
+use crate::delta::{
+    BlockLen, Cover, DeltaError, Gap, MAX_GAPS, Op, Reach, SegmentHasher, SegmentSums, SumChoice,
+};
 use std::io;
 use std::ops::Range;
 
@@ -75,6 +78,8 @@ pub struct Held {
     pub len: u64,
     /// The sums of its segments, if they are known.
     pub sums: Option<SegmentSums>,
+    /// Set if it is the basis itself.
+    pub in_place: Option<Reach>,
 }
 
 /// Makes the new file from operations.
@@ -85,6 +90,7 @@ pub struct Patch<B, O> {
     basis_len: u64,
     output: O,
     held: Held,
+    overwritten: Option<Overwritten>,
     hasher: SegmentHasher,
     /// Where the next byte goes.
     position: u64,
@@ -131,6 +137,7 @@ impl<B: Basis, O: Output> Patch<B, O> {
             basis_len,
             output,
             held: Held::default(),
+            overwritten: None,
             hasher: SegmentHasher::new(choice, BlockLen::SEGMENT),
             position: 0,
             filling: Filling::File,
@@ -145,6 +152,7 @@ impl<B: Basis, O: Output> Patch<B, O> {
     /// Says that the output is no empty file.
     #[must_use]
     pub fn over(mut self, held: Held) -> Self {
+        self.overwritten = held.in_place.map(Overwritten::new);
         self.held = held;
         self
     }
@@ -160,8 +168,8 @@ impl<B: Basis, O: Output> Patch<B, O> {
 
     /// Carries out one operation.
     ///
-    /// A copy is made from front to back, so basis and output may be one file if, as
-    /// [`SearchOptions::in_place`](super::SearchOptions) has it, no copy takes from before where it goes.
+    /// A copy is made from front to back, so basis and output may be one file if no copy takes from further before where it
+    /// goes than [`Held::in_place`] says.
     ///
     /// # Errors
     /// What basis or output said; for operations no honest peer sends, before anything of them is written:
@@ -208,6 +216,9 @@ impl<B: Basis, O: Output> Patch<B, O> {
             Filling::Gaps { len, .. } => *len,
         };
         self.filling = Filling::Gaps { end: self.position, rest, len };
+        if let Some(overwritten) = &mut self.overwritten {
+            overwritten.clear();
+        }
         self.searched = Some(block_len);
         self.open = 0;
         Ok(covers)
@@ -345,11 +356,11 @@ impl<B: Basis, O: Output> Patch<B, O> {
 
     fn copy_piece(&mut self, from: u64, buffer: &mut [u8], stays: bool) -> Result<(), DeltaError> {
         let len = buffer.len();
-        self.basis.read_at(from, buffer).map_err(|source| DeltaError::ReadBasis {
-            offset: from,
-            len,
-            source,
-        })?;
+        let read = match &self.overwritten {
+            Some(overwritten) => overwritten.read_at(&self.basis, from, buffer),
+            None => self.basis.read_at(from, buffer),
+        };
+        read.map_err(|source| DeltaError::ReadBasis { offset: from, len, source })?;
         if !stays || self.position + len as u64 > self.held.len {
             self.write(buffer)?;
         }
@@ -358,9 +369,13 @@ impl<B: Basis, O: Output> Patch<B, O> {
     }
 
     fn write(&mut self, data: &[u8]) -> Result<(), DeltaError> {
-        let position = self.position;
+        let (position, len) = (self.position, data.len());
+        if let Some(overwritten) = &mut self.overwritten {
+            let end = position.saturating_add(len as u64).min(self.basis_len);
+            overwritten.save(&self.basis, position.min(end)..end);
+        }
         let written = self.output.write_at(data, position);
-        written.map_err(|source| DeltaError::WriteOutput { position, len: data.len(), source })
+        written.map_err(|source| DeltaError::WriteOutput { position, len, source })
     }
 
     /// Makes sure that the next operation may be `len` bytes long: refuses what would end beyond the longest file a

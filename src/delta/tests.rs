@@ -39,7 +39,7 @@ impl Told {
 fn search(
     signature: &Signature,
     choice: SumChoice,
-    in_place: bool,
+    in_place: Option<Reach>,
     new: &[u8],
     chunks: &[usize],
 ) -> (Vec<Told>, SearchStats) {
@@ -101,9 +101,9 @@ impl Output for InPlace<'_> {
     }
 }
 
-fn patched_in_place(choice: SumChoice, basis: &[u8], told: &[Told]) -> (Vec<u8>, SegmentSums) {
+fn patched_in_place(choice: SumChoice, basis: &[u8], told: &[Told], reach: Reach) -> (Vec<u8>, SegmentSums) {
     let file = RefCell::new(basis.to_vec());
-    let held = Held { len: basis.len() as u64, sums: None };
+    let held = Held { len: basis.len() as u64, sums: None, in_place: Some(reach) };
     let mut patch = Patch::new(choice, InPlace(&file), basis.len() as u64, InPlace(&file)).over(held);
     told.iter().for_each(|op| patch.apply(op.op()).unwrap());
     let sums = patch.finish().unwrap().sums;

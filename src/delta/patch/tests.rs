@@ -39,7 +39,7 @@ impl Output for Writes {
 
 #[test]
 fn what_the_output_holds_is_not_written() {
-    let held = Held { len: 90, sums: None };
+    let held = Held { len: 90, ..Held::default() };
     let mut patch = Patch::new(CHOICE, &[0_u8; 100][..], 100, Writes::default()).over(held);
     patch.apply(Op::Copy { offset: 0, len: 10 }).unwrap();
     patch.apply(Op::Copy { offset: 20, len: 5 }).unwrap();
@@ -66,7 +66,7 @@ fn held_segments_whose_sums_are_known_are_not_read() {
         hasher.push(data);
         hasher.finish()
     };
-    let held = Held { len: 1050, sums: Some(segments(&basis)) };
+    let held = Held { len: 1050, sums: Some(segments(&basis)), in_place: None };
     let mut new = basis.clone();
     new[210..220].fill(7);
     let basis = Unreadable(basis, 300..1000);

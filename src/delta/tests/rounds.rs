@@ -22,7 +22,7 @@ impl Outcome {
 fn tell(
     (new, summed): (&[u8], Option<&SegmentSums>),
     basis_len: u64,
-    in_place: bool,
+    in_place: Option<Reach>,
     gaps: &[Gap],
     signatures: impl Iterator<Item = Signature>,
     mut round: Option<&mut Round>,
@@ -74,7 +74,7 @@ fn sums(basis: &impl Basis, covers: &[Cover], block_len: BlockLen, strong_len: S
 /// One of the ways to update a file.
 #[derive(Clone, Copy, Debug)]
 struct Way {
-    in_place: bool,
+    in_place: Option<Reach>,
     /// Whether the output begins as the basis and its sums are known.
     held: bool,
     /// Whether the new file is summed before it is searched.
@@ -96,7 +96,8 @@ fn run(
         hasher.finish()
     };
     let (wanted, in_place) = (segment_sums(new), way.in_place);
-    let mut held = Held { len: if way.held || in_place { basis_len } else { 0 }, sums: None };
+    let len = if way.held || in_place.is_some() { basis_len } else { 0 };
+    let mut held = Held { len, sums: None, in_place };
     if way.held {
         let mut old = vec![0; old_len];
         basis.read_at(0, &mut old).unwrap();
@@ -118,7 +119,7 @@ fn run(
                 builder.push(part).unwrap();
             }
         }
-        let mut round = Round::new(block_len, rounds.is_empty(), in_place, basis_len, MAX_GAPS);
+        let mut round = Round::new(block_len, rounds.is_empty(), in_place.is_some(), basis_len, MAX_GAPS);
         let signatures = builder.finish().unwrap();
         let summed = Some(&wanted).filter(|_| way.ahead && rounds.is_empty());
         let told = tell((new, summed), basis_len, in_place, &gaps, signatures, round.as_mut(), &mut stats);
@@ -163,9 +164,14 @@ impl Output for Staged<'_> {
 
 /// Updates `basis`, in all ways, and checks that it becomes `new`. Returns what the simplest of those asked for took.
 fn refined(basis: &[u8], new: &[u8], top: u64, in_place: bool) -> Outcome {
+    refined_within(basis, new, top, in_place.then_some(Reach(0)))
+}
+
+/// The same, in place as far as is given.
+fn refined_within(basis: &[u8], new: &[u8], top: u64, in_place: Option<Reach>) -> Outcome {
     let mut outcomes = [(false, false), (true, false), (false, true), (true, true)].map(|(held, ahead)| {
         let (way, old) = (Way { in_place, held, ahead }, RefCell::new(basis.to_vec()));
-        if in_place {
+        if in_place.is_some() {
             let outcome = run(InPlace(&old), (InPlace(&old), &old), (basis.len(), way, top), new);
             assert!(old.borrow()[..new.len()] == *new, "{way:?}");
             outcome
@@ -240,7 +246,7 @@ fn one_level_is_the_same_without_gaps() {
     let basis = noise(20_000);
     let new = [&basis[..5050], b"inserted", &basis[5050..]].concat();
     let outcome = refined(&basis, &new, 100, false);
-    let (told, stats) = search(&sign(XXH3, &basis, 100), XXH3, false, &new, &[5000]);
+    let (told, stats) = search(&sign(XXH3, &basis, 100), XXH3, None, &new, &[5000]);
     assert_eq!((outcome.rounds, outcome.stats), (vec![told], vec![stats]));
 }
 
@@ -265,6 +271,8 @@ fn in_place_what_moved_is_no_gap() {
     let inserted = [&basis[..300_000], b"inserted", &basis[300_000..]].concat();
     let outcome = refined(&basis, &inserted, 4096, true);
     assert_eq!((outcome.rounds.len(), outcome.sums), (1, 256 * 7));
+    let outcome = refined_within(&basis, &inserted, 4096, Some(Reach(8)));
+    assert!(outcome.literal() <= 4096 + 300, "{}", outcome.literal());
 }
 
 #[test]
@@ -301,11 +309,12 @@ proptest! {
         edits in prop::collection::vec(properties::edit(), 0..12),
         other in long_file(),
         top in prop_oneof![Just(TOP), Just(4096), Just(2048), Just(512)],
+        reach in properties::reach(),
     ) {
         let new = properties::edited(&basis, &edits);
-        for in_place in [false, true] {
-            refined(&basis, &new, top, in_place);
-            refined(&basis, &other, top, in_place);
+        for in_place in [None, Some(reach), Some(Reach(20_000))] {
+            refined_within(&basis, &new, top, in_place);
+            refined_within(&basis, &other, top, in_place);
         }
     }
 }

@@ -29,6 +29,8 @@ const COPY_PIECE: u64 = 64 << 20;
 /// Files a peer may have open at this side at once, on each thread, besides those that wait for a round or a repair. An
 /// honest one has about one. Of those that wait for a round there are no more than files with a basis under way.
 const OPEN_LIMIT: usize = 64;
+/// And if they are updated in place, when overwritten bytes of each are kept.
+const OPEN_IN_PLACE_LIMIT: usize = 16;
 /// Files that may be in repair at once, on each thread: their staged files are open meanwhile.
 const REPAIR_LIMIT: usize = 64;
 
@@ -39,6 +41,7 @@ pub(super) fn run(
     signing: &Sender<Job>,
 ) -> Result<(), PassError> {
     let mut open: HashMap<FileId, Build> = HashMap::new();
+    let open_limit = if sink.context.options.in_place { OPEN_IN_PLACE_LIMIT } else { OPEN_LIMIT };
     for (arrived, _permit) in arrived {
         // What is queued when a run is stopped is not worth writing.
         if sink.sender.is_stopped() {
@@ -59,7 +62,7 @@ pub(super) fn run(
         }
         let mut build = match open.remove(&file) {
             Some(build) => build,
-            None if open.values().filter(|build| !build.waits()).count() >= OPEN_LIMIT => {
+            None if open.values().filter(|build| !build.waits()).count() >= open_limit => {
                 return Err(PassError::Protocol("too many files are sent at once"));
             }
             None => Build::begin(sink, file)?,

@@ -5,7 +5,7 @@
 //! whatever becomes of the basis, so of what stays where it is nothing needs to be written, read or summed any more.
 
 use crate::delta::{
-    BlockLen, Held, MAX_BLOCKS, SegmentSums, Signature, SignatureHeader, Signer, StrongLen, Sum,
+    BlockLen, Held, MAX_BLOCKS, Reach, SegmentSums, Signature, SignatureHeader, Signer, StrongLen, Sum,
 };
 use crate::fs::{ReadFile, Stage};
 use crate::pass::PassError;
@@ -99,6 +99,7 @@ impl Sink<'_> {
         let mut held = Held::default();
         if stage.is_none() && self.context.options.in_place {
             held.len = header.basis_len;
+            held.in_place = Some(Reach::AGREED);
         } else if is_whole && stage.is_some() {
             held.len = if copied { header.basis_len } else { 0 };
         } else {

@@ -6,7 +6,8 @@
 //! told does not fit the sum, and the sink asks for the segments that differ, as it does in all such cases.
 
 use crate::delta::{
-    BlockLen, Gap, GapSearch, MAX_GAPS, Op, Round, SegmentHasher, SegmentSums, Sifted, Signature, Signatures,
+    BlockLen, Gap, GapSearch, MAX_GAPS, Op, Reach, Round, SegmentHasher, SegmentSums, Sifted, Signature,
+    Signatures,
 };
 use crate::fs::ReadFile;
 use crate::pass::source::Source;
@@ -141,7 +142,7 @@ impl Source<'_> {
         signature: Signature,
         round: Option<&'r mut Round>,
     ) -> GapSearch<'r> {
-        let in_place = self.context.options.in_place;
+        let in_place = self.context.options.in_place.then_some(Reach::AGREED);
         GapSearch::new(gap, signature, self.context.sums, in_place, telling.basis_len, round)
     }
 

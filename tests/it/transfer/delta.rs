@@ -263,3 +263,20 @@ fn many_changed_files_at_once() {
         }
     }
 }
+
+#[test]
+fn what_was_inserted_in_place_costs_little() {
+    let old = noise(SIZE, 21);
+    let half = SIZE / 2;
+    let inserted = [&old[..half], &noise(30_000, 22), &old[half..]].concat();
+    let moved = [&old[..half], &noise(30_000, 22), &old[half..SIZE - 1_000_000]].concat();
+    for way in Way::all() {
+        for new in [&inserted, &moved] {
+            let output = update(way, &["--inplace", "--no-whole-file"], &old, new);
+            assert!(output.number("Literal data:") < 50_000, "{way:?}\n{output}");
+        }
+        // More than is remembered.
+        let much = [&old[..half], &noise(2 << 20, 23), &old[half..]].concat();
+        update(way, &["--inplace", "--no-whole-file"], &old, &much);
+    }
+}
