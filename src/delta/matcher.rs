@@ -117,22 +117,60 @@ impl Matcher {
         Ok(window)
     }
 
-    /// Passes over `before`, less than a window, or one that nothing matched, and then over `len` bytes that are those of
-    /// the basis at the same place.
+    /// Passes over `data`, less than a window, or one that nothing matched, and hands out all that is kept back.
+    pub(super) fn pass<E>(
+        &mut self,
+        data: &[u8],
+        out: &mut impl FnMut(Op<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.merger.literal(data, out)?;
+        self.skip(data.len() as u64);
+        self.merger.flush(out)
+    }
+
+    /// Passes over bytes that others tell.
+    pub(super) fn skip(&mut self, len: u64) {
+        self.stage = Stage::Follow;
+        self.advance(len);
+    }
+
+    /// Passes over `len` bytes that are those of the basis at the same place.
     pub(super) fn unmoved<E>(
         &mut self,
-        before: &[u8],
         len: u64,
         out: &mut impl FnMut(Op<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.merger.literal(before, out)?;
-        self.advance(before.len() as u64);
         self.expected = self.position;
         self.merger.copy(self.expected, len, out)?;
         self.stats.matched_blocks += len.div_ceil(self.block_len as u64);
-        self.stage = Stage::Follow;
-        self.advance(len);
+        self.skip(len);
         Ok(())
+    }
+
+    /// Whether any window of `data`, which may be from anywhere, is a block. Gives up after as many futile strong sums as
+    /// the search begins with.
+    pub(super) fn occurs(&self, data: &[u8]) -> bool {
+        let Some((window, beyond)) = data.split_at_checked(self.block_len) else { return false };
+        let (mut sum, mut at, mut tried) = (RollingSum::of(window), 0, 0);
+        while tried < FUTILE_BLOCKS {
+            if self.has_block(sum.value()) {
+                let strong = self.choice.sum(data.get(at..at + self.block_len).unwrap_or_default());
+                let mut chain = self.index.chain(sum.value());
+                if chain.any(|block| {
+                    self.signature.weak(block) == Some(sum.value()) && self.signature.matches(block, &strong)
+                }) {
+                    return true;
+                }
+                tried += 1;
+            }
+            let (leaving, entering) =
+                (data.get(at..).unwrap_or_default(), beyond.get(at..).unwrap_or_default());
+            if entering.is_empty() {
+                break;
+            }
+            at += self.roll_to_candidate(&mut sum, leaving, entering);
+        }
+        false
     }
 
     /// Ends the file with `tail`: less than a window, or one that nothing matched. Its very end may be the short last

@@ -103,11 +103,27 @@ impl Search {
     /// # Errors
     /// Only those of `out`.
     pub fn unmoved<E>(&mut self, len: u64, out: &mut impl FnMut(Op<'_>) -> Result<(), E>) -> Result<(), E> {
+        self.settle(out)?;
+        self.matcher.unmoved(len, out)
+    }
+
+    /// Hands out what was pushed, of which nothing is looked for beyond here.
+    pub(super) fn settle<E>(&mut self, out: &mut impl FnMut(Op<'_>) -> Result<(), E>) -> Result<(), E> {
         let data = self.carry.get(self.passed..).unwrap_or_default();
         let used = self.matcher.scan(data, data.len(), true, out)?;
-        self.matcher.unmoved(data.get(used..).unwrap_or_default(), len, out)?;
+        self.matcher.pass(data.get(used..).unwrap_or_default(), out)?;
         self.drop_carry();
         Ok(())
+    }
+
+    /// Passes over the next bytes, which are not pushed and not told, after [`settle`](Self::settle).
+    pub(super) fn skip(&mut self, len: u64) {
+        self.matcher.skip(len);
+    }
+
+    /// Whether anything in `data`, which may be from anywhere, is a block of the basis.
+    pub(super) fn occurs(&self, data: &[u8]) -> bool {
+        self.matcher.occurs(data)
     }
 
     /// Whether much was inserted before what is searched, in place, so that the basis is of little use from here on.

@@ -116,6 +116,23 @@ proptest! {
         prop_assert_eq!(&written_sums, &sums);
     }
 
+    /// The simple twin: a look at each block in each place.
+    #[test]
+    fn samples_are_looked_up(
+        basis in file(),
+        edits in prop::collection::vec(edit(), 0..6),
+        block_len in 1_usize..70,
+        at in any::<u16>(),
+        len in 0_usize..200,
+    ) {
+        let new = edited(&basis, &edits);
+        let at = new.len() * usize::from(at) / 65_536;
+        let sample = &new[at..(at + len).min(new.len())];
+        let search = Search::new(sign(XXH3, &basis, block_len), XXH3, SearchOptions::default());
+        let expected = basis.chunks_exact(block_len).any(|block| sample.windows(block_len).any(|window| window == block));
+        prop_assert_eq!(search.occurs(sample), expected);
+    }
+
     #[test]
     fn chunks_do_not_matter(
         basis in file(),

@@ -43,8 +43,16 @@ fn tell(
         let mut search = GapSearch::new(*gap, signature, XXH3, in_place, basis_len, round.as_deref_mut());
         let (mut at, end) = (gap.at, (new.len() as u64).min(gap.end()));
         for range in unmoved.into_iter().chain(std::iter::once(end..end)) {
+            search.expect_end(range.start);
             for chunk in new[at as usize..range.start as usize].chunks(5000) {
                 let Ok(()) = search.push(chunk, &mut out);
+                if let Some(ahead) = search.is_lost() {
+                    let rest = &new[ahead.start as usize..ahead.end as usize];
+                    let Ok(()) = match search.occurs(rest) {
+                        true => search.go_on(&mut out),
+                        false => search.leave_rest(&mut out),
+                    };
+                }
             }
             if !range.is_empty() {
                 let Ok(()) = search.unmoved(range.end - range.start, &mut out);
@@ -239,6 +247,26 @@ fn the_rest_is_searched_for_shorter_blocks_where_long_ones_find_nothing() {
     }
     let prepended = [seeded_noise(5, 300_000), basis.clone()].concat();
     assert_eq!(refined(&basis, &prepended, 4096, false).literal(), 300_000);
+}
+
+#[test]
+fn a_small_basis_is_found_in_a_much_larger_file() {
+    let basis = noise(100_000);
+    let new = [seeded_noise(5, 2_000_000), basis.clone(), seeded_noise(6, 500_000)].concat();
+    for in_place in [false, true] {
+        let outcome = refined(&basis, &new, 4096, in_place);
+        let found = new.len() - outcome.literal();
+        assert!(if in_place { found == 0 } else { found >= 100_000 - 2 * 4096 }, "{found}");
+    }
+}
+
+#[test]
+fn what_follows_a_long_insertion_is_found_at_once() {
+    let basis = noise(1 << 20);
+    let new = [&basis[..200_000], &seeded_noise(5, 300_000), &basis[200_000..]].concat();
+    let outcome = refined(&basis, &new, 4096, false);
+    assert!(outcome.literal() <= 300_000 + 4096, "{}", outcome.literal());
+    assert!(outcome.sums <= 256 * 7, "{}", outcome.sums);
 }
 
 #[test]

@@ -16,8 +16,8 @@ use crate::tree::Kind;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 /// Bytes read at once.
@@ -88,14 +88,16 @@ impl Sink<'_> {
             header,
             copy: stage.as_ref().filter(|_| copied),
             next: AtomicU64::new(0),
-            uncopied: AtomicBool::new(false),
+            uncopied: Mutex::new(false),
         };
         let Signed { signature, sums, unread, shorter } = signing.run()?;
         if let Some(error) = &unread {
             // The old content is of no use there, but the new can still be had.
             self.tally.problem("reading", &flight.path, &describe(error));
         }
-        let is_whole = unread.is_none() && !shorter && !signing.uncopied.into_inner();
+        let is_whole = unread.is_none()
+            && !shorter
+            && !signing.uncopied.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut held = Held::default();
         if stage.is_none() && self.context.options.in_place {
             held.len = header.basis_len;
@@ -123,8 +125,9 @@ struct Signing<'a> {
     copy: Option<&'a Stage>,
     /// Where the next part begins that nobody has taken.
     next: AtomicU64,
-    /// Whether something could not be copied.
-    uncopied: AtomicBool,
+    /// Whether something could not be copied. Held while copying: the kernel lets one at a time write to a file, but
+    /// others wait for their turn there without giving up their core.
+    uncopied: Mutex<bool>,
 }
 
 /// A part of a basis, or all of it, signed.
@@ -225,10 +228,9 @@ impl Signing<'_> {
 
     fn copy(&self, piece: &[u8], at: u64) {
         let Some(stage) = self.copy else { return };
+        let mut uncopied = self.uncopied.lock().unwrap_or_else(PoisonError::into_inner);
         // What keeps it from being written is told when it is built.
-        if !self.uncopied.load(Ordering::Relaxed) && stage.write_at(piece, at).is_err() {
-            self.uncopied.store(true, Ordering::Relaxed);
-        }
+        *uncopied = *uncopied || stage.write_at(piece, at).is_err();
     }
 }
 

@@ -22,6 +22,9 @@ use std::ops::Range;
 /// since a search copies what does not end where a window ends.
 const PIECE: usize = 256 << 10;
 
+/// How many samples are looked up of what may be new.
+const SAMPLES: u64 = 32;
+
 impl Source<'_> {
     /// Tells one round. If it leaves gaps, the file waits for their sums.
     pub(super) fn round(&self, asked: Asked, out: &mut Outgoing<'_>) -> Result<ContentEnd, Stop> {
@@ -83,11 +86,11 @@ impl Source<'_> {
         let mut out = |sifted: Sifted<'_>| tell(&open, sifted, out);
         let mut at = 0;
         for range in unmoved {
-            self.search_range(&open, at..range.start, &mut buffer, &mut search, &mut out)?;
+            self.search_range(telling, &open, at..range.start, &mut buffer, &mut search, &mut out)?;
             search.unmoved(range.end - range.start, &mut out)?;
             at = range.end;
         }
-        self.search_range(&open, at..sums.len(), &mut buffer, &mut search, &mut out)?;
+        self.search_range(telling, &open, at..sums.len(), &mut buffer, &mut search, &mut out)?;
         search.finish(&mut out)?;
         Ok((open, self.complete(&sums)))
     }
@@ -107,10 +110,12 @@ impl Source<'_> {
         let mut out = |sifted: Sifted<'_>| tell(open, sifted, out);
         let mut pieces = open.pieces(0..u64::MAX);
         let mut buffer = buffer(telling.block_len, open.len().saturating_add(1));
+        search.expect_end(open.len());
         while let Some(data) = pieces.next(&mut buffer).map_err(Stop::Unreadable)? {
             self.go_on()?;
             hasher.push(data);
             search.push(data, &mut out)?;
+            find_the_way(telling, open, &mut search, &mut out)?;
         }
         search.finish(&mut out)?;
         Ok(hasher.finish())
@@ -129,7 +134,12 @@ impl Source<'_> {
         let mut out = |sifted: Sifted<'_>| tell(open, sifted, out);
         for (gap, signature) in gaps {
             let mut search = self.search(telling, *gap, signature, round.as_deref_mut());
-            self.search_range(open, gap.at..gap.end(), &mut buffer, &mut search, &mut out)?;
+            let range = gap.at..gap.end();
+            if is_long(&range, telling) && !has_samples(open, &range, telling, &search) {
+                out(Sifted::Passed { at: gap.at, len: gap.len })?;
+                continue;
+            }
+            self.search_range(telling, open, range, &mut buffer, &mut search, &mut out)?;
             search.finish(&mut out)?;
         }
         Ok(())
@@ -150,19 +160,66 @@ impl Source<'_> {
     /// not agree with.
     fn search_range(
         &self,
+        telling: &Telling,
         open: &ReadFile,
         range: Range<u64>,
         buffer: &mut [u8],
         search: &mut GapSearch<'_>,
         out: &mut impl FnMut(Sifted<'_>) -> Result<(), Stop>,
     ) -> Result<(), Stop> {
+        search.expect_end(range.end);
+        let (mut at, end) = (range.start, range.end);
         let mut pieces = open.pieces(range);
         while let Some(data) = pieces.next_padded(buffer) {
             self.go_on()?;
+            at += data.len() as u64;
             search.push(data, out)?;
+            find_the_way(telling, open, search, out)?;
+            if search.has_left_rest() {
+                search.skip(end.saturating_sub(at));
+                break;
+            }
         }
         Ok(())
     }
+}
+
+/// If a search is lost, looks whether anything of the basis is ahead in the stretch, and else has the rest of it left to
+/// the next round.
+fn find_the_way(
+    telling: &Telling,
+    open: &ReadFile,
+    search: &mut GapSearch<'_>,
+    out: &mut impl FnMut(Sifted<'_>) -> Result<(), Stop>,
+) -> Result<(), Stop> {
+    match search.is_lost() {
+        None => Ok(()),
+        Some(ahead) if is_long(&ahead, telling) && has_samples(open, &ahead, telling, search) => {
+            search.go_on(out)
+        }
+        Some(_) => search.leave_rest(out),
+    }
+}
+
+/// Whether looking up samples of a stretch is much cheaper than searching it.
+fn is_long(range: &Range<u64>, telling: &Telling) -> bool {
+    range.end.saturating_sub(range.start) > 4 * SAMPLES * sample_len(telling)
+}
+
+/// Whether any of some samples, evenly spread over a stretch, is found. Each is of two blocks, so that it has one whole
+/// block of the basis where the stretch does. If a tenth of it does, all samples fail in one of thirty cases.
+fn has_samples(open: &ReadFile, range: &Range<u64>, telling: &Telling, search: &GapSearch<'_>) -> bool {
+    let last = range.end.saturating_sub(sample_len(telling)).max(range.start);
+    let mut sample = vec![0; usize::try_from(sample_len(telling)).unwrap_or_default()];
+    (0..SAMPLES).any(|number| {
+        let at = range.start + (last - range.start) / SAMPLES * number;
+        let read = open.read_full_at(&mut sample, at).unwrap_or_default();
+        search.occurs(sample.get(..read).unwrap_or_default())
+    })
+}
+
+fn sample_len(telling: &Telling) -> u64 {
+    2 * u64::from(telling.block_len.get())
 }
 
 fn tell(open: &ReadFile, sifted: Sifted<'_>, out: &mut Outgoing<'_>) -> Result<(), Stop> {

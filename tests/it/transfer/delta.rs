@@ -96,6 +96,16 @@ fn shifted_content_is_found() {
 }
 
 #[test]
+fn a_small_file_is_found_in_a_much_larger_one() {
+    let old = noise(100_000, 15);
+    let new = [noise(SIZE, 16), old.clone(), noise(SIZE / 4, 17)].concat();
+    for way in Way::remote() {
+        let output = update(way, &[], &old, &new);
+        assert!(output.number("Matched data:") > 90_000, "{way:?}\n{output}");
+    }
+}
+
+#[test]
 fn an_append_costs_what_was_appended() {
     let old = noise(SIZE, 3);
     let new = [old.clone(), noise(10_000, 4)].concat();
