@@ -18,8 +18,10 @@
 //! ```
 //!
 //! Each arrow has a rank and a credit of its own (`wire`), each box is one or more threads, and a box may wait only
-//! for boxes further down the diagram. Memory is the windows of the ranks, the largest directory, and the
-//! directories above the one being listed.
+//! for boxes further down the diagram. Memory is the windows of the ranks, the largest directory, the
+//! directories above the one being listed, and what each part says it keeps: listings that may still be asked about
+//! (`source/kept`), directories whose listing is to come and what was mentioned below them (`sink/compare`), lines that
+//! wait for their turn (`sink/announce`), the sums of gaps and of files read ahead (`source/rounds`, `sink/gaps`).
 
 mod decide;
 mod fingerprint;

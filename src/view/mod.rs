@@ -190,9 +190,9 @@ impl View {
 
 /// Whether a source with these rules lists this entry of the directory `dir`.
 pub fn shows(rules: &Rules, dir: &RelPath, entry: &Entry) -> bool {
-    let path = dir.join(&entry.name);
-    !crate::fs::is_reserved(entry)
-        && rules.check(path.as_bytes(), entry.is_dir(), Side::Sender) == Verdict::Included
+    let passes =
+        |path: &RelPath| rules.check(path.as_bytes(), entry.is_dir(), Side::Sender) == Verdict::Included;
+    !crate::fs::is_reserved(entry) && (rules.is_empty() || passes(&dir.join(&entry.name)))
 }
 
 /// The absolute path of the directory that stands for the transfer root where this argument is concerned, for rules
