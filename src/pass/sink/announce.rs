@@ -3,15 +3,25 @@
 
 use crate::report::{Event, Reporter};
 use crate::wire::{DirId, FileId};
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// How many events are held back before who has more to say waits.
+/// How many turns are held back, while contents are compared, before who has more to say waits.
 const HELD: usize = 8192;
 
+/// How many turns are held back before the order of directories is given up.
+const MOST_TURNS: usize = 65_536;
+
+/// How many bytes of paths and texts are held back before the order of directories is given up.
+const MOST_BYTES: usize = 8 << 20;
+
 /// Passes events on, holding back those after a place that is still open. The comparison speaks, and may have to wait
-/// for those who sign, who fill the places of files and never wait. What is held back for a directory is bounded by what
-/// the source lists before the sink has closed some of it.
+/// for those who sign, who fill the places of files and never wait.
+///
+/// It cannot wait for the place of a directory, which it fills itself when the listing comes; and the source may list
+/// any number of other entries before that. So beyond [`MOST_TURNS`] or [`MOST_BYTES`] the order is given up: the
+/// places of directories that are open then are given up, and what they held back is said in the order in which it
+/// stands.
 pub(super) struct Announcer {
     reporter: Arc<dyn Reporter>,
     held: Mutex<Held>,
@@ -20,16 +30,24 @@ pub(super) struct Announcer {
 
 #[derive(Default)]
 struct Held {
-    queue: VecDeque<Turn>,
-    /// How many of the places are files'.
-    files: usize,
-    /// The directory whose place is being filled.
+    /// What belongs to each place, and to none; nothing where there is no queue.
+    queues: HashMap<Option<Place>, VecDeque<Turn>>,
+    /// The places that something may still be said in.
+    files: HashSet<FileId>,
+    dirs: HashSet<DirId>,
+    /// The directory whose place is being filled, if that is open.
     at: Option<DirId>,
+    /// The places whose turn it is, each in the one before it.
+    telling: Vec<Place>,
+    /// How many turns are in the queues.
+    turns: usize,
+    /// How many bytes of paths and texts are in the queues.
+    bytes: usize,
     stopped: bool,
 }
 
 /// What a place is kept for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Place {
     /// What will be said about a file.
     File(FileId),
@@ -39,19 +57,74 @@ pub(super) enum Place {
 
 enum Turn {
     Said(Event),
-    Open(Place),
+    /// All that belongs to a place.
+    Place(Place),
 }
 
 impl Held {
-    fn position(&self, place: Place) -> Option<usize> {
-        self.queue.iter().position(|turn| matches!(turn, Turn::Open(open) if *open == place))
+    fn is_open(&self, place: Place) -> bool {
+        match place {
+            Place::File(file) => self.files.contains(&file),
+            Place::Dir(dir) => self.dirs.contains(&dir),
+        }
     }
 
-    /// Adds a turn: before the place that is being filled, else at the end.
-    fn add(&mut self, turn: Turn) {
-        match self.at.and_then(|dir| self.position(Place::Dir(dir))) {
-            Some(position) => self.queue.insert(position, turn),
-            None => self.queue.push_back(turn),
+    /// Whether who has something to say waits. There is an end to it, since all places of files are filled.
+    fn is_waited_for(&self) -> bool {
+        !self.files.is_empty() && self.turns >= HELD && !self.stopped
+    }
+
+    fn is_too_much(&self) -> bool {
+        self.turns >= MOST_TURNS || self.bytes >= MOST_BYTES
+    }
+
+    /// Adds a turn to those of a place, or of none.
+    fn add(&mut self, place: Option<Place>, turn: Turn) {
+        self.turns += 1;
+        self.bytes += turn.bytes();
+        self.queues.entry(place).or_default().push_back(turn);
+        if self.is_too_much() {
+            self.dirs = HashSet::new();
+            self.at = None;
+        }
+    }
+
+    /// The next event that has its turn.
+    fn next(&mut self) -> Option<Event> {
+        loop {
+            let place = self.telling.last().copied();
+            let turn = self.queues.get_mut(&place).and_then(VecDeque::pop_front);
+            if let Some(turn) = &turn {
+                self.turns -= 1;
+                self.bytes -= turn.bytes();
+            }
+            match turn {
+                Some(Turn::Said(event)) => return Some(event),
+                Some(Turn::Place(inner)) => self.telling.push(inner),
+                None if place.is_some_and(|place| !self.is_open(place)) => {
+                    self.queues.remove(&place);
+                    self.telling.pop();
+                }
+                None => return None,
+            }
+        }
+    }
+}
+
+impl Turn {
+    /// What it holds besides itself.
+    fn bytes(&self) -> usize {
+        match self {
+            Turn::Said(Event::Item(item)) => {
+                item.path.as_bytes().len() + item.target.as_ref().map_or(0, Vec::len)
+            }
+            Turn::Said(Event::Deleted { path, .. } | Event::Skipped { path, .. }) => path.as_bytes().len(),
+            Turn::Said(Event::Problem(problem)) => {
+                problem.doing.len() + problem.path.len() + problem.cause.len()
+            }
+            Turn::Said(Event::Notice(text)) => text.len(),
+            Turn::Said(Event::Remote(text)) => text.len(),
+            Turn::Said(Event::CreatedDestination) | Turn::Place(_) => 0,
         }
     }
 }
@@ -63,28 +136,35 @@ impl Announcer {
 
     /// Says an event in its turn.
     pub(super) fn say(&self, event: Event) {
-        let full = |held: &mut Held| held.files > 0 && held.queue.len() >= HELD && !held.stopped;
-        let waited = self.said.wait_while(self.lock(), full);
+        let waited = self.said.wait_while(self.lock(), |held| held.is_waited_for());
         let mut held = waited.unwrap_or_else(PoisonError::into_inner);
-        held.add(Turn::Said(event));
+        let at = held.at.map(Place::Dir);
+        held.add(at, Turn::Said(event));
         self.go_on(held);
     }
 
-    /// Keeps a place.
+    /// Keeps a place, though none for a directory where too much is held back already.
     pub(super) fn keep_place(&self, place: Place) {
         let mut held = self.lock();
-        held.files += usize::from(matches!(place, Place::File(_)));
-        held.add(Turn::Open(place));
+        let is_new = match place {
+            Place::File(file) => held.files.insert(file),
+            Place::Dir(dir) => !held.is_too_much() && held.dirs.insert(dir),
+        };
+        if is_new {
+            let at = held.at.map(Place::Dir);
+            held.add(at, Turn::Place(place));
+        }
+        self.go_on(held);
     }
 
     /// Fills the place kept for `file`, with nothing if there is nothing to say.
     pub(super) fn fill(&self, file: FileId, event: Option<Event>) {
         let mut held = self.lock();
-        let Some(position) = held.position(Place::File(file)) else { return };
-        held.files -= 1;
-        match (event, held.queue.get_mut(position)) {
-            (Some(event), Some(open)) => *open = Turn::Said(event),
-            _ => drop(held.queue.remove(position)),
+        if !held.files.remove(&file) {
+            return;
+        }
+        if let Some(event) = event {
+            held.add(Some(Place::File(file)), Turn::Said(event));
         }
         self.go_on(held);
     }
@@ -93,10 +173,10 @@ impl Announcer {
     /// another directory, the place is full.
     pub(super) fn go_to(&self, dir: Option<DirId>) {
         let mut held = self.lock();
-        let full = std::mem::replace(&mut held.at, dir).and_then(|dir| held.position(Place::Dir(dir)));
-        if let Some(position) = full {
-            held.queue.remove(position);
+        if let Some(full) = held.at.take() {
+            held.dirs.remove(&full);
         }
+        held.at = dir.filter(|dir| held.dirs.contains(dir));
         self.go_on(held);
     }
 
@@ -108,12 +188,10 @@ impl Announcer {
 
     /// Says what has its turn. Under the lock, so that two threads cannot change places.
     fn go_on(&self, mut held: MutexGuard<'_, Held>) {
-        while matches!(held.queue.front(), Some(Turn::Said(_))) {
-            if let Some(Turn::Said(event)) = held.queue.pop_front() {
-                self.reporter.report(event);
-            }
+        while let Some(event) = held.next() {
+            self.reporter.report(event);
         }
-        let room = held.queue.len() < HELD;
+        let room = !held.is_waited_for();
         drop(held);
         if room {
             self.said.notify_all();

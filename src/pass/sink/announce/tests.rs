@@ -147,3 +147,109 @@ fn a_directory_without_a_place_is_told_at_the_end() {
     announcer.go_to(None);
     assert_eq!(heard(&ear), "a b");
 }
+
+#[test]
+fn what_is_listed_before_an_open_directory_waits_for_files_in_it() {
+    let (announcer, ear) = announcer();
+    announcer.keep_place(Place::Dir(DirId(1)));
+    announcer.keep_place(Place::Dir(DirId(2)));
+    announcer.say(notice("i"));
+    announcer.go_to(Some(DirId(1)));
+    announcer.say(notice("a"));
+    announcer.keep_place(Place::Dir(DirId(3)));
+    announcer.keep_place(Place::File(FileId(1)));
+    announcer.go_to(Some(DirId(2)));
+    announcer.say(notice("h"));
+    announcer.go_to(Some(DirId(3)));
+    announcer.say(notice("b"));
+    announcer.keep_place(Place::File(FileId(2)));
+    announcer.keep_place(Place::Dir(DirId(4)));
+    announcer.say(notice("f"));
+    announcer.go_to(Some(DirId(4)));
+    announcer.say(notice("d"));
+    announcer.keep_place(Place::File(FileId(3)));
+    announcer.go_to(None);
+    assert_eq!(heard(&ear), "a b");
+    announcer.fill(FileId(3), Some(notice("e")));
+    announcer.fill(FileId(1), Some(notice("g")));
+    announcer.fill(FileId(2), Some(notice("c")));
+    assert_eq!(heard(&ear), "a b c d e f g h i");
+    let held = announcer.lock();
+    assert_eq!((held.turns, held.bytes, held.telling.len(), held.dirs.len()), (0, 0, 0, 0));
+    assert!(held.queues.keys().all(Option::is_none));
+}
+
+/// Numbered lines, each as long, behind a directory that never comes: what is held back has a bound, and all is heard
+/// that goes beyond it, in its order.
+fn flood(lines: usize, len: usize) {
+    let (announcer, ear) = announcer();
+    announcer.keep_place(Place::Dir(DirId(1)));
+    announcer.keep_place(Place::Dir(DirId(2)));
+    announcer.go_to(Some(DirId(2)));
+    let line = |n: usize| format!("{n:0len$}");
+    for n in 0..lines {
+        announcer.say(notice(line(n)));
+        let held = announcer.lock();
+        assert!(held.turns < MOST_TURNS && held.bytes < MOST_BYTES, "{} {}", held.turns, held.bytes);
+    }
+    announcer.go_to(None);
+    assert!(ear.0.lock().unwrap().iter().enumerate().all(|(n, heard)| *heard == line(n)));
+    assert_eq!(ear.0.lock().unwrap().len(), lines);
+}
+
+#[test]
+fn too_many_lines_behind_a_directory_are_let_through() {
+    flood(MOST_TURNS + 1000, 6);
+}
+
+#[test]
+fn too_long_lines_behind_a_directory_are_let_through() {
+    flood(MOST_BYTES / 4096 + 10, 4096);
+}
+
+#[test]
+fn places_beyond_the_bound_are_not_kept_and_those_of_files_stand() {
+    let (announcer, ear) = announcer();
+    announcer.keep_place(Place::File(FileId(1)));
+    for dir in 0..=MOST_TURNS {
+        announcer.keep_place(Place::Dir(DirId(u32::try_from(dir).unwrap())));
+    }
+    assert_eq!(announcer.lock().turns, MOST_TURNS);
+    announcer.fill(FileId(1), Some(notice("a")));
+    announcer.keep_place(Place::Dir(DirId(1)));
+    announcer.say(notice("c"));
+    announcer.go_to(Some(DirId(1)));
+    announcer.say(notice("b"));
+    announcer.go_to(None);
+    assert_eq!(heard(&ear), "a b c", "there is an order again");
+}
+
+#[test]
+fn a_listing_without_a_place_is_not_gone_to() {
+    let (announcer, _ear) = announcer();
+    announcer.keep_place(Place::Dir(DirId(1)));
+    announcer.go_to(Some(DirId(2)));
+    assert_eq!(announcer.lock().at, None);
+}
+
+#[test]
+fn who_waits_goes_on_when_all_files_are_told_although_a_directory_is_not() {
+    let (announcer, ear) = announcer();
+    announcer.keep_place(Place::Dir(DirId(1)));
+    announcer.keep_place(Place::File(FileId(1)));
+    (1..HELD).for_each(|_| announcer.say(notice("x")));
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let announcer = Arc::new(announcer);
+    let speaker = announcer.clone();
+    thread::spawn(move || {
+        speaker.say(notice("y"));
+        sender.send(()).unwrap();
+    });
+    assert!(receiver.recv_timeout(std::time::Duration::from_millis(50)).is_err(), "it waits");
+    announcer.fill(FileId(1), None);
+    receiver.recv_timeout(std::time::Duration::from_secs(60)).expect("it goes on");
+    assert_eq!(heard(&ear), "");
+    announcer.go_to(Some(DirId(1)));
+    announcer.go_to(None);
+    assert_eq!(ear.0.lock().unwrap().len(), HELD);
+}
