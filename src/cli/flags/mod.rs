@@ -194,7 +194,7 @@ pub(super) struct Flags {
     #[arg(short = 'z', long, value_name = "WHEN", num_args = 0..=1, require_equals = true,
         default_missing_value = "always", help_heading = TRANSFER)]
     pub compress: Option<String>,
-    /// How hard, 1 to 22 (default 3; implies -z)
+    /// How hard, 1 to 22 (default 3; implies -z, unless --compress says otherwise)
     #[arg(long, alias = "zl", value_name = "N", help_heading = TRANSFER)]
     pub compress_level: Option<i32>,
     /// How: zstd, or none to switch it off
