@@ -60,6 +60,7 @@ fn listings() -> VecDeque<Message> {
             dir: DirId(1),
             parent: Some((DirId(0), 1)),
             same: Default::default(),
+            same_entries: 0,
             entries,
             owners: Vec::new(),
             end,

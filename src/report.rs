@@ -261,7 +261,7 @@ pub struct Totals {
     pub literal: u64,
     /// Bytes of content taken from what the sink had.
     pub matched: u64,
-    /// Bytes of listings, before compression.
+    /// About the memory that the listings of the source take, in bytes, whether they are sent or not.
     pub list_bytes: u64,
     /// Milliseconds from the first listing to the last.
     pub listing_millis: u64,

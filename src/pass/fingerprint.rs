@@ -153,7 +153,7 @@ impl Likenesses {
 pub(crate) type Numbered = (u32, Entry);
 
 /// Gives the entries of a source's directory the numbers they have there, though only some of them are listed: for the
-/// others stand those of the sink that are the same.
+/// others stand those of the sink that are the same. They are as many as in the source, which said how many.
 #[derive(Debug, Default)]
 pub(crate) struct Numbering {
     /// Sorted by name.

@@ -24,6 +24,35 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind, each at the place that is its code.
+    const CODED: [Kind; 7] = [
+        Kind::File,
+        Kind::Directory,
+        Kind::Symlink,
+        Kind::Fifo,
+        Kind::Socket,
+        Kind::CharDevice,
+        Kind::BlockDevice,
+    ];
+
+    /// The number that stands for it on the wire and in what is hashed.
+    pub fn code(self) -> u8 {
+        match self {
+            Kind::File => 0,
+            Kind::Directory => 1,
+            Kind::Symlink => 2,
+            Kind::Fifo => 3,
+            Kind::Socket => 4,
+            Kind::CharDevice => 5,
+            Kind::BlockDevice => 6,
+        }
+    }
+
+    /// The kind with this code, if there is one.
+    pub fn from_code(code: u8) -> Option<Kind> {
+        Kind::CODED.get(usize::from(code)).copied()
+    }
+
     /// Whether `--devices` is what keeps this kind.
     pub fn is_device(self) -> bool {
         matches!(self, Kind::CharDevice | Kind::BlockDevice)

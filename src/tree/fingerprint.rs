@@ -9,8 +9,9 @@
 //!
 //! Where a directory differs, mostly few of its entries do. Both sides put each entry into one of a number of
 //! **buckets**, by a hash of its name, so that they agree without knowing each other's entries, and compare a sum of each
-//! bucket: the sum of the keyed hashes of its entries, cut to 48 bits, since only what differs can collide, and it is
-//! found by the next run at the latest.
+//! bucket: the sum of the keyed hashes of its entries, as long as a fingerprint. The sink's entries of a bucket whose sum
+//! is the same stand for those of the source and take their places in its listing, so the source says besides how many
+//! they are: buckets that collide with other numbers of entries in them are an error instead of shifted places.
 //!
 //! What is hashed is exact, never a summary: path, names, kinds, and of each entry whatever [`Aspects`] says. What it
 //! leaves out may differ. An owner has no number that both hosts share, so a directory's owners are told beside its
@@ -22,7 +23,7 @@ use crate::tree::{Entry, Kind, Name, Node, RelPath};
 pub const FINGERPRINT_LEN: usize = 8;
 
 /// Length of a bucket's sum in bytes.
-pub const BUCKET_SUM_LEN: usize = 6;
+pub const BUCKET_SUM_LEN: usize = 8;
 
 /// The most buckets of a directory.
 pub const MAX_BUCKETS: usize = 1 << 16;
@@ -137,20 +138,16 @@ impl Fingerprinter {
             }
             bytes.clear();
         }
-        let cut = |sum: u64| {
-            let [bytes @ .., _, _] = sum.to_le_bytes();
-            BucketSum(bytes)
-        };
-        sums.into_iter().map(cut).collect()
+        sums.into_iter().map(|sum| BucketSum(sum.to_le_bytes())).collect()
     }
 
     /// Into how many buckets a directory with so many entries is best put: 0 if that would not pay.
     ///
-    /// A sum takes [`BUCKET_SUM_LEN`] bytes, a listed entry about two and a half times as many. So if one entry differs, the
-    /// sums and the listing of its bucket together are shortest for the square root of two and a half times the entries.
+    /// A sum takes [`BUCKET_SUM_LEN`] bytes, a listed entry about twice as many. So if one entry differs, the sums and the listing
+    /// of its bucket together are shortest for the square root of twice the entries.
     /// In large directories it is rarely only one, so there are more.
     pub fn bucket_count(entries: usize) -> usize {
-        let for_one_change = (entries.saturating_mul(5) / 2).isqrt();
+        let for_one_change = entries.saturating_mul(2).isqrt();
         let count = for_one_change.max(entries / FULLEST).min(MAX_BUCKETS);
         if count < 2 { 0 } else { count }
     }
@@ -165,7 +162,7 @@ impl Fingerprinter {
         let Aspects { file_time, other_time, mode } = self.aspects;
         self.put_text(entry.name.as_bytes(), out);
         let kind = entry.kind();
-        out.push(kind as u8);
+        out.push(kind.code());
         match &entry.node {
             Node::File { size } => out.extend_from_slice(&size.to_le_bytes()),
             Node::Symlink { target } => self.put_text(target, out),
@@ -340,7 +337,7 @@ mod tests {
     #[test]
     fn small_directories_have_no_buckets_and_large_ones_not_too_many() {
         for (entries, buckets) in
-            [(0, 0), (1, 0), (2, 2), (100, 15), (2560, 80), (100_000, 3125), (usize::MAX, MAX_BUCKETS)]
+            [(0, 0), (1, 0), (2, 2), (100, 14), (2560, 80), (100_000, 3125), (usize::MAX, MAX_BUCKETS)]
         {
             assert_eq!(Fingerprinter::bucket_count(entries), buckets, "{entries}");
         }
@@ -356,6 +353,24 @@ mod tests {
         }
         assert!(filled.iter().all(|count| (60..150).contains(count)), "{filled:?}");
         assert_eq!(fingerprinter.bucket(&Name::new(*b"a").unwrap(), 0), 0);
+    }
+
+    /// Both ends of a run must compute the same, whatever their versions.
+    #[test]
+    fn known_answers() {
+        let fingerprinter = Fingerprinter::new(0x0123_4567_89ab_cdef, ALL);
+        let names = ["a", "b", "c", "d", "e", "f", "g"];
+        let entries: Vec<Entry> = names.iter().zip(nodes()).map(|(name, node)| entry(name, node)).collect();
+        let owned = || entries.iter().zip(0..);
+        let path = RelPath::root().join(&Name::new(*b"dir").unwrap());
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let sums: Vec<String> = fingerprinter.bucket_sums(1, owned()).iter().map(|sum| hex(&sum.0)).collect();
+        let bucket = fingerprinter.bucket(&Name::new(*b"name").unwrap(), MAX_BUCKETS);
+        let whole = hex(&fingerprinter.of(&path, owned()).0);
+        assert_eq!(
+            (whole.as_str(), bucket, sums.join(" ").as_str()),
+            ("1d5ba895e694ad95", 22698, "baa25af1a6fad6ff")
+        );
     }
 
     proptest! {

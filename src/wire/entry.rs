@@ -4,7 +4,7 @@
 //! owner, group and mode, and their times are near each other. The listing is compressed afterwards, but what was
 //! never written costs nothing to compress.
 
-use crate::tree::{Entry, MAX_NAME, Meta, Name, Node, Rdev};
+use crate::tree::{Entry, Kind, MAX_NAME, Meta, Name, Node, Rdev};
 use crate::wire::WireError;
 use crate::wire::codec::{Cursor, Put};
 use crate::wire::message::MAX_ENTRIES;
@@ -48,16 +48,7 @@ pub(crate) fn decode_entries(cursor: &mut Cursor) -> Result<Vec<Entry>, WireErro
 }
 
 fn encode_entry(entry: &Entry, name_before: &[u8], before: &Meta, out: &mut Vec<u8>) {
-    let kind: u8 = match entry.node {
-        Node::File { .. } => 0,
-        Node::Directory => 1,
-        Node::Symlink { .. } => 2,
-        Node::Fifo => 3,
-        Node::Socket => 4,
-        Node::CharDevice(_) => 5,
-        Node::BlockDevice(_) => 6,
-    };
-    out.push(kind | meta_flags(&entry.meta, before));
+    out.push(entry.kind().code() | meta_flags(&entry.meta, before));
     let name = entry.name.as_bytes();
     let shared = name.iter().zip(name_before).take_while(|(a, b)| a == b).count();
     out.put_varint(shared as u64);
@@ -81,21 +72,21 @@ fn decode_entry(cursor: &mut Cursor, name_before: &[u8], before: &Meta) -> Resul
     name.extend_from_slice(&cursor.bytes("name", MAX_NAME as u64)?);
     let name = Name::new(name)?;
     let meta = take_meta(cursor, flags, before)?;
-    let node = match flags & 7 {
-        0 => Node::File { size: cursor.varint()? },
-        1 => Node::Directory,
-        2 => {
+    let kind = Kind::from_code(flags & 7).ok_or(WireError::Malformed("entry: its kind is unknown"))?;
+    let node = match kind {
+        Kind::File => Node::File { size: cursor.varint()? },
+        Kind::Directory => Node::Directory,
+        Kind::Symlink => {
             let target: Box<[u8]> = cursor.bytes("symlink target", TARGET_LIMIT)?.as_ref().into();
             if target.contains(&0) {
                 return Err(WireError::Malformed("symlink target"));
             }
             Node::Symlink { target }
         }
-        3 => Node::Fifo,
-        4 => Node::Socket,
-        5 => Node::CharDevice(decode_rdev(cursor)?),
-        6 => Node::BlockDevice(decode_rdev(cursor)?),
-        _ => return Err(WireError::Malformed("entry: its kind is unknown")),
+        Kind::Fifo => Node::Fifo,
+        Kind::Socket => Node::Socket,
+        Kind::CharDevice => Node::CharDevice(decode_rdev(cursor)?),
+        Kind::BlockDevice => Node::BlockDevice(decode_rdev(cursor)?),
     };
     Ok(Entry { name, node, meta })
 }

@@ -25,6 +25,7 @@ pub(crate) fn encode_listing(listing: &Listing, out: &mut Vec<u8>) {
     }
     if !same.is_empty() {
         out.put_bytes(same);
+        out.put_varint(listing.same_entries);
     }
     encode_owners(&listing.owners, out);
     encode_entries(&listing.entries, out);
@@ -40,12 +41,15 @@ pub(crate) fn decode_listing(cursor: &mut Cursor) -> Result<Listing, WireError> 
     };
     let dir = DirId(cursor.u32()?);
     let parent = if flags & 4 != 0 { Some((DirId(cursor.u32()?), cursor.u32()?)) } else { None };
-    let same = match flags & 8 {
-        0 => Buckets::default(),
-        _ => Buckets::from_bytes(&cursor.bytes("list of buckets", MAX_BUCKETS.div_ceil(8) as u64)?),
+    let (same, same_entries) = match flags & 8 {
+        0 => (Buckets::default(), 0),
+        _ => {
+            let bytes = cursor.bytes("list of buckets", MAX_BUCKETS.div_ceil(8) as u64)?;
+            (Buckets::from_bytes(&bytes), cursor.varint()?)
+        }
     };
     let (owners, entries) = (decode_owners(cursor)?, decode_entries(cursor)?);
-    Ok(Listing { dir, parent, same, entries, owners, end })
+    Ok(Listing { dir, parent, same, same_entries, entries, owners, end })
 }
 
 pub(crate) fn encode_mention(mention: &Mention, out: &mut Vec<u8>) {

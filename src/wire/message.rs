@@ -99,6 +99,8 @@ pub struct Listing {
     /// Of a directory whose buckets were sent, those that are the same: their entries are not listed, but take their
     /// places all the same. Only in the first part, and empty if everything is listed.
     pub same: Buckets,
+    /// How many entries of the directory are in these buckets.
+    pub same_entries: u64,
     /// The entries of this part.
     pub entries: Vec<Entry>,
     /// Names of owners that were not sent before.

@@ -182,6 +182,11 @@ impl Sink<'_> {
     }
 
     fn delete_one(&self, dir: &Counterpart, path: &RelPath, entry: &Entry, purpose: Purpose) -> Left {
+        if !self.dry_run() && !matches!(dir, Counterpart::Writable(_)) {
+            // Else it would be counted and told without being done.
+            self.tally.problem("removing", path, &"the directory it is in is not open");
+            return Left::Something;
+        }
         if crate::fs::is_reserved(entry) {
             return match dir {
                 Counterpart::Writable(dir) if dir.clear_staged(&entry.name).is_err() => Left::Something,

@@ -195,7 +195,7 @@ impl Directories {
         if done { sink.finish() } else { Ok(()) }
     }
 
-    /// The listing of `id` has come after all directories were listed or mentioned, so those in it were.
+    /// What is in `id` became known after all directories were listed or mentioned, so those in it were.
     pub(super) fn is_complete(&self, id: DirId) -> Result<(), PassError> {
         let is_complete = self.lock().open.get(&id).is_none_or(|dir| dir.children.is_empty());
         if is_complete { Ok(()) } else { Err(PassError::Protocol(UNLISTED)) }

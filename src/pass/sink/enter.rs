@@ -204,3 +204,10 @@ pub(super) struct Own {
     /// Whether there may be more, which could not be read.
     pub incomplete: bool,
 }
+
+impl Own {
+    /// How many entries and leftovers it holds.
+    pub(super) fn weight(&self) -> usize {
+        self.entries.len().saturating_add(self.leftovers.len())
+    }
+}

@@ -199,6 +199,7 @@ impl Walk<'_, '_> {
         let parent = kept.parent;
         let mut same = self.same(kept, sums);
         let listed = self.listed(kept, &same, sums.len());
+        let mut same_entries = kept.listing.entries.len().saturating_sub(listed.len()) as u64;
         let mut rest = listed.into_iter().peekable();
         loop {
             let mut cost = 0;
@@ -214,7 +215,8 @@ impl Walk<'_, '_> {
                 .peek()
                 .is_none()
                 .then(|| ListingEnd { complete: !self.source.incomplete.load(Ordering::Acquire) });
-            let listing = Listing { dir, parent, same: std::mem::take(&mut same), entries, owners, end };
+            let (same, same_entries) = (std::mem::take(&mut same), std::mem::take(&mut same_entries));
+            let listing = Listing { dir, parent, same, same_entries, entries, owners, end };
             self.source.sender.send(Message::Listing(listing))?;
             if end.is_some() {
                 return Ok(());

@@ -41,7 +41,15 @@ fn owner(kind: OwnerKind, id: u32, name: &[u8]) -> OwnerName {
 pub(super) fn listing(entries: Vec<Entry>) -> Message {
     let end = Some(ListingEnd { complete: true });
     let same = Buckets::default();
-    Message::Listing(Listing { dir: DirId(0), parent: None, same, entries, owners: Vec::new(), end })
+    Message::Listing(Listing {
+        dir: DirId(0),
+        parent: None,
+        same,
+        same_entries: 0,
+        entries,
+        owners: Vec::new(),
+        end,
+    })
 }
 
 pub(super) fn literal(file: u32, data: impl Into<Bytes>) -> Message {
@@ -139,7 +147,7 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
     let owners = vec![owner(OwnerKind::User, 0, b"root"), owner(OwnerKind::Group, 1000, b"users")];
     let part = |entries, parent, end| {
         let same = Buckets::default();
-        Listing { dir, parent, same, entries, owners: Vec::new(), end }
+        Listing { dir, parent, same, same_entries: 0, entries, owners: Vec::new(), end }
     };
     vec![
         ("begin", Message::Begin(Begin { root, single: false, owners: owners.clone() })),
@@ -150,6 +158,7 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
                 dir,
                 parent: Some((DirId(299), 4)),
                 same: Buckets::default(),
+                same_entries: 0,
                 entries: entries(),
                 owners,
                 end: Some(ListingEnd { complete: true }),
@@ -164,6 +173,7 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
             "listing-of-buckets",
             Message::Listing(Listing {
                 same: Buckets::from_bytes(&[0xfe, 0x03]),
+                same_entries: 300,
                 ..part(vec![file("a", 1)], Some((DirId(299), 4)), Some(ListingEnd { complete: true }))
             }),
         ),
@@ -330,7 +340,8 @@ fn any_listing() -> impl Strategy<Value = Message> {
     (any::<u32>(), parent, vec(any::<u8>(), 0..5), any_entries(), any_owners(), end).prop_map(
         |(dir, parent, same, entries, owners, end)| {
             let same = Buckets::from_bytes(&same);
-            Message::Listing(Listing { dir: DirId(dir), parent, same, entries, owners, end })
+            let same_entries = if same == Buckets::default() { 0 } else { 1 << 40 | u64::from(dir) };
+            Message::Listing(Listing { dir: DirId(dir), parent, same, same_entries, entries, owners, end })
         },
     )
 }

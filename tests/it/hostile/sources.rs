@@ -1,13 +1,15 @@
 //! Sources that list and send what they must not, to a sink.
 
 use super::peer::{Peer, content, directory, file, listing, mention, meta, raw_listing};
-use super::victim::{Role, Way};
+use super::victim::{Role, Victim, Way};
 use super::{Case, case, expect_refusals, unharmed};
+use crate::support::scene::Scene;
+use crate::support::tree::Tree;
 use dsync::delta::{BlockLen, StrongLen, Sum};
-use dsync::tree::{Buckets, Entry, Name, Node};
+use dsync::tree::{Aspects, Buckets, Entry, Fingerprinter, Name, Node, RelPath};
 use dsync::wire::{
     BatchId, Begin, ContentEnd, ContentOp, DirId, Expand, Fetch, Fetched, FetchedFile, FileId, Listing,
-    ListingEnd, Message, Rank, Verdict, WINDOWS, Want,
+    ListingEnd, Mention, Message, Rank, Verdict, WINDOWS, Want,
 };
 
 const FLAGS: &[&str] = &["-r", "-l", "-t"];
@@ -581,6 +583,28 @@ fn more_than_there_is_credit_for() {
     })]);
 }
 
+/// A directory is found to be the same after everything was listed, and what is in it was never mentioned.
+#[test]
+fn nothing_is_said_of_what_is_in_a_directory_that_is_the_same() {
+    let scene = Scene::new().tree("to", &Tree::new().directory("dir/sub"));
+    let (mut peer, victim) = Victim::start(&scene, Role::Sink, Way::Server, &["-r", "-l"]);
+    let aspects = Aspects { file_time: true, ..Aspects::default() };
+    let (path, sub) = (RelPath::root().join(&Name::new(*b"dir").unwrap()), directory("sub"));
+    let fingerprint = Fingerprinter::new(1, aspects).of(&path, std::iter::once((&sub, 0)));
+    let Message::Mention(below) = mention(1, Some((0, 0))) else { unreachable!() };
+    peer.begin();
+    peer.send_all([
+        mention(0, None),
+        Message::Mention(Mention { fingerprint: Some(fingerprint), ..below }),
+        Message::Listed,
+        listing(0, None, vec![directory("dir")], true),
+    ]);
+    let outcome = victim.finish();
+    drop(peer);
+    outcome.assert_orderly("nothing is said");
+    assert!(outcome.errors.contains("before all directories"), "{outcome}");
+}
+
 /// Without `--delete` nothing is deleted; with it, only what a whole listing of that very directory does not have.
 #[test]
 fn deletion_is_the_sinks_own_business() {
@@ -603,6 +627,7 @@ fn deletion_is_the_sinks_own_business() {
                     dir: Default::default(),
                     parent: None,
                     same: Default::default(),
+                    same_entries: 0,
                     entries: entries.clone(),
                     owners: Vec::new(),
                     end: Some(ListingEnd { complete }),
@@ -622,7 +647,7 @@ fn what_is_said_to_be_the_same_stays() {
             peer.send(mention(0, None));
             let buckets = expect_sums(peer);
             assert!(buckets > 1, "{buckets}");
-            peer.send(part(&[0xff], vec![], true));
+            peer.send(part((&[0xff], 4), vec![], true));
             peer.send(mention(1, Some((0, 0))));
             peer.expect("what is asked of the directory below", |message| match message {
                 Message::Expand(expand) => (expand.dir.0 == 1).then_some(()),
@@ -642,10 +667,12 @@ fn expect_sums(peer: &mut Peer) -> usize {
     })
 }
 
-/// A part of the listing of the root, with these buckets the same.
-fn part(same: &[u8], entries: Vec<Entry>, end: bool) -> Message {
+/// A part of the listing of the root, with these buckets the same, which hold so many entries.
+fn part((same, same_entries): (&[u8], u64), entries: Vec<Entry>, end: bool) -> Message {
     match listing(0, None, entries, end) {
-        Message::Listing(listing) => Message::Listing(Listing { same: Buckets::from_bytes(same), ..listing }),
+        Message::Listing(listing) => {
+            Message::Listing(Listing { same: Buckets::from_bytes(same), same_entries, ..listing })
+        }
         other => other,
     }
 }
@@ -663,18 +690,26 @@ fn buckets_that_cannot_be() {
     refused(vec![
         case("of what was not compared", "not asked about", |peer| {
             peer.begin();
-            peer.send(part(&[0xff], vec![file("new", 4)], true));
+            peer.send(part((&[0xff], 4), vec![file("new", 4)], true));
         }),
-        case("more than there are", "not asked about", after(|| vec![part(&[0xff; 2], vec![], true)])),
+        case("more than there are", "not asked about", after(|| vec![part((&[0xff; 2], 4), vec![], true)])),
         case(
             "in a later part",
             "within a listing",
-            after(|| vec![part(&[], vec![file("a", 0)], false), part(&[0xff], vec![file("keep", 4)], true)]),
+            after(|| {
+                vec![
+                    part((&[], 0), vec![file("a", 0)], false),
+                    part((&[0xff], 4), vec![file("keep", 4)], true),
+                ]
+            }),
         ),
+        case("fewer entries", "another number of entries", after(|| vec![part((&[0xff], 3), vec![], true)])),
+        case("more entries", "another number of entries", after(|| vec![part((&[0xff], 5), vec![], true)])),
+        case("entries of none", "another number of entries", after(|| vec![part((&[0], 1), vec![], true)])),
         case(
             "the same, and listed",
             "said to be the same",
-            after(|| vec![part(&[0xff], vec![file("keep", 4)], true)]),
+            after(|| vec![part((&[0xff], 4), vec![file("keep", 4)], true)]),
         ),
     ]);
 }

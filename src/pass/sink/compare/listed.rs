@@ -165,6 +165,7 @@ impl Comparison<'_, '_> {
         }
         if let Some(deletion) = sink.context.options.delete
             && is_whole
+            && !current.unusable
             && !extra.is_empty()
         {
             if end.complete || deletion.ignore_errors {

@@ -4,6 +4,7 @@ use crate::pass::PassError;
 use crate::pass::fingerprint::{Likeness, Likenesses, Numbered, Numbering};
 use crate::pass::sink::announce::Place;
 use crate::pass::sink::compare::{Awaited, Comparison, Said};
+use crate::pass::sink::enter::Own;
 use crate::tree::{BucketSum, Entry, Fingerprint, Fingerprinter, Owner};
 use crate::view;
 use crate::wire::{DirId, Expand, Mention, Message};
@@ -11,7 +12,7 @@ use crate::wire::{DirId, Expand, Mention, Message};
 /// How many directories may be mentioned before the listing of one above them has come. A source keeps less.
 const DEFERRED: usize = 1 << 16;
 
-/// How many entries may be remembered for the comparisons that are to come, besides those of one directory: beyond
+/// How many entries and leftovers may be remembered for the comparisons that are to come, besides those of one directory: beyond
 /// these, directories are listed as a whole, and read again when it is their turn.
 const REMEMBERED: usize = 1 << 16;
 
@@ -34,16 +35,20 @@ impl Comparison<'_, '_> {
     /// What is in a directory is known, so what was mentioned there has its turn, depth first as it was mentioned.
     pub(super) fn go_on_below(&mut self, dir: DirId) -> Result<(), PassError> {
         let mut known = Some(dir);
-        let mut rest = Vec::new();
+        let (mut rest, mut all_known) = (Vec::new(), Vec::new());
         loop {
             if let Some(dir) = known.take() {
                 rest.extend(self.deferred.remove(&dir).into_iter().flatten().rev());
+                all_known.push(dir);
             }
             let Some(mention) = rest.pop() else { break };
             let dir = mention.dir;
             known = self.compare_whole(mention)?.then_some(dir);
         }
-        if self.all_listed { self.sink.directories.is_complete(dir) } else { Ok(()) }
+        if self.all_listed {
+            all_known.into_iter().try_for_each(|dir| self.sink.directories.is_complete(dir))?;
+        }
+        Ok(())
     }
 
     /// Compares a mentioned directory as a whole. If it is not the same, a listing has to come: `false`.
@@ -71,9 +76,9 @@ impl Comparison<'_, '_> {
             self.sink.sender.send(Message::Expand(Expand { dir, below, sums }))?;
         }
         if !self.may_remember(&awaited)
-            && let Some(own) = awaited.own.take_if(|own| !own.entries.is_empty())
+            && let Some(own) = awaited.own.take_if(|own| own.weight() > 0)
         {
-            self.remembered -= own.entries.len();
+            self.forget(own.weight());
         }
         self.sink.announcer.keep_place(Place::Dir(dir));
         self.awaited.insert(dir, awaited);
@@ -83,8 +88,8 @@ impl Comparison<'_, '_> {
 
     /// Whether what is here of a directory is kept until its listing comes.
     fn may_remember(&self, awaited: &Awaited) -> bool {
-        let own = awaited.own.as_ref().map_or(0, |own| own.entries.len());
-        self.remembered - own < REMEMBERED
+        let own = awaited.own.as_ref().map_or(0, Own::weight);
+        self.remembered.saturating_sub(own) < REMEMBERED
     }
 
     /// What each entry here may be to the source. `None` if nothing of the directory may go without being listed.
@@ -141,9 +146,9 @@ impl Comparison<'_, '_> {
 
     /// A directory is the same: what is here, as far as the source would list it, stands for the listing.
     fn same(&mut self, dir: DirId, awaited: Awaited, likenesses: Likenesses) -> Result<(), PassError> {
-        let entries = awaited.own.unwrap_or_default().entries;
-        self.remembered -= entries.len();
-        let (standing, _) = likenesses.split(entries, |_| true);
+        let own = awaited.own.unwrap_or_default();
+        self.forget(own.weight());
+        let (standing, _) = likenesses.split(own.entries, |_| true);
         self.stand(dir, Numbering::new(standing).rest().map_err(PassError::Protocol)?)?;
         self.sink.settle(dir)
     }

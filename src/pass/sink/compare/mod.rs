@@ -56,7 +56,7 @@ struct Comparison<'a, 'b> {
     begin: Option<Begin>,
     /// Directories whose listing is to come.
     awaited: HashMap<DirId, Awaited>,
-    /// How many entries are remembered for these.
+    /// How much is remembered for these, as [`Own::weight`] counts it.
     remembered: usize,
     /// What was mentioned in each of these, and in each of those mentioned there, in order.
     deferred: HashMap<DirId, Vec<Mention>>,
@@ -69,6 +69,7 @@ struct Comparison<'a, 'b> {
 }
 
 const OUT_OF_TURN: &str = "a listing is out of turn";
+const OTHER_COUNT: &str = "buckets that are said to be the same hold another number of entries here";
 const UNKNOWN_BUCKETS: &str = "buckets are named that were not asked about";
 
 /// A directory that has been entered, and whose listing is to come. It holds no handle, since there may be many.
@@ -128,7 +129,8 @@ impl Comparison<'_, '_> {
                     }
                 };
                 self.sink.announcer.go_to(Some(listing.dir));
-                self.begin_listing(listing.dir, awaited, &std::mem::take(&mut listing.same))?
+                let same = (std::mem::take(&mut listing.same), listing.same_entries);
+                self.begin_listing(listing.dir, awaited, same)?
             }
         };
         if listing.same != Buckets::default() {
@@ -154,8 +156,14 @@ impl Comparison<'_, '_> {
         }
     }
 
-    /// Looks at what is here, now that the source's listing comes, of which these buckets are the same.
-    fn begin_listing(&mut self, id: DirId, awaited: Awaited, same: &Buckets) -> Result<Current, PassError> {
+    /// Looks at what is here, now that the source's listing comes, of which these buckets with so many entries are the
+    /// same.
+    fn begin_listing(
+        &mut self,
+        id: DirId,
+        awaited: Awaited,
+        (same, count): (Buckets, u64),
+    ) -> Result<Current, PassError> {
         let sink = self.sink;
         let Awaited { path, mut unusable, own, said } = awaited;
         let counterpart = match sink.directories.counterpart(sink, id)? {
@@ -163,27 +171,35 @@ impl Comparison<'_, '_> {
             Err(error) => {
                 sink.tally.failed(&path, &error);
                 unusable = true;
+                sink.directories.with(id, |dir| dir.unusable = true)?;
                 Counterpart::Absent
             }
         };
         let mut own = match own {
             Some(own) => {
-                self.remembered -= own.entries.len();
+                self.forget(own.weight());
                 own
             }
             None => sink.own(&path, &counterpart, sink.destination()?.rename.as_ref()),
         };
-        let numbering = Numbering::new(self.stand_in(&mut own, said, same)?);
+        let numbering = Numbering::new(self.stand_in(&mut own, said, &same, count)?);
+        if unusable {
+            // What was here is out of reach now, and nobody knows what became of it.
+            own = Own { incomplete: true, ..Own::default() };
+        }
         let (extra, gathering) = (Vec::new(), Gathering::default());
         Ok(Current { id, path, counterpart, unusable, own, extra, numbering, gathering })
     }
 
-    /// Takes out of what is here the entries of these buckets, which stand for those that are not listed.
+    /// Takes out of what is here the entries of these buckets, which stand for those that are not listed: `count` in the
+    /// source. If they are not as many here, sums agreed by chance or the source is wrong, and the places of all that
+    /// follows would be others.
     fn stand_in(
         &self,
         own: &mut Own,
         said: Option<Said>,
         same: &Buckets,
+        count: u64,
     ) -> Result<VecDeque<Entry>, PassError> {
         if *same == Buckets::default() {
             return Ok(VecDeque::new());
@@ -197,7 +213,15 @@ impl Comparison<'_, '_> {
         let is_same = |entry: &Entry| same.contains(fingerprinter.bucket(&entry.name, buckets));
         let (standing, rest) = likenesses.split(std::mem::take(&mut own.entries), is_same);
         own.entries = rest;
+        if standing.len() as u64 != count {
+            return Err(PassError::Protocol(OTHER_COUNT));
+        }
         Ok(standing)
+    }
+
+    /// What is here in a directory is no longer remembered.
+    fn forget(&mut self, weight: usize) {
+        self.remembered = self.remembered.saturating_sub(weight);
     }
 
     /// Directories are mentioned or listed in the order of their numbers, but for those listed when asked for.
@@ -240,7 +264,7 @@ impl Comparison<'_, '_> {
         sink.directories.insert(id, open);
         let own =
             if fresh { Own::default() } else { sink.own(&path, &counterpart, destination.rename.as_ref()) };
-        self.remembered += own.entries.len();
+        self.remembered = self.remembered.saturating_add(own.weight());
         Ok(Awaited { path, unusable, own: Some(own), said: None })
     }
 }
