@@ -186,11 +186,6 @@ impl WriteFile {
         read_full(self.as_fd(), buffer, offset)
     }
 
-    /// A stretch of what is there, as [`ReadFile::pieces`].
-    pub fn pieces(&self, range: Range<u64>) -> Pieces<'_> {
-        Pieces::new(self.as_fd(), range.end, range)
-    }
-
     /// Writes all of `data` at `offset`, past the present end too.
     pub fn write_at(&self, data: &[u8], offset: u64) -> Result<(), Error> {
         write_full(self.as_fd(), data, offset).map_err(Error::when("writing"))

@@ -44,6 +44,12 @@ impl WriteDir {
         self.0.open_beneath(path).map(WriteDir)
     }
 
+    /// How many bytes may still be written to the file system it is on, as far as that tells.
+    pub fn free_bytes(&self) -> io::Result<u64> {
+        let stat = rustix::fs::fstatvfs(self.as_fd())?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
     /// Makes a directory with `mode` less the process's umask. The name must be free.
     pub fn make_dir(&self, name: &Name, mode: u32) -> Result<(), Error> {
         rustix::fs::mkdirat(self.as_fd(), name.as_bytes(), attributes::mode_bits(mode))

@@ -58,6 +58,7 @@ pub(super) fn run(
         if content.end == Some(ContentEnd::Unreadable) && content.ops.is_empty() && !open.contains_key(&file)
         {
             Build::unread(sink, file)?.settle(sink, file)?;
+            sign_waiting(sink, file, signing)?;
             continue;
         }
         let mut build = match open.remove(&file) {
@@ -81,12 +82,21 @@ pub(super) fn run(
                 build.end(sink, file, end, may_repair)?
             }
         };
+        if again.is_none() {
+            sign_waiting(sink, file, signing)?;
+        }
         open.extend(again.map(|build| (file, build)));
     }
     if sink.context.options.partial {
         open.into_values().for_each(|build| build.keep_partial(sink));
     }
     Ok(())
+}
+
+/// Has those signed for which there is room now that this file has landed.
+fn sign_waiting(sink: &Sink<'_>, landed: FileId, signing: &Sender<Job>) -> Result<(), PassError> {
+    let next = sink.room.give_back(landed).into_iter();
+    next.map(Job::Sign).try_for_each(|job| signing.send(job).map_err(|_| PassError::Lost))
 }
 
 /// A file in the making.

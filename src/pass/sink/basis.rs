@@ -1,8 +1,7 @@
 //! What the sink has of a file that is to be updated: opened, signed, and copied while it is signed.
 //!
-//! A large basis is written into the stage from the very buffer it was signed from; or the stage begins as a clone of
-//! it, where the file system can make one, and is signed itself. Either way the stage then holds what was signed,
-//! whatever becomes of the basis, so of what stays where it is nothing needs to be written, read or summed any more.
+//! A large basis is written into the stage from the very buffer it was signed from. So the stage holds what was signed,
+//! whatever becomes of the basis, and of what stays where it is nothing needs to be written, read or summed any more.
 
 use crate::delta::{
     BlockLen, Held, MAX_BLOCKS, Reach, SegmentSums, Signature, SignatureHeader, Signer, StrongLen, Sum,
@@ -13,6 +12,7 @@ use crate::pass::sink::Sink;
 use crate::pass::sink::flights::{Flight, Prepared};
 use crate::pass::tally::describe;
 use crate::tree::Kind;
+use crate::wire::FileId;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::ops::Range;
@@ -40,6 +40,11 @@ pub(super) struct Basis {
 }
 
 impl Basis {
+    /// Where the file is to be written, if that was opened to look for a basis.
+    pub(super) fn into_stage(self) -> Option<Stage> {
+        self.stage
+    }
+
     /// Whether the stage is to begin as a copy of it.
     fn is_worth_copying(&self) -> bool {
         self.refine && self.header.basis_len >= LEAST_COPIED && self.header.mostly_stays(self.new_len)
@@ -47,6 +52,23 @@ impl Basis {
 }
 
 impl Sink<'_> {
+    /// Whether a file that may be copied early, or wait half-built, has the room for that now. If not, it is tried again
+    /// when another has landed.
+    pub(super) fn takes_room(&self, file: FileId, flight: &Flight) -> Result<bool, PassError> {
+        let options = &self.context.options;
+        if options.in_place || options.block_size.is_some() || !options.shortcuts.refinement {
+            return Ok(true);
+        }
+        let own = flight.own.as_ref().map_or(0, |own| own.node.size());
+        let bytes = flight.entry.node.size().max(own);
+        // The other half is for what is built meanwhile.
+        let most = match self.directories.writable(self, flight.dir)? {
+            Ok(dir) => dir.free_bytes().map_or(u64::MAX, |free| free / 2),
+            Err(_) => u64::MAX,
+        };
+        Ok(self.room.take(file, bytes, most))
+    }
+
     /// Opens what is to serve as the basis: the file that is there, else what a killed run left of it.
     pub(super) fn basis(&self, flight: &Flight) -> Result<Option<Basis>, PassError> {
         let Ok(dir) = self.directories.writable(self, flight.dir)? else { return Ok(None) };
@@ -148,9 +170,10 @@ impl Signing<'_> {
         let mut parts = thread::scope(|scope| {
             let spawn = |_| {
                 let named = thread::Builder::new().name("sign".to_owned());
-                named.spawn_scoped(scope, || self.work()).map_err(PassError::thread)
+                named.spawn_scoped(scope, || self.work())
             };
-            let others = (1..threads).map(spawn).collect::<Result<Vec<_>, _>>()?;
+            // Fewer do it too.
+            let others: Vec<_> = (1..threads).map_while(|number| spawn(number).ok()).collect();
             let mut parts = self.work();
             for other in others {
                 parts.append(&mut other.join().map_err(|_| PassError::Lost)?);

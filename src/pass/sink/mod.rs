@@ -18,6 +18,7 @@ mod enter;
 mod entry;
 mod flights;
 mod gaps;
+mod room;
 mod sign;
 mod target;
 
@@ -37,6 +38,7 @@ use crossbeam_channel as channel;
 use destination::Destination;
 use directories::{Counterpart, Directories};
 use flights::{Flights, Limits};
+use room::Room;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -52,6 +54,7 @@ struct Sink<'a> {
     destination: OnceLock<Destination>,
     directories: Directories,
     flights: Flights,
+    room: Room,
     /// How many gaps are open in files being built.
     gaps: Arc<AtomicUsize>,
     announcer: Announcer,
@@ -92,6 +95,7 @@ pub fn run(link: Link, path: &[u8], context: &Context) -> Result<Totals, PassErr
         destination: OnceLock::new(),
         directories: Directories::new(context.share_of_open_files(8, 256)),
         flights: Flights::new(limits),
+        room: Room::default(),
         gaps: Arc::default(),
         announcer: Announcer::new(context.reporter.clone()),
         owners,

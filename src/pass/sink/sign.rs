@@ -66,14 +66,22 @@ impl Sink<'_> {
     }
 
     /// Asks for a file's content as a difference to what is here, before that is signed: the source has its own reading
-    /// to do meanwhile.
+    /// to do meanwhile. Does nothing yet if there is no room for it.
     fn ask_with_basis(&self, file: FileId) -> Result<(), PassError> {
         let flight = self.flights.get(file)?;
+        if !self.takes_room(file, &flight)? {
+            return Ok(());
+        }
         let Some(basis) = self.basis(&flight)? else {
             self.flights.prepare(file, Prepared::default());
             return self.ask(file, flight.dir, flight.index);
         };
         let header = basis.header;
+        if header.basis_len == 0 {
+            // The source needs no sums for that: it may answer before anything was signed.
+            self.flights.prepare(file, Prepared { stage: basis.into_stage(), ..Prepared::default() });
+            return self.ask(file, flight.dir, flight.index);
+        }
         let mut credit = self.reserve_sums(header.block_count(), header.strong_len)?;
         let Flight { dir, index, .. } = *flight;
         let want = Want { file, dir, index, basis: Some(header), refine: basis.refine };

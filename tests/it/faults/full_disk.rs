@@ -8,17 +8,17 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A file system of a megabyte, unmounted when dropped.
+/// A small file system, unmounted when dropped.
 struct SmallDisk {
     at: PathBuf,
 }
 
 impl SmallDisk {
-    fn mount(at: PathBuf) -> Option<SmallDisk> {
+    fn mount(at: PathBuf, mebibytes: u32) -> Option<SmallDisk> {
         let mount = tools::find("mount")?;
         fs::create_dir(&at).unwrap();
-        let made =
-            Command::new(mount).args(["-t", "tmpfs", "-o", "size=1m", "none"]).arg(&at).output().unwrap();
+        let size = format!("size={mebibytes}m");
+        let made = Command::new(mount).args(["-t", "tmpfs", "-o", &size, "none"]).arg(&at).output().unwrap();
         if !made.status.success() {
             tools::missing("the right to mount");
             return None;
@@ -37,7 +37,7 @@ impl Drop for SmallDisk {
 fn the_old_file_stays_and_nothing_is_left_beside_it() {
     for way in Way::all() {
         let scene = Scene::with_source(&Tree::new().file("large", noise(4 << 20, 1)).file("small", "new"));
-        let Some(disk) = SmallDisk::mount(scene.path("to")) else { return };
+        let Some(disk) = SmallDisk::mount(scene.path("to"), 1) else { return };
         fs::write(disk.at.join("large"), "old").unwrap();
         let output = way.copy(&["-a"], &[scene.path("source/")], &disk.at).run();
         assert!(matches!(output.code, Some(11 | 23)), "{way:?}\n{output}");
@@ -46,5 +46,48 @@ fn the_old_file_stays_and_nothing_is_left_beside_it() {
         let others: Vec<String> =
             scene.paths("to").into_iter().filter(|name| name != "large" && name != "small").collect();
         assert_eq!(others, [""; 0], "{way:?}");
+    }
+}
+
+/// A file of this many bytes, and what becomes of it by small changes all over.
+fn old_and_new(len: usize, seed: u64) -> (Vec<u8>, Vec<u8>) {
+    let old = noise(len, seed);
+    let mut new = old.clone();
+    for place in 0..37 {
+        new[place * (len / 37)] ^= 1;
+    }
+    (old, new)
+}
+
+/// There is room for a second copy of some of the files at a time, not of all.
+#[test]
+fn files_that_fit_one_after_another() {
+    for way in Way::all() {
+        let files: Vec<_> = (0..20).map(|number| old_and_new(2 << 20, number)).collect();
+        let numbered = || files.iter().enumerate();
+        let tree = numbered().fold(Tree::new(), |tree, (n, (_, new))| tree.file(format!("file{n}"), new));
+        let scene = Scene::with_source(&tree);
+        let Some(disk) = SmallDisk::mount(scene.path("to"), 40 + 12) else { return };
+        numbered().for_each(|(n, (old, _))| fs::write(disk.at.join(format!("file{n}")), old).unwrap());
+        way.copy(&["-a", "--no-whole-file"], &[scene.path("source/")], &disk.at).run().success();
+        for (n, (_, new)) in numbered() {
+            assert!(fs::read(disk.at.join(format!("file{n}"))).unwrap() == *new, "{way:?}: file{n}");
+        }
+    }
+}
+
+/// Half of the old file can be copied before its new content comes: nobody takes that for all of it.
+#[test]
+fn a_file_of_which_half_fits() {
+    for way in Way::all() {
+        let (old, new) = old_and_new(8 << 20, 1);
+        let scene = Scene::with_source(&Tree::new().file("large", new));
+        let Some(disk) = SmallDisk::mount(scene.path("to"), 8 + 4) else { return };
+        fs::write(disk.at.join("large"), &old).unwrap();
+        let output = way.copy(&["-a", "--no-whole-file"], &[scene.path("source/")], &disk.at).run();
+        assert!(matches!(output.code, Some(11 | 23)), "{way:?}\n{output}");
+        assert!(output.err().contains("No space left on device"), "{way:?}\n{output}");
+        assert!(fs::read(disk.at.join("large")).unwrap() == old, "{way:?}");
+        assert_eq!(scene.paths("to"), ["large"], "{way:?}");
     }
 }

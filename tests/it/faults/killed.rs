@@ -4,6 +4,7 @@ use crate::faults::{LOOK_ALIKE, SLOW, assert_completes, assert_old_or_new, begin
 use crate::faults::{wait_for, wait_until_nothing_is_staged};
 use crate::support::command::{self, dsync};
 use crate::support::scene::Scene;
+use crate::support::snapshot::{Columns, assert_same};
 use crate::support::tools;
 use crate::support::transport::{Direction, Transport, Way, remote, rsh_script, shell_options};
 use crate::support::tree::Tree;
@@ -141,4 +142,27 @@ fn what_is_left_of_other_files() {
     assert_eq!(scene.paths("to"), [staged.as_str(), "one"]);
     dsync(["-a"]).args([scene.path("source/"), scene.path("to")]).run().success();
     assert_eq!(scene.paths("to"), ["one"]);
+}
+
+/// A run that was killed before it wrote anything leaves empty files, from which there is nothing to be had.
+#[test]
+fn leftovers_that_are_empty() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("its temporary files have names of their own");
+    }
+    let names: Vec<String> = (0..300).map(|number| format!("file{number}")).collect();
+    let tree = names.iter().fold(Tree::new(), |tree, name| tree.file(name, name));
+    for way in Way::all() {
+        let scene = Scene::with_source(&tree).tree("to", &Tree::new());
+        for (number, name) in names.iter().enumerate() {
+            let staged = dsync::fs::stage_name(&dsync::tree::Name::new(name.as_bytes()).unwrap());
+            fs::write(scene.path("to").join(staged.as_os_str()), "").unwrap();
+            if number % 2 == 0 {
+                fs::write(scene.path("to").join(name), "").unwrap();
+            }
+        }
+        let options = ["-a", "--no-whole-file"];
+        way.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
+        assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
+    }
 }

@@ -1,12 +1,13 @@
 //! A run that is asked to stop does so at once, says so by its exit code, and cleans up at both ends.
 
 use crate::faults::{
-    assert_completes, assert_old_or_new, begin, large, scene, wait_for, wait_until_nothing_is_staged,
+    assert_completes, assert_old_or_new, begin, large, scene, staged, wait_for, wait_until_nothing_is_staged,
 };
 use crate::support::command::{self, Running, dsync};
 use crate::support::login::Login;
 use crate::support::scene::Scene;
 use crate::support::transport::{Way, login_options, remote, rsh_script, shell_options};
+use crate::support::tree::{Tree, noise};
 use crate::support::{russh_server, tools};
 use rustix::process::Signal;
 use std::fs;
@@ -67,6 +68,36 @@ fn with_partial_what_was_sent_is_kept_and_used() {
         let block = 16_384;
         assert!(sent <= (large().len() - kept.len()) as u64 + block, "{way:?}\n{output}");
         assert_completes(&scene, way);
+    }
+}
+
+/// What is kept of a file that was made over a copy of its old version ends where it is new.
+#[test]
+fn with_partial_nothing_is_kept_of_the_old_version() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("what it stages begins empty");
+    }
+    let same = 3 << 20;
+    let new = [&noise(same, 1)[..], &noise(1 << 20, 3)].concat();
+    let old = [&new[..same], &noise(1 << 20, 4)].concat();
+    for way in Way::all() {
+        let scene =
+            Scene::with_source(&Tree::new().file("large", &new)).tree("to", &Tree::new().file("large", &old));
+        let options = ["-aI", "--no-whole-file", "--partial", "--bwlimit=200"];
+        let running = way.copy(&options, &[scene.path("source/")], scene.path("to")).start();
+        wait_for("something new is there", || {
+            let name = staged(&scene).into_iter().next();
+            let staged = name.and_then(|(name, _)| fs::read(scene.path("to").join(name)).ok());
+            staged.is_some_and(|staged| {
+                staged.get(same..).is_some_and(|end| end.starts_with(&new[same..same + 9]))
+            })
+        });
+        running.signal(Signal::INT);
+        running.finish().expect(20);
+        wait_until_nothing_is_staged(&scene);
+        let kept = scene.read("to/large");
+        assert!(new.starts_with(&kept), "{way:?}: kept {} bytes", kept.len());
+        assert!(kept.len() > same && kept.len() < new.len(), "{way:?}: kept {} bytes", kept.len());
     }
 }
 
