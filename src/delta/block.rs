@@ -13,6 +13,10 @@ pub const MAX_BLOCK_LEN: u32 = 16 << 20;
 /// The most blocks a signature may have. Bounds its memory: about 30 MB with its index at the source.
 pub const MAX_BLOCKS: u32 = 1 << 20;
 
+/// The most segments of a file that is refined, or repaired where it does not verify: 2 MiB of sums, which fit in a
+/// message. That is 128 GiB in segments of 1 MiB.
+pub const MAX_SEGMENTS: usize = 128 << 10;
+
 /// The longest stretch of a basis that can be signed: 16 TiB, ext4's largest file. Of a longer basis the beginning is
 /// signed and the rest of the new file travels as literals.
 pub const MAX_BASIS_LEN: u64 = MAX_BLOCK_LEN as u64 * MAX_BLOCKS as u64;
@@ -27,7 +31,11 @@ const SHORTEST: u64 = 64;
 /// round trip.
 const REFINED_BASIS: u64 = 64 << 10;
 
-/// Of a basis that is refined, the longest blocks are at most so many.
+/// So much longer than its basis a new file may be for the basis to be refined. What it could save of one longer still
+/// is little, and the blocks would be too few.
+const PROPORTION: u64 = 256;
+
+/// Of two files that are refined, the longer has about so many of the longest blocks, unless it is very short or long.
 const TOP_BLOCKS: u64 = 4096;
 
 /// The shortest and the longest that the longest blocks of a basis that is refined are chosen to be.
@@ -59,32 +67,41 @@ impl BlockLen {
     }
 
     /// Chooses the length of the blocks that a basis of `basis_len` bytes is signed in first, and whether what they do
-    /// not match of the new file, which has about `new_len` bytes, is then to be [refined](Self::finer). Then the new
-    /// file has as many segments as such blocks, so it must not be beyond all proportion.
+    /// not match of the new file, which has about `new_len` bytes, is then to be [refined](Self::finer). Then the
+    /// segments of the new file are as long as these blocks.
     ///
-    /// A long basis is signed in a few thousand blocks, whose length is a power of two. Sums of a short one cost about
+    /// So that neither has too many, the length follows the longer of the two: a few thousand blocks, whose length is a
+    /// power of two, and of files beyond 64 GiB so long that they may double before they have more than [`MAX_SEGMENTS`].
+    /// Sums of a short one cost about
     /// 6 size / L bytes and an edit about L literal bytes, so one edit is cheapest with L = √(6 size) (thesis, section
     /// 3.3); like rsync's it is a multiple of 8. `wanted`, the user's `--block-size`, takes the place of either choice.
     /// All are raised until [`MAX_BLOCKS`] suffice.
     pub fn for_basis(basis_len: u64, new_len: u64, wanted: Option<Self>) -> (Self, bool) {
-        let refined = wanted.is_none() && basis_len >= REFINED_BASIS;
+        let longer = basis_len.max(new_len);
+        let refined = wanted.is_none() && basis_len >= REFINED_BASIS && new_len / PROPORTION <= basis_len;
         let chosen = match wanted {
             Some(len) => u64::from(len.get()),
             None if refined => {
-                let len = basis_len.div_ceil(TOP_BLOCKS).checked_next_power_of_two();
-                len.unwrap_or(u64::MAX).clamp(*TOP_LENS.start(), *TOP_LENS.end())
+                let len = longer.div_ceil(TOP_BLOCKS).checked_next_power_of_two();
+                let len = len.unwrap_or(u64::MAX).clamp(*TOP_LENS.start(), *TOP_LENS.end());
+                len.max(longer.div_ceil(MAX_SEGMENTS as u64 / 2))
             }
             None => ((SUMS_LEN * basis_len).isqrt() & !7).max(SHORTEST),
         };
         let least = basis_len.div_ceil(u64::from(MAX_BLOCKS));
         let len = chosen.max(least).min(u64::from(MAX_BLOCK_LEN));
         let len = Self::new(len).unwrap_or(Self(NonZeroU32::MIN));
-        (len, refined && len.may_divide(new_len))
+        (len, refined && len.may_refine(new_len))
+    }
+
+    /// Whether a basis may be refined from blocks of this length on, for a new file of `new_len` bytes.
+    pub fn may_refine(self, new_len: u64) -> bool {
+        u64::from(self.get()) >= *TOP_LENS.start() && self.may_divide(new_len)
     }
 
     /// Whether a file of `len` bytes may be summed in segments of this length: bounds the memory for their sums.
     pub fn may_divide(self, len: u64) -> bool {
-        len.div_ceil(self.get().into()) <= u64::from(MAX_BLOCKS)
+        len.div_ceil(self.get().into()) <= MAX_SEGMENTS as u64
     }
 
     /// The length of the blocks to try where blocks of this length were not found: a sixteenth, but at least 128 bytes.
@@ -197,17 +214,37 @@ mod tests {
         assert_eq!(chosen(REFINED_BASIS), (4 << 10, true));
         assert_eq!(chosen(1 << 30), (256 << 10, true));
         assert_eq!(chosen((1 << 30) + 1), (512 << 10, true));
-        assert_eq!(chosen(1 << 40), (1 << 20, true));
-        assert_eq!(chosen(1 << 44), (16 << 20, true));
+        assert_eq!(chosen(64 << 30), (1 << 20, true));
+        assert_eq!(chosen(65 << 30), ((1 << 20) + (16 << 10), true));
+        assert_eq!(chosen(1 << 40), (16 << 20, true));
+        assert_eq!(chosen(1 << 41), (16 << 20, true));
+        assert_eq!(chosen((1 << 41) + 1), (16 << 20, false));
+        assert_eq!(chosen(1 << 44), (16 << 20, false));
         assert_eq!(chosen(u64::MAX), (MAX_BLOCK_LEN, false));
     }
 
     #[test]
     fn a_file_beyond_all_proportion_is_not_refined() {
-        let refined = |new_len| BlockLen::for_basis(REFINED_BASIS, new_len, None).1;
-        assert!(refined(4 << 30));
-        assert!(!refined((4 << 30) + 1));
+        let chosen = |new_len| {
+            let (len, refined) = BlockLen::for_basis(REFINED_BASIS, new_len, None);
+            (len.get(), refined)
+        };
+        assert_eq!(chosen(16 << 20), (4 << 10, true));
+        assert_eq!(chosen((16 << 20) + 255), (8 << 10, true));
+        assert_eq!(chosen((16 << 20) + 256), (624, false));
         assert_eq!(BlockLen::SEGMENT.get(), 1 << 20);
+    }
+
+    #[test]
+    fn a_file_that_is_refined_may_double_and_is_repaired_still() {
+        for basis_len in [REFINED_BASIS, 10 << 20, 1 << 30, 100 << 30, 1 << 40] {
+            for new_len in [0, 600 << 20, 5 << 30, 1 << 40] {
+                let (len, refined) = BlockLen::for_basis(basis_len, new_len, None);
+                assert!(!refined || len.may_divide(2 * new_len), "{basis_len} {new_len}");
+                assert!(!refined || len.may_refine(new_len), "{basis_len} {new_len}");
+            }
+        }
+        assert!(!BlockLen::new(*TOP_LENS.start() - 1).unwrap().may_refine(1));
     }
 
     #[test]

@@ -135,6 +135,11 @@ impl SegmentHasher {
         }
     }
 
+    /// How many segments are summed: those pushed to their end.
+    pub fn whole_segments(&self) -> usize {
+        self.sums.sums.len()
+    }
+
     /// How long each segment but the last is.
     pub(super) fn segment_len(&self) -> BlockLen {
         self.sums.segment_len

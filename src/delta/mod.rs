@@ -51,7 +51,7 @@ mod sign;
 mod signature;
 mod strong;
 
-pub use block::{BlockLen, MAX_BASIS_LEN, MAX_BLOCK_LEN, MAX_BLOCKS, StrongLen};
+pub use block::{BlockLen, MAX_BASIS_LEN, MAX_BLOCK_LEN, MAX_BLOCKS, MAX_SEGMENTS, StrongLen};
 pub use error::DeltaError;
 pub use filesum::{SegmentHasher, SegmentSums};
 pub use gap::{Cover, Gap, MAX_GAPS};

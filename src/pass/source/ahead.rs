@@ -8,8 +8,10 @@
 
 use crate::delta::{BlockLen, SegmentHasher, SegmentSums};
 use crate::fs::ReadFile;
-use crate::pass::source::content::{Asked, Stop};
+use crate::pass::source::content::{Asked, Stop, check_growth};
+use crate::pass::source::rounds::Room;
 use crate::pass::source::{Listed, Source};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Bytes of a file from which on it is summed ahead. A shorter one is read twice in the time it takes to hand it over.
@@ -20,30 +22,41 @@ const PIECE: usize = 256 << 10;
 
 /// A file to be summed ahead.
 pub(super) struct Ahead {
-    pub listed: Listed,
-    pub segment_len: BlockLen,
+    listed: Listed,
+    segment_len: BlockLen,
+    /// Room for it and its sums, until the round takes it over.
+    room: Mutex<Option<Room>>,
+    /// Whether nobody will ask for it any more.
+    abandoned: AtomicBool,
     meeting: Meeting<Summed, Box<Asked>>,
 }
 
 impl Ahead {
-    pub(super) fn new(listed: Listed, segment_len: BlockLen) -> Ahead {
-        Ahead { listed, segment_len, meeting: Meeting::new() }
+    pub(super) fn new(listed: Listed, segment_len: BlockLen, room: Room) -> Ahead {
+        let (room, abandoned) = (Mutex::new(Some(room)), AtomicBool::new(false));
+        Ahead { listed, segment_len, room, abandoned, meeting: Meeting::new() }
     }
 
     /// The file was read. Returns the round that is to be told of it, if the sums for that are there.
     pub(super) fn summed(&self, summed: Summed) -> Option<Box<Asked>> {
-        self.meeting.bring(summed).map(joined)
+        self.meeting.bring(summed).map(|both| self.joined(both))
     }
 
     /// The sums for a round are there. Returns it, if the file was read.
     pub(super) fn asked(&self, asked: Box<Asked>) -> Option<Box<Asked>> {
-        self.meeting.bring_other(asked).map(joined)
+        self.meeting.bring_other(asked).map(|both| self.joined(both))
     }
-}
 
-fn joined((summed, mut asked): (Summed, Box<Asked>)) -> Box<Asked> {
-    asked.summed = Some(summed);
-    asked
+    /// The sums will not come: what is not read yet need not be.
+    pub(super) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
+    fn joined(&self, (summed, mut asked): (Summed, Box<Asked>)) -> Box<Asked> {
+        asked.summed = Some(summed);
+        asked.telling.room = self.room.lock().unwrap_or_else(PoisonError::into_inner).take();
+        asked
+    }
 }
 
 /// A file as it was read.
@@ -81,15 +94,30 @@ impl<A, B> Meeting<A, B> {
 }
 
 impl Source<'_> {
-    /// Reads a file from front to back and sums it.
-    pub(super) fn sum_ahead(&self, listed: &Listed, segment_len: BlockLen) -> Summed {
+    /// Sums a file that is going to be asked for, unless nobody will.
+    pub(super) fn sum_ahead(&self, ahead: &Ahead) -> Summed {
+        let go_on = || if ahead.abandoned.load(Ordering::Relaxed) { Err(Stop::Closed) } else { Ok(()) };
+        self.sum(&ahead.listed, ahead.segment_len, go_on)
+    }
+
+    /// Reads a file from front to back and sums it, while `go_on` allows it.
+    pub(super) fn sum(
+        &self,
+        listed: &Listed,
+        segment_len: BlockLen,
+        go_on: impl Fn() -> Result<(), Stop>,
+    ) -> Summed {
+        go_on()?;
         let open = self.open(listed)?;
+        let most = listed.most_segments(segment_len);
         let mut hasher = SegmentHasher::new(self.context.sums, segment_len);
         let mut pieces = open.pieces(0..u64::MAX);
         let mut buffer = pieces.buffer(PIECE.max(segment_len.get() as usize));
         while let Some(piece) = pieces.next(&mut buffer).map_err(Stop::Unreadable)? {
             self.go_on()?;
+            go_on()?;
             hasher.push(piece);
+            check_growth(hasher.whole_segments(), most)?;
         }
         Ok((open, hasher.finish()))
     }

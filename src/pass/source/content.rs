@@ -88,20 +88,21 @@ impl Source<'_> {
                 let open = self.open(&listed)?;
                 let may = self.context.local && self.context.options.shortcuts.handing_over;
                 let by_itself = may && open.len() > HANDED_OVER;
-                if by_itself { self.hand_over(open, out) } else { self.whole(&open, out) }
+                if by_itself { self.hand_over(open, out) } else { self.whole(&open, &listed, out) }
             }),
             Job::Round(asked) => self.next_round(*asked),
             Job::Ahead(ahead) => {
-                let summed = self.sum_ahead(&ahead.listed, ahead.segment_len);
+                let summed = self.sum_ahead(&ahead);
                 ahead.summed(summed).map_or(Ok(()), |asked| self.next_round(*asked))
             }
             Job::Fetch { batch, kept, indices, _permit } => self.fetch(batch, &kept, &indices),
             Job::Again { again, listed, _permit } => self.telling(again.file, &path_of(&listed), |out| {
-                self.differing(&self.open(&listed)?, &again, out)
+                let most = listed.most_segments(again.segment_len);
+                self.differing(&self.open(&listed)?, &again, most, out)
             }),
             Job::Check { file, listed, sum, _permit } => {
                 // What cannot be read is called different: the request that follows finds out why.
-                let summed = self.sum_ahead(&listed, BlockLen::SEGMENT).ok();
+                let summed = self.sum(&listed, BlockLen::SEGMENT, || Ok(())).ok();
                 let same = summed.is_some_and(|(_, sums)| sums.root(self.context.sums) == sum);
                 self.sender.send(Message::Verdict(Verdict { file, same }))
             }
@@ -155,7 +156,7 @@ impl Source<'_> {
         Ok(ContentEnd::Local)
     }
 
-    fn whole(&self, open: &ReadFile, out: &mut Outgoing<'_>) -> Result<ContentEnd, Stop> {
+    fn whole(&self, open: &ReadFile, listed: &Listed, out: &mut Outgoing<'_>) -> Result<ContentEnd, Stop> {
         let mut pieces = open.pieces(0..u64::MAX);
         if open.len() < CHUNK as u64 {
             // All of it, unless it has grown.
@@ -167,16 +168,24 @@ impl Source<'_> {
             }
             pieces = open.pieces(0..u64::MAX);
         }
+        let most = listed.most_segments(BlockLen::SEGMENT);
         let mut hasher = SegmentHasher::new(self.context.sums, BlockLen::SEGMENT);
         while !pieces.have_ended() {
             let chunk = next_chunk(&mut pieces)?;
             hasher.push(&chunk);
+            check_growth(hasher.whole_segments(), most)?;
             out.literal(chunk)?;
         }
         Ok(self.complete(&hasher.finish()))
     }
 
-    fn differing(&self, open: &ReadFile, again: &Again, out: &mut Outgoing<'_>) -> Result<ContentEnd, Stop> {
+    fn differing(
+        &self,
+        open: &ReadFile,
+        again: &Again,
+        most: usize,
+        out: &mut Outgoing<'_>,
+    ) -> Result<ContentEnd, Stop> {
         let mut pieces = open.pieces(0..u64::MAX);
         let mut segment = vec![0; again.segment_len.get() as usize];
         let (mut sums, mut at) = (Vec::new(), 0);
@@ -191,6 +200,7 @@ impl Source<'_> {
                 }
             }
             sums.push(sum);
+            check_growth(sums.len(), most)?;
             at += data.len() as u64;
         }
         let sums = SegmentSums::new(again.segment_len, at, sums);
@@ -205,6 +215,15 @@ impl Source<'_> {
     pub(super) fn complete(&self, sums: &SegmentSums) -> ContentEnd {
         ContentEnd::Complete { len: sums.len(), sum: sums.root(self.context.sums) }
     }
+}
+
+/// Stops reading a file that goes on far beyond what was listed, since the sums of its segments take memory.
+pub(super) fn check_growth(segments: usize, most: usize) -> Result<(), Stop> {
+    if segments <= most {
+        return Ok(());
+    }
+    let grown = "it is far longer than when it was listed; run again";
+    Err(Stop::Unreadable(io::Error::new(io::ErrorKind::FileTooLarge, grown)))
 }
 
 /// The next piece, to keep.

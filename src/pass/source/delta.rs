@@ -11,7 +11,7 @@ use crate::delta::{
 };
 use crate::fs::ReadFile;
 use crate::pass::source::Source;
-use crate::pass::source::content::{Asked, Stop};
+use crate::pass::source::content::{Asked, Stop, check_growth};
 use crate::pass::source::outgoing::Outgoing;
 use crate::pass::source::rounds::Telling;
 use crate::wire::{ContentEnd, ContentOp};
@@ -42,6 +42,7 @@ impl Source<'_> {
         let Some((gaps, block_len, strong_len)) = left else { return Ok(end) };
         if let Some(room) = &mut telling.room {
             room.keep(gaps.len());
+            room.forget_sums();
         }
         *telling = Telling { gaps, block_len, strong_len, begun: Some((open, end)), ..*telling };
         // Before the end is sent, which is answered.
@@ -105,6 +106,7 @@ impl Source<'_> {
         out: &mut Outgoing<'_>,
     ) -> Result<SegmentSums, Stop> {
         let segment_len = if telling.refine { telling.block_len } else { BlockLen::SEGMENT };
+        let most = telling.listed.most_segments(segment_len);
         let mut hasher = SegmentHasher::new(self.context.sums, segment_len);
         let mut search = self.search(telling, Gap::whole(telling.basis_len), signature, round);
         let mut out = |sifted: Sifted<'_>| tell(open, sifted, out);
@@ -114,6 +116,7 @@ impl Source<'_> {
         while let Some(data) = pieces.next(&mut buffer).map_err(Stop::Unreadable)? {
             self.go_on()?;
             hasher.push(data);
+            check_growth(hasher.whole_segments(), most)?;
             search.push(data, &mut out)?;
             find_the_way(telling, open, &mut search, &mut out)?;
         }

@@ -15,14 +15,16 @@ mod outgoing;
 mod rounds;
 mod walk;
 
-use crate::delta::{BlockLen, Gap, SignatureBuilder, SignatureHeader, SignaturePart};
+use crate::delta::{BlockLen, Gap, MAX_SEGMENTS, SignatureBuilder, SignatureHeader, SignaturePart};
 use crate::fs::Owners;
 use crate::pass::tally::Tally;
 use crate::pass::{Context, PassError};
 use crate::report::{Problem, Role, Totals};
 use crate::tree::{Entry, RelPath};
 use crate::view::{View, ViewError};
-use crate::wire::{Check, Fetch, FileId, Link, Message, Permit, Received, Receiver, Sender, SumsPart, Want};
+use crate::wire::{
+    Check, DirId, Fetch, FileId, Link, Message, Permit, Received, Receiver, Sender, SumsPart, Want,
+};
 use ahead::Ahead;
 use content::{Asked, Job};
 use crossbeam_channel as channel;
@@ -145,7 +147,7 @@ fn receive(
             }
             Message::Expand(expand) => source.kept.ask(expand)?,
             Message::Close(dir) => {
-                inbox.signatures.retain(|_, arriving| arriving.telling.dir != dir);
+                inbox.close(dir);
                 source.rounds.close(dir);
                 source.kept.close(dir)?;
             }
@@ -186,6 +188,12 @@ impl Listed {
         self.entry().map_or(0, |entry| entry.node.size())
     }
 
+    /// How many segments of this length it may turn out to have: more than were listed, but not more and more.
+    fn most_segments(&self, segment_len: BlockLen) -> usize {
+        let listed = self.len().div_ceil(segment_len.get().into());
+        usize::try_from(listed).map_or(usize::MAX, |listed| listed.saturating_mul(2).max(MAX_SEGMENTS))
+    }
+
     /// Whether its sums in segments of this length may be asked for.
     fn check_segments(&self, segment_len: BlockLen) -> Result<(), PassError> {
         if segment_len == BlockLen::SEGMENT || segment_len.may_divide(self.len()) {
@@ -197,13 +205,13 @@ impl Listed {
 
 impl Source<'_> {
     /// Finds what a request is about. Asking for what was not listed, or is no file, breaks the protocol.
-    fn listed(&self, dir: crate::wire::DirId, index: u32) -> Result<Listed, PassError> {
+    fn listed(&self, dir: DirId, index: u32) -> Result<Listed, PassError> {
         let listed = Listed { kept: self.kept_of(dir)?, index: index as usize };
         check_is_file(listed.entry())?;
         Ok(listed)
     }
 
-    fn kept_of(&self, dir: crate::wire::DirId) -> Result<Arc<Kept>, PassError> {
+    fn kept_of(&self, dir: DirId) -> Result<Arc<Kept>, PassError> {
         self.kept.get(dir).ok_or(PassError::Protocol("a request names a directory that is not open"))
     }
 }
@@ -239,7 +247,7 @@ impl Inbox<'_, '_> {
         };
         let builder =
             SignatureBuilder::new(header).map_err(|_| PassError::Protocol("an impossible signature"))?;
-        let mut telling = Box::new(Telling {
+        let telling = Box::new(Telling {
             dir,
             listed,
             basis_len: header.basis_len,
@@ -250,10 +258,10 @@ impl Inbox<'_, '_> {
             begun: None,
             room: None,
         });
-        if refine {
-            telling.listed.check_segments(header.block_len)?;
+        if refine && !header.block_len.may_refine(telling.listed.len()) {
+            return Err(PassError::Protocol("a file is to be told in too short blocks"));
         }
-        let ahead = self.sum_ahead(&mut telling, header)?;
+        let ahead = self.sum_ahead(&telling, header)?;
         let arriving = Arriving { telling, builder, ahead, permits: vec![permit] };
         if arriving.builder.missing() == 0 {
             return self.complete(file, arriving);
@@ -272,23 +280,28 @@ impl Inbox<'_, '_> {
     }
 
     /// Has a file summed that is going to be told, if that is worth it and there is room.
-    fn sum_ahead(
-        &self,
-        telling: &mut Telling,
-        header: SignatureHeader,
-    ) -> Result<Option<Arc<Ahead>>, PassError> {
+    fn sum_ahead(&self, telling: &Telling, header: SignatureHeader) -> Result<Option<Arc<Ahead>>, PassError> {
         let len = telling.listed.len();
         if !telling.refine || len < ahead::LEAST || !header.mostly_stays(len) {
             return Ok(None);
         }
-        telling.room = self.source.rounds.room();
-        if telling.room.is_none() {
-            return Ok(None);
-        }
         let (listed, segment_len) = (telling.listed.clone(), telling.block_len);
-        let ahead = Arc::new(Ahead::new(listed, segment_len));
+        let segments = usize::try_from(len.div_ceil(segment_len.get().into())).unwrap_or(usize::MAX);
+        let Some(room) = self.source.rounds.room().and_then(|room| room.for_sums(segments)) else {
+            return Ok(None);
+        };
+        let ahead = Arc::new(Ahead::new(listed, segment_len, room));
         self.enqueue(Job::Ahead(ahead.clone()))?;
         Ok(Some(ahead))
+    }
+
+    /// Forgets what was asked for of a directory and has not all of its sums.
+    fn close(&mut self, dir: DirId) {
+        for (_, arriving) in self.signatures.extract_if(|_, arriving| arriving.telling.dir == dir) {
+            if let Some(ahead) = arriving.ahead {
+                ahead.abandon();
+            }
+        }
     }
 
     fn sums(&mut self, part: &SumsPart, permit: Permit) -> Result<(), PassError> {

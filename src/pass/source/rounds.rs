@@ -4,15 +4,18 @@
 //! are complete, the next round is a job like any other. A file is forgotten when its directory is closed, since a sink
 //! that could not write it does not answer.
 //!
-//! Files and gaps are bounded over all files. One that finds no room is told with fewer gaps or none, in literals: right
-//! all the same, only dearer.
+//! Files and gaps are bounded over all files, and so are the sums of what was read ahead. One that finds no room is told with fewer gaps or none, in literals: right
+//! all the same, only dearer; or it is not read ahead.
 
-use crate::delta::{BlockLen, Gap, StrongLen};
+use crate::delta::{BlockLen, Gap, MAX_SEGMENTS, StrongLen};
 use crate::fs::ReadFile;
 use crate::pass::source::Listed;
 use crate::wire::{ContentEnd, DirId, FileId, OPEN_GAPS};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Segments whose sums may be kept for rounds that were not begun, over all files: 4 MiB.
+const SUMMED_AHEAD: usize = 2 * MAX_SEGMENTS;
 
 /// A file that is told as a difference: before its first round, or between two.
 pub(super) struct Telling {
@@ -41,6 +44,7 @@ pub(super) struct Rounds {
 struct Counts {
     files: usize,
     gaps: usize,
+    segments: usize,
 }
 
 impl Rounds {
@@ -56,7 +60,7 @@ impl Rounds {
             return None;
         }
         counts.files += 1;
-        Some(Room { counts: self.counts.clone(), gaps: 0 })
+        Some(Room { counts: self.counts.clone(), gaps: 0, segments: 0 })
     }
 
     /// Leaves a file until its sums come.
@@ -75,11 +79,12 @@ impl Rounds {
     }
 }
 
-/// The room that one file has, and its gaps.
+/// The room that one file has, its gaps, and its sums while they are kept.
 #[derive(Debug)]
 pub(super) struct Room {
     counts: Arc<Mutex<Counts>>,
     gaps: usize,
+    segments: usize,
 }
 
 impl Room {
@@ -90,6 +95,24 @@ impl Room {
         counts.gaps += gaps;
         self.gaps += gaps;
         gaps
+    }
+
+    /// The same with room for the sums of so many segments, if there is.
+    pub(super) fn for_sums(mut self, segments: usize) -> Option<Room> {
+        let mut counts = lock(&self.counts);
+        let all = counts.segments.saturating_add(segments);
+        if all > SUMMED_AHEAD {
+            return None;
+        }
+        counts.segments = all;
+        drop(counts);
+        self.segments = self.segments.saturating_add(segments);
+        Some(self)
+    }
+
+    /// The sums are not kept any more.
+    pub(super) fn forget_sums(&mut self) {
+        lock(&self.counts).segments -= std::mem::take(&mut self.segments);
     }
 
     /// Keeps room for so many gaps of those it has.
@@ -103,6 +126,7 @@ impl Room {
 impl Drop for Room {
     fn drop(&mut self) {
         self.keep(0);
+        self.forget_sums();
         lock(&self.counts).files -= 1;
     }
 }
@@ -129,5 +153,18 @@ mod tests {
         assert_eq!(first.more(OPEN_GAPS), OPEN_GAPS - 13);
         drop((first, second));
         assert_eq!(rounds.room().unwrap().more(usize::MAX), OPEN_GAPS);
+    }
+
+    #[test]
+    fn sums_of_all_files_count_together() {
+        let rounds = Rounds::new(3);
+        let mut first = rounds.room().unwrap().for_sums(SUMMED_AHEAD - 10).unwrap();
+        let second = rounds.room().unwrap().for_sums(10).unwrap();
+        assert!(rounds.room().unwrap().for_sums(1).is_none());
+        drop(second);
+        assert!(rounds.room().unwrap().for_sums(11).is_none());
+        first.forget_sums();
+        assert!(rounds.room().unwrap().for_sums(SUMMED_AHEAD).is_some());
+        assert!(rounds.room().unwrap().for_sums(usize::MAX).is_none());
     }
 }
