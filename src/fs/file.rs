@@ -160,8 +160,8 @@ impl AsFd for ReadFile {
     }
 }
 
-/// A regular file open for writing and reading, new or old: see [`Stage`](crate::fs::Stage) and
-/// [`InPlace`](crate::fs::InPlace).
+/// A regular file open for writing and reading: a [`Stage`](crate::fs::Stage), or one to be changed where it is. The content
+/// of that stays until it is written over, so it serves as a basis as well.
 #[derive(Debug)]
 pub struct WriteFile(OwnedFd);
 
@@ -186,6 +186,11 @@ impl WriteFile {
         read_full(self.as_fd(), buffer, offset)
     }
 
+    /// A stretch of what is there, as [`ReadFile::pieces`].
+    pub fn pieces(&self, range: Range<u64>) -> Pieces<'_> {
+        Pieces::new(self.as_fd(), range.end, range)
+    }
+
     /// Writes all of `data` at `offset`, past the present end too.
     pub fn write_at(&self, data: &[u8], offset: u64) -> Result<(), Error> {
         write_full(self.as_fd(), data, offset).map_err(Error::when("writing"))
@@ -195,6 +200,14 @@ impl WriteFile {
     /// many were copied: fewer only if `from` ends before.
     pub fn copy_from(&self, from: impl AsFd, offset: u64, len: u64, at: u64) -> Result<u64, Error> {
         copy::copy(from.as_fd(), offset, len, self.as_fd(), at).map_err(Error::when("copying into"))
+    }
+
+    /// Makes this file, which must be empty, share all blocks of `from`: a copy of that as it is now, made at once and
+    /// without room of its own. `false` where the file system cannot.
+    pub fn share_blocks_of(&self, from: impl AsFd) -> Result<bool, Error> {
+        kernel::clone_file(from.as_fd(), self.as_fd())
+            .transpose()
+            .map_or_else(|error| Err(Error::when("copying into")(error)), |done| Ok(done.is_some()))
     }
 
     /// Cuts the file off at `len` bytes, or extends it by a hole.

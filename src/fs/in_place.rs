@@ -5,53 +5,31 @@ use crate::fs::{Error, attributes, status};
 use crate::tree::{Kind, Name};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, Result};
-use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// How often a file may appear and vanish between two calls.
 const ATTEMPTS: usize = 16;
 
-/// A file open where it is. Its content stays until it is written over, so it serves as a basis as well.
-#[derive(Debug)]
-pub struct InPlace {
-    file: WriteFile,
-    created: bool,
-}
-
-impl InPlace {
-    /// Whether the file was not there before.
-    pub fn created(&self) -> bool {
-        self.created
-    }
-}
-
-impl Deref for InPlace {
-    type Target = WriteFile;
-    fn deref(&self) -> &WriteFile {
-        &self.file
-    }
-}
-
 /// Opens or creates the file `name` of `dir`.
-pub(super) fn open(dir: BorrowedFd<'_>, name: &Name) -> std::result::Result<InPlace, Error> {
-    let (handle, created) = open_or_create(dir, name).map_err(Error::when("opening for writing"))?;
+pub(super) fn open(dir: BorrowedFd<'_>, name: &Name) -> std::result::Result<WriteFile, Error> {
+    let handle = open_or_create(dir, name).map_err(Error::when("opening for writing"))?;
     file::regular(&handle)?;
-    Ok(InPlace { file: WriteFile::new(handle), created })
+    Ok(WriteFile::new(handle))
 }
 
-/// The two are told apart by separate calls, because in a sticky directory Linux refuses O_CREAT on another user's
+/// Opens the file that is there, or else creates it: in separate calls, because in a sticky directory Linux refuses O_CREAT on another user's
 /// file even where that user's file may be written (fs.protected_regular).
-fn open_or_create(dir: BorrowedFd<'_>, name: &Name) -> Result<(OwnedFd, bool)> {
+fn open_or_create(dir: BorrowedFd<'_>, name: &Name) -> Result<OwnedFd> {
     let create = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | file::PLAIN;
     for _ in 0..ATTEMPTS {
         match open_existing(dir, name) {
             Err(Errno::NOENT) => {}
-            Err(Errno::ACCESS) => return Ok((open_read_only(dir, name)?, false)),
-            done => return Ok((done?, false)),
+            Err(Errno::ACCESS) => return open_read_only(dir, name),
+            done => return done,
         }
         match rustix::fs::openat(dir, name.as_bytes(), create, Mode::RUSR | Mode::WUSR) {
             Err(Errno::EXIST) => {}
-            done => return Ok((done?, true)),
+            done => return done,
         }
     }
     Err(Errno::EXIST)

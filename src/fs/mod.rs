@@ -42,7 +42,6 @@ pub use attributes::SetMeta;
 pub use dir::Dir;
 pub use error::Error;
 pub use file::{ReadFile, Stamp, WriteFile};
-pub use in_place::InPlace;
 pub use kernel::give_up as give_up_kernel_calls;
 pub use limits::{raise_file_limit, umask};
 pub use list::Listing;

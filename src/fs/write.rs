@@ -1,7 +1,7 @@
 //! Changing what is in a directory, one name at a time.
 
 use crate::fs::attributes::{self, SetMeta};
-use crate::fs::{Dir, Error, InPlace, Stage, WriteFile, beneath, in_place, kernel, stage, whole};
+use crate::fs::{Dir, Error, Stage, WriteFile, beneath, in_place, kernel, stage, whole};
 use crate::tree::{Kind, Name, Node, Rdev, RelPath};
 use rustix::fs::{AtFlags, FileType, RawMode};
 use std::io;
@@ -137,7 +137,7 @@ impl WriteDir {
     }
 
     /// Opens the file `name` to change it where it is, or creates it, open to its owner only.
-    pub fn open_in_place(&self, name: &Name) -> Result<InPlace, Error> {
+    pub fn open_in_place(&self, name: &Name) -> Result<WriteFile, Error> {
         in_place::open(self.as_fd(), name)
     }
 

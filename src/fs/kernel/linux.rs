@@ -99,6 +99,26 @@ pub(in crate::fs) fn copy_range(
     }
 }
 
+/// Makes an empty file share all blocks of another (ioctl_ficlone(2)). `None` where this pair of files cannot.
+pub(in crate::fs) fn clone_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Option<Result<()>> {
+    if !offered() {
+        return None;
+    }
+    match retry_on_intr(|| rustix::fs::ioctl_ficlone(to, from)) {
+        Err(
+            Errno::NOSYS
+            | Errno::NOTTY
+            | Errno::PERM
+            | Errno::INVAL
+            | Errno::XDEV
+            | Errno::OPNOTSUPP
+            | Errno::TXTBSY
+            | Errno::BADF,
+        ) => None,
+        done => Some(done),
+    }
+}
+
 /// Sets blocks aside for the first `len` bytes without changing the file's length. Does nothing where the file system
 /// cannot.
 pub(in crate::fs) fn reserve(file: BorrowedFd<'_>, len: u64) -> Result<()> {

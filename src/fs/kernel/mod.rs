@@ -14,12 +14,12 @@ mod portable;
 
 #[cfg(target_os = "linux")]
 pub(super) use linux::{
-    advise_sequential, copy_range, entry_handle, make_special, open_beneath, read_names, reserve,
+    advise_sequential, clone_file, copy_range, entry_handle, make_special, open_beneath, read_names, reserve,
     set_mode_by_handle, set_owner_by_handle, set_times_by_handle,
 };
 #[cfg(not(target_os = "linux"))]
 pub(super) use portable::{
-    advise_sequential, copy_range, entry_handle, make_special, open_beneath, read_names, reserve,
+    advise_sequential, clone_file, copy_range, entry_handle, make_special, open_beneath, read_names, reserve,
     set_mode_by_handle, set_owner_by_handle, set_times_by_handle,
 };
 

@@ -50,6 +50,11 @@ pub(in crate::fs) fn copy_range(
     None
 }
 
+/// No shared blocks.
+pub(in crate::fs) fn clone_file(_from: BorrowedFd<'_>, _to: BorrowedFd<'_>) -> Option<Result<()>> {
+    None
+}
+
 /// Nothing is set aside.
 pub(in crate::fs) fn reserve(_file: BorrowedFd<'_>, _len: u64) -> Result<()> {
     Ok(())

@@ -172,7 +172,6 @@ fn a_file_is_changed_where_it_is() {
     fs::write(at.path().join("file"), b"0123456789").unwrap();
     fs::hard_link(at.path().join("file"), at.path().join("twin")).unwrap();
     let file = root.open_in_place(&name("file")).unwrap();
-    assert!(!file.created());
     assert_eq!(file.len().unwrap(), 10);
     let mut buffer = [0; 3];
     assert_eq!((file.read_full_at(&mut buffer, 4).unwrap(), &buffer), (3, b"456"));
@@ -183,7 +182,6 @@ fn a_file_is_changed_where_it_is() {
     assert_eq!(root.entry(&name("twin")).unwrap().unwrap().meta.mode, 0o2640);
 
     let file = root.open_in_place(&name("new")).unwrap();
-    assert!(file.created());
     file.write_at(b"end", 1 << 20).unwrap();
     assert_eq!(file.len().unwrap(), (1 << 20) + 3);
     assert_eq!(fs::metadata(at.path().join("new")).unwrap().mode() & 0o7777, 0o600);
@@ -236,4 +234,17 @@ fn files_that_hide_their_length_are_copied_whole() {
     assert_eq!(source.len(), 0);
     let file = writable(at.path()).open_in_place(&name("copy")).unwrap();
     assert!(file.copy_from(&source, 0, u64::MAX, 0).unwrap() > 0);
+}
+
+#[test]
+fn a_clone_is_the_whole_file_or_nothing() {
+    both_ways(|| {
+        let at = temporary();
+        fs::write(at.path().join("source"), b"content").unwrap();
+        let source = dir(at.path()).open_file(&name("source")).unwrap();
+        let file = writable(at.path()).open_in_place(&name("clone")).unwrap();
+        let cloned = file.share_blocks_of(&source).unwrap();
+        let there = fs::read(at.path().join("clone")).unwrap();
+        assert_eq!(there, if cloned { &b"content"[..] } else { b"" });
+    });
 }

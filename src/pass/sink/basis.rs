@@ -1,7 +1,8 @@
 //! What the sink has of a file that is to be updated: opened, signed, and copied while it is signed.
 //!
-//! A large basis is written into the stage from the very buffer it was signed from. So the stage holds what was signed,
-//! whatever becomes of the basis, and of what stays where it is nothing needs to be written, read or summed any more.
+//! A large basis is written into the stage from the very buffer it was signed from; or, where the file system can make a
+//! clone of it, the stage begins as that, and is signed itself. Either way the stage then holds what was signed, whatever
+//! becomes of the basis, so of what stays where it is nothing needs to be written, read or summed any more.
 
 use crate::delta::{
     BlockLen, Held, MAX_BLOCKS, Reach, SegmentSums, Signature, SignatureHeader, Signer, StrongLen, Sum,
@@ -48,6 +49,21 @@ impl Basis {
     /// Whether the stage is to begin as a copy of it.
     fn is_worth_copying(&self) -> bool {
         self.refine && self.header.basis_len >= LEAST_COPIED && self.header.mostly_stays(self.new_len)
+    }
+
+    /// Has the stage begin as a clone of it, if the file system can make one.
+    fn clone_to_stage(&mut self) -> bool {
+        let cloned = |stage: &Stage| stage.share_blocks_of(&*self.file).unwrap_or(false);
+        if !self.stage.as_ref().is_some_and(cloned) {
+            return false;
+        }
+        // A clone of another length is none of what was opened.
+        let fits = |stage: &Stage| stage.len().is_ok_and(|len| len == self.header.basis_len);
+        if self.stage.as_ref().is_some_and(fits) {
+            return true;
+        }
+        self.stage = self.stage.take().filter(|stage| stage.set_len(0).is_ok());
+        false
     }
 }
 
@@ -101,14 +117,16 @@ impl Sink<'_> {
     }
 
     /// Signs a basis, and copies it where that was planned.
-    pub(super) fn sign(&self, basis: Basis, flight: &Flight) -> Result<(Signature, Prepared), PassError> {
+    pub(super) fn sign(&self, mut basis: Basis, flight: &Flight) -> Result<(Signature, Prepared), PassError> {
         let copied = basis.is_worth_copying();
+        let cloned = copied && basis.clone_to_stage();
         let Basis { file, header, refine, mut stage, .. } = basis;
         let signing = Signing {
             sink: self,
             file: &file,
             header,
-            copy: stage.as_ref().filter(|_| copied),
+            clone: stage.as_ref().filter(|_| cloned),
+            copy: stage.as_ref().filter(|_| copied && !cloned),
             next: AtomicU64::new(0),
             uncopied: Mutex::new(false),
         };
@@ -143,6 +161,8 @@ struct Signing<'a> {
     sink: &'a Sink<'a>,
     file: &'a ReadFile,
     header: SignatureHeader,
+    /// A clone of it, to be read instead.
+    clone: Option<&'a Stage>,
     /// Where it is copied to.
     copy: Option<&'a Stage>,
     /// Where the next part begins that nobody has taken.
@@ -221,7 +241,10 @@ impl Signing<'_> {
     fn sign_part(&self, range: Range<u64>, buffer: &mut [u8]) -> Signed {
         let SignatureHeader { block_len, strong_len, .. } = self.header;
         let mut signer = Signer::new(self.sink.context.sums, block_len, strong_len).keeping_sums();
-        let mut pieces = self.file.pieces(range.clone());
+        let mut pieces = match self.clone {
+            Some(clone) => clone.pieces(range.clone()),
+            None => self.file.pieces(range.clone()),
+        };
         let (mut at, mut unread) = (range.start, None);
         while at < range.end && !self.sink.sender.is_stopped() {
             match pieces.next(buffer) {

@@ -1,7 +1,7 @@
 //! What a file's new content is written to: a staged file beside it, or the file itself.
 
 use crate::delta::{Basis, Output};
-use crate::fs::{Error, InPlace, ReadFile, SetMeta, Stage, WriteFile};
+use crate::fs::{Error, ReadFile, SetMeta, Stage, WriteFile};
 use std::io;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub(super) enum Target {
     /// The old one itself (`--inplace`).
     InPlace {
         /// It.
-        file: InPlace,
+        file: WriteFile,
         /// What it was when it was signed.
         signed: Signed,
     },
@@ -31,7 +31,7 @@ pub(super) enum Signed {
 
 impl Target {
     /// A file to be updated in place, which may have been signed.
-    pub(super) fn in_place(file: InPlace, signed: Option<Arc<ReadFile>>) -> Target {
+    pub(super) fn in_place(file: WriteFile, signed: Option<Arc<ReadFile>>) -> Target {
         Target::InPlace { file, signed: Signed::Untouched(signed) }
     }
 

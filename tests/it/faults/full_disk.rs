@@ -1,43 +1,16 @@
 //! A destination without room.
 
+use crate::support::disk::Disk;
 use crate::support::scene::Scene;
-use crate::support::tools;
 use crate::support::transport::Way;
 use crate::support::tree::{Tree, noise};
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
-
-/// A small file system, unmounted when dropped.
-struct SmallDisk {
-    at: PathBuf,
-}
-
-impl SmallDisk {
-    fn mount(at: PathBuf, mebibytes: u32) -> Option<SmallDisk> {
-        let mount = tools::find("mount")?;
-        fs::create_dir(&at).unwrap();
-        let size = format!("size={mebibytes}m");
-        let made = Command::new(mount).args(["-t", "tmpfs", "-o", &size, "none"]).arg(&at).output().unwrap();
-        if !made.status.success() {
-            tools::missing("the right to mount");
-            return None;
-        }
-        Some(SmallDisk { at })
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.at).status();
-    }
-}
 
 #[test]
 fn the_old_file_stays_and_nothing_is_left_beside_it() {
     for way in Way::all() {
         let scene = Scene::with_source(&Tree::new().file("large", noise(4 << 20, 1)).file("small", "new"));
-        let Some(disk) = SmallDisk::mount(scene.path("to"), 1) else { return };
+        let Some(disk) = Disk::small(&scene, "to", 1) else { return };
         fs::write(disk.at.join("large"), "old").unwrap();
         let output = way.copy(&["-a"], &[scene.path("source/")], &disk.at).run();
         assert!(matches!(output.code, Some(11 | 23)), "{way:?}\n{output}");
@@ -67,7 +40,7 @@ fn files_that_fit_one_after_another() {
         let numbered = || files.iter().enumerate();
         let tree = numbered().fold(Tree::new(), |tree, (n, (_, new))| tree.file(format!("file{n}"), new));
         let scene = Scene::with_source(&tree);
-        let Some(disk) = SmallDisk::mount(scene.path("to"), 40 + 12) else { return };
+        let Some(disk) = Disk::small(&scene, "to", 40 + 12) else { return };
         numbered().for_each(|(n, (old, _))| fs::write(disk.at.join(format!("file{n}")), old).unwrap());
         way.copy(&["-a", "--no-whole-file"], &[scene.path("source/")], &disk.at).run().success();
         for (n, (_, new)) in numbered() {
@@ -82,7 +55,7 @@ fn a_file_of_which_half_fits() {
     for way in Way::all() {
         let (old, new) = old_and_new(8 << 20, 1);
         let scene = Scene::with_source(&Tree::new().file("large", new));
-        let Some(disk) = SmallDisk::mount(scene.path("to"), 8 + 4) else { return };
+        let Some(disk) = Disk::small(&scene, "to", 8 + 4) else { return };
         fs::write(disk.at.join("large"), &old).unwrap();
         let output = way.copy(&["-a", "--no-whole-file"], &[scene.path("source/")], &disk.at).run();
         assert!(matches!(output.code, Some(11 | 23)), "{way:?}\n{output}");

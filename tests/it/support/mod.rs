@@ -1,6 +1,7 @@
 //! What the tests share: trees and snapshots of them, the command under test, and the ways to reach a peer.
 
 pub(crate) mod command;
+pub(crate) mod disk;
 pub(crate) mod lifetime;
 pub(crate) mod login;
 pub(crate) mod russh_server;

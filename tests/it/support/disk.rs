@@ -1,0 +1,65 @@
+//! File systems of a test's own, unmounted when dropped.
+
+use crate::support::scene::Scene;
+use crate::support::tools;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A file system mounted for a test.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    pub(crate) at: PathBuf,
+}
+
+impl Disk {
+    /// One of so many `mebibytes`, at `name` in the scene. `None` if that cannot be had here.
+    pub(crate) fn small(scene: &Scene, name: &str, mebibytes: u32) -> Option<Disk> {
+        let size = format!("size={mebibytes}m");
+        Disk::mount(scene.path(name), &["-t", "tmpfs", "-o", &size, "none"]).or_else(|| {
+            tools::missing("the right to mount");
+            None
+        })
+    }
+
+    /// One on which files can share blocks: XFS in an image of `mebibytes`, 300 at least. `None` if that cannot be had
+    /// here, which is so in many containers.
+    pub(crate) fn sharing(scene: &Scene, name: &str, mebibytes: u64) -> Option<Disk> {
+        let mkfs = tools::find("mkfs.xfs")?;
+        let image = scene.path(&format!("{name}.image"));
+        File::create(&image).unwrap().set_len(mebibytes << 20).unwrap();
+        let made = Command::new(mkfs).args(["-q", "-m", "reflink=1"]).arg(&image).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let disk = Disk::mount(scene.path(name), &["-t", "xfs", "-o", "loop", image.to_str().unwrap()]);
+        if disk.is_none() {
+            println!("skipped: an image cannot be mounted here");
+        }
+        disk
+    }
+
+    fn mount(at: PathBuf, options: &[&str]) -> Option<Disk> {
+        let mount = tools::find("mount")?;
+        fs::create_dir(&at).unwrap();
+        let mounted = Command::new(mount).args(options).arg(&at).output().unwrap();
+        mounted.status.success().then_some(Disk { at })
+    }
+
+    /// How many bytes are in use, once everything is where it belongs.
+    pub(crate) fn used(&self) -> u64 {
+        let root = File::open(&self.at).unwrap();
+        rustix::fs::syncfs(&root).unwrap();
+        let status = rustix::fs::fstatvfs(&root).unwrap();
+        (status.f_blocks - status.f_bfree) * status.f_frsize
+    }
+
+    /// The path of something on it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        Path::new(&self.at).join(name)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.at).status();
+    }
+}
