@@ -104,6 +104,13 @@ impl BlockLen {
         len.div_ceil(self.get().into()) <= MAX_SEGMENTS as u64
     }
 
+    /// How many segments of this length a file may turn out to have that was listed with `len` bytes: more than it had
+    /// then, but not more and more.
+    pub fn most_segments(self, len: u64) -> usize {
+        let listed = usize::try_from(len.div_ceil(self.get().into())).unwrap_or(usize::MAX);
+        listed.saturating_mul(2).max(MAX_SEGMENTS)
+    }
+
     /// The length of the blocks to try where blocks of this length were not found: a sixteenth, but at least 128 bytes.
     /// `None` if that would be little shorter.
     pub fn finer(self) -> Option<Self> {

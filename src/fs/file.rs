@@ -191,6 +191,12 @@ impl WriteFile {
         Pieces::new(self.as_fd(), range.end, range)
     }
 
+    /// Which version of the file this is now.
+    pub fn stamp(&self) -> Result<Stamp, Error> {
+        let stat = rustix::fs::fstat(&self.0).map_err(Error::when("reading attributes of"))?;
+        Ok(Stamp::of(&stat))
+    }
+
     /// Writes all of `data` at `offset`, past the present end too.
     pub fn write_at(&self, data: &[u8], offset: u64) -> Result<(), Error> {
         write_full(self.as_fd(), data, offset).map_err(Error::when("writing"))

@@ -5,7 +5,7 @@
 //! segments that had gaps, which are read again at the end; where the file sum at the end does not agree (the basis changed under the signature, or two blocks
 //! collided), only the segments that differ are asked for again, twice at most.
 
-use crate::delta::{BlockLen, DeltaError, Op, Patch, Patched, SegmentSums, StrongLen, Sum};
+use crate::delta::{BlockLen, DeltaError, MAX_SEGMENTS, Op, Patch, Patched, SegmentSums, StrongLen, Sum};
 use crate::fs::SetMeta;
 use crate::pass::PassError;
 use crate::pass::sink::flights::{Flight, Prepared};
@@ -22,8 +22,8 @@ use std::sync::Arc;
 
 /// How often a file that does not verify is repaired.
 const REPAIRS: u32 = 2;
-/// Segments of the largest file that is repaired rather than given up: 128 GiB.
-const REPAIRABLE: usize = 128 << 10;
+/// Why a file is given up that has got more segments than are repaired.
+const GROWN: &str = "it grew too much while it was being copied; run again";
 /// Bytes of a local file copied at once.
 const COPY_PIECE: u64 = 64 << 20;
 /// Files a peer may have open at this side at once, on each thread, besides those that wait for a round or a repair. An
@@ -145,20 +145,21 @@ impl Build {
         let dir = sink.directories.writable(sink, flight.dir)?;
         sink.directories.touch(flight.dir);
         let target = dir.and_then(|dir| match stage {
-            Some(stage) => Ok(Target::Stage(stage)),
+            Some(stage) => Ok((Target::Stage(stage), held)),
             None if sink.context.options.in_place => {
-                Ok(Target::in_place(dir.open_in_place(&flight.name)?, basis.clone()))
+                let file = dir.open_in_place(&flight.name)?;
+                Target::in_place(file, basis.clone(), held)
             }
-            None => dir.stage(&flight.name).map(Target::Stage),
+            None => Ok((Target::Stage(dir.stage(&flight.name)?), held)),
         });
         let mut build = Build::new(sink, flight, State::Failed);
         match target {
-            Ok(target) => {
+            Ok((target, held)) => {
                 // One updated in place is as long as it was, whether or not anything was signed of it.
                 build.held = if matches!(target, Target::InPlace { .. }) { u64::MAX } else { held.len };
                 let basis = BasisFile(basis);
-                let basis_len = basis.len();
-                let mut patch = Patch::new(sink.context.sums, basis, basis_len, target).over(held);
+                let covered = basis.covered();
+                let mut patch = Patch::new(sink.context.sums, basis, covered, target).over(held);
                 if let Some(block_len) = refined {
                     build.segment_len = block_len;
                     patch = patch.refined(block_len);
@@ -196,11 +197,13 @@ impl Build {
             (State::Repairing { target, rewritten, .. }, ContentOp::Rewrite { offset, data }) => {
                 self.literal += data.len() as u64;
                 let segment = offset / u64::from(self.segment_len.get());
-                if segment >= 2 * REPAIRABLE as u64 {
+                if segment > self.segment_len.most_segments(self.flight.entry.node.size()) as u64 {
                     return Err(PassError::Protocol("a rewrite beyond any file that is repaired"));
                 }
                 rewritten.insert(segment);
-                if let Err(error) = target.write_at(&data, offset) {
+                if segment >= MAX_SEGMENTS as u64 {
+                    self.fail(sink, "verifying", GROWN);
+                } else if let Err(error) = target.write_at(&data, offset) {
                     self.fail(sink, error.doing, &describe(&error.source));
                 }
             }
@@ -315,7 +318,8 @@ impl Build {
             (State::Patching(patch), ContentEnd::Complete { len, sum }) => {
                 let Patched { output: target, sums, unsummed } =
                     patch.finish().map_err(|_| PassError::Protocol("an end that does not fit the file"))?;
-                let resummed = match target.has_changed() {
+                let changed = target.has_changed();
+                let resummed = match changed.and_then(|changed| Ok(changed || target.is_cut(sums.len())?)) {
                     Ok(false) => resum(sink, &target, sums, unsummed.into_iter().flatten()),
                     Ok(true) => {
                         let all = 0..sums.sums().len() as u64;
@@ -357,7 +361,9 @@ impl Build {
             return Ok(None);
         }
         let mut why = "it changed while it was being copied; run again";
-        if self.repairs < REPAIRS && sums.sums().len() <= REPAIRABLE {
+        if sums.sums().len() > MAX_SEGMENTS {
+            why = "it changed while it was being copied, and is too long to be repaired; run again";
+        } else if self.repairs < REPAIRS {
             let Flight { dir, index, .. } = *self.flight;
             let segments = sums.sums().to_vec();
             self.repairs += 1;
@@ -425,11 +431,11 @@ impl Build {
 /// Gives a repaired file its length, and its sums as many places. Segments past the known ones were rewritten, or the
 /// sums will not agree.
 fn cut(target: &Target, segment_len: BlockLen, mut sums: Vec<Sum>, len: u64) -> io::Result<SegmentSums> {
-    target.set_len(len).map_err(|error| error.source)?;
     let count = usize::try_from(len.div_ceil(segment_len.get().into()));
-    let Some(count) = count.ok().filter(|count| *count <= REPAIRABLE * 2) else {
-        return Err(io::ErrorKind::FileTooLarge.into());
+    let Some(count) = count.ok().filter(|count| *count <= MAX_SEGMENTS) else {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, GROWN));
     };
+    target.set_len(len).map_err(|error| error.source)?;
     sums.resize(count, Sum([0; 16]));
     SegmentSums::new(segment_len, len, sums).map_err(io::Error::other)
 }

@@ -1,6 +1,6 @@
 //! What a file's new content is written to: a staged file beside it, or the file itself.
 
-use crate::delta::{Basis, Output};
+use crate::delta::{Basis, Held, MAX_BASIS_LEN, Output};
 use crate::fs::{Error, ReadFile, SetMeta, Stage, WriteFile};
 use std::io;
 use std::ops::Deref;
@@ -25,14 +25,35 @@ pub(super) enum Target {
 pub(super) enum Signed {
     /// This is the file as it was opened to be signed, if it was, and nothing has been written to it yet.
     Untouched(Option<Arc<ReadFile>>),
-    /// Something was written; whether it was another version by then.
+    /// Something was written, or it is another file; whether it was another version by then.
     Touched(bool),
 }
 
 impl Target {
-    /// A file to be updated in place, which may have been signed.
-    pub(super) fn in_place(file: WriteFile, signed: Option<Arc<ReadFile>>) -> Target {
-        Target::InPlace { file, signed: Signed::Untouched(signed) }
+    /// A file to be updated in place, and what it holds of the one that was signed, if any was. Both were opened by
+    /// name: if this is another one by now, it holds nothing that is known.
+    pub(super) fn in_place(
+        file: WriteFile,
+        signed: Option<Arc<ReadFile>>,
+        held: Held,
+    ) -> Result<(Target, Held), Error> {
+        let here = file.stamp()?;
+        let is_other = |signed: &Arc<ReadFile>| {
+            let signed = signed.stamp();
+            (signed.dev, signed.ino) != (here.dev, here.ino)
+        };
+        if signed.as_ref().is_some_and(is_other) {
+            return Ok((Target::InPlace { file, signed: Signed::Touched(true) }, Held::default()));
+        }
+        Ok((Target::InPlace { file, signed: Signed::Untouched(signed) }, held))
+    }
+
+    /// Whether somebody made it shorter than `len` bytes, as which it has been told.
+    pub(super) fn is_cut(&self, len: u64) -> io::Result<bool> {
+        match self {
+            Target::Stage(_) => Ok(false),
+            Target::InPlace { file, .. } => Ok(file.len()? < len),
+        }
     }
 
     /// Whether somebody else changed it after it was opened to be signed, so that what was seen of it then is not known
@@ -79,8 +100,9 @@ impl Output for Target {
 pub(super) struct BasisFile(pub Option<Arc<ReadFile>>);
 
 impl BasisFile {
-    pub(super) fn len(&self) -> u64 {
-        self.0.as_ref().map_or(0, |file| file.len())
+    /// How many bytes of it a signature covers.
+    pub(super) fn covered(&self) -> u64 {
+        self.0.as_ref().map_or(0, |file| file.len().min(MAX_BASIS_LEN))
     }
 }
 
@@ -91,5 +113,35 @@ impl Basis for BasisFile {
             None => 0,
         };
         if read == buf.len() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::{Links, Root};
+    use crate::tree::Name;
+
+    #[test]
+    fn of_another_file_than_was_signed_nothing_is_held() {
+        let at = tempfile::tempdir().unwrap();
+        for name in ["signed", "other"] {
+            std::fs::write(at.path().join(name), "content").unwrap();
+        }
+        let root = Root::open(at.path().as_os_str(), Links::Trusted).unwrap();
+        let name = |name: &str| Name::new(name.as_bytes()).unwrap();
+        let signed = Arc::new(root.dir().open_file(&name("signed")).unwrap());
+        for (here, is_it) in [("signed", true), ("other", false)] {
+            let file = root.writable().unwrap().open_in_place(&name(here)).unwrap();
+            let held = Held { len: 7, ..Held::default() };
+            let (target, held) = Target::in_place(file, Some(signed.clone()), held).unwrap();
+            assert_eq!(target.has_changed().unwrap(), !is_it, "{here}");
+            assert_eq!(held.len, if is_it { 7 } else { 0 }, "{here}");
+        }
+        let file = root.writable().unwrap().open_in_place(&name("signed")).unwrap();
+        let (target, _) = Target::in_place(file, Some(signed), Held::default()).unwrap();
+        assert!(!target.is_cut(7).unwrap());
+        std::fs::write(at.path().join("signed"), "short").unwrap();
+        assert!(target.is_cut(7).unwrap());
     }
 }

@@ -15,7 +15,7 @@ mod outgoing;
 mod rounds;
 mod walk;
 
-use crate::delta::{BlockLen, Gap, MAX_SEGMENTS, SignatureBuilder, SignatureHeader, SignaturePart};
+use crate::delta::{BlockLen, Gap, SignatureBuilder, SignatureHeader, SignaturePart};
 use crate::fs::Owners;
 use crate::pass::tally::Tally;
 use crate::pass::{Context, PassError};
@@ -188,10 +188,9 @@ impl Listed {
         self.entry().map_or(0, |entry| entry.node.size())
     }
 
-    /// How many segments of this length it may turn out to have: more than were listed, but not more and more.
+    /// How many segments of this length it may turn out to have.
     fn most_segments(&self, segment_len: BlockLen) -> usize {
-        let listed = self.len().div_ceil(segment_len.get().into());
-        usize::try_from(listed).map_or(usize::MAX, |listed| listed.saturating_mul(2).max(MAX_SEGMENTS))
+        segment_len.most_segments(self.len())
     }
 
     /// Whether its sums in segments of this length may be asked for.

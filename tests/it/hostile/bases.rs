@@ -5,8 +5,8 @@ use crate::hostile::peer::{Peer, content, file};
 use crate::hostile::victim::{Role, Victim, Way};
 use crate::support::scene::Scene;
 use crate::support::tree::{Tree, noise};
-use dsync::delta::{BlockLen, SegmentHasher, StrongKind, Sum, SumChoice};
-use dsync::wire::{Again, ContentEnd, ContentOp, Message, Want};
+use dsync::delta::{BlockLen, SegmentHasher, SignatureHeader, StrongKind, StrongLen, Sum, SumChoice};
+use dsync::wire::{Again, ContentEnd, ContentOp, DirId, FileId, Message, Want};
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -34,14 +34,24 @@ fn changed(
     change: impl FnOnce(&Path),
     go_on: impl FnOnce(&mut Peer, &Want, BlockLen),
 ) -> (Option<i32>, Vec<u8>) {
+    changed_and_cut(flags, LEN, change, go_on)
+}
+
+/// The same where the source says that of the content only the first `len` bytes are left.
+fn changed_and_cut(
+    flags: &[&str],
+    len: u64,
+    change: impl FnOnce(&Path),
+    go_on: impl FnOnce(&mut Peer, &Want, BlockLen),
+) -> (Option<i32>, Vec<u8>) {
     let scene = Scene::new().tree("to", &Tree::new().file("large", signed_content()));
     let (mut peer, victim) = Victim::start(&scene, Role::Sink, Way::Server, flags);
     peer.begin_with(vec![file("large", LEN)]);
     let want = peer.expect_signed();
     let block_len = want.basis.expect("there is a basis").block_len;
     change(&scene.path("to/large"));
-    let all = ContentOp::Copy { offset: 0, len: LEN };
-    peer.send(content(want.file, vec![all], end(&signed_content(), block_len)));
+    let left = ContentOp::Copy { offset: 0, len };
+    peer.send(content(want.file, vec![left], end(&signed_content()[..len as usize], block_len)));
     go_on(&mut peer, &want, block_len);
     peer.send(Message::Listed);
     peer.expect("the sink's end", |message| matches!(message, Message::Finish(_)).then_some(()));
@@ -101,4 +111,50 @@ fn in_place_a_loss_is_noticed() {
     });
     assert_eq!(code, Some(0));
     assert_eq!(there.len() as u64, LEN / 2);
+}
+
+/// The source's file became shorter after it was listed. All that is told of it is there already.
+#[test]
+fn a_basis_that_is_longer_is_cut() {
+    for flags in [&["-r", "-t"][..], &["-r", "-t", "--inplace"]] {
+        let (code, there) = changed_and_cut(flags, 2 << 20, |_| {}, |_, _, _| {});
+        assert_eq!(code, Some(0), "{flags:?}");
+        assert_eq!(there.len(), 2 << 20, "{flags:?}");
+        assert!(there == signed_content()[..2 << 20], "{flags:?}");
+    }
+}
+
+fn want(file: u32, basis: Option<SignatureHeader>) -> Message {
+    let refine = basis.is_some();
+    Message::Want(Want { file: FileId(file), dir: DirId(0), index: 0, basis, refine })
+}
+
+fn header(block_len: u64) -> SignatureHeader {
+    let (block_len, strong_len) = (BlockLen::new(block_len).unwrap(), StrongLen::new(2).unwrap());
+    SignatureHeader { basis_len: 1, block_len, strong_len }
+}
+
+/// A sink that asks for large files and never sends the sums of what it has makes the source sum only so many ahead.
+#[test]
+fn sums_are_not_kept_for_a_sink_that_sends_none() {
+    let scene = Scene::new().tree("source", &Tree::new().file("large", ""));
+    OpenOptions::new().write(true).open(scene.path("source/large")).unwrap().set_len(128 << 20).unwrap();
+    let (mut peer, victim) = Victim::start(&scene, Role::Source, Way::Server, &["-r"]);
+    peer.expect_root();
+    peer.send_all((0..255).map(|file| want(file, Some(header(4096)))));
+    // Its turn comes when that is done.
+    peer.send(want(255, None));
+    peer.expect("content", |message| matches!(message, Message::Content(_)).then_some(()));
+    let peak = victim.peak_memory();
+    assert!(peak < 64 << 10, "{peak} KiB");
+}
+
+#[test]
+fn blocks_too_short_to_be_refined_are_refused() {
+    let scene = Scene::new().tree("source", &Tree::new().file("large", noise(1 << 20, 7)));
+    let (mut peer, victim) = Victim::start(&scene, Role::Source, Way::Server, &["-r"]);
+    peer.expect_root();
+    peer.send(want(0, Some(header(4095))));
+    let outcome = victim.finish();
+    assert_eq!(outcome.code, Some(2), "{outcome}");
 }

@@ -64,6 +64,14 @@ impl Victim {
         }
     }
 
+    /// The most memory that a server has had at once so far, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let Victim::Server(server) = self else { panic!("only a server's is known") };
+        let status = fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim_end_matches("kB").trim().parse().unwrap()
+    }
+
     /// Waits for its end.
     pub(crate) fn finish(self) -> Outcome {
         match self {
