@@ -2,8 +2,9 @@
 //!
 //! A search in blocks of one length has to choose between many sums and many literals. Refinement has few of both. A
 //! file is told in **rounds**. In the first it is searched for long blocks, and what lies between two matches is no
-//! literal but an [`Op::Gap`], which says how long it is and which range of the basis lies between the same two matches.
-//! At the end of the round the sink sends the sums of these ranges in blocks a sixteenth as long ([`BlockLen::finer`]).
+//! literal but a [`Gap`](crate::delta::Op::Gap), which says how long it is and which range of the basis lies between the
+//! same two matches. At the end of the round the sink sends the sums of these ranges in blocks a sixteenth as long
+//! ([`BlockLen::finer`](crate::delta::BlockLen::finer)).
 //! In the next round the source searches each gap for its own blocks only, and so on; in the round of the shortest
 //! blocks everything is told. The operations of a round fill the gaps of the one before, in order.
 //!
