@@ -5,7 +5,7 @@
 //! systems that have no such handles set attributes by directory and name, still without following.
 
 use crate::fs::{Error, beneath, file, kernel, status};
-use crate::tree::{Kind, Name};
+use crate::tree::{Kind, Meta, Name};
 use filetime::FileTime;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
 use rustix::io::Errno;
@@ -31,6 +31,15 @@ impl SetMeta {
     pub fn split_owner(&self) -> (SetMeta, SetMeta) {
         let owner = SetMeta { owner: self.owner, group: self.group, ..SetMeta::default() };
         (owner, SetMeta { owner: None, group: None, ..*self })
+    }
+
+    /// What is to be set of an entry that has these attributes; the time in any case.
+    pub(super) fn lacking(&self, has: &Meta) -> SetMeta {
+        let owner = self.owner.filter(|owner| *owner != has.uid);
+        let group = self.group.filter(|group| *group != has.gid);
+        let is_given_away = owner.is_some() || group.is_some();
+        let mode = self.mode.filter(|mode| is_given_away || *mode != has.mode);
+        SetMeta { mode, owner, group, mtime: self.mtime }
     }
 
     /// Whether there is nothing to set.

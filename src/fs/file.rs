@@ -227,6 +227,12 @@ impl WriteFile {
         kernel::reserve(self.as_fd(), len).map_err(Error::when("allocating space for"))
     }
 
+    /// Those of the attributes that the file does not have, to be set; its time among them in any case.
+    pub fn lacking(&self, meta: &SetMeta) -> Result<SetMeta, Error> {
+        let stat = rustix::fs::fstat(&self.0).map_err(Error::when("reading attributes of"))?;
+        Ok(meta.lacking(&status::meta(&stat)))
+    }
+
     /// Sets attributes through the open file.
     pub fn set_meta(&self, meta: &SetMeta) -> Result<(), Error> {
         attributes::set(self.as_fd(), Kind::File, meta)

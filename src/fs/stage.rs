@@ -9,7 +9,8 @@
 //! only if it can be nobody's work in progress: the running user's (or anybody's, for root, which hands files to their
 //! owners before it renames them), with one link and, being a file, not locked. On a file system that has no locks every
 //! such file counts as left behind. A small file that is there whole is staged
-//! without a lock, under a number instead of its target's and with the complement of the check: see `whole`.
+//! without a lock, under a number instead of its target's and with the complement of the check, or without any name: see
+//! `whole`.
 
 use crate::fs::file::{self, ReadFile, WriteFile};
 use crate::fs::{Error, SetMeta, WriteDir, status};

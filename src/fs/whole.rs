@@ -1,21 +1,60 @@
 //! Small files: a new version whose whole content is at hand takes its place in few system calls.
 //!
-//! It needs no staged file that another run could find and go on with, so it gets a staged name that belongs to no
-//! target, different each time, and no lock. Whoever takes it for a leftover in the moment it exists can only remove
-//! it, which is noticed when it is to be renamed; then the caller stages it like any other file.
+//! A file that is not there yet is made without a name where the system can, and linked under its own when it is whole:
+//! nobody can reach it before, and nothing is left of it if this process is killed. One that is there needs a name to be
+//! renamed from; as nobody could go on with it, that is a staged name that belongs to no target, different each time, and
+//! it is not locked. Whoever takes it for a leftover in the moment it exists can only remove it, which is noticed when it
+//! is to be renamed; then the caller stages it like any other file.
 
+use crate::fs::attributes::mode_bits;
 use crate::fs::file::{self, WriteFile};
-use crate::fs::{Error, WriteDir, stage};
+use crate::fs::{Error, WriteDir, kernel, stage};
 use crate::tree::Name;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::hash::{BuildHasher, RandomState};
+use std::os::fd::AsFd;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Makes a file `target` that holds `content`. `set` gives the open file its attributes, and may be called twice; `mode`
+/// is what it is going to make of the permissions. `false` if there is a file of that name by now, and nothing has
+/// changed.
+pub(super) fn create(
+    dir: &WriteDir,
+    target: &Name,
+    content: &[u8],
+    mode: u32,
+    mut set: impl FnMut(&WriteFile) -> Result<(), Error>,
+) -> Result<bool, Error> {
+    match create_nameless(dir, target, content, mode, &mut set) {
+        Some(done) => done,
+        None => replace(dir, target, content, set),
+    }
+}
+
+/// `None` where there are no files without names.
+fn create_nameless(
+    dir: &WriteDir,
+    target: &Name,
+    content: &[u8],
+    mode: u32,
+    set: impl FnOnce(&WriteFile) -> Result<(), Error>,
+) -> Option<Result<bool, Error>> {
+    let file = WriteFile::new(kernel::create_nameless(dir.as_fd(), mode_bits(mode & 0o777))?);
+    if let Err(error) = file.write_at(content, 0).and_then(|()| set(&file)) {
+        return Some(Err(error));
+    }
+    Some(match kernel::give_name(file.as_fd(), dir.as_fd(), target)? {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        Err(error) => Err(Error::when(stage::INSTALLING)(error)),
+    })
+}
+
 /// Makes `content` the new version of `target`. `set` gives the open file its attributes. `false` if the name was not
 /// free, or somebody removed the file before it had its own; then nothing has changed.
-pub(super) fn write(
+pub(super) fn replace(
     dir: &WriteDir,
     target: &Name,
     content: &[u8],

@@ -124,7 +124,19 @@ impl WriteDir {
         content: &[u8],
         set: impl FnOnce(&WriteFile) -> Result<(), Error>,
     ) -> Result<bool, Error> {
-        whole::write(self, name, content, set)
+        whole::replace(self, name, content, set)
+    }
+
+    /// The same for a file that is not there yet. `mode` is what `set` is going to make of its permissions; `set` may be
+    /// called twice. `false` also if there is a file of that name by now.
+    pub fn write_new(
+        &self,
+        name: &Name,
+        content: &[u8],
+        mode: u32,
+        set: impl FnMut(&WriteFile) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
+        whole::create(self, name, content, mode, set)
     }
 
     /// Removes what a killed run left under this staged name. `false` if there is nothing.

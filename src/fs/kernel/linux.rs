@@ -52,6 +52,38 @@ pub(in crate::fs) fn entry_handle(dir: BorrowedFd<'_>, name: &[u8]) -> Option<Re
     })
 }
 
+/// Whether a file without a name could not be made, or not be given one, so that it is not worth trying again.
+static NAMELESS_MISSING: AtomicBool = AtomicBool::new(false);
+
+/// Creates a file without a name on the file system of `dir` (open(2), O_TMPFILE), to be written and then given its name.
+/// `None` if that cannot be; why, a file with a name will show.
+pub(in crate::fs) fn create_nameless(dir: BorrowedFd<'_>, mode: Mode) -> Option<OwnedFd> {
+    if !offered() || NAMELESS_MISSING.load(Ordering::Relaxed) {
+        return None;
+    }
+    match rustix::fs::openat(dir, ".", OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC, mode) {
+        Ok(file) => Some(file),
+        // What file systems without them answer, and systems.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => {
+            NAMELESS_MISSING.store(true, Ordering::Relaxed);
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+/// Gives a file without a name one that must be free. `None` where the system does not let this process (before Linux
+/// 6.10 it needs the capability CAP_DAC_READ_SEARCH): then the file is lost.
+pub(in crate::fs) fn give_name(file: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &Name) -> Option<Result<()>> {
+    match rustix::fs::linkat(file, "", dir, name.as_bytes(), AtFlags::EMPTY_PATH) {
+        Err(Errno::NOENT | Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => {
+            NAMELESS_MISSING.store(true, Ordering::Relaxed);
+            None
+        }
+        done => Some(done),
+    }
+}
+
 /// Sets owner and group of what an [`entry_handle`] refers to.
 pub(in crate::fs) fn set_owner_by_handle(
     handle: BorrowedFd<'_>,

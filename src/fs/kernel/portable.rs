@@ -20,6 +20,20 @@ pub(in crate::fs) fn entry_handle(_dir: BorrowedFd<'_>, _name: &[u8]) -> Option<
     None
 }
 
+/// No files without names.
+pub(in crate::fs) fn create_nameless(_dir: BorrowedFd<'_>, _mode: Mode) -> Option<OwnedFd> {
+    None
+}
+
+/// Never called, as there are no such files.
+pub(in crate::fs) fn give_name(
+    _file: BorrowedFd<'_>,
+    _dir: BorrowedFd<'_>,
+    _name: &Name,
+) -> Option<Result<()>> {
+    None
+}
+
 /// Never called, as there are no such handles.
 pub(in crate::fs) fn set_owner_by_handle(
     _handle: BorrowedFd<'_>,

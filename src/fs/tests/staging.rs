@@ -7,6 +7,7 @@ use filetime::FileTime;
 use rustix::fs::FlockOperation;
 use std::fs::{self, File};
 use std::io::ErrorKind;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, lchown, symlink};
 use std::path::PathBuf;
 use std::process::Command;
@@ -246,6 +247,61 @@ fn a_whole_file_that_is_removed_before_it_has_its_name_is_told() {
     assert_eq!(times, 1);
     assert_eq!(fs::read(at.path().join("file")).unwrap(), b"old");
     assert_eq!(names(at.path()), ["file"]);
+}
+
+#[test]
+fn a_new_file_has_its_attributes_and_leaves_nothing_else() {
+    both_ways(|| {
+        let at = temporary();
+        let root = writable(at.path());
+        for mode in [0o600, 0o644, 0o666, 0o4755, 0o2070, 0] {
+            let mtime = FileTime::from_unix_time(7, 8);
+            let meta = SetMeta { mode: Some(mode), mtime: Some(mtime), ..SetMeta::default() };
+            let set = |file: &crate::fs::WriteFile| file.set_meta(&file.lacking(&meta)?);
+            let file = name(mode.to_string());
+            assert!(root.write_new(&file, b"new", mode, set).unwrap());
+            let found = root.entry(&file).unwrap().unwrap();
+            assert_eq!((found.meta.mode, found.meta.mtime, found.node.size()), (mode, mtime, 3));
+            assert_eq!(fs::read(at.path().join(file.as_os_str())).unwrap(), b"new");
+            assert_eq!(fs::metadata(at.path().join(file.as_os_str())).unwrap().nlink(), 1);
+        }
+        assert_eq!(names(at.path()).len(), 6);
+    });
+}
+
+#[test]
+fn a_new_file_that_fails_or_comes_too_late_changes_nothing() {
+    let at = temporary();
+    let root = writable(at.path());
+    let refuse = |_: &crate::fs::WriteFile| Err(Error::refused("testing", ErrorKind::Other, "no"));
+    both_ways(|| {
+        assert!(root.write_new(&name("file"), b"new", 0o644, refuse).is_err());
+        assert_eq!(names(at.path()), [""; 0]);
+    });
+    let too_late = |_: &crate::fs::WriteFile| {
+        assert_eq!(names(at.path()), [""; 0], "it has no name yet");
+        fs::write(at.path().join("file"), "of somebody else").unwrap();
+        Ok(())
+    };
+    if crate::fs::kernel::create_nameless(root.as_fd(), rustix::fs::Mode::empty()).is_none() {
+        return crate::testing::missing("files without names");
+    }
+    assert!(!root.write_new(&name("file"), b"new", 0o644, too_late).unwrap());
+    assert_eq!(fs::read(at.path().join("file")).unwrap(), b"of somebody else");
+    assert_eq!(names(at.path()), ["file"]);
+}
+
+#[test]
+fn only_what_a_file_lacks_is_set() {
+    let has = crate::tree::Meta { mode: 0o644, mtime: FileTime::zero(), uid: 1, gid: 2 };
+    let all = SetMeta { mode: Some(0o644), owner: Some(1), group: Some(2), mtime: Some(FileTime::zero()) };
+    let time = SetMeta { mtime: all.mtime, ..SetMeta::default() };
+    assert_eq!(all.lacking(&has), time);
+    assert_eq!(SetMeta { mode: Some(0o640), ..all }.lacking(&has), SetMeta { mode: Some(0o640), ..time });
+    // A change of owner may change the mode.
+    let given = SetMeta { group: Some(3), ..all };
+    assert_eq!(given.lacking(&has), SetMeta { mode: all.mode, group: Some(3), ..time });
+    assert_eq!(SetMeta::default().lacking(&has), SetMeta::default());
 }
 
 #[test]

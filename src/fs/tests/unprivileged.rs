@@ -149,3 +149,20 @@ fn nobody_is_not_root() {
     let error = writable(at.path()).set_meta(&name("file"), Kind::File, &given).unwrap_err();
     assert_eq!((error.doing, error.kind()), ("setting the owner of", ErrorKind::PermissionDenied));
 }
+
+#[test]
+fn a_new_file_is_written_by_those_who_may_not_link_it() {
+    if !here("a_new_file_is_written_by_those_who_may_not_link_it") {
+        return;
+    }
+    let at = temporary();
+    let root = writable(at.path());
+    // Twice: the second time it is known what the system allows.
+    for file in ["first", "second"] {
+        let meta = SetMeta { mode: Some(0o640), ..SetMeta::default() };
+        let set = |file: &crate::fs::WriteFile| file.set_meta(&file.lacking(&meta)?);
+        assert!(root.write_new(&name(file), b"new", 0o640, set).unwrap());
+        assert_eq!(fs::metadata(at.path().join(file)).unwrap().mode() & 0o7777, 0o640);
+    }
+    assert_eq!(names(at.path()), ["first", "second"]);
+}

@@ -5,7 +5,7 @@
 //! so is asked for by itself, like any other file.
 
 use crate::delta::SegmentSums;
-use crate::fs::{Error, WriteDir};
+use crate::fs::{Error, WriteDir, WriteFile};
 use crate::pass::PassError;
 use crate::pass::decide::Update;
 use crate::pass::sink::Sink;
@@ -172,14 +172,17 @@ impl Writing<'_> {
     /// Writes a file, or tells why it cannot be. `false` if it is to be asked for by itself.
     fn write(&self, wanted: &Wanted, content: &Bytes, done: &mut Done) -> bool {
         let tell = |error: &Error| self.sink.tally.failed(&self.path.join(&wanted.entry.name), error);
-        let (owner, rest) = wanted.update.set.split_owner();
+        let Wanted { entry: Entry { name, .. }, own, update, .. } = wanted;
         let mut no_owner = None;
-        let written = match &self.dir {
-            Ok(dir) => dir.write_whole(&wanted.entry.name, content, |file| {
-                no_owner = file.set_meta(&owner).err();
-                file.set_meta(&rest)
-            }),
-            Err(error) => {
+        let mut set = |file: &WriteFile| {
+            let (owner, rest) = file.lacking(&update.set)?.split_owner();
+            no_owner = file.set_meta(&owner).err();
+            file.set_meta(&rest)
+        };
+        let written = match (&self.dir, update.set.mode) {
+            (Ok(dir), Some(mode)) if own.is_none() => dir.write_new(name, content, mode, &mut set),
+            (Ok(dir), _) => dir.write_whole(name, content, set),
+            (Err(error), _) => {
                 tell(error);
                 return true;
             }
