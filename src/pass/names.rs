@@ -16,6 +16,9 @@ impl Names {
     /// The names of `owners` that were not returned before.
     pub(crate) fn new_ones(&mut self, owners: &Owners, of: impl Iterator<Item = Owner>) -> Vec<OwnerName> {
         let mut new = Vec::new();
+        // Most entries of a directory have the owner of the one before.
+        let mut last = None;
+        let of = of.filter(|of| last.replace(*of) != Some(*of));
         for (kind, id) in of.flat_map(|of| [(OwnerKind::User, of.uid), (OwnerKind::Group, of.gid)]) {
             if !self.sent.insert((kind, id)) {
                 continue;
@@ -89,6 +92,9 @@ impl OwnerMap {
     /// An owner by this host's numbers.
     pub(crate) fn translate_owner(&self, owner: Owner) -> Owner {
         let known = self.here.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_empty() {
+            return owner;
+        }
         let here = |kind, id| known.get(&(kind, id)).copied().unwrap_or(id);
         Owner { uid: here(OwnerKind::User, owner.uid), gid: here(OwnerKind::Group, owner.gid) }
     }

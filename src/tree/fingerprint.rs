@@ -31,6 +31,9 @@ pub const MAX_BUCKETS: usize = 1 << 16;
 /// The most entries that buckets have on average, as far as [`MAX_BUCKETS`] suffice.
 const FULLEST: usize = 32;
 
+/// Bytes hashed at once: several parts of 1 KiB can be hashed side by side.
+const GATHERED: usize = 16 << 10;
+
 /// The fingerprint of one directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; FINGERPRINT_LEN]);
@@ -104,14 +107,15 @@ impl Fingerprinter {
     /// of its owner among those told.
     pub fn of<'a>(&self, path: &RelPath, entries: impl Iterator<Item = (&'a Entry, u32)>) -> Fingerprint {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        let mut bytes = Vec::with_capacity(128);
+        let mut bytes = Vec::with_capacity(GATHERED);
         self.put_text(path.as_bytes(), &mut bytes);
         for (entry, owner) in entries {
             self.put_entry(entry, owner, &mut bytes);
-            hasher.update(&bytes);
-            bytes.clear();
+            if bytes.len() >= GATHERED {
+                hasher.update(&bytes);
+                bytes.clear();
+            }
         }
-        // The path of an empty directory.
         hasher.update(&bytes);
         let mut fingerprint = [0; FINGERPRINT_LEN];
         hasher.finalize_xof().fill(&mut fingerprint);

@@ -33,12 +33,10 @@ pub(crate) fn encode_entries(entries: &[Entry], out: &mut Vec<u8>) {
 pub(crate) fn decode_entries(cursor: &mut Cursor) -> Result<Vec<Entry>, WireError> {
     let count = cursor.count("list of entries", 3, MAX_ENTRIES)?;
     let mut entries: Vec<Entry> = Vec::with_capacity(count);
+    let mut name = Vec::new();
     for _ in 0..count {
         let last = entries.last();
-        let entry = match last {
-            None => decode_entry(cursor, &[], &NOTHING)?,
-            Some(last) => decode_entry(cursor, last.name.as_bytes(), &last.meta)?,
-        };
+        let entry = decode_entry(cursor, &mut name, last.map_or(&NOTHING, |last| &last.meta))?;
         if last.is_some_and(|last| last.name >= entry.name) {
             return Err(WireError::Malformed("listing: it is not sorted"));
         }
@@ -65,10 +63,11 @@ fn encode_entry(entry: &Entry, name_before: &[u8], before: &Meta, out: &mut Vec<
     }
 }
 
-fn decode_entry(cursor: &mut Cursor, name_before: &[u8], before: &Meta) -> Result<Entry, WireError> {
+/// `name` is the one before, and then the entry's.
+fn decode_entry(cursor: &mut Cursor, name: &mut Vec<u8>, before: &Meta) -> Result<Entry, WireError> {
     let flags = cursor.byte()?;
-    let shared = usize::try_from(cursor.varint()?).unwrap_or(usize::MAX);
-    let mut name = name_before.get(..shared).ok_or(WireError::Malformed("name"))?.to_vec();
+    let shared = usize::try_from(cursor.varint()?).ok().filter(|shared| *shared <= name.len());
+    name.truncate(shared.ok_or(WireError::Malformed("name"))?);
     name.extend_from_slice(&cursor.bytes("name", MAX_NAME as u64)?);
     let name = Name::new(name)?;
     let meta = take_meta(cursor, flags, before)?;

@@ -15,7 +15,6 @@ use crate::pass::sink::sign::Job;
 
 use crate::tree::{Entry, Name, RelPath};
 use crate::wire::{BATCH_FILES, DirId, Fetch, Fetched, FetchedFile, Message};
-use bytes::Bytes;
 use crossbeam_channel::Sender;
 use std::vec::IntoIter;
 
@@ -96,7 +95,8 @@ impl Sink<'_> {
     /// Writes the files of a batch that have come.
     pub(super) fn fetched(&self, fetched: Fetched, signing: &Sender<Job>) -> Result<(), PassError> {
         const NOT_ASKED_FOR: PassError = PassError::Protocol("content that was not asked for");
-        let Fetched { batch: id, files, mut data } = fetched;
+        let Fetched { batch: id, files, data } = fetched;
+        let mut data: &[u8] = &data;
         let mut batch = self.flights.take(id)?;
         if files.is_empty() || files.len() > batch.files.len() {
             return Err(NOT_ASKED_FOR);
@@ -108,12 +108,12 @@ impl Sink<'_> {
         let mut alone = Vec::new();
         for (file, wanted) in files.into_iter().zip(batch.files.by_ref()) {
             let is_done = match file {
-                FetchedFile::Whole { len, .. } if data.len() < len as usize => return Err(NOT_ASKED_FOR),
                 FetchedFile::Whole { len, sum } => {
-                    let content = data.split_to(len as usize);
+                    let content;
+                    (content, data) = data.split_at_checked(len as usize).ok_or(NOT_ASKED_FOR)?;
                     let sums = self.context.sums;
-                    let is_right = sum.is_none_or(|sum| SegmentSums::of(sums, &content).root(sums) == sum);
-                    is_right && writing.write(&wanted, &content, &mut done)
+                    let is_right = sum.is_none_or(|sum| SegmentSums::of(sums, content).root(sums) == sum);
+                    is_right && writing.write(&wanted, content, &mut done)
                 }
                 FetchedFile::Longer => false,
                 FetchedFile::Unreadable => true,
@@ -170,7 +170,7 @@ struct Writing<'a> {
 
 impl Writing<'_> {
     /// Writes a file, or tells why it cannot be. `false` if it is to be asked for by itself.
-    fn write(&self, wanted: &Wanted, content: &Bytes, done: &mut Done) -> bool {
+    fn write(&self, wanted: &Wanted, content: &[u8], done: &mut Done) -> bool {
         let tell = |error: &Error| self.sink.tally.failed(&self.path.join(&wanted.entry.name), error);
         let Wanted { entry: Entry { name, .. }, own, update, .. } = wanted;
         let mut no_owner = None;

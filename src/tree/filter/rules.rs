@@ -214,7 +214,7 @@ impl Rules {
     /// included. `deleting_dir` says that the directory which holds the entry is being deleted: perishable rules do not
     /// count there.
     pub fn decide(&self, path: &[u8], is_dir: bool, side: Side, deleting_dir: bool) -> Decision {
-        if path.is_empty() {
+        if path.is_empty() || self.list.is_empty() {
             return Decision { verdict: Verdict::Included, rule: None };
         }
         let below_root = Subject::new(path, is_dir);
