@@ -26,6 +26,7 @@ use self::progress::Bar;
 use self::prompt::TerminalPrompter;
 use crate::report::Progress;
 use crate::session::{self, Cancel, Run, Surroundings};
+use crate::transport::pipe;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -97,6 +98,8 @@ fn serve(flags: &Flags, screen: &Arc<Screen>) -> Result<u8, Failure> {
     let cancel = Cancel::new();
     signals::install(cancel.clone(), Arc::clone(screen)).map_err(|error| Failure::of(FILE_IO, &error))?;
     let (input, output) = (input.map_err(no_stream)?, output.map_err(no_stream)?);
+    pipe::widen(&input);
+    pipe::widen(&output);
     match session::serve(Box::new(input), Box::new(output), &cancel) {
         Ok(()) => Ok(0),
         // The asking side knows better than its peer why it went away.

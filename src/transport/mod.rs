@@ -18,6 +18,7 @@ pub mod command;
 pub mod connection;
 pub mod error;
 pub mod notice;
+pub mod pipe;
 pub mod ssh;
 pub mod target;
 
