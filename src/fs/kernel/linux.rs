@@ -131,6 +131,16 @@ pub(in crate::fs) fn copy_range(
     }
 }
 
+/// Whether the kernel copies into this file page by page, as reading and writing would: its file system neither shares
+/// blocks nor leaves the work to another machine.
+pub(in crate::fs) fn copies_page_by_page(to: BorrowedFd<'_>) -> bool {
+    /// statfs(2); ext2, ext3 and ext4 have one number.
+    const EXT: u64 = 0xef53;
+    const TMPFS: u64 = 0x0102_1994;
+    const RAMFS: u64 = 0x8584_58f6;
+    rustix::fs::fstatfs(to).is_ok_and(|system| matches!(system.f_type as u64, EXT | TMPFS | RAMFS))
+}
+
 /// Makes an empty file share all blocks of another (ioctl_ficlone(2)). `None` where this pair of files cannot.
 pub(in crate::fs) fn clone_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Option<Result<()>> {
     if !offered() {

@@ -64,6 +64,11 @@ pub(in crate::fs) fn copy_range(
     None
 }
 
+/// Where nothing is copied inside the kernel it makes no difference.
+pub(in crate::fs) fn copies_page_by_page(_to: BorrowedFd<'_>) -> bool {
+    true
+}
+
 /// No shared blocks.
 pub(in crate::fs) fn clone_file(_from: BorrowedFd<'_>, _to: BorrowedFd<'_>) -> Option<Result<()>> {
     None

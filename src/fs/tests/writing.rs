@@ -203,7 +203,7 @@ fn in_place_follows_no_link() {
 
 #[test]
 fn ranges_are_copied_between_files_and_file_systems() {
-    let content: Vec<u8> = (0..700_001_u32).map(|n| (n % 251) as u8).collect();
+    let content: Vec<u8> = (0..2_700_001_u32).map(|n| (n % 251) as u8).collect();
     let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| temporary());
     both_ways(|| {
         let at = temporary();
@@ -211,7 +211,9 @@ fn ranges_are_copied_between_files_and_file_systems() {
             fs::write(source.join("source"), &content).unwrap();
             let source = dir(source).open_file(&name("source")).unwrap();
             let end = content.len() as u64;
-            for (offset, len, to) in [(0, end, 0), (1, 300_000, 4097), (end - 5, 5, 0), (0, 0, 9)] {
+            for (offset, len, to) in
+                [(0, end, 0), (1, 300_000, 4097), (3, end - 4, 9), (end - 5, 5, 0), (0, 0, 9)]
+            {
                 let file = writable(at.path()).open_in_place(&name("copy")).unwrap();
                 file.set_len(0).unwrap();
                 assert_eq!(file.copy_from(&source, offset, len, to).unwrap(), len);
@@ -222,6 +224,8 @@ fn ranges_are_copied_between_files_and_file_systems() {
             // Beyond the end of the source there is nothing to copy.
             let file = writable(at.path()).open_in_place(&name("copy")).unwrap();
             assert_eq!(file.copy_from(&source, end - 3, u64::MAX, 0).unwrap(), 3);
+            assert_eq!(file.copy_from(&source, 1, u64::MAX, 0).unwrap(), end - 1);
+            assert_eq!(fs::read(at.path().join("copy")).unwrap(), &content[1..]);
             assert_eq!(file.copy_from(&source, end + 3, 10, 0).unwrap(), 0);
         }
     });

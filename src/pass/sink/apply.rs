@@ -247,6 +247,8 @@ impl Build {
                     self.literal += len;
                     self.advance(sink, len);
                     if len < COPY_PIECE {
+                        // Where it ended just now, something from behind that may have been copied.
+                        self.held = u64::MAX;
                         break;
                     }
                 }
