@@ -38,7 +38,9 @@ impl SetMeta {
         let owner = self.owner.filter(|owner| *owner != has.uid);
         let group = self.group.filter(|group| *group != has.gid);
         let is_given_away = owner.is_some() || group.is_some();
-        let mode = self.mode.filter(|mode| is_given_away || *mode != has.mode);
+        // Who gives a file away may find that it has lost the bits which run it as its owner.
+        let may_lose = |mode: u32| is_given_away && mode & !0o777 != 0;
+        let mode = self.mode.filter(|mode| *mode != has.mode || may_lose(*mode));
         SetMeta { mode, owner, group, mtime: self.mtime }
     }
 

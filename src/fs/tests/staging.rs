@@ -298,9 +298,12 @@ fn only_what_a_file_lacks_is_set() {
     let time = SetMeta { mtime: all.mtime, ..SetMeta::default() };
     assert_eq!(all.lacking(&has), time);
     assert_eq!(SetMeta { mode: Some(0o640), ..all }.lacking(&has), SetMeta { mode: Some(0o640), ..time });
-    // A change of owner may change the mode.
+    // A change of owner may take special bits away, but no others.
     let given = SetMeta { group: Some(3), ..all };
-    assert_eq!(given.lacking(&has), SetMeta { mode: all.mode, group: Some(3), ..time });
+    assert_eq!(given.lacking(&has), SetMeta { group: Some(3), ..time });
+    let special = crate::tree::Meta { mode: 0o4755, ..has };
+    let given = SetMeta { mode: Some(0o4755), ..given };
+    assert_eq!(given.lacking(&special), SetMeta { mode: Some(0o4755), group: Some(3), ..time });
     assert_eq!(SetMeta::default().lacking(&has), SetMeta::default());
 }
 
