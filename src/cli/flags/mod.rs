@@ -239,7 +239,9 @@ pub(super) struct Flags {
     /// Show numbers about the run at its end
     ///
     /// With another host, the connection time is the part of the run until dsync there had answered: connecting, logging
-    /// in and starting it. What is local goes on meanwhile.
+    /// in and starting it. What is local goes on meanwhile. The size of the file list is what it took of the bytes that
+    /// went to or came from that host, compressed: little where fingerprints of directories agreed. Between two local
+    /// paths there is no list, and the bytes sent are those of the content that was copied.
     #[arg(long, help_heading = OUTPUT)]
     pub stats: bool,
     /// Show a progress bar for the whole run, and the names as they come

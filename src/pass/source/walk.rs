@@ -166,7 +166,6 @@ impl Walk<'_, '_> {
                 totals.listed.add(entry.kind());
                 totals.total_size = totals.total_size.saturating_add(entry.node.size());
             }
-            totals.list_bytes = totals.list_bytes.saturating_add(kept.cost);
         });
     }
 
