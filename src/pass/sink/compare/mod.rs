@@ -78,6 +78,8 @@ struct Awaited {
     unusable: bool,
     /// `None`: it has to be read again.
     own: Option<Own>,
+    /// Whether not all of it could be read, which was told.
+    told: bool,
     /// What was said of it, if only what differs is to be listed.
     said: Option<Said>,
 }
@@ -165,7 +167,7 @@ impl Comparison<'_, '_> {
         (same, count): (Buckets, u64),
     ) -> Result<Current, PassError> {
         let sink = self.sink;
-        let Awaited { path, mut unusable, own, said } = awaited;
+        let Awaited { path, mut unusable, own, told, said } = awaited;
         let counterpart = match sink.directories.counterpart(sink, id)? {
             Ok(counterpart) => counterpart,
             Err(error) => {
@@ -180,7 +182,7 @@ impl Comparison<'_, '_> {
                 self.forget(own.weight());
                 own
             }
-            None => sink.own(&path, &counterpart, sink.destination()?.rename.as_ref()),
+            None => sink.own(&path, &counterpart, sink.destination()?.rename.as_ref(), told),
         };
         let numbering = Numbering::new(self.stand_in(&mut own, said, &same, count)?);
         if unusable {
@@ -262,9 +264,12 @@ impl Comparison<'_, '_> {
         let (path, counterpart, unusable) = (open.path.clone(), open.counterpart.clone(), open.unusable);
         let fresh = open.fresh;
         sink.directories.insert(id, open);
-        let own =
-            if fresh { Own::default() } else { sink.own(&path, &counterpart, destination.rename.as_ref()) };
+        let own = match fresh {
+            true => Own::default(),
+            false => sink.own(&path, &counterpart, destination.rename.as_ref(), false),
+        };
         self.remembered = self.remembered.saturating_add(own.weight());
-        Ok(Awaited { path, unusable, own: Some(own), said: None })
+        let told = own.incomplete;
+        Ok(Awaited { path, unusable, own: Some(own), told, said: None })
     }
 }
