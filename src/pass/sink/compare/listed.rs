@@ -12,6 +12,7 @@ use crate::pass::{PassError, SMALL};
 use crate::report::Event;
 use crate::tree::{Entry, Kind, Name};
 use crate::wire::ListingEnd;
+use std::io;
 
 /// A basis shorter than this saves less than asking for its blocks costs.
 const WORTH_SIGNING: u64 = 256;
@@ -36,7 +37,7 @@ impl Comparison<'_, '_> {
         let name = rename.unwrap_or(&entry.name);
         let own = match current.take_own(name) {
             None if current.own.unreadable.contains(name) => Err(Told),
-            None if current.own.incomplete => self.look_for(current, name),
+            None if current.own.incomplete => self.look_for(current, name)?,
             own => Ok(own),
         };
         let own = match own {
@@ -94,13 +95,21 @@ impl Comparison<'_, '_> {
         Ok(())
     }
 
-    /// What is here under a name in a directory of which not all could be read.
-    fn look_for(&self, current: &Current, name: &Name) -> Result<Option<Entry>, Told> {
-        let looked = current.counterpart.dir().map_or(Ok(None), |dir| dir.entry(name));
-        looked.map_err(|error| {
-            self.sink.tally.failed(&current.path.join(name), &error);
-            Told
-        })
+    /// What is here under a name in a directory of which not all could be read, which was told. If names cannot be looked
+    /// up there either, nothing more is to be had of it, and nothing more is told.
+    fn look_for(&self, current: &mut Current, name: &Name) -> Result<Result<Option<Entry>, Told>, PassError> {
+        if current.unusable {
+            return Ok(Err(Told));
+        }
+        match current.counterpart.dir().map_or(Ok(None), |dir| dir.entry(name)) {
+            Ok(own) => return Ok(Ok(own)),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                current.unusable = true;
+                self.sink.directories.with(current.id, |dir| dir.unusable = true)?;
+            }
+            Err(error) => self.sink.tally.failed(&current.path.join(name), &error),
+        }
+        Ok(Err(Told))
     }
 
     /// Entries are not listed, because those here are the same.
