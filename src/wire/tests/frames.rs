@@ -195,7 +195,7 @@ fn what_listings_take_is_counted_at_both_ends() {
         assert_eq!(decoder.take_listed(), listed);
         (listed, stream.len() as u64)
     };
-    let listing = |count| listing((0..count).map(|n| file(&format!("{n:04}"), n)).collect());
+    let listing = |count| listing((0..count).map(|n| file(format!("{n:04}"), n)).collect());
     let (listed, all) = crossed(vec![listing(1000)]);
     assert_eq!(listed, all);
     let (listed, all) = crossed(vec![listing(10), literal(1, vec![7; 50_000]), Message::Listed]);
