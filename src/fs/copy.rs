@@ -1,8 +1,8 @@
 //! Copying a range of one file into another on the same machine.
 //!
 //! copy_file_range(2) moves the bytes inside the kernel, and on file systems that can share blocks (Btrfs, XFS,
-//! bcachefs) it shares them, so for a file that is only copied a separate attempt at FICLONE would gain nothing. Where it
-//! is refused, which depends on the pair of file systems, the bytes go through a buffer.
+//! bcachefs) it shares them, so for a file that is only copied a separate attempt at FICLONE would gain nothing. Where
+//! it is refused, which depends on the pair of file systems, the bytes go through a buffer.
 
 use crate::fs::{file, kernel};
 use rustix::io::retry_on_intr;

@@ -173,8 +173,8 @@ impl FrameEncoder {
 }
 
 impl ContentEncoder {
-    /// Appends the payload compressed, or nothing if it is better sent as it is. Returns which. What was compressed must
-    /// be sent so, whatever came of it: the decompressor would lack it.
+    /// Appends the payload compressed, or nothing if it is better sent as it is. Returns which. What was compressed
+    /// must be sent so, whatever came of it: the decompressor would lack it.
     fn compress(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<bool, WireError> {
         let begun = Instant::now();
         if !self.choice.compresses(begun) {

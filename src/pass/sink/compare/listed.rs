@@ -95,8 +95,8 @@ impl Comparison<'_, '_> {
         Ok(())
     }
 
-    /// What is here under a name in a directory of which not all could be read, which was told. If names cannot be looked
-    /// up there either, nothing more is to be had of it, and nothing more is told.
+    /// What is here under a name in a directory of which not all could be read, which was told. If names cannot be
+    /// looked up there either, nothing more is to be had of it, and nothing more is told.
     fn look_for(&self, current: &mut Current, name: &Name) -> Result<Result<Option<Entry>, Told>, PassError> {
         if current.unusable {
             return Ok(Err(Told));

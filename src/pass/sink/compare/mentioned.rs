@@ -13,8 +13,8 @@ use crate::wire::{DirId, Expand, Mention, Message};
 /// less.
 const DEFERRED: usize = 1 << 16;
 
-/// How many entries and leftovers may be remembered for the comparisons that are to come, besides those of one directory: beyond
-/// these, directories are listed as a whole, and read again when it is their turn.
+/// How many entries and leftovers may be remembered for the comparisons that are to come, besides those of one
+/// directory: beyond these, directories are listed as a whole, and read again when it is their turn.
 const REMEMBERED: usize = 1 << 16;
 
 impl Comparison<'_, '_> {

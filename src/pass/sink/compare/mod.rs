@@ -1,8 +1,8 @@
 //! Compares what the source has with what is here, one directory after the other, and sets going what each entry
 //! needs. What is cheap (directories, links, attributes, deletions) is done at once; content is asked for.
 //!
-//! A directory that is only mentioned (`mentioned`) is done if what is here has the same fingerprint. If not, a listing of
-//! what differs in it is asked for, and whatever is mentioned below it has to wait until that has come (`listed`).
+//! A directory that is only mentioned (`mentioned`) is done if what is here has the same fingerprint. If not, a listing
+//! of what differs in it is asked for, and whatever is mentioned below it has to wait until that has come (`listed`).
 
 mod listed;
 mod mentioned;
@@ -193,9 +193,9 @@ impl Comparison<'_, '_> {
         Ok(Current { id, path, counterpart, unusable, own, extra, numbering, gathering })
     }
 
-    /// Takes out of what is here the entries of these buckets, which stand for those that are not listed: `count` in the
-    /// source. If they are not as many here, sums agreed by chance or the source is wrong, and the places of all that
-    /// follows would be others.
+    /// Takes out of what is here the entries of these buckets, which stand for those that are not listed: `count` in
+    /// the source. If they are not as many here, sums agreed by chance or the source is wrong, and the places of all
+    /// that follows would be others.
     fn stand_in(
         &self,
         own: &mut Own,
