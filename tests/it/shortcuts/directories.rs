@@ -41,6 +41,8 @@ struct Case {
     destination: Tree,
     options: Vec<Choice>,
     way: Way,
+    /// Whether the source goes by its name, not as the contents of a directory.
+    by_name: bool,
 }
 
 impl Case {
@@ -54,19 +56,26 @@ impl Case {
         let mut options = options::draw(&mut random, &source);
         options.retain(|choice| !LEFT_OUT.contains(&choice.name));
         let direction = *random.pick(&[Direction::Push, Direction::Pull]);
-        Case { source, destination, options, way: Way { transport: Transport::Rsh, direction } }
+        let way = Way { transport: Transport::Rsh, direction };
+        Case { source, destination, options, way, by_name: random.chance(25) }
     }
 
     /// What comes of it: the tree that is left, what was said, and how it ended.
     fn run(&self, scene: &Scene, name: &str, more: &[&str]) -> (Snapshot, String) {
         let to = scene.path(name);
-        self.destination.write(&to);
+        if self.by_name {
+            std::fs::create_dir(&to).unwrap();
+            std::fs::write(to.join("another"), "").unwrap();
+        }
+        let (operand, place) =
+            if self.by_name { ("source", to.join("source")) } else { ("source/", to.clone()) };
+        self.destination.write(&place);
         let (before, since) = (Snapshot::of(&to), filetime::FileTime::now().unix_seconds() - 1);
         let words = self.options.iter().enumerate();
         let words = words.flat_map(|(number, choice)| choice.words(scene.root(), number));
         let words: Vec<OsString> =
             words.chain(["-i", "--stats"].iter().chain(more).map(OsString::from)).collect();
-        let output = self.way.copy(&words, &[scene.path("source/")], &to).run();
+        let output = self.way.copy(&words, &[scene.path(operand)], &to).run();
         let out = output.out();
         let lines = out.lines().filter(|line| !OTHER_NUMBERS.iter().any(|other| line.starts_with(other)));
         let said = lines.map(|line| format!("{line}\n")).collect::<String>();
