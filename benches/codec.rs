@@ -1,6 +1,9 @@
 //! Throughput of the wire between the roles and the stream: listings and content to frames and back, compression
 //! included. Numbers are entries or bytes of content a second.
 
+#[path = "compare/noise.rs"]
+mod noise;
+
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use dsync::request::{CompressWhen, Compression, DEFAULT_ZSTD_LEVEL};
@@ -19,17 +22,6 @@ const PIECES: usize = 256;
 
 /// As `-z`.
 const DEFAULT: Compression = Compression { level: DEFAULT_ZSTD_LEVEL, when: CompressWhen::Always };
-
-/// Incompressible bytes, always the same for the same seed (xorshift64).
-fn noise(len: usize, mut state: u64) -> Vec<u8> {
-    let words = std::iter::repeat_with(|| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    });
-    words.take(len / 8).flatten().collect()
-}
 
 /// Text as compressible as logs are: lines that differ in their numbers.
 fn text(len: usize) -> Vec<u8> {
@@ -128,8 +120,9 @@ fn bench_listings(c: &mut Criterion) {
 
 fn bench_content(c: &mut Criterion) {
     let unit = Throughput::Bytes((PIECE * PIECES) as u64);
-    bench(c, "content", unit.clone(), &content(noise(PIECE * PIECES, 1)), None);
-    bench(c, "content, -z, noise", unit.clone(), &content(noise(PIECE * PIECES, 1)), Some(DEFAULT));
+    let noise = content(noise::bytes(1, 0..(PIECE * PIECES) as u64));
+    bench(c, "content", unit.clone(), &noise, None);
+    bench(c, "content, -z, noise", unit.clone(), &noise, Some(DEFAULT));
     bench(c, "content, -z, text", unit, &content(text(PIECE * PIECES)), Some(DEFAULT));
 }
 

@@ -1,6 +1,9 @@
 //! Throughput of the delta engine, over a basis of 64 MiB that is too large for the cache: signing, searching each
 //! kind of new file, and patching. Numbers are bytes of the basis (sign) or of the new file (search, patch) a second.
 
+#[path = "compare/noise.rs"]
+mod noise;
+
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use dsync::delta::{
     BlockLen, Op, Output, Patch, Search, SearchOptions, SegmentHasher, Signature, Signer, StrongKind,
@@ -14,17 +17,6 @@ const SIZE: usize = 64 << 20;
 const CHUNK: usize = 1 << 20;
 const XXH3: SumChoice = SumChoice { kind: StrongKind::Xxh3, seed: 1 };
 const MD5: SumChoice = SumChoice { kind: StrongKind::Md5, seed: 1 };
-
-/// Incompressible bytes, always the same for the same seed (xorshift64).
-fn noise(len: usize, mut state: u64) -> Vec<u8> {
-    let words = std::iter::repeat_with(|| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    });
-    words.take(len / 8).flatten().collect()
-}
 
 fn sign(basis: &[u8], choice: SumChoice, block_len: Option<BlockLen>) -> Signature {
     let size = basis.len() as u64;
@@ -61,7 +53,7 @@ fn edited(basis: &[u8], every: usize) -> Vec<u8> {
 }
 
 fn bench_sign(c: &mut Criterion) {
-    let basis = noise(SIZE, 1);
+    let basis = noise::bytes(1, 0..SIZE as u64);
     let mut group = c.benchmark_group("sign");
     group.throughput(Throughput::Bytes(SIZE as u64)).sample_size(10);
     group.bench_function("xxh3", |b| b.iter(|| sign(black_box(&basis), XXH3, None)));
@@ -80,7 +72,7 @@ fn bench_sign(c: &mut Criterion) {
 }
 
 fn bench_search(c: &mut Criterion) {
-    let basis = noise(SIZE, 1);
+    let basis = noise::bytes(1, 0..SIZE as u64);
     let signature = sign(&basis, XXH3, None);
     let block_len = signature.header().block_len.get() as usize;
     let zeros = vec![0; SIZE];
@@ -90,9 +82,13 @@ fn bench_search(c: &mut Criterion) {
         ("an edit every 10 blocks", &signature, edited(&basis, 10 * block_len)),
         ("an edit in 2 of 3 blocks", &signature, edited(&basis, block_len * 3 / 2)),
         ("shifted", &signature, [b"x", &basis[..]].concat()),
-        ("unrelated", &signature, noise(SIZE, 2)),
+        ("unrelated", &signature, noise::bytes(2, 0..SIZE as u64)),
         ("zeros, shifted", &sign(&zeros, XXH3, None), [b"x", &zeros[..]].concat()),
-        ("unrelated, blocks of 704", &sign(&basis, XXH3, BlockLen::new(704).ok()), noise(SIZE, 2)),
+        (
+            "unrelated, blocks of 704",
+            &sign(&basis, XXH3, BlockLen::new(704).ok()),
+            noise::bytes(2, 0..SIZE as u64),
+        ),
     ];
     let mut group = c.benchmark_group("search");
     group.throughput(Throughput::Bytes(SIZE as u64)).sample_size(10);
@@ -116,7 +112,7 @@ impl Output for Discard {
 }
 
 fn bench_patch(c: &mut Criterion) {
-    let basis = noise(SIZE, 1);
+    let basis = noise::bytes(1, 0..SIZE as u64);
     let mut group = c.benchmark_group("patch");
     group.throughput(Throughput::Bytes(SIZE as u64)).sample_size(10);
     group.bench_function("copies of 1 MiB", |b| {

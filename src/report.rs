@@ -261,8 +261,6 @@ pub struct Totals {
     pub literal: u64,
     /// Bytes of content taken from what the sink had.
     pub matched: u64,
-    /// About the memory that the listings of the source take, in bytes, whether they are sent or not.
-    pub list_bytes: u64,
     /// Milliseconds from the first listing to the last.
     pub listing_millis: u64,
     /// Problems by class: vanished sources.
@@ -292,7 +290,6 @@ impl Totals {
             (&mut self.transferred_size, other.transferred_size),
             (&mut self.literal, other.literal),
             (&mut self.matched, other.matched),
-            (&mut self.list_bytes, other.list_bytes),
             (&mut self.listing_millis, other.listing_millis),
             (&mut self.vanished, other.vanished),
             (&mut self.failed, other.failed),

@@ -112,17 +112,14 @@ fn edit(file: &File, length: u64) -> io::Result<()> {
 
 /// Overwrites one stretch of a file by the edit of that number.
 fn overwrite(file: &File, at: u64, number: u64) -> io::Result<()> {
-    let mut edited = Vec::new();
-    noise::write(&mut edited, EDIT_SEED, number * EDIT_LENGTH..(number + 1) * EDIT_LENGTH)?;
-    file.write_all_at(&edited, at)
+    file.write_all_at(&noise::bytes(EDIT_SEED, number * EDIT_LENGTH..(number + 1) * EDIT_LENGTH), at)
 }
 
 /// Writes the repeated block from `first` within it on, up to `length` bytes in all.
 fn repeated(out: &mut impl Write, first: u64, length: u64) -> io::Result<()> {
     let mut written = (REPEATED_BLOCK - first).min(length);
     noise::write(out, FILE_SEED, first..first + written)?;
-    let mut block = Vec::new();
-    noise::write(&mut block, FILE_SEED, 0..REPEATED_BLOCK)?;
+    let block = noise::bytes(FILE_SEED, 0..REPEATED_BLOCK);
     while written < length {
         let count = REPEATED_BLOCK.min(length - written);
         out.write_all(block.get(..count as usize).unwrap_or_default())?;

@@ -29,6 +29,14 @@ pub(crate) fn write(out: &mut impl Write, seed: u64, range: Range<u64>) -> io::R
     Ok(())
 }
 
+/// The same bytes in memory.
+pub(crate) fn bytes(seed: u64, range: Range<u64>) -> Vec<u8> {
+    let mut out = Vec::new();
+    // Writing to memory cannot fail.
+    let _ = write(&mut out, seed, range);
+    out
+}
+
 /// The `index`-th number of the stream of `seed`: SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom
 /// number generators", OOPSLA 2014), whose state is a plain counter.
 pub(crate) fn mixed(seed: u64, index: u64) -> u64 {

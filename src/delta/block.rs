@@ -71,8 +71,8 @@ impl BlockLen {
     /// segments of the new file are as long as these blocks.
     ///
     /// So that neither has too many, the length follows the longer of the two: a few thousand blocks, whose length is a
-    /// power of two, and of files beyond 64 GiB so long that they may double before they have more than [`MAX_SEGMENTS`].
-    /// Sums of a short one cost about
+    /// power of two, and of files beyond 64 GiB so long that they may double before they have more than
+    /// [`MAX_SEGMENTS`]. Sums of a short one cost about
     /// 6 size / L bytes and an edit about L literal bytes, so one edit is cheapest with L = √(6 size) (thesis, section
     /// 3.3); like rsync's it is a multiple of 8. `wanted`, the user's `--block-size`, takes the place of either choice.
     /// All are raised until [`MAX_BLOCKS`] suffice.

@@ -2,8 +2,9 @@
 //!
 //! Three flat arrays:
 //!
-//! * the **filter**, a word of 64 bits for each slot, in which one bit is set for each weak sum. A window that is not in
-//!   the basis passes it by chance once in 64 or more. Each pass costs a mispredicted branch, so fewer bits are slower;
+//! * the **filter**, a word of 64 bits for each slot, in which one bit is set for each weak sum. A window that is not
+//!   in the basis passes it by chance once in 64 or more. Each pass costs a mispredicted branch, so fewer bits are
+//!   slower;
 //! * the **heads** of chains, one for each slot;
 //! * the **next** block in the chain of each block.
 //!

@@ -82,8 +82,8 @@ impl Matcher {
         self.block_len
     }
 
-    /// Whether a block of the basis was seen so much further on in the new file, in place, that it cannot be used: much was
-    /// inserted.
+    /// Whether a block of the basis was seen so much further on in the new file, in place, that it cannot be used: much
+    /// was inserted.
     pub(super) fn has_moved(&self) -> bool {
         self.moved
     }
@@ -147,8 +147,8 @@ impl Matcher {
         Ok(())
     }
 
-    /// Whether any window of `data`, which may be from anywhere, is a block. Gives up after as many futile strong sums as
-    /// the search begins with.
+    /// Whether any window of `data`, which may be from anywhere, is a block. Gives up after as many futile strong sums
+    /// as the search begins with.
     pub(super) fn occurs(&self, data: &[u8]) -> bool {
         let Some((window, beyond)) = data.split_at_checked(self.block_len) else { return false };
         let (mut sum, mut at, mut tried) = (RollingSum::of(window), 0, 0);
@@ -318,8 +318,8 @@ impl Matcher {
         None
     }
 
-    /// Whether a block can still be had when the new file has been written up to the window. What follows a usable block
-    /// is usable after it.
+    /// Whether a block can still be had when the new file has been written up to the window. What follows a usable
+    /// block is usable after it.
     fn usable(&self, block: u32) -> bool {
         match self.in_place {
             None => true,

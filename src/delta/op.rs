@@ -12,8 +12,8 @@ pub enum Op<'a> {
     },
     /// The next bytes are these.
     Literal(&'a [u8]),
-    /// The next bytes are told later, once it is known what sums this range of the basis has in shorter blocks. No search
-    /// makes one; a [`GapSearch`](super::GapSearch) does.
+    /// The next bytes are told later, once it is known what sums this range of the basis has in shorter blocks. No
+    /// search makes one; a [`GapSearch`](super::GapSearch) does.
     Gap {
         /// How many they are.
         len: u64,

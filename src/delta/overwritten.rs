@@ -2,7 +2,8 @@
 //!
 //! Written from front to back over itself, a file in which something was inserted would lose what moved back before it
 //! is copied. So the last bytes that were overwritten are remembered, as many as both sides have agreed on ([`Reach`]),
-//! and copies may take from so far behind the place where they go. What was passed and not written is in the file still.
+//! and copies may take from so far behind the place where they go. What was passed and not written is in the file
+//! still.
 
 use crate::delta::patch::Basis;
 use std::collections::VecDeque;
@@ -51,8 +52,8 @@ impl Overwritten {
         Self { reach, pieces: VecDeque::new() }
     }
 
-    /// Remembers a range that is about to be written, behind all before it. Where it cannot be read any more, nothing is
-    /// remembered, and the file sum will not agree with what is copied.
+    /// Remembers a range that is about to be written, behind all before it. Where it cannot be read any more, nothing
+    /// is remembered, and the file sum will not agree with what is copied.
     pub(super) fn save(&mut self, basis: &impl Basis, range: Range<u64>) {
         if self.reach == 0 || range.is_empty() {
             return;

@@ -1,7 +1,7 @@
 //! Carries operations out: basis and literals in, the new file out, hashed as it is written.
 //!
-//! The sink owns the files; it lends them as a [`Basis`] that can be read anywhere and an [`Output`] that can be written
-//! anywhere. Operations come from the peer, so nothing about them is trusted.
+//! The sink owns the files; it lends them as a [`Basis`] that can be read anywhere and an [`Output`] that can be
+//! written anywhere. Operations come from the peer, so nothing about them is trusted.
 //!
 //! The operations of the first round make the file from its beginning and may leave gaps. Those of each further round
 //! fill the gaps of the one before, in order and each exactly, but for the gaps they leave themselves. What the first
@@ -168,8 +168,8 @@ impl<B: Basis, O: Output> Patch<B, O> {
 
     /// Carries out one operation.
     ///
-    /// A copy is made from front to back, so basis and output may be one file if no copy takes from further before where it
-    /// goes than [`Held::in_place`] says.
+    /// A copy is made from front to back, so basis and output may be one file if no copy takes from further before
+    /// where it goes than [`Held::in_place`] says.
     ///
     /// # Errors
     /// What basis or output said; for operations no honest peer sends, before anything of them is written:
@@ -188,12 +188,12 @@ impl<B: Basis, O: Output> Patch<B, O> {
         }
     }
 
-    /// Ends the round: from now on the gaps it left are filled, with what is found in blocks of `block_len`. Returns what
-    /// is to be signed for that.
+    /// Ends the round: from now on the gaps it left are filled, with what is found in blocks of `block_len`. Returns
+    /// what is to be signed for that.
     ///
     /// # Errors
-    /// [`DeltaError::RoundIncomplete`] if something of the last round was not told, or nothing was left to this one (in a
-    /// file that is not [refined](Self::refined) nothing ever is);
+    /// [`DeltaError::RoundIncomplete`] if something of the last round was not told, or nothing was left to this one (in
+    /// a file that is not [refined](Self::refined) nothing ever is);
     /// [`DeltaError::BlockLen`] if blocks are not at most half as long as the last ones, so that rounds come to an end;
     /// [`DeltaError::TooManyBlocks`] if there are more than a signature may have; [`DeltaError::TooManyGaps`] if more
     /// of the basis were to be read for them than gaps of any use need.

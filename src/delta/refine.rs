@@ -2,8 +2,8 @@
 //!
 //! A search in blocks of one length has to choose between many sums and many literals. Refinement has few of both. A
 //! file is told in **rounds**. In the first it is searched for long blocks, and what lies between two matches is no
-//! literal but a [`Gap`](crate::delta::Op::Gap), which says how long it is and which range of the basis lies between the
-//! same two matches. At the end of the round the sink sends the sums of these ranges in blocks a sixteenth as long
+//! literal but a [`Gap`](crate::delta::Op::Gap), which says how long it is and which range of the basis lies between
+//! the same two matches. At the end of the round the sink sends the sums of these ranges in blocks a sixteenth as long
 //! ([`BlockLen::finer`](crate::delta::BlockLen::finer)).
 //! In the next round the source searches each gap for its own blocks only, and so on; in the round of the shortest
 //! blocks everything is told. The operations of a round fill the gaps of the one before, in order.
@@ -14,16 +14,16 @@
 //!
 //! Finer sums are asked for only where they can pay. A stretch in which many blocks of the last length were not found,
 //! one after the other, is new and will not be found in shorter ones, so it becomes literals at once, and the sums
-//! asked for in vain stay a small part of the literals. Only in the first round it may also be that every long block was
-//! edited, or that something long was inserted. Then samples of what is ahead are looked up ([`GapSearch::occurs`]). If
-//! one is found, the search goes on. If none is, the rest of the stretch is left as one gap, since the next sums weigh
-//! less than a two thousandth of what they are of; and if then no sample of that is found either, it is new, and is sent
-//! without being searched.
+//! asked for in vain stay a small part of the literals. Only in the first round it may also be that every long block
+//! was edited, or that something long was inserted. Then samples of what is ahead are looked up
+//! ([`GapSearch::occurs`]). If one is found, the search goes on. If none is, the rest of the stretch is left as one
+//! gap, since the next sums weigh less than a two thousandth of what they are of; and if then no sample of that is
+//! found either, it is new, and is sent without being searched.
 //!
 //! **In place** the basis is being overwritten, but not where gaps are, since all of a gap is told later. So a gap
-//! can refer to the range that it will overwrite itself and to no other, and only where nothing has moved. What has moved
-//! is copied all the same, but not refined; and where more was inserted than can be remembered ([`Reach`]), all that
-//! follows is literal.
+//! can refer to the range that it will overwrite itself and to no other, and only where nothing has moved. What has
+//! moved is copied all the same, but not refined; and where more was inserted than can be remembered ([`Reach`]), all
+//! that follows is literal.
 
 use crate::delta::sift::{Sifted, Sifter};
 use crate::delta::{Gap, Reach, Round, Search, SearchOptions, SearchStats, Signature, SumChoice};
@@ -31,8 +31,8 @@ use std::ops::Range;
 
 /// A search of one gap, or of a file, pushed from its beginning, that leaves gaps to the next round.
 ///
-/// Operations are handed to `out` in order. Bytes that may become a gap are only counted, so besides what the [`Search`]
-/// holds it has a few numbers whatever the file.
+/// Operations are handed to `out` in order. Bytes that may become a gap are only counted, so besides what the
+/// [`Search`] holds it has a few numbers whatever the file.
 #[derive(Debug)]
 pub struct GapSearch<'a> {
     search: Search,
@@ -42,8 +42,8 @@ pub struct GapSearch<'a> {
 }
 
 impl<'a> GapSearch<'a> {
-    /// Starts on `gap`, of a file whose basis has `basis_len` bytes, with the gap's signature, made with `choice`. Without
-    /// a round, all that is not found is literal.
+    /// Starts on `gap`, of a file whose basis has `basis_len` bytes, with the gap's signature, made with `choice`.
+    /// Without a round, all that is not found is literal.
     pub fn new(
         gap: Gap,
         signature: Signature,
@@ -83,8 +83,8 @@ impl<'a> GapSearch<'a> {
         Ok(())
     }
 
-    /// If so much was not found that searching on may be in vain: what is ahead in this stretch. After looking up samples
-    /// of it, the caller says how to go on, by [`go_on`](Self::go_on) or [`leave_rest`](Self::leave_rest).
+    /// If so much was not found that searching on may be in vain: what is ahead in this stretch. After looking up
+    /// samples of it, the caller says how to go on, by [`go_on`](Self::go_on) or [`leave_rest`](Self::leave_rest).
     pub fn is_lost(&self) -> Option<Range<u64>> {
         let is_lost = !self.left && self.sifter.is_lost();
         is_lost.then(|| self.sifter.position()..self.sifter.end())
@@ -103,7 +103,8 @@ impl<'a> GapSearch<'a> {
         self.sifter.pass(out)
     }
 
-    /// Leaves the rest of the stretch to the next round, together with what was not found so far. It need not be pushed.
+    /// Leaves the rest of the stretch to the next round, together with what was not found so far. It need not be
+    /// pushed.
     ///
     /// # Errors
     /// Only those of `out`.
@@ -124,7 +125,8 @@ impl<'a> GapSearch<'a> {
         self.sifter.hold(len);
     }
 
-    /// Takes the next `len` bytes for what the basis has at the same place: see [`Search::unmoved`]. A new stretch follows.
+    /// Takes the next `len` bytes for what the basis has at the same place: see [`Search::unmoved`]. A new stretch
+    /// follows.
     ///
     /// # Errors
     /// Only those of `out`.

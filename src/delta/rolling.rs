@@ -9,8 +9,8 @@
 //! ```
 //!
 //! `plain` and `weighted` are the two sums of Adler-32 and of rsync. Those keep 16 bits of each, but in a small block
-//! `plain` has only some 13 bits of information and `weighted` more than 16. Keeping both whole and folding `plain` over
-//! all 32 bits by an odd multiplier uses what both know, at the price of one multiplication. The rotation puts the
+//! `plain` has only some 13 bits of information and `weighted` more than 16. Keeping both whole and folding `plain`
+//! over all 32 bits by an odd multiplier uses what both know, at the price of one multiplication. The rotation puts the
 //! evenly distributed low bits of `weighted` on top, where the [index](super::index) looks first.
 
 /// 2^32 divided by the golden ratio, made odd: multiples of it are spread evenly over 32 bits.
@@ -110,9 +110,9 @@ impl RollingSum {
 /// Sums of columns, four in each number: those of even bytes, then those of odd ones.
 type Columns = [[u64; LANES / 8]; 2];
 
-/// Sums at most [`STRETCH`] bytes. As [`RollingSum::of_short`], but the columns of a few rows are summed in 16 bits, and these
-/// in 32 bits, several in a number of 64, which gives four times as many sums to each operation on bytes. Measured with
-/// SSE2: 27 GB/s.
+/// Sums at most [`STRETCH`] bytes. As [`RollingSum::of_short`], but the columns of a few rows are summed in 16 bits,
+/// and these in 32 bits, several in a number of 64, which gives four times as many sums to each operation on bytes.
+/// Measured with SSE2: 27 GB/s.
 #[allow(clippy::indexing_slicing, reason = "all indexes are below the lengths of the arrays here")]
 fn of_blocks(blocks: &[[u8; LANES * ROWS]]) -> RollingSum {
     const BYTES: u64 = 0x00ff_00ff_00ff_00ff;

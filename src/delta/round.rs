@@ -65,8 +65,8 @@ impl Round {
         (self.gaps, self.block_len, StrongLen::for_search(self.comparisons))
     }
 
-    /// Whether finer sums of a gap can pay: whether what they can save, the shorter of the two lengths less a block for the
-    /// edit there must be, is twice what they cost.
+    /// Whether finer sums of a gap can pay: whether what they can save, the shorter of the two lengths less a block for
+    /// the edit there must be, is twice what they cost.
     pub(super) fn is_worth(&self, gap: &Gap) -> bool {
         let cover = Cover::of_gap(gap, self.block_len);
         let saved = gap.len.min(cover.len()).saturating_sub(self.block_len.get().into());

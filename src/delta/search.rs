@@ -4,14 +4,14 @@
 //!
 //! * **Follow**: the window is compared with the block that comes next in the basis, by strong sum. This is all that
 //!   happens in an unchanged stretch. Failing that, its weak sum is looked up: perhaps another block moved here.
-//! * **Ahead**: the block after that is compared with the bytes one block further on. If they are equal, this is an edit
-//!   that kept its length: one block of literals, and on at full speed.
-//! * **Roll**: otherwise something was inserted, removed or rewritten. The window moves byte by byte and its weak sum is
-//!   looked up at every position, until a block is found.
+//! * **Ahead**: the block after that is compared with the bytes one block further on. If they are equal, this is an
+//!   edit that kept its length: one block of literals, and on at full speed.
+//! * **Roll**: otherwise something was inserted, removed or rewritten. The window moves byte by byte and its weak sum
+//!   is looked up at every position, until a block is found.
 //!
 //! Rolling is the slow part, at about a byte a nanosecond, but only bytes that become literals are rolled over, and
-//! sending a literal costs more. (Looking further ahead than one block would save rolling over longer edits, but miss what
-//! moved within them.)
+//! sending a literal costs more. (Looking further ahead than one block would save rolling over longer edits, but miss
+//! what moved within them.)
 //!
 //! Work is linear in the new file whatever it and the signature hold. Each match allows one futile comparison by Follow
 //! and one by Ahead. Strong sums that Roll computes in vain are paid from a budget of a few bytes for each byte the
@@ -23,8 +23,8 @@ use crate::delta::{Op, Reach, Signature, SumChoice};
 /// What the caller wants of a search.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SearchOptions {
-    /// The new file will be written over its basis, from front to back: only copies from behind the position being written
-    /// are found, or from so far before it.
+    /// The new file will be written over its basis, from front to back: only copies from behind the position being
+    /// written are found, or from so far before it.
     pub in_place: Option<Reach>,
     /// Where in the new file the bytes to be searched begin.
     pub position: u64,
@@ -43,7 +43,8 @@ pub struct SearchStats {
     pub rolled_bytes: u64,
 }
 
-/// A search of one new file, or of a [gap](super::Gap) in it, pushed from its beginning, for the blocks of one signature.
+/// A search of one new file, or of a [gap](super::Gap) in it, pushed from its beginning, for the blocks of one
+/// signature.
 ///
 /// Operations are handed to `out` in order: literals, of at most a chunk and two blocks each, as soon as the window has
 /// passed them; a copy once it is known that nothing continues it. What waits for bytes yet to come is less than two

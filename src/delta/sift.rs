@@ -106,8 +106,8 @@ impl<'a> Sifter<'a> {
         self.round.as_ref().is_some_and(|round| round.rest && self.held > round.longest)
     }
 
-    /// Whether that may become one gap, together with what is held: where it is worth it and has a basis, and not too much
-    /// of one for one signature.
+    /// Whether that may become one gap, together with what is held: where it is worth it and has a basis, and not too
+    /// much of one for one signature.
     pub(super) fn may_leave_rest(&self) -> bool {
         let Some((round, gap)) = self.round.as_ref().zip(self.gap(self.until)) else { return false };
         let len = gap.len.saturating_add(self.end.saturating_sub(self.position));

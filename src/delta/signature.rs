@@ -28,9 +28,9 @@ impl SignatureHeader {
         check_blocks([Cover::whole(self.basis_len)], self.block_len).map(|_| ())
     }
 
-    /// Whether a new file of about `new_len` bytes may be expected to have most of the basis where it is. One of the same
-    /// length most likely was changed here and there, and one that is longer appended to; but of one that is shorter
-    /// something was removed, and what followed has moved.
+    /// Whether a new file of about `new_len` bytes may be expected to have most of the basis where it is. One of the
+    /// same length most likely was changed here and there, and one that is longer appended to; but of one that is
+    /// shorter something was removed, and what followed has moved.
     pub fn mostly_stays(&self, new_len: u64) -> bool {
         self.basis_len <= new_len
     }
@@ -116,9 +116,9 @@ impl Signature {
         self.strong.extend(other.strong);
     }
 
-    /// The ranges of a whole new file, in order and apart from each other, that are at the very same place in this whole
-    /// basis. They consist of blocks and are found by the sums of the new file's segments, which are as long, or else
-    /// are none; where the strong sums are too short to tell alone, too.
+    /// The ranges of a whole new file, in order and apart from each other, that are at the very same place in this
+    /// whole basis. They consist of blocks and are found by the sums of the new file's segments, which are as long, or
+    /// else are none; where the strong sums are too short to tell alone, too.
     pub fn unmoved(&self, new: &SegmentSums) -> Vec<Range<u64>> {
         let mut ranges: Vec<Range<u64>> = Vec::new();
         if new.segment_len() != self.block_len || !self.strong_len.decides() {

@@ -112,8 +112,8 @@ impl ReadFile {
         read_full(self.as_fd(), buffer, offset)
     }
 
-    /// Appends all of the file to `data`, if it is no longer than it was when it was opened. Else it appends nothing and
-    /// returns `false`. After an error, part of the file may be there.
+    /// Appends all of the file to `data`, if it is no longer than it was when it was opened. Else it appends nothing
+    /// and returns `false`. After an error, part of the file may be there.
     pub fn append_to(&self, data: &mut Vec<u8>) -> io::Result<bool> {
         let start = data.len();
         let expected = usize::try_from(self.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
@@ -160,8 +160,8 @@ impl AsFd for ReadFile {
     }
 }
 
-/// A regular file open for writing and reading: a [`Stage`](crate::fs::Stage), or one to be changed where it is. The content
-/// of that stays until it is written over, so it serves as a basis as well.
+/// A regular file open for writing and reading: a [`Stage`](crate::fs::Stage), or one to be changed where it is. The
+/// content of that stays until it is written over, so it serves as a basis as well.
 #[derive(Debug)]
 pub struct WriteFile(OwnedFd);
 

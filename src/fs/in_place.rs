@@ -17,8 +17,8 @@ pub(super) fn open(dir: BorrowedFd<'_>, name: &Name) -> std::result::Result<Writ
     Ok(WriteFile::new(handle))
 }
 
-/// Opens the file that is there, or else creates it: in separate calls, because in a sticky directory Linux refuses O_CREAT on another user's
-/// file even where that user's file may be written (fs.protected_regular).
+/// Opens the file that is there, or else creates it: in separate calls, because in a sticky directory Linux refuses
+/// O_CREAT on another user's file even where that user's file may be written (fs.protected_regular).
 fn open_or_create(dir: BorrowedFd<'_>, name: &Name) -> Result<OwnedFd> {
     let create = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | file::PLAIN;
     for _ in 0..ATTEMPTS {

@@ -54,8 +54,8 @@ impl<'a> Pieces<'a> {
         Ok(room.get(..read).filter(|piece| !piece.is_empty()))
     }
 
-    /// Reads the next piece, to the end of the stretch even if the file has become shorter. What it does not have any more,
-    /// or what cannot be read, counts as zeros: for those who find out by a sum.
+    /// Reads the next piece, to the end of the stretch even if the file has become shorter. What it does not have any
+    /// more, or what cannot be read, counts as zeros: for those who find out by a sum.
     pub fn next_padded<'b>(&mut self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
         let room = self.room(buffer);
         let read = file::read_full(self.file, room, self.at).unwrap_or_default();

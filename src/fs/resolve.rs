@@ -1,9 +1,9 @@
 //! Paths that a user named, resolved once at the start of a run.
 //!
 //! Such a path may lead through directories that others can write, where a symbolic link planted by one of them would
-//! turn a privileged run elsewhere. So it is walked element by element, and by default a symbolic link is followed only if
-//! it belongs to root or to the user dsync runs as: those could have named the other place themselves. The link that is
-//! judged is the link that is read, as both go through one handle.
+//! turn a privileged run elsewhere. So it is walked element by element, and by default a symbolic link is followed only
+//! if it belongs to root or to the user dsync runs as: those could have named the other place themselves. The link that
+//! is judged is the link that is read, as both go through one handle.
 
 use crate::fs::{Error, beneath, kernel, status};
 use crate::tree::{Escaped, Kind};

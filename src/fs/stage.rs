@@ -5,12 +5,12 @@
 //! XXH3-64 (seed 0) of the target's name, the other 8 a check of those 16, so that the name alone shows who made the
 //! file, also where nobody knows its target any more: names that somebody else gave are ordinary names.
 //!
-//! A writer holds an exclusive flock(2) on its staged file for as long as it lives. What is under such a name is cleared
-//! only if it can be nobody's work in progress: the running user's (or anybody's, for root, which hands files to their
-//! owners before it renames them), with one link and, being a file, not locked. On a file system that has no locks every
-//! such file counts as left behind. A small file that is there whole is staged
-//! without a lock, under a number instead of its target's and with the complement of the check, or without any name: see
-//! `whole`.
+//! A writer holds an exclusive flock(2) on its staged file for as long as it lives. What is under such a name is
+//! cleared only if it can be nobody's work in progress: the running user's (or anybody's, for root, which hands files
+//! to their owners before it renames them), with one link and, being a file, not locked. On a file system that has no
+//! locks every such file counts as left behind. A small file that is there whole is staged
+//! without a lock, under a number instead of its target's and with the complement of the check, or without any name:
+//! see `whole`.
 
 use crate::fs::file::{self, ReadFile, WriteFile};
 use crate::fs::{Error, SetMeta, WriteDir, status};

@@ -1,10 +1,10 @@
 //! Small files: a new version whose whole content is at hand takes its place in few system calls.
 //!
 //! A file that is not there yet is made without a name where the system can, and linked under its own when it is whole:
-//! nobody can reach it before, and nothing is left of it if this process is killed. One that is there needs a name to be
-//! renamed from; as nobody could go on with it, that is a staged name that belongs to no target, different each time, and
-//! it is not locked. Whoever takes it for a leftover in the moment it exists can only remove it, which is noticed when it
-//! is to be renamed; then the caller stages it like any other file.
+//! nobody can reach it before, and nothing is left of it if this process is killed. One that is there needs a name to
+//! be renamed from; as nobody could go on with it, that is a staged name that belongs to no target, different each
+//! time, and it is not locked. Whoever takes it for a leftover in the moment it exists can only remove it, which is
+//! noticed when it is to be renamed; then the caller stages it like any other file.
 
 use crate::fs::attributes::mode_bits;
 use crate::fs::file::{self, WriteFile};
@@ -17,9 +17,9 @@ use std::os::fd::AsFd;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Makes a file `target` that holds `content`. `set` gives the open file its attributes, and may be called twice; `mode`
-/// is what it is going to make of the permissions. `false` if there is a file of that name by now, and nothing has
-/// changed.
+/// Makes a file `target` that holds `content`. `set` gives the open file its attributes, and may be called twice;
+/// `mode` is what it is going to make of the permissions. `false` if there is a file of that name by now, and nothing
+/// has changed.
 pub(super) fn create(
     dir: &WriteDir,
     target: &Name,

@@ -127,8 +127,8 @@ impl WriteDir {
         whole::replace(self, name, content, set)
     }
 
-    /// The same for a file that is not there yet. `mode` is what `set` is going to make of its permissions; `set` may be
-    /// called twice. `false` also if there is a file of that name by now.
+    /// The same for a file that is not there yet. `mode` is what `set` is going to make of its permissions; `set` may
+    /// be called twice. `false` also if there is a file of that name by now.
     pub fn write_new(
         &self,
         name: &Name,

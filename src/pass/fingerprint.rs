@@ -1,8 +1,8 @@
 //! Where fingerprints of directories stand in for listings, and what they must cover for that.
 //!
-//! The rule that makes them safe: where the fingerprints of two directories, or the sums of two buckets, agree, `decide`
-//! finds nothing to do for any entry of them, nothing of them is extra, and nothing would be said. Where that cannot be
-//! had, entries are listed.
+//! The rule that makes them safe: where the fingerprints of two directories, or the sums of two buckets, agree,
+//! `decide` finds nothing to do for any entry of them, nothing of them is extra, and nothing would be said. Where that
+//! cannot be had, entries are listed.
 //!
 //! What an entry is to have is known to both sides, except for its owner. That has another number on each host, and
 //! whether it is looked at depends on what the sink may set. So the source tells the owners that occur in a directory,
@@ -168,7 +168,8 @@ impl Numbering {
         Numbering { standing, next: 0, last: None }
     }
 
-    /// The entry of this name is the next that is listed: the number it has, after those that stand before it and theirs.
+    /// The entry of this name is the next that is listed: the number it has, after those that stand before it and
+    /// theirs.
     ///
     /// # Errors
     /// What no source lists.

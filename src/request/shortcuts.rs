@@ -1,8 +1,8 @@
 //! The shortcuts a run takes: quicker ways to an end that a plain way leads to as well.
 //!
 //! Each changes how long a run takes and how much it sends, never what comes of it. To show that, the tests run the
-//! program with each of them left out, which the hidden option `--plain=NAME,...` asks for, and compare. Both sides of a
-//! run take the same ones. What users may choose between for reasons of their own (`-W`, `--inplace`, `-z`, `-B`) is
+//! program with each of them left out, which the hidden option `--plain=NAME,...` asks for, and compare. Both sides of
+//! a run take the same ones. What users may choose between for reasons of their own (`-W`, `--inplace`, `-z`, `-B`) is
 //! not here.
 
 use serde::{Deserialize, Serialize};

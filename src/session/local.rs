@@ -45,8 +45,8 @@ pub(super) fn run(
         (_, Ok(totals)) => totals,
         (Err(error), Err(PassError::Lost | PassError::Peer(_))) | (_, Err(error)) => return Err(error.into()),
     };
-    let sent = totals.literal.saturating_add(totals.list_bytes);
-    Ok(Outcome { totals, sent, received: 0, compressed: None, elapsed: start.elapsed(), connecting: None })
+    let (sent, elapsed) = (totals.literal, start.elapsed());
+    Ok(Outcome { totals, sent, received: 0, listed: 0, compressed: None, elapsed, connecting: None })
 }
 
 /// The two ends of a link over a pair of connected sockets.

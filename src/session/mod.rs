@@ -78,6 +78,8 @@ pub struct Outcome {
     pub sent: u64,
     /// Bytes this side received.
     pub received: u64,
+    /// How many of these bytes were listings, or fingerprints in place of them: none between two local paths.
+    pub listed: u64,
     /// How much content travelled compressed, if a peer was asked to do so.
     pub compressed: Option<Compressed>,
     /// From the start to the end.

@@ -95,6 +95,7 @@ fn with_peer(
                     totals,
                     sent: traffic.sent.load(Ordering::Relaxed),
                     received: traffic.received.load(Ordering::Relaxed),
+                    listed: traffic.listed.load(Ordering::Relaxed),
                     compressed: run.options.compress.map(|_| compressed(&traffic)),
                     elapsed: start.elapsed(),
                     connecting: traffic.begun.get().map(|begun| begun.duration_since(start)),

@@ -8,10 +8,11 @@
 //! key drawn for each run a collision by chance (1 in 2^64 for each directory) is gone in the next run.
 //!
 //! Where a directory differs, mostly few of its entries do. Both sides put each entry into one of a number of
-//! **buckets**, by a hash of its name, so that they agree without knowing each other's entries, and compare a sum of each
-//! bucket: the sum of the keyed hashes of its entries, as long as a fingerprint. The sink's entries of a bucket whose sum
-//! is the same stand for those of the source and take their places in its listing, so the source says besides how many
-//! they are: buckets that collide with other numbers of entries in them are an error instead of shifted places.
+//! **buckets**, by a hash of its name, so that they agree without knowing each other's entries, and compare a sum of
+//! each bucket: the sum of the keyed hashes of its entries, as long as a fingerprint. The sink's entries of a bucket
+//! whose sum is the same stand for those of the source and take their places in its listing, so the source says besides
+//! how many they are: buckets that collide with other numbers of entries in them are an error instead of shifted
+//! places.
 //!
 //! What is hashed is exact, never a summary: path, names, kinds, and of each entry whatever [`Aspects`] says. What it
 //! leaves out may differ. An owner has no number that both hosts share, so a directory's owners are told beside its
@@ -147,8 +148,8 @@ impl Fingerprinter {
 
     /// Into how many buckets a directory with so many entries is best put: 0 if that would not pay.
     ///
-    /// A sum takes [`BUCKET_SUM_LEN`] bytes, a listed entry about twice as many. So if one entry differs, the sums and the listing
-    /// of its bucket together are shortest for the square root of twice the entries.
+    /// A sum takes [`BUCKET_SUM_LEN`] bytes, a listed entry about twice as many. So if one entry differs, the sums and
+    /// the listing of its bucket together are shortest for the square root of twice the entries.
     /// In large directories it is rarely only one, so there are more.
     pub fn bucket_count(entries: usize) -> usize {
         let for_one_change = entries.saturating_mul(2).isqrt();

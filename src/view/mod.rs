@@ -2,9 +2,9 @@
 //!
 //! A [`View`] is asked for one directory at a time and answers with a [`ViewListing`]: the entries to send, and from
 //! which argument each comes. Nothing is remembered between the calls but the roots and a few open directories, so a
-//! walk's memory is the walker's own. The transfer root is a directory that need not exist anywhere: it holds each argument named without
-//! a trailing slash as an entry, and the contents of each named with one. For a name found in two arguments the
-//! first wins, but a directory beats anything else, and directories of one name are merged.
+//! walk's memory is the walker's own. The transfer root is a directory that need not exist anywhere: it holds each
+//! argument named without a trailing slash as an entry, and the contents of each named with one. For a name found in
+//! two arguments the first wins, but a directory beats anything else, and directories of one name are merged.
 //!
 //! Called by the source of a pass (to list and to open what it listed), and by `session` to expand wildcards.
 

@@ -7,9 +7,9 @@
 //!
 //! The speed of a line shows when its sender has to wait for it: writing then takes as long as the line does. What lies
 //! between the two (sockets, the window of an SSH channel) takes megabytes at once first, so a line shows its speed
-//! only after that, and never while less is sent than it takes. Compressed content may be less than it takes, so now and
-//! then some has to go as it is for the line to show its speed again; but not while the sender waits for credit, which
-//! means that something further on is slower than the compressor.
+//! only after that, and never while less is sent than it takes. Compressed content may be less than it takes, so now
+//! and then some has to go as it is for the line to show its speed again; but not while the sender waits for credit,
+//! which means that something further on is slower than the compressor.
 //!
 //! Everything here is arithmetic over what [`FrameEncoder`](crate::wire::frame::FrameEncoder) measures or is told.
 
@@ -26,8 +26,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How much time may go into compressing before the line has shown its speed. Until then it counts as slow, so that
 /// what is soon sent, or comes in drops, travels compressed. It fills up what usually lies before a line.
 const OPENING: Duration = Duration::from_millis(100);
-/// How many bytes may be written at least before a speed once shown has to show again: many, in comparison with those it
-/// takes for that.
+/// How many bytes may be written at least before a speed once shown has to show again: many, in comparison with those
+/// it takes for that.
 const BELIEVED: u64 = 64 << 20;
 /// The same, in what was written during the look that showed it.
 const BELIEVED_LOOKS: u64 = 20;

@@ -48,8 +48,8 @@ pub struct Windows {
 /// it has heard from the peer.
 pub const WINDOWS: Windows = Windows { listing: 1 << 20, want: 32 << 20, content: 16 << 20, again: 4 << 20 };
 
-/// How many gaps a source may have open at a time, over all files, in version 1. They cost no credit, but memory at both
-/// ends until they are filled.
+/// How many gaps a source may have open at a time, over all files, in version 1. They cost no credit, but memory at
+/// both ends until they are filled.
 pub const OPEN_GAPS: usize = 1 << 18;
 
 impl Windows {

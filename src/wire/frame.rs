@@ -76,6 +76,7 @@ pub struct FrameEncoder {
     meta: Encoder<'static>,
     content: Option<ContentEncoder>,
     payload: Vec<u8>,
+    listed: u64,
 }
 
 /// The compressor for content, and the decision whether to use it.
@@ -96,7 +97,7 @@ impl FrameEncoder {
                 compressed: Compressed::default(),
             }),
         };
-        Ok(FrameEncoder { meta: encoder(META_LEVEL)?, content, payload: Vec::new() })
+        Ok(FrameEncoder { meta: encoder(META_LEVEL)?, content, payload: Vec::new(), listed: 0 })
     }
 
     /// Learns that writing `bytes` of what it made took so long, until `now`.
@@ -118,6 +119,11 @@ impl FrameEncoder {
         self.content.as_mut().map(|content| std::mem::take(&mut content.compressed)).unwrap_or_default()
     }
 
+    /// How many bytes of frames were listings since this was last asked.
+    pub fn take_listed(&mut self) -> u64 {
+        std::mem::take(&mut self.listed)
+    }
+
     /// Appends to `out` one frame with as many messages from the front of `messages` as fit well. Removes them from
     /// there, which ends their use of memory but not of credit.
     pub fn frame(
@@ -127,11 +133,16 @@ impl FrameEncoder {
     ) -> Result<(), WireError> {
         let Some(class) = messages.front().map(self::class) else { return Ok(()) };
         self.payload.clear();
+        let mut listed = 0;
         while let Some(message) = messages.front()
             && self::class(message) == class
             && self.payload.len() < FULL
         {
+            let start = self.payload.len();
             codec::encode(message, &mut self.payload)?;
+            if message.rank() == Rank::Listing {
+                listed += self.payload.len() - start;
+            }
             messages.pop_front();
         }
         let kind = if class == Class::Content { CONTENT } else { 0 };
@@ -156,13 +167,14 @@ impl FrameEncoder {
             *kind |= if compressed { COMPRESSED } else { 0 };
             length.copy_from_slice(&len.to_le_bytes());
         }
+        self.listed += share(out.len() - header, listed, self.payload.len());
         Ok(())
     }
 }
 
 impl ContentEncoder {
-    /// Appends the payload compressed, or nothing if it is better sent as it is. Returns which. What was compressed must
-    /// be sent so, whatever came of it: the decompressor would lack it.
+    /// Appends the payload compressed, or nothing if it is better sent as it is. Returns which. What was compressed
+    /// must be sent so, whatever came of it: the decompressor would lack it.
     fn compress(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<bool, WireError> {
         let begun = Instant::now();
         if !self.choice.compresses(begun) {
@@ -176,6 +188,11 @@ impl ContentEncoder {
         self.choice.compressed(block, now);
         Ok(true)
     }
+}
+
+/// What of a frame of `len` bytes are listings, which are `listed` of the `whole` bytes in it before compression.
+fn share(len: usize, listed: usize, whole: usize) -> u64 {
+    (len as u64).saturating_mul(listed as u64).checked_div(whole as u64).unwrap_or(0)
 }
 
 fn encoder(level: i32) -> io::Result<Encoder<'static>> {
@@ -207,6 +224,7 @@ pub struct FrameDecoder {
     meta: Decoder<'static>,
     content: Decoder<'static>,
     compressed: Compressed,
+    listed: u64,
 }
 
 impl FrameDecoder {
@@ -217,12 +235,22 @@ impl FrameDecoder {
             decoder.set_parameter(zstd::zstd_safe::DParameter::WindowLogMax(WINDOW_LOG))?;
             io::Result::Ok(decoder)
         };
-        Ok(FrameDecoder { meta: decoder()?, content: decoder()?, compressed: Compressed::default() })
+        Ok(FrameDecoder {
+            meta: decoder()?,
+            content: decoder()?,
+            compressed: Compressed::default(),
+            listed: 0,
+        })
     }
 
     /// How much content came compressed since this was last asked.
     pub fn take_compressed(&mut self) -> Compressed {
         std::mem::take(&mut self.compressed)
+    }
+
+    /// How many bytes of frames were listings since this was last asked.
+    pub fn take_listed(&mut self) -> u64 {
+        std::mem::take(&mut self.listed)
     }
 
     /// How long the payload after this header is. Refuses kinds that this version does not have.
@@ -246,6 +274,7 @@ impl FrameDecoder {
         mut each: impl FnMut(Message, usize),
     ) -> Result<(), WireError> {
         let [kind, ..] = header;
+        let (len, mut listed) = (HEADER + payload.len(), 0);
         let payload = match (kind & COMPRESSED != 0, kind & CONTENT != 0) {
             (false, _) => payload,
             (true, false) => decompress(&mut self.meta, &payload)?,
@@ -265,11 +294,15 @@ impl FrameDecoder {
                 return Err(WireError::Malformed("frame: a message in it is of the other kind"));
             }
             let size = before - cursor.len();
+            if message.rank() == Rank::Listing {
+                listed += size;
+            }
             if size < whole / SHARE {
                 unshare(&mut message);
             }
             each(message, size);
         }
+        self.listed += share(len, listed, whole);
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! A queue between threads that refuses nothing: its bound is the credit of those who put things in, and where that is
 //! only claimed or there is none, they wait.
 //!
-//! Messages that nobody waits for are put in *idly*: a taker that can wait for company (one that writes frames, of which
-//! each costs a header, a system call and a packet) takes them with the next other message, or a little later.
+//! Messages that nobody waits for are put in *idly*: a taker that can wait for company (one that writes frames, of
+//! which each costs a header, a system call and a packet) takes them with the next other message, or a little later.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

@@ -39,9 +39,11 @@ pub struct Traffic {
     pub sent: AtomicU64,
     /// Bytes read by this side.
     pub received: AtomicU64,
-    /// What of the former was compressed content.
+    /// What of either was listings, which only one side sends.
+    pub listed: AtomicU64,
+    /// What of the bytes written was compressed content.
     pub sent_compressed: CompressedTraffic,
-    /// What of the latter was compressed content.
+    /// What of the bytes read was compressed content.
     pub received_compressed: CompressedTraffic,
 }
 
@@ -271,6 +273,7 @@ impl Reading {
                     self.inbox.put_within(UNREAD, weight, message);
                 }
             })?;
+            self.traffic.listed.fetch_add(decoder.take_listed(), Ordering::Relaxed);
             self.traffic.received_compressed.add(decoder.take_compressed());
         }
     }
@@ -349,6 +352,7 @@ impl Writing {
                 self.write(&buffer, writer)?;
                 let now = Instant::now();
                 self.encoder.written(buffer.len(), now.duration_since(begun), now);
+                self.traffic.listed.fetch_add(self.encoder.take_listed(), Ordering::Relaxed);
                 self.traffic.sent_compressed.add(self.encoder.take_compressed());
             }
             writer.flush()?;

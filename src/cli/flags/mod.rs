@@ -188,9 +188,9 @@ pub(super) struct Flags {
     partial_progress: bool,
     /// Compress content on the way; auto: only where that saves time
     ///
-    /// WHEN is always, which is meant where it is left out, never or auto. What does not become shorter is sent as it is
-    /// in any case. With auto so is what the line takes sooner than it could be compressed; both are measured, and each
-    /// block is decided on its own.
+    /// WHEN is always, which is meant where it is left out, never or auto. What does not become shorter is sent as it
+    /// is in any case. With auto so is what the line takes sooner than it could be compressed; both are measured, and
+    /// each block is decided on its own.
     #[arg(short = 'z', long, value_name = "WHEN", num_args = 0..=1, require_equals = true,
         default_missing_value = "always", help_heading = TRANSFER)]
     pub compress: Option<String>,
@@ -238,8 +238,10 @@ pub(super) struct Flags {
     pub itemize_changes: u8,
     /// Show numbers about the run at its end
     ///
-    /// With another host, the connection time is the part of the run until dsync there had answered: connecting, logging
-    /// in and starting it. What is local goes on meanwhile.
+    /// With another host, the connection time is the part of the run until dsync there had answered: connecting,
+    /// logging in and starting it. What is local goes on meanwhile. The size of the file list is what it took of the
+    /// bytes that went to or came from that host, compressed: little where fingerprints of directories agreed. Between
+    /// two local paths there is no list, and the bytes sent are those of the content that was copied.
     #[arg(long, help_heading = OUTPUT)]
     pub stats: bool,
     /// Show a progress bar for the whole run, and the names as they come

@@ -24,7 +24,7 @@ pub(super) fn table(outcome: &Outcome, numbers: Numbers) -> String {
     let compressed = |Compressed { from, to }| format!("{} to {}", bytes(from), bytes(to));
     lines.extend(outcome.compressed.map(|content| ("Compressed data", compressed(content))));
     lines.extend([
-        ("File list size", numbers.bytes(totals.list_bytes)),
+        ("File list size", numbers.bytes(outcome.listed)),
         ("File list generation time", seconds(Duration::from_millis(totals.listing_millis))),
         // Lists travel while they are made and while files do; they have no time of their own.
         ("File list transfer time", seconds(Duration::ZERO)),
@@ -103,7 +103,6 @@ mod tests {
             transferred_size: 70_000,
             literal: 20_000,
             matched: 50_000,
-            list_bytes: 4_096,
             listing_millis: 12,
             ..Totals::default()
         };
@@ -111,6 +110,7 @@ mod tests {
             totals,
             sent: 24_000,
             received: 1_000,
+            listed: 4_096,
             compressed: Some(Compressed { from: 18_000, to: 7_000 }),
             elapsed: Duration::from_millis(2_000),
             connecting: Some(Duration::from_millis(30)),
@@ -179,6 +179,7 @@ Total bytes received: 1,000
             totals: Totals::default(),
             sent: 0,
             received: 0,
+            listed: 0,
             compressed: None,
             elapsed: Duration::ZERO,
             connecting: None,

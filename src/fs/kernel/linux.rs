@@ -55,8 +55,8 @@ pub(in crate::fs) fn entry_handle(dir: BorrowedFd<'_>, name: &[u8]) -> Option<Re
 /// Whether a file without a name could not be made, or not be given one, so that it is not worth trying again.
 static NAMELESS_MISSING: AtomicBool = AtomicBool::new(false);
 
-/// Creates a file without a name on the file system of `dir` (open(2), O_TMPFILE), to be written and then given its name.
-/// `None` if that cannot be; why, a file with a name will show.
+/// Creates a file without a name on the file system of `dir` (open(2), O_TMPFILE), to be written and then given its
+/// name. `None` if that cannot be; why, a file with a name will show.
 pub(in crate::fs) fn create_nameless(dir: BorrowedFd<'_>, mode: Mode) -> Option<OwnedFd> {
     if !offered() || NAMELESS_MISSING.load(Ordering::Relaxed) {
         return None;

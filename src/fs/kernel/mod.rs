@@ -1,9 +1,9 @@
 //! Calls that only some systems have, one function each.
 //!
 //! Each answers `None` (or does nothing, where nothing is lost) when the running system does not offer the call, and
-//! its caller then takes a portable way to the same end. Whether a call exists is found out at run time: a kernel may be
-//! older than the headers, and a sandbox may refuse what the kernel has. Tests run both ways: those of this module by
-//! `without`, those of the program by [`give_up`].
+//! its caller then takes a portable way to the same end. Whether a call exists is found out at run time: a kernel may
+//! be older than the headers, and a sandbox may refuse what the kernel has. Tests run both ways: those of this module
+//! by `without`, those of the program by [`give_up`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -198,8 +198,8 @@ proptest! {
         }
     }
 
-    /// Entries that are not listed have nothing to do, every entry has the number it has at the source, and what is left
-    /// here is not the source's unless that is listed.
+    /// Entries that are not listed have nothing to do, every entry has the number it has at the source, and what is
+    /// left here is not the source's unless that is listed.
     #[test]
     fn what_is_not_listed_is_left_alone(case in any_case()) {
         let (standing, listed, rest) = case.in_buckets();

@@ -1,9 +1,10 @@
 //! Builds files from content, verifies them, and gives them their names.
 //!
-//! Each file belongs to one of several threads, so its content arrives in order. A round that ends with gaps is passed on
-//! to those who sign, and the file waits here for the next. What is written is summed as it is written, but for the
-//! segments that had gaps, which are read again at the end; where the file sum at the end does not agree (the basis changed under the signature, or two blocks
-//! collided), only the segments that differ are asked for again, twice at most.
+//! Each file belongs to one of several threads, so its content arrives in order. A round that ends with gaps is passed
+//! on to those who sign, and the file waits here for the next. What is written is summed as it is written, but for the
+//! segments that had gaps, which are read again at the end; where the file sum at the end does not agree (the basis
+//! changed under the signature, or two blocks collided), only the segments that differ are asked for again, twice at
+//! most.
 
 use crate::delta::{BlockLen, DeltaError, MAX_SEGMENTS, Op, Patch, Patched, SegmentSums, StrongLen, Sum};
 use crate::fs::SetMeta;
@@ -284,8 +285,8 @@ impl Build {
         }
     }
 
-    /// Ends a round that left gaps, and has these signed. Of a file that failed there is nothing to sign; the source will
-    /// see its directory closed.
+    /// Ends a round that left gaps, and has these signed. Of a file that failed there is nothing to sign; the source
+    /// will see its directory closed.
     fn end_round(
         mut self,
         sink: &Sink<'_>,

@@ -1,8 +1,8 @@
 //! What the sink has of a file that is to be updated: opened, signed, and copied while it is signed.
 //!
-//! A large basis is written into the stage from the very buffer it was signed from; or, where the file system can make a
-//! clone of it, the stage begins as that, and is signed itself. Either way the stage then holds what was signed, whatever
-//! becomes of the basis, so of what stays where it is nothing needs to be written, read or summed any more.
+//! A large basis is written into the stage from the very buffer it was signed from; or, where the file system can make
+//! a clone of it, the stage begins as that, and is signed itself. Either way the stage then holds what was signed,
+//! whatever becomes of the basis, so of what stays where it is nothing needs to be written, read or summed any more.
 
 use crate::delta::{
     BlockLen, Held, MAX_BLOCKS, Reach, SegmentSums, Signature, SignatureHeader, Signer, StrongLen, Sum,
@@ -68,8 +68,8 @@ impl Basis {
 }
 
 impl Sink<'_> {
-    /// Whether a file that may be copied early, or wait half-built, has the room for that now. If not, it is tried again
-    /// when another has landed.
+    /// Whether a file that may be copied early, or wait half-built, has the room for that now. If not, it is tried
+    /// again when another has landed.
     pub(super) fn takes_room(&self, file: FileId, flight: &Flight) -> Result<bool, PassError> {
         let options = &self.context.options;
         if options.in_place || options.block_size.is_some() || !options.shortcuts.refinement {
@@ -236,8 +236,8 @@ impl Signing<'_> {
         parts
     }
 
-    /// What cannot be read, or is not there any more, is signed as if it were noise that no file has: so nothing of it is
-    /// found in the new one.
+    /// What cannot be read, or is not there any more, is signed as if it were noise that no file has: so nothing of it
+    /// is found in the new one.
     fn sign_part(&self, range: Range<u64>, buffer: &mut [u8]) -> Signed {
         let SignatureHeader { block_len, strong_len, .. } = self.header;
         let mut signer = Signer::new(self.sink.context.sums, block_len, strong_len).keeping_sums();

@@ -165,21 +165,39 @@ impl Sink<'_> {
         }
     }
 
-    /// What is in a directory of the destination. What cannot be read is told.
-    pub(super) fn own(&self, path: &RelPath, counterpart: &Counterpart, rename: Option<&Name>) -> Own {
+    /// What is in a directory of the destination. What cannot be read is told, unless it was `told` before.
+    pub(super) fn own(
+        &self,
+        path: &RelPath,
+        counterpart: &Counterpart,
+        rename: Option<&Name>,
+        told: bool,
+    ) -> Own {
+        let failed = |path: &RelPath, error: &crate::fs::Error| {
+            if !told {
+                self.tally.failed(path, error);
+            }
+        };
         let Some(dir) = counterpart.dir() else { return Own::default() };
         let listing = match dir.list() {
             Ok(listing) => listing,
             Err(error) => {
-                self.tally.failed(path, &error);
+                failed(path, &error);
                 return Own { incomplete: true, ..Own::default() };
             }
         };
-        for error in listing.failed.iter().map(|(_, error)| error).chain(&listing.broken) {
-            self.tally.failed(path, error);
-        }
         let incomplete = !listing.is_whole();
         let mut own = Own { entries: listing.entries.into(), incomplete, ..Own::default() };
+        for (name, error) in listing.failed {
+            match Name::new(name) {
+                Ok(name) => {
+                    failed(&path.join(&name), &error);
+                    own.unreadable.insert(name);
+                }
+                Err(_) => failed(path, &error),
+            }
+        }
+        listing.broken.iter().for_each(|error| failed(path, error));
         own.entries.retain(|entry| {
             let staged = entry.kind() == Kind::File && crate::fs::is_stage_name(&entry.name);
             if staged {
@@ -201,13 +219,15 @@ pub(super) struct Own {
     pub entries: VecDeque<Entry>,
     /// Staged files that killed runs left.
     pub leftovers: HashSet<Name>,
-    /// Whether there may be more, which could not be read.
+    /// Names under which there is something that could not be looked at, which was told.
+    pub unreadable: HashSet<Name>,
+    /// Whether there is or may be more, which could not be read.
     pub incomplete: bool,
 }
 
 impl Own {
-    /// How many entries and leftovers it holds.
+    /// How many entries and names it holds.
     pub(super) fn weight(&self) -> usize {
-        self.entries.len().saturating_add(self.leftovers.len())
+        self.entries.len().saturating_add(self.leftovers.len()).saturating_add(self.unreadable.len())
     }
 }

@@ -1,10 +1,10 @@
 //! The role that writes: compares what the source lists with what it has, asks for what it lacks, installs it.
 //!
 //! Threads, in the order in which one may wait for the next: one compares listings (`compare`), several sign what
-//! is there of changed files and of their gaps (`sign`, `basis`), several build and install files (`apply`). The calling thread reads
-//! messages and hands them out, without ever waiting: its queues are bounded by the credit granted for what is in
-//! them. `directories` knows what is still unsettled in each directory, `flights` the files under way, `room` what they
-//! may take of the disk. Small files go
+//! is there of changed files and of their gaps (`sign`, `basis`), several build and install files (`apply`). The
+//! calling thread reads messages and hands them out, without ever waiting: its queues are bounded by the credit granted
+//! for what is in them. `directories` knows what is still unsettled in each directory, `flights` the files under way,
+//! `room` what they may take of the disk. Small files go
 //! through the same threads, many at a time (`batches`).
 
 mod announce;

@@ -1,12 +1,12 @@
 //! The room that files take at the destination before their turn.
 //!
 //! What is to be signed lies ready long before its content comes, and a stage may begin as a copy of the old file, or
-//! wait half-built for its next round. Were that done for all at once, the destination would need room for a second copy
-//! of everything. So a file takes its share here before it is signed, and gives it back when it has landed; one for which
-//! there is none is signed later.
+//! wait half-built for its next round. Were that done for all at once, the destination would need room for a second
+//! copy of everything. So a file takes its share here before it is signed, and gives it back when it has landed; one
+//! for which there is none is signed later.
 //!
-//! Nobody waits here. Whoever lands a file is told which others to try again; and since a file gets its share in any case
-//! if no other has one, there is always somebody to land.
+//! Nobody waits here. Whoever lands a file is told which others to try again; and since a file gets its share in any
+//! case if no other has one, there is always somebody to land.
 
 use crate::wire::FileId;
 use std::collections::{HashMap, VecDeque};

@@ -91,8 +91,8 @@ impl Sink<'_> {
         self.send_sums(file, &signature, &mut credit)
     }
 
-    /// Sets credit aside for a whole signature, and what goes before it: two that each got half of the credit would wait
-    /// for each other.
+    /// Sets credit aside for a whole signature, and what goes before it: two that each got half of the credit would
+    /// wait for each other.
     fn reserve_sums(&self, blocks: u64, strong_len: StrongLen) -> Result<Reservation, PassError> {
         let per_block = 4 + u64::from(strong_len.get());
         let messages = blocks.div_ceil(PART_BLOCKS as u64) + 1;

@@ -1,8 +1,8 @@
 //! Answers requests for content: whole, as a delta against the sink's signature, or only where it did not verify.
 //!
-//! A file sent whole is read once, from front to back, and hashed as it is read, so what is sent is what was summed even
-//! if the file changes meanwhile. Its modification time was sent with the listing, before this, so a change is found by the
-//! next run.
+//! A file sent whole is read once, from front to back, and hashed as it is read, so what is sent is what was summed
+//! even if the file changes meanwhile. Its modification time was sent with the listing, before this, so a change is
+//! found by the next run.
 
 use crate::delta::{BlockLen, SegmentHasher, SegmentSums, Signatures, Sum};
 use crate::fs::{Pieces, ReadFile};

@@ -18,8 +18,8 @@ use crate::wire::{ContentEnd, ContentOp};
 use bytes::Bytes;
 use std::ops::Range;
 
-/// Bytes read at once: what is read is summed, searched and sent while it is in the cache. Longer blocks are read whole,
-/// since a search copies what does not end where a window ends.
+/// Bytes read at once: what is read is summed, searched and sent while it is in the cache. Longer blocks are read
+/// whole, since a search copies what does not end where a window ends.
 const PIECE: usize = 256 << 10;
 
 /// How many samples are looked up of what may be new.
@@ -159,8 +159,8 @@ impl Source<'_> {
         GapSearch::new(gap, signature, self.context.sums, in_place, telling.basis_len, round)
     }
 
-    /// Searches a stretch of the file that was read before. What it no longer has counts as zeros, which the file sum will
-    /// not agree with.
+    /// Searches a stretch of the file that was read before. What it no longer has counts as zeros, which the file sum
+    /// will not agree with.
     fn search_range(
         &self,
         telling: &Telling,
@@ -187,8 +187,8 @@ impl Source<'_> {
     }
 }
 
-/// If a search is lost, looks whether anything of the basis is ahead in the stretch, and else has the rest of it left to
-/// the next round.
+/// If a search is lost, looks whether anything of the basis is ahead in the stretch, and else has the rest of it left
+/// to the next round.
 fn find_the_way(
     telling: &Telling,
     open: &ReadFile,

@@ -81,8 +81,9 @@ impl KeptListings {
         state.left_behind = state.left_behind.saturating_add(cost.unwrap_or_default());
     }
 
-    /// The sink asks for the listing of a directory that was mentioned to it. Sums of more buckets than there are entries
-    /// would save nothing and are forgotten, so that what is kept until they are needed is bounded by the listings.
+    /// The sink asks for the listing of a directory that was mentioned to it. Sums of more buckets than there are
+    /// entries would save nothing and are forgotten, so that what is kept until they are needed is bounded by the
+    /// listings.
     pub(super) fn ask(&self, mut expand: Expand) -> Result<(), PassError> {
         let mut state = self.lock();
         let slot = state.listings.get_mut(&expand.dir).filter(|slot| !slot.sent);

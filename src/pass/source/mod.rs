@@ -2,8 +2,8 @@
 //!
 //! Threads: one walks and lists (`walk`), several read content (`content`), one counts ahead when progress is
 //! shown (`count`), and the calling thread reads messages, which never makes it wait. What is told as a difference
-//! (`delta`) is told in `rounds`, and if it is large it is summed `ahead` of the first. A listing is `kept` from before it
-//! is sent until the sink closes its directory.
+//! (`delta`) is told in `rounds`, and if it is large it is summed `ahead` of the first. A listing is `kept` from before
+//! it is sent until the sink closes its directory.
 
 mod ahead;
 mod batch;

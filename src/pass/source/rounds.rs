@@ -1,11 +1,11 @@
 //! Files told in rounds: what is kept of one while the sums of its gaps are on their way.
 //!
-//! Nobody waits for these sums. The worker that ends a round leaves the file here and takes up other work; when the sums
-//! are complete, the next round is a job like any other. A file is forgotten when its directory is closed, since a sink
-//! that could not write it does not answer.
+//! Nobody waits for these sums. The worker that ends a round leaves the file here and takes up other work; when the
+//! sums are complete, the next round is a job like any other. A file is forgotten when its directory is closed, since a
+//! sink that could not write it does not answer.
 //!
-//! Files and gaps are bounded over all files, and so are the sums of what was read ahead. One that finds no room is told with fewer gaps or none, in literals: right
-//! all the same, only dearer; or it is not read ahead.
+//! Files and gaps are bounded over all files, and so are the sums of what was read ahead. One that finds no room is
+//! told with fewer gaps or none, in literals: right all the same, only dearer; or it is not read ahead.
 
 use crate::delta::{BlockLen, Gap, MAX_SEGMENTS, StrongLen};
 use crate::fs::ReadFile;

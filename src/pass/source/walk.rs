@@ -1,7 +1,8 @@
 //! The walk: one directory after the other, depth first, in the order of names.
 //!
-//! A directory is mentioned with its fingerprint, and listed if the sink then asks. Where the sink has nothing to
-//! compare with, it asks for everything below at once, and from then on directories there are listed right away.
+//! A directory is mentioned with its fingerprint, and listed if the sink then asks; only a root that holds a few
+//! sources by their names is listed at once. Where the sink has nothing to compare with, it asks for everything below
+//! at once, and from then on directories there are listed right away.
 //!
 //! The walk keeps its own stack, since a tree may be deeper than a thread's.
 
@@ -132,18 +133,24 @@ impl Walk<'_, '_> {
         self.next =
             self.next.checked_add(1).ok_or(PassError::Protocol("there are more than 2^32 directories"))?;
         let cost = 256 + listing.entries.iter().map(entry_cost).sum::<u64>();
-        // Without anything to put there the destination is left alone altogether.
-        let is_nothing = listing.entries.is_empty() && parent.is_none();
+        let at_once = listed || (parent.is_none() && self.root_is_listed(&listing, cost));
         let kept = Arc::new(Kept { dir, parent, listing, cost });
         self.count(&kept);
-        let listed = listed || is_nothing;
-        self.source.kept.insert(id, kept.clone(), listed);
-        if listed {
+        self.source.kept.insert(id, kept.clone(), at_once);
+        if at_once {
             self.send(id, &kept, &[])?
         } else {
             self.mention(id, &kept, whole)?
         }
         Ok(Level { id, kept, next: 0, listed })
+    }
+
+    /// Whether the root is not worth a mention.
+    fn root_is_listed(&self, listing: &ViewListing, cost: u64) -> bool {
+        // Without anything to put there the destination is left alone altogether.
+        listing.entries.is_empty()
+            // Where the sources go by their names, the destination mostly has others besides, so it would ask.
+            || (self.source.view.root_meta().is_none() && cost <= PART)
     }
 
     fn leave_out_directories(&self, dir: &ViewDir, listing: &mut ViewListing) {
@@ -166,7 +173,6 @@ impl Walk<'_, '_> {
                 totals.listed.add(entry.kind());
                 totals.total_size = totals.total_size.saturating_add(entry.node.size());
             }
-            totals.list_bytes = totals.list_bytes.saturating_add(kept.cost);
         });
     }
 
@@ -253,5 +259,72 @@ impl Walk<'_, '_> {
             return Vec::new();
         }
         self.names.new_ones(&self.source.owners, owners)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delta::{StrongKind, SumChoice};
+    use crate::pass::Context;
+    use crate::report::Reporter;
+    use crate::request::Options;
+    use crate::tree::filter::Rules;
+    use crate::view::View;
+    use crate::wire::Link;
+    use std::path::PathBuf;
+    use std::thread;
+
+    struct Deaf;
+
+    impl Reporter for Deaf {
+        fn report(&self, _: Event) {}
+    }
+
+    /// The first `count` messages about these sources, to a sink that says nothing.
+    fn said(sources: &[PathBuf], count: usize) -> Vec<&'static str> {
+        let sources: Vec<Vec<u8>> =
+            sources.iter().map(|path| path.as_os_str().as_encoded_bytes().to_vec()).collect();
+        let context = Context {
+            options: Options { recursive: true, ..Options::default() },
+            sums: SumChoice { kind: StrongKind::Xxh3, seed: 1 },
+            reporter: Arc::new(Deaf),
+            progress: Arc::default(),
+            local: false,
+            open_files: 64,
+            tell_progress: false,
+        };
+        let (view, missing) = View::open(&sources, Rules::new(), true);
+        let (link, mut sink) = Link::pair();
+        thread::scope(|scope| {
+            scope.spawn(|| crate::pass::source::run(link, &view, missing, &context));
+            let next = || match sink.receiver.receive().unwrap().message {
+                Message::Begin(_) => "begin",
+                Message::Listing(_) => "listing",
+                Message::Mention(_) => "mention",
+                Message::Listed => "listed",
+                _ => "something else",
+            };
+            let said = std::iter::repeat_with(next).take(count).collect();
+            sink.sender.stopper().stop();
+            said
+        })
+    }
+
+    #[test]
+    fn what_goes_by_its_name_is_listed_unasked_and_what_is_in_it_is_not() {
+        let at = tempfile::tempdir().unwrap();
+        let tree = at.path().join("tree");
+        std::fs::create_dir_all(tree.join("below")).unwrap();
+        assert_eq!(said(&[tree.join("")], 4), ["begin", "mention", "mention", "listed"]);
+        assert_eq!(
+            said(std::slice::from_ref(&tree), 5),
+            ["begin", "listing", "mention", "mention", "listed"]
+        );
+        // Too many to be sent for nothing.
+        let many: Vec<PathBuf> = (0..500).map(|n| at.path().join(format!("{n:0100}"))).collect();
+        many.iter().for_each(|path| std::fs::write(path, "").unwrap());
+        assert_eq!(said(&many, 3), ["begin", "mention", "listed"]);
+        assert_eq!(said(&many[..100], 3), ["begin", "listing", "listed"]);
     }
 }

@@ -16,7 +16,8 @@ pub struct Merge {
 /// How a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
-    /// As by `--exclude-from` or `--include-from`: patterns, each of which may begin with `- ` or `+ `; a lone `!` clears.
+    /// As by `--exclude-from` or `--include-from`: patterns, each of which may begin with `- ` or `+ `; a lone `!`
+    /// clears.
     Patterns(Action),
     /// As by a merge rule: rules in full syntax, unless the defaults ask for bare patterns.
     Rules(RuleDefaults),

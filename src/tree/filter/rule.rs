@@ -104,7 +104,8 @@ impl Rule {
         prefix
     }
 
-    /// The rule in filter syntax, which [`parse_filter`](crate::tree::filter::parse_filter) reads back as the same rule.
+    /// The rule in filter syntax, which [`parse_filter`](crate::tree::filter::parse_filter) reads back as the same
+    /// rule.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut text = self.prefix().into_bytes();
         text.push(b' ');

@@ -210,9 +210,9 @@ impl Rules {
 
     /// The verdict on a path for one side, with the rule that gave it.
     ///
-    /// `path` is relative to the transfer root, without a slash at either end; the root itself, an empty path, is always
-    /// included. `deleting_dir` says that the directory which holds the entry is being deleted: perishable rules do not
-    /// count there.
+    /// `path` is relative to the transfer root, without a slash at either end; the root itself, an empty path, is
+    /// always included. `deleting_dir` says that the directory which holds the entry is being deleted: perishable rules
+    /// do not count there.
     pub fn decide(&self, path: &[u8], is_dir: bool, side: Side, deleting_dir: bool) -> Decision {
         if path.is_empty() || self.list.is_empty() {
             return Decision { verdict: Verdict::Included, rule: None };

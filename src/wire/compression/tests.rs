@@ -126,8 +126,8 @@ fn run(path: Path, blocks: usize, how: How) -> Run {
     sender.finish(path)
 }
 
-/// A gigabyte takes little longer than it would if the better of always and never had been known, whatever the line, the
-/// compressor and the data.
+/// A gigabyte takes little longer than it would if the better of always and never had been known, whatever the line,
+/// the compressor and the data.
 #[test]
 fn it_is_about_as_good_as_the_better_of_always_and_never() {
     for line in [0.1, 1.0, 2.5, 12.0, 60.0, 118.0, 200.0, 400.0, 1000.0] {

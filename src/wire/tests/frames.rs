@@ -5,7 +5,7 @@ use crate::request::{CompressWhen, Compression};
 use crate::tree::Entry;
 use crate::wire::codec;
 use crate::wire::frame::{Compressed, FrameDecoder, FrameEncoder, HEADER, MAX_PAYLOAD};
-use crate::wire::{Content, ContentOp, FileId, Message, SumsPart, Verdict, WireError};
+use crate::wire::{Content, ContentOp, DirId, FileId, Message, SumsPart, Verdict, WireError};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::VecDeque;
@@ -183,6 +183,27 @@ fn what_was_compressed_is_counted_at_both_ends() {
     read_all(&mut decoder, &stream);
     assert_eq!(decoder.take_compressed(), counted);
     assert_eq!(decoder.take_compressed(), Compressed::default());
+}
+
+#[test]
+fn what_listings_take_is_counted_at_both_ends() {
+    let (mut encoder, mut decoder) = (FrameEncoder::new(None).unwrap(), FrameDecoder::new().unwrap());
+    let mut crossed = |messages: Vec<Message>| {
+        let stream = frames(&mut encoder, messages);
+        read_all(&mut decoder, &stream);
+        let listed = encoder.take_listed();
+        assert_eq!(decoder.take_listed(), listed);
+        (listed, stream.len() as u64)
+    };
+    let listing = |count| listing((0..count).map(|n| file(format!("{n:04}"), n)).collect());
+    let (listed, all) = crossed(vec![listing(1000)]);
+    assert_eq!(listed, all);
+    let (listed, all) = crossed(vec![listing(10), literal(1, vec![7; 50_000]), Message::Listed]);
+    assert!(listed > 0 && listed < all - 50_000, "{listed} of {all}");
+    // In one frame by its share.
+    let (listed, all) = crossed(vec![Message::Close(DirId(1)), listing(1000), Message::Alive]);
+    assert!(listed < all && listed > all / 2, "{listed} of {all}");
+    assert_eq!(crossed(vec![literal(1, vec![7; 50_000])]).0, 0);
 }
 
 #[test]

@@ -84,7 +84,6 @@ fn totals() -> Totals {
         transferred_size: 1000,
         literal: 600,
         matched: 400,
-        list_bytes: 12345,
         listing_millis: 17,
         vanished: 1,
         failed: 2,

@@ -5,7 +5,7 @@ use dsync::wire::frame::{FrameDecoder, FrameEncoder, HEADER};
 use dsync::wire::hello::{self, Hello};
 use dsync::wire::{
     Begin, Content, ContentEnd, ContentOp, DirId, Expand, Fetch, FileId, Listing, ListingEnd, Mention,
-    Message, Want,
+    Message, Rank, WINDOWS, Want,
 };
 use filetime::FileTime;
 use std::collections::VecDeque;
@@ -90,6 +90,23 @@ impl Peer {
     /// The next message; `None` if the other end has ended.
     pub(crate) fn next(&mut self) -> Option<Message> {
         self.arrived.recv_timeout(Duration::from_secs(10)).ok()
+    }
+
+    /// Sends listings as fast as credit for them comes back, of which half is always left. Returns what else arrives.
+    pub(crate) fn list(&mut self, listings: impl IntoIterator<Item = Message>) -> Vec<Message> {
+        let (mut owed, mut arrived) = (0_u64, Vec::new());
+        for message in listings {
+            owed += message.cost();
+            self.send(message);
+            while owed > u64::from(WINDOWS.listing) / 2 {
+                match self.next() {
+                    Some(Message::Credit { rank: Rank::Listing, bytes }) => owed = owed.saturating_sub(bytes),
+                    Some(Message::Abort(_)) | None => return arrived,
+                    Some(other) => arrived.push(other),
+                }
+            }
+        }
+        arrived
     }
 
     /// Begins a transfer of the contents of a directory.

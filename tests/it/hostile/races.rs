@@ -1,11 +1,15 @@
 //! Someone who may write to a tree swaps a directory of it for a link that leads out, again and again, while runs
 //! read, fill and clear that tree. Whatever a run meets, it stays inside.
 
+use super::peer::{directory, listing, mention};
+use super::victim::{Role, Victim, Way};
 use crate::support::command::{self, dsync};
 use crate::support::scene::Scene;
 use crate::support::snapshot::Columns;
 use crate::support::tools;
 use crate::support::tree::{Tree, contents};
+use dsync::report::Event;
+use dsync::wire::Message;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -173,4 +177,46 @@ fn making_room_in_a_directory_that_is_swapped() {
         write(&files("old"), &scene.path("to/d"));
     };
     repeat(&["-a", "--force"], "to/d", "in", make, nothing_secret);
+}
+
+/// Directories are gone, or something else has their name, when their listings come, and so many others are open that
+/// they have to be opened again. What they held is told to be out of reach, and nothing is deleted anywhere else.
+#[test]
+fn clearing_directories_that_were_swapped_before_they_are_listed() {
+    const DIRS: u32 = 300;
+    let name = |n: u32| format!("d{n:03}");
+    let to = (0..DIRS).fold(Tree::new(), |tree, n| tree.file(format!("{}/extra", name(n)), "mine"));
+    let scene = Scene::new().tree("to", &to).tree("outside", &Tree::new().file("extra", "not yours"));
+    let (mut peer, victim) = Victim::start(&scene, Role::Sink, Way::Server, &["-r", "--delete"]);
+    peer.begin_with((0..DIRS).map(|n| directory(&name(n))).collect());
+    peer.send_all((0..DIRS).map(|n| mention(n + 1, Some((0, n)))));
+    for _ in 0..DIRS {
+        peer.expect("a request for a listing", |message| matches!(message, Message::Expand(_)).then_some(()));
+    }
+    let at = |n: u32| scene.path("to").join(name(n));
+    fs::rename(at(0), scene.path("outside/moved")).unwrap();
+    fs::rename(at(1), scene.path("outside/swapped")).unwrap();
+    symlink(scene.path("outside"), at(1)).unwrap();
+    fs::remove_dir_all(at(2)).unwrap();
+    fs::remove_dir_all(at(3)).unwrap();
+    fs::write(at(3), "a file").unwrap();
+    let outside = scene.snapshot("outside");
+    peer.send_all((0..DIRS).map(|n| listing(n + 1, Some((0, n)), Vec::new(), true)));
+    peer.send(Message::Listed);
+    let mut told = Vec::new();
+    loop {
+        match peer.next() {
+            Some(Message::Event(Event::Problem(problem))) => told.push(problem.path),
+            Some(Message::Finish(_)) => break,
+            Some(_) => {}
+            None => panic!("it ended early"),
+        }
+    }
+    peer.send(Message::Finish(Default::default()));
+    victim.finish().assert_orderly("swapped before they are listed");
+    told.sort();
+    assert_eq!(told, (0..4).map(|n| name(n).into_bytes()).collect::<Vec<_>>());
+    outside.assert_same(&scene.snapshot("outside"), Columns::ALL);
+    assert_eq!(scene.read("to/d003"), b"a file");
+    assert!((4..DIRS).all(|n| fs::read_dir(at(n)).unwrap().next().is_none()));
 }

@@ -1,8 +1,10 @@
 //! Sinks that ask for what they must not, of a source.
 
 use super::peer::{Peer, content, listing, mention, root_entries, varint};
-use super::victim::{Role, Way};
+use super::victim::{Role, Victim, Way};
 use super::{Case, case, expect_refusals, unharmed};
+use crate::support::scene::Scene;
+use crate::support::tree::{Tree, noise};
 use dsync::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
 use dsync::tree::{BUCKET_SUM_LEN, BucketSum, Entry, Kind};
 use dsync::wire::{
@@ -280,6 +282,36 @@ fn more_than_there_is_credit_for() {
             peer.send_all((0..10_000).map(|_| want(0, index)));
         }
     })]);
+}
+
+/// A sink that asks for every listing, with sums nobody needs, and again and again for all files of a directory, and takes
+/// no answers: what it makes the source hold is what it has credit for.
+#[test]
+fn everything_is_asked_for_at_once() {
+    let files =
+        |tree: Tree, dir: String| (0..4).fold(tree, |tree, n| tree.file(format!("{dir}/{n}"), "four"));
+    let tree = (0..1000).fold(Tree::new(), |tree, dir| files(tree, format!("few/{dir:03}")));
+    let tree = (0..256).fold(tree, |tree, n| tree.file(format!("all/{n:03}"), noise(4096, n)));
+    let scene = Scene::new().tree("source", &tree);
+    let (mut peer, victim) = Victim::start(&scene, Role::Source, Way::Server, FLAGS);
+    peer.expect("the end of the listings", |message| matches!(message, Message::Listed).then_some(()));
+    // The root, the directory of all files, and those of a few.
+    let useless = vec![BucketSum([7; BUCKET_SUM_LEN]); 3000];
+    let expand = |dir| Message::Expand(Expand { dir: DirId(dir), below: false, sums: useless.clone() });
+    peer.send_all((0..1000).map(expand));
+    let batch = |number| {
+        let indices = (0..256).collect();
+        Message::Fetch(Fetch { batch: BatchId(number), dir: DirId(1), indices })
+    };
+    peer.send_all((0..20_000).map(batch));
+    peer.expect("content", |message| matches!(message, Message::Fetched(_)).then_some(()));
+    let peak = victim.peak_memory();
+    assert!(peak < 96 << 10, "{peak} KiB");
+    peer.send_all((0..20_000).map(batch));
+    let outcome = victim.finish();
+    outcome.assert_orderly("everything at once");
+    assert_eq!(outcome.code, Some(2), "{outcome}");
+    assert!(outcome.errors.contains("more than it was allowed"), "{outcome}");
 }
 
 /// A sink that asks, gives no credit for the answers, and then calls everything settled.

@@ -6,10 +6,11 @@ use super::{Case, case, expect_refusals, unharmed};
 use crate::support::scene::Scene;
 use crate::support::tree::Tree;
 use dsync::delta::{BlockLen, StrongLen, Sum};
+use dsync::report::Event;
 use dsync::tree::{Aspects, Buckets, Entry, Fingerprinter, Name, Node, RelPath};
 use dsync::wire::{
     BatchId, Begin, ContentEnd, ContentOp, DirId, Expand, Fetch, Fetched, FetchedFile, FileId, Listing,
-    ListingEnd, Mention, Message, Rank, Verdict, WINDOWS, Want,
+    ListingEnd, Mention, Message, Verdict, Want,
 };
 
 const FLAGS: &[&str] = &["-r", "-l", "-t"];
@@ -145,19 +146,7 @@ fn mentions_of_what_cannot_be() {
         case("of more than is ever kept", "too many directories are mentioned", |peer| {
             peer.begin();
             peer.send(mention(0, None));
-            // As fast as credit comes back: half of it is always left.
-            let mut owed = 0;
-            for first in (1..70_000).step_by(1000) {
-                peer.send_all((first..first + 1000).map(|number| mention(number, Some((0, number)))));
-                owed += 1000 * mention(first, None).cost();
-                while owed > u64::from(WINDOWS.listing) / 2 {
-                    match peer.next() {
-                        Some(Message::Credit { rank: Rank::Listing, bytes }) => owed -= bytes,
-                        Some(Message::Abort(_)) | None => return,
-                        Some(_) => {}
-                    }
-                }
-            }
+            peer.list((1..70_000).map(|number| mention(number, Some((0, number)))));
         }),
         case("what only a sink asks", "only a sink sends", |peer| {
             peer.begin();
@@ -581,6 +570,47 @@ fn more_than_there_is_credit_for() {
             peer.send(listing(0, None, entries, false));
         }
     })]);
+}
+
+/// More directories are mentioned that are not the same, one beside the other, than any source keeps, and no listing of
+/// them comes.
+#[test]
+fn directories_that_are_asked_for_and_never_listed() {
+    let scene = Scene::new().tree("to", &Tree::new());
+    let (mut peer, victim) = Victim::start(&scene, Role::Sink, Way::Server, &["-r", "-n"]);
+    peer.begin();
+    peer.send(mention(0, None));
+    let part = |part: u32| {
+        let names = (0..1000).map(|n| directory(&format!("{:06}", part * 1000 + n)));
+        listing(0, None, names.collect(), part == 69)
+    };
+    peer.list((0..70).map(part).chain((0..70_000).map(|n| mention(n + 1, Some((0, n))))));
+    let outcome = victim.finish();
+    outcome.assert_orderly("never listed");
+    assert_eq!(outcome.code, Some(2), "{outcome}");
+    assert!(outcome.errors.contains("too many directories are mentioned"), "{outcome}");
+}
+
+/// What is to be said after a directory whose listing never comes is held back only up to a bound.
+#[test]
+fn lines_behind_a_directory_that_never_comes_are_let_through() {
+    let scene = Scene::new().tree("to", &Tree::new());
+    let (mut peer, victim) = Victim::start(&scene, Role::Sink, Way::Server, &["-r", "-n", "-v"]);
+    peer.begin();
+    let root = vec![directory("never"), directory("other")];
+    peer.send_all([mention(0, None), listing(0, None, root, true), mention(1, Some((0, 0)))]);
+    let part = |entries: std::ops::Range<u32>| {
+        let long = entries.map(|n| file(&format!("{n:0200}"), 0)).collect();
+        listing(2, Some((0, 1)), long, false)
+    };
+    peer.list((0..300).map(|n| part(n * 400..(n + 1) * 400)));
+    peer.send(listing(2, Some((0, 1)), vec![file("last", 0)], true));
+    peer.expect("the last line", |message| match message {
+        Message::Event(Event::Item(item)) => (item.path.as_bytes() == b"other/last").then_some(()),
+        _ => None,
+    });
+    let peak = victim.peak_memory();
+    assert!(peak < 48 << 10, "{peak} KiB");
 }
 
 /// A directory is found to be the same after everything was listed, and what is in it was never mentioned.

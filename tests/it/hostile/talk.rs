@@ -130,7 +130,6 @@ fn absurd_totals_are_shown() {
         transferred_size: most,
         literal: most,
         matched: most,
-        list_bytes: most,
         listing_millis: most,
         vanished: most,
         failed: most,

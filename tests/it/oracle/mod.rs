@@ -11,7 +11,7 @@
 
 mod case;
 mod coverage;
-mod options;
+pub(crate) mod options;
 mod outcome;
 pub(crate) mod random;
 pub(crate) mod trees;
@@ -223,7 +223,8 @@ fn traffic(output: &Output) -> Vec<String> {
     wanted.map(str::to_owned).collect()
 }
 
-fn number(variable: &str) -> Option<u64> {
+/// The number in an environment variable.
+pub(crate) fn number(variable: &str) -> Option<u64> {
     let text = env::var(variable).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
 }

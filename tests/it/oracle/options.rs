@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// What of a run an option changes, and thereby what proves that the cases put it to the test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
+pub(crate) enum Effect {
     /// What is at the destination afterwards, or the exit code.
     State,
     /// What is printed.
@@ -20,10 +20,10 @@ pub(super) enum Effect {
 
 /// An option as drawn, with its value.
 #[derive(Debug, Clone)]
-pub(super) struct Choice {
+pub(crate) struct Choice {
     /// The option as the coverage counts it.
-    pub(super) name: &'static str,
-    pub(super) effect: Effect,
+    pub(crate) name: &'static str,
+    pub(crate) effect: Effect,
     argument: Argument,
 }
 
@@ -94,7 +94,7 @@ pub(super) fn harmless(random: &mut Random) -> Vec<OsString> {
 
 impl Choice {
     /// What the option stands for on the command line; the files it names are in `directory`, by `number`.
-    pub(super) fn words(&self, directory: &Path, number: usize) -> Vec<OsString> {
+    pub(crate) fn words(&self, directory: &Path, number: usize) -> Vec<OsString> {
         match &self.argument {
             Argument::Words(words) => words.clone(),
             Argument::File(_) => vec![self.name.into(), directory.join(format!("rules-{number}")).into()],
@@ -102,7 +102,7 @@ impl Choice {
     }
 
     /// Writes the file that the option names, if it names one.
-    pub(super) fn write(&self, directory: &Path, number: usize) {
+    pub(crate) fn write(&self, directory: &Path, number: usize) {
         if let Argument::File(lines) = &self.argument {
             fs::write(directory.join(format!("rules-{number}")), lines.join(&b'\n')).unwrap();
         }
@@ -111,7 +111,7 @@ impl Choice {
 
 /// Draws options that make sense together, rules in an order in which they do. Names for patterns are taken from
 /// `tree`.
-pub(super) fn draw(random: &mut Random, tree: &Tree) -> Vec<Choice> {
+pub(crate) fn draw(random: &mut Random, tree: &Tree) -> Vec<Choice> {
     let mut drawn = Drawn { choices: Vec::new(), random, tree };
     drawn.attributes();
     drawn.rules();

@@ -41,12 +41,7 @@ pub(crate) fn tree(random: &mut Random, size: usize) -> Tree {
 
 /// Adds an entry with a random name in a random directory not deeper than `depth`, unless the name is taken.
 fn add(random: &mut Random, tree: &mut Tree, depth: usize) {
-    let directories: Vec<&Vec<u8>> = tree
-        .entries
-        .iter()
-        .filter(|(path, entry)| entry.node == Node::Directory && level(path) < depth)
-        .map(|(path, _)| path)
-        .collect();
+    let directories: Vec<&Vec<u8>> = directories(tree, depth).collect();
     let mut path = (*random.pick(&directories)).clone();
     if !path.is_empty() {
         path.push(b'/');
@@ -56,6 +51,75 @@ fn add(random: &mut Random, tree: &mut Tree, depth: usize) {
         let entry = entry(random);
         tree.insert(&path, entry);
     }
+}
+
+/// A tree of a few directories with many entries in each, or hardly any.
+pub(crate) fn wide(random: &mut Random) -> Tree {
+    let mut tree = Tree::new().directory("a/b").directory("d").directory(b"\xfe");
+    for _ in 0..1 + random.below(3) {
+        let top = *random.pick(&[&b""[..], b"a/", b"a/b/", b"d/", b"\xfe/"]);
+        let entries = if random.chance(20) { random.below(4) } else { 50 + random.below(451) };
+        for _ in 0..entries {
+            let path = [top, &numbered_name(random)[..]].concat();
+            let mut entry = entry(random);
+            match &mut entry.node {
+                Node::File(content) => content.truncate(40),
+                Node::Directory if random.chance(60) => entry.node = Node::Fifo,
+                _ => {}
+            }
+            if !tree.entries.contains_key(&path) {
+                tree.insert(&path, entry);
+            }
+        }
+    }
+    let dirs: Vec<Vec<u8>> = directories(&tree, 3).filter(|path| !path.is_empty()).cloned().collect();
+    for dir in dirs {
+        if random.chance(30) {
+            tree.insert(&[&dir, &b"/inside"[..]].concat(), entry(random));
+        }
+    }
+    tree
+}
+
+/// A name among many that begin alike, with some before and after all of them.
+fn numbered_name(random: &mut Random) -> Vec<u8> {
+    let number = random.below(2000);
+    match random.below(20) {
+        0 => name(random),
+        1 => number.to_be_bytes().into_iter().filter(|byte| !b"/\0".contains(byte)).chain([1]).collect(),
+        2 => format!("{}{number}", "long".repeat(50)).into_bytes(),
+        3 => [b"\xff\xff", number.to_string().as_bytes()].concat(),
+        4..7 => number.to_string().into_bytes(),
+        _ => format!("file-{number:04}").into_bytes(),
+    }
+}
+
+/// A tree that differs from `tree` in a few entries.
+pub(crate) fn nearly(random: &mut Random, tree: &Tree) -> Tree {
+    let mut other = tree.clone();
+    let paths: Vec<&Vec<u8>> = tree.entries.keys().collect();
+    for _ in 0..random.below(20) {
+        let path = if random.chance(5) { paths[0] } else { *random.pick(&paths) };
+        match other.entries.get_mut(path) {
+            Some(Entry { node: Node::Symlink(target), .. }) if random.chance(30) => target.push(b'x'),
+            // Most of what is drawn is what it was before.
+            Some(entry) if random.chance(50) => (0..3).for_each(|_| alter_attributes(random, entry)),
+            _ => {
+                change(random, &mut other, path, Obstacles { full_directories: true, for_directories: true })
+            }
+        }
+    }
+    for _ in 0..random.below(4) {
+        add(random, &mut other, 3);
+    }
+    other
+}
+
+/// The directories that are not deeper than `depth`.
+fn directories(tree: &Tree, depth: usize) -> impl Iterator<Item = &Vec<u8>> {
+    let entries = tree.entries.iter();
+    let found = entries.filter(move |(path, entry)| entry.node == Node::Directory && level(path) < depth);
+    found.map(|(path, _)| path)
 }
 
 fn level(path: &[u8]) -> usize {

@@ -42,6 +42,10 @@ impl Entry {
         let mode = if node == Node::Directory { 0o755 } else { 0o644 };
         Entry { node, mode, mtime: LONG_AGO, owner: None }
     }
+
+    pub(crate) fn is_directory(&self) -> bool {
+        self.node == Node::Directory
+    }
 }
 
 /// A tree below a root directory, which is the entry with the empty path.

@@ -1,11 +1,12 @@
 //! `--delete`: removes what the source does not have, and never more.
 
+use crate::support::command::dsync;
 use crate::support::scene::Scene;
 use crate::support::tools;
 use crate::support::transport::Way;
 use crate::support::tree::{Node, Tree};
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, lchown};
 
 fn extras() -> Tree {
     Tree::new()
@@ -217,4 +218,43 @@ fn a_mount_point_is_never_removed() {
     assert!(matches!(output.code, Some(0 | 23)), "{output}");
     // What is in it may go or stay.
     assert_eq!(paths[..2], ["kept", "mounted"], "{output}");
+}
+
+/// A directory that cannot be entered keeps what is in it, which is told once, and the others are cleaned.
+#[test]
+fn a_directory_that_cannot_be_entered_is_left() {
+    if !tools::is_root() {
+        return tools::missing("root, to become another user");
+    }
+    let source = Tree::new().file("closed/kept", "x").file("open/kept", "x");
+    let to = Tree::new().file("closed/extra", "x").file("closed/sub/extra", "x").file("open/extra", "x");
+    for options in [&["-r", "--delete"][..], &["-r", "--delete", "--ignore-errors"]] {
+        let scene = Scene::with_source(&source).tree("to", &to);
+        scene.give_away("to", &to);
+        lchown(scene.path("to/closed"), Some(0), Some(0)).unwrap();
+        fs::set_permissions(scene.path("to/closed"), fs::Permissions::from_mode(0o700)).unwrap();
+        let run = dsync(options.iter().copied()).args([scene.path("source/"), scene.path("to")]);
+        let Some(run) = run.unprivileged() else { return };
+        let output = run.run().expect(23);
+        let left = ["closed", "closed/extra", "closed/sub", "closed/sub/extra", "open", "open/kept"];
+        assert_eq!(scene.paths("to"), left, "{output}");
+        assert_eq!(output.err().matches("closed").count(), 1, "{output}");
+    }
+}
+
+/// A link where the source has a directory leads nowhere: what it points to is neither filled nor cleaned.
+#[test]
+fn a_link_in_the_place_of_a_directory_is_not_followed() {
+    let source = Tree::new().file("dir/kept", "x");
+    let outside = Tree::new().file("extra", "x").file("kept", "not yours");
+    for way in Way::plain() {
+        for (more, left) in [("--force", &["dir", "dir/kept"][..]), ("--ignore-existing", &["dir"])] {
+            let scene = Scene::with_source(&source).tree("outside", &outside);
+            Tree::new().symlink("dir", "../outside").file("extra", "x").write(&scene.path("to"));
+            let before = scene.snapshot("outside");
+            way.copy(&["-r", "--delete", more], &[scene.path("source/")], scene.path("to")).run().success();
+            assert_eq!(scene.paths("to"), left, "{way:?} {more}");
+            assert!(before == scene.snapshot("outside"), "{way:?} {more}");
+        }
+    }
 }

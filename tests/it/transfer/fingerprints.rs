@@ -225,14 +225,18 @@ fn owners_that_cannot_be_set_make_no_difference() {
                 Direction::Pull => [remote(source), to.into_os_string()],
             };
             let program = command::reachable()?;
-            let options = [OsString::from("-a"), "--stats".into(), "--delete".into()];
+            let options = ["-ai", "--stats", "--delete"].map(OsString::from);
             let run = Invocation::new(&program, options).args(shell_options_for(&shell, &program));
             Some(run.args(operands).unprivileged()?.run().success())
         };
         let Some(_) = copy() else { return };
         let again = copy().unwrap();
-        // What is mixed cannot be told from afar.
+        // Of what is mixed it cannot be told from afar whose it is, so that is listed, and found to be the same.
         assert!(bytes(&again) < 1400, "{direction:?}\n{again}");
+        assert!(
+            again.out().starts_with("\nNumber of files:"),
+            "nothing is to be done: {direction:?}\n{again}"
+        );
         assert_same(&scene.path("source"), &scene.path("to"), Columns { owner: false, ..Columns::ALL });
         // A group that can be set is still looked at, also among those that cannot.
         for path in ["to/users/7", "to/mixed/8"] {
@@ -344,4 +348,32 @@ fn a_destination_that_cannot_be_read_is_not_taken_for_empty() {
     fs::set_permissions(scene.path("to/dir"), fs::Permissions::from_mode(0o755)).unwrap();
     assert_eq!(scene.read("to/dir/kept"), b"of the destination", "{output}");
     assert_eq!(scene.read("to/dir/new"), b"n", "{output}");
+}
+
+/// What cannot be looked at at the destination is told once, by its name, and left. Nobody but root and its owner may
+/// read where some links of a process lead.
+#[test]
+fn what_cannot_be_looked_at_is_told_once() {
+    let process = format!("/proc/{}", std::process::id());
+    if command::is_rsync() || !Path::new(&process).exists() {
+        return println!("skipped: it is about dsync and Linux");
+    }
+    let scene = Scene::with_source(&Tree::new().file("exe", "new").symlink("cwd", "elsewhere"));
+    fs::set_permissions(scene.root(), fs::Permissions::from_mode(0o755)).unwrap();
+    let Some(program) = command::reachable() else { return };
+    let shell = rsh_script(scene.root(), "exec /bin/sh -c \"$*\"\n");
+    for (plain, destination) in
+        [(false, OsString::from(&process)), (false, remote(&process)), (true, remote(&process))]
+    {
+        let run = Invocation::new(&program, ["-rln", "--existing"]).args(shell_options_for(&shell, &program));
+        let run = run.args(plain.then_some("--plain=fingerprints"));
+        let run = run.args([scene.path("source/").into_os_string(), destination.clone()]);
+        let Some(run) = run.unprivileged() else { return };
+        let output = run.run().expect(23);
+        for name in ["exe", "cwd", "root"] {
+            let told = output.err().matches(&format!("reading symbolic link {name}:")).count();
+            assert_eq!(told, 1, "{destination:?}: {name}\n{output}");
+        }
+        assert!(!output.err().contains("link .:"), "{output}");
+    }
 }

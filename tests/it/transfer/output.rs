@@ -63,6 +63,31 @@ fn the_time_to_reach_the_peer_is_told_apart() {
     assert!(seconds(&local, "Total run time: ") <= local.elapsed.as_secs_f64(), "{local}");
 }
 
+#[test]
+fn the_size_of_the_file_list_is_what_of_the_traffic_was_listings() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("rsync counts what it lists before it begins");
+    }
+    // Names that are hardly shorter for being compressed.
+    let name = |n: u64| format!("dir/{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let tree = (0..500).fold(Tree::new(), |tree, n| tree.file(name(n), "text"));
+    for way in Way::plain() {
+        let scene = Scene::with_source(&tree);
+        let copy = || {
+            let output = way.copy(&["-a", "--stats"], &[scene.path("source/")], scene.path("to"));
+            let output = output.run().success();
+            let numbers = ["File list size:", "Total bytes sent:", "Total bytes received:", "Literal data:"];
+            numbers.map(|label| output.number(label))
+        };
+        let ([first, ..], [again, sent, received, literal]) = (copy(), copy());
+        if way == Way::LOCAL {
+            assert_eq!((first, again, sent, received), (0, 0, literal, 0));
+        } else {
+            assert!(again > 0 && again * 10 < first && again < sent + received, "{way:?}: {first}, {again}");
+        }
+    }
+}
+
 /// Whoever may plant a link where a file of rules is expected must not choose what is read.
 #[test]
 fn a_file_of_rules_behind_somebody_elses_link() {

@@ -12,9 +12,13 @@ use crate::pass::{PassError, SMALL};
 use crate::report::Event;
 use crate::tree::{Entry, Kind, Name};
 use crate::wire::ListingEnd;
+use std::io;
 
 /// A basis shorter than this saves less than asking for its blocks costs.
 const WORTH_SIGNING: u64 = 256;
+
+/// There is something that cannot be looked at, which was told.
+struct Told;
 
 impl Comparison<'_, '_> {
     /// Compares one entry with its counterpart.
@@ -32,14 +36,14 @@ impl Comparison<'_, '_> {
         let entry = sink.owners.translate(entry);
         let name = rename.unwrap_or(&entry.name);
         let own = match current.take_own(name) {
-            None if current.own.incomplete => current.look_for(name),
+            None if current.own.unreadable.contains(name) => Err(Told),
+            None if current.own.incomplete => self.look_for(current, name)?,
             own => Ok(own),
         };
         let own = match own {
             Ok(own) => own,
-            Err(error) => {
+            Err(Told) => {
                 // Whatever is there stays as it is.
-                sink.tally.failed(&current.path.join(name), &error);
                 if !entry.is_dir() {
                     sink.pass_by(&entry);
                     return Ok(());
@@ -89,6 +93,23 @@ impl Comparison<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// What is here under a name in a directory of which not all could be read, which was told. If names cannot be
+    /// looked up there either, nothing more is to be had of it, and nothing more is told.
+    fn look_for(&self, current: &mut Current, name: &Name) -> Result<Result<Option<Entry>, Told>, PassError> {
+        if current.unusable {
+            return Ok(Err(Told));
+        }
+        match current.counterpart.dir().map_or(Ok(None), |dir| dir.entry(name)) {
+            Ok(own) => return Ok(Ok(own)),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                current.unusable = true;
+                self.sink.directories.with(current.id, |dir| dir.unusable = true)?;
+            }
+            Err(error) => self.sink.tally.failed(&current.path.join(name), &error),
+        }
+        Ok(Err(Told))
     }
 
     /// Entries are not listed, because those here are the same.
@@ -190,14 +211,6 @@ impl Current {
             self.extra.push(entry);
         }
         self.own.entries.pop_front_if(|own| own.name == *name)
-    }
-
-    /// What is here under a name that may be one of those that could not be read.
-    fn look_for(&self, name: &Name) -> Result<Option<Entry>, crate::fs::Error> {
-        match self.counterpart.dir() {
-            Some(dir) => dir.entry(name),
-            None => Ok(None),
-        }
     }
 
     /// Whether a killed run left a part of this file.

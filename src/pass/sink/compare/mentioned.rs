@@ -9,11 +9,12 @@ use crate::tree::{BucketSum, Entry, Fingerprint, Fingerprinter, Owner};
 use crate::view;
 use crate::wire::{DirId, Expand, Mention, Message};
 
-/// How many directories may be mentioned before the listing of one above them has come. A source keeps less.
+/// How many directories may be mentioned before their own listing, or that of one above them, has come. A source keeps
+/// less.
 const DEFERRED: usize = 1 << 16;
 
-/// How many entries and leftovers may be remembered for the comparisons that are to come, besides those of one directory: beyond
-/// these, directories are listed as a whole, and read again when it is their turn.
+/// How many entries and leftovers may be remembered for the comparisons that are to come, besides those of one
+/// directory: beyond these, directories are listed as a whole, and read again when it is their turn.
 const REMEMBERED: usize = 1 << 16;
 
 impl Comparison<'_, '_> {
@@ -27,7 +28,12 @@ impl Comparison<'_, '_> {
         };
         let dir = mention.dir;
         above.push(Mention { owners: Vec::new(), ..mention });
-        self.deferred.insert(dir, Vec::new());
+        self.defer_below(dir)
+    }
+
+    /// What is mentioned below a directory waits until what is in it is known.
+    fn defer_below(&mut self, dir: DirId) -> Result<(), PassError> {
+        self.deferred.entry(dir).or_default();
         let few = self.deferred.len() <= DEFERRED;
         few.then_some(()).ok_or(PassError::Protocol("too many directories are mentioned"))
     }
@@ -82,7 +88,7 @@ impl Comparison<'_, '_> {
         }
         self.sink.announcer.keep_place(Place::Dir(dir));
         self.awaited.insert(dir, awaited);
-        self.deferred.entry(dir).or_default();
+        self.defer_below(dir)?;
         Ok(false)
     }
 

@@ -1,8 +1,8 @@
 //! Compares what the source has with what is here, one directory after the other, and sets going what each entry
 //! needs. What is cheap (directories, links, attributes, deletions) is done at once; content is asked for.
 //!
-//! A directory that is only mentioned (`mentioned`) is done if what is here has the same fingerprint. If not, a listing of
-//! what differs in it is asked for, and whatever is mentioned below it has to wait until that has come (`listed`).
+//! A directory that is only mentioned (`mentioned`) is done if what is here has the same fingerprint. If not, a listing
+//! of what differs in it is asked for, and whatever is mentioned below it has to wait until that has come (`listed`).
 
 mod listed;
 mod mentioned;
@@ -78,6 +78,8 @@ struct Awaited {
     unusable: bool,
     /// `None`: it has to be read again.
     own: Option<Own>,
+    /// Whether not all of it could be read, which was told.
+    told: bool,
     /// What was said of it, if only what differs is to be listed.
     said: Option<Said>,
 }
@@ -165,7 +167,7 @@ impl Comparison<'_, '_> {
         (same, count): (Buckets, u64),
     ) -> Result<Current, PassError> {
         let sink = self.sink;
-        let Awaited { path, mut unusable, own, said } = awaited;
+        let Awaited { path, mut unusable, own, told, said } = awaited;
         let counterpart = match sink.directories.counterpart(sink, id)? {
             Ok(counterpart) => counterpart,
             Err(error) => {
@@ -180,7 +182,7 @@ impl Comparison<'_, '_> {
                 self.forget(own.weight());
                 own
             }
-            None => sink.own(&path, &counterpart, sink.destination()?.rename.as_ref()),
+            None => sink.own(&path, &counterpart, sink.destination()?.rename.as_ref(), told),
         };
         let numbering = Numbering::new(self.stand_in(&mut own, said, &same, count)?);
         if unusable {
@@ -191,9 +193,9 @@ impl Comparison<'_, '_> {
         Ok(Current { id, path, counterpart, unusable, own, extra, numbering, gathering })
     }
 
-    /// Takes out of what is here the entries of these buckets, which stand for those that are not listed: `count` in the
-    /// source. If they are not as many here, sums agreed by chance or the source is wrong, and the places of all that
-    /// follows would be others.
+    /// Takes out of what is here the entries of these buckets, which stand for those that are not listed: `count` in
+    /// the source. If they are not as many here, sums agreed by chance or the source is wrong, and the places of all
+    /// that follows would be others.
     fn stand_in(
         &self,
         own: &mut Own,
@@ -262,9 +264,12 @@ impl Comparison<'_, '_> {
         let (path, counterpart, unusable) = (open.path.clone(), open.counterpart.clone(), open.unusable);
         let fresh = open.fresh;
         sink.directories.insert(id, open);
-        let own =
-            if fresh { Own::default() } else { sink.own(&path, &counterpart, destination.rename.as_ref()) };
+        let own = match fresh {
+            true => Own::default(),
+            false => sink.own(&path, &counterpart, destination.rename.as_ref(), false),
+        };
         self.remembered = self.remembered.saturating_add(own.weight());
-        Ok(Awaited { path, unusable, own: Some(own), said: None })
+        let told = own.incomplete;
+        Ok(Awaited { path, unusable, own: Some(own), told, said: None })
     }
 }

@@ -4,6 +4,10 @@
 //! What is varied is data: [`CHOICES`] are those a user has, and `request::Shortcuts` names the others, so a new one
 //! takes part by being there. All combinations would be thousands. Those run are one with everything as usual, one for
 //! each thing that differs alone, and enough drawn ones for any two values to come together somewhere, which is checked.
+//!
+//! [`directories`] varies the trees instead, for the shortcut that could miss a change.
+
+mod directories;
 
 use crate::oracle::random::Random;
 use crate::oracle::trees::{self, Obstacles};
