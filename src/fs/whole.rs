@@ -33,7 +33,7 @@ pub(super) fn create(
     }
 }
 
-/// `None` where there are no files without names.
+/// `None` where there are no files without names, or this one cannot get its name.
 fn create_nameless(
     dir: &WriteDir,
     target: &Name,
@@ -45,11 +45,7 @@ fn create_nameless(
     if let Err(error) = file.write_at(content, 0).and_then(|()| set(&file)) {
         return Some(Err(error));
     }
-    Some(match kernel::give_name(file.as_fd(), dir.as_fd(), target)? {
-        Ok(()) => Ok(true),
-        Err(Errno::EXIST) => Ok(false),
-        Err(error) => Err(Error::when(stage::INSTALLING)(error)),
-    })
+    kernel::give_name(file.as_fd(), dir.as_fd(), target).map(Ok)
 }
 
 /// Makes `content` the new version of `target`. `set` gives the open file its attributes. `false` if the name was not

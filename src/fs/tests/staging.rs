@@ -292,6 +292,17 @@ fn a_new_file_that_fails_or_comes_too_late_changes_nothing() {
 }
 
 #[test]
+fn what_keeps_a_new_file_from_its_name_keeps_a_staged_one_from_it_too() {
+    both_ways(|| {
+        let at = temporary();
+        let root = writable(at.path());
+        let error = root.write_new(&name("x".repeat(256)), b"new", 0o644, |_| Ok(())).unwrap_err();
+        assert_eq!((error.doing, error.kind()), ("renaming into place", ErrorKind::InvalidFilename));
+        assert_eq!(names(at.path()), [""; 0]);
+    });
+}
+
+#[test]
 fn only_what_a_file_lacks_is_set() {
     let has = crate::tree::Meta { mode: 0o644, mtime: FileTime::zero(), uid: 1, gid: 2 };
     let all = SetMeta { mode: Some(0o644), owner: Some(1), group: Some(2), mtime: Some(FileTime::zero()) };
