@@ -84,7 +84,7 @@ fn what_a_killed_run_left_becomes_a_basis() {
     let leftover = stage.leftover().unwrap();
     assert!(stage.leftover().is_none());
     assert_eq!(stage.len().unwrap(), 0);
-    assert_eq!(stage.copy_from(&leftover, 0, leftover.len(), 0).unwrap(), 4);
+    assert_eq!(stage.copy_from(&leftover, 0, leftover.len(), 0, 2).unwrap(), 4);
     stage.write_at(b" and half", 4).unwrap();
     stage.install(&SetMeta::default()).unwrap();
     assert_eq!(fs::read(at.path().join("file")).unwrap(), b"half and half");
