@@ -1,6 +1,7 @@
 //! A basis that somebody changes after it was signed. What is installed has the file sum that the source told, or
 //! nothing is.
 
+use crate::faults::wait_for;
 use crate::hostile::peer::{Peer, content, file};
 use crate::hostile::victim::{Role, Victim, Way};
 use crate::support::scene::Scene;
@@ -111,6 +112,31 @@ fn in_place_a_loss_is_noticed() {
     });
     assert_eq!(code, Some(0));
     assert_eq!(there.len() as u64, LEN / 2);
+}
+
+/// Once this run has written to the file itself, its times tell nothing of what others do.
+#[test]
+fn in_place_a_loss_is_noticed_after_something_was_written() {
+    let scene = Scene::new().tree("to", &Tree::new().file("large", signed_content()));
+    let (mut peer, victim) = Victim::start(&scene, Role::Sink, Way::Server, &["-r", "-t", "--inplace"]);
+    peer.begin_with(vec![file("large", LEN)]);
+    let want = peer.expect_signed();
+    let block_len = want.basis.expect("there is a basis").block_len;
+    let mut new = signed_content();
+    let first = &mut new[..block_len.get() as usize];
+    first.fill(b'x');
+    peer.send(content(want.file, vec![ContentOp::Literal(first.to_vec().into())], None));
+    wait_for("the first block", || scene.read("to/large").first() == Some(&b'x'));
+    cut(&scene.path("to/large"));
+    let offset = u64::from(block_len.get());
+    let rest = ContentOp::Copy { offset, len: LEN - offset };
+    peer.send(content(want.file, vec![rest], end(&new, block_len)));
+    expect_again(&mut peer);
+    peer.send(content(want.file, vec![], Some(ContentEnd::Unreadable)));
+    peer.send(Message::Listed);
+    peer.expect("the sink's end", |message| matches!(message, Message::Finish(_)).then_some(()));
+    peer.send(Message::Finish(Default::default()));
+    victim.finish().assert_orderly("a basis cut off meanwhile");
 }
 
 /// The source's file became shorter after it was listed. All that is told of it is there already.
