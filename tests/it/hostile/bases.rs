@@ -7,7 +7,7 @@ use crate::hostile::victim::{Role, Victim, Way};
 use crate::support::scene::Scene;
 use crate::support::tree::{Tree, noise};
 use dsync::delta::{BlockLen, SegmentHasher, SignatureHeader, StrongKind, StrongLen, Sum, SumChoice};
-use dsync::wire::{Again, ContentEnd, ContentOp, DirId, FileId, Message, Want};
+use dsync::wire::{Again, ContentEnd, ContentOp, DirId, FileId, Message, SumsPart, Want};
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -173,6 +173,26 @@ fn sums_are_not_kept_for_a_sink_that_sends_none() {
     peer.expect("content", |message| matches!(message, Message::Content(_)).then_some(()));
     let peak = victim.peak_memory();
     assert!(peak < 64 << 10, "{peak} KiB");
+}
+
+/// The sums of its segments would take more and more memory.
+#[test]
+fn a_file_that_has_grown_beyond_measure_is_given_up() {
+    let scene = Scene::new().tree("source", &Tree::new().file("large", noise(4 << 20, 7)));
+    let (mut peer, victim) = Victim::start(&scene, Role::Source, Way::Server, &["-r"]);
+    peer.expect_root();
+    OpenOptions::new().write(true).open(scene.path("source/large")).unwrap().set_len(600 << 20).unwrap();
+    let strong = vec![0; 2].into();
+    peer.send_all([
+        want(0, Some(header(4096))),
+        Message::Sums(SumsPart { file: FileId(0), weak: vec![0], strong }),
+    ]);
+    let end = peer.expect("the end of its content", |message| match message {
+        Message::Content(content) => Some(content.end),
+        _ => None,
+    });
+    assert_eq!(end, Some(ContentEnd::Unreadable));
+    drop((peer, victim));
 }
 
 #[test]
