@@ -1,7 +1,8 @@
 //! Small files: a new version whose whole content is at hand takes its place in few system calls.
 //!
 //! A file that is not there yet is made without a name where the system can, and linked under its own when it is whole:
-//! nobody can reach it before, and nothing is left of it if this process is killed. One that is there needs a name to be
+//! nobody can reach it before, and nothing is left of it if this process is killed. To who watches the directory it is one
+//! that was created, and the manual says so, since others are moved to their names. One that is there needs a name to be
 //! renamed from; as nobody could go on with it, that is a staged name that belongs to no target, different each time, and
 //! it is not locked. Whoever takes it for a leftover in the moment it exists can only remove it, which is noticed when it
 //! is to be renamed; then the caller stages it like any other file.
