@@ -703,6 +703,24 @@ fn a_directory_that_is_another_by_now_loses_nothing() {
     assert_eq!(scene.read("other/inner"), b"of another");
 }
 
+/// Of files this large few are signed ahead. One that cannot be read makes room for the next, too.
+#[test]
+fn huge_files_that_cannot_be_read_are_asked_for_one_after_another() {
+    let names = ["a", "b", "c", "d", "e"];
+    let tree = names.iter().fold(Tree::new(), |tree, name| tree.file(*name, [b'x'; 300]));
+    let scene = Scene::new().tree("to", &tree);
+    let (mut peer, victim) = Victim::start(&scene, Role::Sink, Way::Server, &["-r"]);
+    peer.begin_with(names.iter().map(|name| file(name, 1 << 30)).collect());
+    for _ in names {
+        let want = peer.expect_signed();
+        peer.send(content(want.file, vec![], Some(ContentEnd::Unreadable)));
+    }
+    peer.send(Message::Listed);
+    peer.expect("the sink's end", |message| matches!(message, Message::Finish(_)).then_some(()));
+    peer.send(Message::Finish(Default::default()));
+    victim.finish().assert_orderly("huge files");
+}
+
 /// How many buckets the sink has put its root into.
 fn expect_sums(peer: &mut Peer) -> usize {
     peer.expect("what is asked of the root", |message| match message {
