@@ -19,7 +19,7 @@ const AT_ONCE: u64 = 1 << 30;
 const BUFFER: usize = 256 * 1024;
 
 /// Bytes from which on a second thread is worth while.
-const MANY: u64 = 1 << 20;
+const MANY: u64 = 2 << 20;
 
 /// Copies `len` bytes from `offset` of `from` to `at` of `to`, and returns how many there were before `from` ended. If
 /// that happens while it is being copied, some of what was behind may be there too. There are at most `threads` threads.
