@@ -19,19 +19,20 @@ const AT_ONCE: u64 = 1 << 30;
 const BUFFER: usize = 256 * 1024;
 
 /// Bytes from which on a second thread is worth while.
-const MANY: u64 = 1 << 20;
+const MANY: u64 = 2 << 20;
 
 /// Copies `len` bytes from `offset` of `from` to `at` of `to`, and returns how many there were before `from` ended. If
-/// that happens while it is being copied, some of what was behind may be there too.
+/// that happens while it is being copied, some of what was behind may be there too. There are at most `threads` threads.
 pub(super) fn copy(
     from: BorrowedFd<'_>,
     offset: u64,
     len: u64,
     to: BorrowedFd<'_>,
     at: u64,
+    threads: usize,
 ) -> io::Result<u64> {
     let there = status::size(&rustix::fs::fstat(from)?).saturating_sub(offset).min(len);
-    let many = there >= MANY;
+    let many = threads > 1 && there >= MANY;
     let done =
         if many && kernel::copies_page_by_page(to) { 0 } else { inside_kernel(from, offset, len, to, at)? };
     if done == len {

@@ -203,9 +203,17 @@ impl WriteFile {
     }
 
     /// Copies `len` bytes from `offset` of `from` to `at` in this file, inside the kernel where possible. Returns how
-    /// many were copied: fewer only if `from` ends before.
-    pub fn copy_from(&self, from: impl AsFd, offset: u64, len: u64, at: u64) -> Result<u64, Error> {
-        copy::copy(from.as_fd(), offset, len, self.as_fd(), at).map_err(Error::when("copying into"))
+    /// many were copied: fewer only if `from` ends before. At most `threads` threads work on it, and if there are several and
+    /// `from` is cut off meanwhile, some of what was behind may be here too.
+    pub fn copy_from(
+        &self,
+        from: impl AsFd,
+        offset: u64,
+        len: u64,
+        at: u64,
+        threads: usize,
+    ) -> Result<u64, Error> {
+        copy::copy(from.as_fd(), offset, len, self.as_fd(), at, threads).map_err(Error::when("copying into"))
     }
 
     /// Makes this file, which must be empty, share all blocks of `from`: a copy of that as it is now, made at once and

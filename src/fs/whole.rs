@@ -1,8 +1,9 @@
 //! Small files: a new version whose whole content is at hand takes its place in few system calls.
 //!
 //! A file that is not there yet is made without a name where the system can, and linked under its own when it is whole:
-//! nobody can reach it before, and nothing is left of it if this process is killed. One that is there needs a name to
-//! be renamed from; as nobody could go on with it, that is a staged name that belongs to no target, different each
+//! nobody can reach it before, and nothing is left of it if this process is killed. To who watches the directory it is
+//! one that was created, and the manual says so, since others are moved to their names. One that is there needs a name
+//! to be renamed from; as nobody could go on with it, that is a staged name that belongs to no target, different each
 //! time, and it is not locked. Whoever takes it for a leftover in the moment it exists can only remove it, which is
 //! noticed when it is to be renamed; then the caller stages it like any other file.
 
@@ -33,7 +34,7 @@ pub(super) fn create(
     }
 }
 
-/// `None` where there are no files without names.
+/// `None` where there are no files without names, or this one cannot get its name.
 fn create_nameless(
     dir: &WriteDir,
     target: &Name,
@@ -45,11 +46,7 @@ fn create_nameless(
     if let Err(error) = file.write_at(content, 0).and_then(|()| set(&file)) {
         return Some(Err(error));
     }
-    Some(match kernel::give_name(file.as_fd(), dir.as_fd(), target)? {
-        Ok(()) => Ok(true),
-        Err(Errno::EXIST) => Ok(false),
-        Err(error) => Err(Error::when(stage::INSTALLING)(error)),
-    })
+    kernel::give_name(file.as_fd(), dir.as_fd(), target).map(Ok)
 }
 
 /// Makes `content` the new version of `target`. `set` gives the open file its attributes. `false` if the name was not

@@ -99,3 +99,27 @@ impl OwnerMap {
         Owner { uid: here(OwnerKind::User, owner.uid), gid: here(OwnerKind::Group, owner.gid) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_is_told_once_whoever_comes_before() {
+        let owners = Owners::new().unwrap();
+        let of = |numbers: &[(u32, u32)]| {
+            numbers.iter().map(|&(uid, gid)| Owner { uid, gid }).collect::<Vec<_>>().into_iter()
+        };
+        let mut names = Names::default();
+        let mut told = |numbers: &[(u32, u32)]| -> Vec<(OwnerKind, u32)> {
+            names.new_ones(&owners, of(numbers)).iter().map(|name| (name.kind, name.id)).collect()
+        };
+        let user = |id| owners.user_name(id).map(|_| (OwnerKind::User, id));
+        let group = |id| owners.group_name(id).map(|_| (OwnerKind::Group, id));
+        let expected: Vec<_> =
+            [user(0), group(0), user(1), group(1), user(2)].into_iter().flatten().collect();
+        assert_eq!(told(&[(0, 0), (0, 0), (1, 0), (0, 1), (0, 0), (2, 0)]), expected);
+        let expected: Vec<_> = group(2).into_iter().collect();
+        assert_eq!(told(&[(2, 2), (1, 1), (2, 2)]), expected);
+    }
+}

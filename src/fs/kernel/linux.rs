@@ -58,7 +58,7 @@ static NAMELESS_MISSING: AtomicBool = AtomicBool::new(false);
 /// Creates a file without a name on the file system of `dir` (open(2), O_TMPFILE), to be written and then given its
 /// name. `None` if that cannot be; why, a file with a name will show.
 pub(in crate::fs) fn create_nameless(dir: BorrowedFd<'_>, mode: Mode) -> Option<OwnedFd> {
-    if !offered() || NAMELESS_MISSING.load(Ordering::Relaxed) {
+    if !wanted() || NAMELESS_MISSING.load(Ordering::Relaxed) {
         return None;
     }
     match rustix::fs::openat(dir, ".", OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC, mode) {
@@ -72,15 +72,18 @@ pub(in crate::fs) fn create_nameless(dir: BorrowedFd<'_>, mode: Mode) -> Option<
     }
 }
 
-/// Gives a file without a name one that must be free. `None` where the system does not let this process (before Linux
-/// 6.10 it needs the capability CAP_DAC_READ_SEARCH): then the file is lost.
-pub(in crate::fs) fn give_name(file: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &Name) -> Option<Result<()>> {
+/// Gives a file without a name one, unless that is taken: `false`. `None` if it cannot be, and then the file is lost: mostly
+/// because the system does not let this process (before Linux 6.10 it needs the capability CAP_DAC_READ_SEARCH); any other
+/// reason a file with a name will show.
+pub(in crate::fs) fn give_name(file: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &Name) -> Option<bool> {
     match rustix::fs::linkat(file, "", dir, name.as_bytes(), AtFlags::EMPTY_PATH) {
+        Ok(()) => Some(true),
+        Err(Errno::EXIST) => Some(false),
         Err(Errno::NOENT | Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => {
             NAMELESS_MISSING.store(true, Ordering::Relaxed);
             None
         }
-        done => Some(done),
+        Err(_) => None,
     }
 }
 
@@ -143,7 +146,7 @@ pub(in crate::fs) fn copies_page_by_page(to: BorrowedFd<'_>) -> bool {
 
 /// Makes an empty file share all blocks of another (ioctl_ficlone(2)). `None` where this pair of files cannot.
 pub(in crate::fs) fn clone_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Option<Result<()>> {
-    if !offered() {
+    if !wanted() {
         return None;
     }
     match retry_on_intr(|| rustix::fs::ioctl_ficlone(to, from)) {

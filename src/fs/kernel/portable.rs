@@ -26,11 +26,7 @@ pub(in crate::fs) fn create_nameless(_dir: BorrowedFd<'_>, _mode: Mode) -> Optio
 }
 
 /// Never called, as there are no such files.
-pub(in crate::fs) fn give_name(
-    _file: BorrowedFd<'_>,
-    _dir: BorrowedFd<'_>,
-    _name: &Name,
-) -> Option<Result<()>> {
+pub(in crate::fs) fn give_name(_file: BorrowedFd<'_>, _dir: BorrowedFd<'_>, _name: &Name) -> Option<bool> {
     None
 }
 

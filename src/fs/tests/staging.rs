@@ -84,7 +84,7 @@ fn what_a_killed_run_left_becomes_a_basis() {
     let leftover = stage.leftover().unwrap();
     assert!(stage.leftover().is_none());
     assert_eq!(stage.len().unwrap(), 0);
-    assert_eq!(stage.copy_from(&leftover, 0, leftover.len(), 0).unwrap(), 4);
+    assert_eq!(stage.copy_from(&leftover, 0, leftover.len(), 0, 2).unwrap(), 4);
     stage.write_at(b" and half", 4).unwrap();
     stage.install(&SetMeta::default()).unwrap();
     assert_eq!(fs::read(at.path().join("file")).unwrap(), b"half and half");
@@ -289,6 +289,17 @@ fn a_new_file_that_fails_or_comes_too_late_changes_nothing() {
     assert!(!root.write_new(&name("file"), b"new", 0o644, too_late).unwrap());
     assert_eq!(fs::read(at.path().join("file")).unwrap(), b"of somebody else");
     assert_eq!(names(at.path()), ["file"]);
+}
+
+#[test]
+fn what_keeps_a_new_file_from_its_name_keeps_a_staged_one_from_it_too() {
+    both_ways(|| {
+        let at = temporary();
+        let root = writable(at.path());
+        let error = root.write_new(&name("x".repeat(256)), b"new", 0o644, |_| Ok(())).unwrap_err();
+        assert_eq!((error.doing, error.kind()), ("renaming into place", ErrorKind::InvalidFilename));
+        assert_eq!(names(at.path()), [""; 0]);
+    });
 }
 
 #[test]

@@ -211,24 +211,46 @@ fn ranges_are_copied_between_files_and_file_systems() {
             fs::write(source.join("source"), &content).unwrap();
             let source = dir(source).open_file(&name("source")).unwrap();
             let end = content.len() as u64;
-            for (offset, len, to) in
-                [(0, end, 0), (1, 300_000, 4097), (3, end - 4, 9), (end - 5, 5, 0), (0, 0, 9)]
-            {
+            for (offset, len, to, threads) in [
+                (0, end, 0, 2),
+                (1, 300_000, 4097, 2),
+                (3, end - 4, 9, 2),
+                (3, end - 4, 9, 1),
+                (end - 5, 5, 0, 1),
+                (0, 0, 9, 2),
+            ] {
                 let file = writable(at.path()).open_in_place(&name("copy")).unwrap();
                 file.set_len(0).unwrap();
-                assert_eq!(file.copy_from(&source, offset, len, to).unwrap(), len);
+                assert_eq!(file.copy_from(&source, offset, len, to, threads).unwrap(), len);
                 let copied = fs::read(at.path().join("copy")).unwrap();
                 let expected = &content[offset as usize..(offset + len) as usize];
                 assert_eq!(copied.get(to as usize..).unwrap_or_default(), expected);
             }
             // Beyond the end of the source there is nothing to copy.
             let file = writable(at.path()).open_in_place(&name("copy")).unwrap();
-            assert_eq!(file.copy_from(&source, end - 3, u64::MAX, 0).unwrap(), 3);
-            assert_eq!(file.copy_from(&source, 1, u64::MAX, 0).unwrap(), end - 1);
+            assert_eq!(file.copy_from(&source, end - 3, u64::MAX, 0, 2).unwrap(), 3);
+            assert_eq!(file.copy_from(&source, 1, u64::MAX, 0, 2).unwrap(), end - 1);
             assert_eq!(fs::read(at.path().join("copy")).unwrap(), &content[1..]);
-            assert_eq!(file.copy_from(&source, end + 3, 10, 0).unwrap(), 0);
+            assert_eq!(file.copy_from(&source, end + 3, 10, 0, 2).unwrap(), 0);
         }
     });
+}
+
+#[test]
+fn what_only_one_of_two_threads_cannot_copy_is_an_error() {
+    let at = temporary();
+    fs::write(at.path().join("source"), vec![1; 2 << 20]).unwrap();
+    let source = dir(at.path()).open_file(&name("source")).unwrap();
+    // Of the file systems that are copied to by two, this one has the longest files: the first pieces fit.
+    let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else {
+        return crate::testing::missing("/dev/shm");
+    };
+    let file = writable(elsewhere.path()).open_in_place(&name("copy")).unwrap();
+    for _ in 0..30 {
+        let end = i64::MAX as u64 - (1 << 20);
+        assert!(file.copy_from(&source, 0, u64::MAX, end, 2).is_err());
+        file.set_len(0).unwrap();
+    }
 }
 
 #[test]
@@ -237,7 +259,7 @@ fn files_that_hide_their_length_are_copied_whole() {
     let source = dir(Path::new("/proc/self")).open_file(&name("status")).unwrap();
     assert_eq!(source.len(), 0);
     let file = writable(at.path()).open_in_place(&name("copy")).unwrap();
-    assert!(file.copy_from(&source, 0, u64::MAX, 0).unwrap() > 0);
+    assert!(file.copy_from(&source, 0, u64::MAX, 0, 2).unwrap() > 0);
 }
 
 #[test]

@@ -238,18 +238,17 @@ impl Build {
 
     fn copy(&mut self, sink: &Sink<'_>, from: &std::os::fd::OwnedFd) {
         let State::Patching(patch) = std::mem::replace(&mut self.state, State::Failed) else { return };
-        let target = patch.into_output();
+        let (target, threads) = (patch.into_output(), sink.context.workers());
+        // If it becomes shorter meanwhile, something from behind its new end may have been copied.
+        self.held = u64::MAX;
         loop {
             // In pieces, so that stopping the run and telling how far it is need not wait for a huge file.
-            match target.copy_from(from, self.literal, COPY_PIECE, self.literal) {
-                Ok(0) => break,
+            match target.copy_from(from, self.literal, COPY_PIECE, self.literal, threads) {
                 Ok(_) if sink.sender.is_stopped() => return,
                 Ok(len) => {
                     self.literal += len;
                     self.advance(sink, len);
                     if len < COPY_PIECE {
-                        // Where it ended just now, something from behind that may have been copied.
-                        self.held = u64::MAX;
                         break;
                     }
                 }

@@ -53,15 +53,15 @@ impl Basis {
 
     /// Has the stage begin as a clone of it, if the file system can make one.
     fn clone_to_stage(&mut self) -> bool {
-        let cloned = |stage: &Stage| stage.share_blocks_of(&*self.file).unwrap_or(false);
-        if !self.stage.as_ref().is_some_and(cloned) {
-            return false;
-        }
         // A clone of another length is none of what was opened.
-        let fits = |stage: &Stage| stage.len().is_ok_and(|len| len == self.header.basis_len);
-        if self.stage.as_ref().is_some_and(fits) {
+        let is_cloned = |stage: &Stage| {
+            stage.share_blocks_of(&*self.file).is_ok_and(|cloned| cloned)
+                && stage.len().is_ok_and(|len| len == self.header.basis_len)
+        };
+        if self.stage.as_ref().is_some_and(is_cloned) {
             return true;
         }
+        // One that failed may have left a part, and the file may have grown.
         self.stage = self.stage.take().filter(|stage| stage.set_len(0).is_ok());
         false
     }

@@ -89,7 +89,7 @@ fn assert_completes(scene: &Scene, way: Way) {
 }
 
 #[track_caller]
-fn wait_for(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn wait_for(what: &str, condition: impl Fn() -> bool) {
     let since = Instant::now();
     while !condition() {
         assert!(since.elapsed() < Duration::from_secs(20), "waited in vain until {what}");

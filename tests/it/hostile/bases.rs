@@ -1,12 +1,13 @@
 //! A basis that somebody changes after it was signed. What is installed has the file sum that the source told, or
 //! nothing is.
 
+use crate::faults::wait_for;
 use crate::hostile::peer::{Peer, content, file};
 use crate::hostile::victim::{Role, Victim, Way};
 use crate::support::scene::Scene;
 use crate::support::tree::{Tree, noise};
 use dsync::delta::{BlockLen, SegmentHasher, SignatureHeader, StrongKind, StrongLen, Sum, SumChoice};
-use dsync::wire::{Again, ContentEnd, ContentOp, DirId, FileId, Message, Want};
+use dsync::wire::{Again, ContentEnd, ContentOp, DirId, FileId, Message, SumsPart, Want};
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -113,6 +114,31 @@ fn in_place_a_loss_is_noticed() {
     assert_eq!(there.len() as u64, LEN / 2);
 }
 
+/// Once this run has written to the file itself, its times tell nothing of what others do.
+#[test]
+fn in_place_a_loss_is_noticed_after_something_was_written() {
+    let scene = Scene::new().tree("to", &Tree::new().file("large", signed_content()));
+    let (mut peer, victim) = Victim::start(&scene, Role::Sink, Way::Server, &["-r", "-t", "--inplace"]);
+    peer.begin_with(vec![file("large", LEN)]);
+    let want = peer.expect_signed();
+    let block_len = want.basis.expect("there is a basis").block_len;
+    let mut new = signed_content();
+    let first = &mut new[..block_len.get() as usize];
+    first.fill(b'x');
+    peer.send(content(want.file, vec![ContentOp::Literal(first.to_vec().into())], None));
+    wait_for("the first block", || scene.read("to/large").first() == Some(&b'x'));
+    cut(&scene.path("to/large"));
+    let offset = u64::from(block_len.get());
+    let rest = ContentOp::Copy { offset, len: LEN - offset };
+    peer.send(content(want.file, vec![rest], end(&new, block_len)));
+    expect_again(&mut peer);
+    peer.send(content(want.file, vec![], Some(ContentEnd::Unreadable)));
+    peer.send(Message::Listed);
+    peer.expect("the sink's end", |message| matches!(message, Message::Finish(_)).then_some(()));
+    peer.send(Message::Finish(Default::default()));
+    victim.finish().assert_orderly("a basis cut off meanwhile");
+}
+
 /// The source's file became shorter after it was listed. All that is told of it is there already.
 #[test]
 fn a_basis_that_is_longer_is_cut() {
@@ -147,6 +173,26 @@ fn sums_are_not_kept_for_a_sink_that_sends_none() {
     peer.expect("content", |message| matches!(message, Message::Content(_)).then_some(()));
     let peak = victim.peak_memory();
     assert!(peak < 64 << 10, "{peak} KiB");
+}
+
+/// The sums of its segments would take more and more memory.
+#[test]
+fn a_file_that_has_grown_beyond_measure_is_given_up() {
+    let scene = Scene::new().tree("source", &Tree::new().file("large", noise(4 << 20, 7)));
+    let (mut peer, victim) = Victim::start(&scene, Role::Source, Way::Server, &["-r"]);
+    peer.expect_root();
+    OpenOptions::new().write(true).open(scene.path("source/large")).unwrap().set_len(600 << 20).unwrap();
+    let strong = vec![0; 2].into();
+    peer.send_all([
+        want(0, Some(header(4096))),
+        Message::Sums(SumsPart { file: FileId(0), weak: vec![0], strong }),
+    ]);
+    let end = peer.expect("the end of its content", |message| match message {
+        Message::Content(content) => Some(content.end),
+        _ => None,
+    });
+    assert_eq!(end, Some(ContentEnd::Unreadable));
+    drop((peer, victim));
 }
 
 #[test]

@@ -689,6 +689,67 @@ fn what_is_said_to_be_the_same_stays() {
     }
 }
 
+/// Somebody replaces a directory after it was looked at, and so long before its listing comes that its handle was given
+/// up: nothing is deleted, there or in what has its name now, nor said to be.
+#[test]
+fn a_directory_that_is_another_by_now_loses_nothing() {
+    let names: Vec<String> = (0..300).map(|number| format!("{number:03}")).collect();
+    let tree = names.iter().fold(Tree::new(), |tree, name| tree.file(format!("{name}/inner"), "x"));
+    let scene = Scene::new().tree("to", &tree).tree("other", &Tree::new().file("inner", "of another"));
+    let (mut peer, victim) = Victim::start(&scene, Role::Sink, Way::Server, &["-r", "--delete", "-v"]);
+    peer.begin_with(names.iter().map(|name| directory(name)).collect());
+    for place in 0..300 {
+        peer.send(mention(place + 1, Some((0, place))));
+    }
+    peer.expect("what is asked of the last directory", |message| match message {
+        Message::Expand(expand) => (expand.dir.0 == 300).then_some(()),
+        _ => None,
+    });
+    let at = scene.path("to/000");
+    std::fs::rename(&at, scene.path("moved")).unwrap();
+    std::os::unix::fs::symlink(scene.path("other"), &at).unwrap();
+    peer.send(listing(1, Some((0, 0)), vec![], true));
+    for place in 1..300 {
+        peer.send(listing(place + 1, Some((0, place)), existing(vec![file("inner", 1)]), true));
+    }
+    peer.send(Message::Listed);
+    let (mut deleted, mut problems) = (0, 0);
+    loop {
+        match peer.next().expect("the sink's end") {
+            Message::Event(Event::Deleted { .. }) => deleted += 1,
+            Message::Event(Event::Problem(_)) => problems += 1,
+            Message::Finish(totals) => {
+                assert_eq!(totals.deleted.total(), 0);
+                break;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!((deleted, problems), (0, 1));
+    peer.send(Message::Finish(Default::default()));
+    victim.finish().assert_orderly("a directory that is another");
+    assert_eq!(scene.read("moved/inner"), b"x");
+    assert_eq!(scene.read("other/inner"), b"of another");
+}
+
+/// Of files this large few are signed ahead. One that cannot be read makes room for the next, too.
+#[test]
+fn huge_files_that_cannot_be_read_are_asked_for_one_after_another() {
+    let names = ["a", "b", "c", "d", "e"];
+    let tree = names.iter().fold(Tree::new(), |tree, name| tree.file(*name, [b'x'; 300]));
+    let scene = Scene::new().tree("to", &tree);
+    let (mut peer, victim) = Victim::start(&scene, Role::Sink, Way::Server, &["-r"]);
+    peer.begin_with(names.iter().map(|name| file(name, 1 << 30)).collect());
+    for _ in names {
+        let want = peer.expect_signed();
+        peer.send(content(want.file, vec![], Some(ContentEnd::Unreadable)));
+    }
+    peer.send(Message::Listed);
+    peer.expect("the sink's end", |message| matches!(message, Message::Finish(_)).then_some(()));
+    peer.send(Message::Finish(Default::default()));
+    victim.finish().assert_orderly("huge files");
+}
+
 /// How many buckets the sink has put its root into.
 fn expect_sums(peer: &mut Peer) -> usize {
     peer.expect("what is asked of the root", |message| match message {
