@@ -5,7 +5,9 @@
 
 mod options;
 
-pub use options::{Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, InvalidOptions, Options, SumKind};
+pub use options::{
+    Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, InvalidOptions, MAX_STREAMS, Options, SumKind,
+};
 
 /// What the peer is asked to play, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]

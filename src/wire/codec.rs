@@ -9,8 +9,8 @@ use crate::tree::{FINGERPRINT_LEN, Fingerprint};
 use crate::wire::entry::{decode_entries, encode_entries};
 use crate::wire::message::{MAX_OPS, MAX_OWNERS, MENTIONED_OWNERS};
 use crate::wire::{
-    Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, Expand, FileId, Listing, ListingEnd, Mention,
-    Message, OwnerKind, OwnerName, Rank, SumsPart, Verdict, Want, WireError,
+    Again, Begin, ChannelSet, Check, Content, ContentEnd, ContentOp, DirId, Expand, FileId, Listing,
+    ListingEnd, Mention, Message, OwnerKind, OwnerName, Rank, SumsPart, Token, Verdict, Want, WireError,
 };
 use bytes::{Buf, Bytes};
 use serde::Serialize;
@@ -126,6 +126,11 @@ impl Cursor {
         Ok(Sum(bytes.as_ref().try_into().map_err(|_| WireError::Malformed("sum"))?))
     }
 
+    pub(crate) fn token(&mut self) -> Result<Token, WireError> {
+        let bytes = self.take(16)?;
+        bytes.as_ref().try_into().map_err(|_| WireError::Malformed("token"))
+    }
+
     fn postcard<T: DeserializeOwned>(&mut self, what: &'static str) -> Result<T, WireError> {
         let bytes = self.bytes(what, RARE_LIMIT)?;
         postcard::from_bytes(&bytes).map_err(|_| WireError::Malformed(what))
@@ -232,6 +237,11 @@ pub(crate) fn encode(message: &Message, out: &mut Vec<u8>) -> Result<(), WireErr
             out.push(16);
             put_postcard(out, abort);
         }
+        Message::Invite(token) => {
+            out.push(19);
+            out.extend_from_slice(token);
+        }
+        Message::Spread(channels) => out.extend_from_slice(&[20, channels.0]),
     }
     Ok(())
 }
@@ -275,6 +285,8 @@ pub(crate) fn decode(cursor: &mut Cursor) -> Result<Message, WireError> {
         16 => Message::Abort(cursor.postcard("reason")?),
         17 => Message::Mention(decode_mention(cursor)?),
         18 => Message::Expand(Expand { below: cursor.byte()? != 0, dir: DirId(cursor.u32()?) }),
+        19 => Message::Invite(cursor.token()?),
+        20 => Message::Spread(ChannelSet(cursor.byte()?)),
         _ => return Err(WireError::Malformed("message: its kind is unknown")),
     })
 }

@@ -74,20 +74,23 @@ impl FrameEncoder {
     }
 
     /// Appends to `out` one frame with as many messages from the front of `messages` as fit well. Removes them from
-    /// there, which ends their use of memory but not of credit.
+    /// there, which ends their use of memory but not of credit. Returns whether the last of them is a
+    /// [`Message::Spread`], which takes effect with what follows the frame.
     pub fn frame(
         &mut self,
         messages: &mut std::collections::VecDeque<Message>,
         out: &mut Vec<u8>,
-    ) -> Result<(), WireError> {
-        let Some(class) = messages.front().map(self::class) else { return Ok(()) };
+    ) -> Result<bool, WireError> {
+        let Some(class) = messages.front().map(self::class) else { return Ok(false) };
         self.payload.clear();
+        let mut spreads = false;
         while let Some(message) = messages.front()
             && self::class(message) == class
             && self.payload.len() < FULL
+            && !spreads
         {
             codec::encode(message, &mut self.payload)?;
-            messages.pop_front();
+            spreads = matches!(messages.pop_front(), Some(Message::Spread(_)));
         }
         let kind = if class == Class::Content { CONTENT } else { 0 };
         let header = out.len();
@@ -111,7 +114,7 @@ impl FrameEncoder {
             *kind |= if compressed { COMPRESSED } else { 0 };
             length.copy_from_slice(&len.to_le_bytes());
         }
-        Ok(())
+        Ok(spreads)
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! Only [`pump`] and [`hello`] touch a stream. Everything decoded is checked before it is allocated for or handed on.
 
+pub mod channels;
 mod codec;
 mod credit;
 mod entry;
@@ -22,6 +23,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+pub use channels::{ChannelSet, Token};
 pub use credit::{OPEN_GAPS, Rank, WINDOWS, Windows};
 pub use error::WireError;
 pub use link::{Closed, Link, Permit, Received, Receiver, Reservation, Sender, Stopper};

@@ -234,8 +234,8 @@ impl Carrier for Held {
         self.channel.ending.wait(timeout)
     }
 
-    fn another(&self) -> Result<Option<Connection>, Error> {
-        self.session.open().map(Some)
+    fn another(&self) -> Result<Connection, Error> {
+        self.session.open()
     }
 }
 

@@ -6,7 +6,7 @@ use crate::wire::hello::{Hello, VERSION};
 use proptest::prelude::*;
 
 fn hello() -> Hello {
-    Hello { versions: (VERSION, VERSION), seed: 0xfeed_0bee, program: "1.2.3".into() }
+    Hello { versions: (VERSION, VERSION), seed: 0xfeed_0bee, program: "1.2.3".into(), join: None }
 }
 
 /// A hello with these bytes between the length and the end.
@@ -144,7 +144,7 @@ fn the_programs_version_cannot_act_on_a_terminal() {
 proptest! {
     #[test]
     fn any_hello_survives(seed in any::<u64>(), program in "[ -~&&[^\\\\]]{0,40}") {
-        let hello = Hello { versions: (VERSION, VERSION), seed, program };
+        let hello = Hello { versions: (VERSION, VERSION), seed, program, join: None };
         prop_assert_eq!(read(&hello.encode()).unwrap(), hello);
     }
 

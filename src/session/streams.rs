@@ -1,0 +1,125 @@
+//! The further channels of a run that asked for several, at the asking side.
+//!
+//! The run has begun over the first channel when the peer invites others. They are opened at once, each by a thread
+//! of its own, since each takes round trips; who is refused, or late, is done without. None of this can make a run
+//! fail: it goes on with the channels it has.
+
+use crate::report::{Event, Reporter};
+use crate::session::Failure;
+use crate::transport::{Connection, Control};
+use crate::wire::channels::{Channel, Further, Spreader};
+use crate::wire::hello::{self, Hello, Join};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long the run waits for channels that neither open nor are refused. It goes on over the first one meanwhile.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The processes behind the further channels of a run. Clones are of the same run.
+#[derive(Clone, Default)]
+pub(super) struct Helpers(Arc<Mutex<Held>>);
+
+#[derive(Default)]
+struct Held {
+    controls: Vec<Control>,
+    over: bool,
+}
+
+impl Helpers {
+    /// Where a run that asked for so many streams has its further channels from. `control` is the first one's.
+    pub(super) fn further(
+        &self,
+        streams: Option<u8>,
+        control: &Control,
+        reporter: &Arc<dyn Reporter>,
+    ) -> Further {
+        let Some(streams) = streams.filter(|streams| *streams > 1) else { return Further::Never };
+        let (helpers, control, reporter) = (self.clone(), control.clone(), reporter.clone());
+        Further::Invited(Box::new(move |token, spreader| {
+            let opening = move || helpers.open(streams, &control, token, &*reporter, spreader);
+            // Where there is no room for another thread there is none for more channels.
+            let _ = thread::Builder::new().name("streams".into()).spawn(opening);
+        }))
+    }
+
+    /// Opens the channels and has the run spread over those that joined.
+    fn open(
+        &self,
+        streams: u8,
+        control: &Control,
+        token: [u8; 16],
+        reporter: &dyn Reporter,
+        spreader: Spreader,
+    ) {
+        let (tell, told) = mpsc::channel();
+        for number in 1..streams {
+            let (helpers, control, tell) = (self.clone(), control.clone(), tell.clone());
+            // Nobody listens any more to who comes late.
+            let opening = move || drop(tell.send(helpers.join(&control, Join { token, number })));
+            let _ = thread::Builder::new().name(format!("stream {number}")).spawn(opening);
+        }
+        drop(tell);
+        let until = Instant::now() + PATIENCE;
+        let (mut channels, mut reason) = (Vec::new(), None);
+        while let Ok(joined) = told.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match joined {
+                Ok(channel) => channels.push(channel),
+                Err(error) => reason = Some(error),
+            }
+        }
+        if channels.len() + 1 < usize::from(streams) && !self.held().over {
+            let reason = reason.unwrap_or_else(|| "the others take too long".to_owned());
+            let text = format!("going on with {} of {streams} streams: {reason}", channels.len() + 1);
+            reporter.report(Event::Notice(text));
+        }
+        spreader.spread(channels);
+    }
+
+    /// Opens one channel and has the process behind it join. Fails with a reason for people.
+    fn join(&self, control: &Control, join: Join) -> Result<Channel, String> {
+        let Connection { mut reader, mut writer, control } = control.another().map_err(|error| {
+            let hint = error.hint().map(|hint| format!(" ({hint})"));
+            format!("{error}{}", hint.unwrap_or_default())
+        })?;
+        self.hold(control);
+        let answer = || -> Result<Option<String>, Failure> {
+            hello::write(&mut writer, &Hello { join: Some(join), ..Hello::new(0) }.encode())?;
+            Hello::read(&mut reader)?;
+            Ok(hello::read_joined(&mut reader)?)
+        };
+        match { answer }() {
+            Ok(None) => Ok(Channel { number: join.number, reader, writer }),
+            Ok(Some(reason)) => Err(reason),
+            Err(failure) => Err(failure.to_string()),
+        }
+    }
+
+    fn hold(&self, control: Control) {
+        let mut held = self.held();
+        if held.over {
+            control.close();
+        }
+        held.controls.push(control);
+    }
+
+    /// Waits until all have ended, which they do with the peer.
+    pub(super) fn wait(&self, patience: Duration) {
+        let (controls, until) = (self.held().controls.clone(), Instant::now() + patience);
+        for control in controls {
+            control.wait(until.saturating_duration_since(Instant::now()));
+        }
+    }
+
+    /// Breaks them off, those too that come later.
+    pub(super) fn close(&self) {
+        let mut held = self.held();
+        held.over = true;
+        held.controls.iter().for_each(Control::close);
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
