@@ -5,10 +5,11 @@
 //! fail: it goes on with the channels it has.
 
 use crate::report::{Event, Reporter};
-use crate::session::Failure;
 use crate::transport::{Connection, Control};
 use crate::wire::channels::{Channel, Further, Spreader};
 use crate::wire::hello::{self, Hello, Join};
+use crate::wire::{Token, WireError};
+use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -23,7 +24,9 @@ pub(super) struct Helpers(Arc<Mutex<Held>>);
 
 #[derive(Default)]
 struct Held {
-    controls: Vec<Control>,
+    /// By number of the channel.
+    opening: BTreeMap<u8, Control>,
+    joined: Vec<Control>,
     over: bool,
 }
 
@@ -49,7 +52,7 @@ impl Helpers {
         &self,
         streams: u8,
         control: &Control,
-        token: [u8; 16],
+        token: Token,
         reporter: &dyn Reporter,
         spreader: Spreader,
     ) {
@@ -80,34 +83,38 @@ impl Helpers {
     /// Opens one channel and has the process behind it join. Fails with a reason for people.
     fn join(&self, control: &Control, join: Join) -> Result<Channel, String> {
         let Connection { mut reader, mut writer, control } = control.another().map_err(|error| {
-            let hint = error.hint().map(|hint| format!(" ({hint})"));
+            let hint = error.hint().map(|hint| format!(". {hint}"));
             format!("{error}{}", hint.unwrap_or_default())
         })?;
-        self.hold(control);
-        let answer = || -> Result<Option<String>, Failure> {
+        {
+            let mut held = self.held();
+            if held.over {
+                return Err("the run is over".to_owned());
+            }
+            held.opening.insert(join.number, control);
+        }
+        let answer = || -> Result<Option<String>, WireError> {
             hello::write(&mut writer, &Hello { join: Some(join), ..Hello::new(0) }.encode())?;
             Hello::read(&mut reader)?;
-            Ok(hello::read_joined(&mut reader)?)
+            hello::read_joined(&mut reader)
         };
-        match { answer }() {
-            Ok(None) => Ok(Channel { number: join.number, reader, writer }),
-            Ok(Some(reason)) => Err(reason),
-            Err(failure) => Err(failure.to_string()),
-        }
-    }
-
-    fn hold(&self, control: Control) {
+        let answer = { answer }();
         let mut held = self.held();
-        if held.over {
-            control.close();
+        let control = held.opening.remove(&join.number);
+        match answer {
+            Ok(None) => {
+                held.joined.extend(control);
+                Ok(Channel { number: join.number, reader, writer })
+            }
+            Ok(Some(reason)) => Err(reason),
+            Err(error) => Err(error.to_string()),
         }
-        held.controls.push(control);
     }
 
     /// Waits until all have ended, which they do with the peer.
     pub(super) fn wait(&self, patience: Duration) {
-        let (controls, until) = (self.held().controls.clone(), Instant::now() + patience);
-        for control in controls {
+        let (joined, until) = (self.held().joined.clone(), Instant::now() + patience);
+        for control in joined {
             control.wait(until.saturating_duration_since(Instant::now()));
         }
     }
@@ -116,7 +123,7 @@ impl Helpers {
     pub(super) fn close(&self) {
         let mut held = self.held();
         held.over = true;
-        held.controls.iter().for_each(Control::close);
+        held.opening.values().chain(&held.joined).for_each(Control::close);
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {

@@ -252,3 +252,6 @@ impl Write for GuestEnd {
         Ok(())
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

@@ -5,7 +5,8 @@
 //! frames ([`frame`]) and back, after the greeting ([`hello`]) in which the asking side says what it wants. Nothing
 //! here knows what a message is good for; `pass` gives them their meaning.
 //!
-//! Only [`pump`] and [`hello`] touch a stream. Everything decoded is checked before it is allocated for or handed on.
+//! [`pump`], [`hello`] and [`channels`] alone touch a stream. Everything decoded is checked before it is allocated for
+//! or handed on.
 
 pub mod channels;
 mod codec;
