@@ -11,16 +11,19 @@ use crate::wire::hello::{self, Hello, Join};
 use crate::wire::{Token, WireError};
 use std::collections::BTreeMap;
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long the run waits for channels that neither open nor are refused. It goes on over the first one meanwhile.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Within this time a run may be found to have ended. Then it is no news that nobody could join it any more.
+const NO_NEWS: Duration = Duration::from_millis(200);
+
 /// The processes behind the further channels of a run. Clones are of the same run.
 #[derive(Clone, Default)]
-pub(super) struct Helpers(Arc<Mutex<Held>>);
+pub(super) struct Helpers(Arc<(Mutex<Held>, Condvar)>);
 
 #[derive(Default)]
 struct Held {
@@ -72,12 +75,12 @@ impl Helpers {
                 Err(error) => reason = Some(error),
             }
         }
-        if channels.len() + 1 < usize::from(streams) && !self.held().over {
-            let reason = reason.unwrap_or_else(|| "the others take too long".to_owned());
-            let text = format!("going on with {} of {streams} streams: {reason}", channels.len() + 1);
-            reporter.report(Event::Notice(text));
-        }
+        let used = channels.len() + 1;
         spreader.spread(channels);
+        if used < usize::from(streams) && !self.is_soon_over() {
+            let reason = reason.unwrap_or_else(|| "the others take too long".to_owned());
+            reporter.report(Event::Notice(format!("going on with {used} of {streams} streams: {reason}")));
+        }
     }
 
     /// Opens one channel and has the process behind it join. Fails with a reason for people.
@@ -124,9 +127,16 @@ impl Helpers {
         let mut held = self.held();
         held.over = true;
         held.opening.values().chain(&held.joined).for_each(Control::close);
+        self.0.1.notify_all();
+    }
+
+    fn is_soon_over(&self) -> bool {
+        let runs = |held: &mut Held| !held.over;
+        let waited = self.0.1.wait_timeout_while(self.held(), NO_NEWS, runs);
+        waited.unwrap_or_else(PoisonError::into_inner).0.over
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -52,14 +52,15 @@ pub enum Further {
 #[derive(Debug)]
 pub struct Spreader {
     outbox: Arc<Mailbox<Message>>,
-    readers: Sender<Readers>,
-    writers: Sender<Vec<Box<dyn Write + Send>>>,
+    readers: Sender<Halves<dyn Read + Send>>,
+    writers: Sender<Halves<dyn Write + Send>>,
 }
 
-/// The reading halves of channels, and the message that announces that the other side writes to them.
-pub(crate) struct Readers {
-    set: ChannelSet,
-    halves: Vec<Box<dyn Read + Send>>,
+/// The halves of further channels that one thread of a pump uses, in the order of their numbers.
+pub(crate) struct Halves<T: ?Sized> {
+    /// Which they are, as it is announced.
+    pub(crate) set: ChannelSet,
+    halves: Vec<Box<T>>,
 }
 
 /// Which of the further channels, a bit each. Told by the peer, so it may name some that are not there.
@@ -81,7 +82,7 @@ impl Spreader {
     /// A spreader for the pump that takes messages out of `outbox`, and where its threads find the channels.
     pub(crate) fn new(
         outbox: Arc<Mailbox<Message>>,
-    ) -> (Spreader, Receiver<Readers>, Receiver<Vec<Box<dyn Write + Send>>>) {
+    ) -> (Spreader, Receiver<Halves<dyn Read + Send>>, Receiver<Halves<dyn Write + Send>>) {
         let ((readers, reading), (writers, writing)) = (mpsc::channel(), mpsc::channel());
         (Spreader { outbox, readers, writers }, reading, writing)
     }
@@ -91,11 +92,12 @@ impl Spreader {
     pub fn spread(self, mut channels: Vec<Channel>) {
         channels.sort_by_key(|channel| channel.number);
         let set = channels.iter().fold(ChannelSet::default(), |set, channel| set.with(channel.number));
-        let (halves, writers) = channels.into_iter().map(|channel| (channel.reader, channel.writer)).unzip();
+        let (readers, writers) = channels.into_iter().map(|channel| (channel.reader, channel.writer)).unzip();
         // Where these are not taken the run has ended, and the channels end with it.
-        let _ = self.readers.send(Readers { set, halves });
-        let _ = self.writers.send(writers);
-        self.outbox.put(Message::Spread(set));
+        let _ = self.readers.send(Halves { set, halves: readers });
+        let _ = self.writers.send(Halves { set, halves: writers });
+        // The thread that writes looks for them before each frame. It may be waiting for something to say.
+        self.outbox.put(Message::Alive);
     }
 }
 
@@ -155,8 +157,8 @@ impl Dealer {
     }
 
     /// From here on over these, too. Begins with the first channel's turn.
-    pub(crate) fn spread(&mut self, further: Vec<Box<dyn Write + Send>>) {
-        self.channels.extend(further);
+    pub(crate) fn spread(&mut self, further: Halves<dyn Write + Send>) {
+        self.channels.extend(further.halves);
         self.turn = Turn::among(self.channels.len());
     }
 }
@@ -191,7 +193,11 @@ impl Gatherer {
 
     /// From here on from these, too: those that `announced` names, which is what the other side said. Begins with the
     /// first channel's turn.
-    pub(crate) fn spread(&mut self, further: Readers, announced: ChannelSet) -> Result<(), WireError> {
+    pub(crate) fn spread(
+        &mut self,
+        further: Halves<dyn Read + Send>,
+        announced: ChannelSet,
+    ) -> Result<(), WireError> {
         if further.set != announced {
             return Err(WireError::Malformed("choice of channels: it is not the one that was made"));
         }

@@ -74,23 +74,20 @@ impl FrameEncoder {
     }
 
     /// Appends to `out` one frame with as many messages from the front of `messages` as fit well. Removes them from
-    /// there, which ends their use of memory but not of credit. Returns whether the last of them is a
-    /// [`Message::Spread`], which takes effect with what follows the frame.
+    /// there, which ends their use of memory but not of credit.
     pub fn frame(
         &mut self,
         messages: &mut std::collections::VecDeque<Message>,
         out: &mut Vec<u8>,
-    ) -> Result<bool, WireError> {
-        let Some(class) = messages.front().map(self::class) else { return Ok(false) };
+    ) -> Result<(), WireError> {
+        let Some(class) = messages.front().map(self::class) else { return Ok(()) };
         self.payload.clear();
-        let mut spreads = false;
         while let Some(message) = messages.front()
             && self::class(message) == class
             && self.payload.len() < FULL
-            && !spreads
         {
             codec::encode(message, &mut self.payload)?;
-            spreads = matches!(messages.pop_front(), Some(Message::Spread(_)));
+            messages.pop_front();
         }
         let kind = if class == Class::Content { CONTENT } else { 0 };
         let header = out.len();
@@ -114,7 +111,7 @@ impl FrameEncoder {
             *kind |= if compressed { COMPRESSED } else { 0 };
             length.copy_from_slice(&len.to_le_bytes());
         }
-        Ok(spreads)
+        Ok(())
     }
 }
 

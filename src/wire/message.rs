@@ -59,7 +59,7 @@ pub enum Message {
     Alive,
     /// The peer: further processes of it may join this connection, if they know this token.
     Invite(Token),
-    /// Either: what follows this message's frame is dealt over the first channel and these.
+    /// Either, alone in its frame: what follows is dealt over the first channel and these.
     Spread(ChannelSet),
     /// Either: this role gives up.
     Abort(Abort),

@@ -4,7 +4,7 @@
 //! The reading thread waits for the stream and, if a peer sends more than it has credit for or tells more than can be
 //! shown, for the role to catch up, which itself waits for nobody. The writing thread takes whatever has gathered and writes it in as few calls as it can.
 
-use crate::wire::channels::{ChannelSet, Dealer, Further, Gatherer, Readers, Spreader, Token, chosen};
+use crate::wire::channels::{ChannelSet, Dealer, Further, Gatherer, Halves, Spreader, Token, chosen};
 use crate::wire::credit::WINDOWS;
 use crate::wire::frame::{FrameDecoder, FrameEncoder, HEADER};
 use crate::wire::hello::Hello;
@@ -216,7 +216,7 @@ struct Reading {
     further: Further,
     /// Until it is needed.
     spreader: Option<Spreader>,
-    readers: Receiver<Readers>,
+    readers: Receiver<Halves<dyn Read + Send>>,
 }
 
 impl Reading {
@@ -307,7 +307,7 @@ struct Writing {
     heard: Weak<Heard>,
     limiter: Option<Limiter>,
     encoder: FrameEncoder,
-    writers: Receiver<Vec<Box<dyn Write + Send>>>,
+    writers: Receiver<Halves<dyn Write + Send>>,
 }
 
 /// Frames gathered before they are handed to the stream together.
@@ -353,18 +353,25 @@ impl Writing {
             }
             while !batch.is_empty() {
                 buffer.clear();
-                let mut spreads = false;
-                while !batch.is_empty() && buffer.len() < GATHER && !spreads {
-                    spreads = self.encoder.frame(&mut batch, &mut buffer)?;
+                self.spread(writer)?;
+                while !batch.is_empty() && buffer.len() < GATHER {
+                    self.encoder.frame(&mut batch, &mut buffer)?;
                 }
                 self.write(&buffer, writer)?;
-                if spreads {
-                    // They were handed over before the message that says so.
-                    writer.spread(self.writers.try_recv().unwrap_or_default());
-                }
             }
             writer.flush()?;
         }
+    }
+
+    /// Goes over to more channels if there are any, ahead of all that waits: over the old ones it might take long.
+    fn spread(&mut self, writer: &mut Dealer) -> Result<(), WireError> {
+        if let Ok(further) = self.writers.try_recv() {
+            let (mut announced, mut buffer) = (VecDeque::from([Message::Spread(further.set)]), Vec::new());
+            self.encoder.frame(&mut announced, &mut buffer)?;
+            self.write(&buffer, writer)?;
+            writer.spread(further);
+        }
+        Ok(())
     }
 
     fn write(&mut self, bytes: &[u8], writer: &mut Dealer) -> Result<(), WireError> {

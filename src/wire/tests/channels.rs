@@ -1,7 +1,7 @@
 //! Streams over several channels: whatever the channels do, what arrives is what was sent.
 
 use super::samples::literal;
-use crate::wire::channels::{Channel, ChannelSet, Dealer, Further, Gatherer, Spreader, TURN, chosen};
+use crate::wire::channels::{Channel, ChannelSet, Dealer, Further, Gatherer, Halves, Spreader, TURN, chosen};
 use crate::wire::frame::FrameEncoder;
 use crate::wire::mailbox::Mailbox;
 use crate::wire::pump::{Pump, PumpOptions, Unconnected};
@@ -56,17 +56,16 @@ fn sample(length: usize) -> Vec<u8> {
         .collect()
 }
 
-/// The reading ends of `pipes` as a pump gets them, all said to be there.
-fn readers(pipes: &[Pipe]) -> (ChannelSet, crate::wire::channels::Readers) {
-    let (spreader, readers, _) = Spreader::new(Arc::new(Mailbox::new()));
+/// The ends of `pipes` as a pump gets them.
+fn halves(pipes: &[Pipe]) -> (Halves<dyn Read + Send>, Halves<dyn Write + Send>) {
+    let (spreader, readers, writers) = Spreader::new(Arc::new(Mailbox::new()));
     let channel = |(place, pipe): (usize, &Pipe)| Channel {
         number: place as u8 + 1,
         reader: Box::new(pipe.clone()),
-        writer: Box::new(io::sink()),
+        writer: Box::new(pipe.clone()),
     };
     spreader.spread(pipes.iter().enumerate().map(channel).collect());
-    let set = pipes.iter().enumerate().fold(0, |set, (place, _)| set | 2 << place);
-    (ChannelSet(set), readers.recv().unwrap())
+    (readers.recv().unwrap(), writers.recv().unwrap())
 }
 
 proptest! {
@@ -88,7 +87,8 @@ proptest! {
             bytes.chunks(write).for_each(|chunk| dealer.write_all(chunk).unwrap());
         };
         put(&sent[..alone], &mut dealer);
-        dealer.spread(further.iter().map(|pipe| Box::new(pipe.clone()) as Box<dyn Write + Send>).collect());
+        let (readers, writers) = halves(further);
+        dealer.spread(writers);
         put(&sent[alone..], &mut dealer);
 
         let loads: Vec<usize> = pipes.iter().map(|pipe| pipe.bytes.lock().unwrap().len()).collect();
@@ -97,8 +97,8 @@ proptest! {
         let mut gatherer = Gatherer::new(Box::new(first.clone()));
         let mut got = vec![0; alone];
         gatherer.read_exact(&mut got).unwrap();
-        let (set, more) = readers(further);
-        gatherer.spread(more, set).unwrap();
+        let set = readers.set;
+        gatherer.spread(readers, set).unwrap();
         let mut buffer = vec![0; read];
         while let count @ 1.. = gatherer.read(&mut buffer).unwrap() {
             got.extend_from_slice(&buffer[..count]);

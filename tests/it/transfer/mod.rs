@@ -10,3 +10,4 @@ mod output;
 mod owners;
 mod remote_names;
 mod selection;
+mod streams;
