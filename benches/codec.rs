@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use dsync::request::{CompressWhen, Compression, DEFAULT_ZSTD_LEVEL};
 use dsync::tree::{Entry, Meta, Name, Node};
 use dsync::wire::frame::{FrameDecoder, FrameEncoder, HEADER};
 use dsync::wire::{Content, ContentOp, DirId, FileId, Listing, ListingEnd, Message};
@@ -15,6 +16,9 @@ const PARTS: u64 = 32;
 /// Bytes of a content message, as the source cuts it.
 const PIECE: usize = 128 << 10;
 const PIECES: usize = 256;
+
+/// As `-z`.
+const DEFAULT: Compression = Compression { level: DEFAULT_ZSTD_LEVEL, when: CompressWhen::Always };
 
 /// Incompressible bytes, always the same for the same seed (xorshift64).
 fn noise(len: usize, mut state: u64) -> Vec<u8> {
@@ -55,6 +59,7 @@ fn listings() -> VecDeque<Message> {
         Message::Listing(Listing {
             dir: DirId(1),
             parent: Some((DirId(0), 1)),
+            same: Default::default(),
             entries,
             owners: Vec::new(),
             end,
@@ -73,9 +78,9 @@ fn content(data: Vec<u8>) -> VecDeque<Message> {
 }
 
 /// All frames of `messages`, with the encoder made anew as for a run.
-fn encode(mut messages: VecDeque<Message>, level: Option<i32>) -> Vec<u8> {
+fn encode(mut messages: VecDeque<Message>, compression: Option<Compression>) -> Vec<u8> {
     let mut out = Vec::new();
-    let Ok(mut encoder) = FrameEncoder::new(level) else { return out };
+    let Ok(mut encoder) = FrameEncoder::new(compression) else { return out };
     while !messages.is_empty() && encoder.frame(&mut messages, &mut out).is_ok() {}
     out
 }
@@ -98,13 +103,19 @@ fn decode(mut stream: &[u8]) -> usize {
     count
 }
 
-fn bench(c: &mut Criterion, name: &str, unit: Throughput, messages: &VecDeque<Message>, level: Option<i32>) {
-    let stream = encode(messages.clone(), level);
+fn bench(
+    c: &mut Criterion,
+    name: &str,
+    unit: Throughput,
+    messages: &VecDeque<Message>,
+    compression: Option<Compression>,
+) {
+    let stream = encode(messages.clone(), compression);
     assert_eq!(decode(&stream), messages.len());
     let mut group = c.benchmark_group(name);
     group.throughput(unit).sample_size(20);
     group.bench_function("encode", |b| {
-        b.iter_batched(|| messages.clone(), |messages| encode(messages, level), BatchSize::LargeInput);
+        b.iter_batched(|| messages.clone(), |messages| encode(messages, compression), BatchSize::LargeInput);
     });
     group.bench_function("decode", |b| b.iter(|| decode(&stream)));
     group.finish();
@@ -117,8 +128,8 @@ fn bench_listings(c: &mut Criterion) {
 fn bench_content(c: &mut Criterion) {
     let unit = Throughput::Bytes((PIECE * PIECES) as u64);
     bench(c, "content", unit.clone(), &content(noise(PIECE * PIECES, 1)), None);
-    bench(c, "content, -z, noise", unit.clone(), &content(noise(PIECE * PIECES, 1)), Some(3));
-    bench(c, "content, -z, text", unit, &content(text(PIECE * PIECES)), Some(3));
+    bench(c, "content, -z, noise", unit.clone(), &content(noise(PIECE * PIECES, 1)), Some(DEFAULT));
+    bench(c, "content, -z, text", unit, &content(text(PIECE * PIECES)), Some(DEFAULT));
 }
 
 criterion_group!(benches, bench_listings, bench_content);

@@ -28,7 +28,7 @@ fn noise(len: usize, mut state: u64) -> Vec<u8> {
 
 fn sign(basis: &[u8], choice: SumChoice, block_len: Option<BlockLen>) -> Signature {
     let size = basis.len() as u64;
-    let (block_len, _) = BlockLen::for_basis(size, block_len);
+    let (block_len, _) = BlockLen::for_basis(size, size, block_len);
     let strong_len = StrongLen::for_search(size * size.div_ceil(u64::from(block_len.get())));
     let mut signer = Signer::new(choice, block_len, strong_len);
     basis.chunks(CHUNK).for_each(|chunk| signer.push(chunk));
@@ -71,7 +71,7 @@ fn bench_sign(c: &mut Criterion) {
     group.bench_function("md5", |b| b.iter(|| sign(black_box(&basis), MD5, None)));
     group.bench_function("file sum", |b| {
         b.iter(|| {
-            let mut hasher = SegmentHasher::new(XXH3);
+            let mut hasher = SegmentHasher::new(XXH3, BlockLen::SEGMENT);
             basis.chunks(CHUNK).for_each(|chunk| hasher.push(black_box(chunk)));
             hasher.finish().root(XXH3)
         });

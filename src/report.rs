@@ -355,9 +355,9 @@ impl Progress {
         self.done_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Counts a file as settled.
-    pub fn settled(&self) {
-        self.done_files.fetch_add(1, Ordering::Relaxed);
+    /// Counts files as settled.
+    pub fn settled(&self, files: u64) {
+        self.done_files.fetch_add(files, Ordering::Relaxed);
     }
 
     /// Takes over the peer's totals (on the side that does not walk the source).

@@ -248,7 +248,7 @@ pub(crate) const CASES: &[Case] = &[
         source: &[Part::SmallFiles { count: 50_000, edited: 1 }],
         destination: SMALL,
         limit: Limit::Stat,
-        wire_bound: Some(550_000),
+        wire_bound: Some(400_000),
         least_ratio: &[(Mode::Push, 2.0)],
         ..SPEED
     },

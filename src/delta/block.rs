@@ -5,6 +5,7 @@
 
 use crate::delta::DeltaError;
 use std::num::NonZeroU32;
+use std::ops::Range;
 
 /// The longest block, in bytes. Only files beyond 1 TiB need blocks above 1 MiB.
 pub const MAX_BLOCK_LEN: u32 = 16 << 20;
@@ -16,8 +17,11 @@ pub const MAX_BLOCKS: u32 = 1 << 20;
 /// signed and the rest of the new file travels as literals.
 pub const MAX_BASIS_LEN: u64 = MAX_BLOCK_LEN as u64 * MAX_BLOCKS as u64;
 
-/// Below this length, rsync's choice, a block's sums weigh too much against its bytes, if nothing refines them.
-const MIN_CHOSEN_LEN: u64 = 704;
+/// About how many bytes the two sums of a block take where there are few blocks.
+const SUMS_LEN: u64 = 6;
+
+/// The shortest blocks of a basis that is not refined.
+const SHORTEST: u64 = 64;
 
 /// A basis shorter than this is signed in blocks of one length only: more would save less than a kilobyte, for another
 /// round trip.
@@ -33,11 +37,14 @@ const TOP_LENS: std::ops::RangeInclusive<u64> = 4 << 10..=1 << 20;
 const FINER: u32 = 16;
 const FINEST: u32 = 128;
 
-/// The length of a block in bytes: 1 to [`MAX_BLOCK_LEN`].
+/// The length of a block, or of a segment of a file sum, in bytes: 1 to [`MAX_BLOCK_LEN`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlockLen(NonZeroU32);
 
 impl BlockLen {
+    /// The length of the segments of a file sum, where they have no other: 1 MiB.
+    pub const SEGMENT: Self = Self(NonZeroU32::MIN.saturating_add((1 << 20) - 1));
+
     /// Takes a block length from the wire or the command line.
     ///
     /// # Errors
@@ -52,13 +59,14 @@ impl BlockLen {
     }
 
     /// Chooses the length of the blocks that a basis of `basis_len` bytes is signed in first, and whether what they do
-    /// not match is then to be [refined](Self::finer).
+    /// not match of the new file, which has about `new_len` bytes, is then to be [refined](Self::finer). Then the new
+    /// file has as many segments as such blocks, so it must not be beyond all proportion.
     ///
-    /// A long basis is signed in a few thousand blocks, whose length is a power of two. Sums of a short one cost in
-    /// proportion to size / L and each edit costs about L literal bytes, so the cheapest L grows with the square root
-    /// of the size (thesis, section 3.3); like rsync's it is a multiple of 8. `wanted`, the user's `--block-size`, takes
-    /// the place of either choice. All are raised until [`MAX_BLOCKS`] suffice.
-    pub fn for_basis(basis_len: u64, wanted: Option<Self>) -> (Self, bool) {
+    /// A long basis is signed in a few thousand blocks, whose length is a power of two. Sums of a short one cost about
+    /// 6 size / L bytes and an edit about L literal bytes, so one edit is cheapest with L = √(6 size) (thesis, section
+    /// 3.3); like rsync's it is a multiple of 8. `wanted`, the user's `--block-size`, takes the place of either choice.
+    /// All are raised until [`MAX_BLOCKS`] suffice.
+    pub fn for_basis(basis_len: u64, new_len: u64, wanted: Option<Self>) -> (Self, bool) {
         let refined = wanted.is_none() && basis_len >= REFINED_BASIS;
         let chosen = match wanted {
             Some(len) => u64::from(len.get()),
@@ -66,11 +74,17 @@ impl BlockLen {
                 let len = basis_len.div_ceil(TOP_BLOCKS).checked_next_power_of_two();
                 len.unwrap_or(u64::MAX).clamp(*TOP_LENS.start(), *TOP_LENS.end())
             }
-            None => (basis_len.isqrt() & !7).max(MIN_CHOSEN_LEN),
+            None => ((SUMS_LEN * basis_len).isqrt() & !7).max(SHORTEST),
         };
         let least = basis_len.div_ceil(u64::from(MAX_BLOCKS));
         let len = chosen.max(least).min(u64::from(MAX_BLOCK_LEN));
-        (Self::new(len).unwrap_or(Self(NonZeroU32::MIN)), refined)
+        let len = Self::new(len).unwrap_or(Self(NonZeroU32::MIN));
+        (len, refined && len.may_divide(new_len))
+    }
+
+    /// Whether a file of `len` bytes may be summed in segments of this length: bounds the memory for their sums.
+    pub fn may_divide(self, len: u64) -> bool {
+        len.div_ceil(self.get().into()) <= u64::from(MAX_BLOCKS)
     }
 
     /// The length of the blocks to try where blocks of this length were not found: a sixteenth, but at least 128 bytes.
@@ -78,6 +92,13 @@ impl BlockLen {
     pub fn finer(self) -> Option<Self> {
         let len = (self.get() / FINER).max(FINEST);
         if self.get() / len < 4 { None } else { NonZeroU32::new(len).map(Self) }
+    }
+
+    /// The bytes of the block with this number, from 0, in a file of `len` bytes; none past the last.
+    pub(super) fn range(self, number: u64, len: u64) -> Range<u64> {
+        let block_len = u64::from(self.get());
+        let start = number.saturating_mul(block_len).min(len);
+        start..start.saturating_add(block_len).min(len)
     }
 
     /// The length in bytes.
@@ -167,17 +188,26 @@ mod tests {
     #[test]
     fn block_lengths_follow_the_size_within_bounds() {
         let chosen = |size| {
-            let (len, refined) = BlockLen::for_basis(size, None);
+            let (len, refined) = BlockLen::for_basis(size, size, None);
             (len.get(), refined)
         };
-        assert_eq!(chosen(0), (704, false));
-        assert_eq!(chosen(REFINED_BASIS - 1), (704, false));
+        assert_eq!(chosen(0), (64, false));
+        assert_eq!(chosen(4000), (152, false));
+        assert_eq!(chosen(REFINED_BASIS - 1), (624, false));
         assert_eq!(chosen(REFINED_BASIS), (4 << 10, true));
         assert_eq!(chosen(1 << 30), (256 << 10, true));
         assert_eq!(chosen((1 << 30) + 1), (512 << 10, true));
         assert_eq!(chosen(1 << 40), (1 << 20, true));
         assert_eq!(chosen(1 << 44), (16 << 20, true));
-        assert_eq!(chosen(u64::MAX), (MAX_BLOCK_LEN, true));
+        assert_eq!(chosen(u64::MAX), (MAX_BLOCK_LEN, false));
+    }
+
+    #[test]
+    fn a_file_beyond_all_proportion_is_not_refined() {
+        let refined = |new_len| BlockLen::for_basis(REFINED_BASIS, new_len, None).1;
+        assert!(refined(4 << 30));
+        assert!(!refined((4 << 30) + 1));
+        assert_eq!(BlockLen::SEGMENT.get(), 1 << 20);
     }
 
     #[test]
@@ -199,7 +229,7 @@ mod tests {
         for exponent in 0..=44 {
             for size in [(1_u64 << exponent) - 1, 1 << exponent] {
                 for wanted in [None, BlockLen::new(1).ok(), BlockLen::new(u64::from(MAX_BLOCK_LEN)).ok()] {
-                    let (len, _) = BlockLen::for_basis(size, wanted);
+                    let (len, _) = BlockLen::for_basis(size, 0, wanted);
                     assert!(
                         size.div_ceil(u64::from(len.get())) <= u64::from(MAX_BLOCKS),
                         "{size} {wanted:?}"
@@ -212,8 +242,8 @@ mod tests {
     #[test]
     fn a_wanted_length_is_taken_where_it_can_be() {
         let wanted = BlockLen::new(1024).unwrap();
-        assert_eq!(BlockLen::for_basis(1 << 20, Some(wanted)), (wanted, false));
-        assert_eq!(BlockLen::for_basis(1 << 40, Some(wanted)).0.get(), 1 << 20);
+        assert_eq!(BlockLen::for_basis(1 << 20, 0, Some(wanted)), (wanted, false));
+        assert_eq!(BlockLen::for_basis(1 << 40, 0, Some(wanted)).0.get(), 1 << 20);
     }
 
     #[test]

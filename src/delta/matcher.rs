@@ -4,7 +4,7 @@
 use crate::delta::index::{Index, Keep};
 use crate::delta::op::CopyMerger;
 use crate::delta::rolling::RollingSum;
-use crate::delta::{Op, SearchOptions, SearchStats, Signature, Sum, SumChoice};
+use crate::delta::{Op, Reach, SearchOptions, SearchStats, Signature, Sum, SumChoice};
 
 /// How many blocks may be hashed in vain before the budget must be earned.
 const FUTILE_BLOCKS: u64 = 64;
@@ -38,7 +38,7 @@ pub(super) struct Matcher {
     signature: Signature,
     index: Index,
     choice: SumChoice,
-    in_place: bool,
+    in_place: Option<Reach>,
     block_len: usize,
     stage: Stage,
     /// Where in the new file the window begins.
@@ -56,7 +56,7 @@ pub(super) struct Matcher {
 
 impl Matcher {
     pub(super) fn new(signature: Signature, choice: SumChoice, options: SearchOptions) -> Self {
-        let keep = if options.in_place { Keep::Last } else { Keep::First };
+        let keep = if options.in_place.is_some() { Keep::Last } else { Keep::First };
         let block_len = signature.header().block_len.bytes();
         let start = signature.offset(0);
         let by_chance = signature.header().basis_len >> 32;
@@ -82,8 +82,8 @@ impl Matcher {
         self.block_len
     }
 
-    /// Whether a block of the basis was seen further on in the new file than in the basis, in place, so that it cannot be
-    /// used: something was inserted.
+    /// Whether a block of the basis was seen so much further on in the new file, in place, that it cannot be used: much was
+    /// inserted.
     pub(super) fn has_moved(&self) -> bool {
         self.moved
     }
@@ -117,6 +117,24 @@ impl Matcher {
         Ok(window)
     }
 
+    /// Passes over `before`, less than a window, or one that nothing matched, and then over `len` bytes that are those of
+    /// the basis at the same place.
+    pub(super) fn unmoved<E>(
+        &mut self,
+        before: &[u8],
+        len: u64,
+        out: &mut impl FnMut(Op<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.merger.literal(before, out)?;
+        self.advance(before.len() as u64);
+        self.expected = self.position;
+        self.merger.copy(self.expected, len, out)?;
+        self.stats.matched_blocks += len.div_ceil(self.block_len as u64);
+        self.stage = Stage::Follow;
+        self.advance(len);
+        Ok(())
+    }
+
     /// Ends the file with `tail`: less than a window, or one that nothing matched. Its very end may be the short last
     /// block.
     pub(super) fn finish<E>(
@@ -139,7 +157,7 @@ impl Matcher {
             && let Some(before) = tail.len().checked_sub(len)
         {
             let (before, end) = tail.split_at(before);
-            self.advance(before.len());
+            self.advance(before.len() as u64);
             if self.usable(block) && self.is_block(block, end) {
                 return (before, Some((block, len)));
             }
@@ -179,7 +197,7 @@ impl Matcher {
         if let Some(block) = self.signature.block_at(self.expected.saturating_add(self.block_len as u64)) {
             match beyond.get(..self.block_len) {
                 Some(next) if self.is_block(block, next) => {
-                    self.advance(self.block_len);
+                    self.advance(self.block_len as u64);
                     return Step::Found { skipped: self.block_len, block };
                 }
                 None if !last => return Step::Starved,
@@ -197,7 +215,7 @@ impl Matcher {
             let leaving = rest.get(moved..room).unwrap_or_default();
             let entering = beyond.get(moved..room).unwrap_or_default();
             let passed = self.roll_to_candidate(&mut sum, leaving, entering);
-            self.advance(passed);
+            self.advance(passed as u64);
             self.stats.rolled_bytes += passed as u64;
             moved += passed;
             let window = rest.get(moved..moved + self.block_len).unwrap_or_default();
@@ -262,10 +280,13 @@ impl Matcher {
         None
     }
 
-    /// Whether a block will still be in the basis when the new file has been written up to the window. What follows a
-    /// usable block is usable after it.
+    /// Whether a block can still be had when the new file has been written up to the window. What follows a usable block
+    /// is usable after it.
     fn usable(&self, block: u32) -> bool {
-        !self.in_place || self.signature.offset(block) >= self.position
+        match self.in_place {
+            None => true,
+            Some(Reach(reach)) => self.signature.offset(block).saturating_add(reach) >= self.position,
+        }
     }
 
     fn is_block(&mut self, block: u32, data: &[u8]) -> bool {
@@ -296,13 +317,12 @@ impl Matcher {
         self.merger.copy(self.expected, len as u64, out)?;
         self.stats.matched_blocks += 1;
         self.stage = Stage::Follow;
-        self.advance(len);
+        self.advance(len as u64);
         Ok(())
     }
 
     /// Notes that the window has passed these bytes.
-    fn advance(&mut self, bytes: usize) {
-        let bytes = bytes as u64;
+    fn advance(&mut self, bytes: u64) {
         self.position = self.position.saturating_add(bytes);
         self.expected = self.expected.saturating_add(bytes);
         self.budget = self.budget.saturating_add(bytes.saturating_mul(self.budget_rate));

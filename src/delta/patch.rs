@@ -6,11 +6,15 @@
 //! The operations of the first round make the file from its beginning and may leave gaps. Those of each further round
 //! fill the gaps of the one before, in order and each exactly, but for the gaps they leave themselves. What the first
 //! round writes is hashed as it is written; the segments in which it left gaps are to be read once more at the end.
+//!
+//! An output that begins as the basis ([`Held`]) has what stays where it was already. Of that nothing is written, and
+//! whole segments of it whose sums are known are not read either.
 
 use crate::delta::gap::{COVERED_PER_BASIS, GAPS_PER_BASIS};
+use crate::delta::overwritten::Overwritten;
 use crate::delta::signature::check_blocks;
 use crate::delta::{
-    BlockLen, Cover, DeltaError, Gap, MAX_GAPS, Op, SEGMENT_LEN, SegmentHasher, SegmentSums, SumChoice,
+    BlockLen, Cover, DeltaError, Gap, MAX_GAPS, Op, Reach, SegmentHasher, SegmentSums, SumChoice,
 };
 use std::io;
 use std::ops::Range;
@@ -51,16 +55,6 @@ pub trait Output {
     /// # Errors
     /// Any failure of writing.
     fn write_at(&mut self, data: &[u8], position: u64) -> io::Result<()>;
-
-    /// Takes these bytes at `position`, which equal the basis at the very same offset.
-    ///
-    /// An output that began as the basis, updated in place or cloned, has them already.
-    ///
-    /// # Errors
-    /// Any failure of writing.
-    fn keep(&mut self, data: &[u8], position: u64) -> io::Result<()> {
-        self.write_at(data, position)
-    }
 }
 
 impl Output for Vec<u8> {
@@ -77,18 +71,32 @@ impl Output for Vec<u8> {
     }
 }
 
+/// What an output holds before anything is written to it: the beginning of the basis, or nothing.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// How many bytes.
+    pub len: u64,
+    /// The sums of its segments, if they are known.
+    pub sums: Option<SegmentSums>,
+    /// Set if it is the basis itself.
+    pub in_place: Option<Reach>,
+}
+
 /// Makes the new file from operations.
 #[derive(Debug)]
 pub struct Patch<B, O> {
+    choice: SumChoice,
     basis: B,
     basis_len: u64,
     output: O,
+    held: Held,
+    overwritten: Option<Overwritten>,
     hasher: SegmentHasher,
     /// Where the next byte goes.
     position: u64,
     /// What this round fills.
     filling: Filling,
-    /// How long the blocks are that were looked for in this round, if that is known.
+    /// How long the blocks are that were looked for in this round, if there may be another.
     searched: Option<BlockLen>,
     /// What it has left open.
     gaps: Vec<Gap>,
@@ -124,10 +132,13 @@ impl<B: Basis, O: Output> Patch<B, O> {
     /// there is no basis, that is none of an empty slice.
     pub fn new(choice: SumChoice, basis: B, basis_len: u64, output: O) -> Self {
         Self {
+            choice,
             basis,
             basis_len,
             output,
-            hasher: SegmentHasher::new(choice),
+            held: Held::default(),
+            overwritten: None,
+            hasher: SegmentHasher::new(choice, BlockLen::SEGMENT),
             position: 0,
             filling: Filling::File,
             searched: None,
@@ -138,17 +149,27 @@ impl<B: Basis, O: Output> Patch<B, O> {
         }
     }
 
-    /// Says that the basis was signed in blocks of this length, so that those of the next round have to be shorter.
+    /// Says that the output is no empty file.
     #[must_use]
-    pub fn signed_in(mut self, block_len: BlockLen) -> Self {
+    pub fn over(mut self, held: Held) -> Self {
+        self.overwritten = held.in_place.map(Overwritten::new);
+        self.held = held;
+        self
+    }
+
+    /// Says that gaps may be left, to be refined: the basis was signed in blocks of this length, which are the
+    /// segments of the file.
+    #[must_use]
+    pub fn refined(mut self, block_len: BlockLen) -> Self {
         self.searched = Some(block_len);
+        self.hasher = SegmentHasher::new(self.choice, block_len);
         self
     }
 
     /// Carries out one operation.
     ///
-    /// A copy is made from front to back, so basis and output may be one file if, as
-    /// [`SearchOptions::in_place`](super::SearchOptions) has it, no copy takes from before where it goes.
+    /// A copy is made from front to back, so basis and output may be one file if no copy takes from further before where it
+    /// goes than [`Held::in_place`] says.
     ///
     /// # Errors
     /// What basis or output said; for operations no honest peer sends, before anything of them is written:
@@ -159,8 +180,7 @@ impl<B: Basis, O: Output> Patch<B, O> {
             Op::Copy { offset, len } => self.copy(offset, len),
             Op::Literal(data) => {
                 self.reserve(data.len() as u64)?;
-                let written = self.output.write_at(data, self.position);
-                written.map_err(|source| self.write_failed(data.len(), source))?;
+                self.write(data)?;
                 self.advance(data);
                 Ok(())
             }
@@ -172,7 +192,8 @@ impl<B: Basis, O: Output> Patch<B, O> {
     /// is to be signed for that.
     ///
     /// # Errors
-    /// [`DeltaError::RoundIncomplete`] if something of the last round was not told, or nothing was left to this one;
+    /// [`DeltaError::RoundIncomplete`] if something of the last round was not told, or nothing was left to this one (in a
+    /// file that is not [refined](Self::refined) nothing ever is);
     /// [`DeltaError::BlockLen`] if blocks are not at most half as long as the last ones, so that rounds come to an end;
     /// [`DeltaError::TooManyBlocks`] if there are more than a signature may have; [`DeltaError::TooManyGaps`] if more
     /// of the basis were to be read for them than gaps of any use need.
@@ -195,6 +216,9 @@ impl<B: Basis, O: Output> Patch<B, O> {
             Filling::Gaps { len, .. } => *len,
         };
         self.filling = Filling::Gaps { end: self.position, rest, len };
+        if let Some(overwritten) = &mut self.overwritten {
+            overwritten.clear();
+        }
         self.searched = Some(block_len);
         self.open = 0;
         Ok(covers)
@@ -255,7 +279,7 @@ impl<B: Basis, O: Output> Patch<B, O> {
         self.within_basis(offset, basis_len)?;
         let open = self.open.saturating_add(len);
         let few = self.gaps.len() < MAX_GAPS && open <= self.basis_len.saturating_mul(GAPS_PER_BASIS);
-        if !few || len == 0 || basis_len == 0 {
+        if self.searched.is_none() || !few || len == 0 || basis_len == 0 {
             return Err(DeltaError::TooManyGaps);
         }
         self.reserve(len)?;
@@ -264,7 +288,8 @@ impl<B: Basis, O: Output> Patch<B, O> {
         let end = self.position.saturating_add(len);
         if matches!(self.filling, Filling::File) {
             self.hasher.skip(len);
-            let segments = self.position / SEGMENT_LEN..end.div_ceil(SEGMENT_LEN);
+            let segment_len = u64::from(self.hasher.segment_len().get());
+            let segments = self.position / segment_len..end.div_ceil(segment_len);
             match self.unsummed.last_mut() {
                 Some(last) if last.end >= segments.start => last.end = segments.end,
                 _ => self.unsummed.push(segments),
@@ -283,34 +308,74 @@ impl<B: Basis, O: Output> Patch<B, O> {
     fn copy(&mut self, offset: u64, len: u64) -> Result<(), DeltaError> {
         let end = self.within_basis(offset, len)?;
         self.reserve(len)?;
-        let in_place = offset == self.position;
+        let stays = offset == self.position;
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut from = offset;
         while from < end {
-            buffer.resize((end - from).min(COPY_BUFFER) as usize, 0);
-            self.copy_piece(from, &mut buffer, in_place)?;
-            from += buffer.len() as u64;
+            let kept = if stays { self.keep(end - from) } else { 0 };
+            if kept == 0 {
+                // No further than to the end of a segment, as the next may be one to keep.
+                let most = if stays { COPY_BUFFER.min(self.hasher.room()) } else { COPY_BUFFER };
+                buffer.resize((end - from).min(most) as usize, 0);
+                self.copy_piece(from, &mut buffer, stays)?;
+                from += buffer.len() as u64;
+            }
+            from += kept;
         }
         self.buffer = buffer;
         Ok(())
     }
 
-    fn copy_piece(&mut self, from: u64, buffer: &mut [u8], in_place: bool) -> Result<(), DeltaError> {
-        let len = buffer.len();
-        self.basis.read_at(from, buffer).map_err(|source| DeltaError::ReadBasis {
-            offset: from,
-            len,
-            source,
-        })?;
-        let position = self.position;
-        let written = if in_place {
-            self.output.keep(buffer, position)
-        } else {
-            self.output.write_at(buffer, position)
+    /// Goes on over bytes, `len` at most, that the output holds and nobody needs to see. Returns how many these are.
+    fn keep(&mut self, len: u64) -> u64 {
+        let len = len.min(self.held.len.saturating_sub(self.position));
+        let kept = match &self.filling {
+            // The segments that gaps are in are summed at the end.
+            Filling::Gaps { .. } => len,
+            Filling::File => {
+                let segment_len = u64::from(self.hasher.segment_len().get());
+                let begins = len >= segment_len && self.hasher.is_between();
+                match self
+                    .held
+                    .sums
+                    .as_ref()
+                    .filter(|_| begins)
+                    .and_then(|sums| sums.at(self.position, segment_len))
+                {
+                    Some(sum) => {
+                        self.hasher.push_segment(sum);
+                        segment_len
+                    }
+                    None => 0,
+                }
+            }
         };
-        written.map_err(|source| self.write_failed(len, source))?;
+        self.position += kept;
+        kept
+    }
+
+    fn copy_piece(&mut self, from: u64, buffer: &mut [u8], stays: bool) -> Result<(), DeltaError> {
+        let len = buffer.len();
+        let read = match &self.overwritten {
+            Some(overwritten) => overwritten.read_at(&self.basis, from, buffer),
+            None => self.basis.read_at(from, buffer),
+        };
+        read.map_err(|source| DeltaError::ReadBasis { offset: from, len, source })?;
+        if !stays || self.position + len as u64 > self.held.len {
+            self.write(buffer)?;
+        }
         self.advance(buffer);
         Ok(())
+    }
+
+    fn write(&mut self, data: &[u8]) -> Result<(), DeltaError> {
+        let (position, len) = (self.position, data.len());
+        if let Some(overwritten) = &mut self.overwritten {
+            let end = position.saturating_add(len as u64).min(self.basis_len);
+            overwritten.save(&self.basis, position.min(end)..end);
+        }
+        let written = self.output.write_at(data, position);
+        written.map_err(|source| DeltaError::WriteOutput { position, len, source })
     }
 
     /// Makes sure that the next operation may be `len` bytes long: refuses what would end beyond the longest file a
@@ -341,10 +406,6 @@ impl<B: Basis, O: Output> Patch<B, O> {
             self.hasher.push(written);
         }
         self.position += written.len() as u64;
-    }
-
-    fn write_failed(&self, len: usize, source: io::Error) -> DeltaError {
-        DeltaError::WriteOutput { position: self.position, len, source }
     }
 }
 

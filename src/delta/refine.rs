@@ -19,13 +19,14 @@
 //! meanwhile.
 //!
 //! **In place** the basis is being overwritten, but not where gaps are, since all of a gap is told later. So a gap
-//! can refer to the range that it will overwrite itself and to no other, and only where nothing has moved. Where something
-//! was inserted, all that follows is literal.
+//! can refer to the range that it will overwrite itself and to no other, and only where nothing has moved. What has moved
+//! is copied all the same, but not refined; and where more was inserted than can be remembered ([`Reach`]), all that
+//! follows is literal.
 
 use crate::delta::gap::GAPS_PER_BASIS;
 use crate::delta::{
-    BlockLen, Cover, Gap, MAX_BLOCKS, MAX_GAPS, Op, Search, SearchOptions, SearchStats, Signature, StrongLen,
-    SumChoice,
+    BlockLen, Cover, Gap, MAX_BLOCKS, MAX_GAPS, Op, Reach, Search, SearchOptions, SearchStats, Signature,
+    StrongLen, SumChoice,
 };
 
 /// A stretch longer than so many blocks that were not found is no gap; or in the first round, one with all the rest.
@@ -143,7 +144,7 @@ impl<'a> GapSearch<'a> {
         gap: Gap,
         signature: Signature,
         choice: SumChoice,
-        in_place: bool,
+        in_place: Option<Reach>,
         basis_len: u64,
         round: Option<&'a mut Round>,
     ) -> Self {
@@ -181,6 +182,22 @@ impl<'a> GapSearch<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Takes the next `len` bytes for what the basis has at the same place: see [`Search::unmoved`].
+    ///
+    /// # Errors
+    /// Only those of `out`.
+    pub fn unmoved<E>(
+        &mut self,
+        len: u64,
+        out: &mut impl FnMut(Sifted<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Self { search, sifter, .. } = self;
+        match search {
+            Some(search) => search.unmoved(len, &mut |op| sifter.push(op, out)),
+            None => sifter.push(Op::Copy { offset: sifter.position, len }, out),
+        }
     }
 
     /// Ends the gap here: hands out what remains, and tells what was done.

@@ -18,14 +18,14 @@
 //! window has passed; while it is exhausted, lookups fail, which costs literals but never correctness.
 
 use crate::delta::matcher::Matcher;
-use crate::delta::{Op, Signature, SumChoice};
+use crate::delta::{Op, Reach, Signature, SumChoice};
 
 /// What the caller wants of a search.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SearchOptions {
-    /// The new file will be written over its basis, from front to back: only copies from the position being written or
-    /// behind it are found, since what lies before has been overwritten.
-    pub in_place: bool,
+    /// The new file will be written over its basis, from front to back: only copies from behind the position being written
+    /// are found, or from so far before it.
+    pub in_place: Option<Reach>,
     /// Where in the new file the bytes to be searched begin.
     pub position: u64,
 }
@@ -97,7 +97,20 @@ impl Search {
         Ok(())
     }
 
-    /// Whether something was inserted before what is searched, in place, so that the basis is of little use from here on.
+    /// Takes the next `len` bytes of the new file, which are not pushed, for what the basis has at the same place, from
+    /// the beginning of a block on. Nothing pushed before is looked for beyond here.
+    ///
+    /// # Errors
+    /// Only those of `out`.
+    pub fn unmoved<E>(&mut self, len: u64, out: &mut impl FnMut(Op<'_>) -> Result<(), E>) -> Result<(), E> {
+        let data = self.carry.get(self.passed..).unwrap_or_default();
+        let used = self.matcher.scan(data, data.len(), true, out)?;
+        self.matcher.unmoved(data.get(used..).unwrap_or_default(), len, out)?;
+        self.drop_carry();
+        Ok(())
+    }
+
+    /// Whether much was inserted before what is searched, in place, so that the basis is of little use from here on.
     pub(super) fn has_moved(&self) -> bool {
         self.matcher.has_moved()
     }

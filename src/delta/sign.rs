@@ -1,7 +1,7 @@
 //! Makes the signature of a basis as its bytes are read.
 
 use crate::delta::rolling::RollingSum;
-use crate::delta::{BlockLen, MAX_BLOCKS, Signature, StrongLen, SumChoice};
+use crate::delta::{BlockLen, MAX_BLOCKS, Signature, StrongLen, Sum, SumChoice};
 
 /// Signs a basis that is pushed from its beginning, in pieces of any size.
 ///
@@ -11,6 +11,8 @@ use crate::delta::{BlockLen, MAX_BLOCKS, Signature, StrongLen, SumChoice};
 pub struct Signer {
     choice: SumChoice,
     signature: Signature,
+    /// The whole strong sums of the blocks, if these are wanted.
+    sums: Option<Vec<Sum>>,
     /// The beginning of a block whose end has not been pushed; always shorter than a block.
     begun: Vec<u8>,
     /// How many bytes may still be covered.
@@ -23,9 +25,17 @@ impl Signer {
         Self {
             choice,
             signature: Signature::empty(block_len, strong_len),
+            sums: None,
             begun: Vec::new(),
             room: u64::from(block_len.get()) * u64::from(MAX_BLOCKS),
         }
+    }
+
+    /// Keeps the blocks' strong sums, too: those of the segments of a file whose segments are as long.
+    #[must_use]
+    pub fn keeping_sums(mut self) -> Self {
+        self.sums = Some(Vec::new());
+        self
     }
 
     /// Adds the next bytes of the basis.
@@ -44,12 +54,17 @@ impl Signer {
     }
 
     /// Ends the basis here and hands out its signature.
-    pub fn finish(mut self) -> Signature {
+    pub fn finish(self) -> Signature {
+        self.finish_with_sums().0
+    }
+
+    /// Ends the basis here and hands out its signature, and the sums that were kept.
+    pub fn finish_with_sums(mut self) -> (Signature, Vec<Sum>) {
         let last = std::mem::take(&mut self.begun);
         if !last.is_empty() {
             self.add_block(&last);
         }
-        self.signature
+        (self.signature, self.sums.unwrap_or_default())
     }
 
     /// Completes a begun block from the front of `data`, as far as that reaches; returns what it did not need.
@@ -69,14 +84,18 @@ impl Signer {
     }
 
     fn add_block(&mut self, block: &[u8]) {
-        self.signature.add_block(block.len(), RollingSum::of(block).value(), &self.choice.sum(block));
+        let sum = self.choice.sum(block);
+        self.signature.add_block(block.len(), RollingSum::of(block).value(), &sum);
+        if let Some(sums) = &mut self.sums {
+            sums.push(sum);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delta::StrongKind;
+    use crate::delta::{SegmentHasher, StrongKind};
     use proptest::prelude::*;
 
     const CHOICE: SumChoice = SumChoice { kind: StrongKind::Xxh3, seed: 5 };
@@ -103,13 +122,17 @@ mod tests {
             block_len in 1_u64..80,
             chunk in 1_usize..200,
         ) {
-            let mut chunked = signer(block_len);
+            let mut chunked = signer(block_len).keeping_sums();
             data.chunks(chunk).for_each(|chunk| chunked.push(chunk));
+            let mut hasher = SegmentHasher::new(CHOICE, BlockLen::new(block_len).unwrap());
+            hasher.push(&data);
             let mut expected = Signature::empty(BlockLen::new(block_len).unwrap(), StrongLen::new(7).unwrap());
             for block in data.chunks(block_len as usize) {
                 expected.add_block(block.len(), RollingSum::of(block).value(), &CHOICE.sum(block));
             }
-            prop_assert_eq!(chunked.finish(), expected);
+            let (signature, sums) = chunked.finish_with_sums();
+            prop_assert_eq!(signature, expected);
+            prop_assert_eq!(sums, hasher.finish().sums().to_vec());
         }
     }
 }

@@ -5,7 +5,7 @@
 //! [`SignatureBuilder`]. Sums lie in two flat arrays, so that a million blocks are two allocations. The signatures of
 //! many gaps travel as if they were one, since both sides know where each ends.
 
-use crate::delta::{BlockLen, Cover, DeltaError, Gap, MAX_BLOCKS, StrongLen, Sum};
+use crate::delta::{BlockLen, Cover, DeltaError, Gap, MAX_BLOCKS, SegmentSums, StrongLen, Sum};
 use std::ops::Range;
 
 /// The shape of a signature: everything but the sums.
@@ -26,6 +26,13 @@ impl SignatureHeader {
     /// [`DeltaError::TooManyBlocks`] if there would be more than [`MAX_BLOCKS`].
     pub fn validate(&self) -> Result<(), DeltaError> {
         check_blocks([Cover::whole(self.basis_len)], self.block_len).map(|_| ())
+    }
+
+    /// Whether a new file of about `new_len` bytes may be expected to have most of the basis where it is. One of the same
+    /// length most likely was changed here and there, and one that is longer appended to; but of one that is shorter
+    /// something was removed, and what followed has moved.
+    pub fn mostly_stays(&self, new_len: u64) -> bool {
+        self.basis_len <= new_len
     }
 
     /// The number of blocks, counting a shorter last one.
@@ -107,6 +114,27 @@ impl Signature {
         self.cover = Cover::whole(self.cover.len() + other.cover.len());
         self.weak.extend(other.weak);
         self.strong.extend(other.strong);
+    }
+
+    /// The ranges of a whole new file, in order and apart from each other, that are at the very same place in this whole
+    /// basis. They consist of blocks and are found by the sums of the new file's segments, which are as long, or else
+    /// are none; where the strong sums are too short to tell alone, too.
+    pub fn unmoved(&self, new: &SegmentSums) -> Vec<Range<u64>> {
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        if new.segment_len() != self.block_len || !self.strong_len.decides() {
+            return ranges;
+        }
+        for (block, sum) in (0_u32..).zip(new.sums()) {
+            let range = new.range(block.into());
+            if range != self.block_len.range(block.into(), self.cover.len()) || !self.matches(block, sum) {
+                continue;
+            }
+            match ranges.last_mut() {
+                Some(last) if last.end == range.start => last.end = range.end,
+                _ => ranges.push(range),
+            }
+        }
+        ranges
     }
 
     /// How many blocks have the full block length. They are the first ones; at most one shorter block follows.

@@ -39,7 +39,7 @@ impl Told {
 fn search(
     signature: &Signature,
     choice: SumChoice,
-    in_place: bool,
+    in_place: Option<Reach>,
     new: &[u8],
     chunks: &[usize],
 ) -> (Vec<Told>, SearchStats) {
@@ -99,17 +99,12 @@ impl Output for InPlace<'_> {
     fn write_at(&mut self, data: &[u8], position: u64) -> io::Result<()> {
         self.0.borrow_mut().write_at(data, position)
     }
-
-    fn keep(&mut self, data: &[u8], position: u64) -> io::Result<()> {
-        let position = position as usize;
-        assert_eq!(self.0.borrow()[position..position + data.len()], *data);
-        Ok(())
-    }
 }
 
-fn patched_in_place(choice: SumChoice, basis: &[u8], told: &[Told]) -> (Vec<u8>, SegmentSums) {
+fn patched_in_place(choice: SumChoice, basis: &[u8], told: &[Told], reach: Reach) -> (Vec<u8>, SegmentSums) {
     let file = RefCell::new(basis.to_vec());
-    let mut patch = Patch::new(choice, InPlace(&file), basis.len() as u64, InPlace(&file));
+    let held = Held { len: basis.len() as u64, sums: None, in_place: Some(reach) };
+    let mut patch = Patch::new(choice, InPlace(&file), basis.len() as u64, InPlace(&file)).over(held);
     told.iter().for_each(|op| patch.apply(op.op()).unwrap());
     let sums = patch.finish().unwrap().sums;
     let mut file = file.into_inner();
@@ -118,7 +113,7 @@ fn patched_in_place(choice: SumChoice, basis: &[u8], told: &[Told]) -> (Vec<u8>,
 }
 
 fn segment_sums(choice: SumChoice, data: &[u8]) -> SegmentSums {
-    let mut hasher = SegmentHasher::new(choice);
+    let mut hasher = SegmentHasher::new(choice, BlockLen::SEGMENT);
     hasher.push(data);
     hasher.finish()
 }

@@ -27,7 +27,14 @@ pub struct SetMeta {
 }
 
 impl SetMeta {
-    fn is_empty(&self) -> bool {
+    /// Owner and group alone, and the rest.
+    pub fn split_owner(&self) -> (SetMeta, SetMeta) {
+        let owner = SetMeta { owner: self.owner, group: self.group, ..SetMeta::default() };
+        (owner, SetMeta { owner: None, group: None, ..*self })
+    }
+
+    /// Whether there is nothing to set.
+    pub fn is_empty(&self) -> bool {
         *self == SetMeta::default()
     }
 }

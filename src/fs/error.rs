@@ -24,6 +24,11 @@ impl Error {
         self.kind() == io::ErrorKind::NotFound
     }
 
+    /// A file is asked for that no listing had.
+    pub fn not_listed() -> Error {
+        Error::refused("opening", io::ErrorKind::NotFound, "it was never listed")
+    }
+
     /// Names what failed, for `map_err`.
     pub(super) fn when<E: Into<io::Error>>(doing: &'static str) -> impl FnOnce(E) -> Error {
         move |source| Error { doing, source: source.into() }

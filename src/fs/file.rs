@@ -2,13 +2,16 @@
 //!
 //! Positions are given with every call, so one open file serves several threads.
 
-use crate::fs::{Error, SetMeta, attributes, copy, kernel, status};
+use crate::fs::{Error, Pieces, SetMeta, attributes, copy, kernel, status};
 use crate::tree::{Kind, Meta, Name};
 use filetime::FileTime;
+use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags, Stat};
 use rustix::io::retry_on_intr;
+use std::cmp::Ordering;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What tells a version of a file from every other: if it is equal at two moments, nobody changed the file between
@@ -109,6 +112,36 @@ impl ReadFile {
         read_full(self.as_fd(), buffer, offset)
     }
 
+    /// Appends all of the file to `data`, if it is no longer than it was when it was opened. Else it appends nothing and
+    /// returns `false`. After an error, part of the file may be there.
+    pub fn append_to(&self, data: &mut Vec<u8>) -> io::Result<bool> {
+        let start = data.len();
+        let expected = usize::try_from(self.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let end = start.saturating_add(expected);
+        // One byte more shows where the file ends.
+        data.reserve(expected.saturating_add(1));
+        loop {
+            let offset = data.len().saturating_sub(start) as u64;
+            let read = retry_on_intr(|| rustix::io::pread(&self.file, spare_capacity(data), offset))?;
+            match data.len().cmp(&end) {
+                Ordering::Greater => {
+                    data.truncate(start);
+                    return Ok(false);
+                }
+                // One that ends where it ended is at its end, which saves asking once more.
+                Ordering::Equal => return Ok(true),
+                Ordering::Less if read == 0 => return Ok(true),
+                Ordering::Less => {}
+            }
+        }
+    }
+
+    /// A stretch of the file, to be read piece by piece; one that ends at [`u64::MAX`] goes on to the end of the file,
+    /// however long it has become.
+    pub fn pieces(&self, range: Range<u64>) -> Pieces<'_> {
+        Pieces::new(self.as_fd(), self.len(), range)
+    }
+
     /// Announces that the file will be read from front to back.
     pub fn advise_sequential(&self) {
         kernel::advise_sequential(&self.file);
@@ -153,6 +186,11 @@ impl WriteFile {
         read_full(self.as_fd(), buffer, offset)
     }
 
+    /// A stretch of what is there, as [`ReadFile::pieces`].
+    pub fn pieces(&self, range: Range<u64>) -> Pieces<'_> {
+        Pieces::new(self.as_fd(), range.end, range)
+    }
+
     /// Writes all of `data` at `offset`, past the present end too.
     pub fn write_at(&self, data: &[u8], offset: u64) -> Result<(), Error> {
         write_full(self.as_fd(), data, offset).map_err(Error::when("writing"))
@@ -188,7 +226,7 @@ impl AsFd for WriteFile {
 }
 
 /// Reads until `buffer` is full or the file ends.
-fn read_full(file: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+pub(super) fn read_full(file: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut done = 0;
     while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
         match retry_on_intr(|| rustix::io::pread(file, &mut *rest, offset.saturating_add(done as u64)))? {

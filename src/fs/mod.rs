@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `root`, `named`, `resolve` | user-named paths, and whose symbolic links they may go through |
 //! | `dir`, `beneath`, `list`, `status` | reading directories and attributes |
-//! | `file`, `copy` | reading and writing the content of one file |
+//! | `file`, `pieces`, `copy` | reading and writing the content of one file |
 //! | `write`, `stage`, `in_place`, `attributes` | changing a directory, with names that are always old or new |
 //! | `owners`, `limits` | what the host knows about users, the umask, open files |
 //! | `kernel` | calls that only some systems have, each with a portable way round |
@@ -30,6 +30,7 @@ mod limits;
 mod list;
 mod named;
 mod owners;
+mod pieces;
 mod resolve;
 mod root;
 mod stage;
@@ -42,10 +43,12 @@ pub use dir::Dir;
 pub use error::Error;
 pub use file::{ReadFile, Stamp, WriteFile};
 pub use in_place::InPlace;
+pub use kernel::give_up as give_up_kernel_calls;
 pub use limits::{raise_file_limit, umask};
 pub use list::Listing;
 pub use named::open_named;
 pub use owners::Owners;
+pub use pieces::Pieces;
 pub use resolve::Links;
 pub use root::Root;
 pub use stage::{Stage, is_passing, is_reserved, is_stage_name, stage_name};

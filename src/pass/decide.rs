@@ -6,7 +6,7 @@
 use crate::fs::SetMeta;
 use crate::report::{Action, Change, Skip, TimeChange};
 use crate::request::Options;
-use crate::tree::{Entry, Kind, Meta, Node};
+use crate::tree::{Entry, Kind, Meta, Node, Owner};
 
 /// What the sink may and by what it fills in what the source does not say.
 #[derive(Debug, Clone, Copy)]
@@ -140,8 +140,7 @@ impl Policy<'_> {
         let options = self.options;
         let has_mode = kind != Kind::Symlink;
         let perms = options.perms && has_mode && want.mode != have.mode;
-        let owner = options.owner && self.is_root && want.uid != have.uid;
-        let group = options.group && may_set_group && want.gid != have.gid;
+        let (owner, group) = self.owner_differs(want.owner(), have.owner(), may_set_group);
         let time = options.times && want.mtime.unix_seconds() != have.mtime.unix_seconds();
         Update {
             change: Change {
@@ -166,6 +165,13 @@ impl Policy<'_> {
                 mtime: time.then_some(want.mtime),
             },
         }
+    }
+
+    /// Whether the user is to be set where it should be another, and whether the group is. Both are this host's.
+    pub(crate) fn owner_differs(&self, want: Owner, have: Owner, may_set_group: bool) -> (bool, bool) {
+        let user = self.options.owner && self.is_root && want.uid != have.uid;
+        let group = self.options.group && may_set_group && want.gid != have.gid;
+        (user, group)
     }
 
     /// The same where the existing entry is replaced by one newly made, which has no attributes yet.

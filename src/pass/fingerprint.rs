@@ -1,30 +1,206 @@
 //! Where fingerprints of directories stand in for listings, and what they must cover for that.
 //!
-//! The rule that makes them safe: if the fingerprints agree, `decide` finds nothing to do for any entry, nothing is
-//! extra, and nothing would be said. Where that cannot be had, the directory is listed.
+//! The rule that makes them safe: where the fingerprints of two directories, or the sums of two buckets, agree, `decide`
+//! finds nothing to do for any entry of them, nothing of them is extra, and nothing would be said. Where that cannot be
+//! had, entries are listed.
+//!
+//! What an entry is to have is known to both sides, except for its owner. That has another number on each host, and
+//! whether it is looked at depends on what the sink may set. So the source tells the owners that occur in a directory,
+//! and the sink looks for one of them that leaves it nothing to do. If it takes one that the source's entry does not
+//! have, though it would do as well, the sums differ, and the entry is listed.
 
 use crate::pass::Context;
+use crate::pass::decide::Policy;
 use crate::request::Options;
-use crate::tree::{Aspects, Fingerprinter};
+use crate::tree::{Aspects, BucketSum, Buckets, Entry, Fingerprint, Fingerprinter, Name, Owner, RelPath};
+use crate::wire::MENTIONED_OWNERS;
+use std::collections::VecDeque;
 
 /// How directories of this run are fingerprinted; `None` if they are listed in any case: contents are compared, or
-/// everything is transferred or told, or there is no wire to save.
+/// everything is transferred or told, or there is no wire to save, or they are not to be.
 pub(crate) fn fingerprinter(context: &Context) -> Option<Fingerprinter> {
     let options = &context.options;
     let looks_at_all = options.checksum || options.ignore_times || options.detail.unchanged;
     // Which entries a limit spares is decided in the order of the listings.
     let in_order = options.delete.is_some_and(|deletion| deletion.limit.is_some());
-    let worth_it = options.recursive && !context.local;
+    let worth_it = options.recursive && !context.local && options.shortcuts.fingerprints;
     (worth_it && !looks_at_all && !in_order).then(|| Fingerprinter::new(context.sums.seed, aspects(options)))
 }
 
-/// What `decide` looks at.
+/// What `decide` looks at, besides owners.
 pub(crate) fn aspects(options: &Options) -> Aspects {
-    Aspects {
-        file_time: options.times || !options.size_only,
-        other_time: options.times,
-        mode: options.perms,
-        owner: options.owner,
-        group: options.group,
+    Aspects { file_time: options.times || !options.size_only, other_time: options.times, mode: options.perms }
+}
+
+/// The entries of a directory of the source with their owners.
+#[derive(Debug)]
+pub(crate) struct Owned<'a> {
+    entries: &'a [Entry],
+    /// Each once, in the order in which they first appear. What was not asked for is 0.
+    owners: Vec<Owner>,
+    /// Which of them each entry has.
+    places: Vec<u32>,
+}
+
+impl<'a> Owned<'a> {
+    /// `None` if there are more owners than a mention holds.
+    pub(crate) fn new(entries: &'a [Entry], options: &Options) -> Option<Owned<'a>> {
+        let mut owners: Vec<Owner> = Vec::new();
+        let mut place = |entry: &Entry| {
+            let Owner { uid, gid } = entry.meta.owner();
+            let owner =
+                Owner { uid: if options.owner { uid } else { 0 }, gid: if options.group { gid } else { 0 } };
+            let known = owners.iter().position(|known| *known == owner);
+            let place = known.or_else(|| {
+                owners.push(owner);
+                (owners.len() <= MENTIONED_OWNERS).then(|| owners.len() - 1)
+            })?;
+            u32::try_from(place).ok()
+        };
+        let places = entries.iter().map(&mut place).collect::<Option<_>>()?;
+        Some(Owned { entries, owners, places })
+    }
+
+    /// The owners there are.
+    pub(crate) fn owners(&self) -> &[Owner] {
+        &self.owners
+    }
+
+    /// The fingerprint of the directory at `path`.
+    pub(crate) fn fingerprint(&self, fingerprinter: &Fingerprinter, path: &RelPath) -> Fingerprint {
+        fingerprinter.of(path, self.each())
+    }
+
+    /// The buckets that are as the sink says, which sent these sums.
+    pub(crate) fn agreeing(&self, fingerprinter: &Fingerprinter, theirs: &[BucketSum]) -> Buckets {
+        Buckets::that_agree(&fingerprinter.bucket_sums(theirs.len(), self.each()), theirs)
+    }
+
+    fn each(&self) -> impl Iterator<Item = (&Entry, u32)> {
+        self.entries.iter().zip(self.places.iter().copied())
     }
 }
+
+/// What an entry of the sink may be to the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Likeness {
+    /// The source would not list it.
+    Hidden,
+    /// Something would have to be done or said, whatever the source has.
+    Unlike,
+    /// The same as the source's, if that has this one of the owners that were told.
+    Like(u32),
+}
+
+impl Likeness {
+    /// Of an entry that the source would list if it had it. `owners` are those told, by this host's numbers, each with
+    /// whether the running user may set its group.
+    pub(crate) fn of(entry: &Entry, policy: &Policy<'_>, owners: &[(Owner, bool)]) -> Likeness {
+        let fits = |(owner, may_set_group): &(Owner, bool)| {
+            policy.owner_differs(*owner, entry.meta.owner(), *may_set_group) == (false, false)
+        };
+        let place = owners.iter().position(fits).filter(|_| policy.is_wanted(entry.kind()));
+        place.and_then(|place| u32::try_from(place).ok()).map_or(Likeness::Unlike, Likeness::Like)
+    }
+}
+
+/// What each entry of a directory of the sink, in order, may be to the source.
+#[derive(Debug)]
+pub(crate) struct Likenesses(pub Vec<Likeness>);
+
+impl Likenesses {
+    /// The fingerprint of the directory at `path` with those of these entries that may be the same.
+    pub(crate) fn fingerprint<'a>(
+        &self,
+        fingerprinter: &Fingerprinter,
+        path: &RelPath,
+        entries: impl Iterator<Item = &'a Entry>,
+    ) -> Fingerprint {
+        fingerprinter.of(path, self.alike(entries))
+    }
+
+    /// The sums of `count` buckets of those of these entries that may be the same.
+    pub(crate) fn bucket_sums<'a>(
+        &self,
+        fingerprinter: &Fingerprinter,
+        count: usize,
+        entries: impl Iterator<Item = &'a Entry>,
+    ) -> Vec<BucketSum> {
+        fingerprinter.bucket_sums(count, self.alike(entries))
+    }
+
+    /// Splits the entries into those that are the same and the others. `is_same` says so of those that may be.
+    pub(crate) fn split(
+        self,
+        entries: VecDeque<Entry>,
+        is_same: impl Fn(&Entry) -> bool,
+    ) -> (VecDeque<Entry>, VecDeque<Entry>) {
+        let mut likenesses = self.0.into_iter();
+        entries
+            .into_iter()
+            .partition(|entry| matches!(likenesses.next(), Some(Likeness::Like(_))) && is_same(entry))
+    }
+
+    fn alike<'a>(&self, entries: impl Iterator<Item = &'a Entry>) -> impl Iterator<Item = (&'a Entry, u32)> {
+        entries.zip(&self.0).filter_map(|(entry, likeness)| match likeness {
+            Likeness::Like(owner) => Some((entry, *owner)),
+            Likeness::Hidden | Likeness::Unlike => None,
+        })
+    }
+}
+
+/// An entry with its place in the source's directory.
+pub(crate) type Numbered = (u32, Entry);
+
+/// Gives the entries of a source's directory the numbers they have there, though only some of them are listed: for the
+/// others stand those of the sink that are the same.
+#[derive(Debug, Default)]
+pub(crate) struct Numbering {
+    /// Sorted by name.
+    standing: VecDeque<Entry>,
+    next: u32,
+    last: Option<Name>,
+}
+
+impl Numbering {
+    /// Of a directory for some of whose entries these stand, which are sorted by name.
+    pub(crate) fn new(standing: VecDeque<Entry>) -> Numbering {
+        Numbering { standing, next: 0, last: None }
+    }
+
+    /// The entry of this name is the next that is listed: the number it has, after those that stand before it and theirs.
+    ///
+    /// # Errors
+    /// What no source lists.
+    pub(crate) fn listed(&mut self, name: &Name) -> Result<(Vec<Numbered>, u32), &'static str> {
+        if self.last.as_ref().is_some_and(|last| last >= name) {
+            return Err("a listing is not sorted");
+        }
+        self.last = Some(name.clone());
+        let mut before = Vec::new();
+        while let Some(entry) = self.standing.pop_front_if(|entry| entry.name < *name) {
+            before.push((self.number()?, entry));
+        }
+        if self.standing.front().is_some_and(|entry| entry.name == *name) {
+            return Err("an entry is listed that was said to be the same");
+        }
+        Ok((before, self.number()?))
+    }
+
+    /// Nothing more is listed: those that stand after it, and their numbers.
+    ///
+    /// # Errors
+    /// Too many entries.
+    pub(crate) fn rest(mut self) -> Result<Vec<Numbered>, &'static str> {
+        std::mem::take(&mut self.standing).into_iter().map(|entry| Ok((self.number()?, entry))).collect()
+    }
+
+    fn number(&mut self) -> Result<u32, &'static str> {
+        let number = self.next;
+        self.next = number.checked_add(1).ok_or("a directory is too large")?;
+        Ok(number)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,10 +8,11 @@
 //! ```text
 //! source                                     sink
 //!   walk ---- Mention (a fingerprint) ----->   compare: the same, so nothing to do, or
-//!        <--- Expand ----------------------
-//!        ---- Listing --------------------->   compare: same, different, absent, extra
-//!   content <--- Want, Sums, Check ---------   sign (what it has of a file, or of its gaps)
-//!           ---- Content, Verdict --------->   apply: stage, verify, install
+//!        <--- Expand (sums of buckets) -----
+//!        ---- Listing (what differs) ------>   compare: same, different, absent, extra
+//!   content <--- Fetch (small files) -------
+//!           <--- Want, Sums, Check ---------   sign (what it has of a file, or of its gaps)
+//!           ---- Fetched, Content, Verdict ->   apply: stage, verify, install
 //!           <--- Again (what differs) ------
 //!   kept    <--- Close(dir) ----------------   everything in it is settled
 //! ```
@@ -117,10 +118,14 @@ impl Context {
     fn share_of_open_files(&self, part: u64, most: usize) -> usize {
         usize::try_from(self.open_files / part).unwrap_or(most).clamp(4, most)
     }
+
+    /// Number of threads for work that can be spread: one per core, at least two so that one slow file does not stop
+    /// everything, at most eight because more only queue at the disk.
+    fn workers(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(2, |cores| cores.get());
+        if self.options.shortcuts.threads { cores().clamp(2, 8) } else { 1 }
+    }
 }
 
-/// Number of threads for work that can be spread: one per core, at least two so that one slow file does not stop
-/// everything, at most eight because more only queue at the disk.
-fn workers() -> usize {
-    std::thread::available_parallelism().map_or(2, |cores| cores.get()).clamp(2, 8)
-}
+/// Files up to this many bytes are read and written at once, and asked for in batches.
+const SMALL: u64 = 128 << 10;

@@ -1,7 +1,7 @@
 //! Owners across hosts: numbers travel in entries, and the name behind each number travels once.
 
 use crate::fs::Owners;
-use crate::tree::{Entry, Meta};
+use crate::tree::{Entry, Meta, Owner};
 use crate::wire::{OwnerKind, OwnerName};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -14,13 +14,9 @@ pub(crate) struct Names {
 
 impl Names {
     /// The names of `owners` that were not returned before.
-    pub(crate) fn new_ones<'a>(
-        &mut self,
-        owners: &Owners,
-        metas: impl Iterator<Item = &'a Meta>,
-    ) -> Vec<OwnerName> {
+    pub(crate) fn new_ones(&mut self, owners: &Owners, of: impl Iterator<Item = Owner>) -> Vec<OwnerName> {
         let mut new = Vec::new();
-        for (kind, id) in metas.flat_map(numbers) {
+        for (kind, id) in of.flat_map(|of| [(OwnerKind::User, of.uid), (OwnerKind::Group, of.gid)]) {
             if !self.sent.insert((kind, id)) {
                 continue;
             }
@@ -32,18 +28,6 @@ impl Names {
         }
         new
     }
-
-    /// Whether more than `limit` owners of `metas` were not returned before.
-    pub(crate) fn are_more_new_than<'a>(&self, limit: usize, metas: impl Iterator<Item = &'a Meta>) -> bool {
-        let mut new = HashSet::new();
-        metas
-            .flat_map(numbers)
-            .any(|owner| !self.sent.contains(&owner) && new.insert(owner) && new.len() > limit)
-    }
-}
-
-fn numbers(meta: &Meta) -> [(OwnerKind, u32); 2] {
-    [(OwnerKind::User, meta.uid), (OwnerKind::Group, meta.gid)]
 }
 
 /// At the sink: what the source's numbers are here.
@@ -51,25 +35,7 @@ fn numbers(meta: &Meta) -> [(OwnerKind, u32); 2] {
 pub(crate) struct OwnerMap {
     owners: Owners,
     numeric: bool,
-    known: Mutex<Known>,
-}
-
-#[derive(Debug, Default)]
-struct Known {
-    here: HashMap<(OwnerKind, u32), u32>,
-    /// Back again; `None` where several numbers of the source are one here.
-    there: HashMap<(OwnerKind, u32), Option<u32>>,
-}
-
-impl Known {
-    /// The number at the source that is `id` here, if it is known to be one and only one.
-    fn there(&self, kind: OwnerKind, id: u32) -> Option<u32> {
-        match self.there.get(&(kind, id)) {
-            Some(there) => *there,
-            // A number without a name stays as it is.
-            None => (!self.here.contains_key(&(kind, id))).then_some(id),
-        }
-    }
+    here: Mutex<HashMap<(OwnerKind, u32), u32>>,
 }
 
 /// The most owners a run may name: beyond any host's, and a bound for what a peer can make this side remember.
@@ -77,7 +43,7 @@ const LIMIT: usize = 1 << 20;
 
 impl OwnerMap {
     pub(crate) fn new(numeric: bool) -> Result<OwnerMap, crate::fs::Error> {
-        Ok(OwnerMap { owners: Owners::new()?, numeric, known: Mutex::default() })
+        Ok(OwnerMap { owners: Owners::new()?, numeric, here: Mutex::default() })
     }
 
     /// What this host knows about owners.
@@ -99,15 +65,11 @@ impl OwnerMap {
                 OwnerKind::User => self.owners.user_id(name),
                 OwnerKind::Group => self.owners.group_id(name),
             };
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut known = self.here.lock().unwrap_or_else(PoisonError::into_inner);
             if let Ok(Some(here)) = here
-                && known.here.len() < LIMIT
+                && known.len() < LIMIT
             {
-                known.here.insert((*kind, *id), here);
-                let there = known.there.entry((*kind, here)).or_insert(Some(*id));
-                if *there != Some(*id) {
-                    *there = None;
-                }
+                known.insert((*kind, *id), here);
             }
         }
     }
@@ -120,19 +82,14 @@ impl OwnerMap {
 
     /// The attributes with this host's numbers.
     pub(crate) fn translate_meta(&self, meta: Meta) -> Meta {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = |kind, id| known.here.get(&(kind, id)).copied().unwrap_or(id);
-        Meta { uid: here(OwnerKind::User, meta.uid), gid: here(OwnerKind::Group, meta.gid), ..meta }
+        let Owner { uid, gid } = self.translate_owner(meta.owner());
+        Meta { uid, gid, ..meta }
     }
 
-    /// The attributes of this host's `metas` with the source's numbers: those that [`OwnerMap::translate_meta`] takes
-    /// back to these. `None` if that is not clear for all.
-    pub(crate) fn at_source<'a>(&self, metas: impl Iterator<Item = &'a Meta>) -> Option<Vec<Meta>> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let there = |meta: &Meta| {
-            let uid = known.there(OwnerKind::User, meta.uid)?;
-            Some(Meta { uid, gid: known.there(OwnerKind::Group, meta.gid)?, ..*meta })
-        };
-        metas.map(there).collect()
+    /// An owner by this host's numbers.
+    pub(crate) fn translate_owner(&self, owner: Owner) -> Owner {
+        let known = self.here.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = |kind, id| known.get(&(kind, id)).copied().unwrap_or(id);
+        Owner { uid: here(OwnerKind::User, owner.uid), gid: here(OwnerKind::Group, owner.gid) }
     }
 }

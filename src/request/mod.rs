@@ -4,10 +4,13 @@
 //! of it per run and nothing changes it afterwards.
 
 mod options;
+mod shortcuts;
 
 pub use options::{
-    Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, InvalidOptions, MAX_STREAMS, Options, SumKind,
+    CompressWhen, Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, InvalidOptions, MAX_STREAMS, Options,
+    SumKind,
 };
+pub use shortcuts::Shortcuts;
 
 /// What the peer is asked to play, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]

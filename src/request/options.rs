@@ -1,5 +1,6 @@
 //! The options of a run: what the flags mean once they are parsed.
 
+use crate::request::Shortcuts;
 use crate::tree::Kind;
 use crate::tree::filter::Rules;
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Which events are worth sending.
     pub detail: Detail,
+    /// `--plain`: the quicker ways that are taken.
+    pub shortcuts: Shortcuts,
 }
 
 /// How `--delete` goes about it.
@@ -98,6 +101,18 @@ pub enum SumKind {
 pub struct Compression {
     /// zstd's level, 1 to 22.
     pub level: i32,
+    /// Which of it.
+    pub when: CompressWhen,
+}
+
+/// Which content is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum CompressWhen {
+    /// `-z`: whatever becomes shorter by it.
+    #[default]
+    Always,
+    /// `--compress=auto`: as long as it also makes the run shorter, which depends on the line.
+    Auto,
 }
 
 /// The most streams a run may ask for. OpenSSH's server allows ten sessions on a connection.
@@ -154,7 +169,7 @@ impl Options {
         {
             return Err(InvalidOptions::BlockSize(size));
         }
-        if let Some(Compression { level }) = self.compress
+        if let Some(Compression { level, .. }) = self.compress
             && !(1..=22).contains(&level)
         {
             return Err(InvalidOptions::Level(level));

@@ -8,7 +8,7 @@ use crate::wire::pump::{self, PumpOptions};
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub(super) fn run(
     run: &Run,
@@ -46,7 +46,7 @@ pub(super) fn run(
         (Err(error), Err(PassError::Lost | PassError::Peer(_))) | (_, Err(error)) => return Err(error.into()),
     };
     let sent = totals.literal.saturating_add(totals.list_bytes);
-    Ok(Outcome { totals, sent, received: 0, elapsed: start.elapsed(), connecting: Duration::ZERO })
+    Ok(Outcome { totals, sent, received: 0, compressed: None, elapsed: start.elapsed(), connecting: None })
 }
 
 /// The two ends of a link over a pair of connected sockets.

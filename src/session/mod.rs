@@ -12,6 +12,7 @@ mod remote;
 mod serve;
 mod streams;
 
+pub use crate::wire::frame::Compressed;
 pub use crate::wire::hello::VERSION as PROTOCOL_VERSION;
 pub use cancel::Cancel;
 pub use failure::{Failure, FailureKind};
@@ -78,10 +79,12 @@ pub struct Outcome {
     pub sent: u64,
     /// Bytes this side received.
     pub received: u64,
+    /// How much content travelled compressed, if a peer was asked to do so.
+    pub compressed: Option<Compressed>,
     /// From the start to the end.
     pub elapsed: Duration,
-    /// Of that, until the peer could be talked to.
-    pub connecting: Duration,
+    /// Of that, until the peer's first words had come; `None` where there is no peer.
+    pub connecting: Option<Duration>,
 }
 
 /// Opens a file the user named, other than source and destination, to read it. Refuses one that is reached through a
@@ -169,6 +172,9 @@ fn context(options: Options, seed: u64, reporter: Arc<dyn Reporter>, progress: A
         SumKind::Xxh3 => StrongKind::Xxh3,
         SumKind::Md5 => StrongKind::Md5,
     };
+    if !options.shortcuts.kernel_calls {
+        crate::fs::give_up_kernel_calls();
+    }
     Context {
         options,
         sums: SumChoice { kind, seed },

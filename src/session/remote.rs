@@ -8,7 +8,7 @@ use crate::session::{Failure, Outcome, Run, Surroundings, context, random_seed};
 use crate::transport::{Connection, Control, RemoteExit, child, command, ssh, target::Host};
 use crate::view::View;
 use crate::wire::hello::{self, Hello};
-use crate::wire::pump::{Pump, PumpOptions, Unconnected};
+use crate::wire::pump::{Pump, PumpOptions, Traffic, Unconnected};
 use crate::wire::{Link, WireError};
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -53,16 +53,22 @@ fn with_peer(
     play: impl FnOnce(Link, &Context) -> Result<Totals, PassError> + Send,
 ) -> Result<Outcome, Failure> {
     let start = Instant::now();
+    let pushes = matches!(part, Part::Sink { .. });
     let seed = random_seed();
     let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
     let context = context(run.options.clone(), seed, reporter, progress);
     let mut greeting = Hello::new(seed).encode();
     greeting.extend(hello::encode_request(&Request { part, options: run.options.clone() }));
     let options = PumpOptions {
-        content_level: run.options.compress.map(|compression| compression.level),
+        compression: run.options.compress,
         bandwidth: run.options.bandwidth,
         timeout: run.options.timeout,
         expects_hello: true,
+    };
+    // The content goes one way; what goes the other, the sums of blocks, is not what a person means by it.
+    let compressed = |traffic: &Traffic| match pushes {
+        true => traffic.sent_compressed.read(),
+        false => traffic.received_compressed.read(),
     };
     let (link, unconnected) = Unconnected::new();
     let stopper = unconnected.stopper();
@@ -83,7 +89,6 @@ fn with_peer(
                 let pump = unconnected.connect(reader, writer, greeting, options, further).map_err(system)?;
                 Ok((pump, control))
             });
-        let connecting = start.elapsed();
         let played = playing.join().unwrap_or_else(|panic| resume_unwind(panic));
         let (pump, control) = connected?;
         let traffic = pump.traffic();
@@ -96,8 +101,9 @@ fn with_peer(
                     totals,
                     sent: traffic.sent.load(Ordering::Relaxed),
                     received: traffic.received.load(Ordering::Relaxed),
+                    compressed: run.options.compress.map(|_| compressed(&traffic)),
                     elapsed: start.elapsed(),
-                    connecting,
+                    connecting: traffic.begun.get().map(|begun| begun.duration_since(start)),
                 })
             }
             Err(error) => Err(explain(error, pump, &control)),

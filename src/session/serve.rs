@@ -35,7 +35,7 @@ pub fn serve(
     }
     let Request { part, options } = hello::read_request(&mut input)?;
     let pump_options = PumpOptions {
-        content_level: options.compress.map(|compression| compression.level),
+        compression: options.compress,
         bandwidth: options.bandwidth,
         timeout: options.timeout,
         expects_hello: false,

@@ -12,8 +12,10 @@ mod fingerprint;
 mod name;
 mod path;
 
-pub use entry::{Entry, Kind, Meta, Node, Rdev};
+pub use entry::{Entry, Kind, Meta, Node, Owner, Rdev};
 pub use escape::Escaped;
-pub use fingerprint::{Aspects, FINGERPRINT_LEN, Fingerprint, Fingerprinter};
+pub use fingerprint::{
+    Aspects, BUCKET_SUM_LEN, BucketSum, Buckets, FINGERPRINT_LEN, Fingerprint, Fingerprinter, MAX_BUCKETS,
+};
 pub use name::{InvalidName, MAX_NAME, Name};
 pub use path::RelPath;

@@ -149,21 +149,22 @@ impl View {
 
     /// Opens a file that `dir` listed, from the argument it came from.
     pub fn open_file(&self, dir: &ViewDir, place: usize, name: &Name) -> Result<ReadFile, crate::fs::Error> {
-        let not_listed = || crate::fs::Error {
-            doing: "opening",
-            source: std::io::Error::new(std::io::ErrorKind::NotFound, "it was never listed"),
-        };
+        self.dir_of(dir, place)?.open_file(name)
+    }
+
+    /// The directory of one argument that `dir` is there.
+    pub fn dir_of(&self, dir: &ViewDir, place: usize) -> Result<Dir, crate::fs::Error> {
+        let not_listed = crate::fs::Error::not_listed;
         let (number, path) = dir.places().get(place).ok_or_else(not_listed)?;
         if let Some(dir) = self.recent_place(*number, path) {
-            return dir.open_file(name);
+            return Ok(dir);
         }
         let argument = self.arguments.get(*number).ok_or_else(not_listed)?;
         let dir = self.open_place(argument, path)?;
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.push_front(Place { argument: *number, path: path.clone(), dir: dir.clone() });
         recent.truncate(RECENT);
-        drop(recent);
-        dir.open_file(name)
+        Ok(dir)
     }
 
     fn recent_place(&self, argument: usize, path: &RelPath) -> Option<Dir> {

@@ -78,11 +78,14 @@ impl ChannelSet {
     }
 }
 
+/// Where the thread that reads finds its halves of the channels.
+pub(crate) type Readers = Receiver<Halves<dyn Read + Send>>;
+/// Where the thread that writes finds its halves.
+pub(crate) type Writers = Receiver<Halves<dyn Write + Send>>;
+
 impl Spreader {
     /// A spreader for the pump that takes messages out of `outbox`, and where its threads find the channels.
-    pub(crate) fn new(
-        outbox: Arc<Mailbox<Message>>,
-    ) -> (Spreader, Receiver<Halves<dyn Read + Send>>, Receiver<Halves<dyn Write + Send>>) {
+    pub(crate) fn new(outbox: Arc<Mailbox<Message>>) -> (Spreader, Readers, Writers) {
         let ((readers, reading), (writers, writing)) = (mpsc::channel(), mpsc::channel());
         (Spreader { outbox, readers, writers }, reading, writing)
     }

@@ -5,12 +5,15 @@
 //! every count against the least an element can take, so nothing is allocated that did not arrive.
 
 use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
-use crate::tree::{FINGERPRINT_LEN, Fingerprint};
-use crate::wire::entry::{decode_entries, encode_entries};
-use crate::wire::message::{MAX_OPS, MAX_OWNERS, MENTIONED_OWNERS};
+use crate::wire::batch::{decode_fetch, decode_fetched, encode_fetch, encode_fetched};
+use crate::wire::listing::{
+    decode_expand, decode_listing, decode_mention, decode_owners, encode_expand, encode_listing,
+    encode_mention, encode_owners,
+};
+use crate::wire::message::MAX_OPS;
 use crate::wire::{
-    Again, Begin, ChannelSet, Check, Content, ContentEnd, ContentOp, DirId, Expand, FileId, Listing,
-    ListingEnd, Mention, Message, OwnerKind, OwnerName, Rank, SumsPart, Token, Verdict, Want, WireError,
+    Again, Begin, ChannelSet, Check, Content, ContentEnd, ContentOp, DirId, FileId, Message, Rank, SumsPart,
+    Token, Verdict, Want, WireError,
 };
 use bytes::{Buf, Bytes};
 use serde::Serialize;
@@ -121,14 +124,18 @@ impl Cursor {
         }
     }
 
-    fn sum(&mut self) -> Result<Sum, WireError> {
-        let bytes = self.take(16)?;
-        Ok(Sum(bytes.as_ref().try_into().map_err(|_| WireError::Malformed("sum"))?))
+    /// Exactly `N` bytes.
+    pub(crate) fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], WireError> {
+        let bytes = self.take(N as u64)?;
+        bytes.as_ref().try_into().map_err(|_| WireError::Malformed(what))
+    }
+
+    pub(crate) fn sum(&mut self) -> Result<Sum, WireError> {
+        self.array("sum").map(Sum)
     }
 
     pub(crate) fn token(&mut self) -> Result<Token, WireError> {
-        let bytes = self.take(16)?;
-        bytes.as_ref().try_into().map_err(|_| WireError::Malformed("token"))
+        self.array("token")
     }
 
     fn postcard<T: DeserializeOwned>(&mut self, what: &'static str) -> Result<T, WireError> {
@@ -139,8 +146,6 @@ impl Cursor {
 
 /// The longest a message may be that is neither content nor listing, in bytes.
 const RARE_LIMIT: u64 = 256 << 10;
-/// The longest name of a user or group.
-const OWNER_LIMIT: u64 = 256;
 
 fn put_postcard<T: Serialize>(out: &mut Vec<u8>, value: &T) {
     // Serialising these types into memory cannot fail; an empty value would be refused by the decoder.
@@ -160,11 +165,7 @@ pub(crate) fn encode(message: &Message, out: &mut Vec<u8>) -> Result<(), WireErr
         }
         Message::Listing(listing) => encode_listing(listing, out),
         Message::Mention(mention) => encode_mention(mention, out),
-        Message::Expand(expand) => {
-            out.push(18);
-            out.push(expand.below.into());
-            out.put_varint(expand.dir.0.into());
-        }
+        Message::Expand(expand) => encode_expand(expand, out),
         Message::Listed => out.push(3),
         Message::Want(want) => {
             out.push(4);
@@ -208,6 +209,7 @@ pub(crate) fn encode(message: &Message, out: &mut Vec<u8>) -> Result<(), WireErr
             for number in [again.file.0, again.dir.0, again.index] {
                 out.put_varint(number.into());
             }
+            out.put_varint(again.segment_len.get().into());
             out.put_varint(again.segments.len() as u64);
             again.segments.iter().for_each(|sum| out.extend_from_slice(&sum.0));
         }
@@ -237,11 +239,19 @@ pub(crate) fn encode(message: &Message, out: &mut Vec<u8>) -> Result<(), WireErr
             out.push(16);
             put_postcard(out, abort);
         }
-        Message::Invite(token) => {
+        Message::Fetch(fetch) => {
             out.push(19);
+            encode_fetch(fetch, out);
+        }
+        Message::Fetched(fetched) => {
+            out.push(20);
+            encode_fetched(fetched, out)?;
+        }
+        Message::Invite(token) => {
+            out.push(21);
             out.extend_from_slice(token);
         }
-        Message::Spread(channels) => out.extend_from_slice(&[20, channels.0]),
+        Message::Spread(channels) => out.extend_from_slice(&[22, channels.0]),
     }
     Ok(())
 }
@@ -268,10 +278,13 @@ pub(crate) fn decode(cursor: &mut Cursor) -> Result<Message, WireError> {
         8 => Message::Content(decode_content(cursor)?),
         9 => {
             let (file, dir, index) = (FileId(cursor.u32()?), DirId(cursor.u32()?), cursor.u32()?);
+            let segment_len = BlockLen::new(cursor.varint()?);
+            let segment_len =
+                segment_len.map_err(|_| WireError::Malformed("list of segments: their length"))?;
             let segments = (0..cursor.count("list of segments", 16, u64::MAX)?)
                 .map(|_| cursor.sum())
                 .collect::<Result<_, _>>()?;
-            Message::Again(Again { file, dir, index, segments })
+            Message::Again(Again { file, dir, index, segment_len, segments })
         }
         10 => Message::Close(DirId(cursor.u32()?)),
         11 => Message::Event(cursor.postcard("event")?),
@@ -284,99 +297,13 @@ pub(crate) fn decode(cursor: &mut Cursor) -> Result<Message, WireError> {
         15 => Message::Finish(cursor.postcard("summary")?),
         16 => Message::Abort(cursor.postcard("reason")?),
         17 => Message::Mention(decode_mention(cursor)?),
-        18 => Message::Expand(Expand { below: cursor.byte()? != 0, dir: DirId(cursor.u32()?) }),
-        19 => Message::Invite(cursor.token()?),
-        20 => Message::Spread(ChannelSet(cursor.byte()?)),
+        18 => Message::Expand(decode_expand(cursor)?),
+        19 => Message::Fetch(decode_fetch(cursor)?),
+        20 => Message::Fetched(decode_fetched(cursor)?),
+        21 => Message::Invite(cursor.token()?),
+        22 => Message::Spread(ChannelSet(cursor.byte()?)),
         _ => return Err(WireError::Malformed("message: its kind is unknown")),
     })
-}
-
-fn encode_listing(listing: &Listing, out: &mut Vec<u8>) {
-    out.push(2);
-    let end = match listing.end {
-        None => 0,
-        Some(ListingEnd { complete: false }) => 1,
-        Some(ListingEnd { complete: true }) => 2,
-    };
-    out.push(end | u8::from(listing.parent.is_some()) << 2);
-    out.put_varint(listing.dir.0.into());
-    if let Some((dir, index)) = listing.parent {
-        out.put_varint(dir.0.into());
-        out.put_varint(index.into());
-    }
-    encode_owners(&listing.owners, out);
-    encode_entries(&listing.entries, out);
-}
-
-fn decode_listing(cursor: &mut Cursor) -> Result<Listing, WireError> {
-    let flags = cursor.byte()?;
-    let end = match flags & 3 {
-        0 => None,
-        1 => Some(ListingEnd { complete: false }),
-        2 => Some(ListingEnd { complete: true }),
-        _ => return Err(WireError::Malformed("listing")),
-    };
-    let dir = DirId(cursor.u32()?);
-    let parent = if flags & 4 != 0 { Some((DirId(cursor.u32()?), cursor.u32()?)) } else { None };
-    Ok(Listing { dir, parent, owners: decode_owners(cursor)?, entries: decode_entries(cursor)?, end })
-}
-
-fn encode_mention(mention: &Mention, out: &mut Vec<u8>) {
-    out.push(17);
-    out.push(u8::from(mention.fingerprint.is_some()) | u8::from(mention.parent.is_some()) << 1);
-    out.put_varint(mention.dir.0.into());
-    if let Some((dir, index)) = mention.parent {
-        // The parent is never far away.
-        out.put_varint(mention.dir.0.wrapping_sub(dir.0).into());
-        out.put_varint(index.into());
-    }
-    if let Some(Fingerprint(bytes)) = &mention.fingerprint {
-        out.extend_from_slice(bytes);
-    }
-    encode_owners(&mention.owners, out);
-}
-
-fn decode_mention(cursor: &mut Cursor) -> Result<Mention, WireError> {
-    let flags = cursor.byte()?;
-    let dir = cursor.u32()?;
-    let parent = match flags & 2 {
-        0 => None,
-        _ => Some((DirId(dir.wrapping_sub(cursor.u32()?)), cursor.u32()?)),
-    };
-    let fingerprint = match flags & 1 {
-        0 => None,
-        _ => {
-            let bytes = cursor.take(FINGERPRINT_LEN as u64)?;
-            Some(Fingerprint(bytes.as_ref().try_into().map_err(|_| WireError::Malformed("fingerprint"))?))
-        }
-    };
-    let owners = decode_owners(cursor)?;
-    if owners.len() > MENTIONED_OWNERS {
-        return Err(WireError::Malformed("mention: it names too many owners"));
-    }
-    Ok(Mention { dir: DirId(dir), parent, fingerprint, owners })
-}
-
-fn encode_owners(owners: &[OwnerName], out: &mut Vec<u8>) {
-    out.put_varint(owners.len() as u64);
-    for owner in owners {
-        out.push(u8::from(owner.kind == OwnerKind::Group));
-        out.put_varint(owner.id.into());
-        out.put_bytes(&owner.name);
-    }
-}
-
-fn decode_owners(cursor: &mut Cursor) -> Result<Vec<OwnerName>, WireError> {
-    (0..cursor.count("list of owners", 3, MAX_OWNERS)?)
-        .map(|_| {
-            let kind = if cursor.byte()? == 0 { OwnerKind::User } else { OwnerKind::Group };
-            Ok(OwnerName {
-                kind,
-                id: cursor.u32()?,
-                name: Box::from(cursor.bytes("owner's name", OWNER_LIMIT)?.as_ref()),
-            })
-        })
-        .collect()
 }
 
 fn decode_want(cursor: &mut Cursor) -> Result<Want, WireError> {

@@ -3,13 +3,16 @@
 //! A frame is one byte of kind, four bytes of payload length (little endian), and the payload: whole messages, one
 //! after the other. Messages are of two classes. Those about the trees (`Class::Meta`: listings, requests,
 //! outcomes) are always compressed, in one zstd stream per direction, so that each frame profits from those before.
-//! Content is compressed only when asked, and not while it turns out incompressible. Stream and class never mix, so
-//! each side needs two compressors and two decompressors.
+//! Content is compressed only when asked, and then as far as it pays (`compression`).
+//! Stream and class never mix, so each side needs two compressors and two decompressors.
 
+use crate::request::Compression;
 use crate::wire::codec::{self, Cursor};
+use crate::wire::compression::{Block, Choice};
 use crate::wire::{ContentOp, Message, Rank, WireError};
 use bytes::Bytes;
 use std::io;
+use std::time::{Duration, Instant};
 use zstd::stream::raw::{Decoder, Encoder, InBuffer, Operation, OutBuffer};
 use zstd::zstd_safe::CParameter;
 
@@ -39,38 +42,80 @@ enum Class {
 }
 
 fn class(message: &Message) -> Class {
-    // Block sums look random, so they travel with the content, uncompressed.
     match message.rank() {
         Rank::Content | Rank::Again => Class::Content,
-        Rank::Want if matches!(message, Message::Sums(_)) => Class::Content,
+        // Block sums look random, so they travel with the content, uncompressed; and what announces them does, so that
+        // those of many small files share a frame.
+        Rank::Want => match message {
+            Message::Sums(_) => Class::Content,
+            Message::Want(want) if want.basis.is_some() => Class::Content,
+            _ => Class::Meta,
+        },
         _ => Class::Meta,
+    }
+}
+
+/// Bytes of content frames that travelled compressed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Compressed {
+    /// Before.
+    pub from: u64,
+    /// After.
+    pub to: u64,
+}
+
+impl Compressed {
+    fn add(&mut self, from: usize, to: usize) {
+        self.from = self.from.saturating_add(from as u64);
+        self.to = self.to.saturating_add(to as u64);
     }
 }
 
 /// Turns messages into frames.
 pub struct FrameEncoder {
     meta: Encoder<'static>,
-    content: Option<Adaptive>,
+    content: Option<ContentEncoder>,
     payload: Vec<u8>,
 }
 
-/// A compressor that rests while the data does not shrink.
-struct Adaptive {
+/// The compressor for content, and the decision whether to use it.
+struct ContentEncoder {
     encoder: Encoder<'static>,
-    /// Frames to let pass before trying again.
-    rest: u32,
-    /// How long the last rest was.
-    last_rest: u32,
+    choice: Choice,
+    compressed: Compressed,
 }
 
 impl FrameEncoder {
-    /// An encoder that compresses content at the zstd level `content_level`, if given.
-    pub fn new(content_level: Option<i32>) -> io::Result<FrameEncoder> {
-        let content = match content_level {
+    /// An encoder that compresses content as `compression` says, if given.
+    pub fn new(compression: Option<Compression>) -> io::Result<FrameEncoder> {
+        let content = match compression {
             None => None,
-            Some(level) => Some(Adaptive { encoder: encoder(level)?, rest: 0, last_rest: 0 }),
+            Some(Compression { level, when }) => Some(ContentEncoder {
+                encoder: encoder(level)?,
+                choice: Choice::new(when),
+                compressed: Compressed::default(),
+            }),
         };
         Ok(FrameEncoder { meta: encoder(META_LEVEL)?, content, payload: Vec::new() })
+    }
+
+    /// Learns that writing `bytes` of what it made took so long, until `now`.
+    pub fn written(&mut self, bytes: usize, took: Duration, now: Instant) {
+        if let Some(content) = &mut self.content {
+            content.choice.written(bytes, took, now);
+        }
+    }
+
+    /// Learns that for so long, until `now`, there was nothing to encode for want of credit.
+    pub fn starved(&mut self, took: Duration, now: Instant) {
+        if let Some(content) = &mut self.content {
+            content.choice.starved(took, now);
+        }
+    }
+
+    /// How much content it has compressed since this was last asked.
+    pub fn take_compressed(&mut self) -> Compressed {
+        self.content.as_mut().map(|content| std::mem::take(&mut content.compressed)).unwrap_or_default()
     }
 
     /// Appends to `out` one frame with as many messages from the front of `messages` as fit well. Removes them from
@@ -99,7 +144,7 @@ impl FrameEncoder {
                 true
             }
             Class::Content => match &mut self.content {
-                Some(adaptive) => adaptive.compress(&self.payload, out)?,
+                Some(content) => content.compress(&self.payload, out)?,
                 None => false,
             },
         };
@@ -115,23 +160,20 @@ impl FrameEncoder {
     }
 }
 
-impl Adaptive {
-    /// Appends the payload compressed, or nothing if this is a time of rest. Returns which.
+impl ContentEncoder {
+    /// Appends the payload compressed, or nothing if it is better sent as it is. Returns which. What was compressed must
+    /// be sent so, whatever came of it: the decompressor would lack it.
     fn compress(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<bool, WireError> {
-        if self.rest > 0 {
-            self.rest -= 1;
+        let begun = Instant::now();
+        if !self.choice.compresses(begun) {
             return Ok(false);
         }
         let start = out.len();
         compress(&mut self.encoder, payload, out).map_err(WireError::Compression)?;
-        // What was compressed must be sent, or the decompressor would lack it; but a stretch of data that does not
-        // shrink by a twentieth buys the following frames a rest, twice as long each time.
-        if (out.len() - start).saturating_mul(20) > payload.len().saturating_mul(19) {
-            self.last_rest = (self.last_rest * 2).clamp(4, 64);
-            self.rest = self.last_rest;
-        } else {
-            self.last_rest = 0;
-        }
+        let now = Instant::now();
+        let block = Block { from: payload.len(), to: out.len() - start, took: now.duration_since(begun) };
+        self.compressed.add(block.from, block.to);
+        self.choice.compressed(block, now);
         Ok(true)
     }
 }
@@ -164,6 +206,7 @@ fn compress(encoder: &mut Encoder<'static>, payload: &[u8], out: &mut Vec<u8>) -
 pub struct FrameDecoder {
     meta: Decoder<'static>,
     content: Decoder<'static>,
+    compressed: Compressed,
 }
 
 impl FrameDecoder {
@@ -174,7 +217,12 @@ impl FrameDecoder {
             decoder.set_parameter(zstd::zstd_safe::DParameter::WindowLogMax(WINDOW_LOG))?;
             io::Result::Ok(decoder)
         };
-        Ok(FrameDecoder { meta: decoder()?, content: decoder()? })
+        Ok(FrameDecoder { meta: decoder()?, content: decoder()?, compressed: Compressed::default() })
+    }
+
+    /// How much content came compressed since this was last asked.
+    pub fn take_compressed(&mut self) -> Compressed {
+        std::mem::take(&mut self.compressed)
     }
 
     /// How long the payload after this header is. Refuses kinds that this version does not have.
@@ -201,7 +249,11 @@ impl FrameDecoder {
         let payload = match (kind & COMPRESSED != 0, kind & CONTENT != 0) {
             (false, _) => payload,
             (true, false) => decompress(&mut self.meta, &payload)?,
-            (true, true) => decompress(&mut self.content, &payload)?,
+            (true, true) => {
+                let content = decompress(&mut self.content, &payload)?;
+                self.compressed.add(content.len(), payload.len());
+                content
+            }
         };
         let class = if kind & CONTENT != 0 { Class::Content } else { Class::Meta };
         let mut cursor = Cursor::new(Bytes::from(payload));
@@ -231,6 +283,7 @@ fn unshare(message: &mut Message) {
             ContentOp::Literal(data) | ContentOp::Rewrite { data, .. } => copy(data),
             ContentOp::Copy { .. } | ContentOp::Gap { .. } | ContentOp::File(_) => {}
         }),
+        Message::Fetched(fetched) => copy(&mut fetched.data),
         _ => {}
     }
 }

@@ -65,6 +65,8 @@ struct Credit {
     open: bool,
     /// How many senders wait; waking none would cost a system call for nothing.
     waiting: usize,
+    /// Whether content had to wait since that was last asked.
+    was_short: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -116,7 +118,7 @@ impl Link {
             outbox,
             inbox,
             windows,
-            credit: Mutex::new(Credit { left, open: true, waiting: 0 }),
+            credit: Mutex::new(Credit { left, open: true, waiting: 0, was_short: false }),
             more_credit: Condvar::new(),
             held: Mutex::new([Held::default(); 4]),
             failure: Mutex::new(None),
@@ -227,6 +229,11 @@ impl Stopper {
         self.end.stop(Some(error));
     }
 
+    /// Whether content had to wait for credit since this was last asked.
+    pub(crate) fn was_short_of_credit(&self) -> bool {
+        std::mem::take(&mut lock(&self.end.credit).was_short)
+    }
+
     /// Takes the reason for which the link stopped, if it was a failure.
     pub fn failure(&self) -> Option<WireError> {
         lock(&self.end.failure).take()
@@ -245,6 +252,7 @@ impl End {
     fn spend(&self, rank: Rank, cost: u64) -> Result<(), Closed> {
         let mut credit = lock(&self.credit);
         while !credit.take(rank, cost)? {
+            credit.was_short |= rank == Rank::Content;
             credit.waiting += 1;
             credit = self.more_credit.wait(credit).unwrap_or_else(PoisonError::into_inner);
             credit.waiting -= 1;

@@ -2,8 +2,8 @@
 
 use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
 use crate::report::{Event, ProgressReading, Totals};
-use crate::tree::{Entry, Fingerprint, Meta};
-use crate::wire::{ChannelSet, Rank, Token, WINDOWS};
+use crate::tree::{BucketSum, Buckets, Entry, Fingerprint, Meta, Owner};
+use crate::wire::{ChannelSet, Fetch, Fetched, Rank, Token, WINDOWS};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
@@ -40,6 +40,10 @@ pub enum Message {
     Verdict(Verdict),
     /// Source: content of a wanted file.
     Content(Content),
+    /// Sink: send these small files.
+    Fetch(Fetch),
+    /// Source: the next files of a batch.
+    Fetched(Fetched),
     /// Sink: the content did not verify; send the segments that differ.
     Again(Again),
     /// Sink: this directory and all below it is settled; its listing may be forgotten.
@@ -96,6 +100,9 @@ pub struct Listing {
     pub dir: DirId,
     /// Where it was listed: its parent and its place in the parent's entries. `None` for the root.
     pub parent: Option<(DirId, u32)>,
+    /// Of a directory whose buckets were sent, those that are the same: their entries are not listed, but take their
+    /// places all the same. Only in the first part, and empty if everything is listed.
+    pub same: Buckets,
     /// The entries of this part.
     pub entries: Vec<Entry>,
     /// Names of owners that were not sent before.
@@ -113,18 +120,24 @@ pub struct Mention {
     pub parent: Option<(DirId, u32)>,
     /// What a sink finds in its own directory if no comparison would find anything to do. `None`: it has to ask.
     pub fingerprint: Option<Fingerprint>,
+    /// The owners of its entries, each once, in the order in which they appear; the fingerprint says which of them each
+    /// entry has.
+    pub owned_by: Vec<Owner>,
     /// Names of owners that were not sent before.
     pub owners: Vec<OwnerName>,
 }
 
 /// A request for the listing of a mentioned directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expand {
     /// The directory.
     pub dir: DirId,
     /// Whether the directories below it are to be listed, too, without being asked for one by one: the sink has
     /// nothing there that could be the same.
     pub below: bool,
+    /// The sums of the directory's buckets as the sink has them, so that what is the same is not listed. None: list
+    /// everything.
+    pub sums: Vec<BucketSum>,
 }
 
 /// How a directory's listing ended.
@@ -166,7 +179,8 @@ pub struct Want {
     pub index: u32,
     /// What is known of the sink's version; its sums follow. `None`: send everything.
     pub basis: Option<SignatureHeader>,
-    /// Whether there may be gaps, for which the sink then sends finer sums.
+    /// Whether there may be gaps, for which the sink then sends finer sums. The segments of the file are then as long as
+    /// the blocks of the basis.
     pub refine: bool,
 }
 
@@ -278,6 +292,8 @@ pub struct Again {
     pub dir: DirId,
     /// Its place in that directory's entries.
     pub index: u32,
+    /// How long its segments are.
+    pub segment_len: BlockLen,
     /// Sums of the segments the sink has built, in order.
     pub segments: Vec<Sum>,
 }
@@ -286,6 +302,8 @@ pub struct Again {
 pub const MESSAGE_COST: u64 = 256;
 /// What an operation costs besides its data.
 const OP: u64 = 64;
+/// What a file of a batch costs besides its data.
+const FETCHED: u64 = 32;
 /// What an owner costs besides its name.
 const OWNER: u64 = 64;
 /// What an entry costs besides its name and target.
@@ -293,8 +311,8 @@ const ENTRY: u64 = 112;
 
 /// The most operations in one message: as many as its window has credit for.
 pub(crate) const MAX_OPS: u64 = WINDOWS.content as u64 / OP;
-/// The most owners that a mention names.
-pub const MENTIONED_OWNERS: usize = 256;
+/// The most owners that a mention tells of: a directory with more is listed.
+pub const MENTIONED_OWNERS: usize = 16;
 /// The most owners in one message.
 pub(crate) const MAX_OWNERS: u64 = WINDOWS.listing as u64 / OWNER;
 /// The most entries in one message.
@@ -305,8 +323,12 @@ impl Message {
     pub fn rank(&self) -> Rank {
         match self {
             Message::Begin(_) | Message::Listing(_) | Message::Mention(_) | Message::Listed => Rank::Listing,
-            Message::Want(_) | Message::Sums(_) | Message::Check(_) | Message::Expand(_) => Rank::Want,
-            Message::Verdict(_) | Message::Content(_) => Rank::Content,
+            Message::Want(_)
+            | Message::Sums(_)
+            | Message::Check(_)
+            | Message::Expand(_)
+            | Message::Fetch(_) => Rank::Want,
+            Message::Verdict(_) | Message::Content(_) | Message::Fetched(_) => Rank::Content,
             Message::Again(_) => Rank::Again,
             Message::Close(_)
             | Message::Event(_)
@@ -325,9 +347,14 @@ impl Message {
         let variable = match self {
             Message::Begin(begin) => owners_cost(&begin.owners),
             Message::Listing(listing) => {
-                listing.entries.iter().map(entry_cost).sum::<u64>() + owners_cost(&listing.owners)
+                listing.entries.iter().map(entry_cost).sum::<u64>()
+                    + owners_cost(&listing.owners)
+                    + listing.same.as_bytes().len() as u64
             }
-            Message::Mention(mention) => owners_cost(&mention.owners),
+            Message::Mention(mention) => {
+                size_of_val(mention.owned_by.as_slice()) as u64 + owners_cost(&mention.owners)
+            }
+            Message::Expand(expand) => size_of_val(expand.sums.as_slice()) as u64,
             Message::Sums(part) => 4 * part.weak.len() as u64 + part.strong.len() as u64,
             Message::Content(content) => content
                 .ops
@@ -337,6 +364,8 @@ impl Message {
                     ContentOp::Copy { .. } | ContentOp::Gap { .. } | ContentOp::File(_) => OP,
                 })
                 .sum(),
+            Message::Fetch(fetch) => 4 * fetch.indices.len() as u64,
+            Message::Fetched(fetched) => FETCHED * fetched.files.len() as u64 + fetched.data.len() as u64,
             Message::Again(again) => 16 * again.segments.len() as u64,
             _ => 0,
         };
@@ -360,12 +389,14 @@ pub(crate) fn entry_cost(entry: &Entry) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::FetchedFile;
 
     #[test]
     fn nothing_that_is_held_is_larger_than_what_is_paid_for_it() {
         for (name, size, cost) in [
             ("message", size_of::<Message>(), MESSAGE_COST),
             ("operation", size_of::<ContentOp>(), OP),
+            ("file of a batch", size_of::<FetchedFile>(), FETCHED),
             ("owner", size_of::<OwnerName>(), OWNER),
             ("entry", size_of::<Entry>(), ENTRY),
         ] {

@@ -8,14 +8,17 @@
 //! [`pump`], [`hello`] and [`channels`] alone touch a stream. Everything decoded is checked before it is allocated for
 //! or handed on.
 
+mod batch;
 pub mod channels;
 mod codec;
+mod compression;
 mod credit;
 mod entry;
 mod error;
 pub mod frame;
 pub mod hello;
 pub mod link;
+mod listing;
 mod mailbox;
 mod message;
 pub mod pump;
@@ -24,6 +27,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+pub use batch::{BATCH_FILES, BatchId, Fetch, Fetched, FetchedFile};
 pub use channels::{ChannelSet, Token};
 pub use credit::{OPEN_GAPS, Rank, WINDOWS, Windows};
 pub use error::WireError;

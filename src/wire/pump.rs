@@ -4,9 +4,10 @@
 //! The reading thread waits for the stream and, if a peer sends more than it has credit for or tells more than can be
 //! shown, for the role to catch up, which itself waits for nobody. The writing thread takes whatever has gathered and writes it in as few calls as it can.
 
+use crate::request::Compression;
 use crate::wire::channels::{ChannelSet, Dealer, Further, Gatherer, Halves, Spreader, Token, chosen};
 use crate::wire::credit::WINDOWS;
-use crate::wire::frame::{FrameDecoder, FrameEncoder, HEADER};
+use crate::wire::frame::{Compressed, FrameDecoder, FrameEncoder, HEADER};
 use crate::wire::hello::Hello;
 use crate::wire::link::{Link, Stopper};
 use crate::wire::mailbox::{Mailbox, Taken};
@@ -15,15 +16,15 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// What the pump is told about the stream.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PumpOptions {
-    /// zstd level for content, if it is to be compressed.
-    pub content_level: Option<i32>,
+    /// How content is compressed, if it is.
+    pub compression: Option<Compression>,
     /// Bytes a second to write at most.
     pub bandwidth: Option<u64>,
     /// Seconds without a byte from the peer after which the link fails.
@@ -32,13 +33,38 @@ pub struct PumpOptions {
     pub expects_hello: bool,
 }
 
-/// Bytes that crossed the stream.
+/// What crossed the stream.
 #[derive(Debug, Default)]
 pub struct Traffic {
-    /// Written by this side.
+    /// When the peer's hello had come, if it was to be read.
+    pub begun: OnceLock<Instant>,
+    /// Bytes written by this side.
     pub sent: AtomicU64,
-    /// Read by this side.
+    /// Bytes read by this side.
     pub received: AtomicU64,
+    /// What of the former was compressed content.
+    pub sent_compressed: CompressedTraffic,
+    /// What of the latter was compressed content.
+    pub received_compressed: CompressedTraffic,
+}
+
+/// Bytes of content that crossed the stream compressed.
+#[derive(Debug, Default)]
+pub struct CompressedTraffic {
+    from: AtomicU64,
+    to: AtomicU64,
+}
+
+impl CompressedTraffic {
+    fn add(&self, compressed: Compressed) {
+        self.from.fetch_add(compressed.from, Ordering::Relaxed);
+        self.to.fetch_add(compressed.to, Ordering::Relaxed);
+    }
+
+    /// What it has come to.
+    pub fn read(&self) -> Compressed {
+        Compressed { from: self.from.load(Ordering::Relaxed), to: self.to.load(Ordering::Relaxed) }
+    }
 }
 
 /// The threads of a pump.
@@ -134,7 +160,7 @@ impl Unconnected {
             idle: timeout.map(|seconds| Duration::from_millis(u64::from(seconds) * 1000 / 4)),
             heard: Arc::downgrade(&heard),
             limiter: options.bandwidth.map(Limiter::new),
-            encoder: FrameEncoder::new(options.content_level)?,
+            encoder: FrameEncoder::new(options.compression)?,
             writers,
         };
         let writer = thread::Builder::new()
@@ -232,6 +258,7 @@ impl Reading {
         if self.expects_hello {
             let (_, taken) = Hello::read(reader)?;
             self.traffic.received.fetch_add(taken, Ordering::Relaxed);
+            self.traffic.begun.get_or_init(Instant::now);
             self.heard.now();
         }
         let mut header = [0; HEADER];
@@ -260,6 +287,7 @@ impl Reading {
                     self.inbox.put_within(UNREAD, weight, message);
                 }
             })?;
+            self.traffic.received_compressed.add(decoder.take_compressed());
             if let Some(token) = invited {
                 self.invited(token)?;
             }
@@ -346,10 +374,15 @@ impl Writing {
         let mut batch = VecDeque::new();
         let mut buffer = Vec::new();
         loop {
+            let begun = Instant::now();
             match self.outbox.take_lingering(&mut batch, self.idle, LINGER) {
                 Taken::Closed => return Ok(writer.flush()?),
                 Taken::Nothing => batch.push_back(Message::Alive),
                 Taken::Some => {}
+            }
+            if self.stopper.was_short_of_credit() {
+                let now = Instant::now();
+                self.encoder.starved(now.duration_since(begun), now);
             }
             while !batch.is_empty() {
                 buffer.clear();
@@ -357,7 +390,11 @@ impl Writing {
                 while !batch.is_empty() && buffer.len() < GATHER {
                     self.encoder.frame(&mut batch, &mut buffer)?;
                 }
+                let begun = Instant::now();
                 self.write(&buffer, writer)?;
+                let now = Instant::now();
+                self.encoder.written(buffer.len(), now.duration_since(begun), now);
+                self.traffic.sent_compressed.add(self.encoder.take_compressed());
             }
             writer.flush()?;
         }

@@ -67,6 +67,7 @@ options! {
     42 critical rules,
     50 critical dry_run,
     51 optional detail,
+    52 critical shortcuts,
 }
 
 /// Appends `request`.

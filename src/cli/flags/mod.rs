@@ -186,9 +186,14 @@ pub(super) struct Flags {
     /// Same as --partial --progress
     #[arg(short = 'P', help_heading = TRANSFER)]
     partial_progress: bool,
-    /// Compress content on the way
-    #[arg(short = 'z', long, help_heading = TRANSFER)]
-    compress: bool,
+    /// Compress content on the way; auto: only where that saves time
+    ///
+    /// WHEN is always, which is meant where it is left out, never or auto. What does not become shorter is sent as it is
+    /// in any case. With auto so is what the line takes sooner than it could be compressed; both are measured, and each
+    /// block is decided on its own.
+    #[arg(short = 'z', long, value_name = "WHEN", num_args = 0..=1, require_equals = true,
+        default_missing_value = "always", help_heading = TRANSFER)]
+    pub compress: Option<String>,
     /// How hard, 1 to 22 (default 3; implies -z)
     #[arg(long, alias = "zl", value_name = "N", help_heading = TRANSFER)]
     pub compress_level: Option<i32>,
@@ -239,6 +244,9 @@ pub(super) struct Flags {
     #[arg(short = 'i', long, action = ArgAction::Count, help_heading = OUTPUT)]
     pub itemize_changes: u8,
     /// Show numbers about the run at its end
+    ///
+    /// With another host, the connection time is the part of the run until dsync there had answered: connecting, logging
+    /// in and starting it. What is local goes on meanwhile.
     #[arg(long, help_heading = OUTPUT)]
     pub stats: bool,
     /// Show a progress bar for the whole run, and the names as they come
@@ -260,6 +268,9 @@ pub(super) struct Flags {
     #[arg(short = 'V', long, action = ArgAction::Count, help_heading = OUTPUT)]
     pub version: u8,
 
+    /// Leave out these shortcuts, or all: for tests, as the result is the same
+    #[arg(long, value_name = "NAMES", hide = true)]
+    pub plain: Option<String>,
     /// Be the peer of a dsync on another host: the protocol on standard input and output
     #[arg(long, hide = true)]
     pub server: bool,

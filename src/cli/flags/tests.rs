@@ -74,6 +74,8 @@ fn short_flags_cluster_and_repeat() {
     assert_eq!(letters(&flags), "rlptgods");
     assert!(flags.compressed && flags.partial && flags.progress);
     assert_eq!((flags.verbose, flags.operands.len()), (1, 2));
+    let flags = parsed("-azv --compress src dst");
+    assert_eq!((flags.compress.as_deref(), flags.verbose, flags.operands.len()), (Some("always"), 1, 2));
     assert_eq!(parsed("-vv -v").verbose, 3);
     assert_eq!(parsed("-vv --no-v -v").verbose, 1);
     assert_eq!(parsed("-ii").itemize_changes, 2);
@@ -110,6 +112,9 @@ fn later_flags_win() {
         ("-z", true),
         ("-z --no-z", false),
         ("--no-z -z", true),
+        ("--compress", true),
+        ("--compress=auto", true),
+        ("--compress=auto --no-z", false),
         ("--zl=9", true),
         ("--compress-level 9 --no-compress", false),
         ("--zc=zstd", true),

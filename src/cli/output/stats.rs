@@ -2,7 +2,7 @@
 
 use crate::cli::output::size::Numbers;
 use crate::report::Counts;
-use crate::session::Outcome;
+use crate::session::{Compressed, Outcome};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub(super) fn table(outcome: &Outcome, numbers: Numbers) -> String {
     let totals = &outcome.totals;
     let bytes = |number| format!("{} bytes", numbers.bytes(number));
     let seconds = |time: Duration| format!("{} seconds", numbers.fraction(time.as_secs_f64(), 3));
-    let lines = [
+    let mut lines = vec![
         ("Number of files", counts(&totals.listed, numbers)),
         ("Number of created files", counts(&totals.created, numbers)),
         ("Number of deleted files", counts(&totals.deleted, numbers)),
@@ -20,14 +20,21 @@ pub(super) fn table(outcome: &Outcome, numbers: Numbers) -> String {
         ("Total transferred file size", bytes(totals.transferred_size)),
         ("Literal data", bytes(totals.literal)),
         ("Matched data", bytes(totals.matched)),
+    ];
+    let compressed = |Compressed { from, to }| format!("{} to {}", bytes(from), bytes(to));
+    lines.extend(outcome.compressed.map(|content| ("Compressed data", compressed(content))));
+    lines.extend([
         ("File list size", numbers.bytes(totals.list_bytes)),
         ("File list generation time", seconds(Duration::from_millis(totals.listing_millis))),
         // Lists travel while they are made and while files do; they have no time of their own.
         ("File list transfer time", seconds(Duration::ZERO)),
-        ("Connection time", seconds(outcome.connecting)),
+    ]);
+    lines.extend(outcome.connecting.map(|time| ("Connection time", seconds(time))));
+    lines.extend([
+        ("Total run time", seconds(outcome.elapsed)),
         ("Total bytes sent", numbers.bytes(outcome.sent)),
         ("Total bytes received", numbers.bytes(outcome.received)),
-    ];
+    ]);
     lines.iter().fold(String::from("\n"), |mut text, (name, value)| {
         text.push_str(name);
         text.push_str(": ");
@@ -104,8 +111,9 @@ mod tests {
             totals,
             sent: 24_000,
             received: 1_000,
+            compressed: Some(Compressed { from: 18_000, to: 7_000 }),
             elapsed: Duration::from_millis(2_000),
-            connecting: Duration::from_millis(30),
+            connecting: Some(Duration::from_millis(30)),
         }
     }
 
@@ -120,14 +128,23 @@ Total file size: 5,000,000 bytes
 Total transferred file size: 70,000 bytes
 Literal data: 20,000 bytes
 Matched data: 50,000 bytes
+Compressed data: 18,000 bytes to 7,000 bytes
 File list size: 4,096
 File list generation time: 0.012 seconds
 File list transfer time: 0.000 seconds
 Connection time: 0.030 seconds
+Total run time: 2.000 seconds
 Total bytes sent: 24,000
 Total bytes received: 1,000
 ";
         assert_eq!(table(&outcome(), Numbers::new(1)), expected);
+    }
+
+    #[test]
+    fn without_a_peer_nothing_is_said_of_one() {
+        let local = table(&Outcome { connecting: None, compressed: None, ..outcome() }, Numbers::new(1));
+        assert!(!local.contains("Connection") && !local.contains("Compressed"), "{local}");
+        assert!(local.contains("Total run time"), "{local}");
     }
 
     #[test]
@@ -162,8 +179,9 @@ Total bytes received: 1,000
             totals: Totals::default(),
             sent: 0,
             received: 0,
+            compressed: None,
             elapsed: Duration::ZERO,
-            connecting: Duration::ZERO,
+            connecting: None,
         };
         let expected = "\nsent 0 bytes  received 0 bytes  0.00 bytes/sec\ntotal size is 0  speedup is 0.00\n";
         assert_eq!(summary(&nothing, Numbers::new(1), false), expected);

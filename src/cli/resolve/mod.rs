@@ -10,7 +10,9 @@ use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};
 use crate::cli::flags::{Flags, size};
 use crate::cli::output::{Direction, Levels, Style};
-use crate::request::{Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, Options, SumKind};
+use crate::request::{
+    CompressWhen, Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, Options, Shortcuts, SumKind,
+};
 use crate::session::{Run, Shell};
 use crate::transport;
 use crate::transport::command::{remote_command, split_command};
@@ -80,7 +82,26 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         rules: if flags.delete_excluded { rules.with_delete_excluded() } else { rules },
         dry_run: flags.dry_run,
         detail: detail(style),
+        shortcuts: shortcuts(flags.plain.as_deref())?,
     })
+}
+
+fn shortcuts(plain: Option<&str>) -> Result<Shortcuts, Failure> {
+    let mut shortcuts = Shortcuts::default();
+    let names: Vec<&str> = match plain {
+        None => Vec::new(),
+        Some("all") => Shortcuts::NAMES.to_vec(),
+        Some(names) => names.split(',').collect(),
+    };
+    for name in names {
+        if !shortcuts.leave_out(name) {
+            return Err(Failure::usage(format!("--plain: unknown shortcut {name:?}")).with_hint(format!(
+                "There are {}; all leaves out each of them.",
+                Shortcuts::NAMES.join(", ")
+            )));
+        }
+    }
+    Ok(shortcuts)
 }
 
 /// The events that [`Style`] has a line for.
@@ -125,6 +146,15 @@ fn sum(choice: Option<&str>) -> Result<SumKind, Failure> {
 }
 
 fn compression(flags: &Flags) -> Result<Option<Compression>, Failure> {
+    let when = match flags.compress.as_deref() {
+        None | Some("always") => Some(CompressWhen::Always),
+        Some("auto") => Some(CompressWhen::Auto),
+        Some("never") => None,
+        Some(other) => {
+            return Err(Failure::usage(format!("--compress: {other:?} is none of its words"))
+                .with_hint("They are always, never and auto."));
+        }
+    };
     let none = match flags.compress_choice.as_deref() {
         None | Some("zstd" | "auto") => false,
         Some("none") => true,
@@ -138,7 +168,8 @@ fn compression(flags: &Flags) -> Result<Option<Compression>, Failure> {
         None | Some(0) => DEFAULT_ZSTD_LEVEL,
         Some(level) => level.clamp(1, 22),
     };
-    Ok((flags.compressed && !none).then_some(Compression { level }))
+    let asked = flags.compressed && !none;
+    Ok(when.filter(|_| asked).map(|when| Compression { level, when }))
 }
 
 /// rsync's lowest limit, in bytes a second.

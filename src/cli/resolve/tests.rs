@@ -84,6 +84,28 @@ fn values_are_worked_out() {
     assert_eq!(level("-z --zl=0"), Some(DEFAULT_ZSTD_LEVEL));
     assert_eq!(level("-z --zc=none"), None);
     assert_eq!(level("--zc=zstd"), Some(DEFAULT_ZSTD_LEVEL));
+    let when = |line: &str| options(line).compress.map(|compression| compression.when);
+    for (line, expected) in [
+        ("-z", Some(CompressWhen::Always)),
+        ("--compress", Some(CompressWhen::Always)),
+        ("--compress=always", Some(CompressWhen::Always)),
+        ("--zl=9", Some(CompressWhen::Always)),
+        ("--compress=auto", Some(CompressWhen::Auto)),
+        ("--compress=auto --zl=1", Some(CompressWhen::Auto)),
+        ("--zc=zstd --compress=auto", Some(CompressWhen::Auto)),
+        ("-z --compress=auto", Some(CompressWhen::Auto)),
+        ("--compress=auto -z", Some(CompressWhen::Always)),
+        ("--no-compress --compress=auto", Some(CompressWhen::Auto)),
+        ("--compress=auto --no-compress", None),
+        ("--compress=auto --no-z", None),
+        ("--compress=auto --zc=none", None),
+        ("-z --compress=never", None),
+        ("--compress=never --zl=9", None),
+        ("--compress=never -z", Some(CompressWhen::Always)),
+    ] {
+        assert_eq!(when(line), expected, "{line}");
+    }
+    assert_eq!(level("--compress=auto --zl=1"), Some(1));
     for (line, rate) in [
         ("", None),
         ("--bwlimit=0", None),
@@ -94,6 +116,13 @@ fn values_are_worked_out() {
     ] {
         assert_eq!(options(line).bandwidth, rate, "{line}");
     }
+    assert_eq!(options("").shortcuts, Shortcuts::default());
+    assert!(!options("--plain=refinement,threads").shortcuts.threads);
+    assert!(options("--plain=refinement,threads").shortcuts.fingerprints);
+    assert_eq!(
+        options("--plain=all").shortcuts,
+        options(&format!("--plain={}", Shortcuts::NAMES.join(","))).shortcuts
+    );
     assert_eq!(options("--timeout=0").timeout, None);
     assert_eq!(options("--timeout=30").timeout, Some(30));
     assert_eq!(options("-B0").block_size, None);
@@ -114,6 +143,8 @@ fn values_out_of_range_are_refused() {
         ("-B2m a b", "dsync: a block size of 2097152 bytes is out of range"),
         ("--cc=sha9 a b", "dsync: --checksum-choice: unknown checksum \"sha9\"\n"),
         ("--cc=md5,xxh3 a b", "dsync: --checksum-choice: two different"),
+        ("--compress=maybe a b", "dsync: --compress: \"maybe\" is none of its words\n  hint: They are"),
+        ("--plain=threads,nosuch a b", "dsync: --plain: unknown shortcut \"nosuch\"\n  hint: There are "),
         ("--zc=lz4 a b", "dsync: --compress-choice: unknown compression \"lz4\"\n"),
         ("--delete a b", "dsync: --delete does not work without --recursive (-r)\n"),
         ("--info=nosuch a b", "dsync: --info: unknown kind of output \"nosuch\"\n"),

@@ -21,32 +21,62 @@ fn writes_and_hashes() {
     assert_eq!(unsummed, []);
     let expected = [b"new ", &basis[1..600_001], &basis].concat();
     assert!(written == expected);
-    let mut hasher = SegmentHasher::new(CHOICE);
+    let mut hasher = SegmentHasher::new(CHOICE, BlockLen::SEGMENT);
     hasher.push(&expected);
     assert_eq!(sums, hasher.finish());
 }
 
-#[test]
-fn copies_from_the_same_offset_are_kept() {
-    #[derive(Default)]
-    struct Calls(Vec<(&'static str, usize)>);
-    impl Output for Calls {
-        fn write_at(&mut self, data: &[u8], _: u64) -> io::Result<()> {
-            self.0.push(("write", data.len()));
-            Ok(())
-        }
-        fn keep(&mut self, data: &[u8], _: u64) -> io::Result<()> {
-            self.0.push(("keep", data.len()));
-            Ok(())
-        }
+/// An output that counts what is done to it.
+#[derive(Default)]
+struct Writes(Vec<(u64, usize)>);
+
+impl Output for Writes {
+    fn write_at(&mut self, data: &[u8], position: u64) -> io::Result<()> {
+        self.0.push((position, data.len()));
+        Ok(())
     }
-    let mut patch = Patch::new(CHOICE, &[0_u8; 100][..], 100, Calls::default());
+}
+
+#[test]
+fn what_the_output_holds_is_not_written() {
+    let held = Held { len: 90, ..Held::default() };
+    let mut patch = Patch::new(CHOICE, &[0_u8; 100][..], 100, Writes::default()).over(held);
     patch.apply(Op::Copy { offset: 0, len: 10 }).unwrap();
     patch.apply(Op::Copy { offset: 20, len: 5 }).unwrap();
     patch.apply(Op::Literal(&[1; 5])).unwrap();
     patch.apply(Op::Copy { offset: 20, len: 80 }).unwrap();
-    let calls = patch.into_output().0;
-    assert_eq!(calls, [("keep", 10), ("write", 5), ("write", 5), ("keep", 80)]);
+    assert_eq!(patch.into_output().0, [(10, 5), (15, 5), (20, 80)]);
+}
+
+/// A basis of which some bytes may not be read any more.
+struct Unreadable(Vec<u8>, std::ops::Range<u64>);
+
+impl Basis for Unreadable {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        assert!(offset + buf.len() as u64 <= self.1.start || offset >= self.1.end, "{offset} {}", buf.len());
+        self.0.as_slice().read_at(offset, buf)
+    }
+}
+
+#[test]
+fn held_segments_whose_sums_are_known_are_not_read() {
+    let basis: Vec<u8> = (0..1050_u32).map(|n| (n % 251) as u8).collect();
+    let segments = |data: &[u8]| {
+        let mut hasher = SegmentHasher::new(CHOICE, block_len(100));
+        hasher.push(data);
+        hasher.finish()
+    };
+    let held = Held { len: 1050, sums: Some(segments(&basis)), in_place: None };
+    let mut new = basis.clone();
+    new[210..220].fill(7);
+    let basis = Unreadable(basis, 300..1000);
+    let mut patch = Patch::new(CHOICE, basis, 1050, Writes::default()).over(held).refined(block_len(100));
+    patch.apply(Op::Copy { offset: 0, len: 210 }).unwrap();
+    patch.apply(Op::Literal(&new[210..220])).unwrap();
+    patch.apply(Op::Copy { offset: 220, len: 830 }).unwrap();
+    let Patched { output, sums, unsummed } = patch.finish().unwrap();
+    assert_eq!((output.0, unsummed), (vec![(210, 10)], vec![]));
+    assert_eq!(sums, segments(&new));
 }
 
 #[test]
@@ -75,9 +105,14 @@ fn block_len(len: u64) -> BlockLen {
     BlockLen::new(len).unwrap()
 }
 
+/// A file that may have gaps, of segments of a megabyte.
+fn refined(basis: &[u8]) -> Patch<&[u8], Vec<u8>> {
+    patch(basis).refined(BlockLen::SEGMENT)
+}
+
 #[test]
 fn gaps_are_filled_in_order_and_exactly() {
-    let mut patch = patch(b"12345");
+    let mut patch = refined(b"12345");
     for op in [Op::Literal(b"ab"), gap(3), Op::Copy { offset: 0, len: 2 }, gap(6), Op::Literal(b"z")] {
         patch.apply(op).unwrap();
     }
@@ -107,7 +142,7 @@ fn gaps_are_filled_in_order_and_exactly() {
 #[test]
 fn segments_with_gaps_are_named() {
     let basis = vec![0; 4 << 20];
-    let mut patch = patch(&basis);
+    let mut patch = refined(&basis);
     for (copied, left) in [(100, 1), ((1 << 20) - 101, 10), (3 << 20, 1 << 20)] {
         patch.apply(Op::Copy { offset: 0, len: copied }).unwrap();
         patch.apply(gap(left)).unwrap();
@@ -121,15 +156,24 @@ fn segments_with_gaps_are_named() {
 
 #[test]
 fn what_is_not_filled_is_no_file() {
-    let mut patch = patch(b"12345");
+    let mut patch = refined(b"12345");
     assert!(matches!(patch.next_round(block_len(4)), Err(DeltaError::RoundIncomplete)));
     patch.apply(gap(1)).unwrap();
     assert!(matches!(patch.finish(), Err(DeltaError::RoundIncomplete)));
 }
 
 #[test]
-fn refuses_gaps_without_measure() {
+fn refuses_gaps_where_nothing_is_refined() {
     let mut patch = patch(b"12345");
+    assert!(matches!(patch.apply(gap(1)), Err(DeltaError::TooManyGaps)));
+    assert!(matches!(patch.next_round(block_len(1)), Err(DeltaError::RoundIncomplete)));
+    patch.apply(Op::Literal(b"x")).unwrap();
+    assert_eq!(patch.finish().unwrap().output, b"x");
+}
+
+#[test]
+fn refuses_gaps_without_measure() {
+    let mut patch = refined(b"12345");
     for (len, offset, basis_len) in [(1, 0, 6), (1, 5, 1), (1, u64::MAX, 1), (1, 1, u64::MAX)] {
         let result = patch.apply(Op::Gap { len, offset, basis_len });
         assert!(matches!(result, Err(DeltaError::OutsideBasis { .. })), "{offset} {basis_len}");
@@ -139,7 +183,7 @@ fn refuses_gaps_without_measure() {
         assert!(matches!(result, Err(DeltaError::TooManyGaps)), "{len} {basis_len}");
     }
     let zeros = vec![0; 1 << 20];
-    let mut patch = Patch::new(CHOICE, &zeros[..], 1 << 20, Vec::new());
+    let mut patch = refined(&zeros);
     (0..MAX_GAPS).for_each(|_| patch.apply(gap(1)).unwrap());
     assert!(matches!(patch.apply(gap(1)), Err(DeltaError::TooManyGaps)));
 }
@@ -148,7 +192,7 @@ fn refuses_gaps_without_measure() {
 fn refuses_gaps_that_have_the_basis_read_over_and_over() {
     let zeros = vec![0; 1000];
     let wide = |times| {
-        let mut patch = Patch::new(CHOICE, &zeros[..], 1000, Vec::new());
+        let mut patch = refined(&zeros);
         (0..times).for_each(|_| patch.apply(Op::Gap { len: 1, offset: 0, basis_len: 1000 }).unwrap());
         patch.next_round(block_len(500)).map(|covers| covers.len())
     };
@@ -158,7 +202,7 @@ fn refuses_gaps_that_have_the_basis_read_over_and_over() {
 
 #[test]
 fn the_first_round_too_has_to_be_finer() {
-    let mut patch = patch(b"12345").signed_in(block_len(9));
+    let mut patch = patch(b"12345").refined(block_len(9));
     patch.apply(gap(3)).unwrap();
     assert!(matches!(patch.next_round(block_len(5)), Err(DeltaError::BlockLen(5))));
     patch.next_round(block_len(4)).unwrap();
@@ -205,7 +249,7 @@ proptest! {
         claimed in prop_oneof![0_u64..200, any::<u64>()],
         ops in prop::collection::vec((0..4_u8, prop_oneof![0_u64..120, any::<u64>()], prop_oneof![0_u64..120, any::<u64>()]), 0..20),
     ) {
-        let mut patch = Patch::new(CHOICE, &[][..], claimed.min(1 << 30), Vec::new());
+        let mut patch = Patch::new(CHOICE, &[][..], claimed.min(1 << 30), Vec::new()).refined(block_len(1 << 20));
         for (kind, a, b) in ops {
             let _ = match kind {
                 0 => patch.apply(Op::Literal(&vec![1; a.min(200) as usize])),

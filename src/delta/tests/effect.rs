@@ -5,13 +5,13 @@ use super::*;
 const L: usize = 100;
 
 fn searched(basis: &[u8], new: &[u8]) -> (Vec<Told>, SearchStats) {
-    searched_in_place(basis, new, false)
+    searched_in_place(basis, new, None)
 }
 
-fn searched_in_place(basis: &[u8], new: &[u8], in_place: bool) -> (Vec<Told>, SearchStats) {
+fn searched_in_place(basis: &[u8], new: &[u8], in_place: Option<Reach>) -> (Vec<Told>, SearchStats) {
     let signature = sign(XXH3, basis, L);
     let found = search(&signature, XXH3, in_place, new, &[4096]);
-    assert!(patched(XXH3, basis, &found.0).0 == new || in_place);
+    assert!(patched(XXH3, basis, &found.0).0 == new);
     found
 }
 
@@ -121,10 +121,10 @@ fn one_repeated_block_oddly_shifted_stays_linear() {
     for period in [1, 7, 64, L, 130] {
         let basis: Vec<u8> = noise(period).into_iter().cycle().take(100_000).collect();
         let new = [b"odd", &basis[..]].concat();
-        for in_place in [false, true] {
+        for in_place in [None, Some(Reach(0))] {
             let (told, stats) = searched_in_place(&basis, &new, in_place);
-            assert!(literal_bytes(&told) <= 2 * L + 3 || in_place, "{period} {}", literal_bytes(&told));
-            assert!(stats.strong_sums <= 2 * 1000 + 10, "{period} {in_place} {stats:?}");
+            assert!(literal_bytes(&told) <= 2 * L + 3 || in_place.is_some(), "{period}");
+            assert!(stats.strong_sums <= 2 * 1000 + 10, "{period} {in_place:?} {stats:?}");
         }
     }
 }
@@ -142,24 +142,27 @@ fn sums_made_to_collide_cannot_make_the_search_quadratic() {
     let mut builder = SignatureBuilder::new(header).unwrap();
     builder.push(SignaturePart { weak: &vec![0; blocks], strong: &strong }).unwrap();
     let new = vec![0; 1_000_000];
-    let (told, stats) = search(&builder.finish().unwrap().next().unwrap(), XXH3, false, &new, &[65_536]);
+    let (told, stats) = search(&builder.finish().unwrap().next().unwrap(), XXH3, None, &new, &[65_536]);
     assert_eq!(literal_bytes(&told), new.len());
     let hashed = stats.strong_sums * L as u64;
     assert!(hashed <= 8 * new.len() as u64 + 70 * L as u64, "{stats:?}");
 }
 
 #[test]
-fn in_place_takes_nothing_from_before_the_position() {
+fn in_place_takes_nothing_from_beyond_its_reach() {
     let basis = noise(20_000);
     let inserted = [&basis[..5050], b"inserted", &basis[5050..]].concat();
-    let (told, _) = searched_in_place(&basis, &inserted, true);
+    let (told, _) = searched_in_place(&basis, &inserted, Some(Reach(7)));
     assert_eq!(told[0], Told::Copy(0, 5000));
     assert_eq!(literal_bytes(&told), inserted.len() - 5000);
+    let (told, _) = searched_in_place(&basis, &inserted, Some(Reach(8)));
+    assert_eq!(literal_bytes(&told), L + 8);
+    assert_eq!(patched_in_place(XXH3, &basis, &told, Reach(8)).0, inserted);
 
     let deleted = [&basis[..5050], &basis[7020..]].concat();
-    let (told, _) = searched_in_place(&basis, &deleted, true);
+    let (told, _) = searched_in_place(&basis, &deleted, Some(Reach(0)));
     assert_eq!(literal_bytes(&told), 130);
-    assert_eq!(patched_in_place(XXH3, &basis, &told).0, deleted);
+    assert_eq!(patched_in_place(XXH3, &basis, &told, Reach(0)).0, deleted);
 }
 
 #[test]

@@ -78,6 +78,10 @@ fn chunks() -> impl Strategy<Value = Vec<usize>> {
     prop_oneof![Just(vec![1 << 20]), Just(vec![1]), prop::collection::vec(1_usize..200, 1..8)]
 }
 
+pub(super) fn reach() -> impl Strategy<Value = Reach> {
+    prop_oneof![Just(0), 0_u64..2000].prop_map(Reach)
+}
+
 fn choice() -> impl Strategy<Value = SumChoice> {
     (any::<bool>(), any::<u64>()).prop_map(|(md5, seed)| SumChoice {
         kind: if md5 { StrongKind::Md5 } else { StrongKind::Xxh3 },
@@ -95,18 +99,19 @@ proptest! {
         block_len in prop_oneof![1_usize..70, 1_usize..700],
         chunks in chunks(),
         choice in choice(),
+        reach in reach(),
     ) {
         let new = edited(&basis, &edits);
         let signature = sign(choice, &basis, block_len);
         let sums = segment_sums(choice, &new);
 
-        let (told, _) = search(&signature, choice, false, &new, &chunks);
+        let (told, _) = search(&signature, choice, None, &new, &chunks);
         let (written, written_sums) = patched(choice, &basis, &told);
         prop_assert_eq!(&written, &new);
         prop_assert_eq!(&written_sums, &sums);
 
-        let (told, _) = search(&signature, choice, true, &new, &chunks);
-        let (written, written_sums) = patched_in_place(choice, &basis, &told);
+        let (told, _) = search(&signature, choice, Some(reach), &new, &chunks);
+        let (written, written_sums) = patched_in_place(choice, &basis, &told, reach);
         prop_assert_eq!(&written, &new);
         prop_assert_eq!(&written_sums, &sums);
     }
@@ -117,7 +122,7 @@ proptest! {
         edits in prop::collection::vec(edit(), 0..6),
         block_len in 1_usize..70,
         chunks in chunks(),
-        in_place in any::<bool>(),
+        in_place in prop::option::of(reach()),
     ) {
         let new = edited(&basis, &edits);
         let signature = sign(XXH3, &basis, block_len);
@@ -146,7 +151,7 @@ proptest! {
         blocks in prop::collection::vec((0_u32..3, any::<[u8; 5]>()), 0..50),
         short in 0_u64..8,
         new in stretch(),
-        in_place in any::<bool>(),
+        in_place in prop::option::of(reach()),
     ) {
         let header = SignatureHeader {
             basis_len: (blocks.len() as u64 * 8).saturating_sub(short),

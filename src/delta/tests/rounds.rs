@@ -17,11 +17,12 @@ impl Outcome {
     }
 }
 
-/// One round at the source: what is said of these gaps.
+/// One round at the source: what is said of these gaps. With the sums of the new file, only what is not where it was is
+/// searched.
 fn tell(
-    new: &[u8],
+    (new, summed): (&[u8], Option<&SegmentSums>),
     basis_len: u64,
-    in_place: bool,
+    in_place: Option<Reach>,
     gaps: &[Gap],
     signatures: impl Iterator<Item = Signature>,
     mut round: Option<&mut Round>,
@@ -38,10 +39,17 @@ fn tell(
             });
             Ok::<(), Infallible>(())
         };
+        let unmoved = summed.map(|sums| signature.unmoved(sums)).unwrap_or_default();
         let mut search = GapSearch::new(*gap, signature, XXH3, in_place, basis_len, round.as_deref_mut());
-        let end = (new.len() as u64).min(gap.end()) as usize;
-        for chunk in new[gap.at as usize..end].chunks(5000) {
-            let Ok(()) = search.push(chunk, &mut out);
+        let (mut at, end) = (gap.at, (new.len() as u64).min(gap.end()));
+        for range in unmoved.into_iter().chain(std::iter::once(end..end)) {
+            for chunk in new[at as usize..range.start as usize].chunks(5000) {
+                let Ok(()) = search.push(chunk, &mut out);
+            }
+            if !range.is_empty() {
+                let Ok(()) = search.unmoved(range.end - range.start, &mut out);
+            }
+            at = range.end;
         }
         let Ok(done) = search.finish(&mut out);
         stats.push(done);
@@ -63,17 +71,40 @@ fn sums(basis: &impl Basis, covers: &[Cover], block_len: BlockLen, strong_len: S
     covers.iter().map(sign).collect()
 }
 
+/// One of the ways to update a file.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    in_place: Option<Reach>,
+    /// Whether the output begins as the basis and its sums are known.
+    held: bool,
+    /// Whether the new file is summed before it is searched.
+    ahead: bool,
+}
+
 /// Updates a basis in rounds, by way of `output`, which fills `written`; what is told to be there has to be there at
 /// any moment.
 fn run(
     basis: impl Basis + Copy,
     (output, written): (impl Output, &RefCell<Vec<u8>>),
-    (old_len, in_place, top): (usize, bool, u64),
+    (old_len, way, top): (usize, Way, u64),
     new: &[u8],
 ) -> Outcome {
     let (basis_len, mut block_len) = (old_len as u64, BlockLen::new(top).unwrap());
+    let segment_sums = |data: &[u8]| {
+        let mut hasher = SegmentHasher::new(XXH3, block_len);
+        hasher.push(data);
+        hasher.finish()
+    };
+    let (wanted, in_place) = (segment_sums(new), way.in_place);
+    let len = if way.held || in_place.is_some() { basis_len } else { 0 };
+    let mut held = Held { len, sums: None, in_place };
+    if way.held {
+        let mut old = vec![0; old_len];
+        basis.read_at(0, &mut old).unwrap();
+        held.sums = Some(segment_sums(&old));
+    }
     let mut strong_len = StrongLen::for_search(basis_len * basis_len.div_ceil(top));
-    let mut patch = Patch::new(XXH3, basis, basis_len, output).signed_in(block_len);
+    let mut patch = Patch::new(XXH3, basis, basis_len, output).over(held).refined(block_len);
     let (mut rounds, mut stats, mut sum_bytes) = (Vec::new(), Vec::new(), 0);
     let (mut gaps, mut covers) = (vec![Gap::whole(basis_len)], vec![Cover::whole(basis_len)]);
     let file = loop {
@@ -88,9 +119,10 @@ fn run(
                 builder.push(part).unwrap();
             }
         }
-        let mut round = Round::new(block_len, rounds.is_empty(), in_place, basis_len, MAX_GAPS);
+        let mut round = Round::new(block_len, rounds.is_empty(), in_place.is_some(), basis_len, MAX_GAPS);
         let signatures = builder.finish().unwrap();
-        let told = tell(new, basis_len, in_place, &gaps, signatures, round.as_mut(), &mut stats);
+        let summed = Some(&wanted).filter(|_| way.ahead && rounds.is_empty());
+        let told = tell((new, summed), basis_len, in_place, &gaps, signatures, round.as_mut(), &mut stats);
         for op in &told {
             assert_begun(patch.prefix(), written, new);
             patch.apply(op.op()).unwrap();
@@ -110,7 +142,6 @@ fn run(
     assert_eq!(file.prefix(), new.len() as u64);
     let Patched { sums, unsummed, .. } = file.finish().unwrap();
     assert_eq!(sums.len(), new.len() as u64);
-    let wanted = segment_sums(XXH3, new);
     for (number, (have, want)) in (0_u64..).zip(sums.sums().iter().zip(wanted.sums())) {
         assert!(have == want || unsummed.iter().any(|range| range.contains(&number)));
     }
@@ -131,18 +162,28 @@ impl Output for Staged<'_> {
     }
 }
 
-/// Updates `basis`, both ways, and checks that it becomes `new`. Returns what the way that was asked for took.
+/// Updates `basis`, in all ways, and checks that it becomes `new`. Returns what the simplest of those asked for took.
 fn refined(basis: &[u8], new: &[u8], top: u64, in_place: bool) -> Outcome {
-    let (old, staged) = (RefCell::new(basis.to_vec()), RefCell::new(Vec::new()));
-    if in_place {
-        let outcome = run(InPlace(&old), (InPlace(&old), &old), (basis.len(), true, top), new);
-        assert!(old.borrow()[..new.len()] == *new);
-        outcome
-    } else {
-        let outcome = run(InPlace(&old), (Staged(&staged), &staged), (basis.len(), false, top), new);
-        assert!(*staged.borrow() == new);
-        outcome
-    }
+    refined_within(basis, new, top, in_place.then_some(Reach(0)))
+}
+
+/// The same, in place as far as is given.
+fn refined_within(basis: &[u8], new: &[u8], top: u64, in_place: Option<Reach>) -> Outcome {
+    let mut outcomes = [(false, false), (true, false), (false, true), (true, true)].map(|(held, ahead)| {
+        let (way, old) = (Way { in_place, held, ahead }, RefCell::new(basis.to_vec()));
+        if in_place.is_some() {
+            let outcome = run(InPlace(&old), (InPlace(&old), &old), (basis.len(), way, top), new);
+            assert!(old.borrow()[..new.len()] == *new, "{way:?}");
+            outcome
+        } else {
+            let staged = RefCell::new(if held { basis.to_vec() } else { Vec::new() });
+            let outcome = run(InPlace(&old), (Staged(&staged), &staged), (basis.len(), way, top), new);
+            assert!(staged.borrow()[..new.len()] == *new, "{way:?}");
+            outcome
+        }
+    });
+    let [simplest, ..] = &mut outcomes;
+    std::mem::replace(simplest, Outcome { rounds: Vec::new(), sums: 0, stats: Vec::new() })
 }
 
 const TOP: u64 = 16 << 10;
@@ -205,7 +246,7 @@ fn one_level_is_the_same_without_gaps() {
     let basis = noise(20_000);
     let new = [&basis[..5050], b"inserted", &basis[5050..]].concat();
     let outcome = refined(&basis, &new, 100, false);
-    let (told, stats) = search(&sign(XXH3, &basis, 100), XXH3, false, &new, &[5000]);
+    let (told, stats) = search(&sign(XXH3, &basis, 100), XXH3, None, &new, &[5000]);
     assert_eq!((outcome.rounds, outcome.stats), (vec![told], vec![stats]));
 }
 
@@ -230,6 +271,8 @@ fn in_place_what_moved_is_no_gap() {
     let inserted = [&basis[..300_000], b"inserted", &basis[300_000..]].concat();
     let outcome = refined(&basis, &inserted, 4096, true);
     assert_eq!((outcome.rounds.len(), outcome.sums), (1, 256 * 7));
+    let outcome = refined_within(&basis, &inserted, 4096, Some(Reach(8)));
+    assert!(outcome.literal() <= 4096 + 300, "{}", outcome.literal());
 }
 
 #[test]
@@ -266,11 +309,12 @@ proptest! {
         edits in prop::collection::vec(properties::edit(), 0..12),
         other in long_file(),
         top in prop_oneof![Just(TOP), Just(4096), Just(2048), Just(512)],
+        reach in properties::reach(),
     ) {
         let new = properties::edited(&basis, &edits);
-        for in_place in [false, true] {
-            refined(&basis, &new, top, in_place);
-            refined(&basis, &other, top, in_place);
+        for in_place in [None, Some(reach), Some(Reach(20_000))] {
+            refined_within(&basis, &new, top, in_place);
+            refined_within(&basis, &other, top, in_place);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The calls as Linux has them.
 
-use crate::fs::kernel::offered;
+use crate::fs::kernel::{offered, wanted};
 use crate::tree::{Name, Rdev};
 use rustix::fs::{
     Advice, AtFlags, CWD, FallocateFlags, FileType, Gid, Mode, OFlags, RawDir, RawMode, ResolveFlags,
@@ -25,7 +25,7 @@ pub(in crate::fs) fn open_beneath(
     flags: OFlags,
 ) -> Option<Result<OwnedFd>> {
     static MISSING: AtomicBool = AtomicBool::new(false);
-    if !offered() || MISSING.load(Ordering::Relaxed) {
+    if !wanted() || MISSING.load(Ordering::Relaxed) {
         return None;
     }
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
@@ -88,7 +88,7 @@ pub(in crate::fs) fn copy_range(
     at: &mut u64,
     len: usize,
 ) -> Option<Result<usize>> {
-    if !offered() {
+    if !wanted() {
         return None;
     }
     match retry_on_intr(|| rustix::fs::copy_file_range(from, Some(&mut *offset), to, Some(&mut *at), len)) {
@@ -102,7 +102,7 @@ pub(in crate::fs) fn copy_range(
 /// Sets blocks aside for the first `len` bytes without changing the file's length. Does nothing where the file system
 /// cannot.
 pub(in crate::fs) fn reserve(file: BorrowedFd<'_>, len: u64) -> Result<()> {
-    if !offered() || len == 0 {
+    if !wanted() || len == 0 {
         return Ok(());
     }
     match retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, len)) {
@@ -119,7 +119,7 @@ pub(in crate::fs) fn advise_sequential(file: &File) {
 /// Hands every name in the directory to `each`, including `.` and `..`, reading from the handle's offset on
 /// (getdents64(2)) into one buffer for the whole of it.
 pub(in crate::fs) fn read_names(dir: BorrowedFd<'_>, each: &mut dyn FnMut(&[u8])) -> Option<Result<()>> {
-    if !offered() {
+    if !wanted() {
         return None;
     }
     let mut buffer: Vec<u8> = Vec::with_capacity(NAMES_BUFFER);

@@ -2,7 +2,10 @@
 //!
 //! Each answers `None` (or does nothing, where nothing is lost) when the running system does not offer the call, and
 //! its caller then takes a portable way to the same end. Whether a call exists is found out at run time: a kernel may be
-//! older than the headers, and a sandbox may refuse what the kernel has. Tests run both ways by `without`.
+//! older than the headers, and a sandbox may refuse what the kernel has. Tests run both ways: those of this module by
+//! `without`, those of the program by [`give_up`].
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -34,6 +37,13 @@ pub(super) fn without<T>(test: impl FnOnce() -> T) -> T {
     result
 }
 
+static GIVEN_UP: AtomicBool = AtomicBool::new(false);
+
+/// From now on this process does without those of these calls that only save work, as in a sandbox that refuses them.
+pub fn give_up() {
+    GIVEN_UP.store(true, Ordering::Relaxed);
+}
+
 /// Whether the calls may be tried at all.
 #[cfg(target_os = "linux")]
 fn offered() -> bool {
@@ -41,4 +51,10 @@ fn offered() -> bool {
     return !WITHOUT.get();
     #[cfg(not(test))]
     true
+}
+
+/// Whether a call may be tried that only saves work.
+#[cfg(target_os = "linux")]
+fn wanted() -> bool {
+    offered() && !GIVEN_UP.load(Ordering::Relaxed)
 }

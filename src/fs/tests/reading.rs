@@ -179,3 +179,25 @@ fn a_change_after_opening_is_seen() {
     assert_eq!((file.len(), file.mtime()), (3, file.meta().mtime));
     assert_ne!(dir(at.path()).open_file(&name("file")).unwrap().stamp(), file.stamp());
 }
+
+#[test]
+fn a_whole_file_is_appended_unless_it_has_grown() {
+    let at = temporary();
+    let path = at.path().join("a");
+    for len in [0, 1, 5000] {
+        let content = vec![7; len];
+        fs::write(&path, &content).unwrap();
+        let open = dir(at.path()).open_file(&name("a")).unwrap();
+        let mut data = b"before".to_vec();
+        assert!(open.append_to(&mut data).unwrap());
+        assert_eq!(data, [&b"before"[..], &content].concat());
+        fs::write(&path, vec![8; len + 1]).unwrap();
+        assert!(!open.append_to(&mut data).unwrap());
+        assert_eq!(data.len(), 6 + len, "nothing is left of what was read");
+    }
+    let open = dir(at.path()).open_file(&name("a")).unwrap();
+    fs::write(&path, b"shorter").unwrap();
+    let mut data = Vec::new();
+    assert!(open.append_to(&mut data).unwrap());
+    assert_eq!(data, b"shorter");
+}

@@ -1,7 +1,7 @@
 //! What each option makes of each pair of states, as a table; and what holds for every pair.
 
 use super::*;
-use crate::tree::{Fingerprinter, Name, Rdev, RelPath};
+use crate::tree::{Name, Rdev};
 use filetime::FileTime;
 use proptest::prelude::*;
 
@@ -410,35 +410,6 @@ proptest! {
             matches!(decision, Decision::Skip(_)) || decision == Decision::Attributes(Update::none()),
             "{}", short(decision)
         );
-    }
-
-    #[test]
-    fn what_has_the_same_fingerprint_is_left_alone(
-        options in any_options(),
-        entry in any_entry(),
-        other in any_entry(),
-        alike in any::<[bool; 5]>(),
-        [is_root, may_set_group] in any::<[bool; 2]>(),
-    ) {
-        let options = Options { ignore_times: false, checksum: false, ..options };
-        let policy = Policy { options: &options, umask: UMASK, is_root };
-        let mut own = other;
-        let [node, mode, mtime, uid, gid] = alike;
-        if node { own.node = entry.node.clone(); }
-        if mode { own.meta.mode = entry.meta.mode; }
-        if mtime { own.meta.mtime = entry.meta.mtime; }
-        if uid { own.meta.uid = entry.meta.uid; }
-        if gid { own.meta.gid = entry.meta.gid; }
-        let fingerprinter = Fingerprinter::new(1, crate::pass::fingerprint::aspects(&options));
-        let of = |entry: &Entry| fingerprinter.of(&RelPath::root(), std::iter::once((entry, entry.meta)));
-        if policy.is_wanted(entry.kind()) && of(&entry) == of(&own) {
-            let decision = policy.decide(&entry, Some(&own), may_set_group);
-            prop_assert!(
-                matches!(decision, Decision::Skip(Skip::Exists | Skip::Newer))
-                    || decision == Decision::Attributes(Update::none()),
-                "{}", short(decision)
-            );
-        }
     }
 
     #[test]

@@ -5,16 +5,16 @@
 //! segments that had gaps, which are read again at the end; where the file sum at the end does not agree (the basis changed under the signature, or two blocks
 //! collided), only the segments that differ are asked for again, twice at most.
 
-use crate::delta::{BlockLen, DeltaError, Op, Patch, Patched, SEGMENT_LEN, SegmentSums, StrongLen, Sum};
+use crate::delta::{BlockLen, DeltaError, Op, Patch, Patched, SegmentSums, StrongLen, Sum};
 use crate::fs::SetMeta;
 use crate::pass::PassError;
-use crate::pass::sink::Sink;
-use crate::pass::sink::flights::Flight;
+use crate::pass::sink::flights::{Flight, Prepared};
 use crate::pass::sink::gaps::OpenGaps;
 use crate::pass::sink::sign::{Finer, Job};
 use crate::pass::sink::target::{BasisFile, Target};
+use crate::pass::sink::{Arrived, Sink};
 use crate::pass::tally::describe;
-use crate::wire::{Again, Content, ContentEnd, ContentOp, FileId, Message, Permit};
+use crate::wire::{Again, ContentEnd, ContentOp, FileId, Message, Permit};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -29,33 +29,40 @@ const COPY_PIECE: u64 = 64 << 20;
 /// Files a peer may have open at this side at once, on each thread, besides those that wait for a round or a repair. An
 /// honest one has about one. Of those that wait for a round there are no more than files with a basis under way.
 const OPEN_LIMIT: usize = 64;
+/// And if they are updated in place, when overwritten bytes of each are kept.
+const OPEN_IN_PLACE_LIMIT: usize = 16;
 /// Files that may be in repair at once, on each thread: their staged files are open meanwhile.
 const REPAIR_LIMIT: usize = 64;
 
 /// Builds files until the queue ends.
 pub(super) fn run(
     sink: &Sink<'_>,
-    arrived: &Receiver<(Content, Permit)>,
+    arrived: &Receiver<(Arrived, Permit)>,
     signing: &Sender<Job>,
 ) -> Result<(), PassError> {
     let mut open: HashMap<FileId, Build> = HashMap::new();
-    for (content, _permit) in arrived {
+    let open_limit = if sink.context.options.in_place { OPEN_IN_PLACE_LIMIT } else { OPEN_LIMIT };
+    for (arrived, _permit) in arrived {
         // What is queued when a run is stopped is not worth writing.
         if sink.sender.is_stopped() {
             break;
         }
+        let content = match arrived {
+            Arrived::Content(content) => content,
+            Arrived::Batch(fetched) => {
+                sink.fetched(fetched, signing)?;
+                continue;
+            }
+        };
         let file = content.file;
         if content.end == Some(ContentEnd::Unreadable) && content.ops.is_empty() && !open.contains_key(&file)
         {
             Build::unread(sink, file)?.settle(sink, file)?;
             continue;
         }
-        if !open.contains_key(&file) && Build::at_once(sink, &content)? {
-            continue;
-        }
         let mut build = match open.remove(&file) {
             Some(build) => build,
-            None if open.values().filter(|build| !build.waits()).count() >= OPEN_LIMIT => {
+            None if open.values().filter(|build| !build.waits()).count() >= open_limit => {
                 return Err(PassError::Protocol("too many files are sent at once"));
             }
             None => Build::begin(sink, file)?,
@@ -92,6 +99,10 @@ struct Build {
     matched: u64,
     /// Bytes told to the progress.
     told: u64,
+    /// How long its segments are.
+    segment_len: BlockLen,
+    /// How long the target may be whatever is written to it.
+    held: u64,
 }
 
 enum State {
@@ -114,73 +125,39 @@ impl Build {
 
     fn new(sink: &Sink<'_>, flight: Arc<Flight>, state: State) -> Build {
         let gaps = OpenGaps::new(sink.gaps.clone());
-        Build { flight, state, gaps, repairs: 0, literal: 0, matched: 0, told: 0 }
-    }
-
-    /// Writes a file all of which is in one message. `false` if it has to be built like others.
-    fn at_once(sink: &Sink<'_>, content: &Content) -> Result<bool, PassError> {
-        let data = match content.ops.as_slice() {
-            [] => &[],
-            [ContentOp::Literal(data)] => data.as_ref(),
-            _ => return Ok(false),
-        };
-        let Some(ContentEnd::Complete { len, sum }) = content.end else { return Ok(false) };
-        let flight = sink.flights.fetched(content.file)?;
-        let sums = sink.context.sums;
-        let is_whole = len == data.len() as u64 && SegmentSums::of(sums, data).root(sums) == sum;
-        if !is_whole || flight.leftover || sink.context.options.in_place {
-            return Ok(false);
-        }
-        let mut build = Build::new(sink, flight, State::Failed);
-        build.literal = len;
-        let Flight { dir, name, path, update, .. } = &*build.flight;
-        sink.directories.touch(*dir);
-        let mut no_owner = None;
-        let written = sink.directories.writable(sink, *dir)?.and_then(|dir| {
-            dir.write_whole(name, data, |file| {
-                let rest = sink.set_owner_first(path, &update.set, |owner| {
-                    no_owner = file.set_meta(owner).err();
-                    Ok(())
-                });
-                file.set_meta(&rest)
-            })
-        });
-        if matches!(written, Ok(false)) {
-            // What its owner could not be is told when it is built.
-            return Ok(false);
-        }
-        no_owner.iter().for_each(|error| sink.tally.failed(path, error));
-        match written {
-            Ok(_) => build.count(sink, len),
-            Err(error) => sink.tally.failed(path, &error),
-        }
-        build.settle(sink, content.file)?;
-        Ok(true)
+        let (segment_len, held) = (BlockLen::SEGMENT, 0);
+        Build { flight, state, gaps, repairs: 0, literal: 0, matched: 0, told: 0, segment_len, held }
     }
 
     fn begin(sink: &Sink<'_>, file: FileId) -> Result<Build, PassError> {
         let flight = sink.flights.fetched(file)?;
-        let prepared = sink.flights.prepared(file);
+        let Prepared { basis, stage, held, refined } = sink.flights.prepared(file);
         let dir = sink.directories.writable(sink, flight.dir)?;
         sink.directories.touch(flight.dir);
-        let target = dir.and_then(|dir| match prepared.stage {
+        let target = dir.and_then(|dir| match stage {
             Some(stage) => Ok(Target::Stage(stage)),
-            None if sink.context.options.in_place => dir.open_in_place(&flight.name).map(Target::InPlace),
+            None if sink.context.options.in_place => {
+                Ok(Target::in_place(dir.open_in_place(&flight.name)?, basis.clone()))
+            }
             None => dir.stage(&flight.name).map(Target::Stage),
         });
-        let state = match target {
+        let mut build = Build::new(sink, flight, State::Failed);
+        match target {
             Ok(target) => {
-                let basis = BasisFile(prepared.basis);
+                // One updated in place is as long as it was, whether or not anything was signed of it.
+                build.held = if matches!(target, Target::InPlace { .. }) { u64::MAX } else { held.len };
+                let basis = BasisFile(basis);
                 let basis_len = basis.len();
-                let patch = Patch::new(sink.context.sums, basis, basis_len, target);
-                State::Patching(Box::new(patch.signed_in(sink.block_len(basis_len).0)))
+                let mut patch = Patch::new(sink.context.sums, basis, basis_len, target).over(held);
+                if let Some(block_len) = refined {
+                    build.segment_len = block_len;
+                    patch = patch.refined(block_len);
+                }
+                build.state = State::Patching(Box::new(patch));
             }
-            Err(error) => {
-                sink.tally.failed(&flight.path, &error);
-                State::Failed
-            }
-        };
-        Ok(Build::new(sink, flight, state))
+            Err(error) => sink.tally.failed(&build.flight.path, &error),
+        }
+        Ok(build)
     }
 
     fn op(&mut self, sink: &Sink<'_>, op: ContentOp) -> Result<(), PassError> {
@@ -208,10 +185,11 @@ impl Build {
             }
             (State::Repairing { target, rewritten, .. }, ContentOp::Rewrite { offset, data }) => {
                 self.literal += data.len() as u64;
-                if offset / SEGMENT_LEN >= 2 * REPAIRABLE as u64 {
+                let segment = offset / u64::from(self.segment_len.get());
+                if segment >= 2 * REPAIRABLE as u64 {
                     return Err(PassError::Protocol("a rewrite beyond any file that is repaired"));
                 }
-                rewritten.insert(offset / SEGMENT_LEN);
+                rewritten.insert(segment);
                 if let Err(error) = target.write_at(&data, offset) {
                     self.fail(sink, error.doing, &describe(&error.source));
                 }
@@ -327,13 +305,21 @@ impl Build {
             (State::Patching(patch), ContentEnd::Complete { len, sum }) => {
                 let Patched { output: target, sums, unsummed } =
                     patch.finish().map_err(|_| PassError::Protocol("an end that does not fit the file"))?;
-                match resum(sink, &target, sums, unsummed.into_iter().flatten()) {
+                let resummed = match target.has_changed() {
+                    Ok(false) => resum(sink, &target, sums, unsummed.into_iter().flatten()),
+                    Ok(true) => {
+                        let all = 0..sums.sums().len() as u64;
+                        resum(sink, &target, sums, all)
+                    }
+                    Err(error) => Err(error),
+                };
+                match resummed {
                     Ok(sums) => return self.verify(sink, file, (target, sums), (len, sum), may_repair),
                     Err(error) => self.fail(sink, "verifying", &describe(&error)),
                 }
             }
             (State::Repairing { target, sums, rewritten }, ContentEnd::Complete { len, sum }) => {
-                let cut = cut(&target, sums, len);
+                let cut = cut(&target, self.segment_len, sums, len);
                 match cut.and_then(|sums| resum(sink, &target, sums, rewritten.into_iter())) {
                     Ok(sums) => return self.verify(sink, file, (target, sums), (len, sum), may_repair),
                     Err(error) => self.fail(sink, "verifying", &describe(&error)),
@@ -368,7 +354,8 @@ impl Build {
             self.state = State::Repairing { target, sums: segments.clone(), rewritten: BTreeSet::new() };
             // Answers are content, which this thread takes: waiting for credit here could be waiting for itself. It is
             // short only while many huge files fail to verify at once.
-            let again = Message::Again(Again { file, dir, index, segments });
+            let segment_len = self.segment_len;
+            let again = Message::Again(Again { file, dir, index, segment_len, segments });
             if may_repair && sink.sender.send_now(again)? {
                 return Ok(Some(self));
             }
@@ -381,10 +368,7 @@ impl Build {
 
     fn install(&mut self, sink: &Sink<'_>, target: Target, len: u64) {
         let flight = &self.flight;
-        let cut = match &target {
-            Target::InPlace(file) => file.set_len(len),
-            Target::Stage(_) => Ok(()),
-        };
+        let cut = if self.held > len { target.set_len(len) } else { Ok(()) };
         let set = sink.set_owner_first(&flight.path, &flight.update.set, |owner| target.set_meta(owner));
         if let Err(error) = cut.and_then(|()| target.install(&set)) {
             sink.tally.failed(&flight.path, &error);
@@ -407,7 +391,7 @@ impl Build {
     }
 
     fn settle(self, sink: &Sink<'_>, file: FileId) -> Result<(), PassError> {
-        sink.settle_progress(self.flight.entry.node.size().saturating_sub(self.told));
+        sink.settle_progress(1, self.flight.entry.node.size().saturating_sub(self.told));
         sink.flights.land(file);
         sink.settle(self.flight.dir)
     }
@@ -418,7 +402,7 @@ impl Build {
         let State::Patching(patch) = self.state else { return };
         let position = patch.prefix();
         let target = patch.into_output();
-        if position == 0 || matches!(target, Target::InPlace(_)) {
+        if position == 0 || matches!(target, Target::InPlace { .. }) {
             return;
         }
         let mode = SetMeta { mode: self.flight.update.set.mode, ..SetMeta::default() };
@@ -430,12 +414,14 @@ impl Build {
 
 /// Gives a repaired file its length, and its sums as many places. Segments past the known ones were rewritten, or the
 /// sums will not agree.
-fn cut(target: &Target, mut sums: Vec<Sum>, len: u64) -> io::Result<SegmentSums> {
+fn cut(target: &Target, segment_len: BlockLen, mut sums: Vec<Sum>, len: u64) -> io::Result<SegmentSums> {
     target.set_len(len).map_err(|error| error.source)?;
-    let count = usize::try_from(len.div_ceil(SEGMENT_LEN)).ok().filter(|count| *count <= REPAIRABLE * 2);
-    let Some(count) = count else { return Err(io::ErrorKind::FileTooLarge.into()) };
+    let count = usize::try_from(len.div_ceil(segment_len.get().into()));
+    let Some(count) = count.ok().filter(|count| *count <= REPAIRABLE * 2) else {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    };
     sums.resize(count, Sum([0; 16]));
-    SegmentSums::new(len, sums).map_err(io::Error::other)
+    SegmentSums::new(segment_len, len, sums).map_err(io::Error::other)
 }
 
 /// Sums these segments as they are now.
@@ -447,11 +433,10 @@ fn resum(
 ) -> io::Result<SegmentSums> {
     let mut buffer = Vec::new();
     for segment in segments {
-        // Only as far as the file goes: one updated in place has its old length still.
-        let start = segment.saturating_mul(SEGMENT_LEN);
-        let len = sums.len().saturating_sub(start).min(SEGMENT_LEN);
-        buffer.resize(len as usize, 0);
-        let read = target.read_full_at(&mut buffer, start)?;
+        // Only as far as the file goes: one that held more is longer still.
+        let range = sums.range(segment);
+        buffer.resize(usize::try_from(range.end - range.start).map_err(io::Error::other)?, 0);
+        let read = target.read_full_at(&mut buffer, range.start)?;
         sums.replace(segment, sink.context.sums.sum(buffer.get(..read).unwrap_or_default()));
     }
     Ok(sums)

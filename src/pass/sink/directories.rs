@@ -201,12 +201,12 @@ impl Directories {
         if is_complete { Ok(()) } else { Err(PassError::Protocol(UNLISTED)) }
     }
 
-    /// One thing in `id` is settled. Closes it if that was the last, and then whatever that settles.
-    pub(super) fn settle(&self, sink: &Sink<'_>, id: DirId) -> Result<(), PassError> {
+    /// So many things in `id` are settled. Closes it if these were the last, and then whatever that settles.
+    pub(super) fn settle(&self, sink: &Sink<'_>, id: DirId, mut count: u64) -> Result<(), PassError> {
         let mut next = Some(id);
         while let Some(id) = next {
-            let Some(dir) = self.take_settled(id)? else { return Ok(()) };
-            next = dir.parent;
+            let Some(dir) = self.take_settled(id, count)? else { return Ok(()) };
+            (next, count) = (dir.parent, 1);
             finish(sink, &dir);
             sink.sender.send(Message::Close(id))?;
             if next.is_none() {
@@ -221,11 +221,11 @@ impl Directories {
         Ok(())
     }
 
-    fn take_settled(&self, id: DirId) -> Result<Option<OpenDir>, PassError> {
+    fn take_settled(&self, id: DirId, count: u64) -> Result<Option<OpenDir>, PassError> {
         let mut state = self.lock();
         let dir =
             state.open.get_mut(&id).ok_or(PassError::Protocol("a directory that is not open is named"))?;
-        dir.unsettled = dir.unsettled.saturating_sub(1);
+        dir.unsettled = dir.unsettled.saturating_sub(count);
         if dir.unsettled > 0 {
             return Ok(None);
         }

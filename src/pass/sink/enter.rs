@@ -47,14 +47,14 @@ impl Sink<'_> {
             }
             let update = match own {
                 Some(own) if !destination.created => {
-                    self.policy().attributes(Kind::Directory, &meta, &own, self.may_set_group(&meta))
+                    self.policy().attributes(Kind::Directory, &meta, &own, self.may_set_group(meta.gid))
                 }
-                _ => self.policy().new_directory(&meta, self.may_set_group(&meta)),
+                _ => self.policy().new_directory(&meta, self.may_set_group(meta.gid)),
             };
             if destination.created {
                 self.count_created(Kind::Directory);
             }
-            self.announce(RelPath::root(), &Node::Directory, &update);
+            self.announce(RelPath::root, &Node::Directory, &update);
             open.finally = SetMeta { mode: update.set.mode.or(open.finally.mode), ..update.set };
             open.time_if_touched = meta.mtime;
             open.keeps_time = self.context.options.times;
@@ -82,14 +82,14 @@ impl Sink<'_> {
                 return Ok(open);
             }
         };
-        let decision = self.policy().decide(&entry, own.as_ref(), self.may_set_group(&entry.meta));
+        let decision = self.policy().decide(&entry, own.as_ref(), self.may_set_group(entry.meta.gid));
         match decision {
             Decision::Skip(reason) => {
                 self.skipped(&open.path, reason);
                 open.unusable = true;
             }
             Decision::Attributes(update) => {
-                self.announce(open.path.clone(), &entry.node, &update);
+                self.announce(|| open.path.clone(), &entry.node, &update);
                 open.finally = update.set;
                 self.open_existing(&mut open, &counterpart, &entry, own.as_ref());
             }
@@ -136,7 +136,7 @@ impl Sink<'_> {
             open.unusable = true;
             return;
         }
-        self.announce(open.path.clone(), &entry.node, update);
+        self.announce(|| open.path.clone(), &entry.node, update);
         let Counterpart::Writable(dir) = parent else {
             self.count_created(Kind::Directory);
             return;

@@ -24,7 +24,7 @@ pub(super) fn count_transfer(sink: &Sink<'_>, entry: &Entry, new: bool) {
         totals.transferred += 1;
         totals.transferred_size = totals.transferred_size.saturating_add(size);
     });
-    sink.settle_progress(size);
+    sink.settle_progress(1, size);
 }
 
 impl Sink<'_> {
@@ -64,7 +64,7 @@ impl Sink<'_> {
     /// Counts a file that needs no content as done.
     pub(super) fn pass_by(&self, entry: &Entry) {
         if let Node::File { size } = entry.node {
-            self.settle_progress(size);
+            self.settle_progress(1, size);
         }
     }
 
@@ -107,7 +107,7 @@ impl Sink<'_> {
         {
             return Ok(());
         }
-        self.announce(path.clone(), &entry.node, update);
+        self.announce(|| path.clone(), &entry.node, update);
         let Counterpart::Writable(handle) = here else {
             if update.change.new {
                 self.count_created(entry.kind());

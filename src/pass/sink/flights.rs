@@ -1,10 +1,12 @@
 //! Files whose content was asked for and is not settled.
 
+use crate::delta::{BlockLen, Held};
 use crate::fs::{ReadFile, Stage};
 use crate::pass::PassError;
 use crate::pass::decide::Update;
+use crate::pass::sink::batches::Batch;
 use crate::tree::{Entry, Name, RelPath};
-use crate::wire::{Closed, DirId, FileId};
+use crate::wire::{BatchId, Closed, DirId, FileId};
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -35,16 +37,22 @@ pub(super) enum Phase {
     Comparing,
     /// That was answered, and nothing else asked yet.
     Compared,
+    /// Its content, once the block sums of what is here are there.
+    Signing,
     /// Its content.
     Fetching,
 }
 
 /// What signing prepared for the building of a file.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Prepared {
     pub basis: Option<Arc<ReadFile>>,
-    /// Made early where its leftover is the basis.
+    /// Made early where its leftover is the basis, or where it holds some of the basis already.
     pub stage: Option<Stage>,
+    /// What that, or the file to be updated in place, holds of the basis.
+    pub held: Held,
+    /// The length of the blocks, if what these do not match is refined.
+    pub refined: Option<BlockLen>,
 }
 
 #[derive(Debug)]
@@ -66,11 +74,28 @@ pub(super) struct Limits {
 #[derive(Debug, Default)]
 struct State {
     flights: HashMap<FileId, (Arc<Flight>, Option<Prepared>)>,
+    batches: HashMap<BatchId, Batch>,
+    next_batch: u32,
+    /// How many files are in flight in batches.
+    in_batches: u64,
     with_basis: usize,
     next: u32,
     stopped: bool,
     /// Whether somebody waits for room.
     waiting: bool,
+}
+
+impl State {
+    fn in_flight(&self) -> usize {
+        self.flights.len().saturating_add(usize::try_from(self.in_batches).unwrap_or(usize::MAX))
+    }
+
+    fn insert(&mut self, flight: Flight, prepared: Option<Prepared>) -> FileId {
+        let id = FileId(self.next);
+        self.next = self.next.wrapping_add(1);
+        self.flights.insert(id, (Arc::new(flight), prepared));
+        id
+    }
 }
 
 impl Flights {
@@ -82,21 +107,61 @@ impl Flights {
     pub(super) fn start(&self, flight: Flight, with_basis: bool) -> Result<FileId, Closed> {
         let mut state = self.lock();
         while !state.stopped
-            && (state.flights.len() >= self.limits.all
+            && (state.in_flight() >= self.limits.all
                 || (with_basis && state.with_basis >= self.limits.with_basis))
         {
-            state.waiting = true;
-            state = self.landed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.wait(state);
         }
         if state.stopped {
             return Err(Closed);
         }
-        let id = FileId(state.next);
-        state.next = state.next.wrapping_add(1);
-        let prepared = with_basis.then_some(Prepared { basis: None, stage: None });
+        let prepared = with_basis.then(Prepared::default);
         state.with_basis += usize::from(with_basis);
-        state.flights.insert(id, (Arc::new(flight), prepared));
+        Ok(state.insert(flight, prepared))
+    }
+
+    /// Registers a batch, once fewer files are in flight than may be.
+    pub(super) fn start_batch(&self, batch: Batch) -> Result<BatchId, Closed> {
+        let mut state = self.lock();
+        while !state.stopped && state.in_flight() >= self.limits.all {
+            state = self.wait(state);
+        }
+        if state.stopped {
+            return Err(Closed);
+        }
+        let id = BatchId(state.next_batch);
+        state.next_batch = state.next_batch.wrapping_add(1);
+        state.in_batches += batch.files.len() as u64;
+        state.batches.insert(id, batch);
         Ok(id)
+    }
+
+    /// Takes a batch of which files have come, to be given back by [`Flights::land_batch`].
+    pub(super) fn take(&self, id: BatchId) -> Result<Batch, PassError> {
+        let batch = self.lock().batches.remove(&id);
+        batch.ok_or(PassError::Protocol("content that was not asked for"))
+    }
+
+    /// Registers a file of a batch that is to be asked for by itself. It waits for nothing, since it is in flight.
+    pub(super) fn single_out(&self, flight: Flight) -> FileId {
+        let mut state = self.lock();
+        state.in_batches = state.in_batches.saturating_sub(1);
+        state.insert(flight, None)
+    }
+
+    /// So many files of a batch are settled.
+    pub(super) fn land_batch(&self, id: BatchId, batch: Batch, files: u64) {
+        let mut state = self.lock();
+        state.in_batches = state.in_batches.saturating_sub(files);
+        if batch.files.len() > 0 {
+            state.batches.insert(id, batch);
+        }
+        self.wake(state);
+    }
+
+    fn wait<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.waiting = true;
+        self.landed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A file that content arrives for, which must have been asked for.
@@ -134,19 +199,19 @@ impl Flights {
         }
     }
 
-    /// Leaves what signing prepared for whoever builds the file.
+    /// Leaves what signing prepared for whoever builds the file, whose content may come from now on.
     pub(super) fn prepare(&self, id: FileId, prepared: Prepared) {
-        if let Some((_, Some(known))) = self.lock().flights.get_mut(&id) {
+        if let Some((flight, Some(known))) = self.lock().flights.get_mut(&id) {
+            *flight = Arc::new(Flight { phase: Phase::Fetching, ..Flight::clone(flight) });
             *known = prepared;
         }
     }
 
     /// Takes what was prepared.
     pub(super) fn prepared(&self, id: FileId) -> Prepared {
-        let nothing = || Prepared { basis: None, stage: None };
         match self.lock().flights.get_mut(&id) {
-            Some((_, Some(prepared))) => std::mem::replace(prepared, nothing()),
-            _ => nothing(),
+            Some((_, Some(prepared))) => std::mem::take(prepared),
+            _ => Prepared::default(),
         }
     }
 
@@ -157,12 +222,16 @@ impl Flights {
         if let Some((_, prepared)) = &flight {
             state.with_basis -= usize::from(prepared.is_some());
         }
-        // Waking whoever waits for each of a long row of files would make both switch for each; a gap is soon enough.
+        self.wake(state);
+        drop(flight);
+    }
+
+    /// Waking whoever waits for each of a long row of files would make both switch for each; a gap is soon enough.
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
         let Limits { all, with_basis } = self.limits;
-        let room = state.flights.len() < all - all / 8 && state.with_basis < with_basis - with_basis / 8;
+        let room = state.in_flight() < all - all / 8 && state.with_basis < with_basis - with_basis / 8;
         let wake = room && std::mem::take(&mut state.waiting);
         drop(state);
-        drop(flight);
         if wake {
             self.landed.notify_one();
         }

@@ -1,12 +1,15 @@
 //! The role that writes: compares what the source lists with what it has, asks for what it lacks, installs it.
 //!
 //! Threads, in the order in which one may wait for the next: one compares listings (`compare`), several sign what
-//! is there of changed files and of their gaps (`sign`), several build and install files (`apply`). The calling thread reads
+//! is there of changed files and of their gaps (`sign`, `basis`), several build and install files (`apply`). The calling thread reads
 //! messages and hands them out, without ever waiting: its queues are bounded by the credit granted for what is in
-//! them. `directories` knows what is still unsettled in each directory, `flights` the files under way.
+//! them. `directories` knows what is still unsettled in each directory, `flights` the files under way. Small files go
+//! through the same threads, many at a time (`batches`).
 
 mod announce;
 mod apply;
+mod basis;
+mod batches;
 mod compare;
 mod delete;
 mod destination;
@@ -24,11 +27,11 @@ use crate::fs::SetMeta;
 use crate::pass::decide::{Policy, Update};
 use crate::pass::names::OwnerMap;
 use crate::pass::tally::Tally;
-use crate::pass::{Context, PassError, workers};
+use crate::pass::{Context, PassError};
 use crate::report::{Event, Item, Role, Totals};
 use crate::tree::filter::Rules;
-use crate::tree::{Kind, Meta, Node, RelPath};
-use crate::wire::{Content, Link, Message, Permit, Received, Receiver, Sender};
+use crate::tree::{Kind, Node, RelPath};
+use crate::wire::{Content, Fetched, Link, Message, Permit, Received, Receiver, Sender};
 use announce::Announcer;
 use crossbeam_channel as channel;
 use destination::Destination;
@@ -136,7 +139,24 @@ pub fn run(link: Link, path: &[u8], context: &Context) -> Result<Totals, PassErr
 struct Queues {
     listings: channel::Sender<(Message, Permit)>,
     signing: channel::Sender<sign::Job>,
-    content: Vec<channel::Sender<(Content, Permit)>>,
+    content: Vec<channel::Sender<(Arrived, Permit)>>,
+}
+
+/// What there is to build.
+enum Arrived {
+    /// A part of a file.
+    Content(Content),
+    /// Small files.
+    Batch(Fetched),
+}
+
+impl Queues {
+    /// Hands content to one of those who build: always the same for a file, or for a batch, of this number.
+    fn build(&self, number: u32, arrived: Arrived, permit: Permit) -> Result<(), PassError> {
+        let place = number as usize % self.content.len().max(1);
+        let queue = self.content.get(place).ok_or(PassError::Lost)?;
+        queue.send((arrived, permit)).map_err(|_| PassError::Lost)
+    }
 }
 
 fn spawn<'scope, 'env>(
@@ -154,7 +174,7 @@ fn spawn<'scope, 'env>(
         }
     })?;
     let mut content = Vec::new();
-    for _ in 0..workers() {
+    for _ in 0..sink.context.workers() {
         let jobs = jobs.clone();
         named("sign").spawn_scoped(scope, move || {
             if let Err(error) = sign::run(sink, &jobs) {
@@ -187,11 +207,8 @@ fn receive(receiver: &mut Receiver, sink: &Sink<'_>, queues: &Queues) -> Result<
                 // than files in flight.
                 queues.signing.send(sign::Job::Verdict(verdict)).map_err(|_| PassError::Lost)?;
             }
-            Message::Content(content) => {
-                let place = content.file.0 as usize % queues.content.len().max(1);
-                let queue = queues.content.get(place).ok_or(PassError::Lost)?;
-                queue.send((content, permit)).map_err(|_| PassError::Lost)?;
-            }
+            Message::Content(content) => queues.build(content.file.0, Arrived::Content(content), permit)?,
+            Message::Fetched(fetched) => queues.build(fetched.batch.0, Arrived::Batch(fetched), permit)?,
             // The source counts its problems itself; here they only have to be told.
             Message::Event(event) => sink.context.reporter.report(event),
             Message::Progress(reading) => sink.context.progress.set_totals(&reading),
@@ -202,6 +219,7 @@ fn receive(receiver: &mut Receiver, sink: &Sink<'_>, queues: &Queues) -> Result<
             Message::Alive | Message::Credit { .. } | Message::Invite(_) | Message::Spread(_) => {}
             Message::Want(_)
             | Message::Sums(_)
+            | Message::Fetch(_)
             | Message::Check(_)
             | Message::Expand(_)
             | Message::Again(_)
@@ -231,10 +249,10 @@ impl Sink<'_> {
         Policy { options: &self.context.options, umask: self.umask, is_root: self.owners.owners().is_root() }
     }
 
-    /// Whether the running user may give `meta`'s group to a file.
-    fn may_set_group(&self, meta: &Meta) -> bool {
+    /// Whether the running user may give the group of this number to a file.
+    fn may_set_group(&self, group: u32) -> bool {
         let owners = self.owners.owners();
-        owners.is_root() || owners.in_group(meta.gid)
+        owners.is_root() || owners.in_group(group)
     }
 
     fn dry_run(&self) -> bool {
@@ -242,16 +260,21 @@ impl Sink<'_> {
     }
 
     /// Tells of a difference, if anybody wants to hear of it.
-    fn announce(&self, path: RelPath, node: &Node, update: &Update) {
-        if let Some(event) = self.item(path, node, update) {
+    fn announce(&self, path: impl FnOnce() -> RelPath, node: &Node, update: &Update) {
+        if self.is_told(update)
+            && let Some(event) = self.item(path(), node, update)
+        {
             self.announcer.say(event);
         }
     }
 
-    fn item(&self, path: RelPath, node: &Node, update: &Update) -> Option<Event> {
+    fn is_told(&self, update: &Update) -> bool {
         let detail = self.context.options.detail;
-        let wanted = if update.change.is_nothing() { detail.unchanged } else { detail.changes };
-        wanted.then(|| {
+        if update.change.is_nothing() { detail.unchanged } else { detail.changes }
+    }
+
+    fn item(&self, path: RelPath, node: &Node, update: &Update) -> Option<Event> {
+        self.is_told(update).then(|| {
             let target = match node {
                 Node::Symlink { target } => Some(target.to_vec()),
                 _ => None,
@@ -268,20 +291,20 @@ impl Sink<'_> {
         set: &SetMeta,
         chown: impl FnOnce(&SetMeta) -> Result<(), crate::fs::Error>,
     ) -> SetMeta {
-        let owner = SetMeta { owner: set.owner, group: set.group, ..SetMeta::default() };
-        if owner != SetMeta::default()
+        let (owner, rest) = set.split_owner();
+        if !owner.is_empty()
             && let Err(error) = chown(&owner)
         {
             self.tally.failed(path, &error);
         }
-        SetMeta { owner: None, group: None, ..*set }
+        rest
     }
 
-    /// Counts a regular file as settled, with the bytes of it that were not counted before.
-    fn settle_progress(&self, bytes: u64) {
+    /// Counts regular files as settled, with the bytes of them that were not counted before.
+    fn settle_progress(&self, files: u64, bytes: u64) {
         let progress = &self.context.progress;
         progress.advance(bytes);
-        progress.settled();
+        progress.settled(files);
         self.tell_progress();
     }
 
@@ -299,7 +322,7 @@ impl Sink<'_> {
 
     /// One thing in a directory is settled; closes what thereby has become settled as a whole.
     fn settle(&self, dir: crate::wire::DirId) -> Result<(), PassError> {
-        self.directories.settle(self, dir)
+        self.directories.settle(self, dir, 1)
     }
 
     /// Everything is settled: says so.

@@ -4,18 +4,19 @@
 //! if the file changes meanwhile. Its modification time was sent with the listing, before this, so a change is found by the
 //! next run.
 
-use crate::delta::{SEGMENT_LEN, SegmentHasher, SegmentSums, Signatures, Sum};
-use crate::fs::ReadFile;
+use crate::delta::{BlockLen, SegmentHasher, SegmentSums, Signatures, Sum};
+use crate::fs::{Pieces, ReadFile};
+use crate::pass::source::ahead::{Ahead, Summed};
+use crate::pass::source::kept::Kept;
 use crate::pass::source::outgoing::Outgoing;
-use crate::pass::source::rounds::Delta;
+use crate::pass::source::rounds::Telling;
 use crate::pass::source::{Listed, Source};
 use crate::pass::tally::describe;
 use crate::tree::RelPath;
-use crate::wire::{Again, Closed, ContentEnd, ContentOp, FileId, Message, Permit, Verdict};
+use crate::wire::{Again, BatchId, Closed, ContentEnd, ContentOp, FileId, Message, Permit, Verdict};
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use std::io;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Bytes read at once.
@@ -29,12 +30,26 @@ const HANDED_OVER: u64 = 64 << 10;
 pub(super) enum Job {
     /// Send the content.
     Send { file: FileId, listed: Listed, _permit: Permit },
-    /// Send the next round of it as a difference to a basis, whose signatures are given.
-    Round { file: FileId, delta: Box<Delta>, signatures: Signatures, _permits: Vec<Permit> },
+    /// Send the next round of it.
+    Round(Box<Asked>),
+    /// Read what is going to be asked for.
+    Ahead(Arc<Ahead>),
+    /// Send several small files.
+    Fetch { batch: BatchId, kept: Arc<Kept>, indices: Vec<u32>, _permit: Permit },
     /// Compare the content with a file sum.
     Check { file: FileId, listed: Listed, sum: Sum, _permit: Permit },
     /// Send the segments that differ from those given.
     Again { again: Again, listed: Listed, _permit: Permit },
+}
+
+/// A round of a file, told as a difference to a basis or to what its gaps name, whose signatures are there.
+pub(super) struct Asked {
+    pub file: FileId,
+    pub telling: Box<Telling>,
+    pub signatures: Signatures,
+    /// What came of reading it, if it was read ahead.
+    pub summed: Option<Summed>,
+    pub _permits: Vec<Permit>,
 }
 
 /// Answers until the queue ends or the link closes.
@@ -47,6 +62,7 @@ pub(super) fn run(source: &Source<'_>, jobs: &Receiver<Job>) {
 }
 
 /// Why reading stopped: the file cannot be opened or read, or there is nobody to send it to.
+#[derive(Debug)]
 pub(super) enum Stop {
     Unopened(crate::fs::Error),
     Unreadable(io::Error),
@@ -70,22 +86,31 @@ impl Source<'_> {
         match job {
             Job::Send { file, listed, _permit } => self.telling(file, &path_of(&listed), |out| {
                 let open = self.open(&listed)?;
-                let by_itself = self.context.local && open.len() > HANDED_OVER;
+                let may = self.context.local && self.context.options.shortcuts.handing_over;
+                let by_itself = may && open.len() > HANDED_OVER;
                 if by_itself { self.hand_over(open, out) } else { self.whole(&open, out) }
             }),
-            Job::Round { file, delta, signatures, _permits } => {
-                let path = path_of(&delta.listed);
-                self.telling(file, &path, |out| self.round(file, delta, signatures, out))
+            Job::Round(asked) => self.next_round(*asked),
+            Job::Ahead(ahead) => {
+                let summed = self.sum_ahead(&ahead.listed, ahead.segment_len);
+                ahead.summed(summed).map_or(Ok(()), |asked| self.next_round(*asked))
             }
+            Job::Fetch { batch, kept, indices, _permit } => self.fetch(batch, &kept, &indices),
             Job::Again { again, listed, _permit } => self.telling(again.file, &path_of(&listed), |out| {
                 self.differing(&self.open(&listed)?, &again, out)
             }),
             Job::Check { file, listed, sum, _permit } => {
                 // What cannot be read is called different: the request that follows finds out why.
-                let same = self.open(&listed).ok().and_then(|open| self.sum(&open).ok()) == Some(sum);
+                let summed = self.sum_ahead(&listed, BlockLen::SEGMENT).ok();
+                let same = summed.is_some_and(|(_, sums)| sums.root(self.context.sums) == sum);
                 self.sender.send(Message::Verdict(Verdict { file, same }))
             }
         }
+    }
+
+    fn next_round(&self, asked: Asked) -> Result<(), Closed> {
+        let path = path_of(&asked.telling.listed);
+        self.telling(asked.file, &path, |out| self.round(asked, out))
     }
 
     /// Answers with what `send` makes of a file.
@@ -97,21 +122,29 @@ impl Source<'_> {
     ) -> Result<(), Closed> {
         let mut out = Outgoing::new(&self.sender, file);
         match send(&mut out) {
-            Ok(end) => return out.end(end),
-            Err(Stop::Closed) => return Err(Closed),
-            Err(Stop::Unopened(error)) => self.tally.failed(path, &error),
-            Err(Stop::Unreadable(error)) => self.tally.problem("reading", path, &describe(&error)),
+            Ok(end) => out.end(end),
+            Err(stop) => {
+                self.tell_unread(path, stop)?;
+                out.end(ContentEnd::Unreadable)
+            }
         }
-        out.end(ContentEnd::Unreadable)
+    }
+
+    /// Tells why a file was not read.
+    pub(super) fn tell_unread(&self, path: &RelPath, stop: Stop) -> Result<(), Closed> {
+        match stop {
+            Stop::Closed => return Err(Closed),
+            Stop::Unopened(error) => self.tally.failed(path, &error),
+            Stop::Unreadable(error) => self.tally.problem("reading", path, &describe(&error)),
+        }
+        Ok(())
     }
 
     pub(super) fn open(&self, listed: &Listed) -> Result<ReadFile, crate::fs::Error> {
         let Listed { kept, index } = listed;
         let name = match listed.entry() {
             Some(entry) => &entry.name,
-            None => {
-                return Err(crate::fs::Error { doing: "opening", source: io::ErrorKind::NotFound.into() });
-            }
+            None => return Err(crate::fs::Error::not_listed()),
         };
         self.view.open_file(&kept.dir, kept.listing.origin(*index), name)
     }
@@ -123,52 +156,45 @@ impl Source<'_> {
     }
 
     fn whole(&self, open: &ReadFile, out: &mut Outgoing<'_>) -> Result<ContentEnd, Stop> {
-        if open.len() < CHUNK as u64
-            && let ControlFlow::Break(all) = next_chunk(open, 0).map_err(Stop::Unreadable)?
-        {
-            let sums = SegmentSums::of(self.context.sums, &all);
-            out.literal(all)?;
-            return Ok(self.complete(&sums));
+        let mut pieces = open.pieces(0..u64::MAX);
+        if open.len() < CHUNK as u64 {
+            // All of it, unless it has grown.
+            let all = next_chunk(&mut pieces)?;
+            if pieces.have_ended() {
+                let sums = SegmentSums::of(self.context.sums, &all);
+                out.literal(all)?;
+                return Ok(self.complete(&sums));
+            }
+            pieces = open.pieces(0..u64::MAX);
         }
-        let mut hasher = SegmentHasher::new(self.context.sums);
-        read_all(open, |chunk| {
+        let mut hasher = SegmentHasher::new(self.context.sums, BlockLen::SEGMENT);
+        while !pieces.have_ended() {
+            let chunk = next_chunk(&mut pieces)?;
             hasher.push(&chunk);
-            Ok(out.literal(chunk)?)
-        })?;
+            out.literal(chunk)?;
+        }
         Ok(self.complete(&hasher.finish()))
     }
 
     fn differing(&self, open: &ReadFile, again: &Again, out: &mut Outgoing<'_>) -> Result<ContentEnd, Stop> {
-        let mut hasher = SegmentHasher::new(self.context.sums);
-        let mut segment = vec![0; SEGMENT_LEN as usize];
-        let mut offset = 0;
-        for number in 0usize.. {
-            let read = open.read_full_at(&mut segment, offset).map_err(Stop::Unreadable)?;
-            let data = segment.get(..read).unwrap_or_default();
-            if data.is_empty() {
-                break;
-            }
+        let mut pieces = open.pieces(0..u64::MAX);
+        let mut segment = vec![0; again.segment_len.get() as usize];
+        let (mut sums, mut at) = (Vec::new(), 0);
+        while let Some(data) = pieces.next(&mut segment).map_err(Stop::Unreadable)? {
             self.go_on()?;
-            hasher.push(data);
-            if again.segments.get(number) != Some(&self.context.sums.sum(data)) {
+            let sum = self.context.sums.sum(data);
+            if again.segments.get(sums.len()) != Some(&sum) {
                 // In pieces, so that a message stays within its window.
                 for (place, piece) in data.chunks(CHUNK).enumerate() {
-                    let offset = offset + (place * CHUNK) as u64;
+                    let offset = at + (place * CHUNK) as u64;
                     out.push(ContentOp::Rewrite { offset, data: Bytes::copy_from_slice(piece) })?;
                 }
             }
-            offset += read as u64;
+            sums.push(sum);
+            at += data.len() as u64;
         }
-        Ok(self.complete(&hasher.finish()))
-    }
-
-    fn sum(&self, open: &ReadFile) -> Result<Sum, Stop> {
-        let mut hasher = SegmentHasher::new(self.context.sums);
-        read_all(open, |chunk| {
-            hasher.push(&chunk);
-            self.go_on()
-        })?;
-        Ok(hasher.finish().root(self.context.sums))
+        let sums = SegmentSums::new(again.segment_len, at, sums);
+        Ok(self.complete(&sums.map_err(|error| Stop::Unreadable(io::Error::other(error)))?))
     }
 
     /// Whether the run was stopped, which is asked where little is sent that would notice.
@@ -181,44 +207,12 @@ impl Source<'_> {
     }
 }
 
-/// Reads a file from front to back, however long it has become.
-fn read_all(open: &ReadFile, mut each: impl FnMut(Bytes) -> Result<(), Stop>) -> Result<(), Stop> {
-    let mut offset = 0;
-    loop {
-        match next_chunk(open, offset) {
-            Err(error) => return Err(Stop::Unreadable(error)),
-            Ok(ControlFlow::Break(last)) => return if last.is_empty() { Ok(()) } else { each(last) },
-            Ok(ControlFlow::Continue(chunk)) => {
-                offset += chunk.len() as u64;
-                each(chunk)?;
-            }
-        }
-    }
-}
-
-/// The chunk at `offset`, and whether it is the last.
-fn next_chunk(open: &ReadFile, offset: u64) -> io::Result<ControlFlow<Bytes, Bytes>> {
-    let expected = open.len().saturating_sub(offset);
-    let size = usize::try_from(expected).map_or(CHUNK, |expected| expected.saturating_add(1).min(CHUNK));
-    let mut buffer = vec![0; size];
-    let (read, last) = read_next(open, &mut buffer, offset)?;
+/// The next piece, to keep.
+fn next_chunk(pieces: &mut Pieces<'_>) -> Result<Bytes, Stop> {
+    let mut buffer = pieces.buffer(CHUNK);
+    let read = pieces.next(&mut buffer).map_err(Stop::Unreadable)?.map_or(0, <[u8]>::len);
     buffer.truncate(read);
-    let chunk = Bytes::from(buffer);
-    Ok(if last { ControlFlow::Break(chunk) } else { ControlFlow::Continue(chunk) })
-}
-
-/// Reads at `offset`. Returns how many bytes there were, and whether these are the last. A file that ends where it ended
-/// when it was opened is at its end, which saves asking once more; one that ends before is asked until it says so.
-pub(super) fn read_next(open: &ReadFile, buffer: &mut [u8], offset: u64) -> io::Result<(usize, bool)> {
-    let expected = open.len().saturating_sub(offset);
-    let mut read = open.read_at(buffer, offset)?;
-    let mut last = read as u64 == expected;
-    if !last && read < buffer.len() {
-        let rest = buffer.get_mut(read..).unwrap_or_default();
-        read += open.read_full_at(rest, offset + read as u64)?;
-        last = read < buffer.len();
-    }
-    Ok((read, last))
+    Ok(Bytes::from(buffer))
 }
 
 fn path_of(listed: &Listed) -> RelPath {

@@ -1,17 +1,22 @@
 //! Tells a file as a difference to the sink's basis, in rounds: see [`crate::delta`].
 //!
-//! The first round reads the file from front to back and sums it; that sum is what the file is verified by in the end.
-//! The later ones read only its gaps again. If the file has changed meanwhile, what they tell does not fit the sum, and
-//! the sink asks for the segments that differ, as it does in all such cases.
+//! In the first round the whole file is summed; that sum is what the file is verified by in the end. If it was summed
+//! ahead, only what is not where it was is read for the search; else it is read from front to back, and summed and
+//! searched in one go. The later rounds read only its gaps again. If the file has changed between two readings, what is
+//! told does not fit the sum, and the sink asks for the segments that differ, as it does in all such cases.
 
-use crate::delta::{Gap, GapSearch, MAX_GAPS, Op, Round, SegmentHasher, Sifted, Signatures};
+use crate::delta::{
+    BlockLen, Gap, GapSearch, MAX_GAPS, Op, Reach, Round, SegmentHasher, SegmentSums, Sifted, Signature,
+    Signatures,
+};
 use crate::fs::ReadFile;
 use crate::pass::source::Source;
-use crate::pass::source::content::{Stop, read_next};
+use crate::pass::source::content::{Asked, Stop};
 use crate::pass::source::outgoing::Outgoing;
-use crate::pass::source::rounds::Delta;
-use crate::wire::{ContentEnd, ContentOp, FileId};
+use crate::pass::source::rounds::Telling;
+use crate::wire::{ContentEnd, ContentOp};
 use bytes::Bytes;
+use std::ops::Range;
 
 /// Bytes read at once: what is read is summed, searched and sent while it is in the cache. Longer blocks are read whole,
 /// since a search copies what does not end where a window ends.
@@ -19,67 +24,144 @@ const PIECE: usize = 256 << 10;
 
 impl Source<'_> {
     /// Tells one round. If it leaves gaps, the file waits for their sums.
-    pub(super) fn round(
-        &self,
-        file: FileId,
-        mut delta: Box<Delta>,
-        signatures: Signatures,
-        out: &mut Outgoing<'_>,
-    ) -> Result<ContentEnd, Stop> {
-        let (open, mut end) = match delta.begun.take() {
-            Some((open, end)) => (open, Some(end)),
-            None => (self.open(&delta.listed)?, None),
-        };
-        let gaps = std::mem::take(&mut delta.gaps);
-        let mut round = self.start_round(&mut delta, end.is_none(), signatures.block_count(), gaps.len());
-        for (gap, signature) in gaps.iter().zip(signatures) {
-            let (sums, in_place) = (self.context.sums, self.context.options.in_place);
-            let mut search = GapSearch::new(*gap, signature, sums, in_place, delta.basis_len, round.as_mut());
-            let mut out = |sifted: Sifted<'_>| tell(&open, sifted, out);
-            let longest = PIECE.max(delta.block_len.get() as usize);
-            let mut buffer = vec![0; piece(gap.len.min(open.len().saturating_add(1)), longest)];
-            match end {
-                None => {
-                    let mut hasher = SegmentHasher::new(sums);
-                    read_all(&open, &mut buffer, |data| {
-                        self.go_on()?;
-                        hasher.push(data);
-                        search.push(data, &mut out)
-                    })?;
-                    end = Some(self.complete(&hasher.finish()));
-                }
-                Some(_) => read_gap(&open, gap, &mut buffer, |data| {
-                    self.go_on()?;
-                    search.push(data, &mut out)
-                })?,
+    pub(super) fn round(&self, asked: Asked, out: &mut Outgoing<'_>) -> Result<ContentEnd, Stop> {
+        let Asked { file, mut telling, signatures, summed, .. } = asked;
+        let gaps = std::mem::take(&mut telling.gaps);
+        let mut round = self.start_round(&mut telling, signatures.block_count(), gaps.len());
+        let (open, end) = match telling.begun.take() {
+            None => self.tell_file(&telling, signatures, summed.transpose()?, round.as_mut(), out)?,
+            Some((open, end)) => {
+                self.tell_gaps(&telling, &open, gaps.iter().zip(signatures), round.as_mut(), out)?;
+                (open, end)
             }
-            search.finish(&mut out)?;
-        }
-        // There was one gap at least: the whole file.
-        let end = end.ok_or(Stop::Closed)?;
+        };
         let left = round.filter(|round| !round.gaps().is_empty()).map(Round::finish);
         let Some((gaps, block_len, strong_len)) = left else { return Ok(end) };
-        if let Some(share) = &mut delta.share {
-            share.keep(gaps.len());
+        if let Some(room) = &mut telling.room {
+            room.keep(gaps.len());
         }
-        *delta = Delta { gaps, block_len, strong_len, begun: Some((open, end)), ..*delta };
+        *telling = Telling { gaps, block_len, strong_len, begun: Some((open, end)), ..*telling };
         // Before the end is sent, which is answered.
-        self.rounds.leave(file, delta);
+        self.rounds.leave(file, telling);
         Ok(ContentEnd::Round { block_len, strong_len })
     }
 
     /// Prepares for the gaps of a round, if it may leave any: about one between any two blocks of those searched for.
-    fn start_round(&self, delta: &mut Delta, first: bool, blocks: u64, gaps: usize) -> Option<Round> {
-        if !delta.refine {
+    fn start_round(&self, telling: &mut Telling, blocks: u64, gaps: usize) -> Option<Round> {
+        if !telling.refine {
             return None;
         }
-        if first {
-            delta.share = self.rounds.share();
+        let first = telling.begun.is_none();
+        if first && telling.room.is_none() {
+            telling.room = self.rounds.room();
         }
         let most = usize::try_from(blocks).unwrap_or(MAX_GAPS).saturating_add(gaps).min(MAX_GAPS);
-        let most = delta.share.as_mut()?.more(most);
+        let most = telling.room.as_mut()?.more(most);
         let in_place = self.context.options.in_place;
-        Round::new(delta.block_len, first, in_place, delta.basis_len, most)
+        Round::new(telling.block_len, first, in_place, telling.basis_len, most)
+    }
+
+    /// Tells the first round: the whole file, against its basis. Returns the file, and the end of its content.
+    fn tell_file(
+        &self,
+        telling: &Telling,
+        mut signatures: Signatures,
+        summed: Option<(ReadFile, SegmentSums)>,
+        round: Option<&mut Round>,
+        out: &mut Outgoing<'_>,
+    ) -> Result<(ReadFile, ContentEnd), Stop> {
+        // There is one.
+        let signature = signatures.next().ok_or(Stop::Closed)?;
+        let Some((open, sums)) = summed else {
+            let open = self.open(&telling.listed)?;
+            let sums = self.tell_in_one_reading(telling, &open, signature, round, out)?;
+            return Ok((open, self.complete(&sums)));
+        };
+        let unmoved = signature.unmoved(&sums);
+        let mut buffer = buffer(telling.block_len, sums.len());
+        let mut search = self.search(telling, Gap::whole(telling.basis_len), signature, round);
+        let mut out = |sifted: Sifted<'_>| tell(&open, sifted, out);
+        let mut at = 0;
+        for range in unmoved {
+            self.search_range(&open, at..range.start, &mut buffer, &mut search, &mut out)?;
+            search.unmoved(range.end - range.start, &mut out)?;
+            at = range.end;
+        }
+        self.search_range(&open, at..sums.len(), &mut buffer, &mut search, &mut out)?;
+        search.finish(&mut out)?;
+        Ok((open, self.complete(&sums)))
+    }
+
+    /// The same of a file that was not summed ahead: one reading does both.
+    fn tell_in_one_reading(
+        &self,
+        telling: &Telling,
+        open: &ReadFile,
+        signature: Signature,
+        round: Option<&mut Round>,
+        out: &mut Outgoing<'_>,
+    ) -> Result<SegmentSums, Stop> {
+        let segment_len = if telling.refine { telling.block_len } else { BlockLen::SEGMENT };
+        let mut hasher = SegmentHasher::new(self.context.sums, segment_len);
+        let mut search = self.search(telling, Gap::whole(telling.basis_len), signature, round);
+        let mut out = |sifted: Sifted<'_>| tell(open, sifted, out);
+        let mut pieces = open.pieces(0..u64::MAX);
+        let mut buffer = buffer(telling.block_len, open.len().saturating_add(1));
+        while let Some(data) = pieces.next(&mut buffer).map_err(Stop::Unreadable)? {
+            self.go_on()?;
+            hasher.push(data);
+            search.push(data, &mut out)?;
+        }
+        search.finish(&mut out)?;
+        Ok(hasher.finish())
+    }
+
+    /// Tells a later round: each gap, against its own basis.
+    fn tell_gaps<'g>(
+        &self,
+        telling: &Telling,
+        open: &ReadFile,
+        gaps: impl Iterator<Item = (&'g Gap, Signature)>,
+        mut round: Option<&mut Round>,
+        out: &mut Outgoing<'_>,
+    ) -> Result<(), Stop> {
+        let mut buffer = buffer(telling.block_len, open.len());
+        let mut out = |sifted: Sifted<'_>| tell(open, sifted, out);
+        for (gap, signature) in gaps {
+            let mut search = self.search(telling, *gap, signature, round.as_deref_mut());
+            self.search_range(open, gap.at..gap.end(), &mut buffer, &mut search, &mut out)?;
+            search.finish(&mut out)?;
+        }
+        Ok(())
+    }
+
+    fn search<'r>(
+        &self,
+        telling: &Telling,
+        gap: Gap,
+        signature: Signature,
+        round: Option<&'r mut Round>,
+    ) -> GapSearch<'r> {
+        let in_place = self.context.options.in_place.then_some(Reach::AGREED);
+        GapSearch::new(gap, signature, self.context.sums, in_place, telling.basis_len, round)
+    }
+
+    /// Searches a stretch of the file that was read before. What it no longer has counts as zeros, which the file sum will
+    /// not agree with.
+    fn search_range(
+        &self,
+        open: &ReadFile,
+        range: Range<u64>,
+        buffer: &mut [u8],
+        search: &mut GapSearch<'_>,
+        out: &mut impl FnMut(Sifted<'_>) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let mut pieces = open.pieces(range);
+        while let Some(data) = pieces.next_padded(buffer) {
+            self.go_on()?;
+            search.push(data, out)?;
+        }
+        Ok(())
     }
 }
 
@@ -91,50 +173,18 @@ fn tell(open: &ReadFile, sifted: Sifted<'_>, out: &mut Outgoing<'_>) -> Result<(
             Ok(out.push(ContentOp::Gap { len, offset, basis_len })?)
         }
         Sifted::Passed { at, len } => {
-            let gap = Gap { at, len, offset: 0, basis_len: 0 };
-            let mut buffer = vec![0; piece(len, PIECE)];
-            read_gap(open, &gap, &mut buffer, |data| Ok(out.literal(Bytes::copy_from_slice(data))?))
+            let mut pieces = open.pieces(at..at.saturating_add(len));
+            let mut buffer = vec![0; usize::try_from(len).map_or(PIECE, |len| len.min(PIECE))];
+            while let Some(data) = pieces.next_padded(&mut buffer) {
+                out.literal(Bytes::copy_from_slice(data))?;
+            }
+            Ok(())
         }
     }
 }
 
-/// A good length for a buffer to read so many bytes with.
-fn piece(len: u64, longest: usize) -> usize {
-    usize::try_from(len).map_or(longest, |len| len.clamp(1, longest))
-}
-
-/// Reads a file from front to back, however long it has become.
-fn read_all(
-    open: &ReadFile,
-    buffer: &mut [u8],
-    mut each: impl FnMut(&[u8]) -> Result<(), Stop>,
-) -> Result<(), Stop> {
-    let mut offset = 0;
-    loop {
-        let (read, last) = read_next(open, buffer, offset).map_err(Stop::Unreadable)?;
-        each(buffer.get(..read).unwrap_or_default())?;
-        if last {
-            return Ok(());
-        }
-        offset += read as u64;
-    }
-}
-
-/// Reads a gap once more. What the file no longer has counts as zeros, which the file sum will not agree with.
-fn read_gap(
-    open: &ReadFile,
-    gap: &Gap,
-    buffer: &mut [u8],
-    mut each: impl FnMut(&[u8]) -> Result<(), Stop>,
-) -> Result<(), Stop> {
-    let mut at = gap.at;
-    while at < gap.end() {
-        let len = usize::try_from(gap.end() - at).map_or(buffer.len(), |left| left.min(buffer.len()));
-        let piece = buffer.get_mut(..len).unwrap_or_default();
-        let read = open.read_full_at(piece, at).map_err(Stop::Unreadable)?;
-        piece.get_mut(read..).unwrap_or_default().fill(0);
-        each(piece)?;
-        at += len as u64;
-    }
-    Ok(())
+/// A buffer to read a file of `len` bytes with, or stretches of it.
+fn buffer(block_len: BlockLen, len: u64) -> Vec<u8> {
+    let longest = PIECE.max(block_len.get() as usize);
+    vec![0; usize::try_from(len).map_or(longest, |len| len.clamp(1, longest))]
 }

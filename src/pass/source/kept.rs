@@ -81,18 +81,23 @@ impl KeptListings {
         state.left_behind = state.left_behind.saturating_add(cost.unwrap_or_default());
     }
 
-    /// The sink asks for the listing of a directory that was mentioned to it.
-    pub(super) fn ask(&self, expand: Expand) -> Result<(), PassError> {
+    /// The sink asks for the listing of a directory that was mentioned to it. Sums of more buckets than there are entries
+    /// would save nothing and are forgotten, so that what is kept until they are needed is bounded by the listings.
+    pub(super) fn ask(&self, mut expand: Expand) -> Result<(), PassError> {
         let mut state = self.lock();
         let slot = state.listings.get_mut(&expand.dir).filter(|slot| !slot.sent);
-        slot.ok_or(PassError::Protocol("a listing was asked for that is not to be had"))?.sent = true;
+        let slot = slot.ok_or(PassError::Protocol("a listing was asked for that is not to be had"))?;
+        slot.sent = true;
+        if expand.sums.len() > slot.kept.listing.entries.len() {
+            expand.sums = Vec::new();
+        }
         state.asked.push_back(expand);
         self.wake(state);
         Ok(())
     }
 
-    /// The listings that are to be sent for a request, in order.
-    pub(super) fn take_asked(&self, Expand { dir, below }: Expand) -> Vec<(DirId, Arc<Kept>)> {
+    /// The listings that are to be sent if that of `dir`, and maybe those below, are asked for, in order.
+    pub(super) fn take_asked(&self, dir: DirId, below: bool) -> Vec<(DirId, Arc<Kept>)> {
         let mut state = self.lock();
         let Some(slot) = state.listings.get(&dir) else { return Vec::new() };
         let mut asked = vec![(dir, slot.kept.clone())];

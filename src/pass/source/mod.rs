@@ -1,9 +1,12 @@
 //! The role that reads: lists its view of a tree, and answers requests about what it listed.
 //!
 //! Threads: one walks and lists (`walk`), several read content (`content`), one counts ahead when progress is
-//! shown (`count`), and the calling thread reads messages, which never makes it wait. A listing is `kept` from
-//! before it is sent until the sink closes its directory.
+//! shown (`count`), and the calling thread reads messages, which never makes it wait. What is told as a difference
+//! (`delta`) is told in `rounds`, and if it is large it is summed `ahead` of the first. A listing is `kept` from before it
+//! is sent until the sink closes its directory.
 
+mod ahead;
+mod batch;
 mod content;
 mod count;
 mod delta;
@@ -12,18 +15,19 @@ mod outgoing;
 mod rounds;
 mod walk;
 
-use crate::delta::{Gap, SignatureBuilder, SignaturePart};
+use crate::delta::{BlockLen, Gap, SignatureBuilder, SignatureHeader, SignaturePart};
 use crate::fs::Owners;
 use crate::pass::tally::Tally;
-use crate::pass::{Context, PassError, workers};
+use crate::pass::{Context, PassError};
 use crate::report::{Problem, Role, Totals};
 use crate::tree::{Entry, RelPath};
 use crate::view::{View, ViewError};
-use crate::wire::{Check, FileId, Link, Message, Permit, Received, Receiver, Sender, SumsPart, Want};
-use content::Job;
+use crate::wire::{Check, Fetch, FileId, Link, Message, Permit, Received, Receiver, Sender, SumsPart, Want};
+use ahead::Ahead;
+use content::{Asked, Job};
 use crossbeam_channel as channel;
 use kept::{Kept, KeptListings};
-use rounds::{Delta, Rounds};
+use rounds::{Rounds, Telling};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -107,7 +111,7 @@ fn spawn<'scope>(
 ) -> std::io::Result<()> {
     let named = |name: &str| thread::Builder::new().name(name.to_owned());
     named("walk").spawn_scoped(scope, || walk::run(source))?;
-    for _ in 0..workers() {
+    for _ in 0..source.context.workers() {
         let jobs = jobs.clone();
         named("content").spawn_scoped(scope, move || content::run(source, &jobs))?;
     }
@@ -129,16 +133,19 @@ fn receive(
         match message {
             Message::Want(want) => inbox.want(want, permit)?,
             Message::Sums(part) => inbox.sums(&part, permit)?,
+            Message::Fetch(fetch) => inbox.fetch(fetch, permit)?,
             Message::Check(Check { file, dir, index, sum }) => {
                 let job = Job::Check { file, listed: source.listed(dir, index)?, sum, _permit: permit };
                 inbox.enqueue(job)?;
             }
             Message::Again(again) => {
                 let listed = source.listed(again.dir, again.index)?;
+                listed.check_segments(again.segment_len)?;
                 inbox.enqueue(Job::Again { again, listed, _permit: permit })?;
             }
             Message::Expand(expand) => source.kept.ask(expand)?,
             Message::Close(dir) => {
+                inbox.signatures.retain(|_, arriving| arriving.telling.dir != dir);
                 source.rounds.close(dir);
                 source.kept.close(dir)?;
             }
@@ -156,12 +163,16 @@ fn receive(
             | Message::Mention(_)
             | Message::Listed
             | Message::Verdict(_)
-            | Message::Content(_) => return Err(PassError::Protocol("a sink sent what only a source sends")),
+            | Message::Content(_)
+            | Message::Fetched(_) => {
+                return Err(PassError::Protocol("a sink sent what only a source sends"));
+            }
         }
     }
 }
 
 /// An entry the sink asked about, with the listing it is in.
+#[derive(Clone)]
 struct Listed {
     kept: Arc<Kept>,
     index: usize,
@@ -171,18 +182,37 @@ impl Listed {
     fn entry(&self) -> Option<&Entry> {
         self.kept.listing.entries.get(self.index)
     }
+
+    fn len(&self) -> u64 {
+        self.entry().map_or(0, |entry| entry.node.size())
+    }
+
+    /// Whether its sums in segments of this length may be asked for.
+    fn check_segments(&self, segment_len: BlockLen) -> Result<(), PassError> {
+        if segment_len == BlockLen::SEGMENT || segment_len.may_divide(self.len()) {
+            return Ok(());
+        }
+        Err(PassError::Protocol("a file is to be summed in too many segments"))
+    }
 }
 
 impl Source<'_> {
     /// Finds what a request is about. Asking for what was not listed, or is no file, breaks the protocol.
     fn listed(&self, dir: crate::wire::DirId, index: u32) -> Result<Listed, PassError> {
-        let kept =
-            self.kept.get(dir).ok_or(PassError::Protocol("a request names a directory that is not open"))?;
-        let listed = Listed { kept, index: index as usize };
-        match listed.entry() {
-            Some(entry) if entry.kind() == crate::tree::Kind::File => Ok(listed),
-            _ => Err(PassError::Protocol("a request names an entry that is no listed file")),
-        }
+        let listed = Listed { kept: self.kept_of(dir)?, index: index as usize };
+        check_is_file(listed.entry())?;
+        Ok(listed)
+    }
+
+    fn kept_of(&self, dir: crate::wire::DirId) -> Result<Arc<Kept>, PassError> {
+        self.kept.get(dir).ok_or(PassError::Protocol("a request names a directory that is not open"))
+    }
+}
+
+fn check_is_file(entry: Option<&Entry>) -> Result<(), PassError> {
+    match entry {
+        Some(entry) if entry.kind() == crate::tree::Kind::File => Ok(()),
+        _ => Err(PassError::Protocol("a request names an entry that is no listed file")),
     }
 }
 
@@ -195,8 +225,9 @@ struct Inbox<'a, 'b> {
 
 /// A file whose signatures are still arriving: that of its basis, or those of its gaps.
 struct Arriving {
-    delta: Box<Delta>,
+    telling: Box<Telling>,
     builder: SignatureBuilder,
+    ahead: Option<Arc<Ahead>>,
     permits: Vec<Permit>,
 }
 
@@ -209,7 +240,7 @@ impl Inbox<'_, '_> {
         };
         let builder =
             SignatureBuilder::new(header).map_err(|_| PassError::Protocol("an impossible signature"))?;
-        let delta = Box::new(Delta {
+        let mut telling = Box::new(Telling {
             dir,
             listed,
             basis_len: header.basis_len,
@@ -218,9 +249,13 @@ impl Inbox<'_, '_> {
             strong_len: header.strong_len,
             refine,
             begun: None,
-            share: None,
+            room: None,
         });
-        let arriving = Arriving { delta, builder, permits: vec![permit] };
+        if refine {
+            telling.listed.check_segments(header.block_len)?;
+        }
+        let ahead = self.sum_ahead(&mut telling, header)?;
+        let arriving = Arriving { telling, builder, ahead, permits: vec![permit] };
         if arriving.builder.missing() == 0 {
             return self.complete(file, arriving);
         }
@@ -228,6 +263,33 @@ impl Inbox<'_, '_> {
             return Err(PassError::Protocol("a file was asked for twice"));
         }
         Ok(())
+    }
+
+    fn fetch(&self, fetch: Fetch, permit: Permit) -> Result<(), PassError> {
+        let Fetch { batch, dir, indices } = fetch;
+        let kept = self.source.kept_of(dir)?;
+        indices.iter().try_for_each(|index| check_is_file(kept.listing.entries.get(*index as usize)))?;
+        self.enqueue(Job::Fetch { batch, kept, indices, _permit: permit })
+    }
+
+    /// Has a file summed that is going to be told, if that is worth it and there is room.
+    fn sum_ahead(
+        &self,
+        telling: &mut Telling,
+        header: SignatureHeader,
+    ) -> Result<Option<Arc<Ahead>>, PassError> {
+        let len = telling.listed.len();
+        if !telling.refine || len < ahead::LEAST || !header.mostly_stays(len) {
+            return Ok(None);
+        }
+        telling.room = self.source.rounds.room();
+        if telling.room.is_none() {
+            return Ok(None);
+        }
+        let (listed, segment_len) = (telling.listed.clone(), telling.block_len);
+        let ahead = Arc::new(Ahead::new(listed, segment_len));
+        self.enqueue(Job::Ahead(ahead.clone()))?;
+        Ok(Some(ahead))
     }
 
     fn sums(&mut self, part: &SumsPart, permit: Permit) -> Result<(), PassError> {
@@ -249,17 +311,19 @@ impl Inbox<'_, '_> {
 
     /// A file whose round is over, of which the first sums have come.
     fn answered(&self, file: FileId) -> Result<Arriving, PassError> {
-        let delta =
+        let telling =
             self.source.rounds.take(file).ok_or(PassError::Protocol("sums of a file nobody asked for"))?;
-        let builder = SignatureBuilder::for_gaps(&delta.gaps, delta.block_len, delta.strong_len)
+        let builder = SignatureBuilder::for_gaps(&telling.gaps, telling.block_len, telling.strong_len)
             .map_err(|_| PassError::Protocol("an impossible signature"))?;
-        Ok(Arriving { delta, builder, permits: Vec::new() })
+        Ok(Arriving { telling, builder, ahead: None, permits: Vec::new() })
     }
 
     fn complete(&self, file: FileId, arriving: Arriving) -> Result<(), PassError> {
-        let Arriving { delta, builder, permits } = arriving;
+        let Arriving { telling, builder, ahead, permits } = arriving;
         let signatures = builder.finish().map_err(|_| PassError::Protocol("an impossible signature"))?;
-        self.enqueue(Job::Round { file, delta, signatures, _permits: permits })
+        let asked = Box::new(Asked { file, telling, signatures, summed: None, _permits: permits });
+        let Some(ahead) = ahead else { return self.enqueue(Job::Round(asked)) };
+        ahead.asked(asked).map_or(Ok(()), |asked| self.enqueue(Job::Round(asked)))
     }
 
     fn enqueue(&self, job: Job) -> Result<(), PassError> {

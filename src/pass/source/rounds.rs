@@ -14,8 +14,8 @@ use crate::wire::{ContentEnd, DirId, FileId, OPEN_GAPS};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A file between two rounds, or before its first.
-pub(super) struct Delta {
+/// A file that is told as a difference: before its first round, or between two.
+pub(super) struct Telling {
     pub dir: DirId,
     pub listed: Listed,
     pub basis_len: u64,
@@ -27,12 +27,12 @@ pub(super) struct Delta {
     pub refine: bool,
     /// The file, and the end of its content, both known from the first round on.
     pub begun: Option<(ReadFile, ContentEnd)>,
-    pub share: Option<Share>,
+    pub room: Option<Room>,
 }
 
 /// The files that wait for sums.
 pub(super) struct Rounds {
-    waiting: Mutex<HashMap<FileId, Box<Delta>>>,
+    waiting: Mutex<HashMap<FileId, Box<Telling>>>,
     counts: Arc<Mutex<Counts>>,
     most_files: usize,
 }
@@ -50,39 +50,39 @@ impl Rounds {
     }
 
     /// Room for one more file, if there is.
-    pub(super) fn share(&self) -> Option<Share> {
+    pub(super) fn room(&self) -> Option<Room> {
         let mut counts = lock(&self.counts);
         if counts.files >= self.most_files {
             return None;
         }
         counts.files += 1;
-        Some(Share { counts: self.counts.clone(), gaps: 0 })
+        Some(Room { counts: self.counts.clone(), gaps: 0 })
     }
 
     /// Leaves a file until its sums come.
-    pub(super) fn leave(&self, file: FileId, delta: Box<Delta>) {
-        lock(&self.waiting).insert(file, delta);
+    pub(super) fn leave(&self, file: FileId, telling: Box<Telling>) {
+        lock(&self.waiting).insert(file, telling);
     }
 
     /// Takes a file up again.
-    pub(super) fn take(&self, file: FileId) -> Option<Box<Delta>> {
+    pub(super) fn take(&self, file: FileId) -> Option<Box<Telling>> {
         lock(&self.waiting).remove(&file)
     }
 
     /// Forgets the files of a directory.
     pub(super) fn close(&self, dir: DirId) {
-        lock(&self.waiting).retain(|_, delta| delta.dir != dir);
+        lock(&self.waiting).retain(|_, telling| telling.dir != dir);
     }
 }
 
-/// One file's part of what there is room for.
+/// The room that one file has, and its gaps.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(super) struct Room {
     counts: Arc<Mutex<Counts>>,
     gaps: usize,
 }
 
-impl Share {
+impl Room {
     /// Takes room for as many gaps as there is, `most` at most; returns how many.
     pub(super) fn more(&mut self, most: usize) -> usize {
         let mut counts = lock(&self.counts);
@@ -100,7 +100,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for Room {
     fn drop(&mut self) {
         self.keep(0);
         lock(&self.counts).files -= 1;
@@ -118,16 +118,16 @@ mod tests {
     #[test]
     fn files_and_gaps_are_bounded() {
         let rounds = Rounds::new(2);
-        let (first, second) = (rounds.share(), rounds.share());
-        assert!(first.is_some() && rounds.share().is_none());
+        let (first, second) = (rounds.room(), rounds.room());
+        assert!(first.is_some() && rounds.room().is_none());
         drop(first);
-        let (mut first, mut second) = (rounds.share().unwrap(), second.unwrap());
+        let (mut first, mut second) = (rounds.room().unwrap(), second.unwrap());
         assert_eq!(first.more(10), 10);
         assert_eq!(second.more(OPEN_GAPS), OPEN_GAPS - 10);
         assert_eq!(first.more(1), 0);
         second.keep(3);
         assert_eq!(first.more(OPEN_GAPS), OPEN_GAPS - 13);
         drop((first, second));
-        assert_eq!(rounds.share().unwrap().more(usize::MAX), OPEN_GAPS);
+        assert_eq!(rounds.room().unwrap().more(usize::MAX), OPEN_GAPS);
     }
 }

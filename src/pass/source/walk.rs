@@ -6,16 +6,14 @@
 //! The walk keeps its own stack, since a tree may be deeper than a thread's.
 
 use crate::pass::PassError;
-use crate::pass::fingerprint;
+use crate::pass::fingerprint::{self, Owned};
 use crate::pass::names::Names;
 use crate::pass::source::Source;
 use crate::pass::source::kept::Kept;
 use crate::report::{Event, Skip};
-use crate::tree::{Fingerprinter, Kind, Name, RelPath};
+use crate::tree::{BucketSum, Buckets, Entry, Fingerprinter, Kind, Meta, Name, Owner, RelPath};
 use crate::view::{ViewDir, ViewListing};
-use crate::wire::{
-    Begin, DirId, Expand, Listing, ListingEnd, MENTIONED_OWNERS, Mention, Message, OwnerName, entry_cost,
-};
+use crate::wire::{Begin, DirId, Expand, Listing, ListingEnd, Mention, Message, OwnerName, entry_cost};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -52,7 +50,7 @@ impl Walk<'_, '_> {
     fn tree(&mut self) -> Result<(), PassError> {
         let Source { view, sender, context, .. } = self.source;
         let root = view.root_meta();
-        let owners = self.names_of(root.iter());
+        let owners = self.names_of(root.iter().map(Meta::owner));
         sender.send(Message::Begin(Begin { root, single: view.is_single(), owners }))?;
         if view.has_unentered() {
             context.reporter.report(Event::Skipped { path: RelPath::root(), reason: Skip::Directory });
@@ -98,12 +96,11 @@ impl Walk<'_, '_> {
 
     /// Sends the listings that the sink asked for.
     fn expand(&mut self, expand: Expand, stack: &mut [Level]) -> Result<(), PassError> {
-        for (id, kept) in self.source.kept.take_asked(expand) {
-            self.send(id, &kept)?;
+        let Expand { dir, below, sums } = expand;
+        for (id, kept) in self.source.kept.take_asked(dir, below) {
+            self.send(id, &kept, if id == dir { &sums } else { &[] })?;
         }
-        if expand.below
-            && let Some(place) = stack.iter().position(|level| level.id == expand.dir)
-        {
+        if below && let Some(place) = stack.iter().position(|level| level.id == dir) {
             stack.iter_mut().skip(place).for_each(|level| level.listed = true);
         }
         Ok(())
@@ -142,7 +139,7 @@ impl Walk<'_, '_> {
         let listed = listed || is_nothing;
         self.source.kept.insert(id, kept.clone(), listed);
         if listed {
-            self.send(id, &kept)?
+            self.send(id, &kept, &[])?
         } else {
             self.mention(id, &kept, whole)?
         }
@@ -175,37 +172,49 @@ impl Walk<'_, '_> {
 
     /// Sends a directory's fingerprint instead of its listing.
     fn mention(&mut self, dir: DirId, kept: &Kept, whole: bool) -> Result<(), PassError> {
-        let entries = &kept.listing.entries;
-        let metas = || entries.iter().map(|entry| &entry.meta);
-        let comparable = whole
-            && entries.iter().all(|entry| self.source.context.options.asks_for(entry.kind()))
-            && !self.names.are_more_new_than(MENTIONED_OWNERS, metas());
+        let options = &self.source.context.options;
+        let entries = kept.listing.entries.as_slice();
+        let comparable = whole && entries.iter().all(|entry| options.asks_for(entry.kind()));
         let fingerprinter = self.fingerprinter.as_ref().filter(|_| comparable);
-        let fingerprint =
-            fingerprinter.map(|it| it.of(kept.dir.path(), entries.iter().map(|entry| (entry, entry.meta))));
-        let owners = if fingerprint.is_some() { self.names_of(metas()) } else { Vec::new() };
-        let mention = Mention { dir, parent: kept.parent, fingerprint, owners };
+        let parent = kept.parent;
+        let mention = match fingerprinter.zip(Owned::new(entries, options)) {
+            None => Mention { dir, parent, fingerprint: None, owned_by: Vec::new(), owners: Vec::new() },
+            Some((fingerprinter, owned)) => {
+                let fingerprint = Some(owned.fingerprint(fingerprinter, kept.dir.path()));
+                let owned_by = owned.owners().to_vec();
+                Mention {
+                    dir,
+                    parent,
+                    fingerprint,
+                    owners: self.names_of(owned_by.iter().copied()),
+                    owned_by,
+                }
+            }
+        };
         Ok(self.source.sender.send(Message::Mention(mention))?)
     }
 
-    /// Sends a listing in parts.
-    fn send(&mut self, dir: DirId, kept: &Kept) -> Result<(), PassError> {
+    /// Sends a listing in parts, without the buckets that have these sums, which are the sink's.
+    fn send(&mut self, dir: DirId, kept: &Kept, sums: &[BucketSum]) -> Result<(), PassError> {
         let parent = kept.parent;
-        let mut rest = kept.listing.entries.as_slice();
+        let mut same = self.same(kept, sums);
+        let listed = self.listed(kept, &same, sums.len());
+        let mut rest = listed.into_iter().peekable();
         loop {
             let mut cost = 0;
-            let len = rest.iter().take_while(|entry| {
-                let fits = cost < PART;
+            let mut entries = Vec::new();
+            while cost < PART
+                && let Some(entry) = rest.next()
+            {
                 cost += entry_cost(entry);
-                fits
-            });
-            let (part, after) = rest.split_at(len.count());
-            rest = after;
-            let owners = self.names_of(part.iter().map(|entry| &entry.meta));
+                entries.push(entry.clone());
+            }
+            let owners = self.names_of(entries.iter().map(|entry| entry.meta.owner()));
             let end = rest
-                .is_empty()
+                .peek()
+                .is_none()
                 .then(|| ListingEnd { complete: !self.source.incomplete.load(Ordering::Acquire) });
-            let listing = Listing { dir, parent, entries: part.to_vec(), owners, end };
+            let listing = Listing { dir, parent, same: std::mem::take(&mut same), entries, owners, end };
             self.source.sender.send(Message::Listing(listing))?;
             if end.is_some() {
                 return Ok(());
@@ -213,12 +222,34 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// The buckets of a directory that need not be listed: none if the sink sent no sums.
+    fn same(&self, kept: &Kept, sums: &[BucketSum]) -> Buckets {
+        let owned = || Owned::new(&kept.listing.entries, &self.source.context.options);
+        match &self.fingerprinter {
+            Some(fingerprinter) if !sums.is_empty() => {
+                owned().map(|owned| owned.agreeing(fingerprinter, sums)).unwrap_or_default()
+            }
+            _ => Buckets::default(),
+        }
+    }
+
+    /// The entries of all `count` buckets but these.
+    fn listed<'k>(&self, kept: &'k Kept, same: &Buckets, count: usize) -> Vec<&'k Entry> {
+        let entries = kept.listing.entries.iter();
+        match &self.fingerprinter {
+            Some(fingerprinter) if *same != Buckets::default() => {
+                entries.filter(|entry| !same.contains(fingerprinter.bucket(&entry.name, count))).collect()
+            }
+            _ => entries.collect(),
+        }
+    }
+
     /// The names of owners that the sink does not have yet, if it needs any.
-    fn names_of<'m>(&mut self, metas: impl Iterator<Item = &'m crate::tree::Meta>) -> Vec<OwnerName> {
+    fn names_of(&mut self, owners: impl Iterator<Item = Owner>) -> Vec<OwnerName> {
         let options = &self.source.context.options;
         if options.numeric_ids || !(options.owner || options.group) {
             return Vec::new();
         }
-        self.names.new_ones(&self.source.owners, metas)
+        self.names.new_ones(&self.source.owners, owners)
     }
 }

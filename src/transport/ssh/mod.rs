@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! settings   what ssh_config says about the host, asked of `ssh -G`     (resolve, tokens)
-//! dial       the TCP connection                                          (dial)
+//! dial       the TCP connection                                          (dial, acknowledge)
 //! handshake  algorithms in our order, the host key by our policy         (algorithms, client, known_hosts)
 //! login      agent, key files, keyboard-interactive, password            (auth)
 //! channel    the remote command and the queues around it                 (session, channel, queue, outbox)
@@ -26,6 +26,7 @@ use crate::report::Prompter;
 use crate::transport::target::Host;
 use crate::transport::{Connection, Error, NoticeSink, StderrSink};
 
+mod acknowledge;
 mod algorithms;
 mod ask;
 mod auth;

@@ -9,6 +9,7 @@ use russh::{ChannelOpenFailure, Disconnect, SshId};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::transport::ssh::acknowledge::Acknowledging;
 use crate::transport::ssh::ask::Asker;
 use crate::transport::ssh::channel::{self, Surroundings};
 use crate::transport::ssh::client::{Client, LossReason, SessionError, describe};
@@ -189,7 +190,7 @@ async fn log_in(
     let on_notice = Arc::clone(&options.on_notice);
     let client = Client::new(settings, names, known, asker.clone(), on_notice, loss.clone());
     let (reading, writing) = stream.into_split();
-    let (stream, gate) = buffered(reading, writing);
+    let (stream, gate) = buffered(Acknowledging::new(reading), writing);
     let mut handle =
         client::connect_stream(Arc::new(config), stream, client).await.map_err(|error| match error {
             SessionError::Refused(error) => error,

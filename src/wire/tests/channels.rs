@@ -1,6 +1,7 @@
 //! Streams over several channels: whatever the channels do, what arrives is what was sent.
 
 use super::samples::literal;
+use crate::request::{CompressWhen, Compression};
 use crate::wire::channels::{Channel, ChannelSet, Dealer, Further, Gatherer, Halves, Spreader, TURN, chosen};
 use crate::wire::frame::FrameEncoder;
 use crate::wire::mailbox::Mailbox;
@@ -156,7 +157,10 @@ fn channel_over(number: u8, stream: &UnixStream) -> Channel {
 fn start(stream: &UnixStream, further: Further) -> (Link, Pump) {
     let (link, unconnected) = Unconnected::new();
     let (reader, writer) = (stream.try_clone().unwrap(), stream.try_clone().unwrap());
-    let options = PumpOptions { content_level: Some(1), ..PumpOptions::default() };
+    let options = PumpOptions {
+        compression: Some(Compression { level: 1, when: CompressWhen::Always }),
+        ..PumpOptions::default()
+    };
     let pump = unconnected.connect(Box::new(reader), Box::new(writer), Vec::new(), options, further);
     (link, pump.unwrap())
 }

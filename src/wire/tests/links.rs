@@ -1,7 +1,7 @@
 //! Credit under random schedules: whatever the windows, the messages and the threads, everything arrives.
 
 use super::samples::{file, listing, literal};
-use crate::delta::Sum;
+use crate::delta::{BlockLen, Sum};
 use crate::wire::{
     Abort, Again, DirId, FileId, Link, Message, Permit, Rank, Receiver, Sender, Want, Windows,
 };
@@ -120,7 +120,8 @@ fn sink(plan: &Plan, link: Link) -> usize {
                 plan.pause(step + 9);
                 if step % usize::from(plan.again_every) == 0 {
                     let segments = vec![Sum([0; 16]); step % 7];
-                    let again = Again { file: FileId(0), dir: DirId(0), index: 0, segments };
+                    let segment_len = BlockLen::SEGMENT;
+                    let again = Again { file: FileId(0), dir: DirId(0), index: 0, segment_len, segments };
                     sender.send(Message::Again(again)).unwrap();
                 }
             }

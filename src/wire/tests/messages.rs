@@ -2,9 +2,11 @@
 
 use super::samples::{any_message, each, file, listing, name, shown};
 use crate::delta::StrongLen;
-use crate::tree::{MAX_NAME, Node};
+use crate::tree::{MAX_BUCKETS, MAX_NAME, Node};
 use crate::wire::codec::{self, Cursor, Put};
-use crate::wire::{Content, ContentEnd, ContentOp, FileId, Message, Rank, WINDOWS, WireError};
+use crate::wire::{
+    Content, ContentEnd, ContentOp, FileId, MENTIONED_OWNERS, Message, Rank, WINDOWS, WireError,
+};
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -156,8 +158,11 @@ fn counts_and_lengths_beyond_the_frame_allocate_nothing() {
         huge(8, &[0, 0], number); // operations
         huge(8, &[0, 0, 1, 0], number.max(101)); // a literal
         huge(8, &[0, 0, 1, 2, 0], number.max(101)); // a rewrite
-        huge(9, &[0, 0, 0], number); // segments
+        huge(9, &[0, 0, 0, 1], number); // segments
         huge(11, &[], number.max(101)); // an event
+        huge(17, &[0, 0], number); // a directory's owners
+        huge(18, &[0, 0], number); // sums of buckets
+        huge(2, &[10, 0], number.max(101)); // buckets
     }
 }
 
@@ -172,6 +177,18 @@ fn no_message_holds_more_than_its_window_has_credit_for() {
     owners.put_varint(1 << 20);
     owners.resize(4 << 20, 0);
     assert!(refused(&owners).contains("list of owners of 1048576"));
+    let mut sums = vec![18, 0, 0];
+    sums.put_varint(MAX_BUCKETS as u64 + 1);
+    sums.resize(4 << 20, 0);
+    assert!(refused(&sums).contains("list of buckets of 65537"));
+    let mut buckets = vec![2, 10, 0];
+    buckets.put_varint(MAX_BUCKETS as u64 / 8 + 1);
+    buckets.resize(4 << 20, 0);
+    assert!(refused(&buckets).contains("list of buckets of 8193"));
+    let mut owned_by = vec![17, 0, 0];
+    owned_by.put_varint(MENTIONED_OWNERS as u64 + 1);
+    owned_by.resize(4 << 20, 0);
+    assert!(refused(&owned_by).contains("list of owners of 17"));
     let entries = raw_listing(1 << 20, &vec![0; 4 << 20]);
     assert!(refused(&entries).contains("list of entries of 1048576"));
 }
@@ -234,7 +251,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_harmless(kind in 0_u8..20, bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn any_bytes_are_harmless(kind in 0_u8..22, bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let mut cursor = Cursor::new([&[kind], &bytes[..]].concat().into());
         let _ = codec::decode(&mut cursor);
     }

@@ -1,6 +1,8 @@
 //! Requests as bytes and back, and requests of peers that are newer, older or hostile.
 
-use crate::request::{Compression, Deletion, Detail, Options, Part, Request, SumKind};
+use crate::request::{
+    CompressWhen, Compression, Deletion, Detail, Options, Part, Request, Shortcuts, SumKind,
+};
 use crate::tree::filter::{Action, Rule, Rules};
 use crate::wire::WireError;
 use crate::wire::codec::{Cursor, Put};
@@ -34,7 +36,7 @@ pub(super) fn everything() -> Options {
         partial: true,
         block_size: Some(4096),
         sum: SumKind::Md5,
-        compress: Some(Compression { level: 22 }),
+        compress: Some(Compression { level: 22, when: CompressWhen::Auto }),
         bandwidth: Some(u64::MAX),
         timeout: Some(u32::MAX),
         streams: Some(8),
@@ -43,6 +45,7 @@ pub(super) fn everything() -> Options {
         rules,
         dry_run: true,
         detail: Detail { changes: true, attributes: true, unchanged: true, progress: true },
+        shortcuts: Shortcuts { threads: false, ..Shortcuts::default() },
     }
 }
 
@@ -153,9 +156,18 @@ fn a_path_with_a_nul_byte_is_refused() {
 fn values_out_of_range_are_refused() {
     let delete = Some(Deletion::default());
     for options in [
-        Options { compress: Some(Compression { level: 0 }), ..Options::default() },
-        Options { compress: Some(Compression { level: 23 }), ..Options::default() },
-        Options { compress: Some(Compression { level: i32::MIN }), ..Options::default() },
+        Options {
+            compress: Some(Compression { level: 0, when: CompressWhen::Always }),
+            ..Options::default()
+        },
+        Options {
+            compress: Some(Compression { level: 23, when: CompressWhen::Always }),
+            ..Options::default()
+        },
+        Options {
+            compress: Some(Compression { level: i32::MIN, when: CompressWhen::Always }),
+            ..Options::default()
+        },
         Options { block_size: Some(0), ..Options::default() },
         Options { block_size: Some(u32::MAX), ..Options::default() },
         Options { delete, recursive: false, ..Options::default() },

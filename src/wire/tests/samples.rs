@@ -5,14 +5,18 @@ use crate::report::{
     Action, Change, Counts, Event, Item, Problem, ProblemClass, ProgressReading, Role, Skip, TimeChange,
     Totals,
 };
-use crate::tree::{Entry, FINGERPRINT_LEN, Fingerprint, Kind, MAX_NAME, Meta, Name, Node, Rdev, RelPath};
+use crate::tree::{
+    BUCKET_SUM_LEN, BucketSum, Buckets, Entry, FINGERPRINT_LEN, Fingerprint, Kind, MAX_NAME, Meta, Name,
+    Node, Owner, Rdev, RelPath,
+};
 use crate::wire::{
-    Abort, Again, Begin, ChannelSet, Check, Content, ContentEnd, ContentOp, DirId, Expand, FileId, Listing,
-    ListingEnd, Mention, Message, OwnerKind, OwnerName, Rank, SumsPart, Verdict, Want,
+    Abort, Again, BatchId, Begin, ChannelSet, Check, Content, ContentEnd, ContentOp, DirId, Expand, Fetch,
+    Fetched, FetchedFile, FileId, Listing, ListingEnd, Mention, Message, OwnerKind, OwnerName, Rank,
+    SumsPart, Verdict, Want,
 };
 use bytes::Bytes;
 use filetime::FileTime;
-use proptest::collection::{btree_map, vec};
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 
@@ -36,7 +40,8 @@ fn owner(kind: OwnerKind, id: u32, name: &[u8]) -> OwnerName {
 /// A listing of the root without anything special about it.
 pub(super) fn listing(entries: Vec<Entry>) -> Message {
     let end = Some(ListingEnd { complete: true });
-    Message::Listing(Listing { dir: DirId(0), parent: None, entries, owners: Vec::new(), end })
+    let same = Buckets::default();
+    Message::Listing(Listing { dir: DirId(0), parent: None, same, entries, owners: Vec::new(), end })
 }
 
 pub(super) fn literal(file: u32, data: impl Into<Bytes>) -> Message {
@@ -132,7 +137,10 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
     });
     let root = Some(meta(0o755, 1_700_000_000, 123_456_789, (0, 0)));
     let owners = vec![owner(OwnerKind::User, 0, b"root"), owner(OwnerKind::Group, 1000, b"users")];
-    let part = |entries, parent, end| Listing { dir, parent, entries, owners: Vec::new(), end };
+    let part = |entries, parent, end| {
+        let same = Buckets::default();
+        Listing { dir, parent, same, entries, owners: Vec::new(), end }
+    };
     vec![
         ("begin", Message::Begin(Begin { root, single: false, owners: owners.clone() })),
         ("begin-single", Message::Begin(Begin { root: None, single: true, owners: Vec::new() })),
@@ -141,6 +149,7 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
             Message::Listing(Listing {
                 dir,
                 parent: Some((DirId(299), 4)),
+                same: Buckets::default(),
                 entries: entries(),
                 owners,
                 end: Some(ListingEnd { complete: true }),
@@ -152,20 +161,35 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
             Message::Listing(part(Vec::new(), None, Some(ListingEnd { complete: false }))),
         ),
         (
+            "listing-of-buckets",
+            Message::Listing(Listing {
+                same: Buckets::from_bytes(&[0xfe, 0x03]),
+                ..part(vec![file("a", 1)], Some((DirId(299), 4)), Some(ListingEnd { complete: true }))
+            }),
+        ),
+        (
             "mention",
             Message::Mention(Mention {
                 dir,
                 parent: Some((DirId(299), 4)),
                 fingerprint: Some(Fingerprint([7; FINGERPRINT_LEN])),
+                owned_by: vec![Owner { uid: 7, gid: 0 }, Owner { uid: 1000, gid: u32::MAX }],
                 owners: vec![owner(OwnerKind::User, 7, b"seven")],
             }),
         ),
         (
             "mention-root",
-            Message::Mention(Mention { dir: DirId(0), parent: None, fingerprint: None, owners: Vec::new() }),
+            Message::Mention(Mention {
+                dir: DirId(0),
+                parent: None,
+                fingerprint: None,
+                owned_by: Vec::new(),
+                owners: Vec::new(),
+            }),
         ),
-        ("expand", Message::Expand(Expand { dir, below: false })),
-        ("expand-below", Message::Expand(Expand { dir: DirId(0), below: true })),
+        ("expand", Message::Expand(Expand { dir, below: false, sums: Vec::new() })),
+        ("expand-below", Message::Expand(Expand { dir: DirId(0), below: true, sums: Vec::new() })),
+        ("expand-buckets", Message::Expand(expand(dir, &[0, 0xab]))),
         ("listed", Message::Listed),
         ("want", Message::Want(Want { file: FileId(1), dir, index, basis: None, refine: false })),
         (
@@ -199,7 +223,30 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
         ),
         (
             "again",
-            Message::Again(Again { file: FileId(1), dir, index, segments: vec![Sum([1; 16]), Sum([2; 16])] }),
+            Message::Again(Again {
+                file: FileId(1),
+                dir,
+                index,
+                segment_len: BlockLen::SEGMENT,
+                segments: vec![Sum([1; 16]), Sum([2; 16])],
+            }),
+        ),
+        (
+            "fetch",
+            Message::Fetch(Fetch { batch: BatchId(300), dir, indices: vec![0, 1, 2, 9, 70_000, u32::MAX] }),
+        ),
+        (
+            "fetched",
+            Message::Fetched(Fetched {
+                batch: BatchId(300),
+                files: vec![
+                    FetchedFile::Whole { len: 5, sum: Some(Sum([3; 16])) },
+                    FetchedFile::Longer,
+                    FetchedFile::Unreadable,
+                    FetchedFile::Whole { len: 0, sum: Some(Sum([4; 16])) },
+                ],
+                data: Bytes::from_static(b"hello"),
+            }),
         ),
         ("close", Message::Close(dir)),
         ("event-created", Message::Event(Event::CreatedDestination)),
@@ -233,6 +280,11 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
         ("finish", Message::Finish(totals())),
         ("abort", Message::Abort(Abort { text: "no room".into(), selection: true, protocol: false })),
     ]
+}
+
+fn expand(dir: DirId, sums: &[u8]) -> Expand {
+    let sums = sums.iter().map(|byte| BucketSum([*byte; BUCKET_SUM_LEN])).collect();
+    Expand { dir, below: false, sums }
 }
 
 fn any_name() -> impl Strategy<Value = Name> {
@@ -277,9 +329,10 @@ fn any_owners() -> impl Strategy<Value = Vec<OwnerName>> {
 fn any_listing() -> impl Strategy<Value = Message> {
     let parent = option::of(any::<(u32, u32)>().prop_map(|(dir, index)| (DirId(dir), index)));
     let end = option::of(any::<bool>().prop_map(|complete| ListingEnd { complete }));
-    (any::<u32>(), parent, any_entries(), any_owners(), end).prop_map(
-        |(dir, parent, entries, owners, end)| {
-            Message::Listing(Listing { dir: DirId(dir), parent, entries, owners, end })
+    (any::<u32>(), parent, vec(any::<u8>(), 0..5), any_entries(), any_owners(), end).prop_map(
+        |(dir, parent, same, entries, owners, end)| {
+            let same = Buckets::from_bytes(&same);
+            Message::Listing(Listing { dir: DirId(dir), parent, same, entries, owners, end })
         },
     )
 }
@@ -287,9 +340,12 @@ fn any_listing() -> impl Strategy<Value = Message> {
 fn any_mention() -> impl Strategy<Value = Message> {
     let parent = option::of(any::<(u32, u32)>().prop_map(|(dir, index)| (DirId(dir), index)));
     let fingerprint = option::of(any::<[u8; FINGERPRINT_LEN]>().prop_map(Fingerprint));
-    (any::<u32>(), parent, fingerprint, any_owners()).prop_map(|(dir, parent, fingerprint, owners)| {
-        Message::Mention(Mention { dir: DirId(dir), parent, fingerprint, owners })
-    })
+    let owned_by = vec(any::<(u32, u32)>().prop_map(|(uid, gid)| Owner { uid, gid }), 0..4);
+    (any::<u32>(), parent, fingerprint, owned_by, any_owners()).prop_map(
+        |(dir, parent, fingerprint, owned_by, owners)| {
+            Message::Mention(Mention { dir: DirId(dir), parent, fingerprint, owned_by, owners })
+        },
+    )
 }
 
 fn any_sum() -> impl Strategy<Value = Sum> {
@@ -337,6 +393,25 @@ fn any_content() -> impl Strategy<Value = Message> {
         .prop_map(|(file, ops, end)| Message::Content(Content { file: FileId(file), ops, end }))
 }
 
+fn any_fetch() -> impl Strategy<Value = Message> {
+    let indices = btree_set(prop_oneof![0..50_u32, any::<u32>()], 0..20);
+    (any::<(u32, u32)>(), indices).prop_map(|((batch, dir), indices)| {
+        let indices = indices.into_iter().collect();
+        Message::Fetch(Fetch { batch: BatchId(batch), dir: DirId(dir), indices })
+    })
+}
+
+fn any_fetched() -> impl Strategy<Value = Message> {
+    let whole = (any_bytes(), any_sum())
+        .prop_map(|(data, sum)| (FetchedFile::Whole { len: data.len() as u32, sum: Some(sum) }, data));
+    let other = prop_oneof![Just(FetchedFile::Longer), Just(FetchedFile::Unreadable)];
+    let file = prop_oneof![4 => whole, 1 => other.prop_map(|file| (file, Bytes::new()))];
+    (any::<u32>(), vec(file, 0..10)).prop_map(|(batch, files)| {
+        let (files, data): (Vec<FetchedFile>, Vec<Bytes>) = files.into_iter().unzip();
+        Message::Fetched(Fetched { batch: BatchId(batch), files, data: data.concat().into() })
+    })
+}
+
 /// Any message that can be sent.
 pub(super) fn any_message() -> impl Strategy<Value = Message> {
     let place = || any::<(u32, u32, u32)>().prop_map(|(file, dir, index)| (FileId(file), DirId(dir), index));
@@ -349,20 +424,28 @@ pub(super) fn any_message() -> impl Strategy<Value = Message> {
         });
     let check = (place(), any_sum())
         .prop_map(|((file, dir, index), sum)| Message::Check(Check { file, dir, index, sum }));
-    let again = (place(), vec(any_sum(), 0..5))
-        .prop_map(|((file, dir, index), segments)| Message::Again(Again { file, dir, index, segments }));
+    let again =
+        (place(), 1..=16_u64 << 20, vec(any_sum(), 0..5)).prop_map(|((file, dir, index), len, segments)| {
+            let segment_len = BlockLen::new(len).unwrap();
+            Message::Again(Again { file, dir, index, segment_len, segments })
+        });
     let credit = (0..4_usize, any::<u64>())
         .prop_map(|(rank, bytes)| Message::Credit { rank: Rank::CREDITED[rank], bytes });
+    let expand = (any::<u32>(), vec(any::<u8>(), 0..9))
+        .prop_map(|(dir, sums)| Message::Expand(expand(DirId(dir), &sums)));
     let text = "\\PC{0,30}".prop_map(|text| Message::Event(Event::Notice(text)));
     prop_oneof![
         4 => any_listing(),
         4 => any_content(),
+        2 => any_fetched(),
+        1 => any_fetch(),
         2 => any_mention(),
         1 => want,
         1 => sums,
         1 => check,
         1 => again,
         1 => credit,
+        1 => expand,
         1 => text,
         2 => (0..each().len()).prop_map(|place| each().swap_remove(place).1),
     ]

@@ -50,8 +50,14 @@ fn option(arg: &Arg) -> String {
     let mut names = [short, long].into_iter().flatten().collect::<Vec<_>>().join(", ");
     if arg.get_action().takes_values() {
         let value = arg.get_value_names().and_then(|names| names.first()).expect("a value has a name");
-        let between = if arg.get_long().is_some() { "=" } else { " " };
-        write!(names, "{between}\\fI{}\\fR", roff(value)).expect("writing to a string");
+        let value = format!("\\fI{}\\fR", roff(value));
+        let may_be_left_out = arg.get_num_args().is_some_and(|number| number.min_values() == 0);
+        let value = match (arg.get_long(), may_be_left_out) {
+            (Some(_), false) => format!("={value}"),
+            (Some(_), true) => format!("[={value}]"),
+            (None, _) => format!(" {value}"),
+        };
+        names.push_str(&value);
     }
     let help = arg.get_long_help().or(arg.get_help()).expect("an option has a help").to_string();
     let mut paragraphs: Vec<String> = help.split("\n\n").map(sentence).collect();

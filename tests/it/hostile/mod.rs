@@ -4,6 +4,7 @@
 //! is wanted. Whatever it does, the program under test ends by itself within seconds, says why, does not panic, and
 //! touches nothing but what it was asked to.
 
+mod bases;
 mod peer;
 mod races;
 mod sinks;
@@ -33,6 +34,7 @@ fn scene() -> Scene {
     let source = Tree::new().file("old", noise(6000, 1)).file("dir/inner", "new").file("fresh", "content");
     let source = source.symlink("link", "old");
     let to = Tree::new().file("keep", "mine").file("old", noise(5000, 2)).file("dir/inner", "mine too");
+    let to = to.file("large", noise(70_000, 3));
     let outside = Tree::new().file("secret", "not for you").file("dir/inner", "nor this");
     Scene::new().tree("source", &source).tree("to", &to).tree("outside", &outside)
 }

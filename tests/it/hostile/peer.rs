@@ -1,10 +1,11 @@
 //! A peer that says what it likes.
 
-use dsync::tree::{Entry, FINGERPRINT_LEN, Fingerprint, Meta, Name, Node};
+use dsync::tree::{Buckets, Entry, FINGERPRINT_LEN, Fingerprint, Meta, Name, Node, Owner};
 use dsync::wire::frame::{FrameDecoder, FrameEncoder, HEADER};
 use dsync::wire::hello::{self, Hello};
 use dsync::wire::{
-    Begin, Content, ContentEnd, ContentOp, DirId, Expand, FileId, Listing, ListingEnd, Mention, Message, Want,
+    Begin, Content, ContentEnd, ContentOp, DirId, Expand, Fetch, FileId, Listing, ListingEnd, Mention,
+    Message, Want,
 };
 use filetime::FileTime;
 use std::collections::VecDeque;
@@ -44,8 +45,17 @@ impl Peer {
 
     /// Sends messages made by hand, in one frame that is not compressed.
     pub(crate) fn payload(&mut self, payload: &[u8]) {
+        self.frame(0, payload);
+    }
+
+    /// Sends messages made by hand that go with content, in one frame that is not compressed.
+    pub(crate) fn content_payload(&mut self, payload: &[u8]) {
+        self.frame(2, payload);
+    }
+
+    fn frame(&mut self, kind: u8, payload: &[u8]) {
         let len = u32::try_from(payload.len()).unwrap().to_le_bytes();
-        self.raw(&[&[0], &len[..], payload].concat());
+        self.raw(&[&[kind], &len[..], payload].concat());
     }
 
     /// Sends a message.
@@ -101,13 +111,34 @@ impl Peer {
         })
     }
 
+    /// Waits for a request for a batch.
+    pub(crate) fn expect_fetch(&mut self) -> Fetch {
+        self.expect("a request for a batch", |message| match message {
+            Message::Fetch(fetch) => Some(fetch.clone()),
+            _ => None,
+        })
+    }
+
+    /// Waits for a request for content, and for all block sums that belong to it.
+    pub(crate) fn expect_signed(&mut self) -> Want {
+        let want = self.expect_want();
+        let mut missing = want.basis.map_or(0, |header| header.block_count());
+        while missing > 0 {
+            missing -= self.expect("sums", |message| match message {
+                Message::Sums(part) => Some(part.weak.len() as u64),
+                _ => None,
+            });
+        }
+        want
+    }
+
     /// Asks the other end to list everything, and waits until it has listed its root.
     pub(crate) fn expect_root(&mut self) -> Vec<Entry> {
         self.expect("the mention of the root", |message| match message {
             Message::Mention(mention) => (mention.dir.0 == 0).then_some(()),
             _ => None,
         });
-        self.send(Message::Expand(Expand { dir: DirId(0), below: true }));
+        self.send(Message::Expand(Expand { dir: DirId(0), below: true, sums: Vec::new() }));
         self.expect("the root's listing", root_entries)
     }
 }
@@ -153,6 +184,7 @@ pub(crate) fn mention(dir: u32, parent: Option<(u32, u32)>) -> Message {
         dir: DirId(dir),
         parent: parent.map(|(dir, index)| (DirId(dir), index)),
         fingerprint: Some(Fingerprint([7; FINGERPRINT_LEN])),
+        owned_by: vec![Owner { uid: 0, gid: 0 }],
         owners: Vec::new(),
     })
 }
@@ -162,6 +194,7 @@ pub(crate) fn listing(dir: u32, parent: Option<(u32, u32)>, entries: Vec<Entry>,
     Message::Listing(Listing {
         dir: DirId(dir),
         parent: parent.map(|(dir, index)| (DirId(dir), index)),
+        same: Buckets::default(),
         entries,
         owners: Vec::new(),
         end: end.then_some(ListingEnd { complete: true }),

@@ -4,8 +4,11 @@ use super::peer::{Peer, content, listing, mention, root_entries, varint};
 use super::victim::{Role, Way};
 use super::{Case, case, expect_refusals, unharmed};
 use dsync::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
-use dsync::tree::{Entry, Kind};
-use dsync::wire::{Again, Begin, Check, ContentEnd, DirId, Expand, FileId, Message, SumsPart, Verdict, Want};
+use dsync::tree::{BUCKET_SUM_LEN, BucketSum, Entry, Kind};
+use dsync::wire::{
+    Again, BatchId, Begin, Check, ContentEnd, DirId, Expand, Fetch, Fetched, FileId, Message, SumsPart,
+    Verdict, Want,
+};
 
 const FLAGS: &[&str] = &["-r", "-l", "-t"];
 
@@ -27,13 +30,42 @@ fn check(dir: u32, index: u32) -> Message {
 }
 
 fn again(dir: u32, index: u32) -> Message {
-    Message::Again(Again { file: FileId(0), dir: DirId(dir), index, segments: Vec::new() })
+    let (dir, segment_len, segments) = (DirId(dir), BlockLen::SEGMENT, Vec::new());
+    Message::Again(Again { file: FileId(0), dir, index, segment_len, segments })
+}
+
+fn fetch(dir: u32, index: u32) -> Message {
+    Message::Fetch(Fetch { batch: BatchId(0), dir: DirId(dir), indices: vec![index] })
+}
+
+/// A request for a batch whose files are so far from one another, in bytes, since the library makes none that is wrong.
+fn raw_fetch(steps: &[u32]) -> Vec<u8> {
+    let mut bytes = vec![19, 0, 0];
+    bytes.extend(varint(steps.len() as u64));
+    steps.iter().for_each(|step| bytes.extend(varint((*step).into())));
+    bytes
+}
+
+#[test]
+fn batches_that_cannot_be() {
+    let raw = |steps: &'static [u32]| {
+        move |peer: &mut Peer| {
+            peer.expect_root();
+            peer.payload(&raw_fetch(steps));
+        }
+    };
+    refused(vec![
+        case("more files than a batch has", "list of files", raw(&[0; 257])),
+        case("places beyond all numbers", "not in order", raw(&[u32::MAX, 0])),
+        case("places that come round", "not in order", raw(&[5, u32::MAX])),
+    ]);
 }
 
 #[test]
 fn requests_for_what_is_no_listed_file() {
     let mut cases = Vec::new();
-    for (what, ask) in [("want", want as fn(u32, u32) -> Message), ("check", check), ("again", again)] {
+    let first = ("want", want as fn(u32, u32) -> Message);
+    for (what, ask) in [first, ("fetch", fetch), ("check", check), ("again", again)] {
         cases.push(case(format!("{what} of a directory never listed"), "not open", move |peer| {
             peer.expect_root();
             peer.send(ask(99, 0));
@@ -56,7 +88,7 @@ fn requests_for_what_is_no_listed_file() {
 
 #[test]
 fn listings_that_are_not_to_be_had() {
-    let expand = |dir, below| Message::Expand(Expand { dir: DirId(dir), below });
+    let expand = |dir, below| Message::Expand(Expand { dir: DirId(dir), below, sums: Vec::new() });
     refused(vec![
         case("of no directory", "not to be had", move |peer| {
             peer.expect_root();
@@ -76,6 +108,25 @@ fn listings_that_are_not_to_be_had() {
             peer.send(expand(0, false));
         }),
     ]);
+}
+
+/// Sums that are nobody's, or too many to be of any use, have everything listed.
+#[test]
+fn sums_of_what_is_not_there() {
+    for count in [2, 4, 5, 1000, 1 << 16] {
+        for way in [Way::Server, Way::Client] {
+            let outcome = unharmed(&format!("{count} sums"), Role::Source, way, FLAGS, |peer| {
+                let listed = |message: &Message| matches!(message, Message::Listed).then_some(());
+                peer.expect("the end of the listings", listed);
+                let sums = vec![BucketSum([7; BUCKET_SUM_LEN]); count];
+                peer.send(Message::Expand(Expand { dir: DirId(0), below: true, sums }));
+                assert_eq!(peer.expect("the root's listing", root_entries).len(), 4, "{count}");
+                let (below, root) = (Message::Close(DirId(1)), Message::Close(DirId(0)));
+                peer.send_all([below, root, Message::Finish(Default::default())]);
+            });
+            assert_eq!(outcome.code, Some(0), "{outcome}");
+        }
+    }
 }
 
 #[test]
@@ -109,13 +160,13 @@ fn signatures_that_are_impossible() {
     let shaped = |shape: [u64; 3]| {
         move |peer: &mut Peer| {
             let entries = peer.expect_root();
-            peer.payload(&raw_want(place_of(&entries, Kind::File), shape));
+            peer.content_payload(&raw_want(place_of(&entries, Kind::File), shape));
         }
     };
     let with_sums = |blocks: usize, strong: usize| {
         move |peer: &mut Peer| {
             let entries = peer.expect_root();
-            peer.payload(&raw_want(place_of(&entries, Kind::File), [3000, 1000, 8]));
+            peer.content_payload(&raw_want(place_of(&entries, Kind::File), [3000, 1000, 8]));
             peer.send(Message::Sums(SumsPart {
                 file: FileId(0),
                 weak: vec![0; blocks],
@@ -137,8 +188,8 @@ fn signatures_that_are_impossible() {
         case("sums that do not pair up", "impossible signature", with_sums(2, 15)),
         case("a second request while the first is incomplete", "asked for twice", |peer| {
             let index = place_of(&peer.expect_root(), Kind::File);
-            peer.payload(&raw_want(index, [3000, 1000, 8]));
-            peer.payload(&raw_want(index, [3000, 1000, 8]));
+            peer.content_payload(&raw_want(index, [3000, 1000, 8]));
+            peer.content_payload(&raw_want(index, [3000, 1000, 8]));
         }),
     ]);
 }
@@ -203,7 +254,8 @@ fn an_end_too_early() {
 
 #[test]
 fn words_of_the_other_role() {
-    let words: [fn() -> Message; 6] = [
+    let words: [fn() -> Message; 7] = [
+        || Message::Fetched(Fetched { batch: BatchId(0), files: Vec::new(), data: Default::default() }),
         || Message::Begin(Begin { root: None, single: false, owners: Vec::new() }),
         || listing(0, None, Vec::new(), true),
         || Message::Listed,
@@ -238,7 +290,7 @@ fn an_end_while_answers_wait_for_credit() {
             // Listings that are asked for only now come after the end of the walk.
             let listed = |message: &Message| matches!(message, Message::Listed).then_some(());
             peer.expect("the end of the listings", listed);
-            peer.send(Message::Expand(Expand { dir: DirId(0), below: true }));
+            peer.send(Message::Expand(Expand { dir: DirId(0), below: true, sums: Vec::new() }));
             let entries = peer.expect("the root's listing", root_entries);
             let index = place_of(&entries, Kind::File);
             for _ in 0..30 {

@@ -4,10 +4,10 @@ use super::peer::{Peer, content, directory, file, listing, mention, meta, raw_li
 use super::victim::{Role, Way};
 use super::{Case, case, expect_refusals, unharmed};
 use dsync::delta::{BlockLen, StrongLen, Sum};
-use dsync::tree::{Entry, Name, Node};
+use dsync::tree::{Buckets, Entry, Name, Node};
 use dsync::wire::{
-    Begin, ContentEnd, ContentOp, DirId, Expand, FileId, Listing, ListingEnd, Message, Rank, Verdict,
-    WINDOWS, Want,
+    BatchId, Begin, ContentEnd, ContentOp, DirId, Expand, Fetch, Fetched, FetchedFile, FileId, Listing,
+    ListingEnd, Message, Rank, Verdict, WINDOWS, Want,
 };
 
 const FLAGS: &[&str] = &["-r", "-l", "-t"];
@@ -159,7 +159,7 @@ fn mentions_of_what_cannot_be() {
         }),
         case("what only a sink asks", "only a sink sends", |peer| {
             peer.begin();
-            peer.send(Message::Expand(Expand { dir: DirId(0), below: true }));
+            peer.send(Message::Expand(Expand { dir: DirId(0), below: true, sums: Vec::new() }));
         }),
     ]);
 }
@@ -181,7 +181,7 @@ fn beginnings_and_ends_in_no_order() {
         }),
         case("a listing after the last", "out of turn", |peer| {
             peer.begin_with(vec![file("new", 4)]);
-            peer.expect_want();
+            peer.expect_fetch();
             peer.send(Message::Listed);
             peer.send(listing(1, Some((0, 0)), vec![], true));
         }),
@@ -196,19 +196,19 @@ fn beginnings_and_ends_in_no_order() {
         }),
         case("the listings end twice", "ended twice", |peer| {
             peer.begin_with(vec![file("new", 4)]);
-            peer.expect_want();
+            peer.expect_fetch();
             peer.send(Message::Listed);
             peer.send(Message::Listed);
         }),
         case("the end before anything", "too early", |peer| peer.send(Message::Finish(Default::default()))),
         case("the end with a request open", "too early", |peer| {
             peer.begin_with(vec![file("new", 4)]);
-            peer.expect_want();
+            peer.expect_fetch();
             peer.send(Message::Listed);
             peer.send(Message::Finish(Default::default()));
         }),
         case("the end with more requests open than are made at once", "too early", |peer| {
-            peer.begin_with((0..5000).map(|n| file(&format!("{n:05}"), 4)).collect());
+            peer.begin_with((0..5000).map(|n| file(&format!("{n:05}"), LARGE)).collect());
             peer.expect_want();
             peer.send(Message::Finish(Default::default()));
         }),
@@ -237,10 +237,13 @@ fn entries_that_must_not_be_listed() {
     expect_refusals(Role::Sink, &["-l", "-t"], vec![listed]);
 }
 
+/// Bytes of a file that goes in no batch.
+const LARGE: u64 = 1 << 20;
+
 /// Lists a file and waits to be asked for it.
 fn wanted(peer: &mut Peer, name: &str, size: u64) -> Want {
     peer.begin_with(vec![file(name, size)]);
-    peer.expect_want()
+    peer.expect_signed()
 }
 
 #[test]
@@ -256,7 +259,7 @@ fn content_that_nobody_can_use() {
             peer.send(content(FileId(0), vec![literal("x")], complete));
         }),
         case("of another file", "not asked for", move |peer| {
-            let want = wanted(peer, "new", 4);
+            let want = wanted(peer, "new", LARGE);
             peer.send(content(FileId(want.file.0 + 1), vec![literal("x")], None));
         }),
         case("a copy beyond the basis", "does not fit", |peer| {
@@ -269,11 +272,11 @@ fn content_that_nobody_can_use() {
             peer.send(content(want.file, vec![ContentOp::Copy { offset: 2, len: u64::MAX }], None));
         }),
         case("a copy without a basis", "does not fit", |peer| {
-            let want = wanted(peer, "new", 4);
+            let want = wanted(peer, "new", LARGE);
             peer.send(content(want.file, vec![ContentOp::Copy { offset: 0, len: 1 }], None));
         }),
         case("a rewrite of what is not written", "does not fit", |peer| {
-            let want = wanted(peer, "new", 4);
+            let want = wanted(peer, "new", LARGE);
             peer.send(content(
                 want.file,
                 vec![ContentOp::Rewrite { offset: 0, data: b"x"[..].into() }],
@@ -281,7 +284,7 @@ fn content_that_nobody_can_use() {
             ));
         }),
         case("a rewrite beyond any file", "beyond any file", move |peer| {
-            let want = wanted(peer, "new", 4);
+            let want = wanted(peer, "new", LARGE);
             peer.send(content(want.file, vec![literal("test")], complete));
             peer.expect("that it does not verify", |message| {
                 matches!(message, Message::Again(_)).then_some(())
@@ -293,24 +296,24 @@ fn content_that_nobody_can_use() {
             ));
         }),
         case("more literals while repairing", "does not fit", move |peer| {
-            let want = wanted(peer, "new", 4);
+            let want = wanted(peer, "new", LARGE);
             peer.send(content(want.file, vec![literal("test")], complete));
             peer.send(content(want.file, vec![literal("test")], complete));
         }),
         case("after its end", "not asked for", |peer| {
-            let want = wanted(peer, "new", 4);
+            let want = wanted(peer, "new", LARGE);
             peer.send(content(want.file, vec![], Some(ContentEnd::Unreadable)));
             peer.send(content(want.file, vec![], Some(ContentEnd::Unreadable)));
         }),
         case("too many files at once", "too many files", move |peer| {
-            peer.begin_with((0..1500).map(|n| file(&format!("{n:05}"), 4)).collect());
+            peer.begin_with((0..1500).map(|n| file(&format!("{n:05}"), LARGE)).collect());
             let wants: Vec<Want> = (0..1500).map(|_| peer.expect_want()).collect();
             for want in wants {
                 peer.send(content(want.file, vec![literal("x")], None));
             }
         }),
         case("a verdict on what has no counterpart", "nobody asked for", |peer| {
-            let want = wanted(peer, "new", 4);
+            let want = wanted(peer, "new", LARGE);
             peer.send(Message::Verdict(Verdict { file: want.file, same: true }));
         }),
         case("a verdict on what is to be sent", "nobody asked for", |peer| {
@@ -324,7 +327,79 @@ fn content_that_nobody_can_use() {
     ]);
 }
 
-/// Gaps that cannot be, and rounds that come to no end. The sink has 5000 bytes of the file.
+#[test]
+fn batches_that_nobody_asked_for() {
+    let whole = |len| FetchedFile::Whole { len, sum: Some(Sum([0; 16])) };
+    let fetched = |batch, files: Vec<FetchedFile>, data: usize| {
+        Message::Fetched(Fetched { batch, files, data: vec![b'x'; data].into() })
+    };
+    let asked = |peer: &mut Peer| {
+        peer.begin_with((0..3).map(|n| file(&n.to_string(), 4)).collect());
+        let fetch = peer.expect_fetch();
+        assert_eq!(fetch.indices, [0, 1, 2]);
+        fetch.batch
+    };
+    refused(vec![
+        case("no batch at all", "not asked for", move |peer| {
+            peer.begin();
+            peer.send(fetched(BatchId(0), vec![whole(1)], 1));
+        }),
+        case("another batch", "not asked for", move |peer| {
+            let BatchId(batch) = asked(peer);
+            peer.send(fetched(BatchId(batch + 1), vec![whole(1)], 1));
+        }),
+        case("nothing of a batch", "not asked for", move |peer| {
+            let batch = asked(peer);
+            peer.send(fetched(batch, vec![], 0));
+        }),
+        case("more files than a batch has", "not asked for", move |peer| {
+            let batch = asked(peer);
+            peer.send(fetched(batch, vec![FetchedFile::Unreadable; 2], 0));
+            peer.send(fetched(batch, vec![FetchedFile::Unreadable; 2], 0));
+        }),
+        case("a batch twice", "not asked for", move |peer| {
+            let batch = asked(peer);
+            peer.send(fetched(batch, vec![FetchedFile::Unreadable; 3], 0));
+            peer.send(fetched(batch, vec![FetchedFile::Unreadable; 3], 0));
+        }),
+        case("less content than is told", "beyond the end of the frame", move |peer| {
+            let batch = asked(peer);
+            peer.send(fetched(batch, vec![whole(u32::MAX)], 10));
+        }),
+        case("more files than any batch has", "list of files", move |peer| {
+            let batch = asked(peer);
+            peer.send(fetched(batch, vec![FetchedFile::Longer; 257], 0));
+        }),
+    ]);
+}
+
+/// A file of a batch that does not have its sum, or has become longer, is asked for by itself, and not believed then
+/// either.
+#[test]
+fn files_of_a_batch_that_do_not_verify() {
+    for first in [FetchedFile::Whole { len: 4, sum: Some(Sum([0; 16])) }, FetchedFile::Longer] {
+        let outcome = unharmed(&format!("{first:?}"), Role::Sink, Way::Client, FLAGS, |peer| {
+            peer.begin_with(vec![file("new", 4)]);
+            let batch = peer.expect_fetch().batch;
+            let data = if first == FetchedFile::Longer { &b""[..] } else { b"test" };
+            peer.send(Message::Fetched(Fetched { batch, files: vec![first], data: data.into() }));
+            let want = peer.expect_want();
+            assert_eq!((want.dir, want.index, want.basis), (DirId(0), 0, None));
+            let complete = Some(ContentEnd::Complete { len: 4, sum: Sum([0; 16]) });
+            peer.send(content(want.file, vec![ContentOp::Literal(b"test"[..].into())], complete));
+            for _ in 0..2 {
+                peer.send(content(want.file, vec![], complete));
+            }
+            peer.send(Message::Listed);
+            peer.expect("the sink's end", |message| matches!(message, Message::Finish(_)).then_some(()));
+            peer.send(Message::Finish(Default::default()));
+        });
+        assert_eq!(outcome.code, Some(23), "{outcome}");
+        assert!(outcome.errors.contains("verifying"), "{outcome}");
+    }
+}
+
+/// Gaps that cannot be, and rounds that come to no end. The sink has 70,000 bytes of the file, in blocks of 4096.
 #[test]
 fn rounds_that_nobody_can_tell() {
     let gap = |len, offset, basis_len| ContentOp::Gap { len, offset, basis_len };
@@ -336,22 +411,22 @@ fn rounds_that_nobody_can_tell() {
     let complete = Some(ContentEnd::Complete { len: 100, sum: Sum([0; 16]) });
     let said = move |rounds: Vec<(Vec<ContentOp>, Option<ContentEnd>)>| {
         move |peer: &mut Peer| {
-            let want = wanted(peer, "old", 6000);
+            let want = wanted(peer, "large", 80_000);
             for (ops, end) in &rounds {
                 peer.send(content(want.file, ops.clone(), *end));
             }
         }
     };
     let one = |op, end| said(vec![(vec![op], end)]);
-    let one_of_many = |op, end| said(vec![(vec![op; 200], end)]);
+    let one_of_many = |op, end| said(vec![(vec![op; 300], end)]);
     let then = |op, end| said(vec![(vec![gap(100, 0, 100)], round(64)), (vec![op], end)]);
     refused(vec![
-        case("a gap beyond the basis", "does not fit", one(gap(10, 4999, 2), None)),
+        case("a gap beyond the basis", "does not fit", one(gap(10, 69_999, 2), None)),
         case("a gap beyond all numbers", "does not fit", one(gap(10, 2, u64::MAX), None)),
         case("a gap of nothing", "does not fit", one(gap(0, 0, 10), None)),
         case("a gap that refers to nothing", "does not fit", one(gap(10, 0, 0), None)),
         case("a gap longer than any", "does not fit", one(gap(u64::MAX, 0, 10), None)),
-        case("gaps without measure", "does not fit", said(vec![(vec![gap(9000, 0, 10); 3], None)])),
+        case("gaps without measure", "does not fit", said(vec![(vec![gap(100_000, 0, 10); 3], None)])),
         case("too many gaps", "does not fit", said(vec![(vec![gap(1, 0, 1); (1 << 16) + 1], None)])),
         case("a round without gaps", "round that does not fit", one(literal(3), round(64))),
         case("an end with gaps", "end that does not fit", one(gap(100, 0, 100), complete)),
@@ -362,15 +437,23 @@ fn rounds_that_nobody_can_tell() {
         case(
             "a first round that is no finer",
             "round that does not fit",
-            one(gap(1000, 0, 1000), round(353)),
+            one(gap(9000, 0, 9000), round(2049)),
         ),
         case(
             "gaps that have the basis read over and over",
             "round that does not fit",
-            one_of_many(gap(1, 0, 5000), round(352)),
+            one_of_many(gap(1, 0, 70_000), round(2048)),
         ),
+        case("a gap where none was asked for", "does not fit", move |peer| {
+            let want = wanted(peer, "old", 6000);
+            peer.send(content(want.file, vec![gap(10, 0, 10)], None));
+        }),
+        case("a round where none was asked for", "round that does not fit", move |peer| {
+            let want = wanted(peer, "old", 6000);
+            peer.send(content(want.file, vec![literal(3)], round(64)));
+        }),
         case("a round after the end", "not asked for", |peer| {
-            let want = wanted(peer, "new", 4);
+            let want = wanted(peer, "new", LARGE);
             peer.send(content(want.file, vec![], Some(ContentEnd::Unreadable)));
             let (block_len, strong_len) = (BlockLen::new(9).unwrap(), StrongLen::new(4).unwrap());
             peer.send(content(want.file, vec![], Some(ContentEnd::Round { block_len, strong_len })));
@@ -410,7 +493,7 @@ fn content_that_never_verifies() {
         [(4, 0, 2), (0, 1 << 19, 2), (1 << 38 | 1, 0, 1), (1 << 62, 0, 1), (u64::MAX, 0, 1)]
     {
         let outcome = unharmed(&format!("{len} bytes"), Role::Sink, Way::Client, FLAGS, |peer| {
-            let want = wanted(peer, "new", 4);
+            let want = wanted(peer, "new", LARGE);
             let complete = Some(ContentEnd::Complete { len, sum: Sum([0; 16]) });
             peer.send(content(want.file, vec![ContentOp::Literal(b"test"[..].into())], complete));
             for _ in 0..rounds {
@@ -433,7 +516,7 @@ fn more_to_repair_than_is_kept_open() {
     let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
     let (kept, all) = (EACH * threads, (EACH + 16) * threads);
     let outcome = unharmed("many that do not verify", Role::Sink, Way::Client, FLAGS, |peer| {
-        peer.begin_with((0..all).map(|n| file(&format!("{n:05}"), 4)).collect());
+        peer.begin_with((0..all).map(|n| file(&format!("{n:05}"), LARGE)).collect());
         let complete = Some(ContentEnd::Complete { len: 4, sum: Sum([0; 16]) });
         let wants: Vec<Want> = (0..all).map(|_| peer.expect_want()).collect();
         for want in wants {
@@ -458,7 +541,8 @@ fn more_to_repair_than_is_kept_open() {
 
 #[test]
 fn words_of_the_other_role() {
-    let words: [fn() -> Message; 4] = [
+    let words: [fn() -> Message; 5] = [
+        || Message::Fetch(Fetch { batch: BatchId(0), dir: Default::default(), indices: vec![0] }),
         || {
             Message::Want(Want {
                 file: FileId(0),
@@ -470,8 +554,8 @@ fn words_of_the_other_role() {
         },
         || Message::Close(Default::default()),
         || {
-            let (dir, segments) = (Default::default(), Vec::new());
-            Message::Again(dsync::wire::Again { file: FileId(0), dir, index: 0, segments })
+            let (dir, segment_len, segments) = (Default::default(), BlockLen::SEGMENT, Vec::new());
+            Message::Again(dsync::wire::Again { file: FileId(0), dir, index: 0, segment_len, segments })
         },
         || {
             let (dir, sum) = (Default::default(), Sum([0; 16]));
@@ -500,7 +584,10 @@ fn more_than_there_is_credit_for() {
 /// Without `--delete` nothing is deleted; with it, only what a whole listing of that very directory does not have.
 #[test]
 fn deletion_is_the_sinks_own_business() {
-    let all = || existing(vec![directory("dir"), file("keep", 4), file("old", 5000)]);
+    let all = || {
+        let files = [file("keep", 4), file("large", 70_000), file("old", 5000)];
+        existing([vec![directory("dir")], files.into()].concat())
+    };
     let (without, with): (&[&str], &[&str]) = (&["-r", "-l"], &["-r", "-l", "--delete"]);
     for (name, flags, contents, complete, entries) in [
         ("nobody asked for it", without, true, true, Vec::new()),
@@ -515,6 +602,7 @@ fn deletion_is_the_sinks_own_business() {
                 peer.send(Message::Listing(Listing {
                     dir: Default::default(),
                     parent: None,
+                    same: Default::default(),
                     entries: entries.clone(),
                     owners: Vec::new(),
                     end: Some(ListingEnd { complete }),
@@ -523,6 +611,72 @@ fn deletion_is_the_sinks_own_business() {
             });
         }
     }
+}
+
+/// A source that calls everything the same has nothing done: nothing is changed, and nothing is deleted.
+#[test]
+fn what_is_said_to_be_the_same_stays() {
+    for way in [Way::Server, Way::Client] {
+        unharmed("all the same", Role::Sink, way, &["-r", "-l", "--delete"], |peer| {
+            peer.begin();
+            peer.send(mention(0, None));
+            let buckets = expect_sums(peer);
+            assert!(buckets > 1, "{buckets}");
+            peer.send(part(&[0xff], vec![], true));
+            peer.send(mention(1, Some((0, 0))));
+            peer.expect("what is asked of the directory below", |message| match message {
+                Message::Expand(expand) => (expand.dir.0 == 1).then_some(()),
+                _ => None,
+            });
+            peer.send(listing(1, Some((0, 0)), existing(vec![file("inner", 8)]), true));
+            peer.send_all([Message::Listed, Message::Finish(Default::default())]);
+        });
+    }
+}
+
+/// How many buckets the sink has put its root into.
+fn expect_sums(peer: &mut Peer) -> usize {
+    peer.expect("what is asked of the root", |message| match message {
+        Message::Expand(expand) => (expand.dir.0 == 0).then_some(expand.sums.len()),
+        _ => None,
+    })
+}
+
+/// A part of the listing of the root, with these buckets the same.
+fn part(same: &[u8], entries: Vec<Entry>, end: bool) -> Message {
+    match listing(0, None, entries, end) {
+        Message::Listing(listing) => Message::Listing(Listing { same: Buckets::from_bytes(same), ..listing }),
+        other => other,
+    }
+}
+
+#[test]
+fn buckets_that_cannot_be() {
+    let after = |messages: fn() -> Vec<Message>| {
+        move |peer: &mut Peer| {
+            peer.begin();
+            peer.send(mention(0, None));
+            assert!((2..=8).contains(&expect_sums(peer)), "a byte of buckets");
+            peer.send_all(messages());
+        }
+    };
+    refused(vec![
+        case("of what was not compared", "not asked about", |peer| {
+            peer.begin();
+            peer.send(part(&[0xff], vec![file("new", 4)], true));
+        }),
+        case("more than there are", "not asked about", after(|| vec![part(&[0xff; 2], vec![], true)])),
+        case(
+            "in a later part",
+            "within a listing",
+            after(|| vec![part(&[], vec![file("a", 0)], false), part(&[0xff], vec![file("keep", 4)], true)]),
+        ),
+        case(
+            "the same, and listed",
+            "said to be the same",
+            after(|| vec![part(&[0xff], vec![file("keep", 4)], true)]),
+        ),
+    ]);
 }
 
 /// Entries as they are at the destination, so that nothing is asked for.

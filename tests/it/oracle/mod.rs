@@ -13,8 +13,8 @@ mod case;
 mod coverage;
 mod options;
 mod outcome;
-mod random;
-mod trees;
+pub(crate) mod random;
+pub(crate) mod trees;
 
 use self::case::Case;
 use self::coverage::Coverage;

@@ -30,7 +30,7 @@ const PLAIN_NAMES: [&str; 14] = [
 ];
 
 /// A tree of up to `size` entries.
-pub(super) fn tree(random: &mut Random, size: usize) -> Tree {
+pub(crate) fn tree(random: &mut Random, size: usize) -> Tree {
     let mut tree = Tree::new();
     alter_attributes(random, tree.entries.get_mut(&[][..]).unwrap());
     for _ in 0..size {
@@ -131,15 +131,15 @@ fn alter_attributes(random: &mut Random, entry: &mut Entry) {
 
 /// What an earlier state must not have in the place of what is wanted.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Obstacles {
+pub(crate) struct Obstacles {
     /// Directories that hold something, where there is to be none.
-    pub(super) full_directories: bool,
+    pub(crate) full_directories: bool,
     /// Anything, where there is to be a directory.
-    pub(super) for_directories: bool,
+    pub(crate) for_directories: bool,
 }
 
 /// What a destination may look like before the run that is to make it like `tree`.
-pub(super) fn earlier(random: &mut Random, tree: &Tree, obstacles: Obstacles) -> Tree {
+pub(crate) fn earlier(random: &mut Random, tree: &Tree, obstacles: Obstacles) -> Tree {
     let mut earlier = tree.clone();
     let paths: Vec<Vec<u8>> = tree.entries.keys().cloned().collect();
     for path in paths {

@@ -88,8 +88,8 @@ impl Invocation {
             tools::missing("root, to become another user");
             return None;
         }
-        if !is_rsync() && !tools::is_reachable_by_all(&self.program) {
-            self.program = reachable_copy(&self.program)?;
+        if self.program == binary() {
+            self.program = reachable()?;
         }
         Some(self.behind(&setpriv, &["--reuid=65534", "--regid=65534", "--clear-groups", "--"]))
     }
@@ -287,7 +287,18 @@ impl std::fmt::Display for Output {
     }
 }
 
-/// A copy of `program`, which may be in a closed home, where every user can run it.
+/// The program under test where every user can run it: a copy, if it is in a closed home.
+pub(crate) fn reachable() -> Option<PathBuf> {
+    // Once: what is running cannot be written over.
+    static REACHABLE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let reachable = || match is_rsync() || tools::is_reachable_by_all(binary()) {
+        true => Some(binary().to_owned()),
+        false => reachable_copy(binary()),
+    };
+    REACHABLE.get_or_init(reachable).clone()
+}
+
+/// A copy of `program` where every user can run it.
 fn reachable_copy(program: &Path) -> Option<PathBuf> {
     let directory = lifetime::directory();
     fs::set_permissions(&directory, fs::Permissions::from_mode(0o711)).unwrap();

@@ -19,6 +19,12 @@ impl Scene {
         Scene { directory: tempfile::tempdir().unwrap() }
     }
 
+    /// An empty one in memory if there is a place for that, for a test that writes much again and again.
+    pub(crate) fn in_memory() -> Scene {
+        let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Scene { directory: directory.unwrap() }
+    }
+
     /// One with a tree at `source`.
     pub(crate) fn with_source(tree: &Tree) -> Scene {
         Scene::new().tree("source", tree)

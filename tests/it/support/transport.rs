@@ -126,18 +126,23 @@ pub(crate) fn login_options(config: &Path) -> Vec<OsString> {
     } else {
         vec!["--ssh-config".into(), config.into()]
     };
-    options.push(remote_program());
+    options.push(remote_program(command::binary()));
     options
 }
 
 /// The options for the remote shell that [`rsh_script`] wrote.
 pub(crate) fn shell_options(script: &Path) -> Vec<OsString> {
-    let shell = [b"/bin/sh ".as_slice(), script.as_os_str().as_bytes()].concat();
-    vec!["-e".into(), OsString::from_vec(shell), remote_program()]
+    shell_options_for(script, command::binary())
 }
 
-fn remote_program() -> OsString {
-    OsString::from_vec([b"--rsync-path=".as_slice(), command::binary().as_os_str().as_bytes()].concat())
+/// The same for another program at the other end.
+pub(crate) fn shell_options_for(script: &Path, program: &Path) -> Vec<OsString> {
+    let shell = [b"/bin/sh ".as_slice(), script.as_os_str().as_bytes()].concat();
+    vec!["-e".into(), OsString::from_vec(shell), remote_program(program)]
+}
+
+fn remote_program(program: &Path) -> OsString {
+    OsString::from_vec([b"--rsync-path=".as_slice(), program.as_os_str().as_bytes()].concat())
 }
 
 /// A remote shell that stays here: it drops the host and gives the words to the shell, joined by blanks, as sshd does.

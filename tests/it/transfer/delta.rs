@@ -153,9 +153,14 @@ fn block_sizes_and_sums_change_nothing_in_the_result() {
     let old = noise(300_000, 8);
     let new = edited(&old, 7);
     for way in [Way::LOCAL, Way::remote()[0]] {
-        for options in
-            [&["-B", "512"][..], &["-B", "3001"], &["-B", "128K"], &["--checksum-choice=md5"], &["-z"]]
-        {
+        for options in [
+            &["-B", "512"][..],
+            &["-B", "3001"],
+            &["-B", "128K"],
+            &["--checksum-choice=md5"],
+            &["-z"],
+            &["--compress=auto"],
+        ] {
             update(way, &[options, &["--no-whole-file"]].concat(), &old, &new);
             update(way, &[options, &["--no-whole-file", "--inplace"]].concat(), &old, &new);
         }
@@ -168,8 +173,34 @@ fn compression_shortens_text() {
         (0..40_000u32).flat_map(|line| format!("line {line} of a log file\n").into_bytes()).collect();
     for way in Way::remote() {
         let plain = update(way, &["-W"], b"", &text);
-        let compressed = update(way, &["-W", "-z"], b"", &text);
-        assert!(traffic(&compressed) * 3 < traffic(&plain), "{way:?}\n{compressed}");
+        for option in ["-z", "--compress", "--compress=always", "--compress=auto", "--zl=1"] {
+            let compressed = update(way, &["-W", option], b"", &text);
+            assert!(traffic(&compressed) * 3 < traffic(&plain), "{way:?}\n{compressed}");
+            let from = compressed.number("Compressed data: ");
+            assert!((text.len() as u64..text.len() as u64 + 1000).contains(&from), "{way:?}\n{compressed}");
+            assert!(compressed.number(" bytes to ") * 3 < from, "{way:?}\n{compressed}");
+        }
+        for options in [&["-W", "-z", "--no-z"][..], &["-W", "-z", "--compress=never"], &["-W", "--zc=none"]]
+        {
+            let output = update(way, options, b"", &text);
+            assert!(traffic(&output) > text.len() as u64 && !output.out().contains("Compressed"), "{output}");
+        }
+    }
+    let local = update(Way::LOCAL, &["-z"], b"", &text);
+    assert!(!local.out().contains("Compressed"), "{local}");
+}
+
+/// What does not become shorter is sent as it is, but for a try now and then.
+#[test]
+fn compression_does_not_lengthen_noise() {
+    let noise = noise(4 << 20, 12);
+    for way in Way::remote() {
+        let plain = update(way, &["-W"], b"", &noise);
+        for option in ["-z", "--compress=auto"] {
+            let compressed = update(way, &["-W", option], b"", &noise);
+            assert!(traffic(&compressed) < traffic(&plain) + 1000, "{way:?}\n{compressed}");
+            assert!(compressed.number("Compressed data: ") < noise.len() as u64, "{way:?}\n{compressed}");
+        }
     }
 }
 
@@ -230,5 +261,22 @@ fn many_changed_files_at_once() {
             way.copy(options, &[scene.path("source/")], scene.path("to")).run().success();
             assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
         }
+    }
+}
+
+#[test]
+fn what_was_inserted_in_place_costs_little() {
+    let old = noise(SIZE, 21);
+    let half = SIZE / 2;
+    let inserted = [&old[..half], &noise(30_000, 22), &old[half..]].concat();
+    let moved = [&old[..half], &noise(30_000, 22), &old[half..SIZE - 1_000_000]].concat();
+    for way in Way::all() {
+        for new in [&inserted, &moved] {
+            let output = update(way, &["--inplace", "--no-whole-file"], &old, new);
+            assert!(output.number("Literal data:") < 50_000, "{way:?}\n{output}");
+        }
+        // More than is remembered.
+        let much = [&old[..half], &noise(2 << 20, 23), &old[half..]].concat();
+        update(way, &["--inplace", "--no-whole-file"], &old, &much);
     }
 }

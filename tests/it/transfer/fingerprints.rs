@@ -4,21 +4,26 @@ use crate::support::command::{self, Invocation, Output, dsync};
 use crate::support::scene::Scene;
 use crate::support::snapshot::{Columns, assert_same};
 use crate::support::tools;
-use crate::support::transport::{Direction, Way, remote, rsh_script, shell_options};
+use crate::support::transport::{
+    Direction, Transport, Way, remote, rsh_script, shell_options, shell_options_for,
+};
 use crate::support::tree::{Node, Tree};
 use filetime::FileTime;
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, lchown, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};
 use std::path::Path;
 
-/// Forty directories of fifty files on two levels, and one deep below with one of each kind.
+/// Forty directories of fifty files on two levels, and one deep below with one of each kind among others.
 fn tree() -> Tree {
     let mut tree = Tree::new();
     for dir in 0..40 {
         for file in 0..50 {
             tree = tree.file(format!("d{}/e{dir}/file-{file}", dir % 4), format!("{dir} {file}"));
         }
+    }
+    for file in 0..30 {
+        tree = tree.file(format!("d1/deep/down/here/other-{file}"), "other");
     }
     tree.file("d1/deep/down/here/file", "content")
         .symlink("d1/deep/down/here/link", "target")
@@ -28,12 +33,7 @@ fn tree() -> Tree {
 
 /// Bytes in both directions, as `--stats` has them.
 fn bytes(output: &Output) -> u64 {
-    let out = output.out();
-    let number = |label: &str| -> u64 {
-        let line = out.lines().find_map(|line| line.strip_prefix(label)).expect("the statistics are printed");
-        line.replace(',', "").trim().parse().unwrap()
-    };
-    number("Total bytes sent:") + number("Total bytes received:")
+    output.number("Total bytes sent:") + output.number("Total bytes received:")
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn an_unchanged_tree_costs_a_few_bytes_for_each_directory() {
         let again = copy();
         // 50 directories; the greeting, the request and the summary are the same however large the tree is.
         assert!(bytes(&again) < 3000, "{way:?}\n{again}");
-        assert!(again.out().contains("Number of files: 2,053"), "{way:?}\n{again}");
+        assert!(again.out().contains("Number of files: 2,083"), "{way:?}\n{again}");
     }
 }
 
@@ -103,6 +103,8 @@ fn every_change_is_found() {
                 continue;
             }
             damage(&scene.path(HERE));
+            // So that it is not the only one.
+            fs::write(scene.path(HERE).join("other-7"), "changed").unwrap();
             println!("{way:?}: {what}");
             copy(&["-a", "--delete"]);
             assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
@@ -134,6 +136,112 @@ fn what_is_not_asked_for_is_left() {
             &scene.path("to"),
             Columns { directory_mtime: false, ..Columns::ALL },
         );
+    }
+}
+
+/// A directory of three thousand entries, with names so long that what is listed of it comes in parts, and directories
+/// among them, of which each holds one file.
+fn large() -> Tree {
+    let mut tree = Tree::new();
+    for number in 0..3000 {
+        let name = format!("large/{number:05}-{}", "x".repeat(150));
+        tree = match number % 10 {
+            0 => tree.file(format!("{name}/inside"), format!("{number}")),
+            _ => tree.file(&name, format!("{number}")).mtime(&name, number * number * 54_321 % 100_000_000),
+        };
+    }
+    tree
+}
+
+/// Few changes anywhere in a large directory, and below: what is listed is a part of it, and each file gets the content
+/// that is its own.
+#[test]
+fn few_changes_in_a_large_directory() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("it lists everything");
+    }
+    for way in
+        [Direction::Push, Direction::Pull].map(|direction| Way { transport: Transport::Rsh, direction })
+    {
+        let scene = Scene::with_source(&large()).tree("to", &large());
+        let copy =
+            |options: &[&str]| way.copy(options, &[scene.path("source/")], scene.path("to")).run().success();
+        let (source, to) = (scene.path("source/large"), scene.path("to/large"));
+        let mut names: Vec<OsString> =
+            fs::read_dir(&source).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        let unchanged = bytes(&copy(&["-a", "--stats"]));
+        fs::set_permissions(to.join(&names[1234]), fs::Permissions::from_mode(0o600)).unwrap();
+        let one = bytes(&copy(&["-a", "--stats"])) - unchanged;
+        let all = bytes(&copy(&["-a", "--stats", "-I", "--ignore-existing"])) - unchanged;
+        assert!(one < all / 5, "{way:?}: of {all} bytes {one}");
+        for name in names.iter().step_by(157) {
+            let (there, here) = (source.join(name), to.join(name));
+            if there.is_dir() {
+                fs::write(there.join("inside"), "changed inside").unwrap();
+                fs::write(here.join("extra"), "").unwrap();
+            } else {
+                fs::write(&there, format!("changed {name:?}")).unwrap();
+            }
+        }
+        for name in names.iter().skip(70).step_by(400) {
+            match to.join(name) {
+                dir if dir.is_dir() => fs::remove_dir_all(dir).unwrap(),
+                file => fs::remove_file(file).unwrap(),
+            }
+        }
+        fs::write(to.join("05"), "extra").unwrap();
+        fs::create_dir(source.join("00500-new")).unwrap();
+        // Fractions of a second are not compared, and this one may be the one in which the other was changed.
+        filetime::set_file_mtime(&source, FileTime::from_unix_time(1_000_000, 0)).unwrap();
+        copy(&["-a", "--delete"]);
+        assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
+    }
+}
+
+/// A user who may set no owner, and no group but its own, has what others own, and it is the same.
+#[test]
+fn owners_that_cannot_be_set_make_no_difference() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("it lists everything");
+    }
+    let mut tree = Tree::new();
+    for dir in ["root", "users", "mixed"] {
+        tree = (0..40).fold(tree, |tree, file| tree.file(format!("{dir}/{file}"), "content"));
+    }
+    for direction in [Direction::Push, Direction::Pull] {
+        let scene = Scene::with_source(&tree).tree("to", &Tree::new());
+        scene.give_away("to", &Tree::new());
+        if tools::is_root() {
+            let own = |path: &str| lchown(scene.path(path), Some(12_345), Some(65_534)).unwrap();
+            (0..40).for_each(|file| own(&format!("source/users/{file}")));
+            (0..40).step_by(2).for_each(|file| own(&format!("source/mixed/{file}")));
+        }
+        let shell = rsh_script(scene.root(), "exec /bin/sh -c \"$*\"\n");
+        let copy = || {
+            let (source, to) = (scene.path("source/"), scene.path("to"));
+            let operands = match direction {
+                Direction::Push => [source.into_os_string(), remote(&to)],
+                Direction::Pull => [remote(source), to.into_os_string()],
+            };
+            let program = command::reachable()?;
+            let options = [OsString::from("-a"), "--stats".into(), "--delete".into()];
+            let run = Invocation::new(&program, options).args(shell_options_for(&shell, &program));
+            Some(run.args(operands).unprivileged()?.run().success())
+        };
+        let Some(_) = copy() else { return };
+        let again = copy().unwrap();
+        // What is mixed cannot be told from afar.
+        assert!(bytes(&again) < 1400, "{direction:?}\n{again}");
+        assert_same(&scene.path("source"), &scene.path("to"), Columns { owner: false, ..Columns::ALL });
+        // A group that can be set is still looked at, also among those that cannot.
+        for path in ["to/users/7", "to/mixed/8"] {
+            lchown(scene.path(path), None, Some(0)).unwrap();
+        }
+        copy().unwrap();
+        for path in ["to/users/7", "to/mixed/8"] {
+            assert_eq!(fs::metadata(scene.path(path)).unwrap().gid(), 65_534, "{direction:?}: {path}");
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! What a run says, and what it keeps to itself.
 
-use crate::support::command::{self, dsync};
+use crate::support::command::{self, Output, dsync};
 use crate::support::scene::Scene;
 use crate::support::tools;
+use crate::support::transport::{Way, remote, rsh_script, shell_options};
 use crate::support::tree::Tree;
 use std::os::unix::fs::{lchown, symlink};
 
@@ -33,6 +34,33 @@ fn there_is_no_bar_without_a_terminal() {
     let output = dsync(["-aP"]).args([scene.path("source/"), scene.path("to")]).run().success();
     assert_eq!(output.err(), "", "{output}");
     assert!(!output.out().contains(['%', '\r']), "{output}");
+}
+
+/// Seconds after `label`.
+fn seconds(output: &Output, label: &str) -> f64 {
+    let out = output.out();
+    let line = out.lines().find_map(|line| line.strip_prefix(label)).unwrap_or_else(|| panic!("{output}"));
+    line.strip_suffix(" seconds").unwrap().parse().unwrap()
+}
+
+#[test]
+fn the_time_to_reach_the_peer_is_told_apart() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("rsync does not tell these times");
+    }
+    let scene = scene();
+    let slow = rsh_script(scene.root(), "sleep 0.5\nexec /bin/sh -c \"$*\"\n");
+    let operands = [scene.path("source/").into_os_string(), remote(scene.path("to"))];
+    let output = dsync(["-a", "--stats"]).args(shell_options(&slow)).args(operands).run().success();
+    let (connecting, all) = (seconds(&output, "Connection time: "), seconds(&output, "Total run time: "));
+    assert!(connecting >= 0.5 && all >= connecting && all <= output.elapsed.as_secs_f64(), "{output}");
+    for way in Way::remote() {
+        let output = way.copy(&["-a", "--stats"], &[scene.path("source/")], scene.path("to")).run().success();
+        assert!(seconds(&output, "Connection time: ") <= seconds(&output, "Total run time: "), "{output}");
+    }
+    let local = dsync(["-a", "--stats"]).args([scene.path("source/"), scene.path("to")]).run().success();
+    assert!(!local.out().contains("Connection time"), "{local}");
+    assert!(seconds(&local, "Total run time: ") <= local.elapsed.as_secs_f64(), "{local}");
 }
 
 /// Whoever may plant a link where a file of rules is expected must not choose what is read.

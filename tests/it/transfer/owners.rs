@@ -1,6 +1,6 @@
 //! Between hosts an owner is a name, unless numbers are asked for.
 
-use crate::support::command::{self, Invocation};
+use crate::support::command::{self, Invocation, Output};
 use crate::support::scene::Scene;
 use crate::support::tools;
 use crate::support::transport::{Direction, remote, rsh_script, shell_options};
@@ -13,10 +13,8 @@ const THERE: u32 = 4_242;
 /// A number that is nobody's on either host.
 const NAMELESS: u32 = 54_321;
 
-/// Runs a copy to or from a host with users of its own, and returns the owners and groups of what arrived.
-fn arriving(direction: Direction, owner: u32, option: &str) -> (u32, u32) {
-    let scene = Scene::with_source(&Tree::new().file("file", "content"));
-    lchown(scene.path("source/file"), Some(owner), Some(owner)).unwrap();
+/// Copies to or from a host with users of its own.
+fn copy(scene: &Scene, direction: Direction, option: &str) -> Output {
     for (file, line) in [("passwd", "nobody:x:4242:4242::/:/bin/false\n"), ("group", "nogroup:x:4242:\n")] {
         let root = "root:x:0:0:root:/root:/bin/sh\n";
         fs::write(scene.path(file), [if file == "passwd" { root } else { "root:x:0:\n" }, line].concat())
@@ -29,20 +27,36 @@ fn arriving(direction: Direction, owner: u32, option: &str) -> (u32, u32) {
     let (source, to) = (scene.path("source/"), scene.path("to"));
     let operands = match direction {
         Direction::Push => [source.into_os_string(), remote(&to)],
-        Direction::Pull => [remote(source), to.clone().into_os_string()],
+        Direction::Pull => [remote(source), to.into_os_string()],
     };
     let options = shell_options(&script);
-    Invocation::new(command::binary(), options).args(["-a", option]).args(operands).run().success();
-    let meta = fs::metadata(to.join("file")).unwrap();
+    Invocation::new(command::binary(), options).args(["-a", option]).args(operands).run().success()
+}
+
+fn owners(scene: &Scene, path: &str) -> (u32, u32) {
+    let meta = fs::metadata(scene.path(path)).unwrap();
     (meta.uid(), meta.gid())
+}
+
+/// The owner and the group of what arrives from, or at, such a host.
+fn arriving(direction: Direction, owner: u32, option: &str) -> (u32, u32) {
+    let scene = Scene::with_source(&Tree::new().file("file", "content"));
+    lchown(scene.path("source/file"), Some(owner), Some(owner)).unwrap();
+    copy(&scene, direction, option);
+    owners(&scene, "to/file")
+}
+
+/// Whether such hosts can be had.
+fn can_have_hosts() -> bool {
+    if !tools::is_root() {
+        tools::missing("root, who may give files away");
+    }
+    tools::is_root() && tools::find("unshare").is_some()
 }
 
 #[test]
 fn owners_by_name_or_by_number() {
-    if !tools::is_root() {
-        return tools::missing("root, who may give files away");
-    }
-    if tools::find("unshare").is_none() {
+    if !can_have_hosts() {
         return;
     }
     let here = (number("/etc/passwd", "nobody"), number("/etc/group", "nogroup"));
@@ -53,6 +67,48 @@ fn owners_by_name_or_by_number() {
     assert_eq!(arriving(Direction::Push, here.0, "-v").0, THERE);
     assert_eq!(arriving(Direction::Push, here.0, "--numeric-ids").0, here.0);
     assert_eq!(arriving(Direction::Push, NAMELESS, "--numeric-ids"), (NAMELESS, NAMELESS));
+}
+
+/// What belongs to the same people, whom the other host knows by other numbers, is the same; and where it does not, that
+/// is found.
+#[test]
+fn directories_are_compared_by_who_owns_what() {
+    if !can_have_hosts() {
+        return;
+    }
+    if command::is_rsync() {
+        return tools::not_for_rsync("it lists everything");
+    }
+    let here = (number("/etc/passwd", "nobody"), number("/etc/group", "nogroup"));
+    for (direction, there, here) in
+        [(Direction::Pull, (THERE, THERE), here), (Direction::Push, here, (THERE, THERE))]
+    {
+        let files =
+            |tree, dir| (0..60).fold(tree, |tree: Tree, n| tree.file(format!("{dir}/{n}"), "content"));
+        let scene = Scene::with_source(&files(files(Tree::new(), "one"), "several"));
+        for file in 0..60 {
+            let give = |dir, (user, group)| {
+                lchown(scene.path(&format!("source/{dir}/{file}")), Some(user), Some(group)).unwrap();
+            };
+            give("one", there);
+            give("several", if file % 3 == 0 { there } else { (0, NAMELESS) });
+        }
+        let first = copy(&scene, direction, "--stats");
+        let again = copy(&scene, direction, "--stats");
+        let received =
+            |output: &Output| output.number("Total bytes sent:") + output.number("Total bytes received:");
+        assert!(received(&again) < 1000 && received(&first) > 3000, "{direction:?}\n{first}\n{again}");
+        for (path, wrong, right) in [
+            ("to/one/7", (0, here.1), here),
+            ("to/several/9", (here.0, NAMELESS), here),
+            ("to/several/10", here, (0, NAMELESS)),
+        ] {
+            assert_eq!(owners(&scene, path), right, "{direction:?} {path}");
+            lchown(scene.path(path), Some(wrong.0), Some(wrong.1)).unwrap();
+            copy(&scene, direction, "--stats");
+            assert_eq!(owners(&scene, path), right, "{direction:?} {path}");
+        }
+    }
 }
 
 /// The number that a file in the form of passwd(5) or group(5) gives to `name`.

@@ -14,7 +14,7 @@ const RATE: &str = "--bwlimit=4000";
 
 fn scene() -> Scene {
     let small = (0..300).fold(Tree::new(), |tree, number| {
-        tree.file(&format!("dir/{number}"), noise(number * 7, number as u64))
+        tree.file(format!("dir/{number}"), noise(number * 7, number as u64))
     });
     Scene::with_source(&small.file("large", noise(6_000_000, 9)))
 }

@@ -40,18 +40,18 @@ fn what_was_never_there_has_no_handle_to_give_up() {
 fn a_directory_is_settled_when_nothing_in_it_is_unsettled() {
     let (directories, _place) = open(2, 1);
     directories.with(DirId(0), |dir| dir.unsettled = 3).unwrap();
-    assert!(directories.take_settled(DirId(0)).unwrap().is_none());
-    assert!(directories.take_settled(DirId(0)).unwrap().is_none());
-    assert!(directories.take_settled(DirId(0)).unwrap().is_some());
+    assert!(directories.take_settled(DirId(0), 1).unwrap().is_none());
+    assert!(directories.take_settled(DirId(0), 1).unwrap().is_none());
+    assert!(directories.take_settled(DirId(0), 1).unwrap().is_some());
     // Whatever names it afterwards breaks the protocol.
-    assert!(directories.take_settled(DirId(0)).is_err());
+    assert!(directories.take_settled(DirId(0), 1).is_err());
     assert!(directories.with(DirId(0), |_| ()).is_err());
 }
 
 #[test]
 fn a_settled_directory_makes_room_for_another_handle() {
     let (directories, place) = open(2, 2);
-    assert!(directories.take_settled(DirId(1)).unwrap().is_some());
+    assert!(directories.take_settled(DirId(1), 1).unwrap().is_some());
     let root = Root::open(place.path().as_os_str(), Links::Trusted).unwrap();
     let counterpart = Counterpart::Writable(root.writable().unwrap());
     directories.insert(DirId(2), OpenDir::new(RelPath::root(), None, counterpart));

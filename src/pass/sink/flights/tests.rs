@@ -1,6 +1,7 @@
 //! Who waits for room, and who is woken.
 
 use super::*;
+use crate::pass::sink::batches::Wanted;
 use crate::tree::{Meta, Node};
 use filetime::FileTime;
 use std::sync::mpsc;
@@ -98,6 +99,15 @@ fn stopping_wakes_whoever_waits_and_lets_nobody_start() {
 }
 
 #[test]
+fn content_may_come_once_what_is_here_was_signed() {
+    let flights = Flights::new(Limits { all: 2, with_basis: 1 });
+    let id = flights.start(Flight { phase: Phase::Signing, ..flight(1) }, true).unwrap();
+    assert!(matches!(flights.fetched(id), Err(PassError::Protocol(_))));
+    flights.prepare(id, Prepared::default());
+    assert_eq!(flights.fetched(id).unwrap().index, 1);
+}
+
+#[test]
 fn a_file_is_known_from_its_start_to_its_landing() {
     let flights = Flights::new(Limits { all: 2, with_basis: 1 });
     let id = flights.start(flight(7), false).unwrap();
@@ -110,4 +120,61 @@ fn a_file_is_known_from_its_start_to_its_landing() {
     assert!(flights.get(FileId(77)).is_err());
     assert!(flights.prepared(FileId(77)).stage.is_none());
     flights.land(FileId(77));
+}
+
+fn batch(files: u32) -> Batch {
+    let wanted = |index| {
+        let Flight { entry, own, update, .. } = flight(index);
+        Wanted { index, entry, own, update }
+    };
+    let files: Vec<Wanted> = (0..files).map(wanted).collect();
+    Batch { dir: DirId(0), path: RelPath::root(), files: files.into_iter() }
+}
+
+#[test]
+fn files_in_batches_count_until_they_have_landed() {
+    let flights = Flights::new(Limits { all: 3, with_basis: 2 });
+    flights.start(flight(0), false).unwrap();
+    let id = flights.start_batch(batch(2)).unwrap();
+    thread::scope(|scope| {
+        let told = start(scope, &flights, false);
+        assert!(told.recv_timeout(A_WHILE).is_err(), "a fourth file started");
+        let mut part = flights.take(id).unwrap();
+        assert!(flights.take(id).is_err(), "it is taken");
+        assert_eq!(part.files.next().unwrap().index, 0);
+        flights.land_batch(id, part, 1);
+        told.recv().unwrap().unwrap();
+    });
+    let mut rest = flights.take(id).unwrap();
+    assert_eq!(rest.files.next().unwrap().index, 1);
+    flights.land_batch(id, rest, 1);
+    assert!(flights.take(id).is_err(), "all of it has landed");
+    assert_eq!(flights.lock().in_flight(), 2);
+}
+
+#[test]
+fn a_file_that_leaves_its_batch_stays_in_flight() {
+    let flights = Flights::new(Limits { all: 2, with_basis: 1 });
+    let id = flights.start_batch(batch(2)).unwrap();
+    let mut all = flights.take(id).unwrap();
+    let out = all.files.by_ref().last().unwrap();
+    let file = flights.single_out(out.flight(DirId(0), &RelPath::root(), None, false, Phase::Fetching));
+    flights.land_batch(id, all, 1);
+    assert_eq!(flights.get(file).unwrap().index, 1);
+    assert_eq!(flights.lock().in_flight(), 1);
+    flights.land(file);
+    assert_eq!(flights.lock().in_flight(), 0);
+}
+
+#[test]
+fn a_batch_larger_than_the_limit_gets_through() {
+    let flights = Flights::new(Limits { all: 2, with_basis: 1 });
+    for _ in 0..3 {
+        let id = flights.start_batch(batch(100)).unwrap();
+        let mut all = flights.take(id).unwrap();
+        all.files.by_ref().for_each(drop);
+        flights.land_batch(id, all, 100);
+    }
+    flights.stop();
+    assert_eq!(flights.start_batch(batch(1)), Err(Closed));
 }

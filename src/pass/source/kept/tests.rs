@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::tree::filter::Rules;
+use crate::tree::{BUCKET_SUM_LEN, BucketSum};
 use crate::view::View;
 use std::sync::mpsc;
 use std::thread;
@@ -99,21 +100,29 @@ fn mentioned() -> KeptListings {
 }
 
 fn asked(kept: &KeptListings, id: u32, below: bool) -> Vec<u32> {
-    kept.ask(Expand { dir: DirId(id), below }).unwrap();
+    kept.ask(Expand { dir: DirId(id), below, sums: Vec::new() }).unwrap();
     let expand = kept.turn().unwrap().unwrap();
-    kept.take_asked(expand).into_iter().map(|(id, _)| id.0).collect()
+    kept.take_asked(expand.dir, expand.below).into_iter().map(|(id, _)| id.0).collect()
 }
 
 #[test]
 fn what_is_asked_for_is_sent_once() {
     let kept = mentioned();
     assert_eq!(asked(&kept, 3, false), [3]);
-    assert!(kept.ask(Expand { dir: DirId(3), below: false }).is_err());
+    assert!(kept.ask(Expand { dir: DirId(3), below: false, sums: Vec::new() }).is_err());
     assert_eq!(asked(&kept, 2, true), [2, 4]);
     kept.close(DirId(7)).unwrap();
     assert_eq!(asked(&kept, 0, true), [0, 1, 5, 6, 8, 9]);
-    assert!(kept.ask(Expand { dir: DirId(9), below: false }).is_err());
-    assert!(kept.ask(Expand { dir: DirId(10), below: false }).is_err());
+    assert!(kept.ask(Expand { dir: DirId(9), below: false, sums: Vec::new() }).is_err());
+    assert!(kept.ask(Expand { dir: DirId(10), below: false, sums: Vec::new() }).is_err());
+}
+
+#[test]
+fn sums_without_entries_are_not_kept() {
+    let kept = mentioned();
+    let sums = vec![BucketSum([7; BUCKET_SUM_LEN])];
+    kept.ask(Expand { dir: DirId(3), below: false, sums }).unwrap();
+    assert_eq!(kept.turn(), Ok(Some(Expand { dir: DirId(3), below: false, sums: Vec::new() })));
 }
 
 #[test]
@@ -126,8 +135,8 @@ fn a_walk_that_waits_for_room_sends_what_is_asked_for() {
         let kept = &kept;
         scope.spawn(move || tell.send(kept.turn()));
         assert!(told.recv_timeout(Duration::from_millis(50)).is_err());
-        let expand = Expand { dir: DirId(1), below: false };
-        kept.ask(expand).unwrap();
+        let expand = Expand { dir: DirId(1), below: false, sums: Vec::new() };
+        kept.ask(expand.clone()).unwrap();
         assert_eq!(told.recv().unwrap(), Ok(Some(expand)));
     });
 }

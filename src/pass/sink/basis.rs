@@ -1,0 +1,255 @@
+//! What the sink has of a file that is to be updated: opened, signed, and copied while it is signed.
+//!
+//! A large basis is written into the stage from the very buffer it was signed from; or the stage begins as a clone of
+//! it, where the file system can make one, and is signed itself. Either way the stage then holds what was signed,
+//! whatever becomes of the basis, so of what stays where it is nothing needs to be written, read or summed any more.
+
+use crate::delta::{
+    BlockLen, Held, MAX_BLOCKS, Reach, SegmentSums, Signature, SignatureHeader, Signer, StrongLen, Sum,
+};
+use crate::fs::{ReadFile, Stage};
+use crate::pass::PassError;
+use crate::pass::sink::Sink;
+use crate::pass::sink::flights::{Flight, Prepared};
+use crate::pass::tally::describe;
+use crate::tree::Kind;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+/// Bytes read at once.
+const CHUNK: usize = 256 << 10;
+/// Bytes of a basis that a thread takes at once.
+const PART: u64 = 4 << 20;
+/// Bytes of a basis from which on the stage begins as a copy of it.
+const LEAST_COPIED: u64 = 1 << 20;
+
+/// A basis about to be signed.
+pub(super) struct Basis {
+    file: Arc<ReadFile>,
+    /// The shape of its signature.
+    pub header: SignatureHeader,
+    /// Whether what the blocks do not match is to be refined.
+    pub refine: bool,
+    /// About how long the new file is.
+    new_len: u64,
+    stage: Option<Stage>,
+}
+
+impl Basis {
+    /// Whether the stage is to begin as a copy of it.
+    fn is_worth_copying(&self) -> bool {
+        self.refine && self.header.basis_len >= LEAST_COPIED && self.header.mostly_stays(self.new_len)
+    }
+}
+
+impl Sink<'_> {
+    /// Opens what is to serve as the basis: the file that is there, else what a killed run left of it.
+    pub(super) fn basis(&self, flight: &Flight) -> Result<Option<Basis>, PassError> {
+        let Ok(dir) = self.directories.writable(self, flight.dir)? else { return Ok(None) };
+        let is_file = flight.own.as_ref().is_some_and(|own| own.kind() == Kind::File);
+        if let Some(Ok(file)) = is_file.then(|| dir.open_file(&flight.name)) {
+            let mut basis = self.shape(file, flight);
+            if !self.context.options.in_place && basis.is_worth_copying() {
+                self.directories.touch(flight.dir);
+                basis.stage = dir.stage(&flight.name).ok();
+            }
+            return Ok(Some(basis));
+        }
+        // What cannot be staged now is reported when the content arrives.
+        self.directories.touch(flight.dir);
+        let Ok(mut stage) = dir.stage(&flight.name) else { return Ok(None) };
+        let Some(leftover) = stage.leftover() else { return Ok(None) };
+        Ok(Some(Basis { stage: Some(stage), ..self.shape(leftover, flight) }))
+    }
+
+    fn shape(&self, file: ReadFile, flight: &Flight) -> Basis {
+        let new_len = flight.entry.node.size();
+        let wanted = self.context.options.block_size.and_then(|size| BlockLen::new(size.into()).ok());
+        let (block_len, refine) = BlockLen::for_basis(file.len(), new_len, wanted);
+        let refine = refine && self.context.options.shortcuts.refinement;
+        let basis_len = file.len().min(u64::from(block_len.get()) * u64::from(MAX_BLOCKS));
+        let blocks = basis_len.div_ceil(block_len.get().into());
+        let strong_len = StrongLen::for_search(new_len.saturating_mul(blocks));
+        let header = SignatureHeader { basis_len, block_len, strong_len };
+        Basis { file: Arc::new(file), header, refine, new_len, stage: None }
+    }
+
+    /// Signs a basis, and copies it where that was planned.
+    pub(super) fn sign(&self, basis: Basis, flight: &Flight) -> Result<(Signature, Prepared), PassError> {
+        let copied = basis.is_worth_copying();
+        let Basis { file, header, refine, mut stage, .. } = basis;
+        let signing = Signing {
+            sink: self,
+            file: &file,
+            header,
+            copy: stage.as_ref().filter(|_| copied),
+            next: AtomicU64::new(0),
+            uncopied: AtomicBool::new(false),
+        };
+        let Signed { signature, sums, unread, shorter } = signing.run()?;
+        if let Some(error) = &unread {
+            // The old content is of no use there, but the new can still be had.
+            self.tally.problem("reading", &flight.path, &describe(error));
+        }
+        let is_whole = unread.is_none() && !shorter && !signing.uncopied.into_inner();
+        let mut held = Held::default();
+        if stage.is_none() && self.context.options.in_place {
+            held.len = header.basis_len;
+            held.in_place = Some(Reach::AGREED);
+        } else if is_whole && stage.is_some() {
+            held.len = if copied { header.basis_len } else { 0 };
+        } else {
+            // What is to be staged needs the room.
+            stage = stage.filter(|begun| begun.set_len(0).is_ok());
+        }
+        if is_whole && refine {
+            held.sums = SegmentSums::new(header.block_len, header.basis_len, sums).ok();
+        }
+        let refined = refine.then_some(header.block_len);
+        Ok((signature, Prepared { basis: Some(file), stage, held, refined }))
+    }
+}
+
+/// A basis being signed, by several threads: nothing else goes on with the file meanwhile.
+struct Signing<'a> {
+    sink: &'a Sink<'a>,
+    file: &'a ReadFile,
+    header: SignatureHeader,
+    /// Where it is copied to.
+    copy: Option<&'a Stage>,
+    /// Where the next part begins that nobody has taken.
+    next: AtomicU64,
+    /// Whether something could not be copied.
+    uncopied: AtomicBool,
+}
+
+/// A part of a basis, or all of it, signed.
+struct Signed {
+    signature: Signature,
+    sums: Vec<Sum>,
+    /// What could not be read of it.
+    unread: Option<io::Error>,
+    /// Whether it ended too early.
+    shorter: bool,
+}
+
+impl Signing<'_> {
+    fn run(&self) -> Result<Signed, PassError> {
+        let parts = self.header.basis_len.div_ceil(self.part_len());
+        let workers = self.sink.context.workers();
+        let threads = usize::try_from(parts).map_or(workers, |parts| parts.min(workers));
+        let mut parts = thread::scope(|scope| {
+            let spawn = |_| {
+                let named = thread::Builder::new().name("sign".to_owned());
+                named.spawn_scoped(scope, || self.work()).map_err(PassError::thread)
+            };
+            let others = (1..threads).map(spawn).collect::<Result<Vec<_>, _>>()?;
+            let mut parts = self.work();
+            for other in others {
+                parts.append(&mut other.join().map_err(|_| PassError::Lost)?);
+            }
+            Ok::<_, PassError>(parts)
+        })?;
+        if self.sink.sender.is_stopped() {
+            return Err(PassError::Lost);
+        }
+        parts.sort_unstable_by_key(|(start, _)| *start);
+        let SignatureHeader { block_len, strong_len, .. } = self.header;
+        let signature = Signature::empty(block_len, strong_len);
+        let mut whole = Signed { signature, sums: Vec::new(), unread: None, shorter: false };
+        for (_, part) in parts {
+            whole.signature.append(part.signature);
+            whole.sums.extend(part.sums);
+            whole.unread = whole.unread.or(part.unread);
+            whole.shorter |= part.shorter;
+        }
+        Ok(whole)
+    }
+
+    fn part_len(&self) -> u64 {
+        PART.next_multiple_of(self.header.block_len.get().into())
+    }
+
+    /// Signs parts until none is left or the run is stopped. Returns them with the places where they begin.
+    fn work(&self) -> Vec<(u64, Signed)> {
+        let mut buffer = Vec::new();
+        let mut parts = Vec::new();
+        while !self.sink.sender.is_stopped() {
+            let start = self.next.fetch_add(self.part_len(), Ordering::Relaxed);
+            if start >= self.header.basis_len {
+                break;
+            }
+            let end = start.saturating_add(self.part_len()).min(self.header.basis_len);
+            buffer.resize(usize::try_from(end - start).map_or(CHUNK, |len| len.min(CHUNK)), 0);
+            parts.push((start, self.sign_part(start..end, &mut buffer)));
+        }
+        parts
+    }
+
+    /// What cannot be read, or is not there any more, is signed as if it were noise that no file has: so nothing of it is
+    /// found in the new one.
+    fn sign_part(&self, range: Range<u64>, buffer: &mut [u8]) -> Signed {
+        let SignatureHeader { block_len, strong_len, .. } = self.header;
+        let mut signer = Signer::new(self.sink.context.sums, block_len, strong_len).keeping_sums();
+        let mut pieces = self.file.pieces(range.clone());
+        let (mut at, mut unread) = (range.start, None);
+        while at < range.end && !self.sink.sender.is_stopped() {
+            match pieces.next(buffer) {
+                Ok(Some(piece)) => {
+                    signer.push(piece);
+                    self.copy(piece, at);
+                    at += piece.len() as u64;
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    unread = Some(error);
+                    break;
+                }
+            }
+        }
+        let shorter = at < range.end;
+        while at < range.end {
+            let len = usize::try_from(range.end - at).map_or(buffer.len(), |left| left.min(buffer.len()));
+            let noise = buffer.get_mut(..len).unwrap_or_default();
+            fill_with_noise(noise);
+            signer.push(noise);
+            at += len as u64;
+        }
+        let (signature, sums) = signer.finish_with_sums();
+        Signed { signature, sums, unread, shorter }
+    }
+
+    fn copy(&self, piece: &[u8], at: u64) {
+        let Some(stage) = self.copy else { return };
+        // What keeps it from being written is told when it is built.
+        if !self.uncopied.load(Ordering::Relaxed) && stage.write_at(piece, at).is_err() {
+            self.uncopied.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Bytes that nobody can know.
+fn fill_with_noise(buffer: &mut [u8]) {
+    let keys = RandomState::new();
+    for (number, word) in buffer.chunks_mut(8).enumerate() {
+        word.copy_from_slice(keys.hash_one(number).to_ne_bytes().get(..word.len()).unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_is_never_the_same() {
+        let (mut one, mut other) = ([0; 101], [0; 101]);
+        fill_with_noise(&mut one);
+        fill_with_noise(&mut other);
+        assert_ne!(one, other);
+        assert!(one.chunks(8).all(|word| word.iter().any(|byte| *byte != 0)));
+    }
+}

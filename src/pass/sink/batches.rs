@@ -1,0 +1,202 @@
+//! Small files without a basis: asked for and written many at a time.
+//!
+//! The comparison gathers them, directory by directory, and asks for them in batches. They arrive whole, in the order
+//! in which they were asked for, and each is written, given its attributes and renamed in one go. What cannot be done
+//! so is asked for by itself, like any other file.
+
+use crate::delta::SegmentSums;
+use crate::fs::{Error, WriteDir};
+use crate::pass::PassError;
+use crate::pass::decide::Update;
+use crate::pass::sink::Sink;
+use crate::pass::sink::compare::Current;
+use crate::pass::sink::flights::{Flight, Phase};
+use crate::pass::sink::sign::Job;
+
+use crate::tree::{Entry, Name, RelPath};
+use crate::wire::{BATCH_FILES, DirId, Fetch, Fetched, FetchedFile, Message};
+use bytes::Bytes;
+use crossbeam_channel::Sender;
+use std::vec::IntoIter;
+
+/// A batch is asked for once it holds this many bytes.
+const FULL: u64 = 256 << 10;
+
+/// A file whose content is wanted.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// Its place in the source's listing.
+    pub index: u32,
+    /// What the source listed, with this host's owners.
+    pub entry: Entry,
+    /// What is here.
+    pub own: Option<Entry>,
+    pub update: Update,
+}
+
+impl Wanted {
+    pub(super) fn flight(
+        self,
+        dir: DirId,
+        path: &RelPath,
+        renamed: Option<&Name>,
+        leftover: bool,
+        phase: Phase,
+    ) -> Flight {
+        let Wanted { index, entry, own, update } = self;
+        let path = path.join(&entry.name);
+        let name = renamed.unwrap_or(&entry.name).clone();
+        Flight { dir, index, name, path, entry, own, update, leftover, phase }
+    }
+}
+
+/// A batch on its way.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub dir: DirId,
+    /// The directory's path, as the user knows it.
+    pub path: RelPath,
+    /// What has not arrived.
+    pub files: IntoIter<Wanted>,
+}
+
+/// Files of one directory that are going to be a batch.
+#[derive(Debug, Default)]
+pub(super) struct Gathering {
+    files: Vec<Wanted>,
+    bytes: u64,
+}
+
+impl Gathering {
+    pub(super) fn add(&mut self, wanted: Wanted) {
+        self.bytes = self.bytes.saturating_add(wanted.entry.node.size());
+        self.files.push(wanted);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.files.len() >= BATCH_FILES || self.bytes >= FULL
+    }
+}
+
+impl Sink<'_> {
+    /// Asks for what was gathered of a directory, if anything.
+    pub(super) fn fetch(&self, current: &mut Current) -> Result<(), PassError> {
+        let Gathering { files, .. } = std::mem::take(&mut current.gathering);
+        if files.is_empty() {
+            return Ok(());
+        }
+        let dir = current.id;
+        let indices = files.iter().map(|file| file.index).collect();
+        self.directories.with(dir, |dir| dir.unsettled += files.len() as u64)?;
+        let batch = Batch { dir, path: current.path.clone(), files: files.into_iter() };
+        let batch = self.flights.start_batch(batch)?;
+        Ok(self.sender.send(Message::Fetch(Fetch { batch, dir, indices }))?)
+    }
+
+    /// Writes the files of a batch that have come.
+    pub(super) fn fetched(&self, fetched: Fetched, signing: &Sender<Job>) -> Result<(), PassError> {
+        const NOT_ASKED_FOR: PassError = PassError::Protocol("content that was not asked for");
+        let Fetched { batch: id, files, mut data } = fetched;
+        let mut batch = self.flights.take(id)?;
+        if files.is_empty() || files.len() > batch.files.len() {
+            return Err(NOT_ASKED_FOR);
+        }
+        self.directories.touch(batch.dir);
+        let writing =
+            Writing { sink: self, path: &batch.path, dir: self.directories.writable(self, batch.dir)? };
+        let mut done = Done::default();
+        let mut alone = Vec::new();
+        for (file, wanted) in files.into_iter().zip(batch.files.by_ref()) {
+            let is_done = match file {
+                FetchedFile::Whole { len, .. } if data.len() < len as usize => return Err(NOT_ASKED_FOR),
+                FetchedFile::Whole { len, sum } => {
+                    let content = data.split_to(len as usize);
+                    let sums = self.context.sums;
+                    let is_right = sum.is_none_or(|sum| SegmentSums::of(sums, &content).root(sums) == sum);
+                    is_right && writing.write(&wanted, &content, &mut done)
+                }
+                FetchedFile::Longer => false,
+                FetchedFile::Unreadable => true,
+            };
+            if is_done {
+                done.files += 1;
+                done.size = done.size.saturating_add(wanted.entry.node.size());
+            } else {
+                alone.push(wanted);
+            }
+        }
+        self.count(&done);
+        for wanted in alone {
+            let flight = wanted.flight(batch.dir, &batch.path, None, false, Phase::Fetching);
+            let file = self.flights.single_out(flight);
+            signing.send(Job::Ask(file)).map_err(|_| PassError::Lost)?;
+        }
+        let dir = batch.dir;
+        self.flights.land_batch(id, batch, done.files);
+        self.directories.settle(self, dir, done.files)
+    }
+
+    fn count(&self, done: &Done) {
+        self.tally.count(|totals| {
+            totals.created.files = totals.created.files.saturating_add(done.new);
+            totals.transferred = totals.transferred.saturating_add(done.written);
+            totals.transferred_size = totals.transferred_size.saturating_add(done.literal);
+            totals.literal = totals.literal.saturating_add(done.literal);
+        });
+        self.settle_progress(done.files, done.size);
+    }
+}
+
+/// What became of the files of a batch that came together.
+#[derive(Debug, Default)]
+struct Done {
+    /// How many are settled.
+    files: u64,
+    /// Their bytes, as they were listed.
+    size: u64,
+    written: u64,
+    /// How many of those were not there before.
+    new: u64,
+    /// Bytes written.
+    literal: u64,
+}
+
+/// Writes files of one directory.
+struct Writing<'a> {
+    sink: &'a Sink<'a>,
+    path: &'a RelPath,
+    dir: Result<WriteDir, Error>,
+}
+
+impl Writing<'_> {
+    /// Writes a file, or tells why it cannot be. `false` if it is to be asked for by itself.
+    fn write(&self, wanted: &Wanted, content: &Bytes, done: &mut Done) -> bool {
+        let tell = |error: &Error| self.sink.tally.failed(&self.path.join(&wanted.entry.name), error);
+        let (owner, rest) = wanted.update.set.split_owner();
+        let mut no_owner = None;
+        let written = match &self.dir {
+            Ok(dir) => dir.write_whole(&wanted.entry.name, content, |file| {
+                no_owner = file.set_meta(&owner).err();
+                file.set_meta(&rest)
+            }),
+            Err(error) => {
+                tell(error);
+                return true;
+            }
+        };
+        // What its owner could not be is told when it is written by itself.
+        if matches!(written, Ok(false)) {
+            return false;
+        }
+        no_owner.iter().for_each(tell);
+        match written {
+            Ok(_) => {
+                done.written += 1;
+                done.new += u64::from(wanted.update.change.new);
+                done.literal = done.literal.saturating_add(content.len() as u64);
+            }
+            Err(error) => tell(&error),
+        }
+        true
+    }
+}

@@ -1,0 +1,206 @@
+//! An entry that is listed, and what is left when all are.
+
+use crate::pass::decide::{Decision, Update};
+use crate::pass::fingerprint::Numbered;
+use crate::pass::sink::announce::Place;
+use crate::pass::sink::batches::Wanted;
+use crate::pass::sink::compare::{Comparison, Current};
+use crate::pass::sink::entry::count_transfer;
+use crate::pass::sink::flights::Phase;
+use crate::pass::sink::sign::Job;
+use crate::pass::{PassError, SMALL};
+use crate::report::Event;
+use crate::tree::{Entry, Kind, Name};
+use crate::wire::ListingEnd;
+
+/// A basis shorter than this saves less than asking for its blocks costs.
+const WORTH_SIGNING: u64 = 256;
+
+impl Comparison<'_, '_> {
+    /// Compares one entry with its counterpart.
+    pub(super) fn entry(&self, current: &mut Current, entry: Entry) -> Result<(), PassError> {
+        let sink = self.sink;
+        let (before, index) = current.numbering.listed(&entry.name).map_err(PassError::Protocol)?;
+        self.pass_over(current, before)?;
+        if crate::fs::is_reserved(&entry) || (entry.is_dir() && !sink.context.options.recursive) {
+            return Err(PassError::Protocol("an entry is listed that must not be"));
+        }
+        let rename = sink.destination()?.rename.as_ref();
+        if rename.is_some() && (index > 0 || entry.is_dir()) {
+            return Err(PassError::Protocol("a single entry turned out to be more"));
+        }
+        let entry = sink.owners.translate(entry);
+        let name = rename.unwrap_or(&entry.name);
+        let own = match current.take_own(name) {
+            None if current.own.incomplete => current.look_for(name),
+            own => Ok(own),
+        };
+        let own = match own {
+            Ok(own) => own,
+            Err(error) => {
+                // Whatever is there stays as it is.
+                sink.tally.failed(&current.path.join(name), &error);
+                if !entry.is_dir() {
+                    sink.pass_by(&entry);
+                    return Ok(());
+                }
+                // Making it will fail if anything is there.
+                None
+            }
+        };
+        if entry.is_dir() {
+            return sink.directories.with(current.id, |dir| {
+                dir.unsettled += 1;
+                dir.children.insert(index, (entry, own));
+            });
+        }
+        if current.unusable {
+            sink.pass_by(&entry);
+            return Ok(());
+        }
+        let (dir, may_set_group) = (current.id, sink.may_set_group(entry.meta.gid));
+        let decision = sink.policy().decide(&entry, own.as_ref(), may_set_group);
+        let leftover = current.take_leftover(name);
+        if leftover && !matches!(decision, Decision::Transfer(_) | Decision::Compare) {
+            sink.clear_leftover(dir, &crate::fs::stage_name(name))?;
+        }
+        let path = || current.path.join(&entry.name);
+        match decision {
+            Decision::Skip(reason) => {
+                sink.skipped(&path(), reason);
+                sink.pass_by(&entry);
+            }
+            Decision::Attributes(update) => {
+                sink.announce(path, &entry.node, &update);
+                if !update.set.is_empty() {
+                    sink.set_attributes(dir, &path(), name, entry.kind(), &update)?;
+                }
+                sink.pass_by(&entry);
+            }
+            Decision::Make(update) => {
+                sink.make(&current.counterpart, dir, &path(), name, &entry, own.as_ref(), &update)?;
+            }
+            Decision::Transfer(update) => {
+                self.transfer(current, Wanted { index, entry, own, update }, leftover)?;
+            }
+            Decision::Compare => {
+                let wanted = Wanted { index, entry, own, update: Update::none() };
+                self.compare_content(current, wanted, leftover)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Entries are not listed, because those here are the same.
+    fn pass_over(&self, current: &mut Current, standing: Vec<Numbered>) -> Result<(), PassError> {
+        for (_, entry) in &standing {
+            if current.take_leftover(&entry.name) {
+                self.sink.clear_leftover(current.id, &crate::fs::stage_name(&entry.name))?;
+            }
+        }
+        self.stand(current.id, standing)
+    }
+
+    fn transfer(&self, current: &mut Current, wanted: Wanted, leftover: bool) -> Result<(), PassError> {
+        let sink = self.sink;
+        let options = &sink.context.options;
+        let Wanted { index, entry, own, update } = &wanted;
+        if let Some(own) = own
+            && (own.is_dir() || (own.kind() != Kind::File && options.in_place))
+            && !sink.make_room(&current.counterpart, &current.path.join(&entry.name), own)
+        {
+            sink.pass_by(entry);
+            return Ok(());
+        }
+        sink.announce(|| current.path.join(&entry.name), &entry.node, update);
+        if sink.dry_run() {
+            count_transfer(sink, entry, update.change.new);
+            return Ok(());
+        }
+        let has_basis =
+            own.as_ref().is_some_and(|own| own.kind() == Kind::File && own.node.size() >= WORTH_SIGNING);
+        let with_basis = !sink.context.whole_file() && (has_basis || leftover);
+        let renamed = sink.destination()?.rename.as_ref();
+        let is_plain = !with_basis && !leftover && !options.in_place && renamed.is_none();
+        if entry.node.size() <= SMALL && is_plain && options.shortcuts.small_files {
+            current.gathering.add(wanted);
+            return if current.gathering.is_full() { sink.fetch(current) } else { Ok(()) };
+        }
+        let (dir, index) = (current.id, *index);
+        let phase = if with_basis { Phase::Signing } else { Phase::Fetching };
+        let flight = wanted.flight(dir, &current.path, renamed, leftover, phase);
+        let file = sink.flights.start(flight, with_basis)?;
+        sink.directories.with(dir, |dir| dir.unsettled += 1)?;
+        if with_basis {
+            self.signing.send(Job::Sign(file)).map_err(|_| PassError::Lost)
+        } else {
+            sink.ask(file, dir, index)
+        }
+    }
+
+    fn compare_content(&self, current: &Current, wanted: Wanted, leftover: bool) -> Result<(), PassError> {
+        let dir = current.id;
+        let renamed = self.sink.destination()?.rename.as_ref();
+        let flight = wanted.flight(dir, &current.path, renamed, leftover, Phase::Comparing);
+        let file = self.sink.flights.start(flight, true)?;
+        self.sink.directories.with(dir, |dir| dir.unsettled += 1)?;
+        self.sink.announcer.keep_place(Place::File(file));
+        self.signing.send(Job::Check(file)).map_err(|_| PassError::Lost)
+    }
+
+    /// A listing is whole: removes what it does not have, if asked.
+    pub(super) fn end(&mut self, mut current: Current, end: ListingEnd) -> Result<(), PassError> {
+        let sink = self.sink;
+        let rest = std::mem::take(&mut current.numbering).rest().map_err(PassError::Protocol)?;
+        self.pass_over(&mut current, rest)?;
+        let mut extra = std::mem::take(&mut current.extra);
+        extra.extend(current.own.entries.drain(..));
+        let whole_root = self.begin.as_ref().is_some_and(|begin| begin.root.is_some());
+        let is_whole = current.id.0 != 0 || (whole_root && sink.destination()?.rename.is_none());
+        for staged in current.own.leftovers.drain() {
+            // Of a file that this run knows nothing of, another may go on with what is there.
+            if (is_whole && end.complete) || crate::fs::is_passing(&staged) {
+                sink.clear_leftover(current.id, &staged)?;
+            }
+        }
+        if let Some(deletion) = sink.context.options.delete
+            && is_whole
+            && !extra.is_empty()
+        {
+            if end.complete || deletion.ignore_errors {
+                for entry in extra {
+                    let path = current.path.join(&entry.name);
+                    sink.delete_extra(&current.counterpart, path, entry);
+                }
+                sink.directories.touch(current.id);
+            } else if !sink.kept_extras.swap(true, std::sync::atomic::Ordering::Relaxed) {
+                let text = "errors were met while reading the source, so nothing more is deleted in this run";
+                sink.announcer.say(Event::Notice(text.to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Current {
+    /// What is here under this name. The listing has passed everything before it.
+    fn take_own(&mut self, name: &Name) -> Option<Entry> {
+        while let Some(entry) = self.own.entries.pop_front_if(|own| own.name < *name) {
+            self.extra.push(entry);
+        }
+        self.own.entries.pop_front_if(|own| own.name == *name)
+    }
+
+    /// What is here under a name that may be one of those that could not be read.
+    fn look_for(&self, name: &Name) -> Result<Option<Entry>, crate::fs::Error> {
+        match self.counterpart.dir() {
+            Some(dir) => dir.entry(name),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether a killed run left a part of this file.
+    fn take_leftover(&mut self, name: &Name) -> bool {
+        !self.own.leftovers.is_empty() && self.own.leftovers.remove(&crate::fs::stage_name(name))
+    }
+}

@@ -1,0 +1,165 @@
+//! A directory that is mentioned: whether it is the same, and if not, what of it has to be listed.
+
+use crate::pass::PassError;
+use crate::pass::fingerprint::{Likeness, Likenesses, Numbered, Numbering};
+use crate::pass::sink::announce::Place;
+use crate::pass::sink::compare::{Awaited, Comparison, Said};
+use crate::tree::{BucketSum, Entry, Fingerprint, Fingerprinter, Owner};
+use crate::view;
+use crate::wire::{DirId, Expand, Mention, Message};
+
+/// How many directories may be mentioned before the listing of one above them has come. A source keeps less.
+const DEFERRED: usize = 1 << 16;
+
+/// How many entries may be remembered for the comparisons that are to come, besides those of one directory: beyond
+/// these, directories are listed as a whole, and read again when it is their turn.
+const REMEMBERED: usize = 1 << 16;
+
+impl Comparison<'_, '_> {
+    pub(super) fn mention(&mut self, mention: Mention) -> Result<(), PassError> {
+        self.sink.owners.learn(&mention.owners);
+        self.take_turn(mention.dir)?;
+        let above = mention.parent.and_then(|(parent, _)| self.deferred.get_mut(&parent));
+        let Some(above) = above else {
+            let dir = mention.dir;
+            return if self.compare_whole(mention)? { self.go_on_below(dir) } else { Ok(()) };
+        };
+        let dir = mention.dir;
+        above.push(Mention { owners: Vec::new(), ..mention });
+        self.deferred.insert(dir, Vec::new());
+        let few = self.deferred.len() <= DEFERRED;
+        few.then_some(()).ok_or(PassError::Protocol("too many directories are mentioned"))
+    }
+
+    /// What is in a directory is known, so what was mentioned there has its turn, depth first as it was mentioned.
+    pub(super) fn go_on_below(&mut self, dir: DirId) -> Result<(), PassError> {
+        let mut known = Some(dir);
+        let mut rest = Vec::new();
+        loop {
+            if let Some(dir) = known.take() {
+                rest.extend(self.deferred.remove(&dir).into_iter().flatten().rev());
+            }
+            let Some(mention) = rest.pop() else { break };
+            let dir = mention.dir;
+            known = self.compare_whole(mention)?.then_some(dir);
+        }
+        if self.all_listed { self.sink.directories.is_complete(dir) } else { Ok(()) }
+    }
+
+    /// Compares a mentioned directory as a whole. If it is not the same, a listing has to come: `false`.
+    fn compare_whole(&mut self, mention: Mention) -> Result<bool, PassError> {
+        let Mention { dir, parent, fingerprint, owned_by, .. } = mention;
+        let mut awaited = self.enter(dir, parent, false)?;
+        let directories = &self.sink.directories;
+        let above = parent.map(|(parent, _)| directories.with(parent, |dir| dir.listed_below)).transpose()?;
+        let comes_unasked = above.unwrap_or(false);
+        let mut sums = Vec::new();
+        if !comes_unasked
+            && let (Some(theirs), Some(fingerprinter)) = (fingerprint, self.fingerprinter.as_ref())
+            && let Some(likenesses) = self.likenesses(&awaited, &owned_by)?
+        {
+            if self.is_same(&awaited, &likenesses, fingerprinter, theirs) {
+                self.same(dir, awaited, likenesses)?;
+                return Ok(true);
+            }
+            (sums, awaited.said) = self.say(&awaited, likenesses, fingerprinter);
+        }
+        let own = awaited.own.as_ref();
+        let below = comes_unasked || own.is_some_and(|own| own.entries.is_empty() && !own.incomplete);
+        directories.with(dir, |dir| dir.listed_below = below)?;
+        if !comes_unasked {
+            self.sink.sender.send(Message::Expand(Expand { dir, below, sums }))?;
+        }
+        if !self.may_remember(&awaited)
+            && let Some(own) = awaited.own.take_if(|own| !own.entries.is_empty())
+        {
+            self.remembered -= own.entries.len();
+        }
+        self.sink.announcer.keep_place(Place::Dir(dir));
+        self.awaited.insert(dir, awaited);
+        self.deferred.entry(dir).or_default();
+        Ok(false)
+    }
+
+    /// Whether what is here of a directory is kept until its listing comes.
+    fn may_remember(&self, awaited: &Awaited) -> bool {
+        let own = awaited.own.as_ref().map_or(0, |own| own.entries.len());
+        self.remembered - own < REMEMBERED
+    }
+
+    /// What each entry here may be to the source. `None` if nothing of the directory may go without being listed.
+    fn likenesses(&self, awaited: &Awaited, owned_by: &[Owner]) -> Result<Option<Likenesses>, PassError> {
+        let sink = self.sink;
+        let is_renamed = sink.destination()?.rename.is_some();
+        let own = awaited.own.as_ref().filter(|own| !own.incomplete && !awaited.unusable && !is_renamed);
+        let Some(own) = own else { return Ok(None) };
+        let policy = sink.policy();
+        let here = |owner: &Owner| {
+            let owner = sink.owners.translate_owner(*owner);
+            (owner, sink.may_set_group(owner.gid))
+        };
+        let owners: Vec<(Owner, bool)> = owned_by.iter().map(here).collect();
+        let likeness = |entry: &Entry| match view::shows(&sink.rules, &awaited.path, entry) {
+            true => Likeness::of(entry, &policy, &owners),
+            false => Likeness::Hidden,
+        };
+        Ok(Some(Likenesses(own.entries.iter().map(likeness).collect())))
+    }
+
+    /// Whether the directory has the source's fingerprint, and there is nothing to be done that this does not cover.
+    fn is_same(
+        &self,
+        awaited: &Awaited,
+        likenesses: &Likenesses,
+        fingerprinter: &Fingerprinter,
+        theirs: Fingerprint,
+    ) -> bool {
+        let Some(own) = awaited.own.as_ref().filter(|own| own.leftovers.is_empty()) else { return false };
+        let is_left = |(entry, likeness): (&Entry, &Likeness)| match likeness {
+            Likeness::Like(_) => true,
+            Likeness::Unlike => false,
+            Likeness::Hidden => !self.sink.is_extra(&awaited.path, entry),
+        };
+        own.entries.iter().zip(&likenesses.0).all(is_left)
+            && likenesses.fingerprint(fingerprinter, &awaited.path, own.entries.iter()) == theirs
+    }
+
+    /// What to say of a directory that is not the same, so that only what differs is listed: nothing if that would not
+    /// pay, or if it cannot be remembered.
+    fn say(
+        &self,
+        awaited: &Awaited,
+        likenesses: Likenesses,
+        fingerprinter: &Fingerprinter,
+    ) -> (Vec<BucketSum>, Option<Said>) {
+        let own = awaited.own.as_ref().filter(|_| self.may_remember(awaited));
+        let Some(own) = own else { return (Vec::new(), None) };
+        let buckets = Fingerprinter::bucket_count(own.entries.len());
+        let sums = likenesses.bucket_sums(fingerprinter, buckets, own.entries.iter());
+        (sums, Some(Said { likenesses, buckets }))
+    }
+
+    /// A directory is the same: what is here, as far as the source would list it, stands for the listing.
+    fn same(&mut self, dir: DirId, awaited: Awaited, likenesses: Likenesses) -> Result<(), PassError> {
+        let entries = awaited.own.unwrap_or_default().entries;
+        self.remembered -= entries.len();
+        let (standing, _) = likenesses.split(entries, |_| true);
+        self.stand(dir, Numbering::new(standing).rest().map_err(PassError::Protocol)?)?;
+        self.sink.settle(dir)
+    }
+
+    /// Nothing is to be done about these entries, which stand here for those of the source with these numbers.
+    pub(super) fn stand(&self, dir: DirId, standing: Vec<Numbered>) -> Result<(), PassError> {
+        standing.iter().for_each(|(_, entry)| self.sink.pass_by(entry));
+        let mut below = standing.into_iter().filter(|(_, entry)| entry.is_dir()).peekable();
+        if below.peek().is_none() {
+            return Ok(());
+        }
+        self.sink.directories.with(dir, |dir| {
+            for (number, entry) in below {
+                dir.unsettled += 1;
+                dir.children.insert(number, (entry.clone(), Some(entry)));
+            }
+        })
+    }
+}

@@ -1,0 +1,246 @@
+//! Compares what the source has with what is here, one directory after the other, and sets going what each entry
+//! needs. What is cheap (directories, links, attributes, deletions) is done at once; content is asked for.
+//!
+//! A directory that is only mentioned (`mentioned`) is done if what is here has the same fingerprint. If not, a listing of
+//! what differs in it is asked for, and whatever is mentioned below it has to wait until that has come (`listed`).
+
+mod listed;
+mod mentioned;
+
+use crate::pass::PassError;
+use crate::pass::fingerprint::{self, Likenesses, Numbering};
+use crate::pass::sink::Sink;
+use crate::pass::sink::batches::Gathering;
+use crate::pass::sink::directories::Counterpart;
+use crate::pass::sink::enter::Own;
+use crate::pass::sink::sign::Job;
+use crate::tree::{Buckets, Entry, Fingerprinter, RelPath};
+use crate::wire::{Begin, DirId, Listing, Mention, Message, Permit};
+use crossbeam_channel::{Receiver, Sender};
+use std::collections::{HashMap, VecDeque};
+
+/// Compares until the queue ends.
+pub(super) fn run(
+    sink: &Sink<'_>,
+    listings: &Receiver<(Message, Permit)>,
+    signing: &Sender<Job>,
+) -> Result<(), PassError> {
+    let mut comparison = Comparison {
+        sink,
+        signing,
+        fingerprinter: fingerprint::fingerprinter(sink.context),
+        begin: None,
+        awaited: HashMap::new(),
+        remembered: 0,
+        deferred: HashMap::new(),
+        in_parts: None,
+        next: 0,
+        all_listed: false,
+    };
+    for (message, _permit) in listings {
+        match message {
+            Message::Begin(begin) => comparison.begin(begin)?,
+            Message::Listing(listing) => comparison.listing(listing)?,
+            Message::Mention(mention) => comparison.mention(mention)?,
+            Message::Listed if comparison.next > 0 && comparison.in_parts.is_none() => comparison.listed()?,
+            _ => return Err(PassError::Protocol("the listings ended too early")),
+        }
+    }
+    Ok(())
+}
+
+struct Comparison<'a, 'b> {
+    sink: &'a Sink<'b>,
+    signing: &'a Sender<Job>,
+    fingerprinter: Option<Fingerprinter>,
+    begin: Option<Begin>,
+    /// Directories whose listing is to come.
+    awaited: HashMap<DirId, Awaited>,
+    /// How many entries are remembered for these.
+    remembered: usize,
+    /// What was mentioned in each of these, and in each of those mentioned there, in order.
+    deferred: HashMap<DirId, Vec<Mention>>,
+    /// The directory of which a part was listed and the next must be.
+    in_parts: Option<Current>,
+    /// The number the next directory has.
+    next: u32,
+    /// Whether no further directory will be mentioned or listed but those that were asked for.
+    all_listed: bool,
+}
+
+const OUT_OF_TURN: &str = "a listing is out of turn";
+const UNKNOWN_BUCKETS: &str = "buckets are named that were not asked about";
+
+/// A directory that has been entered, and whose listing is to come. It holds no handle, since there may be many.
+struct Awaited {
+    path: RelPath,
+    unusable: bool,
+    /// `None`: it has to be read again.
+    own: Option<Own>,
+    /// What was said of it, if only what differs is to be listed.
+    said: Option<Said>,
+}
+
+/// What was said of a directory here when its listing was asked for.
+struct Said {
+    likenesses: Likenesses,
+    /// How many buckets those that may be the same were put into.
+    buckets: usize,
+}
+
+/// A directory being compared.
+pub(super) struct Current {
+    pub id: DirId,
+    pub path: RelPath,
+    counterpart: Counterpart,
+    unusable: bool,
+    /// What is here and has not been passed by the listing.
+    own: Own,
+    /// What is here and the listing does not have.
+    extra: Vec<Entry>,
+    numbering: Numbering,
+    /// Small files that are going to be asked for.
+    pub gathering: Gathering,
+}
+
+impl Comparison<'_, '_> {
+    fn begin(&mut self, begin: Begin) -> Result<(), PassError> {
+        let sink = self.sink;
+        sink.owners.learn(&begin.owners);
+        if self.begin.replace(begin).is_some() {
+            return Err(PassError::Protocol("the transfer began twice"));
+        }
+        Ok(())
+    }
+
+    fn listing(&mut self, mut listing: Listing) -> Result<(), PassError> {
+        self.sink.owners.learn(&listing.owners);
+        let mut current = match self.in_parts.take() {
+            Some(current) if current.id == listing.dir => current,
+            Some(_) => return Err(PassError::Protocol(OUT_OF_TURN)),
+            None => {
+                let awaited = match self.awaited.remove(&listing.dir) {
+                    Some(awaited) => awaited,
+                    None => {
+                        self.take_turn(listing.dir)?;
+                        let empty = listing.entries.is_empty() && listing.end.is_some();
+                        self.enter(listing.dir, listing.parent, empty)?
+                    }
+                };
+                self.sink.announcer.go_to(Some(listing.dir));
+                self.begin_listing(listing.dir, awaited, &std::mem::take(&mut listing.same))?
+            }
+        };
+        if listing.same != Buckets::default() {
+            return Err(PassError::Protocol("buckets are named within a listing"));
+        }
+        for entry in listing.entries {
+            self.entry(&mut current, entry)?;
+        }
+        self.sink.fetch(&mut current)?;
+        match listing.end {
+            None => {
+                self.in_parts = Some(current);
+                Ok(())
+            }
+            Some(end) => {
+                let id = current.id;
+                self.end(current, end)?;
+                self.go_on_below(id)?;
+                // Before it is settled, since nothing more is heard after the last that is.
+                self.sink.announcer.go_to(None);
+                self.sink.settle(id)
+            }
+        }
+    }
+
+    /// Looks at what is here, now that the source's listing comes, of which these buckets are the same.
+    fn begin_listing(&mut self, id: DirId, awaited: Awaited, same: &Buckets) -> Result<Current, PassError> {
+        let sink = self.sink;
+        let Awaited { path, mut unusable, own, said } = awaited;
+        let counterpart = match sink.directories.counterpart(sink, id)? {
+            Ok(counterpart) => counterpart,
+            Err(error) => {
+                sink.tally.failed(&path, &error);
+                unusable = true;
+                Counterpart::Absent
+            }
+        };
+        let mut own = match own {
+            Some(own) => {
+                self.remembered -= own.entries.len();
+                own
+            }
+            None => sink.own(&path, &counterpart, sink.destination()?.rename.as_ref()),
+        };
+        let numbering = Numbering::new(self.stand_in(&mut own, said, same)?);
+        let (extra, gathering) = (Vec::new(), Gathering::default());
+        Ok(Current { id, path, counterpart, unusable, own, extra, numbering, gathering })
+    }
+
+    /// Takes out of what is here the entries of these buckets, which stand for those that are not listed.
+    fn stand_in(
+        &self,
+        own: &mut Own,
+        said: Option<Said>,
+        same: &Buckets,
+    ) -> Result<VecDeque<Entry>, PassError> {
+        if *same == Buckets::default() {
+            return Ok(VecDeque::new());
+        }
+        let (Some(Said { likenesses, buckets }), Some(fingerprinter)) = (said, &self.fingerprinter) else {
+            return Err(PassError::Protocol(UNKNOWN_BUCKETS));
+        };
+        if !same.are_of(buckets) {
+            return Err(PassError::Protocol(UNKNOWN_BUCKETS));
+        }
+        let is_same = |entry: &Entry| same.contains(fingerprinter.bucket(&entry.name, buckets));
+        let (standing, rest) = likenesses.split(std::mem::take(&mut own.entries), is_same);
+        own.entries = rest;
+        Ok(standing)
+    }
+
+    /// Directories are mentioned or listed in the order of their numbers, but for those listed when asked for.
+    fn take_turn(&mut self, dir: DirId) -> Result<(), PassError> {
+        if dir.0 != self.next || self.in_parts.is_some() || self.all_listed {
+            return Err(PassError::Protocol(OUT_OF_TURN));
+        }
+        self.next = self.next.checked_add(1).ok_or(PassError::Protocol("too many directories"))?;
+        Ok(())
+    }
+
+    /// No further directory will be mentioned or listed.
+    fn listed(&mut self) -> Result<(), PassError> {
+        self.all_listed = true;
+        self.sink.directories.all_listed(self.sink)
+    }
+
+    /// Begins a directory: makes it or looks at what is in it.
+    fn enter(
+        &mut self,
+        id: DirId,
+        parent: Option<(DirId, u32)>,
+        is_empty: bool,
+    ) -> Result<Awaited, PassError> {
+        let sink = self.sink;
+        let begin = self.begin.as_ref().ok_or(PassError::Protocol("a listing came before the beginning"))?;
+        if parent.is_none() {
+            sink.open_destination(begin, is_empty)?;
+        }
+        let destination = sink.destination()?;
+        let mut open = match parent {
+            None if id.0 == 0 => sink.enter_root(begin, destination),
+            Some((parent, index)) => sink.enter_child(parent, index)?,
+            None => return Err(PassError::Protocol("a second root is listed")),
+        };
+        // One for the listing itself.
+        open.unsettled = 1;
+        let (path, counterpart, unusable) = (open.path.clone(), open.counterpart.clone(), open.unusable);
+        let fresh = open.fresh;
+        sink.directories.insert(id, open);
+        let own =
+            if fresh { Own::default() } else { sink.own(&path, &counterpart, destination.rename.as_ref()) };
+        self.remembered += own.entries.len();
+        Ok(Awaited { path, unusable, own: Some(own), said: None })
+    }
+}

@@ -1,0 +1,115 @@
+//! Answers requests for batches: small files of one directory, read one after the other into few messages.
+
+use crate::delta::SegmentSums;
+use crate::fs::{Dir, Error};
+use crate::pass::SMALL;
+use crate::pass::source::Source;
+use crate::pass::source::content::Stop;
+use crate::pass::source::kept::Kept;
+use crate::tree::RelPath;
+use crate::wire::{BatchId, Closed, Fetched, FetchedFile, Message};
+
+/// A message is sent once it holds so many bytes of content.
+const FULL: usize = 128 << 10;
+
+impl Source<'_> {
+    /// Sends the files at these places of a listing.
+    pub(super) fn fetch(&self, batch: BatchId, kept: &Kept, indices: &[u32]) -> Result<(), Closed> {
+        let mut opened = Opened { source: self, kept, last: None };
+        let mut files = Vec::new();
+        let mut data = Vec::new();
+        for (number, &index) in indices.iter().enumerate() {
+            if files.is_empty() {
+                let rest = indices.get(number..).unwrap_or_default();
+                files.reserve(rest.len());
+                data.reserve(room(kept, rest));
+            }
+            files.push(self.fetch_one(&mut opened, index as usize, &mut data)?);
+            if data.len() >= FULL {
+                self.send_fetched(batch, &mut files, &mut data)?;
+            }
+        }
+        if files.is_empty() { Ok(()) } else { self.send_fetched(batch, &mut files, &mut data) }
+    }
+
+    fn send_fetched(
+        &self,
+        batch: BatchId,
+        files: &mut Vec<FetchedFile>,
+        data: &mut Vec<u8>,
+    ) -> Result<(), Closed> {
+        let (files, data) = (std::mem::take(files), std::mem::take(data).into());
+        self.sender.send(Message::Fetched(Fetched { batch, files, data }))
+    }
+
+    fn fetch_one(
+        &self,
+        opened: &mut Opened<'_>,
+        index: usize,
+        data: &mut Vec<u8>,
+    ) -> Result<FetchedFile, Closed> {
+        let start = data.len();
+        match opened.read(index, data) {
+            Ok(true) => {
+                let content = data.get(start..).unwrap_or_default();
+                let sums = self.context.sums;
+                // Between two local paths the sink writes these very bytes.
+                let sum = (!self.context.local).then(|| SegmentSums::of(sums, content).root(sums));
+                // No longer than `SMALL`.
+                return Ok(FetchedFile::Whole { len: content.len() as u32, sum });
+            }
+            Ok(false) => return Ok(FetchedFile::Longer),
+            Err(stop) => self.tell_unread(&opened.path(index), stop)?,
+        }
+        data.truncate(start);
+        Ok(FetchedFile::Unreadable)
+    }
+}
+
+/// How many bytes the next message is going to hold, if the files are as they were listed.
+fn room(kept: &Kept, indices: &[u32]) -> usize {
+    let sizes = indices.iter().filter_map(|index| kept.listing.entries.get(*index as usize));
+    let mut room: u64 = 0;
+    for entry in sizes {
+        if room >= FULL as u64 {
+            break;
+        }
+        room = room.saturating_add(entry.node.size().min(SMALL));
+    }
+    // One byte more shows that the last file ends.
+    usize::try_from(room).unwrap_or_default().saturating_add(1)
+}
+
+/// The directory the files of a batch are in: one for each argument that has some of them.
+struct Opened<'a> {
+    source: &'a Source<'a>,
+    kept: &'a Kept,
+    last: Option<(usize, Dir)>,
+}
+
+impl Opened<'_> {
+    /// Appends the content of a file to `data`. `false` if it is too long for a batch.
+    fn read(&mut self, index: usize, data: &mut Vec<u8>) -> Result<bool, Stop> {
+        let listing = &self.kept.listing;
+        let entry = listing.entries.get(index).ok_or_else(Error::not_listed)?;
+        let file = self.dir(listing.origin(index))?.open_file(&entry.name)?;
+        if file.len() > SMALL {
+            return Ok(false);
+        }
+        file.append_to(data).map_err(Stop::Unreadable)
+    }
+
+    fn dir(&mut self, place: usize) -> Result<&Dir, Error> {
+        let dir = match self.last.take() {
+            Some((known, dir)) if known == place => dir,
+            _ => self.source.view.dir_of(&self.kept.dir, place)?,
+        };
+        Ok(&self.last.insert((place, dir)).1)
+    }
+
+    fn path(&self, index: usize) -> RelPath {
+        let dir = self.kept.dir.path();
+        let entry = self.kept.listing.entries.get(index);
+        entry.map_or_else(|| dir.clone(), |entry| dir.join(&entry.name))
+    }
+}

@@ -1,0 +1,122 @@
+//! Batches: small files of one directory, asked for and sent together.
+//!
+//! Small files are many, and a message each, handed from thread to thread at both ends, would cost more than their
+//! bytes. The files of a batch need no numbers of their own: they are answered in the order in which they were asked
+//! for.
+
+use crate::delta::Sum;
+use crate::wire::codec::{Cursor, Put};
+use crate::wire::{DirId, WireError};
+use bytes::Bytes;
+
+/// The most files in a batch.
+pub const BATCH_FILES: usize = 256;
+
+/// A batch, numbered by the sink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct BatchId(pub u32);
+
+/// A request for the content of listed files, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch {
+    /// The number the answers will carry.
+    pub batch: BatchId,
+    /// The directory the files were listed in.
+    pub dir: DirId,
+    /// Their places in that directory's entries, ascending; [`BATCH_FILES`] at most.
+    pub indices: Vec<u32>,
+}
+
+/// The next files of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// The batch.
+    pub batch: BatchId,
+    /// What became of each file.
+    pub files: Vec<FetchedFile>,
+    /// The content of those that are whole, one after the other.
+    pub data: Bytes,
+}
+
+/// What became of a file of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchedFile {
+    /// Its content is there.
+    Whole {
+        /// How many bytes it has.
+        len: u32,
+        /// Its file sum. `None` between two roles of one process, which have the same memory; then it is never encoded.
+        sum: Option<Sum>,
+    },
+    /// It is too long for a batch by now: it is to be asked for by itself.
+    Longer,
+    /// The source could not read it (and said so in an event); nothing is to be installed.
+    Unreadable,
+}
+
+pub(crate) fn encode_fetch(fetch: &Fetch, out: &mut Vec<u8>) {
+    out.put_varint(fetch.batch.0.into());
+    out.put_varint(fetch.dir.0.into());
+    out.put_varint(fetch.indices.len() as u64);
+    let mut next: u32 = 0;
+    for &index in &fetch.indices {
+        // Mostly 0, as new files have new neighbours.
+        out.put_varint(index.wrapping_sub(next).into());
+        next = index.wrapping_add(1);
+    }
+}
+
+pub(crate) fn decode_fetch(cursor: &mut Cursor) -> Result<Fetch, WireError> {
+    let (batch, dir) = (BatchId(cursor.u32()?), DirId(cursor.u32()?));
+    let count = cursor.count("list of files", 1, BATCH_FILES as u64)?;
+    let mut indices = Vec::with_capacity(count);
+    let mut next = Some(0_u32);
+    for _ in 0..count {
+        let index = next.zip(Some(cursor.u32()?)).and_then(|(next, skipped)| next.checked_add(skipped));
+        let index = index.ok_or(WireError::Malformed("request: its files are not in order"))?;
+        indices.push(index);
+        next = index.checked_add(1);
+    }
+    Ok(Fetch { batch, dir, indices })
+}
+
+pub(crate) fn encode_fetched(fetched: &Fetched, out: &mut Vec<u8>) -> Result<(), WireError> {
+    out.put_varint(fetched.batch.0.into());
+    out.put_varint(fetched.files.len() as u64);
+    for file in &fetched.files {
+        match file {
+            FetchedFile::Whole { len, sum: Some(sum) } => {
+                out.push(0);
+                out.put_varint((*len).into());
+                out.extend_from_slice(&sum.0);
+            }
+            FetchedFile::Whole { sum: None, .. } => {
+                return Err(WireError::Malformed("content: it is local"));
+            }
+            FetchedFile::Longer => out.push(1),
+            FetchedFile::Unreadable => out.push(2),
+        }
+    }
+    out.extend_from_slice(&fetched.data);
+    Ok(())
+}
+
+pub(crate) fn decode_fetched(cursor: &mut Cursor) -> Result<Fetched, WireError> {
+    let batch = BatchId(cursor.u32()?);
+    let count = cursor.count("list of files", 1, BATCH_FILES as u64)?;
+    let mut files = Vec::with_capacity(count);
+    let mut total: u64 = 0;
+    for _ in 0..count {
+        files.push(match cursor.byte()? {
+            0 => {
+                let len = cursor.u32()?;
+                total = total.saturating_add(len.into());
+                FetchedFile::Whole { len, sum: Some(cursor.sum()?) }
+            }
+            1 => FetchedFile::Longer,
+            2 => FetchedFile::Unreadable,
+            _ => return Err(WireError::Malformed("content of a batch")),
+        });
+    }
+    Ok(Fetched { batch, files, data: cursor.take(total)? })
+}

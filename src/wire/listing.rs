@@ -1,0 +1,129 @@
+//! Listings as bytes, and what stands for them.
+
+use crate::tree::{BUCKET_SUM_LEN, BucketSum, Buckets, Fingerprint, MAX_BUCKETS, Owner};
+use crate::wire::codec::{Cursor, Put};
+use crate::wire::entry::{decode_entries, encode_entries};
+use crate::wire::message::{MAX_OWNERS, MENTIONED_OWNERS};
+use crate::wire::{DirId, Expand, Listing, ListingEnd, Mention, OwnerKind, OwnerName, WireError};
+
+/// The longest name of a user or group.
+const OWNER_LIMIT: u64 = 256;
+
+pub(crate) fn encode_listing(listing: &Listing, out: &mut Vec<u8>) {
+    out.push(2);
+    let end = match listing.end {
+        None => 0,
+        Some(ListingEnd { complete: false }) => 1,
+        Some(ListingEnd { complete: true }) => 2,
+    };
+    let same = listing.same.as_bytes();
+    out.push(end | u8::from(listing.parent.is_some()) << 2 | u8::from(!same.is_empty()) << 3);
+    out.put_varint(listing.dir.0.into());
+    if let Some((dir, index)) = listing.parent {
+        out.put_varint(dir.0.into());
+        out.put_varint(index.into());
+    }
+    if !same.is_empty() {
+        out.put_bytes(same);
+    }
+    encode_owners(&listing.owners, out);
+    encode_entries(&listing.entries, out);
+}
+
+pub(crate) fn decode_listing(cursor: &mut Cursor) -> Result<Listing, WireError> {
+    let flags = cursor.byte()?;
+    let end = match flags & 3 {
+        0 => None,
+        1 => Some(ListingEnd { complete: false }),
+        2 => Some(ListingEnd { complete: true }),
+        _ => return Err(WireError::Malformed("listing")),
+    };
+    let dir = DirId(cursor.u32()?);
+    let parent = if flags & 4 != 0 { Some((DirId(cursor.u32()?), cursor.u32()?)) } else { None };
+    let same = match flags & 8 {
+        0 => Buckets::default(),
+        _ => Buckets::from_bytes(&cursor.bytes("list of buckets", MAX_BUCKETS.div_ceil(8) as u64)?),
+    };
+    let (owners, entries) = (decode_owners(cursor)?, decode_entries(cursor)?);
+    Ok(Listing { dir, parent, same, entries, owners, end })
+}
+
+pub(crate) fn encode_mention(mention: &Mention, out: &mut Vec<u8>) {
+    out.push(17);
+    out.push(u8::from(mention.fingerprint.is_some()) | u8::from(mention.parent.is_some()) << 1);
+    out.put_varint(mention.dir.0.into());
+    if let Some((dir, index)) = mention.parent {
+        // The parent is never far away.
+        out.put_varint(mention.dir.0.wrapping_sub(dir.0).into());
+        out.put_varint(index.into());
+    }
+    if let Some(Fingerprint(bytes)) = &mention.fingerprint {
+        out.extend_from_slice(bytes);
+    }
+    out.put_varint(mention.owned_by.len() as u64);
+    for owner in &mention.owned_by {
+        out.put_varint(owner.uid.into());
+        out.put_varint(owner.gid.into());
+    }
+    encode_owners(&mention.owners, out);
+}
+
+pub(crate) fn decode_mention(cursor: &mut Cursor) -> Result<Mention, WireError> {
+    let flags = cursor.byte()?;
+    let dir = cursor.u32()?;
+    let parent = match flags & 2 {
+        0 => None,
+        _ => Some((DirId(dir.wrapping_sub(cursor.u32()?)), cursor.u32()?)),
+    };
+    let fingerprint = match flags & 1 {
+        0 => None,
+        _ => Some(Fingerprint(cursor.array("fingerprint")?)),
+    };
+    let owned_by = (0..cursor.count("list of owners", 2, MENTIONED_OWNERS as u64)?)
+        .map(|_| Ok(Owner { uid: cursor.u32()?, gid: cursor.u32()? }))
+        .collect::<Result<_, WireError>>()?;
+    let owners = decode_owners(cursor)?;
+    // A user and a group each.
+    if owners.len() > 2 * MENTIONED_OWNERS {
+        return Err(WireError::Malformed("mention: it names too many owners"));
+    }
+    Ok(Mention { dir: DirId(dir), parent, fingerprint, owned_by, owners })
+}
+
+pub(crate) fn encode_expand(expand: &Expand, out: &mut Vec<u8>) {
+    out.push(18);
+    out.push(expand.below.into());
+    out.put_varint(expand.dir.0.into());
+    out.put_varint(expand.sums.len() as u64);
+    expand.sums.iter().for_each(|sum| out.extend_from_slice(&sum.0));
+}
+
+pub(crate) fn decode_expand(cursor: &mut Cursor) -> Result<Expand, WireError> {
+    let (below, dir) = (cursor.byte()? != 0, DirId(cursor.u32()?));
+    let sums = (0..cursor.count("list of buckets", BUCKET_SUM_LEN, MAX_BUCKETS as u64)?)
+        .map(|_| cursor.array("sum of a bucket").map(BucketSum))
+        .collect::<Result<_, _>>()?;
+    Ok(Expand { dir, below, sums })
+}
+
+pub(crate) fn encode_owners(owners: &[OwnerName], out: &mut Vec<u8>) {
+    out.put_varint(owners.len() as u64);
+    for owner in owners {
+        out.push(u8::from(owner.kind == OwnerKind::Group));
+        out.put_varint(owner.id.into());
+        out.put_bytes(&owner.name);
+    }
+}
+
+pub(crate) fn decode_owners(cursor: &mut Cursor) -> Result<Vec<OwnerName>, WireError> {
+    (0..cursor.count("list of owners", 3, MAX_OWNERS)?)
+        .map(|_| {
+            let kind = if cursor.byte()? == 0 { OwnerKind::User } else { OwnerKind::Group };
+            Ok(OwnerName {
+                kind,
+                id: cursor.u32()?,
+                name: Box::from(cursor.bytes("owner's name", OWNER_LIMIT)?.as_ref()),
+            })
+        })
+        .collect()
+}
