@@ -76,10 +76,21 @@ pub enum Message {
 pub struct Abort {
     /// The reason, for people.
     pub text: String,
-    /// Whether sources and destination do not fit each other.
-    pub selection: bool,
-    /// Whether the other side broke the protocol.
-    pub protocol: bool,
+    /// Its class.
+    pub kind: AbortKind,
+}
+
+/// The classes of reasons that the asking side's exit code tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AbortKind {
+    /// Something this role needs could not be had.
+    Failed,
+    /// Sources and destination do not fit each other.
+    Selection,
+    /// The other side broke the protocol.
+    Protocol,
+    /// Nothing came from the other side for too long.
+    Timeout,
 }
 
 /// What the transfer root is.

@@ -34,6 +34,7 @@ pub use error::WireError;
 pub use link::{Closed, Link, Permit, Received, Receiver, Reservation, Sender, Stopper};
 pub(crate) use message::entry_cost;
 pub use message::{
-    Abort, Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, Expand, FileId, Listing, ListingEnd,
-    MENTIONED_OWNERS, MESSAGE_COST, Mention, Message, OwnerKind, OwnerName, SumsPart, Verdict, Want,
+    Abort, AbortKind, Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, Expand, FileId, Listing,
+    ListingEnd, MENTIONED_OWNERS, MESSAGE_COST, Mention, Message, OwnerKind, OwnerName, SumsPart, Verdict,
+    Want,
 };

@@ -11,7 +11,7 @@ use crate::wire::frame::{Compressed, FrameDecoder, FrameEncoder, HEADER};
 use crate::wire::hello::Hello;
 use crate::wire::link::{Link, Stopper};
 use crate::wire::mailbox::{Mailbox, Taken};
-use crate::wire::{Message, WireError};
+use crate::wire::{Abort, AbortKind, Message, WireError};
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -147,10 +147,10 @@ impl Unconnected {
         }
         let timeout = options.timeout.filter(|&seconds| seconds > 0);
         if let Some(seconds) = timeout {
-            let (heard, stopper) = (Arc::downgrade(&heard), stopper.clone());
+            let (heard, outbox, stopper) = (Arc::downgrade(&heard), outbox.clone(), stopper.clone());
             thread::Builder::new()
                 .name("link timeout".into())
-                .spawn(move || watch(&heard, &stopper, seconds))?;
+                .spawn(move || watch(&heard, &outbox, &stopper, seconds))?;
         }
         let writing = Writing {
             outbox,
@@ -217,14 +217,16 @@ impl Heard {
     }
 }
 
-/// Fails the link when nothing was heard for `seconds`. Ends with the reading thread, which owns `heard`. It is a
+/// Fails the link when nothing was heard for `seconds`, and says so, since the other way may still work. Ends with the reading thread, which owns `heard`. It is a
 /// thread of its own because both others may be inside a call that only the peer can end.
-fn watch(heard: &Weak<Heard>, stopper: &Stopper, seconds: u32) {
+fn watch(heard: &Weak<Heard>, outbox: &Mailbox<Message>, stopper: &Stopper, seconds: u32) {
     let limit = Duration::from_secs(seconds.into());
     loop {
         let Some(left) = heard.upgrade().map(|heard| limit.saturating_sub(heard.ago())) else { return };
         if left.is_zero() {
-            return stopper.fail(WireError::Timeout(seconds));
+            let error = WireError::Timeout(seconds);
+            outbox.put(Message::Abort(Abort { text: error.to_string(), kind: AbortKind::Timeout }));
+            return stopper.fail(error);
         }
         thread::sleep(left.min(Duration::from_millis(500)));
     }

@@ -5,7 +5,7 @@ use crate::request::{CompressWhen, Compression};
 use crate::wire::frame::FrameEncoder;
 use crate::wire::hello::Hello;
 use crate::wire::pump::{self, Pump, PumpOptions};
-use crate::wire::{Abort, Link, Message, WireError};
+use crate::wire::{Abort, AbortKind, Link, Message, WireError};
 use std::collections::VecDeque;
 use std::io::{self, Cursor, Read, Write};
 use std::net::Shutdown;
@@ -161,7 +161,7 @@ fn start_ended(words: Vec<u8>, expects_hello: bool) -> (Link, Pump) {
 }
 
 fn abort_frame() -> Vec<u8> {
-    let abort = Abort { text: "a file is in the way".into(), selection: true, protocol: false };
+    let abort = Abort { text: "a file is in the way".into(), kind: AbortKind::Selection };
     let mut out = Vec::new();
     FrameEncoder::new(None).unwrap().frame(&mut VecDeque::from([Message::Abort(abort)]), &mut out).unwrap();
     out
@@ -172,7 +172,7 @@ fn abort_frame() -> Vec<u8> {
 fn the_last_words_of_a_peer_that_ended_are_heard() {
     let (mut link, pump) = start_ended(abort_frame(), false);
     let message = link.receiver.receive().expect("its reason was thrown away").message;
-    assert!(matches!(&message, Message::Abort(abort) if abort.selection), "{message:?}");
+    assert!(matches!(&message, Message::Abort(abort) if abort.kind == AbortKind::Selection), "{message:?}");
     assert!(link.receiver.receive().is_err());
     assert!(link.sender.stopper().failure().is_none());
     pump.finish();
@@ -260,6 +260,16 @@ fn a_silent_peer_is_given_up() {
     let since = Instant::now();
     assert!(matches!(failure(&mut link), Some(WireError::Timeout(1))));
     assert!(since.elapsed() < Duration::from_secs(5));
+}
+
+/// Its other way may still work, and then it is to know why this side is gone.
+#[test]
+fn a_peer_that_is_given_up_is_told() {
+    let (here, there) = UnixStream::pair().unwrap();
+    let (_link, _pump) = start(&here, PumpOptions { timeout: Some(1), ..PumpOptions::default() });
+    let (mut link, _other) = start(&there, PumpOptions::default());
+    let told = link.receiver.receive().unwrap().message;
+    assert!(matches!(&told, Message::Abort(abort) if abort.kind == AbortKind::Timeout), "{told:?}");
 }
 
 /// The greeting may be more than the stream takes before somebody reads.

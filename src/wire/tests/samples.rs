@@ -10,9 +10,9 @@ use crate::tree::{
     Node, Owner, Rdev, RelPath,
 };
 use crate::wire::{
-    Abort, Again, BatchId, Begin, ChannelSet, Check, Content, ContentEnd, ContentOp, DirId, Expand, Fetch,
-    Fetched, FetchedFile, FileId, Listing, ListingEnd, Mention, Message, OwnerKind, OwnerName, Rank,
-    SumsPart, Verdict, Want,
+    Abort, AbortKind, Again, BatchId, Begin, ChannelSet, Check, Content, ContentEnd, ContentOp, DirId,
+    Expand, Fetch, Fetched, FetchedFile, FileId, Listing, ListingEnd, Mention, Message, OwnerKind, OwnerName,
+    Rank, SumsPart, Verdict, Want,
 };
 use bytes::Bytes;
 use filetime::FileTime;
@@ -288,7 +288,7 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
         ("invite", Message::Invite(*b"0123456789abcdef")),
         ("spread", Message::Spread(ChannelSet(0b1010))),
         ("finish", Message::Finish(totals())),
-        ("abort", Message::Abort(Abort { text: "no room".into(), selection: true, protocol: false })),
+        ("abort", Message::Abort(Abort { text: "no room".into(), kind: AbortKind::Selection })),
     ]
 }
 

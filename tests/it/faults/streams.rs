@@ -74,9 +74,12 @@ fn any_of_the_peers_processes_is_killed() {
             let running = begin_with_all(&scene, direction, &[]);
             kill_process(peers(&scene)[place], Signal::KILL).unwrap();
             let output = running.finish();
-            let shells_own = Some(128 + Signal::KILL.as_raw());
-            assert!(output.code == Some(12) || output.code == shells_own, "{direction:?} {place}\n{output}");
-            assert!(!output.stderr.is_empty(), "{direction:?} {place}: it says nothing");
+            if place == 2 {
+                // It has handed its channel over. This shell leaves the channel open; a server would close it.
+                output.success();
+            } else {
+                output.expect(12).stderr.is_empty().then(|| panic!("{direction:?}: it says nothing"));
+            }
             if place == 0 && direction == Direction::Push {
                 // Who writes was killed, so its leavings are for the next run.
                 all_processes_end(&scene);
@@ -148,8 +151,8 @@ fn a_stream_that_stalls_meets_the_timeout() {
         return tools::not_for_rsync("rsync has one stream");
     }
     for (direction, stalls) in [
-        (Direction::Push, "{ dd bs=1k count=100 2>/dev/null; exec sleep 20; } | $*"),
-        (Direction::Pull, "$* | { dd bs=1k count=100 2>/dev/null; exec sleep 20; }"),
+        (Direction::Push, "{ dd bs=1k count=100; exec sleep 20; } 2>/dev/null | $*"),
+        (Direction::Pull, "$* | { dd bs=1k count=100; exec sleep 20; } 2>/dev/null"),
     ] {
         let scene = scene();
         let output = begin(&scene, direction, stalls, &["--timeout=2"]).finish().expect(30);
