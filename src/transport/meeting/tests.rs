@@ -1,4 +1,6 @@
 use super::*;
+use crate::fs::tests::unprivileged::{PLACE, as_nobody};
+use crate::testing::{is_root, missing};
 use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
@@ -111,6 +113,13 @@ fn without_a_folder_there_is_no_meeting() {
     assert!(attend(&folders.paths, &meeting.token(), 1, near.as_fd(), near.as_fd()).is_err());
 }
 
+fn say(stream: &UnixStream, words: &[u8], ends: &[BorrowedFd<'_>]) {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut brought = SendAncillaryBuffer::new(&mut space);
+    assert!(ends.is_empty() || brought.push(SendAncillaryMessage::ScmRights(ends)));
+    sendmsg(stream, &[IoSlice::new(words)], &mut brought, SendFlags::empty()).unwrap();
+}
+
 /// Whoever finds the socket but was not told the token, or brings something else than a channel, stays outside, and
 /// keeps nobody waiting.
 #[test]
@@ -118,12 +127,9 @@ fn strangers_are_not_let_in() {
     let folders = Folders::new();
     let meeting = folders.open();
     let socket = folders.names()[0].join(SOCKET);
-    let say = |words: &[u8], ends: &[BorrowedFd<'_>]| {
+    let come_and_say = |words: &[u8], ends: &[BorrowedFd<'_>]| {
         let stream = UnixStream::connect(&socket).unwrap();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
-        let mut brought = SendAncillaryBuffer::new(&mut space);
-        assert!(ends.is_empty() || brought.push(SendAncillaryMessage::ScmRights(ends)));
-        sendmsg(&stream, &[IoSlice::new(words)], &mut brought, SendFlags::empty()).unwrap();
+        say(&stream, words, ends);
         stream
     };
     let (near, _far) = channel();
@@ -132,10 +138,10 @@ fn strangers_are_not_let_in() {
     wrong[15] ^= 1;
     let strangers = [
         UnixStream::connect(&socket).unwrap(),
-        say(&wrong, &[end, end]),
-        say(&right[..16], &[end, end]),
-        say(&right, &[]),
-        say(&right, &[end]),
+        come_and_say(&wrong, &[end, end]),
+        come_and_say(&right[..16], &[end, end]),
+        come_and_say(&right, &[]),
+        come_and_say(&right, &[end]),
     ];
     let come = come(&folders, &meeting.token(), 5, &near).unwrap();
     let door = meeting.door();
@@ -163,6 +169,41 @@ fn who_came_leaves_when_the_first_process_is_gone_or_it_is_told_to() {
     within(move || waiting.join().unwrap());
     drop(meeting);
     within(move || left.wait());
+}
+
+/// Not even with the token, and were the directory open.
+#[test]
+fn other_users_are_turned_away() {
+    const NAME: &str = "other_users_are_turned_away";
+    if is_root() {
+        let folders = Folders::new();
+        fs::set_permissions(folders.folder.path(), PermissionsExt::from_mode(0o711)).unwrap();
+        let meeting = folders.open();
+        let place = folders.names().remove(0);
+        let token = meeting.token().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        as_nobody(module_path!(), NAME, &place.join("closed").join(&token));
+        for path in [&place, &place.join(SOCKET)] {
+            fs::set_permissions(path, PermissionsExt::from_mode(0o777)).unwrap();
+        }
+        as_nobody(module_path!(), NAME, &place.join("open").join(&token));
+        assert!(meeting.door().open().is_empty());
+    } else if let Some(told) = std::env::var_os(PLACE) {
+        let told = PathBuf::from(told);
+        let (place, is_open) = (told.ancestors().nth(2).unwrap(), told.parent().unwrap().ends_with("open"));
+        let connected = UnixStream::connect(place.join(SOCKET));
+        assert_eq!(connected.is_ok(), is_open, "{connected:?}");
+        if let Ok(stream) = connected {
+            assert!(!is_own(&stream), "the visitor takes the place for its own");
+            let hex = told.file_name().unwrap().to_str().unwrap();
+            let token: Vec<u8> = (0..16)
+                .map(|at| u8::from_str_radix(hex.get(2 * at..2 * at + 2).unwrap(), 16).unwrap())
+                .collect();
+            let ((near, _far), words) = (channel(), [&token[..], &[1]].concat());
+            say(&stream, &words, &[near.as_fd(), near.as_fd()]);
+        }
+    } else {
+        missing("root, for a process of another user");
+    }
 }
 
 #[test]
