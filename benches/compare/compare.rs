@@ -40,6 +40,12 @@ pub(crate) struct Row {
     pub(crate) ratio: f64,
     pub(crate) rsync: Series,
     pub(crate) dsync: Series,
+    /// dsync over one stream, where it was given several.
+    #[serde(default)]
+    pub(crate) one_stream: Series,
+    /// How many times faster it was over several.
+    #[serde(default)]
+    pub(crate) speedup: Option<f64>,
     pub(crate) limit: Option<LimitSeries>,
     pub(crate) bounds: Bounds,
 }
@@ -64,7 +70,8 @@ impl Comparison {
 
     /// Runs a case in one mode. The observed runs come first, so that every timed run finds the programs in the page cache.
     pub(crate) fn run(&self, case: &Case, mode: Mode) -> Result<Row, Failure> {
-        let (mut rsync, mut dsync) = (Series::default(), Series::default());
+        let (mut rsync, mut dsync, mut one_stream) =
+            (Series::default(), Series::default(), Series::default());
         rsync.observation = self.observe(&self.rsync, case, mode)?;
         dsync.observation = self.observe(&self.dsync, case, mode)?;
         let mut limit: Option<LimitSeries> = None;
@@ -72,6 +79,10 @@ impl Comparison {
         for _ in 0..pairs {
             rsync.timings.push(self.time(&self.rsync, case, mode)?);
             dsync.timings.push(self.time(&self.dsync, case, mode)?);
+            if case.streams.is_some() {
+                let one = Case { streams: None, ..*case };
+                one_stream.timings.push(self.time(&self.dsync, &one, mode)?);
+            }
             if let Some((mut command, name)) = limit::command(case.limit, self.job(case, mode, DIRECT)) {
                 let timing = self.time_limit(&mut command, case)?;
                 let new = || LimitSeries { name: name.to_owned(), timings: Vec::new() };
@@ -79,8 +90,9 @@ impl Comparison {
             }
         }
         let ratio = statistics::paired_ratio(&rsync, &dsync);
+        let speedup = case.streams.map(|_| statistics::paired_ratio(&one_stream, &dsync));
         let bounds = case.bounds(mode);
-        Ok(Row { case: case.name.to_owned(), mode, ratio, rsync, dsync, limit, bounds })
+        Ok(Row { case: case.name.to_owned(), mode, ratio, rsync, dsync, one_stream, speedup, limit, bounds })
     }
 
     fn observe(&self, tool: &Tool, case: &Case, mode: Mode) -> Result<Observation, Failure> {
@@ -127,6 +139,7 @@ impl Comparison {
         Job {
             mode,
             options: case.options,
+            streams: case.streams,
             source: &self.source,
             destination: &self.destination,
             ssh_config: &self.server.client_config,

@@ -63,6 +63,7 @@ fn fill(root: &Path, parts: &[Part], scale: Scale) -> io::Result<()> {
     for part in parts {
         match *part {
             Part::File(bytes) => large_file(&root.join("file"), bytes, scale.file_bytes)?,
+            Part::HalfFile(bytes) => large_file(&root.join("file"), bytes, scale.file_bytes / 2)?,
             Part::SmallFiles { count, edited } => small_files(root, scale.count(count), edited)?,
             Part::EmptyFiles { directories, in_each } => {
                 empty_files(root, scale.count(directories), in_each)?;

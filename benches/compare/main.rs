@@ -5,6 +5,7 @@
 //! cargo bench --bench compare -- --quick --pairs 1
 //! cargo bench --bench compare -- --mode push --case edits --json edits.json
 //! cargo bench --bench compare -- --memory
+//! cargo bench --bench compare -- --streams
 //! cargo bench --bench compare -- --pairs 5 --json all.json --markdown README.md --svg benches/speed.svg
 //! cargo bench --bench compare -- --from all.json --svg again.svg
 //! ```
@@ -73,6 +74,9 @@ struct Options {
     /// Run the memory cases instead, one pair each
     #[arg(long)]
     memory: bool,
+    /// Run the cases of several streams over a long path instead
+    #[arg(long, conflicts_with = "memory")]
+    streams: bool,
     /// Use files of 64 MiB and a tenth of the counts, to try the harness
     #[arg(long)]
     quick: bool,
@@ -120,7 +124,7 @@ fn main() -> ExitCode {
     // `cargo test` may start benchmarks too, and this one takes an hour.
     if options.list || !options.bench {
         for case in CASES {
-            println!("{}{}", case.name, if case.group == Group::Memory { " (--memory)" } else { "" });
+            println!("{}{}", case.name, case.group.switch());
         }
         return ExitCode::SUCCESS;
     }
@@ -205,7 +209,11 @@ fn announce(machine: &Machine, method: &[String]) {
 }
 
 fn selected(options: &Options) -> Vec<&'static Case> {
-    let group = if options.memory { Group::Memory } else { Group::Speed };
+    let group = match (options.memory, options.streams) {
+        (true, _) => Group::Memory,
+        (_, true) => Group::Streams,
+        _ => Group::Speed,
+    };
     let named =
         |case: &Case| options.cases.is_empty() || options.cases.iter().any(|text| case.name.contains(text));
     CASES.iter().filter(|case| case.group == group && named(case)).collect()

@@ -19,11 +19,14 @@ use crate::failure::{Doing, Failure};
 
 /// What is read at once where the path is not slow.
 const CHUNK: usize = 256 * 1024;
-/// The same on a link: little, for a link delivers its first byte long before the last of a large chunk.
-const LINK_CHUNK: usize = 4096;
+/// The same on a link, in the time that the line is busy with it: little, for a link delivers its first byte long before
+/// the last of a large chunk.
+const LINK_CHUNK: Duration = Duration::from_micros(500);
+/// The least and the most that is, in bytes.
+const LINK_CHUNK_BYTES: (usize, usize) = (4096, 64 * 1024);
 /// The link time an idle direction saves up, which makes up for sleeping too long.
 const BURST: Duration = Duration::from_millis(2);
-/// Chunks on their way at most, 16 MiB: more than any link here holds, so that only a receiver that does not read fills it.
+/// Chunks on their way at most: more than any link here holds, so that only a receiver that does not read fills it.
 const ON_THE_WAY: usize = 4096;
 
 /// A path that is not the loopback's.
@@ -37,6 +40,12 @@ pub(crate) struct Link {
 }
 
 impl Link {
+    /// How many bytes it takes at once at most.
+    fn chunk(self) -> usize {
+        let bytes = LINK_CHUNK.as_secs_f64() * self.bits_per_second as f64 / 8.0;
+        (bytes as usize).clamp(LINK_CHUNK_BYTES.0, LINK_CHUNK_BYTES.1)
+    }
+
     /// How long the line is busy with so many bytes.
     fn busy(self, bytes: usize) -> Duration {
         Duration::from_secs_f64(bytes as f64 * 8.0 / self.bits_per_second as f64)
@@ -141,7 +150,7 @@ fn carry(from: &mut TcpStream, to: &mut TcpStream, link: Link, counter: &AtomicU
     let (sender, receiver) = mpsc::sync_channel(ON_THE_WAY);
     thread::scope(|scope| {
         scope.spawn(move || deliver(to, &receiver));
-        let mut buffer = vec![0; LINK_CHUNK];
+        let mut buffer = vec![0; link.chunk()];
         let mut free = Instant::now();
         while let Ok(count @ 1..) = from.read(&mut buffer) {
             counter.fetch_add(count as u64, Ordering::Relaxed);

@@ -34,6 +34,7 @@ impl Scale {
         for part in case.source.iter().chain(case.source).chain(case.destination) {
             match *part {
                 Part::File(_) => bytes += self.file_bytes,
+                Part::HalfFile(_) => bytes += self.file_bytes / 2,
                 Part::SmallFiles { count, .. } => {
                     bytes += self.count(count) * 8192;
                     inodes += self.count(count);

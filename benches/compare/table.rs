@@ -18,7 +18,7 @@ const END: &str = "<!-- end of what benches/compare wrote -->";
 /// What the columns mean.
 pub(crate) const MEANING: &str = "\
 Medians of wall time in seconds; the ratio is the median of the pairs' rsync/dsync: above 1 dsync is faster; the aim is
-its least value, or dsync's most seconds. The limit moves the same bytes, or looks at the same files, and decides
+its least value, or dsync's most seconds. One stream: dsync without --streams, and how many times slower. The limit moves the same bytes, or looks at the same files, and decides
 nothing. CPU: user and system, both sides, ssh and sshd included. Wire: bytes on the TCP connection, both directions.
 Peak: resident MB of the largest process, local / remote, ssh and sshd not included; in brackets the sum if a side has
 several. Wire and peak are from a run of their own through a proxy.";
@@ -49,6 +49,7 @@ const COLUMNS: &[Column] = &[
     Column { head: "mode", cell: |row| row.mode.name().to_owned(), ..WORDS },
     Column { head: "rsync s", cell: |row| wall(&row.rsync), ..NUMBER },
     Column { head: "dsync s", cell: |row| wall(&row.dsync), ..NUMBER },
+    Column { head: "one stream s", cell: one_stream, ..DETAIL },
     Column { head: "ratio", cell: |row| format!("{:.2}", row.ratio), ..NUMBER },
     Column { head: "aim", cell: aim, ..DETAIL },
     Column { head: "limit s", cell: limit, ..NUMBER },
@@ -102,6 +103,11 @@ fn columns(reader: Reader) -> impl Iterator<Item = &'static Column> {
 
 fn wall(series: &Series) -> String {
     format!("{:.2}", median_of(&series.timings, |timing| timing.wall))
+}
+
+fn one_stream(row: &Row) -> String {
+    let told = |speedup: f64| format!("{} ({speedup:.2} times)", wall(&row.one_stream));
+    row.speedup.map_or_else(|| "-".to_owned(), told)
 }
 
 fn cpu(series: &Series) -> String {

@@ -29,6 +29,8 @@ pub(crate) struct Job<'a> {
     pub(crate) mode: Mode,
     /// Beside `-a`.
     pub(crate) options: &'static [&'static str],
+    /// What dsync is given as `--streams`.
+    pub(crate) streams: Option<u8>,
     pub(crate) source: &'a Path,
     pub(crate) destination: &'a Path,
     pub(crate) ssh_config: &'a Path,
@@ -51,7 +53,7 @@ impl Tool {
         Ok(Self { name, program, dialect })
     }
 
-    /// `-a` and the case's options, which mean the same to both: beside these each tool at its defaults, rsync over OpenSSH at its.
+    /// `-a` and the case's options, which mean the same to both: beside these and `--streams`, which rsync lacks, each tool at its defaults, rsync over OpenSSH at its.
     pub(crate) fn command(&self, job: Job<'_>) -> Command {
         let mut command = Command::new(&self.program);
         // Defaults of the user who runs this are not defaults of the tools.
@@ -61,6 +63,9 @@ impl Tool {
             command.env_remove(variable);
         }
         command.arg("-a").args(job.options);
+        if let (Dialect::Dsync, Some(streams)) = (self.dialect, job.streams) {
+            command.arg(format!("--streams={streams}"));
+        }
         if job.mode != Mode::Local {
             match self.dialect {
                 Dialect::Rsync => {

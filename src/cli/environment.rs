@@ -39,6 +39,12 @@ impl Environment {
     }
 }
 
+/// Where processes of this user may meet at a socket: the user's own folder for such, else that of temporary files.
+pub(super) fn meeting_folders() -> Vec<PathBuf> {
+    let own = variable("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
+    own.into_iter().chain([std::env::temp_dir()]).collect()
+}
+
 /// A variable that is set to something.
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())

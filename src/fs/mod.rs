@@ -54,4 +54,4 @@ pub use stage::{Stage, is_passing, is_reserved, is_stage_name, stage_name};
 pub use write::WriteDir;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

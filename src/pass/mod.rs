@@ -33,7 +33,7 @@ mod tally;
 use crate::delta::SumChoice;
 use crate::report::{Progress, Reporter};
 use crate::request::Options;
-use crate::wire::{Abort, Message, Sender};
+use crate::wire::{Abort, AbortKind, Message, Sender};
 use std::sync::Arc;
 
 /// What both roles need to know about their run.
@@ -91,11 +91,14 @@ impl PassError {
     fn abort(&self) -> Option<Abort> {
         match self {
             PassError::Lost | PassError::Peer(_) => None,
-            error => Some(Abort {
-                text: error.to_string(),
-                selection: matches!(error, PassError::Destination(error) if error.is_selection()),
-                protocol: matches!(error, PassError::Protocol(_)),
-            }),
+            error => {
+                let kind = match error {
+                    PassError::Destination(error) if error.is_selection() => AbortKind::Selection,
+                    PassError::Protocol(_) => AbortKind::Protocol,
+                    _ => AbortKind::Failed,
+                };
+                Some(Abort { text: error.to_string(), kind })
+            }
         }
     }
 

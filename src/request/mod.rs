@@ -7,7 +7,8 @@ mod options;
 mod shortcuts;
 
 pub use options::{
-    CompressWhen, Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, InvalidOptions, Options, SumKind,
+    CompressWhen, Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, InvalidOptions, MAX_STREAMS, Options,
+    SumKind,
 };
 pub use shortcuts::Shortcuts;
 

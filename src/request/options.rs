@@ -57,6 +57,8 @@ pub struct Options {
     pub bandwidth: Option<u64>,
     /// `--timeout`: seconds without a byte from the peer after which the run fails.
     pub timeout: Option<u32>,
+    /// `--streams`: how many channels to another host to use. `None` means one.
+    pub streams: Option<u8>,
 
     /// `--delete`: remove what the source does not have.
     pub delete: Option<Deletion>,
@@ -113,6 +115,9 @@ pub enum CompressWhen {
     Auto,
 }
 
+/// The most streams a run may ask for. OpenSSH's server allows ten sessions on a connection.
+pub const MAX_STREAMS: u8 = 8;
+
 /// zstd's own default level.
 pub const DEFAULT_ZSTD_LEVEL: i32 = 3;
 
@@ -138,6 +143,9 @@ pub enum InvalidOptions {
     /// The compression level is none of zstd's.
     #[error("compression level {0} is out of range (1 to 22)")]
     Level(i32),
+    /// No such number of streams is possible.
+    #[error("{0} streams are out of range (1 to {MAX_STREAMS})")]
+    Streams(u8),
     /// Deleting needs whole directories.
     #[error("--delete does not work without --recursive (-r)")]
     DeleteNeedsRecursive,
@@ -165,6 +173,11 @@ impl Options {
             && !(1..=22).contains(&level)
         {
             return Err(InvalidOptions::Level(level));
+        }
+        if let Some(streams) = self.streams
+            && !(1..=MAX_STREAMS).contains(&streams)
+        {
+            return Err(InvalidOptions::Streams(streams));
         }
         if self.delete.is_some() && !self.recursive {
             return Err(InvalidOptions::DeleteNeedsRecursive);

@@ -4,7 +4,7 @@ use crate::pass::PassError;
 use crate::pass::sink::DestinationError;
 use crate::transport::{self, RemoteExit};
 use crate::tree::Escaped;
-use crate::wire::{Abort, WireError};
+use crate::wire::{Abort, AbortKind, WireError};
 use std::io;
 
 /// Why a run ended before its end. Per-file problems never do that.
@@ -97,9 +97,12 @@ impl Failure {
             Failure::Wire(WireError::Timeout(_)) => FailureKind::Timeout,
             Failure::Wire(WireError::Io(_) | WireError::Ended) | Failure::Lost(_) => FailureKind::Stream,
             Failure::Wire(_) | Failure::Protocol(_) => FailureKind::Protocol,
-            Failure::Peer(abort) if abort.selection => FailureKind::FilesSelection,
-            Failure::Peer(abort) if abort.protocol => FailureKind::Protocol,
-            Failure::Peer(_) => FailureKind::FileIo,
+            Failure::Peer(abort) => match abort.kind {
+                AbortKind::Failed => FailureKind::FileIo,
+                AbortKind::Selection => FailureKind::FilesSelection,
+                AbortKind::Protocol => FailureKind::Protocol,
+                AbortKind::Timeout => FailureKind::Timeout,
+            },
             Failure::NotStarted(Some(RemoteExit::Status(code))) => {
                 FailureKind::RemoteShell(i32::try_from(*code).unwrap_or(255))
             }
@@ -119,7 +122,7 @@ impl Failure {
                 "Install dsync on the host, in its PATH for non-interactive shells, or name it with --remote-path."
                     .to_owned()
             }
-            Failure::Wire(WireError::Timeout(_)) => {
+            Failure::Wire(WireError::Timeout(_)) | Failure::Peer(Abort { kind: AbortKind::Timeout, .. }) => {
                 "Give --timeout more seconds if the host is only slow.".to_owned()
             }
             _ => return None,

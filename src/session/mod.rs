@@ -10,6 +10,7 @@ mod forward;
 mod local;
 mod remote;
 mod serve;
+mod streams;
 
 pub use crate::wire::frame::Compressed;
 pub use crate::wire::hello::VERSION as PROTOCOL_VERSION;

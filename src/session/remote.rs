@@ -3,6 +3,7 @@
 use crate::pass::{self, Context, PassError};
 use crate::report::{Event, Totals};
 use crate::request::{Part, Request};
+use crate::session::streams::Helpers;
 use crate::session::{Failure, Outcome, Run, Surroundings, context, random_seed};
 use crate::transport::{Connection, Control, RemoteExit, child, command, ssh, target::Host};
 use crate::view::View;
@@ -72,7 +73,10 @@ fn with_peer(
     let (link, unconnected) = Unconnected::new();
     let stopper = unconnected.stopper();
     surroundings.cancel.on_cancel(move || stopper.stop());
-    thread::scope(|scope| {
+    let helpers = Helpers::default();
+    let to_close = helpers.clone();
+    surroundings.cancel.on_cancel(move || to_close.close());
+    let outcome = thread::scope(|scope| {
         // The role begins while the connection is made: a source has a tree to walk. If none is made, dropping
         // `unconnected` ends it.
         let playing = scope.spawn(|| play(link, &context));
@@ -81,7 +85,8 @@ fn with_peer(
                 let hold = control.clone();
                 surroundings.cancel.on_cancel(move || hold.close());
                 let system = |source| Failure::System { doing: "setting up the connection", source };
-                let pump = unconnected.connect(reader, writer, greeting, options).map_err(system)?;
+                let further = helpers.further(run.options.streams, &control, &surroundings.reporter);
+                let pump = unconnected.connect(reader, writer, greeting, options, further).map_err(system)?;
                 Ok((pump, control))
             });
         let played = playing.join().unwrap_or_else(|panic| resume_unwind(panic));
@@ -91,6 +96,7 @@ fn with_peer(
             Ok(totals) => {
                 pump.finish();
                 control.wait(GRACE);
+                helpers.wait(GRACE);
                 Ok(Outcome {
                     totals,
                     sent: traffic.sent.load(Ordering::Relaxed),
@@ -103,7 +109,9 @@ fn with_peer(
             }
             Err(error) => Err(explain(error, pump, &control)),
         }
-    })
+    });
+    helpers.close();
+    outcome
 }
 
 fn connect(run: &Run, surroundings: &Surroundings, host: &Host) -> Result<Connection, Failure> {

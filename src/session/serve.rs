@@ -1,26 +1,38 @@
-//! The peer's side of a run.
+//! The peer's side of a run, and the processes that bring it further channels.
 
 use crate::pass::{self, Context};
-use crate::report::Progress;
+use crate::report::{Event, Progress, Reporter};
 use crate::request::{Part, Request};
 use crate::session::forward::Forward;
 use crate::session::{Cancel, Failure, context};
+use crate::transport::meeting::{self, Door, Meeting};
 use crate::view::{self, View};
-use crate::wire::hello::{self, Hello};
-use crate::wire::pump::{self, PumpOptions};
+use crate::wire::Message;
+use crate::wire::channels::{Channel, Further};
+use crate::wire::hello::{self, Hello, Join};
+use crate::wire::pump::{PumpOptions, Unconnected};
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Plays the role that the asking side, at the other end of these streams, requests. Everything there is to say is
 /// said over the link; paths are relative to the current directory, which a remote shell makes the home directory.
+///
+/// Or joins another process that does so, for the sake of a further channel: that then reads and writes the streams,
+/// until it ends. They meet below one of `folders`, which are the same for both.
 pub fn serve(
-    mut input: Box<dyn Read + Send>,
-    mut output: Box<dyn Write + Send>,
+    mut input: impl Read + AsFd + Send + 'static,
+    mut output: impl Write + AsFd + Send + 'static,
+    folders: &[PathBuf],
     cancel: &Cancel,
 ) -> Result<(), Failure> {
     // Before anything is read, so that a peer of another version learns what this one is.
     hello::write(&mut output, &Hello::new(0).encode())?;
     let (hello, _) = Hello::read(&mut input)?;
+    if let Some(join) = &hello.join {
+        return attend(&input, &mut output, join, folders, cancel);
+    }
     let Request { part, options } = hello::read_request(&mut input)?;
     let pump_options = PumpOptions {
         compression: options.compress,
@@ -28,11 +40,29 @@ pub fn serve(
         timeout: options.timeout,
         expects_hello: false,
     };
-    let system = |source| Failure::System { doing: "setting up the connection", source };
-    let (link, pump) = pump::start(input, output, Vec::new(), pump_options).map_err(system)?;
-    let stopper = pump.stopper();
+    let (link, unconnected) = Unconnected::new();
+    let stopper = unconnected.stopper();
     cancel.on_cancel(move || stopper.stop());
     let reporter = Arc::new(Forward { sender: link.sender.clone() });
+    // Kept to the end, by which its directory has to be gone.
+    let meeting = options.streams.is_some_and(|streams| streams > 1).then(|| Meeting::open(folders));
+    let further = match &meeting {
+        Some(Ok(meeting)) => {
+            let door = meeting.door();
+            Further::Joined(Box::new(move || channels(door)))
+        }
+        Some(Err(_)) | None => Further::Never,
+    };
+    let system = |source| Failure::System { doing: "setting up the connection", source };
+    let pump = unconnected
+        .connect(Box::new(input), Box::new(output), Vec::new(), pump_options, further)
+        .map_err(system)?;
+    match &meeting {
+        // If the link is closed already, the pass will notice.
+        Some(Ok(meeting)) => drop(link.sender.send(Message::Invite(meeting.token()))),
+        Some(Err(error)) => reporter.report(Event::Notice(format!("going on with one stream: {error}"))),
+        None => {}
+    }
     let context = Context {
         tell_progress: true,
         ..context(options, hello.seed, reporter, Arc::new(Progress::default()))
@@ -53,6 +83,35 @@ pub fn serve(
         (Err(pass::PassError::Lost), Some(failure)) => Err(failure.into()),
         (Err(error), _) => Err(error.into()),
     }
+}
+
+/// The channels of those who have come.
+fn channels(door: Door) -> Vec<Channel> {
+    let channel = |guest: meeting::Guest| Channel {
+        number: guest.number,
+        reader: Box::new(guest.reader),
+        writer: Box::new(guest.writer),
+    };
+    door.open().into_iter().map(channel).collect()
+}
+
+/// Hands this process's streams to the one that it is to join, and stays as long as they are in use.
+fn attend(
+    input: &impl AsFd,
+    output: &mut (impl Write + AsFd),
+    join: &Join,
+    folders: &[PathBuf],
+    cancel: &Cancel,
+) -> Result<(), Failure> {
+    let stay = meeting::attend(folders, &join.token, join.number, input.as_fd(), output.as_fd());
+    let joined = stay.as_ref().map(|_| ()).map_err(ToString::to_string);
+    hello::write(output, &hello::encode_joined(joined))?;
+    if let Ok(stay) = stay {
+        let ending = stay.clone();
+        cancel.on_cancel(move || ending.end());
+        stay.wait();
+    }
+    Ok(())
 }
 
 /// A leading `~/` means the home directory, which is where a peer starts.

@@ -34,37 +34,57 @@ const POLL: Duration = Duration::from_millis(10);
 /// When `shell` is empty or cannot be started, or `program` holds a line break. That the far side does not answer
 /// shows only when reading.
 pub fn connect(shell: &[OsString], host: &Host, program: &OsStr) -> Result<Connection, Error> {
-    let (shell, arguments) = shell.split_first().ok_or(Error::EmptyCommand)?;
-    let spawn_error = |source| Error::Spawn { program: shell.to_string_lossy().into_owned(), source };
-    let (input, child_input) = UnixStream::pair().map_err(spawn_error)?;
-    let (output, child_output) = UnixStream::pair().map_err(spawn_error)?;
-    let mut command = Command::new(shell);
-    command.args(arguments);
-    if let Some(user) = &host.user {
-        command.arg("-l").arg(user);
+    let launch =
+        Launch { shell: shell.to_vec(), host: host.clone(), program: checked_program(program)?.to_owned() };
+    launch.start()
+}
+
+/// What is run, to be run again for a further channel.
+#[derive(Clone)]
+struct Launch {
+    shell: Vec<OsString>,
+    host: Host,
+    program: OsString,
+}
+
+impl Launch {
+    fn start(&self) -> Result<Connection, Error> {
+        let (shell, arguments) = self.shell.split_first().ok_or(Error::EmptyCommand)?;
+        let spawn_error = |source| Error::Spawn { program: shell.to_string_lossy().into_owned(), source };
+        let (input, child_input) = UnixStream::pair().map_err(spawn_error)?;
+        let (output, child_output) = UnixStream::pair().map_err(spawn_error)?;
+        let mut command = Command::new(shell);
+        command.args(arguments);
+        if let Some(user) = &self.host.user {
+            command.arg("-l").arg(user);
+        }
+        if let Some(port) = self.host.port {
+            command.arg("-p").arg(port.to_string());
+        }
+        command.arg(&self.host.name).arg(&self.program).arg(SERVER_FLAG);
+        command
+            .stdin(Stdio::from(OwnedFd::from(child_input)))
+            .stdout(Stdio::from(OwnedFd::from(child_output)));
+        let child = command.spawn().map_err(spawn_error)?;
+        // The command holds our copies of the child's ends, and end of file comes only when all copies are closed.
+        drop(command);
+        let process = Arc::new(Process {
+            launch: self.clone(),
+            child: Mutex::new(child),
+            input: input.try_clone().map_err(spawn_error)?,
+            output: output.try_clone().map_err(spawn_error)?,
+        });
+        Ok(Connection {
+            reader: Box::new(ChildReader { stream: output, _process: Arc::clone(&process) }),
+            writer: Box::new(ChildWriter { stream: input, _process: Arc::clone(&process) }),
+            control: Control::new(process),
+        })
     }
-    if let Some(port) = host.port {
-        command.arg("-p").arg(port.to_string());
-    }
-    command.arg(&host.name).arg(checked_program(program)?).arg(SERVER_FLAG);
-    command.stdin(Stdio::from(OwnedFd::from(child_input))).stdout(Stdio::from(OwnedFd::from(child_output)));
-    let child = command.spawn().map_err(spawn_error)?;
-    // The command holds our copies of the child's ends, and end of file comes only when all copies are closed.
-    drop(command);
-    let process = Arc::new(Process {
-        child: Mutex::new(child),
-        input: input.try_clone().map_err(spawn_error)?,
-        output: output.try_clone().map_err(spawn_error)?,
-    });
-    Ok(Connection {
-        reader: Box::new(ChildReader { stream: output, _process: Arc::clone(&process) }),
-        writer: Box::new(ChildWriter { stream: input, _process: Arc::clone(&process) }),
-        control: Control::new(process),
-    })
 }
 
 /// The child; when the last part of the connection is gone, so is the child.
 struct Process {
+    launch: Launch,
     child: Mutex<Child>,
     input: UnixStream,
     output: UnixStream,
@@ -91,8 +111,8 @@ impl Carrier for Process {
         }
     }
 
-    fn another(&self) -> Result<Option<Connection>, Error> {
-        Ok(None)
+    fn another(&self) -> Result<Connection, Error> {
+        self.launch.start()
     }
 }
 
@@ -213,7 +233,10 @@ mod tests {
         assert_eq!(read_all(reader), expected);
         writing.join().unwrap();
         assert_eq!(control.wait(Duration::from_secs(10)), Some(RemoteExit::Status(7)));
-        assert!(control.another().unwrap().is_none());
+        let another = control.another().unwrap();
+        drop(another.writer);
+        assert_eq!(read_all(another.reader), b"");
+        assert_eq!(another.control.wait(Duration::from_secs(10)), Some(RemoteExit::Status(7)));
     }
 
     #[test]

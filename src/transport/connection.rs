@@ -45,7 +45,7 @@ pub struct Control(Arc<dyn Carrier>);
 pub(in crate::transport) trait Carrier: Send + Sync {
     fn close(&self);
     fn wait(&self, timeout: Duration) -> Option<RemoteExit>;
-    fn another(&self) -> Result<Option<Connection>, Error>;
+    fn another(&self) -> Result<Connection, Error>;
 }
 
 impl Control {
@@ -66,14 +66,14 @@ impl Control {
         self.0.wait(timeout)
     }
 
-    /// Runs the same remote command once more beside this one, over the same SSH connection.
+    /// Runs the same remote command once more beside this one: on a further channel of the same SSH connection, or by
+    /// a further child.
     ///
-    /// OpenSSH's server grants 2 MiB per channel and round trip, so long paths need several channels. `None` where
-    /// that is not possible, that is with a child process.
+    /// OpenSSH's server grants 2 MiB per channel and round trip, so long paths need several channels.
     ///
     /// # Errors
-    /// When the server refuses a further channel, or the connection is lost.
-    pub fn another(&self) -> Result<Option<Connection>, Error> {
+    /// When the server refuses a further channel, the connection is lost, or the child cannot be started.
+    pub fn another(&self) -> Result<Connection, Error> {
         self.0.another()
     }
 }

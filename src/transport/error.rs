@@ -194,6 +194,14 @@ pub enum Error {
         /// Why there is no answer.
         source: io::Error,
     },
+    /// Processes of a peer could not meet.
+    #[error("{doing}: {source}")]
+    Meeting {
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The connection ended while it was being made.
     #[error("Lost the connection to {host}: {reason}")]
     Lost {
@@ -265,6 +273,7 @@ impl Error {
             | Self::Interrupted { .. }
             | Self::Handshake { .. }
             | Self::Prompt { .. }
+            | Self::Meeting { .. }
             | Self::Lost { .. } => return None,
         };
         Some(text)

@@ -9,7 +9,8 @@
 //!   built-in client does not do (proxies, hardware keys, connection sharing), the real `ssh` does there.
 //!
 //! The far side always runs the same command line, made by [`command`]: no path and no option ever pass through a
-//! shell. Nothing here prints, prompts, or reads the environment: questions go to a
+//! shell. A connection may have several channels, each to a process of its own on the far side; those come together
+//! at a [`meeting`]. Nothing here prints, prompts, or reads the environment: questions go to a
 //! [`Prompter`](crate::report::Prompter), warnings to a [`NoticeSink`], and facts about the user come in as an
 //! [`ssh::Environment`].
 
@@ -17,6 +18,7 @@ pub mod child;
 pub mod command;
 pub mod connection;
 pub mod error;
+pub mod meeting;
 pub mod notice;
 pub mod pipe;
 pub mod ssh;

@@ -12,8 +12,8 @@ use crate::wire::listing::{
 };
 use crate::wire::message::MAX_OPS;
 use crate::wire::{
-    Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, FileId, Message, Rank, SumsPart, Verdict,
-    Want, WireError,
+    Again, Begin, ChannelSet, Check, Content, ContentEnd, ContentOp, DirId, FileId, Message, Rank, SumsPart,
+    Token, Verdict, Want, WireError,
 };
 use bytes::{Buf, Bytes};
 use serde::Serialize;
@@ -134,6 +134,10 @@ impl Cursor {
         self.array("sum").map(Sum)
     }
 
+    pub(crate) fn token(&mut self) -> Result<Token, WireError> {
+        self.array("token")
+    }
+
     fn postcard<T: DeserializeOwned>(&mut self, what: &'static str) -> Result<T, WireError> {
         let bytes = self.bytes(what, RARE_LIMIT)?;
         postcard::from_bytes(&bytes).map_err(|_| WireError::Malformed(what))
@@ -243,6 +247,11 @@ pub(crate) fn encode(message: &Message, out: &mut Vec<u8>) -> Result<(), WireErr
             out.push(20);
             encode_fetched(fetched, out)?;
         }
+        Message::Invite(token) => {
+            out.push(21);
+            out.extend_from_slice(token);
+        }
+        Message::Spread(channels) => out.extend_from_slice(&[22, channels.0]),
     }
     Ok(())
 }
@@ -291,6 +300,8 @@ pub(crate) fn decode(cursor: &mut Cursor) -> Result<Message, WireError> {
         18 => Message::Expand(decode_expand(cursor)?),
         19 => Message::Fetch(decode_fetch(cursor)?),
         20 => Message::Fetched(decode_fetched(cursor)?),
+        21 => Message::Invite(cursor.token()?),
+        22 => Message::Spread(ChannelSet(cursor.byte()?)),
         _ => return Err(WireError::Malformed("message: its kind is unknown")),
     })
 }

@@ -4,12 +4,15 @@
 //! wait for the peer's: its request follows at once, so a run begins after half a round trip. The magic holds a NUL
 //! and a line end of each kind, which a terminal in the way would have mangled; whatever stands before it was
 //! printed by a login script, and is shown to the user as that.
+//!
+//! A process of the peer's that is to join a connection with its channel gets no request: the asking side's hello says
+//! which connection, and the process says whether it did.
 
 use crate::request::Request;
 use crate::tree::Escaped;
-use crate::wire::WireError;
 use crate::wire::codec::{Cursor, Put};
 use crate::wire::request::{self, REQUEST_LIMIT};
+use crate::wire::{Token, WireError};
 use bytes::Bytes;
 use std::io::{self, Read, Write};
 
@@ -27,6 +30,10 @@ pub const VERSION: u32 = 1;
 const TAG_VERSIONS: u64 = 1;
 const TAG_SEED: u64 = 2;
 const TAG_PROGRAM: u64 = 3;
+const TAG_JOIN: u64 = 4;
+
+/// The longest reason accepted for not joining, in bytes.
+const REFUSAL_LIMIT: u64 = 4096;
 
 /// What one side tells the other before anything else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,12 +44,28 @@ pub struct Hello {
     pub seed: u64,
     /// The program's version, for people.
     pub program: String,
+    /// Instead of a request: the connection that the peer is to join.
+    pub join: Option<Join>,
+}
+
+/// Which connection a process joins, and as what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Join {
+    /// What that connection's invitation held.
+    pub token: Token,
+    /// The number its channel is to have, 1 to 7; a peer checks it.
+    pub number: u8,
 }
 
 impl Hello {
     /// The hello of this program.
     pub fn new(seed: u64) -> Hello {
-        Hello { versions: (VERSION, VERSION), seed, program: env!("CARGO_PKG_VERSION").to_owned() }
+        Hello {
+            versions: (VERSION, VERSION),
+            seed,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            join: None,
+        }
     }
 
     /// Its bytes.
@@ -59,6 +82,10 @@ impl Hello {
             values.put_varint(tag);
             values.put_bytes(value);
         }
+        if let Some(join) = &self.join {
+            values.put_varint(TAG_JOIN << 1 | 1);
+            values.put_bytes(&[&join.token[..], &[join.number]].concat());
+        }
         let mut out = MAGIC.to_vec();
         put_block(&mut out, &values);
         out
@@ -74,7 +101,8 @@ impl Hello {
 
     fn decode(block: Bytes) -> Result<Hello, WireError> {
         let mut cursor = Cursor::new(block);
-        let mut hello = Hello { versions: (0, 0), seed: 0, program: "of unknown version".to_owned() };
+        let mut hello =
+            Hello { versions: (0, 0), seed: 0, program: "of unknown version".to_owned(), join: None };
         while !cursor.is_empty() {
             let tag = cursor.varint()?;
             let value = cursor.bytes("greeting", HELLO_LIMIT)?;
@@ -86,6 +114,10 @@ impl Hello {
                 TAG_SEED => {
                     let bytes = value.as_ref().try_into().map_err(|_| WireError::Malformed("seed"))?;
                     hello.seed = u64::from_le_bytes(bytes);
+                }
+                TAG_JOIN => {
+                    let mut value = Cursor::new(value);
+                    hello.join = Some(Join { token: value.token()?, number: value.byte()? });
                 }
                 TAG_PROGRAM => hello.program = Escaped(&value).to_string(),
                 number if tag & 1 != 0 => return Err(WireError::UnknownOption(number)),
@@ -112,6 +144,21 @@ pub fn encode_request(request: &Request) -> Vec<u8> {
 /// Reads the request that follows the asking side's hello.
 pub fn read_request(reader: &mut impl Read) -> Result<Request, WireError> {
     request::decode(read_block(reader, "request", REQUEST_LIMIT)?)
+}
+
+/// The bytes by which a process says that it has joined, or why it has not.
+pub fn encode_joined(joined: Result<(), String>) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut reason = joined.err().unwrap_or_default();
+    reason.truncate(reason.floor_char_boundary(REFUSAL_LIMIT as usize));
+    put_block(&mut out, reason.as_bytes());
+    out
+}
+
+/// Reads whether a process has joined: nothing, or why it has not.
+pub fn read_joined(reader: &mut impl Read) -> Result<Option<String>, WireError> {
+    let reason = read_block(reader, "refusal", REFUSAL_LIMIT)?;
+    Ok((!reason.is_empty()).then(|| Escaped(&reason).to_string()))
 }
 
 /// Writes a greeting in one piece.

@@ -3,7 +3,7 @@
 use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
 use crate::report::{Event, ProgressReading, Totals};
 use crate::tree::{BucketSum, Buckets, Entry, Fingerprint, Meta, Owner};
-use crate::wire::{Fetch, Fetched, Rank, WINDOWS};
+use crate::wire::{ChannelSet, Fetch, Fetched, Rank, Token, WINDOWS};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
@@ -61,6 +61,10 @@ pub enum Message {
     },
     /// Either: nothing to say, still here.
     Alive,
+    /// The peer: further processes of it may join this connection, if they know this token.
+    Invite(Token),
+    /// Either, alone in its frame: what follows is dealt over the first channel and these.
+    Spread(ChannelSet),
     /// Either: this role gives up.
     Abort(Abort),
     /// Sink, then source: this role is done.
@@ -72,10 +76,21 @@ pub enum Message {
 pub struct Abort {
     /// The reason, for people.
     pub text: String,
-    /// Whether sources and destination do not fit each other.
-    pub selection: bool,
-    /// Whether the other side broke the protocol.
-    pub protocol: bool,
+    /// Its class.
+    pub kind: AbortKind,
+}
+
+/// The classes of reasons that the asking side's exit code tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AbortKind {
+    /// Something this role needs could not be had.
+    Failed,
+    /// Sources and destination do not fit each other.
+    Selection,
+    /// The other side broke the protocol.
+    Protocol,
+    /// Nothing came from the other side for too long.
+    Timeout,
 }
 
 /// What the transfer root is.
@@ -333,6 +348,8 @@ impl Message {
             | Message::Progress(_)
             | Message::Credit { .. }
             | Message::Alive
+            | Message::Invite(_)
+            | Message::Spread(_)
             | Message::Abort(_)
             | Message::Finish(_) => Rank::Settled,
         }

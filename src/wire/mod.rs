@@ -5,9 +5,11 @@
 //! frames ([`frame`]) and back, after the greeting ([`hello`]) in which the asking side says what it wants. Nothing
 //! here knows what a message is good for; `pass` gives them their meaning.
 //!
-//! Only [`pump`] and [`hello`] touch a stream. Everything decoded is checked before it is allocated for or handed on.
+//! [`pump`], [`hello`] and [`channels`] alone touch a stream. Everything decoded is checked before it is allocated for
+//! or handed on.
 
 mod batch;
+pub mod channels;
 mod codec;
 mod compression;
 mod credit;
@@ -26,11 +28,13 @@ mod request;
 mod tests;
 
 pub use batch::{BATCH_FILES, BatchId, Fetch, Fetched, FetchedFile};
+pub use channels::{ChannelSet, Token};
 pub use credit::{OPEN_GAPS, Rank, WINDOWS, Windows};
 pub use error::WireError;
 pub use link::{Closed, Link, Permit, Received, Receiver, Reservation, Sender, Stopper};
 pub(crate) use message::entry_cost;
 pub use message::{
-    Abort, Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, Expand, FileId, Listing, ListingEnd,
-    MENTIONED_OWNERS, MESSAGE_COST, Mention, Message, OwnerKind, OwnerName, SumsPart, Verdict, Want,
+    Abort, AbortKind, Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, Expand, FileId, Listing,
+    ListingEnd, MENTIONED_OWNERS, MESSAGE_COST, Mention, Message, OwnerKind, OwnerName, SumsPart, Verdict,
+    Want,
 };

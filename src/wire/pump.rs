@@ -1,18 +1,21 @@
-//! Moves the messages of a link over a byte stream: one thread that reads, one that writes.
+//! Moves the messages of a link over a byte stream, which may have several channels: one thread that reads, one that
+//! writes.
 //!
 //! The reading thread waits for the stream and, if a peer sends more than it has credit for or tells more than can be
 //! shown, for the role to catch up, which itself waits for nobody. The writing thread takes whatever has gathered and writes it in as few calls as it can.
 
 use crate::request::Compression;
+use crate::wire::channels::{ChannelSet, Dealer, Further, Gatherer, Halves, Spreader, Token, chosen};
 use crate::wire::credit::WINDOWS;
 use crate::wire::frame::{Compressed, FrameDecoder, FrameEncoder, HEADER};
 use crate::wire::hello::Hello;
 use crate::wire::link::{Link, Stopper};
 use crate::wire::mailbox::{Mailbox, Taken};
-use crate::wire::{Message, WireError};
+use crate::wire::{Abort, AbortKind, Message, WireError};
 use std::collections::VecDeque;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -115,17 +118,19 @@ impl Unconnected {
 
     /// Connects the link to a stream, `reader` and `writer`. `greeting` is what is still to be written before the first
     /// frame. It is the writing thread that does so, since the peer may have much to say before it reads, or never
-    /// read.
+    /// read. `further` is where more channels come from while the stream runs.
     pub fn connect(
         self,
         reader: Box<dyn Read + Send>,
         writer: Box<dyn Write + Send>,
         greeting: Vec<u8>,
         options: PumpOptions,
+        further: Further,
     ) -> io::Result<Pump> {
         let Unconnected { outbox, inbox, mut abandoned } = self;
         let stopper = abandoned.stopper.clone();
         let traffic = Arc::new(Traffic::default());
+        let (spreader, readers, writers) = Spreader::new(outbox.clone());
         let heard = Arc::new(Heard { since: Instant::now(), at: AtomicU64::new(0) });
         {
             let reading = Reading {
@@ -134,6 +139,9 @@ impl Unconnected {
                 traffic: traffic.clone(),
                 heard: heard.clone(),
                 expects_hello: options.expects_hello,
+                further,
+                spreader: Some(spreader),
+                readers,
             };
             let decoder = FrameDecoder::new()?;
             // Not joined: it may be inside a read that only the peer can end.
@@ -141,10 +149,10 @@ impl Unconnected {
         }
         let timeout = options.timeout.filter(|&seconds| seconds > 0);
         if let Some(seconds) = timeout {
-            let (heard, stopper) = (Arc::downgrade(&heard), stopper.clone());
+            let (heard, outbox, stopper) = (Arc::downgrade(&heard), outbox.clone(), stopper.clone());
             thread::Builder::new()
                 .name("link timeout".into())
-                .spawn(move || watch(&heard, &stopper, seconds))?;
+                .spawn(move || watch(&heard, &outbox, &stopper, seconds))?;
         }
         let writing = Writing {
             outbox,
@@ -155,16 +163,17 @@ impl Unconnected {
             heard: Arc::downgrade(&heard),
             limiter: options.bandwidth.map(Limiter::new),
             encoder: FrameEncoder::new(options.compression)?,
+            writers,
         };
         let writer = thread::Builder::new()
             .name("link writer".into())
-            .spawn(move || writing.run(writer, &greeting))?;
+            .spawn(move || writing.run(Dealer::new(writer), &greeting))?;
         abandoned.connected = true;
         Ok(Pump { writer, stopper, traffic })
     }
 }
 
-/// A new link, connected to a stream at once: see [`Unconnected::connect`].
+/// A new link, connected to a stream of one channel at once: see [`Unconnected::connect`].
 pub fn start(
     reader: Box<dyn Read + Send>,
     writer: Box<dyn Write + Send>,
@@ -172,7 +181,7 @@ pub fn start(
     options: PumpOptions,
 ) -> io::Result<(Link, Pump)> {
     let (link, unconnected) = Unconnected::new();
-    Ok((link, unconnected.connect(reader, writer, greeting, options)?))
+    Ok((link, unconnected.connect(reader, writer, greeting, options, Further::Never)?))
 }
 
 impl Pump {
@@ -210,14 +219,16 @@ impl Heard {
     }
 }
 
-/// Fails the link when nothing was heard for `seconds`. Ends with the reading thread, which owns `heard`. It is a
+/// Fails the link when nothing was heard for `seconds`, and says so, since the other way may still work. Ends with the reading thread, which owns `heard`. It is a
 /// thread of its own because both others may be inside a call that only the peer can end.
-fn watch(heard: &Weak<Heard>, stopper: &Stopper, seconds: u32) {
+fn watch(heard: &Weak<Heard>, outbox: &Mailbox<Message>, stopper: &Stopper, seconds: u32) {
     let limit = Duration::from_secs(seconds.into());
     loop {
         let Some(left) = heard.upgrade().map(|heard| limit.saturating_sub(heard.ago())) else { return };
         if left.is_zero() {
-            return stopper.fail(WireError::Timeout(seconds));
+            let error = WireError::Timeout(seconds);
+            outbox.put(Message::Abort(Abort { text: error.to_string(), kind: AbortKind::Timeout }));
+            return stopper.fail(error);
         }
         thread::sleep(left.min(Duration::from_millis(500)));
     }
@@ -232,19 +243,22 @@ struct Reading {
     traffic: Arc<Traffic>,
     heard: Arc<Heard>,
     expects_hello: bool,
+    further: Further,
+    /// Until it is needed.
+    spreader: Option<Spreader>,
+    readers: Receiver<Halves<dyn Read + Send>>,
 }
 
 impl Reading {
-    fn run(self, reader: Box<dyn Read + Send>, mut decoder: FrameDecoder) {
-        let mut reader = BufReader::with_capacity(64 << 10, reader);
-        match self.frames(&mut reader, &mut decoder) {
+    fn run(mut self, reader: Box<dyn Read + Send>, mut decoder: FrameDecoder) {
+        match self.frames(&mut Gatherer::new(reader), &mut decoder) {
             // The end of the stream is an error only if a role still waits for something, which it will notice.
             Ok(()) => self.inbox.close(),
             Err(error) => self.stopper.fail(error),
         }
     }
 
-    fn frames(&self, reader: &mut impl Read, decoder: &mut FrameDecoder) -> Result<(), WireError> {
+    fn frames(&mut self, reader: &mut Gatherer, decoder: &mut FrameDecoder) -> Result<(), WireError> {
         if self.expects_hello {
             let (_, taken) = Hello::read(reader)?;
             self.traffic.received.fetch_add(taken, Ordering::Relaxed);
@@ -267,15 +281,46 @@ impl Reading {
                 self.heard.now();
             }
             self.traffic.received.fetch_add((HEADER + payload.len()) as u64, Ordering::Relaxed);
-            decoder.messages(header, payload, |message, size| {
-                if !matches!(message, Message::Alive) {
+            let (mut invited, mut spreads) = (None, None);
+            decoder.messages(header, payload, |message, size| match message {
+                Message::Alive => {}
+                Message::Invite(token) => invited = Some(token),
+                Message::Spread(channels) => spreads = Some(channels),
+                message => {
                     let weight = message.cost().saturating_add(size as u64);
                     self.inbox.put_within(UNREAD, weight, message);
                 }
             })?;
             self.traffic.listed.fetch_add(decoder.take_listed(), Ordering::Relaxed);
             self.traffic.received_compressed.add(decoder.take_compressed());
+            if let Some(token) = invited {
+                self.invited(token)?;
+            }
+            if let Some(channels) = spreads {
+                self.spread(reader, channels)?;
+            }
         }
+    }
+
+    /// The peer has invited further channels.
+    fn invited(&mut self, token: Token) -> Result<(), WireError> {
+        match (std::mem::replace(&mut self.further, Further::Never), self.spreader.take()) {
+            (Further::Invited(begin), Some(spreader)) => begin(token, spreader),
+            _ => return Err(WireError::Malformed("invitation: nobody waits for one")),
+        }
+        Ok(())
+    }
+
+    /// What follows comes over these channels, too. The peer then does the same with what it sends.
+    fn spread(&mut self, reader: &mut Gatherer, channels: ChannelSet) -> Result<(), WireError> {
+        if let Further::Joined(joined) = std::mem::replace(&mut self.further, Further::Never)
+            && let Some(spreader) = self.spreader.take()
+        {
+            spreader.spread(chosen(joined(), channels)?);
+        }
+        let readers = self.readers.try_recv();
+        let readers = readers.map_err(|_| WireError::Malformed("choice of channels: none is due"))?;
+        reader.spread(readers, channels)
     }
 }
 
@@ -295,6 +340,7 @@ struct Writing {
     heard: Weak<Heard>,
     limiter: Option<Limiter>,
     encoder: FrameEncoder,
+    writers: Receiver<Halves<dyn Write + Send>>,
 }
 
 /// Frames gathered before they are handed to the stream together.
@@ -307,7 +353,7 @@ const LINGER: Duration = Duration::from_millis(5);
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 impl Writing {
-    fn run(mut self, mut writer: Box<dyn Write + Send>, greeting: &[u8]) {
+    fn run(mut self, mut writer: Dealer, greeting: &[u8]) {
         match self.write(greeting, &mut writer).and_then(|()| self.messages(&mut writer)) {
             Ok(()) => {}
             Err(WireError::Io(error)) => self.hear_out(error),
@@ -329,7 +375,7 @@ impl Writing {
         }
     }
 
-    fn messages(&mut self, writer: &mut Box<dyn Write + Send>) -> Result<(), WireError> {
+    fn messages(&mut self, writer: &mut Dealer) -> Result<(), WireError> {
         let mut batch = VecDeque::new();
         let mut buffer = Vec::new();
         loop {
@@ -345,6 +391,7 @@ impl Writing {
             }
             while !batch.is_empty() {
                 buffer.clear();
+                self.spread(writer)?;
                 while !batch.is_empty() && buffer.len() < GATHER {
                     self.encoder.frame(&mut batch, &mut buffer)?;
                 }
@@ -359,7 +406,18 @@ impl Writing {
         }
     }
 
-    fn write(&mut self, bytes: &[u8], writer: &mut Box<dyn Write + Send>) -> Result<(), WireError> {
+    /// Goes over to more channels if there are any, ahead of all that waits: over the old ones it might take long.
+    fn spread(&mut self, writer: &mut Dealer) -> Result<(), WireError> {
+        if let Ok(further) = self.writers.try_recv() {
+            let (mut announced, mut buffer) = (VecDeque::from([Message::Spread(further.set)]), Vec::new());
+            self.encoder.frame(&mut announced, &mut buffer)?;
+            self.write(&buffer, writer)?;
+            writer.spread(further);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8], writer: &mut Dealer) -> Result<(), WireError> {
         match &mut self.limiter {
             None => writer.write_all(bytes)?,
             Some(limiter) => limiter.write(bytes, writer)?,
@@ -380,7 +438,7 @@ impl Limiter {
         Limiter { rate: rate.max(1), free_at: Instant::now() }
     }
 
-    fn write(&mut self, data: &[u8], writer: &mut Box<dyn Write + Send>) -> io::Result<()> {
+    fn write(&mut self, data: &[u8], writer: &mut Dealer) -> io::Result<()> {
         // A tenth of a second's worth at a time keeps the line even without a call for every packet.
         let piece = usize::try_from(self.rate / 10).unwrap_or(usize::MAX).clamp(1024, 64 << 10);
         for piece in data.chunks(piece) {
@@ -418,7 +476,9 @@ mod tests {
         let (link, unconnected) = Unconnected::new();
         let (here, _there) = UnixStream::pair().unwrap();
         let reader = Box::new(here.try_clone().unwrap());
-        let _pump = unconnected.connect(reader, Box::new(here), Vec::new(), PumpOptions::default()).unwrap();
+        let _pump = unconnected
+            .connect(reader, Box::new(here), Vec::new(), PumpOptions::default(), Further::Never)
+            .unwrap();
         assert!(!link.sender.is_stopped());
     }
 }

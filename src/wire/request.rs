@@ -61,6 +61,7 @@ options! {
     35 optional compress,
     36 critical bandwidth,
     37 optional timeout,
+    38 optional streams,
     40 critical delete,
     41 critical force,
     42 critical rules,

@@ -76,6 +76,7 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         compress: compression(flags)?,
         bandwidth: bandwidth(flags.bwlimit.as_deref())?,
         timeout: flags.timeout.filter(|&seconds| seconds > 0),
+        streams: flags.streams.filter(|&streams| streams != 1),
         delete,
         force: flags.force,
         rules: if flags.delete_excluded { rules.with_delete_excluded() } else { rules },

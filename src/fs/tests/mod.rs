@@ -5,7 +5,7 @@ mod racing;
 mod reading;
 mod roots;
 mod staging;
-mod unprivileged;
+pub(crate) mod unprivileged;
 mod writing;
 
 use crate::fs::{Dir, Links, Root, WriteDir};

@@ -10,19 +10,19 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 const NOBODY: u32 = 65534;
-const PLACE: &str = "DSYNC_TEST_PLACE";
+pub(crate) const PLACE: &str = "DSYNC_TEST_PLACE";
 
 /// Whether to go on here; root sends the test to a process of nobody's.
 fn here(test: &str) -> bool {
     if is_root() {
-        as_nobody(test, Path::new("/"));
+        as_nobody(module_path!(), test, Path::new("/"));
     }
     !is_root()
 }
 
-/// Runs one of these tests as nobody, who is told of `place`, and demands that it passes.
-fn as_nobody(test: &str, place: &Path) {
-    let (_, module) = module_path!().split_once("::").unwrap();
+/// Runs one of a module's tests as nobody, who is told of `place`, and demands that it passes.
+pub(crate) fn as_nobody(module: &str, test: &str, place: &Path) {
+    let (_, module) = module.split_once("::").unwrap();
     let at = temporary();
     chmod(at.path(), 0o711);
     // The build may be where nobody else can look.
@@ -126,7 +126,7 @@ fn leftovers_of_others_are_in_the_way() {
         chmod(at.path(), 0o777);
         fs::write(staged(at.path()), b"root's").unwrap();
         chmod(&staged(at.path()), 0o666);
-        as_nobody("leftovers_of_others_are_in_the_way", at.path());
+        as_nobody(module_path!(), "leftovers_of_others_are_in_the_way", at.path());
         assert_eq!(fs::read(staged(at.path())).unwrap(), b"root's");
     } else if let Some(place) = std::env::var_os(PLACE) {
         let error = writable(Path::new(&place)).stage(&name("file")).unwrap_err();

@@ -220,7 +220,8 @@ fn receive(receiver: &mut Receiver, sink: &Sink<'_>, queues: &Queues) -> Result<
             Message::Abort(abort) => return Err(PassError::Peer(abort)),
             Message::Finish(totals) if sink.finished.load(Ordering::Acquire) => return Ok(totals),
             Message::Finish(_) => return Err(PassError::Protocol("the source ended too early")),
-            Message::Alive | Message::Credit { .. } => {}
+            // The link's own.
+            Message::Alive | Message::Credit { .. } | Message::Invite(_) | Message::Spread(_) => {}
             Message::Want(_)
             | Message::Sums(_)
             | Message::Fetch(_)

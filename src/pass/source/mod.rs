@@ -158,7 +158,8 @@ fn receive(
             Message::Finish(_) => {
                 return Err(PassError::Protocol("the sink ended too early"));
             }
-            Message::Alive | Message::Credit { .. } => {}
+            // The link's own.
+            Message::Alive | Message::Credit { .. } | Message::Invite(_) | Message::Spread(_) => {}
             Message::Begin(_)
             | Message::Listing(_)
             | Message::Mention(_)

@@ -18,17 +18,20 @@ use tokio::task::AbortHandle;
 use crate::transport::connection::Carrier;
 use crate::transport::ssh::client::LossReason;
 use crate::transport::ssh::outbox::Gate;
-use crate::transport::ssh::queue::{ByteQueue, Popped};
+use crate::transport::ssh::queue::{Budget, ByteQueue, Popped};
 use crate::transport::ssh::server_text::visible;
 use crate::transport::ssh::session::Session;
 use crate::transport::{Connection, Control, Error, RemoteExit, StderrSink};
 
-/// Received and not yet read, in bytes: the credit a link grants its peer (32 MiB) and its messages beside. Beyond
-/// it the session stops reading, which only a peer that ignores its credit brings about.
-const INBOUND: usize = 34 << 20;
+/// Received and not yet read by all channels of a session together, in bytes: the credit a link grants its peer (32 MiB)
+/// and its messages beside. Beyond it the session stops reading, which only a peer that ignores its credit brings about.
+pub(super) const INBOUND: usize = 34 << 20;
 
 /// Written and not yet given to the session, in bytes.
-const OUTBOUND: usize = 2 << 20;
+const OUTBOUND: usize = 256 << 10;
+
+/// What the session is given at a time, in bytes: OpenSSH's packet.
+const PIECE: usize = 32 << 10;
 
 /// Standard error not yet shown, in bytes.
 const STDERR: usize = 1 << 20;
@@ -84,6 +87,7 @@ impl Ending {
 /// What the inbound task needs beside the channel.
 pub(super) struct Surroundings {
     pub(super) gate: Gate,
+    pub(super) inbound: Arc<Budget>,
     pub(super) loss: LossReason,
     pub(super) on_stderr: StderrSink,
 }
@@ -96,14 +100,14 @@ pub(super) fn connection(
     surroundings: Surroundings,
     session: Arc<Session>,
 ) -> io::Result<Connection> {
+    let Surroundings { gate, inbound, loss, on_stderr } = surroundings;
     let channel = Arc::new(ExecChannel {
-        inbound: ByteQueue::new(INBOUND),
+        inbound: ByteQueue::within(&inbound),
         outbound: ByteQueue::new(OUTBOUND),
         stderr: ByteQueue::new(STDERR),
         closing: Notify::new(),
         ending: Ending::default(),
     });
-    let Surroundings { gate, loss, on_stderr } = surroundings;
     let for_stderr = Arc::clone(&channel);
     std::thread::Builder::new()
         .name("ssh-stderr".to_owned())
@@ -155,10 +159,13 @@ fn signal_name_of(signal: &russh::Sig) -> String {
 async fn send(channel: Arc<ExecChannel>, writing: Arc<ChannelWriteHalf<Msg>>, gate: Gate) {
     loop {
         match channel.outbound.pop().await {
-            Popped::Chunk(chunk) => {
-                gate.pass().await;
-                if writing.data_bytes(chunk).await.is_err() {
-                    return;
+            Popped::Chunk(mut chunk) => {
+                while !chunk.is_empty() {
+                    let piece = chunk.split_to(chunk.len().min(PIECE));
+                    gate.pass(piece.len()).await;
+                    if writing.data_bytes(piece).await.is_err() {
+                        return;
+                    }
                 }
             }
             Popped::Finished => {
@@ -234,8 +241,8 @@ impl Carrier for Held {
         self.channel.ending.wait(timeout)
     }
 
-    fn another(&self) -> Result<Option<Connection>, Error> {
-        self.session.open().map(Some)
+    fn another(&self) -> Result<Connection, Error> {
+        self.session.open()
     }
 }
 

@@ -12,13 +12,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::Notify;
 
 /// Channel data is held back while this much waits to be sent, in bytes. Enough to keep the fastest socket busy
 /// between two wake-ups; the path's own buffering is the kernel's.
-pub(super) const HIGH_WATER: usize = 4 << 20;
+pub(super) const HIGH_WATER: usize = 1 << 20;
 
 /// The most that ever waits, in bytes; far above the gate's limit and all that the session's own queue can add.
 const LIMIT: usize = 32 << 20;
@@ -41,7 +40,9 @@ struct Outbox {
 
 #[derive(Default)]
 struct State {
-    pending: BytesMut,
+    pending: Vec<u8>,
+    /// Given to the session since it last wrote. It takes all it can get before it does, without looking here.
+    given: usize,
     /// Bytes taken from `pending` that the socket has not taken yet.
     in_flight: usize,
     closing: bool,
@@ -52,6 +53,10 @@ struct State {
 impl State {
     fn held(&self) -> usize {
         self.pending.len().saturating_add(self.in_flight)
+    }
+
+    fn is_low(&self) -> bool {
+        self.held().saturating_add(self.given) < HIGH_WATER
     }
 
     fn is_over(&self) -> bool {
@@ -71,12 +76,15 @@ where
 }
 
 async fn send<W: AsyncWrite + Unpin>(outbox: Arc<Outbox>, mut socket: W) {
-    while let Some(mut bytes) = outbox.take().await {
-        while bytes.has_remaining() {
-            match socket.write(&bytes).await {
+    // Two buffers in turns, one to be filled and one to be sent: new ones of such sizes would scatter the heap.
+    let mut bytes = Vec::new();
+    while outbox.take(&mut bytes).await {
+        let mut unsent = &bytes[..];
+        while !unsent.is_empty() {
+            match socket.write(unsent).await {
                 Ok(0) => return outbox.fail(io::ErrorKind::WriteZero),
                 Ok(count) => {
-                    bytes.advance(count.min(bytes.remaining()));
+                    unsent = unsent.get(count..).unwrap_or_default();
                     outbox.sent(count);
                 }
                 Err(error) => return outbox.fail(error.kind()),
@@ -92,18 +100,20 @@ impl Outbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes all that is pending; `None` once the stream is shut down and everything was taken.
-    async fn take(&self) -> Option<Bytes> {
+    /// Takes all that is pending, in exchange for a buffer. Returns whether there was anything, which is so until the
+    /// stream is shut down and everything was taken.
+    async fn take(&self, into: &mut Vec<u8>) -> bool {
+        into.clear();
         loop {
             {
                 let mut state = self.lock();
                 if !state.pending.is_empty() {
-                    let bytes = state.pending.split().freeze();
-                    state.in_flight = bytes.len();
-                    return Some(bytes);
+                    std::mem::swap(&mut state.pending, into);
+                    state.in_flight = into.len();
+                    return true;
                 }
                 if state.closing {
-                    return None;
+                    return false;
                 }
             }
             self.filled.notified().await;
@@ -114,9 +124,9 @@ impl Outbox {
         let mut state = self.lock();
         state.in_flight = state.in_flight.saturating_sub(count);
         let waiting = if state.held() < LIMIT { state.waiting_session.take() } else { None };
-        let below = state.held() < HIGH_WATER;
+        let low = state.is_low();
         drop(state);
-        if below {
+        if low {
             self.drained.notify_waiters();
         }
         if let Some(waker) = waiting {
@@ -127,7 +137,7 @@ impl Outbox {
     fn fail(&self, kind: io::ErrorKind) {
         let mut state = self.lock();
         state.failed = Some(kind);
-        state.pending = BytesMut::new();
+        state.pending = Vec::new();
         let waiting = state.waiting_session.take();
         drop(state);
         self.drained.notify_waiters();
@@ -144,9 +154,15 @@ impl Outbox {
 }
 
 impl Gate {
-    /// Waits until less than [`HIGH_WATER`] bytes wait to be sent, or nothing will be sent any more.
-    pub(super) async fn pass(&self) {
-        self.wait_until(|state| state.held() < HIGH_WATER || state.is_over()).await;
+    /// Waits until less than [`HIGH_WATER`] bytes wait to be sent, or nothing will be sent any more. Then the session may
+    /// be given so many bytes; all that wait for a channel's window at a time have to be far below the high water.
+    pub(super) async fn pass(&self, length: usize) {
+        self.wait_until(|state| {
+            let passes = state.is_low() || state.is_over();
+            state.given = state.given.saturating_add(if passes { length } else { 0 });
+            passes
+        })
+        .await;
     }
 
     /// Waits until the session has shut its stream down and all is sent, or sending failed.
@@ -154,13 +170,13 @@ impl Gate {
         self.wait_until(|state| state.failed.is_some() || state.closing && state.held() == 0).await;
     }
 
-    async fn wait_until(&self, is_time: impl Fn(&State) -> bool) {
+    async fn wait_until(&self, is_time: impl Fn(&mut State) -> bool) {
         loop {
             let drained = self.0.drained.notified();
             tokio::pin!(drained);
             // Registered before looking, so that a wake-up between looking and waiting is not lost.
             drained.as_mut().enable();
-            if is_time(&self.0.lock()) {
+            if is_time(&mut self.0.lock()) {
                 return;
             }
             drained.await;
@@ -192,8 +208,13 @@ impl<R: Unpin> AsyncWrite for OutboxStream<R> {
             return Poll::Pending;
         }
         state.pending.extend_from_slice(bytes);
+        state.given = 0;
+        let low = state.is_low();
         drop(state);
         self.outbox.filled.notify_one();
+        if low {
+            self.outbox.drained.notify_waiters();
+        }
         Poll::Ready(Ok(bytes.len()))
     }
 

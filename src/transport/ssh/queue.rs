@@ -1,22 +1,41 @@
 //! A bounded queue of byte chunks between the blocking world and the asynchronous one.
 //!
 //! Each side of a queue may be either: a channel's input is pushed by a thread and popped by a task, its output the
-//! other way round. One side each, so a single stored wake-up is enough for the task.
+//! other way round. One side each, so a single stored wake-up is enough for the task that pops. A task that pushes waits
+//! for a [`Budget`], which queues may share.
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
 /// The queue. Shared by reference counting; see the module.
 pub(super) struct ByteQueue {
-    /// Pushing waits while this many bytes are queued, so the queue holds less than this and one chunk.
-    capacity: usize,
+    budget: Arc<Budget>,
     state: Mutex<State>,
     thread: Condvar,
     task: Notify,
+}
+
+/// What one queue may hold, or several together, in bytes. Pushing waits while that much is queued, so it is exceeded by
+/// one chunk a queue at most.
+pub(super) struct Budget {
+    capacity: usize,
+    used: AtomicUsize,
+    freed: Notify,
+}
+
+impl Budget {
+    pub(super) fn new(capacity: usize) -> Arc<Self> {
+        Arc::new(Self { capacity, used: AtomicUsize::new(0), freed: Notify::new() })
+    }
+
+    fn is_spent(&self) -> bool {
+        self.used.load(Ordering::Relaxed) >= self.capacity
+    }
 }
 
 #[derive(Default)]
@@ -42,29 +61,49 @@ pub(super) enum Popped {
 }
 
 impl ByteQueue {
+    /// A queue with a budget of its own.
     pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, state: Mutex::default(), thread: Condvar::new(), task: Notify::new() }
+        Self::within(&Budget::new(capacity))
     }
 
-    /// Queues `chunk`, blocking while the queue is full.
+    /// A queue that shares `budget`.
+    pub(super) fn within(budget: &Arc<Budget>) -> Self {
+        let budget = Arc::clone(budget);
+        Self { budget, state: Mutex::default(), thread: Condvar::new(), task: Notify::new() }
+    }
+
+    /// Queues `chunk`, blocking while the queue is full. Only room in this queue is waited for, so its budget has to be
+    /// its own.
     ///
     /// # Errors
     /// When the queue has ended.
     pub(super) fn push_blocking(&self, chunk: Bytes) -> io::Result<()> {
-        let full = |state: &mut State| state.end.is_none() && state.bytes >= self.capacity;
-        let mut state = self.thread.wait_while(self.lock(), full).unwrap_or_else(PoisonError::into_inner);
-        state.push(chunk)?;
-        self.wake(state);
-        Ok(())
+        let full = |state: &mut State| state.end.is_none() && self.budget.is_spent();
+        let state = self.thread.wait_while(self.lock(), full).unwrap_or_else(PoisonError::into_inner);
+        self.put(state, chunk)
     }
 
-    /// Queues `chunk`, waiting while the queue is full.
+    /// Queues `chunk`, waiting while the budget is spent.
     pub(super) async fn push(&self, chunk: Bytes) -> io::Result<()> {
-        while self.is_full() {
-            self.task.notified().await;
+        loop {
+            let freed = self.budget.freed.notified();
+            tokio::pin!(freed);
+            // Registered before looking, so that a wake-up between looking and waiting is not lost.
+            freed.as_mut().enable();
+            {
+                let state = self.lock();
+                if state.end.is_some() || !self.budget.is_spent() {
+                    return self.put(state, chunk);
+                }
+            }
+            freed.await;
         }
-        let mut state = self.lock();
+    }
+
+    fn put(&self, mut state: MutexGuard<'_, State>, chunk: Bytes) -> io::Result<()> {
+        let length = chunk.len();
         state.push(chunk)?;
+        self.budget.used.fetch_add(length, Ordering::Relaxed);
         self.wake(state);
         Ok(())
     }
@@ -78,7 +117,7 @@ impl ByteQueue {
         let mut state = self.thread.wait_while(self.lock(), empty).unwrap_or_else(PoisonError::into_inner);
         match state.pop() {
             Some(chunk) => {
-                self.wake(state);
+                self.free(state, chunk.len());
                 Ok(Some(chunk))
             }
             None => match &state.end {
@@ -114,15 +153,15 @@ impl ByteQueue {
     pub(super) fn abort(&self, reason: &str) {
         let mut state = self.lock();
         state.chunks.clear();
-        state.bytes = 0;
         state.end = Some(End::Failed(reason.to_owned()));
-        self.wake(state);
+        let length = std::mem::take(&mut state.bytes);
+        self.free(state, length);
     }
 
     fn try_pop(&self) -> Option<Popped> {
         let mut state = self.lock();
         if let Some(chunk) = state.pop() {
-            self.wake(state);
+            self.free(state, chunk.len());
             return Some(Popped::Chunk(chunk));
         }
         match &state.end {
@@ -130,11 +169,6 @@ impl ByteQueue {
             Some(End::Finished) => Some(Popped::Finished),
             Some(End::Failed(_)) => Some(Popped::Failed),
         }
-    }
-
-    fn is_full(&self) -> bool {
-        let state = self.lock();
-        state.end.is_none() && state.bytes >= self.capacity
     }
 
     /// The first end counts: a connection lost after the end of the output is no error for the output.
@@ -150,10 +184,23 @@ impl ByteQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Gives `length` bytes back to the budget.
+    fn free(&self, state: MutexGuard<'_, State>, length: usize) {
+        self.budget.used.fetch_sub(length, Ordering::Relaxed);
+        self.wake(state);
+    }
+
     fn wake(&self, state: MutexGuard<'_, State>) {
         drop(state);
         self.thread.notify_all();
         self.task.notify_one();
+        self.budget.freed.notify_waiters();
+    }
+}
+
+impl Drop for ByteQueue {
+    fn drop(&mut self) {
+        self.abort("");
     }
 }
 
@@ -227,6 +274,31 @@ mod tests {
         }
         assert_eq!(chunks, 1000);
         thread.join().unwrap();
+    }
+
+    #[test]
+    fn queues_of_one_budget_wait_for_each_other() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let budget = Budget::new(4);
+        let queues = [ByteQueue::within(&budget), ByteQueue::within(&budget)].map(Arc::new);
+        let [full, other] = queues.clone();
+        let waits = async |frees: Box<dyn Fn()>| {
+            full.push(chunk("four")).await.unwrap();
+            let mut pushing = std::pin::pin!(other.push(chunk("more")));
+            let short = Duration::from_millis(20);
+            assert!(tokio::time::timeout(short, &mut pushing).await.is_err());
+            frees();
+            tokio::time::timeout(Duration::from_secs(10), pushing).await.unwrap().unwrap();
+        };
+        runtime.block_on(async {
+            let (first, second) = (queues[0].clone(), queues[1].clone());
+            waits(Box::new(move || assert!(first.pop_blocking().unwrap().is_some()))).await;
+            assert!(second.pop_blocking().unwrap().is_some());
+            let first = queues[0].clone();
+            waits(Box::new(move || first.abort("closed"))).await;
+        });
+        drop((queues, full, other));
+        assert_eq!(budget.used.load(Ordering::Relaxed), 0);
     }
 
     #[test]

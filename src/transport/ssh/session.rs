@@ -16,6 +16,7 @@ use crate::transport::ssh::client::{Client, LossReason, SessionError, describe};
 use crate::transport::ssh::dial::dial;
 use crate::transport::ssh::known_hosts::{KnownHosts, Names};
 use crate::transport::ssh::outbox::{Gate, buffered};
+use crate::transport::ssh::queue::Budget;
 use crate::transport::ssh::settings::Settings;
 use crate::transport::ssh::{Interrupt, Options, algorithms, auth};
 use crate::transport::{Connection, Error, StderrSink};
@@ -38,6 +39,7 @@ pub(super) struct Session {
     engine: Engine,
     handle: Handle<Client>,
     gate: Gate,
+    inbound: Arc<Budget>,
     loss: LossReason,
     host: String,
     command: Vec<u8>,
@@ -96,6 +98,7 @@ impl Session {
             engine,
             handle,
             gate,
+            inbound: Budget::new(channel::INBOUND),
             loss,
             host: settings.hostname,
             command: command.to_vec(),
@@ -123,6 +126,7 @@ impl Session {
         writing.exec(true, self.command.clone()).await.map_err(|error| self.channel_error(error))?;
         let surroundings = Surroundings {
             gate: self.gate.clone(),
+            inbound: Arc::clone(&self.inbound),
             loss: self.loss.clone(),
             on_stderr: Arc::clone(&self.on_stderr),
         };
@@ -137,6 +141,8 @@ impl Session {
                 let reason = match failure {
                     ChannelOpenFailure::AdministrativelyProhibited => "it is not allowed".to_owned(),
                     ChannelOpenFailure::ResourceShortage => "it has no resources left".to_owned(),
+                    // What OpenSSH's server says when it has opened as many as it allows.
+                    ChannelOpenFailure::ConnectFailed => "it could not or allows no more".to_owned(),
                     other => format!("{other:?}"),
                 };
                 Error::Channel { host, reason }

@@ -52,7 +52,7 @@ fn messages_are_written_and_read_as_ever() {
 
 #[test]
 fn greetings_are_written_and_read_as_ever() {
-    let hello = Hello { versions: (1, 1), seed: 0x0123_4567_89ab_cdef, program: "0.1.0".into() };
+    let hello = Hello { versions: (1, 1), seed: 0x0123_4567_89ab_cdef, program: "0.1.0".into(), join: None };
     let golden = compare("hello", &hello.encode());
     assert_eq!(Hello::read(&mut &golden[..]).unwrap(), (hello, golden.len() as u64));
     let pull = Request {

@@ -2,11 +2,11 @@
 
 use crate::wire::WireError;
 use crate::wire::codec::Put;
-use crate::wire::hello::{Hello, VERSION};
+use crate::wire::hello::{Hello, Join, VERSION, encode_joined, read_joined};
 use proptest::prelude::*;
 
 fn hello() -> Hello {
-    Hello { versions: (VERSION, VERSION), seed: 0xfeed_0bee, program: "1.2.3".into() }
+    Hello { versions: (VERSION, VERSION), seed: 0xfeed_0bee, program: "1.2.3".into(), join: None }
 }
 
 /// A hello with these bytes between the length and the end.
@@ -41,6 +41,22 @@ fn a_hello_survives_and_what_follows_is_left() {
     assert_eq!(read, hello());
     assert_eq!(rest, b"more");
     assert_eq!(taken as usize, bytes.len() - 4);
+}
+
+#[test]
+fn who_joins_says_so_and_gets_an_answer() {
+    let joining = Hello { join: Some(Join { token: *b"0123456789abcdef", number: 7 }), ..hello() };
+    assert_eq!(read(&joining.encode()).unwrap(), joining);
+    for length in [0, 15, 16, 18] {
+        // What is too long is read in part, which a peer of another version may mean so.
+        assert_eq!(read(&with_value(4 << 1 | 1, &vec![0; length])).is_ok(), length > 16, "{length}");
+    }
+    let answer = |joined| read_joined(&mut &encode_joined(joined)[..]).unwrap();
+    assert_eq!(answer(Ok(())), None);
+    assert_eq!(answer(Err("not \x1b[2J here".into())).unwrap(), "not \\#033[2J here");
+    assert_eq!(answer(Err("\u{f6}".repeat(5000))).unwrap().chars().count(), 2048);
+    assert!(matches!(read_joined(&mut &b"\x01\x10\0\0"[..]), Err(WireError::TooLong { .. })));
+    assert!(matches!(read_joined(&mut &b"\x05\0\0\0no"[..]), Err(WireError::Ended)));
 }
 
 #[test]
@@ -144,7 +160,7 @@ fn the_programs_version_cannot_act_on_a_terminal() {
 proptest! {
     #[test]
     fn any_hello_survives(seed in any::<u64>(), program in "[ -~&&[^\\\\]]{0,40}") {
-        let hello = Hello { versions: (VERSION, VERSION), seed, program };
+        let hello = Hello { versions: (VERSION, VERSION), seed, program, join: None };
         prop_assert_eq!(read(&hello.encode()).unwrap(), hello);
     }
 

@@ -3,7 +3,7 @@
 use super::samples::{file, listing, literal};
 use crate::delta::{BlockLen, Sum};
 use crate::wire::{
-    Abort, Again, DirId, FileId, Link, Message, Permit, Rank, Receiver, Sender, Want, Windows,
+    Abort, AbortKind, Again, DirId, FileId, Link, Message, Permit, Rank, Receiver, Sender, Want, Windows,
 };
 use proptest::prelude::*;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -279,7 +279,7 @@ fn giving_up_does_not_wait_for_room() {
     let (done, ended) = mpsc::channel();
     let sender = a.sender.clone();
     thread::spawn(move || {
-        let abort = Abort { text: String::new(), selection: false, protocol: true };
+        let abort = Abort { text: String::new(), kind: AbortKind::Protocol };
         done.send(sender.send(Message::Abort(abort))).unwrap();
     });
     assert_eq!(ended.recv_timeout(Duration::from_secs(10)), Ok(Ok(())));

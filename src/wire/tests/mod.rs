@@ -1,6 +1,7 @@
 //! What holds of the wire as a whole: whatever is said arrives as it was said, and whatever else arrives is refused
 //! without harm.
 
+mod channels;
 mod frames;
 mod golden;
 mod greeting;

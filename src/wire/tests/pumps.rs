@@ -5,7 +5,7 @@ use crate::request::{CompressWhen, Compression};
 use crate::wire::frame::FrameEncoder;
 use crate::wire::hello::Hello;
 use crate::wire::pump::{self, Pump, PumpOptions};
-use crate::wire::{Abort, Link, Message, WireError};
+use crate::wire::{Abort, AbortKind, Link, Message, WireError};
 use std::collections::VecDeque;
 use std::io::{self, Cursor, Read, Write};
 use std::net::Shutdown;
@@ -161,7 +161,7 @@ fn start_ended(words: Vec<u8>, expects_hello: bool) -> (Link, Pump) {
 }
 
 fn abort_frame() -> Vec<u8> {
-    let abort = Abort { text: "a file is in the way".into(), selection: true, protocol: false };
+    let abort = Abort { text: "a file is in the way".into(), kind: AbortKind::Selection };
     let mut out = Vec::new();
     FrameEncoder::new(None).unwrap().frame(&mut VecDeque::from([Message::Abort(abort)]), &mut out).unwrap();
     out
@@ -172,7 +172,7 @@ fn abort_frame() -> Vec<u8> {
 fn the_last_words_of_a_peer_that_ended_are_heard() {
     let (mut link, pump) = start_ended(abort_frame(), false);
     let message = link.receiver.receive().expect("its reason was thrown away").message;
-    assert!(matches!(&message, Message::Abort(abort) if abort.selection), "{message:?}");
+    assert!(matches!(&message, Message::Abort(abort) if abort.kind == AbortKind::Selection), "{message:?}");
     assert!(link.receiver.receive().is_err());
     assert!(link.sender.stopper().failure().is_none());
     pump.finish();
@@ -262,6 +262,16 @@ fn a_silent_peer_is_given_up() {
     assert!(since.elapsed() < Duration::from_secs(5));
 }
 
+/// Its other way may still work, and then it is to know why this side is gone.
+#[test]
+fn a_peer_that_is_given_up_is_told() {
+    let (here, there) = UnixStream::pair().unwrap();
+    let (_link, _pump) = start(&here, PumpOptions { timeout: Some(1), ..PumpOptions::default() });
+    let (mut link, _other) = start(&there, PumpOptions::default());
+    let told = link.receiver.receive().unwrap().message;
+    assert!(matches!(&told, Message::Abort(abort) if abort.kind == AbortKind::Timeout), "{told:?}");
+}
+
 /// The greeting may be more than the stream takes before somebody reads.
 #[test]
 fn a_peer_that_does_not_read_the_greeting_is_given_up() {
@@ -310,8 +320,10 @@ fn each_message_crosses() {
     let (a, b) = UnixStream::pair().unwrap();
     let ((here, _pump), (mut there, _other)) =
         (start(&a, PumpOptions::default()), start(&b, PumpOptions::default()));
-    // These two are for the link itself.
-    let kept = |message: &Message| !matches!(message, Message::Alive | Message::Credit { .. });
+    // These are for the link itself.
+    let kept = |message: &Message| {
+        !matches!(message, Message::Alive | Message::Credit { .. } | Message::Invite(_) | Message::Spread(_))
+    };
     let messages: Vec<Message> = each().into_iter().map(|(_, message)| message).filter(kept).collect();
     messages.iter().for_each(|message| here.sender.send(message.clone()).unwrap());
     let arrived: Vec<Message> = messages.iter().map(|_| there.receiver.receive().unwrap().message).collect();

@@ -10,9 +10,9 @@ use crate::tree::{
     Node, Owner, Rdev, RelPath,
 };
 use crate::wire::{
-    Abort, Again, BatchId, Begin, Check, Content, ContentEnd, ContentOp, DirId, Expand, Fetch, Fetched,
-    FetchedFile, FileId, Listing, ListingEnd, Mention, Message, OwnerKind, OwnerName, Rank, SumsPart,
-    Verdict, Want,
+    Abort, AbortKind, Again, BatchId, Begin, ChannelSet, Check, Content, ContentEnd, ContentOp, DirId,
+    Expand, Fetch, Fetched, FetchedFile, FileId, Listing, ListingEnd, Mention, Message, OwnerKind, OwnerName,
+    Rank, SumsPart, Verdict, Want,
 };
 use bytes::Bytes;
 use filetime::FileTime;
@@ -284,8 +284,10 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
         ("credit-listing", Message::Credit { rank: Rank::Listing, bytes: 65_536 }),
         ("credit-again", Message::Credit { rank: Rank::Again, bytes: 1 }),
         ("alive", Message::Alive),
+        ("invite", Message::Invite(*b"0123456789abcdef")),
+        ("spread", Message::Spread(ChannelSet(0b1010))),
         ("finish", Message::Finish(totals())),
-        ("abort", Message::Abort(Abort { text: "no room".into(), selection: true, protocol: false })),
+        ("abort", Message::Abort(Abort { text: "no room".into(), kind: AbortKind::Selection })),
     ]
 }
 

@@ -8,6 +8,7 @@ mod full_disk;
 mod killed;
 mod lost;
 mod signals;
+mod streams;
 
 use crate::support::command::Running;
 use crate::support::scene::Scene;

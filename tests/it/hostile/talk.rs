@@ -9,7 +9,7 @@ use dsync::report::{
     Totals,
 };
 use dsync::tree::{Kind, RelPath};
-use dsync::wire::{Abort, DirId, Message};
+use dsync::wire::{Abort, AbortKind, DirId, Message};
 
 const FLAGS: &[&str] = &["-r", "-l", "-t"];
 
@@ -97,7 +97,7 @@ fn what_a_peer_says_is_shown_harmlessly() {
                 done_files: u64::MAX,
             }));
             let text = format!("{evil}\nsecond line");
-            peer.send(Message::Abort(Abort { text, selection: false, protocol: true }));
+            peer.send(Message::Abort(Abort { text, kind: AbortKind::Protocol }));
         });
         assert_eq!(outcome.code, Some(2), "{outcome}");
         for (name, text) in [("stdout", &outcome.output), ("stderr", &outcome.errors)] {

@@ -16,12 +16,17 @@ use std::thread;
 /// The way in to the server; `None` after having said why where there is none.
 pub(crate) fn login() -> Option<&'static Login> {
     static SERVER: OnceLock<Option<Login>> = OnceLock::new();
+    SERVER.get_or_init(|| login_with("")).as_ref()
+}
+
+/// The way in to another one, with these lines more in its configuration.
+pub(crate) fn login_with(lines: &str) -> Option<Login> {
     let program = tools::find("sshd")?;
-    let login = SERVER.get_or_init(|| can_log_in().then(|| start(&program)));
-    if login.is_none() {
+    if !can_log_in() {
         tools::missing("a login shell of the running user");
+        return None;
     }
-    login.as_ref()
+    Some(start(&program, lines))
 }
 
 /// Whether the user's login shell, which even a forced command goes through, runs commands at all.
@@ -33,7 +38,7 @@ fn can_log_in() -> bool {
     })
 }
 
-fn start(program: &Path) -> Login {
+fn start(program: &Path, lines: &str) -> Login {
     let directory = lifetime::directory();
     let (user_key, host_key) = (new_key(), new_key());
     let host_key_file = directory.join("host_key");
@@ -42,7 +47,7 @@ fn start(program: &Path) -> Login {
     fs::write(&authorized, user_key.public_key().to_openssh().unwrap()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let login = Login::write(directory, listener.local_addr().unwrap().port(), &user_key, &host_key);
-    let config = write_config(&login, &host_key_file, &authorized);
+    let config = write_config(&login, &host_key_file, &authorized, lines);
     if tools::is_root() {
         // Where the unprivileged half of sshd is confined to; a package's start script makes it, and here none ran.
         fs::create_dir_all("/run/sshd").unwrap();
@@ -61,7 +66,7 @@ fn start(program: &Path) -> Login {
 
 /// The server's own configuration. The forced command runs what was asked in the home directory made for the tests,
 /// through the plain shell, whatever the user's login shell and its start-up files would do.
-fn write_config(login: &Login, host_key: &Path, authorized: &Path) -> PathBuf {
+fn write_config(login: &Login, host_key: &Path, authorized: &Path, lines: &str) -> PathBuf {
     let config = login.directory.join("sshd_config");
     let text = format!(
         "HostKey {}\n\
@@ -75,7 +80,8 @@ fn write_config(login: &Login, host_key: &Path, authorized: &Path) -> PathBuf {
          PrintMotd no\n\
          LogLevel VERBOSE\n\
          SetEnv HOME={}\n\
-         ForceCommand cd && exec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\"\n",
+         ForceCommand cd && exec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\"\n\
+         {lines}",
         host_key.display(),
         authorized.display(),
         user(),

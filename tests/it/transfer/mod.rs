@@ -11,3 +11,4 @@ mod output;
 mod owners;
 mod remote_names;
 mod selection;
+mod streams;
