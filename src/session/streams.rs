@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Within this time a run may be found to have ended. Then it is no news that nobody could join it any more.
 const NO_NEWS: Duration = Duration::from_millis(200);
 
+/// How long a process that did not join may take to end by itself.
+const LEAVING: Duration = Duration::from_secs(1);
+
 /// The processes behind the further channels of a run. Clones are of the same run.
 #[derive(Clone, Default)]
 pub(super) struct Helpers(Arc<(Mutex<Held>, Condvar)>);
@@ -102,16 +105,19 @@ impl Helpers {
             hello::read_joined(&mut reader)
         };
         let answer = { answer }();
-        let mut held = self.held();
-        let control = held.opening.remove(&join.number);
-        match answer {
-            Ok(None) => {
+        let control = {
+            let mut held = self.held();
+            let control = held.opening.remove(&join.number);
+            if let Ok(None) = answer {
                 held.joined.extend(control);
-                Ok(Channel { number: join.number, reader, writer })
+                return Ok(Channel { number: join.number, reader, writer });
             }
-            Ok(Some(reason)) => Err(reason),
-            Err(error) => Err(error.to_string()),
-        }
+            control
+        };
+        // It is on its way out, and would complain if it were told to end.
+        drop((reader, writer));
+        control.map(|control| control.wait(LEAVING));
+        Err(answer.map_or_else(|error| error.to_string(), Option::unwrap_or_default))
     }
 
     /// Waits until all have ended, which they do with the peer.
