@@ -81,8 +81,8 @@ pub(crate) enum Part {
     File(Bytes),
     /// One of half that.
     HalfFile(Bytes),
-    /// Small files (200 B to 8 kB), 100 in a directory. Some, anywhere among them, have 37 bytes in the middle overwritten
-    /// and another time.
+    /// Small files (200 B to 8 kB), 100 in a directory. Some, anywhere among them, have 37 bytes in the middle
+    /// overwritten and another time.
     SmallFiles {
         /// How many files, before scaling.
         count: u64,
@@ -349,8 +349,8 @@ pub(crate) const CASES: &[Case] = &[
         link: Some(LONG),
         source: &[Part::HalfFile(Bytes::Noise)],
         limit: Limit::Stream,
-        // Long enough that login and joining, 1.5 s at this round trip, do not decide. No aim for pull: there it is dsync
-        // that grants the window of a stream, and one has most of the line.
+        // Long enough that login and joining, 1.5 s at this round trip, do not decide. No aim for pull: there it is
+        // dsync that grants the window of a stream, and one has most of the line.
         least_speedup: &[(Mode::Push, 4.0)],
         ..SPEED
     },

@@ -68,7 +68,8 @@ impl Comparison {
         contents::make(&self.source, case.source, self.scale)
     }
 
-    /// Runs a case in one mode. The observed runs come first, so that every timed run finds the programs in the page cache.
+    /// Runs a case in one mode. The observed runs come first, so that every timed run finds the programs in the page
+    /// cache.
     pub(crate) fn run(&self, case: &Case, mode: Mode) -> Result<Row, Failure> {
         let (mut rsync, mut dsync, mut one_stream) =
             (Series::default(), Series::default(), Series::default());
@@ -110,7 +111,8 @@ impl Comparison {
         Ok(timing)
     }
 
-    /// A limit that moves bytes fills an empty destination, one that looks at files needs both sides as the tools leave them.
+    /// A limit that moves bytes fills an empty destination, one that looks at files needs both sides as the tools leave
+    /// them.
     fn time_limit(&self, command: &mut Command, case: &Case) -> Result<Timing, Failure> {
         if case.limit != Limit::Stat {
             self.reset(case)?;

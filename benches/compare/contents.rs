@@ -1,7 +1,7 @@
 //! Makes the trees of a case, byte for byte and nanosecond for nanosecond the same each time.
 //!
-//! Each small file has a time of its own, to the nanosecond, as files have that people made: lists of files in which all
-//! times are the same are far shorter than real ones.
+//! Each small file has a time of its own, to the nanosecond, as files have that people made: lists of files in which
+//! all times are the same are far shorter than real ones.
 //!
 //! Making a state anew before every run replaces copying it from a stored original, which would hold a third
 //! gigabyte of the tmpfs.

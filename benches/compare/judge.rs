@@ -1,7 +1,7 @@
 //! Holds results to their bounds.
 //!
-//! Bytes and memory do not depend on the machine, so a bound on them that is broken is a fault. Times do, so an aim that is
-//! missed is only told.
+//! Bytes and memory do not depend on the machine, so a bound on them that is broken is a fault. Times do, so an aim
+//! that is missed is only told.
 
 use crate::compare::Row;
 use crate::statistics::median_of;

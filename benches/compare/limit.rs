@@ -1,4 +1,5 @@
-//! What the machine could do at best: plain commands that move the same bytes, or look at the same files, and decide nothing.
+//! What the machine could do at best: plain commands that move the same bytes, or look at the same files, and decide
+//! nothing.
 //!
 //! ssh runs with the fastest cipher here, so that the limit is the machine's and not a cipher's.
 

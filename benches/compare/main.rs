@@ -11,9 +11,9 @@
 //! ```
 //!
 //! It needs rsync, sshd and ssh, about 4 GiB in a tmpfs, and 2.5 GiB of memory beside. How a number comes about:
-//! `cases` is the table of what is done, `compare` the order of the runs, `measure` one run, `contents` and `verify` the
-//! trees before and after it, `limit` what the machine could do at best, `judge` what is expected, and `report`, `table` and
-//! `picture` what comes out.
+//! `cases` is the table of what is done, `compare` the order of the runs, `measure` one run, `contents` and `verify`
+//! the trees before and after it, `limit` what the machine could do at best, `judge` what is expected, and `report`,
+//! `table` and `picture` what comes out.
 //!
 //! Times of different days or machines do not compare. Only the two tools' times of one pair do.
 

@@ -1,8 +1,8 @@
 //! One run of one command: prepared, run, and measured.
 //!
-//! A timed run carries no instrument: the clock is read before and after, and the CPU time the kernel has accounted for is
-//! read afterwards. Bytes on the wire and peaks of memory come from a run of their own, the observed run, which goes through
-//! the counting proxy and is not timed.
+//! A timed run carries no instrument: the clock is read before and after, and the CPU time the kernel has accounted for
+//! is read afterwards. Bytes on the wire and peaks of memory come from a run of their own, the observed run, which goes
+//! through the counting proxy and is not timed.
 
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -34,7 +34,8 @@ pub(crate) struct Observation {
     pub(crate) peaks: Peaks,
 }
 
-/// Allocates, touches and frees memory in a process of its own, so that the run that follows at once finds pages the machine has.
+/// Allocates, touches and frees memory in a process of its own, so that the run that follows at once finds pages the
+/// machine has.
 pub(crate) fn touch_memory(bytes: u64) -> Result<(), Failure> {
     let this = std::env::current_exe().doing(|| "Looking for the harness itself".to_owned())?;
     run(Command::new(this).arg("--touch-memory").arg(bytes.to_string()), |_| ()).map(|_| ())
@@ -69,7 +70,8 @@ pub(crate) fn observed(tool: &Tool, command: &mut Command, server: &Server) -> R
     Ok(Observation { wire: server.take_wire(), peaks: watch.finish()? })
 }
 
-/// Runs a command to its end; `started` is called with its process id. What it prints is not wanted, what it complains about is.
+/// Runs a command to its end; `started` is called with its process id. What it prints is not wanted, what it complains
+/// about is.
 fn run<T>(command: &mut Command, started: impl FnOnce(u32) -> T) -> Result<T, Failure> {
     let told = format!("Running {command:?}");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());

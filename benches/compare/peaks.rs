@@ -1,7 +1,8 @@
 //! Watches how much memory a tool's processes take on each side, while it runs.
 //!
 //! The kernel keeps the high-water mark of each process (`VmHWM`), so that sampling misses nothing but what a process
-//! still adds between its last sample and its end, a few milliseconds later. Only the observed run is watched, which is not timed.
+//! still adds between its last sample and its end, a few milliseconds later. Only the observed run is watched, which is
+//! not timed.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};

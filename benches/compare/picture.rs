@@ -1,7 +1,8 @@
 //! The result as a picture: for each case a bar for rsync, for dsync and for the limit.
 //!
-//! It is SVG written by hand and its colours follow the reader's light or dark theme. Times of one case span from a tenth of a
-//! second to ten, so each case has a scale of its own: the length of a bar is the time relative to the case's longest.
+//! It is SVG written by hand and its colours follow the reader's light or dark theme. Times of one case span from a
+//! tenth of a second to ten, so each case has a scale of its own: the length of a bar is the time relative to the
+//! case's longest.
 
 use std::fmt::{self, Write as _};
 use std::fs;

@@ -1,9 +1,9 @@
 //! A proxy before sshd that counts the bytes on the wire, SSH's own included, and can be a slow path.
 //!
-//! Counting here, not in the tools, treats both alike, whatever they call a byte sent. Timed runs go through a proxy only
-//! where the path is the case: it passes on no more bits a second than its link has, each direction by itself, and what it
-//! passes on arrives half a round trip later. What the link has not taken yet waits in the sender's socket, as behind a
-//! real line. A kernel's delay queue would do the same, but not every machine lets one be set up.
+//! Counting here, not in the tools, treats both alike, whatever they call a byte sent. Timed runs go through a proxy
+//! only where the path is the case: it passes on no more bits a second than its link has, each direction by itself, and
+//! what it passes on arrives half a round trip later. What the link has not taken yet waits in the sender's socket, as
+//! behind a real line. A kernel's delay queue would do the same, but not every machine lets one be set up.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -19,8 +19,8 @@ use crate::failure::{Doing, Failure};
 
 /// What is read at once where the path is not slow.
 const CHUNK: usize = 256 * 1024;
-/// The same on a link, in the time that the line is busy with it: little, for a link delivers its first byte long before
-/// the last of a large chunk.
+/// The same on a link, in the time that the line is busy with it: little, for a link delivers its first byte long
+/// before the last of a large chunk.
 const LINK_CHUNK: Duration = Duration::from_micros(500);
 /// The least and the most that is, in bytes.
 const LINK_CHUNK_BYTES: (usize, usize) = (4096, 64 * 1024);

@@ -1,11 +1,12 @@
 //! A throw-away sshd on 127.0.0.1 with its own keys, and a client configuration that reaches it.
 //!
-//! The user's keys, configuration and known hosts are not looked at, and the home of a session holds no start-up files, so
-//! that the user's shell does not add its own time to every run. Several names lead to the one sshd: `direct`, `counted`
-//! through a counting proxy, and that of each slow path through a proxy that counts too.
+//! The user's keys, configuration and known hosts are not looked at, and the home of a session holds no start-up files,
+//! so that the user's shell does not add its own time to every run. Several names lead to the one sshd: `direct`,
+//! `counted` through a counting proxy, and that of each slow path through a proxy that counts too.
 //!
-//! However the harness ends, by an interrupt or a kill too, gigabytes of tmpfs and a running sshd must not stay behind. So
-//! both belong to a keeper, a shell that waits for the end of its standard input, a pipe from the harness, and then clears up.
+//! However the harness ends, by an interrupt or a kill too, gigabytes of tmpfs and a running sshd must not stay behind.
+//! So both belong to a keeper, a shell that waits for the end of its standard input, a pipe from the harness, and then
+//! clears up.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -88,8 +89,8 @@ impl Server {
         seen.fold(Wire::default(), |sum, wire| Wire { up: sum.up + wire.up, down: sum.down + wire.down })
     }
 
-    /// Waits until the last session is over and sshd has waited for it, so that its CPU time is accounted for and nothing of
-    /// one run works during the next.
+    /// Waits until the last session is over and sshd has waited for it, so that its CPU time is accounted for and
+    /// nothing of one run works during the next.
     pub(crate) fn wait_until_idle(&self) -> Result<(), Failure> {
         let started = Instant::now();
         while Family::now().of(self.pid).len() > 1 {

@@ -8,8 +8,8 @@ pub(crate) fn median_of(timings: &[Timing], measure: fn(&Timing) -> f64) -> f64 
     median(timings.iter().map(measure).collect())
 }
 
-/// The median of the pairs' ratios of wall time, the first's to the second's: how many times faster the second is. Each run is compared with
-/// its neighbour in time only, so that a machine that slows down half-way does not favour either.
+/// The median of the pairs' ratios of wall time, the first's to the second's: how many times faster the second is. Each
+/// run is compared with its neighbour in time only, so that a machine that slows down half-way does not favour either.
 pub(crate) fn paired_ratio(first: &Series, second: &Series) -> f64 {
     let pairs = first.timings.iter().zip(&second.timings);
     median(pairs.map(|(first, second)| first.wall / second.wall).collect())

@@ -1,8 +1,8 @@
 //! Checks that a run did its work: the two trees are equal.
 //!
-//! A tool that is fast because it left something out must not get a place in the table. The walk is this harness's own and
-//! shares no code with either tool. It compares names, types, modes, whole modification times, sizes and every byte; a name
-//! too many at the destination, such as a forgotten temporary file, is a difference too.
+//! A tool that is fast because it left something out must not get a place in the table. The walk is this harness's own
+//! and shares no code with either tool. It compares names, types, modes, whole modification times, sizes and every
+//! byte; a name too many at the destination, such as a forgotten temporary file, is a difference too.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};

@@ -1,9 +1,10 @@
 //! Copying a range of one file into another on the same machine.
 //!
 //! copy_file_range(2) moves the bytes inside the kernel, and on file systems that can share blocks (Btrfs, XFS,
-//! bcachefs) it shares them, so for a file that is only copied a separate attempt at FICLONE would gain nothing. Where it
-//! is refused, which depends on the pair of file systems, the bytes go through buffers. So they do where it would share
-//! nothing and leave nothing to another machine, if there are many: two threads can read and write at the same time.
+//! bcachefs) it shares them, so for a file that is only copied a separate attempt at FICLONE would gain nothing. Where
+//! it is refused, which depends on the pair of file systems, the bytes go through buffers. So they do where it would
+//! share nothing and leave nothing to another machine, if there are many: two threads can read and write at the same
+//! time.
 
 use crate::fs::{file, kernel, status};
 use std::io;
@@ -22,7 +23,8 @@ const BUFFER: usize = 256 * 1024;
 const MANY: u64 = 2 << 20;
 
 /// Copies `len` bytes from `offset` of `from` to `at` of `to`, and returns how many there were before `from` ended. If
-/// that happens while it is being copied, some of what was behind may be there too. There are at most `threads` threads.
+/// that happens while it is being copied, some of what was behind may be there too. There are at most `threads`
+/// threads.
 pub(super) fn copy(
     from: BorrowedFd<'_>,
     offset: u64,

@@ -203,8 +203,8 @@ impl WriteFile {
     }
 
     /// Copies `len` bytes from `offset` of `from` to `at` in this file, inside the kernel where possible. Returns how
-    /// many were copied: fewer only if `from` ends before. At most `threads` threads work on it, and if there are several and
-    /// `from` is cut off meanwhile, some of what was behind may be here too.
+    /// many were copied: fewer only if `from` ends before. At most `threads` threads work on it, and if there are
+    /// several and `from` is cut off meanwhile, some of what was behind may be here too.
     pub fn copy_from(
         &self,
         from: impl AsFd,

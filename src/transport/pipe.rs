@@ -1,11 +1,13 @@
 //! The pipes of a peer that a remote shell started.
 //!
-//! sshd writes what arrives for a command into a pipe, and reads what the command says from another. A pipe holds 64 KiB
-//! at first (pipe(7)), so sshd and the command would take turns at that: one that holds more lets both work at once.
+//! sshd writes what arrives for a command into a pipe, and reads what the command says from another. A pipe holds 64
+//! KiB at first (pipe(7)), so sshd and the command would take turns at that: one that holds more lets both work at
+//! once.
 
 use std::os::fd::AsFd;
 
-/// What a pipe is to hold, in bytes: what Linux lets any user have (`/proc/sys/fs/pipe-max-size` where nobody changed it).
+/// What a pipe is to hold, in bytes: what Linux lets any user have (`/proc/sys/fs/pipe-max-size` where nobody changed
+/// it).
 const BYTES: usize = 1 << 20;
 
 /// Makes a pipe hold more, if it is one and the system lets this process; else nothing changes.

@@ -192,8 +192,8 @@ pub struct Want {
     pub index: u32,
     /// What is known of the sink's version; its sums follow. `None`: send everything.
     pub basis: Option<SignatureHeader>,
-    /// Whether there may be gaps, for which the sink then sends finer sums. The segments of the file are then as long as
-    /// the blocks of the basis.
+    /// Whether there may be gaps, for which the sink then sends finer sums. The segments of the file are then as long
+    /// as the blocks of the basis.
     pub refine: bool,
 }
 

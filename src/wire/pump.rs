@@ -2,7 +2,8 @@
 //! writes.
 //!
 //! The reading thread waits for the stream and, if a peer sends more than it has credit for or tells more than can be
-//! shown, for the role to catch up, which itself waits for nobody. The writing thread takes whatever has gathered and writes it in as few calls as it can.
+//! shown, for the role to catch up, which itself waits for nobody. The writing thread takes whatever has gathered and
+//! writes it in as few calls as it can.
 
 use crate::request::Compression;
 use crate::wire::channels::{ChannelSet, Dealer, Further, Gatherer, Halves, Spreader, Token, chosen};
@@ -219,8 +220,9 @@ impl Heard {
     }
 }
 
-/// Fails the link when nothing was heard for `seconds`, and says so, since the other way may still work. Ends with the reading thread, which owns `heard`. It is a
-/// thread of its own because both others may be inside a call that only the peer can end.
+/// Fails the link when nothing was heard for `seconds`, and says so, since the other way may still work. Ends with the
+/// reading thread, which owns `heard`. It is a thread of its own because both others may be inside a call that only the
+/// peer can end.
 fn watch(heard: &Weak<Heard>, outbox: &Mailbox<Message>, stopper: &Stopper, seconds: u32) {
     let limit = Duration::from_secs(seconds.into());
     loop {

@@ -1,9 +1,8 @@
 //! dsync tested from outside: the real binary on real trees, between local paths and over SSH.
 //!
 //! One binary, folders by subject. [`oracle`] and [`filter_oracle`] ask rsync what is right; [`transfer`], [`faults`]
-//! and [`cli_surface`] say in words what must hold; [`shortcuts`] leaves out what only makes a run quicker; [`hostile`] has
-//! peers that lie; [`layers`] reads the sources.
-//! [`support`] is what they share.
+//! and [`cli_surface`] say in words what must hold; [`shortcuts`] leaves out what only makes a run quicker; [`hostile`]
+//! has peers that lie; [`layers`] reads the sources. [`support`] is what they share.
 //!
 //! Environment:
 //!

@@ -72,9 +72,9 @@ pub(in crate::fs) fn create_nameless(dir: BorrowedFd<'_>, mode: Mode) -> Option<
     }
 }
 
-/// Gives a file without a name one, unless that is taken: `false`. `None` if it cannot be, and then the file is lost: mostly
-/// because the system does not let this process (before Linux 6.10 it needs the capability CAP_DAC_READ_SEARCH); any other
-/// reason a file with a name will show.
+/// Gives a file without a name one, unless that is taken: `false`. `None` if it cannot be, and then the file is lost:
+/// mostly because the system does not let this process (before Linux 6.10 it needs the capability CAP_DAC_READ_SEARCH);
+/// any other reason a file with a name will show.
 pub(in crate::fs) fn give_name(file: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &Name) -> Option<bool> {
     match rustix::fs::linkat(file, "", dir, name.as_bytes(), AtFlags::EMPTY_PATH) {
         Ok(()) => Some(true),

@@ -23,8 +23,9 @@ use crate::transport::ssh::server_text::visible;
 use crate::transport::ssh::session::Session;
 use crate::transport::{Connection, Control, Error, RemoteExit, StderrSink};
 
-/// Received and not yet read by all channels of a session together, in bytes: the credit a link grants its peer (32 MiB)
-/// and its messages beside. Beyond it the session stops reading, which only a peer that ignores its credit brings about.
+/// Received and not yet read by all channels of a session together, in bytes: the credit a link grants its peer (32
+/// MiB) and its messages beside. Beyond it the session stops reading, which only a peer that ignores its credit brings
+/// about.
 pub(super) const INBOUND: usize = 34 << 20;
 
 /// Written and not yet given to the session, in bytes.

@@ -154,8 +154,8 @@ impl Outbox {
 }
 
 impl Gate {
-    /// Waits until less than [`HIGH_WATER`] bytes wait to be sent, or nothing will be sent any more. Then the session may
-    /// be given so many bytes; all that wait for a channel's window at a time have to be far below the high water.
+    /// Waits until less than [`HIGH_WATER`] bytes wait to be sent, or nothing will be sent any more. Then the session
+    /// may be given so many bytes; all that wait for a channel's window at a time have to be far below the high water.
     pub(super) async fn pass(&self, length: usize) {
         self.wait_until(|state| {
             let passes = state.is_low() || state.is_over();

@@ -1,8 +1,8 @@
 //! A bounded queue of byte chunks between the blocking world and the asynchronous one.
 //!
 //! Each side of a queue may be either: a channel's input is pushed by a thread and popped by a task, its output the
-//! other way round. One side each, so a single stored wake-up is enough for the task that pops. A task that pushes waits
-//! for a [`Budget`], which queues may share.
+//! other way round. One side each, so a single stored wake-up is enough for the task that pops. A task that pushes
+//! waits for a [`Budget`], which queues may share.
 
 use std::collections::VecDeque;
 use std::io;
@@ -20,8 +20,8 @@ pub(super) struct ByteQueue {
     task: Notify,
 }
 
-/// What one queue may hold, or several together, in bytes. Pushing waits while that much is queued, so it is exceeded by
-/// one chunk a queue at most.
+/// What one queue may hold, or several together, in bytes. Pushing waits while that much is queued, so it is exceeded
+/// by one chunk a queue at most.
 pub(super) struct Budget {
     capacity: usize,
     used: AtomicUsize,

@@ -284,8 +284,8 @@ fn more_than_there_is_credit_for() {
     })]);
 }
 
-/// A sink that asks for every listing, with sums nobody needs, and again and again for all files of a directory, and takes
-/// no answers: what it makes the source hold is what it has credit for.
+/// A sink that asks for every listing, with sums nobody needs, and again and again for all files of a directory, and
+/// takes no answers: what it makes the source hold is what it has credit for.
 #[test]
 fn everything_is_asked_for_at_once() {
     let files =

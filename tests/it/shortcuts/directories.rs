@@ -21,8 +21,8 @@ use std::thread;
 
 const CASES: u64 = 60;
 
-/// Options with which every directory is listed in any case (a second `-i` among them), and what hides the lines that are
-/// compared.
+/// Options with which every directory is listed in any case (a second `-i` among them), and what hides the lines that
+/// are compared.
 const LEFT_OUT: [&str; 7] = ["-c", "-I", "-i", "-vv", "--max-delete", "-P", "-q"];
 
 /// Numbers that tell how a run talks to its peer, and how long it took.

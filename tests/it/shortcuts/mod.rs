@@ -1,9 +1,10 @@
-//! However a run gets there, it ends at the same place: the same update of the same tree, by every transport, with every
-//! shortcut taken or left out and every choice that is only about how, must leave the same tree and say the same.
+//! However a run gets there, it ends at the same place: the same update of the same tree, by every transport, with
+//! every shortcut taken or left out and every choice that is only about how, must leave the same tree and say the same.
 //!
 //! What is varied is data: [`CHOICES`] are those a user has, and `request::Shortcuts` names the others, so a new one
 //! takes part by being there. All combinations would be thousands. Those run are one with everything as usual, one for
-//! each thing that differs alone, and enough drawn ones for any two values to come together somewhere, which is checked.
+//! each thing that differs alone, and enough drawn ones for any two values to come together somewhere, which is
+//! checked.
 //!
 //! [`directories`] varies the trees instead, for the shortcut that could miss a change.
 

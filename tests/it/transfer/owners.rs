@@ -69,8 +69,8 @@ fn owners_by_name_or_by_number() {
     assert_eq!(arriving(Direction::Push, NAMELESS, "--numeric-ids"), (NAMELESS, NAMELESS));
 }
 
-/// What belongs to the same people, whom the other host knows by other numbers, is the same; and where it does not, that
-/// is found.
+/// What belongs to the same people, whom the other host knows by other numbers, is the same; and where it does not,
+/// that is found.
 #[test]
 fn directories_are_compared_by_who_owns_what() {
     if !can_have_hosts() {
