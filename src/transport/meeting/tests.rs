@@ -104,7 +104,9 @@ fn the_place_is_closed_to_others_and_gone_after() {
 #[test]
 fn without_a_folder_there_is_no_meeting() {
     let folders = Folders::new();
-    assert!(matches!(Meeting::open(&folders.paths[..1]), Err(Error::Meeting { .. })));
+    assert!(
+        matches!(Meeting::open(&folders.paths[..1]), Err(Error::Place { folder, .. }) if folder == folders.paths[0])
+    );
     assert!(matches!(Meeting::open(&[]), Err(Error::Meeting { .. })));
     let meeting = folders.open();
     let (near, _far) = channel();

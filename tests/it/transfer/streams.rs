@@ -129,6 +129,8 @@ fn a_host_without_a_place_to_meet() {
     let body = "export XDG_RUNTIME_DIR=/no/such TMPDIR=/no/such\nexec $*\n";
     let output = copy_over(&scene, body, Direction::Pull, &["--streams=3"]).run().expect(0);
     assert!(output.err().starts_with("dsync: going on with one stream: "), "{output}");
+    // What is wrong with which folder, and what to do.
+    assert!(output.err().contains("/no/such") && output.err().contains("XDG_RUNTIME_DIR"), "{output}");
     assert_equal(&scene);
 }
 
