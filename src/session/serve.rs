@@ -5,6 +5,7 @@ use crate::report::{Event, Progress, Reporter};
 use crate::request::{Part, Request};
 use crate::session::forward::Forward;
 use crate::session::{Cancel, Failure, context};
+use crate::transport;
 use crate::transport::meeting::{self, Door, Meeting};
 use crate::view::{self, View};
 use crate::wire::Message;
@@ -60,7 +61,9 @@ pub fn serve(
     match &meeting {
         // If the link is closed already, the pass will notice.
         Some(Ok(meeting)) => drop(link.sender.send(Message::Invite(meeting.token()))),
-        Some(Err(error)) => reporter.report(Event::Notice(format!("going on with one stream: {error}"))),
+        Some(Err(error)) => {
+            reporter.report(Event::Notice(format!("going on with one stream: {}", error.with_hint())))
+        }
         None => {}
     }
     let context = Context {
@@ -104,7 +107,7 @@ fn attend(
     cancel: &Cancel,
 ) -> Result<(), Failure> {
     let stay = meeting::attend(folders, &join.token, join.number, input.as_fd(), output.as_fd());
-    let joined = stay.as_ref().map(|_| ()).map_err(ToString::to_string);
+    let joined = stay.as_ref().map(|_| ()).map_err(transport::Error::with_hint);
     hello::write(output, &hello::encode_joined(joined))?;
     if let Ok(stay) = stay {
         let ending = stay.clone();

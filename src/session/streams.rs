@@ -88,10 +88,8 @@ impl Helpers {
 
     /// Opens one channel and has the process behind it join. Fails with a reason for people.
     fn join(&self, control: &Control, join: Join) -> Result<Channel, String> {
-        let Connection { mut reader, mut writer, control } = control.another().map_err(|error| {
-            let hint = error.hint().map(|hint| format!(". {hint}"));
-            format!("{error}{}", hint.unwrap_or_default())
-        })?;
+        let Connection { mut reader, mut writer, control } =
+            control.another().map_err(|error| error.with_hint())?;
         {
             let mut held = self.held();
             if held.over {

@@ -194,6 +194,14 @@ pub enum Error {
         /// Why there is no answer.
         source: io::Error,
     },
+    /// There is no socket at which processes of a peer meet, and none can be made.
+    #[error("Meeting at a socket in {}: {source}", folder.display())]
+    Place {
+        /// Where the socket is looked for, or was to be made.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Processes of a peer could not meet.
     #[error("{doing}: {source}")]
     Meeting {
@@ -265,6 +273,10 @@ impl Error {
             Self::Authentication { .. } => {
                 "Check the login name, that the right key is offered, and that the agent holds it.".to_owned()
             }
+            Self::Place { .. } => {
+                "Set XDG_RUNTIME_DIR or TMPDIR on the host to a folder that sockets can be made in."
+                    .to_owned()
+            }
             Self::Channel { .. } => "The server limits sessions per connection (MaxSessions).".to_owned(),
             Self::Spawn { .. }
             | Self::SshConfig { .. }
@@ -277,6 +289,12 @@ impl Error {
             | Self::Lost { .. } => return None,
         };
         Some(text)
+    }
+
+    /// What happened and the advice, for a line that has room for both.
+    pub fn with_hint(&self) -> String {
+        let hint = self.hint().map(|hint| format!(". {hint}"));
+        format!("{self}{}", hint.unwrap_or_default())
     }
 }
 

@@ -207,14 +207,14 @@ impl Stay {
 
 /// The first success among folders, or the last failure.
 fn first_of<T>(folders: &[PathBuf], attempt: impl Fn(&Path) -> io::Result<T>) -> Result<T, Error> {
-    let mut last = io::ErrorKind::NotFound.into();
+    let mut last = failed("Meeting at a socket")(io::ErrorKind::NotFound.into());
     for folder in folders {
         match attempt(folder) {
             Ok(success) => return Ok(success),
-            Err(error) => last = error,
+            Err(source) => last = Error::Place { folder: folder.clone(), source },
         }
     }
-    Err(failed("Meeting at a socket")(last))
+    Err(last)
 }
 
 fn failed(doing: &'static str) -> impl Fn(io::Error) -> Error {

@@ -104,7 +104,9 @@ fn the_place_is_closed_to_others_and_gone_after() {
 #[test]
 fn without_a_folder_there_is_no_meeting() {
     let folders = Folders::new();
-    assert!(matches!(Meeting::open(&folders.paths[..1]), Err(Error::Meeting { .. })));
+    assert!(
+        matches!(Meeting::open(&folders.paths[..1]), Err(Error::Place { folder, .. }) if folder == folders.paths[0])
+    );
     assert!(matches!(Meeting::open(&[]), Err(Error::Meeting { .. })));
     let meeting = folders.open();
     let (near, _far) = channel();
@@ -199,6 +201,14 @@ fn other_users_are_turned_away() {
                 .map(|at| u8::from_str_radix(hex.get(2 * at..2 * at + 2).unwrap(), 16).unwrap())
                 .collect();
             let ((near, _far), words) = (channel(), [&token[..], &[1]].concat());
+            // Nor would this side hand its channel over to another user's process.
+            let (token, folder) = (<[u8; 16]>::try_from(token).unwrap(), place.parent().unwrap().to_owned());
+            let attended = attend(&[folder], &token, 1, near.as_fd(), near.as_fd()).map(drop);
+            assert!(
+                matches!(&attended, Err(Error::Meeting { source, .. })
+                    if source.kind() == io::ErrorKind::PermissionDenied),
+                "{attended:?}"
+            );
             say(&stream, &words, &[near.as_fd(), near.as_fd()]);
         }
     } else {

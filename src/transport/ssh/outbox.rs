@@ -233,3 +233,23 @@ impl<R> Drop for OutboxStream<R> {
         self.outbox.close();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// A session takes what waits for it before it writes any of that, so what it has taken counts.
+    #[test]
+    fn what_the_session_was_given_and_has_not_written_holds_back_more() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (mut stream, gate) = buffered(tokio::io::empty(), tokio::io::sink());
+            gate.pass(HIGH_WATER).await;
+            let mut next = std::pin::pin!(gate.pass(1));
+            assert!(tokio::time::timeout(Duration::from_millis(20), &mut next).await.is_err());
+            stream.write_all(b"some of it").await.unwrap();
+            tokio::time::timeout(Duration::from_secs(10), next).await.unwrap();
+        });
+    }
+}

@@ -3,7 +3,7 @@
 use super::samples::literal;
 use crate::request::{CompressWhen, Compression};
 use crate::wire::channels::{Channel, ChannelSet, Dealer, Further, Gatherer, Halves, Spreader, TURN, chosen};
-use crate::wire::frame::FrameEncoder;
+use crate::wire::frame::{FrameDecoder, FrameEncoder, HEADER};
 use crate::wire::mailbox::Mailbox;
 use crate::wire::pump::{Pump, PumpOptions, Unconnected};
 use crate::wire::{Link, Message, Token, WireError};
@@ -280,4 +280,30 @@ fn a_channel_that_is_lost_ends_the_link() {
     there.write_all(&content).unwrap();
     assert!(link.receiver.receive().is_err());
     assert!(matches!(link.sender.stopper().failure(), Some(WireError::Ended | WireError::Io(_))));
+}
+
+/// Who has nothing to say goes over all the same: the other side's bytes cannot until it has heard that.
+#[test]
+fn a_link_that_is_idle_goes_over_too() {
+    let (here, there) = UnixStream::pair().unwrap();
+    let invited = Further::Invited(Box::new(move |_, spreader| {
+        thread::spawn(move || {
+            thread::sleep(Duration::from_millis(20));
+            spreader.spread(vec![channel(3)]);
+        });
+    }));
+    let (_asking, _pump) = start(&here, invited);
+    let mut bytes = Vec::new();
+    let mut encoder = FrameEncoder::new(None).unwrap();
+    encoder.frame(&mut VecDeque::from([Message::Invite(TOKEN)]), &mut bytes).unwrap();
+    (&there).write_all(&bytes).unwrap();
+    there.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut header = [0; HEADER];
+    (&there).read_exact(&mut header).unwrap();
+    let mut payload = vec![0; FrameDecoder::payload_len(header).unwrap()];
+    (&there).read_exact(&mut payload).unwrap();
+    let mut said = Vec::new();
+    let mut decoder = FrameDecoder::new().unwrap();
+    decoder.messages(header, payload, |message, _| said.push(message)).unwrap();
+    assert!(matches!(said[..], [Message::Spread(ChannelSet(8))]), "{said:?}");
 }

@@ -120,6 +120,23 @@ fn others_that_do_not_come() {
     }
 }
 
+/// What has joined ends by itself with the run, which leaves it the time for that.
+#[test]
+fn others_that_are_slow_to_leave() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("rsync has one stream");
+    }
+    let scene = scene();
+    let body = format!(
+        "cd {}; mkdir first 2>/dev/null && exec $*\ntrap 'echo told to end >&2' TERM\n$*\nsleep 0.3\necho >> left\n",
+        scene.root().display()
+    );
+    let output = copy_over(&scene, &body, Direction::Push, &["--streams=3"]).run().success();
+    assert!(output.err().is_empty(), "{output}");
+    assert_eq!(fs::read(scene.path("left")).unwrap(), b"\n\n");
+    assert_equal(&scene);
+}
+
 #[test]
 fn a_host_without_a_place_to_meet() {
     if command::is_rsync() {
@@ -129,6 +146,8 @@ fn a_host_without_a_place_to_meet() {
     let body = "export XDG_RUNTIME_DIR=/no/such TMPDIR=/no/such\nexec $*\n";
     let output = copy_over(&scene, body, Direction::Pull, &["--streams=3"]).run().expect(0);
     assert!(output.err().starts_with("dsync: going on with one stream: "), "{output}");
+    // What is wrong with which folder, and what to do.
+    assert!(output.err().contains("/no/such") && output.err().contains("XDG_RUNTIME_DIR"), "{output}");
     assert_equal(&scene);
 }
 
