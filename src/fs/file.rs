@@ -31,7 +31,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    fn of(stat: &Stat) -> Stamp {
+    pub(super) fn of(stat: &Stat) -> Stamp {
         let (dev, ino) = status::identity(stat);
         let meta = status::meta(stat);
         Stamp { dev, ino, size: status::size(stat), mtime: meta.mtime, ctime: status::changed(stat) }
