@@ -10,4 +10,5 @@ mod operands;
 mod output;
 mod owners;
 mod remote_names;
+mod replicas;
 mod selection;
