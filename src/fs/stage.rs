@@ -138,13 +138,15 @@ fn is_ours(handle: &OwnedFd) -> rustix::io::Result<bool> {
     }
 }
 
-enum Lock {
+/// The answer to a request for a lock that dies with its process.
+pub(super) enum Lock {
     Held,
     Busy,
     Unsupported,
 }
 
-fn lock(handle: &OwnedFd) -> rustix::io::Result<Lock> {
+/// Asks for an exclusive flock(2).
+pub(super) fn lock(handle: impl AsFd) -> rustix::io::Result<Lock> {
     match rustix::fs::flock(handle, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Lock::Held),
         Err(Errno::WOULDBLOCK) => Ok(Lock::Busy),

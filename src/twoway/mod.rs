@@ -4,12 +4,19 @@
 //! two [`version`] vectors. From the records of both replicas, [`reconcile`] makes the plan; it is a pure function, and
 //! so are the two it is made of: [`decide`], which says what two records mean together, and [`policy`], which says who
 //! wins where each side has edits that the other has not.
+//!
+//! What a replica remembers is in its [`history`], a database in the directory `.dsync` at the top of the tree, which
+//! [`replica`] opens and locks.
 
 pub mod decide;
+mod error;
 pub mod policy;
 pub mod reconcile;
 pub mod record;
+pub mod replica;
 pub mod version;
+
+pub use error::TwoWayError;
 
 #[cfg(test)]
 mod tests;

@@ -57,8 +57,8 @@ fn nothing_takes_the_place_of_a_history() {
     for way in Way::plain() {
         for options in [&["-a"][..], &["-a", "--delete"], &["-a", "--force"]] {
             for history in [&Tree::new().file(".dsync/history", "kept"), &Tree::new().directory(".dsync")] {
-                let scene =
-                    Scene::with_source(&Tree::new().file(".dsync", "x").file("file", "x")).tree("to", history);
+                let scene = Scene::with_source(&Tree::new().file(".dsync", "x").file("file", "x"))
+                    .tree("to", history);
                 let before = scene.paths("to");
                 way.copy(options, &[scene.path("source/")], scene.path("to")).run().expect(23);
                 let after: Vec<String> = before.into_iter().chain(["file".to_owned()]).collect();
