@@ -2,7 +2,7 @@
 
 use crate::fs::file::{self, ReadFile};
 use crate::fs::list::{self, Listing, Stamped};
-use crate::fs::{Error, beneath, status};
+use crate::fs::{Error, Stamp, beneath, status};
 use crate::tree::{Entry, Meta, Name, RelPath};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -42,6 +42,12 @@ impl Dir {
     pub fn own_meta(&self) -> Result<Meta, Error> {
         let stat = rustix::fs::fstat(&*self.0).map_err(Error::when("reading attributes of"))?;
         Ok(status::meta(&stat))
+    }
+
+    /// The attributes of the directory itself, with its stamp.
+    pub fn own_stamped(&self) -> Result<(Meta, Stamp), Error> {
+        let stat = rustix::fs::fstat(&*self.0).map_err(Error::when("reading attributes of"))?;
+        Ok((status::meta(&stat), Stamp::of(&stat)))
     }
 
     /// Device and inode of the directory: equal for two handles on the same directory only.

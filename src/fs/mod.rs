@@ -13,7 +13,7 @@
 //! | `file`, `pieces`, `copy` | reading and writing the content of one file |
 //! | `write`, `stage`, `in_place`, `attributes` | changing a directory, with names that are always old or new |
 //! | `guarded` | changes that happen only where nobody else has made one |
-//! | `owners`, `limits` | what the host knows about users, the umask, open files |
+//! | `owners`, `limits`, `machine` | what the host knows about users, the umask, open files, itself |
 //! | `kernel` | calls that only some systems have, each with a portable way round |
 //!
 //! An operation that fails says what it was doing ([`Error`]); its caller knows the path. Used by `view` (reading),
@@ -30,6 +30,7 @@ mod in_place;
 mod kernel;
 mod limits;
 mod list;
+mod machine;
 mod named;
 mod owners;
 mod pieces;
@@ -48,6 +49,7 @@ pub use guarded::{Expected, Replaced, Slot};
 pub use kernel::give_up as give_up_kernel_calls;
 pub use limits::{raise_file_limit, umask};
 pub use list::{Listing, Stamped};
+pub use machine::machine_name;
 pub use named::open_named;
 pub use owners::Owners;
 pub use pieces::Pieces;

@@ -61,6 +61,9 @@ pub enum TwoWayError {
         /// The latest format known here.
         known: u32,
     },
+    /// A scan was ended early, as was asked for.
+    #[error("stopped while looking for changes")]
+    Stopped,
     /// The database could not be read or written.
     #[error("{doing} the history of this replica: {source}")]
     Storage {

@@ -6,14 +6,16 @@
 //! wins where each side has edits that the other has not.
 //!
 //! What a replica remembers is in its [`history`], a database in the directory `.dsync` at the top of the tree, which
-//! [`replica`] opens and locks.
+//! [`replica`] opens and locks. A [`scan`] finds out what has changed since.
 
 pub mod decide;
 mod error;
+pub mod history;
 pub mod policy;
 pub mod reconcile;
 pub mod record;
 pub mod replica;
+pub mod scan;
 pub mod version;
 
 pub use error::TwoWayError;

@@ -11,6 +11,7 @@
 use crate::fs::{Dir, SetMeta, WriteDir, WriteFile};
 use crate::tree::{Kind, Name};
 use crate::twoway::TwoWayError;
+use filetime::FileTime;
 
 /// The name of the directory in the root.
 const HOME: &str = ".dsync";
@@ -30,7 +31,7 @@ pub struct Replica {
     staging: WriteDir,
     trash: WriteDir,
     /// Held as long as it is open.
-    _lock: WriteFile,
+    lock: WriteFile,
 }
 
 impl Replica {
@@ -52,12 +53,20 @@ impl Replica {
         let lock = lock(&home)?;
         let part = |part: &str| own_directory(&home, part, &format!("{HOME}/{part}"));
         let (staging, trash) = (part(STAGING)?, part(TRASH)?);
-        Ok(Replica { root: root.clone(), home, staging, trash, _lock: lock })
+        Ok(Replica { root: root.clone(), home, staging, trash, lock })
     }
 
     /// The tree.
     pub fn root(&self) -> &WriteDir {
         &self.root
+    }
+
+    /// When the replica was opened, by the clock of its file system.
+    ///
+    /// # Errors
+    /// The lock cannot be looked at.
+    pub fn opened_at(&self) -> Result<FileTime, TwoWayError> {
+        Ok(self.lock.stamp().map_err(TwoWayError::at(format!("{HOME}/{LOCK}")))?.mtime)
     }
 
     /// Opens the file of the history, which is created if there is none.
