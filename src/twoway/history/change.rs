@@ -231,7 +231,8 @@ impl History {
         change.commit()
     }
 
-    /// The end of a run with a partner.
+    /// The end of a run with a partner. A partner that is not known yet is acknowledged at the beginning too, with nothing,
+    /// so that what changes from then on is kept for it.
     ///
     /// # Errors
     /// Those of reading and writing.
@@ -258,7 +259,7 @@ impl History {
         change.commit()
     }
 
-    /// Learns which tags generations have.
+    /// Learns which tags generations have. Those that are known stay as they are.
     ///
     /// # Errors
     /// Those of writing.
@@ -267,7 +268,10 @@ impl History {
         {
             let mut table = change.txn.open_table(TAGS).map_err(storage(WRITING))?;
             for (author, generation, tag) in tags {
-                table.insert((author.0, *generation), tag.0).map_err(storage(WRITING))?;
+                let key = (author.0, *generation);
+                if table.get(key).map_err(storage(READING))?.is_none() {
+                    table.insert(key, tag.0).map_err(storage(WRITING))?;
+                }
             }
         }
         change.commit()

@@ -49,7 +49,6 @@ use redb::{
 };
 use row::Authors;
 use std::ops::Bound;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const IDENTITY: TableDefinition<'_, (), &[u8]> = TableDefinition::new("identity");
 const AUTHORS: TableDefinition<'_, u32, [u8; 16]> = TableDefinition::new("authors");
@@ -78,7 +77,7 @@ pub struct History {
 }
 
 /// A moment of a history, to be read while it is changed.
-pub struct Snapshot {
+pub(super) struct Snapshot {
     authors: Authors,
     records: ReadOnlyTable<&'static [u8], &'static [u8]>,
 }
@@ -178,10 +177,7 @@ impl History {
     }
 
     /// The history as it is now.
-    ///
-    /// # Errors
-    /// Those of reading.
-    pub fn snapshot(&self) -> Result<Snapshot, TwoWayError> {
+    pub(super) fn snapshot(&self) -> Result<Snapshot, TwoWayError> {
         let records = self.read()?.open_table(RECORDS).map_err(storage(READING))?;
         Ok(Snapshot { authors: self.authors.clone(), records })
     }
@@ -354,27 +350,22 @@ fn check_beginning(file: &WriteFile) -> Result<(), TwoWayError> {
     }
 }
 
-/// Opens the database and checks all of it. A file that was altered just so may make the library panic, which is no more
-/// than damage either.
+/// Opens the database and checks all of it. Without that check the library trusts what it reads, and may panic.
 fn create(file: WriteFile) -> Result<Database, TwoWayError> {
-    let opened = catch_unwind(AssertUnwindSafe(|| {
-        let backend = redb::backends::FileBackend::new(file.into())?;
-        redb::Builder::new()
-            .set_cache_size(CACHE)
-            .set_check_integrity_on_open(true)
-            .create_with_backend(backend)
-    }));
-    match opened {
-        Ok(Ok(db)) => Ok(db),
-        Ok(Err(redb::DatabaseError::UpgradeRequired(found))) => {
-            Err(TwoWayError::Foreign { why: format!("it is a database of format {found}") })
+    let backend = redb::backends::FileBackend::new(file.into()).map_err(storage("opening"))?;
+    let opened = redb::Builder::new()
+        .set_cache_size(CACHE)
+        .set_check_integrity_on_open(true)
+        .create_with_backend(backend);
+    opened.map_err(|error| match error {
+        redb::DatabaseError::UpgradeRequired(found) => {
+            TwoWayError::Foreign { why: format!("it is a database of format {found}") }
         }
-        Ok(Err(redb::DatabaseError::Storage(redb::StorageError::Io(error)))) if is_about_content(&error) => {
-            Err(row::damaged(&error))
+        redb::DatabaseError::Storage(redb::StorageError::Io(error)) if is_about_content(&error) => {
+            row::damaged(&error)
         }
-        Ok(Err(error)) => Err(storage("opening")(error)),
-        Err(_) => Err(row::damaged(&"it contradicts itself")),
-    }
+        error => storage("opening")(error),
+    })
 }
 
 /// Whether an error was made of what was read, and not by reading it.
@@ -403,11 +394,5 @@ impl Identity {
             return Err(TwoWayError::NewerFormat { found: format, known: FORMAT });
         }
         postcard::from_bytes(row.value()).map(Some).map_err(|error| row::damaged(&error))
-    }
-}
-
-impl std::fmt::Debug for Snapshot {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Snapshot").finish_non_exhaustive()
     }
 }

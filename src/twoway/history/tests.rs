@@ -143,6 +143,7 @@ fn every_transaction_is_there_when_it_is_opened_again() {
     history.plan_records(&[(path("joined"), record(3, &[(1, 1), (2, 2)]))]).unwrap();
     history.installed(&[(path("a"), Known::there(record(1, &[(1, 1)]), Some(look(7))))]).unwrap();
     history.learn_tags(&[(author(1), 1, Tag(11)), (author(2), 5, Tag(12))]).unwrap();
+    history.learn_tags(&[(author(1), 1, Tag(99))]).unwrap();
     assert_eq!((history.begin_run().unwrap(), history.begin_run().unwrap()), (1, 2));
     history.log(2, b"what it did").unwrap();
     drop(history);

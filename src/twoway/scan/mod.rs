@@ -17,6 +17,7 @@
 
 mod compare;
 mod hash;
+mod settle;
 #[cfg(test)]
 mod tests;
 mod walk;

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use tempfile::TempDir;
 
 struct Scene {
@@ -53,7 +54,11 @@ impl Scene {
         // The file of the lock is written by whoever opens the replica: that is its clock.
         let clock = self.path(".dsync/clock");
         fs::write(&clock, "x").unwrap();
-        let began = FileTime::from_last_modification_time(&fs::metadata(clock).unwrap());
+        self.scan_at(FileTime::from_last_modification_time(&fs::metadata(clock).unwrap()))
+    }
+
+    /// The same at another time.
+    fn scan_at(&mut self, began: FileTime) -> (Counts, Vec<String>) {
         let mut troubles = Troubles::default();
         let options = ScanOptions {
             rules: &self.rules,
@@ -344,11 +349,13 @@ fn an_unchanged_tree_is_not_read_and_writes_nothing() {
 fn what_was_changed_a_moment_ago_is_read_again() {
     let mut scene = Scene::new();
     scene.write("file", "1");
-    let (first, _) = scene.scan();
-    let (second, _) = scene.scan();
-    assert_eq!((first.read, second.read), (1, 1));
-    scene.settle();
-    assert_eq!((scene.scan().0.read, scene.scan().0.read), (1, 0));
+    let changed = fs::metadata(scene.path("file")).unwrap();
+    let mut read_after = |milliseconds: i64| {
+        let nanoseconds = changed.ctime() * 1_000_000_000 + changed.ctime_nsec() + milliseconds * 1_000_000;
+        let (seconds, rest) = (nanoseconds.div_euclid(1_000_000_000), nanoseconds.rem_euclid(1_000_000_000));
+        scene.scan_at(FileTime::from_unix_time(seconds, rest as u32)).0.read
+    };
+    assert_eq!([1, 10, 5000, 5001, 5002].map(&mut read_after), [1, 1, 1, 0, 0]);
 }
 
 #[test]
@@ -515,6 +522,51 @@ fn a_kept_directory_lives_again_once_something_visible_is_inside() {
     scene.scan();
     let known = scene.known("dir").unwrap();
     assert_eq!((known.record.state, known.mark, known.record.content), (State::Absent, Mark::None, version));
+}
+
+#[test]
+fn a_file_that_does_not_keep_still_is_unknown() {
+    let mut scene = Scene::new();
+    scene.write("busy", "1");
+    scene.write("calm", "-");
+    scene.scan();
+    let (done, growing) = (AtomicBool::new(false), AtomicBool::new(false));
+    let path = scene.path("busy");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Long enough to be changed while it is read.
+            let file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+            file.set_len(64 << 20).unwrap();
+            while !done.load(Ordering::Relaxed) {
+                std::io::Write::write_all(&mut &file, b"x").unwrap();
+                growing.store(true, Ordering::Relaxed);
+            }
+        });
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            while !growing.load(Ordering::Relaxed) {
+                scene.settle();
+            }
+            // Who is made to wait may miss the reader.
+            for round in 0..20 {
+                let before = scene.known("busy").unwrap().record;
+                scene.write("calm", &round.to_string());
+                let (counts, troubles) = scene.scan();
+                if counts.unknown == 0 {
+                    continue;
+                }
+                assert_eq!(troubles, ["busy: it keeps changing"]);
+                assert_eq!((counts.unknown, counts.edited), (1, 1));
+                assert_eq!(scene.state("busy"), State::Unknown);
+                assert_eq!(scene.known("busy").unwrap().record, before);
+                return;
+            }
+            panic!("it was never seen to change");
+        }));
+        done.store(true, Ordering::Relaxed);
+        outcome.unwrap();
+    });
+    assert_eq!(scene.scan().0.edited, 1);
+    assert_ne!(scene.state("busy"), State::Unknown);
 }
 
 #[test]

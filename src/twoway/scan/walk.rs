@@ -2,23 +2,15 @@
 
 use crate::fs::{Dir, Error, Listing, Stamp, Stamped};
 use crate::tree::filter::{Side, Verdict};
-use crate::tree::{Entry, Meta, Name, Node, RelPath};
+use crate::tree::{Entry, Kind, Meta, Name, Node, RelPath};
 use crate::twoway::TwoWayError;
-use crate::twoway::history::{self, Change, History, Known, Look, Mark, Snapshot, Told};
-use crate::twoway::record::{Attributes, Record, State};
-use crate::twoway::scan::compare::{Difference, difference};
-use crate::twoway::scan::hash::{Outcome, Readers};
-use crate::twoway::scan::{Counts, Findings, Observer, ScanOptions, Trouble};
-use crate::twoway::version::Version;
-use crossbeam_channel::Receiver;
-use filetime::FileTime;
-use std::collections::VecDeque;
+use crate::twoway::history::{self, History, Known, Mark, Snapshot};
+use crate::twoway::record::State;
+use crate::twoway::scan::hash::Readers;
+use crate::twoway::scan::settle::{Finding, Found, Settling};
+use crate::twoway::scan::{Findings, Observer, ScanOptions, Trouble};
 use std::iter::Peekable;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-/// How many findings may wait for a file to be read.
-const WAITING: usize = 4096;
 
 /// How many directories of a branch keep their handle; those further up are opened again.
 const HANDLES: usize = 64;
@@ -32,14 +24,10 @@ type Row = Result<(Vec<u8>, Known), TwoWayError>;
 pub(super) struct Scan<'a, 'h, 'scope, 'env> {
     root: &'a Dir,
     options: &'a ScanOptions<'a>,
-    observer: &'a mut dyn Observer,
     readers: Readers<'scope, 'env>,
     snapshot: Snapshot,
     rows: Peekable<Box<dyn Iterator<Item = Row>>>,
-    writer: Writer<'h>,
-    /// What was found, in order, from the first on that waits for a file to be read.
-    waiting: VecDeque<Waiting>,
-    counts: Counts,
+    settling: Settling<'a, 'h>,
 }
 
 /// A directory that is being walked.
@@ -56,51 +44,6 @@ struct Item {
     found: Result<Stamped, Error>,
 }
 
-/// A file that is being read, or something that was found after it.
-struct Waiting {
-    path: RelPath,
-    before: Option<Known>,
-    found: Found,
-}
-
-enum Found {
-    /// Of a file, the outcome of reading it.
-    Reading(Receiver<Outcome>),
-    /// What is there.
-    There(State, Attributes, FileTime, Look),
-    /// Nothing is, any more.
-    Gone,
-    /// Something is that cannot be known.
-    Unknown,
-}
-
-/// The transaction, which begins with the first finding, as does the generation with the first edit.
-struct Writer<'h> {
-    history: Option<&'h mut History>,
-    change: Option<Change<'h>>,
-    generation: Option<u64>,
-}
-
-impl<'h> Writer<'h> {
-    fn change(&mut self) -> Result<&mut Change<'h>, TwoWayError> {
-        if let Some(history) = self.history.take() {
-            self.change = Some(Change::begin(history)?);
-        }
-        self.change.as_mut().ok_or(TwoWayError::Stopped)
-    }
-
-    /// A version after an edit found in this scan.
-    fn edited(&mut self, version: &Version) -> Result<Arc<Version>, TwoWayError> {
-        let generation = match self.generation {
-            Some(generation) => generation,
-            None => self.change()?.generation(history::new_tag()?)?,
-        };
-        self.generation = Some(generation);
-        let author = self.change()?.author();
-        Ok(Arc::new(version.edited(author, generation)))
-    }
-}
-
 impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
     pub(super) fn new(
         root: &'a Dir,
@@ -111,18 +54,8 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
     ) -> Result<Scan<'a, 'h, 'scope, 'env>, TwoWayError> {
         let snapshot = history.snapshot()?;
         let rows: Box<dyn Iterator<Item = Row>> = Box::new(snapshot.rows()?);
-        let writer = Writer { history: Some(history), change: None, generation: None };
-        Ok(Scan {
-            root,
-            options,
-            observer,
-            readers,
-            rows: rows.peekable(),
-            snapshot,
-            writer,
-            waiting: VecDeque::new(),
-            counts: Counts::default(),
-        })
+        let settling = Settling::new(history, options, observer);
+        Ok(Scan { root, options, readers, rows: rows.peekable(), snapshot, settling })
     }
 
     pub(super) fn run(mut self) -> Result<Findings<'h>, TwoWayError> {
@@ -145,9 +78,7 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
             }
         }
         self.pass(None)?;
-        while self.settle_first()? {}
-        self.observer.progress(&self.counts);
-        Ok(Findings { change: self.writer.change, counts: self.counts })
+        self.settling.finish()
     }
 
     fn enter_root(&mut self) -> Result<Level, TwoWayError> {
@@ -163,26 +94,32 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
     }
 
     fn level(&mut self, path: RelPath, dir: Dir, dev: u64, listing: Listing<Stamped>) -> Level {
-        let rules = self.options.rules;
-        let shown = |stamped: &Stamped| {
-            !crate::fs::is_reserved(&stamped.entry)
-                && (rules.is_empty()
-                    || !self.is_hidden(&path.join(&stamped.entry.name), stamped.entry.is_dir()))
-        };
-        let entries = listing.entries.into_iter().filter(shown);
-        let mut items: Vec<Item> =
-            entries.map(|stamped| Item { name: stamped.entry.name.clone(), found: Ok(stamped) }).collect();
+        let mut items: Vec<Item> = self
+            .shown(&path, listing.entries)
+            .map(|stamped| Item { name: stamped.entry.name.clone(), found: Ok(stamped) })
+            .collect();
         let seen = items.len();
         for (name, error) in listing.failed {
             match Name::new(&name) {
+                // What it is nobody knows, so rules for directories do not hide it.
+                Ok(name) if self.is_ignored(&path.join(&name), false) => {}
                 Ok(name) => items.push(Item { name, found: Err(error) }),
-                Err(_) => self.observer.trouble(&path, &Trouble::Failed(error)),
+                Err(_) => self.settling.tell(&path, &Trouble::Failed(error)),
             }
         }
         if items.len() > seen {
             items.sort_by(|one, other| one.name.cmp(&other.name));
         }
         Level { path, dir: Some(dir), dev, rest: items.into_iter() }
+    }
+
+    /// Those entries of a directory that take part.
+    fn shown(&self, dir: &RelPath, entries: Vec<Stamped>) -> impl Iterator<Item = Stamped> {
+        let rules = self.options.rules;
+        entries.into_iter().filter(move |Stamped { entry, .. }| {
+            let is_hidden = || self.is_hidden(&dir.join(&entry.name), entry.is_dir());
+            !crate::fs::is_reserved(entry) && (rules.is_empty() || !is_hidden())
+        })
     }
 
     /// Whether the rules hide an entry, by itself.
@@ -233,16 +170,27 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
             self.found_there(path, before, state, &entry.meta, stamp)?;
             return Ok(None);
         }
-        if stamp.dev != level.dev {
-            self.unknown(path, before, &Trouble::Mounted)?;
-            return Ok(None);
-        }
-        let listed = self.dir_of(level).and_then(|dir| dir.open_dir(&entry.name)).and_then(|dir| {
+        self.directory(level, path, before, &entry)
+    }
+
+    fn directory(
+        &mut self,
+        level: &mut Level,
+        path: RelPath,
+        before: Option<Known>,
+        entry: &Entry,
+    ) -> Result<Option<Level>, TwoWayError> {
+        let opened = self.dir_of(level).and_then(|dir| dir.open_dir(&entry.name)).and_then(|dir| {
+            let own = dir.own_stamped()?;
             let mut listing = dir.list_stamped()?;
-            listing.broken.take().map_or(Ok((dir, listing)), Err)
+            listing.broken.take().map_or(Ok((dir, own, listing)), Err)
         });
-        let (dir, listing) = match listed {
-            Ok(listed) => listed,
+        let (dir, (meta, stamp), listing) = match opened {
+            Ok((_, (_, stamp), _)) if stamp.dev != level.dev => {
+                self.unknown(path, before, &Trouble::Mounted)?;
+                return Ok(None);
+            }
+            Ok(opened) => opened,
             Err(error) => {
                 self.unknown(path, before, &Trouble::Failed(error))?;
                 return Ok(None);
@@ -254,53 +202,56 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
             self.skip_below(&path)?;
             return Ok(None);
         }
-        self.count(&entry);
-        self.found_there(path, before, state, &entry.meta, stamp)?;
+        self.count(entry);
+        self.found_there(path, before, State::Directory, &meta, stamp)?;
         Ok(Some(below))
     }
 
     fn count(&mut self, entry: &Entry) {
-        self.counts.entries = self.counts.entries.saturating_add(1);
+        self.settling.counts.entries = self.settling.counts.entries.saturating_add(1);
         if let Node::File { size } = entry.node {
-            self.counts.files = self.counts.files.saturating_add(1);
-            self.counts.bytes = self.counts.bytes.saturating_add(size);
+            self.settling.counts.files = self.settling.counts.files.saturating_add(1);
+            self.settling.counts.bytes = self.settling.counts.bytes.saturating_add(size);
         }
-        if self.counts.entries.is_multiple_of(PROGRESS) {
-            self.observer.progress(&self.counts);
+        if self.settling.counts.entries.is_multiple_of(PROGRESS) {
+            self.settling.progress();
         }
     }
 
-    /// Whether something that takes part is in a directory that was removed and kept for what does not.
+    /// Whether something that takes part is in a directory that was removed and kept for what does not. Other directories in
+    /// it may have been kept too.
     fn has_visible(&self, level: &Level) -> Result<bool, TwoWayError> {
-        for item in level.rest.as_slice() {
-            let Ok(stamped) = &item.found else { continue };
-            match self.options.state(&stamped.entry) {
-                Err(_) => continue,
-                Ok(Some(State::Directory)) => {}
-                Ok(_) => return Ok(true),
-            }
-            let path = level.path.join(&item.name);
-            let known = self.snapshot.known(&history::key(&path))?;
-            if known.is_none_or(|known| known.mark != Mark::Kept) {
-                return Ok(true);
-            }
-            let Ok(dir) = self.root.open_beneath(&path) else { continue };
-            let Ok(listing) = dir.list_stamped() else { continue };
-            let shown = |stamped: &Stamped| {
-                !crate::fs::is_reserved(&stamped.entry)
-                    && !self.is_hidden(&path.join(&stamped.entry.name), stamped.entry.is_dir())
-            };
-            let items: Vec<Item> = listing
-                .entries
-                .into_iter()
-                .filter(shown)
-                .map(|stamped| Item { name: stamped.entry.name.clone(), found: Ok(stamped) })
-                .collect();
-            if self.has_visible(&Level { path, dir: None, dev: level.dev, rest: items.into_iter() })? {
-                return Ok(true);
-            }
+        let mut kept = Vec::new();
+        let items = level.rest.as_slice().iter().filter_map(|item| item.found.as_ref().ok());
+        let mut is_visible = self.is_any_visible(&level.path, items, &mut kept)?;
+        while let (false, Some(path)) = (is_visible, kept.pop()) {
+            let listing = self.root.open_beneath(&path).and_then(|dir| dir.list_stamped());
+            // One that cannot be read shows nothing.
+            let Ok(listing) = listing else { continue };
+            let shown: Vec<Stamped> = self.shown(&path, listing.entries).collect();
+            is_visible = self.is_any_visible(&path, shown.iter(), &mut kept)?;
         }
-        Ok(false)
+        Ok(is_visible)
+    }
+
+    /// Whether one of these entries of a directory is more than a kept directory; those are collected.
+    fn is_any_visible<'e>(
+        &self,
+        dir: &RelPath,
+        mut entries: impl Iterator<Item = &'e Stamped>,
+        kept: &mut Vec<RelPath>,
+    ) -> Result<bool, TwoWayError> {
+        entries.try_fold(false, |is_visible, Stamped { entry, .. }| {
+            let Ok(state) = self.options.state(entry) else { return Ok(is_visible) };
+            let path = dir.join(&entry.name);
+            let known = self.snapshot.known(&history::key(&path))?;
+            let is_kept = known.is_some_and(|known| known.mark == Mark::Kept);
+            if state != Some(State::Directory) || !is_kept {
+                return Ok(true);
+            }
+            kept.push(path);
+            Ok(is_visible)
+        })
     }
 
     fn dir_of(&self, level: &mut Level) -> Result<Dir, Error> {
@@ -332,7 +283,7 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
             Err(error) => return self.unknown(path, before, &Trouble::Failed(error)),
         };
         let reading = self.readers.read(dir, entry.name.clone());
-        self.wait(Waiting { path, before, found: Found::Reading(reading) })
+        self.settling.take(Finding { path, before, found: Found::Reading(reading) })
     }
 
     fn found_there(
@@ -344,16 +295,16 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         stamp: Stamp,
     ) -> Result<(), TwoWayError> {
         let kind = match &state {
-            State::Directory => crate::tree::Kind::Directory,
-            State::Symlink { .. } => crate::tree::Kind::Symlink,
+            State::Directory => Kind::Directory,
+            State::Symlink { .. } => Kind::Symlink,
             State::Special(kind, _) => *kind,
-            _ => crate::tree::Kind::File,
+            _ => Kind::File,
         };
         let attributes = self.options.attributes(kind, meta, before.as_ref().map(|before| &before.record));
         let mut look = self.options.look(stamp);
         // The content of a file was read; of all else it has just been looked at.
         look.settled |= !matches!(state, State::File { .. });
-        self.wait(Waiting { path, before, found: Found::There(state, attributes, meta.mtime, look) })
+        self.settling.take(Finding { path, before, found: Found::There(state, attributes, meta.mtime, look) })
     }
 
     fn unknown(
@@ -362,10 +313,9 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         before: Option<Known>,
         trouble: &Trouble,
     ) -> Result<(), TwoWayError> {
-        self.observer.trouble(&path, trouble);
-        self.counts.unknown = self.counts.unknown.saturating_add(1);
+        self.settling.trouble(&path, trouble);
         self.skip_below(&path)?;
-        self.wait(Waiting { path, before, found: Found::Unknown })
+        self.settling.take(Finding { path, before, found: Found::Unknown })
     }
 
     /// The record of a path, after all that come before it: their entries are not there.
@@ -377,7 +327,7 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         }
         let known = self.rows.next().transpose()?.map(|(_, known)| known);
         if !path.is_root() && known.as_ref().is_some_and(|known| known.record.state.is_present()) {
-            self.counts.known = self.counts.known.saturating_add(1);
+            self.settling.counts.known = self.settling.counts.known.saturating_add(1);
         }
         Ok(known)
     }
@@ -401,15 +351,15 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
             return Ok(());
         }
         if state.is_present() {
-            self.counts.known = self.counts.known.saturating_add(1);
-            return self.wait(Waiting { path, before: Some(before), found: Found::Gone });
+            self.settling.counts.known = self.settling.counts.known.saturating_add(1);
+            return self.settling.take(Finding { path, before: Some(before), found: Found::Gone });
         }
         if before.mark == Mark::None {
-            let oldest = self.counts.oldest_removal.get_or_insert(before.record.mtime);
+            let oldest = self.settling.counts.oldest_removal.get_or_insert(before.record.mtime);
             *oldest = before.record.mtime.min(*oldest);
             return Ok(());
         }
-        self.wait(Waiting { path, before: Some(before), found: Found::Gone })
+        self.settling.take(Finding { path, before: Some(before), found: Found::Gone })
     }
 
     /// Leaves the records below a path as they are.
@@ -421,147 +371,10 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         {
             let (_, known) = row?;
             if known.record.state.is_present() {
-                self.counts.known = self.counts.known.saturating_add(1);
-                self.counts.entries = self.counts.entries.saturating_add(1);
+                self.settling.counts.known = self.settling.counts.known.saturating_add(1);
+                self.settling.counts.entries = self.settling.counts.entries.saturating_add(1);
             }
         }
         Ok(())
-    }
-
-    fn wait(&mut self, found: Waiting) -> Result<(), TwoWayError> {
-        if self.waiting.is_empty() && !matches!(found.found, Found::Reading(_)) {
-            return self.settle(found);
-        }
-        self.waiting.push_back(found);
-        while self.waiting.len() > WAITING && self.settle_first()? {}
-        Ok(())
-    }
-
-    fn settle_first(&mut self) -> Result<bool, TwoWayError> {
-        match self.waiting.pop_front() {
-            Some(first) => self.settle(first).map(|()| true),
-            None => Ok(false),
-        }
-    }
-
-    /// Writes down what was found at one path.
-    fn settle(&mut self, waiting: Waiting) -> Result<(), TwoWayError> {
-        let Waiting { path, before, found } = waiting;
-        match found {
-            Found::Reading(outcome) => {
-                self.was_read(path, before, outcome.recv().unwrap_or(Err(Trouble::Changing)))
-            }
-            Found::There(state, attributes, mtime, look) => {
-                self.is_there(&path, before, state, attributes, mtime, look)
-            }
-            Found::Gone => self.is_gone(&path, before),
-            Found::Unknown => self.is_unknown(&path, before),
-        }
-    }
-
-    fn was_read(
-        &mut self,
-        path: RelPath,
-        before: Option<Known>,
-        outcome: Outcome,
-    ) -> Result<(), TwoWayError> {
-        match outcome {
-            Ok(read) => {
-                let size = read.stamp.size;
-                self.counts.read = self.counts.read.saturating_add(1);
-                self.counts.read_bytes = self.counts.read_bytes.saturating_add(size);
-                let state = State::File { sum: read.sum, size };
-                let record = before.as_ref().map(|before| &before.record);
-                let attributes = self.options.attributes(crate::tree::Kind::File, &read.meta, record);
-                let look = self.options.look(read.stamp);
-                self.is_there(&path, before, state, attributes, read.meta.mtime, look)
-            }
-            Err(_) if self.options.stop.load(Ordering::Relaxed) => Err(TwoWayError::Stopped),
-            Err(trouble) => {
-                self.observer.trouble(&path, &trouble);
-                self.counts.unknown = self.counts.unknown.saturating_add(1);
-                self.is_unknown(&path, before)
-            }
-        }
-    }
-
-    fn is_there(
-        &mut self,
-        path: &RelPath,
-        before: Option<Known>,
-        state: State,
-        attributes: Attributes,
-        mtime: FileTime,
-        look: Look,
-    ) -> Result<(), TwoWayError> {
-        let none = Arc::new(Version::new());
-        let (content, meta, sequence) = before.as_ref().map_or((none.clone(), none, None), |before| {
-            (before.record.content.clone(), before.record.meta.clone(), Some(before.sequence))
-        });
-        let mut record = Record { state, attributes, mtime, content, meta };
-        let found = difference(before.as_ref().map(|before| &before.record), &record);
-        let is_marked = before.as_ref().is_some_and(|before| before.mark != Mark::None);
-        let is_same_look = before.as_ref().is_some_and(|before| before.look == Some(look));
-        if !found.news && !is_marked && is_same_look {
-            return Ok(());
-        }
-        self.count_difference(path, found);
-        if found.content {
-            record.content = self.writer.edited(&record.content)?;
-        }
-        if found.attributes {
-            record.meta = self.writer.edited(&record.meta)?;
-        }
-        let told = if found.news || is_marked { Told::Anew(sequence) } else { Told::Already };
-        let known = Known { record, look: Some(look), sequence: sequence.unwrap_or(0), mark: Mark::None };
-        self.writer.change()?.put(history::key(path), known, told)
-    }
-
-    fn count_difference(&mut self, path: &RelPath, found: Difference) {
-        let count = match found {
-            _ if path.is_root() => return,
-            Difference { created: true, .. } => &mut self.counts.created,
-            Difference { content: true, .. } => &mut self.counts.edited,
-            Difference { attributes: true, .. } => &mut self.counts.attributes,
-            Difference { news: true, .. } => &mut self.counts.touched,
-            _ => return,
-        };
-        *count = count.saturating_add(1);
-    }
-
-    fn is_gone(&mut self, path: &RelPath, before: Option<Known>) -> Result<(), TwoWayError> {
-        let Some(Known { mut record, sequence, .. }) = before else { return Ok(()) };
-        // What was never known, or is gone already and only was kept, is no removal of this replica's.
-        if !matches!(record.state, State::Absent | State::Unknown) {
-            self.counts.gone = self.counts.gone.saturating_add(1);
-            let is_file = matches!(record.state, State::File { .. });
-            self.counts.gone_files = self.counts.gone_files.saturating_add(u64::from(is_file));
-            record.content = self.writer.edited(&record.content)?;
-            record.mtime = self.options.now;
-        }
-        record.state = State::Absent;
-        let known = Known { record, look: None, sequence, mark: Mark::None };
-        self.writer.change()?.put(history::key(path), known, Told::Anew(Some(sequence)))
-    }
-
-    fn is_unknown(&mut self, path: &RelPath, before: Option<Known>) -> Result<(), TwoWayError> {
-        let sequence = before.as_ref().map(|before| before.sequence);
-        let known = match before {
-            Some(before) if before.mark != Mark::None => return Ok(()),
-            Some(before) => Known { mark: Mark::Unknown, ..before },
-            None => Known {
-                record: Record {
-                    state: State::Unknown,
-                    attributes: Attributes { mode: 0, owner: (None, None) },
-                    mtime: FileTime::zero(),
-                    content: Arc::new(Version::new()),
-                    meta: Arc::new(Version::new()),
-                },
-                look: None,
-                sequence: 0,
-                mark: Mark::Unknown,
-            },
-        };
-        self.writer.change()?.put(history::key(path), known, Told::Anew(sequence))
     }
 }
