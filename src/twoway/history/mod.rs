@@ -2,7 +2,7 @@
 //!
 //! A history is a redb database in one file of the replica's own directory. Every change of it is one transaction, named
 //! after what it is for; whoever is killed leaves the one before. The order in which a run makes them is what makes it
-//! safe to be killed: first [`found`](scan), what a scan found, before anybody is told; then [`History::plan_records`] for
+//! safe to be killed: first what a [scan] found, before anybody is told; then [`History::plan_records`] for
 //! all that needs no file to be touched, and [`History::intend`] for what does; after each of these is done,
 //! [`History::installed`]; and at the end [`History::acknowledged`]. The next run begins with [`History::recover`].
 //!
