@@ -1,0 +1,93 @@
+//! What a replica knows of one path: the state it was last seen in, and which edits that state has absorbed.
+
+use crate::tree::{Kind, Rdev};
+use crate::twoway::version::Version;
+use filetime::FileTime;
+use std::sync::Arc;
+
+/// The BLAKE3 sum of a file's content.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContentSum(pub [u8; 32]);
+
+/// What is, or is not, at a path.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum State {
+    /// Nothing: it was removed.
+    Absent,
+    /// A directory. What is in it has records of its own.
+    Directory,
+    /// A regular file.
+    File {
+        /// The sum of its content.
+        sum: ContentSum,
+        /// The length of its content, in bytes.
+        size: u64,
+    },
+    /// A symbolic link.
+    Symlink {
+        /// Where it points to, as it was read.
+        target: Box<[u8]>,
+    },
+    /// A device, with its number, or a fifo or socket, which have none.
+    Special(Kind, Option<Rdev>),
+    /// Something that could not be looked at, or was still changing, or is not synchronised for what it is.
+    Unknown,
+}
+
+/// What a state carries besides its content that is compared by version: the permission bits, and the owner and group
+/// where they are synchronised.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Attributes {
+    /// Permission bits, 0o7777 at most.
+    pub mode: u32,
+    /// User and group by number, each where it is synchronised.
+    pub owner: (Option<u32>, Option<u32>),
+}
+
+/// All that is known of a path.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// What was seen there.
+    pub state: State,
+    /// Of what is absent, those it had.
+    pub attributes: Attributes,
+    /// When it was modified; of what is absent, when the removal was found. Never an edit by itself.
+    pub mtime: FileTime,
+    /// Which edits of existence and content the state has absorbed.
+    pub content: Arc<Version>,
+    /// Which edits of the attributes.
+    pub meta: Arc<Version>,
+}
+
+impl State {
+    /// Whether something is there.
+    pub fn is_present(&self) -> bool {
+        *self != State::Absent
+    }
+
+    /// Whether a directory is there.
+    pub fn is_directory(&self) -> bool {
+        *self == State::Directory
+    }
+
+    /// Whether both are of one kind, whatever their content.
+    pub fn is_like(&self, other: &State) -> bool {
+        match (self, other) {
+            (State::Special(kind, _), State::Special(other, _)) => kind == other,
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
+}
+
+impl Record {
+    /// Whether this has absorbed all edits of the other, of content and of attributes.
+    pub fn covers(&self, other: &Record) -> bool {
+        self.content.covers(&other.content) && self.meta.covers(&other.meta)
+    }
+}
+
+impl std::fmt::Debug for ContentSum {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}

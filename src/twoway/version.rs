@@ -1,0 +1,205 @@
+//! Version vectors: which edits, of which replicas, a state has absorbed.
+//!
+//! Every replica counts its generations: scans that found edits. What it found edited gets a vector in which its own
+//! counter is that generation; installing a version takes over its vector. So a vector says of each replica up to which
+//! of its generations a path's edits are contained in this state, and two vectors tell whether one state was made
+//! knowing the other (Parker et al., "Detection of mutual inconsistency in distributed systems", IEEE Transactions on
+//! Software Engineering, 1983).
+//!
+//! A replica's counter is only worth something while nobody else counts under the same name. Where a copy of a replica
+//! is found to have done so, the generations that are not common to both are moved to names of their own: [`Fork`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Who counts: one life of a replica, 128 random bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Author(pub [u8; 16]);
+
+/// What a generation is told from another of the same number by: 64 random bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Tag(pub u64);
+
+/// A version vector. Who is not in it has a count of 0.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Version(BTreeMap<Author, u64>);
+
+/// How two versions are related.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// They have absorbed the same edits.
+    Equal,
+    /// The first has absorbed all that the second has, and more.
+    Newer,
+    /// The second has absorbed all that the first has, and more.
+    Older,
+    /// Each has absorbed something that the other has not.
+    Concurrent,
+}
+
+/// A generation of one author that two replicas know under different tags: from it on, two of them counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fork {
+    /// Under whose name both counted.
+    pub author: Author,
+    /// The first generation that is not common.
+    pub from: u64,
+    /// The tag by which this side knows it.
+    pub tag: Tag,
+}
+
+impl Version {
+    /// The version of a path that nobody has ever seen.
+    pub fn new() -> Version {
+        Version::default()
+    }
+
+    /// How far this version knows `author`'s edits.
+    pub fn count(&self, author: Author) -> u64 {
+        self.0.get(&author).copied().unwrap_or(0)
+    }
+
+    /// This version after an edit that `author` found in its generation `count`.
+    pub fn edited(&self, author: Author, count: u64) -> Version {
+        let mut edited = self.clone();
+        let known = edited.0.entry(author).or_default();
+        *known = count.max(*known);
+        edited
+    }
+
+    /// Whether everything `other` has absorbed is absorbed here.
+    pub fn covers(&self, other: &Version) -> bool {
+        other.0.iter().all(|(author, count)| self.count(*author) >= *count)
+    }
+
+    /// How this version is related to `other`.
+    pub fn order(&self, other: &Version) -> Order {
+        match (self.covers(other), other.covers(self)) {
+            (true, true) => Order::Equal,
+            (true, false) => Order::Newer,
+            (false, true) => Order::Older,
+            (false, false) => Order::Concurrent,
+        }
+    }
+
+    /// The least version that covers both.
+    pub fn joined(&self, other: &Version) -> Version {
+        other.0.iter().fold(self.clone(), |joined, (author, count)| joined.edited(*author, *count))
+    }
+
+    /// This version with the counts that were not common to both under a name of their own.
+    pub fn forked(&self, fork: &Fork) -> Version {
+        let count = self.count(fork.author);
+        if count < fork.from {
+            return self.clone();
+        }
+        let mut forked = self.clone();
+        forked.0.remove(&fork.author);
+        if fork.from > 1 {
+            forked.0.insert(fork.author, fork.from - 1);
+        }
+        forked.edited(fork.name(), count)
+    }
+
+    /// The counts, by author.
+    pub fn counts(&self) -> impl Iterator<Item = (Author, u64)> {
+        self.0.iter().map(|(author, count)| (*author, *count))
+    }
+}
+
+impl FromIterator<(Author, u64)> for Version {
+    fn from_iter<I: IntoIterator<Item = (Author, u64)>>(counts: I) -> Version {
+        counts
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
+            .fold(Version::new(), |version, (author, count)| version.edited(author, count))
+    }
+}
+
+impl Fork {
+    /// The name under which the generations from the fork on are known: the same for whoever finds this fork.
+    pub fn name(&self) -> Author {
+        let mut hasher = blake3::Hasher::new_derive_key("dsync 2026 two-way fork of a replica");
+        hasher.update(&self.author.0);
+        hasher.update(&self.from.to_le_bytes());
+        hasher.update(&self.tag.0.to_le_bytes());
+        let mut name = [0; 16];
+        hasher.finalize_xof().fill(&mut name);
+        Author(name)
+    }
+}
+
+impl fmt::Debug for Author {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(&self.0).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn author(n: u8) -> Author {
+        Author([n; 16])
+    }
+
+    fn version() -> impl Strategy<Value = Version> {
+        prop::collection::vec((0_u8..4, 0_u64..4), 0..4)
+            .prop_map(|counts| counts.into_iter().map(|(n, count)| (author(n), count)).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn a_join_is_the_least_that_covers_both(a in version(), b in version(), c in version()) {
+            let joined = a.joined(&b);
+            prop_assert!(joined.covers(&a) && joined.covers(&b));
+            prop_assert_eq!(&joined, &b.joined(&a));
+            prop_assert!(!(c.covers(&a) && c.covers(&b)) || c.covers(&joined));
+        }
+
+        #[test]
+        fn order_is_antisymmetric(a in version(), b in version()) {
+            let swapped = match a.order(&b) {
+                Order::Newer => Order::Older,
+                Order::Older => Order::Newer,
+                same => same,
+            };
+            prop_assert_eq!(b.order(&a), swapped);
+            prop_assert_eq!(a.order(&b) == Order::Equal, a == b);
+        }
+
+        #[test]
+        fn an_edit_is_newer_than_what_was_edited(a in version()) {
+            prop_assert_eq!(a.edited(author(9), 1).order(&a), Order::Newer);
+        }
+
+        #[test]
+        fn after_a_fork_neither_side_covers_what_the_other_did_alone(
+            common in 0_u64..4, mine in 1_u64..4, yours in 1_u64..4,
+        ) {
+            let (owner, from) = (author(1), common + 1);
+            let side = |count: u64, tag| {
+                Version::new().edited(owner, common + count).forked(&Fork { author: owner, from, tag: Tag(tag) })
+            };
+            let (mine, yours) = (side(mine, 1), side(yours, 2));
+            prop_assert_eq!(mine.order(&yours), Order::Concurrent);
+            prop_assert_eq!(mine.count(owner), common);
+            let before = Version::from_iter([(owner, common)]);
+            prop_assert!(mine.covers(&before) && yours.covers(&before));
+        }
+    }
+
+    #[test]
+    fn what_is_before_a_fork_stays() {
+        let version = Version::from_iter([(author(1), 3), (author(2), 7)]);
+        assert_eq!(version.forked(&Fork { author: author(1), from: 4, tag: Tag(1) }), version);
+        assert_eq!(version.forked(&Fork { author: author(3), from: 1, tag: Tag(1) }), version);
+    }
+}
