@@ -9,6 +9,7 @@ pub mod decide;
 pub mod policy;
 pub mod reconcile;
 pub mod record;
+mod text;
 pub mod version;
 
 #[cfg(test)]

@@ -9,19 +9,22 @@
 //! A replica's counter is only worth something while nobody else counts under the same name. Where a copy of a replica
 //! is found to have done so, the generations that are not common to both are moved to names of their own: [`Fork`].
 
+use crate::twoway::text;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// Who counts: one life of a replica, 128 random bits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Author(pub [u8; 16]);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Author(#[serde(with = "text::hex")] pub [u8; 16]);
 
 /// What a generation is told from another of the same number by: 64 random bits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Tag(pub u64);
 
 /// A version vector. Who is not in it has a count of 0.
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<Author, u64>")]
 pub struct Version(BTreeMap<Author, u64>);
 
 /// How two versions are related.
@@ -113,6 +116,12 @@ impl FromIterator<(Author, u64)> for Version {
             .into_iter()
             .filter(|(_, count)| *count > 0)
             .fold(Version::new(), |version, (author, count)| version.edited(author, count))
+    }
+}
+
+impl From<BTreeMap<Author, u64>> for Version {
+    fn from(counts: BTreeMap<Author, u64>) -> Version {
+        counts.into_iter().collect()
     }
 }
 
