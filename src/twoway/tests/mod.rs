@@ -11,4 +11,5 @@ mod scan;
 
 mod crashes;
 mod pairs;
+mod table;
 mod topologies;
