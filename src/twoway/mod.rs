@@ -6,6 +6,8 @@
 //! wins where each side has edits that the other has not.
 
 pub mod decide;
+pub mod guard;
+pub mod plan;
 pub mod policy;
 pub mod reconcile;
 pub mod record;

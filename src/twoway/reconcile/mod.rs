@@ -24,10 +24,11 @@ use crate::twoway::decide::Side;
 use crate::twoway::policy::{ConflictKind, Resolution, Resolver};
 use crate::twoway::record::Record;
 use crate::twoway::version::Author;
+use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
 /// The edit that settles conflicts: whose, and in which generation.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Settler {
     /// The replica that makes the plan.
     pub author: Author,

@@ -13,3 +13,5 @@ mod crashes;
 mod pairs;
 mod table;
 mod topologies;
+
+pub(in crate::twoway) use self::table::{plan_by, plan_of};

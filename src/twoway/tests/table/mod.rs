@@ -8,10 +8,12 @@ mod asked;
 mod policies;
 mod rows;
 
-use crate::tree::Kind;
+use crate::tree::{Kind, unescaped};
 use crate::twoway::decide::Side;
+use crate::twoway::guard::Census;
+use crate::twoway::plan::Plan;
 use crate::twoway::policy::{Policy, Resolution};
-use crate::twoway::reconcile::Why;
+use crate::twoway::reconcile::{Settler, Why};
 use crate::twoway::record::State;
 use crate::twoway::tests::model::*;
 use crate::twoway::tests::run::Run;
@@ -109,6 +111,33 @@ fn word(why: &Why, is: impl Fn(Side) -> Side) -> String {
     }
 }
 
+/// The plan between two replicas that were the same, and how much each has.
+pub(in crate::twoway) fn plan_of(base: &str, left: &str, right: &str) -> (Plan, [Census; 2]) {
+    plan_by(&Policy::Skip, base, left, right)
+}
+
+pub(in crate::twoway) fn plan_by(
+    policy: &Policy,
+    base: &str,
+    left: &str,
+    right: &str,
+) -> (Plan, [Census; 2]) {
+    let (mut a, mut b, mut event) = (Replica::new(1), Replica::new(2), 0);
+    a.tree = tree(base);
+    Run::new(Policy::Skip).go(&mut a, &mut b, &mut event);
+    let known = a.tree.len() as u64;
+    a.tree = tree(left);
+    b.tree = tree(right);
+    let census = |replica: &Replica| {
+        let files = replica.tree.values().filter(|thing| !thing.state.is_directory());
+        Census { known, found: replica.tree.len() as u64, files: files.count() as u64 }
+    };
+    let census = [census(&a), census(&b)];
+    let count = a.database.generation + 2;
+    let steps = Run::new(policy.clone()).go(&mut a, &mut b, &mut event).steps;
+    (Plan::new(a.author(), b.author(), Settler { author: a.author(), count }, steps), census)
+}
+
 fn tree(text: &str) -> Tree {
     text.split_whitespace().map(thing).collect()
 }
@@ -128,7 +157,7 @@ fn thing(word: &str) -> (Path, Thing) {
         (path, file(content.parse().unwrap()))
     };
     let mode = u32::from_str_radix(mode, 8).unwrap();
-    (path.into(), Thing { state, mode, mtime: mtime.parse().unwrap(), unreadable })
+    (unescaped(path).unwrap(), Thing { state, mode, mtime: mtime.parse().unwrap(), unreadable })
 }
 
 /// The first argument's side, which is where the first of two trees is.
