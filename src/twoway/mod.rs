@@ -7,6 +7,7 @@
 
 pub mod decide;
 pub mod guard;
+pub mod lineage;
 pub mod plan;
 pub mod policy;
 pub mod reconcile;

@@ -2,7 +2,7 @@
 
 use crate::tree::{Kind, Rdev};
 use crate::twoway::text;
-use crate::twoway::version::Version;
+use crate::twoway::version::{Renaming, Version};
 use filetime::FileTime;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -97,6 +97,15 @@ impl Record {
     /// Whether this has absorbed all edits of the other, of content and of attributes.
     pub fn covers(&self, other: &Record) -> bool {
         self.content.covers(&other.content) && self.meta.covers(&other.meta)
+    }
+
+    /// This record with counts under another name.
+    pub fn renamed(&self, renaming: &Renaming) -> Record {
+        let renamed = |version: &Arc<Version>| match version.count(renaming.author) < renaming.from {
+            true => version.clone(),
+            false => Arc::new(version.renamed(renaming)),
+        };
+        Record { content: renamed(&self.content), meta: renamed(&self.meta), ..self.clone() }
     }
 
     /// Whether nothing but a directory can have the name here, since one stands there that cannot go.

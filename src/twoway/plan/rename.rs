@@ -1,6 +1,5 @@
 //! Files that were renamed on one side, found again on the other: a cheaper way to carry out two steps.
 
-use crate::tree::RelPath;
 use crate::twoway::decide::Side;
 use crate::twoway::plan::Plan;
 use crate::twoway::reconcile::{Change, Step};
@@ -52,8 +51,7 @@ impl Plan {
                 _ => None,
             })
             .collect();
-        let path = |rename: &Rename<'_>| -> RelPath { rename.to.path.clone() };
-        renames.sort_by(|one, other| (one.side, path(one)).cmp(&(other.side, path(other))));
+        renames.sort_by_cached_key(|rename| (rename.side, rename.to.path.clone()));
         renames
     }
 }

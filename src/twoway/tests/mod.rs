@@ -10,6 +10,8 @@ mod run;
 mod scan;
 
 mod crashes;
+mod forks;
+mod oracle;
 mod pairs;
 mod table;
 mod topologies;

@@ -2,6 +2,7 @@
 
 use crate::tree::RelPath;
 use crate::twoway::decide::Side;
+use crate::twoway::lineage::{Lineages, Tag};
 use crate::twoway::policy::Policy;
 use crate::twoway::record::{Attributes, ContentSum, Record, State};
 use crate::twoway::version::Author;
@@ -52,6 +53,7 @@ pub(super) struct Replica {
 pub(super) struct Database {
     pub(super) author: Author,
     pub(super) generation: u64,
+    pub(super) lineages: Lineages,
     pub(super) history: BTreeMap<Path, Record>,
     /// When each record changed last, counted in changes of records.
     pub(super) changed: BTreeMap<Path, u64>,
@@ -125,6 +127,11 @@ pub(super) fn attributes(mode: u32) -> Attributes {
     Attributes { mode, owner: (None, None) }
 }
 
+/// An author that nobody has been.
+pub(super) fn fresh(unique: u64) -> Author {
+    Author((u128::MAX - u128::from(unique)).to_be_bytes())
+}
+
 /// The record of what a replica has never seen.
 pub(super) fn never() -> Record {
     Record {
@@ -142,6 +149,7 @@ impl Database {
         Database {
             author,
             generation: 0,
+            lineages: Lineages::default(),
             history: BTreeMap::new(),
             changed: BTreeMap::new(),
             sequence: 0,
@@ -152,6 +160,40 @@ impl Database {
 
     pub(super) fn record(&self, path: &[u8]) -> Record {
         self.history.get(path).cloned().unwrap_or_else(never)
+    }
+
+    /// Begins a generation; the number is one that nobody else draws.
+    pub(super) fn count_on(&mut self, unique: u64) {
+        self.generation = self.lineages.count_on(self.author, Tag(unique));
+    }
+
+    /// Makes what two know of generations agree. Who finds that another counted under its name gets a fresh one, made of
+    /// that number.
+    pub(super) fn agree(&mut self, other: &mut Database, unique: &mut u64) {
+        loop {
+            let (here, there) = (self.lineages.heads(), other.lineages.heads());
+            if here == there {
+                break;
+            }
+            let (ours, theirs) = (self.lineages.news_for(&there), other.lineages.news_for(&here));
+            self.learn(&theirs);
+            other.learn(&ours);
+        }
+        for database in [self, other] {
+            if database.lineages.is_shared(database.author, database.generation) {
+                *unique += 1;
+                database.author = fresh(*unique);
+                database.generation = 0;
+            }
+        }
+    }
+
+    fn learn(&mut self, news: &Lineages) {
+        for renaming in self.lineages.merge(news) {
+            for record in self.history.values_mut() {
+                *record = record.renamed(&renaming);
+            }
+        }
     }
 
     pub(super) fn note(&mut self, path: Path, record: Record) {

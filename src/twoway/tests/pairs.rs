@@ -34,8 +34,6 @@ proptest! {
         a.edit_all(&left, 100);
         b.edit_all(&right, 100);
         let run = Run::new(policy.clone()).filtered(filter);
-        a.scan(filter, &mut event);
-        b.scan(filter, &mut event);
         let before = (a.clone(), b.clone());
         let outcome = run.go(&mut a, &mut b, &mut event);
         checks::run([&before.0, &before.1], [&a, &b], &outcome, &run);
@@ -50,8 +48,6 @@ proptest! {
         let (mut a, mut b, mut event) = (Replica::new(1), Replica::new(2), 0);
         a.edit_all(&left, 100);
         b.edit_all(&right, 100);
-        a.scan(None, &mut event);
-        b.scan(None, &mut event);
         let before = (a.clone(), b.clone());
         let run = Run::new(policy);
         let outcome = run.go(&mut a, &mut b, &mut event);

@@ -24,6 +24,8 @@ pub(super) struct Run {
 pub(super) struct Outcome {
     pub(super) steps: Vec<Step>,
     pub(super) trash: Vec<Thing>,
+    /// Both after their scan.
+    pub(super) scanned: [Replica; 2],
     /// How many things each side had to do.
     pub(super) length: [usize; 2],
 }
@@ -68,8 +70,10 @@ impl Run {
     pub(super) fn go(&self, left: &mut Replica, right: &mut Replica, event: &mut u64) -> Outcome {
         left.scan(self.filter, event);
         right.scan(self.filter, event);
+        left.database.agree(&mut right.database, event);
         let steps = self.plan(left, right);
-        left.database.generation += 1;
+        *event += 1;
+        left.database.count_on(*event);
         let absorbed: Vec<Absorbed> = steps.iter().map(|step| absorbed(step, left, right, event)).collect();
         *event += 1;
         let (was_left, was_right) = (left.clone(), right.clone());
@@ -96,7 +100,7 @@ impl Run {
                 [self.until[0] > length[0], self.until[1] > length[1]],
             );
         }
-        Outcome { steps, trash, length }
+        Outcome { steps, trash, scanned: [was_left, was_right], length }
     }
 
     /// How far each side comes. Neither installs anything before both have recorded what needs no installation: else the

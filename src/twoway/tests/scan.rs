@@ -87,7 +87,8 @@ impl Replica {
             edited |= self.tell(path, known, seen, generation, event);
         }
         if edited {
-            self.database.generation = generation;
+            *event += 1;
+            self.database.count_on(*event);
         }
     }
 

@@ -23,8 +23,6 @@ proptest! {
                 continue;
             }
             let (mut a, mut b) = (replicas[from].clone(), replicas[to].clone());
-            a.scan(filter, &mut event);
-            b.scan(filter, &mut event);
             let before = (a.clone(), b.clone());
             let run = Run::new(policy.clone()).filtered(filter);
             let outcome = run.go(&mut a, &mut b, &mut event);

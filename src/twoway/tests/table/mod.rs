@@ -133,8 +133,8 @@ pub(in crate::twoway) fn plan_by(
         Census { known, found: replica.tree.len() as u64, files: files.count() as u64 }
     };
     let census = [census(&a), census(&b)];
-    let count = a.database.generation + 2;
     let steps = Run::new(policy.clone()).go(&mut a, &mut b, &mut event).steps;
+    let count = a.database.generation;
     (Plan::new(a.author(), b.author(), Settler { author: a.author(), count }, steps), census)
 }
 
