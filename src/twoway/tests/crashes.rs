@@ -1,9 +1,14 @@
 //! A run that ends at any point on either side, and one that does not.
 
+use crate::tree::RelPath;
 use crate::twoway::policy::Policy;
 use crate::twoway::tests::model::*;
-use crate::twoway::tests::run::Run;
+use crate::twoway::tests::run::{Outcome, Run};
 use proptest::prelude::*;
+
+fn left_by(outcome: &Outcome) -> Vec<&RelPath> {
+    outcome.steps.iter().filter(|step| step.is_left()).map(|step| &step.path).collect()
+}
 
 proptest! {
     #![proptest_config(cases(5_000))]
@@ -26,13 +31,15 @@ proptest! {
         b.edit_all(&right, 100);
         let run = Run::new(policy).filtered(filter);
         let (mut c, mut d) = (a.clone(), b.clone());
-        let length = run.go(&mut c, &mut d, &mut event.clone()).length;
+        let undisturbed = run.go(&mut c, &mut d, &mut event.clone());
+        let length = undisturbed.length;
         for (left, right) in until {
             // One more than there is to do, for an acknowledgement.
             let until = [left % (length[0] + 2), right % (length[1] + 2)];
             Run { until, ..run.clone() }.go(&mut a, &mut b, &mut event);
         }
-        run.go(&mut a, &mut b, &mut event);
+        let outcome = run.go(&mut a, &mut b, &mut event);
         prop_assert_eq!((&a.tree, &b.tree), (&c.tree, &d.tree));
+        prop_assert_eq!(left_by(&outcome), left_by(&undisturbed), "false conflicts");
     }
 }
