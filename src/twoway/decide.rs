@@ -8,9 +8,11 @@
 
 use crate::twoway::record::{Record, State};
 use crate::twoway::version::{Order, Version};
+use serde::{Deserialize, Serialize};
 
 /// One of the two replicas.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Side {
     /// The first argument's.
     Left,

@@ -10,12 +10,16 @@
 
 pub mod decide;
 mod error;
+pub mod guard;
 pub mod history;
+pub mod lineage;
+pub mod plan;
 pub mod policy;
 pub mod reconcile;
 pub mod record;
 pub mod replica;
 pub mod scan;
+mod text;
 pub mod version;
 
 pub use error::TwoWayError;

@@ -1,16 +1,19 @@
 //! What a replica knows of one path: the state it was last seen in, and which edits that state has absorbed.
 
 use crate::tree::{Kind, Rdev};
-use crate::twoway::version::Version;
+use crate::twoway::text;
+use crate::twoway::version::{Renaming, Version};
 use filetime::FileTime;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// The BLAKE3 sum of a file's content.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ContentSum(pub [u8; 32]);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ContentSum(#[serde(with = "text::hex")] pub [u8; 32]);
 
 /// What is, or is not, at a path.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum State {
     /// Nothing: it was removed.
     Absent,
@@ -26,17 +29,19 @@ pub enum State {
     /// A symbolic link.
     Symlink {
         /// Where it points to, as it was read.
+        #[serde(with = "text::bytes")]
         target: Box<[u8]>,
     },
     /// A device, with its number, or a fifo or socket, which have none.
     Special(Kind, Option<Rdev>),
-    /// Something that could not be looked at, or was still changing, or is not synchronised for what it is.
+    /// Something that could not be looked at, or was still changing, or is of a kind that is not synchronised, where
+    /// that matters: in the place of something that is.
     Unknown,
 }
 
 /// What a state carries besides its content that is compared by version: the permission bits, and the owner and group
 /// where they are synchronised.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Attributes {
     /// Permission bits, 0o7777 at most.
     pub mode: u32,
@@ -45,18 +50,27 @@ pub struct Attributes {
 }
 
 /// All that is known of a path.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Record {
     /// What was seen there.
     pub state: State,
     /// Of what is absent, those it had.
     pub attributes: Attributes,
     /// When it was modified; of what is absent, when the removal was found. Never an edit by itself.
+    #[serde(with = "text::time")]
     pub mtime: FileTime,
     /// Which edits of existence and content the state has absorbed.
+    #[serde(with = "text::version")]
     pub content: Arc<Version>,
     /// Which edits of the attributes.
+    #[serde(with = "text::version")]
     pub meta: Arc<Version>,
+    /// Whether a directory stands here that cannot go. Of a directory: it holds, at any depth, things that take no part
+    /// (ignored, or of a kind that is not synchronised). Of what is absent: it was removed, but the directory stays for
+    /// the sake of such things; its presence is no edit, nothing else can have its name, and it is there again as soon
+    /// as a scan finds something inside that takes part. Never set on anything else. A fact about one replica, which no
+    /// other takes over.
+    pub occupied: bool,
 }
 
 impl State {
@@ -83,6 +97,20 @@ impl Record {
     /// Whether this has absorbed all edits of the other, of content and of attributes.
     pub fn covers(&self, other: &Record) -> bool {
         self.content.covers(&other.content) && self.meta.covers(&other.meta)
+    }
+
+    /// This record with counts under another name.
+    pub fn renamed(&self, renaming: &Renaming) -> Record {
+        let renamed = |version: &Arc<Version>| match version.count(renaming.author) < renaming.from {
+            true => version.clone(),
+            false => Arc::new(version.renamed(renaming)),
+        };
+        Record { content: renamed(&self.content), meta: renamed(&self.meta), ..self.clone() }
+    }
+
+    /// Whether nothing but a directory can have the name here, since one stands there that cannot go.
+    pub fn bars(&self, other: &State) -> bool {
+        self.occupied && other.is_present() && !other.is_directory()
     }
 }
 

@@ -7,21 +7,21 @@
 //! Software Engineering, 1983).
 //!
 //! A replica's counter is only worth something while nobody else counts under the same name. Where a copy of a replica
-//! is found to have done so, the generations that are not common to both are moved to names of their own: [`Fork`].
+//! is found to have done so, the generations that are not common to both get names of their own:
+//! [`lineage`](crate::twoway::lineage).
 
+use crate::twoway::text;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// Who counts: one life of a replica, 128 random bits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Author(pub [u8; 16]);
-
-/// What a generation is told from another of the same number by: 64 random bits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Tag(pub u64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Author(#[serde(with = "text::hex")] pub [u8; 16]);
 
 /// A version vector. Who is not in it has a count of 0.
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<Author, u64>")]
 pub struct Version(BTreeMap<Author, u64>);
 
 /// How two versions are related.
@@ -37,15 +37,15 @@ pub enum Order {
     Concurrent,
 }
 
-/// A generation of one author that two replicas know under different tags: from it on, two of them counted.
+/// The counts of an author from some generation on belong to another name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Fork {
-    /// Under whose name both counted.
+pub struct Renaming {
+    /// Under which name they stand.
     pub author: Author,
-    /// The first generation that is not common.
+    /// The first generation that belongs to the other.
     pub from: u64,
-    /// The tag by which this side knows it.
-    pub tag: Tag,
+    /// The other name.
+    pub to: Author,
 }
 
 impl Version {
@@ -87,18 +87,18 @@ impl Version {
         other.0.iter().fold(self.clone(), |joined, (author, count)| joined.edited(*author, *count))
     }
 
-    /// This version with the counts that were not common to both under a name of their own.
-    pub fn forked(&self, fork: &Fork) -> Version {
-        let count = self.count(fork.author);
-        if count < fork.from {
+    /// This version with those counts under their other name.
+    pub fn renamed(&self, renaming: &Renaming) -> Version {
+        let count = self.count(renaming.author);
+        if count < renaming.from {
             return self.clone();
         }
-        let mut forked = self.clone();
-        forked.0.remove(&fork.author);
-        if fork.from > 1 {
-            forked.0.insert(fork.author, fork.from - 1);
+        let mut renamed = self.clone();
+        renamed.0.remove(&renaming.author);
+        if renaming.from > 1 {
+            renamed.0.insert(renaming.author, renaming.from - 1);
         }
-        forked.edited(fork.name(), count)
+        renamed.edited(renaming.to, count)
     }
 
     /// The counts, by author.
@@ -116,16 +116,9 @@ impl FromIterator<(Author, u64)> for Version {
     }
 }
 
-impl Fork {
-    /// The name under which the generations from the fork on are known: the same for whoever finds this fork.
-    pub fn name(&self) -> Author {
-        let mut hasher = blake3::Hasher::new_derive_key("dsync 2026 two-way fork of a replica");
-        hasher.update(&self.author.0);
-        hasher.update(&self.from.to_le_bytes());
-        hasher.update(&self.tag.0.to_le_bytes());
-        let mut name = [0; 16];
-        hasher.finalize_xof().fill(&mut name);
-        Author(name)
+impl From<BTreeMap<Author, u64>> for Version {
+    fn from(counts: BTreeMap<Author, u64>) -> Version {
+        counts.into_iter().collect()
     }
 }
 
@@ -179,27 +172,15 @@ mod tests {
         fn an_edit_is_newer_than_what_was_edited(a in version()) {
             prop_assert_eq!(a.edited(author(9), 1).order(&a), Order::Newer);
         }
-
-        #[test]
-        fn after_a_fork_neither_side_covers_what_the_other_did_alone(
-            common in 0_u64..4, mine in 1_u64..4, yours in 1_u64..4,
-        ) {
-            let (owner, from) = (author(1), common + 1);
-            let side = |count: u64, tag| {
-                Version::new().edited(owner, common + count).forked(&Fork { author: owner, from, tag: Tag(tag) })
-            };
-            let (mine, yours) = (side(mine, 1), side(yours, 2));
-            prop_assert_eq!(mine.order(&yours), Order::Concurrent);
-            prop_assert_eq!(mine.count(owner), common);
-            let before = Version::from_iter([(owner, common)]);
-            prop_assert!(mine.covers(&before) && yours.covers(&before));
-        }
     }
 
     #[test]
-    fn what_is_before_a_fork_stays() {
+    fn only_what_belongs_to_the_other_name_is_renamed() {
         let version = Version::from_iter([(author(1), 3), (author(2), 7)]);
-        assert_eq!(version.forked(&Fork { author: author(1), from: 4, tag: Tag(1) }), version);
-        assert_eq!(version.forked(&Fork { author: author(3), from: 1, tag: Tag(1) }), version);
+        let renamed = |n, from| version.renamed(&Renaming { author: author(n), from, to: author(9) });
+        assert_eq!(renamed(1, 4), version);
+        assert_eq!(renamed(3, 1), version);
+        assert_eq!(renamed(2, 5), Version::from_iter([(author(1), 3), (author(2), 4), (author(9), 7)]));
+        assert_eq!(renamed(2, 1), Version::from_iter([(author(1), 3), (author(9), 7)]));
     }
 }
