@@ -3,16 +3,16 @@
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
 use crate::twoway::history::identity::{self, Identity, Place};
-use crate::twoway::history::row::{self, Authors, Known, Look, Mark};
+use crate::twoway::history::row::{self, Authors, Known, Look};
 use crate::twoway::history::{
-    AUTHORS, Acknowledgement, CHANGES, FORKS, History, IDENTITY, INTENTS, PARTNERS, PENDING, Partner,
-    READING, RECORDS, RUNS, TAGS, partner, storage,
+    AUTHORS, Acknowledgement, CHANGES, History, IDENTITY, INTENTS, LINEAGES, PARTNERS, PENDING, Partner,
+    READING, RECORDS, RUNS, partner, storage,
 };
+use crate::twoway::lineage::{Lineages, Tag};
 use crate::twoway::record::{Record, State};
-use crate::twoway::version::{Author, Fork, Tag};
+use crate::twoway::version::Author;
 use filetime::FileTime;
 use redb::{ReadableTable as _, ReadableTableMetadata as _, WriteTransaction};
-use std::sync::Arc;
 
 const WRITING: &str = "writing";
 
@@ -25,6 +25,7 @@ pub(in crate::twoway) struct Change<'h> {
     txn: WriteTransaction,
     identity: Identity,
     authors: Authors,
+    lineages: Lineages,
     rows: Vec<(Vec<u8>, Known, Option<u64>)>,
 }
 
@@ -41,7 +42,8 @@ impl<'h> Change<'h> {
     pub(in crate::twoway) fn begin(history: &'h mut History) -> Result<Change<'h>, TwoWayError> {
         let txn = history.db.begin_write().map_err(storage(WRITING))?;
         let (identity, authors) = (history.identity.clone(), history.authors.clone());
-        Ok(Change { history, txn, identity, authors, rows: Vec::new() })
+        let lineages = history.lineages.clone();
+        Ok(Change { history, txn, identity, authors, lineages, rows: Vec::new() })
     }
 
     /// Writes what is known of a path.
@@ -94,11 +96,9 @@ impl<'h> Change<'h> {
     }
 
     /// Gives this author one generation more and returns its number.
-    pub(in crate::twoway) fn generation(&mut self, tag: Tag) -> Result<u64, TwoWayError> {
-        self.identity.generation = self.identity.generation.saturating_add(1);
-        let mut tags = self.txn.open_table(TAGS).map_err(storage(WRITING))?;
-        tags.insert((self.identity.author, self.identity.generation), tag.0).map_err(storage(WRITING))?;
-        Ok(self.identity.generation)
+    pub(in crate::twoway) fn generation(&mut self, tag: Tag) -> u64 {
+        self.identity.generation = self.lineages.count_on(self.author(), tag);
+        self.identity.generation
     }
 
     pub(in crate::twoway) fn commit(mut self) -> Result<(), TwoWayError> {
@@ -122,9 +122,15 @@ impl<'h> Change<'h> {
             let mut table = self.txn.open_table(IDENTITY).map_err(storage(WRITING))?;
             table.insert((), &*bytes).map_err(storage(WRITING))?;
         }
+        if self.lineages != self.history.lineages {
+            let bytes = postcard::to_stdvec(&self.lineages).map_err(unwritable)?;
+            let mut table = self.txn.open_table(LINEAGES).map_err(storage(WRITING))?;
+            table.insert((), &*bytes).map_err(storage(WRITING))?;
+        }
         self.txn.commit().map_err(storage(WRITING))?;
         self.history.identity = self.identity;
         self.history.authors = self.authors;
+        self.history.lineages = self.lineages;
         self.history.partners = partners;
         Ok(())
     }
@@ -197,7 +203,7 @@ impl History {
     }
 
     /// What was done to files: what is known of each now, with how it looks. It is no longer intended. A directory that was
-    /// removed but is still there is marked as kept.
+    /// removed but is still there has a record that says so.
     ///
     /// # Errors
     /// Those of reading and writing.
@@ -259,56 +265,37 @@ impl History {
         change.commit()
     }
 
-    /// Learns which tags generations have. Those that are known stay as they are.
-    ///
-    /// # Errors
-    /// Those of writing.
-    pub fn learn_tags(&mut self, tags: &[(Author, u64, Tag)]) -> Result<(), TwoWayError> {
-        let change = Change::begin(self)?;
-        {
-            let mut table = change.txn.open_table(TAGS).map_err(storage(WRITING))?;
-            for (author, generation, tag) in tags {
-                let key = (author.0, *generation);
-                if table.get(key).map_err(storage(READING))?.is_none() {
-                    table.insert(key, tag.0).map_err(storage(WRITING))?;
-                }
-            }
-        }
-        change.commit()
-    }
-
-    /// Two have counted under one name: what is not common to both gets a name of its own, in every record. If the name
-    /// was this replica's, it goes on under a fresh one. Everything is to be compared with every partner.
+    /// Learns what a partner knows of generations. Where that shows that two have counted under one name, what is not common
+    /// to both gets a name of its own, in every record, and everything is to be compared with every partner. Returns whether
+    /// that was so. If somebody else counts under this replica's name, it goes on under a fresh one.
     ///
     /// # Errors
     /// Those of reading and writing.
-    pub fn forked(&mut self, fork: &Fork) -> Result<(), TwoWayError> {
+    pub fn learn(&mut self, news: &Lineages) -> Result<bool, TwoWayError> {
         let fresh = identity::new_author()?;
-        let is_own = self.author() == fork.author;
         let mut change = Change::begin(self)?;
-        let rows = change.history.snapshot()?.rows()?;
-        for row in rows {
-            let (key, mut known) = row?;
-            let record = &mut known.record;
-            if record.content.count(fork.author).max(record.meta.count(fork.author)) >= fork.from {
-                record.content = Arc::new(record.content.forked(fork));
-                record.meta = Arc::new(record.meta.forked(fork));
-                let before = known.sequence;
-                change.put(key, known, Told::Anew(Some(before)))?;
+        let renamings = change.lineages.merge(news);
+        if !renamings.is_empty() {
+            let rows = change.history.snapshot()?.rows()?;
+            for row in rows {
+                let (key, mut known) = row?;
+                let renamed =
+                    renamings.iter().fold(known.record.clone(), |record, renaming| record.renamed(renaming));
+                if renamed != known.record {
+                    known.record = renamed;
+                    let before = known.sequence;
+                    change.put(key, known, Told::Anew(Some(before)))?;
+                }
             }
+            change.flush()?;
+            change.each_partner(&mut |partner| partner.options = None)?;
         }
-        change.flush()?;
-        change.move_tags(fork)?;
-        {
-            let mut forks = change.txn.open_table(FORKS).map_err(storage(WRITING))?;
-            forks.insert((fork.author.0, fork.from, fork.tag.0), ()).map_err(storage(WRITING))?;
-        }
-        change.each_partner(&mut |partner| partner.options = None)?;
-        if is_own {
+        if change.lineages.is_shared(change.author(), change.identity.generation) {
             change.identity.author = fresh.0;
             change.identity.generation = 0;
         }
-        change.commit()
+        change.commit()?;
+        Ok(!renamings.is_empty())
     }
 
     /// Forgets removals that were found before `before`, and returns how many. A partner that has not acknowledged one is
@@ -322,7 +309,10 @@ impl History {
         let (mut count, mut latest) = (0_u64, 0);
         for row in rows {
             let (key, known) = row?;
-            if known.record.state != State::Absent || known.mark != Mark::None || known.record.mtime >= before
+            if known.record.state != State::Absent
+                || known.is_unknown
+                || known.record.occupied
+                || known.record.mtime >= before
             {
                 continue;
             }
@@ -386,21 +376,6 @@ impl Change<'_> {
     fn drop_intent(&mut self, key: &[u8]) -> Result<(), TwoWayError> {
         let mut table = self.txn.open_table(INTENTS).map_err(storage(WRITING))?;
         table.remove(key).map_err(storage(WRITING))?;
-        Ok(())
-    }
-
-    /// The generations from a fork on have another author now.
-    fn move_tags(&mut self, fork: &Fork) -> Result<(), TwoWayError> {
-        let mut table = self.txn.open_table(TAGS).map_err(storage(WRITING))?;
-        let moved: Vec<(u64, u64)> = table
-            .extract_from_if((fork.author.0, fork.from)..=(fork.author.0, u64::MAX), |_, _| true)
-            .map_err(storage(WRITING))?
-            .map(|row| row.map(|(key, tag)| (key.value().1, tag.value())))
-            .collect::<Result<_, _>>()
-            .map_err(storage(WRITING))?;
-        for (generation, tag) in moved {
-            table.insert((fork.name().0, generation), tag).map_err(storage(WRITING))?;
-        }
         Ok(())
     }
 }

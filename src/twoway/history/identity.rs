@@ -2,7 +2,8 @@
 
 use crate::fs::{Dir, Stamp};
 use crate::twoway::TwoWayError;
-use crate::twoway::version::{Author, Tag};
+use crate::twoway::lineage::Tag;
+use crate::twoway::version::Author;
 use serde::{Deserialize, Serialize};
 
 /// The format of the history that this dsync writes, and the latest it reads.

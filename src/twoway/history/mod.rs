@@ -14,8 +14,7 @@
 //! | `changes` | sequence | path, for changes that some partner has not acknowledged |
 //! | `partners` | author | how far each knows the other, and with which rules |
 //! | `pending` | author, path | what is left undone with that partner |
-//! | `tags` | author, generation | tag |
-//! | `forks` | author, generation, tag | |
+//! | `lineages` | | the generations and forks heard of |
 //! | `intents` | path | the record that is to be true when what is going on is done |
 //! | `runs` | number | what a run did |
 //!
@@ -33,7 +32,7 @@ mod tests;
 
 pub use identity::Origin;
 pub use partner::{Acknowledgement, Partner};
-pub use row::{Known, Look, Mark};
+pub use row::{Known, Look};
 
 pub(super) use change::{Change, Told};
 pub(super) use identity::new_tag;
@@ -41,8 +40,9 @@ pub(super) use identity::new_tag;
 use crate::fs::{Dir, WriteFile};
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
+use crate::twoway::lineage::Lineages;
 use crate::twoway::record::Record;
-use crate::twoway::version::{Author, Fork, Tag};
+use crate::twoway::version::Author;
 use identity::{FORMAT, Identity, Place};
 use redb::{
     Database, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition,
@@ -56,9 +56,8 @@ const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records
 const CHANGES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("changes");
 const PARTNERS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("partners");
 const PENDING: TableDefinition<'_, ([u8; 16], &[u8]), ()> = TableDefinition::new("pending");
-const TAGS: TableDefinition<'_, ([u8; 16], u64), u64> = TableDefinition::new("tags");
+const LINEAGES: TableDefinition<'_, (), &[u8]> = TableDefinition::new("lineages");
 const INTENTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("intents");
-const FORKS: TableDefinition<'_, ([u8; 16], u64, u64), ()> = TableDefinition::new("forks");
 const RUNS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("runs");
 
 /// What a redb file begins with.
@@ -73,6 +72,7 @@ pub struct History {
     db: Database,
     identity: Identity,
     authors: Authors,
+    lineages: Lineages,
     partners: u64,
 }
 
@@ -107,7 +107,8 @@ impl History {
             place: place.clone(),
         };
         let identity = stored.unwrap_or(blank);
-        let mut history = History { db, identity, authors: Authors::default(), partners: 0 };
+        let (authors, lineages) = Default::default();
+        let mut history = History { db, identity, authors, lineages, partners: 0 };
         if origin == Origin::New {
             history.create_tables()?;
         }
@@ -127,8 +128,7 @@ impl History {
         txn.open_table(CHANGES).map_err(storage(failed))?;
         txn.open_table(PARTNERS).map_err(storage(failed))?;
         txn.open_table(PENDING).map_err(storage(failed))?;
-        txn.open_table(TAGS).map_err(storage(failed))?;
-        txn.open_table(FORKS).map_err(storage(failed))?;
+        txn.open_table(LINEAGES).map_err(storage(failed))?;
         txn.open_table(INTENTS).map_err(storage(failed))?;
         txn.open_table(RUNS).map_err(storage(failed))?;
         txn.commit().map_err(storage(failed))
@@ -143,6 +143,10 @@ impl History {
                 return Err(row::damaged(&"an author is missing"));
             }
             self.authors.push(Author(author.value()));
+        }
+        let lineages = txn.open_table(LINEAGES).map_err(storage(READING))?;
+        if let Some(bytes) = lineages.get(()).map_err(storage(READING))? {
+            self.lineages = postcard::from_bytes(bytes.value()).map_err(|error| row::damaged(&error))?;
         }
         let partners = txn.open_table(PARTNERS).map_err(storage(READING))?;
         self.partners = redb::ReadableTableMetadata::len(&partners).map_err(storage(READING))?;
@@ -243,33 +247,9 @@ impl History {
         Ok(all)
     }
 
-    /// The tags of all generations known, by author and generation.
-    ///
-    /// # Errors
-    /// Those of reading.
-    pub fn tags(&self) -> Result<Vec<(Author, u64, Tag)>, TwoWayError> {
-        let tags = self.read()?.open_table(TAGS).map_err(storage(READING))?;
-        let mut all = Vec::new();
-        for row in tags.iter().map_err(storage(READING))? {
-            let (key, tag) = row.map_err(storage(READING))?;
-            let (author, generation) = key.value();
-            all.push((Author(author), generation, Tag(tag.value())));
-        }
-        Ok(all)
-    }
-
-    /// The forks that this history has absorbed, to be passed on.
-    ///
-    /// # Errors
-    /// Those of reading.
-    pub fn forks(&self) -> Result<Vec<Fork>, TwoWayError> {
-        let forks = self.read()?.open_table(FORKS).map_err(storage(READING))?;
-        let mut all = Vec::new();
-        for row in forks.iter().map_err(storage(READING))? {
-            let (author, from, tag) = row.map_err(storage(READING))?.0.value();
-            all.push(Fork { author: Author(author), from, tag: Tag(tag) });
-        }
-        Ok(all)
+    /// All generations heard of, and all forks, to be passed on.
+    pub fn lineages(&self) -> &Lineages {
+        &self.lineages
     }
 
     /// What the run of that number did, as it was [logged](History::log).

@@ -25,8 +25,8 @@ pub struct Known {
     pub look: Option<Look>,
     /// The local number of the last change of the record, which is given when it is written.
     pub sequence: u64,
-    /// Why a record does not say what is there now.
-    pub mark: Mark,
+    /// Whether the entry could not be looked at in the last scan.
+    pub is_unknown: bool,
 }
 
 /// A look at an entry.
@@ -38,27 +38,15 @@ pub struct Look {
     pub settled: bool,
 }
 
-/// What is special about a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Mark {
-    /// Nothing.
-    #[default]
-    None,
-    /// The directory was removed, but is still there for what is ignored in it. Its presence is no edit.
-    Kept,
-    /// It could not be looked at in the last scan.
-    Unknown,
-}
-
 impl Known {
     /// What is known of an entry after a look at it, or of one that is gone.
     pub fn there(record: Record, look: Option<Look>) -> Known {
-        Known { record, look, sequence: 0, mark: Mark::None }
+        Known { record, look, sequence: 0, is_unknown: false }
     }
 
     /// The record as others are told of it: unknown if the entry could not be looked at.
     pub fn told(&self) -> Record {
-        let state = if self.mark == Mark::Unknown { State::Unknown } else { self.record.state.clone() };
+        let state = if self.is_unknown { State::Unknown } else { self.record.state.clone() };
         Record { state, ..self.record.clone() }
     }
 }
@@ -137,7 +125,8 @@ struct Row {
     owner: (Option<u32>, Option<u32>),
     mtime: Time,
     look: Option<StoredLook>,
-    mark: Mark,
+    is_unknown: bool,
+    occupied: bool,
     sequence: u64,
     content: Counts,
     /// None: the same.
@@ -190,7 +179,8 @@ pub(super) fn encode(known: &Known, authors: &mut Authors) -> Result<Vec<u8>, Tw
         owner: record.attributes.owner,
         mtime: record.mtime.into(),
         look: known.look.map(|look| StoredLook::new(&look, record)),
-        mark: known.mark,
+        is_unknown: known.is_unknown,
+        occupied: record.occupied,
         sequence: known.sequence,
         content,
         meta,
@@ -211,9 +201,10 @@ pub(super) fn decode(bytes: &[u8], authors: &Authors) -> Result<Known, TwoWayErr
         mtime: row.mtime.into(),
         content,
         meta,
+        occupied: row.occupied,
     };
     let look = row.look.map(|look| look.read(&record));
-    Ok(Known { record, look, sequence: row.sequence, mark: row.mark })
+    Ok(Known { record, look, sequence: row.sequence, is_unknown: row.is_unknown })
 }
 
 impl From<&State> for Stored {

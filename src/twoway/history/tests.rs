@@ -3,9 +3,10 @@
 use super::*;
 use crate::fs::{Links, Root, Stamp, WriteDir};
 use crate::tree::Kind;
+use crate::twoway::lineage::{Fork, Lineages, Tag};
 use crate::twoway::record::{Attributes, ContentSum, State};
 use crate::twoway::replica::Replica;
-use crate::twoway::version::{Fork, Version};
+use crate::twoway::version::{Renaming, Version};
 use filetime::FileTime;
 use proptest::prelude::*;
 use std::fs;
@@ -40,7 +41,17 @@ fn record(content: u8, counts: &[(u8, u64)]) -> Record {
         mtime: FileTime::from_unix_time(5, 6),
         content: version(counts),
         meta: version(counts),
+        occupied: false,
     }
+}
+
+/// An author's generations with these tags.
+fn generations(author: Author, tags: &[u64]) -> Lineages {
+    let mut lineages = Lineages::default();
+    for tag in tags {
+        lineages.count_on(author, Tag(*tag));
+    }
+    lineages
 }
 
 fn look(n: u64) -> Look {
@@ -93,12 +104,12 @@ prop_compose! {
         content in prop::collection::vec((0_u8..9, 1_u64..99), 0..4),
         meta in prop::option::of(prop::collection::vec((0_u8..9, 1_u64..99), 0..4)),
         look in prop::option::of(stamp()), sequence in any::<u64>(),
-        mark in prop_oneof![Just(Mark::None), Just(Mark::Kept), Just(Mark::Unknown)],
+        is_unknown in any::<bool>(), occupied in any::<bool>(),
     ) -> Known {
         let content = version(&content);
         let meta = meta.map_or_else(|| content.clone(), |meta| version(&meta));
-        let record = Record { state, attributes: Attributes { mode, owner }, mtime, content, meta };
-        Known { record, look, sequence, mark }
+        let record = Record { state, attributes: Attributes { mode, owner }, mtime, content, meta, occupied };
+        Known { record, look, sequence, is_unknown }
     }
 }
 
@@ -142,8 +153,7 @@ fn every_transaction_is_there_when_it_is_opened_again() {
     history.intend(&[(path("a"), record(1, &[(1, 1)])), (path("b/c"), record(2, &[(2, 1)]))]).unwrap();
     history.plan_records(&[(path("joined"), record(3, &[(1, 1), (2, 2)]))]).unwrap();
     history.installed(&[(path("a"), Known::there(record(1, &[(1, 1)]), Some(look(7))))]).unwrap();
-    history.learn_tags(&[(author(1), 1, Tag(11)), (author(2), 5, Tag(12))]).unwrap();
-    history.learn_tags(&[(author(1), 1, Tag(99))]).unwrap();
+    assert!(!history.learn(&generations(author(1), &[11, 12])).unwrap());
     assert_eq!((history.begin_run().unwrap(), history.begin_run().unwrap()), (1, 2));
     history.log(2, b"what it did").unwrap();
     drop(history);
@@ -152,7 +162,7 @@ fn every_transaction_is_there_when_it_is_opened_again() {
     assert_eq!(history.intents().unwrap(), [(path("b/c"), record(2, &[(2, 1)]))]);
     assert_eq!(history.known(&path("a")).unwrap().unwrap().look, Some(look(7)));
     assert_eq!(history.known(&path("joined")).unwrap().unwrap().record, record(3, &[(1, 1), (2, 2)]));
-    assert_eq!(history.tags().unwrap(), [(author(1), 1, Tag(11)), (author(2), 5, Tag(12))]);
+    assert_eq!(*history.lineages(), generations(author(1), &[11, 12]));
     assert_eq!((history.runs().unwrap(), history.run(2).unwrap()), (vec![2], Some(b"what it did".to_vec())));
     assert_eq!(history.run(1).unwrap(), None);
 }
@@ -245,20 +255,25 @@ fn a_fork_is_told_apart_in_every_record() {
         let record = Record { content: mine(count), meta: mine(1), ..record(1, &[]) };
         history.plan_records(&[(path(name), record)]).unwrap();
     }
-    history.learn_tags(&[(me, 3, Tag(3)), (me, 4, Tag(4)), (me, 5, Tag(5))]).unwrap();
+    let mut change = Change::begin(&mut history).unwrap();
+    for tag in 1..=5 {
+        assert_eq!(change.generation(Tag(tag)), tag);
+    }
+    change.commit().unwrap();
     let partner = Partner { acknowledged: 1, received: 4, options: Some([0; 32]) };
     let acknowledgement = Acknowledgement { author: author(1), partner, pending: &[], records: &[] };
     history.acknowledged(&acknowledgement).unwrap();
-    let fork = Fork { author: me, from: 4, tag: Tag(4) };
-    history.forked(&fork).unwrap();
+    assert!(!history.learn(&generations(me, &[1, 2, 3])).unwrap());
+    assert_eq!((history.author(), history.generation()), (me, 5));
+    // Somebody else went on from the third in another way.
+    assert!(history.learn(&generations(me, &[1, 2, 3, 14])).unwrap());
     assert_ne!(history.author(), me);
+    assert_eq!(history.generation(), 0);
     let content = |name| history.known(&path(name)).unwrap().unwrap().record.content;
     assert_eq!(content("before"), mine(3));
-    assert_eq!(*content("after"), mine(4).forked(&fork));
-    let mut expected = [(me, 3, Tag(3)), (fork.name(), 4, Tag(4)), (fork.name(), 5, Tag(5))];
-    expected.sort();
-    assert_eq!(history.tags().unwrap(), expected);
-    assert_eq!(history.forks().unwrap(), [fork]);
+    let to = Fork { author: me, from: 4, tag: Tag(4) }.name();
+    assert_eq!(*content("after"), mine(4).renamed(&Renaming { author: me, from: 4, to }));
+    assert_eq!((history.lineages().newest(me), history.lineages().newest(to)), (3, 5));
     assert_eq!(history.partner(author(1)).unwrap().unwrap().options, None);
 }
 

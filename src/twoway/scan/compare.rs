@@ -36,7 +36,10 @@ pub(super) fn difference(before: Option<&Record>, now: &Record) -> Difference {
     };
     let content = before.state != now.state;
     let attributes = differ(&before.attributes, &now.attributes);
-    let news = content || before.attributes != now.attributes || before.mtime != now.mtime;
+    let news = content
+        || before.attributes != now.attributes
+        || before.mtime != now.mtime
+        || before.occupied != now.occupied;
     Difference { created: false, content, attributes, news }
 }
 

@@ -10,7 +10,8 @@
 //! in that of the attributes, or both for what is new or of another kind. A time of modification is no edit. What the
 //! rules hide keeps its record as it is. What cannot be read, does not keep still or is not synchronised for what it is
 //! keeps its record too, marked as unknown, and is told as trouble; so does a directory on another file system, as
-//! nothing could be renamed into it.
+//! nothing could be renamed into it. A directory that holds what takes no part, at any depth, is recorded as occupied: it
+//! cannot go, whoever removes it elsewhere.
 //!
 //! Nothing is written before [`Findings::commit`], and nothing at all if nothing has changed: the caller looks at the
 //! [`Counts`] first, as a tree that is suddenly empty is more likely not mounted.

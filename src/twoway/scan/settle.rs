@@ -2,7 +2,7 @@
 
 use crate::tree::{Kind, RelPath};
 use crate::twoway::TwoWayError;
-use crate::twoway::history::{self, Change, History, Known, Look, Mark, Told};
+use crate::twoway::history::{self, Change, History, Known, Look, Told};
 use crate::twoway::record::{Attributes, Record, State};
 use crate::twoway::scan::compare::{Difference, difference};
 use crate::twoway::scan::hash::Outcome;
@@ -38,11 +38,21 @@ pub(super) enum Found {
     /// Of a file, the outcome of reading it.
     Reading(Receiver<Outcome>),
     /// What is there.
-    There(State, Attributes, FileTime, Look),
+    There(There),
     /// Nothing is, any more.
     Gone,
     /// Something is that cannot be known.
     Unknown,
+}
+
+/// What is at a path.
+pub(super) struct There {
+    pub state: State,
+    pub attributes: Attributes,
+    pub mtime: FileTime,
+    /// Whether it is a directory that holds what takes no part.
+    pub occupied: bool,
+    pub look: Look,
 }
 
 /// The transaction, which begins with the first finding, as does the generation with the first edit.
@@ -64,7 +74,7 @@ impl<'h> Writer<'h> {
     fn edited(&mut self, version: &Version) -> Result<Arc<Version>, TwoWayError> {
         let generation = match self.generation {
             Some(generation) => generation,
-            None => self.change()?.generation(history::new_tag()?)?,
+            None => self.change()?.generation(history::new_tag()?),
         };
         self.generation = Some(generation);
         let author = self.change()?.author();
@@ -128,9 +138,7 @@ impl<'a, 'h> Settling<'a, 'h> {
             Found::Reading(outcome) => {
                 self.was_read(path, before, outcome.recv().unwrap_or(Err(Trouble::Changing)))
             }
-            Found::There(state, attributes, mtime, look) => {
-                self.is_there(&path, before, state, attributes, mtime, look)
-            }
+            Found::There(there) => self.is_there(&path, before, there),
             Found::Gone => self.is_gone(&path, before),
             Found::Unknown => self.is_unknown(&path, before),
         }
@@ -151,7 +159,8 @@ impl<'a, 'h> Settling<'a, 'h> {
                 let record = before.as_ref().map(|before| &before.record);
                 let attributes = self.options.attributes(Kind::File, &read.meta, record);
                 let look = self.options.look(read.stamp);
-                self.is_there(&path, before, state, attributes, read.meta.mtime, look)
+                let mtime = read.meta.mtime;
+                self.is_there(&path, before, There { state, attributes, mtime, occupied: false, look })
             }
             Err(_) if self.options.stop.load(Ordering::Relaxed) => Err(TwoWayError::Stopped),
             Err(trouble) => {
@@ -161,24 +170,17 @@ impl<'a, 'h> Settling<'a, 'h> {
         }
     }
 
-    fn is_there(
-        &mut self,
-        path: &RelPath,
-        before: Option<Known>,
-        state: State,
-        attributes: Attributes,
-        mtime: FileTime,
-        look: Look,
-    ) -> Result<(), TwoWayError> {
+    fn is_there(&mut self, path: &RelPath, before: Option<Known>, there: There) -> Result<(), TwoWayError> {
+        let There { state, attributes, mtime, occupied, look } = there;
         let none = Arc::new(Version::new());
         let (content, meta, sequence) = before.as_ref().map_or((none.clone(), none, None), |before| {
             (before.record.content.clone(), before.record.meta.clone(), Some(before.sequence))
         });
-        let mut record = Record { state, attributes, mtime, content, meta };
+        let mut record = Record { state, attributes, mtime, content, meta, occupied };
         let found = difference(before.as_ref().map(|before| &before.record), &record);
-        let is_marked = before.as_ref().is_some_and(|before| before.mark != Mark::None);
+        let was_unknown = before.as_ref().is_some_and(|before| before.is_unknown);
         let is_same_look = before.as_ref().is_some_and(|before| before.look == Some(look));
-        if !found.news && !is_marked && is_same_look {
+        if !found.news && !was_unknown && is_same_look {
             return Ok(());
         }
         self.count_difference(path, found);
@@ -188,8 +190,8 @@ impl<'a, 'h> Settling<'a, 'h> {
         if found.attributes {
             record.meta = self.writer.edited(&record.meta)?;
         }
-        let told = if found.news || is_marked { Told::Anew(sequence) } else { Told::Already };
-        let known = Known { record, look: Some(look), sequence: sequence.unwrap_or(0), mark: Mark::None };
+        let told = if found.news || was_unknown { Told::Anew(sequence) } else { Told::Already };
+        let known = Known { record, look: Some(look), sequence: sequence.unwrap_or(0), is_unknown: false };
         self.writer.change()?.put(history::key(path), known, told)
     }
 
@@ -216,15 +218,16 @@ impl<'a, 'h> Settling<'a, 'h> {
             record.mtime = self.options.now;
         }
         record.state = State::Absent;
-        let known = Known { record, look: None, sequence, mark: Mark::None };
+        record.occupied = false;
+        let known = Known { record, look: None, sequence, is_unknown: false };
         self.writer.change()?.put(history::key(path), known, Told::Anew(Some(sequence)))
     }
 
     fn is_unknown(&mut self, path: &RelPath, before: Option<Known>) -> Result<(), TwoWayError> {
         let sequence = before.as_ref().map(|before| before.sequence);
         let known = match before {
-            Some(before) if before.mark != Mark::None => return Ok(()),
-            Some(before) => Known { mark: Mark::Unknown, ..before },
+            Some(before) if before.is_unknown => return Ok(()),
+            Some(before) => Known { is_unknown: true, ..before },
             None => Known {
                 record: Record {
                     state: State::Unknown,
@@ -232,10 +235,11 @@ impl<'a, 'h> Settling<'a, 'h> {
                     mtime: FileTime::zero(),
                     content: Arc::new(Version::new()),
                     meta: Arc::new(Version::new()),
+                    occupied: false,
                 },
                 look: None,
                 sequence: 0,
-                mark: Mark::Unknown,
+                is_unknown: true,
             },
         };
         self.writer.change()?.put(history::key(path), known, Told::Anew(sequence))

@@ -3,7 +3,7 @@
 use super::*;
 use crate::fs::{Links, Root};
 use crate::tree::filter::{Action, Rule};
-use crate::twoway::history::{Known, Mark, Origin};
+use crate::twoway::history::{Known, Origin};
 use crate::twoway::record::{ContentSum, State};
 use crate::twoway::replica::Replica;
 use filetime::set_symlink_file_times;
@@ -442,9 +442,9 @@ fn what_is_not_synchronised_is_unknown_and_the_rest_goes_on() {
     let (counts, troubles) = scene.scan();
     assert_eq!(troubles, ["new: a Fifo is not synchronised", "was-file: a Fifo is not synchronised"]);
     assert_eq!((counts.unknown, counts.edited, counts.gone), (2, 1, 0));
-    for fifo in ["was-file", "new"] {
-        assert_eq!(scene.state(fifo), State::Unknown);
-    }
+    // Where nothing was known there is nothing to tell, but that something is in the way.
+    assert!(scene.known("new").is_none() && scene.known("").unwrap().record.occupied);
+    assert_eq!(scene.state("was-file"), State::Unknown);
     assert_eq!(scene.known("was-file").unwrap().record.content, version);
     let sequence = scene.history.sequence();
     assert_eq!((scene.scan().0.unknown, scene.history.sequence()), (2, sequence));
@@ -499,7 +499,8 @@ fn a_kept_directory_lives_again_once_something_visible_is_inside() {
     let removed = |scene: &Scene, path: &str| {
         let mut record = scene.known(path).unwrap().record;
         record.state = State::Absent;
-        let known = Known { mark: Mark::Kept, ..Known::there(record, None) };
+        assert!(record.occupied);
+        let known = Known::there(record, None);
         (RelPath::new(path.as_bytes()).unwrap(), known)
     };
     let done = [removed(&scene, "dir"), removed(&scene, "dir/inner")];
@@ -512,7 +513,7 @@ fn a_kept_directory_lives_again_once_something_visible_is_inside() {
     assert_eq!(scene.scan().0.created, 3);
     for path in ["dir", "dir/inner"] {
         let known = scene.known(path).unwrap();
-        assert_eq!((known.record.state, known.mark), (State::Directory, Mark::None));
+        assert_eq!((known.record.state, known.record.occupied), (State::Directory, true));
     }
     // A kept one that goes altogether only frees its name.
     let done = [removed(&scene, "dir")];
@@ -521,7 +522,32 @@ fn a_kept_directory_lives_again_once_something_visible_is_inside() {
     fs::remove_dir_all(scene.path("dir")).unwrap();
     scene.scan();
     let known = scene.known("dir").unwrap();
-    assert_eq!((known.record.state, known.mark, known.record.content), (State::Absent, Mark::None, version));
+    let crate::twoway::record::Record { state, occupied, content, .. } = known.record;
+    assert_eq!((state, occupied, content), (State::Absent, false, version));
+}
+
+#[test]
+fn a_directory_knows_whether_it_holds_what_takes_no_part() {
+    let mut scene = Scene::new();
+    scene.rules.push(Rule::new(Action::Exclude, *b"*.o")).unwrap();
+    scene.write("plain/file", "1");
+    scene.write("deep/inner/ignored.o", "1");
+    scene.write("replica/.dsync/history", "1");
+    // What a killed run left can go with its directory.
+    scene.write("left/.dsync-0123456789abcdef01234567.part", "1");
+    scene.scan();
+    let occupied = |scene: &Scene, path: &str| scene.known(path).unwrap().record.occupied;
+    for (path, expected) in
+        [("plain", false), ("left", false), ("deep", true), ("deep/inner", true), ("replica", true)]
+    {
+        assert_eq!(occupied(&scene, path), expected, "{path}");
+    }
+    let versions = |scene: &Scene| scene.known("deep").map(|known| (known.record.content, known.record.meta));
+    let before = versions(&scene);
+    fs::remove_file(scene.path("deep/inner/ignored.o")).unwrap();
+    assert!(!scene.scan().0.has_edits());
+    assert!(!occupied(&scene, "deep") && !occupied(&scene, "deep/inner"));
+    assert_eq!(versions(&scene), before);
 }
 
 #[test]

@@ -4,10 +4,10 @@ use crate::fs::{Dir, Error, Listing, Stamp, Stamped};
 use crate::tree::filter::{Side, Verdict};
 use crate::tree::{Entry, Kind, Meta, Name, Node, RelPath};
 use crate::twoway::TwoWayError;
-use crate::twoway::history::{self, History, Known, Mark, Snapshot};
+use crate::twoway::history::{self, History, Known, Snapshot};
 use crate::twoway::record::State;
 use crate::twoway::scan::hash::Readers;
-use crate::twoway::scan::settle::{Finding, Found, Settling};
+use crate::twoway::scan::settle::{Finding, Found, Settling, There};
 use crate::twoway::scan::{Findings, Observer, ScanOptions, Trouble};
 use std::iter::Peekable;
 use std::sync::atomic::Ordering;
@@ -37,6 +37,10 @@ struct Level {
     dir: Option<Dir>,
     dev: u64,
     rest: std::vec::IntoIter<Item>,
+    /// Whether something in it, at any depth, takes no part, as far as it was walked.
+    occupied: bool,
+    /// What is known of it, for when all in it has been seen.
+    own: Option<(Option<Known>, Meta, Stamp)>,
 }
 
 struct Item {
@@ -65,7 +69,12 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
                 return Err(TwoWayError::Stopped);
             }
             match level.rest.next() {
-                None => drop(stack.pop()),
+                None => {
+                    let occupied = stack.pop().map_or(Ok(false), |level| self.leave(level))?;
+                    if let Some(above) = stack.last_mut() {
+                        above.occupied |= occupied;
+                    }
+                }
                 Some(item) => {
                     if let Some(below) = self.visit(level, item)? {
                         stack.push(below);
@@ -89,16 +98,28 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
             return Err(TwoWayError::at(".")(error));
         }
         let before = self.take(&path)?;
-        self.found_there(path.clone(), before, State::Directory, &meta, stamp)?;
-        Ok(self.level(path, self.root.clone(), stamp.dev, listing))
+        let mut level = self.level(path, self.root.clone(), stamp.dev, listing);
+        level.own = Some((before, meta, stamp));
+        Ok(level)
+    }
+
+    /// Writes down a directory in which everything has been seen. Returns whether something in it takes no part.
+    fn leave(&mut self, level: Level) -> Result<bool, TwoWayError> {
+        let Level { path, occupied, own, .. } = level;
+        if let Some((before, meta, stamp)) = own {
+            self.found_there(path, before, State::Directory, &meta, stamp, occupied)?;
+        }
+        Ok(occupied)
     }
 
     fn level(&mut self, path: RelPath, dir: Dir, dev: u64, listing: Listing<Stamped>) -> Level {
+        let whole = listing.entries.iter().filter(|stamped| is_or_may_be_kept(&stamped.entry)).count();
         let mut items: Vec<Item> = self
             .shown(&path, listing.entries)
             .map(|stamped| Item { name: stamped.entry.name.clone(), found: Ok(stamped) })
             .collect();
         let seen = items.len();
+        let occupied = seen < whole;
         for (name, error) in listing.failed {
             match Name::new(&name) {
                 // What it is nobody knows, so rules for directories do not hide it.
@@ -110,7 +131,7 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         if items.len() > seen {
             items.sort_by(|one, other| one.name.cmp(&other.name));
         }
-        Level { path, dir: Some(dir), dev, rest: items.into_iter() }
+        Level { path, dir: Some(dir), dev, rest: items.into_iter(), occupied, own: None }
     }
 
     /// Those entries of a directory that take part.
@@ -156,7 +177,12 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         };
         let state = match self.options.state(&entry) {
             Err(trouble) => {
-                self.unknown(path, before, &trouble)?;
+                level.occupied = true;
+                if before.as_ref().is_some_and(|before| before.record.state.is_present()) {
+                    self.unknown(path, before, &trouble)?;
+                } else {
+                    self.settling.trouble(&path, &trouble);
+                }
                 return Ok(None);
             }
             Ok(None) => {
@@ -167,7 +193,7 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         };
         if !entry.is_dir() {
             self.count(&entry);
-            self.found_there(path, before, state, &entry.meta, stamp)?;
+            self.found_there(path, before, state, &entry.meta, stamp, false)?;
             return Ok(None);
         }
         self.directory(level, path, before, &entry)
@@ -196,14 +222,14 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
                 return Ok(None);
             }
         };
-        let below = self.level(path.clone(), dir, level.dev, listing);
-        let is_kept = before.as_ref().is_some_and(|before| before.mark == Mark::Kept);
-        if is_kept && !self.has_visible(&below)? {
+        let mut below = self.level(path.clone(), dir, level.dev, listing);
+        if before.as_ref().is_some_and(is_kept) && !self.has_visible(&below)? {
+            level.occupied = true;
             self.skip_below(&path)?;
             return Ok(None);
         }
         self.count(entry);
-        self.found_there(path, before, State::Directory, &meta, stamp)?;
+        below.own = Some((before, meta, stamp));
         Ok(Some(below))
     }
 
@@ -245,8 +271,7 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
             let Ok(state) = self.options.state(entry) else { return Ok(is_visible) };
             let path = dir.join(&entry.name);
             let known = self.snapshot.known(&history::key(&path))?;
-            let is_kept = known.is_some_and(|known| known.mark == Mark::Kept);
-            if state != Some(State::Directory) || !is_kept {
+            if state != Some(State::Directory) || !known.as_ref().is_some_and(is_kept) {
                 return Ok(true);
             }
             kept.push(path);
@@ -276,7 +301,7 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         });
         if let (true, Some(before)) = (is_read, &before) {
             let state = before.record.state.clone();
-            return self.found_there(path, Some(before.clone()), state, &entry.meta, stamp);
+            return self.found_there(path, Some(before.clone()), state, &entry.meta, stamp, false);
         }
         let dir = match self.dir_of(level) {
             Ok(dir) => dir,
@@ -293,6 +318,7 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         state: State,
         meta: &Meta,
         stamp: Stamp,
+        occupied: bool,
     ) -> Result<(), TwoWayError> {
         let kind = match &state {
             State::Directory => Kind::Directory,
@@ -304,7 +330,8 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         let mut look = self.options.look(stamp);
         // The content of a file was read; of all else it has just been looked at.
         look.settled |= !matches!(state, State::File { .. });
-        self.settling.take(Finding { path, before, found: Found::There(state, attributes, meta.mtime, look) })
+        let found = Found::There(There { state, attributes, mtime: meta.mtime, occupied, look });
+        self.settling.take(Finding { path, before, found })
     }
 
     fn unknown(
@@ -347,14 +374,14 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
 
     fn missing(&mut self, path: RelPath, before: Known) -> Result<(), TwoWayError> {
         let state = &before.record.state;
-        if self.is_ignored(&path, state.is_directory() || before.mark == Mark::Kept) {
+        if self.is_ignored(&path, state.is_directory() || before.record.occupied) {
             return Ok(());
         }
         if state.is_present() {
             self.settling.counts.known = self.settling.counts.known.saturating_add(1);
             return self.settling.take(Finding { path, before: Some(before), found: Found::Gone });
         }
-        if before.mark == Mark::None {
+        if !before.is_unknown && !before.record.occupied {
             let oldest = self.settling.counts.oldest_removal.get_or_insert(before.record.mtime);
             *oldest = before.record.mtime.min(*oldest);
             return Ok(());
@@ -377,4 +404,14 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         }
         Ok(())
     }
+}
+
+/// Whether a directory was removed, but stays for the sake of what takes no part.
+fn is_kept(known: &Known) -> bool {
+    known.record.state == State::Absent && known.record.occupied
+}
+
+/// Whether an entry is more than what a killed run left of a file, which does not keep its directory from going.
+fn is_or_may_be_kept(entry: &Entry) -> bool {
+    !crate::fs::is_reserved(entry) || entry.is_dir()
 }
