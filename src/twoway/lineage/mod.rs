@@ -12,6 +12,10 @@
 //! [`Heads`], and what the other's show to be [missing](Lineages::news_for), until the heads are the same, which they
 //! mostly are at once. What [`merge`](Lineages::merge) tells to be renamed is renamed in all records. Who finds that
 //! [somebody else](Lineages::is_shared) has counted under its name goes on under a fresh one.
+//!
+//! No record may have a count of a generation whose tag its replica does not know: a fork there would not be seen. The
+//! generation in which a plan settles conflicts draws a tag as any other does, and the other replica is told of it before
+//! it records anything of the plan.
 
 mod segment;
 

@@ -17,8 +17,6 @@ enum Event {
     Keep(usize),
     /// What was kept takes the place of tree and history.
     PutBack(usize),
-    /// What was kept takes the place of the history, and the tree stays.
-    PutHistoryBack(usize),
     LoseHistory(usize),
 }
 
@@ -30,7 +28,6 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (at.clone(), at.clone()).prop_map(|(from, to)| Event::Copy(from, to)),
         2 => at.clone().prop_map(Event::Keep),
         1 => at.clone().prop_map(Event::PutBack),
-        1 => at.clone().prop_map(Event::PutHistoryBack),
         1 => at.prop_map(Event::LoseHistory),
     ]
 }
@@ -49,10 +46,12 @@ proptest! {
         for (time, event) in (1..).zip(events) {
             match event {
                 Event::Edits(at, edits) => replicas[at].edit_all(&edits, time * 100),
-                Event::Copy(from, to) => replicas[to] = replicas[from].clone(),
+                Event::Copy(from, to) => {
+                    replicas[to] = replicas[from].clone();
+                    kept[to] = replicas[from].clone();
+                }
                 Event::Keep(at) => kept[at] = replicas[at].clone(),
                 Event::PutBack(at) => replicas[at] = kept[at].clone(),
-                Event::PutHistoryBack(at) => replicas[at].database = kept[at].database.clone(),
                 Event::LoseHistory(at) => {
                     counter += 1;
                     replicas[at].database = Database::new(fresh(counter));

@@ -44,6 +44,8 @@ pub(super) struct Replica {
     pub(super) tree: Tree,
     pub(super) database: Database,
     pub(super) absorbed: Absorbed,
+    /// What the last look or run left there: what differs from it was edited since, whatever the history says.
+    pub(super) last: BTreeMap<Path, (State, u32)>,
     /// What the last scan could not look at.
     pub(super) unknown: BTreeSet<Path>,
 }
@@ -211,6 +213,7 @@ impl Replica {
             tree: Tree::new(),
             database: Database::new(Author([n; 16])),
             absorbed: Absorbed::new(),
+            last: BTreeMap::new(),
             unknown: BTreeSet::new(),
         }
     }

@@ -33,7 +33,7 @@ pub(super) struct Outcome {
 /// One thing that a side does; the process may end after any of them.
 enum Act {
     /// To the tree.
-    Do(Box<Step>),
+    Do(Box<Step>, Absorbed),
     /// Records in one transaction, with what they have absorbed.
     Record(Vec<(Path, Record, Absorbed)>),
     Intend(Vec<(Path, Record, Absorbed)>),
@@ -74,6 +74,8 @@ impl Run {
         let steps = self.plan(left, right);
         *event += 1;
         left.database.count_on(*event);
+        // The other's records will have this generation: it must know its tag, too.
+        left.database.agree(&mut right.database, event);
         let absorbed: Vec<Absorbed> = steps.iter().map(|step| absorbed(step, left, right, event)).collect();
         *event += 1;
         let (was_left, was_right) = (left.clone(), right.clone());
@@ -236,8 +238,9 @@ fn acts(side: Side, steps: &[Step], absorbed: &[Absorbed]) -> Vec<Act> {
     let recorded = |(step, absorbed): &(&Step, &Absorbed)| {
         (step.path.as_bytes().to_vec(), step.after.of(side).clone(), Absorbed::clone(absorbed))
     };
-    let done =
-        |step: &(&Step, &Absorbed)| [Act::Do(Box::new(step.0.clone())), Act::Record(vec![recorded(step)])];
+    let done = |step: &(&Step, &Absorbed)| {
+        [Act::Do(Box::new(step.0.clone()), step.1.clone()), Act::Record(vec![recorded(step)])]
+    };
     let steps = steps.iter().zip(absorbed).filter(|(step, _)| !step.path.is_root());
     let (copies, rest): (Vec<_>, Vec<_>) = steps.partition(|(step, _)| matches!(step.why, Why::CopyOf(_)));
     let (ops, notes): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(step, _)| step.change(side).is_some());
@@ -260,7 +263,14 @@ fn acts(side: Side, steps: &[Step], absorbed: &[Absorbed]) -> Vec<Act> {
 /// Does one thing, and returns what it put into the trash.
 fn perform(act: Act, side: Side, replica: &mut Replica, known: [&Tree; 2]) -> Vec<Thing> {
     match act {
-        Act::Do(step) => return change(&step, side, replica, known),
+        Act::Do(step, absorbed) => {
+            let after = step.after.of(side);
+            let trash = change(&step, side, replica, known);
+            let now = (after.state.clone(), after.attributes.mode);
+            replica.last.insert(step.path.as_bytes().to_vec(), now);
+            replica.absorbed.extend(absorbed);
+            return trash;
+        }
         Act::Intend(intents) => {
             replica.database.intents =
                 intents.into_iter().map(|(path, record, absorbed)| (path, (record, absorbed))).collect();
@@ -299,6 +309,11 @@ fn change(step: &Step, side: Side, replica: &mut Replica, known: [&Tree; 2]) -> 
     if renewed && before.state.is_present() {
         let below = replica.tree.keys().any(|there| is_below(there, &path));
         assert!(!below || after.state.is_present(), "a directory goes that is not empty: {step:?}");
+        for (below, last) in &mut replica.last {
+            if is_below(below, &path) {
+                last.0 = State::Absent;
+            }
+        }
         trash.extend(replica.remove(&path));
     }
     if after.state.is_present() {

@@ -103,8 +103,11 @@ impl Replica {
             false => version.clone(),
         };
         let record = Record { content: bump(&known.content, content), meta: bump(&known.meta, meta), ..seen };
-        for (of, edited) in [(Of::Content, content), (Of::Attributes, meta)] {
-            if edited {
+        let now = (record.state.clone(), record.attributes.mode);
+        let last = self.last.insert(path.clone(), now.clone()).unwrap_or((State::Absent, now.1));
+        let really = [now.0 != last.0, present && (!now.0.is_like(&last.0) || now.1 != last.1)];
+        for (of, really) in [Of::Content, Of::Attributes].into_iter().zip(really) {
+            if really {
                 *event += 1;
                 self.absorbed.entry((path.clone(), of)).or_default().insert(*event);
             }
