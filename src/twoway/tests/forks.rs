@@ -54,7 +54,11 @@ proptest! {
                 Event::PutBack(at) => replicas[at] = kept[at].clone(),
                 Event::LoseHistory(at) => {
                     counter += 1;
-                    replicas[at].database = Database::new(fresh(counter));
+                    let replica = &mut replicas[at];
+                    replica.database = Database::new(fresh(counter));
+                    // Nobody knows any more what was removed.
+                    replica.absorbed.retain(|(path, _), _| replica.tree.contains_key(path));
+                    replica.last.retain(|path, _| replica.tree.contains_key(path));
                 }
                 Event::Run(from, to) if from == to => {}
                 Event::Run(from, to) => {
