@@ -3,9 +3,9 @@
 //!
 //! No call compares and renames in one step, so what is to give way is first moved away and then looked at. It never
 //! goes for good: it is renamed into a trash directory, or back if it proves to be another. A new version is moved into
-//! the trash itself, under the name that the old one is to have there, and then the two are exchanged; so a process that
-//! is killed at any moment leaves the one or the other under the name, and never loses the old one. Where the system
-//! cannot exchange, the old one is moved away before the new one comes, and for that moment the name is free.
+//! the trash itself, under the name that the old one is to have there, and then the two are exchanged; so a process
+//! that is killed at any moment leaves the one or the other under the name, and never loses the old one. Where the
+//! system cannot exchange, the old one is moved away before the new one comes, and for that moment the name is free.
 //!
 //! Trash and staging directories belong to the caller, so nobody else changes names there. They are on the file system
 //! of what is moved; from another one the system refuses it (EXDEV).
@@ -91,8 +91,8 @@ impl Slot<'_> {
         }
     }
 
-    /// Moves what is here, in a directory that nobody else changes, to a name that must be free. Returns its stamp there;
-    /// `None` if the name is taken, and then nothing has changed.
+    /// Moves what is here, in a directory that nobody else changes, to a name that must be free. Returns its stamp
+    /// there; `None` if the name is taken, and then nothing has changed.
     pub fn move_to(self, to: Slot<'_>) -> std::result::Result<Option<Stamp>, Error> {
         self.install(to).map_err(Error::when(INSTALLING))
     }
@@ -207,8 +207,8 @@ fn exchange_back(kept: Slot<'_>, at: Slot<'_>, new: &Stat) -> Result<bool> {
     Ok(false)
 }
 
-/// As an exchange, where the system has none: the old version is moved away, and the new one takes the name if it is still
-/// free.
+/// As an exchange, where the system has none: the old version is moved away, and the new one takes the name if it is
+/// still free.
 fn instead(
     from: Slot<'_>,
     new: &Stat,
@@ -238,8 +238,8 @@ fn take_away(at: Slot<'_>, old: &Stat, trash: &WriteDir) -> Result<Option<Name>>
 
 /// Renames an entry of a private directory to a name that may be anybody's. `false` if that is taken.
 ///
-/// Where the system cannot do it in one step, a file is linked and then loses its old name; a directory is renamed, which
-/// at worst replaces an empty one.
+/// Where the system cannot do it in one step, a file is linked and then loses its old name; a directory is renamed,
+/// which at worst replaces an empty one.
 fn to_free(from: Slot<'_>, to: Slot<'_>) -> Result<bool> {
     let (name, free) = (from.name.as_bytes(), to.name.as_bytes());
     let done = match kernel::rename_to_free(from.fd(), from.name, to.fd(), to.name) {

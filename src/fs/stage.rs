@@ -249,8 +249,8 @@ impl Stage {
         Ok(installed)
     }
 
-    /// Sets the attributes and puts the file in the place of what is expected to be there, which goes into `trash`. `None`
-    /// if something else is there, and then that stays and the staged file is gone.
+    /// Sets the attributes and puts the file in the place of what is expected to be there, which goes into `trash`.
+    /// `None` if something else is there, and then that stays and the staged file is gone.
     pub fn install_instead(
         mut self,
         meta: &SetMeta,

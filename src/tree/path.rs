@@ -62,8 +62,8 @@ impl RelPath {
         }
     }
 
-    /// The order of a walk: each path before what is below it, and that before the path's next sibling. The order of the
-    /// bytes is another one, since some sort before the slash.
+    /// The order of a walk: each path before what is below it, and that before the path's next sibling. The order of
+    /// the bytes is another one, since some sort before the slash.
     pub fn walk_order(&self, other: &RelPath) -> Ordering {
         self.elements().cmp(other.elements())
     }

@@ -2,8 +2,8 @@
 //! below the path.
 //!
 //! Content (with existence) and attributes are decided apart, each by its own version, as long as both sides have the
-//! same kind of thing: so a changed mode and a changed content merge. Where the kinds differ there is one decision, and a
-//! side has it only if it covers the other in both versions. The modification time is no edit: it goes along with the
+//! same kind of thing: so a changed mode and a changed content merge. Where the kinds differ there is one decision, and
+//! a side has it only if it covers the other in both versions. The modification time is no edit: it goes along with the
 //! content, and where that is the same the later one is taken.
 
 use crate::twoway::record::{Record, State};

@@ -1,7 +1,7 @@
 //! What is not done unless somebody says that it is meant: the last look at a plan before anything is changed.
 //!
-//! A tree that lost most of its files was more likely not mounted, cleared by accident or the wrong one than meant to be
-//! so on the other side, too.
+//! A tree that lost most of its files was more likely not mounted, cleared by accident or the wrong one than meant to
+//! be so on the other side, too.
 
 use crate::twoway::decide::Side;
 use crate::twoway::reconcile::{Change, Step};

@@ -8,8 +8,8 @@
 //! What a replica remembers is in its [`history`], a database in the directory `.dsync` at the top of the tree, which
 //! [`replica`] opens and locks. A [`scan`] finds out what has changed since.
 //!
-//! Two copies of one replica that counted on under one name are told apart by [`lineage`]. A [`plan`] is data: it can be
-//! looked at, written down and carried out later; [`guard`] says when it must not be.
+//! Two copies of one replica that counted on under one name are told apart by [`lineage`]. A [`plan`] is data: it can
+//! be looked at, written down and carried out later; [`guard`] says when it must not be.
 //!
 //! What carries out a plan, on both sides and over a link, is not here yet, so the command line offers none of this.
 

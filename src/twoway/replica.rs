@@ -1,12 +1,12 @@
 //! The directory `.dsync` at the top of a tree, which makes it a replica.
 //!
-//! It holds what one run leaves for the next: `history` (the database), `trash/` (what was replaced or deleted, a directory
-//! for each run) and `staging/` (what is being received). It is open to its owner only, and it must be the running
-//! user's: whoever can write there decides what is taken for deleted. It is reached by handles, like everything below
-//! the root, so no symbolic link leads elsewhere.
+//! It holds what one run leaves for the next: `history` (the database), `trash/` (what was replaced or deleted, a
+//! directory for each run) and `staging/` (what is being received). It is open to its owner only, and it must be the
+//! running user's: whoever can write there decides what is taken for deleted. It is reached by handles, like everything
+//! below the root, so no symbolic link leads elsewhere.
 //!
-//! One run at a time has a replica. It holds a lock of the operating system on `.dsync/lock`, which ends with the process
-//! however that ends; the file itself stays, and says who has the lock.
+//! One run at a time has a replica. It holds a lock of the operating system on `.dsync/lock`, which ends with the
+//! process however that ends; the file itself stays, and says who has the lock.
 
 use crate::fs::{Dir, SetMeta, WriteDir, WriteFile};
 use crate::tree::{Kind, Name};
@@ -82,8 +82,8 @@ impl Replica {
         &self.staging
     }
 
-    /// Clears what a killed run left in the staging directory. What is no file of its own, a directory with something in it,
-    /// goes into the trash of this run.
+    /// Clears what a killed run left in the staging directory. What is no file of its own, a directory with something
+    /// in it, goes into the trash of this run.
     ///
     /// # Errors
     /// Those of listing, removing and moving.

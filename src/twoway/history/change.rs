@@ -165,7 +165,8 @@ impl<'h> Change<'h> {
 }
 
 impl History {
-    /// A new history begins, or a copied one goes on under a name of its own: nobody knows anything of that one's changes.
+    /// A new history begins, or a copied one goes on under a name of its own: nobody knows anything of that one's
+    /// changes.
     pub(super) fn begin_life(&mut self, place: Place) -> Result<(), TwoWayError> {
         let author = identity::new_author()?;
         let mut change = Change::begin(self)?;
@@ -202,8 +203,8 @@ impl History {
         change.commit()
     }
 
-    /// What was done to files: what is known of each now, with how it looks. It is no longer intended. A directory that was
-    /// removed but is still there has a record that says so.
+    /// What was done to files: what is known of each now, with how it looks. It is no longer intended. A directory that
+    /// was removed but is still there has a record that says so.
     ///
     /// # Errors
     /// Those of reading and writing.
@@ -216,7 +217,8 @@ impl History {
         change.commit()
     }
 
-    /// After a run that was killed: takes the records of those intents whose entry is as intended, and drops the others.
+    /// After a run that was killed: takes the records of those intents whose entry is as intended, and drops the
+    /// others.
     ///
     /// # Errors
     /// Those of reading and writing.
@@ -237,8 +239,8 @@ impl History {
         change.commit()
     }
 
-    /// The end of a run with a partner. A partner that is not known yet is acknowledged at the beginning too, with nothing,
-    /// so that what changes from then on is kept for it.
+    /// The end of a run with a partner. A partner that is not known yet is acknowledged at the beginning too, with
+    /// nothing, so that what changes from then on is kept for it.
     ///
     /// # Errors
     /// Those of reading and writing.
@@ -265,9 +267,9 @@ impl History {
         change.commit()
     }
 
-    /// Learns what a partner knows of generations. Where that shows that two have counted under one name, what is not common
-    /// to both gets a name of its own, in every record, and everything is to be compared with every partner. Returns whether
-    /// that was so. If somebody else counts under this replica's name, it goes on under a fresh one.
+    /// Learns what a partner knows of generations. Where that shows that two have counted under one name, what is not
+    /// common to both gets a name of its own, in every record, and everything is to be compared with every partner.
+    /// Returns whether that was so. If somebody else counts under this replica's name, it goes on under a fresh one.
     ///
     /// # Errors
     /// Those of reading and writing.
@@ -298,8 +300,8 @@ impl History {
         Ok(!renamings.is_empty())
     }
 
-    /// Forgets removals that were found before `before`, and returns how many. A partner that has not acknowledged one is
-    /// compared with as a whole next time.
+    /// Forgets removals that were found before `before`, and returns how many. A partner that has not acknowledged one
+    /// is compared with as a whole next time.
     ///
     /// # Errors
     /// Those of reading and writing.

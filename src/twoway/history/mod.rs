@@ -1,8 +1,8 @@
 //! What a replica remembers: the state and version of every path, and how far its partners know them.
 //!
-//! A history is a redb database in one file of the replica's own directory. Every change of it is one transaction, named
-//! after what it is for; whoever is killed leaves the one before. The order in which a run makes them is what makes it
-//! safe to be killed: first what a [scan] found, before anybody is told; then [`History::plan_records`] for
+//! A history is a redb database in one file of the replica's own directory. Every change of it is one transaction,
+//! named after what it is for; whoever is killed leaves the one before. The order in which a run makes them is what
+//! makes it safe to be killed: first what a [scan] found, before anybody is told; then [`History::plan_records`] for
 //! all that needs no file to be touched, and [`History::intend`] for what does; after each of these is done,
 //! [`History::installed`]; and at the end [`History::acknowledged`]. The next run begins with [`History::recover`].
 //!
@@ -18,8 +18,9 @@
 //! | `intents` | path | the record that is to be true when what is going on is done |
 //! | `runs` | number | what a run did |
 //!
-//! The file is checked against its checksums whenever it is opened, as a wrong bit could look like a removal. What fails
-//! that check, is cut off, or is something else is told apart ([`TwoWayError`]); a run does not go on without the user.
+//! The file is checked against its checksums whenever it is opened, as a wrong bit could look like a removal. What
+//! fails that check, is cut off, or is something else is told apart ([`TwoWayError`]); a run does not go on without the
+//! user.
 //!
 //! [scan]: crate::twoway::scan
 
@@ -211,8 +212,8 @@ impl History {
         self.snapshot()?.range(Bound::Included(&first), end, each)
     }
 
-    /// Hands the paths whose records have changed after the change number `since` to `each`, in the order of the changes.
-    /// `false` if not all of them are known any more: then everything is to be compared.
+    /// Hands the paths whose records have changed after the change number `since` to `each`, in the order of the
+    /// changes. `false` if not all of them are known any more: then everything is to be compared.
     ///
     /// # Errors
     /// Those of reading, and of `each`.

@@ -1,7 +1,8 @@
 //! How a record is stored: under its path, as a row in postcard's encoding.
 //!
-//! The key is the path with a NUL for each `/`. No name holds either, and NUL is the least byte, so the order of the keys
-//! is the order of a walk that goes through directories by the bytes of their names, each followed by what is in it.
+//! The key is the path with a NUL for each `/`. No name holds either, and NUL is the least byte, so the order of the
+//! keys is the order of a walk that goes through directories by the bytes of their names, each followed by what is in
+//! it.
 //!
 //! Version vectors would be the bulk of a row, so authors stand in them as numbers, from a table of all that this
 //! history has ever named.

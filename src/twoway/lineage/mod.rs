@@ -4,9 +4,9 @@
 //! somebody else knows to have gone on otherwise. Its versions would then claim to contain edits that they do not, and
 //! overwrite them in silence. So each generation draws a random [`Tag`], and every replica remembers the tags of all
 //! generations it has heard of. Two tags for one generation are a [`Fork`]: from there on the counts are two
-//! authors', and each gets a name of its own, made of the author, the generation and the tag. Whoever knows the fork makes
-//! the same names of it, in whatever order it hears of several: a run of generations between two forks, a [`Segment`], is
-//! named by where it begins.
+//! authors', and each gets a name of its own, made of the author, the generation and the tag. Whoever knows the fork
+//! makes the same names of it, in whatever order it hears of several: a run of generations between two forks, a
+//! [`Segment`], is named by where it begins.
 //!
 //! Two replicas make their [`Lineages`] agree after both have scanned and before anything is compared: each sends its
 //! [`Heads`], and what the other's show to be [missing](Lineages::news_for), until the heads are the same, which they
@@ -14,8 +14,8 @@
 //! [somebody else](Lineages::is_shared) has counted under its name goes on under a fresh one.
 //!
 //! No record may have a count of a generation whose tag its replica does not know: a fork there would not be seen. The
-//! generation in which a plan settles conflicts draws a tag as any other does, and the other replica is told of it before
-//! it records anything of the plan.
+//! generation in which a plan settles conflicts draws a tag as any other does, and the other replica is told of it
+//! before it records anything of the plan.
 
 mod segment;
 
@@ -109,8 +109,8 @@ impl Lineages {
         Lineages { segments: self.segments.iter().filter_map(news).collect(), forks }
     }
 
-    /// Learns what another sent, and finds the forks that this shows. Returns what has to be renamed in every version, in
-    /// this order.
+    /// Learns what another sent, and finds the forks that this shows. Returns what has to be renamed in every version,
+    /// in this order.
     pub fn merge(&mut self, news: &Lineages) -> Vec<Renaming> {
         let mut news = news.clone();
         self.forks.append(&mut news.forks);

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// What is to be done on two replicas, and all that is needed to do it later: no step is carried out whose path is not as
-/// it was.
+/// What is to be done on two replicas, and all that is needed to do it later: no step is carried out whose path is not
+/// as it was.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Plan {
     /// How it is written: [`FORMAT`].

@@ -6,8 +6,8 @@ use crate::twoway::reconcile::{Change, Step};
 use crate::twoway::record::{ContentSum, State};
 use std::collections::HashMap;
 
-/// A file that a plan removes on a side and makes there again, with the same content, under another name. It need not be
-/// sent. A wrong guess does no harm: what is there in the end is the same.
+/// A file that a plan removes on a side and makes there again, with the same content, under another name. It need not
+/// be sent. A wrong guess does no harm: what is there in the end is the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rename<'a> {
     /// Where to rename it.

@@ -11,8 +11,8 @@ const DIGITS: usize = 8;
 /// The longest name that Linux file systems take, in bytes.
 const LONGEST: usize = 255;
 
-/// Who keeps the name where both are kept: the directory; else the newer; else the greater by content and attributes, so
-/// that every replica chooses the same.
+/// Who keeps the name where both are kept: the directory; else the newer; else the greater by content and attributes,
+/// so that every replica chooses the same.
 pub(in crate::twoway) fn keeps_the_name(left: &Record, right: &Record) -> Side {
     let rank = |record: &Record| {
         let stays = record.occupied || record.state.is_directory();

@@ -1,7 +1,7 @@
 //! Who wins a conflict.
 //!
-//! A [`Policy`] says so for any conflict, and [`Policies`] which policy holds for which path. What a person or a command
-//! has to be asked about, the run asks itself: it wraps the policies in a [`Resolver`] of its own.
+//! A [`Policy`] says so for any conflict, and [`Policies`] which policy holds for which path. What a person or a
+//! command has to be asked about, the run asks itself: it wraps the policies in a [`Resolver`] of its own.
 
 mod copy;
 mod overrides;

@@ -2,15 +2,12 @@
 //!
 //! Per path the two records decide ([`decide`](crate::twoway::decide)); what is above and below a path matters only
 //! where a directory meets something else. A directory that one side removed, or put something else in place of, goes
-//! only if nothing in it survives: what the other side edited or added below stays, with its parents, and makes a removal
-//! none and a replacement a conflict.
+//! only if nothing in it survives: what the other side edited or added below stays, with its parents, and makes a
+//! removal none and a replacement a conflict.
 //!
-//! The paths come as a stream in the order of a walk, so the whole of a large change is never held: a path is [opened]
-//! when it comes, and [closed] when all below it has been seen. Steps are given out as soon as they cannot change any
+//! The paths come as a stream in the order of a walk, so the whole of a large change is never held: a path is opened
+//! when it comes, and closed when all below it has been seen. Steps are given out as soon as they cannot change any
 //! more; held back are only those below a directory that something else may take the place of.
-//!
-//! [opened]: opening
-//! [closed]: closing
 
 mod closing;
 mod opening;
@@ -129,8 +126,8 @@ enum Fate {
     },
     /// This side's takes the place of the other's directory, unless something below survives.
     Replaced { winner: Side },
-    /// It is planned that this side's takes the place of the other's directory, whatever is below; but not of what could
-    /// not be looked at.
+    /// It is planned that this side's takes the place of the other's directory, whatever is below; but not of what
+    /// could not be looked at.
     Overruled { winner: Side },
 }
 

@@ -10,8 +10,8 @@ use filetime::FileTime;
 /// The permission bits of symbolic links, which have none of their own.
 const LINK_MODE: u32 = 0o777;
 
-/// How long two ticks of the clock take that file systems stamp with, in nanoseconds: a kernel ticks a hundred times a second
-/// or more often.
+/// How long two ticks of the clock take that file systems stamp with, in nanoseconds: a kernel ticks a hundred times a
+/// second or more often.
 const TICKS: i128 = 20_000_000;
 
 /// The same where times have no fraction: then the file system keeps none, and some count in twos.

@@ -112,8 +112,8 @@ fn read(dir: &Dir, name: &Name, stop: &AtomicBool, buffer: &mut [u8]) -> Outcome
 
 fn sum(file: &ReadFile, stop: &AtomicBool, buffer: &mut [u8]) -> std::io::Result<ContentSum> {
     let mut hasher = blake3::Hasher::new();
-    // No further than it was long, or a file that grows all the time would never be done; that it has grown shows in its
-    // stamp.
+    // No further than it was long, or a file that grows all the time would never be done; that it has grown shows in
+    // its stamp.
     let mut pieces = file.pieces(0..file.len());
     while let Some(piece) = pieces.next(buffer)? {
         hasher.update(piece);

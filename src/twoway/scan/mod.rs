@@ -1,17 +1,17 @@
 //! Finding out what has changed in a tree since its history was last written.
 //!
-//! A scan walks the tree in the order of the history's keys and goes along both at once, so it needs no more memory for a
-//! large tree than for a small one. An entry whose stamp (inode, size, times, the change time among them) is the one
+//! A scan walks the tree in the order of the history's keys and goes along both at once, so it needs no more memory for
+//! a large tree than for a small one. An entry whose stamp (inode, size, times, the change time among them) is the one
 //! recorded is taken for unchanged; the content of other files is read and summed up, by threads of their own. Only a
 //! stamp that was taken soon after the last change, within two ticks of the clock that stamps are made with, could hide
 //! another: such a file is read again next time.
 //!
-//! What is different becomes an edit of this replica, under a new generation: in the version of content and existence, or
-//! in that of the attributes, or both for what is new or of another kind. A time of modification is no edit. What the
-//! rules hide keeps its record as it is. What cannot be read, does not keep still or is not synchronised for what it is
-//! keeps its record too, marked as unknown, and is told as trouble; so does a directory on another file system, as
-//! nothing could be renamed into it. A directory that holds what takes no part, at any depth, is recorded as occupied: it
-//! cannot go, whoever removes it elsewhere.
+//! What is different becomes an edit of this replica, under a new generation: in the version of content and existence,
+//! or in that of the attributes, or both for what is new or of another kind. A time of modification is no edit. What
+//! the rules hide keeps its record as it is. What cannot be read, does not keep still or is not synchronised for what
+//! it is keeps its record too, marked as unknown, and is told as trouble; so does a directory on another file system,
+//! as nothing could be renamed into it. A directory that holds what takes no part, at any depth, is recorded as
+//! occupied: it cannot go, whoever removes it elsewhere.
 //!
 //! Nothing is written before [`Findings::commit`], and nothing at all if nothing has changed: the caller looks at the
 //! [`Counts`] first, as a tree that is suddenly empty is more likely not mounted.

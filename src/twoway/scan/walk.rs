@@ -244,8 +244,8 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         }
     }
 
-    /// Whether something that takes part is in a directory that was removed and kept for what does not. Other directories in
-    /// it may have been kept too.
+    /// Whether something that takes part is in a directory that was removed and kept for what does not. Other
+    /// directories in it may have been kept too.
     fn has_visible(&self, level: &Level) -> Result<bool, TwoWayError> {
         let mut kept = Vec::new();
         let items = level.rest.as_slice().iter().filter_map(|item| item.found.as_ref().ok());

@@ -169,8 +169,8 @@ impl Database {
         self.generation = self.lineages.count_on(self.author, Tag(unique));
     }
 
-    /// Makes what two know of generations agree. Who finds that another counted under its name gets a fresh one, made of
-    /// that number.
+    /// Makes what two know of generations agree. Who finds that another counted under its name gets a fresh one, made
+    /// of that number.
     pub(super) fn agree(&mut self, other: &mut Database, unique: &mut u64) {
         loop {
             let (here, there) = (self.lineages.heads(), other.lineages.heads());

@@ -105,8 +105,8 @@ impl Run {
         Outcome { steps, trash, scanned: [was_left, was_right], length }
     }
 
-    /// How far each side comes. Neither installs anything before both have recorded what needs no installation: else the
-    /// other's share of a decision about a whole directory could be lost while its top was carried out here.
+    /// How far each side comes. Neither installs anything before both have recorded what needs no installation: else
+    /// the other's share of a decision about a whole directory could be lost while its top was carried out here.
     fn until_with_barrier(&self, acts: &[Vec<Act>; 2]) -> [usize; 2] {
         let prepared = [0, 1].map(|n| {
             let acts = &acts[n];

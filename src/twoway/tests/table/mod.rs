@@ -1,8 +1,9 @@
 //! The decision table, row by row: what was there when both were the same, what each side made of it, and what a run
 //! makes of that. Every row is tried with the sides swapped, too.
 //!
-//! A tree is written as words: `d/` is a directory, `f=2` a file with that content (and size), `l>t` a link to `t`, `p|`
-//! a fifo. `:600` after any of them is its mode and `~5` its modification time; `?` says that it cannot be looked at.
+//! A tree is written as words: `d/` is a directory, `f=2` a file with that content (and size), `l>t` a link to `t`,
+//! `p|` a fifo. `:600` after any of them is its mode and `~5` its modification time; `?` says that it cannot be looked
+//! at.
 
 mod asked;
 mod policies;
