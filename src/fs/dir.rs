@@ -1,8 +1,8 @@
 //! Reading a directory by a handle on it.
 
 use crate::fs::file::{self, ReadFile};
-use crate::fs::list::{self, Listing};
-use crate::fs::{Error, beneath, status};
+use crate::fs::list::{self, Listing, Stamped};
+use crate::fs::{Error, Stamp, beneath, status};
 use crate::tree::{Entry, Meta, Name, RelPath};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -20,7 +20,17 @@ impl Dir {
     /// Lists the directory, sorted by the bytes of the names. Entries that vanish meanwhile are left out; what else
     /// goes wrong after the opening is told in the listing.
     pub fn list(&self) -> Result<Listing, Error> {
-        list::list(self.as_fd())
+        list::list(self.as_fd(), |entry, _| entry)
+    }
+
+    /// As [`list`](Dir::list), each entry with its stamp.
+    pub fn list_stamped(&self) -> Result<Listing<Stamped>, Error> {
+        list::list(self.as_fd(), list::with_stamp)
+    }
+
+    /// As [`entry`](Dir::entry), with its stamp.
+    pub fn stamped(&self, name: &Name) -> Result<Option<Stamped>, Error> {
+        list::stamped(self.as_fd(), name)
     }
 
     /// The entry of that name, `None` if there is none.
@@ -32,6 +42,12 @@ impl Dir {
     pub fn own_meta(&self) -> Result<Meta, Error> {
         let stat = rustix::fs::fstat(&*self.0).map_err(Error::when("reading attributes of"))?;
         Ok(status::meta(&stat))
+    }
+
+    /// The attributes of the directory itself, with its stamp.
+    pub fn own_stamped(&self) -> Result<(Meta, Stamp), Error> {
+        let stat = rustix::fs::fstat(&*self.0).map_err(Error::when("reading attributes of"))?;
+        Ok((status::meta(&stat), Stamp::of(&stat)))
     }
 
     /// Device and inode of the directory: equal for two handles on the same directory only.

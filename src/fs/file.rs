@@ -2,6 +2,7 @@
 //!
 //! Positions are given with every call, so one open file serves several threads.
 
+use crate::fs::stage::{self, Lock};
 use crate::fs::{Error, Pieces, SetMeta, attributes, copy, kernel, status};
 use crate::tree::{Kind, Meta, Name};
 use filetime::FileTime;
@@ -31,7 +32,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    fn of(stat: &Stat) -> Stamp {
+    pub(super) fn of(stat: &Stat) -> Stamp {
         let (dev, ino) = status::identity(stat);
         let meta = status::meta(stat);
         Stamp { dev, ino, size: status::size(stat), mtime: meta.mtime, ctime: status::changed(stat) }
@@ -244,6 +245,28 @@ impl WriteFile {
     /// Sets attributes through the open file.
     pub fn set_meta(&self, meta: &SetMeta) -> Result<(), Error> {
         attributes::set(self.as_fd(), Kind::File, meta)
+    }
+
+    /// Locks the file for as long as it is open here, or this process lives. `false` if another has it locked.
+    ///
+    /// # Errors
+    /// The file system has no locks.
+    pub fn lock(&self) -> Result<bool, Error> {
+        const LOCKING: &str = "locking";
+        match stage::lock(&self.0).map_err(Error::when(LOCKING))? {
+            Lock::Held => Ok(true),
+            Lock::Busy => Ok(false),
+            Lock::Unsupported => {
+                let why = "the file system has no locks";
+                Err(Error::refused(LOCKING, io::ErrorKind::Unsupported, why))
+            }
+        }
+    }
+}
+
+impl From<WriteFile> for File {
+    fn from(file: WriteFile) -> File {
+        file.0.into()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Listing a directory: its names, then the attributes of each.
 
-use crate::fs::{Error, kernel, status};
-use crate::tree::{Entry, InvalidName, Kind, Meta, Name, Node};
+use crate::fs::{Error, Stamp, kernel, status};
+use crate::tree::{Entry, InvalidName, Kind, Name, Node};
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::io;
@@ -14,30 +14,39 @@ const LISTING: &str = "listing directory";
 const ATTRIBUTES: &str = "reading attributes of";
 
 /// What a directory holds.
-#[derive(Debug, Default)]
-pub struct Listing {
+#[derive(Debug)]
+pub struct Listing<E = Entry> {
     /// The entries, sorted by the bytes of their names.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<E>,
     /// Names whose entry could not be read, as the system gave them, each with the reason.
     pub failed: Vec<(Vec<u8>, Error)>,
     /// Why reading the names ended early: what is not listed may be there all the same.
     pub broken: Option<Error>,
 }
 
-impl Listing {
+/// An entry with the stamp it was seen with.
+#[derive(Debug, Clone)]
+pub struct Stamped {
+    /// The entry.
+    pub entry: Entry,
+    /// Its stamp.
+    pub stamp: Stamp,
+}
+
+impl<E> Listing<E> {
     /// Whether everything in the directory is among the entries, so that a missing name means a missing entry.
     pub fn is_whole(&self) -> bool {
         self.failed.is_empty() && self.broken.is_none()
     }
 }
 
-/// Lists the directory behind a handle.
-pub(super) fn list(dir: BorrowedFd<'_>) -> Result<Listing, Error> {
+/// Lists the directory behind a handle. `make` makes of each entry and its stat what the listing holds of it.
+pub(super) fn list<E>(dir: BorrowedFd<'_>, make: impl Fn(Entry, &Stat) -> E) -> Result<Listing<E>, Error> {
     // A handle of its own, since the reading position belongs to the handle and clones share theirs.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let reader = rustix::fs::openat(dir, ".", flags, Mode::empty()).map_err(Error::when(LISTING))?;
     let mut names: Vec<Name> = Vec::new();
-    let mut listing = Listing::default();
+    let mut listing = Listing { entries: Vec::new(), failed: Vec::new(), broken: None };
     let outcome = read_names(reader, &mut |bytes| match Name::new(bytes) {
         Ok(name) => names.push(name),
         Err(InvalidName::Dots(_)) => {}
@@ -53,7 +62,10 @@ pub(super) fn list(dir: BorrowedFd<'_>) -> Result<Listing, Error> {
     listing.entries.reserve_exact(names.len());
     for name in names {
         match look(dir, &name) {
-            Ok(Some((node, meta))) => listing.entries.push(Entry { name, node, meta }),
+            Ok(Some((node, stat))) => {
+                let entry = Entry { name, node, meta: status::meta(&stat) };
+                listing.entries.push(make(entry, &stat));
+            }
             Ok(None) => {}
             Err(error) => listing.failed.push((name.into(), error)),
         }
@@ -79,11 +91,24 @@ fn read_names(reader: OwnedFd, each: &mut dyn FnMut(&[u8])) -> rustix::io::Resul
 
 /// The entry of that name, `None` if there is none.
 pub(super) fn entry(dir: BorrowedFd<'_>, name: &Name) -> Result<Option<Entry>, Error> {
-    Ok(look(dir, name)?.map(|(node, meta)| Entry { name: name.clone(), node, meta }))
+    Ok(stamped(dir, name)?.map(|found| found.entry))
+}
+
+/// The same with its stamp.
+pub(super) fn stamped(dir: BorrowedFd<'_>, name: &Name) -> Result<Option<Stamped>, Error> {
+    Ok(look(dir, name)?.map(|(node, stat)| {
+        let entry = Entry { name: name.clone(), node, meta: status::meta(&stat) };
+        with_stamp(entry, &stat)
+    }))
+}
+
+/// For [`list`].
+pub(super) fn with_stamp(entry: Entry, stat: &Stat) -> Stamped {
+    Stamped { entry, stamp: Stamp::of(stat) }
 }
 
 /// Looks at one entry without following it.
-fn look(dir: BorrowedFd<'_>, name: &Name) -> Result<Option<(Node, Meta)>, Error> {
+fn look(dir: BorrowedFd<'_>, name: &Name) -> Result<Option<(Node, Stat)>, Error> {
     for _ in 0..ATTEMPTS {
         let stat = match rustix::fs::statat(dir, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
@@ -91,7 +116,7 @@ fn look(dir: BorrowedFd<'_>, name: &Name) -> Result<Option<(Node, Meta)>, Error>
             Err(error) => return Err(Error::when(ATTRIBUTES)(error)),
         };
         if let Some(node) = node(dir, name, &stat)? {
-            return Ok(Some((node, status::meta(&stat))));
+            return Ok(Some((node, stat)));
         }
     }
     Err(Error::refused(ATTRIBUTES, io::ErrorKind::Other, "the entry keeps changing"))

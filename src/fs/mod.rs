@@ -12,11 +12,12 @@
 //! | `dir`, `beneath`, `list`, `status` | reading directories and attributes |
 //! | `file`, `pieces`, `copy` | reading and writing the content of one file |
 //! | `write`, `stage`, `in_place`, `attributes` | changing a directory, with names that are always old or new |
-//! | `owners`, `limits` | what the host knows about users, the umask, open files |
+//! | `guarded` | changes that happen only where nobody else has made one |
+//! | `owners`, `limits`, `machine` | what the host knows about users, the umask, open files, itself |
 //! | `kernel` | calls that only some systems have, each with a portable way round |
 //!
 //! An operation that fails says what it was doing ([`Error`]); its caller knows the path. Used by `view` (reading),
-//! `pass` (both ways) and `session` (roots, owners, limits).
+//! `pass` and `twoway` (both ways) and `session` (roots, owners, limits).
 
 mod attributes;
 mod beneath;
@@ -24,10 +25,12 @@ mod copy;
 mod dir;
 mod error;
 mod file;
+mod guarded;
 mod in_place;
 mod kernel;
 mod limits;
 mod list;
+mod machine;
 mod named;
 mod owners;
 mod pieces;
@@ -42,9 +45,11 @@ pub use attributes::SetMeta;
 pub use dir::Dir;
 pub use error::Error;
 pub use file::{ReadFile, Stamp, WriteFile};
+pub use guarded::{Expected, Replaced, Slot};
 pub use kernel::give_up as give_up_kernel_calls;
 pub use limits::{raise_file_limit, umask};
-pub use list::Listing;
+pub use list::{Listing, Stamped};
+pub use machine::machine_name;
 pub use named::open_named;
 pub use owners::Owners;
 pub use pieces::Pieces;

@@ -13,7 +13,7 @@
 //! see `whole`.
 
 use crate::fs::file::{self, ReadFile, WriteFile};
-use crate::fs::{Error, SetMeta, WriteDir, status};
+use crate::fs::{Error, Expected, Replaced, SetMeta, Slot, Stamp, WriteDir, status};
 use crate::tree::{Entry, Kind, Name};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -138,13 +138,15 @@ fn is_ours(handle: &OwnedFd) -> rustix::io::Result<bool> {
     }
 }
 
-enum Lock {
+/// The answer to a request for a lock that dies with its process.
+pub(super) enum Lock {
     Held,
     Busy,
     Unsupported,
 }
 
-fn lock(handle: &OwnedFd) -> rustix::io::Result<Lock> {
+/// Asks for an exclusive flock(2).
+pub(super) fn lock(handle: impl AsFd) -> rustix::io::Result<Lock> {
     match rustix::fs::flock(handle, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Lock::Held),
         Err(Errno::WOULDBLOCK) => Ok(Lock::Busy),
@@ -236,6 +238,34 @@ impl Stage {
     /// What a killed run left of this same file, to serve as a basis. It has no name any more.
     pub fn leftover(&mut self) -> Option<ReadFile> {
         self.leftover.take()
+    }
+
+    /// Sets the attributes and gives the file a name, in any directory of the same file system, that must be free.
+    /// Returns its stamp; `None` if the name is taken, and then the staged file is gone.
+    pub fn install_if_free(mut self, meta: &SetMeta, at: Slot<'_>) -> Result<Option<Stamp>, Error> {
+        self.file.set_meta(meta)?;
+        let installed = self.slot().move_to(at)?;
+        self.installed = installed.is_some();
+        Ok(installed)
+    }
+
+    /// Sets the attributes and puts the file in the place of what is expected to be there, which goes into `trash`.
+    /// `None` if something else is there, and then that stays and the staged file is gone.
+    pub fn install_instead(
+        mut self,
+        meta: &SetMeta,
+        at: Slot<'_>,
+        expected: &Expected,
+        trash: &WriteDir,
+    ) -> Result<Option<Replaced>, Error> {
+        self.file.set_meta(meta)?;
+        let replaced = self.slot().replace(at, expected, trash)?;
+        self.installed = replaced.is_some();
+        Ok(replaced)
+    }
+
+    fn slot(&self) -> Slot<'_> {
+        Slot { dir: &self.dir, name: &self.staged }
     }
 
     /// Sets the attributes and renames the file over its target in one step, which must not be a directory. After an

@@ -49,9 +49,25 @@ fn write_text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     Ok(())
 }
 
+/// The bytes that [`Escaped`] showed as `text`. `None` if an escape in it is malformed.
+pub fn unescaped(text: &str) -> Option<Vec<u8>> {
+    let mut parts = text.split("\\#");
+    let mut bytes = Vec::from(parts.next()?.as_bytes());
+    for part in parts {
+        let (escape, rest) = part.split_at_checked(3)?;
+        if !escape.bytes().all(|digit| digit.is_ascii_digit()) {
+            return None;
+        }
+        bytes.push(u8::from_str_radix(escape, 8).ok()?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    Some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn escapes() {
@@ -67,6 +83,26 @@ mod tests {
             ("x\u{202e}y".as_bytes(), "x\\#342\\#200\\#256y"),
         ] {
             assert_eq!(Escaped(bytes).to_string(), shown);
+            assert_eq!(unescaped(shown).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn malformed_escapes_are_refused() {
+        for text in ["\\#", "\\#12", "\\#999", "\\#+12", "\\#00é", "\\#400"] {
+            assert_eq!(unescaped(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_can_be_read_back(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
+            prop_assert_eq!(unescaped(&Escaped(&bytes).to_string()), Some(bytes));
+        }
+
+        #[test]
+        fn so_can_what_looks_like_escapes(text in "[\\\\#01]{0,12}") {
+            prop_assert_eq!(unescaped(&Escaped(text.as_bytes()).to_string()), Some(text.into_bytes()));
         }
     }
 }

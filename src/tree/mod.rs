@@ -13,7 +13,7 @@ mod name;
 mod path;
 
 pub use entry::{Entry, Kind, Meta, Node, Owner, Rdev};
-pub use escape::Escaped;
+pub use escape::{Escaped, unescaped};
 pub use fingerprint::{
     Aspects, BUCKET_SUM_LEN, BucketSum, Buckets, FINGERPRINT_LEN, Fingerprint, Fingerprinter, MAX_BUCKETS,
 };

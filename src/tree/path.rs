@@ -2,6 +2,7 @@
 
 use crate::tree::{Escaped, InvalidName, Name};
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::fmt;
 
 /// A path relative to a root, made of [`Name`]s only: no `..`, no leading slash, no empty element. The empty path
@@ -51,6 +52,20 @@ impl RelPath {
     /// The elements, outermost first. Each is known to be a valid [`Name`].
     pub fn elements(&self) -> impl Iterator<Item = &[u8]> {
         self.0.split(|&b| b == b'/').filter(|element| !element.is_empty())
+    }
+
+    /// Whether this is below `above`. Nothing is below itself.
+    pub fn is_below(&self, above: &RelPath) -> bool {
+        match above.is_root() {
+            true => !self.is_root(),
+            false => self.0.strip_prefix(&*above.0).is_some_and(|rest| rest.first() == Some(&b'/')),
+        }
+    }
+
+    /// The order of a walk: each path before what is below it, and that before the path's next sibling. The order of
+    /// the bytes is another one, since some sort before the slash.
+    pub fn walk_order(&self, other: &RelPath) -> Ordering {
+        self.elements().cmp(other.elements())
     }
 
     /// The path without its last element, and that element. `None` for the root.
@@ -115,5 +130,16 @@ mod tests {
         assert_eq!(path.elements().collect::<Vec<_>>(), [b"a", b"b"]);
         assert!(RelPath::root().split_last().is_none());
         assert_eq!(RelPath::root().elements().count(), 0);
+    }
+
+    #[test]
+    fn a_walk_comes_to_what_is_below_before_the_next_sibling() {
+        let path = |text: &str| RelPath::new(text.as_bytes()).unwrap();
+        let walk: Vec<RelPath> = ["", "a", "a/b", "a/b/c", "a-b", "b"].map(path).into();
+        assert!(walk.is_sorted_by(|one, next| one.walk_order(next) == Ordering::Less));
+        assert!(!walk.is_sorted());
+        let below: Vec<bool> = walk.iter().map(|at| at.is_below(&path("a"))).collect();
+        assert_eq!(below, [false, false, true, true, false, false]);
+        assert!(walk[1].is_below(&walk[0]) && !walk[0].is_below(&walk[0]));
     }
 }

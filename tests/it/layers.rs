@@ -33,8 +33,14 @@ const ONLY_IN: [(&str, &[&str]); 16] = [
 
 /// Text that may not appear in files whose path begins with one of these.
 const NEVER_IN: [(&str, &[&str]); 4] = [
-    ("tokio::", &["delta/", "tree/", "request/", "view/", "fs/", "wire/", "pass/", "session/", "cli/"]),
-    ("std::thread", &["delta/", "tree/", "request/", "pass/decide.rs"]),
+    (
+        "tokio::",
+        &["delta/", "tree/", "request/", "view/", "fs/", "wire/", "pass/", "twoway/", "session/", "cli/"],
+    ),
+    (
+        "std::thread",
+        &["delta/", "tree/", "request/", "pass/decide.rs", "twoway/decide.rs", "twoway/reconcile"],
+    ),
     ("std::net", &["delta/", "tree/", "request/", "view/", "fs/", "pass/"]),
     ("rustix::fs", &["delta/", "tree/", "request/", "report.rs", "view/", "wire/", "pass/"]),
 ];

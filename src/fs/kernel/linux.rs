@@ -3,8 +3,8 @@
 use crate::fs::kernel::{offered, wanted};
 use crate::tree::{Name, Rdev};
 use rustix::fs::{
-    Advice, AtFlags, CWD, FallocateFlags, FileType, Gid, Mode, OFlags, RawDir, RawMode, ResolveFlags,
-    Timestamps, Uid,
+    Advice, AtFlags, CWD, FallocateFlags, FileType, Gid, Mode, OFlags, RawDir, RawMode, RenameFlags,
+    ResolveFlags, Timestamps, Uid,
 };
 use rustix::io::{Errno, Result, retry_on_intr};
 use std::fs::File;
@@ -84,6 +84,42 @@ pub(in crate::fs) fn give_name(file: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: 
             None
         }
         Err(_) => None,
+    }
+}
+
+/// Renames an entry to a name that must be free (renameat2(2), RENAME_NOREPLACE). `None` where the file system cannot.
+pub(in crate::fs) fn rename_to_free(
+    from: BorrowedFd<'_>,
+    name: &Name,
+    to: BorrowedFd<'_>,
+    free: &Name,
+) -> Option<Result<()>> {
+    rename_with(from, name, to, free, RenameFlags::NOREPLACE)
+}
+
+/// Lets two entries of any kind change names (renameat2(2), RENAME_EXCHANGE). `None` where the file system cannot.
+pub(in crate::fs) fn exchange(
+    dir: BorrowedFd<'_>,
+    name: &Name,
+    other: BorrowedFd<'_>,
+    its_name: &Name,
+) -> Option<Result<()>> {
+    rename_with(dir, name, other, its_name, RenameFlags::EXCHANGE)
+}
+
+fn rename_with(
+    from: BorrowedFd<'_>,
+    name: &Name,
+    to: BorrowedFd<'_>,
+    its_name: &Name,
+    flags: RenameFlags,
+) -> Option<Result<()>> {
+    if !offered() {
+        return None;
+    }
+    match rustix::fs::renameat_with(from, name.as_bytes(), to, its_name.as_bytes(), flags) {
+        Err(Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => None,
+        done => Some(done),
     }
 }
 

@@ -30,6 +30,26 @@ pub(in crate::fs) fn give_name(_file: BorrowedFd<'_>, _dir: BorrowedFd<'_>, _nam
     None
 }
 
+/// No renaming that leaves alone what is there.
+pub(in crate::fs) fn rename_to_free(
+    _from: BorrowedFd<'_>,
+    _name: &Name,
+    _to: BorrowedFd<'_>,
+    _free: &Name,
+) -> Option<Result<()>> {
+    None
+}
+
+/// No exchange.
+pub(in crate::fs) fn exchange(
+    _dir: BorrowedFd<'_>,
+    _name: &Name,
+    _other: BorrowedFd<'_>,
+    _its_name: &Name,
+) -> Option<Result<()>> {
+    None
+}
+
 /// Never called, as there are no such handles.
 pub(in crate::fs) fn set_owner_by_handle(
     _handle: BorrowedFd<'_>,

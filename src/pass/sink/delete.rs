@@ -234,6 +234,10 @@ impl Sink<'_> {
     /// `--delete` or `--force`. Returns whether the name is free (or would be, in a dry run).
     pub(super) fn make_room(&self, dir: &Counterpart, path: &RelPath, own: &Entry) -> bool {
         let options = &self.context.options;
+        if own.is_dir() && crate::fs::is_reserved(own) {
+            self.tally.problem("making room for", path, &"the history of a replica is in its place");
+            return false;
+        }
         if own.kind() == Kind::Directory && options.delete.is_none() && !options.force {
             let removed = match dir {
                 Counterpart::Writable(dir) => dir.remove(&own.name, Kind::Directory),

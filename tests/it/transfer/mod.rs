@@ -10,5 +10,6 @@ mod operands;
 mod output;
 mod owners;
 mod remote_names;
+mod replicas;
 mod selection;
 mod streams;

@@ -1,0 +1,100 @@
+//! What two records of one path say together: the decision table, one row at a time, without a look at what is above or
+//! below the path.
+//!
+//! Content (with existence) and attributes are decided apart, each by its own version, as long as both sides have the
+//! same kind of thing: so a changed mode and a changed content merge. Where the kinds differ there is one decision, and
+//! a side has it only if it covers the other in both versions. The modification time is no edit: it goes along with the
+//! content, and where that is the same the later one is taken.
+
+use crate::twoway::record::{Record, State};
+use crate::twoway::version::{Order, Version};
+use serde::{Deserialize, Serialize};
+
+/// One of the two replicas.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// The first argument's.
+    Left,
+    /// The second argument's.
+    Right,
+}
+
+/// What becomes of one part of a path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// Both have the same.
+    Same,
+    /// One side's is newer, and both get it.
+    Take(Side),
+    /// Each side has edits that the other has not.
+    Conflict,
+}
+
+/// What two records of a path that has the same kind of thing on both sides, or nothing on both, or of different kinds,
+/// say together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Decision {
+    /// The kinds are the same, and content and attributes are decided apart.
+    Alike {
+        /// Existence and content.
+        content: Part,
+        /// Permission bits and owners.
+        attributes: Part,
+    },
+    /// The kinds differ, and one side covers the other.
+    Replace(Side),
+    /// One side has removed what the other has edited.
+    RemovedAndEdited {
+        /// Who still has something there.
+        edited: Side,
+    },
+    /// The kinds differ, and neither covers the other.
+    Kinds,
+    /// Something there could not be looked at.
+    Unknown,
+}
+
+impl Side {
+    /// Both, in order.
+    pub const BOTH: [Side; 2] = [Side::Left, Side::Right];
+
+    /// The other one.
+    pub fn other(self) -> Side {
+        match self {
+            Side::Left => Side::Right,
+            Side::Right => Side::Left,
+        }
+    }
+}
+
+/// Decides a path that both replicas have told of.
+pub fn decide(left: &Record, right: &Record) -> Decision {
+    match (&left.state, &right.state) {
+        (State::Unknown, _) | (_, State::Unknown) => Decision::Unknown,
+        (ours, theirs) if ours.is_like(theirs) => {
+            let same_attributes = left.attributes == right.attributes || !ours.is_present();
+            Decision::Alike {
+                content: part(ours == theirs, &left.content, &right.content),
+                attributes: part(same_attributes, &left.meta, &right.meta),
+            }
+        }
+        (ours, _) => match (left.covers(right), right.covers(left)) {
+            (true, false) => Decision::Replace(Side::Left),
+            (false, true) => Decision::Replace(Side::Right),
+            _ if !ours.is_present() => Decision::RemovedAndEdited { edited: Side::Right },
+            _ if !right.state.is_present() => Decision::RemovedAndEdited { edited: Side::Left },
+            _ => Decision::Kinds,
+        },
+    }
+}
+
+fn part(same: bool, left: &Version, right: &Version) -> Part {
+    match left.order(right) {
+        _ if same => Part::Same,
+        Order::Newer => Part::Take(Side::Left),
+        Order::Older => Part::Take(Side::Right),
+        // What has absorbed the same edits and yet differs was edited unseen.
+        Order::Equal | Order::Concurrent => Part::Conflict,
+    }
+}

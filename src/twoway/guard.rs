@@ -1,0 +1,218 @@
+//! What is not done unless somebody says that it is meant: the last look at a plan before anything is changed.
+//!
+//! A tree that lost most of its files was more likely not mounted, cleared by accident or the wrong one than meant to
+//! be so on the other side, too.
+
+use crate::twoway::decide::Side;
+use crate::twoway::reconcile::{Change, Step};
+use crate::twoway::record::State;
+use std::collections::HashMap;
+use std::str::FromStr;
+
+/// How many removals are too many for one side.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum MaxDelete {
+    /// More than half of its files, and more than five.
+    #[default]
+    Half,
+    /// More than so many.
+    Count(u64),
+    /// More than so many of each hundred files.
+    Percent(u8),
+    /// None are, and a tree may be emptied.
+    Any,
+}
+
+/// How much there is on a side.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Census {
+    /// How many entries its history knew to be there before it was scanned.
+    pub known: u64,
+    /// How many of any kind the scan found.
+    pub found: u64,
+    /// How many of these are no directories.
+    pub files: u64,
+}
+
+/// Why a plan is not carried out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refusal {
+    /// Too many removals.
+    #[error(
+        "{removals} of {files} files would be removed {}; if that is meant, say --allow-mass-delete",
+        there(*.side)
+    )]
+    Removals {
+        /// Where they would be removed.
+        side: Side,
+        /// How many.
+        removals: u64,
+        /// Of how many.
+        files: u64,
+    },
+    /// Nothing is left of a tree that had at least two entries.
+    #[error(
+        "nothing is left of the {known} entries known {}; if that is meant, say --allow-mass-delete",
+        there(*.side)
+    )]
+    Emptied {
+        /// Where nothing is left.
+        side: Side,
+        /// How many entries its history knows.
+        known: u64,
+    },
+}
+
+/// What a plan removes and makes, counted while its steps go by.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// By content: what is removed is only renamed if it is made again, whatever the names.
+    balance: HashMap<(Side, State), Balance>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Balance {
+    removed: u64,
+    made: u64,
+}
+
+/// A text that is no [`MaxDelete`].
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0:?} is neither a number nor a percentage from 0% to 100%")]
+pub struct InvalidMaxDelete(pub String);
+
+impl Tally {
+    /// Counts a step.
+    pub fn count(&mut self, step: &Step) {
+        for side in Side::BOTH {
+            let (before, after) = (&step.before.of(side).state, &step.after.of(side).state);
+            let change = step.change(side);
+            if change == Some(Change::Remove) && !before.is_directory() {
+                let removed = &mut self.balance.entry((side, before.clone())).or_default().removed;
+                *removed = removed.saturating_add(1);
+            } else if change == Some(Change::Create) && !after.is_directory() {
+                let made = &mut self.balance.entry((side, after.clone())).or_default().made;
+                *made = made.saturating_add(1);
+            }
+        }
+    }
+
+    /// How many files are removed on a side, and not renamed.
+    pub fn removals(&self, side: Side) -> u64 {
+        let on_side = self.balance.iter().filter(|((on, _), _)| *on == side);
+        on_side.map(|(_, balance)| balance.removed.saturating_sub(balance.made)).fold(0, u64::saturating_add)
+    }
+
+    /// Whether the plan whose steps were counted may be carried out between sides that have so much.
+    pub fn guard(&self, left: Census, right: Census, limit: MaxDelete) -> Result<(), Refusal> {
+        for (side, census) in [(Side::Left, left), (Side::Right, right)] {
+            if limit != MaxDelete::Any && census.known >= 2 && census.found == 0 {
+                return Err(Refusal::Emptied { side, known: census.known });
+            }
+            let removals = self.removals(side);
+            if limit.is_exceeded(removals, census.files) {
+                return Err(Refusal::Removals { side, removals, files: census.files });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl MaxDelete {
+    fn is_exceeded(self, removals: u64, files: u64) -> bool {
+        let is_more_than = |percent: u8| u128::from(removals) * 100 > u128::from(files) * u128::from(percent);
+        match self {
+            MaxDelete::Half => removals > 5 && is_more_than(50),
+            MaxDelete::Count(count) => removals > count,
+            MaxDelete::Percent(percent) => is_more_than(percent),
+            MaxDelete::Any => false,
+        }
+    }
+}
+
+/// The value of `--max-delete` in a two-way run: `N` or `N%`.
+impl FromStr for MaxDelete {
+    type Err = InvalidMaxDelete;
+
+    fn from_str(text: &str) -> Result<MaxDelete, InvalidMaxDelete> {
+        let parsed = match text.strip_suffix('%') {
+            Some(percent) => percent.parse().ok().filter(|percent| *percent <= 100).map(MaxDelete::Percent),
+            None => text.parse().ok().map(MaxDelete::Count),
+        };
+        parsed.ok_or_else(|| InvalidMaxDelete(text.to_owned()))
+    }
+}
+
+fn there(side: Side) -> &'static str {
+    match side {
+        Side::Left => "in the first tree",
+        Side::Right => "in the second tree",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::twoway::tests::plan_of;
+
+    fn guard(base: &str, left: &str, right: &str, limit: MaxDelete) -> Result<(), Refusal> {
+        let (plan, [left, right]) = plan_of(base, left, right);
+        let mut tally = Tally::default();
+        plan.steps.iter().for_each(|step| tally.count(step));
+        tally.guard(left, right, limit)
+    }
+
+    const TEN: &str = "a=1 b=2 c=3 d=4 e=5 f=6 g=7 h=8 i=9 j=10";
+
+    #[test]
+    fn more_than_half_and_more_than_five() {
+        let removals = |removals, files| Err(Refusal::Removals { side: Side::Right, removals, files });
+        assert_eq!(guard(TEN, "a=1 b=2 c=3 d=4", TEN, MaxDelete::Half), removals(6, 10));
+        assert_eq!(guard(TEN, "a=1 b=2 c=3 d=4 e=5", TEN, MaxDelete::Half), Ok(()));
+        assert_eq!(
+            guard("a=1 b=2 c=3 d=4 e=5 f=6", "a=1", "a=1 b=2 c=3 d=4 e=5 f=6", MaxDelete::Half),
+            Ok(())
+        );
+        assert_eq!(guard(TEN, "a=1", TEN, MaxDelete::Any), Ok(()));
+    }
+
+    #[test]
+    fn renames_and_replacements_do_not_count() {
+        let renamed = "x/ x/a=1 x/b=2 x/c=3 x/d=4 x/e=5 x/f=6 x/g=7 x/h=8 x/i=9 x/j=10";
+        assert_eq!(guard(TEN, renamed, TEN, MaxDelete::Count(0)), Ok(()));
+        let alike = "a=1 b=1 c=1 d=1 e=1 f=1";
+        assert_eq!(guard(alike, "u=1 v=1 w=1 x=1 y=1 z=1", alike, MaxDelete::Count(0)), Ok(()));
+        assert_eq!(guard("a=1 b=1", "a>x b/", "a=1 b=1", MaxDelete::Count(0)), Ok(()));
+    }
+
+    #[test]
+    fn what_the_user_allows() {
+        for (limit, is_too_much) in
+            [("2", true), ("3", false), ("29%", true), ("30%", false), ("100%", false), ("0%", true)]
+        {
+            let outcome = guard(TEN, "a=1 b=2 c=3 d=4 e=5 f=6 g=7", TEN, limit.parse().unwrap());
+            assert_eq!(outcome.is_err(), is_too_much, "{limit}");
+        }
+        for wrong in ["", "%", "101%", "-1", "many", "5 %"] {
+            assert!(wrong.parse::<MaxDelete>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_emptied_root_is_refused_however_few_it_had() {
+        let emptied = Err(Refusal::Emptied { side: Side::Left, known: 2 });
+        assert_eq!(guard("a=1 b=2", "", "a=1 b=2", MaxDelete::Half), emptied);
+        assert_eq!(guard("a=1 b=2", "", "a=1 b=2", MaxDelete::Percent(100)), emptied);
+        assert_eq!(guard("a=1 b=2", "", "a=1 b=2", MaxDelete::Any), Ok(()));
+        assert_eq!(guard("a=1", "", "a=1", MaxDelete::Half), Ok(()));
+    }
+
+    #[test]
+    fn a_refusal_names_the_way_around_it() {
+        let refusal = Refusal::Removals { side: Side::Right, removals: 6, files: 10 };
+        assert_eq!(
+            refusal.to_string(),
+            "6 of 10 files would be removed in the second tree; if that is meant, say --allow-mass-delete"
+        );
+    }
+}

@@ -1,0 +1,65 @@
+//! How far two replicas know each other.
+
+use crate::tree::RelPath;
+use crate::twoway::history::{History, PARTNERS, PENDING, READING, row, storage};
+use crate::twoway::version::Author;
+use crate::twoway::{TwoWayError, history::Known};
+use serde::{Deserialize, Serialize};
+
+/// How far a partner and this replica know each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partner {
+    /// The last of this replica's changes that the partner has acknowledged.
+    pub acknowledged: u64,
+    /// The last of the partner's changes that this replica has acknowledged.
+    pub received: u64,
+    /// A digest of the rules and options of the last run with it; `None` if everything is to be compared next time.
+    pub options: Option<[u8; 32]>,
+}
+
+/// What the end of a run with a partner leaves to be known.
+#[derive(Debug, Clone, Copy)]
+pub struct Acknowledgement<'a> {
+    /// The partner.
+    pub author: Author,
+    /// How far it and this replica know each other now.
+    pub partner: Partner,
+    /// What is left undone, each with everything below.
+    pub pending: &'a [RelPath],
+    /// Records that are true with it.
+    pub records: &'a [(RelPath, Known)],
+}
+
+impl History {
+    /// What is known of a partner; `None` at the first meeting.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn partner(&self, author: Author) -> Result<Option<Partner>, TwoWayError> {
+        let partners = self.read()?.open_table(PARTNERS).map_err(storage(READING))?;
+        let found = partners.get(author.0).map_err(storage(READING))?;
+        found.map(|found| decode(found.value())).transpose()
+    }
+
+    /// The paths that were left undone with a partner.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn pending(&self, author: Author) -> Result<Vec<RelPath>, TwoWayError> {
+        let pending = self.read()?.open_table(PENDING).map_err(storage(READING))?;
+        let mut paths = Vec::new();
+        for row in pending.range((author.0, &[][..])..).map_err(storage(READING))? {
+            let (key, ()) = row.map(|(key, value)| (key, value.value())).map_err(storage(READING))?;
+            let (of, key) = key.value();
+            if of != author.0 {
+                break;
+            }
+            paths.push(row::path(key)?);
+        }
+        Ok(paths)
+    }
+}
+
+pub(super) fn decode(bytes: &[u8]) -> Result<Partner, TwoWayError> {
+    postcard::from_bytes(bytes).map_err(|error| row::damaged(&error))
+}

@@ -1,0 +1,33 @@
+//! Two trees that change on both sides: what each replica remembers, and how two of them come to one plan.
+//!
+//! Every replica keeps a [`record`] of each path: what was last seen there, and which edits that state has absorbed, as
+//! two [`version`] vectors. From the records of both replicas, [`reconcile`] makes the plan; it is a pure function, and
+//! so are the two it is made of: [`decide`], which says what two records mean together, and [`policy`], which says who
+//! wins where each side has edits that the other has not.
+//!
+//! What a replica remembers is in its [`history`], a database in the directory `.dsync` at the top of the tree, which
+//! [`replica`] opens and locks. A [`scan`] finds out what has changed since.
+//!
+//! Two copies of one replica that counted on under one name are told apart by [`lineage`]. A [`plan`] is data: it can
+//! be looked at, written down and carried out later; [`guard`] says when it must not be.
+//!
+//! What carries out a plan, on both sides and over a link, is not here yet, so the command line offers none of this.
+
+pub mod decide;
+mod error;
+pub mod guard;
+pub mod history;
+pub mod lineage;
+pub mod plan;
+pub mod policy;
+pub mod reconcile;
+pub mod record;
+pub mod replica;
+pub mod scan;
+mod text;
+pub mod version;
+
+pub use error::TwoWayError;
+
+#[cfg(test)]
+mod tests;

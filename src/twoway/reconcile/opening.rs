@@ -1,0 +1,163 @@
+//! What is planned for a path when it comes, before anything below it.
+
+use crate::tree::RelPath;
+use crate::twoway::decide::{Decision, Part, Side, decide};
+use crate::twoway::policy::{Conflict, ConflictKind, Resolution, keeps_the_name};
+use crate::twoway::reconcile::{Below, Fate, Found, Open, Pair, Reconciliation, Why};
+use crate::twoway::record::Attributes;
+use std::sync::Arc;
+
+impl Reconciliation<'_> {
+    /// Opens the next path; those that it is not below have been closed.
+    pub(super) fn visit(&mut self, path: RelPath, pair: Pair) {
+        let first = self.steps.len();
+        let (fate, below) = match self.open.last().map_or(Below::Apart, |above| above.below) {
+            Below::Left => return,
+            Below::Taken(side, kind, resolution) => self.take(&path, &pair, side, kind, resolution),
+            Below::Apart => self.decide(&path, &pair),
+        };
+        self.open.push(Open { path, pair, fate, below, found: Found::default(), first });
+    }
+
+    fn decide(&mut self, path: &RelPath, pair: &Pair) -> (Fate, Below) {
+        match decide(&pair.left, &pair.right) {
+            Decision::Unknown => self.leave_unknown(path, pair),
+            Decision::Alike { content: Part::Conflict, .. } => {
+                self.conflict(path, pair, ConflictKind::Content)
+            }
+            Decision::Alike { .. } if !pair.left.state.is_present() => (Fate::Absent, Below::Apart),
+            Decision::Alike { content, attributes } => self.alike(path, pair, content, attributes),
+            Decision::Replace(winner) => self.replace(path, pair, winner),
+            Decision::RemovedAndEdited { edited } => self.removed_and_edited(path, pair, edited),
+            Decision::Kinds => self.conflict(path, pair, kind_of_kinds(pair)),
+        }
+    }
+
+    fn leave_unknown(&mut self, path: &RelPath, pair: &Pair) -> (Fate, Below) {
+        self.leave(path, pair, Why::Unknown);
+        (Fate::Planned(Found::UNKNOWN), Below::Left)
+    }
+
+    /// Below a conflict that `side` won.
+    fn take(
+        &mut self,
+        path: &RelPath,
+        pair: &Pair,
+        side: Side,
+        kind: ConflictKind,
+        resolution: Resolution,
+    ) -> (Fate, Below) {
+        if pair.is_unknown() {
+            return self.leave_unknown(path, pair);
+        }
+        self.plan_taken(path, pair, side, kind, resolution);
+        let present = pair.of(side).state.is_present();
+        (Fate::Planned(Found::survivor_if(present)), Below::Taken(side, kind, resolution))
+    }
+
+    /// Both have the same kind of thing.
+    fn alike(&mut self, path: &RelPath, pair: &Pair, content: Part, attributes: Part) -> (Fate, Below) {
+        let mut after = pair.clone();
+        let version = Arc::new(pair.left.content.joined(&pair.right.content));
+        let (state, mtime) = match content {
+            Part::Take(side) => (&pair.of(side).state, pair.of(side).mtime),
+            Part::Same | Part::Conflict => (&pair.left.state, pair.left.mtime.max(pair.right.mtime)),
+        };
+        for side in Side::BOTH {
+            let record = after.of_mut(side);
+            record.content = version.clone();
+            record.state = state.clone();
+            record.mtime = mtime;
+        }
+        let why = self.attributes(path, pair, attributes, &mut after);
+        self.plan(path, pair, after, why);
+        (Fate::Planned(Found::SURVIVOR), Below::Apart)
+    }
+
+    fn attributes(&mut self, path: &RelPath, pair: &Pair, part: Part, after: &mut Pair) -> Why {
+        let joined = pair.left.meta.joined(&pair.right.meta);
+        let (attributes, version, why) = match part {
+            Part::Same => (pair.left.attributes, joined, Why::Clear),
+            Part::Take(side) => (pair.of(side).attributes, joined, Why::Clear),
+            Part::Conflict => {
+                let kind = ConflictKind::Attributes;
+                let conflict = Conflict { path, left: &pair.left, right: &pair.right, kind };
+                let resolution = self.rules.resolver.resolve(&conflict);
+                let attributes = match resolution {
+                    Resolution::Skip | Resolution::Merged(_) => return Why::Conflict(kind),
+                    Resolution::Win(side) => pair.of(side).attributes,
+                    Resolution::KeepBoth => Attributes {
+                        mode: pair.left.attributes.mode & pair.right.attributes.mode,
+                        ..pair.of(keeps_the_name(&pair.left, &pair.right)).attributes
+                    },
+                };
+                (attributes, self.settled_version(&joined), Why::Settled(kind, resolution))
+            }
+        };
+        let version = Arc::new(version);
+        for side in Side::BOTH {
+            after.of_mut(side).attributes = attributes;
+            after.of_mut(side).meta = version.clone();
+        }
+        why
+    }
+
+    /// One side has replaced or removed what the other has not touched, or made what the other never had.
+    fn replace(&mut self, path: &RelPath, pair: &Pair, winner: Side) -> (Fate, Below) {
+        let (new, old) = (pair.of(winner), pair.of(winner.other()));
+        if old.bars(&new.state) {
+            return self.conflict(path, pair, ConflictKind::Occupied);
+        }
+        let after = pair.both(new);
+        let fate = if !new.state.is_present() {
+            Fate::Goes { kept: winner.other(), after: Box::new(after), why: Why::Clear }
+        } else if old.state.is_directory() {
+            Fate::Replaced { winner }
+        } else {
+            self.plan(path, pair, after, Why::Clear);
+            Fate::Planned(Found::SURVIVOR)
+        };
+        (fate, Below::Apart)
+    }
+
+    /// One side has removed what the other has edited.
+    fn removed_and_edited(&mut self, path: &RelPath, pair: &Pair, edited: Side) -> (Fate, Below) {
+        let removed = edited.other();
+        let (gone, there) = (pair.of(removed), pair.of(edited));
+        // Who never knew it has not removed it. Both versions have an edit if it became something else, or anew what it
+        // was: that is not what was removed. Neither has where edits were not noticed.
+        let knew = gone.content.counts().next().is_some();
+        let same_thing = gone.content.covers(&there.content) != gone.meta.covers(&there.meta);
+        if knew && same_thing && self.rules.resolver.removals_win(path) == Some(removed) {
+            let after = Box::new(self.settled(pair, removed));
+            let why = Why::Settled(ConflictKind::Content, Resolution::Win(removed));
+            return (Fate::Goes { kept: edited, after, why }, Below::Apart);
+        }
+        if gone.bars(&there.state) {
+            return self.conflict(path, pair, ConflictKind::Occupied);
+        }
+        self.plan(path, pair, self.settled(pair, edited), Why::Kept { removed });
+        (Fate::Planned(Found::SURVIVOR), Below::Apart)
+    }
+
+    /// Each side has edits that the other has not.
+    fn conflict(&mut self, path: &RelPath, pair: &Pair, kind: ConflictKind) -> (Fate, Below) {
+        let (resolution, winner) = match self.settle(path, pair, kind) {
+            Some(settled) => settled,
+            None => return (Fate::Planned(Found::SURVIVOR), Below::Left),
+        };
+        let fate = match pair.of(winner.other()).state.is_directory() {
+            true => Fate::Overruled { winner },
+            false => Fate::Planned(Found::survivor_if(pair.of(winner).state.is_present())),
+        };
+        (fate, Below::Taken(winner, kind, resolution))
+    }
+}
+
+/// What a conflict of kinds is about.
+fn kind_of_kinds(pair: &Pair) -> ConflictKind {
+    match pair.left.bars(&pair.right.state) || pair.right.bars(&pair.left.state) {
+        true => ConflictKind::Occupied,
+        false => ConflictKind::Kinds,
+    }
+}

@@ -1,0 +1,131 @@
+//! What a plan is made of: for one path, what both sides know of it now and what they will know of it, and why.
+
+use crate::tree::RelPath;
+use crate::twoway::decide::Side;
+use crate::twoway::policy::{ConflictKind, Resolution};
+use crate::twoway::record::{Record, State};
+use crate::twoway::text;
+use serde::{Deserialize, Serialize};
+
+/// The record of each side.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Pair {
+    /// The first argument's.
+    pub left: Record,
+    /// The second argument's.
+    pub right: Record,
+}
+
+/// What is to be done at one path.
+///
+/// Nothing is ever made up: where the state of a side changes, the new one is fetched from the other side, which has it
+/// now, or it is what a conflict was merged to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Step {
+    /// Where.
+    #[serde(with = "text::path")]
+    pub path: RelPath,
+    /// Why.
+    pub why: Why,
+    /// What is known of it.
+    pub before: Pair,
+    /// What will be known of it.
+    pub after: Pair,
+}
+
+/// Why a step does what it does.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// One side's is newer, or both are the same, or both together make one.
+    Clear,
+    /// One side removed what the other edited, or in which it edited something: it stays.
+    Kept {
+        /// Who removed it.
+        removed: Side,
+    },
+    /// A conflict was resolved.
+    Settled(ConflictKind, Resolution),
+    /// A conflict is left as it is. Unless it is about attributes, so is all that is below.
+    Conflict(ConflictKind),
+    /// The loser of the conflict at this path gets a name of its own.
+    CopyOf(#[serde(with = "text::path")] RelPath),
+    /// It could not be looked at, or holds what could not: it is left as it is, with all that is below.
+    Unknown,
+}
+
+/// What is done to a path on one side.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// It is made, where nothing was.
+    Create,
+    /// Another content, target or device number takes the place of the old one.
+    Update,
+    /// Another kind of thing takes its place.
+    Replace,
+    /// It goes to the trash.
+    Remove,
+    /// It was to be removed, but the directory stays for what it holds that takes no part.
+    Empty,
+    /// Its attributes or its modification time are set.
+    Adjust,
+}
+
+impl Pair {
+    /// That of one side.
+    pub fn of(&self, side: Side) -> &Record {
+        match side {
+            Side::Left => &self.left,
+            Side::Right => &self.right,
+        }
+    }
+
+    pub(super) fn of_mut(&mut self, side: Side) -> &mut Record {
+        match side {
+            Side::Left => &mut self.left,
+            Side::Right => &mut self.right,
+        }
+    }
+
+    /// Both with this record, but for what is a fact about one side alone.
+    pub(super) fn both(&self, record: &Record) -> Pair {
+        let stays = matches!(record.state, State::Absent | State::Directory);
+        let on = |side| Record { occupied: stays && self.of(side).occupied, ..record.clone() };
+        Pair { left: on(Side::Left), right: on(Side::Right) }
+    }
+
+    /// Whether what is there on either side could not be looked at.
+    pub fn is_unknown(&self) -> bool {
+        Side::BOTH.iter().any(|side| self.of(*side).state == State::Unknown)
+    }
+}
+
+impl Step {
+    /// What is done on a side, if anything is done there.
+    pub fn change(&self, side: Side) -> Option<Change> {
+        let (before, after) = (self.before.of(side), self.after.of(side));
+        match (&before.state, &after.state) {
+            (State::Absent, State::Absent) => None,
+            (State::Directory, State::Absent) if after.occupied => Some(Change::Empty),
+            (_, State::Absent) => Some(Change::Remove),
+            (State::Absent, _) => Some(Change::Create),
+            (old, new) if !old.is_like(new) => Some(Change::Replace),
+            (old, new) if old != new => Some(Change::Update),
+            _ => {
+                let same = before.attributes == after.attributes && before.mtime == after.mtime;
+                (!same).then_some(Change::Adjust)
+            }
+        }
+    }
+
+    /// Whether anything is done to either tree.
+    pub fn changes_anything(&self) -> bool {
+        Side::BOTH.iter().any(|side| self.change(*side).is_some())
+    }
+
+    /// Whether something is left for a later run.
+    pub fn is_left(&self) -> bool {
+        matches!(self.why, Why::Conflict(_) | Why::Unknown)
+    }
+}

@@ -1,0 +1,121 @@
+//! What a replica knows of one path: the state it was last seen in, and which edits that state has absorbed.
+
+use crate::tree::{Kind, Rdev};
+use crate::twoway::text;
+use crate::twoway::version::{Renaming, Version};
+use filetime::FileTime;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The BLAKE3 sum of a file's content.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ContentSum(#[serde(with = "text::hex")] pub [u8; 32]);
+
+/// What is, or is not, at a path.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Nothing: it was removed.
+    Absent,
+    /// A directory. What is in it has records of its own.
+    Directory,
+    /// A regular file.
+    File {
+        /// The sum of its content.
+        sum: ContentSum,
+        /// The length of its content, in bytes.
+        size: u64,
+    },
+    /// A symbolic link.
+    Symlink {
+        /// Where it points to, as it was read.
+        #[serde(with = "text::bytes")]
+        target: Box<[u8]>,
+    },
+    /// A device, with its number, or a fifo or socket, which have none.
+    Special(Kind, Option<Rdev>),
+    /// Something that could not be looked at, or was still changing, or is of a kind that is not synchronised, where
+    /// that matters: in the place of something that is.
+    Unknown,
+}
+
+/// What a state carries besides its content that is compared by version: the permission bits, and the owner and group
+/// where they are synchronised.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Attributes {
+    /// Permission bits, 0o7777 at most.
+    pub mode: u32,
+    /// User and group by number, each where it is synchronised.
+    pub owner: (Option<u32>, Option<u32>),
+}
+
+/// All that is known of a path.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// What was seen there.
+    pub state: State,
+    /// Of what is absent, those it had.
+    pub attributes: Attributes,
+    /// When it was modified; of what is absent, when the removal was found. Never an edit by itself.
+    #[serde(with = "text::time")]
+    pub mtime: FileTime,
+    /// Which edits of existence and content the state has absorbed.
+    #[serde(with = "text::version")]
+    pub content: Arc<Version>,
+    /// Which edits of the attributes.
+    #[serde(with = "text::version")]
+    pub meta: Arc<Version>,
+    /// Whether a directory stands here that cannot go. Of a directory: it holds, at any depth, things that take no part
+    /// (ignored, or of a kind that is not synchronised). Of what is absent: it was removed, but the directory stays for
+    /// the sake of such things; its presence is no edit, nothing else can have its name, and it is there again as soon
+    /// as a scan finds something inside that takes part. Never set on anything else. A fact about one replica, which no
+    /// other takes over.
+    pub occupied: bool,
+}
+
+impl State {
+    /// Whether something is there.
+    pub fn is_present(&self) -> bool {
+        *self != State::Absent
+    }
+
+    /// Whether a directory is there.
+    pub fn is_directory(&self) -> bool {
+        *self == State::Directory
+    }
+
+    /// Whether both are of one kind, whatever their content.
+    pub fn is_like(&self, other: &State) -> bool {
+        match (self, other) {
+            (State::Special(kind, _), State::Special(other, _)) => kind == other,
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
+}
+
+impl Record {
+    /// Whether this has absorbed all edits of the other, of content and of attributes.
+    pub fn covers(&self, other: &Record) -> bool {
+        self.content.covers(&other.content) && self.meta.covers(&other.meta)
+    }
+
+    /// This record with counts under another name.
+    pub fn renamed(&self, renaming: &Renaming) -> Record {
+        let renamed = |version: &Arc<Version>| match version.count(renaming.author) < renaming.from {
+            true => version.clone(),
+            false => Arc::new(version.renamed(renaming)),
+        };
+        Record { content: renamed(&self.content), meta: renamed(&self.meta), ..self.clone() }
+    }
+
+    /// Whether nothing but a directory can have the name here, since one stands there that cannot go.
+    pub fn bars(&self, other: &State) -> bool {
+        self.occupied && other.is_present() && !other.is_directory()
+    }
+}
+
+impl std::fmt::Debug for ContentSum {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}

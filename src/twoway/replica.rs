@@ -1,0 +1,269 @@
+//! The directory `.dsync` at the top of a tree, which makes it a replica.
+//!
+//! It holds what one run leaves for the next: `history` (the database), `trash/` (what was replaced or deleted, a
+//! directory for each run) and `staging/` (what is being received). It is open to its owner only, and it must be the
+//! running user's: whoever can write there decides what is taken for deleted. It is reached by handles, like everything
+//! below the root, so no symbolic link leads elsewhere.
+//!
+//! One run at a time has a replica. It holds a lock of the operating system on `.dsync/lock`, which ends with the
+//! process however that ends; the file itself stays, and says who has the lock.
+
+use crate::fs::{Dir, SetMeta, WriteDir, WriteFile};
+use crate::tree::{Kind, Name};
+use crate::twoway::TwoWayError;
+use filetime::FileTime;
+
+/// The name of the directory in the root.
+const HOME: &str = ".dsync";
+const HISTORY: &str = "history";
+const LOCK: &str = "lock";
+const STAGING: &str = "staging";
+const TRASH: &str = "trash";
+
+/// How much of the lock's text is told to who is refused.
+const MOST_TEXT: usize = 300;
+
+/// A tree that takes part in two-way runs, for the time of a run of which it is.
+#[derive(Debug)]
+pub struct Replica {
+    root: WriteDir,
+    home: WriteDir,
+    staging: WriteDir,
+    trash: WriteDir,
+    /// Held as long as it is open.
+    lock: WriteFile,
+}
+
+impl Replica {
+    /// Whether a tree is a replica already.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    pub fn is_at(root: &Dir) -> Result<bool, TwoWayError> {
+        let found = root.entry(&name(HOME)?).map_err(TwoWayError::at(HOME))?;
+        Ok(found.is_some_and(|entry| entry.is_dir()))
+    }
+
+    /// Opens the replica at `root`, which becomes one if it is none, and locks it.
+    ///
+    /// # Errors
+    /// Another run has it; what is there is not this user's or no directory; or the file system refuses.
+    pub fn open(root: &WriteDir) -> Result<Replica, TwoWayError> {
+        let home = own_directory(root, HOME, HOME)?;
+        let lock = lock(&home)?;
+        let part = |part: &str| own_directory(&home, part, &format!("{HOME}/{part}"));
+        let (staging, trash) = (part(STAGING)?, part(TRASH)?);
+        Ok(Replica { root: root.clone(), home, staging, trash, lock })
+    }
+
+    /// The tree.
+    pub fn root(&self) -> &WriteDir {
+        &self.root
+    }
+
+    /// When the replica was opened, by the clock of its file system.
+    ///
+    /// # Errors
+    /// The lock cannot be looked at.
+    pub fn opened_at(&self) -> Result<FileTime, TwoWayError> {
+        Ok(self.lock.stamp().map_err(TwoWayError::at(format!("{HOME}/{LOCK}")))?.mtime)
+    }
+
+    /// Opens the file of the history, which is created if there is none.
+    ///
+    /// # Errors
+    /// Those of opening.
+    pub fn history_file(&self) -> Result<WriteFile, TwoWayError> {
+        self.home.open_in_place(&name(HISTORY)?).map_err(TwoWayError::at(format!("{HOME}/{HISTORY}")))
+    }
+
+    /// The directory for what is being received.
+    pub fn staging(&self) -> &WriteDir {
+        &self.staging
+    }
+
+    /// Clears what a killed run left in the staging directory. What is no file of its own, a directory with something
+    /// in it, goes into the trash of this run.
+    ///
+    /// # Errors
+    /// Those of listing, removing and moving.
+    pub fn clear_staging(&self, run: u64) -> Result<(), TwoWayError> {
+        let at = || TwoWayError::at(format!("{HOME}/{STAGING}"));
+        for left in self.staging.list_stamped().map_err(at())?.entries {
+            let (entry, stamp) = (left.entry, left.stamp);
+            match self.staging.remove(&entry.name, entry.kind()) {
+                Err(error) if entry.kind() == Kind::Directory && !error.is_not_found() => {
+                    let slot = crate::fs::Slot { dir: &self.staging, name: &entry.name };
+                    let expected = crate::fs::Expected::Directory { dev: stamp.dev, ino: stamp.ino };
+                    slot.discard(&expected, &self.trash(run)?).map_err(at())?;
+                }
+                Err(error) if error.is_not_found() => {}
+                done => done.map_err(at())?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The directory for what a run replaces and deletes.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn trash(&self, run: u64) -> Result<WriteDir, TwoWayError> {
+        own_directory(&self.trash, &run.to_string(), &format!("{HOME}/{TRASH}/{run}"))
+    }
+
+    /// The directory in which there is one for each run that replaced or deleted something.
+    pub fn all_trash(&self) -> &WriteDir {
+        &self.trash
+    }
+}
+
+fn name(name: &str) -> Result<Name, TwoWayError> {
+    Name::new(name).map_err(|_| TwoWayError::NoDirectory(name.to_owned()))
+}
+
+/// Opens a directory that only the running user may use, and makes it if there is none.
+fn own_directory(parent: &WriteDir, directory: &str, what: &str) -> Result<WriteDir, TwoWayError> {
+    let at = || TwoWayError::at(what);
+    let directory = name(directory)?;
+    match parent.entry(&directory).map_err(at())? {
+        None => match parent.make_dir(&directory, 0o700) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            made => made.map_err(at())?,
+        },
+        Some(entry) if !entry.is_dir() => return Err(TwoWayError::NoDirectory(what.to_owned())),
+        Some(_) => {}
+    }
+    let opened = parent.open_dir_writable(&directory).map_err(at())?;
+    let (owner, mode) = opened.own_meta().map(|meta| (meta.uid, meta.mode)).map_err(at())?;
+    let user = rustix::process::geteuid().as_raw();
+    if owner != user {
+        return Err(TwoWayError::NotOurs { what: what.to_owned(), owner, user });
+    }
+    if mode & 0o777 != 0o700 {
+        opened.set_own_meta(&SetMeta { mode: Some(0o700), ..SetMeta::default() }).map_err(at())?;
+        // The handle may be from before it could be read.
+        return parent.open_dir_writable(&directory).map_err(at());
+    }
+    Ok(opened)
+}
+
+/// Takes the lock and says in it who has it.
+fn lock(home: &WriteDir) -> Result<WriteFile, TwoWayError> {
+    let at = || TwoWayError::at(format!("{HOME}/{LOCK}"));
+    let lock = home.open_in_place(&name(LOCK)?).map_err(at())?;
+    if !lock.lock().map_err(at())? {
+        return Err(TwoWayError::InUse { holder: holder(&lock) });
+    }
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let text = format!("process {} on {host}\n", std::process::id());
+    lock.set_len(0).and_then(|()| lock.write_at(text.as_bytes(), 0)).map_err(at())?;
+    Ok(lock)
+}
+
+/// What the lock says about who has it.
+fn holder(lock: &WriteFile) -> String {
+    let mut text = [0; MOST_TEXT];
+    let read = lock.read_full_at(&mut text, 0).unwrap_or(0);
+    let text = String::from_utf8_lossy(text.get(..read).unwrap_or_default());
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => format!(" ({})", crate::tree::Escaped(line.as_bytes())),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::{Links, Root};
+    use crate::testing::{is_root, missing};
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+    use std::path::Path;
+
+    fn root(at: &Path) -> WriteDir {
+        Root::open(at.as_os_str(), Links::Trusted).unwrap().writable().unwrap()
+    }
+
+    #[test]
+    fn it_is_made_on_first_use_for_its_owner_alone() {
+        let at = tempfile::tempdir().unwrap();
+        assert!(!Replica::is_at(&root(at.path())).unwrap());
+        let replica = Replica::open(&root(at.path())).unwrap();
+        assert!(Replica::is_at(&root(at.path())).unwrap());
+        replica.trash(7).unwrap();
+        replica.history_file().unwrap();
+        for part in [".dsync", ".dsync/trash", ".dsync/trash/7", ".dsync/staging"] {
+            assert_eq!(fs::metadata(at.path().join(part)).unwrap().permissions().mode() & 0o777, 0o700);
+        }
+        for part in [".dsync/history", ".dsync/lock"] {
+            assert_eq!(fs::metadata(at.path().join(part)).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        drop(replica);
+        fs::set_permissions(at.path().join(".dsync"), fs::Permissions::from_mode(0o777)).unwrap();
+        Replica::open(&root(at.path())).unwrap();
+        assert_eq!(fs::metadata(at.path().join(".dsync")).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn one_run_at_a_time_has_it_and_says_who() {
+        let at = tempfile::tempdir().unwrap();
+        let first = Replica::open(&root(at.path())).unwrap();
+        let error = Replica::open(&root(at.path())).unwrap_err().to_string();
+        assert!(error.contains(&format!("(process {} on ", std::process::id())), "{error}");
+        drop(first);
+        Replica::open(&root(at.path())).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_directory_is_refused_and_stays() {
+        let elsewhere = tempfile::tempdir().unwrap();
+        for part in [".dsync", ".dsync/trash", ".dsync/staging"] {
+            let at = tempfile::tempdir().unwrap();
+            if part != ".dsync" {
+                fs::create_dir(at.path().join(".dsync")).unwrap();
+            }
+            symlink(elsewhere.path(), at.path().join(part)).unwrap();
+            let error = Replica::open(&root(at.path())).unwrap_err();
+            assert!(matches!(error, TwoWayError::NoDirectory(what) if what == part));
+            assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+            assert!(!Replica::is_at(&root(at.path())).unwrap() || part != ".dsync");
+        }
+        for part in ["history", "lock"] {
+            let at = tempfile::tempdir().unwrap();
+            fs::create_dir(at.path().join(".dsync")).unwrap();
+            symlink(elsewhere.path().join("file"), at.path().join(".dsync").join(part)).unwrap();
+            let opened = Replica::open(&root(at.path())).and_then(|replica| replica.history_file());
+            assert!(opened.is_err());
+            assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+        }
+    }
+
+    #[test]
+    fn somebody_elses_is_refused() {
+        if !is_root() {
+            return missing("root, to give a directory away");
+        }
+        let at = tempfile::tempdir().unwrap();
+        fs::create_dir(at.path().join(".dsync")).unwrap();
+        chown(at.path().join(".dsync"), Some(65_534), None).unwrap();
+        let error = Replica::open(&root(at.path())).unwrap_err();
+        assert!(matches!(error, TwoWayError::NotOurs { owner: 65_534, user: 0, .. }));
+    }
+
+    #[test]
+    fn what_was_staged_is_cleared_and_a_full_directory_kept() {
+        let at = tempfile::tempdir().unwrap();
+        let replica = Replica::open(&root(at.path())).unwrap();
+        let staging = at.path().join(".dsync/staging");
+        fs::write(staging.join("file"), "x").unwrap();
+        symlink("nowhere", staging.join("link")).unwrap();
+        fs::create_dir(staging.join("empty")).unwrap();
+        fs::create_dir(staging.join("full")).unwrap();
+        fs::write(staging.join("full/inside"), "kept").unwrap();
+        replica.clear_staging(3).unwrap();
+        assert_eq!(fs::read_dir(&staging).unwrap().count(), 0);
+        assert_eq!(fs::read(at.path().join(".dsync/trash/3/full/inside")).unwrap(), b"kept");
+        assert_eq!(fs::read_dir(at.path().join(".dsync/trash/3")).unwrap().count(), 1);
+    }
+}
