@@ -70,11 +70,9 @@ impl Reconciliation<'_> {
         } else if found.survivor {
             // Whatever is decided at the top holds for all below, which has been planned apart.
             let below: Vec<Step> = self.steps.drain(first.min(self.steps.len())..).collect();
-            let kind = ConflictKind::Kinds;
-            let settled = self.settle(path, pair, kind);
-            for step in below.iter().filter(|step| !matches!(step.why, Why::CopyOf(_))) {
-                if let Some((resolution, winner)) = settled {
-                    self.plan_taken(&step.path, &step.before, winner, kind, resolution);
+            if let Some(win) = self.settle(path, pair, ConflictKind::Kinds) {
+                for step in below.iter().filter(|step| !matches!(step.why, Why::CopyOf(_))) {
+                    self.plan_taken(&step.path, &step.before, win);
                 }
             }
         } else {

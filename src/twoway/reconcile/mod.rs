@@ -136,10 +136,18 @@ enum Fate {
 enum Below {
     /// By its own records.
     Apart,
-    /// Both get what this side has, by the resolution of a conflict above.
-    Taken(Side, ConflictKind, Resolution),
+    /// Both get what the winner of a conflict above has.
+    Taken(Win),
     /// Not at all.
     Left,
+}
+
+/// How a conflict was resolved, and for whom.
+#[derive(Clone, Copy)]
+struct Win {
+    winner: Side,
+    kind: ConflictKind,
+    resolution: Resolution,
 }
 
 /// What is or will be at a path and below, as far as it matters to those above.

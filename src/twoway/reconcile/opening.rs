@@ -3,7 +3,7 @@
 use crate::tree::RelPath;
 use crate::twoway::decide::{Decision, Part, Side, decide};
 use crate::twoway::policy::{Conflict, ConflictKind, Resolution, keeps_the_name};
-use crate::twoway::reconcile::{Below, Fate, Found, Open, Pair, Reconciliation, Why};
+use crate::twoway::reconcile::{Below, Fate, Found, Open, Pair, Reconciliation, Why, Win};
 use crate::twoway::record::Attributes;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ impl Reconciliation<'_> {
         let first = self.steps.len();
         let (fate, below) = match self.open.last().map_or(Below::Apart, |above| above.below) {
             Below::Left => return,
-            Below::Taken(side, kind, resolution) => self.take(&path, &pair, side, kind, resolution),
+            Below::Taken(win) => self.take(&path, &pair, win),
             Below::Apart => self.decide(&path, &pair),
         };
         self.open.push(Open { path, pair, fate, below, found: Found::default(), first });
@@ -38,21 +38,14 @@ impl Reconciliation<'_> {
         (Fate::Planned(Found::UNKNOWN), Below::Left)
     }
 
-    /// Below a conflict that `side` won.
-    fn take(
-        &mut self,
-        path: &RelPath,
-        pair: &Pair,
-        side: Side,
-        kind: ConflictKind,
-        resolution: Resolution,
-    ) -> (Fate, Below) {
+    /// Below a conflict that was won.
+    fn take(&mut self, path: &RelPath, pair: &Pair, win: Win) -> (Fate, Below) {
         if pair.is_unknown() {
             return self.leave_unknown(path, pair);
         }
-        self.plan_taken(path, pair, side, kind, resolution);
-        let present = pair.of(side).state.is_present();
-        (Fate::Planned(Found::survivor_if(present)), Below::Taken(side, kind, resolution))
+        self.plan_taken(path, pair, win);
+        let present = pair.of(win.winner).state.is_present();
+        (Fate::Planned(Found::survivor_if(present)), Below::Taken(win))
     }
 
     /// Both have the same kind of thing.
@@ -142,15 +135,15 @@ impl Reconciliation<'_> {
 
     /// Each side has edits that the other has not.
     fn conflict(&mut self, path: &RelPath, pair: &Pair, kind: ConflictKind) -> (Fate, Below) {
-        let (resolution, winner) = match self.settle(path, pair, kind) {
-            Some(settled) => settled,
-            None => return (Fate::Planned(Found::SURVIVOR), Below::Left),
+        let Some(win) = self.settle(path, pair, kind) else {
+            return (Fate::Planned(Found::SURVIVOR), Below::Left);
         };
+        let winner = win.winner;
         let fate = match pair.of(winner.other()).state.is_directory() {
             true => Fate::Overruled { winner },
             false => Fate::Planned(Found::survivor_if(pair.of(winner).state.is_present())),
         };
-        (fate, Below::Taken(winner, kind, resolution))
+        (fate, Below::Taken(win))
     }
 }
 

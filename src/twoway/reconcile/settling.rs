@@ -3,20 +3,14 @@
 use crate::tree::RelPath;
 use crate::twoway::decide::{Decision, Part, Side, decide};
 use crate::twoway::policy::{Conflict, ConflictKind, Merged, Resolution, copy_name, keeps_the_name};
-use crate::twoway::reconcile::{Elsewhere, Pair, Reconciliation, Why};
+use crate::twoway::reconcile::{Elsewhere, Pair, Reconciliation, Why, Win};
 use crate::twoway::record::{Record, State};
 use crate::twoway::version::Version;
 use std::sync::Arc;
 
 impl Reconciliation<'_> {
-    /// Plans what is done about a conflict at a path itself. Returns how it was resolved and for whom, or nothing if it
-    /// is left.
-    pub(super) fn settle(
-        &mut self,
-        path: &RelPath,
-        pair: &Pair,
-        kind: ConflictKind,
-    ) -> Option<(Resolution, Side)> {
+    /// Plans what is done about a conflict at a path itself. Returns who won, or nothing if it is left.
+    pub(super) fn settle(&mut self, path: &RelPath, pair: &Pair, kind: ConflictKind) -> Option<Win> {
         let conflict = Conflict { path, left: &pair.left, right: &pair.right, kind };
         let resolution = self.rules.resolver.resolve(&conflict);
         let Some(winner) = self.winner(path, pair, kind, resolution) else {
@@ -28,7 +22,7 @@ impl Reconciliation<'_> {
             after = Pair { left: merged_file(after.left, merged), right: merged_file(after.right, merged) };
         }
         self.plan(path, pair, after, Why::Settled(kind, resolution));
-        Some((resolution, winner))
+        Some(Win { winner, kind, resolution })
     }
 
     /// Who wins by this resolution, if it can be carried out. A loser that is kept has its copy planned then.
@@ -84,15 +78,9 @@ impl Reconciliation<'_> {
         true
     }
 
-    /// Plans that both get what one side has, below a conflict which that side won.
-    pub(super) fn plan_taken(
-        &mut self,
-        path: &RelPath,
-        pair: &Pair,
-        side: Side,
-        kind: ConflictKind,
-        resolution: Resolution,
-    ) {
+    /// Plans that both get what the winner of a conflict above has.
+    pub(super) fn plan_taken(&mut self, path: &RelPath, pair: &Pair, win: Win) {
+        let Win { winner: side, kind, resolution } = win;
         // What the other has no edits of needs no edit of its own to win: it would be one that nobody made.
         let (after, why) = match pair.of(side).covers(pair.of(side.other())) {
             true => (pair.both(pair.of(side)), Why::Clear),
