@@ -137,6 +137,8 @@ proptest! {
         let (one_path, other_path) = (path(&one.join("/")), path(&other.join("/")));
         prop_assert_eq!(row::path(&row::key(&one_path)).unwrap(), one_path.clone());
         prop_assert_eq!(row::key(&one_path).cmp(&row::key(&other_path)), one.cmp(&other));
+        // Plans are made from paths in this order.
+        prop_assert_eq!(one_path.walk_order(&other_path), one.cmp(&other));
         let (first, end) = row::below(&one_path);
         let key = row::key(&other_path);
         let is_below = key >= first && end.is_none_or(|end| key < end);
