@@ -59,6 +59,13 @@ fn everything_ends(scene: &Scene, direction: Direction) {
     all_processes_end(scene);
     wait_until_nothing_is_staged(scene);
     assert_eq!(scene.paths("run"), [""; 0]);
+    the_next_run_completes(scene, direction);
+}
+
+/// Checks what has to hold where the one who writes was killed: its leavings are for the next run.
+#[track_caller]
+fn the_next_run_completes(scene: &Scene, direction: Direction) {
+    all_processes_end(scene);
     assert_old_or_new(scene);
     assert_completes(scene, Way { transport: Transport::Rsh, direction });
 }
@@ -81,11 +88,9 @@ fn any_of_the_peers_processes_is_killed() {
                 output.expect(12).stderr.is_empty().then(|| panic!("{direction:?}: it says nothing"));
             }
             if place == 0 && direction == Direction::Push {
-                // Who writes was killed, so its leavings are for the next run.
                 all_processes_end(&scene);
                 assert_eq!(scene.paths("run"), [""; 0]);
-                assert_old_or_new(&scene);
-                assert_completes(&scene, Way { transport: Transport::Rsh, direction });
+                the_next_run_completes(&scene, direction);
             } else {
                 everything_ends(&scene, direction);
             }
@@ -106,10 +111,7 @@ fn the_client_is_killed_or_stopped() {
             let output = running.finish();
             assert!(output.signal == Some(Signal::KILL.as_raw()) || output.code == Some(20), "{output}");
             if signal == Signal::KILL && direction == Direction::Pull {
-                // Who writes was killed, so its leavings are for the next run.
-                all_processes_end(&scene);
-                assert_old_or_new(&scene);
-                assert_completes(&scene, Way { transport: Transport::Rsh, direction });
+                the_next_run_completes(&scene, direction);
             } else {
                 everything_ends(&scene, direction);
             }
@@ -158,7 +160,6 @@ fn a_stream_that_stalls_meets_the_timeout() {
         let output = begin(&scene, direction, stalls, &["--timeout=2"]).finish().expect(30);
         assert!(output.elapsed.as_secs() < 18, "{output}");
         wait_until_nothing_is_staged(&scene);
-        assert_old_or_new(&scene);
-        assert_completes(&scene, Way { transport: Transport::Rsh, direction });
+        the_next_run_completes(&scene, direction);
     }
 }
