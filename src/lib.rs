@@ -22,7 +22,7 @@
 //! | [`session`] | a run from connecting to its summary | all above |
 //! | [`cli`] | flags, environment, output, exit codes | `request`, `report`, `session`, `tree`, `transport` |
 //!
-//! A test holds the modules to these rules. The library part never prints, prompts or reads the environment; only
+//! No option leads to [`twoway`] yet. A test holds the modules to these rules. The library part never prints, prompts or reads the environment; only
 //! [`cli`] does. How the two sides talk is described in the manual page dsync-protocol(5).
 #![forbid(unsafe_code)]
 
