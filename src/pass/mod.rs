@@ -23,12 +23,15 @@
 //! (`source/kept`), directories whose listing is to come and what was mentioned below them (`sink/compare`), lines that
 //! wait for their turn (`sink/announce`), the sums of gaps and of files read ahead (`source/rounds`, `sink/gaps`).
 
+mod agenda;
 mod decide;
 mod fingerprint;
 mod names;
 pub mod sink;
 pub mod source;
 mod tally;
+
+pub use agenda::{Agenda, IsNew, Place};
 
 use crate::delta::SumChoice;
 use crate::report::{Progress, Reporter};

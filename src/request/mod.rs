@@ -7,8 +7,8 @@ mod options;
 mod shortcuts;
 
 pub use options::{
-    CompressWhen, Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, InvalidOptions, MAX_STREAMS, Options,
-    SumKind,
+    CompressWhen, Compression, DEFAULT_TRASH_DAYS, DEFAULT_ZSTD_LEVEL, Deletion, Detail, InvalidOptions, MAX_STREAMS, Options,
+    SumKind, TwoWay,
 };
 pub use shortcuts::Shortcuts;
 
@@ -33,5 +33,10 @@ pub enum Part {
     Sink {
         /// The destination argument; empty means the home directory.
         destination: Vec<u8>,
+    },
+    /// Be the replica at the other end of a two-way run. The asking side has the other, and makes the plan.
+    Replica {
+        /// The argument that names its root; empty means the home directory.
+        root: Vec<u8>,
     },
 }

@@ -67,6 +67,9 @@ pub struct Options {
     /// `--exclude`, `--include`, `--filter`.
     pub rules: Rules,
 
+    /// `--two-way`: what both replicas have to know of it.
+    pub two_way: Option<TwoWay>,
+
     /// `-n`: change nothing, say what would be.
     pub dry_run: bool,
     /// Which events are worth sending.
@@ -84,6 +87,26 @@ pub struct Deletion {
     pub limit: Option<u64>,
     /// `--ignore-errors`: delete even after a read error at the source.
     pub ignore_errors: bool,
+}
+
+/// What both replicas of a two-way run are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TwoWay {
+    /// `--allow-mass-delete`: a root in which nothing is left is meant to be so.
+    pub allow_mass_delete: bool,
+    /// Not `--no-trash`: what is replaced and removed is kept.
+    pub keep_trash: bool,
+    /// `--trash-days`: for how many days.
+    pub trash_days: u32,
+}
+
+/// For how many days what a two-way run replaced is kept where nobody says.
+pub const DEFAULT_TRASH_DAYS: u32 = 30;
+
+impl Default for TwoWay {
+    fn default() -> TwoWay {
+        TwoWay { allow_mass_delete: false, keep_trash: true, trash_days: DEFAULT_TRASH_DAYS }
+    }
 }
 
 /// Which strong sum blocks and files are compared by.

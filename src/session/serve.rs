@@ -72,6 +72,7 @@ pub fn serve(
     };
     let played = match part {
         Part::Sink { destination } => pass::sink::run(link, &without_tilde(destination), &context),
+        Part::Replica { .. } => Err(pass::PassError::Protocol("two-way runs are not served yet")),
         Part::Source { arguments } => {
             let arguments = view::expand(&arguments);
             let (view, missing) =

@@ -18,12 +18,14 @@ mod error;
 pub mod guard;
 pub mod history;
 pub mod lineage;
+pub mod log;
 pub mod plan;
 pub mod policy;
 pub mod reconcile;
 pub mod record;
 pub mod replica;
 pub mod scan;
+pub mod task;
 mod text;
 pub mod version;
 

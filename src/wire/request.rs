@@ -16,6 +16,7 @@ pub(crate) const REQUEST_LIMIT: u64 = 4 << 20;
 
 const SOURCE: u64 = 1;
 const SINK: u64 = 2;
+const REPLICA: u64 = 3;
 
 /// Gives every option its number and says whether a peer may ignore it. Numbers are never used again.
 macro_rules! options {
@@ -65,6 +66,7 @@ options! {
     40 critical delete,
     41 critical force,
     42 critical rules,
+    45 critical two_way,
     50 critical dry_run,
     51 optional detail,
     52 critical shortcuts,
@@ -75,6 +77,7 @@ pub(crate) fn encode(request: &Request, out: &mut Vec<u8>) {
     match &request.part {
         Part::Source { arguments } => put(out, SOURCE, true, arguments),
         Part::Sink { destination } => put(out, SINK, true, destination),
+        Part::Replica { root } => put(out, REPLICA, true, root),
     }
     put_options(&request.options, out);
 }
@@ -91,6 +94,7 @@ pub(crate) fn decode(bytes: Bytes) -> Result<Request, WireError> {
         match number {
             SOURCE => part = Some(Part::Source { arguments: value_of(&value, "sources")? }),
             SINK => part = Some(Part::Sink { destination: value_of(&value, "destination")? }),
+            REPLICA => part = Some(Part::Replica { root: value_of(&value, "replica")? }),
             _ => {
                 if !take_option(&mut options, number, &value)? && critical {
                     return Err(WireError::UnknownOption(number));
@@ -103,7 +107,7 @@ pub(crate) fn decode(bytes: Bytes) -> Result<Request, WireError> {
     let part = part.ok_or(WireError::Malformed("request: it has no role"))?;
     let paths: Vec<&Vec<u8>> = match &part {
         Part::Source { arguments } => arguments.iter().collect(),
-        Part::Sink { destination } => vec![destination],
+        Part::Sink { destination: path } | Part::Replica { root: path } => vec![path],
     };
     if paths.iter().any(|path| path.contains(&0)) {
         return Err(WireError::Malformed("request: a path holds a NUL byte"));

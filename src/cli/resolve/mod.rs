@@ -80,6 +80,7 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         delete,
         force: flags.force,
         rules: if flags.delete_excluded { rules.with_delete_excluded() } else { rules },
+        two_way: None,
         dry_run: flags.dry_run,
         detail: detail(style),
         shortcuts: shortcuts(flags.plain.as_deref())?,

@@ -1,0 +1,44 @@
+//! What a pass is to do where that was planned before it: the files to fetch, and how each gets its name.
+//!
+//! Without an agenda a sink compares what is listed with what it has, and decides. With one it has been decided: the
+//! source lists nothing but what is to be fetched and what is above it ([`crate::view::Selection`]), all directories
+//! are there, and the sink fetches every listed file that the agenda wants. Attributes of what is not fetched,
+//! removals and everything without content are none of the pass's business then.
+
+use crate::fs::{Error, Stage, WriteDir};
+use crate::tree::{Entry, Name, RelPath};
+
+/// What was planned for the sink of a pass.
+pub trait Agenda: Send + Sync + std::fmt::Debug {
+    /// Whether a listed file is to be fetched, and as what it counts: `None` if nobody planned it, or the listed entry
+    /// cannot be what was planned (that is told by whoever has the agenda); else whether it is new here.
+    fn wants(&self, path: &RelPath, entry: &Entry) -> Option<IsNew>;
+
+    /// Gives a file that was fetched its attributes and its name, if what has the name is still what it was when that
+    /// was planned. `false` if it is not, or the content is not what was planned; that was told then, and the staged
+    /// file is gone.
+    ///
+    /// # Errors
+    /// Those of the file system, to be told by the caller.
+    fn install(&self, at: &Place<'_>, staged: Stage) -> Result<bool, Error>;
+
+    /// The same for a small file whose content is at hand.
+    ///
+    /// # Errors
+    /// Those of the file system, to be told by the caller.
+    fn write(&self, at: &Place<'_>, content: &[u8]) -> Result<bool, Error>;
+}
+
+/// Whether a file is new here, not another version of one that is there.
+pub type IsNew = bool;
+
+/// Where a file goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Its path below the root.
+    pub path: &'a RelPath,
+    /// The directory it is in.
+    pub dir: &'a WriteDir,
+    /// Its name there.
+    pub name: &'a Name,
+}
