@@ -15,6 +15,7 @@
 
 pub mod decide;
 mod error;
+pub mod exchange;
 pub mod guard;
 pub mod history;
 pub mod lineage;
@@ -24,6 +25,7 @@ pub mod policy;
 pub mod reconcile;
 pub mod record;
 pub mod replica;
+pub mod run;
 pub mod scan;
 pub mod task;
 mod text;

@@ -91,6 +91,8 @@ pub enum AbortKind {
     Protocol,
     /// Nothing came from the other side for too long.
     Timeout,
+    /// A guard of a two-way run: nothing has been changed.
+    Halted,
 }
 
 /// What the transfer root is.

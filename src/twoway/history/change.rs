@@ -336,6 +336,18 @@ impl History {
         Ok(count)
     }
 
+    /// Begins a generation for what a plan settles, and returns its number.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn count_on(&mut self) -> Result<u64, TwoWayError> {
+        let tag = identity::new_tag()?;
+        let mut change = Change::begin(self)?;
+        let generation = change.generation(tag);
+        change.commit()?;
+        Ok(generation)
+    }
+
     /// Takes the number for a new run.
     ///
     /// # Errors

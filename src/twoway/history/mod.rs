@@ -36,7 +36,7 @@ pub use partner::{Acknowledgement, Partner};
 pub use row::{Known, Look};
 
 pub(super) use change::{Change, Told};
-pub(super) use identity::new_tag;
+pub(super) use identity::{new_tag, new_token};
 
 use crate::fs::{Dir, WriteFile};
 use crate::tree::RelPath;
@@ -306,7 +306,7 @@ impl Snapshot {
     }
 }
 
-pub(super) use row::{key, path};
+pub(super) use row::{Stored, Time, key, path};
 
 const READING: &str = "reading";
 

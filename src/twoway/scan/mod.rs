@@ -23,6 +23,8 @@ mod settle;
 mod tests;
 mod walk;
 
+pub(super) use walk::is_ignored;
+
 use crate::fs::{Dir, Error};
 use crate::tree::filter::Rules;
 use crate::tree::{Kind, RelPath};
