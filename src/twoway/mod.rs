@@ -24,6 +24,7 @@ pub mod policy;
 pub mod reconcile;
 pub mod record;
 pub mod replica;
+pub mod run;
 pub mod scan;
 pub mod task;
 mod text;

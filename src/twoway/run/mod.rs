@@ -1,0 +1,5 @@
+//! Carrying out a two-way run.
+
+mod overseer;
+
+pub use self::overseer::{Answer, Asked, Contents, Overseer, Stopped, Which};
