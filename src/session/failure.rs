@@ -4,6 +4,8 @@ use crate::pass::PassError;
 use crate::pass::sink::DestinationError;
 use crate::transport::{self, RemoteExit};
 use crate::tree::Escaped;
+use crate::twoway::guard::Refusal;
+use crate::twoway::run::Stopped;
 use crate::wire::{Abort, AbortKind, WireError};
 use std::io;
 
@@ -37,6 +39,14 @@ pub enum Failure {
     /// Stopped by a signal.
     #[error("interrupted")]
     Cancelled,
+    /// A two-way run was not carried out, and nothing was changed.
+    #[error("{why}")]
+    Halted {
+        /// Why not.
+        why: String,
+        /// What to do about it, as a sentence.
+        hint: Option<String>,
+    },
     /// Something this process needs could not be had.
     #[error("{doing}: {source}")]
     System {
@@ -73,6 +83,8 @@ pub enum FailureKind {
     Ipc,
     /// A signal.
     Cancelled,
+    /// A guard, or whoever was asked, stopped a two-way run before anything was changed.
+    Halted,
     /// Nothing came for too long.
     Timeout,
     /// The remote shell failed, with this code.
@@ -108,6 +120,7 @@ impl Failure {
             }
             Failure::NotStarted(_) => FailureKind::Stream,
             Failure::Cancelled => FailureKind::Cancelled,
+            Failure::Halted { .. } => FailureKind::Halted,
         }
     }
 
@@ -115,6 +128,7 @@ impl Failure {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Failure::Connect(error) => return error.hint(),
+            Failure::Halted { hint, .. } => return hint.clone(),
             Failure::Wire(WireError::Noise(_)) => {
                 "Make the login scripts on the host silent for shells that are not interactive.".to_owned()
             }
@@ -127,6 +141,19 @@ impl Failure {
             }
             _ => return None,
         })
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Failure {
+        let hint = Some("dsync -n shows what would be done and changes nothing.".to_owned());
+        Failure::Halted { why: refusal.to_string(), hint }
+    }
+}
+
+impl From<Stopped> for Failure {
+    fn from(stopped: Stopped) -> Failure {
+        Failure::Halted { why: stopped.0, hint: None }
     }
 }
 

@@ -46,7 +46,16 @@ pub(super) fn run(
         (Err(error), Err(PassError::Lost | PassError::Peer(_))) | (_, Err(error)) => return Err(error.into()),
     };
     let (sent, elapsed) = (totals.literal, start.elapsed());
-    Ok(Outcome { totals, sent, received: 0, listed: 0, compressed: None, elapsed, connecting: None })
+    Ok(Outcome {
+        totals,
+        sent,
+        received: 0,
+        listed: 0,
+        compressed: None,
+        elapsed,
+        connecting: None,
+        two_way: None,
+    })
 }
 
 /// The two ends of a link over a pair of connected sockets.

@@ -105,6 +105,7 @@ fn with_peer(
                     compressed: run.options.compress.map(|_| compressed(&traffic)),
                     elapsed: start.elapsed(),
                     connecting: traffic.begun.get().map(|begun| begun.duration_since(start)),
+                    two_way: None,
                 })
             }
             Err(error) => Err(explain(error, pump, &control)),

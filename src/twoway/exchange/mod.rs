@@ -53,8 +53,8 @@ pub enum Talk {
     Records(Vec<u8>, bool),
     /// The planner wants to see this file of the follower's, at most so many bytes of it.
     Read(RelPath, u64),
-    /// A part of it; the last one or not. An error says why there is none.
-    Content(Result<Vec<u8>, String>, bool),
+    /// A part of it; at the end whether that was all of it, unchanged. Or why it cannot be had.
+    Content(Result<(Vec<u8>, Option<bool>), String>),
     /// The generation in which conflicts were settled.
     Settled(Lineages),
     /// What the follower is to do, in order; with the last of it what else it needs to know.

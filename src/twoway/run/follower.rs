@@ -4,6 +4,7 @@ use crate::fs::Root;
 use crate::tree::RelPath;
 use crate::twoway::exchange::{Conversation, Talk, Terms};
 use crate::twoway::history;
+use crate::twoway::run::contents::show;
 use crate::twoway::run::meeting::be_met;
 use crate::twoway::run::own::Own;
 use crate::twoway::run::share::{OUT_OF_TURN, Share, make_acquainted};
@@ -63,6 +64,7 @@ fn tell(
     loop {
         match conversation.hear()? {
             Talk::Nothing => return Ok(None),
+            Talk::Read(path, limit) => show(conversation, own.replica.root(), &path, limit)?,
             Talk::Settled(lineages) => drop(own.history.learn(&lineages)?),
             Talk::Tasks(batch, terms) => {
                 tasks.extend(batch.tasks::<RunError>(told)?);

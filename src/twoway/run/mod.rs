@@ -4,14 +4,17 @@
 //! ([`own`]). They find out what has changed ([`told`]), the planner makes the plan, and both carry out their share of
 //! it ([`share`]). In which order, and why in this one, is told where it is done.
 
+mod contents;
 mod follower;
 mod meeting;
+mod overseer;
 mod own;
 mod planner;
 mod share;
 mod told;
 
 pub use follower::follow;
+pub use overseer::{Answer, Asked, Contents, Overseer, Stopped, Which};
 pub use planner::{Outcome, Settings, plan_and_carry_out};
 
 use crate::pass::{Context, PassError};
@@ -38,6 +41,9 @@ pub enum RunError {
     /// A guard stopped it before anything was changed.
     #[error("{0}")]
     Halted(String),
+    /// Whoever was asked stopped it before anything was changed.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// The other side, or a pass.
     #[error(transparent)]
     Pass(#[from] PassError),
@@ -54,6 +60,7 @@ impl RunError {
     fn close(&self, link: &Link) {
         let abort = match self {
             RunError::Replica(TwoWayError::Stopped) => None,
+            RunError::Stopped(stopped) => Some(Abort { text: stopped.0.clone(), kind: AbortKind::Halted }),
             RunError::Replica(error) => Some(Abort { text: error.to_string(), kind: AbortKind::Failed }),
             RunError::Halted(text) => Some(Abort { text: text.clone(), kind: AbortKind::Halted }),
             // A pass has told it, or there is nobody left to be told.

@@ -46,6 +46,8 @@ pub struct Outcome {
     pub undone: Vec<RelPath>,
     /// What was counted on both sides.
     pub totals: Totals,
+    /// By how many milliseconds the clock of the second side is ahead of that of the first.
+    pub clock_offset: i64,
 }
 
 /// Makes a plan for the replica at `root` and the one at the other end of the link, and has both carry it out.
@@ -84,7 +86,7 @@ impl Planner<'_> {
         let is_continued = is_continued(&self.own, theirs, options)? && self.settings.apply.is_none();
         make_acquainted(&mut self.own.history, partner)?;
         let (plan, is_news) = self.plan(partner, !is_continued, conversation)?;
-        self.settings.overseer.planned(&plan);
+        self.settings.overseer.planned(&plan)?;
         self.guard(&plan, &met)?;
         if options.dry_run || !is_news {
             conversation.say(&Talk::Nothing)?;
