@@ -135,5 +135,8 @@ impl Context {
     }
 }
 
+/// Why a pass ends when what belongs between passes comes in it.
+const TALK: &str = "what replicas say to each other came within a pass";
+
 /// Files up to this many bytes are read and written at once, and asked for in batches.
 const SMALL: u64 = 128 << 10;

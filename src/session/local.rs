@@ -1,7 +1,7 @@
 //! Both roles in one process.
 
-use crate::pass::{self, Context, PassError};
-use crate::session::{Failure, Outcome, Run, Surroundings, context, random_seed};
+use crate::pass::{Context, PassError};
+use crate::session::{Failure, Outcome, Run, Surroundings, context, one_way, random_seed};
 use crate::view::View;
 use crate::wire::Link;
 use crate::wire::pump::{self, PumpOptions};
@@ -31,11 +31,11 @@ pub(super) fn run(
     let (read, written) = thread::scope(|scope| {
         let reading = thread::Builder::new()
             .name("source".into())
-            .spawn_scoped(scope, || pass::source::run(source, &view, missing, &context));
+            .spawn_scoped(scope, || one_way::source(source, &view, missing, &context));
         match reading {
             Err(error) => (Err(PassError::thread(error)), Err(PassError::Lost)),
             Ok(reading) => {
-                let written = pass::sink::run(sink, destination, &context);
+                let written = one_way::sink(sink, destination, &context);
                 (reading.join().unwrap_or(Err(PassError::Lost)), written)
             }
         }

@@ -8,6 +8,7 @@ mod cancel;
 mod failure;
 mod forward;
 mod local;
+mod one_way;
 mod remote;
 mod serve;
 mod streams;

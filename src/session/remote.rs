@@ -1,10 +1,10 @@
 //! The asking side of a run with a peer.
 
-use crate::pass::{self, Context, PassError};
+use crate::pass::{Context, PassError};
 use crate::report::{Event, Totals};
 use crate::request::{Part, Request};
 use crate::session::streams::Helpers;
-use crate::session::{Failure, Outcome, Run, Surroundings, context, random_seed};
+use crate::session::{Failure, Outcome, Run, Surroundings, context, one_way, random_seed};
 use crate::transport::{Connection, Control, RemoteExit, child, command, ssh, target::Host};
 use crate::view::View;
 use crate::wire::hello::{self, Hello};
@@ -28,7 +28,7 @@ pub(super) fn push(
 ) -> Result<Outcome, Failure> {
     let (view, missing) = View::open(sources, run.options.rules.clone(), run.options.recursive);
     with_peer(run, surroundings, host, Part::Sink { destination }, |link, context| {
-        pass::source::run(link, &view, missing, context)
+        one_way::source(link, &view, missing, context)
     })
 }
 
@@ -40,7 +40,7 @@ pub(super) fn pull(
     destination: &[u8],
 ) -> Result<Outcome, Failure> {
     with_peer(run, surroundings, host, Part::Source { arguments: sources }, |link, context| {
-        pass::sink::run(link, destination, context)
+        one_way::sink(link, destination, context)
     })
 }
 

@@ -4,7 +4,7 @@ use crate::pass::{self, Context};
 use crate::report::{Event, Progress, Reporter};
 use crate::request::{Part, Request};
 use crate::session::forward::Forward;
-use crate::session::{Cancel, Failure, context};
+use crate::session::{Cancel, Failure, context, one_way};
 use crate::transport;
 use crate::transport::meeting::{self, Door, Meeting};
 use crate::view::{self, View};
@@ -71,13 +71,13 @@ pub fn serve(
         ..context(options, hello.seed, reporter, Arc::new(Progress::default()))
     };
     let played = match part {
-        Part::Sink { destination } => pass::sink::run(link, &without_tilde(destination), &context),
+        Part::Sink { destination } => one_way::sink(link, &without_tilde(destination), &context),
         Part::Replica { .. } => Err(pass::PassError::Protocol("two-way runs are not served yet")),
         Part::Source { arguments } => {
             let arguments = view::expand(&arguments);
             let (view, missing) =
                 View::open(&arguments, context.options.rules.clone(), context.options.recursive);
-            pass::source::run(link, &view, missing, &context)
+            one_way::source(link, &view, missing, &context)
         }
     };
     let failure = pump.stopper().failure();

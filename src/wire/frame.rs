@@ -317,6 +317,7 @@ fn unshare(message: &mut Message) {
             ContentOp::Copy { .. } | ContentOp::Gap { .. } | ContentOp::File(_) => {}
         }),
         Message::Fetched(fetched) => copy(&mut fetched.data),
+        Message::Talk(talk) => copy(talk),
         _ => {}
     }
 }

@@ -29,7 +29,7 @@ use crate::fs::SetMeta;
 use crate::pass::decide::{Policy, Update};
 use crate::pass::names::OwnerMap;
 use crate::pass::tally::Tally;
-use crate::pass::{Context, PassError};
+use crate::pass::{Context, PassError, TALK};
 use crate::report::{Event, Item, Role, Totals};
 use crate::tree::filter::Rules;
 use crate::tree::{Kind, Node, RelPath};
@@ -76,8 +76,10 @@ const TELL: Duration = Duration::from_millis(100);
 
 /// Plays the sink until everything listed is settled. `path` is the destination argument. Returns what both roles
 /// counted.
-pub fn run(link: Link, path: &[u8], context: &Context) -> Result<Totals, PassError> {
-    let Link { sender, mut receiver } = link;
+///
+/// The link then is as it was before the pass, and another may follow. After an error it is closed.
+pub fn run(link: &mut Link, path: &[u8], context: &Context) -> Result<Totals, PassError> {
+    let Link { sender, receiver } = link;
     let owners = OwnerMap::new(context.options.numeric_ids)?;
     let mut rules = context.options.rules.clone();
     if let Ok(absolute) = std::path::absolute(OsStr::from_bytes(path)) {
@@ -108,7 +110,7 @@ pub fn run(link: Link, path: &[u8], context: &Context) -> Result<Totals, PassErr
     };
     let fatal = Mutex::new(None);
     let fail = |error: PassError| {
-        error.close(&sender);
+        error.close(sender);
         sink.flights.stop();
         sink.announcer.stop();
         // What stopped the link is a better reason than that it stopped.
@@ -125,7 +127,7 @@ pub fn run(link: Link, path: &[u8], context: &Context) -> Result<Totals, PassErr
                 return Err(PassError::Lost);
             }
         };
-        receive(&mut receiver, &sink, &queues).map_err(|error| {
+        receive(receiver, &sink, &queues).map_err(|error| {
             fail(error);
             PassError::Lost
         })
@@ -134,7 +136,6 @@ pub fn run(link: Link, path: &[u8], context: &Context) -> Result<Totals, PassErr
         return Err(error);
     }
     let theirs = received?;
-    sender.close();
     let mut totals = sink.tally.totals();
     totals.merge(&theirs);
     Ok(totals)
@@ -231,6 +232,7 @@ fn receive(receiver: &mut Receiver, sink: &Sink<'_>, queues: &Queues) -> Result<
             | Message::Close(_) => {
                 return Err(PassError::Protocol("a source sent what only a sink sends"));
             }
+            Message::Talk(_) => return Err(PassError::Protocol(TALK)),
         }
     }
 }

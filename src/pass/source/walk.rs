@@ -295,9 +295,9 @@ mod tests {
             tell_progress: false,
         };
         let (view, missing) = View::open(&sources, Rules::new(), true);
-        let (link, mut sink) = Link::pair();
+        let (mut link, mut sink) = Link::pair();
         thread::scope(|scope| {
-            scope.spawn(|| crate::pass::source::run(link, &view, missing, &context));
+            scope.spawn(|| crate::pass::source::run(&mut link, &view, missing, &context));
             let next = || match sink.receiver.receive().unwrap().message {
                 Message::Begin(_) => "begin",
                 Message::Listing(_) => "listing",
