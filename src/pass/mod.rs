@@ -33,6 +33,8 @@ mod tally;
 
 pub use agenda::{Agenda, IsNew, Place};
 
+pub(crate) use tally::describe;
+
 use crate::delta::SumChoice;
 use crate::report::{Progress, Reporter};
 use crate::request::Options;
@@ -129,7 +131,7 @@ impl Context {
 
     /// Number of threads for work that can be spread: one per core, at least two so that one slow file does not stop
     /// everything, at most eight because more only queue at the disk.
-    fn workers(&self) -> usize {
+    pub(crate) fn workers(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(2, |cores| cores.get());
         if self.options.shortcuts.threads { cores().clamp(2, 8) } else { 1 }
     }

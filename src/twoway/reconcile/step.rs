@@ -95,6 +95,14 @@ impl Pair {
         Pair { left: on(Side::Left), right: on(Side::Right) }
     }
 
+    /// Whether neither side has ever seen anything there.
+    pub fn is_unseen(&self) -> bool {
+        Side::BOTH.iter().all(|side| {
+            let record = self.of(*side);
+            !record.state.is_present() && [&record.content, &record.meta].iter().all(|version| version.is_empty())
+        })
+    }
+
     /// Whether what is there on either side could not be looked at.
     pub fn is_unknown(&self) -> bool {
         Side::BOTH.iter().any(|side| self.of(*side).state == State::Unknown)

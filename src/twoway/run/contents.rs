@@ -75,15 +75,15 @@ impl Write for Telling<'_, '_> {
 }
 
 /// The contents on both sides of a conflict at a path, for the planner.
-pub(super) struct OfConflict<'a, 'l> {
+pub(super) struct OfConflict<'a, 'c, 'l> {
     pub root: &'a Dir,
     /// The planner's side.
     pub side: Side,
     pub path: &'a RelPath,
-    pub conversation: &'a RefCell<&'a mut Conversation<'l>>,
+    pub conversation: &'a RefCell<&'c mut Conversation<'l>>,
 }
 
-impl OfConflict<'_, '_> {
+impl OfConflict<'_, '_, '_> {
     fn fetch_theirs(&self, limit: u64, to: &mut dyn Write) -> Result<bool, String> {
         let lost = |error: PassError| error.to_string();
         let mut conversation = self.conversation.borrow_mut();
@@ -105,7 +105,7 @@ impl OfConflict<'_, '_> {
     }
 }
 
-impl Contents for OfConflict<'_, '_> {
+impl Contents for OfConflict<'_, '_, '_> {
     fn fetch(&self, which: Which, limit: u64, to: &mut dyn Write) -> Result<bool, String> {
         match which {
             Which::Of(side) if side == self.side => copy_out(self.root, self.path, limit, to),

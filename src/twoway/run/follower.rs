@@ -1,6 +1,7 @@
 //! The side that has been asked: tells what has changed, and does what it is told.
 
 use crate::fs::Root;
+use crate::report::Totals;
 use crate::tree::RelPath;
 use crate::twoway::exchange::{Conversation, Talk, Terms};
 use crate::twoway::history;
@@ -19,20 +20,19 @@ use std::sync::Arc;
 /// Takes part in a run as the replica at `root`.
 ///
 /// # Errors
-/// The replica cannot be used, a guard stopped the run, or the link broke; the other side has been told.
-pub fn follow(link: &mut Link, root: &Root, around: Around<'_>) -> Result<(), RunError> {
-    let followed = Own::open(root, around).and_then(|own| answer(link, own, root, around));
-    followed.inspect_err(|error| error.close(link))
-}
-
-fn answer(link: &mut Link, mut own: Own, root: &Root, around: Around<'_>) -> Result<(), RunError> {
+/// The replica cannot be used, a guard stopped the run, or the link broke. The other side has to be
+/// [told](RunError::tell).
+pub fn follow(link: &mut Link, root: &Root, around: Around<'_>) -> Result<Totals, RunError> {
+    let mut own = Own::open(root, around)?;
     let context = around.context;
     let mut conversation = Conversation::new(link, &*context.reporter, &context.progress);
     let partner = be_met(&mut own, &mut conversation, &context.options)?.author;
-    let Some((tasks, terms)) = tell(&mut own, partner, &mut conversation, around)? else { return Ok(()) };
+    let Some((tasks, terms)) = tell(&mut own, partner, &mut conversation, around)? else {
+        return Ok(Totals::default());
+    };
     let Terms { side, token } = terms;
     let share = Share { around, root, side, partner, token, tasks: Arc::new(Tasks::new(tasks)) };
-    share.carry_out(own, &mut conversation).map(drop)
+    Ok(share.carry_out(own, &mut conversation)?.totals)
 }
 
 /// Tells what has changed, and hears the plan; `None` if there is nothing to be done or remembered.

@@ -4,6 +4,7 @@
 //! ([`own`]). They find out what has changed ([`told`]), the planner makes the plan, and both carry out their share of
 //! it ([`share`]). In which order, and why in this one, is told where it is done.
 
+mod asking;
 mod contents;
 mod follower;
 mod meeting;
@@ -18,6 +19,7 @@ pub use overseer::{Answer, Asked, Contents, Overseer, Stopped, Which};
 pub use planner::{Outcome, Settings, plan_and_carry_out};
 
 use crate::pass::{Context, PassError};
+use crate::tree::Escaped;
 use crate::twoway::TwoWayError;
 use crate::twoway::exchange::Garbled;
 use crate::wire::{Abort, AbortKind, Link, Message};
@@ -36,8 +38,13 @@ pub struct Around<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The replica here, or its history, cannot be used.
-    #[error(transparent)]
-    Replica(#[from] TwoWayError),
+    #[error("{}{source}", named(root))]
+    Replica {
+        /// The argument that names it, if that has been added.
+        root: Vec<u8>,
+        /// Why.
+        source: TwoWayError,
+    },
     /// A guard stopped it before anything was changed.
     #[error("{0}")]
     Halted(String),
@@ -55,18 +62,40 @@ impl From<Garbled> for RunError {
     }
 }
 
+impl From<TwoWayError> for RunError {
+    fn from(source: TwoWayError) -> RunError {
+        RunError::Replica { root: Vec::new(), source }
+    }
+}
+
+/// What goes before an error of a replica.
+fn named(root: &[u8]) -> String {
+    if root.is_empty() { String::new() } else { format!("{}: ", Escaped(root)) }
+}
+
 impl RunError {
+    /// The same of the replica that this argument names.
+    pub fn at(self, root: &[u8]) -> RunError {
+        match self {
+            RunError::Replica { source, .. } => RunError::Replica { root: root.to_vec(), source },
+            other => other,
+        }
+    }
+
+    /// Whether the reason for it is at the other side, or nobody knows it.
+    pub fn is_from_elsewhere(&self) -> bool {
+        matches!(self, RunError::Pass(PassError::Lost | PassError::Peer(_)))
+    }
+
     /// Tells the other side why this one ends, and closes the link.
-    fn close(&self, link: &Link) {
-        let abort = match self {
-            RunError::Replica(TwoWayError::Stopped) => None,
-            RunError::Stopped(stopped) => Some(Abort { text: stopped.0.clone(), kind: AbortKind::Halted }),
-            RunError::Replica(error) => Some(Abort { text: error.to_string(), kind: AbortKind::Failed }),
-            RunError::Halted(text) => Some(Abort { text: text.clone(), kind: AbortKind::Halted }),
+    pub fn tell(self, link: &Link) -> RunError {
+        let abort = |text: String, kind| Some(Abort { text, kind });
+        let abort = match &self {
+            RunError::Replica { source: TwoWayError::Stopped, .. } => None,
+            RunError::Replica { .. } => abort(self.to_string(), AbortKind::Failed),
+            RunError::Halted(_) | RunError::Stopped(_) => abort(self.to_string(), AbortKind::Halted),
             // A pass has told it, or there is nobody left to be told.
-            RunError::Pass(PassError::Protocol(what)) => {
-                Some(Abort { text: (*what).to_owned(), kind: AbortKind::Protocol })
-            }
+            RunError::Pass(PassError::Protocol(what)) => abort((*what).to_owned(), AbortKind::Protocol),
             RunError::Pass(_) => None,
         };
         if let Some(abort) = abort {
@@ -74,5 +103,6 @@ impl RunError {
             let _ = link.sender.send(Message::Abort(abort));
         }
         link.sender.stopper().stop();
+        self
     }
 }

@@ -1,17 +1,19 @@
 //! The side that was asked for the run: makes the plan.
 
 use crate::fs::Root;
-use crate::report::{Event, Totals};
-use crate::tree::RelPath;
+use crate::pass::PassError;
+use crate::report::{Event, Problem, Role, Totals};
+use crate::tree::{Name, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Compare, Conversation, Packing, Talk, Terms, say_paths};
-use crate::twoway::guard::{Census, MaxDelete, Tally};
+use crate::twoway::guard::{MaxDelete, Tally};
 use crate::twoway::history::{self, new_token};
 use crate::twoway::plan::Plan;
-use crate::twoway::policy::{Policies, Resolver};
-use crate::twoway::reconcile::{Change, Elsewhere, Pair, Rules, Settler, Step, Why, reconcile};
+use crate::twoway::policy::Policies;
+use crate::twoway::reconcile::{Change, Elsewhere, Rules, Settler, Step, Why, reconcile};
 use crate::twoway::record::State;
+use crate::twoway::run::asking::Asking;
 use crate::twoway::run::meeting::{Met, is_continued, meet};
 use crate::twoway::run::own::Own;
 use crate::twoway::run::share::{Carried, Share, make_acquainted};
@@ -19,7 +21,9 @@ use crate::twoway::run::told::{Knowledge, Pairs, Told, pair};
 use crate::twoway::run::{Around, Overseer, RunError};
 use crate::twoway::scan;
 use crate::twoway::task::{Task, Tasks};
+use crate::twoway::version::Author;
 use crate::wire::Link;
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -53,21 +57,33 @@ pub struct Outcome {
 /// Makes a plan for the replica at `root` and the one at the other end of the link, and has both carry it out.
 ///
 /// # Errors
-/// One of the replicas cannot be used, a guard stopped the run, or the link broke; the other side has been told.
+/// One of the replicas cannot be used, a guard stopped the run, or the link broke. The other side has to be
+/// [told](RunError::tell).
 pub fn plan_and_carry_out(
     link: &mut Link,
     root: &Root,
     settings: &Settings<'_>,
     around: Around<'_>,
 ) -> Result<Outcome, RunError> {
-    let own = Own::open(root, around);
-    let done = own.and_then(|own| {
-        let context = around.context;
-        let mut conversation = Conversation::new(link, &*context.reporter, &context.progress);
-        Planner { own, root, settings, around }.run(&mut conversation)
-    });
-    done.inspect_err(|error| error.close(link))
+    let own = Own::open(root, around)?;
+    let context = around.context;
+    let mut conversation = Conversation::new(link, &*context.reporter, &context.progress);
+    Planner { own, root, settings, around }.run(&mut conversation)
 }
+
+/// Files in the staging directory that hold what was merged, by path.
+type Merged = HashMap<RelPath, Name>;
+
+/// A plan that was made.
+struct Made {
+    plan: Plan,
+    merged: Merged,
+    /// Whether anything has to be remembered of it.
+    is_news: bool,
+}
+
+const OUT_OF_ORDER: PassError = PassError::Protocol("records are told out of order");
+const CHANGED: &str = "it has changed since the plan was made";
 
 struct Planner<'a> {
     own: Own,
@@ -85,14 +101,14 @@ impl Planner<'_> {
         let options = &self.around.context.options;
         let is_continued = is_continued(&self.own, theirs, options)? && self.settings.apply.is_none();
         make_acquainted(&mut self.own.history, partner)?;
-        let (plan, is_news) = self.plan(partner, !is_continued, conversation)?;
+        let Made { plan, merged, is_news } = self.plan(partner, !is_continued, conversation)?;
         self.settings.overseer.planned(&plan)?;
         self.guard(&plan, &met)?;
         if options.dry_run || !is_news {
             conversation.say(&Talk::Nothing)?;
             let failed = self.own.problems;
             let totals = Totals { failed, ..Totals::default() };
-            return Ok(Outcome { plan, undone: Vec::new(), totals });
+            return Ok(Outcome { plan, undone: Vec::new(), totals, clock_offset: met.offset(self.settings.side) });
         }
         self.settle(&plan, conversation)?;
         let renames = Renames::new(&plan);
@@ -103,20 +119,41 @@ impl Planner<'_> {
         let (around, root, tasks) = (self.around, self.root, Arc::new(Tasks::new(tasks)));
         let share = Share { around, root, side, partner, token, tasks };
         let Carried { undone, totals } = share.carry_out(self.own, conversation)?;
-        Ok(Outcome { plan, undone, totals })
+        Ok(Outcome { plan, undone, totals, clock_offset: met.offset(side) })
     }
 
-    /// Makes the plan. Also whether there is anything to be done or to be remembered.
+    /// Makes the plan.
     fn plan(
-        &mut self,
-        partner: crate::twoway::version::Author,
+        &self,
+        partner: Author,
         everything: bool,
         conversation: &mut Conversation<'_>,
-    ) -> Result<(Plan, bool), RunError> {
-        let side = self.settings.side;
+    ) -> Result<Made, RunError> {
         let rules = &self.around.context.options.rules;
+        let knowledge = Knowledge::new(&self.own.history, rules)?;
+        self.ask(&knowledge, partner, everything, conversation)?;
+        let told = Told::hear(conversation)?;
+        let is_news = everything || !told.is_empty();
+        let mut pairs = Pairs::new(self.settings.side, &knowledge, &told, everything)?;
+        let (plan, merged) = match self.settings.apply {
+            Some(plan) => (self.applied(plan, partner, &mut pairs)?, HashMap::new()),
+            None => self.reconciled(partner, (&knowledge, &told), &mut pairs, conversation)?,
+        };
+        match pairs.failure {
+            Some(failure) => Err(failure.into()),
+            None => Ok(Made { plan, merged, is_news }),
+        }
+    }
+
+    /// Has the follower tell what has changed there, and what it knows of all that has changed here.
+    fn ask(
+        &self,
+        knowledge: &Knowledge<'_>,
+        partner: Author,
+        everything: bool,
+        conversation: &Conversation<'_>,
+    ) -> Result<(), RunError> {
         let history = &self.own.history;
-        let knowledge = Knowledge::new(history, rules)?;
         let mut keys = BTreeSet::new();
         if !everything && let Some(remembered) = history.partner(partner)? {
             knowledge.changed(history, partner, &remembered, &mut keys)?;
@@ -124,11 +161,21 @@ impl Planner<'_> {
         conversation.say(&Talk::Compare(Compare { everything }))?;
         let paths: Vec<RelPath> =
             keys.iter().map(|key| history::path(key)).collect::<Result<_, TwoWayError>>()?;
-        say_paths(conversation, paths, Talk::Paths)?;
-        let told = Told::hear(conversation)?;
-        let settler = Settler { author: history.author(), count: history.generation().saturating_add(1) };
+        Ok(say_paths(conversation, paths, Talk::Paths)?)
+    }
+
+    fn reconciled(
+        &self,
+        partner: Author,
+        (knowledge, told): (&Knowledge<'_>, &Told),
+        pairs: &mut Pairs<'_>,
+        conversation: &mut Conversation<'_>,
+    ) -> Result<(Plan, Merged), RunError> {
+        let side = self.settings.side;
+        let Own { replica, history, .. } = &self.own;
+        let options = &self.around.context.options;
         let elsewhere = |path: &RelPath| {
-            if scan::is_ignored(rules, path, false) {
+            if scan::is_ignored(&options.rules, path, false) {
                 return Elsewhere::Excluded;
             }
             let Ok(ours) = knowledge.told(path) else { return Elsewhere::Excluded };
@@ -137,21 +184,49 @@ impl Planner<'_> {
                 _ => Elsewhere::Unchanged(Some(ours)),
             }
         };
-        let mut resolver: Box<dyn Resolver> = Box::new(self.settings.policies.clone());
-        let mut pairs = Pairs::new(side, &knowledge, &told, everything)?;
-        let mut steps: Vec<Step> = Vec::new();
-        let asked = Rules { settler, resolver: &mut *resolver, elsewhere: &elsewhere };
-        let planned = reconcile(&mut pairs, asked, &mut |step| steps.push(step));
-        if let Some(failure) = pairs.failure.take() {
-            return Err(failure.into());
-        }
-        planned.map_err(|_| crate::pass::PassError::Protocol("records are told out of order"))?;
-        let is_news = everything || !told.is_empty();
-        let authors = match side {
-            Side::Left => (history.author(), partner),
-            Side::Right => (partner, history.author()),
+        let mut resolver = Asking {
+            policies: self.settings.policies,
+            overseer: self.settings.overseer,
+            conversation: RefCell::new(conversation),
+            root: replica.root(),
+            staging: (!options.dry_run).then(|| replica.staging()),
+            side,
+            number: 0,
+            merged: HashMap::new(),
+            stopped: None,
         };
-        Ok((Plan::new(authors.0, authors.1, settler, steps), is_news))
+        let settler = Settler { author: history.author(), count: history.generation().saturating_add(1) };
+        let mut steps: Vec<Step> = Vec::new();
+        let rules = Rules { settler, resolver: &mut resolver, elsewhere: &elsewhere };
+        reconcile(pairs, rules, &mut |step| steps.push(step)).map_err(|_| OUT_OF_ORDER)?;
+        if let Some(stopped) = resolver.stopped {
+            return Err(stopped.into());
+        }
+        let (left, right) = self.of_sides(history.author(), partner);
+        Ok((Plan::new(left, right, settler, steps), resolver.merged))
+    }
+
+    /// As much of a plan made before as still fits: of a path that is not as it was, nothing is done.
+    fn applied(&self, plan: &Plan, partner: Author, pairs: &mut Pairs<'_>) -> Result<Plan, RunError> {
+        let author = self.own.history.author();
+        if (plan.left, plan.right) != self.of_sides(author, partner) || plan.settler.author != author {
+            return Err(RunError::Halted(
+                "the plan was made for other replicas, or before these two had met; make a new one".to_owned(),
+            ));
+        }
+        let mut plan = plan.clone();
+        let mut fits: BTreeSet<RelPath> =
+            plan.steps.iter().filter(|step| step.before.is_unseen()).map(|step| step.path.clone()).collect();
+        for (path, pair) in pairs {
+            let Some(step) = plan.step(&path) else { continue };
+            if step.before == pair { fits.insert(path) } else { fits.remove(&path) };
+        }
+        for step in plan.steps.iter().filter(|step| !fits.contains(&step.path)) {
+            let problem = Problem::new(Role::Sink, "carrying out the plan for", &step.path, &CHANGED);
+            self.around.context.reporter.report(Event::Problem(problem));
+        }
+        plan.steps.retain(|step| fits.contains(&step.path));
+        Ok(plan.settled_in(self.own.history.generation().saturating_add(1)))
     }
 
     fn guard(&self, plan: &Plan, met: &Met) -> Result<(), RunError> {
