@@ -1,5 +1,6 @@
 //! A run that is one pass, with which the link ends.
 
+use crate::pass::sink::Goal;
 use crate::pass::{self, Context, PassError};
 use crate::report::Totals;
 use crate::view::{View, ViewError};
@@ -19,7 +20,7 @@ pub(super) fn source(
 
 /// Plays the sink below a destination argument, and then has nothing more to say.
 pub(super) fn sink(mut link: Link, destination: &[u8], context: &Context) -> Result<Totals, PassError> {
-    let played = pass::sink::run(&mut link, destination, context)?;
+    let played = pass::sink::run(&mut link, Goal::Destination(destination), context)?;
     link.sender.close();
     Ok(played)
 }
