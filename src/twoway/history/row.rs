@@ -135,7 +135,7 @@ struct Row {
 }
 
 #[derive(Serialize, Deserialize)]
-enum Stored {
+pub(super) enum Stored {
     Absent,
     Directory,
     File { sum: [u8; 32], size: u64 },
@@ -145,7 +145,7 @@ enum Stored {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Time(i64, u32);
+pub(super) struct Time(i64, u32);
 
 #[derive(Serialize, Deserialize)]
 struct StoredLook {
@@ -222,7 +222,7 @@ impl From<&State> for Stored {
 }
 
 impl Stored {
-    fn read(self) -> Result<State, TwoWayError> {
+    pub(super) fn read(self) -> Result<State, TwoWayError> {
         Ok(match self {
             Stored::Absent => State::Absent,
             Stored::Directory => State::Directory,
