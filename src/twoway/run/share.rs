@@ -7,8 +7,8 @@
 //! last.
 
 use crate::fs::Root;
-use crate::pass::sink::To;
-use crate::pass::{self, Context, PassError};
+use crate::pass::sink::Goal;
+use crate::pass::{self, PassError};
 use crate::report::Totals;
 use crate::tree::RelPath;
 use crate::twoway::carry::{self, Carrier, Ended};
@@ -106,7 +106,7 @@ impl Share<'_> {
         };
         let paths = self.tasks.iter().map(|(_, task)| task).filter(is_asked_for).map(|task| task.path);
         let view = View::selected(self.root.dir().clone(), Selection::new(paths));
-        Ok(pass::source::run(conversation.link(), &view, Vec::new(), &self.context())?)
+        Ok(pass::source::run(conversation.link(), &view, Vec::new(), self.around.context)?)
     }
 
     /// The pass in which this side is the sink.
@@ -115,15 +115,8 @@ impl Share<'_> {
         carrier: &Arc<Carrier>,
         conversation: &mut Conversation<'_>,
     ) -> Result<Totals, RunError> {
-        let context = Context { agenda: Some(carrier.clone()), ..self.context() };
-        Ok(pass::sink::run(conversation.link(), To::Root(self.root.clone()), &context)?)
-    }
-
-    fn context(&self) -> Context {
-        let mut context = self.around.context.clone();
-        context.options.recursive = true;
-        context.options.delete = None;
-        context
+        let goal = Goal::Planned { root: self.root.clone(), agenda: &**carrier };
+        Ok(pass::sink::run(conversation.link(), goal, self.around.context)?)
     }
 
     fn acknowledge(
