@@ -12,7 +12,7 @@ use crate::twoway::decide::Side;
 use crate::twoway::guard::MaxDelete;
 use crate::twoway::plan::Plan;
 use crate::twoway::policy::Policies;
-use crate::twoway::run::{self, Around, RunError, Settings};
+use crate::twoway::run::{self, Around, Names, RunError, Settings};
 use crate::wire::Link;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -80,9 +80,10 @@ fn remote(
     (here, there): (Vec<u8>, Vec<u8>),
 ) -> Result<Outcome, Failure> {
     let stop = stop(&surroundings.cancel);
+    let named = format!("{host}:{}", Escaped(&there));
     with_peer(run, surroundings, host, Part::Replica { root: there }, |mut link, context| {
         let around = Around { context, stop: &stop };
-        plan(&mut link, two_way, surroundings, (side, &here), around)
+        plan(&mut link, two_way, surroundings, (side, &here), named, around)
     })
 }
 
@@ -107,7 +108,7 @@ fn local(
     let around = Around { context: &context, stop: &stop };
     let (planned, followed) = thread::scope(|scope| {
         let followed = scope.spawn(|| follow(following, right, around));
-        let planned = plan(&mut planning, two_way, surroundings, (Side::Left, left), around);
+        let planned = plan(&mut planning, two_way, surroundings, (Side::Left, left), absolute(right), around);
         (planned, followed.join().unwrap_or_else(|panic| resume_unwind(panic)))
     });
     // Each side that fails takes the other with it; the one with a reason of its own is the one to name.
@@ -134,6 +135,7 @@ fn plan(
     two_way: &TwoWayRun,
     surroundings: &Surroundings,
     (side, path): (Side, &[u8]),
+    there: String,
     around: Around<'_>,
 ) -> Result<Played, RunError> {
     let settings = Settings {
@@ -141,6 +143,7 @@ fn plan(
         policies: &two_way.policies,
         max_delete: two_way.max_delete,
         apply: two_way.apply.as_ref(),
+        names: names(path, there),
         overseer: &*surroundings.overseer,
     };
     let done = open(path).and_then(|root| run::plan_and_carry_out(link, &root, &settings, around));
@@ -160,6 +163,18 @@ pub(super) fn follow(mut link: Link, path: &[u8], around: Around<'_>) -> Result<
     let totals = followed.map_err(|error| error.at(path).tell(&link))?;
     link.sender.close();
     Ok(totals)
+}
+
+/// How the two replicas are named in the logs of both.
+fn names(here: &[u8], there: String) -> Names {
+    let host = crate::fs::host_name();
+    Names { here: format!("{host}:{}", absolute(here)), there }
+}
+
+fn absolute(path: &[u8]) -> String {
+    let here = OsStr::from_bytes(if path.is_empty() { b"." } else { path });
+    let absolute = std::path::absolute(here).unwrap_or_else(|_| here.into());
+    Escaped(absolute.as_os_str().as_bytes()).to_string()
 }
 
 /// Opens the root of a replica.

@@ -98,8 +98,10 @@ pub struct Compare {
 }
 
 /// What holds for a whole plan.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Terms {
+    /// How the follower is to name the planner's replica.
+    pub name: String,
     /// Which side the follower is.
     pub side: Side,
     /// What both are to remember of this run.

@@ -30,8 +30,8 @@ pub fn follow(link: &mut Link, root: &Root, around: Around<'_>) -> Result<Totals
     let Some((tasks, terms)) = tell(&mut own, partner, &mut conversation, around)? else {
         return Ok(Totals::default());
     };
-    let Terms { side, token } = terms;
-    let share = Share { around, root, side, partner, token, tasks: Arc::new(Tasks::new(tasks)) };
+    let Terms { name, side, token } = terms;
+    let share = Share { around, root, side, partner, name, token, tasks: Arc::new(Tasks::new(tasks)) };
     Ok(share.carry_out(own, &mut conversation)?.totals)
 }
 

@@ -16,13 +16,14 @@ mod told;
 
 pub use follower::follow;
 pub use overseer::{Answer, Asked, Contents, Overseer, Stopped, Which};
-pub use planner::{Outcome, Settings, plan_and_carry_out};
+pub use planner::{Names, Outcome, Settings, plan_and_carry_out};
 
 use crate::pass::{Context, PassError};
 use crate::tree::Escaped;
 use crate::twoway::TwoWayError;
 use crate::twoway::exchange::Garbled;
 use crate::wire::{Abort, AbortKind, Link, Message};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// What both sides of a run need to know about it.
@@ -31,7 +32,7 @@ pub struct Around<'a> {
     /// What a pass needs, without an agenda.
     pub context: &'a Context,
     /// Set to end the run early.
-    pub stop: &'a AtomicBool,
+    pub stop: &'a Arc<AtomicBool>,
 }
 
 /// Why a run ended before its end.

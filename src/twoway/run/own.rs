@@ -10,6 +10,7 @@ use crate::twoway::carry;
 use crate::twoway::guard::{Census, Refusal};
 use crate::twoway::history::{History, Origin, Partner};
 use crate::twoway::replica::Replica;
+use crate::twoway::run::share::carry_settings;
 use crate::twoway::run::{Around, RunError};
 use crate::twoway::scan::{self, Counts, Observer, ScanOptions, Trouble};
 use crate::twoway::version::Author;
@@ -38,7 +39,7 @@ impl Own {
             let text = "this replica was copied or restored with its history: it goes on under a new identity";
             around.context.reporter.report(Event::Notice(text.to_owned()));
         }
-        carry::recover(&replica, &mut history)?;
+        carry::recover(&replica, &mut history, history.last_run(), &carry_settings(options))?;
         let mut teller = Teller { context: around.context, problems: 0 };
         let scan_options = ScanOptions {
             rules: &options.rules,

@@ -37,8 +37,19 @@ pub struct Settings<'a> {
     pub max_delete: MaxDelete,
     /// The plan to be carried out, in place of one that is made now.
     pub apply: Option<&'a Plan>,
+    /// How the two are named in the logs.
+    pub names: Names,
     /// Who is asked and told.
     pub overseer: &'a dyn Overseer,
+}
+
+/// How two replicas are named.
+#[derive(Debug, Clone)]
+pub struct Names {
+    /// The planner's, as the other side may name it.
+    pub here: String,
+    /// The follower's, as the user did.
+    pub there: String,
 }
 
 /// What came of a run.
@@ -114,10 +125,12 @@ impl Planner<'_> {
         let renames = Renames::new(&plan);
         let token = new_token()?;
         let side = self.settings.side;
-        self.tell(&plan, &renames, Terms { side: side.other(), token }, conversation)?;
+        let names = &self.settings.names;
+        let terms = Terms { name: names.here.clone(), side: side.other(), token };
+        self.tell(&plan, &renames, terms, conversation)?;
         let tasks = plan.steps.iter().map(|step| renames.task(step, side)).collect();
         let (around, root, tasks) = (self.around, self.root, Arc::new(Tasks::new(tasks)));
-        let share = Share { around, root, side, partner, token, tasks };
+        let share = Share { around, root, side, partner, name: names.there.clone(), token, tasks };
         let Carried { undone, totals } = share.carry_out(self.own, conversation)?;
         Ok(Outcome { plan, undone, totals, clock_offset: met.offset(side) })
     }

@@ -10,18 +10,21 @@ use crate::fs::Root;
 use crate::pass::sink::Goal;
 use crate::pass::{self, PassError};
 use crate::report::Totals;
+use crate::request::Options;
 use crate::tree::RelPath;
 use crate::twoway::carry::{self, Carrier, Ended};
+use crate::twoway::log::{Ending, Outcome, Purpose};
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Done, Talk, say_paths};
 use crate::twoway::history::{Acknowledgement, History, Partner};
-use crate::twoway::reconcile::Change;
+use crate::twoway::reconcile::{Change, Why};
 use crate::twoway::record::State;
 use crate::twoway::run::own::{Own, digest};
 use crate::twoway::run::{Around, RunError};
 use crate::twoway::task::{Task, Tasks};
 use crate::twoway::version::Author;
 use crate::view::{Selection, View};
+use filetime::FileTime;
 use std::sync::Arc;
 
 /// One side's share of a plan, and with whom.
@@ -31,6 +34,8 @@ pub(super) struct Share<'a> {
     /// Which side this is.
     pub side: Side,
     pub partner: Author,
+    /// How the user of this replica would name the partner.
+    pub name: String,
     pub token: [u8; 16],
     pub tasks: Arc<Tasks>,
 }
@@ -50,32 +55,34 @@ impl Share<'_> {
         conversation: &mut Conversation<'_>,
     ) -> Result<Carried, RunError> {
         let Own { replica, mut history, problems, .. } = own;
-        let run = history.begin_run()?;
-        let settings = carry::Settings::new(self.around.context);
-        let carrier = Arc::new(Carrier::new(replica, history, run, self.tasks.clone(), settings)?);
+        let context = self.around.context;
+        let (partner, name, side) = (self.partner, self.name.clone(), self.side);
+        let run = history.begin_run(FileTime::now(), Purpose::Meeting { partner, name, side })?;
+        let (reporter, stop) = (context.reporter.clone(), self.around.stop.clone());
+        let settings = carry_settings(&context.options);
+        let carrier =
+            Carrier::new(&replica, history, run, self.tasks.clone(), settings, reporter, stop)?;
         let done = self.do_all(&carrier, conversation);
         // Whatever ended it early, what was done is written down.
-        let ended = Carrier::ended(carrier)?;
+        let Ended { mut history, left, totals: mut here, .. } = carrier.ended()?;
         let mut totals = done?;
-        let Ended { history: returned, undone, totals: carried, .. } = ended;
-        history = returned;
-        totals.merge(&carried);
-        let theirs = tell_and_hear_undone(conversation, &undone)?;
-        let mut here = carried;
+        let here_undone = left.iter().filter_map(|number| self.tasks.get(*number)).map(|task| task.path);
+        let mut undone: Vec<RelPath> = here_undone.collect();
         here.failed = here.failed.saturating_add(problems);
+        undone.extend(tell_and_hear_undone(conversation, &undone)?);
         let sequence = history.sequence();
         conversation.say(&Talk::Done(Done { sequence, totals: here }))?;
         let Talk::Done(there) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
-        totals.failed = totals.failed.saturating_add(problems);
-        totals.merge(&there.totals);
-        let undone: Vec<RelPath> = undone.into_iter().chain(theirs).collect();
         self.acknowledge(&mut history, sequence, there.sequence, &undone)?;
+        totals.merge(&here);
+        totals.merge(&there.totals);
+        history.end_run(Ending { at: FileTime::now(), outcome: self.outcome(&undone) })?;
         Ok(Carried { undone, totals })
     }
 
     fn do_all(
         &self,
-        carrier: &Arc<Carrier>,
+        carrier: &Carrier,
         conversation: &mut Conversation<'_>,
     ) -> Result<Totals, RunError> {
         carrier.copy_losers()?;
@@ -98,6 +105,19 @@ impl Share<'_> {
         Ok(totals)
     }
 
+    fn outcome(&self, undone: &[RelPath]) -> Outcome {
+        let count = |counts: &dyn Fn(&Task) -> bool| {
+            self.tasks.iter().filter(|(_, task)| counts(task)).count() as u64
+        };
+        let problems = undone.len() as u64;
+        Outcome {
+            done: count(&|task| task.here.is_some()).saturating_sub(problems),
+            done_there: count(&|task| task.there.is_some()),
+            conflicts: count(&|task| matches!(task.why, Why::Conflict(_))),
+            problems,
+        }
+    }
+
     /// The pass in which this side is the source.
     fn send(&self, conversation: &mut Conversation<'_>) -> Result<Totals, RunError> {
         let is_asked_for = |task: &Task| {
@@ -112,10 +132,10 @@ impl Share<'_> {
     /// The pass in which this side is the sink.
     fn fetch(
         &self,
-        carrier: &Arc<Carrier>,
+        carrier: &Carrier,
         conversation: &mut Conversation<'_>,
     ) -> Result<Totals, RunError> {
-        let goal = Goal::Planned { root: self.root.clone(), agenda: &**carrier };
+        let goal = Goal::Planned { root: self.root.clone(), agenda: carrier };
         Ok(pass::sink::run(conversation.link(), goal, self.around.context)?)
     }
 
@@ -133,6 +153,13 @@ impl Share<'_> {
         let (author, pending) = (self.partner, pending.as_slice());
         Ok(history.acknowledged(&Acknowledgement { author, partner, pending, records: &[] })?)
     }
+}
+
+/// What of the options matters to who carries out tasks.
+pub(super) fn carry_settings(options: &Options) -> carry::Settings {
+    let Options { perms, owner, group, detail, .. } = *options;
+    let keep_trash = options.two_way.is_none_or(|two_way| two_way.keep_trash);
+    carry::Settings { perms, owner, group, keep_trash, umask: crate::fs::umask(), detail }
 }
 
 /// Keeps what changes from now on for a partner that is not known yet.
