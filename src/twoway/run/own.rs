@@ -39,7 +39,8 @@ impl Own {
             let text = "this replica was copied or restored with its history: it goes on under a new identity";
             around.context.reporter.report(Event::Notice(text.to_owned()));
         }
-        carry::recover(&replica, &mut history, history.last_run(), &carry_settings(options))?;
+        let last_run = history.last_run();
+        carry::recover(&replica, &mut history, last_run, &carry_settings(options))?;
         let mut teller = Teller { context: around.context, problems: 0 };
         let scan_options = ScanOptions {
             rules: &options.rules,
