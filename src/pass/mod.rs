@@ -32,6 +32,7 @@ pub mod source;
 mod tally;
 
 pub use agenda::{Agenda, IsNew, Place};
+pub(crate) use tally::describe;
 
 use crate::delta::SumChoice;
 use crate::report::{Progress, Reporter};

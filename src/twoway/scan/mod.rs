@@ -23,6 +23,9 @@ mod settle;
 mod tests;
 mod walk;
 
+pub(in crate::twoway) use compare::look;
+pub(in crate::twoway) use hash::sum;
+
 use crate::fs::{Dir, Error};
 use crate::tree::filter::Rules;
 use crate::tree::{Kind, RelPath};
