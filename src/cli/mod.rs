@@ -9,6 +9,7 @@ mod environment;
 mod failure;
 mod flags;
 mod output;
+mod overseer;
 mod progress;
 mod prompt;
 mod resolve;
@@ -119,6 +120,7 @@ fn transfer(run: &Run, style: Style, environment: Environment, screen: &Arc<Scre
     let surroundings = Surroundings {
         reporter: printer.clone(),
         prompter: Arc::new(TerminalPrompter::new(Arc::clone(screen))),
+        overseer: Arc::new(overseer::TerminalOverseer),
         progress,
         environment: environment.ssh,
         cancel,

@@ -32,15 +32,15 @@ pub struct Tasks(Vec<Task>);
 impl Task {
     /// One side of a step.
     pub fn new(step: &Step, side: Side) -> Task {
-        Task {
-            path: step.path.clone(),
-            why: step.why.clone(),
-            here: step.change(side),
-            there: step.change(side.other()),
-            before: step.before.of(side).clone(),
-            after: step.after.of(side).clone(),
-            renamed_from: None,
-        }
+        let (before, after) = (step.before.of(side).clone(), step.after.of(side).clone());
+        let there = step.change(side.other());
+        Task { there, ..Task::between(step.path.clone(), step.why.clone(), before, after) }
+    }
+
+    /// What leads from one record to another; nothing is done on the other side.
+    pub fn between(path: RelPath, why: Why, before: Record, after: Record) -> Task {
+        let here = Change::between(&before, &after);
+        Task { path, why, here, there: None, before, after, renamed_from: None }
     }
 
     /// Whether a file's content has to come from the other side.

@@ -187,7 +187,7 @@ impl Carrier {
             // It was among the intents.
             Ok(Some(stamp)) if opened.is_some() && !self.has_change(path) => {
                 let look = Some(self.look(stamp, &known.record));
-                self.journal.record(vec![(path.clone(), Known { look, ..known })])
+                self.journal.record(vec![(path.clone(), Known { look, ..known })], None)
             }
             Err(error) if !error.is_not_found() => {
                 let cause = crate::pass::describe(&error.source);

@@ -7,6 +7,7 @@ use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::lock;
 use crate::twoway::history::{History, Known};
+use crate::twoway::log;
 use crate::twoway::record::Record;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -27,6 +28,7 @@ pub(super) struct Journal {
 #[derive(Default)]
 struct Waiting {
     done: Vec<(RelPath, Known)>,
+    log: Vec<log::Entry>,
     since: Option<Instant>,
 }
 
@@ -39,15 +41,25 @@ impl Journal {
         }
     }
 
-    /// Takes what was done to paths that are to be written together.
-    pub(super) fn record(&self, done: Vec<(RelPath, Known)>) -> Result<(), TwoWayError> {
+    /// Takes what was done to paths that are to be written together, and what is to be remembered of it.
+    pub(super) fn record(
+        &self,
+        done: Vec<(RelPath, Known)>,
+        log: impl IntoIterator<Item = log::Entry>,
+    ) -> Result<(), TwoWayError> {
         let is_due = {
             let mut waiting = lock(&self.waiting);
             waiting.done.extend(done);
+            waiting.log.extend(log);
             let since = *waiting.since.get_or_insert_with(Instant::now);
             waiting.done.len() >= MOST || since.elapsed() >= LONGEST
         };
         if is_due { self.flush() } else { Ok(()) }
+    }
+
+    /// Takes what is to be remembered of something that was not done.
+    pub(super) fn note(&self, entry: Option<log::Entry>) {
+        lock(&self.waiting).log.extend(entry);
     }
 
     /// Writes what is waiting.
@@ -57,7 +69,8 @@ impl Journal {
         }
         let mut history = lock(&self.history);
         let waiting = std::mem::take(&mut *lock(&self.waiting));
-        if waiting.done.is_empty() { Ok(()) } else { history.installed(&waiting.done) }
+        let Waiting { done, log, .. } = waiting;
+        if done.is_empty() && log.is_empty() { Ok(()) } else { history.installed(&done, &log) }
     }
 
     /// Writes what needs no file to be touched, and then what is intended.

@@ -5,6 +5,7 @@ use crate::tree::{Kind, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::attributes::node;
 use crate::twoway::carry::{CHANGED, Carrier, Done, Expectation, Outcome, TAKEN, Trouble, kind};
+use crate::twoway::carry::telling::entry;
 use crate::twoway::history::{Known, Look};
 use crate::twoway::reconcile::Change;
 use crate::twoway::record::State;
@@ -78,12 +79,13 @@ impl Carrier {
             Ok(look) => {
                 for (number, task) in [(number, task), (gone, &old)] {
                     self.set_outcome(number, Outcome::Done);
-                    self.telling.done(task, None, self.settings.perms);
+                    self.telling.done(task, self.settings.perms);
                 }
-                self.journal.record(vec![
+                let done = vec![
                     (task.path.clone(), Known::there(task.after.clone(), Some(look))),
                     (old.path.clone(), Known::there(old.after.clone(), None)),
-                ])
+                ];
+                self.journal.record(done, [task, &old].iter().filter_map(|task| entry(task, None, None)))
             }
             Err(trouble) => {
                 self.leave(number, task, &trouble);

@@ -45,14 +45,14 @@ use crate::twoway::reconcile::{Change, Why};
 use crate::twoway::record::{Record, State};
 use crate::twoway::replica::Replica;
 use crate::twoway::task::{Task, Tasks};
-use crate::twoway::{TwoWayError, crash, log};
+use crate::twoway::{TwoWayError, crash};
 use directories::Directories;
 use filetime::FileTime;
 use handles::Handles;
 use journal::Journal;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use telling::Telling;
+use telling::{Telling, entry};
 use trash::Trash;
 
 /// What a run synchronises, and what is to be said of it.
@@ -99,8 +99,6 @@ pub struct Ended {
     pub left: Vec<usize>,
     /// What was made, removed and could not be done. What a pass has fetched, that pass has counted.
     pub totals: Totals,
-    /// What was done, and what could not be.
-    pub log: Vec<log::Entry>,
 }
 
 /// What there is to find at a path before anything is done.
@@ -192,7 +190,7 @@ impl Expectation {
 }
 
 impl Carrier {
-    /// Begins with the tasks of a run with this number. `stop` is set to end it early: the file in hand is finished,
+    /// Begins with the tasks of a run with this number, which the history has begun. `stop` is set to end it early: the file in hand is finished,
     /// and nothing else is begun.
     ///
     /// # Errors
@@ -299,12 +297,10 @@ impl Carrier {
                 left.push(number);
             }
             if matches!(outcome, Outcome::Waiting | Outcome::Made) {
-                self.telling.log(&task, None, Some(NOT_REACHED.to_owned()));
+                self.journal.note(entry(&task, None, Some(NOT_REACHED.to_owned())));
             }
         }
-        let history = self.journal.close()?;
-        let (totals, log) = self.telling.close();
-        Ok(Ended { history, left, totals, log })
+        Ok(Ended { history: self.journal.close()?, left, totals: self.telling.totals() })
     }
 
     /// Carries out a task by `act` unless that was done, or cannot be; `act` is told how the entry looked, if there is
@@ -342,14 +338,16 @@ impl Carrier {
     /// Records that a task is done, and tells of it.
     fn is_done(&self, number: usize, task: &Task, done: Done) -> Result<(), TwoWayError> {
         self.set_outcome(number, Outcome::Done);
-        self.telling.done(task, done.trashed, self.settings.perms);
-        self.journal.record(vec![(task.path.clone(), Known::there(task.after.clone(), done.look))])
+        self.telling.done(task, self.settings.perms);
+        let known = Known::there(task.after.clone(), done.look);
+        self.journal.record(vec![(task.path.clone(), known)], entry(task, done.trashed, None))
     }
 
     /// Leaves a task for a later run, and all that depend on it.
     fn leave(&self, number: usize, task: &Task, trouble: &Trouble) {
         self.set_outcome(number, Outcome::Left);
-        self.telling.problem(task, trouble);
+        let why = self.telling.problem(task, trouble);
+        self.journal.note(entry(task, None, Some(why)));
         if task.after.state.is_directory() && matches!(task.here, Some(Change::Create | Change::Replace)) {
             for below in self.tasks.below(&task.path) {
                 self.leave_dependent(below);

@@ -15,18 +15,16 @@ use std::sync::atomic::AtomicBool;
 /// Bytes read at once.
 const BUFFER: usize = 256 * 1024;
 
-/// Takes over what a killed run did and did not record, and clears what it staged. This comes before a scan. What is
-/// staged and is no file goes into the trash of the run with this number.
+/// Takes over what a killed run did and did not record, and clears what it staged. This comes before a scan.
 ///
 /// # Errors
 /// Those of the history, and of clearing the staging directory.
 pub fn recover(
     replica: &Replica,
     history: &mut History,
-    run: u64,
     settings: &Settings,
 ) -> Result<(), TwoWayError> {
-    replica.clear_staging(run)?;
+    replica.clear_staging(history.last_run())?;
     let mut intents = history.intents()?;
     if intents.is_empty() {
         return Ok(());

@@ -12,26 +12,25 @@ use crate::twoway::reconcile::Change;
 use crate::twoway::record::{Record, State};
 use crate::twoway::task::Task;
 use std::fmt::Display;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 pub(super) struct Telling {
     reporter: Arc<dyn Reporter>,
     detail: Detail,
-    said: Mutex<(Totals, Vec<log::Entry>)>,
+    totals: Mutex<Totals>,
 }
 
 impl Telling {
     pub(super) fn new(reporter: Arc<dyn Reporter>, detail: Detail) -> Telling {
-        Telling { reporter, detail, said: Mutex::default() }
+        Telling { reporter, detail, totals: Mutex::default() }
     }
 
-    pub(super) fn close(self) -> (Totals, Vec<log::Entry>) {
-        self.said.into_inner().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn totals(&self) -> Totals {
+        *lock(&self.totals)
     }
 
     /// A task was done. Of what was fetched the pass tells.
-    pub(super) fn done(&self, task: &Task, trashed: Option<RelPath>, perms: bool) {
-        self.log(task, trashed, None);
+    pub(super) fn done(&self, task: &Task, perms: bool) {
         if !task.is_fetched() && !is_made_before(task) {
             self.made(task, perms);
         }
@@ -59,9 +58,9 @@ impl Telling {
         }
     }
 
-    /// A task could not be done.
-    pub(super) fn problem(&self, task: &Task, trouble: &Trouble) {
-        let text = match trouble {
+    /// A task could not be done. Returns what is to be remembered of that.
+    pub(super) fn problem(&self, task: &Task, trouble: &Trouble) -> String {
+        match trouble {
             Trouble::Failed(error) => {
                 let cause = describe(&error.source);
                 self.say(error.doing, &task.path, &cause);
@@ -72,8 +71,7 @@ impl Telling {
                 (*why).to_owned()
             }
             Trouble::Told(why) => why.clone(),
-        };
-        self.log(task, None, Some(text));
+        }
     }
 
     /// Something could not be done that is nobody's task.
@@ -82,15 +80,15 @@ impl Telling {
         self.reporter.report(Event::Problem(Problem::new(Role::Sink, doing, path, &cause)));
     }
 
-    pub(super) fn log(&self, task: &Task, trashed: Option<RelPath>, problem: Option<String>) {
-        let Some(change) = task.here else { return };
-        let Task { path, why, before, after, .. } = task.clone();
-        lock(&self.said).1.push(log::Entry { path, change, why, before, after, trashed, problem });
-    }
-
     fn count(&self, change: impl FnOnce(&mut Totals)) {
-        change(&mut lock(&self.said).0);
+        change(&mut lock(&self.totals));
     }
+}
+
+/// What is to be remembered of a task.
+pub(super) fn entry(task: &Task, trashed: Option<RelPath>, problem: Option<String>) -> Option<log::Entry> {
+    let Task { path, why, before, after, .. } = task.clone();
+    task.here.map(|change| log::Entry { path, change, why, before, after, trashed, problem })
 }
 
 /// Whether it was told when it was made that a directory was.

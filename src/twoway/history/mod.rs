@@ -16,7 +16,8 @@
 //! | `pending` | author, path | what is left undone with that partner |
 //! | `lineages` | | the generations and forks heard of |
 //! | `intents` | path | the record that is to be true when what is going on is done |
-//! | `runs` | number | what a run did |
+//! | `runs` | number | a run's header |
+//! | `entries` | number, a count | what the run did at some paths |
 //!
 //! The file is checked against its checksums whenever it is opened, as a wrong bit could look like a removal. What
 //! fails that check, is cut off, or is something else is told apart ([`TwoWayError`]); a run does not go on without the
@@ -28,6 +29,7 @@ mod change;
 mod identity;
 mod partner;
 mod row;
+mod runs;
 #[cfg(test)]
 mod tests;
 
@@ -36,7 +38,7 @@ pub use partner::{Acknowledgement, Partner};
 pub use row::{Known, Look};
 
 pub(super) use change::{Change, Told};
-pub(super) use identity::new_tag;
+pub(super) use identity::{new_tag, new_token};
 
 use crate::fs::{Dir, WriteFile};
 use crate::tree::RelPath;
@@ -60,6 +62,7 @@ const PENDING: TableDefinition<'_, ([u8; 16], &[u8]), ()> = TableDefinition::new
 const LINEAGES: TableDefinition<'_, (), &[u8]> = TableDefinition::new("lineages");
 const INTENTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("intents");
 const RUNS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("runs");
+const ENTRIES: TableDefinition<'_, (u64, u64), &[u8]> = TableDefinition::new("entries");
 
 /// What a redb file begins with.
 const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
@@ -132,6 +135,7 @@ impl History {
         txn.open_table(LINEAGES).map_err(storage(failed))?;
         txn.open_table(INTENTS).map_err(storage(failed))?;
         txn.open_table(RUNS).map_err(storage(failed))?;
+        txn.open_table(ENTRIES).map_err(storage(failed))?;
         txn.commit().map_err(storage(failed))
     }
 
@@ -171,6 +175,11 @@ impl History {
     /// The number of the last change of a record.
     pub fn sequence(&self) -> u64 {
         self.identity.sequence
+    }
+
+    /// The number of the last run, 0 if there was none.
+    pub fn last_run(&self) -> u64 {
+        self.identity.run
     }
 
     /// What is known of a path.
@@ -252,26 +261,6 @@ impl History {
     pub fn lineages(&self) -> &Lineages {
         &self.lineages
     }
-
-    /// What the run of that number did, as it was [logged](History::log).
-    ///
-    /// # Errors
-    /// Those of reading.
-    pub fn run(&self, number: u64) -> Result<Option<Vec<u8>>, TwoWayError> {
-        let runs = self.read()?.open_table(RUNS).map_err(storage(READING))?;
-        let run = runs.get(number).map_err(storage(READING))?;
-        Ok(run.map(|run| run.value().to_vec()))
-    }
-
-    /// The numbers of the runs that were logged, oldest first.
-    ///
-    /// # Errors
-    /// Those of reading.
-    pub fn runs(&self) -> Result<Vec<u64>, TwoWayError> {
-        let runs = self.read()?.open_table(RUNS).map_err(storage(READING))?;
-        let numbers = runs.iter().map_err(storage(READING))?;
-        numbers.map(|row| Ok(row.map_err(storage(READING))?.0.value())).collect()
-    }
 }
 
 impl Snapshot {
@@ -306,7 +295,7 @@ impl Snapshot {
     }
 }
 
-pub(super) use row::{key, path};
+pub(super) use row::{Stored, Time, key, path};
 
 const READING: &str = "reading";
 

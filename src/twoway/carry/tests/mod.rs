@@ -12,7 +12,8 @@ use crate::fs::{Links, Root};
 use crate::pass::{Agenda as _, Place};
 use crate::report::Event;
 use crate::tree::filter::Rules;
-use crate::tree::{Entry, Meta, Node};
+use crate::tree::{Meta, Node};
+use crate::twoway::log::{Entry, Purpose};
 use crate::twoway::decide::Side;
 use crate::twoway::reconcile::{Pair, Step};
 use crate::twoway::record::{Attributes, ContentSum};
@@ -26,7 +27,7 @@ use tempfile::TempDir;
 /// A time long ago, in which everything that is made was modified.
 const THEN: i64 = 1_000_000_000;
 
-const RUN: u64 = 7;
+const RUN: u64 = 1;
 
 struct Scene {
     at: TempDir,
@@ -43,7 +44,7 @@ struct Said(Mutex<Vec<String>>);
 struct Came {
     left: Vec<String>,
     said: Vec<String>,
-    log: Vec<log::Entry>,
+    log: Vec<Entry>,
     totals: Totals,
 }
 
@@ -196,10 +197,11 @@ impl Scene {
     fn begin(&mut self, tasks: Vec<Task>) -> (Carrier, Arc<Said>) {
         let said = Arc::new(Said::default());
         let tasks = Arc::new(Tasks::new(tasks));
-        let history = self.history.take().unwrap();
+        let mut history = self.history.take().unwrap();
+        let run = history.begin_run(FileTime::zero(), Purpose::Undo { run: 0 }).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let carrier =
-            Carrier::new(&self.replica, history, RUN, tasks, self.settings, said.clone(), stop).unwrap();
+            Carrier::new(&self.replica, history, run, tasks, self.settings, said.clone(), stop).unwrap();
         (carrier, said)
     }
 
@@ -210,7 +212,7 @@ impl Scene {
             let (parent, name) = at.split_last().unwrap();
             let meta = Meta { mode: 0o644, mtime: FileTime::zero(), uid: 0, gid: 0 };
             let node = Node::File { size: content.len() as u64 };
-            let entry = Entry { name: name.clone(), node, meta };
+            let entry = crate::tree::Entry { name: name.clone(), node, meta };
             carrier.wants(&at, &entry)?;
             let dir = self.replica.root().open_beneath_writable(&parent).unwrap();
             let place = Place { path: &at, dir: &dir, name: &name };
@@ -229,10 +231,16 @@ impl Scene {
     fn end(&mut self, carrier: Carrier, said: &Said) -> Came {
         let tasks = carrier.tasks.clone();
         let ended = carrier.ended().unwrap();
+        let mut log = Vec::new();
+        let collect = &mut |entry| {
+            log.push(entry);
+            Ok(())
+        };
+        ended.history.entries(ended.history.last_run(), collect).unwrap();
         self.history = Some(ended.history);
         let left = ended.left.iter().map(|number| tasks.get(*number).unwrap().path.to_string()).collect();
         let said = std::mem::take(&mut *lock(&said.0));
-        Came { left, said, log: ended.log, totals: ended.totals }
+        Came { left, said, log, totals: ended.totals }
     }
 
     /// Carries out tasks; `meanwhile` is what somebody does before anything is made.

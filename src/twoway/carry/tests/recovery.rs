@@ -7,7 +7,7 @@ impl Scene {
     fn recover(&mut self) {
         let settings = self.settings;
         let mut history = self.history.take().unwrap();
-        recover(&self.replica, &mut history, RUN + 1, &settings).unwrap();
+        recover(&self.replica, &mut history, &settings).unwrap();
         assert_eq!(history.intents().unwrap(), []);
         self.history = Some(history);
     }
