@@ -13,6 +13,8 @@
 //!
 //! What carries out a plan, on both sides and over a link, is not here yet, so the command line offers none of this.
 
+pub mod carry;
+pub mod crash;
 pub mod decide;
 mod error;
 pub mod exchange;

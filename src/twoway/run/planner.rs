@@ -13,6 +13,7 @@ use crate::twoway::plan::Plan;
 use crate::twoway::policy::Policies;
 use crate::twoway::reconcile::{Change, Elsewhere, Rules, Settler, Step, Why, reconcile};
 use crate::twoway::record::State;
+use crate::twoway::replica::Replica;
 use crate::twoway::run::asking::Asking;
 use crate::twoway::run::meeting::{Met, is_continued, meet};
 use crate::twoway::run::own::Own;
@@ -201,8 +202,8 @@ impl Planner<'_> {
             policies: self.settings.policies,
             overseer: self.settings.overseer,
             conversation: RefCell::new(conversation),
-            root: replica.root(),
-            staging: (!options.dry_run).then(|| replica.staging()),
+            root: self.root.dir(),
+            staging: replica.as_ref().map(Replica::staging),
             side,
             number: 0,
             merged: HashMap::new(),
@@ -249,7 +250,7 @@ impl Planner<'_> {
         tally
             .guard(left, right, self.settings.max_delete)
             .map_err(|refusal| RunError::Halted(refusal.to_string()))?;
-        let here = self.own.replica.root().free_bytes().ok();
+        let here = self.own.free();
         let (left, right) = self.of_sides(here, met.theirs.free);
         for (side, free) in [(Side::Left, left), (Side::Right, right)] {
             let needed = needed(plan, side);

@@ -23,6 +23,8 @@ mod settle;
 mod tests;
 mod walk;
 
+pub(in crate::twoway) use compare::look;
+pub(in crate::twoway) use hash::sum;
 pub(super) use walk::is_ignored;
 
 use crate::fs::{Dir, Error};
