@@ -129,7 +129,10 @@ impl Planner<'_> {
         let names = &self.settings.names;
         let terms = Terms { name: names.here.clone(), side: side.other(), token };
         self.tell(&plan, &renames, terms, conversation)?;
-        let tasks = plan.steps.iter().map(|step| renames.task(step, side)).collect();
+        let mut tasks: Vec<Task> = plan.steps.iter().map(|step| renames.task(step, side)).collect();
+        for task in &mut tasks {
+            task.at_hand = merged.get(&task.path).cloned();
+        }
         let (around, root, tasks) = (self.around, self.root, Arc::new(Tasks::new(tasks)));
         let share = Share { around, root, side, partner, name: names.there.clone(), token, tasks };
         let Carried { undone, totals } = share.carry_out(self.own, conversation)?;
