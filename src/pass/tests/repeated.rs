@@ -30,7 +30,7 @@ fn all_of(at: &Path) -> View {
 
 /// Changes some of a tree in which there are many small files, and some large ones.
 fn edit(at: &Path, name: &str, round: u64) {
-    for number in 0..300 {
+    for number in 0..120 {
         put(at, &format!("{name}/small/{}/{number}", number % 7), format!("{number} in round {round}"));
     }
     for number in 0..3 {
@@ -62,7 +62,7 @@ fn repeated((mut left, mut right): (Link, Link), local: bool) {
             pass((&mut left, &mut right), &all_of(&one), Goal::Destination(&destination(&other)), &context);
         let totals = read.unwrap();
         assert_eq!(totals, written.unwrap());
-        assert!(totals.failed == 0 && totals.transferred > 300, "{totals:?}");
+        assert!(totals.failed == 0 && totals.transferred > 120, "{totals:?}");
         is_as_new(&mut left, &mut right);
         let (read, written) =
             pass((&mut right, &mut left), &all_of(&other), Goal::Destination(&destination(&one)), &context);
@@ -95,7 +95,7 @@ fn planned_passes_follow_each_other() {
             for dir in ["tree/small/3", "tree/large"] {
                 fs::create_dir_all(other.join(dir)).unwrap();
             }
-            let small = (0..300).filter(|n| n % 7 == 3).map(|n| format!("tree/small/3/{n}"));
+            let small = (0..120).filter(|n| n % 7 == 3).map(|n| format!("tree/small/3/{n}"));
             let large = (0..3).map(|n| format!("tree/large/{n}"));
             let wanted: Vec<String> = small.chain(large).collect();
             let plan = Plan::new(&wanted.iter().map(|name| (name.as_str(), round == 0)).collect::<Vec<_>>());
