@@ -94,7 +94,7 @@ impl Carrier {
     }
 
     /// Gives a staged file its attributes and its name.
-    fn put(&self, at: &Place<'_>, task: &Task, look: Option<&Look>, staged: Stage) -> Result<Done, Trouble> {
+    pub(super) fn put(&self, at: &Place<'_>, task: &Task, look: Option<&Look>, staged: Stage) -> Result<Done, Trouble> {
         let slot = Slot { dir: at.dir, name: at.name };
         let meta = self.settings.all(&task.after, self.old_mode(task, at.dir, at.name)?);
         let Some(look) = look else {

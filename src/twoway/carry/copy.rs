@@ -54,7 +54,7 @@ impl Carrier {
     }
 }
 
-fn copy_into(stage: &Stage, file: &ReadFile) -> Result<(), crate::fs::Error> {
+pub(super) fn copy_into(stage: &Stage, file: &ReadFile) -> Result<(), crate::fs::Error> {
     if !stage.share_blocks_of(file)? {
         stage.copy_from(file, 0, file.len(), 0, 1)?;
     }

@@ -141,7 +141,9 @@ impl Carrier {
                     if task.before.state.is_directory() {
                         self.clear_below(number, &task)?;
                     }
-                    if !matches!(task.after.state, State::File { .. }) {
+                    if let Some(merged) = &task.at_hand {
+                        self.install_merged(number, &task, merged)?;
+                    } else if !matches!(task.after.state, State::File { .. }) {
                         self.make_node(number, &task)?;
                     }
                 }

@@ -26,6 +26,7 @@ mod directories;
 mod handles;
 mod journal;
 mod make;
+mod merged;
 mod recover;
 mod remove;
 mod replace;

@@ -325,6 +325,19 @@ fn contents(at: &Path) -> Result<Vec<(RelPath, Known)>, TwoWayError> {
     Ok(all)
 }
 
+/// The same of a history that is only looked at.
+fn contents_seen(at: &Path) -> Result<Vec<(RelPath, Known)>, TwoWayError> {
+    let root = root(at);
+    let replica = Replica::look(&root)?.unwrap();
+    let (history, _) = History::open_to_look(replica.history_file()?, &root)?;
+    let mut all = Vec::new();
+    history.all(&mut |path, known| {
+        all.push((path, known));
+        Ok(())
+    })?;
+    Ok(all)
+}
+
 /// Writes over the history, which stays the same file.
 fn overwrite(at: &Path, bytes: &[u8]) {
     fs::write(at.join(".dsync/history"), bytes).unwrap();
@@ -340,7 +353,12 @@ fn a_flipped_bit_is_told_or_does_not_matter() {
         let mut damaged = bytes.clone();
         damaged[place] ^= 1 << (place % 8);
         overwrite(at.path(), &damaged);
-        match contents(at.path()) {
+        let seen = (place % 8 == 0).then(|| contents_seen(at.path()));
+        let found = contents(at.path());
+        if let Some(seen) = seen {
+            assert_eq!(format!("{seen:?}"), format!("{found:?}"), "byte {place}");
+        }
+        match found {
             // What is left is a state that was committed once.
             Ok(found) => assert!(
                 whole.starts_with(&found[..]) && found.len().is_multiple_of(500),
@@ -360,7 +378,11 @@ fn a_history_that_is_cut_off_is_told() {
     let whole = contents(at.path()).unwrap();
     for len in (1..200).chain((200..bytes.len()).step_by(bytes.len() / 50)) {
         overwrite(at.path(), &bytes[..len]);
-        match contents(at.path()) {
+        let seen = contents_seen(at.path());
+        assert!(fs::read(at.path().join(".dsync/history")).unwrap() == bytes[..len]);
+        let found = contents(at.path());
+        assert_eq!(format!("{seen:?}"), format!("{found:?}"), "{len} bytes");
+        match found {
             Ok(found) => assert!(whole.starts_with(&found[..]) && found.len().is_multiple_of(500), "{len}"),
             Err(TwoWayError::Damaged { .. }) => {}
             Err(error) => panic!("{len} bytes: {error:?}"),
@@ -374,6 +396,7 @@ fn what_is_no_history_is_told() {
     drop(Replica::open(&root(at.path())).unwrap());
     for other in [&b"SQLite format 3\0"[..], &[0; 8192], b"x"] {
         overwrite(at.path(), other);
+        assert!(matches!(contents_seen(at.path()), Err(TwoWayError::Foreign { .. })), "{other:?}");
         assert!(matches!(open(at.path()), Err(TwoWayError::Foreign { .. })), "{other:?}");
         assert_eq!(fs::read(at.path().join(".dsync/history")).unwrap(), other);
     }

@@ -1,6 +1,6 @@
 //! Conflicts that no record decides: a person or a command is asked while the plan is made.
 
-use crate::fs::{SetMeta, WriteDir, WriteFile};
+use crate::fs::{Dir, SetMeta, WriteDir, WriteFile};
 use crate::tree::{Name, RelPath};
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::Conversation;
@@ -18,7 +18,7 @@ pub(super) struct Asking<'a, 'l> {
     pub policies: &'a Policies,
     pub overseer: &'a dyn Overseer,
     pub conversation: RefCell<&'a mut Conversation<'l>>,
-    pub root: &'a WriteDir,
+    pub root: &'a Dir,
     /// Where what was merged is kept until it is installed; `None` in a dry run.
     pub staging: Option<&'a WriteDir>,
     /// The planner's side.

@@ -1,6 +1,6 @@
 //! The side that has been asked: tells what has changed, and does what it is told.
 
-use crate::fs::Root;
+use crate::fs::{Dir, Root};
 use crate::report::Totals;
 use crate::tree::RelPath;
 use crate::twoway::exchange::{Conversation, Talk, Terms};
@@ -27,7 +27,7 @@ pub fn follow(link: &mut Link, root: &Root, around: Around<'_>) -> Result<Totals
     let context = around.context;
     let mut conversation = Conversation::new(link, &*context.reporter, &context.progress);
     let partner = be_met(&mut own, &mut conversation, &context.options)?.author;
-    let Some((tasks, terms)) = tell(&mut own, partner, &mut conversation, around)? else {
+    let Some((tasks, terms)) = tell(&mut own, partner, &mut conversation, (around, root.dir()))? else {
         return Ok(Totals::default());
     };
     let Terms { name, side, token } = terms;
@@ -40,7 +40,7 @@ fn tell(
     own: &mut Own,
     partner: Author,
     conversation: &mut Conversation<'_>,
-    around: Around<'_>,
+    (around, root): (Around<'_>, &Dir),
 ) -> Result<Option<(Vec<Task>, Terms)>, RunError> {
     let Talk::Compare(compare) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
     make_acquainted(&mut own.history, partner)?;
@@ -64,7 +64,7 @@ fn tell(
     loop {
         match conversation.hear()? {
             Talk::Nothing => return Ok(None),
-            Talk::Read(path, limit) => show(conversation, own.replica.root(), &path, limit)?,
+            Talk::Read(path, limit) => show(conversation, root, &path, limit)?,
             Talk::Settled(lineages) => drop(own.history.learn(&lineages)?),
             Talk::Tasks(batch, terms) => {
                 tasks.extend(batch.tasks::<RunError>(told)?);

@@ -93,7 +93,7 @@ impl Own {
             census: self.census(),
             is_new: self.is_new,
             sequence: self.history.sequence(),
-            free: self.replica.root().free_bytes().ok(),
+            free: self.free(),
             now: now(),
             memory,
         }

@@ -9,7 +9,7 @@ use crate::twoway::TwoWayError;
 use crate::twoway::carry;
 use crate::twoway::guard::{Census, Refusal};
 use crate::twoway::history::{History, Origin, Partner};
-use crate::twoway::replica::Replica;
+use crate::twoway::replica::{ReadReplica, Replica};
 use crate::twoway::run::share::carry_settings;
 use crate::twoway::run::{Around, RunError};
 use crate::twoway::scan::{self, Counts, Observer, ScanOptions, Trouble};
@@ -19,7 +19,9 @@ use filetime::FileTime;
 /// A replica that takes part in a run.
 #[derive(Debug)]
 pub(super) struct Own {
-    pub replica: Replica,
+    /// `None` in a dry run, which only looks.
+    pub replica: Option<Replica>,
+    /// In a dry run what is written here stays in memory.
     pub history: History,
     pub counts: Counts,
     /// Whether it has no past.
@@ -32,14 +34,21 @@ impl Own {
     /// Opens the replica at a root and finds out what has changed there. What was found is written down then.
     pub(super) fn open(root: &Root, around: Around<'_>) -> Result<Own, RunError> {
         let options = &around.context.options;
-        let writable = root.writable().ok_or(TwoWayError::Stopped)?;
-        let replica = Replica::open(&writable)?;
-        let (mut history, origin) = History::open(replica.history_file()?, root.dir())?;
+        let settings = carry_settings(options);
+        let (replica, mut history, origin, began) = if options.dry_run {
+            let (history, origin, began) = look(root)?;
+            (None, history, origin, began)
+        } else {
+            let replica = Replica::open(&root.writable().ok_or(TwoWayError::Stopped)?)?;
+            let (mut history, origin) = History::open(replica.history_file()?, root.dir())?;
+            carry::recover(&replica, &mut history, &settings)?;
+            let began = replica.opened_at()?;
+            (Some(replica), history, origin, began)
+        };
         if origin == Origin::Copied {
             let text = "this replica was copied or restored with its history: it goes on under a new identity";
             around.context.reporter.report(Event::Notice(text.to_owned()));
         }
-        carry::recover(&replica, &mut history, &carry_settings(options))?;
         let mut teller = Teller { context: around.context, problems: 0 };
         let scan_options = ScanOptions {
             rules: &options.rules,
@@ -50,7 +59,7 @@ impl Own {
             devices: options.devices,
             specials: options.specials,
             threads: around.context.workers(),
-            began: replica.opened_at()?,
+            began,
             now: FileTime::now(),
             stop: around.stop,
         };
@@ -69,6 +78,11 @@ impl Own {
         Census { known: self.counts.known, found: self.counts.entries, files: self.counts.files }
     }
 
+    /// How many bytes may still be written, if that is known, and anything is to be.
+    pub(super) fn free(&self) -> Option<u64> {
+        self.replica.as_ref()?.root().free_bytes().ok()
+    }
+
     /// What is remembered of a partner that it may rely on, for a run with these options.
     pub(super) fn memory(&self, author: Author, options: &Options) -> Result<Option<Partner>, TwoWayError> {
         let partner = self.history.partner(author)?;
@@ -81,6 +95,14 @@ impl Own {
             _ => Ok(None),
         }
     }
+}
+
+/// Opens the history of what may be a replica, or would become one, without changing anything.
+fn look(root: &Root) -> Result<(History, Origin, FileTime), TwoWayError> {
+    let replica = Replica::look(root.dir())?;
+    let file = replica.as_ref().map(ReadReplica::history_file).transpose()?.flatten();
+    let (history, origin) = History::open_to_look(file, root.dir())?;
+    Ok((history, origin, replica.map_or(FileTime::zero(), |replica| replica.opened_at())))
 }
 
 /// What of the options decides which paths take part, and what of each.

@@ -13,6 +13,7 @@ use crate::twoway::plan::Plan;
 use crate::twoway::policy::Policies;
 use crate::twoway::reconcile::{Change, Elsewhere, Rules, Settler, Step, Why, reconcile};
 use crate::twoway::record::State;
+use crate::twoway::replica::Replica;
 use crate::twoway::run::asking::Asking;
 use crate::twoway::run::meeting::{Met, is_continued, meet};
 use crate::twoway::run::own::Own;
@@ -128,7 +129,10 @@ impl Planner<'_> {
         let names = &self.settings.names;
         let terms = Terms { name: names.here.clone(), side: side.other(), token };
         self.tell(&plan, &renames, terms, conversation)?;
-        let tasks = plan.steps.iter().map(|step| renames.task(step, side)).collect();
+        let mut tasks: Vec<Task> = plan.steps.iter().map(|step| renames.task(step, side)).collect();
+        for task in &mut tasks {
+            task.at_hand = merged.get(&task.path).cloned();
+        }
         let (around, root, tasks) = (self.around, self.root, Arc::new(Tasks::new(tasks)));
         let share = Share { around, root, side, partner, name: names.there.clone(), token, tasks };
         let Carried { undone, totals } = share.carry_out(self.own, conversation)?;
@@ -201,8 +205,8 @@ impl Planner<'_> {
             policies: self.settings.policies,
             overseer: self.settings.overseer,
             conversation: RefCell::new(conversation),
-            root: replica.root(),
-            staging: (!options.dry_run).then(|| replica.staging()),
+            root: self.root.dir(),
+            staging: replica.as_ref().map(Replica::staging),
             side,
             number: 0,
             merged: HashMap::new(),
@@ -249,7 +253,7 @@ impl Planner<'_> {
         tally
             .guard(left, right, self.settings.max_delete)
             .map_err(|refusal| RunError::Halted(refusal.to_string()))?;
-        let here = self.own.replica.root().free_bytes().ok();
+        let here = self.own.free();
         let (left, right) = self.of_sides(here, met.theirs.free);
         for (side, free) in [(Side::Left, left), (Side::Right, right)] {
             let needed = needed(plan, side);

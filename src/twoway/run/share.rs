@@ -12,6 +12,7 @@ use crate::pass::{self, PassError};
 use crate::report::Totals;
 use crate::request::Options;
 use crate::tree::RelPath;
+use crate::twoway::TwoWayError;
 use crate::twoway::carry::{self, Carrier, Ended};
 use crate::twoway::log::{Ending, Outcome, Purpose};
 use crate::twoway::decide::Side;
@@ -55,6 +56,7 @@ impl Share<'_> {
         conversation: &mut Conversation<'_>,
     ) -> Result<Carried, RunError> {
         let Own { replica, mut history, problems, .. } = own;
+        let replica = replica.ok_or(TwoWayError::Stopped)?;
         let context = self.around.context;
         let (partner, name, side) = (self.partner, self.name.clone(), self.side);
         let run = history.begin_run(FileTime::now(), Purpose::Meeting { partner, name, side })?;

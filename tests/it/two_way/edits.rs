@@ -81,7 +81,7 @@ fn attributes_change() {
     on_either_side(|two, side| {
         two.chmod(&format!("{side}/a"), 0o600);
         two.chmod(&format!("{side}/dir"), 0o700);
-        two.touch(&format!("{side}/b"), 1_200_000_000);
+        two.touch(&format!("{side}/b"), 1_700_000_000);
     });
 }
 
