@@ -89,7 +89,6 @@ impl Carrier {
             }
             Err(trouble) => {
                 self.leave(number, task, &trouble);
-                self.leave_dependent(gone);
                 Ok(())
             }
         }

@@ -354,10 +354,12 @@ impl Carrier {
                 self.leave_dependent(below);
             }
         }
-        if let Why::CopyOf(original) = &task.why
-            && let Some(original) = self.tasks.find(original)
-        {
-            self.leave_dependent(original);
+        // What would have lost its content, or its only name.
+        let original = if let Why::CopyOf(original) = &task.why { Some(original) } else { None };
+        for other in original.into_iter().chain(&task.renamed_from) {
+            if let Some(other) = self.tasks.find(other) {
+                self.leave_dependent(other);
+            }
         }
     }
 

@@ -139,6 +139,7 @@ fn without_permissions_entries_keep_or_get_usual_ones() {
     let mut scene = Scene::new(&[("old", "1")]);
     fs::set_permissions(scene.path("old"), fs::Permissions::from_mode(0o604)).unwrap();
     scene.settings.perms = false;
+    scene.scan();
     let tasks = vec![
         scene.becomes("old", file("22"), 0o777),
         scene.becomes("new", file("333"), 0o666),
@@ -174,13 +175,14 @@ fn a_directory_that_stays_for_others_is_emptied_and_comes_back() {
     let tasks = vec![scene.task("dir", kept), scene.task("dir/deep", kept), scene.goes("dir/file")];
     assert_eq!(tasks[0].here, Some(Change::Empty));
     scene.run(tasks, &[]);
-    assert_eq!(scene.tree(""), ["dir/", "dir/deep/"]);
+    let theirs = ["dir/deep/.dsync/", "dir/deep/.dsync/history=1"];
+    assert_eq!(scene.tree(""), [&["dir/", "dir/deep/"], &theirs[..]].concat());
     let tasks = vec![
         scene.becomes("dir", State::Directory, 0o700),
         scene.becomes("dir/new", file("2"), 0o600),
     ];
     scene.run(tasks, &[("dir/new", "2")]);
-    assert_eq!(scene.tree(""), ["dir/", "dir/deep/", "dir/new=2"]);
+    assert_eq!(scene.tree(""), [&["dir/", "dir/deep/"], &theirs[..], &["dir/new=2"]].concat());
     assert_eq!(scene.looks("dir"), (THEN, 0o700));
 }
 

@@ -74,7 +74,7 @@ impl Reporter for Said {
 }
 
 fn path(path: &str) -> RelPath {
-    RelPath::new(path.as_bytes()).unwrap()
+    RelPath::new(path.strip_prefix('.').filter(|rest| rest.is_empty()).unwrap_or(path).as_bytes()).unwrap()
 }
 
 fn file(content: &str) -> State {
@@ -267,7 +267,7 @@ impl Scene {
     /// What was done is in the history, and a scan finds nothing.
     fn is_known(&mut self, tasks: &[Task]) {
         for task in tasks {
-            assert_eq!(self.record(&task.path.to_string().replace("./", "")), task.after, "{}", task.path);
+            assert_eq!(self.record(&task.path.to_string()), task.after, "{}", task.path);
         }
         assert_eq!(self.history().intents().unwrap(), []);
         assert_eq!(self.tree(".dsync/staging"), [""; 0]);

@@ -93,7 +93,7 @@ fn a_directory_of_which_something_stays_stays_and_is_told_once() {
         let came = scene.run_with(tasks, &[("dir", "new")], |scene| append(scene.path("dir/deep/edited")));
         assert_eq!(came.left, ["dir", "dir/deep", "dir/deep/edited"]);
         assert_eq!(scene.tree(""), ["dir/", "dir/deep/", "dir/deep/edited=1edit"]);
-        assert_eq!(scene.trash(), ["dir/", "dir/other=2"]);
+        assert_eq!(scene.trash(), ["dir/", "dir/deep/", "dir/other=2"]);
         assert_eq!(came.totals.failed, 1);
         // The next scan finds the edit and nothing else.
         let counts = scene.scan();
