@@ -143,6 +143,15 @@ impl ReadFile {
         Pieces::new(self.as_fd(), self.len(), range)
     }
 
+    /// Locks the file against [`WriteFile::lock`], together with others that do the same, for as long as it is open here.
+    /// `false` if somebody has it locked for himself.
+    ///
+    /// # Errors
+    /// The file system has no locks.
+    pub fn lock_shared(&self) -> Result<bool, Error> {
+        is_held(stage::lock_shared(&self.file))
+    }
+
     /// Announces that the file will be read from front to back.
     pub fn advise_sequential(&self) {
         kernel::advise_sequential(&self.file);
@@ -252,14 +261,27 @@ impl WriteFile {
     /// # Errors
     /// The file system has no locks.
     pub fn lock(&self) -> Result<bool, Error> {
-        const LOCKING: &str = "locking";
-        match stage::lock(&self.0).map_err(Error::when(LOCKING))? {
-            Lock::Held => Ok(true),
-            Lock::Busy => Ok(false),
-            Lock::Unsupported => {
-                let why = "the file system has no locks";
-                Err(Error::refused(LOCKING, io::ErrorKind::Unsupported, why))
-            }
+        is_held(stage::lock(&self.0))
+    }
+
+    /// As [`ReadFile::lock_shared`].
+    ///
+    /// # Errors
+    /// The file system has no locks.
+    pub fn lock_shared(&self) -> Result<bool, Error> {
+        is_held(stage::lock_shared(&self.0))
+    }
+}
+
+/// Whether a lock was had.
+fn is_held(lock: rustix::io::Result<Lock>) -> Result<bool, Error> {
+    const LOCKING: &str = "locking";
+    match lock.map_err(Error::when(LOCKING))? {
+        Lock::Held => Ok(true),
+        Lock::Busy => Ok(false),
+        Lock::Unsupported => {
+            let why = "the file system has no locks";
+            Err(Error::refused(LOCKING, io::ErrorKind::Unsupported, why))
         }
     }
 }

@@ -147,7 +147,16 @@ pub(super) enum Lock {
 
 /// Asks for an exclusive flock(2).
 pub(super) fn lock(handle: impl AsFd) -> rustix::io::Result<Lock> {
-    match rustix::fs::flock(handle, FlockOperation::NonBlockingLockExclusive) {
+    ask(handle, FlockOperation::NonBlockingLockExclusive)
+}
+
+/// Asks for one that others may have at the same time, as long as nobody has an exclusive one.
+pub(super) fn lock_shared(handle: impl AsFd) -> rustix::io::Result<Lock> {
+    ask(handle, FlockOperation::NonBlockingLockShared)
+}
+
+fn ask(handle: impl AsFd, operation: FlockOperation) -> rustix::io::Result<Lock> {
+    match rustix::fs::flock(handle, operation) {
         Ok(()) => Ok(Lock::Held),
         Err(Errno::WOULDBLOCK) => Ok(Lock::Busy),
         // NFS without a lock server, some FUSE file systems; NFS also refuses exclusive locks on read-only handles.

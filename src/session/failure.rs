@@ -5,7 +5,8 @@ use crate::pass::sink::DestinationError;
 use crate::transport::{self, RemoteExit};
 use crate::tree::Escaped;
 use crate::twoway::guard::Refusal;
-use crate::twoway::run::Stopped;
+use crate::twoway::TwoWayError;
+use crate::twoway::run::{RunError, Stopped};
 use crate::wire::{Abort, AbortKind, WireError};
 use std::io;
 
@@ -39,6 +40,14 @@ pub enum Failure {
     /// Stopped by a signal.
     #[error("interrupted")]
     Cancelled,
+    /// A replica on this side, or its history, cannot be used.
+    #[error("{}: {source}", Escaped(.root))]
+    Replica {
+        /// The argument that names it.
+        root: Vec<u8>,
+        /// Why.
+        source: TwoWayError,
+    },
     /// A two-way run was not carried out, and nothing was changed.
     #[error("{why}")]
     Halted {
@@ -103,6 +112,7 @@ impl Failure {
             Failure::Usage(_) => FailureKind::Usage,
             Failure::Destination(error) if error.is_selection() => FailureKind::FilesSelection,
             Failure::Destination(_) => FailureKind::FileIo,
+            Failure::Replica { .. } => FailureKind::FileIo,
             Failure::Connect(transport::Error::Spawn { .. }) | Failure::System { .. } => FailureKind::Ipc,
             Failure::Connect(transport::Error::Timeout { .. }) => FailureKind::Timeout,
             Failure::Connect(_) => FailureKind::RemoteShell(255),
@@ -114,6 +124,7 @@ impl Failure {
                 AbortKind::Selection => FailureKind::FilesSelection,
                 AbortKind::Protocol => FailureKind::Protocol,
                 AbortKind::Timeout => FailureKind::Timeout,
+                AbortKind::Halted => FailureKind::Halted,
             },
             Failure::NotStarted(Some(RemoteExit::Status(code))) => {
                 FailureKind::RemoteShell(i32::try_from(*code).unwrap_or(255))
@@ -154,6 +165,18 @@ impl From<Refusal> for Failure {
 impl From<Stopped> for Failure {
     fn from(stopped: Stopped) -> Failure {
         Failure::Halted { why: stopped.0, hint: None }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Failure {
+        match error {
+            RunError::Replica { source: TwoWayError::Stopped, .. } => Failure::Cancelled,
+            RunError::Replica { root, source } => Failure::Replica { root, source },
+            RunError::Halted(why) => Failure::Halted { why, hint: None },
+            RunError::Stopped(stopped) => stopped.into(),
+            RunError::Pass(error) => error.into(),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod cancel;
 mod failure;
 mod forward;
 mod local;
+mod one_way;
 mod remote;
 mod serve;
 mod streams;
@@ -114,15 +115,15 @@ enum Direction<'a> {
 /// Runs a run.
 pub fn run(run: &Run, surroundings: &Surroundings) -> Result<Outcome, Failure> {
     let direction = direction(run)?;
-    if run.two_way.is_some() {
-        return two_way::run(run, &direction);
-    }
-    let outcome = match direction {
-        Direction::Local { sources, destination } => local::run(run, surroundings, &sources, &destination),
-        Direction::Push { sources, host, destination } => {
+    let outcome = match (direction, &run.two_way) {
+        (direction, Some(two_way)) => two_way::run(run, two_way, surroundings, &direction),
+        (Direction::Local { sources, destination }, None) => {
+            local::run(run, surroundings, &sources, &destination)
+        }
+        (Direction::Push { sources, host, destination }, None) => {
             remote::push(run, surroundings, &sources, host, destination)
         }
-        Direction::Pull { host, sources, destination } => {
+        (Direction::Pull { host, sources, destination }, None) => {
             remote::pull(run, surroundings, host, sources, &destination)
         }
     };

@@ -6,10 +6,11 @@
 //! below the root, so no symbolic link leads elsewhere.
 //!
 //! One run at a time has a replica. It holds a lock of the operating system on `.dsync/lock`, which ends with the
-//! process however that ends; the file itself stays, and says who has the lock.
+//! process however that ends; the file itself stays, and says who has the lock. Who only [looks](ReadReplica) at a
+//! replica shares that lock with others who do, and writes nothing at all.
 
-use crate::fs::{Dir, SetMeta, WriteDir, WriteFile};
-use crate::tree::{Kind, Name};
+use crate::fs::{Dir, ReadFile, SetMeta, WriteDir, WriteFile};
+use crate::tree::{Entry, Kind, Meta, Name};
 use crate::twoway::TwoWayError;
 use filetime::FileTime;
 
@@ -34,6 +35,15 @@ pub struct Replica {
     lock: WriteFile,
 }
 
+/// A replica that is only looked at: nothing in it is written.
+#[derive(Debug)]
+pub struct ReadReplica {
+    root: Dir,
+    home: Dir,
+    /// Held as long as it is open. `None` where no run has ever begun.
+    lock: Option<ReadFile>,
+}
+
 impl Replica {
     /// Whether a tree is a replica already.
     ///
@@ -54,6 +64,22 @@ impl Replica {
         let part = |part: &str| own_directory(&home, part, &format!("{HOME}/{part}"));
         let (staging, trash) = (part(STAGING)?, part(TRASH)?);
         Ok(Replica { root: root.clone(), home, staging, trash, lock })
+    }
+
+    /// Opens the replica at `root` to look at it; `None` if it is none.
+    ///
+    /// # Errors
+    /// A run has it; what is there is not this user's or no directory; or it cannot be read.
+    pub fn look(root: &Dir) -> Result<Option<ReadReplica>, TwoWayError> {
+        let Some(home) = existing(root, HOME, HOME)? else { return Ok(None) };
+        let at = || TwoWayError::at(format!("{HOME}/{LOCK}"));
+        let lock = opened(&home, LOCK)?;
+        if let Some(lock) = &lock
+            && !lock.lock_shared().map_err(at())?
+        {
+            return Err(TwoWayError::InUse { holder: holder(&|text| lock.read_full_at(text, 0)) });
+        }
+        Ok(Some(ReadReplica { root: root.clone(), home, lock }))
     }
 
     /// The tree.
@@ -118,6 +144,66 @@ impl Replica {
     }
 }
 
+impl ReadReplica {
+    /// The tree.
+    pub fn root(&self) -> &Dir {
+        &self.root
+    }
+
+    /// When the last run opened the replica, by the clock of its file system. A scan may take that for its own
+    /// beginning: it only reads again what it would not need to.
+    pub fn opened_at(&self) -> FileTime {
+        self.lock.as_ref().map_or(FileTime::zero(), ReadFile::mtime)
+    }
+
+    /// Opens the file of the history, if there is one.
+    ///
+    /// # Errors
+    /// Those of opening.
+    pub fn history_file(&self) -> Result<Option<ReadFile>, TwoWayError> {
+        opened(&self.home, HISTORY)
+    }
+
+    /// As [`Replica::all_trash`], if there is any.
+    ///
+    /// # Errors
+    /// It cannot be opened, or is not this user's or no directory.
+    pub fn all_trash(&self) -> Result<Option<Dir>, TwoWayError> {
+        existing(&self.home, TRASH, &format!("{HOME}/{TRASH}"))
+    }
+}
+
+/// Opens a file to read it, if there is one.
+fn opened(home: &Dir, file: &str) -> Result<Option<ReadFile>, TwoWayError> {
+    match home.open_file(&name(file)?) {
+        Err(error) if error.is_not_found() => Ok(None),
+        opened => opened.map(Some).map_err(TwoWayError::at(format!("{HOME}/{file}"))),
+    }
+}
+
+/// Opens a directory that only the running user may use, if it is there.
+fn existing(parent: &Dir, directory: &str, what: &str) -> Result<Option<Dir>, TwoWayError> {
+    let at = || TwoWayError::at(what);
+    let directory = name(directory)?;
+    let Some(entry) = parent.entry(&directory).map_err(at())? else { return Ok(None) };
+    check_directory(&entry, what)?;
+    let opened = parent.open_dir(&directory).map_err(at())?;
+    check_owner(&opened.own_meta().map_err(at())?, what)?;
+    Ok(Some(opened))
+}
+
+fn check_directory(entry: &Entry, what: &str) -> Result<(), TwoWayError> {
+    if entry.is_dir() { Ok(()) } else { Err(TwoWayError::NoDirectory(what.to_owned())) }
+}
+
+fn check_owner(meta: &Meta, what: &str) -> Result<(), TwoWayError> {
+    let user = rustix::process::geteuid().as_raw();
+    match meta.uid == user {
+        true => Ok(()),
+        false => Err(TwoWayError::NotOurs { what: what.to_owned(), owner: meta.uid, user }),
+    }
+}
+
 fn name(name: &str) -> Result<Name, TwoWayError> {
     Name::new(name).map_err(|_| TwoWayError::NoDirectory(name.to_owned()))
 }
@@ -131,16 +217,12 @@ fn own_directory(parent: &WriteDir, directory: &str, what: &str) -> Result<Write
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             made => made.map_err(at())?,
         },
-        Some(entry) if !entry.is_dir() => return Err(TwoWayError::NoDirectory(what.to_owned())),
-        Some(_) => {}
+        Some(entry) => check_directory(&entry, what)?,
     }
     let opened = parent.open_dir_writable(&directory).map_err(at())?;
-    let (owner, mode) = opened.own_meta().map(|meta| (meta.uid, meta.mode)).map_err(at())?;
-    let user = rustix::process::geteuid().as_raw();
-    if owner != user {
-        return Err(TwoWayError::NotOurs { what: what.to_owned(), owner, user });
-    }
-    if mode & 0o777 != 0o700 {
+    let meta = opened.own_meta().map_err(at())?;
+    check_owner(&meta, what)?;
+    if meta.mode & 0o777 != 0o700 {
         opened.set_own_meta(&SetMeta { mode: Some(0o700), ..SetMeta::default() }).map_err(at())?;
         // The handle may be from before it could be read.
         return parent.open_dir_writable(&directory).map_err(at());
@@ -153,18 +235,23 @@ fn lock(home: &WriteDir) -> Result<WriteFile, TwoWayError> {
     let at = || TwoWayError::at(format!("{HOME}/{LOCK}"));
     let lock = home.open_in_place(&name(LOCK)?).map_err(at())?;
     if !lock.lock().map_err(at())? {
-        return Err(TwoWayError::InUse { holder: holder(&lock) });
+        // Nobody who only looks has written who that is.
+        let holder = match lock.lock_shared().map_err(at())? {
+            true => " (to look at it)".to_owned(),
+            false => holder(&|text| lock.read_full_at(text, 0)),
+        };
+        return Err(TwoWayError::InUse { holder });
     }
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host = crate::fs::host_name();
     let text = format!("process {} on {host}\n", std::process::id());
     lock.set_len(0).and_then(|()| lock.write_at(text.as_bytes(), 0)).map_err(at())?;
     Ok(lock)
 }
 
 /// What the lock says about who has it.
-fn holder(lock: &WriteFile) -> String {
+fn holder(read: &dyn Fn(&mut [u8]) -> std::io::Result<usize>) -> String {
     let mut text = [0; MOST_TEXT];
-    let read = lock.read_full_at(&mut text, 0).unwrap_or(0);
+    let read = read(&mut text).unwrap_or(0);
     let text = String::from_utf8_lossy(text.get(..read).unwrap_or_default());
     match text.lines().next() {
         Some(line) if !line.is_empty() => format!(" ({})", crate::tree::Escaped(line.as_bytes())),
@@ -216,6 +303,25 @@ mod tests {
     }
 
     #[test]
+    fn several_may_look_at_it_while_no_run_has_it() {
+        let at = tempfile::tempdir().unwrap();
+        assert!(Replica::look(&root(at.path())).unwrap().is_none());
+        assert_eq!(fs::read_dir(at.path()).unwrap().count(), 0);
+        let run = Replica::open(&root(at.path())).unwrap();
+        let error = Replica::look(&root(at.path())).unwrap_err().to_string();
+        assert!(error.contains(&format!("(process {} on ", std::process::id())), "{error}");
+        let began = run.opened_at().unwrap();
+        drop(run);
+        let one = Replica::look(&root(at.path())).unwrap().unwrap();
+        let other = Replica::look(&root(at.path())).unwrap().unwrap();
+        assert_eq!((one.opened_at(), one.history_file().unwrap().is_none()), (began, true));
+        let error = Replica::open(&root(at.path())).unwrap_err().to_string();
+        assert!(error.ends_with("(to look at it)"), "{error}");
+        drop((one, other));
+        Replica::open(&root(at.path())).unwrap();
+    }
+
+    #[test]
     fn what_is_no_directory_is_refused_and_stays() {
         let elsewhere = tempfile::tempdir().unwrap();
         for part in [".dsync", ".dsync/trash", ".dsync/staging"] {
@@ -228,6 +334,8 @@ mod tests {
             assert!(matches!(error, TwoWayError::NoDirectory(what) if what == part));
             assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
             assert!(!Replica::is_at(&root(at.path())).unwrap() || part != ".dsync");
+            let looked = Replica::look(&root(at.path())).and_then(|found| found.unwrap().all_trash());
+            assert_eq!(looked.is_err(), part != ".dsync/staging");
         }
         for part in ["history", "lock"] {
             let at = tempfile::tempdir().unwrap();
@@ -249,6 +357,7 @@ mod tests {
         chown(at.path().join(".dsync"), Some(65_534), None).unwrap();
         let error = Replica::open(&root(at.path())).unwrap_err();
         assert!(matches!(error, TwoWayError::NotOurs { owner: 65_534, user: 0, .. }));
+        assert_eq!(Replica::look(&root(at.path())).unwrap_err().to_string(), error.to_string());
     }
 
     #[test]

@@ -1,20 +1,22 @@
 //! Changing a history: one transaction each, named after what it is for.
 
 use crate::tree::RelPath;
+use crate::twoway::crash;
 use crate::twoway::TwoWayError;
 use crate::twoway::history::identity::{self, Identity, Place};
 use crate::twoway::history::row::{self, Authors, Known, Look};
 use crate::twoway::history::{
     AUTHORS, Acknowledgement, CHANGES, History, IDENTITY, INTENTS, LINEAGES, PARTNERS, PENDING, Partner,
-    READING, RECORDS, RUNS, partner, storage,
+    READING, RECORDS, partner, storage,
 };
 use crate::twoway::lineage::{Lineages, Tag};
+use crate::twoway::log;
 use crate::twoway::record::{Record, State};
 use crate::twoway::version::Author;
 use filetime::FileTime;
 use redb::{ReadableTable as _, ReadableTableMetadata as _, WriteTransaction};
 
-const WRITING: &str = "writing";
+pub(super) const WRITING: &str = "writing";
 
 /// How many rows are written in one go, as finding their table takes longer than writing one.
 const BATCH: usize = 1024;
@@ -22,8 +24,8 @@ const BATCH: usize = 1024;
 /// A transaction. Dropped before it is committed, it leaves everything as it was.
 pub(in crate::twoway) struct Change<'h> {
     history: &'h mut History,
-    txn: WriteTransaction,
-    identity: Identity,
+    pub(super) txn: WriteTransaction,
+    pub(super) identity: Identity,
     authors: Authors,
     lineages: Lineages,
     rows: Vec<(Vec<u8>, Known, Option<u64>)>,
@@ -127,7 +129,9 @@ impl<'h> Change<'h> {
             let mut table = self.txn.open_table(LINEAGES).map_err(storage(WRITING))?;
             table.insert((), &*bytes).map_err(storage(WRITING))?;
         }
+        crash::point("commit");
         self.txn.commit().map_err(storage(WRITING))?;
+        crash::point("committed");
         self.history.identity = self.identity;
         self.history.authors = self.authors;
         self.history.lineages = self.lineages;
@@ -204,12 +208,13 @@ impl History {
     }
 
     /// What was done to files: what is known of each now, with how it looks. It is no longer intended. A directory that
-    /// was removed but is still there has a record that says so.
+    /// was removed but is still there has a record that says so. What the log of the run tells of it is written with it.
     ///
     /// # Errors
     /// Those of reading and writing.
-    pub fn installed(&mut self, done: &[(RelPath, Known)]) -> Result<(), TwoWayError> {
+    pub fn installed(&mut self, done: &[(RelPath, Known)], log: &[log::Entry]) -> Result<(), TwoWayError> {
         let mut change = Change::begin(self)?;
+        change.log(log)?;
         for (path, known) in done {
             change.drop_intent(&row::key(path))?;
             change.replace(path, known.clone())?;
@@ -217,23 +222,23 @@ impl History {
         change.commit()
     }
 
-    /// After a run that was killed: takes the records of those intents whose entry is as intended, and drops the
-    /// others.
+    /// After a run that was killed: takes the records of those intents whose entry is as intended, with how it looks if
+    /// it is there, and drops the others.
     ///
     /// # Errors
     /// Those of reading and writing.
-    pub fn recover(&mut self, done: &[(RelPath, Look)]) -> Result<(), TwoWayError> {
+    pub fn recover(&mut self, done: &[(RelPath, Option<Look>)]) -> Result<(), TwoWayError> {
         let intents = self.intents()?;
         if intents.is_empty() {
             return Ok(());
         }
-        let looks: std::collections::BTreeMap<&RelPath, &Look> =
+        let looks: std::collections::BTreeMap<&RelPath, &Option<Look>> =
             done.iter().map(|(path, look)| (path, look)).collect();
         let mut change = Change::begin(self)?;
         for (path, record) in intents {
             change.drop_intent(&row::key(&path))?;
             if let Some(look) = looks.get(&path) {
-                change.replace(&path, Known::there(record, Some(**look)))?;
+                change.replace(&path, Known::there(record, **look))?;
             }
         }
         change.commit()
@@ -336,29 +341,16 @@ impl History {
         Ok(count)
     }
 
-    /// Takes the number for a new run.
+    /// Begins a generation for what a plan settles, and returns its number.
     ///
     /// # Errors
     /// Those of writing.
-    pub fn begin_run(&mut self) -> Result<u64, TwoWayError> {
+    pub fn count_on(&mut self) -> Result<u64, TwoWayError> {
+        let tag = identity::new_tag()?;
         let mut change = Change::begin(self)?;
-        change.identity.run = change.identity.run.saturating_add(1);
-        let run = change.identity.run;
+        let generation = change.generation(tag);
         change.commit()?;
-        Ok(run)
-    }
-
-    /// Keeps what a run has to say of itself.
-    ///
-    /// # Errors
-    /// Those of writing.
-    pub fn log(&mut self, run: u64, text: &[u8]) -> Result<(), TwoWayError> {
-        let change = Change::begin(self)?;
-        {
-            let mut runs = change.txn.open_table(RUNS).map_err(storage(WRITING))?;
-            runs.insert(run, text).map_err(storage(WRITING))?;
-        }
-        change.commit()
+        Ok(generation)
     }
 }
 
@@ -382,7 +374,7 @@ impl Change<'_> {
     }
 }
 
-fn unwritable(error: postcard::Error) -> TwoWayError {
+pub(super) fn unwritable(error: postcard::Error) -> TwoWayError {
     let source = std::io::Error::new(std::io::ErrorKind::InvalidData, error);
     TwoWayError::Storage { doing: WRITING, source }
 }

@@ -32,7 +32,7 @@ pub(super) struct Identity {
 pub(super) struct Place {
     /// Device and inode of the root.
     root: (u64, u64),
-    /// Device and inode of the history's own file.
+    /// Device and inode of the history's own file; zeros of one that has none.
     file: (u64, u64),
     /// A hash of the machine's name, if it has one.
     machine: Option<[u8; 16]>,
@@ -50,7 +50,7 @@ pub enum Origin {
 }
 
 impl Place {
-    pub(super) fn here(root: &Dir, file: &Stamp) -> Result<Place, TwoWayError> {
+    pub(super) fn here(root: &Dir, file: Option<&Stamp>) -> Result<Place, TwoWayError> {
         let machine = crate::fs::machine_name().map(|name| {
             let mut hash = [0; 16];
             let mut hasher = blake3::Hasher::new_derive_key("dsync 2026 two-way machine of a replica");
@@ -58,7 +58,8 @@ impl Place {
             hash
         });
         let root = root.identity().map_err(TwoWayError::at("."))?;
-        Ok(Place { root, file: (file.dev, file.ino), machine })
+        let file = file.map_or((0, 0), |file| (file.dev, file.ino));
+        Ok(Place { root, file, machine })
     }
 }
 
@@ -74,6 +75,13 @@ pub(in crate::twoway) fn new_tag() -> Result<Tag, TwoWayError> {
     let mut tag = [0; 8];
     random(&mut tag)?;
     Ok(Tag(u64::from_le_bytes(tag)))
+}
+
+/// Something that no other run has.
+pub(in crate::twoway) fn new_token() -> Result<[u8; 16], TwoWayError> {
+    let mut token = [0; 16];
+    random(&mut token)?;
+    Ok(token)
 }
 
 fn random(bytes: &mut [u8]) -> Result<(), TwoWayError> {

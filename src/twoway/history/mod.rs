@@ -16,7 +16,8 @@
 //! | `pending` | author, path | what is left undone with that partner |
 //! | `lineages` | | the generations and forks heard of |
 //! | `intents` | path | the record that is to be true when what is going on is done |
-//! | `runs` | number | what a run did |
+//! | `runs` | number | a run's header |
+//! | `entries` | number, a count | what the run did at some paths |
 //!
 //! The file is checked against its checksums whenever it is opened, as a wrong bit could look like a removal. What
 //! fails that check, is cut off, or is something else is told apart ([`TwoWayError`]); a run does not go on without the
@@ -26,8 +27,10 @@
 
 mod change;
 mod identity;
+mod overlay;
 mod partner;
 mod row;
+mod runs;
 #[cfg(test)]
 mod tests;
 
@@ -36,19 +39,22 @@ pub use partner::{Acknowledgement, Partner};
 pub use row::{Known, Look};
 
 pub(super) use change::{Change, Told};
-pub(super) use identity::new_tag;
+pub(super) use identity::{new_tag, new_token};
 
-use crate::fs::{Dir, WriteFile};
+use crate::fs::{Dir, ReadFile, WriteFile};
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
 use crate::twoway::lineage::Lineages;
 use crate::twoway::record::Record;
 use crate::twoway::version::Author;
 use identity::{FORMAT, Identity, Place};
+use overlay::Overlay;
 use redb::{
-    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition,
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable as _, StorageBackend,
+    TableDefinition,
 };
 use row::Authors;
+use std::io::ErrorKind;
 use std::ops::Bound;
 
 const IDENTITY: TableDefinition<'_, (), &[u8]> = TableDefinition::new("identity");
@@ -60,9 +66,12 @@ const PENDING: TableDefinition<'_, ([u8; 16], &[u8]), ()> = TableDefinition::new
 const LINEAGES: TableDefinition<'_, (), &[u8]> = TableDefinition::new("lineages");
 const INTENTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("intents");
 const RUNS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("runs");
+const ENTRIES: TableDefinition<'_, (u64, u64), &[u8]> = TableDefinition::new("entries");
 
 /// What a redb file begins with.
 const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
+
+const CUT_OFF: &str = "it is cut off";
 
 /// Bytes of the file kept in memory.
 const CACHE: usize = 16 << 20;
@@ -89,9 +98,25 @@ impl History {
     /// # Errors
     /// It is damaged, no history at all, or of a later format; or reading and writing fail.
     pub fn open(file: WriteFile, root: &Dir) -> Result<(History, Origin), TwoWayError> {
-        let place = Place::here(root, &file.stamp().map_err(TwoWayError::at(".dsync/history"))?)?;
-        check_beginning(&file)?;
-        let db = create(file)?;
+        let stamp = file.stamp().map_err(TwoWayError::at(".dsync/history"))?;
+        check_beginning(&|beginning| file.read_full_at(beginning, 0))?;
+        let backend = redb::backends::FileBackend::new(file.into()).map_err(storage(OPENING))?;
+        History::begin(create(backend)?, Place::here(root, Some(&stamp))?)
+    }
+
+    /// The same to look at it only: what is written stays in memory, and the file as it is. Without one, all is.
+    ///
+    /// # Errors
+    /// Those of [`open`](History::open).
+    pub fn open_to_look(file: Option<ReadFile>, root: &Dir) -> Result<(History, Origin), TwoWayError> {
+        let stamp = file.as_ref().map(ReadFile::stamp);
+        if let Some(file) = &file {
+            check_beginning(&|beginning| file.read_full_at(beginning, 0))?;
+        }
+        History::begin(create(Overlay::new(file))?, Place::here(root, stamp.as_ref())?)
+    }
+
+    fn begin(db: Database, place: Place) -> Result<(History, Origin), TwoWayError> {
         let stored = Identity::read(&db)?;
         let origin = match &stored {
             None => Origin::New,
@@ -132,6 +157,7 @@ impl History {
         txn.open_table(LINEAGES).map_err(storage(failed))?;
         txn.open_table(INTENTS).map_err(storage(failed))?;
         txn.open_table(RUNS).map_err(storage(failed))?;
+        txn.open_table(ENTRIES).map_err(storage(failed))?;
         txn.commit().map_err(storage(failed))
     }
 
@@ -171,6 +197,11 @@ impl History {
     /// The number of the last change of a record.
     pub fn sequence(&self) -> u64 {
         self.identity.sequence
+    }
+
+    /// The number of the last run, 0 if there was none.
+    pub fn last_run(&self) -> u64 {
+        self.identity.run
     }
 
     /// What is known of a path.
@@ -252,26 +283,6 @@ impl History {
     pub fn lineages(&self) -> &Lineages {
         &self.lineages
     }
-
-    /// What the run of that number did, as it was [logged](History::log).
-    ///
-    /// # Errors
-    /// Those of reading.
-    pub fn run(&self, number: u64) -> Result<Option<Vec<u8>>, TwoWayError> {
-        let runs = self.read()?.open_table(RUNS).map_err(storage(READING))?;
-        let run = runs.get(number).map_err(storage(READING))?;
-        Ok(run.map(|run| run.value().to_vec()))
-    }
-
-    /// The numbers of the runs that were logged, oldest first.
-    ///
-    /// # Errors
-    /// Those of reading.
-    pub fn runs(&self) -> Result<Vec<u64>, TwoWayError> {
-        let runs = self.read()?.open_table(RUNS).map_err(storage(READING))?;
-        let numbers = runs.iter().map_err(storage(READING))?;
-        numbers.map(|row| Ok(row.map_err(storage(READING))?.0.value())).collect()
-    }
 }
 
 impl Snapshot {
@@ -306,8 +317,9 @@ impl Snapshot {
     }
 }
 
-pub(super) use row::{key, path};
+pub(super) use row::{Stored, Time, key, path};
 
+const OPENING: &str = "opening";
 const READING: &str = "reading";
 
 /// What is said of an error of the database.
@@ -320,20 +332,19 @@ fn storage<E: Into<redb::Error>>(doing: &'static str) -> impl FnOnce(E) -> TwoWa
 }
 
 /// Tells what is no database at all from one that is damaged.
-fn check_beginning(file: &WriteFile) -> Result<(), TwoWayError> {
+fn check_beginning(read: &dyn Fn(&mut [u8]) -> std::io::Result<usize>) -> Result<(), TwoWayError> {
     let reading = |source| TwoWayError::Storage { doing: READING, source };
     let mut beginning = [0; MAGIC.len()];
-    let read = file.read_full_at(&mut beginning, 0).map_err(reading)?;
+    let read = read(&mut beginning).map_err(reading)?;
     match beginning.get(..read).unwrap_or_default() {
         found if found.is_empty() || found == MAGIC => Ok(()),
-        found if MAGIC.starts_with(found) => Err(TwoWayError::Damaged { why: "it is cut off".to_owned() }),
+        found if MAGIC.starts_with(found) => Err(row::damaged(&CUT_OFF)),
         _ => Err(TwoWayError::Foreign { why: "it is no database of that kind".to_owned() }),
     }
 }
 
 /// Opens the database and checks all of it. Without that check the library trusts what it reads, and may panic.
-fn create(file: WriteFile) -> Result<Database, TwoWayError> {
-    let backend = redb::backends::FileBackend::new(file.into()).map_err(storage("opening"))?;
+fn create(backend: impl StorageBackend) -> Result<Database, TwoWayError> {
     let opened = redb::Builder::new()
         .set_cache_size(CACHE)
         .set_check_integrity_on_open(true)
@@ -342,17 +353,14 @@ fn create(file: WriteFile) -> Result<Database, TwoWayError> {
         redb::DatabaseError::UpgradeRequired(found) => {
             TwoWayError::Foreign { why: format!("it is a database of format {found}") }
         }
-        redb::DatabaseError::Storage(redb::StorageError::Io(error)) if is_about_content(&error) => {
-            row::damaged(&error)
-        }
-        error => storage("opening")(error),
+        redb::DatabaseError::Storage(redb::StorageError::Io(error)) => match error.kind() {
+            // Made of what was read, and not by reading it.
+            ErrorKind::UnexpectedEof => row::damaged(&CUT_OFF),
+            ErrorKind::InvalidData => row::damaged(&error),
+            _ => TwoWayError::Storage { doing: OPENING, source: error },
+        },
+        error => storage(OPENING)(error),
     })
-}
-
-/// Whether an error was made of what was read, and not by reading it.
-fn is_about_content(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind;
-    matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof)
 }
 
 impl Identity {

@@ -17,12 +17,12 @@ fn root(at: &Path) -> WriteDir {
     Root::open(at.as_os_str(), Links::Trusted).unwrap().writable().unwrap()
 }
 
-fn open(at: &Path) -> Result<(History, Origin), TwoWayError> {
+pub(super) fn open(at: &Path) -> Result<(History, Origin), TwoWayError> {
     let root = root(at);
     History::open(Replica::open(&root)?.history_file()?, &root)
 }
 
-fn path(path: &str) -> RelPath {
+pub(super) fn path(path: &str) -> RelPath {
     RelPath::new(path.as_bytes()).unwrap()
 }
 
@@ -34,7 +34,7 @@ fn version(counts: &[(u8, u64)]) -> Arc<Version> {
     Arc::new(counts.iter().map(|(n, count)| (author(*n), *count)).collect())
 }
 
-fn record(content: u8, counts: &[(u8, u64)]) -> Record {
+pub(super) fn record(content: u8, counts: &[(u8, u64)]) -> Record {
     Record {
         state: State::File { sum: ContentSum([content; 32]), size: 1 },
         attributes: Attributes { mode: 0o644, owner: (None, None) },
@@ -99,7 +99,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn known()(
+    pub(super) fn known()(
         state in state(), mode in 0_u32..0o10000, owner in any::<(Option<u32>, Option<u32>)>(), mtime in time(),
         content in prop::collection::vec((0_u8..9, 1_u64..99), 0..4),
         meta in prop::option::of(prop::collection::vec((0_u8..9, 1_u64..99), 0..4)),
@@ -154,10 +154,8 @@ fn every_transaction_is_there_when_it_is_opened_again() {
     let me = history.author();
     history.intend(&[(path("a"), record(1, &[(1, 1)])), (path("b/c"), record(2, &[(2, 1)]))]).unwrap();
     history.plan_records(&[(path("joined"), record(3, &[(1, 1), (2, 2)]))]).unwrap();
-    history.installed(&[(path("a"), Known::there(record(1, &[(1, 1)]), Some(look(7))))]).unwrap();
+    history.installed(&[(path("a"), Known::there(record(1, &[(1, 1)]), Some(look(7))))], &[]).unwrap();
     assert!(!history.learn(&generations(author(1), &[11, 12])).unwrap());
-    assert_eq!((history.begin_run().unwrap(), history.begin_run().unwrap()), (1, 2));
-    history.log(2, b"what it did").unwrap();
     drop(history);
     let (history, origin) = open(at.path()).unwrap();
     assert_eq!((origin, history.author()), (Origin::Known, me));
@@ -165,8 +163,6 @@ fn every_transaction_is_there_when_it_is_opened_again() {
     assert_eq!(history.known(&path("a")).unwrap().unwrap().look, Some(look(7)));
     assert_eq!(history.known(&path("joined")).unwrap().unwrap().record, record(3, &[(1, 1), (2, 2)]));
     assert_eq!(*history.lineages(), generations(author(1), &[11, 12]));
-    assert_eq!((history.runs().unwrap(), history.run(2).unwrap()), (vec![2], Some(b"what it did".to_vec())));
-    assert_eq!(history.run(1).unwrap(), None);
 }
 
 #[test]
@@ -178,7 +174,7 @@ fn a_killed_run_is_recovered_from_its_intents() {
         .unwrap();
     let intents = [(path("done"), record(2, &[(2, 2)])), (path("not"), record(2, &[(2, 2)]))];
     history.intend(&intents).unwrap();
-    history.recover(&[(path("done"), look(3))]).unwrap();
+    history.recover(&[(path("done"), Some(look(3)))]).unwrap();
     assert_eq!(history.intents().unwrap(), []);
     assert_eq!(history.known(&path("done")).unwrap().unwrap().record, record(2, &[(2, 2)]));
     assert_eq!(history.known(&path("not")).unwrap().unwrap().record, record(1, &[(1, 1)]));
@@ -192,7 +188,7 @@ fn changes_are_kept_for_those_who_have_not_acknowledged_them() {
         history.plan_records(&[(path(name), record(1, &[(1, 1)]))]).unwrap();
     };
     let acknowledge = |history: &mut History, n: u8, acknowledged: u64| {
-        let partner = Partner { acknowledged, received: 4, options: Some([n; 32]) };
+        let partner = Partner { acknowledged, received: 4, options: Some([n; 32]), token: [0; 16] };
         let pending = [path(&format!("pending/{n}")), path("x")];
         let acknowledgement = Acknowledgement { author: author(n), partner, pending: &pending, records: &[] };
         history.acknowledged(&acknowledgement).unwrap();
@@ -225,7 +221,7 @@ fn a_copied_history_has_another_author_and_no_partners() {
     let at = tempfile::tempdir().unwrap();
     let (mut history, _) = open(&at.path().join("")).unwrap();
     history.plan_records(&[(path("a"), record(1, &[(1, 1)]))]).unwrap();
-    let partner = Partner { acknowledged: 1, received: 4, options: None };
+    let partner = Partner { acknowledged: 1, received: 4, options: None, token: [0; 16] };
     let acknowledgement = Acknowledgement { author: author(1), partner, pending: &[], records: &[] };
     history.acknowledged(&acknowledgement).unwrap();
     let me = history.author();
@@ -262,7 +258,7 @@ fn a_fork_is_told_apart_in_every_record() {
         assert_eq!(change.generation(Tag(tag)), tag);
     }
     change.commit().unwrap();
-    let partner = Partner { acknowledged: 1, received: 4, options: Some([0; 32]) };
+    let partner = Partner { acknowledged: 1, received: 4, options: Some([0; 32]), token: [0; 16] };
     let acknowledgement = Acknowledgement { author: author(1), partner, pending: &[], records: &[] };
     history.acknowledged(&acknowledgement).unwrap();
     assert!(!history.learn(&generations(me, &[1, 2, 3])).unwrap());
@@ -290,7 +286,7 @@ fn removals_are_forgotten_after_their_time() {
     }
     history.plan_records(&[(path("there"), record(0, &[(1, 1)]))]).unwrap();
     for (n, acknowledged) in [(1, 0), (2, 1)] {
-        let partner = Partner { acknowledged, received: 0, options: Some([0; 32]) };
+        let partner = Partner { acknowledged, received: 0, options: Some([0; 32]), token: [0; 16] };
         let acknowledgement = Acknowledgement { author: author(n), partner, pending: &[], records: &[] };
         history.acknowledged(&acknowledgement).unwrap();
     }
@@ -329,6 +325,19 @@ fn contents(at: &Path) -> Result<Vec<(RelPath, Known)>, TwoWayError> {
     Ok(all)
 }
 
+/// The same of a history that is only looked at.
+fn contents_seen(at: &Path) -> Result<Vec<(RelPath, Known)>, TwoWayError> {
+    let root = root(at);
+    let replica = Replica::look(&root)?.unwrap();
+    let (history, _) = History::open_to_look(replica.history_file()?, &root)?;
+    let mut all = Vec::new();
+    history.all(&mut |path, known| {
+        all.push((path, known));
+        Ok(())
+    })?;
+    Ok(all)
+}
+
 /// Writes over the history, which stays the same file.
 fn overwrite(at: &Path, bytes: &[u8]) {
     fs::write(at.join(".dsync/history"), bytes).unwrap();
@@ -344,7 +353,12 @@ fn a_flipped_bit_is_told_or_does_not_matter() {
         let mut damaged = bytes.clone();
         damaged[place] ^= 1 << (place % 8);
         overwrite(at.path(), &damaged);
-        match contents(at.path()) {
+        let seen = (place % 8 == 0).then(|| contents_seen(at.path()));
+        let found = contents(at.path());
+        if let Some(seen) = seen {
+            assert_eq!(format!("{seen:?}"), format!("{found:?}"), "byte {place}");
+        }
+        match found {
             // What is left is a state that was committed once.
             Ok(found) => assert!(
                 whole.starts_with(&found[..]) && found.len().is_multiple_of(500),
@@ -364,7 +378,11 @@ fn a_history_that_is_cut_off_is_told() {
     let whole = contents(at.path()).unwrap();
     for len in (1..200).chain((200..bytes.len()).step_by(bytes.len() / 50)) {
         overwrite(at.path(), &bytes[..len]);
-        match contents(at.path()) {
+        let seen = contents_seen(at.path());
+        assert!(fs::read(at.path().join(".dsync/history")).unwrap() == bytes[..len]);
+        let found = contents(at.path());
+        assert_eq!(format!("{seen:?}"), format!("{found:?}"), "{len} bytes");
+        match found {
             Ok(found) => assert!(whole.starts_with(&found[..]) && found.len().is_multiple_of(500), "{len}"),
             Err(TwoWayError::Damaged { .. }) => {}
             Err(error) => panic!("{len} bytes: {error:?}"),
@@ -378,6 +396,7 @@ fn what_is_no_history_is_told() {
     drop(Replica::open(&root(at.path())).unwrap());
     for other in [&b"SQLite format 3\0"[..], &[0; 8192], b"x"] {
         overwrite(at.path(), other);
+        assert!(matches!(contents_seen(at.path()), Err(TwoWayError::Foreign { .. })), "{other:?}");
         assert!(matches!(open(at.path()), Err(TwoWayError::Foreign { .. })), "{other:?}");
         assert_eq!(fs::read(at.path().join(".dsync/history")).unwrap(), other);
     }

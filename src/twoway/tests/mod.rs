@@ -11,6 +11,7 @@ mod scan;
 
 mod crashes;
 mod forks;
+mod looking;
 mod oracle;
 mod pairs;
 mod table;

@@ -288,7 +288,7 @@ fn a_kept_directory_lives_again_once_something_visible_is_inside() {
         (RelPath::new(path.as_bytes()).unwrap(), known)
     };
     let done = [removed(&scene, "dir"), removed(&scene, "dir/inner")];
-    scene.history.installed(&done).unwrap();
+    scene.history.installed(&done, &[]).unwrap();
     let before = scene.all();
     let (counts, _) = scene.scan();
     assert!(!counts.has_edits());
@@ -301,7 +301,7 @@ fn a_kept_directory_lives_again_once_something_visible_is_inside() {
     }
     // A kept one that goes altogether only frees its name.
     let done = [removed(&scene, "dir")];
-    scene.history.installed(&done).unwrap();
+    scene.history.installed(&done, &[]).unwrap();
     let version = scene.known("dir").unwrap().record.content;
     fs::remove_dir_all(scene.path("dir")).unwrap();
     scene.scan();

@@ -1,0 +1,270 @@
+//! The logs of runs: a row for the header of each, and rows that each hold a good number of entries, so that a long log
+//! is read piece by piece. Entries are written in the transaction that makes them true.
+
+use crate::tree::RelPath;
+use crate::twoway::TwoWayError;
+use crate::twoway::history::change::{Change, WRITING, unwritable};
+use crate::twoway::history::row::{self, Stored, Time};
+use crate::twoway::history::{ENTRIES, History, READING, RUNS, storage};
+use crate::twoway::log::{Ending, Entry, Purpose, Run};
+use crate::twoway::reconcile::{self, Why};
+use crate::twoway::record::{Attributes, Record};
+use crate::twoway::version::Version;
+use filetime::FileTime;
+use redb::ReadableTable as _;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+#[cfg(test)]
+mod tests;
+
+/// Bytes of entries after which another row begins.
+const ROW: usize = 32 << 10;
+
+/// An entry as it is stored.
+#[derive(Serialize, Deserialize)]
+struct StoredEntry {
+    path: Vec<u8>,
+    change: reconcile::Change,
+    why: Why,
+    before: Seen,
+    after: Seen,
+    trashed: Option<Place>,
+    problem: Option<String>,
+}
+
+/// A record without its versions.
+#[derive(Serialize, Deserialize)]
+struct Seen {
+    state: Stored,
+    mode: u32,
+    owner: (Option<u32>, Option<u32>),
+    mtime: Time,
+    occupied: bool,
+}
+
+/// Where something is in the trash.
+#[derive(Serialize, Deserialize)]
+enum Place {
+    /// At the path it had.
+    Same,
+    Other(Vec<u8>),
+}
+
+impl From<&Record> for Seen {
+    fn from(record: &Record) -> Seen {
+        Seen {
+            state: Stored::from(&record.state),
+            mode: record.attributes.mode,
+            owner: record.attributes.owner,
+            mtime: record.mtime.into(),
+            occupied: record.occupied,
+        }
+    }
+}
+
+impl Seen {
+    fn read(self, none: &Arc<Version>) -> Result<Record, TwoWayError> {
+        Ok(Record {
+            state: self.state.read()?,
+            attributes: Attributes { mode: self.mode, owner: self.owner },
+            mtime: self.mtime.into(),
+            content: none.clone(),
+            meta: none.clone(),
+            occupied: self.occupied,
+        })
+    }
+}
+
+impl From<&Entry> for StoredEntry {
+    fn from(entry: &Entry) -> StoredEntry {
+        let place = |path: &RelPath| match *path == entry.path {
+            true => Place::Same,
+            false => Place::Other(path.as_bytes().to_vec()),
+        };
+        StoredEntry {
+            path: entry.path.as_bytes().to_vec(),
+            change: entry.change,
+            why: entry.why.clone(),
+            before: Seen::from(&entry.before),
+            after: Seen::from(&entry.after),
+            trashed: entry.trashed.as_ref().map(place),
+            problem: entry.problem.clone(),
+        }
+    }
+}
+
+impl StoredEntry {
+    fn read(self) -> Result<Entry, TwoWayError> {
+        let path = |bytes: Vec<u8>| RelPath::new(bytes).map_err(|error| row::damaged(&error));
+        let at = path(self.path)?;
+        let trashed = self.trashed.map(|place| match place {
+            Place::Same => Ok(at.clone()),
+            Place::Other(bytes) => path(bytes),
+        });
+        let none = Arc::new(Version::new());
+        Ok(Entry {
+            change: self.change,
+            why: self.why,
+            before: self.before.read(&none)?,
+            after: self.after.read(&none)?,
+            trashed: trashed.transpose()?,
+            problem: self.problem,
+            path: at,
+        })
+    }
+}
+
+fn read_run(bytes: &[u8]) -> Result<Run, TwoWayError> {
+    postcard::from_bytes(bytes).map_err(|error| row::damaged(&error))
+}
+
+/// Hands the entries of one row to `each`.
+fn read_entries(
+    mut bytes: &[u8],
+    each: &mut dyn FnMut(Entry) -> Result<(), TwoWayError>,
+) -> Result<(), TwoWayError> {
+    while !bytes.is_empty() {
+        let (entry, rest) =
+            postcard::take_from_bytes::<StoredEntry>(bytes).map_err(|error| row::damaged(&error))?;
+        each(entry.read()?)?;
+        bytes = rest;
+    }
+    Ok(())
+}
+
+impl Change<'_> {
+    /// Writes what the present run did.
+    pub(super) fn log(&mut self, entries: &[Entry]) -> Result<(), TwoWayError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let run = self.identity.run;
+        let mut table = self.txn.open_table(ENTRIES).map_err(storage(WRITING))?;
+        let last = table.range((run, 0)..=(run, u64::MAX)).map_err(storage(READING))?.next_back();
+        let last = last.transpose().map_err(storage(READING))?.map(|(key, _)| key.value().1);
+        let mut number = last.map_or(0, |last| last.saturating_add(1));
+        let mut bytes = Vec::new();
+        let mut rest = entries.iter();
+        while let Some(entry) = rest.next() {
+            bytes = postcard::to_extend(&StoredEntry::from(entry), bytes).map_err(unwritable)?;
+            if bytes.len() >= ROW || rest.len() == 0 {
+                table.insert((run, number), &*bytes).map_err(storage(WRITING))?;
+                number = number.saturating_add(1);
+                bytes.clear();
+            }
+        }
+        Ok(())
+    }
+
+    fn put_run(&mut self, run: &Run) -> Result<(), TwoWayError> {
+        let bytes = postcard::to_stdvec(run).map_err(unwritable)?;
+        let mut runs = self.txn.open_table(RUNS).map_err(storage(WRITING))?;
+        runs.insert(run.number, &*bytes).map_err(storage(WRITING))?;
+        Ok(())
+    }
+}
+
+impl History {
+    /// Begins a run, whose log is what [`installed`](History::installed) tells from then on, and returns its number.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn begin_run(&mut self, began: FileTime, purpose: Purpose) -> Result<u64, TwoWayError> {
+        let mut change = Change::begin(self)?;
+        let number = change.identity.run.saturating_add(1);
+        change.identity.run = number;
+        change.put_run(&Run { number, began, purpose, ending: None })?;
+        change.commit()?;
+        Ok(number)
+    }
+
+    /// The present run has come to its end.
+    ///
+    /// # Errors
+    /// Those of reading and writing.
+    pub fn end_run(&mut self, ending: Ending) -> Result<(), TwoWayError> {
+        let Some(run) = self.run(self.identity.run)? else { return Ok(()) };
+        let mut change = Change::begin(self)?;
+        change.put_run(&Run { ending: Some(ending), ..run })?;
+        change.commit()
+    }
+
+    /// Forgets what runs did.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn forget_runs(&mut self, numbers: &[u64]) -> Result<(), TwoWayError> {
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let change = Change::begin(self)?;
+        for number in numbers {
+            let mut runs = change.txn.open_table(RUNS).map_err(storage(WRITING))?;
+            runs.remove(number).map_err(storage(WRITING))?;
+            let mut entries = change.txn.open_table(ENTRIES).map_err(storage(WRITING))?;
+            let of_run = (*number, 0)..=(*number, u64::MAX);
+            entries.retain_in(of_run, |_, _| false).map_err(storage(WRITING))?;
+        }
+        change.commit()
+    }
+
+    /// The run of that number, if it is remembered.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn run(&self, number: u64) -> Result<Option<Run>, TwoWayError> {
+        let runs = self.read()?.open_table(RUNS).map_err(storage(READING))?;
+        let run = runs.get(number).map_err(storage(READING))?;
+        run.map(|run| read_run(run.value())).transpose()
+    }
+
+    /// The runs that are remembered, oldest first.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn runs(
+        &self,
+    ) -> Result<impl DoubleEndedIterator<Item = Result<Run, TwoWayError>> + use<>, TwoWayError> {
+        let runs = self.read()?.open_table(RUNS).map_err(storage(READING))?;
+        let rows = runs.range::<u64>(..).map_err(storage(READING))?;
+        Ok(rows.map(|row| read_run(row.map_err(storage(READING))?.1.value())))
+    }
+
+    /// Hands what a run did to `each`, in the order in which it did it.
+    ///
+    /// # Errors
+    /// Those of reading, and of `each`.
+    pub fn entries(
+        &self,
+        run: u64,
+        each: &mut dyn FnMut(Entry) -> Result<(), TwoWayError>,
+    ) -> Result<(), TwoWayError> {
+        let entries = self.read()?.open_table(ENTRIES).map_err(storage(READING))?;
+        for row in entries.range((run, 0)..=(run, u64::MAX)).map_err(storage(READING))? {
+            read_entries(row.map_err(storage(READING))?.1.value(), each)?;
+        }
+        Ok(())
+    }
+
+    /// Hands what all runs did at a path, and below it, to `each`, with the number of the run, oldest first.
+    ///
+    /// # Errors
+    /// Those of reading, and of `each`.
+    pub fn entries_of(
+        &self,
+        path: &RelPath,
+        each: &mut dyn FnMut(u64, Entry) -> Result<(), TwoWayError>,
+    ) -> Result<(), TwoWayError> {
+        let entries = self.read()?.open_table(ENTRIES).map_err(storage(READING))?;
+        for row in entries.range::<(u64, u64)>(..).map_err(storage(READING))? {
+            let (key, bytes) = row.map_err(storage(READING))?;
+            let (run, _) = key.value();
+            read_entries(bytes.value(), &mut |entry| match entry.path == *path || entry.path.is_below(path) {
+                true => each(run, entry),
+                false => Ok(()),
+            })?;
+        }
+        Ok(())
+    }
+}
