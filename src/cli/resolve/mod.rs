@@ -6,6 +6,8 @@
 mod rules;
 mod targets;
 
+pub(super) use self::rules::read as read_rules;
+
 use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};
 use crate::cli::flags::{Flags, size};
