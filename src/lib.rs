@@ -18,9 +18,9 @@
 //! | [`wire`] | messages, frames, credit, the link | `tree`, `delta`, `request`, `report` |
 //! | [`transport`] | how to get a byte stream to a dsync on a host | `report` |
 //! | [`pass`] | one direction: the source, the sink, what an entry needs | all above but `transport` |
-//! | [`twoway`] | trees that change on both sides: what each replica remembers, and the plan | `tree`, `fs` |
+//! | [`twoway`] | trees that change on both sides: what each replica remembers, the plan, and carrying it out | all above but `transport` |
 //! | [`session`] | a run from connecting to its summary | all above |
-//! | [`cli`] | flags, environment, output, exit codes | `request`, `report`, `session`, `tree`, `transport` |
+//! | [`cli`] | flags, environment, output, exit codes | `request`, `report`, `session`, `tree`, `transport`, `twoway` |
 //!
 //! No option leads to [`twoway`] yet. A test holds the modules to these rules. The library part never prints, prompts or reads the environment; only
 //! [`cli`] does. How the two sides talk is described in the manual page dsync-protocol(5).

@@ -26,6 +26,11 @@ pub(super) const VANISHED: u8 = 24;
 /// `--max-delete` stopped deletions.
 pub(super) const DELETE_LIMIT: u8 = 25;
 
+/// Conflicts of a two-way run are left.
+pub(super) const CONFLICTS: u8 = 40;
+/// A two-way run was stopped before anything was changed.
+pub(super) const HALTED: u8 = 41;
+
 /// What ended a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failure {
@@ -101,6 +106,7 @@ fn code_of(kind: session::FailureKind) -> u8 {
         Kind::Stream => STREAM,
         Kind::Cancelled => SIGNAL,
         Kind::Timeout => 30,
+        Kind::Halted => HALTED,
         // A shell that "failed with 0" still did not give us a peer.
         Kind::RemoteShell(code) => u8::try_from(code).ok().filter(|&code| code != 0).unwrap_or(STREAM),
     }
@@ -137,6 +143,8 @@ pub(super) fn last_line(code: u8) -> String {
         DELETE_LIMIT => "the --max-delete limit stopped deletions",
         14 => "error starting a program or getting a resource of the system",
         30 => "timeout in data send or receive",
+        CONFLICTS => "both sides changed the same, and keep what they have",
+        HALTED => "stopped before anything was changed",
         255 => "the host could not be reached, or let nobody in",
         _ => "the remote shell failed",
     };
@@ -185,6 +193,7 @@ mod tests {
             (Kind::Stream, 12),
             (Kind::Cancelled, 20),
             (Kind::Timeout, 30),
+            (Kind::Halted, 41),
             (Kind::RemoteShell(255), 255),
             (Kind::RemoteShell(127), 127),
             (Kind::RemoteShell(0), 12),

@@ -10,6 +10,7 @@ mod failure;
 mod flags;
 mod look;
 mod output;
+mod overseer;
 mod progress;
 mod prompt;
 mod resolve;
@@ -123,6 +124,7 @@ fn transfer(run: &Run, style: Style, environment: Environment, screen: &Arc<Scre
     let surroundings = Surroundings {
         reporter: printer.clone(),
         prompter: Arc::new(TerminalPrompter::new(Arc::clone(screen))),
+        overseer: Arc::new(overseer::TerminalOverseer),
         progress,
         environment: environment.ssh,
         cancel,

@@ -27,6 +27,7 @@ const LONGEST: usize = 255;
 
 const INSTALLING: &str = "renaming into place";
 const DISCARDING: &str = "moving into the trash";
+const RENAMING: &str = "renaming";
 
 /// A name in a directory, whatever has it.
 #[derive(Debug, Clone, Copy)]
@@ -153,6 +154,29 @@ impl Slot<'_> {
         }
     }
 
+    /// Gives what is expected here another name, in any directory of the same file system, that must be free, and
+    /// returns its stamp there. `None` if something else is here or the name is taken; then nothing has changed, unless
+    /// somebody has taken the old name before it could be given back: then the entry has the new one, or is in the
+    /// trash, by way of which it goes where the system cannot rename to a free name in one step.
+    pub fn rename(
+        self,
+        expected: &Expected,
+        to: Slot<'_>,
+        trash: impl FnOnce() -> std::result::Result<WriteDir, Error>,
+    ) -> std::result::Result<Option<Stamp>, Error> {
+        let Some(old) = self.look().map_err(Error::when(RENAMING))?.filter(|old| expected.is(old)) else {
+            return Ok(None);
+        };
+        let done = match kernel::rename_to_free(self.fd(), self.name, to.fd(), to.name) {
+            Some(done) => is_done(done).and_then(|done| if done { or_back(self, &old, to) } else { Ok(None) }),
+            None => by_way_of(self, &old, to, &trash()?),
+        };
+        match done {
+            Err(Errno::NOENT) => Ok(None),
+            done => done.map_err(Error::when(RENAMING)),
+        }
+    }
+
     /// Moves what is here into a directory that nobody else changes, under this name or one like it that is free.
     fn into_trash(self, trash: &WriteDir, name: &Name) -> Result<Name> {
         for number in 0..MOST_NAMES {
@@ -233,6 +257,28 @@ fn take_away(at: Slot<'_>, old: &Stat, trash: &WriteDir) -> Result<Option<Name>>
     }
     // A name that is taken again is somebody's latest version, and this one stays in the trash.
     to_free(kept, at)?;
+    Ok(None)
+}
+
+/// After a renaming: the stamp of the entry if it is `old`; if it is another, that goes back.
+fn or_back(from: Slot<'_>, old: &Stat, to: Slot<'_>) -> Result<Option<Stamp>> {
+    if to.look()?.is_some_and(|out| is_same(old, &out)) {
+        return Ok(Some(stamp_of(old, to)));
+    }
+    if let Some(back) = kernel::rename_to_free(to.fd(), to.name, from.fd(), from.name) {
+        is_done(back)?;
+    }
+    Ok(None)
+}
+
+/// Renames an entry by way of the trash, and back if it is another than `old` or the name is taken.
+fn by_way_of(from: Slot<'_>, old: &Stat, to: Slot<'_>, trash: &WriteDir) -> Result<Option<Stamp>> {
+    let Some(kept) = take_away(from, old, trash)? else { return Ok(None) };
+    let kept = Slot { dir: trash, name: &kept };
+    if to_free(kept, to)? {
+        return Ok(Some(stamp_of(old, to)));
+    }
+    to_free(kept, from)?;
     Ok(None)
 }
 

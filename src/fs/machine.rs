@@ -6,3 +6,8 @@ pub fn machine_name() -> Option<String> {
     let text = std::fs::read_to_string("/etc/machine-id").ok()?;
     Some(text.trim().to_owned()).filter(|name| !name.is_empty())
 }
+
+/// What this machine calls itself on the network; it need not be the only one of that name.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

@@ -9,7 +9,7 @@
 
 use crate::fs::attributes::mode_bits;
 use crate::fs::file::{self, WriteFile};
-use crate::fs::{Error, WriteDir, kernel, stage};
+use crate::fs::{Error, SetMeta, Stamp, WriteDir, kernel, stage};
 use crate::tree::Name;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -32,6 +32,22 @@ pub(super) fn create(
         Some(done) => done,
         None => replace(dir, target, content, set),
     }
+}
+
+/// Makes a file `target` that holds `content` and has these attributes, and returns its stamp; `None` if the name is
+/// taken. Nothing at all where there are no files without names, or this one cannot get its name.
+pub(super) fn create_if_free(
+    dir: &WriteDir,
+    target: &Name,
+    content: &[u8],
+    meta: &SetMeta,
+) -> Option<Result<Option<Stamp>, Error>> {
+    let file = WriteFile::new(kernel::create_nameless(dir.as_fd(), Mode::RUSR | Mode::WUSR)?);
+    if let Err(error) = file.write_at(content, 0).and_then(|()| file.set_meta(meta)) {
+        return Some(Err(error));
+    }
+    let is_free = kernel::give_name(file.as_fd(), dir.as_fd(), target)?;
+    Some(if is_free { file.stamp().map(Some) } else { Ok(None) })
 }
 
 /// `None` where there are no files without names, or this one cannot get its name.

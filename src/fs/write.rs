@@ -1,7 +1,7 @@
 //! Changing what is in a directory, one name at a time.
 
 use crate::fs::attributes::{self, SetMeta};
-use crate::fs::{Dir, Error, Stage, WriteFile, beneath, in_place, kernel, stage, whole};
+use crate::fs::{Dir, Error, Slot, Stage, Stamp, WriteFile, beneath, in_place, kernel, stage, whole};
 use crate::tree::{Kind, Name, Node, Rdev, RelPath};
 use rustix::fs::{AtFlags, FileType, RawMode};
 use std::io;
@@ -137,6 +137,22 @@ impl WriteDir {
         set: impl FnMut(&WriteFile) -> Result<(), Error>,
     ) -> Result<bool, Error> {
         whole::create(self, name, content, mode, set)
+    }
+
+    /// Makes a file with this content and these attributes under a name that must be free. Returns its stamp; `None` if
+    /// the name is taken, and then nothing has changed.
+    pub fn write_if_free(
+        &self,
+        name: &Name,
+        content: &[u8],
+        meta: &SetMeta,
+    ) -> Result<Option<Stamp>, Error> {
+        if let Some(done) = whole::create_if_free(self, name, content, meta) {
+            return done;
+        }
+        let stage = self.stage(name)?;
+        stage.write_at(content, 0)?;
+        stage.install_if_free(meta, Slot { dir: self, name })
     }
 
     /// Removes what a killed run left under this staged name. `false` if there is nothing.

@@ -45,6 +45,12 @@ impl Update {
     pub(crate) fn none() -> Update {
         Update { change: UNCHANGED, set: SetMeta::default() }
     }
+
+    /// A file is fetched because that was planned, and its attributes are left to the plan.
+    pub(crate) fn planned(is_new: bool) -> Update {
+        let change = Change { action: Action::Transfer, new: is_new, content: !is_new, ..UNCHANGED };
+        Update { change, set: SetMeta::default() }
+    }
 }
 
 const UNCHANGED: Change = Change {

@@ -33,6 +33,8 @@ mod tally;
 
 pub use agenda::{Agenda, IsNew, Place};
 
+pub(crate) use tally::describe;
+
 use crate::delta::SumChoice;
 use crate::report::{Progress, Reporter};
 use crate::request::Options;
@@ -129,11 +131,14 @@ impl Context {
 
     /// Number of threads for work that can be spread: one per core, at least two so that one slow file does not stop
     /// everything, at most eight because more only queue at the disk.
-    fn workers(&self) -> usize {
+    pub(crate) fn workers(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(2, |cores| cores.get());
         if self.options.shortcuts.threads { cores().clamp(2, 8) } else { 1 }
     }
 }
+
+/// Why a pass ends when what belongs between passes comes in it.
+const TALK: &str = "what replicas say to each other came within a pass";
 
 /// Files up to this many bytes are read and written at once, and asked for in batches.
 const SMALL: u64 = 128 << 10;

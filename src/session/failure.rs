@@ -4,6 +4,9 @@ use crate::pass::PassError;
 use crate::pass::sink::DestinationError;
 use crate::transport::{self, RemoteExit};
 use crate::tree::Escaped;
+use crate::twoway::guard::Refusal;
+use crate::twoway::TwoWayError;
+use crate::twoway::run::{RunError, Stopped};
 use crate::wire::{Abort, AbortKind, WireError};
 use std::io;
 
@@ -37,6 +40,22 @@ pub enum Failure {
     /// Stopped by a signal.
     #[error("interrupted")]
     Cancelled,
+    /// A replica on this side, or its history, cannot be used.
+    #[error("{}: {source}", Escaped(.root))]
+    Replica {
+        /// The argument that names it.
+        root: Vec<u8>,
+        /// Why.
+        source: TwoWayError,
+    },
+    /// A two-way run was not carried out, and nothing was changed.
+    #[error("{why}")]
+    Halted {
+        /// Why not.
+        why: String,
+        /// What to do about it, as a sentence.
+        hint: Option<String>,
+    },
     /// Something this process needs could not be had.
     #[error("{doing}: {source}")]
     System {
@@ -73,6 +92,8 @@ pub enum FailureKind {
     Ipc,
     /// A signal.
     Cancelled,
+    /// A guard, or whoever was asked, stopped a two-way run before anything was changed.
+    Halted,
     /// Nothing came for too long.
     Timeout,
     /// The remote shell failed, with this code.
@@ -91,6 +112,7 @@ impl Failure {
             Failure::Usage(_) => FailureKind::Usage,
             Failure::Destination(error) if error.is_selection() => FailureKind::FilesSelection,
             Failure::Destination(_) => FailureKind::FileIo,
+            Failure::Replica { .. } => FailureKind::FileIo,
             Failure::Connect(transport::Error::Spawn { .. }) | Failure::System { .. } => FailureKind::Ipc,
             Failure::Connect(transport::Error::Timeout { .. }) => FailureKind::Timeout,
             Failure::Connect(_) => FailureKind::RemoteShell(255),
@@ -102,12 +124,14 @@ impl Failure {
                 AbortKind::Selection => FailureKind::FilesSelection,
                 AbortKind::Protocol => FailureKind::Protocol,
                 AbortKind::Timeout => FailureKind::Timeout,
+                AbortKind::Halted => FailureKind::Halted,
             },
             Failure::NotStarted(Some(RemoteExit::Status(code))) => {
                 FailureKind::RemoteShell(i32::try_from(*code).unwrap_or(255))
             }
             Failure::NotStarted(_) => FailureKind::Stream,
             Failure::Cancelled => FailureKind::Cancelled,
+            Failure::Halted { .. } => FailureKind::Halted,
         }
     }
 
@@ -115,6 +139,7 @@ impl Failure {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Failure::Connect(error) => return error.hint(),
+            Failure::Halted { hint, .. } => return hint.clone(),
             Failure::Wire(WireError::Noise(_)) => {
                 "Make the login scripts on the host silent for shells that are not interactive.".to_owned()
             }
@@ -127,6 +152,31 @@ impl Failure {
             }
             _ => return None,
         })
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Failure {
+        let hint = Some("dsync -n shows what would be done and changes nothing.".to_owned());
+        Failure::Halted { why: refusal.to_string(), hint }
+    }
+}
+
+impl From<Stopped> for Failure {
+    fn from(stopped: Stopped) -> Failure {
+        Failure::Halted { why: stopped.0, hint: None }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Failure {
+        match error {
+            RunError::Replica { source: TwoWayError::Stopped, .. } => Failure::Cancelled,
+            RunError::Replica { root, source } => Failure::Replica { root, source },
+            RunError::Halted(why) => Failure::Halted { why, hint: None },
+            RunError::Stopped(stopped) => stopped.into(),
+            RunError::Pass(error) => error.into(),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Both roles in one process.
 
-use crate::pass::{self, Context, PassError};
-use crate::session::{Failure, Outcome, Run, Surroundings, context, random_seed};
+use crate::pass::{Context, PassError};
+use crate::session::{Failure, Outcome, Run, Surroundings, context, one_way, random_seed};
 use crate::view::View;
 use crate::wire::Link;
 use crate::wire::pump::{self, PumpOptions};
@@ -17,12 +17,11 @@ pub(super) fn run(
     destination: &[u8],
 ) -> Result<Outcome, Failure> {
     let start = Instant::now();
-    // A limited rate is kept where bytes are counted, so the roles then talk over a stream as if they were apart.
     let limited = run.options.bandwidth.is_some();
     let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
     let context =
         Context { local: !limited, ..context(run.options.clone(), random_seed(), reporter, progress) };
-    let (source, sink) = if limited { over_a_stream(run)? } else { Link::pair() };
+    let (source, sink) = link(run)?;
     for end in [&source, &sink] {
         let stopper = end.sender.stopper();
         surroundings.cancel.on_cancel(move || stopper.stop());
@@ -31,11 +30,11 @@ pub(super) fn run(
     let (read, written) = thread::scope(|scope| {
         let reading = thread::Builder::new()
             .name("source".into())
-            .spawn_scoped(scope, || pass::source::run(source, &view, missing, &context));
+            .spawn_scoped(scope, || one_way::source(source, &view, missing, &context));
         match reading {
             Err(error) => (Err(PassError::thread(error)), Err(PassError::Lost)),
             Ok(reading) => {
-                let written = pass::sink::run(sink, destination, &context);
+                let written = one_way::sink(sink, destination, &context);
                 (reading.join().unwrap_or(Err(PassError::Lost)), written)
             }
         }
@@ -46,7 +45,22 @@ pub(super) fn run(
         (Err(error), Err(PassError::Lost | PassError::Peer(_))) | (_, Err(error)) => return Err(error.into()),
     };
     let (sent, elapsed) = (totals.literal, start.elapsed());
-    Ok(Outcome { totals, sent, received: 0, listed: 0, compressed: None, elapsed, connecting: None })
+    Ok(Outcome {
+        totals,
+        sent,
+        received: 0,
+        listed: 0,
+        compressed: None,
+        elapsed,
+        connecting: None,
+        two_way: None,
+    })
+}
+
+/// The two ends of a link in this process.
+pub(super) fn link(run: &Run) -> Result<(Link, Link), Failure> {
+    // A limited rate is kept where bytes are counted, so the two then talk over a stream as if they were apart.
+    if run.options.bandwidth.is_some() { over_a_stream(run) } else { Ok(Link::pair()) }
 }
 
 /// The two ends of a link over a pair of connected sockets.

@@ -8,15 +8,18 @@ mod cancel;
 mod failure;
 mod forward;
 mod local;
+mod one_way;
 mod remote;
 mod serve;
 mod streams;
+mod two_way;
 
 pub use crate::wire::frame::Compressed;
 pub use crate::wire::hello::VERSION as PROTOCOL_VERSION;
 pub use cancel::Cancel;
 pub use failure::{Failure, FailureKind};
 pub use serve::serve;
+pub use two_way::{TwoWayOutcome, TwoWayRun};
 
 use crate::delta::{StrongKind, SumChoice};
 use crate::pass::Context;
@@ -24,6 +27,7 @@ use crate::report::{Progress, Prompter, Reporter, Totals};
 use crate::request::{Options, SumKind};
 use crate::transport::ssh::Environment;
 use crate::transport::target::{Host, Target};
+use crate::twoway::run::Overseer;
 use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -42,6 +46,8 @@ pub struct Run {
     pub options: Options,
     /// How to reach a host, if one is named.
     pub shell: Shell,
+    /// `--two-way`: the source and the destination, exactly one of each, are the first and the second replica.
+    pub two_way: Option<TwoWayRun>,
 }
 
 /// How to reach a host and what to start there.
@@ -62,6 +68,8 @@ pub struct Surroundings {
     pub reporter: Arc<dyn Reporter>,
     /// Asks the user.
     pub prompter: Arc<dyn Prompter>,
+    /// Is told about a two-way run, and asked about its conflicts.
+    pub overseer: Arc<dyn Overseer>,
     /// Is told how far the run is.
     pub progress: Arc<Progress>,
     /// What the SSH client has to know about the user.
@@ -71,7 +79,7 @@ pub struct Surroundings {
 }
 
 /// What a run that went through to its end did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     /// Counts of both roles.
     pub totals: Totals,
@@ -87,6 +95,8 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// Of that, until the peer's first words had come; `None` where there is no peer.
     pub connecting: Option<Duration>,
+    /// What a two-way run came to.
+    pub two_way: Option<TwoWayOutcome>,
 }
 
 /// Opens a file the user named, other than source and destination, to read it. Refuses one that is reached through a
@@ -104,12 +114,16 @@ enum Direction<'a> {
 
 /// Runs a run.
 pub fn run(run: &Run, surroundings: &Surroundings) -> Result<Outcome, Failure> {
-    let outcome = match direction(run)? {
-        Direction::Local { sources, destination } => local::run(run, surroundings, &sources, &destination),
-        Direction::Push { sources, host, destination } => {
+    let direction = direction(run)?;
+    let outcome = match (direction, &run.two_way) {
+        (direction, Some(two_way)) => two_way::run(run, two_way, surroundings, &direction),
+        (Direction::Local { sources, destination }, None) => {
+            local::run(run, surroundings, &sources, &destination)
+        }
+        (Direction::Push { sources, host, destination }, None) => {
             remote::push(run, surroundings, &sources, host, destination)
         }
-        Direction::Pull { host, sources, destination } => {
+        (Direction::Pull { host, sources, destination }, None) => {
             remote::pull(run, surroundings, host, sources, &destination)
         }
     };

@@ -1,14 +1,16 @@
 //! The asking side of a run with a peer.
 
-use crate::pass::{self, Context, PassError};
+use crate::pass::{Context, PassError};
 use crate::report::{Event, Totals};
 use crate::request::{Part, Request};
 use crate::session::streams::Helpers;
-use crate::session::{Failure, Outcome, Run, Surroundings, context, random_seed};
+use crate::session::{Failure, Outcome, Run, Surroundings, TwoWayOutcome, context, one_way, random_seed};
 use crate::transport::{Connection, Control, RemoteExit, child, command, ssh, target::Host};
+use crate::twoway::run::RunError;
 use crate::view::View;
 use crate::wire::hello::{self, Hello};
-use crate::wire::pump::{Pump, PumpOptions, Traffic, Unconnected};
+use crate::wire::frame::Compressed;
+use crate::wire::pump::{CompressedTraffic, Pump, PumpOptions, Traffic, Unconnected};
 use crate::wire::{Link, WireError};
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -28,7 +30,7 @@ pub(super) fn push(
 ) -> Result<Outcome, Failure> {
     let (view, missing) = View::open(sources, run.options.rules.clone(), run.options.recursive);
     with_peer(run, surroundings, host, Part::Sink { destination }, |link, context| {
-        pass::source::run(link, &view, missing, context)
+        Ok(one_way::source(link, &view, missing, context)?.into())
     })
 }
 
@@ -40,20 +42,36 @@ pub(super) fn pull(
     destination: &[u8],
 ) -> Result<Outcome, Failure> {
     with_peer(run, surroundings, host, Part::Source { arguments: sources }, |link, context| {
-        pass::sink::run(link, destination, context)
+        Ok(one_way::sink(link, destination, context)?.into())
     })
 }
 
+/// What came of playing a part.
+pub(super) struct Played {
+    pub totals: Totals,
+    pub two_way: Option<TwoWayOutcome>,
+}
+
+impl From<Totals> for Played {
+    fn from(totals: Totals) -> Played {
+        Played { totals, two_way: None }
+    }
+}
+
 /// Connects, asks the peer to play `part`, and plays the other.
-fn with_peer(
+pub(super) fn with_peer(
     run: &Run,
     surroundings: &Surroundings,
     host: &Host,
     part: Part,
-    play: impl FnOnce(Link, &Context) -> Result<Totals, PassError> + Send,
+    play: impl FnOnce(Link, &Context) -> Result<Played, RunError> + Send,
 ) -> Result<Outcome, Failure> {
     let start = Instant::now();
-    let pushes = matches!(part, Part::Sink { .. });
+    let content_goes = match part {
+        Part::Sink { .. } => (true, false),
+        Part::Source { .. } => (false, true),
+        Part::Replica { .. } => (true, true),
+    };
     let seed = random_seed();
     let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
     let context = context(run.options.clone(), seed, reporter, progress);
@@ -66,9 +84,10 @@ fn with_peer(
         expects_hello: true,
     };
     // The content goes one way; what goes the other, the sums of blocks, is not what a person means by it.
-    let compressed = |traffic: &Traffic| match pushes {
-        true => traffic.sent_compressed.read(),
-        false => traffic.received_compressed.read(),
+    let compressed = |traffic: &Traffic| {
+        let of = |counts: bool, traffic: &CompressedTraffic| if counts { traffic.read() } else { Compressed::default() };
+        let (sent, received) = content_goes;
+        of(sent, &traffic.sent_compressed).and(of(received, &traffic.received_compressed))
     };
     let (link, unconnected) = Unconnected::new();
     let stopper = unconnected.stopper();
@@ -93,7 +112,7 @@ fn with_peer(
         let (pump, control) = connected?;
         let traffic = pump.traffic();
         match played {
-            Ok(totals) => {
+            Ok(Played { totals, two_way }) => {
                 pump.finish();
                 control.wait(GRACE);
                 helpers.wait(GRACE);
@@ -105,6 +124,7 @@ fn with_peer(
                     compressed: run.options.compress.map(|_| compressed(&traffic)),
                     elapsed: start.elapsed(),
                     connecting: traffic.begun.get().map(|begun| begun.duration_since(start)),
+                    two_way,
                 })
             }
             Err(error) => Err(explain(error, pump, &control)),
@@ -138,8 +158,8 @@ fn connect(run: &Run, surroundings: &Surroundings, host: &Host) -> Result<Connec
 }
 
 /// Finds out why a pass ended early: from what the link says, else from how the peer ended.
-fn explain(error: PassError, pump: Pump, control: &Control) -> Failure {
-    if !matches!(error, PassError::Lost) {
+fn explain(error: RunError, pump: Pump, control: &Control) -> Failure {
+    if !matches!(error, RunError::Pass(PassError::Lost)) {
         // What the other side still has to hear was put in the outbox before the link closed.
         control.close();
         return error.into();

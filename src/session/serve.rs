@@ -1,12 +1,13 @@
 //! The peer's side of a run, and the processes that bring it further channels.
 
-use crate::pass::{self, Context};
+use crate::pass::{Context, PassError};
 use crate::report::{Event, Progress, Reporter};
 use crate::request::{Part, Request};
 use crate::session::forward::Forward;
-use crate::session::{Cancel, Failure, context};
+use crate::session::{Cancel, Failure, context, one_way, two_way};
 use crate::transport;
 use crate::transport::meeting::{self, Door, Meeting};
+use crate::twoway::run::{Around, RunError};
 use crate::view::{self, View};
 use crate::wire::Message;
 use crate::wire::channels::{Channel, Further};
@@ -71,20 +72,26 @@ pub fn serve(
         ..context(options, hello.seed, reporter, Arc::new(Progress::default()))
     };
     let played = match part {
-        Part::Sink { destination } => pass::sink::run(link, &without_tilde(destination), &context),
-        Part::Replica { .. } => Err(pass::PassError::Protocol("two-way runs are not served yet")),
+        Part::Sink { destination } => {
+            one_way::sink(link, &without_tilde(destination), &context).map_err(RunError::from)
+        }
+        Part::Replica { root } => {
+            let stop = two_way::stop(cancel);
+            let around = Around { context: &context, stop: &stop };
+            two_way::follow(link, &without_tilde(root), around)
+        }
         Part::Source { arguments } => {
             let arguments = view::expand(&arguments);
             let (view, missing) =
                 View::open(&arguments, context.options.rules.clone(), context.options.recursive);
-            pass::source::run(link, &view, missing, &context)
+            one_way::source(link, &view, missing, &context).map_err(RunError::from)
         }
     };
     let failure = pump.stopper().failure();
     pump.finish();
     match (played, failure) {
         (Ok(_), _) => Ok(()),
-        (Err(pass::PassError::Lost), Some(failure)) => Err(failure.into()),
+        (Err(RunError::Pass(PassError::Lost)), Some(failure)) => Err(failure.into()),
         (Err(error), _) => Err(error.into()),
     }
 }

@@ -19,3 +19,4 @@ pub use fingerprint::{
 };
 pub use name::{InvalidName, MAX_NAME, Name};
 pub use path::RelPath;
+pub(crate) use path::{below, walk_order};

@@ -56,16 +56,13 @@ impl RelPath {
 
     /// Whether this is below `above`. Nothing is below itself.
     pub fn is_below(&self, above: &RelPath) -> bool {
-        match above.is_root() {
-            true => !self.is_root(),
-            false => self.0.strip_prefix(&*above.0).is_some_and(|rest| rest.first() == Some(&b'/')),
-        }
+        below(&self.0, above).is_some()
     }
 
     /// The order of a walk: each path before what is below it, and that before the path's next sibling. The order of
     /// the bytes is another one, since some sort before the slash.
     pub fn walk_order(&self, other: &RelPath) -> Ordering {
-        self.elements().cmp(other.elements())
+        walk_order(&self.0, &other.0)
     }
 
     /// The path without its last element, and that element. `None` for the root.
@@ -77,6 +74,21 @@ impl RelPath {
         };
         Some((RelPath(parent.into()), Name::new(last).ok()?))
     }
+}
+
+/// The order of a walk, of the bytes of two paths.
+pub(crate) fn walk_order(one: &[u8], other: &[u8]) -> Ordering {
+    let elements = |path| <[u8]>::split(path, |&b| b == b'/').filter(|element| !element.is_empty());
+    elements(one).cmp(elements(other))
+}
+
+/// What follows `above` in the bytes of a path below it; `None` of any other path.
+pub(crate) fn below<'a>(path: &'a [u8], above: &RelPath) -> Option<&'a [u8]> {
+    let rest = match above.is_root() {
+        true => path,
+        false => path.strip_prefix(above.as_bytes())?.strip_prefix(b"/")?,
+    };
+    (!rest.is_empty()).then_some(rest)
 }
 
 impl From<Name> for RelPath {

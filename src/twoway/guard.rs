@@ -6,6 +6,7 @@
 use crate::twoway::decide::Side;
 use crate::twoway::reconcile::{Change, Step};
 use crate::twoway::record::State;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::str::FromStr;
 
@@ -24,7 +25,7 @@ pub enum MaxDelete {
 }
 
 /// How much there is on a side.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Census {
     /// How many entries its history knew to be there before it was scanned.
     pub known: u64,
@@ -140,6 +141,15 @@ impl FromStr for MaxDelete {
             None => text.parse().ok().map(MaxDelete::Count),
         };
         parsed.ok_or_else(|| InvalidMaxDelete(text.to_owned()))
+    }
+}
+
+impl Refusal {
+    /// Why a replica in which nothing is left of so many entries does not take part, told by itself.
+    pub fn emptied(known: u64) -> String {
+        format!(
+            "nothing is left of the {known} entries that were known here; if that is meant, say --allow-mass-delete"
+        )
     }
 }
 

@@ -15,8 +15,11 @@
 //!
 //! What carries out a plan, on both sides and over a link, is not here yet, so the command line offers none of this.
 
+pub mod carry;
+pub mod crash;
 pub mod decide;
 mod error;
+pub mod exchange;
 pub mod guard;
 pub mod history;
 pub mod lineage;
@@ -27,6 +30,7 @@ pub mod policy;
 pub mod reconcile;
 pub mod record;
 pub mod replica;
+pub mod run;
 pub mod scan;
 pub mod task;
 mod text;

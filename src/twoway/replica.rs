@@ -260,7 +260,7 @@ fn lock(home: &WriteDir) -> Result<WriteFile, TwoWayError> {
         };
         return Err(TwoWayError::InUse { holder });
     }
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host = crate::fs::host_name();
     let text = format!("process {} on {host}\n", std::process::id());
     lock.set_len(0).and_then(|()| lock.write_at(text.as_bytes(), 0)).map_err(at())?;
     Ok(lock)

@@ -1,6 +1,6 @@
 //! What a plan asks of one replica: its own side of the steps.
 
-use crate::tree::RelPath;
+use crate::tree::{Name, RelPath};
 use crate::twoway::decide::Side;
 use crate::twoway::reconcile::{Change, Step, Why};
 use crate::twoway::record::{Record, State};
@@ -23,6 +23,8 @@ pub struct Task {
     pub after: Record,
     /// The file here that only gets this name, and whose removal is planned: nothing is fetched.
     pub renamed_from: Option<RelPath>,
+    /// The file in the staging directory that has the content, which was merged here.
+    pub at_hand: Option<Name>,
 }
 
 /// The tasks of one replica in [the order of a walk](RelPath::walk_order), each path once.
@@ -32,21 +34,22 @@ pub struct Tasks(Vec<Task>);
 impl Task {
     /// One side of a step.
     pub fn new(step: &Step, side: Side) -> Task {
-        Task {
-            path: step.path.clone(),
-            why: step.why.clone(),
-            here: step.change(side),
-            there: step.change(side.other()),
-            before: step.before.of(side).clone(),
-            after: step.after.of(side).clone(),
-            renamed_from: None,
-        }
+        let (before, after) = (step.before.of(side).clone(), step.after.of(side).clone());
+        let there = step.change(side.other());
+        Task { there, ..Task::between(step.path.clone(), step.why.clone(), before, after) }
+    }
+
+    /// What leads from one record to another; nothing is done on the other side.
+    pub fn between(path: RelPath, why: Why, before: Record, after: Record) -> Task {
+        let here = Change::between(&before, &after);
+        Task { path, why, here, there: None, before, after, renamed_from: None, at_hand: None }
     }
 
     /// Whether a file's content has to come from the other side.
     pub fn is_fetched(&self) -> bool {
         let content = matches!(self.here, Some(Change::Create | Change::Update | Change::Replace));
-        content && matches!(self.after.state, State::File { .. }) && self.renamed_from.is_none()
+        let is_here = self.renamed_from.is_some() || self.at_hand.is_some();
+        content && matches!(self.after.state, State::File { .. }) && !is_here
     }
 
     /// Whether anything is to be written down, be it after something was done.

@@ -54,6 +54,11 @@ impl Version {
         Version::default()
     }
 
+    /// Whether nothing was ever absorbed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// How far this version knows `author`'s edits.
     pub fn count(&self, author: Author) -> u64 {
         self.0.get(&author).copied().unwrap_or(0)

@@ -6,15 +6,20 @@
 //! argument named without a trailing slash as an entry, and the contents of each named with one. For a name found in
 //! two arguments the first wins, but a directory beats anything else, and directories of one name are merged.
 //!
+//! Or a view shows what was [selected](Selection) of one tree, looked up by name: then no directory is read, and no rules
+//! are asked, since whoever selected has done that.
+//!
 //! Called by the source of a pass (to list and to open what it listed), and by `session` to expand wildcards.
 
 mod error;
 mod expand;
 mod listing;
+mod selection;
 
 pub use error::ViewError;
 pub use expand::expand;
 pub use listing::{Trouble, ViewDir, ViewListing};
+pub use selection::{Selected, Selection};
 
 use crate::fs::{Dir, Links, ReadFile, Root};
 use crate::tree::filter::{Rules, Side, Verdict};
@@ -24,10 +29,12 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, PoisonError};
 
-/// The merged tree of a run's source arguments.
+/// The merged tree of a run's source arguments, or what was selected of one.
 #[derive(Debug)]
 pub struct View {
     arguments: Vec<Argument>,
+    /// All that is shown.
+    selection: Option<Selection>,
     rules: Rules,
     recursive: bool,
     unentered: bool,
@@ -49,7 +56,7 @@ struct Place {
 /// One source argument.
 #[derive(Debug)]
 struct Argument {
-    root: Root,
+    root: Dir,
     /// `None`: the contents of `root`. Else: this entry of it.
     only: Option<Name>,
 }
@@ -72,19 +79,40 @@ impl View {
             }
         }
         let recent = Mutex::default();
-        (View { arguments: opened, rules, recursive, unentered, recent }, missing)
+        (View { arguments: opened, selection: None, rules, recursive, unentered, recent }, missing)
     }
 
-    /// The attributes of the transfer root, if an argument stands for its contents: the first such argument's.
+    /// What is selected below a directory, and the directories above that.
+    pub fn selected(root: Dir, selection: Selection) -> View {
+        View {
+            arguments: vec![Argument { root, only: None }],
+            selection: Some(selection),
+            rules: Rules::new(),
+            recursive: true,
+            unentered: false,
+            recent: Mutex::default(),
+        }
+    }
+
+    /// Whether it shows only what was selected.
+    pub fn is_selected(&self) -> bool {
+        self.selection.is_some()
+    }
+
+    /// The attributes of the transfer root, if an argument stands for its contents: the first such argument's. Of what
+    /// was selected they are no part.
     pub fn root_meta(&self) -> Option<Meta> {
+        if self.is_selected() {
+            return None;
+        }
         let contents = self.arguments.iter().find(|argument| argument.only.is_none())?;
-        contents.root.dir().own_meta().ok()
+        contents.root.own_meta().ok()
     }
 
     /// Whether the transfer is one entry that is no directory.
     pub fn is_single(&self) -> bool {
         let mut entries = self.arguments.iter().map(|Argument { root, only }| match only {
-            Some(name) => root.dir().entry(name).ok().flatten(),
+            Some(name) => root.entry(name).ok().flatten(),
             None => None,
         });
         // Directories that are not entered take no part.
@@ -101,13 +129,16 @@ impl View {
 
     /// Lists a directory. What cannot be read is told in the listing.
     pub fn list(&self, dir: &ViewDir) -> ViewListing {
+        if let Some(selection) = &self.selection {
+            return self.list_selected(selection, dir);
+        }
         let mut merged = listing::Merge::default();
         let mut seen = Vec::new();
         let mut elsewhere = Vec::new();
         for (place, (argument, path)) in dir.places().iter().enumerate() {
             let Some(argument) = self.arguments.get(*argument) else { continue };
             let read = match (&argument.only, dir.path().is_root()) {
-                (Some(name), true) => listing::Read::one(argument.root.dir(), name),
+                (Some(name), true) => listing::Read::one(&argument.root, name),
                 _ => match self.open_place(argument, path) {
                     Ok(handle) => {
                         // One directory reached by two arguments is listed once.
@@ -135,6 +166,33 @@ impl View {
             merged.add(0, listing::Read::failed(error));
         }
         merged.finish()
+    }
+
+    /// Looks up what is selected of a directory. What is not there any more is left out, as is what is a directory where
+    /// nothing below it is selected, or none where something is.
+    fn list_selected(&self, selection: &Selection, dir: &ViewDir) -> ViewListing {
+        let mut listing = ViewListing::default();
+        let handle = match self.dir_of(dir, 0) {
+            Ok(handle) => handle,
+            Err(error) => {
+                listing.troubles.push(Trouble { name: None, error });
+                return listing;
+            }
+        };
+        for Selected { name, itself, below } in selection.names(dir.path()) {
+            let is_meant = |entry: &Entry| if entry.is_dir() { below } else { itself };
+            match handle.entry(&name) {
+                Ok(entry) => {
+                    let entry = entry.filter(|entry| is_meant(entry) && !crate::fs::is_reserved(entry));
+                    listing.entries.extend(entry);
+                }
+                Err(error) => {
+                    let name = Some(name.as_bytes().to_vec());
+                    listing.troubles.push(Trouble { name, error });
+                }
+            }
+        }
+        listing
     }
 
     /// The directory behind an entry of a listing.
@@ -174,7 +232,7 @@ impl View {
     }
 
     fn open_place(&self, argument: &Argument, path: &RelPath) -> Result<Dir, crate::fs::Error> {
-        if path.is_root() { Ok(argument.root.dir().clone()) } else { argument.root.dir().open_beneath(path) }
+        if path.is_root() { Ok(argument.root.clone()) } else { argument.root.open_beneath(path) }
     }
 
     /// Whether an argument stands for the contents of a directory that is not entered.
@@ -210,17 +268,17 @@ impl Argument {
         let os_path = OsStr::from_bytes(if path.is_empty() { b"." } else { path });
         match Root::open_parent(os_path, Links::Trusted).map_err(failed)? {
             Some((root, name)) => match root.dir().entry(&name).map_err(failed)? {
-                Some(_) => Ok(Argument { root, only: Some(name) }),
+                Some(_) => Ok(Argument { root: root.dir().clone(), only: Some(name) }),
                 None => Err(ViewError::missing(path, false)),
             },
             None => {
                 // A path that ends in a slash or a dot names what is inside.
                 match crate::fs::Root::inspect(os_path, Links::Trusted).map_err(failed)? {
                     None => Err(ViewError::missing(path, true)),
-                    Some(Kind::Directory) => Ok(Argument {
-                        root: Root::open(os_path, Links::Trusted).map_err(failed)?,
-                        only: None,
-                    }),
+                    Some(Kind::Directory) => {
+                        let root = Root::open(os_path, Links::Trusted).map_err(failed)?;
+                        Ok(Argument { root: root.dir().clone(), only: None })
+                    }
                     Some(_) => Err(ViewError::not_a_directory(path)),
                 }
             }

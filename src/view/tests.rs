@@ -208,3 +208,45 @@ fn one_entry_that_is_no_directory_may_be_renamed() {
         assert_eq!(view.is_single(), single, "{arguments:?}, entered: {recursive}");
     }
 }
+
+fn selected(place: &Path, paths: &[&str]) -> Vec<String> {
+    let root = Root::open(place.as_os_str(), Links::Trusted).unwrap();
+    let paths = paths.iter().map(|path| RelPath::new(path.as_bytes()).unwrap());
+    let view = View::selected(root.dir().clone(), Selection::new(paths));
+    assert!(view.is_recursive() && !view.is_single() && view.root_meta().is_none());
+    walk(&view, &view.root())
+}
+
+#[test]
+fn of_a_selection_nothing_else_is_shown() {
+    let place = place(&["a/x/f", "a/x/g", "a/y", "b", "c/f", "l->b"]);
+    let at = place.path();
+    assert_eq!(selected(at, &[]), [""; 0]);
+    assert_eq!(selected(at, &["a/x/g", "b", "l"]), ["a/", "a/x/", "a/x/g=a/x/g", "b=b", "l Symlink"]);
+    // Not there, or not of the kind that could be meant.
+    assert_eq!(selected(at, &["a/x", "b/x", "c/g", "d", "l/x"]), ["a/", "c/"]);
+    let staged = crate::fs::stage_name(&Name::new(*b"x").unwrap()).to_string();
+    std::fs::write(at.join(&staged), "").unwrap();
+    std::fs::create_dir(at.join(".dsync")).unwrap();
+    std::fs::write(at.join(".dsync/x"), "").unwrap();
+    assert_eq!(selected(at, &[".dsync/x", &staged]), [""; 0]);
+}
+
+#[test]
+fn what_is_selected_is_not_found_by_reading_directories() {
+    use std::os::unix::fs::PermissionsExt as _;
+    if crate::testing::is_root() {
+        return;
+    }
+    let place = place(&["a/f", "shut/f"]);
+    let shut = |name: &str, mode| {
+        std::fs::set_permissions(place.path().join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    shut("a", 0o100);
+    shut("shut", 0o400);
+    let (open, told) = (selected(place.path(), &["a/f"]), selected(place.path(), &["shut/f"]));
+    shut("a", 0o700);
+    shut("shut", 0o700);
+    assert_eq!(open, ["a/", "a/f=a/f"]);
+    assert!(told.len() == 2 && told[1].starts_with("shut "), "{told:?}");
+}

@@ -10,7 +10,7 @@ use crate::wire::listing::{
     decode_expand, decode_listing, decode_mention, decode_owners, encode_expand, encode_listing,
     encode_mention, encode_owners,
 };
-use crate::wire::message::MAX_OPS;
+use crate::wire::message::{MAX_OPS, MAX_TALK};
 use crate::wire::{
     Again, Begin, ChannelSet, Check, Content, ContentEnd, ContentOp, DirId, FileId, Message, Rank, SumsPart,
     Token, Verdict, Want, WireError,
@@ -252,6 +252,10 @@ pub(crate) fn encode(message: &Message, out: &mut Vec<u8>) -> Result<(), WireErr
             out.extend_from_slice(token);
         }
         Message::Spread(channels) => out.extend_from_slice(&[22, channels.0]),
+        Message::Talk(talk) => {
+            out.push(23);
+            out.put_bytes(talk);
+        }
     }
     Ok(())
 }
@@ -302,6 +306,7 @@ pub(crate) fn decode(cursor: &mut Cursor) -> Result<Message, WireError> {
         20 => Message::Fetched(decode_fetched(cursor)?),
         21 => Message::Invite(cursor.token()?),
         22 => Message::Spread(ChannelSet(cursor.byte()?)),
+        23 => Message::Talk(cursor.bytes("talk", MAX_TALK)?),
         _ => return Err(WireError::Malformed("message: its kind is unknown")),
     })
 }

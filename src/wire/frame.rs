@@ -65,6 +65,12 @@ pub struct Compressed {
 }
 
 impl Compressed {
+    /// Both together.
+    pub fn and(self, other: Compressed) -> Compressed {
+        let Compressed { from, to } = other;
+        Compressed { from: self.from.saturating_add(from), to: self.to.saturating_add(to) }
+    }
+
     fn add(&mut self, from: usize, to: usize) {
         self.from = self.from.saturating_add(from as u64);
         self.to = self.to.saturating_add(to as u64);
@@ -317,6 +323,7 @@ fn unshare(message: &mut Message) {
             ContentOp::Copy { .. } | ContentOp::Gap { .. } | ContentOp::File(_) => {}
         }),
         Message::Fetched(fetched) => copy(&mut fetched.data),
+        Message::Talk(talk) => copy(talk),
         _ => {}
     }
 }

@@ -8,6 +8,7 @@ use crate::wire::credit::{Rank, WINDOWS, Windows};
 use crate::wire::mailbox::{Mailbox, Taken};
 use crate::wire::{Message, WireError};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// The link is closed: the peer is gone or the run was stopped. `Link::failure` tells why.
@@ -31,6 +32,7 @@ pub struct Link {
 #[derive(Debug, Clone)]
 pub struct Sender {
     end: Arc<End>,
+    retired: Arc<AtomicBool>,
 }
 
 /// Receives.
@@ -123,20 +125,25 @@ impl Link {
             held: Mutex::new([Held::default(); 4]),
             failure: Mutex::new(None),
         });
-        Link { sender: Sender { end: end.clone() }, receiver: Receiver { end, batch: VecDeque::new() } }
+        let sender = Sender { end: end.clone(), retired: Arc::default() };
+        Link { sender, receiver: Receiver { end, batch: VecDeque::new() } }
     }
 }
 
 impl Sender {
     /// Sends a message, waiting for credit first.
     pub fn send(&self, message: Message) -> Result<(), Closed> {
-        self.end.spend(message.rank(), self.end.cost_of(&message))?;
+        self.spend(message.rank(), self.end.cost_of(&message))?;
         self.put(message)
     }
 
     /// Sends a message if there is credit for it now. Returns whether it was sent.
     pub fn send_now(&self, message: Message) -> Result<bool, Closed> {
-        if !self.end.spend_now(message.rank(), self.end.cost_of(&message))? {
+        let cost = self.end.cost_of(&message);
+        if self.is_retired() {
+            return Err(Closed);
+        }
+        if !lock(&self.end.credit).take(message.rank(), cost)? {
             return Ok(false);
         }
         self.put(message).map(|()| true)
@@ -146,7 +153,7 @@ impl Sender {
     /// half-way. Asking for more than can ever be had is cut to that.
     pub fn reserve(&self, rank: Rank, bytes: u64) -> Result<Reservation, Closed> {
         let bytes = bytes.min(self.end.windows.most(rank));
-        self.end.spend(rank, bytes)?;
+        self.spend(rank, bytes)?;
         Ok(Reservation { end: self.end.clone(), rank, left: bytes })
     }
 
@@ -155,13 +162,31 @@ impl Sender {
         let cost = self.end.cost_of(&message);
         let covered = cost.min(reservation.left);
         reservation.left -= covered;
-        self.end.spend(message.rank(), cost - covered)?;
+        self.spend(message.rank(), cost - covered)?;
         self.put(message)
     }
 
-    /// Whether this end was stopped, so that nobody waits for what is still being done.
+    /// Whether this end was stopped, or this sender retired, so that nobody waits for what is still being done.
     pub fn is_stopped(&self) -> bool {
-        !lock(&self.end.credit).open
+        self.is_retired() || !lock(&self.end.credit).open
+    }
+
+    /// A sender to the same peer, with the same credit, that can be retired by itself: for what ends before the link.
+    pub fn for_a_while(&self) -> Sender {
+        Sender { end: self.end.clone(), retired: Arc::default() }
+    }
+
+    /// Lets nobody wait for credit here any more: whoever does, or has anything else to say through this sender or a
+    /// clone of it, gets [`Closed`]. The link goes on.
+    pub fn retire(&self) {
+        // Under the lock, or whoever is about to wait would miss it.
+        let _credit = lock(&self.end.credit);
+        self.retired.store(true, Ordering::Release);
+        self.end.more_credit.notify_all();
+    }
+
+    fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
     }
 
     /// A handle that stops this end.
@@ -172,6 +197,18 @@ impl Sender {
     /// Says that nothing more will be sent. What was sent still arrives.
     pub fn close(&self) {
         self.end.outbox.close();
+    }
+
+    /// Waits for credit and spends it.
+    fn spend(&self, rank: Rank, cost: u64) -> Result<(), Closed> {
+        let mut credit = lock(&self.end.credit);
+        while !self.is_retired() && !credit.take(rank, cost)? {
+            credit.was_short |= rank == Rank::Content;
+            credit.waiting += 1;
+            credit = self.end.more_credit.wait(credit).unwrap_or_else(PoisonError::into_inner);
+            credit.waiting -= 1;
+        }
+        if self.is_retired() { Err(Closed) } else { Ok(()) }
     }
 
     fn put(&self, message: Message) -> Result<(), Closed> {
@@ -246,23 +283,6 @@ impl End {
     /// is under way.
     fn cost_of(&self, message: &Message) -> u64 {
         message.cost().min(self.windows.most(message.rank()))
-    }
-
-    /// Waits for credit and spends it.
-    fn spend(&self, rank: Rank, cost: u64) -> Result<(), Closed> {
-        let mut credit = lock(&self.credit);
-        while !credit.take(rank, cost)? {
-            credit.was_short |= rank == Rank::Content;
-            credit.waiting += 1;
-            credit = self.more_credit.wait(credit).unwrap_or_else(PoisonError::into_inner);
-            credit.waiting -= 1;
-        }
-        Ok(())
-    }
-
-    /// Spends credit if there is enough. Returns whether there was.
-    fn spend_now(&self, rank: Rank, cost: u64) -> Result<bool, Closed> {
-        lock(&self.credit).take(rank, cost)
     }
 
     fn gain(&self, rank: Rank, bytes: u64) {
@@ -419,6 +439,24 @@ mod tests {
         std::thread::sleep(Duration::from_millis(20));
         stopper.stop();
         assert_eq!(waiting.join().unwrap(), Err(Closed));
+    }
+
+    #[test]
+    fn retiring_a_sender_wakes_who_waits_in_it_and_nobody_else() {
+        let windows = Windows { listing: 100, want: 1000, content: 100, again: 100 };
+        let (a, mut b) = Link::pair_with(windows);
+        let pass = a.sender.for_a_while();
+        pass.send(content(1000)).unwrap();
+        let waits = pass.clone();
+        let waiting = std::thread::spawn(move || waits.send(content(1000)));
+        std::thread::sleep(Duration::from_millis(20));
+        pass.retire();
+        assert_eq!(waiting.join().unwrap(), Err(Closed));
+        assert_eq!(pass.send(Message::Alive), Err(Closed));
+        assert!(pass.is_stopped() && !a.sender.is_stopped());
+        a.sender.send(Message::Alive).unwrap();
+        drop(b.receiver.receive().unwrap());
+        assert!(matches!(b.receiver.receive().unwrap().message, Message::Alive));
     }
 
     #[test]

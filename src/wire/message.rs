@@ -1,4 +1,4 @@
-//! The messages of a pass.
+//! The messages of a pass, and of what is said between passes.
 
 use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
 use crate::report::{Event, ProgressReading, Totals};
@@ -69,6 +69,9 @@ pub enum Message {
     Abort(Abort),
     /// Sink, then source: this role is done.
     Finish(Totals),
+    /// Either, outside of a pass: what two replicas say to each other, [`MAX_TALK`] bytes at most. What it means is
+    /// theirs.
+    Talk(Bytes),
 }
 
 /// Why a role gives up, told to the other side.
@@ -91,6 +94,8 @@ pub enum AbortKind {
     Protocol,
     /// Nothing came from the other side for too long.
     Timeout,
+    /// A guard of a two-way run: nothing has been changed.
+    Halted,
 }
 
 /// What the transfer root is.
@@ -311,6 +316,9 @@ pub struct Again {
     pub segments: Vec<Sum>,
 }
 
+/// The most bytes in one [`Message::Talk`]: what is gathered to 64 KiB and ends with something longer than most.
+pub const MAX_TALK: u64 = 80 << 10;
+
 /// What holding a message costs besides its variable parts, in bytes: at least its size, and a little for its permit.
 pub const MESSAGE_COST: u64 = 256;
 /// What an operation costs besides its data.
@@ -335,7 +343,11 @@ impl Message {
     /// The rank whose credit it spends.
     pub fn rank(&self) -> Rank {
         match self {
-            Message::Begin(_) | Message::Listing(_) | Message::Mention(_) | Message::Listed => Rank::Listing,
+            Message::Begin(_)
+            | Message::Listing(_)
+            | Message::Mention(_)
+            | Message::Listed
+            | Message::Talk(_) => Rank::Listing,
             Message::Want(_)
             | Message::Sums(_)
             | Message::Check(_)
@@ -380,6 +392,7 @@ impl Message {
             Message::Fetch(fetch) => 4 * fetch.indices.len() as u64,
             Message::Fetched(fetched) => FETCHED * fetched.files.len() as u64 + fetched.data.len() as u64,
             Message::Again(again) => 16 * again.segments.len() as u64,
+            Message::Talk(talk) => talk.len() as u64,
             _ => 0,
         };
         MESSAGE_COST + variable

@@ -35,6 +35,6 @@ pub use link::{Closed, Link, Permit, Received, Receiver, Reservation, Sender, St
 pub(crate) use message::entry_cost;
 pub use message::{
     Abort, AbortKind, Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, Expand, FileId, Listing,
-    ListingEnd, MENTIONED_OWNERS, MESSAGE_COST, Mention, Message, OwnerKind, OwnerName, SumsPart, Verdict,
-    Want,
+    ListingEnd, MAX_TALK, MENTIONED_OWNERS, MESSAGE_COST, Mention, Message, OwnerKind, OwnerName, SumsPart,
+    Verdict, Want,
 };

@@ -43,7 +43,7 @@ pub struct Traffic {
     pub sent: AtomicU64,
     /// Bytes read by this side.
     pub received: AtomicU64,
-    /// What of either was listings, which only one side sends.
+    /// What of either was listings, which only one side sends, or what replicas say to each other.
     pub listed: AtomicU64,
     /// What of the bytes written was compressed content.
     pub sent_compressed: CompressedTraffic,

@@ -23,7 +23,8 @@ use self::size::Size;
 
 const USAGE: &str = "dsync [OPTION]... SRC... DEST
        dsync [OPTION]... SRC... [USER@]HOST:DEST
-       dsync [OPTION]... [USER@]HOST:SRC... DEST";
+       dsync [OPTION]... [USER@]HOST:SRC... DEST
+       dsync --two-way [OPTION]... DIR [[USER@]HOST:]DIR";
 
 const ABOUT: &str = "Copies directory trees, here or over SSH, sending only what changed.
 
@@ -40,11 +41,13 @@ Examples:
   dsync -a --delete src/ host:mirror/      do it
   dsync -aP disk.img host:                 one bar for the whole run; a broken run can be resumed
   dsync -a --exclude='*.o' --exclude=/target/ src/ host:src/
+  dsync -2 notes/ nas:notes/               changes of both sides to both sides; -2n shows them first
 
 dsync(1) tells the rest: filter rules, exit codes, what happens to interrupted files.";
 
 const WHAT: &str = "What to copy";
 const ATTRIBUTES: &str = "What to keep of it";
+const TWO_WAY: &str = "Two-way";
 const FILTERS: &str = "Which names take part";
 const CHANGED: &str = "What counts as changed";
 const DELETING: &str = "Deleting";
@@ -108,6 +111,39 @@ pub(super) struct Flags {
     #[arg(long, help_heading = ATTRIBUTES)]
     pub numeric_ids: bool,
 
+    /// Bring both directories up to date with each other (includes -rlpt)
+    ///
+    /// What was made, changed, renamed or deleted on one side since the last run is done on the other. What changed on
+    /// both sides is a conflict. Each directory keeps what is known of it in its .dsync/. A slash at the end of SRC
+    /// makes no difference. See TWO-WAY RUNS.
+    #[arg(short = '2', long, help_heading = TWO_WAY)]
+    pub two_way: bool,
+    /// What to do about conflicts: skip (default), keep-both, newer, older, larger, smaller, local, remote, ask, merge=CMD
+    ///
+    /// local is the first argument's side, remote the second's, wherever they are.
+    #[arg(long, value_name = "POLICY", help_heading = TWO_WAY)]
+    pub conflict: Option<String>,
+    /// The same for paths that match GLOB (the first that matches counts)
+    ///
+    /// GLOB is a pattern as that of --exclude: one with a slash at its start is about the whole path.
+    #[arg(long, value_name = "GLOB=POLICY", help_heading = TWO_WAY)]
+    pub conflict_for: Vec<String>,
+    /// Go on although most files of a side were or will be deleted
+    #[arg(long, help_heading = TWO_WAY)]
+    pub allow_mass_delete: bool,
+    /// Do not keep what is replaced and deleted in .dsync/trash
+    #[arg(long, help_heading = TWO_WAY)]
+    pub no_trash: bool,
+    /// Keep it for N days (default 30)
+    #[arg(long, value_name = "N", help_heading = TWO_WAY)]
+    pub trash_days: Option<u32>,
+    /// Write what will be done to FILE, as JSON (with -n: and do nothing)
+    #[arg(long, value_name = "FILE", help_heading = TWO_WAY)]
+    pub plan: Option<PathBuf>,
+    /// Do what --plan wrote to FILE, except where something changed since
+    #[arg(long, value_name = "FILE", help_heading = TWO_WAY)]
+    pub apply: Option<PathBuf>,
+
     /// Leave out names that match PATTERN (/x: at the top only; x/: directories only)
     #[arg(long, value_name = "PATTERN", help_heading = FILTERS)]
     exclude: Vec<OsString>,
@@ -158,9 +194,12 @@ pub(super) struct Flags {
     /// Delete also what the filter rules leave out (implies --delete)
     #[arg(long, help_heading = DELETING)]
     pub delete_excluded: bool,
-    /// Delete at most N entries; exit with 25 if there were more
+    /// Delete at most N entries; exit with 25 if there were more. With -2: change nothing at all then
+    ///
+    /// With --two-way, N may also be a percentage of the files on a side, like 10%. Without this option, more than
+    /// half of the files on a side, and more than five, are too many.
     #[arg(long, value_name = "N", help_heading = DELETING)]
-    pub max_delete: Option<i64>,
+    pub max_delete: Option<String>,
     /// Delete even after an error in reading the source
     #[arg(long, help_heading = DELETING)]
     pub ignore_errors: bool,

@@ -29,10 +29,12 @@ impl Flags {
     /// Sets the switches to what the flags and their order say.
     pub(super) fn settle(&mut self, matches: &ArgMatches) {
         let on = |ids: &[&str], off: &[&str]| switch(matches, ids, off) == Some(true);
-        self.recursive = on(&["archive", "recursive"], &["recursive"]);
-        self.links = on(&["archive", "links"], &["links"]);
-        self.perms = on(&["archive", "perms"], &["perms"]);
-        self.times = on(&["archive", "times"], &["times"]);
+        // What a two-way run includes wherever it is said.
+        let unless = |id: &str| switch(matches, &["archive", id], &[id]).unwrap_or(self.two_way);
+        self.recursive = unless("recursive");
+        self.links = unless("links");
+        self.perms = unless("perms");
+        self.times = unless("times");
         self.owner = on(&["archive", "owner"], &["owner"]);
         self.group = on(&["archive", "group"], &["group"]);
         let both = "devices_and_specials";

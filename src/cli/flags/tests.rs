@@ -134,7 +134,7 @@ fn aliases_are_those_of_rsync() {
     assert_eq!(flags.checksum_choice.as_deref(), Some("md5"));
     assert_eq!(flags.remote_path, Some(OsString::from("/opt/dsync")));
     assert!(parsed("--delete-during").delete);
-    assert_eq!(parsed("--max-delete=-1").max_delete, Some(-1));
+    assert_eq!(parsed("--max-delete=-1").max_delete.as_deref(), Some("-1"));
     assert_eq!(parsed("-B700").block_size, Some(Size(700)));
     assert_eq!(parsed("--block-size 1K").block_size, Some(Size(1024)));
 }

@@ -114,6 +114,7 @@ mod tests {
             compressed: Some(Compressed { from: 18_000, to: 7_000 }),
             elapsed: Duration::from_millis(2_000),
             connecting: Some(Duration::from_millis(30)),
+            two_way: None,
         }
     }
 
@@ -183,6 +184,7 @@ Total bytes received: 1,000
             compressed: None,
             elapsed: Duration::ZERO,
             connecting: None,
+            two_way: None,
         };
         let expected = "\nsent 0 bytes  received 0 bytes  0.00 bytes/sec\ntotal size is 0  speedup is 0.00\n";
         assert_eq!(summary(&nothing, Numbers::new(1), false), expected);

@@ -5,6 +5,7 @@
 
 mod rules;
 mod targets;
+mod two_way;
 
 pub(super) use self::rules::read as read_rules;
 
@@ -30,11 +31,13 @@ const DEFAULT_PROGRAM: &str = "dsync";
 /// A usage failure for what cannot be meant, a file failure for a file of rules that cannot be read.
 pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, Style), Failure> {
     let (sources, destination) = targets::read(&flags.operands)?;
+    two_way::check(flags, &sources)?;
     let style = style(flags, &destination, &sources, environment)?;
     let options = options(flags, &style)?;
     options.validate().map_err(|error| Failure::of(USAGE, &error))?;
     let shell = shell(flags, environment)?;
-    Ok((Run { sources, destination, options, shell }, style))
+    let two_way = two_way::run(flags)?;
+    Ok((Run { sources, destination, options, shell, two_way }, style))
 }
 
 fn operand_failure(error: &transport::Error) -> Failure {
@@ -47,10 +50,10 @@ fn operand_failure(error: &transport::Error) -> Failure {
 
 fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
     let deletes = flags.delete || flags.delete_excluded;
-    let delete = deletes.then(|| Deletion {
+    let limit = if flags.two_way { None } else { delete_limit(flags.max_delete.as_deref())? };
+    let delete = deletes.then_some(Deletion {
         excluded: flags.delete_excluded,
-        // rsync takes a negative limit as "delete nothing".
-        limit: flags.max_delete.map(|limit| u64::try_from(limit).unwrap_or(0)),
+        limit,
         ignore_errors: flags.ignore_errors,
     });
     let rules = rules::read(&flags.filters)?;
@@ -82,11 +85,25 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         delete,
         force: flags.force,
         rules: if flags.delete_excluded { rules.with_delete_excluded() } else { rules },
-        two_way: None,
+        two_way: two_way::options(flags),
         dry_run: flags.dry_run,
         detail: detail(style),
         shortcuts: shortcuts(flags.plain.as_deref())?,
     })
+}
+
+/// The value of `--max-delete` in a run that is not two-way.
+fn delete_limit(text: Option<&str>) -> Result<Option<u64>, Failure> {
+    let Some(text) = text else { return Ok(None) };
+    match text.parse::<i64>() {
+        // rsync takes a negative limit as "delete nothing".
+        Ok(limit) => Ok(Some(u64::try_from(limit).unwrap_or(0))),
+        Err(_) if text.ends_with('%') => {
+            Err(Failure::usage(format!("--max-delete={text}: a percentage needs --two-way"))
+                .with_hint("Here the limit is a number of entries."))
+        }
+        Err(error) => Err(Failure::usage(format!("--max-delete: the value {text:?} is not valid: {error}"))),
+    }
 }
 
 fn shortcuts(plain: Option<&str>) -> Result<Shortcuts, Failure> {

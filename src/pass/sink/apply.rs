@@ -341,7 +341,7 @@ impl Build {
                     Err(error) => self.fail(sink, "verifying", &describe(&error)),
                 }
             }
-            (State::Copied(target), ContentEnd::Local) => self.install(sink, target, self.literal),
+            (State::Copied(target), ContentEnd::Local) => self.install(sink, target, self.literal)?,
             (State::Failed, _) | (_, ContentEnd::Unreadable) => {}
             _ => return Err(PassError::Protocol("an end that does not fit the file")),
         }
@@ -358,7 +358,7 @@ impl Build {
         may_repair: bool,
     ) -> Result<Option<Build>, PassError> {
         if sums.len() == len && sums.root(sink.context.sums) == sum {
-            self.install(sink, target, len);
+            self.install(sink, target, len)?;
             self.settle(sink, file)?;
             return Ok(None);
         }
@@ -384,15 +384,25 @@ impl Build {
         Ok(None)
     }
 
-    fn install(&mut self, sink: &Sink<'_>, target: Target, len: u64) {
-        let flight = &self.flight;
+    fn install(&self, sink: &Sink<'_>, target: Target, len: u64) -> Result<(), PassError> {
+        let Flight { dir, name, path, update, .. } = &*self.flight;
         let cut = if self.held > len { target.set_len(len) } else { Ok(()) };
-        let set = sink.set_owner_first(&flight.path, &flight.update.set, |owner| target.set_meta(owner));
-        if let Err(error) = cut.and_then(|()| target.install(&set)) {
-            sink.tally.failed(&flight.path, &error);
-            return;
+        let installed = match (sink.goal.agenda(), target) {
+            (Some(agenda), Target::Stage(staged)) => {
+                let dir = cut.and(sink.directories.writable(sink, *dir)?);
+                dir.map(|dir| sink.install_planned((path, name), &dir, |place| agenda.install(place, staged)))
+            }
+            (_, target) => {
+                let set = sink.set_owner_first(path, &update.set, |owner| target.set_meta(owner));
+                cut.and_then(|()| target.install(&set)).map(|()| true)
+            }
+        };
+        match installed {
+            Ok(true) => self.count(sink, len),
+            Ok(false) => {}
+            Err(error) => sink.tally.failed(path, &error),
         }
-        self.count(sink, len);
+        Ok(())
     }
 
     /// Counts a file that has got its new content.

@@ -161,6 +161,15 @@ struct Done {
     literal: u64,
 }
 
+impl Done {
+    /// A file was written.
+    fn count(&mut self, wanted: &Wanted, content: &[u8]) {
+        self.written += 1;
+        self.new += u64::from(wanted.update.change.new);
+        self.literal = self.literal.saturating_add(content.len() as u64);
+    }
+}
+
 /// Writes files of one directory.
 struct Writing<'a> {
     sink: &'a Sink<'a>,
@@ -173,6 +182,13 @@ impl Writing<'_> {
     fn write(&self, wanted: &Wanted, content: &[u8], done: &mut Done) -> bool {
         let tell = |error: &Error| self.sink.tally.failed(&self.path.join(&wanted.entry.name), error);
         let Wanted { entry: Entry { name, .. }, own, update, .. } = wanted;
+        if let (Some(agenda), Ok(dir)) = (self.sink.goal.agenda(), &self.dir) {
+            let path = self.path.join(name);
+            if self.sink.install_planned((&path, name), dir, |place| agenda.write(place, content)) {
+                done.count(wanted, content);
+            }
+            return true;
+        }
         let mut no_owner = None;
         let mut set = |file: &WriteFile| {
             let (owner, rest) = file.lacking(&update.set)?.split_owner();
@@ -193,11 +209,7 @@ impl Writing<'_> {
         }
         no_owner.iter().for_each(tell);
         match written {
-            Ok(_) => {
-                done.written += 1;
-                done.new += u64::from(wanted.update.change.new);
-                done.literal = done.literal.saturating_add(content.len() as u64);
-            }
+            Ok(_) => done.count(wanted, content),
             Err(error) => tell(&error),
         }
         true

@@ -3,10 +3,10 @@
 use crate::fs::SetMeta;
 use crate::pass::PassError;
 use crate::pass::decide::{Decision, Update};
-use crate::pass::sink::Sink;
 use crate::pass::sink::destination::{self, Destination};
 use crate::pass::sink::directories::{Counterpart, OpenDir};
 use crate::pass::sink::entry::opened_up;
+use crate::pass::sink::{Goal, Sink};
 use crate::report::Event;
 use crate::tree::{Entry, Kind, Name, Node, RelPath};
 use crate::wire::{Begin, DirId};
@@ -15,10 +15,11 @@ use std::collections::{HashSet, VecDeque};
 impl Sink<'_> {
     /// Opens the destination, or leaves it alone if there is nothing to put there.
     pub(super) fn open_destination(&self, begin: &Begin, root_is_empty: bool) -> Result<(), PassError> {
-        let destination = if root_is_empty && begin.root.is_none() {
-            Destination { root: None, rename: None, created: false }
-        } else {
-            destination::open(self.path, begin.single, self.dry_run())?
+        let at = |root| Destination { root, rename: None, created: false };
+        let destination = match &self.goal {
+            Goal::Planned { root, .. } => at(Some(root.clone())),
+            Goal::Destination(_) if root_is_empty && begin.root.is_none() => at(None),
+            Goal::Destination(path) => destination::open(path, begin.single, self.dry_run())?,
         };
         if destination.created {
             self.announcer.say(Event::CreatedDestination);
@@ -35,7 +36,8 @@ impl Sink<'_> {
             },
         };
         let mut open = OpenDir::new(RelPath::root(), None, counterpart);
-        let root = begin.root.filter(|_| destination.rename.is_none());
+        let is_copied = destination.rename.is_none() && self.goal.agenda().is_none();
+        let root = begin.root.filter(|_| is_copied);
         if let Some(meta) = root {
             let meta = self.owners.translate_meta(meta);
             let own = open.counterpart.dir().and_then(|dir| dir.own_meta().ok());
@@ -82,6 +84,10 @@ impl Sink<'_> {
                 return Ok(open);
             }
         };
+        if self.goal.agenda().is_some() {
+            self.open_existing(&mut open, &counterpart, &entry, None);
+            return Ok(open);
+        }
         let decision = self.policy().decide(&entry, own.as_ref(), self.may_set_group(entry.meta.gid));
         match decision {
             Decision::Skip(reason) => {

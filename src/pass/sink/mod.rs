@@ -19,17 +19,18 @@ mod enter;
 mod entry;
 mod flights;
 mod gaps;
+mod planned;
 mod room;
 mod sign;
 mod target;
 
 pub use destination::DestinationError;
 
-use crate::fs::SetMeta;
+use crate::fs::{Root, SetMeta};
 use crate::pass::decide::{Policy, Update};
 use crate::pass::names::OwnerMap;
 use crate::pass::tally::Tally;
-use crate::pass::{Context, PassError};
+use crate::pass::{Agenda, Context, PassError, TALK};
 use crate::report::{Event, Item, Role, Totals};
 use crate::tree::filter::Rules;
 use crate::tree::{Kind, Node, RelPath};
@@ -47,10 +48,55 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// What is to become of what the source lists.
+#[derive(Debug, Clone)]
+pub enum Goal<'a> {
+    /// It is copied to this destination argument, as far as the options say.
+    Destination(&'a [u8]),
+    /// What was planned of it is fetched to below this root, which must be writable. The options say no more than how.
+    Planned {
+        /// Where.
+        root: Root,
+        /// What.
+        agenda: &'a dyn Agenda,
+    },
+}
+
+impl<'a> Goal<'a> {
+    fn agenda(&self) -> Option<&'a dyn Agenda> {
+        match self {
+            Goal::Destination(_) => None,
+            Goal::Planned { agenda, .. } => Some(*agenda),
+        }
+    }
+
+    /// The rules as they are at the destination: some look at absolute paths.
+    fn rules(&self, context: &Context) -> Rules {
+        let mut rules = context.options.rules.clone();
+        if let Goal::Destination(path) = self
+            && let Ok(absolute) = std::path::absolute(OsStr::from_bytes(path))
+        {
+            rules.set_root(absolute.as_os_str().as_bytes());
+        }
+        rules
+    }
+
+    /// The context of a pass with this goal. What was planned has options of its own: files are staged, and whatever
+    /// else an option would do besides fetching is not done.
+    fn context(&self, context: &Context) -> Context {
+        let mut context = context.clone();
+        if self.agenda().is_some() {
+            let options = &mut context.options;
+            (options.in_place, options.partial, options.delete) = (false, false, None);
+        }
+        context
+    }
+}
+
 /// What the threads of a sink share.
 struct Sink<'a> {
     context: &'a Context,
-    path: &'a [u8],
+    goal: Goal<'a>,
     sender: Sender,
     destination: OnceLock<Destination>,
     directories: Directories,
@@ -59,7 +105,7 @@ struct Sink<'a> {
     /// How many gaps are open in files being built.
     gaps: Arc<AtomicUsize>,
     announcer: Announcer,
-    /// The rules as they are here: some look at absolute paths.
+    /// The rules as they are here.
     rules: Rules,
     owners: OwnerMap,
     umask: u32,
@@ -74,15 +120,13 @@ struct Sink<'a> {
 /// How often the peer is told how far the run is.
 const TELL: Duration = Duration::from_millis(100);
 
-/// Plays the sink until everything listed is settled. `path` is the destination argument. Returns what both roles
-/// counted.
-pub fn run(link: Link, path: &[u8], context: &Context) -> Result<Totals, PassError> {
-    let Link { sender, mut receiver } = link;
+/// Plays the sink until everything listed is settled. Returns what both roles counted.
+///
+/// The link then is as it was before the pass, and another may follow. After an error it is closed.
+pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals, PassError> {
+    let Link { sender, receiver } = link;
+    let context = &goal.context(context);
     let owners = OwnerMap::new(context.options.numeric_ids)?;
-    let mut rules = context.options.rules.clone();
-    if let Ok(absolute) = std::path::absolute(OsStr::from_bytes(path)) {
-        rules.set_root(absolute.as_os_str().as_bytes());
-    }
     let limits = Limits {
         // Between local paths each file in flight is an open file on its way from the source.
         all: if context.local { context.share_of_open_files(4, 2048) } else { 2048 },
@@ -90,8 +134,8 @@ pub fn run(link: Link, path: &[u8], context: &Context) -> Result<Totals, PassErr
     };
     let sink = Sink {
         context,
-        path,
-        rules,
+        rules: goal.rules(context),
+        goal,
         sender: sender.clone(),
         destination: OnceLock::new(),
         directories: Directories::new(context.share_of_open_files(8, 256)),
@@ -108,7 +152,7 @@ pub fn run(link: Link, path: &[u8], context: &Context) -> Result<Totals, PassErr
     };
     let fatal = Mutex::new(None);
     let fail = |error: PassError| {
-        error.close(&sender);
+        error.close(sender);
         sink.flights.stop();
         sink.announcer.stop();
         // What stopped the link is a better reason than that it stopped.
@@ -125,7 +169,7 @@ pub fn run(link: Link, path: &[u8], context: &Context) -> Result<Totals, PassErr
                 return Err(PassError::Lost);
             }
         };
-        receive(&mut receiver, &sink, &queues).map_err(|error| {
+        receive(receiver, &sink, &queues).map_err(|error| {
             fail(error);
             PassError::Lost
         })
@@ -134,7 +178,6 @@ pub fn run(link: Link, path: &[u8], context: &Context) -> Result<Totals, PassErr
         return Err(error);
     }
     let theirs = received?;
-    sender.close();
     let mut totals = sink.tally.totals();
     totals.merge(&theirs);
     Ok(totals)
@@ -231,6 +274,7 @@ fn receive(receiver: &mut Receiver, sink: &Sink<'_>, queues: &Queues) -> Result<
             | Message::Close(_) => {
                 return Err(PassError::Protocol("a source sent what only a sink sends"));
             }
+            Message::Talk(_) => return Err(PassError::Protocol(TALK)),
         }
     }
 }

@@ -18,7 +18,7 @@ mod walk;
 use crate::delta::{BlockLen, Gap, SignatureBuilder, SignatureHeader, SignaturePart};
 use crate::fs::Owners;
 use crate::pass::tally::Tally;
-use crate::pass::{Context, PassError};
+use crate::pass::{Context, PassError, TALK};
 use crate::report::{Problem, Role, Totals};
 use crate::tree::{Entry, RelPath};
 use crate::view::{View, ViewError};
@@ -58,8 +58,15 @@ impl Source<'_> {
 
 /// Plays the source until the sink is done. `missing` are arguments that could not be opened. Returns what both roles
 /// counted.
-pub fn run(link: Link, view: &View, missing: Vec<ViewError>, context: &Context) -> Result<Totals, PassError> {
-    let Link { sender, mut receiver } = link;
+///
+/// The link then is as it was before the pass, and another may follow. After an error it is closed.
+pub fn run(
+    link: &mut Link,
+    view: &View,
+    missing: Vec<ViewError>,
+    context: &Context,
+) -> Result<Totals, PassError> {
+    let sender = link.sender.for_a_while();
     let source = Source {
         context,
         view,
@@ -84,23 +91,24 @@ pub fn run(link: Link, view: &View, missing: Vec<ViewError>, context: &Context) 
         let spawned = spawn(scope, &source, &jobs);
         drop(jobs);
         let outcome = match spawned {
-            Ok(()) => receive(&mut receiver, &source, &queue),
+            Ok(()) => receive(&mut link.receiver, &source, &queue),
             Err(error) => Err(PassError::thread(error)),
         };
         match &outcome {
-            Err(error) => error.close(&sender),
-            Ok(_) => {
-                // If this fails the sink has gone already, and it was done. Nothing more is sent after it: a sink that
-                // asked for more than it then cared for must not keep anybody waiting here.
-                let _ = sender.send(Message::Finish(source.tally.totals()));
-                sender.stopper().stop();
+            Err(error) => {
+                error.close(&sender);
+                source.kept.stop();
             }
+            // The walk has ended. A sink that asked for more than it then cared for must not keep anybody waiting for
+            // credit that nobody receives any more.
+            Ok(_) => sender.retire(),
         }
-        source.kept.stop();
         drop(queue);
         outcome
     });
     let theirs = outcome?;
+    // Nothing more can be sent after it. If this fails the sink has gone already, and it was done.
+    let _ = link.sender.send(Message::Finish(source.tally.totals()));
     let mut totals = source.tally.totals();
     totals.merge(&theirs);
     Ok(totals)
@@ -169,6 +177,7 @@ fn receive(
             | Message::Fetched(_) => {
                 return Err(PassError::Protocol("a sink sent what only a source sends"));
             }
+            Message::Talk(_) => return Err(PassError::Protocol(TALK)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The walk: one directory after the other, depth first, in the order of names.
 //!
 //! A directory is mentioned with its fingerprint, and listed if the sink then asks; only a root that holds a few
-//! sources by their names is listed at once. Where the sink has nothing to compare with, it asks for everything below
+//! sources by their names is listed at once, and so is everything that was selected. Where the sink has nothing to compare with, it asks for everything below
 //! at once, and from then on directories there are listed right away.
 //!
 //! The walk keeps its own stack, since a tree may be deeper than a thread's.
@@ -57,8 +57,9 @@ impl Walk<'_, '_> {
             context.reporter.report(Event::Skipped { path: RelPath::root(), reason: Skip::Directory });
         }
         let start = Instant::now();
-        // A destination whose name depends on what is there to be copied is not compared as a whole.
-        let listed = self.fingerprinter.is_none() || view.is_single();
+        // A destination whose name depends on what is there to be copied is not compared as a whole; and of what was
+        // selected nothing is the same.
+        let listed = self.fingerprinter.is_none() || view.is_single() || view.is_selected();
         let mut stack = vec![self.directory(view.root(), None, listed)?];
         loop {
             while let Some(expand) = self.source.kept.turn()? {
@@ -295,9 +296,9 @@ mod tests {
             tell_progress: false,
         };
         let (view, missing) = View::open(&sources, Rules::new(), true);
-        let (link, mut sink) = Link::pair();
+        let (mut link, mut sink) = Link::pair();
         thread::scope(|scope| {
-            scope.spawn(|| crate::pass::source::run(link, &view, missing, &context));
+            scope.spawn(|| crate::pass::source::run(&mut link, &view, missing, &context));
             let next = || match sink.receiver.receive().unwrap().message {
                 Message::Begin(_) => "begin",
                 Message::Listing(_) => "listing",

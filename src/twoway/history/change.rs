@@ -1,6 +1,7 @@
 //! Changing a history: one transaction each, named after what it is for.
 
 use crate::tree::RelPath;
+use crate::twoway::crash;
 use crate::twoway::TwoWayError;
 use crate::twoway::history::identity::{self, Identity, Place};
 use crate::twoway::history::row::{self, Authors, Known, Look};
@@ -128,7 +129,9 @@ impl<'h> Change<'h> {
             let mut table = self.txn.open_table(LINEAGES).map_err(storage(WRITING))?;
             table.insert((), &*bytes).map_err(storage(WRITING))?;
         }
+        crash::point("commit");
         self.txn.commit().map_err(storage(WRITING))?;
+        crash::point("committed");
         self.history.identity = self.identity;
         self.history.authors = self.authors;
         self.history.lineages = self.lineages;
@@ -219,23 +222,23 @@ impl History {
         change.commit()
     }
 
-    /// After a run that was killed: takes the records of those intents whose entry is as intended, and drops the
-    /// others.
+    /// After a run that was killed: takes the records of those intents whose entry is as intended, with how it looks if
+    /// it is there, and drops the others.
     ///
     /// # Errors
     /// Those of reading and writing.
-    pub fn recover(&mut self, done: &[(RelPath, Look)]) -> Result<(), TwoWayError> {
+    pub fn recover(&mut self, done: &[(RelPath, Option<Look>)]) -> Result<(), TwoWayError> {
         let intents = self.intents()?;
         if intents.is_empty() {
             return Ok(());
         }
-        let looks: std::collections::BTreeMap<&RelPath, &Look> =
+        let looks: std::collections::BTreeMap<&RelPath, &Option<Look>> =
             done.iter().map(|(path, look)| (path, look)).collect();
         let mut change = Change::begin(self)?;
         for (path, record) in intents {
             change.drop_intent(&row::key(&path))?;
             if let Some(look) = looks.get(&path) {
-                change.replace(&path, Known::there(record, Some(**look)))?;
+                change.replace(&path, Known::there(record, **look))?;
             }
         }
         change.commit()
@@ -336,6 +339,18 @@ impl History {
             change.commit()?;
         }
         Ok(count)
+    }
+
+    /// Begins a generation for what a plan settles, and returns its number.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn count_on(&mut self) -> Result<u64, TwoWayError> {
+        let tag = identity::new_tag()?;
+        let mut change = Change::begin(self)?;
+        let generation = change.generation(tag);
+        change.commit()?;
+        Ok(generation)
     }
 }
 

@@ -77,6 +77,13 @@ pub(in crate::twoway) fn new_tag() -> Result<Tag, TwoWayError> {
     Ok(Tag(u64::from_le_bytes(tag)))
 }
 
+/// Something that no other run has.
+pub(in crate::twoway) fn new_token() -> Result<[u8; 16], TwoWayError> {
+    let mut token = [0; 16];
+    random(&mut token)?;
+    Ok(token)
+}
+
 fn random(bytes: &mut [u8]) -> Result<(), TwoWayError> {
     aws_lc_rs::rand::fill(bytes).map_err(|_| TwoWayError::Storage {
         doing: "drawing random numbers for",

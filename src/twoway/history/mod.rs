@@ -39,7 +39,7 @@ pub use partner::{Acknowledgement, Partner};
 pub use row::{Known, Look};
 
 pub(super) use change::{Change, Told};
-pub(super) use identity::new_tag;
+pub(super) use identity::{new_tag, new_token};
 
 use crate::fs::{Dir, ReadFile, WriteFile};
 use crate::tree::RelPath;
@@ -199,6 +199,11 @@ impl History {
         self.identity.sequence
     }
 
+    /// The number of the last run, 0 if there was none.
+    pub fn last_run(&self) -> u64 {
+        self.identity.run
+    }
+
     /// What is known of a path.
     ///
     /// # Errors
@@ -312,7 +317,7 @@ impl Snapshot {
     }
 }
 
-pub(super) use row::{key, path};
+pub(super) use row::{Stored, Time, key, path};
 
 const OPENING: &str = "opening";
 const READING: &str = "reading";

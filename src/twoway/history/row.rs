@@ -134,8 +134,9 @@ struct Row {
     meta: Option<Counts>,
 }
 
-#[derive(Serialize, Deserialize)]
-pub(super) enum Stored {
+/// A state as it is stored and told.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::twoway) enum Stored {
     Absent,
     Directory,
     File { sum: [u8; 32], size: u64 },
@@ -144,8 +145,9 @@ pub(super) enum Stored {
     Unknown,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Time(i64, u32);
+/// A time as it is stored and told: seconds and nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::twoway) struct Time(i64, u32);
 
 #[derive(Serialize, Deserialize)]
 struct StoredLook {
@@ -222,7 +224,7 @@ impl From<&State> for Stored {
 }
 
 impl Stored {
-    pub(super) fn read(self) -> Result<State, TwoWayError> {
+    pub(in crate::twoway) fn read(self) -> Result<State, TwoWayError> {
         Ok(match self {
             Stored::Absent => State::Absent,
             Stored::Directory => State::Directory,

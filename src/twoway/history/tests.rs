@@ -174,7 +174,7 @@ fn a_killed_run_is_recovered_from_its_intents() {
         .unwrap();
     let intents = [(path("done"), record(2, &[(2, 2)])), (path("not"), record(2, &[(2, 2)]))];
     history.intend(&intents).unwrap();
-    history.recover(&[(path("done"), look(3))]).unwrap();
+    history.recover(&[(path("done"), Some(look(3)))]).unwrap();
     assert_eq!(history.intents().unwrap(), []);
     assert_eq!(history.known(&path("done")).unwrap().unwrap().record, record(2, &[(2, 2)]));
     assert_eq!(history.known(&path("not")).unwrap().unwrap().record, record(1, &[(1, 1)]));
@@ -188,7 +188,7 @@ fn changes_are_kept_for_those_who_have_not_acknowledged_them() {
         history.plan_records(&[(path(name), record(1, &[(1, 1)]))]).unwrap();
     };
     let acknowledge = |history: &mut History, n: u8, acknowledged: u64| {
-        let partner = Partner { acknowledged, received: 4, options: Some([n; 32]) };
+        let partner = Partner { acknowledged, received: 4, options: Some([n; 32]), token: [0; 16] };
         let pending = [path(&format!("pending/{n}")), path("x")];
         let acknowledgement = Acknowledgement { author: author(n), partner, pending: &pending, records: &[] };
         history.acknowledged(&acknowledgement).unwrap();
@@ -221,7 +221,7 @@ fn a_copied_history_has_another_author_and_no_partners() {
     let at = tempfile::tempdir().unwrap();
     let (mut history, _) = open(&at.path().join("")).unwrap();
     history.plan_records(&[(path("a"), record(1, &[(1, 1)]))]).unwrap();
-    let partner = Partner { acknowledged: 1, received: 4, options: None };
+    let partner = Partner { acknowledged: 1, received: 4, options: None, token: [0; 16] };
     let acknowledgement = Acknowledgement { author: author(1), partner, pending: &[], records: &[] };
     history.acknowledged(&acknowledgement).unwrap();
     let me = history.author();
@@ -258,7 +258,7 @@ fn a_fork_is_told_apart_in_every_record() {
         assert_eq!(change.generation(Tag(tag)), tag);
     }
     change.commit().unwrap();
-    let partner = Partner { acknowledged: 1, received: 4, options: Some([0; 32]) };
+    let partner = Partner { acknowledged: 1, received: 4, options: Some([0; 32]), token: [0; 16] };
     let acknowledgement = Acknowledgement { author: author(1), partner, pending: &[], records: &[] };
     history.acknowledged(&acknowledgement).unwrap();
     assert!(!history.learn(&generations(me, &[1, 2, 3])).unwrap());
@@ -286,7 +286,7 @@ fn removals_are_forgotten_after_their_time() {
     }
     history.plan_records(&[(path("there"), record(0, &[(1, 1)]))]).unwrap();
     for (n, acknowledged) in [(1, 0), (2, 1)] {
-        let partner = Partner { acknowledged, received: 0, options: Some([0; 32]) };
+        let partner = Partner { acknowledged, received: 0, options: Some([0; 32]), token: [0; 16] };
         let acknowledgement = Acknowledgement { author: author(n), partner, pending: &[], records: &[] };
         history.acknowledged(&acknowledgement).unwrap();
     }

@@ -95,6 +95,14 @@ impl Pair {
         Pair { left: on(Side::Left), right: on(Side::Right) }
     }
 
+    /// Whether neither side has ever seen anything there.
+    pub fn is_unseen(&self) -> bool {
+        Side::BOTH.iter().all(|side| {
+            let record = self.of(*side);
+            !record.state.is_present() && [&record.content, &record.meta].iter().all(|version| version.is_empty())
+        })
+    }
+
     /// Whether what is there on either side could not be looked at.
     pub fn is_unknown(&self) -> bool {
         Side::BOTH.iter().any(|side| self.of(*side).state == State::Unknown)
@@ -104,7 +112,30 @@ impl Pair {
 impl Step {
     /// What is done on a side, if anything is done there.
     pub fn change(&self, side: Side) -> Option<Change> {
-        let (before, after) = (self.before.of(side), self.after.of(side));
+        Change::between(self.before.of(side), self.after.of(side))
+    }
+
+    /// Whether anything is done to either tree.
+    pub fn changes_anything(&self) -> bool {
+        Side::BOTH.iter().any(|side| self.change(*side).is_some())
+    }
+
+    /// Whether something is left for a later run.
+    pub fn is_left(&self) -> bool {
+        self.why.is_left()
+    }
+}
+
+impl Why {
+    /// Whether something is left for a later run.
+    pub fn is_left(&self) -> bool {
+        matches!(self, Why::Conflict(_) | Why::Unknown)
+    }
+}
+
+impl Change {
+    /// What leads from one record of a replica to another, if anything has to be done for it.
+    pub fn between(before: &Record, after: &Record) -> Option<Change> {
         match (&before.state, &after.state) {
             (State::Absent, State::Absent) => None,
             (State::Directory, State::Absent) if after.occupied => Some(Change::Empty),
@@ -117,15 +148,5 @@ impl Step {
                 (!same).then_some(Change::Adjust)
             }
         }
-    }
-
-    /// Whether anything is done to either tree.
-    pub fn changes_anything(&self) -> bool {
-        Side::BOTH.iter().any(|side| self.change(*side).is_some())
-    }
-
-    /// Whether something is left for a later run.
-    pub fn is_left(&self) -> bool {
-        matches!(self.why, Why::Conflict(_) | Why::Unknown)
     }
 }

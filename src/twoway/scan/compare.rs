@@ -76,11 +76,17 @@ impl ScanOptions<'_> {
         }))
     }
 
-    /// A look at an entry: whether a later change would show depends on how long ago the last one was.
+    /// A look at an entry.
     pub(super) fn look(&self, stamp: Stamp) -> Look {
-        let ticks = if stamp.ctime.nanoseconds() == 0 { COARSE_TICKS } else { TICKS };
-        Look { stamp, settled: nanoseconds(stamp.ctime).saturating_add(ticks) < nanoseconds(self.began) }
+        look(stamp, self.began)
     }
+}
+
+/// A look at an entry that was taken after `began`: whether a later change would show depends on how long ago the last
+/// one was.
+pub(in crate::twoway) fn look(stamp: Stamp, began: FileTime) -> Look {
+    let ticks = if stamp.ctime.nanoseconds() == 0 { COARSE_TICKS } else { TICKS };
+    Look { stamp, settled: nanoseconds(stamp.ctime).saturating_add(ticks) < nanoseconds(began) }
 }
 
 fn nanoseconds(time: FileTime) -> i128 {

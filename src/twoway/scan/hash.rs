@@ -1,6 +1,6 @@
 //! Reading the content of files that may have changed, by several threads.
 
-use crate::fs::{Dir, ReadFile, Stamp};
+use crate::fs::{Dir, Pieces, Stamp};
 use crate::tree::{Meta, Name};
 use crate::twoway::record::ContentSum;
 use crate::twoway::scan::Trouble;
@@ -99,7 +99,9 @@ fn read(dir: &Dir, name: &Name, stop: &AtomicBool, buffer: &mut [u8]) -> Outcome
     for _ in 0..ATTEMPTS {
         let file = dir.open_file(name).map_err(Trouble::Failed)?;
         let failed = |source| Trouble::Failed(crate::fs::Error { doing: "reading", source });
-        let sum = sum(&file, stop, buffer).map_err(failed)?;
+        // No further than it was long, or a file that grows all the time would never be done; that it has grown shows
+        // in its stamp.
+        let sum = sum(file.pieces(0..file.len()), stop, buffer).map_err(failed)?;
         if !file.changed().map_err(failed)? {
             return Ok(Read { sum, stamp: file.stamp(), meta: file.meta() });
         }
@@ -110,11 +112,13 @@ fn read(dir: &Dir, name: &Name, stop: &AtomicBool, buffer: &mut [u8]) -> Outcome
     Err(Trouble::Changing)
 }
 
-fn sum(file: &ReadFile, stop: &AtomicBool, buffer: &mut [u8]) -> std::io::Result<ContentSum> {
+/// The sum of what there is to read.
+pub(in crate::twoway) fn sum(
+    mut pieces: Pieces<'_>,
+    stop: &AtomicBool,
+    buffer: &mut [u8],
+) -> std::io::Result<ContentSum> {
     let mut hasher = blake3::Hasher::new();
-    // No further than it was long, or a file that grows all the time would never be done; that it has grown shows in
-    // its stamp.
-    let mut pieces = file.pieces(0..file.len());
     while let Some(piece) = pieces.next(buffer)? {
         hasher.update(piece);
         if stop.load(Ordering::Relaxed) {

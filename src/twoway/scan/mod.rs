@@ -23,6 +23,10 @@ mod settle;
 mod tests;
 mod walk;
 
+pub(in crate::twoway) use compare::look;
+pub(in crate::twoway) use hash::sum;
+pub(super) use walk::is_ignored;
+
 use crate::fs::{Dir, Error};
 use crate::tree::filter::Rules;
 use crate::tree::{Kind, RelPath};

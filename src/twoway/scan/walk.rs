@@ -1,7 +1,7 @@
 //! Going through a tree and its history at once.
 
 use crate::fs::{Dir, Error, Listing, Stamp, Stamped};
-use crate::tree::filter::{Side, Verdict};
+use crate::tree::filter::{Rules, Side, Verdict};
 use crate::tree::{Entry, Kind, Meta, Name, Node, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::history::{self, History, Known, Snapshot};
@@ -143,25 +143,12 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         })
     }
 
-    /// Whether the rules hide an entry, by itself.
     fn is_hidden(&self, path: &RelPath, is_directory: bool) -> bool {
-        self.options.rules.check(path.as_bytes(), is_directory, Side::Sender) == Verdict::Excluded
+        is_hidden(self.options.rules, path, is_directory)
     }
 
-    /// Whether the rules hide an entry, or a directory above it.
     fn is_ignored(&self, path: &RelPath, is_directory: bool) -> bool {
-        if self.options.rules.is_empty() {
-            return false;
-        }
-        let mut above = path.clone();
-        let mut is_directory = is_directory;
-        while let Some((parent, _)) = above.split_last() {
-            if self.is_hidden(&above, is_directory) {
-                return true;
-            }
-            (above, is_directory) = (parent, true);
-        }
-        false
+        is_ignored(self.options.rules, path, is_directory)
     }
 
     /// Looks at one entry. Returns the directory to be walked next, if it is one.
@@ -404,6 +391,27 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         }
         Ok(())
     }
+}
+
+/// Whether rules hide an entry, by itself.
+fn is_hidden(rules: &Rules, path: &RelPath, is_directory: bool) -> bool {
+    rules.check(path.as_bytes(), is_directory, Side::Sender) == Verdict::Excluded
+}
+
+/// Whether rules hide an entry, or a directory above it.
+pub(in crate::twoway) fn is_ignored(rules: &Rules, path: &RelPath, is_directory: bool) -> bool {
+    if rules.is_empty() {
+        return false;
+    }
+    let mut above = path.clone();
+    let mut is_directory = is_directory;
+    while let Some((parent, _)) = above.split_last() {
+        if is_hidden(rules, &above, is_directory) {
+            return true;
+        }
+        (above, is_directory) = (parent, true);
+    }
+    false
 }
 
 /// Whether a directory was removed, but stays for the sake of what takes no part.

@@ -60,7 +60,8 @@ fn greetings_are_written_and_read_as_ever() {
         options: Options::default(),
     };
     let push = Request { part: Part::Sink { destination: b"to/\xff".to_vec() }, options: everything() };
-    for (name, request) in [("request-source", pull), ("request-sink", push)] {
+    let replica = Request { part: Part::Replica { root: b"tree".to_vec() }, options: Options::default() };
+    for (name, request) in [("request-source", pull), ("request-sink", push), ("request-replica", replica)] {
         let golden = compare(name, &hello::encode_request(&request));
         assert_eq!(hello::read_request(&mut &golden[..]).unwrap(), request, "{name} is read differently");
     }
@@ -71,7 +72,7 @@ fn no_golden_file_is_forgotten() {
     let known: Vec<PathBuf> = each()
         .iter()
         .map(|(name, _)| *name)
-        .chain(["hello", "request-source", "request-sink"])
+        .chain(["hello", "request-source", "request-sink", "request-replica"])
         .map(path)
         .collect();
     for entry in fs::read_dir(path("x").parent().unwrap()).unwrap() {

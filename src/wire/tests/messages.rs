@@ -5,7 +5,7 @@ use crate::delta::StrongLen;
 use crate::tree::{MAX_BUCKETS, MAX_NAME, Node};
 use crate::wire::codec::{self, Cursor, Put};
 use crate::wire::{
-    Content, ContentEnd, ContentOp, FileId, MENTIONED_OWNERS, Message, Rank, WINDOWS, WireError,
+    Content, ContentEnd, ContentOp, FileId, MAX_TALK, MENTIONED_OWNERS, Message, Rank, WINDOWS, WireError,
 };
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -103,6 +103,16 @@ fn names_that_could_leave_their_directory_are_refused() {
     // More is shared than there is.
     refused(&raw_listing(1, &raw_entry(1, b"a")));
     refused(&raw_listing(1, &raw_entry(u64::MAX, b"a")));
+}
+
+#[test]
+fn talk_is_as_long_as_it_may_be_and_no_longer() {
+    let talk = |len: u64| encoded(&Message::Talk(vec![7; usize::try_from(len).unwrap()].into()));
+    assert!(decoded(&talk(MAX_TALK)).is_ok());
+    assert!(refused(&talk(MAX_TALK + 1)).contains("talk"));
+    let longest = Message::Talk(vec![7; usize::try_from(MAX_TALK).unwrap()].into());
+    assert_eq!(longest.rank(), Rank::Listing);
+    assert!(longest.cost() < u64::from(WINDOWS.listing) / 4);
 }
 
 #[test]
@@ -215,7 +225,7 @@ fn signatures_that_would_not_fit_are_refused() {
 
 #[test]
 fn unknown_kinds_are_refused() {
-    for kind in (23..=255).chain([0]) {
+    for kind in (24..=255).chain([0]) {
         assert!(decoded(&[kind, 0, 0, 0]).is_err());
     }
     assert!(decoded(&[13, 4, 0]).is_err(), "a rank without credit");

@@ -1,7 +1,7 @@
 //! Requests as bytes and back, and requests of peers that are newer, older or hostile.
 
 use crate::request::{
-    CompressWhen, Compression, Deletion, Detail, Options, Part, Request, Shortcuts, SumKind,
+    CompressWhen, Compression, Deletion, Detail, Options, Part, Request, Shortcuts, SumKind, TwoWay,
 };
 use crate::tree::filter::{Action, Rule, Rules};
 use crate::wire::WireError;
@@ -43,6 +43,7 @@ pub(super) fn everything() -> Options {
         delete: Some(Deletion { excluded: true, limit: Some(3), ignore_errors: true }),
         force: true,
         rules,
+        two_way: Some(TwoWay { allow_mass_delete: true, keep_trash: false, trash_days: 7 }),
         dry_run: true,
         detail: Detail { changes: true, attributes: true, unchanged: true, progress: true },
         shortcuts: Shortcuts { threads: false, ..Shortcuts::default() },
@@ -88,6 +89,7 @@ fn requests_survive() {
         for part in [
             Part::Sink { destination: Vec::new() },
             Part::Sink { destination: b"~/to\n\xff/".to_vec() },
+            Part::Replica { root: b"tree".to_vec() },
             Part::Source { arguments: Vec::new() },
             Part::Source { arguments: sources.clone() },
         ] {
@@ -110,7 +112,7 @@ fn options_with_their_default_are_not_sent() {
 fn each_option_survives_alone() {
     let all = values(&encoded(&sink(everything())));
     let (part, options) = all.split_first().unwrap();
-    assert_eq!(options.len(), 30, "one value for each field of Options");
+    assert_eq!(options.len(), 31, "one value for each field of Options");
     for (tag, value) in options {
         assert_eq!(options.iter().filter(|(other, _)| other >> 1 == tag >> 1).count(), 1, "{tag}");
         let mut bytes = tagged(part.0, &part.1);

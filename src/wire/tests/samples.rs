@@ -287,6 +287,7 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
         ("invite", Message::Invite(*b"0123456789abcdef")),
         ("spread", Message::Spread(ChannelSet(0b1010))),
         ("finish", Message::Finish(totals())),
+        ("talk", Message::Talk(Bytes::from_static(b"between\0replicas"))),
         ("abort", Message::Abort(Abort { text: "no room".into(), kind: AbortKind::Selection })),
     ]
 }
@@ -457,6 +458,7 @@ pub(super) fn any_message() -> impl Strategy<Value = Message> {
         1 => credit,
         1 => expand,
         1 => text,
+        1 => any_bytes().prop_map(Message::Talk),
         2 => (0..each().len()).prop_map(|place| each().swap_remove(place).1),
     ]
 }

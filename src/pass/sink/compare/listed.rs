@@ -29,6 +29,9 @@ impl Comparison<'_, '_> {
         if crate::fs::is_reserved(&entry) || (entry.is_dir() && !sink.context.options.recursive) {
             return Err(PassError::Protocol("an entry is listed that must not be"));
         }
+        if let Some(agenda) = sink.goal.agenda() {
+            return self.planned(agenda, current, index, entry);
+        }
         let rename = sink.destination()?.rename.as_ref();
         if rename.is_some() && (index > 0 || entry.is_dir()) {
             return Err(PassError::Protocol("a single entry turned out to be more"));
@@ -122,7 +125,12 @@ impl Comparison<'_, '_> {
         self.stand(current.id, standing)
     }
 
-    fn transfer(&self, current: &mut Current, wanted: Wanted, leftover: bool) -> Result<(), PassError> {
+    pub(super) fn transfer(
+        &self,
+        current: &mut Current,
+        wanted: Wanted,
+        leftover: bool,
+    ) -> Result<(), PassError> {
         let sink = self.sink;
         let options = &sink.context.options;
         let Wanted { index, entry, own, update } = &wanted;

@@ -3,9 +3,12 @@
 //!
 //! A directory that is only mentioned (`mentioned`) is done if what is here has the same fingerprint. If not, a listing
 //! of what differs in it is asked for, and whatever is mentioned below it has to wait until that has come (`listed`).
+//!
+//! Where it was planned what to fetch, nothing is compared: each listed entry is looked up in the plan (`planned`).
 
 mod listed;
 mod mentioned;
+mod planned;
 
 use crate::pass::PassError;
 use crate::pass::fingerprint::{self, Likenesses, Numbering};
@@ -41,6 +44,9 @@ pub(super) fn run(
         match message {
             Message::Begin(begin) => comparison.begin(begin)?,
             Message::Listing(listing) => comparison.listing(listing)?,
+            Message::Mention(_) if sink.goal.agenda().is_some() => {
+                return Err(PassError::Protocol("a directory is mentioned where all are listed"));
+            }
             Message::Mention(mention) => comparison.mention(mention)?,
             Message::Listed if comparison.next > 0 && comparison.in_parts.is_none() => comparison.listed()?,
             _ => return Err(PassError::Protocol("the listings ended too early")),
@@ -264,7 +270,8 @@ impl Comparison<'_, '_> {
         let (path, counterpart, unusable) = (open.path.clone(), open.counterpart.clone(), open.unusable);
         let fresh = open.fresh;
         sink.directories.insert(id, open);
-        let own = match fresh {
+        // What was planned is looked up by its name.
+        let own = match fresh || sink.goal.agenda().is_some() {
             true => Own::default(),
             false => sink.own(&path, &counterpart, destination.rename.as_ref(), false),
         };

@@ -1,0 +1,195 @@
+//! A two-way run: the replica here makes the plan, the one at the other end follows it, or both are here.
+
+use crate::fs::{Links, Root};
+use crate::pass::Context;
+use crate::report::Totals;
+use crate::request::Part;
+use crate::session::remote::{Played, with_peer};
+use crate::session::{Cancel, Direction, Failure, Outcome, Run, Surroundings, context, random_seed};
+use crate::transport::target::Host;
+use crate::tree::{Escaped, RelPath};
+use crate::twoway::decide::Side;
+use crate::twoway::guard::MaxDelete;
+use crate::twoway::plan::Plan;
+use crate::twoway::policy::Policies;
+use crate::twoway::run::{self, Around, Names, RunError, Settings};
+use crate::wire::Link;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Instant;
+
+/// What only the side that makes the plan has to know of a two-way run; what both have to is
+/// [`TwoWay`](crate::request::TwoWay).
+#[derive(Debug, Clone, Default)]
+pub struct TwoWayRun {
+    /// Who wins conflicts.
+    pub policies: Policies,
+    /// How many removals are too many.
+    pub max_delete: MaxDelete,
+    /// A plan to carry out, instead of making one.
+    pub apply: Option<Plan>,
+}
+
+/// What a two-way run came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TwoWayOutcome {
+    /// What was done, or in a dry run would have been.
+    pub plan: Plan,
+    /// Paths of the plan at which something could not be done, and was told as a problem.
+    pub undone: Vec<RelPath>,
+    /// By how many milliseconds the clock of the second side is ahead of that of the first, if they have two.
+    pub clock_offset: Option<i64>,
+}
+
+/// Runs a two-way run.
+pub(super) fn run(
+    run: &Run,
+    two_way: &TwoWayRun,
+    surroundings: &Surroundings,
+    direction: &Direction<'_>,
+) -> Result<Outcome, Failure> {
+    let only = |roots: &[Vec<u8>]| match roots {
+        [root] => Ok(root.clone()),
+        _ => Err(Failure::Usage("a two-way run is between two trees".into())),
+    };
+    match direction {
+        Direction::Local { sources, destination } => {
+            local(run, two_way, surroundings, [&only(sources)?, destination])
+        }
+        Direction::Push { sources, host, destination } => {
+            let replicas = (only(sources)?, destination.clone());
+            remote(run, two_way, surroundings, (Side::Left, host), replicas)
+        }
+        Direction::Pull { host, sources, destination } => {
+            let replicas = (destination.clone(), only(sources)?);
+            remote(run, two_way, surroundings, (Side::Right, host), replicas)
+        }
+    }
+}
+
+/// With a peer on a host; `side` is the one that is here.
+fn remote(
+    run: &Run,
+    two_way: &TwoWayRun,
+    surroundings: &Surroundings,
+    (side, host): (Side, &Host),
+    (here, there): (Vec<u8>, Vec<u8>),
+) -> Result<Outcome, Failure> {
+    let stop = stop(&surroundings.cancel);
+    let named = format!("{host}:{}", Escaped(&there));
+    with_peer(run, surroundings, host, Part::Replica { root: there }, |mut link, context| {
+        let around = Around { context, stop: &stop };
+        plan(&mut link, two_way, surroundings, (side, &here), named, around)
+    })
+}
+
+/// Both replicas here.
+fn local(
+    run: &Run,
+    two_way: &TwoWayRun,
+    surroundings: &Surroundings,
+    [left, right]: [&Vec<u8>; 2],
+) -> Result<Outcome, Failure> {
+    let start = Instant::now();
+    let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
+    let context = context(run.options.clone(), random_seed(), reporter, progress);
+    let limited = run.options.bandwidth.is_some();
+    let (mut planning, following) = super::local::link(run)?;
+    let context = Context { local: !limited, ..context };
+    for end in [&planning, &following] {
+        let stopper = end.sender.stopper();
+        surroundings.cancel.on_cancel(move || stopper.stop());
+    }
+    let stop = stop(&surroundings.cancel);
+    let around = Around { context: &context, stop: &stop };
+    let (planned, followed) = thread::scope(|scope| {
+        let followed = scope.spawn(|| follow(following, right, around));
+        let planned = plan(&mut planning, two_way, surroundings, (Side::Left, left), absolute(right), around);
+        (planned, followed.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    // Each side that fails takes the other with it; the one with a reason of its own is the one to name.
+    let Played { totals, two_way } = match (planned, followed) {
+        (Ok(played), _) => played,
+        (Err(error), Err(followed)) if error.is_from_elsewhere() => return Err(followed.into()),
+        (Err(error), _) => return Err(error.into()),
+    };
+    Ok(Outcome {
+        totals,
+        sent: totals.literal,
+        received: 0,
+        listed: 0,
+        compressed: None,
+        elapsed: start.elapsed(),
+        connecting: None,
+        two_way,
+    })
+}
+
+/// Plays the side that makes the plan.
+fn plan(
+    link: &mut Link,
+    two_way: &TwoWayRun,
+    surroundings: &Surroundings,
+    (side, path): (Side, &[u8]),
+    there: String,
+    around: Around<'_>,
+) -> Result<Played, RunError> {
+    let settings = Settings {
+        side,
+        policies: &two_way.policies,
+        max_delete: two_way.max_delete,
+        apply: two_way.apply.as_ref(),
+        names: names(path, there),
+        overseer: &*surroundings.overseer,
+    };
+    let done = open(path).and_then(|root| run::plan_and_carry_out(link, &root, &settings, around));
+    match done {
+        Ok(run::Outcome { plan, undone, totals, clock_offset }) => {
+            link.sender.close();
+            let two_way = Some(TwoWayOutcome { plan, undone, clock_offset: Some(clock_offset) });
+            Ok(Played { totals, two_way })
+        }
+        Err(error) => Err(error.at(path).tell(link)),
+    }
+}
+
+/// Plays the side that follows the plan, with the replica that this argument names.
+pub(super) fn follow(mut link: Link, path: &[u8], around: Around<'_>) -> Result<Totals, RunError> {
+    let followed = open(path).and_then(|root| run::follow(&mut link, &root, around));
+    let totals = followed.map_err(|error| error.at(path).tell(&link))?;
+    link.sender.close();
+    Ok(totals)
+}
+
+/// How the two replicas are named in the logs of both.
+fn names(here: &[u8], there: String) -> Names {
+    let host = crate::fs::host_name();
+    Names { here: format!("{host}:{}", absolute(here)), there }
+}
+
+fn absolute(path: &[u8]) -> String {
+    let here = OsStr::from_bytes(if path.is_empty() { b"." } else { path });
+    let absolute = std::path::absolute(here).unwrap_or_else(|_| here.into());
+    Escaped(absolute.as_os_str().as_bytes()).to_string()
+}
+
+/// Opens the root of a replica.
+fn open(path: &[u8]) -> Result<Root, RunError> {
+    let here = OsStr::from_bytes(if path.is_empty() { b"." } else { path });
+    Root::open(here, Links::Trusted).map_err(|error| {
+        let hint = if error.is_not_found() { "; make the directory first if it is meant to be there" } else { "" };
+        RunError::Halted(format!("{}: {error}{hint}", Escaped(path)))
+    })
+}
+
+/// What ends a scan when the run is stopped.
+pub(super) fn stop(cancel: &Cancel) -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let to_set = stop.clone();
+    cancel.on_cancel(move || to_set.store(true, Ordering::Relaxed));
+    stop
+}

@@ -1,0 +1,116 @@
+//! What a pass fetches, and how each file gets its name.
+
+use crate::fs::{Error, Slot, Stage, Stamp};
+use crate::pass::{Agenda, IsNew, Place, describe};
+use crate::tree::{Entry, Node, RelPath};
+use crate::twoway::carry::copy::{check_content, is_as_planned};
+use crate::twoway::carry::{
+    AT_SOURCE, CHANGED, Carrier, Done, Expectation, TAKEN, Trouble, UNSEEN, expected,
+};
+use crate::twoway::history::Look;
+use crate::twoway::record::State;
+use crate::twoway::task::Task;
+use crate::twoway::crash;
+
+impl Agenda for Carrier {
+    fn wants(&self, path: &RelPath, entry: &Entry) -> Option<IsNew> {
+        let (number, task) = self.fetched(path)?;
+        let is_planned = match (&entry.node, &task.after.state) {
+            (Node::File { size }, State::File { size: planned, .. }) => size == planned,
+            _ => false,
+        };
+        if !is_planned {
+            self.leave(number, &task, &Trouble::Refused(AT_SOURCE));
+            return None;
+        }
+        Some(!task.before.state.is_present())
+    }
+
+    fn install(&self, at: &Place<'_>, staged: Stage) -> Result<bool, Error> {
+        self.give_name(at, |task, look| {
+            if !is_as_planned(&staged, &task.after.state)? {
+                return Err(Trouble::Refused(AT_SOURCE));
+            }
+            self.put(at, task, look, staged)
+        })
+    }
+
+    fn write(&self, at: &Place<'_>, content: &[u8]) -> Result<bool, Error> {
+        self.give_name(at, |task, look| {
+            check_content(content, &task.after.state)?;
+            if look.is_none() {
+                let meta = self.settings.all(&task.after, None);
+                let stamp = at.dir.write_if_free(at.name, content, &meta)?;
+                return self.is_there(task, stamp.ok_or(Trouble::Refused(TAKEN))?, None);
+            }
+            let staged = at.dir.stage(at.name)?;
+            staged.write_at(content, 0)?;
+            self.put(at, task, look, staged)
+        })
+    }
+}
+
+impl Carrier {
+    /// The task of a file that is to be fetched, if it is.
+    fn fetched(&self, path: &RelPath) -> Option<(usize, Task)> {
+        let number = self.tasks.find(path)?;
+        let is_open = self.is_waiting(number) && !self.is_stopped() && !self.journal.has_failed();
+        self.tasks.get(number).filter(|task| is_open && task.is_fetched()).map(|task| (number, task))
+    }
+
+    /// Gives a fetched file its name by `install`. An error of the file system is the caller's to tell.
+    fn give_name(
+        &self,
+        at: &Place<'_>,
+        install: impl FnOnce(&Task, Option<&Look>) -> Result<Done, Trouble>,
+    ) -> Result<bool, Error> {
+        let Some((number, task)) = self.fetched(at.path) else { return Ok(false) };
+        crash::point("install");
+        let done = match self.expectations.get(number) {
+            Some(Expectation::Free) => install(&task, None),
+            Some(Expectation::There(look)) => install(&task, Some(look)),
+            Some(Expectation::Unclear(why)) => Err(Trouble::Refused(why)),
+            None => Err(Trouble::Refused(UNSEEN)),
+        };
+        crash::point("installed");
+        match done {
+            Ok(done) => {
+                if let Some((parent, _)) = at.path.split_last() {
+                    self.directories.touch(&parent);
+                }
+                self.journal.keep_failure(self.is_done(number, &task, done));
+                Ok(true)
+            }
+            Err(Trouble::Failed(error)) => {
+                let why = format!("{}: {}", error.doing, describe(&error.source));
+                self.leave(number, &task, &Trouble::Told(why));
+                Err(error)
+            }
+            Err(trouble) => {
+                self.leave(number, &task, &trouble);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Gives a staged file its attributes and its name.
+    pub(super) fn put(&self, at: &Place<'_>, task: &Task, look: Option<&Look>, staged: Stage) -> Result<Done, Trouble> {
+        let slot = Slot { dir: at.dir, name: at.name };
+        let meta = self.settings.all(&task.after, self.old_mode(task, at.dir, at.name)?);
+        let Some(look) = look else {
+            let stamp = staged.install_if_free(&meta, slot)?;
+            return self.is_there(task, stamp.ok_or(Trouble::Refused(TAKEN))?, None);
+        };
+        let (parent, _) = task.path.split_last().ok_or(Trouble::Refused(CHANGED))?;
+        self.check_emptied(task, at.dir, at.name)?;
+        let trash = self.trash.open(&parent)?;
+        let replaced = staged.install_instead(&meta, slot, &expected(&task.before, look), &trash)?;
+        let replaced = replaced.ok_or(Trouble::Refused(CHANGED))?;
+        let trashed = self.is_trashed(&parent, &replaced.trashed, &task.path, &task.before);
+        self.is_there(task, replaced.stamp, Some(trashed))
+    }
+
+    fn is_there(&self, task: &Task, stamp: Stamp, trashed: Option<RelPath>) -> Result<Done, Trouble> {
+        Ok(Done { look: Some(self.look(stamp, &task.after)), trashed })
+    }
+}

@@ -1,0 +1,81 @@
+//! Which attributes an entry is to get, and setting those of what stays where it is.
+
+use crate::fs::{SetMeta, Stamped};
+use crate::tree::{Kind, Meta, Node};
+use crate::twoway::TwoWayError;
+use crate::twoway::carry::{CHANGED, Carrier, Done, Settings, Trouble, kind};
+use crate::twoway::history::Look;
+use crate::twoway::record::{Record, State};
+use crate::twoway::scan;
+use crate::twoway::task::Task;
+
+impl Settings {
+    /// All attributes of an entry that is made as recorded, in place of one with the permission bits `old`.
+    pub(super) fn all(&self, record: &Record, old: Option<u32>) -> SetMeta {
+        let mode = match old {
+            _ if self.perms => record.attributes.mode,
+            Some(old) => old,
+            None => record.attributes.mode & 0o777 & !self.umask,
+        };
+        let (owner, group) = record.attributes.owner;
+        SetMeta {
+            mode: (kind(record) != Some(Kind::Symlink)).then_some(mode),
+            owner: owner.filter(|_| self.owner),
+            group: group.filter(|_| self.group),
+            mtime: Some(record.mtime),
+        }
+    }
+
+    /// Those that an entry has not.
+    pub(super) fn lacking(&self, record: &Record, has: &Meta) -> SetMeta {
+        let all = self.all(record, Some(has.mode));
+        let owner = all.owner.filter(|owner| *owner != has.uid);
+        let group = all.group.filter(|group| *group != has.gid);
+        // Who gives an entry away may find that it has lost bits.
+        let is_given_away = owner.is_some() || group.is_some();
+        SetMeta {
+            mode: all.mode.filter(|mode| is_given_away || *mode != has.mode),
+            owner,
+            group,
+            mtime: all.mtime.filter(|mtime| *mtime != has.mtime),
+        }
+    }
+}
+
+impl Carrier {
+    /// The look at an entry that was just changed.
+    pub(super) fn look(&self, stamp: crate::fs::Stamp, record: &Record) -> Look {
+        let look = scan::look(stamp, self.began);
+        // Only the content of a file could be changed without a trace.
+        Look { settled: look.settled || !matches!(record.state, State::File { .. }), ..look }
+    }
+
+    /// Sets the attributes of what is no directory, where it is.
+    pub(super) fn adjust(&self, number: usize, task: &Task) -> Result<(), TwoWayError> {
+        self.carry_out(number, task, |look| {
+            let (_, dir, name) = self.place(&task.path)?;
+            let is_expected = |found: &Stamped| look.is_some_and(|look| look.stamp == found.stamp);
+            let found = dir.stamped(&name)?.filter(is_expected).ok_or(Trouble::Refused(CHANGED))?;
+            let set = self.settings.lacking(&task.after, &found.entry.meta);
+            dir.set_meta(&name, found.entry.kind(), &set)?;
+            let is_same = |now: &Stamped| {
+                let id = |of: &Stamped| (of.stamp.dev, of.stamp.ino, of.stamp.size);
+                id(now) == id(&found) && now.entry.kind() == found.entry.kind()
+            };
+            let now = dir.stamped(&name)?.filter(is_same).ok_or(Trouble::Refused(CHANGED))?;
+            Ok(Some(Done { look: Some(self.look(now.stamp, &task.after)), trashed: None }))
+        })
+    }
+}
+
+/// What is recorded as an entry without content; nothing of what is no such thing.
+pub(super) fn node(record: &Record) -> Option<Node> {
+    Some(match (&record.state, kind(record)?) {
+        (State::Symlink { target }, _) => Node::Symlink { target: target.clone() },
+        (State::Special(_, Some(device)), Kind::CharDevice) => Node::CharDevice(*device),
+        (State::Special(_, Some(device)), Kind::BlockDevice) => Node::BlockDevice(*device),
+        (_, Kind::Fifo) => Node::Fifo,
+        (_, Kind::Socket) => Node::Socket,
+        _ => return None,
+    })
+}

@@ -1,0 +1,84 @@
+//! Copies of what lost a conflict, made where the loser is.
+
+use crate::fs::{ReadFile, Slot, Stage};
+use crate::tree::RelPath;
+use crate::twoway::TwoWayError;
+use crate::twoway::carry::attributes::node;
+use crate::twoway::carry::{AT_SOURCE, CHANGED, Carrier, Done, TAKEN, Trouble};
+use crate::twoway::history::Look;
+use crate::twoway::record::{ContentSum, State};
+use crate::twoway::scan;
+use crate::twoway::task::Task;
+use std::sync::atomic::AtomicBool;
+
+/// Bytes read at once.
+const BUFFER: usize = 256 * 1024;
+
+impl Carrier {
+    /// Makes the copy of the loser at `original`, unless it is a file whose content is not here.
+    pub(super) fn copy_loser(
+        &self,
+        number: usize,
+        task: &Task,
+        original: &RelPath,
+    ) -> Result<(), TwoWayError> {
+        if node(&task.after).is_some() {
+            return self.make_node(number, task);
+        }
+        let known = self.journal.known(original)?.filter(|known| !known.is_unknown);
+        let known = known.filter(|known| known.record.state == task.after.state);
+        match known.and_then(|known| known.look) {
+            Some(look) => {
+                self.carry_out(number, task, |_| self.copy_file(task, original, &look).map(Some))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn copy_file(&self, task: &Task, original: &RelPath, look: &Look) -> Result<Done, Trouble> {
+        let (_, from, its_name) = self.place(original)?;
+        let file = from.open_file(&its_name)?;
+        if file.stamp() != look.stamp {
+            return Err(Trouble::Refused(CHANGED));
+        }
+        let (_, dir, name) = self.place(&task.path)?;
+        let stage = dir.stage(&name)?;
+        copy_into(&stage, &file)?;
+        if !is_as_planned(&stage, &task.after.state)? {
+            return Err(Trouble::Refused(CHANGED));
+        }
+        let meta = self.settings.all(&task.after, Some(file.meta().mode));
+        let stamp = stage.install_if_free(&meta, Slot { dir: &dir, name: &name })?;
+        let stamp = stamp.ok_or(Trouble::Refused(TAKEN))?;
+        Ok(Done { look: Some(self.look(stamp, &task.after)), trashed: None })
+    }
+}
+
+pub(super) fn copy_into(stage: &Stage, file: &ReadFile) -> Result<(), crate::fs::Error> {
+    if !stage.share_blocks_of(file)? {
+        stage.copy_from(file, 0, file.len(), 0, 1)?;
+    }
+    Ok(())
+}
+
+/// Whether a staged file has the planned content.
+pub(super) fn is_as_planned(stage: &Stage, planned: &State) -> Result<bool, crate::fs::Error> {
+    let failed = |source| crate::fs::Error { doing: "reading", source };
+    let State::File { sum, size } = planned else { return Ok(false) };
+    if stage.len().map_err(failed)? != *size {
+        return Ok(false);
+    }
+    let pieces = stage.pieces(0..*size);
+    let mut buffer = pieces.buffer(BUFFER);
+    let found = scan::sum(pieces, &AtomicBool::new(false), &mut buffer).map_err(failed)?;
+    Ok(found == *sum)
+}
+
+/// Whether a content is the planned one.
+pub(super) fn check_content(content: &[u8], planned: &State) -> Result<(), Trouble> {
+    let found = State::File {
+        sum: ContentSum(*blake3::hash(content).as_bytes()),
+        size: content.len() as u64,
+    };
+    if found == *planned { Ok(()) } else { Err(Trouble::Refused(AT_SOURCE)) }
+}

@@ -1,0 +1,210 @@
+//! Directories for the time of a run, and what they are left like.
+//!
+//! A new one can be used by its owner until everything is in it. One whose owner may not is opened up, which is written
+//! down among the intents before, so that it is closed again after the run was killed. And as whatever is done in a
+//! directory changes its time, that is set again at the end.
+
+use crate::fs::{SetMeta, WriteDir};
+use crate::tree::{Meta, RelPath};
+use crate::twoway::TwoWayError;
+use crate::twoway::carry::{CHANGED, Carrier, Done, Outcome, Trouble, lock};
+use crate::twoway::history::{Known, Look};
+use crate::twoway::reconcile::Change;
+use crate::twoway::task::Task;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+/// What there is to be done about directories at the end.
+#[derive(Default)]
+pub(super) struct Directories {
+    /// Those that were made, by task.
+    made: Mutex<BTreeMap<usize, Made>>,
+    /// Those that were opened up, with the mode they had.
+    opened: Mutex<BTreeMap<RelPath, u32>>,
+    /// Those in which something was done.
+    touched: Mutex<BTreeSet<RelPath>>,
+}
+
+struct Made {
+    identity: (u64, u64),
+    trashed: Option<RelPath>,
+}
+
+impl Directories {
+    pub(super) fn is_made(&self, number: usize, identity: (u64, u64), trashed: Option<RelPath>) {
+        lock(&self.made).insert(number, Made { identity, trashed });
+    }
+
+    pub(super) fn touch(&self, path: &RelPath) {
+        let mut touched = lock(&self.touched);
+        if !touched.contains(path) {
+            touched.insert(path.clone());
+        }
+    }
+}
+
+impl Carrier {
+    /// Opens up the directories in which something is to be done and that shut their owner out.
+    pub(super) fn open_up(&self) -> Result<(), TwoWayError> {
+        let user = rustix::process::geteuid();
+        if user.is_root() {
+            return Ok(());
+        }
+        let (mut closed, mut last) = (Vec::new(), None);
+        for (_, task) in self.tasks.iter().filter(|(_, task)| task.here.is_some()) {
+            let Some((parent, _)) = task.path.split_last() else { continue };
+            if last.replace(parent.clone()).as_ref() == Some(&parent) {
+                continue;
+            }
+            // One that is not known is made in this run.
+            let known = self.journal.known(&parent)?.filter(|known| known.record.state.is_directory());
+            closed.extend(known.filter(|known| known.record.attributes.mode & 0o700 != 0o700).map(|_| parent));
+        }
+        closed.sort_by(RelPath::walk_order);
+        closed.dedup();
+        // What has a task of its own is intended anyway.
+        let mut intended = Vec::new();
+        for path in closed.iter().filter(|path| !self.has_change(path)) {
+            intended.extend(self.journal.known(path)?.map(|known| (path.clone(), known.record)));
+        }
+        self.journal.write_down(&[], &intended)?;
+        for path in closed {
+            // Why it cannot be opened will show in what is done in it.
+            let opened = self.handles.open(&path).and_then(|dir| open_up(&dir, user.as_raw()));
+            if let Ok(Some(mode)) = opened {
+                lock(&self.directories.opened).insert(path, mode);
+            }
+            self.handles.forget();
+        }
+        Ok(())
+    }
+
+    fn has_change(&self, path: &RelPath) -> bool {
+        let task = self.tasks.find(path).and_then(|number| self.tasks.get(number));
+        task.is_some_and(|task| task.here.is_some())
+    }
+
+    /// Gives directories their attributes and times, deepest first.
+    pub(super) fn close_directories(&self) -> Result<(), TwoWayError> {
+        let mut all: Vec<RelPath> = lock(&self.directories.touched).iter().cloned().collect();
+        all.extend(lock(&self.directories.opened).keys().cloned());
+        for (number, task) in self.tasks.iter().filter(|(_, task)| task.after.state.is_directory()) {
+            if task.here == Some(Change::Adjust) || self.outcome(number) == Outcome::Made {
+                all.push(task.path);
+            }
+        }
+        all.sort_by(|one, other| other.walk_order(one));
+        all.dedup();
+        self.handles.forget();
+        all.iter().try_for_each(|path| self.close_directory(path))
+    }
+
+    fn close_directory(&self, path: &RelPath) -> Result<(), TwoWayError> {
+        let number = self.tasks.find(path);
+        let task = number.and_then(|number| Some((number, self.tasks.get(number)?)));
+        if let Some((number, task)) = task {
+            if self.outcome(number) == Outcome::Made {
+                return self.finish_made(number, &task);
+            }
+            if task.after.state.is_directory() && task.here == Some(Change::Adjust) {
+                self.carry_out(number, &task, |look| self.adjust_directory(&task, look).map(Some))?;
+            }
+            if self.outcome(number) == Outcome::Done && task.here.is_some() {
+                return Ok(());
+            }
+        }
+        self.restore(path)
+    }
+
+    /// A directory that was made gets its attributes, and is recorded.
+    fn finish_made(&self, number: usize, task: &Task) -> Result<(), TwoWayError> {
+        let Some(made) = lock(&self.directories.made).remove(&number) else { return Ok(()) };
+        let finish = || {
+            let dir = self.handles.open(&task.path)?;
+            if dir.identity()? != made.identity {
+                return Err(Trouble::Refused(CHANGED));
+            }
+            let own = dir.own_meta()?;
+            let all = self.settings.all(&task.after, None);
+            // What it got from the directory it is in is what it is to have.
+            let inherited = if self.settings.perms { 0 } else { own.mode & 0o2000 };
+            dir.set_own_meta(&SetMeta { mode: all.mode.map(|mode| mode | inherited), ..all })?;
+            self.look_at(&dir, task)
+        };
+        crate::twoway::crash::point("directory");
+        match finish() {
+            Ok(look) => self.is_done(number, task, Done { look: Some(look), trashed: made.trashed }),
+            Err(trouble) => {
+                self.leave(number, task, &trouble);
+                Ok(())
+            }
+        }
+    }
+
+    fn look_at(&self, dir: &WriteDir, task: &Task) -> Result<Look, Trouble> {
+        let (_, stamp) = dir.own_stamped()?;
+        Ok(self.look(stamp, &task.after))
+    }
+
+    fn adjust_directory(&self, task: &Task, look: Option<&Look>) -> Result<Done, Trouble> {
+        let dir = self.handles.open(&task.path)?;
+        let (own, stamp) = dir.own_stamped()?;
+        let opened = lock(&self.directories.opened).get(&task.path).copied();
+        let mode = opened.map_or(task.before.attributes.mode, |mode| mode | 0o700);
+        let is_same = look.is_some_and(|look| (look.stamp.dev, look.stamp.ino) == (stamp.dev, stamp.ino));
+        if !is_same || (self.settings.perms && own.mode != mode) {
+            return Err(Trouble::Refused(CHANGED));
+        }
+        // Without its permission bits being synchronised it keeps those that it had.
+        let has = Meta { mode: opened.unwrap_or(own.mode), ..own };
+        let set = self.settings.lacking(&task.after, &has);
+        let mode = set.mode.or(opened.map(|_| self.settings.all(&task.after, opened).mode).unwrap_or_default());
+        dir.set_own_meta(&SetMeta { mode, ..set })?;
+        Ok(Done { look: Some(self.look_at(&dir, task)?), trashed: None })
+    }
+
+    /// Gives a directory the time it had before something was done in it, and the mode it had before it was opened up.
+    fn restore(&self, path: &RelPath) -> Result<(), TwoWayError> {
+        let Some(known) = self.journal.known(path)? else { return Ok(()) };
+        let opened = lock(&self.directories.opened).remove(path);
+        if !known.record.state.is_directory() {
+            return Ok(());
+        }
+        let restore = || {
+            let dir = self.handles.open(path)?;
+            let (own, stamp) = dir.own_stamped()?;
+            let is_same = |look: &Look| (look.stamp.dev, look.stamp.ino) == (stamp.dev, stamp.ino);
+            if !known.look.as_ref().is_some_and(is_same) {
+                return Ok(None);
+            }
+            let mode = opened.filter(|mode| own.mode == *mode | 0o700);
+            let mtime = Some(known.record.mtime).filter(|mtime| *mtime != own.mtime);
+            dir.set_own_meta(&SetMeta { mode, mtime, ..SetMeta::default() })?;
+            dir.own_stamped().map(|(_, stamp)| Some(stamp))
+        };
+        let restored: Result<_, crate::fs::Error> = restore();
+        match restored {
+            // It was among the intents.
+            Ok(Some(stamp)) if opened.is_some() && !self.has_change(path) => {
+                let look = Some(self.look(stamp, &known.record));
+                self.journal.record(vec![(path.clone(), Known { look, ..known })], None)
+            }
+            Err(error) if !error.is_not_found() => {
+                let cause = crate::pass::describe(&error.source);
+                self.telling.say(error.doing, path, &cause);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Opens a directory up for its owner. Returns the mode it had, if that shut the owner out.
+fn open_up(dir: &WriteDir, user: u32) -> Result<Option<u32>, crate::fs::Error> {
+    let own = dir.own_meta()?;
+    if own.mode & 0o700 == 0o700 || own.uid != user {
+        return Ok(None);
+    }
+    dir.set_own_meta(&SetMeta { mode: Some(own.mode | 0o700), ..SetMeta::default() })?;
+    Ok(Some(own.mode))
+}

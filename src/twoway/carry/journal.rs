@@ -1,0 +1,112 @@
+//! What was done, on its way into the history.
+//!
+//! A transaction takes as long for one path as for a thousand, so what was done is written many at a time. Until then
+//! the intents stand for it: whoever is killed finds it done.
+
+use crate::tree::RelPath;
+use crate::twoway::TwoWayError;
+use crate::twoway::carry::lock;
+use crate::twoway::history::{History, Known};
+use crate::twoway::log;
+use crate::twoway::record::Record;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// How many paths are written at once.
+const MOST: usize = 1024;
+
+/// For how long something that was done may wait for more.
+const LONGEST: Duration = Duration::from_millis(200);
+
+pub(super) struct Journal {
+    history: Mutex<History>,
+    waiting: Mutex<Waiting>,
+    /// Why something could not be written, where the one who did it could not tell.
+    failed: Mutex<Option<TwoWayError>>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    done: Vec<(RelPath, Known)>,
+    log: Vec<log::Entry>,
+    since: Option<Instant>,
+}
+
+impl Journal {
+    pub(super) fn new(history: History) -> Journal {
+        Journal {
+            history: Mutex::new(history),
+            waiting: Mutex::default(),
+            failed: Mutex::new(None),
+        }
+    }
+
+    /// Takes what was done to paths that are to be written together, and what is to be remembered of it.
+    pub(super) fn record(
+        &self,
+        done: Vec<(RelPath, Known)>,
+        log: impl IntoIterator<Item = log::Entry>,
+    ) -> Result<(), TwoWayError> {
+        let is_due = {
+            let mut waiting = lock(&self.waiting);
+            waiting.done.extend(done);
+            waiting.log.extend(log);
+            let since = *waiting.since.get_or_insert_with(Instant::now);
+            waiting.done.len() >= MOST || since.elapsed() >= LONGEST
+        };
+        if is_due { self.flush() } else { Ok(()) }
+    }
+
+    /// Takes what is to be remembered of something that was not done.
+    pub(super) fn note(&self, entry: Option<log::Entry>) {
+        lock(&self.waiting).log.extend(entry);
+    }
+
+    /// Writes what is waiting.
+    pub(super) fn flush(&self) -> Result<(), TwoWayError> {
+        if let Some(error) = lock(&self.failed).take() {
+            return Err(error);
+        }
+        let mut history = lock(&self.history);
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        let Waiting { done, log, .. } = waiting;
+        if done.is_empty() && log.is_empty() { Ok(()) } else { history.installed(&done, &log) }
+    }
+
+    /// Writes what needs no file to be touched, and then what is intended.
+    pub(super) fn write_down(
+        &self,
+        noted: &[(RelPath, Record)],
+        intended: &[(RelPath, Record)],
+    ) -> Result<(), TwoWayError> {
+        self.flush()?;
+        let mut history = lock(&self.history);
+        if !noted.is_empty() {
+            history.plan_records(noted)?;
+        }
+        if intended.is_empty() { Ok(()) } else { history.intend(intended) }
+    }
+
+    /// What is known of a path, as far as it is written.
+    pub(super) fn known(&self, path: &RelPath) -> Result<Option<Known>, TwoWayError> {
+        lock(&self.history).known(path)
+    }
+
+    /// Keeps what came of something for whoever can tell it.
+    pub(super) fn keep_failure(&self, done: Result<(), TwoWayError>) {
+        if let Err(error) = done {
+            lock(&self.failed).get_or_insert(error);
+        }
+    }
+
+    /// Whether something could not be written, so that nothing more is to be done.
+    pub(super) fn has_failed(&self) -> bool {
+        lock(&self.failed).is_some()
+    }
+
+    /// Writes what is waiting, and gives the history back.
+    pub(super) fn close(self) -> Result<History, TwoWayError> {
+        self.flush()?;
+        Ok(self.history.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,188 @@
+//! Making what has no content of its own, and giving files other names.
+
+use crate::fs::{Expected, Slot};
+use crate::tree::{Kind, RelPath};
+use crate::twoway::TwoWayError;
+use crate::twoway::carry::attributes::node;
+use crate::twoway::carry::{CHANGED, Carrier, Done, Expectation, Outcome, TAKEN, Trouble, kind};
+use crate::twoway::carry::telling::entry;
+use crate::twoway::history::{Known, Look};
+use crate::twoway::reconcile::Change;
+use crate::twoway::record::State;
+use crate::twoway::task::Task;
+
+const IMPOSSIBLE: &str = "nothing of that kind can be made";
+
+impl Carrier {
+    /// Makes directories, from the top down.
+    pub(super) fn make_directories(&self) -> Result<(), TwoWayError> {
+        for (number, task) in self.tasks.iter().filter(|(_, task)| task.after.state.is_directory()) {
+            if let Some(change @ (Change::Create | Change::Replace)) = task.here {
+                self.carry_out(number, &task, |look| {
+                    let trashed = self.make_directory(&task, change, look)?;
+                    let (_, dir, name) = self.place(&task.path)?;
+                    let identity = dir.open_dir_writable(&name)?.identity()?;
+                    self.directories.is_made(number, identity, trashed);
+                    self.telling.made(&task, self.settings.perms);
+                    Ok(None)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes one, usable by its owner until the end of the run. Returns where the old entry is in the trash.
+    fn make_directory(
+        &self,
+        task: &Task,
+        change: Change,
+        look: Option<&Look>,
+    ) -> Result<Option<RelPath>, Trouble> {
+        let mode = (task.after.attributes.mode & 0o777) | 0o700;
+        if let (Change::Replace, Some(look)) = (change, look) {
+            let make = |staging: &crate::fs::WriteDir, name: &_| staging.make_dir(name, mode);
+            return self.replace(task, look, Kind::Directory, make).map(|(_, trashed)| Some(trashed));
+        }
+        let (_, dir, name) = self.place(&task.path)?;
+        if task.before.occupied {
+            // It was removed once, and is still there for what takes no part.
+            let is_there = dir.entry(&name)?.is_some_and(|entry| entry.is_dir());
+            return if is_there { Ok(None) } else { Err(Trouble::Refused(CHANGED)) };
+        }
+        dir.make_dir(&name, mode).map_err(Trouble::of_making)?;
+        Ok(None)
+    }
+
+    /// Gives files their new names. This comes before anything is removed.
+    pub(super) fn rename_all(&self) -> Result<(), TwoWayError> {
+        for (number, task) in self.tasks.iter() {
+            if let Some(from) = &task.renamed_from
+                && !self.is_stopped()
+                && self.is_waiting(number)
+            {
+                self.rename(number, &task, from)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rename(&self, number: usize, task: &Task, from: &RelPath) -> Result<(), TwoWayError> {
+        let gone = self.tasks.find(from).and_then(|gone| Some((gone, self.tasks.get(gone)?)));
+        let Some((gone, old)) = gone.filter(|(gone, _)| self.is_waiting(*gone)) else {
+            self.leave(number, task, &Trouble::Refused(CHANGED));
+            return Ok(());
+        };
+        crate::twoway::crash::point("rename");
+        let renamed = self.try_to_rename((number, task), (gone, &old));
+        crate::twoway::crash::point("renamed");
+        match renamed {
+            Ok(look) => {
+                for (number, task) in [(number, task), (gone, &old)] {
+                    self.set_outcome(number, Outcome::Done);
+                    self.telling.done(task, self.settings.perms);
+                }
+                let done = vec![
+                    (task.path.clone(), Known::there(task.after.clone(), Some(look))),
+                    (old.path.clone(), Known::there(old.after.clone(), None)),
+                ];
+                self.journal.record(done, [task, &old].iter().filter_map(|task| entry(task, None, None)))
+            }
+            Err(trouble) => {
+                self.leave(number, task, &trouble);
+                self.leave_dependent(gone);
+                Ok(())
+            }
+        }
+    }
+
+    fn try_to_rename(
+        &self,
+        (number, task): (usize, &Task),
+        (gone, old): (usize, &Task),
+    ) -> Result<Look, Trouble> {
+        let (Some(Expectation::Free), Some(Expectation::There(look))) =
+            (self.expectations.get(number), self.expectations.get(gone))
+        else {
+            return Err(Trouble::Refused(CHANGED));
+        };
+        if old.here != Some(Change::Remove) || old.before.state != task.after.state {
+            return Err(Trouble::Refused(CHANGED));
+        }
+        let (above, from_dir, from_name) = self.place(&old.path)?;
+        let (_, dir, name) = self.place(&task.path)?;
+        let (from, to) =
+            (Slot { dir: &from_dir, name: &from_name }, Slot { dir: &dir, name: &name });
+        let renamed = from.rename(&Expected::Version(look.stamp), to, || self.trash.open(&above))?;
+        let Some(stamp) = renamed else {
+            let is_taken = dir.entry(&name)?.is_some();
+            return Err(Trouble::Refused(if is_taken { TAKEN } else { CHANGED }));
+        };
+        let set = || {
+            let found = dir.stamped(&name)?.filter(|found| found.stamp == stamp);
+            let found = found.ok_or(Trouble::Refused(CHANGED))?;
+            let set = self.settings.lacking(&task.after, &found.entry.meta);
+            dir.set_meta(&name, Kind::File, &set)?;
+            let now = dir.stamped(&name)?.filter(|now| now.stamp.ino == stamp.ino && now.stamp.dev == stamp.dev);
+            Ok(self.look(now.ok_or(Trouble::Refused(CHANGED))?.stamp, &task.after))
+        };
+        set().inspect_err(|_| {
+            // Whatever it is by now, it gets its old name back, if that is free; else it keeps the new one.
+            if let Ok(Some(now)) = dir.stamped(&name) {
+                let _ = to.rename(&Expected::Version(now.stamp), from, || self.trash.open(&above));
+            }
+        })
+    }
+
+    /// Makes links and special files, and sets the attributes of all that is no directory. What is in a directory whose
+    /// place something else is to take is removed before.
+    pub(super) fn make_the_rest(&self) -> Result<(), TwoWayError> {
+        for (number, task) in self.tasks.iter().filter(|(_, task)| !task.after.state.is_directory()) {
+            match task.here {
+                Some(Change::Create | Change::Update | Change::Replace) => {
+                    if task.before.state.is_directory() {
+                        self.clear_below(number, &task)?;
+                    }
+                    if let Some(merged) = &task.at_hand {
+                        self.install_merged(number, &task, merged)?;
+                    } else if !matches!(task.after.state, State::File { .. }) {
+                        self.make_node(number, &task)?;
+                    }
+                }
+                Some(Change::Adjust) => self.adjust(number, &task)?,
+                Some(Change::Remove | Change::Empty) | None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a link or special file.
+    pub(super) fn make_node(&self, number: usize, task: &Task) -> Result<(), TwoWayError> {
+        self.carry_out(number, task, |look| {
+            let node = node(&task.after).ok_or(Trouble::Refused(IMPOSSIBLE))?;
+            let (_, dir, name) = self.place(&task.path)?;
+            let Some(look) = look else {
+                let meta = self.settings.all(&task.after, None);
+                dir.make_node(&name, &node, &meta, false).map_err(Trouble::of_making)?;
+                let made = dir.stamped(&name)?.filter(|made| made.entry.node == node);
+                let stamp = made.ok_or(Trouble::Refused(CHANGED))?.stamp;
+                return Ok(Some(Done { look: Some(self.look(stamp, &task.after)), trashed: None }));
+            };
+            let meta = self.settings.all(&task.after, self.old_mode(task, &dir, &name)?);
+            let make = |staging: &crate::fs::WriteDir, name: &_| staging.make_node(name, &node, &meta, false);
+            let (stamp, trashed) = self.replace(task, look, node.kind(), make)?;
+            Ok(Some(Done { look: Some(self.look(stamp, &task.after)), trashed: Some(trashed) }))
+        })
+    }
+
+    /// The permission bits of an entry of the same kind that gives way to another version.
+    pub(super) fn old_mode(
+        &self,
+        task: &Task,
+        dir: &crate::fs::WriteDir,
+        name: &crate::tree::Name,
+    ) -> Result<Option<u32>, crate::fs::Error> {
+        let of = kind(&task.after).filter(|kind| !self.settings.perms && Some(*kind) == super::kind(&task.before));
+        let Some(kind) = of else { return Ok(None) };
+        Ok(dir.entry(name)?.filter(|old| old.kind() == kind).map(|old| old.meta.mode))
+    }
+}

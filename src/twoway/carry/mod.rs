@@ -1,0 +1,440 @@
+//! Carrying out one replica's tasks of a plan, so that nothing is lost to anybody who works in the tree meanwhile, nor
+//! to an end of the process at any moment.
+//!
+//! A [`Carrier`] has the tasks of one replica for the time of a run. Whoever has it calls, in this order:
+//!
+//! 1. [`copy_losers`](Carrier::copy_losers): what lost a conflict gets a name of its own, before anything else;
+//! 2. [`write_down`](Carrier::write_down): what needs no file to be touched, and then what is intended;
+//! 3. when the other side has come so far too: [`make`](Carrier::make), which is everything that needs no content from
+//!    there;
+//! 4. the pass that fetches the rest, with the carrier as its [`Agenda`](crate::pass::Agenda);
+//! 5. [`finish`](Carrier::finish): removals, deepest first, and the attributes of directories;
+//! 6. [`ended`](Carrier::ended), which gives the history back.
+//!
+//! Every change is made by what [`fs`](crate::fs) calls a slot: it happens only if the entry is still the one that the
+//! history has a look at, or the name is still free, and whatever gives way goes into the trash. What cannot be done is
+//! a problem, which is told and counted; its task is left for a later run, as is every task that depends on it. Only
+//! what is wrong with the history itself ends the run.
+//!
+//! A directory that is made can be written by its owner until the end, and one that cannot be is opened up for the time
+//! of the run. [`recover`] knows both, so that a run that was killed leaves neither.
+
+mod agenda;
+mod attributes;
+mod copy;
+mod directories;
+mod handles;
+mod journal;
+mod make;
+mod merged;
+mod recover;
+mod remove;
+mod replace;
+mod telling;
+#[cfg(test)]
+mod tests;
+mod trash;
+
+pub use recover::recover;
+
+use crate::fs::{Error, Expected, WriteDir};
+use crate::report::{Reporter, Totals};
+use crate::request::Detail;
+use crate::tree::{Kind, Name, RelPath};
+use crate::twoway::history::{self, History, Known, Look};
+use crate::twoway::reconcile::{Change, Why};
+use crate::twoway::record::{Record, State};
+use crate::twoway::replica::Replica;
+use crate::twoway::task::{Task, Tasks};
+use crate::twoway::{TwoWayError, crash};
+use directories::Directories;
+use filetime::FileTime;
+use handles::Handles;
+use journal::Journal;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use telling::{Telling, entry};
+use trash::Trash;
+
+/// What a run synchronises, and what is to be said of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Whether permission bits are synchronised.
+    pub perms: bool,
+    /// Whether owners are.
+    pub owner: bool,
+    /// Whether groups are.
+    pub group: bool,
+    /// Whether what gives way is kept beyond the end of the run.
+    pub keep_trash: bool,
+    /// The permission bits that new entries do not get where those are not synchronised.
+    pub umask: u32,
+    /// Which events anybody wants to hear of.
+    pub detail: Detail,
+}
+
+/// The tasks of one replica being carried out. Shared by threads.
+pub struct Carrier {
+    tasks: Arc<Tasks>,
+    /// What there is to find at the path of each.
+    expectations: Vec<Expectation>,
+    outcomes: Mutex<Vec<Outcome>>,
+    handles: Handles,
+    staging: WriteDir,
+    trash: Trash,
+    directories: Directories,
+    journal: Journal,
+    telling: Telling,
+    settings: Settings,
+    /// When the replica was opened.
+    began: FileTime,
+    stop: Arc<AtomicBool>,
+}
+
+/// What came of a run on one replica.
+#[derive(Debug)]
+pub struct Ended {
+    /// The history.
+    pub history: History,
+    /// The numbers of the tasks that were to be done and are not, in their order.
+    pub left: Vec<usize>,
+    /// What was made, removed and could not be done. What a pass has fetched, that pass has counted.
+    pub totals: Totals,
+}
+
+/// What there is to find at a path before anything is done.
+#[derive(Debug, Clone, Copy)]
+enum Expectation {
+    /// Nothing.
+    Free,
+    /// What looked like this.
+    There(Look),
+    /// It cannot be told.
+    Unclear(&'static str),
+}
+
+/// How far a task is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// It is still to be done.
+    Waiting,
+    /// A directory was made, and is to get its attributes at the end.
+    Made,
+    /// It is done and recorded.
+    Done,
+    /// It cannot be done in this run.
+    Left,
+}
+
+/// How something was done.
+#[derive(Debug, Default)]
+struct Done {
+    /// How the entry looks since, if there is one.
+    look: Option<Look>,
+    /// Where the old one is, below the run's directory in the trash.
+    trashed: Option<RelPath>,
+}
+
+/// Why a task is not done.
+#[derive(Debug)]
+enum Trouble {
+    /// The file system refuses.
+    Failed(Error),
+    /// It would be wrong.
+    Refused(&'static str),
+    /// It has to be told by somebody else, or was: something that this depends on.
+    Told(String),
+}
+
+const CHANGED: &str = "it was changed since it was looked at; run again";
+const UNSEEN: &str = "nobody has looked at it yet; run again";
+const TAKEN: &str =
+    "something else has got the name meanwhile (or a name that this file system does not tell apart)";
+const AT_SOURCE: &str = "it changed at the source since it was looked at; run again";
+const NOT_EMPTY: &str = "not empty: something new is inside";
+const DEPENDENT: &str = "something that it depends on was not done";
+const NOT_REACHED: &str = "the run ended before";
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Trouble {
+        Trouble::Failed(error)
+    }
+}
+
+impl Trouble {
+    /// Something else was not done, which was told.
+    fn dependent() -> Trouble {
+        Trouble::Told(DEPENDENT.to_owned())
+    }
+
+    /// What is said of an error where a name is to be free.
+    fn of_making(error: Error) -> Trouble {
+        match error.kind() {
+            std::io::ErrorKind::AlreadyExists => Trouble::Refused(TAKEN),
+            _ => Trouble::Failed(error),
+        }
+    }
+}
+
+impl Expectation {
+    fn new(known: Option<Known>, task: &Task) -> Expectation {
+        let is_there = task.before.state.is_present();
+        match known {
+            None if !is_there => Expectation::Free,
+            Some(known) if known.record != task.before || known.is_unknown => Expectation::Unclear(CHANGED),
+            Some(_) if !is_there => Expectation::Free,
+            Some(Known { look: Some(look), .. }) => Expectation::There(look),
+            Some(_) => Expectation::Unclear(UNSEEN),
+            None => Expectation::Unclear(CHANGED),
+        }
+    }
+}
+
+impl Carrier {
+    /// Begins with the tasks of a run with this number, which the history has begun. `stop` is set to end it early: the file in hand is finished,
+    /// and nothing else is begun.
+    ///
+    /// # Errors
+    /// Those of reading the history.
+    pub fn new(
+        replica: &Replica,
+        history: History,
+        run: u64,
+        tasks: Arc<Tasks>,
+        settings: Settings,
+        reporter: Arc<dyn Reporter>,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Carrier, TwoWayError> {
+        let snapshot = history.snapshot()?;
+        let expectations = tasks.iter().map(|(_, task)| match task.here {
+            None => Ok(Expectation::Free),
+            Some(_) => Ok(Expectation::new(snapshot.known(&history::key(&task.path))?, &task)),
+        });
+        let expectations = expectations.collect::<Result<Vec<_>, TwoWayError>>()?;
+        Ok(Carrier {
+            outcomes: Mutex::new(vec![Outcome::Waiting; tasks.len()]),
+            tasks,
+            expectations,
+            handles: Handles::new(replica.root().clone()),
+            staging: replica.staging().clone(),
+            trash: Trash::new(replica.all_trash().clone(), run, settings.keep_trash)?,
+            directories: Directories::default(),
+            journal: Journal::new(history),
+            telling: Telling::new(reporter, settings.detail),
+            settings,
+            began: replica.opened_at()?,
+            stop,
+        })
+    }
+
+    /// Gives the losers of conflicts the names that their copies are to have, as far as they are here. A loser whose
+    /// copy cannot be made is left as it is.
+    ///
+    /// # Errors
+    /// Those of the history.
+    pub fn copy_losers(&self) -> Result<(), TwoWayError> {
+        self.open_up()?;
+        for (number, task) in self.tasks.iter() {
+            if let (Why::CopyOf(original), Some(Change::Create), None) =
+                (&task.why, task.here, &task.renamed_from)
+            {
+                self.copy_loser(number, &task, original)?;
+                self.journal.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down what needs no file to be touched, and then what is intended.
+    ///
+    /// # Errors
+    /// Those of the history.
+    pub fn write_down(&self) -> Result<(), TwoWayError> {
+        let (mut noted, mut intended) = (Vec::new(), Vec::new());
+        for (number, task) in self.tasks.iter() {
+            if task.here.is_none() && task.is_news() {
+                noted.push((task.path, task.after));
+            } else if task.here.is_some() && self.is_waiting(number) {
+                intended.push((task.path, task.after));
+            }
+        }
+        self.journal.write_down(&noted, &intended)
+    }
+
+    /// Does all that needs no content from the other side and removes nothing, but for what is in a directory that
+    /// something else takes the place of.
+    ///
+    /// # Errors
+    /// Those of the history.
+    pub fn make(&self) -> Result<(), TwoWayError> {
+        self.make_directories()?;
+        self.rename_all()?;
+        self.make_the_rest()?;
+        self.journal.flush()
+    }
+
+    /// Removes what is to go, deepest first, and then sets the attributes of directories. After an early end only those
+    /// that cannot stay as they are for the time of a run.
+    ///
+    /// # Errors
+    /// Those of the history.
+    pub fn finish(&self) -> Result<(), TwoWayError> {
+        self.remove_all()?;
+        self.close_directories()?;
+        self.journal.flush()?;
+        self.trash.empty_unless_kept();
+        Ok(())
+    }
+
+    /// What came of it.
+    ///
+    /// # Errors
+    /// Those of the history, also what an [`Agenda`](crate::pass::Agenda) could not tell.
+    pub fn ended(self) -> Result<Ended, TwoWayError> {
+        let mut left = Vec::new();
+        for (number, task) in self.tasks.iter().filter(|(_, task)| task.here.is_some()) {
+            let outcome = self.outcome(number);
+            if outcome != Outcome::Done {
+                left.push(number);
+            }
+            if matches!(outcome, Outcome::Waiting | Outcome::Made) {
+                self.journal.note(entry(&task, None, Some(NOT_REACHED.to_owned())));
+            }
+        }
+        Ok(Ended { history: self.journal.close()?, left, totals: self.telling.totals() })
+    }
+
+    /// Carries out a task by `act` unless that was done, or cannot be; `act` is told how the entry looked, if there is
+    /// one. What is only done at the end of the run gives nothing.
+    fn carry_out(
+        &self,
+        number: usize,
+        task: &Task,
+        act: impl FnOnce(Option<&Look>) -> Result<Option<Done>, Trouble>,
+    ) -> Result<(), TwoWayError> {
+        if self.is_stopped() || !self.is_waiting(number) {
+            return Ok(());
+        }
+        crash::point("task");
+        let done = match self.expectations.get(number) {
+            Some(Expectation::Free) => act(None),
+            Some(Expectation::There(look)) => act(Some(look)),
+            Some(Expectation::Unclear(why)) => Err(Trouble::Refused(why)),
+            None => Err(Trouble::Refused(UNSEEN)),
+        };
+        crash::point("task done");
+        match done {
+            Ok(Some(done)) => self.is_done(number, task, done),
+            Ok(None) => {
+                self.set_outcome(number, Outcome::Made);
+                Ok(())
+            }
+            Err(trouble) => {
+                self.leave(number, task, &trouble);
+                Ok(())
+            }
+        }
+    }
+
+    /// Records that a task is done, and tells of it.
+    fn is_done(&self, number: usize, task: &Task, done: Done) -> Result<(), TwoWayError> {
+        self.set_outcome(number, Outcome::Done);
+        self.telling.done(task, self.settings.perms);
+        let known = Known::there(task.after.clone(), done.look);
+        self.journal.record(vec![(task.path.clone(), known)], entry(task, done.trashed, None))
+    }
+
+    /// Leaves a task for a later run, and all that depend on it.
+    fn leave(&self, number: usize, task: &Task, trouble: &Trouble) {
+        self.set_outcome(number, Outcome::Left);
+        let why = self.telling.problem(task, trouble);
+        self.journal.note(entry(task, None, Some(why)));
+        if task.after.state.is_directory() && matches!(task.here, Some(Change::Create | Change::Replace)) {
+            for below in self.tasks.below(&task.path) {
+                self.leave_dependent(below);
+            }
+        }
+        if let Why::CopyOf(original) = &task.why
+            && let Some(original) = self.tasks.find(original)
+        {
+            self.leave_dependent(original);
+        }
+    }
+
+    /// Leaves a task because of another, if it was to be done.
+    fn leave_dependent(&self, number: usize) {
+        if let Some(task) = self.tasks.get(number).filter(|task| task.here.is_some())
+            && self.is_waiting(number)
+        {
+            self.leave(number, &task, &Trouble::dependent());
+        }
+    }
+
+    /// Whether everything that was to be done below a directory is done.
+    fn is_done_below(&self, path: &RelPath) -> bool {
+        let mut below = self.tasks.below(path);
+        below.all(|number| {
+            self.outcome(number) == Outcome::Done
+                || self.tasks.get(number).is_none_or(|task| task.here.is_none())
+        })
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn is_waiting(&self, number: usize) -> bool {
+        self.outcome(number) == Outcome::Waiting
+    }
+
+    fn outcome(&self, number: usize) -> Outcome {
+        self.outcomes().get(number).copied().unwrap_or(Outcome::Left)
+    }
+
+    fn set_outcome(&self, number: usize, outcome: Outcome) {
+        if let Some(place) = self.outcomes().get_mut(number) {
+            *place = outcome;
+        }
+    }
+
+    fn outcomes(&self) -> MutexGuard<'_, Vec<Outcome>> {
+        lock(&self.outcomes)
+    }
+
+    /// The directory that an entry is in, and its name there. Its time is set again at the end.
+    fn place(&self, path: &RelPath) -> Result<(RelPath, WriteDir, Name), Trouble> {
+        let (parent, name) = path.split_last().ok_or(Trouble::Refused("it is the root"))?;
+        let dir = self.handles.open(&parent)?;
+        self.directories.touch(&parent);
+        Ok((parent, dir, name))
+    }
+}
+
+/// The entry that looked like this.
+fn expected(record: &Record, look: &Look) -> Expected {
+    match record.state {
+        State::Directory => Expected::Directory { dev: look.stamp.dev, ino: look.stamp.ino },
+        _ => Expected::Version(look.stamp),
+    }
+}
+
+/// The kind of what is recorded; nothing of what is absent or unknown.
+fn kind(record: &Record) -> Option<Kind> {
+    match record.state {
+        State::File { .. } => Some(Kind::File),
+        State::Directory => Some(Kind::Directory),
+        State::Symlink { .. } => Some(Kind::Symlink),
+        State::Special(kind, _) => Some(kind),
+        State::Absent | State::Unknown => None,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl std::fmt::Debug for Carrier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Carrier").field("tasks", &self.tasks.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,102 @@
+//! Where what gives way goes: the directory of the run in the trash, with the paths of the tree.
+
+use crate::fs::{Error, SetMeta, WriteDir};
+use crate::tree::{Kind, Name, RelPath};
+use crate::twoway::TwoWayError;
+use crate::twoway::carry::lock;
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+/// The trash of one run. Its directory is there from the first time on that something gives way.
+pub(super) struct Trash {
+    /// What holds the directory of each run.
+    all: WriteDir,
+    run: Name,
+    /// Whether what is in it stays beyond the end of the run.
+    is_kept: bool,
+    last: Mutex<Option<(RelPath, WriteDir)>>,
+    put: Mutex<Put>,
+}
+
+/// What was put there, where that does not stay.
+#[derive(Default)]
+struct Put {
+    entries: Vec<(RelPath, Kind)>,
+    directories: BTreeSet<RelPath>,
+}
+
+impl Trash {
+    pub(super) fn new(all: WriteDir, run: u64, is_kept: bool) -> Result<Trash, TwoWayError> {
+        let run = run.to_string();
+        let name = Name::new(&run).map_err(|_| TwoWayError::NoDirectory(run))?;
+        Ok(Trash { all, run: name, is_kept, last: Mutex::new(None), put: Mutex::default() })
+    }
+
+    /// The directory for what was at this path of the tree, which is made if there is none.
+    pub(super) fn open(&self, path: &RelPath) -> Result<WriteDir, Error> {
+        let mut last = lock(&self.last);
+        if let Some((_, dir)) = last.as_ref().filter(|(at, _)| at == path) {
+            return Ok(dir.clone());
+        }
+        let mut dir = made(&self.all, &self.run)?;
+        let mut at = RelPath::root();
+        // Each element of a path is a name.
+        for name in path.elements().filter_map(|element| Name::new(element).ok()) {
+            dir = made(&dir, &name)?;
+            at = at.join(&name);
+            if !self.is_kept {
+                lock(&self.put).directories.insert(at.clone());
+            }
+        }
+        *last = Some((path.clone(), dir.clone()));
+        Ok(dir)
+    }
+
+    /// Makes a directory like one of the tree, which its owner can enter whatever its mode.
+    pub(super) fn make_like(&self, path: &RelPath, mode: u32) -> Result<(), Error> {
+        self.open(path)?.set_own_meta(&SetMeta { mode: Some(mode | 0o700), ..SetMeta::default() })
+    }
+
+    /// Takes note of what was put into the directory for `parent`, and returns its path in the trash.
+    pub(super) fn note(&self, parent: &RelPath, name: &Name, kind: Kind) -> RelPath {
+        let path = parent.join(name);
+        if !self.is_kept {
+            lock(&self.put).entries.push((path.clone(), kind));
+        }
+        path
+    }
+
+    /// Removes what this run has put there, unless that is kept. What else there is stays, and what cannot be removed,
+    /// which goes with the rest of the trash later.
+    pub(super) fn empty_unless_kept(&self) {
+        if self.is_kept {
+            return;
+        }
+        *lock(&self.last) = None;
+        let Put { entries, directories } = std::mem::take(&mut *lock(&self.put));
+        let Ok(run) = self.all.open_dir_writable(&self.run) else { return };
+        let remove = |path: &RelPath, kind: Kind| {
+            let Some((parent, name)) = path.split_last() else { return Ok(()) };
+            run.open_beneath_writable(&parent)?.remove(&name, kind)
+        };
+        for (path, kind) in entries.iter().rev() {
+            let _ = remove(path, *kind);
+        }
+        // What is in a directory sorts after it.
+        for path in directories.iter().rev() {
+            let _ = remove(path, Kind::Directory);
+        }
+        let _ = self.all.remove(&self.run, Kind::Directory);
+    }
+}
+
+/// The directory of that name, which is made for its owner alone if there is none.
+fn made(parent: &WriteDir, name: &Name) -> Result<WriteDir, Error> {
+    match parent.open_dir_writable(name) {
+        Err(error) if error.is_not_found() => match parent.make_dir(name, 0o700) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+            _ => parent.open_dir_writable(name),
+        },
+        opened => opened,
+    }
+}

@@ -1,0 +1,220 @@
+//! What two replicas tell each other before and after a plan is carried out, over the link that then carries the passes.
+//!
+//! The asking side, which makes the plan, speaks first at each turn, but where both have to say they are ready:
+//!
+//! ```text
+//! planner                                    follower
+//!   Meet (who, lineage heads) -------------->
+//!         <--------------------------------- Meet, and what it remembers of the planner
+//!   News (of generations) ------------------>  unless the heads are the same; then both meet once more
+//!         <--------------------------------- News
+//!   Compare (what, since when), Paths ------>  what has changed here
+//!         <--------------------------------- Records (of all that has changed on either side)
+//!   Read (a file in conflict) -------------->  only to show or merge it
+//!         <--------------------------------- Content
+//!   Settled, Tasks ------------------------->  the plan, as far as it concerns the follower
+//!         <------------- Ready ------------->  everything that needs no file is written down
+//!   ... passes ...
+//!         <------------- Undone ------------>  what could not be done
+//! ```
+//!
+//! To the link all that is opaque: parts of messages, which [`Conversation`] puts together. What a peer may make this
+//! side hold is bounded by [`MOST`] for each message, and for what is gathered by what the tree itself has.
+
+mod packed;
+
+pub use packed::{Batch, PackedRecord, PackedTask, Packing};
+
+use crate::report::{Progress, Reporter, Totals};
+use crate::tree::RelPath;
+use crate::twoway::decide::Side;
+use crate::twoway::guard::Census;
+use crate::twoway::history::Partner;
+use crate::twoway::lineage::{Heads, Lineages};
+use crate::twoway::version::Author;
+use crate::wire::{Closed, Link, Message, Received};
+use crate::pass::PassError;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// What one replica tells the other.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Talk {
+    /// Who speaks, and what it knows of generations.
+    Meet(Meet),
+    /// Generations and forks that the other has not heard of.
+    News(Lineages),
+    /// What is going to be compared.
+    Compare(Compare),
+    /// Paths that have changed at the planner, in order; the last ones or not.
+    Paths(Batch<()>, bool),
+    /// What the follower knows of all that changed on either side, in order; the last of it or not. A batch of records,
+    /// which the planner keeps as it comes.
+    Records(Vec<u8>, bool),
+    /// The planner wants to see this file of the follower's, at most so many bytes of it.
+    Read(RelPath, u64),
+    /// A part of it; at the end whether that was all of it, unchanged. Or why it cannot be had.
+    Content(Result<(Vec<u8>, Option<bool>), String>),
+    /// The generation in which conflicts were settled.
+    Settled(Lineages),
+    /// What the follower is to do, in order; with the last of it what else it needs to know.
+    Tasks(Batch<PackedTask>, Option<Terms>),
+    /// Nothing is to be done or remembered; or what was is only shown.
+    Nothing,
+    /// All that needs no file to be touched is written down; whether files are to be fetched.
+    Ready(bool),
+    /// What could not be done here; the last of it or not.
+    Undone(Batch<()>, bool),
+    /// This side has done what it could.
+    Done(Done),
+}
+
+/// Who meets.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Meet {
+    /// Who counts here.
+    pub author: Author,
+    /// What is known of generations.
+    pub heads: Heads,
+    /// How much there is here.
+    pub census: Census,
+    /// Whether this replica has no past.
+    pub is_new: bool,
+    /// The number of the last change of a record here.
+    pub sequence: u64,
+    /// How many bytes may still be written here, if that is known.
+    pub free: Option<u64>,
+    /// The time of day, in nanoseconds since 1970.
+    pub now: i64,
+    /// The follower's last: what it remembers of the planner. `None` also if that is of no use any more.
+    pub memory: Option<Partner>,
+}
+
+/// What is compared.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Compare {
+    /// Whether everything is, not only what has changed since the last run of the two.
+    pub everything: bool,
+}
+
+/// What holds for a whole plan.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Terms {
+    /// How the follower is to name the planner's replica.
+    pub name: String,
+    /// Which side the follower is.
+    pub side: Side,
+    /// What both are to remember of this run.
+    pub token: [u8; 16],
+}
+
+/// How a side ended.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Done {
+    /// The number of the last change of a record here.
+    pub sequence: u64,
+    /// What was counted here.
+    pub totals: Totals,
+}
+
+/// The peer said what makes no sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Garbled(pub &'static str);
+
+impl From<Garbled> for PassError {
+    fn from(garbled: Garbled) -> PassError {
+        PassError::Protocol(garbled.0)
+    }
+}
+
+/// Bytes of a message in one part.
+const PART: usize = 48 << 10;
+
+/// The longest message accepted: the news of some million generations.
+const MOST: usize = 32 << 20;
+
+/// One end of a link while no pass has it.
+pub struct Conversation<'l> {
+    link: &'l mut Link,
+    reporter: &'l dyn Reporter,
+    progress: &'l Progress,
+}
+
+impl<'l> Conversation<'l> {
+    /// Talks over `link`. What comes for the user meanwhile goes to `reporter` and `progress`.
+    pub fn new(link: &'l mut Link, reporter: &'l dyn Reporter, progress: &'l Progress) -> Conversation<'l> {
+        Conversation { link, reporter, progress }
+    }
+
+    /// Tells the other side.
+    ///
+    /// # Errors
+    /// The link is closed.
+    pub fn say(&self, talk: &Talk) -> Result<(), PassError> {
+        let bytes = postcard::to_stdvec(talk).map_err(|_| PassError::Protocol("a message that cannot be"))?;
+        let mut parts = bytes.chunks(PART).peekable();
+        while let Some(part) = parts.next() {
+            let more = u8::from(parts.peek().is_some());
+            let part = Bytes::from([&[more], part].concat());
+            self.link.sender.send(Message::Talk(part))?;
+        }
+        Ok(())
+    }
+
+    /// Waits for what the other side says.
+    ///
+    /// # Errors
+    /// It gives up, breaks the protocol, or is gone.
+    pub fn hear(&mut self) -> Result<Talk, PassError> {
+        const GARBLED: PassError = PassError::Protocol("what the other replica says cannot be read");
+        let mut bytes = Vec::new();
+        loop {
+            let Received { message, permit: _permit } =
+                self.link.receiver.receive().map_err(|Closed| PassError::Lost)?;
+            match message {
+                Message::Talk(part) => {
+                    let (more, part) = part.split_first().ok_or(GARBLED)?;
+                    bytes.extend_from_slice(part);
+                    if bytes.len() > MOST {
+                        return Err(GARBLED);
+                    }
+                    if *more == 0 {
+                        return postcard::from_bytes(&bytes).map_err(|_| GARBLED);
+                    }
+                }
+                Message::Event(event) => self.reporter.report(event),
+                Message::Progress(reading) => {
+                    self.progress.set_totals(&reading);
+                    self.progress.set_done(&reading);
+                }
+                Message::Abort(abort) => return Err(PassError::Peer(abort)),
+                Message::Alive | Message::Credit { .. } | Message::Invite(_) | Message::Spread(_) => {}
+                _ => return Err(PassError::Protocol("a pass begins while replicas talk")),
+            }
+        }
+    }
+
+    /// The link, for a pass.
+    pub fn link(&mut self) -> &mut Link {
+        self.link
+    }
+}
+
+/// Tells paths in batches.
+///
+/// # Errors
+/// The link is closed.
+pub fn say_paths(
+    conversation: &Conversation<'_>,
+    paths: impl IntoIterator<Item = RelPath>,
+    as_talk: fn(Batch<()>, bool) -> Talk,
+) -> Result<(), PassError> {
+    let mut packing = Packing::default();
+    for path in paths {
+        packing.add(&path, ());
+        if packing.is_full() {
+            conversation.say(&as_talk(packing.take(), false))?;
+        }
+    }
+    conversation.say(&as_talk(packing.take(), true))
+}

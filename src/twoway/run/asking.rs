@@ -1,0 +1,104 @@
+//! Conflicts that no record decides: a person or a command is asked while the plan is made.
+
+use crate::fs::{Dir, SetMeta, WriteDir, WriteFile};
+use crate::tree::{Name, RelPath};
+use crate::twoway::decide::Side;
+use crate::twoway::exchange::Conversation;
+use crate::twoway::policy::{Conflict, Merged, Policies, Policy, Resolution, Resolver};
+use crate::twoway::record::ContentSum;
+use crate::twoway::run::contents::OfConflict;
+use crate::twoway::run::{Answer, Asked, Overseer, Stopped};
+use filetime::FileTime;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io::{self, Read};
+
+/// Settles conflicts by policies, and asks where these say so.
+pub(super) struct Asking<'a, 'l> {
+    pub policies: &'a Policies,
+    pub overseer: &'a dyn Overseer,
+    pub conversation: RefCell<&'a mut Conversation<'l>>,
+    pub root: &'a Dir,
+    /// Where what was merged is kept until it is installed; `None` in a dry run.
+    pub staging: Option<&'a WriteDir>,
+    /// The planner's side.
+    pub side: Side,
+    /// How many have been asked about.
+    pub number: u64,
+    /// What was merged, by path.
+    pub merged: HashMap<RelPath, Name>,
+    /// Why nothing is to be done after all.
+    pub stopped: Option<Stopped>,
+}
+
+/// Bytes read at once.
+const PIECE: usize = 64 << 10;
+
+impl Resolver for Asking<'_, '_> {
+    fn resolve(&mut self, conflict: &Conflict<'_>) -> Resolution {
+        let policy = self.policies.of(conflict.path);
+        if !matches!(policy, Policy::Ask | Policy::Merge(_)) || self.stopped.is_some() {
+            return policy.resolve(conflict);
+        }
+        self.number = self.number.saturating_add(1);
+        let contents = OfConflict {
+            root: self.root,
+            side: self.side,
+            path: conflict.path,
+            conversation: &self.conversation,
+        };
+        let asked =
+            Asked { conflict: *conflict, policy, number: self.number, count: None, contents: &contents };
+        match self.overseer.resolve(&asked) {
+            Ok(Answer::Skip) => Resolution::Skip,
+            Ok(Answer::Win(side)) => Resolution::Win(side),
+            Ok(Answer::KeepBoth) => Resolution::KeepBoth,
+            Ok(Answer::Merged(content)) => self.merge(conflict.path, content),
+            Err(stopped) => {
+                self.stopped = Some(stopped);
+                Resolution::Skip
+            }
+        }
+    }
+
+    fn removals_win(&self, path: &RelPath) -> Option<Side> {
+        self.policies.of(path).removals_win()
+    }
+}
+
+impl Asking<'_, '_> {
+    fn merge(&mut self, path: &RelPath, content: Box<dyn Read + Send>) -> Resolution {
+        let Some(staging) = self.staging else { return Resolution::Skip };
+        let name = Name::new(format!("merged-{}", self.number));
+        match name.map_err(io::Error::other).and_then(|name| Ok((keep(staging, &name, content)?, name))) {
+            Ok((merged, name)) => {
+                self.merged.insert(path.clone(), name);
+                Resolution::Merged(merged)
+            }
+            Err(error) => {
+                let text = format!("what {path} was merged to cannot be kept: {error}");
+                self.stopped = Some(Stopped(text));
+                Resolution::Skip
+            }
+        }
+    }
+}
+
+/// Writes what was merged to a file of this name.
+fn keep(staging: &WriteDir, name: &Name, mut content: Box<dyn Read + Send>) -> io::Result<Merged> {
+    let file: WriteFile = staging.open_in_place(name).map_err(|error| error.source)?;
+    file.set_len(0).map_err(|error| error.source)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut piece = vec![0; PIECE];
+    let mut size: u64 = 0;
+    loop {
+        let read = content.read(&mut piece)?;
+        let Some(bytes) = piece.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+        hasher.update(bytes);
+        file.write_at(bytes, size).map_err(|error| error.source)?;
+        size = size.saturating_add(read as u64);
+    }
+    let mtime = FileTime::now();
+    file.set_meta(&SetMeta { mtime: Some(mtime), ..SetMeta::default() }).map_err(|error| error.source)?;
+    Ok(Merged { sum: ContentSum(*hasher.finalize().as_bytes()), size, mtime })
+}

@@ -1,0 +1,116 @@
+//! The contents of files that a conflict is about: read here, or asked for at the other side.
+
+use crate::fs::{Dir, ReadFile};
+use crate::pass::{PassError, describe};
+use crate::tree::RelPath;
+use crate::twoway::decide::Side;
+use crate::twoway::exchange::{Conversation, Talk};
+use crate::twoway::run::share::OUT_OF_TURN;
+use crate::twoway::run::{Contents, Which};
+use std::cell::RefCell;
+use std::io::{self, Write};
+
+/// Bytes read at once.
+const PIECE: usize = 32 << 10;
+
+/// Writes a whole file of a replica to `to`, if it is one of at most `limit` bytes.
+fn copy_out(root: &Dir, path: &RelPath, limit: u64, to: &mut dyn Write) -> Result<bool, String> {
+    let Some(file) = open(root, path)? else { return Ok(false) };
+    if file.len() > limit {
+        return Ok(false);
+    }
+    let mut piece = vec![0; PIECE];
+    let mut at: u64 = 0;
+    while at < file.len() {
+        let read = file.read_at(&mut piece, at).map_err(|error| describe(&error))?;
+        let Some(bytes) = piece.get(..read).filter(|bytes| !bytes.is_empty()) else { return Ok(false) };
+        to.write_all(bytes).map_err(|error| describe(&error))?;
+        at = at.saturating_add(read as u64);
+    }
+    Ok(!file.changed().map_err(|error| describe(&error))?)
+}
+
+fn open(root: &Dir, path: &RelPath) -> Result<Option<ReadFile>, String> {
+    let Some((parent, name)) = path.split_last() else { return Ok(None) };
+    match root.open_beneath(&parent).and_then(|dir| dir.open_file(&name)) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(describe(&error.source)),
+    }
+}
+
+/// Answers the planner who wants to see a file.
+pub(super) fn show(
+    conversation: &Conversation<'_>,
+    root: &Dir,
+    path: &RelPath,
+    limit: u64,
+) -> Result<(), PassError> {
+    let mut telling = Telling { conversation, lost: None };
+    let shown = copy_out(root, path, limit, &mut telling);
+    if let Some(lost) = telling.lost {
+        return Err(lost);
+    }
+    conversation.say(&Talk::Content(shown.map(|is_whole| (Vec::new(), Some(is_whole)))))
+}
+
+/// Sends what is written to it.
+struct Telling<'a, 'l> {
+    conversation: &'a Conversation<'l>,
+    lost: Option<PassError>,
+}
+
+impl Write for Telling<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Err(error) = self.conversation.say(&Talk::Content(Ok((bytes.to_vec(), None)))) {
+            self.lost = Some(error);
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The contents on both sides of a conflict at a path, for the planner.
+pub(super) struct OfConflict<'a, 'c, 'l> {
+    pub root: &'a Dir,
+    /// The planner's side.
+    pub side: Side,
+    pub path: &'a RelPath,
+    pub conversation: &'a RefCell<&'c mut Conversation<'l>>,
+}
+
+impl OfConflict<'_, '_, '_> {
+    fn fetch_theirs(&self, limit: u64, to: &mut dyn Write) -> Result<bool, String> {
+        let lost = |error: PassError| error.to_string();
+        let mut conversation = self.conversation.borrow_mut();
+        conversation.say(&Talk::Read(self.path.clone(), limit)).map_err(lost)?;
+        let (mut left, mut failed) = (limit, None);
+        loop {
+            let Talk::Content(content) = conversation.hear().map_err(lost)? else {
+                return Err(OUT_OF_TURN.to_string());
+            };
+            let (bytes, end) = content?;
+            left = left.checked_sub(bytes.len() as u64).ok_or_else(|| OUT_OF_TURN.to_string())?;
+            if failed.is_none() {
+                failed = to.write_all(&bytes).err();
+            }
+            if let Some(is_whole) = end {
+                return failed.map_or(Ok(is_whole), |error| Err(describe(&error)));
+            }
+        }
+    }
+}
+
+impl Contents for OfConflict<'_, '_, '_> {
+    fn fetch(&self, which: Which, limit: u64, to: &mut dyn Write) -> Result<bool, String> {
+        match which {
+            Which::Of(side) if side == self.side => copy_out(self.root, self.path, limit, to),
+            Which::Of(_) => self.fetch_theirs(limit, to),
+            Which::Ancestor => Ok(false),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The side that has been asked: tells what has changed, and does what it is told.
+
+use crate::fs::{Dir, Root};
+use crate::report::Totals;
+use crate::tree::RelPath;
+use crate::twoway::exchange::{Conversation, Talk, Terms};
+use crate::twoway::history;
+use crate::twoway::run::contents::show;
+use crate::twoway::run::meeting::be_met;
+use crate::twoway::run::own::Own;
+use crate::twoway::run::share::{OUT_OF_TURN, Share, make_acquainted};
+use crate::twoway::run::told::Knowledge;
+use crate::twoway::run::{Around, RunError};
+use crate::twoway::task::{Task, Tasks};
+use crate::twoway::version::Author;
+use crate::wire::Link;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Takes part in a run as the replica at `root`.
+///
+/// # Errors
+/// The replica cannot be used, a guard stopped the run, or the link broke. The other side has to be
+/// [told](RunError::tell).
+pub fn follow(link: &mut Link, root: &Root, around: Around<'_>) -> Result<Totals, RunError> {
+    let mut own = Own::open(root, around)?;
+    let context = around.context;
+    let mut conversation = Conversation::new(link, &*context.reporter, &context.progress);
+    let partner = be_met(&mut own, &mut conversation, &context.options)?.author;
+    let Some((tasks, terms)) = tell(&mut own, partner, &mut conversation, (around, root.dir()))? else {
+        return Ok(Totals::default());
+    };
+    let Terms { name, side, token } = terms;
+    let share = Share { around, root, side, partner, name, token, tasks: Arc::new(Tasks::new(tasks)) };
+    Ok(share.carry_out(own, &mut conversation)?.totals)
+}
+
+/// Tells what has changed, and hears the plan; `None` if there is nothing to be done or remembered.
+fn tell(
+    own: &mut Own,
+    partner: Author,
+    conversation: &mut Conversation<'_>,
+    (around, root): (Around<'_>, &Dir),
+) -> Result<Option<(Vec<Task>, Terms)>, RunError> {
+    let Talk::Compare(compare) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
+    make_acquainted(&mut own.history, partner)?;
+    let knowledge = Knowledge::new(&own.history, &around.context.options.rules)?;
+    let mut keys = BTreeSet::new();
+    if !compare.everything
+        && let Some(remembered) = own.history.partner(partner)?
+    {
+        knowledge.changed(&own.history, partner, &remembered, &mut keys)?;
+    }
+    loop {
+        let Talk::Paths(batch, is_last) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
+        keys.extend(batch.paths()?.iter().map(history::key));
+        if is_last {
+            break;
+        }
+    }
+    knowledge.tell(conversation, (!compare.everything).then_some(keys))?;
+    let told = |path: &RelPath| Ok(knowledge.told(path)?);
+    let mut tasks: Vec<Task> = Vec::new();
+    loop {
+        match conversation.hear()? {
+            Talk::Nothing => return Ok(None),
+            Talk::Read(path, limit) => show(conversation, root, &path, limit)?,
+            Talk::Settled(lineages) => drop(own.history.learn(&lineages)?),
+            Talk::Tasks(batch, terms) => {
+                tasks.extend(batch.tasks::<RunError>(told)?);
+                if let Some(terms) = terms {
+                    return Ok(Some((tasks, terms)));
+                }
+            }
+            _ => return Err(OUT_OF_TURN.into()),
+        }
+    }
+}

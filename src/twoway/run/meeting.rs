@@ -1,0 +1,107 @@
+//! How two replicas meet: what each knows of generations becomes the same on both sides, before anything is compared.
+
+use crate::pass::PassError;
+use crate::request::Options;
+use crate::twoway::TwoWayError;
+use crate::twoway::decide::Side;
+use crate::twoway::exchange::{Conversation, Meet, Talk};
+use crate::twoway::history::Partner;
+use crate::twoway::run::RunError;
+use crate::twoway::run::own::Own;
+use crate::twoway::run::share::OUT_OF_TURN;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How often what is known is told before the two give up. Each time shows at most a few forks that were not known, and
+/// two honest replicas agree after the first.
+const ROUNDS: usize = 64;
+
+const NEVER: PassError = PassError::Protocol("the two replicas do not agree on who counted what");
+
+/// What the planner has learned of the follower.
+#[derive(Debug)]
+pub(super) struct Met {
+    pub theirs: Meet,
+    /// How much later it is there, by its clock.
+    pub ahead: f64,
+    /// How long it took to ask, by which that may be wrong.
+    pub took: Duration,
+}
+
+impl Met {
+    /// By how many milliseconds the clock of the second side is ahead of that of the first, for a planner at this side.
+    pub(super) fn offset(&self, side: Side) -> i64 {
+        let ahead = if side == Side::Left { self.ahead } else { -self.ahead };
+        (ahead * 1000.0) as i64
+    }
+}
+
+/// Meets as the planner.
+pub(super) fn meet(own: &mut Own, conversation: &mut Conversation<'_>) -> Result<Met, RunError> {
+    for _ in 0..ROUNDS {
+        let (asked, here) = (Instant::now(), now());
+        conversation.say(&Talk::Meet(own.introduction(None)))?;
+        let Talk::Meet(theirs) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
+        if theirs.heads == own.history.lineages().heads() {
+            let took = asked.elapsed();
+            let there = theirs.now.saturating_sub(here) as f64 / 1e9;
+            return Ok(Met { theirs, ahead: there - took.as_secs_f64() / 2.0, took });
+        }
+        conversation.say(&Talk::News(own.history.lineages().news_for(&theirs.heads)))?;
+        let Talk::News(news) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
+        own.history.learn(&news)?;
+    }
+    Err(NEVER.into())
+}
+
+/// Meets as the follower. Returns who the planner is.
+pub(super) fn be_met(
+    own: &mut Own,
+    conversation: &mut Conversation<'_>,
+    options: &Options,
+) -> Result<Meet, RunError> {
+    for _ in 0..ROUNDS {
+        let Talk::Meet(theirs) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
+        let memory = own.memory(theirs.author, options)?;
+        conversation.say(&Talk::Meet(own.introduction(memory)))?;
+        if theirs.heads == own.history.lineages().heads() {
+            return Ok(theirs);
+        }
+        let news = own.history.lineages().news_for(&theirs.heads);
+        let Talk::News(theirs) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
+        conversation.say(&Talk::News(news))?;
+        own.history.learn(&theirs)?;
+    }
+    Err(NEVER.into())
+}
+
+/// Whether what both remember of each other is of the same run, so that only what has changed since is compared.
+pub(super) fn is_continued(own: &Own, theirs: &Meet, options: &Options) -> Result<bool, TwoWayError> {
+    let remembered = own.memory(theirs.author, options)?;
+    let is_same = |(ours, theirs): (Partner, Partner)| {
+        ours.token == theirs.token
+            && ours.acknowledged == theirs.received
+            && ours.received == theirs.acknowledged
+    };
+    Ok(remembered.zip(theirs.memory).is_some_and(is_same))
+}
+
+impl Own {
+    fn introduction(&self, memory: Option<Partner>) -> Meet {
+        Meet {
+            author: self.history.author(),
+            heads: self.history.lineages().heads(),
+            census: self.census(),
+            is_new: self.is_new,
+            sequence: self.history.sequence(),
+            free: self.free(),
+            now: now(),
+            memory,
+        }
+    }
+}
+
+/// Nanoseconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,145 @@
+//! The replica at one side of a run: opened, put in order after whatever killed the run before, and scanned.
+
+use crate::fs::Root;
+use crate::pass::Context;
+use crate::report::{Event, Problem, ProblemClass, Role};
+use crate::request::Options;
+use crate::tree::{Kind, RelPath};
+use crate::twoway::TwoWayError;
+use crate::twoway::carry;
+use crate::twoway::guard::{Census, Refusal};
+use crate::twoway::history::{History, Origin, Partner};
+use crate::twoway::replica::{ReadReplica, Replica};
+use crate::twoway::run::share::carry_settings;
+use crate::twoway::run::{Around, RunError};
+use crate::twoway::scan::{self, Counts, Observer, ScanOptions, Trouble};
+use crate::twoway::version::Author;
+use filetime::FileTime;
+
+/// A replica that takes part in a run.
+#[derive(Debug)]
+pub(super) struct Own {
+    /// `None` in a dry run, which only looks.
+    pub replica: Option<Replica>,
+    /// In a dry run what is written here stays in memory.
+    pub history: History,
+    pub counts: Counts,
+    /// Whether it has no past.
+    pub is_new: bool,
+    /// How many problems the scan told of.
+    pub problems: u64,
+}
+
+impl Own {
+    /// Opens the replica at a root and finds out what has changed there. What was found is written down then.
+    pub(super) fn open(root: &Root, around: Around<'_>) -> Result<Own, RunError> {
+        let options = &around.context.options;
+        let settings = carry_settings(options);
+        let (replica, mut history, origin, began) = if options.dry_run {
+            let (history, origin, began) = look(root)?;
+            (None, history, origin, began)
+        } else {
+            let replica = Replica::open(&root.writable().ok_or(TwoWayError::Stopped)?)?;
+            let (mut history, origin) = History::open(replica.history_file()?, root.dir())?;
+            carry::recover(&replica, &mut history, &settings)?;
+            let began = replica.opened_at()?;
+            (Some(replica), history, origin, began)
+        };
+        if origin == Origin::Copied {
+            let text = "this replica was copied or restored with its history: it goes on under a new identity";
+            around.context.reporter.report(Event::Notice(text.to_owned()));
+        }
+        let mut teller = Teller { context: around.context, problems: 0 };
+        let scan_options = ScanOptions {
+            rules: &options.rules,
+            perms: options.perms,
+            owner: options.owner,
+            group: options.group,
+            links: options.links,
+            devices: options.devices,
+            specials: options.specials,
+            threads: around.context.workers(),
+            began,
+            now: FileTime::now(),
+            stop: around.stop,
+        };
+        let findings = scan::scan(root.dir(), &mut history, &scan_options, &mut teller)?;
+        let allowed = options.two_way.is_some_and(|two_way| two_way.allow_mass_delete);
+        if findings.counts().is_emptied() && !allowed {
+            let known = findings.counts().known;
+            return Err(RunError::Halted(Refusal::emptied(known)));
+        }
+        let counts = findings.commit()?;
+        let problems = teller.problems;
+        Ok(Own { replica, history, counts, is_new: origin == Origin::New, problems })
+    }
+
+    pub(super) fn census(&self) -> Census {
+        Census { known: self.counts.known, found: self.counts.entries, files: self.counts.files }
+    }
+
+    /// How many bytes may still be written, if that is known, and anything is to be.
+    pub(super) fn free(&self) -> Option<u64> {
+        self.replica.as_ref()?.root().free_bytes().ok()
+    }
+
+    /// What is remembered of a partner that it may rely on, for a run with these options.
+    pub(super) fn memory(&self, author: Author, options: &Options) -> Result<Option<Partner>, TwoWayError> {
+        let partner = self.history.partner(author)?;
+        let is_of_use = |partner: &Partner| {
+            let has_index = self.history.changes(partner.acknowledged, &mut |_| Ok(()));
+            Ok(partner.options == Some(digest(options)) && has_index?)
+        };
+        match partner {
+            Some(partner) if is_of_use(&partner)? => Ok(Some(partner)),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Opens the history of what may be a replica, or would become one, without changing anything.
+fn look(root: &Root) -> Result<(History, Origin, FileTime), TwoWayError> {
+    let replica = Replica::look(root.dir())?;
+    let file = replica.as_ref().map(ReadReplica::history_file).transpose()?.flatten();
+    let (history, origin) = History::open_to_look(file, root.dir())?;
+    Ok((history, origin, replica.map_or(FileTime::zero(), |replica| replica.opened_at())))
+}
+
+/// What of the options decides which paths take part, and what of each.
+pub(super) fn digest(options: &Options) -> [u8; 32] {
+    let Options { rules, perms, owner, group, links, devices, specials, .. } = options;
+    let bytes = postcard::to_stdvec(&(rules, perms, owner, group, links, devices, specials));
+    blake3::derive_key("dsync 2026 two-way options of a run", &bytes.unwrap_or_default())
+}
+
+/// Tells of what a scan meets.
+struct Teller<'a> {
+    context: &'a Context,
+    problems: u64,
+}
+
+impl Observer for Teller<'_> {
+    fn trouble(&mut self, path: &RelPath, trouble: &Trouble) {
+        self.problems = self.problems.saturating_add(1);
+        let (doing, cause) = match trouble {
+            Trouble::Failed(error) => (error.doing, crate::pass::describe(&error.source)),
+            Trouble::Changing => ("reading", "it keeps changing; it is left alone in this run".to_owned()),
+            Trouble::Kind(kind) => ("looking at", unsynchronised(*kind)),
+            Trouble::Mounted => {
+                ("looking at", "it is on another file system, which takes no part".to_owned())
+            }
+        };
+        let problem = Problem::new(Role::Source, doing, path, &cause).of_class(ProblemClass::Failed);
+        self.context.reporter.report(Event::Problem(problem));
+    }
+}
+
+fn unsynchronised(kind: Kind) -> String {
+    let (what, how) = match kind {
+        Kind::Symlink => ("a symbolic link", "-l"),
+        Kind::CharDevice | Kind::BlockDevice => ("a device", "--devices"),
+        Kind::Fifo | Kind::Socket => ("a fifo or socket", "--specials"),
+        Kind::File | Kind::Directory => ("of this kind", "other options"),
+    };
+    format!("it is {what}, which is synchronised with {how} only; it is left alone")
+}

@@ -1,0 +1,349 @@
+//! The side that was asked for the run: makes the plan.
+
+use crate::fs::Root;
+use crate::pass::PassError;
+use crate::report::{Event, Problem, Role, Totals};
+use crate::tree::{Name, RelPath};
+use crate::twoway::TwoWayError;
+use crate::twoway::decide::Side;
+use crate::twoway::exchange::{Compare, Conversation, Packing, Talk, Terms, say_paths};
+use crate::twoway::guard::{MaxDelete, Tally};
+use crate::twoway::history::{self, new_token};
+use crate::twoway::plan::Plan;
+use crate::twoway::policy::Policies;
+use crate::twoway::reconcile::{Change, Elsewhere, Rules, Settler, Step, Why, reconcile};
+use crate::twoway::record::State;
+use crate::twoway::replica::Replica;
+use crate::twoway::run::asking::Asking;
+use crate::twoway::run::meeting::{Met, is_continued, meet};
+use crate::twoway::run::own::Own;
+use crate::twoway::run::share::{Carried, Share, make_acquainted};
+use crate::twoway::run::told::{Knowledge, Pairs, Told, pair};
+use crate::twoway::run::{Around, Overseer, RunError};
+use crate::twoway::scan;
+use crate::twoway::task::{Task, Tasks};
+use crate::twoway::version::Author;
+use crate::wire::Link;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// How conflicts are settled, and what is too much.
+pub struct Settings<'a> {
+    /// Which side this one is: the first argument's or the second's.
+    pub side: Side,
+    /// Who wins.
+    pub policies: &'a Policies,
+    /// How many removals are too many.
+    pub max_delete: MaxDelete,
+    /// The plan to be carried out, in place of one that is made now.
+    pub apply: Option<&'a Plan>,
+    /// How the two are named in the logs.
+    pub names: Names,
+    /// Who is asked and told.
+    pub overseer: &'a dyn Overseer,
+}
+
+/// How two replicas are named.
+#[derive(Debug, Clone)]
+pub struct Names {
+    /// The planner's, as the other side may name it.
+    pub here: String,
+    /// The follower's, as the user did.
+    pub there: String,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What was to be done.
+    pub plan: Plan,
+    /// What of it could not be done, on either side.
+    pub undone: Vec<RelPath>,
+    /// What was counted on both sides.
+    pub totals: Totals,
+    /// By how many milliseconds the clock of the second side is ahead of that of the first.
+    pub clock_offset: i64,
+}
+
+/// Makes a plan for the replica at `root` and the one at the other end of the link, and has both carry it out.
+///
+/// # Errors
+/// One of the replicas cannot be used, a guard stopped the run, or the link broke. The other side has to be
+/// [told](RunError::tell).
+pub fn plan_and_carry_out(
+    link: &mut Link,
+    root: &Root,
+    settings: &Settings<'_>,
+    around: Around<'_>,
+) -> Result<Outcome, RunError> {
+    let own = Own::open(root, around)?;
+    let context = around.context;
+    let mut conversation = Conversation::new(link, &*context.reporter, &context.progress);
+    Planner { own, root, settings, around }.run(&mut conversation)
+}
+
+/// Files in the staging directory that hold what was merged, by path.
+type Merged = HashMap<RelPath, Name>;
+
+/// A plan that was made.
+struct Made {
+    plan: Plan,
+    merged: Merged,
+    /// Whether anything has to be remembered of it.
+    is_news: bool,
+}
+
+const OUT_OF_ORDER: PassError = PassError::Protocol("records are told out of order");
+const CHANGED: &str = "it has changed since the plan was made";
+
+struct Planner<'a> {
+    own: Own,
+    root: &'a Root,
+    settings: &'a Settings<'a>,
+    around: Around<'a>,
+}
+
+impl Planner<'_> {
+    fn run(mut self, conversation: &mut Conversation<'_>) -> Result<Outcome, RunError> {
+        let met = meet(&mut self.own, conversation)?;
+        self.warn_of_clock(&met);
+        let theirs = &met.theirs;
+        let partner = theirs.author;
+        let options = &self.around.context.options;
+        let is_continued = is_continued(&self.own, theirs, options)? && self.settings.apply.is_none();
+        make_acquainted(&mut self.own.history, partner)?;
+        let Made { plan, merged, is_news } = self.plan(partner, !is_continued, conversation)?;
+        self.settings.overseer.planned(&plan)?;
+        self.guard(&plan, &met)?;
+        if options.dry_run || !is_news {
+            conversation.say(&Talk::Nothing)?;
+            let failed = self.own.problems;
+            let totals = Totals { failed, ..Totals::default() };
+            return Ok(Outcome { plan, undone: Vec::new(), totals, clock_offset: met.offset(self.settings.side) });
+        }
+        self.settle(&plan, conversation)?;
+        let renames = Renames::new(&plan);
+        let token = new_token()?;
+        let side = self.settings.side;
+        let names = &self.settings.names;
+        let terms = Terms { name: names.here.clone(), side: side.other(), token };
+        self.tell(&plan, &renames, terms, conversation)?;
+        let mut tasks: Vec<Task> = plan.steps.iter().map(|step| renames.task(step, side)).collect();
+        for task in &mut tasks {
+            task.at_hand = merged.get(&task.path).cloned();
+        }
+        let (around, root, tasks) = (self.around, self.root, Arc::new(Tasks::new(tasks)));
+        let share = Share { around, root, side, partner, name: names.there.clone(), token, tasks };
+        let Carried { undone, totals } = share.carry_out(self.own, conversation)?;
+        Ok(Outcome { plan, undone, totals, clock_offset: met.offset(side) })
+    }
+
+    /// Makes the plan.
+    fn plan(
+        &self,
+        partner: Author,
+        everything: bool,
+        conversation: &mut Conversation<'_>,
+    ) -> Result<Made, RunError> {
+        let rules = &self.around.context.options.rules;
+        let knowledge = Knowledge::new(&self.own.history, rules)?;
+        self.ask(&knowledge, partner, everything, conversation)?;
+        let told = Told::hear(conversation)?;
+        let is_news = everything || !told.is_empty();
+        let mut pairs = Pairs::new(self.settings.side, &knowledge, &told, everything)?;
+        let (plan, merged) = match self.settings.apply {
+            Some(plan) => (self.applied(plan, partner, &mut pairs)?, HashMap::new()),
+            None => self.reconciled(partner, (&knowledge, &told), &mut pairs, conversation)?,
+        };
+        match pairs.failure {
+            Some(failure) => Err(failure.into()),
+            None => Ok(Made { plan, merged, is_news }),
+        }
+    }
+
+    /// Has the follower tell what has changed there, and what it knows of all that has changed here.
+    fn ask(
+        &self,
+        knowledge: &Knowledge<'_>,
+        partner: Author,
+        everything: bool,
+        conversation: &Conversation<'_>,
+    ) -> Result<(), RunError> {
+        let history = &self.own.history;
+        let mut keys = BTreeSet::new();
+        if !everything && let Some(remembered) = history.partner(partner)? {
+            knowledge.changed(history, partner, &remembered, &mut keys)?;
+        }
+        conversation.say(&Talk::Compare(Compare { everything }))?;
+        let paths: Vec<RelPath> =
+            keys.iter().map(|key| history::path(key)).collect::<Result<_, TwoWayError>>()?;
+        Ok(say_paths(conversation, paths, Talk::Paths)?)
+    }
+
+    fn reconciled(
+        &self,
+        partner: Author,
+        (knowledge, told): (&Knowledge<'_>, &Told),
+        pairs: &mut Pairs<'_>,
+        conversation: &mut Conversation<'_>,
+    ) -> Result<(Plan, Merged), RunError> {
+        let side = self.settings.side;
+        let Own { replica, history, .. } = &self.own;
+        let options = &self.around.context.options;
+        let elsewhere = |path: &RelPath| {
+            if scan::is_ignored(&options.rules, path, false) {
+                return Elsewhere::Excluded;
+            }
+            let Ok(ours) = knowledge.told(path) else { return Elsewhere::Excluded };
+            match told.find(path) {
+                Some(theirs) if ours != theirs => Elsewhere::Changed(pair(side, ours, theirs)),
+                _ => Elsewhere::Unchanged(Some(ours)),
+            }
+        };
+        let mut resolver = Asking {
+            policies: self.settings.policies,
+            overseer: self.settings.overseer,
+            conversation: RefCell::new(conversation),
+            root: self.root.dir(),
+            staging: replica.as_ref().map(Replica::staging),
+            side,
+            number: 0,
+            merged: HashMap::new(),
+            stopped: None,
+        };
+        let settler = Settler { author: history.author(), count: history.generation().saturating_add(1) };
+        let mut steps: Vec<Step> = Vec::new();
+        let rules = Rules { settler, resolver: &mut resolver, elsewhere: &elsewhere };
+        reconcile(pairs, rules, &mut |step| steps.push(step)).map_err(|_| OUT_OF_ORDER)?;
+        if let Some(stopped) = resolver.stopped {
+            return Err(stopped.into());
+        }
+        let (left, right) = self.of_sides(history.author(), partner);
+        Ok((Plan::new(left, right, settler, steps), resolver.merged))
+    }
+
+    /// As much of a plan made before as still fits: of a path that is not as it was, nothing is done.
+    fn applied(&self, plan: &Plan, partner: Author, pairs: &mut Pairs<'_>) -> Result<Plan, RunError> {
+        let author = self.own.history.author();
+        if (plan.left, plan.right) != self.of_sides(author, partner) || plan.settler.author != author {
+            return Err(RunError::Halted(
+                "the plan was made for other replicas, or before these two had met; make a new one".to_owned(),
+            ));
+        }
+        let mut plan = plan.clone();
+        let mut fits: BTreeSet<RelPath> =
+            plan.steps.iter().filter(|step| step.before.is_unseen()).map(|step| step.path.clone()).collect();
+        for (path, pair) in pairs {
+            let Some(step) = plan.step(&path) else { continue };
+            if step.before == pair { fits.insert(path) } else { fits.remove(&path) };
+        }
+        for step in plan.steps.iter().filter(|step| !fits.contains(&step.path)) {
+            let problem = Problem::new(Role::Sink, "carrying out the plan for", &step.path, &CHANGED);
+            self.around.context.reporter.report(Event::Problem(problem));
+        }
+        plan.steps.retain(|step| fits.contains(&step.path));
+        Ok(plan.settled_in(self.own.history.generation().saturating_add(1)))
+    }
+
+    fn guard(&self, plan: &Plan, met: &Met) -> Result<(), RunError> {
+        let mut tally = Tally::default();
+        plan.steps.iter().for_each(|step| tally.count(step));
+        let (left, right) = self.of_sides(self.own.census(), met.theirs.census);
+        tally
+            .guard(left, right, self.settings.max_delete)
+            .map_err(|refusal| RunError::Halted(refusal.to_string()))?;
+        let here = self.own.free();
+        let (left, right) = self.of_sides(here, met.theirs.free);
+        for (side, free) in [(Side::Left, left), (Side::Right, right)] {
+            let needed = needed(plan, side);
+            if free.is_some_and(|free| needed > free) {
+                let which = if side == Side::Left { "first" } else { "second" };
+                return Err(RunError::Halted(format!(
+                    "the {which} tree needs {needed} bytes more than there are ({} are free); make room, or leave \
+                     something out with --exclude",
+                    free.unwrap_or(0)
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn of_sides<T>(&self, ours: T, theirs: T) -> (T, T) {
+        match self.settings.side {
+            Side::Left => (ours, theirs),
+            Side::Right => (theirs, ours),
+        }
+    }
+
+    /// Begins the generation in which conflicts are settled, if any are, and tells of it before anything of it is
+    /// written down.
+    fn settle(&mut self, plan: &Plan, conversation: &Conversation<'_>) -> Result<(), RunError> {
+        let settles = |step: &Step| matches!(step.why, Why::Settled(..) | Why::Kept { .. } | Why::CopyOf(_));
+        if !plan.steps.iter().any(settles) {
+            return Ok(());
+        }
+        let heads = self.own.history.lineages().heads();
+        self.own.history.count_on()?;
+        let news = self.own.history.lineages().news_for(&heads);
+        Ok(conversation.say(&Talk::Settled(news))?)
+    }
+
+    fn tell(
+        &self,
+        plan: &Plan,
+        renames: &Renames,
+        terms: Terms,
+        conversation: &Conversation<'_>,
+    ) -> Result<(), RunError> {
+        let mut packing = Packing::default();
+        for step in &plan.steps {
+            packing.task(&renames.task(step, terms.side));
+            if packing.is_full() {
+                conversation.say(&Talk::Tasks(packing.take(), None))?;
+            }
+        }
+        Ok(conversation.say(&Talk::Tasks(packing.take(), Some(terms)))?)
+    }
+
+    fn warn_of_clock(&self, met: &Met) {
+        let Met { ahead, took, .. } = met;
+        if ahead.abs() - took.as_secs_f64() / 2.0 > CLOCKS_DIFFER {
+            let which = if *ahead > 0.0 { "ahead of" } else { "behind" };
+            let text = format!(
+                "the other clock is {:.0} s {which} this one, which matters to --conflict=newer and older",
+                ahead.abs()
+            );
+            self.around.context.reporter.report(Event::Notice(text));
+        }
+    }
+}
+
+/// How many seconds apart two clocks may be before somebody is told.
+const CLOCKS_DIFFER: f64 = 2.0;
+
+/// How many bytes a plan takes on a side, at most: what it replaces is kept.
+fn needed(plan: &Plan, side: Side) -> u64 {
+    let bytes = plan.steps.iter().map(|step| match (step.change(side), &step.after.of(side).state) {
+        (Some(Change::Create | Change::Update | Change::Replace), State::File { size, .. }) => *size,
+        _ => 0,
+    });
+    bytes.fold(0, u64::saturating_add)
+}
+
+/// The files of a plan that only get another name.
+struct Renames(HashMap<(Side, RelPath), RelPath>);
+
+impl Renames {
+    fn new(plan: &Plan) -> Renames {
+        let renames = plan.renames().into_iter();
+        Renames(
+            renames.map(|rename| ((rename.side, rename.to.path.clone()), rename.from.path.clone())).collect(),
+        )
+    }
+
+    fn task(&self, step: &Step, side: Side) -> Task {
+        let renamed_from = self.0.get(&(side, step.path.clone())).cloned();
+        Task { renamed_from, ..Task::new(step, side) }
+    }
+}

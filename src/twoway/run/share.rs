@@ -1,0 +1,191 @@
+//! Carrying out one side's share of a plan, beside the other side, which does the same.
+//!
+//! The order is what makes it safe to be killed at any moment: the losers of conflicts get their own names first; then
+//! all is written down that needs no file to be touched, and what is going to be done to files; and only when both
+//! sides have come so far, anything is done to what has a name. Directories, links and new names come first, then the
+//! files whose content has to come from the other side, in two passes, then what goes, and the times of directories
+//! last.
+
+use crate::fs::Root;
+use crate::pass::sink::Goal;
+use crate::pass::{self, PassError};
+use crate::report::Totals;
+use crate::request::Options;
+use crate::tree::RelPath;
+use crate::twoway::TwoWayError;
+use crate::twoway::carry::{self, Carrier, Ended};
+use crate::twoway::log::{Ending, Outcome, Purpose};
+use crate::twoway::decide::Side;
+use crate::twoway::exchange::{Conversation, Done, Talk, say_paths};
+use crate::twoway::history::{Acknowledgement, History, Partner};
+use crate::twoway::reconcile::{Change, Why};
+use crate::twoway::record::State;
+use crate::twoway::run::own::{Own, digest};
+use crate::twoway::run::{Around, RunError};
+use crate::twoway::task::{Task, Tasks};
+use crate::twoway::version::Author;
+use crate::view::{Selection, View};
+use filetime::FileTime;
+use std::sync::Arc;
+
+/// One side's share of a plan, and with whom.
+pub(super) struct Share<'a> {
+    pub around: Around<'a>,
+    pub root: &'a Root,
+    /// Which side this is.
+    pub side: Side,
+    pub partner: Author,
+    /// How the user of this replica would name the partner.
+    pub name: String,
+    pub token: [u8; 16],
+    pub tasks: Arc<Tasks>,
+}
+
+/// What came of it.
+pub(super) struct Carried {
+    /// What could not be done, on either side.
+    pub undone: Vec<RelPath>,
+    pub totals: Totals,
+}
+
+impl Share<'_> {
+    /// Carries it out and remembers it.
+    pub(super) fn carry_out(
+        &self,
+        own: Own,
+        conversation: &mut Conversation<'_>,
+    ) -> Result<Carried, RunError> {
+        let Own { replica, mut history, problems, .. } = own;
+        let replica = replica.ok_or(TwoWayError::Stopped)?;
+        let context = self.around.context;
+        let (partner, name, side) = (self.partner, self.name.clone(), self.side);
+        let run = history.begin_run(FileTime::now(), Purpose::Meeting { partner, name, side })?;
+        let (reporter, stop) = (context.reporter.clone(), self.around.stop.clone());
+        let settings = carry_settings(&context.options);
+        let carrier =
+            Carrier::new(&replica, history, run, self.tasks.clone(), settings, reporter, stop)?;
+        let done = self.do_all(&carrier, conversation);
+        // Whatever ended it early, what was done is written down.
+        let Ended { mut history, left, totals: mut here, .. } = carrier.ended()?;
+        let mut totals = done?;
+        let here_undone = left.iter().filter_map(|number| self.tasks.get(*number)).map(|task| task.path);
+        let mut undone: Vec<RelPath> = here_undone.collect();
+        here.failed = here.failed.saturating_add(problems);
+        undone.extend(tell_and_hear_undone(conversation, &undone)?);
+        let sequence = history.sequence();
+        conversation.say(&Talk::Done(Done { sequence, totals: here }))?;
+        let Talk::Done(there) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
+        self.acknowledge(&mut history, sequence, there.sequence, &undone)?;
+        totals.merge(&here);
+        totals.merge(&there.totals);
+        history.end_run(Ending { at: FileTime::now(), outcome: self.outcome(&undone) })?;
+        Ok(Carried { undone, totals })
+    }
+
+    fn do_all(
+        &self,
+        carrier: &Carrier,
+        conversation: &mut Conversation<'_>,
+    ) -> Result<Totals, RunError> {
+        carrier.copy_losers()?;
+        carrier.write_down()?;
+        let fetches = self.tasks.iter().any(|(_, task)| task.is_fetched());
+        conversation.say(&Talk::Ready(fetches))?;
+        let Talk::Ready(they_fetch) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
+        carrier.make()?;
+        let mut totals = Totals::default();
+        // The forward pass goes from the left to the right.
+        for source in Side::BOTH {
+            let counted = match source == self.side {
+                true if they_fetch => self.send(conversation)?,
+                false if fetches => self.fetch(carrier, conversation)?,
+                _ => continue,
+            };
+            totals.merge(&counted);
+        }
+        carrier.finish()?;
+        Ok(totals)
+    }
+
+    fn outcome(&self, undone: &[RelPath]) -> Outcome {
+        let count = |counts: &dyn Fn(&Task) -> bool| {
+            self.tasks.iter().filter(|(_, task)| counts(task)).count() as u64
+        };
+        let problems = undone.len() as u64;
+        Outcome {
+            done: count(&|task| task.here.is_some()).saturating_sub(problems),
+            done_there: count(&|task| task.there.is_some()),
+            conflicts: count(&|task| matches!(task.why, Why::Conflict(_))),
+            problems,
+        }
+    }
+
+    /// The pass in which this side is the source.
+    fn send(&self, conversation: &mut Conversation<'_>) -> Result<Totals, RunError> {
+        let is_asked_for = |task: &Task| {
+            let content = matches!(task.there, Some(Change::Create | Change::Update | Change::Replace));
+            content && matches!(task.after.state, State::File { .. })
+        };
+        let paths = self.tasks.iter().map(|(_, task)| task).filter(is_asked_for).map(|task| task.path);
+        let view = View::selected(self.root.dir().clone(), Selection::new(paths));
+        Ok(pass::source::run(conversation.link(), &view, Vec::new(), self.around.context)?)
+    }
+
+    /// The pass in which this side is the sink.
+    fn fetch(
+        &self,
+        carrier: &Carrier,
+        conversation: &mut Conversation<'_>,
+    ) -> Result<Totals, RunError> {
+        let goal = Goal::Planned { root: self.root.clone(), agenda: carrier };
+        Ok(pass::sink::run(conversation.link(), goal, self.around.context)?)
+    }
+
+    fn acknowledge(
+        &self,
+        history: &mut History,
+        acknowledged: u64,
+        received: u64,
+        undone: &[RelPath],
+    ) -> Result<(), RunError> {
+        let left = self.tasks.iter().filter(|(_, task)| task.why.is_left()).map(|(_, task)| task.path);
+        let pending: Vec<RelPath> = left.chain(undone.iter().cloned()).collect();
+        let options = Some(digest(&self.around.context.options));
+        let partner = Partner { acknowledged, received, options, token: self.token };
+        let (author, pending) = (self.partner, pending.as_slice());
+        Ok(history.acknowledged(&Acknowledgement { author, partner, pending, records: &[] })?)
+    }
+}
+
+/// What of the options matters to who carries out tasks.
+pub(super) fn carry_settings(options: &Options) -> carry::Settings {
+    let Options { perms, owner, group, detail, .. } = *options;
+    let keep_trash = options.two_way.is_none_or(|two_way| two_way.keep_trash);
+    carry::Settings { perms, owner, group, keep_trash, umask: crate::fs::umask(), detail }
+}
+
+/// Keeps what changes from now on for a partner that is not known yet.
+pub(super) fn make_acquainted(history: &mut History, author: Author) -> Result<(), RunError> {
+    if history.partner(author)?.is_none() {
+        let partner = Partner { acknowledged: 0, received: 0, options: None, token: [0; 16] };
+        history.acknowledged(&Acknowledgement { author, partner, pending: &[], records: &[] })?;
+    }
+    Ok(())
+}
+
+fn tell_and_hear_undone(
+    conversation: &mut Conversation<'_>,
+    undone: &[RelPath],
+) -> Result<Vec<RelPath>, RunError> {
+    say_paths(conversation, undone.iter().cloned(), Talk::Undone)?;
+    let mut theirs = Vec::new();
+    loop {
+        let Talk::Undone(batch, is_last) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
+        theirs.extend(batch.paths()?);
+        if is_last {
+            return Ok(theirs);
+        }
+    }
+}
+
+pub(super) const OUT_OF_TURN: PassError = PassError::Protocol("the other replica says something out of turn");

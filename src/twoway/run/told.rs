@@ -1,0 +1,279 @@
+//! What has changed on either side, put together: which paths a plan is made of, with what both sides know of each.
+
+use crate::pass::PassError;
+use crate::tree::RelPath;
+use crate::tree::filter::Rules;
+use crate::twoway::TwoWayError;
+use crate::twoway::decide::Side;
+use crate::twoway::exchange::{Batch, Conversation, Garbled, PackedRecord, Packing, Talk};
+use crate::twoway::history::{self, History, Known, Partner, Snapshot};
+use crate::twoway::reconcile::Pair;
+use crate::twoway::record::{Attributes, Record, State};
+use crate::twoway::run::RunError;
+use crate::twoway::scan;
+use crate::twoway::version::Author;
+use filetime::FileTime;
+use std::collections::BTreeSet;
+use std::iter::Peekable;
+use std::sync::Arc;
+
+/// Keys of the history.
+type Keys = BTreeSet<Vec<u8>>;
+
+/// What a replica knows of paths that take part in this run.
+pub(super) struct Knowledge<'a> {
+    snapshot: Snapshot,
+    rules: &'a Rules,
+}
+
+/// The record of what a replica has never seen.
+fn never() -> Record {
+    Record {
+        state: State::Absent,
+        attributes: Attributes { mode: 0, owner: (None, None) },
+        mtime: FileTime::zero(),
+        content: Arc::default(),
+        meta: Arc::default(),
+        occupied: false,
+    }
+}
+
+impl<'a> Knowledge<'a> {
+    pub(super) fn new(history: &History, rules: &'a Rules) -> Result<Knowledge<'a>, TwoWayError> {
+        Ok(Knowledge { snapshot: history.snapshot()?, rules })
+    }
+
+    fn takes_part(&self, path: &RelPath, record: &Record) -> bool {
+        !scan::is_ignored(self.rules, path, record.state.is_directory() || record.occupied)
+    }
+
+    /// What others are told of a path.
+    pub(super) fn told(&self, path: &RelPath) -> Result<Record, TwoWayError> {
+        let known = self.snapshot.known(&history::key(path))?.map(|known| known.told());
+        Ok(known.filter(|record| self.takes_part(path, record)).unwrap_or_else(never))
+    }
+
+    /// Everything, in order.
+    fn all(&self) -> Result<impl Iterator<Item = Result<(RelPath, Record), TwoWayError>>, TwoWayError> {
+        let told = |row: Result<(Vec<u8>, Known), TwoWayError>| {
+            let (key, known) = row?;
+            Ok((history::path(&key)?, known.told()))
+        };
+        let takes_part = |row: &Result<(RelPath, Record), TwoWayError>| match row {
+            Ok((path, record)) => self.takes_part(path, record),
+            Err(_) => true,
+        };
+        Ok(self.snapshot.rows()?.map(told).filter(takes_part))
+    }
+
+    /// Adds what has changed here since the partner acknowledged something, and what was left undone with it.
+    pub(super) fn changed(
+        &self,
+        history: &History,
+        author: Author,
+        partner: &Partner,
+        keys: &mut Keys,
+    ) -> Result<(), TwoWayError> {
+        let mut add = |path: &RelPath, known: &Record| {
+            if self.takes_part(path, known) {
+                keys.insert(history::key(path));
+            }
+        };
+        history.changes(partner.acknowledged, &mut |path| {
+            if let Some(known) = self.snapshot.known(&history::key(&path))? {
+                add(&path, &known.record);
+            }
+            Ok(())
+        })?;
+        for path in history.pending(author)? {
+            if let Some(known) = self.snapshot.known(&history::key(&path))? {
+                add(&path, &known.record);
+            }
+            history.below(&path, &mut |path, known| {
+                add(&path, &known.record);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Tells the planner what is known here: of all these paths and those above them, or of everything.
+    pub(super) fn tell(
+        &self,
+        conversation: &Conversation<'_>,
+        keys: Option<Keys>,
+    ) -> Result<(), RunError> {
+        let mut telling = Telling { conversation, packing: Packing::default() };
+        match keys {
+            None => {
+                for row in self.all()? {
+                    let (path, record) = row?;
+                    telling.add(&path, &record)?;
+                }
+            }
+            Some(keys) => {
+                for key in with_ancestors(keys) {
+                    let path = history::path(&key)?;
+                    telling.add(&path, &self.told(&path)?)?;
+                }
+            }
+        }
+        telling.send(true)
+    }
+}
+
+struct Telling<'a, 'l> {
+    conversation: &'a Conversation<'l>,
+    packing: Packing<PackedRecord>,
+}
+
+impl Telling<'_, '_> {
+    fn add(&mut self, path: &RelPath, record: &Record) -> Result<(), RunError> {
+        self.packing.record(path, record);
+        if self.packing.is_full() { self.send(false) } else { Ok(()) }
+    }
+
+    fn send(&mut self, is_last: bool) -> Result<(), RunError> {
+        let bytes = postcard::to_stdvec(&self.packing.take()).map_err(|_| UNREADABLE)?;
+        Ok(self.conversation.say(&Talk::Records(bytes, is_last))?)
+    }
+}
+
+fn with_ancestors(mut keys: Keys) -> Keys {
+    let mut above = Keys::new();
+    for key in &keys {
+        let mut rest = key.as_slice();
+        while let Some(end) = rest.iter().rposition(|byte| *byte == 0) {
+            rest = rest.get(..end).unwrap_or_default();
+            if !above.insert(rest.to_vec()) {
+                break;
+            }
+        }
+    }
+    keys.append(&mut above);
+    keys
+}
+
+const UNREADABLE: PassError = PassError::Protocol("records cannot be read");
+
+/// What the follower has told, packed as it came.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Each with its first path.
+    batches: Vec<(RelPath, Vec<u8>)>,
+    count: usize,
+}
+
+impl Told {
+    /// Hears all of it.
+    pub(super) fn hear(conversation: &mut Conversation<'_>) -> Result<Told, RunError> {
+        let mut told = Told::default();
+        loop {
+            let Talk::Records(bytes, is_last) = conversation.hear()? else {
+                return Err(PassError::Protocol("the other replica does not tell its records").into());
+            };
+            let records = unpack(&bytes)?;
+            told.count = told.count.saturating_add(records.len());
+            if let Some((first, _)) = records.into_iter().next() {
+                told.batches.push((first, bytes));
+            }
+            if is_last {
+                return Ok(told);
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// What was told of a path, if anything.
+    pub(super) fn find(&self, path: &RelPath) -> Option<Record> {
+        let after = self.batches.partition_point(|(first, _)| first.walk_order(path).is_le());
+        let (_, bytes) = self.batches.get(after.checked_sub(1)?)?;
+        let records = unpack(bytes).ok()?;
+        records.into_iter().find(|(told, _)| told == path).map(|(_, record)| record)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (RelPath, Record)> {
+        // All of them were read when they came.
+        self.batches.iter().flat_map(|(_, bytes)| unpack(bytes).unwrap_or_default())
+    }
+}
+
+fn unpack(bytes: &[u8]) -> Result<Vec<(RelPath, Record)>, PassError> {
+    let batch: Batch<PackedRecord> = postcard::from_bytes(bytes).map_err(|_| UNREADABLE)?;
+    batch.records().map_err(|Garbled(what)| PassError::Protocol(what))
+}
+
+/// The paths of a plan with what both sides know of each, in order.
+pub(super) struct Pairs<'a> {
+    side: Side,
+    own: &'a Knowledge<'a>,
+    told: Peekable<Box<dyn Iterator<Item = (RelPath, Record)> + 'a>>,
+    /// Everything known here; `None` where only what was told is compared.
+    all: Option<Peekable<Box<dyn Iterator<Item = Result<(RelPath, Record), TwoWayError>> + 'a>>>,
+    /// Why the paths ended early.
+    pub(super) failure: Option<TwoWayError>,
+}
+
+impl<'a> Pairs<'a> {
+    /// `side` is the planner's, and so are the records in `own`.
+    pub(super) fn new(
+        side: Side,
+        own: &'a Knowledge<'a>,
+        told: &'a Told,
+        everything: bool,
+    ) -> Result<Pairs<'a>, TwoWayError> {
+        let told: Box<dyn Iterator<Item = _>> = Box::new(told.iter());
+        let all: Option<Box<dyn Iterator<Item = _>>> = match everything {
+            true => Some(Box::new(own.all()?)),
+            false => None,
+        };
+        Ok(Pairs { side, own, told: told.peekable(), all: all.map(Iterator::peekable), failure: None })
+    }
+
+    fn next_pair(&mut self) -> Result<Option<(RelPath, Pair)>, TwoWayError> {
+        let Some(all) = &mut self.all else {
+            let Some((path, theirs)) = self.told.next() else { return Ok(None) };
+            let ours = self.own.told(&path)?;
+            return Ok(Some((path, pair(self.side, ours, theirs))));
+        };
+        let order = match (all.peek(), self.told.peek()) {
+            (None, None) => return Ok(None),
+            (Some(Err(_)), _) | (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some(Ok((own, _))), Some((told, _))) => own.walk_order(told),
+        };
+        let own = if order.is_le() { all.next().transpose()? } else { None };
+        let told = if order.is_ge() { self.told.next() } else { None };
+        Ok(match (own, told) {
+            (None, None) => None,
+            (Some((path, ours)), None) => Some((path, pair(self.side, ours, never()))),
+            (None, Some((path, theirs))) => Some((path, pair(self.side, never(), theirs))),
+            (Some((path, ours)), Some((_, theirs))) => Some((path, pair(self.side, ours, theirs))),
+        })
+    }
+}
+
+impl Iterator for Pairs<'_> {
+    type Item = (RelPath, Pair);
+
+    fn next(&mut self) -> Option<(RelPath, Pair)> {
+        if self.failure.is_some() {
+            return None;
+        }
+        self.next_pair().unwrap_or_else(|error| {
+            self.failure = Some(error);
+            None
+        })
+    }
+}
+
+/// A pair of what the planner, on this side, and the follower know.
+pub(super) fn pair(side: Side, ours: Record, theirs: Record) -> Pair {
+    match side {
+        Side::Left => Pair { left: ours, right: theirs },
+        Side::Right => Pair { left: theirs, right: ours },
+    }
+}

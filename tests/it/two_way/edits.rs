@@ -1,0 +1,135 @@
+//! What somebody does on one side happens on the other.
+
+use crate::support::transport::Way;
+use crate::support::tree::{Tree, noise};
+use crate::two_way::Two;
+use std::fs;
+
+fn tree() -> Tree {
+    Tree::new()
+        .file("a", "one")
+        .file("b", "two")
+        .file("c", "three")
+        .file("dir/d", "four")
+        .file("dir/sub/e", "five")
+        .file("other/f", "six")
+        .file("large", noise(700_000, 1))
+        .symlink("link", "a")
+}
+
+/// Does the same edits on one side or the other, and looks at both.
+fn on_either_side(edit: impl Fn(&Two, &str)) {
+    for way in Way::plain() {
+        for side in ["left", "right"] {
+            let two = Two::met(way, &tree());
+            edit(&two, side);
+            let edited = two.snapshot(side);
+            let output = two.sync(&[]).success();
+            two.assert_same();
+            let differences = two.snapshot(side).differences(&edited, crate::two_way::COLUMNS);
+            assert!(differences.is_empty(), "{way:?}: the edit was changed: {differences:?}\n{output}");
+            let again = two.sync(&["-i"]).success();
+            assert_eq!(again.out(), "", "{way:?}");
+        }
+    }
+}
+
+#[test]
+fn files_are_written() {
+    on_either_side(|two, side| {
+        two.write(&format!("{side}/a"), "another one");
+        two.write(&format!("{side}/new"), "new");
+        two.write(&format!("{side}/dir/new/er"), "newer");
+        let mut large = two.scene.read(&format!("{side}/large"));
+        large[350_000] ^= 1;
+        large.extend(b"more");
+        fs::write(two.scene.path(&format!("{side}/large")), large).unwrap();
+    });
+}
+
+#[test]
+fn things_are_removed() {
+    on_either_side(|two, side| {
+        two.remove(&format!("{side}/a"));
+        two.remove(&format!("{side}/dir"));
+        two.remove(&format!("{side}/link"));
+    });
+}
+
+#[test]
+fn things_are_renamed() {
+    on_either_side(|two, side| {
+        two.rename(&format!("{side}/a"), &format!("{side}/renamed"));
+        two.rename(&format!("{side}/dir"), &format!("{side}/moved"));
+        two.rename(&format!("{side}/large"), &format!("{side}/other/large"));
+    });
+}
+
+#[test]
+fn a_renamed_file_is_not_sent() {
+    for way in Way::plain() {
+        let two = Two::met(way, &tree());
+        two.rename("left/large", "left/other/larger");
+        let output = two.sync(&["--stats"]).success();
+        two.assert_same();
+        assert_eq!(output.number("Number of regular files transferred:"), 0, "{output}");
+    }
+}
+
+#[test]
+fn attributes_change() {
+    on_either_side(|two, side| {
+        two.chmod(&format!("{side}/a"), 0o600);
+        two.chmod(&format!("{side}/dir"), 0o700);
+        two.touch(&format!("{side}/b"), 1_700_000_000);
+    });
+}
+
+#[test]
+fn kinds_change() {
+    on_either_side(|two, side| {
+        two.remove(&format!("{side}/a"));
+        two.link(&format!("{side}/a"), "b");
+        two.remove(&format!("{side}/dir"));
+        two.write(&format!("{side}/dir"), "a file now");
+        two.remove(&format!("{side}/b"));
+        two.write(&format!("{side}/b/inside"), "a directory now");
+        two.remove(&format!("{side}/other"));
+        two.link(&format!("{side}/other"), "nowhere");
+        two.remove(&format!("{side}/link"));
+        two.write(&format!("{side}/link"), "a file");
+    });
+}
+
+#[test]
+fn edits_on_both_sides_cross() {
+    for way in Way::all() {
+        let two = Two::met(way, &tree());
+        two.write("left/a", "from the left");
+        two.write("right/b", "from the right");
+        two.remove("left/c");
+        two.remove("right/dir/sub");
+        two.write("left/dir/g", "new");
+        two.chmod("right/a", 0o600);
+        two.sync(&[]).success();
+        two.assert_same();
+        assert_eq!(two.read("right/a"), "from the left");
+        assert_eq!(two.read("left/b"), "from the right");
+        assert_eq!(two.paths("left"), ["a", "b", "dir", "dir/d", "dir/g", "large", "link", "other", "other/f"]);
+    }
+}
+
+#[test]
+fn what_was_replaced_or_removed_is_in_the_trash() {
+    for way in Way::plain() {
+        let two = Two::met(way, &tree());
+        two.write("left/a", "another");
+        two.remove("left/dir");
+        two.sync(&[]).success();
+        let trash = two.scene.path("right/.dsync/trash");
+        let run = fs::read_dir(&trash).unwrap().next().unwrap().unwrap().path();
+        for (path, content) in [("a", "one"), ("dir/d", "four"), ("dir/sub/e", "five")] {
+            assert_eq!(fs::read_to_string(run.join(path)).unwrap(), content, "{way:?}");
+        }
+    }
+}

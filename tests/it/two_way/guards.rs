@@ -1,0 +1,74 @@
+//! What is not done unless somebody says that it is meant.
+
+use crate::support::transport::Way;
+use crate::support::tree::Tree;
+use crate::two_way::Two;
+use std::fs;
+
+fn tree() -> Tree {
+    (0..20).fold(Tree::new(), |tree, n| tree.file(format!("dir/file{n}"), format!("content {n}")))
+}
+
+fn count(two: &Two, side: &str) -> usize {
+    two.paths(side).iter().filter(|path| path.contains("file")).count()
+}
+
+#[test]
+fn an_emptied_tree_empties_nothing() {
+    for way in Way::all() {
+        for (emptied, other) in [("left", "right"), ("right", "left")] {
+            let two = Two::met(way, &tree());
+            two.remove(&format!("{emptied}/dir"));
+            let output = two.sync(&[]).expect(41);
+            assert!(output.err().contains("--allow-mass-delete"), "{output}");
+            assert_eq!(count(&two, other), 20);
+            two.sync(&["--allow-mass-delete"]).success();
+            assert_eq!(count(&two, other), 0);
+        }
+    }
+}
+
+#[test]
+fn more_than_half_does_not_go_unasked() {
+    for way in Way::plain() {
+        let two = Two::met(way, &tree());
+        for n in 0..11 {
+            two.remove(&format!("left/dir/file{n}"));
+        }
+        two.sync(&[]).expect(41);
+        assert_eq!((count(&two, "left"), count(&two, "right")), (9, 20));
+        two.sync(&["--max-delete=10"]).expect(41);
+        two.sync(&["--max-delete=11"]).success();
+        assert_eq!(count(&two, "right"), 9);
+    }
+}
+
+#[test]
+fn without_its_history_a_tree_loses_nothing() {
+    for way in Way::plain() {
+        for lost in [&["left"][..], &["right"], &["left", "right"]] {
+            let two = Two::met(way, &tree());
+            two.remove("left/dir/file1");
+            two.write("right/dir/file2", "edited");
+            for side in lost {
+                fs::remove_dir_all(two.scene.path(side).join(".dsync")).unwrap();
+            }
+            let code = two.sync(&[]).code;
+            assert!(matches!(code, Some(0 | 40)), "{code:?}");
+            assert!(count(&two, "left") >= 19 && count(&two, "right") >= 19);
+            let kept = [two.read("left/dir/file2"), two.read("right/dir/file2")];
+            assert!(kept.contains(&"edited".to_owned()), "{lost:?}: {kept:?}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_root_is_not_made() {
+    for way in Way::all() {
+        let two = Two::new(way, &tree(), &Tree::new());
+        fs::remove_dir(two.scene.path("right")).unwrap();
+        let output = two.sync(&[]).expect(41);
+        assert!(output.err().contains("make the directory"), "{output}");
+        assert!(!two.scene.path("right").exists());
+    }
+}
