@@ -4,9 +4,9 @@
 //! when it happens and decides the code at the end. What does end a run is a [`Failure`]: a sentence that says what
 //! went wrong, and hints, kept apart from it, that say what to do.
 
-use crate::report::Totals;
-use crate::session;
+use crate::session::{self, Outcome};
 use crate::tree::Escaped;
+use crate::twoway::reconcile::Why;
 use std::fmt;
 
 /// The command line is wrong.
@@ -86,7 +86,7 @@ fn write_lines(f: &mut fmt::Formatter<'_>, before: &str, text: &str) -> fmt::Res
 
 impl From<session::Failure> for Failure {
     fn from(failure: session::Failure) -> Failure {
-        let code = code_of(failure.kind());
+        let code = code_of_kind(failure.kind());
         // The last line already says that a signal came.
         let message = if code == SIGNAL { String::new() } else { with_sources(&failure) };
         let hints = failure.hint().into_iter().collect();
@@ -95,7 +95,7 @@ impl From<session::Failure> for Failure {
 }
 
 /// rsync's code for what ended a run.
-fn code_of(kind: session::FailureKind) -> u8 {
+fn code_of_kind(kind: session::FailureKind) -> u8 {
     use session::FailureKind as Kind;
     match kind {
         Kind::Usage => USAGE,
@@ -113,9 +113,16 @@ fn code_of(kind: session::FailureKind) -> u8 {
 }
 
 /// The code of a run that came to its end. The worst of several kinds of problems decides.
-pub(super) fn code_of_totals(totals: &Totals) -> u8 {
-    if totals.failed > 0 {
+pub(super) fn code_of(outcome: &Outcome) -> u8 {
+    let totals = &outcome.totals;
+    let two_way = outcome.two_way.as_ref();
+    let steps = || two_way.into_iter().flat_map(|two_way| &two_way.plan.steps);
+    let is_partial = two_way.is_some_and(|two_way| !two_way.undone.is_empty())
+        || steps().any(|step| step.why == Why::Unknown);
+    if totals.failed > 0 || is_partial {
         PARTIAL
+    } else if steps().any(|step| matches!(step.why, Why::Conflict(_))) {
+        CONFLICTS
     } else if totals.vanished > 0 {
         VANISHED
     } else if totals.not_deleted > 0 {
@@ -170,6 +177,37 @@ pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Totals;
+    use crate::session::TwoWayOutcome;
+    use crate::twoway::policy::Policy;
+    use crate::twoway::tests::plan_by;
+    use std::time::Duration;
+
+    fn outcome(totals: Totals, two_way: Option<TwoWayOutcome>) -> Outcome {
+        Outcome {
+            totals,
+            sent: 0,
+            received: 0,
+            listed: 0,
+            compressed: None,
+            elapsed: Duration::ZERO,
+            connecting: None,
+            two_way,
+        }
+    }
+
+    #[test]
+    fn conflicts_that_are_left_are_worse_than_what_vanished_and_better_than_what_failed() {
+        for (left, undone, failed, code) in
+            [("a=2", false, 0, 40), ("a=3", false, 0, 24), ("a=2", false, 1, 23), ("a=3", true, 0, 23)]
+        {
+            let (plan, _) = plan_by(&Policy::Skip, "a=1", left, "a=3");
+            let undone = plan.steps.iter().filter(|_| undone).map(|step| step.path.clone()).collect();
+            let totals = Totals { failed, vanished: 1, ..Totals::default() };
+            let two_way = TwoWayOutcome { plan, undone, clock_offset: None };
+            assert_eq!(code_of(&outcome(totals, Some(two_way))), code, "{left}");
+        }
+    }
 
     #[test]
     fn the_worst_problem_decides_the_code() {
@@ -177,7 +215,7 @@ mod tests {
             [(0, 0, 0, 0), (0, 0, 1, 25), (0, 2, 1, 24), (1, 2, 3, 23), (1, 0, 0, 23)]
         {
             let totals = Totals { failed, vanished, not_deleted, ..Totals::default() };
-            assert_eq!(code_of_totals(&totals), code);
+            assert_eq!(code_of(&outcome(totals, None)), code);
         }
     }
 
@@ -200,7 +238,7 @@ mod tests {
             (Kind::RemoteShell(-1), 12),
             (Kind::RemoteShell(256), 12),
         ] {
-            assert_eq!(code_of(kind), code, "{kind:?}");
+            assert_eq!(code_of_kind(kind), code, "{kind:?}");
         }
     }
 

@@ -3,7 +3,7 @@
 //! A run passes through here in two stages. `flags` parses the words, `resolve` makes of them the
 //! [`session::Run`] and how its output looks. Everything after that happens in the library, which talks back through
 //! what is handed to it: `output` shows events, `progress` draws the bar, `prompt` asks questions, `signals`
-//! stops the run. `failure` turns the end into last words and an exit code.
+//! stops the run; `overseer` shows the plan of a two-way run and asks about its conflicts. `failure` turns the end into last words and an exit code.
 
 mod environment;
 mod failure;
@@ -11,6 +11,7 @@ mod flags;
 mod look;
 mod output;
 mod overseer;
+mod plan_file;
 mod progress;
 mod prompt;
 mod resolve;
@@ -22,8 +23,10 @@ pub use self::flags::command;
 use self::environment::Environment;
 use self::failure::{FILE_IO, Failure};
 use self::flags::Flags;
+use self::output::moment::Clock;
 use self::output::size::Numbers;
 use self::output::{Printer, Screen, Style};
+use self::overseer::{Dialogue, TerminalOverseer};
 use self::progress::Bar;
 use self::prompt::TerminalPrompter;
 use crate::report::Progress;
@@ -33,6 +36,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -71,7 +75,7 @@ fn obey(arguments: &[OsString], screen: &Arc<Screen>) -> Result<u8, Failure> {
     }
     let environment = Environment::read();
     let (run, style) = resolve::resolve(&flags, &environment)?;
-    transfer(&run, style, environment, screen)
+    transfer(&run, style, flags.plan, environment, screen)
 }
 
 /// The text for flags that only ask for one.
@@ -114,17 +118,30 @@ fn serve(flags: &Flags, screen: &Arc<Screen>) -> Result<u8, Failure> {
 }
 
 /// Makes a run and shows it.
-fn transfer(run: &Run, style: Style, environment: Environment, screen: &Arc<Screen>) -> Result<u8, Failure> {
+fn transfer(
+    run: &Run,
+    style: Style,
+    plan_file: Option<PathBuf>,
+    environment: Environment,
+    screen: &Arc<Screen>,
+) -> Result<u8, Failure> {
     let cancel = Cancel::new();
     signals::install(cancel.clone(), Arc::clone(screen)).map_err(|error| Failure::of(FILE_IO, &error))?;
     let progress = Arc::new(Progress::default());
     let numbers = Numbers::new(style.human.max(2));
     let bar = if style.progress { Bar::start(&progress, screen, numbers).ok() } else { None };
+    let prompter = Arc::new(TerminalPrompter::new(Arc::clone(screen)));
+    let dialogue = style
+        .two_way
+        .clone()
+        .map(|two_way| Dialogue::new(prompter.clone(), two_way, Numbers::new(style.human), Clock::local()));
     let printer = Arc::new(Printer::new(style, Arc::clone(screen)));
+    let overseer =
+        TerminalOverseer { printer: printer.clone(), screen: Arc::clone(screen), dialogue, plan_file };
     let surroundings = Surroundings {
         reporter: printer.clone(),
-        prompter: Arc::new(TerminalPrompter::new(Arc::clone(screen))),
-        overseer: Arc::new(overseer::TerminalOverseer),
+        prompter,
+        overseer: Arc::new(overseer),
         progress,
         environment: environment.ssh,
         cancel,
@@ -139,7 +156,7 @@ fn transfer(run: &Run, style: Style, environment: Environment, screen: &Arc<Scre
     printer.finish_remote();
     let outcome = ended?;
     printer.finish(&outcome);
-    let code = failure::code_of_totals(&outcome.totals);
+    let code = failure::code_of(&outcome);
     if code != 0 {
         screen.err(&format!("{}\n", failure::last_line(code)));
     }

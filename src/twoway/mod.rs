@@ -40,4 +40,4 @@ pub mod version;
 pub use error::TwoWayError;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

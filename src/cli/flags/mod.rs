@@ -10,6 +10,7 @@
 
 mod negation;
 mod order;
+mod repeat;
 pub(super) mod size;
 mod usage;
 
@@ -333,6 +334,9 @@ pub(super) struct Flags {
     /// Whether plain digits are asked for (`--no-human-readable`).
     #[arg(skip)]
     pub plain_numbers: bool,
+    /// The words of the command line, without those about plans.
+    #[arg(skip)]
+    pub words: Vec<OsString>,
 }
 
 impl Flags {
@@ -350,6 +354,9 @@ impl Flags {
         });
         let mut flags = parsed.map_err(|error| usage::failure(&error))?;
         flags.help |= help_alone;
+        if flags.two_way {
+            flags.words = repeat::without_plan(arguments);
+        }
         Ok(flags)
     }
 }

@@ -1,12 +1,17 @@
 //! What a run shows: lines on standard output, problems on standard error.
 //!
 //! [`Printer`] takes the events of a run and gives each its line, in rsync's wording, because people and scripts
-//! read it. What a line says is decided by pure functions ([`wording`], [`itemise`], [`stats`], [`size`]); only
-//! [`Screen`] writes. All names and all text from elsewhere are escaped on the way.
+//! read it. What a line says is decided by pure functions ([`wording`], [`itemise`], [`stats`], [`size`]; for two-way
+//! runs [`plan`] and [`conflicts`]); only [`Screen`] writes. All names and all text from elsewhere are escaped on the
+//! way.
 
+pub(super) mod conflicts;
 mod itemise;
 mod levels;
+pub(super) mod moment;
+pub(super) mod plan;
 mod screen;
+pub(super) mod shell;
 pub(super) mod size;
 mod stats;
 mod wording;
@@ -14,10 +19,16 @@ mod wording;
 pub(super) use self::levels::{Levels, help as info_help};
 pub(super) use self::screen::Screen;
 
+use self::conflicts::Telling;
+use self::moment::Clock;
+use self::plan::{Names, Shown};
 use self::size::Numbers;
 use self::wording::Line;
 use crate::report::{Event, Reporter};
-use crate::session::Outcome;
+use crate::session::{Outcome, TwoWayOutcome};
+use crate::twoway::plan::Plan;
+use crate::twoway::reconcile::{Step, Why};
+use std::ffi::OsString;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How output looks, worked out from the flags.
@@ -39,6 +50,19 @@ pub(super) struct Style {
     pub destination: Vec<u8>,
     /// Where content goes.
     pub direction: Direction,
+    /// How a two-way run is shown.
+    pub two_way: Option<TwoWayStyle>,
+}
+
+/// How the output of a two-way run looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TwoWayStyle {
+    /// What its sides are called.
+    pub names: Names,
+    /// How much of the plan is shown.
+    pub shown: Shown,
+    /// The words of the command line, without those about plans.
+    pub words: Vec<OsString>,
 }
 
 /// Where content goes, seen from here.
@@ -77,12 +101,22 @@ impl Printer {
         self.with_header(|| {});
     }
 
+    /// Shows the plan of a two-way run, before anything of it is done.
+    pub(super) fn plan(&self, plan: &Plan) {
+        if let Some(two_way) = &self.style.two_way {
+            self.screen.out(&plan::lines(plan, &two_way.names, two_way.shown, self.numbers()));
+            self.screen.flush();
+        }
+    }
+
     /// Shows the numbers of a run that came to its end.
     pub(super) fn finish(&self, outcome: &Outcome) {
-        let numbers = Numbers::new(self.style.human);
+        let numbers = self.numbers();
+        let both = self.style.two_way.as_ref().zip(outcome.two_way.as_ref());
+        let counted = both.map(|(style, two_way)| plan::counted(&two_way.plan, &style.names, numbers));
         let mut text = String::new();
         if self.style.levels.stats > 1 {
-            text.push_str(&stats::table(outcome, numbers));
+            text.push_str(&stats::table(outcome, counted.as_deref(), numbers));
         }
         if self.style.levels.stats > 0 {
             text.push_str(&stats::summary(outcome, numbers, self.style.dry_run));
@@ -90,6 +124,27 @@ impl Printer {
         self.head();
         self.screen.out(&text);
         self.screen.flush();
+        if let Some((style, two_way)) = both {
+            self.finish_two_way(style, two_way);
+        }
+    }
+
+    fn finish_two_way(&self, style: &TwoWayStyle, two_way: &TwoWayOutcome) {
+        let clock = Clock::local();
+        let telling =
+            Telling { names: &style.names, numbers: self.numbers(), clock: &clock, words: &style.words };
+        let conflicts = conflicts::lines(&two_way.plan, &telling);
+        if let Some(offset) = two_way.clock_offset
+            && self.style.wants_notices()
+            && two_way.plan.steps.iter().any(was_conflict)
+        {
+            self.screen.err(&conflicts::clocks(offset, &style.names).unwrap_or_default());
+        }
+        self.screen.err(&conflicts);
+    }
+
+    fn numbers(&self) -> Numbers {
+        Numbers::new(self.style.human)
     }
 
     /// Shows what is left of the remote side's words. Called at the end of every run, whatever came of it.
@@ -121,6 +176,10 @@ impl Printer {
         }
         write();
     }
+}
+
+fn was_conflict(step: &Step) -> bool {
+    matches!(step.why, Why::Conflict(_) | Why::Settled(..))
 }
 
 impl Reporter for Printer {

@@ -6,29 +6,38 @@ use crate::session::{Compressed, Outcome};
 use std::fmt::Write;
 use std::time::Duration;
 
-/// The table of `--stats`, after an empty line.
-pub(super) fn table(outcome: &Outcome, numbers: Numbers) -> String {
+/// The table of `--stats`, after an empty line. Of a two-way run, what was `planned` takes the place of what one
+/// direction lists, makes and deletes.
+pub(super) fn table(outcome: &Outcome, planned: Option<&[(String, String)]>, numbers: Numbers) -> String {
     let totals = &outcome.totals;
     let bytes = |number| format!("{} bytes", numbers.bytes(number));
     let seconds = |time: Duration| format!("{} seconds", numbers.fraction(time.as_secs_f64(), 3));
-    let mut lines = vec![
-        ("Number of files", counts(&totals.listed, numbers)),
-        ("Number of created files", counts(&totals.created, numbers)),
-        ("Number of deleted files", counts(&totals.deleted, numbers)),
-        ("Number of regular files transferred", numbers.count(totals.transferred)),
-        ("Total file size", bytes(totals.total_size)),
+    let mut lines = Vec::new();
+    match planned {
+        Some(planned) => lines.extend(planned.iter().map(|(name, value)| (name.as_str(), value.clone()))),
+        None => lines.extend([
+            ("Number of files", counts(&totals.listed, numbers)),
+            ("Number of created files", counts(&totals.created, numbers)),
+            ("Number of deleted files", counts(&totals.deleted, numbers)),
+        ]),
+    }
+    lines.push(("Number of regular files transferred", numbers.count(totals.transferred)));
+    lines.extend(planned.is_none().then(|| ("Total file size", bytes(totals.total_size))));
+    lines.extend([
         ("Total transferred file size", bytes(totals.transferred_size)),
         ("Literal data", bytes(totals.literal)),
         ("Matched data", bytes(totals.matched)),
-    ];
+    ]);
     let compressed = |Compressed { from, to }| format!("{} to {}", bytes(from), bytes(to));
     lines.extend(outcome.compressed.map(|content| ("Compressed data", compressed(content))));
-    lines.extend([
-        ("File list size", numbers.bytes(outcome.listed)),
-        ("File list generation time", seconds(Duration::from_millis(totals.listing_millis))),
-        // Lists travel while they are made and while files do; they have no time of their own.
-        ("File list transfer time", seconds(Duration::ZERO)),
-    ]);
+    if planned.is_none() {
+        lines.extend([
+            ("File list size", numbers.bytes(outcome.listed)),
+            ("File list generation time", seconds(Duration::from_millis(totals.listing_millis))),
+            // Lists travel while they are made and while files do; they have no time of their own.
+            ("File list transfer time", seconds(Duration::ZERO)),
+        ]);
+    }
     lines.extend(outcome.connecting.map(|time| ("Connection time", seconds(time))));
     lines.extend([
         ("Total run time", seconds(outcome.elapsed)),
@@ -44,7 +53,7 @@ pub(super) fn table(outcome: &Outcome, numbers: Numbers) -> String {
     })
 }
 
-/// The last two lines of `-v`, after an empty line.
+/// The last two lines of `-v`, after an empty line. A two-way run speaks of no total: it compares what changed.
 pub(super) fn summary(outcome: &Outcome, numbers: Numbers, dry_run: bool) -> String {
     let moved = outcome.sent.saturating_add(outcome.received) as f64;
     let size = outcome.totals.total_size;
@@ -52,21 +61,24 @@ pub(super) fn summary(outcome: &Outcome, numbers: Numbers, dry_run: bool) -> Str
     let rate = moved / (outcome.elapsed.as_secs_f64() + 0.5);
     let speedup = size as f64 / moved.max(1.0);
     let mut text = String::from("\n");
+    let dry_run = if dry_run { " (DRY RUN)" } else { "" };
     // Writing to a string cannot fail.
-    let _ = writeln!(
+    let _ = write!(
         text,
         "sent {} bytes  received {} bytes  {} bytes/sec",
         numbers.bytes(outcome.sent),
         numbers.bytes(outcome.received),
         numbers.bytes_with_fraction(rate, 2),
     );
-    let _ = writeln!(
-        text,
-        "total size is {}  speedup is {}{}",
-        numbers.bytes(size),
-        numbers.fraction(speedup, 2),
-        if dry_run { " (DRY RUN)" } else { "" },
-    );
+    let _ = match outcome.two_way {
+        Some(_) => writeln!(text, "{dry_run}"),
+        None => writeln!(
+            text,
+            "\ntotal size is {}  speedup is {}{dry_run}",
+            numbers.bytes(size),
+            numbers.fraction(speedup, 2),
+        ),
+    };
     text
 }
 
@@ -138,12 +150,13 @@ Total run time: 2.000 seconds
 Total bytes sent: 24,000
 Total bytes received: 1,000
 ";
-        assert_eq!(table(&outcome(), Numbers::new(1)), expected);
+        assert_eq!(table(&outcome(), None, Numbers::new(1)), expected);
     }
 
     #[test]
     fn without_a_peer_nothing_is_said_of_one() {
-        let local = table(&Outcome { connecting: None, compressed: None, ..outcome() }, Numbers::new(1));
+        let local =
+            table(&Outcome { connecting: None, compressed: None, ..outcome() }, None, Numbers::new(1));
         assert!(!local.contains("Connection") && !local.contains("Compressed"), "{local}");
         assert!(local.contains("Total run time"), "{local}");
     }

@@ -40,7 +40,7 @@ pub(super) fn line(event: &Event, style: &Style) -> Option<Line> {
 
 impl Style {
     /// Everything but `-q` wants to hear what is no failure.
-    fn wants_notices(&self) -> bool {
+    pub(super) fn wants_notices(&self) -> bool {
         self.levels.non_regular > 0
     }
 }
@@ -143,6 +143,7 @@ mod tests {
             recursive: true,
             destination: b"there/".to_vec(),
             direction: Direction::Local,
+            two_way: None,
         }
     }
 

@@ -37,6 +37,10 @@ pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, 
     options.validate().map_err(|error| Failure::of(USAGE, &error))?;
     let shell = shell(flags, environment)?;
     let two_way = two_way::run(flags)?;
+    let (sources, destination) = match two_way {
+        Some(_) => (sources.into_iter().map(two_way::root).collect(), two_way::root(destination)),
+        None => (sources, destination),
+    };
     Ok((Run { sources, destination, options, shell, two_way }, style))
 }
 
@@ -127,6 +131,10 @@ fn shortcuts(plain: Option<&str>) -> Result<Shortcuts, Failure> {
 /// The events that [`Style`] has a line for.
 fn detail(style: &Style) -> Detail {
     let levels = &style.levels;
+    if style.two_way.is_some() {
+        // The plan says it all, and before.
+        return Detail { progress: style.progress, ..Detail::default() };
+    }
     Detail {
         changes: levels.name > 0 || levels.delete > 0 || style.itemise > 0,
         attributes: levels.name > 0 || style.itemise > 0,
@@ -248,9 +256,11 @@ fn style(
         progress: levels.progress > 0 && environment.stderr_is_terminal,
         human: if flags.plain_numbers { 0 } else { flags.human_readable.saturating_add(1) },
         dry_run: flags.dry_run,
-        recursive: flags.recursive,
+        // A two-way run has a plan to show, not a list.
+        recursive: flags.recursive && !flags.two_way,
         destination: destination_path.clone(),
         direction,
+        two_way: two_way::style(flags, &levels),
         levels,
     })
 }

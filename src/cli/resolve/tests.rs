@@ -18,7 +18,7 @@ fn environment() -> Environment {
     }
 }
 
-fn resolved(line: &str) -> Result<(Run, Style), Failure> {
+pub(super) fn resolved(line: &str) -> Result<(Run, Style), Failure> {
     let words: Vec<OsString> = line.split(' ').filter(|word| !word.is_empty()).map(OsString::from).collect();
     resolve(&Flags::parse(&words).unwrap(), &environment())
 }
@@ -31,7 +31,7 @@ fn style(line: &str) -> Style {
     resolved(line).unwrap_or_else(|failure| panic!("{line}: {failure}")).1
 }
 
-fn refusal(line: &str) -> String {
+pub(super) fn refusal(line: &str) -> String {
     match resolved(line) {
         Ok(_) => panic!("{line} was accepted"),
         Err(failure) => {
@@ -41,7 +41,7 @@ fn refusal(line: &str) -> String {
     }
 }
 
-fn remote(name: &str, path: &str) -> Target {
+pub(super) fn remote(name: &str, path: &str) -> Target {
     let host = Host { user: None, name: name.to_owned(), port: None };
     Target::Remote(RemoteTarget { host, path: path.into() })
 }

@@ -1,18 +1,16 @@
 //! What the flags of a two-way run mean, and what cannot be said together with them.
 
-use crate::cli::failure::{FILE_IO, Failure, with_sources};
+use crate::cli::failure::{Failure, with_sources};
 use crate::cli::flags::Flags;
+use crate::cli::output::plan::{Names, Shown};
+use crate::cli::output::{Levels, TwoWayStyle};
+use crate::cli::plan_file;
 use crate::request::{DEFAULT_TRASH_DAYS, TwoWay};
-use crate::session::{self, TwoWayRun};
-use crate::transport::target::Target;
+use crate::session::TwoWayRun;
+use crate::transport::target::{RemoteTarget, Target};
 use crate::twoway::guard::MaxDelete;
-use crate::twoway::plan::Plan;
 use crate::twoway::policy::{Override, Policies, Policy};
-use std::io::{self, Read};
-use std::path::Path;
-
-/// The largest plan that is read, in bytes.
-const MAX_PLAN: u64 = 4 << 30;
+use std::os::unix::ffi::OsStrExt;
 
 /// Refuses flags that make no sense in a two-way run, or in any other, with advice what to do instead.
 pub(super) fn check(flags: &Flags, sources: &[Target]) -> Result<(), Failure> {
@@ -66,8 +64,6 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 15] {
     const DELETIONS: &str = "Leave it out: what was deleted on one side is deleted on the other anyway.";
     const COMPARISON: &str =
         "Leave it out: changes are found by what each side remembers, and contents compared.";
-    const STAGING: &str =
-        "Leave it out: files are replaced when they are complete, and a broken run goes on where it was.";
     [
         (flags.delete, "--delete", DELETIONS),
         (flags.delete_excluded, "--delete-excluded", DELETIONS),
@@ -83,8 +79,12 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 15] {
         (flags.checksum, "--checksum (-c)", COMPARISON),
         (flags.ignore_times, "--ignore-times (-I)", COMPARISON),
         (flags.size_only, "--size-only", COMPARISON),
-        (flags.inplace, "--inplace", STAGING),
-        (flags.partial, "--partial (-P)", STAGING),
+        (
+            flags.inplace,
+            "--inplace",
+            "Leave it out: files are replaced when they are complete, never before.",
+        ),
+        (flags.partial, "--partial (-P)", "Say --progress: a broken run goes on where it was anyway."),
         (!flags.recursive, "--no-recursive", "Filter rules say which directories take part."),
         (!flags.times, "--no-times", "Leave it out: times go along with the contents."),
         (flags.numeric_ids && !(flags.owner || flags.group), "--numeric-ids", "It needs --owner or --group."),
@@ -100,12 +100,42 @@ pub(super) fn options(flags: &Flags) -> Option<TwoWay> {
     })
 }
 
+/// An operand as the root of a replica: a slash at its end means nothing.
+pub(super) fn root(target: Target) -> Target {
+    let trimmed = |path: Vec<u8>| match path.iter().rposition(|byte| *byte != b'/') {
+        Some(last) => path.into_iter().take(last.saturating_add(1)).collect(),
+        // Nothing, or slashes alone, which are the root of the system.
+        None => path.into_iter().take(1).collect(),
+    };
+    match target {
+        Target::Local(path) => Target::Local(trimmed(path)),
+        Target::SameHost(path) => Target::SameHost(trimmed(path)),
+        Target::Remote(RemoteTarget { host, path }) => {
+            Target::Remote(RemoteTarget { host, path: trimmed(path) })
+        }
+    }
+}
+
+/// How the run is shown.
+pub(super) fn style(flags: &Flags, levels: &Levels) -> Option<TwoWayStyle> {
+    let [left, right] = flags.operands.as_slice() else { return None };
+    let shown = match (flags.quiet, levels.name.max(flags.itemize_changes)) {
+        (true, _) => Shown::No,
+        (false, 2..) => Shown::All,
+        (false, 1) => Shown::Short,
+        (false, 0) if flags.dry_run => Shown::Short,
+        (false, 0) => Shown::No,
+    };
+    let names = Names::new(left.as_bytes(), right.as_bytes());
+    flags.two_way.then(|| TwoWayStyle { names, shown, words: flags.words.clone() })
+}
+
 /// What only the side that plans has to know.
 pub(super) fn run(flags: &Flags) -> Result<Option<TwoWayRun>, Failure> {
     if !flags.two_way {
         return Ok(None);
     }
-    let apply = flags.apply.as_deref().map(read_plan).transpose()?;
+    let apply = flags.apply.as_deref().map(plan_file::read).transpose()?;
     Ok(Some(TwoWayRun { policies: policies(flags)?, max_delete: max_delete(flags)?, apply }))
 }
 
@@ -131,18 +161,167 @@ fn max_delete(flags: &Flags) -> Result<MaxDelete, Failure> {
     Ok(if flags.allow_mass_delete { MaxDelete::Any } else { limit.unwrap_or_default() })
 }
 
-/// Reads a plan that `--plan` wrote.
-fn read_plan(path: &Path) -> Result<Plan, Failure> {
-    let shown = path.display();
-    let unreadable = |error: &io::Error| Failure::new(FILE_IO, format!("Reading the plan {shown}: {error}"));
-    let mut text = Vec::new();
-    let file = session::open_named(path.as_os_str()).map_err(|error| unreadable(&error))?;
-    file.take(MAX_PLAN).read_to_end(&mut text).map_err(|error| unreadable(&error))?;
-    let invalid = |error: &dyn std::error::Error| {
-        Failure::usage(format!("--apply: {shown} is no plan: {}", with_sources(error)))
-            .with_hint("--plan=FILE writes one.")
-    };
-    let plan: Plan = serde_json::from_slice(&text).map_err(|error| invalid(&error))?;
-    plan.validate().map_err(|error| invalid(&error))?;
-    Ok(plan)
+#[cfg(test)]
+mod tests {
+    use crate::cli::flags::Flags;
+    use crate::cli::output::plan::Shown;
+    use crate::cli::resolve::tests::{refusal, remote, resolved};
+    use crate::request::{Detail, Options, TwoWay};
+    use crate::session::TwoWayRun;
+    use crate::transport::target::Target;
+    use crate::tree::RelPath;
+    use crate::twoway::decide::Side;
+    use crate::twoway::guard::MaxDelete;
+    use crate::twoway::policy::Policy;
+
+    fn two_way(line: &str) -> (Options, TwoWayRun) {
+        let (run, _) =
+            resolved(&format!("-2 {line} a b")).unwrap_or_else(|failure| panic!("{line}: {failure}"));
+        (run.options, run.two_way.unwrap())
+    }
+
+    #[test]
+    fn contents_links_permissions_and_times_are_included() {
+        let letters = |line: &str| {
+            let options = two_way(line).0;
+            let switches = [
+                ('r', options.recursive),
+                ('l', options.links),
+                ('p', options.perms),
+                ('t', options.times),
+                ('o', options.owner),
+                ('g', options.group),
+                ('d', options.devices),
+                ('s', options.specials),
+            ];
+            switches.iter().filter(|(_, on)| *on).map(|(letter, _)| letter).collect::<String>()
+        };
+        for (line, expected) in [
+            ("", "rlpt"),
+            ("-r", "rlpt"),
+            ("--no-perms", "rlt"),
+            ("--no-links --no-perms", "rt"),
+            ("--no-p -a", "rlptogds"),
+            ("-a --no-perms", "rltogds"),
+            ("-og", "rlptog"),
+            ("-D", "rlptds"),
+        ] {
+            assert_eq!(letters(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn policies_come_in_their_order() {
+        let policies =
+            two_way("--conflict-for=*.txt=ask --conflict=newer --conflict-for=/a.*=remote").1.policies;
+        let of = |path: &str| policies.of(&RelPath::new(path.as_bytes()).unwrap()).clone();
+        assert_eq!(
+            [of("a.txt"), of("a.c"), of("b.c")],
+            [Policy::Ask, Policy::Prefer(Side::Right), Policy::Newer]
+        );
+        assert_eq!(two_way("").1.policies.general, Policy::Skip);
+        assert_eq!(
+            two_way("--conflict=newer --conflict=local").1.policies.general,
+            Policy::Prefer(Side::Left)
+        );
+    }
+
+    #[test]
+    fn limits_and_trash() {
+        for (line, limit) in [
+            ("", MaxDelete::Half),
+            ("--max-delete=7", MaxDelete::Count(7)),
+            ("--max-delete=7%", MaxDelete::Percent(7)),
+            ("--max-delete=7 --allow-mass-delete", MaxDelete::Any),
+        ] {
+            assert_eq!(two_way(line).1.max_delete, limit, "{line}");
+        }
+        assert_eq!(two_way("").0.two_way, Some(TwoWay::default()));
+        let changed = TwoWay { allow_mass_delete: true, keep_trash: false, trash_days: 3 };
+        assert_eq!(two_way("--allow-mass-delete --no-trash --trash-days=3").0.two_way, Some(changed));
+        assert_eq!(resolved("-a a b").unwrap().0.options.two_way, None);
+    }
+
+    #[test]
+    fn a_slash_at_the_end_means_nothing() {
+        for (line, first, second) in [
+            ("-2 a b", Target::Local(b"a".to_vec()), Target::Local(b"b".to_vec())),
+            ("-2 a/ h:b//", Target::Local(b"a".to_vec()), remote("h", "b")),
+            ("-2 h: /", remote("h", ""), Target::Local(b"/".to_vec())),
+            ("-2 h:/ .", remote("h", "/"), Target::Local(b".".to_vec())),
+        ] {
+            let (run, _) = resolved(line).unwrap();
+            assert_eq!((&run.sources[..], &run.destination), (&[first][..], &second), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_advice() {
+        for (line, message) in [
+            (
+                "-2 a b c",
+                "dsync: a two-way run is between two directories, and there are more arguments\n  hint: ",
+            ),
+            ("-2 x:a y:b", "dsync: the source and the destination cannot both be on another host\n  hint: "),
+            ("-2 --delete a b", "dsync: --delete has no meaning in a two-way run\n  hint: Leave it out: "),
+            ("-2 --delete-excluded a b", "dsync: --delete-excluded has no meaning"),
+            ("-2 --ignore-errors a b", "dsync: --ignore-errors has no meaning"),
+            ("-2 --force a b", "dsync: --force has no meaning"),
+            ("-2u a b", "dsync: --update (-u) has no meaning in a two-way run\n  hint: --conflict=newer"),
+            ("-2 --existing a b", "dsync: --existing has no meaning"),
+            ("-2 --ignore-existing a b", "dsync: --ignore-existing has no meaning"),
+            ("-2c a b", "dsync: --checksum (-c) has no meaning"),
+            ("-2I a b", "dsync: --ignore-times (-I) has no meaning"),
+            ("-2 --size-only a b", "dsync: --size-only has no meaning"),
+            ("-2 --inplace a b", "dsync: --inplace has no meaning"),
+            ("-2P a b", "dsync: --partial (-P) has no meaning in a two-way run\n  hint: Say --progress"),
+            ("-2 --no-r a b", "dsync: --no-recursive has no meaning"),
+            ("-2 --no-times a b", "dsync: --no-times has no meaning"),
+            ("-2 --max-delete=-1 a b", "dsync: --max-delete: \"-1\" is neither a number nor a percentage"),
+            (
+                "-2 --conflict=newest a b",
+                "dsync: --conflict: \"newest\" is no conflict policy\n  hint: The policies",
+            ),
+            (
+                "-2 --conflict-for=newer a b",
+                "dsync: --conflict-for: \"newer\" is not of the form PATTERN=POLICY\n",
+            ),
+            ("-2 --plan=x --apply=y a b", "dsync: --plan and --apply cannot be meant together\n"),
+            (
+                "-2 --apply=x --conflict=ask a b",
+                "dsync: --apply carries out a plan whose conflicts are decided",
+            ),
+            (
+                "-a --conflict=newer a b",
+                "dsync: --conflict is about two-way runs\n  hint: Add --two-way (-2)",
+            ),
+            ("-a --apply=x a b", "dsync: --apply is about two-way runs\n"),
+            ("-a --no-trash a b", "dsync: --no-trash is about two-way runs\n"),
+            ("-a --delete --max-delete=5% a b", "dsync: --max-delete=5%: a percentage needs --two-way\n"),
+            ("-a --delete --max-delete=x a b", "dsync: --max-delete: the value \"x\" is not valid"),
+        ] {
+            let refusal = refusal(line);
+            assert!(refusal.starts_with(message), "{line}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn the_plan_takes_the_place_of_names() {
+        for (line, expected) in [
+            ("-2", Shown::No),
+            ("-2n", Shown::Short),
+            ("-2v", Shown::Short),
+            ("-2i", Shown::Short),
+            ("-2vv", Shown::All),
+            ("-2nvv", Shown::All),
+            ("-2nq", Shown::No),
+        ] {
+            let (run, style) = resolved(&format!("{line} a b")).unwrap();
+            assert_eq!(style.two_way.unwrap().shown, expected, "{line}");
+            assert_eq!(run.options.detail, Detail::default(), "{line}");
+        }
+        assert_eq!(resolved("-av a b").unwrap().1.two_way, None);
+        let words = ["-2n".into(), "--exclude=x".into(), "a".into(), "b".into()];
+        assert_eq!(Flags::parse(&words).unwrap().words, ["-2", "--exclude=x", "a", "b"]);
+    }
 }

@@ -9,11 +9,13 @@ use std::str::FromStr;
 /// A policy for the paths that a pattern matches, and for what is below them: a value of `--conflict-for`.
 ///
 /// The pattern is one of a filter rule: without a slash it is about the last name, with one at its start about the
-/// whole path.
+/// whole path, and a slash alone about the top of the tree itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Override {
     /// A single rule, which excludes what is meant.
     pattern: Rules,
+    /// Whether it is about the top, which no rule is about.
+    is_top: bool,
     policy: Policy,
 }
 
@@ -39,6 +41,9 @@ pub enum InvalidOverride {
 
 impl Override {
     fn matches(&self, path: &RelPath) -> bool {
+        if path.is_root() {
+            return self.is_top;
+        }
         let bytes = path.as_bytes();
         let above = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/');
         let mut above = above.filter_map(|(at, _)| bytes.get(..at));
@@ -61,7 +66,7 @@ impl FromStr for Override {
         let (pattern, policy) = divided.ok_or_else(|| InvalidOverride::Form(text.to_owned()))?;
         let mut rules = Rules::new();
         rules.push(Rule::new(Action::Exclude, pattern))?;
-        Ok(Override { pattern: rules, policy })
+        Ok(Override { pattern: rules, is_top: pattern == "/", policy })
     }
 }
 
@@ -94,7 +99,8 @@ mod tests {
 
     #[test]
     fn the_first_match_decides() {
-        let policies = policies(&["/notes/a.txt=older", "*.txt=keep-both", "photos/=newer", "a=b=local"]);
+        let policies =
+            policies(&["/notes/a.txt=older", "*.txt=keep-both", "photos/=newer", "a=b=local", "/=larger"]);
         for (path, policy) in [
             ("notes/a.txt", Policy::Older),
             ("x/notes/a.txt", Policy::KeepBoth),
@@ -103,6 +109,7 @@ mod tests {
             ("photos", Policy::Skip),
             ("a=b", Policy::Prefer(Side::Left)),
             ("c", Policy::Skip),
+            ("", Policy::Larger),
         ] {
             assert_eq!(policies.of(&RelPath::new(path.as_bytes()).unwrap()), &policy, "{path}");
         }

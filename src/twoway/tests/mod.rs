@@ -17,4 +17,4 @@ mod pairs;
 mod table;
 mod topologies;
 
-pub(in crate::twoway) use self::table::{plan_by, plan_of};
+pub(crate) use self::table::{plan_by, plan_of};

@@ -113,16 +113,11 @@ fn word(why: &Why, is: impl Fn(Side) -> Side) -> String {
 }
 
 /// The plan between two replicas that were the same, and how much each has.
-pub(in crate::twoway) fn plan_of(base: &str, left: &str, right: &str) -> (Plan, [Census; 2]) {
+pub(crate) fn plan_of(base: &str, left: &str, right: &str) -> (Plan, [Census; 2]) {
     plan_by(&Policy::Skip, base, left, right)
 }
 
-pub(in crate::twoway) fn plan_by(
-    policy: &Policy,
-    base: &str,
-    left: &str,
-    right: &str,
-) -> (Plan, [Census; 2]) {
+pub(crate) fn plan_by(policy: &Policy, base: &str, left: &str, right: &str) -> (Plan, [Census; 2]) {
     let (mut a, mut b, mut event) = (Replica::new(1), Replica::new(2), 0);
     a.tree = tree(base);
     Run::new(Policy::Skip).go(&mut a, &mut b, &mut event);

@@ -1,0 +1,203 @@
+//! The last words of a two-way run that left conflicts: what each side has, and what to type to settle them.
+
+use crate::cli::output::moment::Clock;
+use crate::cli::output::plan::{Names, kind};
+use crate::cli::output::shell;
+use crate::cli::output::size::Numbers;
+use crate::tree::{Escaped, Kind, RelPath};
+use crate::twoway::decide::Side;
+use crate::twoway::plan::Plan;
+use crate::twoway::policy::ConflictKind;
+use crate::twoway::reconcile::{Step, Why};
+use crate::twoway::record::{Record, State};
+use std::ffi::OsString;
+
+/// What is known besides the plan.
+pub(in crate::cli) struct Telling<'a> {
+    /// What the sides are called.
+    pub names: &'a Names,
+    /// How numbers are shown.
+    pub numbers: Numbers,
+    /// How times are.
+    pub clock: &'a Clock,
+    /// The words of the command line that are to be said again.
+    pub words: &'a [OsString],
+}
+
+/// Conflicts that one command is shown for. More are hardly settled one by one.
+const IN_ONE_COMMAND: usize = 10;
+
+/// Lines about the conflicts that a plan leaves; none if it leaves none.
+pub(super) fn lines(plan: &Plan, telling: &Telling<'_>) -> String {
+    let left: Vec<(&Step, ConflictKind)> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match step.why {
+            Why::Conflict(kind) => Some((step, kind)),
+            _ => None,
+        })
+        .collect();
+    if left.is_empty() {
+        return String::new();
+    }
+    let mut text = String::new();
+    for (step, about) in &left {
+        text.push_str(&format!("conflict: {} ({})\n", shown(&step.path), kind(*about)));
+        text.push_str(&versions(&step.before.left, &step.before.right, *about, telling));
+    }
+    text.push_str(&advice(&left, telling));
+    text
+}
+
+/// What each side has, a line each.
+pub(in crate::cli) fn versions(
+    left: &Record,
+    right: &Record,
+    about: ConflictKind,
+    telling: &Telling<'_>,
+) -> String {
+    let names = Side::BOTH.map(|side| telling.names.of(side));
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let with_modes = about == ConflictKind::Attributes || left.attributes.mode != right.attributes.mode;
+    let with_owners = left.attributes.owner != right.attributes.owner;
+    let line = |(name, record): (&str, &Record)| {
+        let mut parts = vec![state(&record.state, telling.numbers), telling.clock.show(record.mtime)];
+        if with_modes {
+            parts.push(format!("mode {:04o}", record.attributes.mode));
+        }
+        if let (true, (user, group)) = (with_owners, record.attributes.owner) {
+            parts.extend(user.map(|user| format!("user {user}")));
+            parts.extend(group.map(|group| format!("group {group}")));
+        }
+        format!("  {name:<width$}  {}\n", parts.join("  "))
+    };
+    let [left_name, right_name] = names;
+    [(left_name, left), (right_name, right)].map(line).concat()
+}
+
+fn state(state: &State, numbers: Numbers) -> String {
+    match state {
+        State::Absent => "nothing".to_owned(),
+        State::Directory => "directory".to_owned(),
+        State::File { size: 1, .. } => "1 byte".to_owned(),
+        State::File { size, .. } => format!("{} bytes", numbers.bytes(*size)),
+        State::Symlink { target } => format!("link to {}", Escaped(target)),
+        State::Special(Kind::Fifo, _) => "named pipe".to_owned(),
+        State::Special(Kind::Socket, _) => "socket".to_owned(),
+        State::Special(..) => "device".to_owned(),
+        State::Unknown => "not known".to_owned(),
+    }
+}
+
+/// A command that settles the conflicts, and how to change it.
+fn advice(left: &[(&Step, ConflictKind)], telling: &Telling<'_>) -> String {
+    let first = left.get(..IN_ONE_COMMAND).unwrap_or(left);
+    let overrides = first.iter().map(|(step, kind)| {
+        // What cannot go can only keep its name.
+        let policy = if *kind == ConflictKind::Occupied { "keep-both" } else { "local" };
+        OsString::from(format!("--conflict-for={}", shell::conflict_for(&step.path, policy)))
+    });
+    let words = [OsString::from("dsync")].into_iter().chain(overrides).chain(telling.words.iter().cloned());
+    let number = telling.numbers.count(u64::try_from(left.len()).unwrap_or(u64::MAX));
+    let which = match (left.len(), left.len() > first.len()) {
+        (1, _) => "1 conflict is left. To settle it".to_owned(),
+        (_, false) => format!("{number} conflicts are left. To settle them"),
+        (_, true) => format!("{number} conflicts are left. To settle the first {}", first.len()),
+    };
+    format!(
+        "{which}, with local for that of {}, remote for that of {}, or keep-both:\n  {}\n\
+         --conflict=ask asks about each.\n",
+        telling.names.of(Side::Left),
+        telling.names.of(Side::Right),
+        shell::command(words),
+    )
+}
+
+/// A difference between two clocks that is worth telling, in milliseconds.
+const FAR_OFF: u64 = 2000;
+
+/// A line about clocks that differ much, since the later of two edits may then not be the one with the later time.
+/// `ahead` is by how many milliseconds the second one is.
+pub(super) fn clocks(ahead: i64, names: &Names) -> Option<String> {
+    let (early, late) = if ahead > 0 { (Side::Right, Side::Left) } else { (Side::Left, Side::Right) };
+    (ahead.unsigned_abs() > FAR_OFF).then(|| {
+        let seconds = ahead.unsigned_abs() / 1000;
+        format!(
+            "dsync: the clock of {} is {seconds} seconds ahead of that of {}; newer and older go by their times\n",
+            names.of(early),
+            names.of(late)
+        )
+    })
+}
+
+fn shown(path: &RelPath) -> String {
+    if path.is_root() { ".".to_owned() } else { path.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::twoway::policy::Policy;
+    use crate::twoway::tests::plan_by;
+
+    fn told(base: &str, left: &str, right: &str, words: &[&str]) -> String {
+        let (plan, _) = plan_by(&Policy::Skip, base, left, right);
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        let names = Names::new(b"notes/", b"nas:my notes");
+        let clock = Clock::at(1);
+        lines(&plan, &Telling { names: &names, numbers: Numbers::new(1), clock: &clock, words: &words })
+    }
+
+    #[test]
+    fn a_conflict_is_told_with_what_settles_it() {
+        let text = told("x=1", "x=2~100", "x=200~90", &["-2", "notes/", "nas:my notes"]);
+        let expected = "\
+conflict: x (changed on both sides)
+  notes/        2 bytes  1970-01-01 01:01:40 +01:00
+  nas:my notes  200 bytes  1970-01-01 01:01:30 +01:00
+1 conflict is left. To settle it, with local for that of notes/, remote for that of nas:my notes, or keep-both:
+  dsync --conflict-for=/x=local -2 notes/ 'nas:my notes'
+--conflict=ask asks about each.
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn clocks_that_differ_are_told() {
+        let names = Names::new(b"a", b"b");
+        assert_eq!(clocks(2000, &names), None);
+        let text =
+            "dsync: the clock of b is 3 seconds ahead of that of a; newer and older go by their times\n";
+        assert_eq!(clocks(3900, &names).as_deref(), Some(text));
+        assert!(clocks(-60_000, &names).unwrap().contains("the clock of a is 60 seconds ahead of that of b"));
+        assert!(clocks(i64::MIN, &names).is_some());
+    }
+
+    #[test]
+    fn no_conflict_no_words() {
+        assert_eq!(told("a=1", "a=2", "a=1", &["-2"]), "");
+    }
+
+    #[test]
+    fn only_so_many_are_in_a_command() {
+        let many = |value| (0..12).map(|n| format!("f{n}={value}")).collect::<Vec<_>>().join(" ");
+        let text = told(&many(1), &many(2), &many(3), &["-2", "a", "b"]);
+        assert_eq!(text.matches("conflict: ").count(), 12);
+        assert_eq!(text.matches("--conflict-for=").count(), IN_ONE_COMMAND);
+        assert!(text.contains("\n12 conflicts are left. To settle the first 10, with "), "{text}");
+    }
+
+    #[test]
+    fn kinds_and_modes_are_told() {
+        let text = told("a=1 b=1", "a=1:600 b/ b/x=1", "a=1:640 b>far", &["-2"]);
+        let expected = "\
+conflict: a (other permissions or owners on each side)
+  notes/        1 byte  1970-01-01 01:00:00 +01:00  mode 0600
+  nas:my notes  1 byte  1970-01-01 01:00:00 +01:00  mode 0640
+conflict: b (another kind of thing on each side)
+  notes/        directory  1970-01-01 01:00:00 +01:00
+  nas:my notes  link to far  1970-01-01 01:00:00 +01:00
+2 conflicts are left. ";
+        assert!(text.starts_with(expected), "{text}");
+    }
+}

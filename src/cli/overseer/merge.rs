@@ -1,0 +1,155 @@
+//! `--conflict=merge=CMD`: a command makes one file of two.
+//!
+//! The command is run by `sh -c` and finds the files by variables, as the tools of git do: `LOCAL` and `REMOTE` are what
+//! the first and the second side have, `BASE` is what both had when they were last the same (empty where that is not
+//! known), and to `MERGED` it writes the result. All are copies in a directory of their own, so that whatever the command
+//! does to them harms nothing. A command that fails, or writes no `MERGED`, has merged nothing.
+
+use crate::tree::RelPath;
+use crate::twoway::decide::Side;
+use crate::twoway::policy::{Conflict, ConflictKind};
+use crate::twoway::record::State;
+use crate::twoway::run::{Answer, Asked, Contents, Which};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+/// The largest file that is merged, in bytes.
+const MAX_SIZE: u64 = 1 << 30;
+/// The longest extension that the copies get, so that tools know what is in them.
+const MAX_EXTENSION: usize = 16;
+
+/// What the copies are called, which versions they hold, and which variables name them.
+const COPIES: [(&str, Which, &str); 3] = [
+    ("local", Which::Of(Side::Left), "LOCAL"),
+    ("remote", Which::Of(Side::Right), "REMOTE"),
+    ("base", Which::Ancestor, "BASE"),
+];
+
+/// Merges the two contents of a conflict by a command, which `run` runs to its end.
+///
+/// # Errors
+/// Why nothing was merged, as a phrase.
+pub(super) fn merge(
+    command: &str,
+    asked: &Asked<'_>,
+    run: &dyn Fn(&mut Command) -> io::Result<ExitStatus>,
+) -> Result<Answer, String> {
+    if asked.conflict.kind != ConflictKind::Content || !are_files(&asked.conflict) {
+        return Err("only the contents of files can be merged".to_owned());
+    }
+    let folder = tempfile::Builder::new().prefix("dsync-merge-").tempdir();
+    let folder = folder.map_err(|error| format!("making a temporary directory: {error}"))?;
+    let place = |name: &str| folder.path().join(format!("{name}{}", extension(asked.conflict.path)));
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(command);
+    for (name, which, variable) in COPIES {
+        let path = place(name);
+        fetch(asked.contents, which, &path)?;
+        shell.env(variable, path);
+    }
+    let merged: PathBuf = place("merged");
+    shell.env("MERGED", &merged);
+    let status = run(&mut shell).map_err(|error| format!("running sh: {error}"))?;
+    if !status.success() {
+        return Err(format!("the command ended with {status}"));
+    }
+    // Stays readable when the directory is gone.
+    let file = File::open(&merged).map_err(|error| format!("the command wrote no merged file: {error}"))?;
+    match file.metadata() {
+        Ok(metadata) if metadata.is_file() => Ok(Answer::Merged(Box::new(file))),
+        _ => Err("what the command wrote is no file".to_owned()),
+    }
+}
+
+/// Whether both sides have a regular file.
+pub(super) fn are_files(conflict: &Conflict<'_>) -> bool {
+    [conflict.left, conflict.right].iter().all(|record| matches!(record.state, State::File { .. }))
+}
+
+fn fetch(contents: &dyn Contents, which: Which, path: &Path) -> Result<(), String> {
+    let unwritable = |error: io::Error| format!("writing a temporary file: {error}");
+    let mut file = File::create_new(path).map_err(unwritable)?;
+    if contents.fetch(which, MAX_SIZE, &mut file)? {
+        return Ok(());
+    }
+    match which {
+        // Something of it may be there.
+        Which::Ancestor => file.set_len(0).map_err(unwritable),
+        Which::Of(_) => Err("a file changed meanwhile, or is too large".to_owned()),
+    }
+}
+
+/// The extension of a path, with its dot, if it is a plain one.
+fn extension(path: &RelPath) -> String {
+    let name = path.as_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let Some(dot) = name.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0) else {
+        return String::new();
+    };
+    let extension = name.get(dot..).unwrap_or_default();
+    let is_plain =
+        extension.len() <= MAX_EXTENSION && extension.iter().skip(1).all(|byte| byte.is_ascii_alphanumeric());
+    if is_plain { String::from_utf8_lossy(extension).into_owned() } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::overseer::dialogue::scripted::{Files, conflict_of};
+    use std::io::Read;
+
+    fn merged(command: &str, files: &Files, kind: (&str, &str)) -> Result<String, String> {
+        conflict_of(kind.0, kind.1, files, |asked| {
+            match merge(command, asked, &|command| command.status())? {
+                Answer::Merged(mut content) => {
+                    let mut text = String::new();
+                    content.read_to_string(&mut text).unwrap();
+                    Ok(text)
+                }
+                _ => panic!("an answer that no merge gives"),
+            }
+        })
+    }
+
+    const FILES: Files = Files { left: Some(b"left\n"), right: Some(b"right\n"), ancestor: Some(b"base\n") };
+    const CONTENTS: (&str, &str) = ("a=2", "a=3");
+
+    #[test]
+    fn the_command_finds_the_files_by_variables() {
+        let all = "cat \"$LOCAL\" \"$REMOTE\" \"$BASE\" > \"$MERGED\"";
+        assert_eq!(merged(all, &FILES, CONTENTS).as_deref(), Ok("left\nright\nbase\n"));
+        let files = Files { ancestor: None, ..FILES };
+        assert_eq!(merged(all, &files, CONTENTS).as_deref(), Ok("left\nright\n"), "an empty base");
+    }
+
+    #[test]
+    fn what_fails_merges_nothing() {
+        for (command, why) in [
+            ("echo x > \"$MERGED\"; exit 1", "the command ended with exit status: 1"),
+            ("true", "the command wrote no merged file"),
+            ("mkdir \"$MERGED\"", "what the command wrote is no file"),
+            ("nosuch-command 2>&-", "the command ended with exit status: 127"),
+        ] {
+            let error = merged(command, &FILES, CONTENTS).unwrap_err();
+            assert!(error.starts_with(why), "{command}: {error}");
+        }
+        let gone = Files { right: None, ..FILES };
+        assert!(merged("true", &gone, CONTENTS).unwrap_err().contains("changed meanwhile"));
+        assert!(merged("true", &FILES, ("a=2", "a>x")).unwrap_err().contains("only the contents"));
+    }
+
+    #[test]
+    fn copies_keep_a_plain_extension() {
+        for (path, expected) in [
+            ("d/a.txt", ".txt"),
+            ("a", ""),
+            (".profile", ""),
+            ("a.t t", ""),
+            ("a.tar.gz", ".gz"),
+            ("x.d/a", ""),
+        ] {
+            assert_eq!(extension(&RelPath::new(path.as_bytes()).unwrap()), expected, "{path}");
+        }
+    }
+}
