@@ -8,6 +8,7 @@
 mod environment;
 mod failure;
 mod flags;
+mod look;
 mod output;
 mod overseer;
 mod plan_file;
@@ -60,6 +61,9 @@ fn obey(arguments: &[OsString], screen: &Arc<Screen>) -> Result<u8, Failure> {
     if arguments.is_empty() {
         screen.err(&format!("{}\n", flags::short_usage()));
         return Ok(failure::USAGE);
+    }
+    if look::is_command(arguments) {
+        return look::obey(arguments, screen);
     }
     let flags = Flags::parse(arguments)?;
     if let Some(text) = told(&flags) {
