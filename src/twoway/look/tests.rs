@@ -220,7 +220,8 @@ impl Playing<'_> {
 
     fn end(mut self, outcome: Outcome, pending: &[RelPath]) {
         let acknowledged = self.hold.history.sequence();
-        let partner = Partner { acknowledged, received: 0, options: Some([0; 32]) };
+        let partner =
+            Partner { acknowledged, received: 0, options: Some([0; 32]), token: Default::default() };
         let acknowledgement = Acknowledgement { author: PARTNER, partner, pending, records: &[] };
         self.hold.history.acknowledged(&acknowledgement).unwrap();
         self.hold.history.end_run(Ending { at: FileTime::from_unix_time(55, 0), outcome }).unwrap();
@@ -301,7 +302,10 @@ fn an_undo_puts_back_what_was_replaced_and_deleted() {
     // And a run that can be undone.
     let (again, refused) = scene.undo();
     assert_eq!((again.run, again.number, refused.len()), (2, 3, 0), "{refused:?}");
-    assert_eq!((read("edited").as_deref(), read("name"), read("renamed").as_deref()), (Some("new"), None, Some("renamed")));
+    assert_eq!(
+        (read("edited").as_deref(), read("name"), read("renamed").as_deref()),
+        (Some("new"), None, Some("renamed"))
+    );
     assert_eq!(scene.mode("mode"), 0o600);
 }
 
@@ -374,7 +378,8 @@ fn an_undo_of_what_nobody_remembers_does_nothing() {
 
 #[test]
 fn status_tells_edits_and_partners() {
-    let scene = Scene::new(&[("edited", "old"), ("gone", "x"), ("mode", "x"), ("same", "x"), ("touched", "x")]);
+    let scene =
+        Scene::new(&[("edited", "old"), ("gone", "x"), ("mode", "x"), ("same", "x"), ("touched", "x")]);
     scene.play().end(Outcome { conflicts: 1, ..Outcome::default() }, &[path("in/conflict")]);
     scene.write("edited", "newer");
     scene.write("new/file", "x");

@@ -9,7 +9,7 @@
 use crate::fs::Root;
 use crate::pass::sink::Goal;
 use crate::pass::{self, PassError};
-use crate::report::Totals;
+use crate::report::{Event, Problem, Role, Totals};
 use crate::request::Options;
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
@@ -20,13 +20,18 @@ use crate::twoway::exchange::{Conversation, Done, Talk, say_paths};
 use crate::twoway::history::{Acknowledgement, History, Partner};
 use crate::twoway::reconcile::{Change, Why};
 use crate::twoway::record::State;
+use crate::twoway::replica::Replica;
 use crate::twoway::run::own::{Own, digest};
 use crate::twoway::run::{Around, RunError};
 use crate::twoway::task::{Task, Tasks};
+use crate::twoway::trash;
 use crate::twoway::version::Author;
 use crate::view::{Selection, View};
 use filetime::FileTime;
 use std::sync::Arc;
+
+/// Seconds in a day.
+const DAY: i64 = 24 * 60 * 60;
 
 /// One side's share of a plan, and with whom.
 pub(super) struct Share<'a> {
@@ -79,7 +84,22 @@ impl Share<'_> {
         totals.merge(&here);
         totals.merge(&there.totals);
         history.end_run(Ending { at: FileTime::now(), outcome: self.outcome(&undone) })?;
+        self.expire_trash(&replica, &mut history)?;
         Ok(Carried { undone, totals })
+    }
+
+    /// Removes the trash of runs that were too long ago, with their logs. What cannot be removed is told.
+    fn expire_trash(&self, replica: &Replica, history: &mut History) -> Result<(), TwoWayError> {
+        let context = self.around.context;
+        let Some(two_way) = context.options.two_way else { return Ok(()) };
+        let age = DAY.saturating_mul(i64::from(two_way.trash_days));
+        let before = FileTime::from_unix_time(FileTime::now().unix_seconds().saturating_sub(age), 0);
+        let tell = &mut |path: &RelPath, error: &crate::fs::Error| {
+            let cause = crate::pass::describe(&error.source);
+            let problem = Problem::new(Role::Sink, error.doing, path, &cause);
+            context.reporter.report(Event::Problem(problem));
+        };
+        trash::expire(replica, history, before, tell).map(drop)
     }
 
     fn do_all(

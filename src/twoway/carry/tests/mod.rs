@@ -231,12 +231,7 @@ impl Scene {
     fn end(&mut self, carrier: Carrier, said: &Said) -> Came {
         let tasks = carrier.tasks.clone();
         let ended = carrier.ended().unwrap();
-        let mut log = Vec::new();
-        let collect = &mut |entry| {
-            log.push(entry);
-            Ok(())
-        };
-        ended.history.entries(ended.history.last_run(), collect).unwrap();
+        let log = ended.history.entries(ended.history.last_run()).unwrap().map(Result::unwrap).collect();
         self.history = Some(ended.history);
         let left = ended.left.iter().map(|number| tasks.get(*number).unwrap().path.to_string()).collect();
         let said = std::mem::take(&mut *lock(&said.0));
