@@ -3,7 +3,8 @@
 //! A run passes through here in two stages. `flags` parses the words, `resolve` makes of them the
 //! [`session::Run`] and how its output looks. Everything after that happens in the library, which talks back through
 //! what is handed to it: `output` shows events, `progress` draws the bar, `prompt` asks questions, `signals`
-//! stops the run; `overseer` shows the plan of a two-way run and asks about its conflicts. `failure` turns the end into last words and an exit code.
+//! stops the run; `overseer` shows the plan of a two-way run and asks about its conflicts. `failure` turns the end into
+//! last words and an exit code. The commands that look back at two-way runs have a way of their own, in `look`.
 
 mod environment;
 mod failure;

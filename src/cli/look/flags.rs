@@ -10,7 +10,8 @@ const STATUS: &str = "What has changed in DIR since the last two-way run, and ho
 Nothing is written. The exit code is 40 if conflicts, or anything else, were left undone in the last run with some
 partner. Give it the filter rules of the runs.";
 
-const LOG: &str = "What the two-way runs of DIR did, oldest first; with PATH, what they did there and below it.";
+const LOG: &str =
+    "What the two-way runs of DIR did, oldest first; with PATH, what they did there and below it.";
 
 const UNDO: &str = "Puts back what a two-way run replaced or deleted in DIR: RUN, or else the last that did something.
 

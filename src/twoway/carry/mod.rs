@@ -423,13 +423,7 @@ fn expected(record: &Record, look: &Look) -> Expected {
 
 /// The kind of what is recorded; nothing of what is absent or unknown.
 fn kind(record: &Record) -> Option<Kind> {
-    match record.state {
-        State::File { .. } => Some(Kind::File),
-        State::Directory => Some(Kind::Directory),
-        State::Symlink { .. } => Some(Kind::Symlink),
-        State::Special(kind, _) => Some(kind),
-        State::Absent | State::Unknown => None,
-    }
+    record.state.kind()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

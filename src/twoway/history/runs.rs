@@ -211,11 +211,6 @@ impl History {
         change.commit()
     }
 
-    /// The number of the run that began last, 0 before the first.
-    pub fn last_run(&self) -> u64 {
-        self.identity.run
-    }
-
     /// The run of that number, if it is remembered.
     ///
     /// # Errors

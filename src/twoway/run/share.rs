@@ -9,28 +9,33 @@
 use crate::fs::Root;
 use crate::pass::sink::Goal;
 use crate::pass::{self, PassError};
-use crate::report::Totals;
+use crate::report::{Event, Problem, Role, Totals};
 use crate::request::Options;
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::{self, Carrier, Ended};
-use crate::twoway::log::{Ending, Outcome, Purpose};
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Done, Talk, say_paths};
 use crate::twoway::history::{Acknowledgement, History, Partner};
+use crate::twoway::log::{Ending, Outcome, Purpose};
 use crate::twoway::reconcile::{Change, Why};
 use crate::twoway::record::State;
+use crate::twoway::replica::Replica;
 use crate::twoway::run::own::{Own, digest};
 use crate::twoway::run::{Around, RunError};
 use crate::twoway::task::{Task, Tasks};
+use crate::twoway::trash;
 use crate::twoway::version::Author;
 use crate::view::{Selection, View};
 use filetime::FileTime;
 use std::sync::Arc;
 
+/// Seconds in a day.
+const DAY: i64 = 24 * 60 * 60;
+
 /// Who carries out a share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum Who {
     Planner,
     Follower,
 }
@@ -39,7 +44,7 @@ pub(super) enum Role {
 pub(super) struct Share<'a> {
     pub around: Around<'a>,
     pub root: &'a Root,
-    pub role: Role,
+    pub who: Who,
     /// Which side this is.
     pub side: Side,
     pub partner: Author,
@@ -70,8 +75,7 @@ impl Share<'_> {
         let run = history.begin_run(FileTime::now(), Purpose::Meeting { partner, name, side })?;
         let (reporter, stop) = (context.reporter.clone(), self.around.stop.clone());
         let settings = carry_settings(&context.options);
-        let carrier =
-            Carrier::new(&replica, history, run, self.tasks.clone(), settings, reporter, stop)?;
+        let carrier = Carrier::new(&replica, history, run, self.tasks.clone(), settings, reporter, stop)?;
         let done = self.do_all(&carrier, conversation);
         // Whatever ended it early, what was done is written down.
         let Ended { mut history, left, totals: mut here, .. } = carrier.ended()?;
@@ -79,7 +83,7 @@ impl Share<'_> {
         let here_undone = left.iter().filter_map(|number| self.tasks.get(*number)).map(|task| task.path);
         let mut undone: Vec<RelPath> = here_undone.collect();
         here.failed = here.failed.saturating_add(problems);
-        undone.extend(tell_and_hear_undone(conversation, &undone, self.role)?);
+        undone.extend(tell_and_hear_undone(conversation, &undone, self.who)?);
         let sequence = history.sequence();
         conversation.say(&Talk::Done(Done { sequence, totals: here }))?;
         let Talk::Done(there) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
@@ -87,14 +91,25 @@ impl Share<'_> {
         totals.merge(&here);
         totals.merge(&there.totals);
         history.end_run(Ending { at: FileTime::now(), outcome: self.outcome(&undone) })?;
+        self.expire_trash(&replica, &mut history)?;
         Ok(Carried { undone, totals })
     }
 
-    fn do_all(
-        &self,
-        carrier: &Carrier,
-        conversation: &mut Conversation<'_>,
-    ) -> Result<Totals, RunError> {
+    /// Removes the trash of runs that were too long ago, with their logs. What cannot be removed is told.
+    fn expire_trash(&self, replica: &Replica, history: &mut History) -> Result<(), TwoWayError> {
+        let context = self.around.context;
+        let Some(two_way) = context.options.two_way else { return Ok(()) };
+        let age = DAY.saturating_mul(i64::from(two_way.trash_days));
+        let before = FileTime::from_unix_time(FileTime::now().unix_seconds().saturating_sub(age), 0);
+        let tell = &mut |path: &RelPath, error: &crate::fs::Error| {
+            let cause = crate::pass::describe(&error.source);
+            let problem = Problem::new(Role::Sink, error.doing, path, &cause);
+            context.reporter.report(Event::Problem(problem));
+        };
+        trash::expire(replica, history, before, tell).map(drop)
+    }
+
+    fn do_all(&self, carrier: &Carrier, conversation: &mut Conversation<'_>) -> Result<Totals, RunError> {
         carrier.copy_losers()?;
         carrier.write_down()?;
         let fetches = self.tasks.iter().any(|(_, task)| task.is_fetched());
@@ -140,11 +155,7 @@ impl Share<'_> {
     }
 
     /// The pass in which this side is the sink.
-    fn fetch(
-        &self,
-        carrier: &Carrier,
-        conversation: &mut Conversation<'_>,
-    ) -> Result<Totals, RunError> {
+    fn fetch(&self, carrier: &Carrier, conversation: &mut Conversation<'_>) -> Result<Totals, RunError> {
         let goal = Goal::Planned { root: self.root.clone(), agenda: carrier };
         Ok(pass::sink::run(conversation.link(), goal, self.around.context)?)
     }
@@ -185,12 +196,11 @@ pub(super) fn make_acquainted(history: &mut History, author: Author) -> Result<(
 fn tell_and_hear_undone(
     conversation: &mut Conversation<'_>,
     undone: &[RelPath],
-    role: Role,
+    who: Who,
 ) -> Result<Vec<RelPath>, RunError> {
-    let told = |conversation: &mut Conversation<'_>| {
-        say_paths(conversation, undone.iter().cloned(), Talk::Undone)
-    };
-    if role == Role::Planner {
+    let told =
+        |conversation: &mut Conversation<'_>| say_paths(conversation, undone.iter().cloned(), Talk::Undone);
+    if who == Who::Planner {
         told(conversation)?;
     }
     let mut theirs = Vec::new();
@@ -201,7 +211,7 @@ fn tell_and_hear_undone(
             break;
         }
     }
-    if role == Role::Follower {
+    if who == Who::Follower {
         told(conversation)?;
     }
     Ok(theirs)

@@ -3,6 +3,7 @@
 mod conflicts;
 mod edits;
 mod guards;
+mod look;
 mod meeting;
 
 use crate::support::command::Output;

@@ -245,8 +245,7 @@ impl Scene {
     fn end(&mut self, carrier: Carrier, said: &Said) -> Came {
         let tasks = carrier.tasks.clone();
         let ended = carrier.ended().unwrap();
-        let log = ended.history.entries(ended.history.last_run()).unwrap();
-        let log = log.map(Result::unwrap).collect();
+        let log = ended.history.entries(ended.history.last_run()).unwrap().map(Result::unwrap).collect();
         self.history = Some(ended.history);
         let left = ended.left.iter().map(|number| tasks.get(*number).unwrap().path.to_string()).collect();
         let said = std::mem::take(&mut *lock(&said.0));
