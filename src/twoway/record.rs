@@ -90,6 +90,14 @@ impl State {
         }
     }
 
+    /// The length of a file's content, in bytes; of all else 0.
+    pub fn size(&self) -> u64 {
+        match self {
+            State::File { size, .. } => *size,
+            _ => 0,
+        }
+    }
+
     /// Whether a directory is there.
     pub fn is_directory(&self) -> bool {
         *self == State::Directory

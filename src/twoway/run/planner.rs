@@ -138,6 +138,7 @@ impl Planner<'_> {
         for task in &mut tasks {
             task.at_hand = merged.get(&task.path).cloned();
         }
+        self.tell_progress(&plan, &renames);
         let (around, root, tasks) = (self.around, self.root, Arc::new(Tasks::new(tasks)));
         let share =
             Share { around, root, who: Who::Planner, side, partner, name: names.there.clone(), token, tasks };
@@ -315,6 +316,18 @@ impl Planner<'_> {
             }
         }
         Ok(conversation.say(&Talk::Tasks(packing.take(), Some(terms)))?)
+    }
+
+    /// Says how much is going to be fetched, by both.
+    fn tell_progress(&self, plan: &Plan, renames: &Renames) {
+        let progress = &self.around.context.progress;
+        for (step, side) in plan.steps.iter().flat_map(|step| Side::BOTH.map(|side| (step, side))) {
+            let task = renames.task(step, side);
+            if task.is_fetched() {
+                progress.found(task.after.state.size());
+            }
+        }
+        progress.all_found();
     }
 
     fn warn_of_clock(&self, met: &Met) {

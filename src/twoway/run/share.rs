@@ -145,13 +145,16 @@ impl Share<'_> {
 
     /// The pass in which this side is the source.
     fn send(&self, conversation: &mut Conversation<'_>) -> Result<Totals, RunError> {
-        let is_asked_for = |task: &Task| {
-            let content = matches!(task.there, Some(Change::Create | Change::Update | Change::Replace));
-            content && matches!(task.after.state, State::File { .. })
-        };
-        let paths = self.tasks.iter().map(|(_, task)| task).filter(is_asked_for).map(|task| task.path);
-        let view = View::selected(self.root.dir().clone(), Selection::new(paths));
-        Ok(pass::source::run(conversation.link(), &view, Vec::new(), self.around.context)?)
+        let asked_for = || self.tasks.iter().map(|(_, task)| task).filter(is_asked_for);
+        let view = View::selected(self.root.dir().clone(), Selection::new(asked_for().map(|task| task.path)));
+        let counted = pass::source::run(conversation.link(), &view, Vec::new(), self.around.context)?;
+        if self.who == Who::Follower {
+            // What it tells the planner of its own pass comes after that.
+            let progress = &self.around.context.progress;
+            asked_for().for_each(|task| progress.advance(task.after.state.size()));
+            progress.settled(asked_for().count() as u64);
+        }
+        Ok(counted)
     }
 
     /// The pass in which this side is the sink.
@@ -181,6 +184,12 @@ pub(super) fn carry_settings(options: &Options) -> carry::Settings {
     let Options { perms, owner, group, detail, .. } = *options;
     let keep_trash = options.two_way.is_none_or(|two_way| two_way.keep_trash);
     carry::Settings { perms, owner, group, keep_trash, umask: crate::fs::umask(), detail }
+}
+
+/// Whether the other side fetches a file's content.
+fn is_asked_for(task: &Task) -> bool {
+    let content = matches!(task.there, Some(Change::Create | Change::Update | Change::Replace));
+    content && matches!(task.after.state, State::File { .. })
 }
 
 /// Keeps what changes from now on for a partner that is not known yet.
