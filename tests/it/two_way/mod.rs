@@ -4,6 +4,7 @@ mod conflicts;
 mod edits;
 mod guards;
 mod meeting;
+mod telling;
 
 use crate::support::command::Output;
 use crate::support::scene::Scene;
