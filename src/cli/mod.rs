@@ -8,6 +8,7 @@
 mod environment;
 mod failure;
 mod flags;
+mod look;
 mod output;
 mod overseer;
 mod plan_file;
@@ -57,9 +58,14 @@ pub fn main() -> ExitCode {
 
 /// Does what the arguments ask for and returns the exit code.
 fn obey(arguments: &[OsString], screen: &Arc<Screen>) -> Result<u8, Failure> {
+    #[cfg(feature = "crash-points")]
+    crate::twoway::crash::arm(environment::crash_at().unwrap_or(0));
     if arguments.is_empty() {
         screen.err(&format!("{}\n", flags::short_usage()));
         return Ok(failure::USAGE);
+    }
+    if look::is_command(arguments) {
+        return look::obey(arguments, screen);
     }
     let flags = Flags::parse(arguments)?;
     if let Some(text) = told(&flags) {

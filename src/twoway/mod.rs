@@ -11,6 +11,8 @@
 //! Two copies of one replica that counted on under one name are told apart by [`lineage`]. A [`plan`] is data: it can
 //! be looked at, written down and carried out later; [`guard`] says when it must not be.
 //!
+//! Runs leave [`log`]s and what they replaced or deleted in the [`trash`]; [`look`] is for looking back at both.
+//!
 //! What carries out a plan, on both sides and over a link, is not here yet, so the command line offers none of this.
 
 pub mod carry;
@@ -22,6 +24,7 @@ pub mod guard;
 pub mod history;
 pub mod lineage;
 pub mod log;
+pub mod look;
 pub mod plan;
 pub mod policy;
 pub mod reconcile;
@@ -31,6 +34,7 @@ pub mod run;
 pub mod scan;
 pub mod task;
 mod text;
+pub mod trash;
 pub mod version;
 
 pub use error::TwoWayError;

@@ -10,7 +10,7 @@
 //! replica shares that lock with others who do, and writes nothing at all.
 
 use crate::fs::{Dir, ReadFile, SetMeta, WriteDir, WriteFile};
-use crate::tree::{Entry, Kind, Meta, Name};
+use crate::tree::{Entry, Kind, Meta, Name, RelPath};
 use crate::twoway::TwoWayError;
 use filetime::FileTime;
 
@@ -136,6 +136,24 @@ impl Replica {
     /// It cannot be made.
     pub fn trash(&self, run: u64) -> Result<WriteDir, TwoWayError> {
         own_directory(&self.trash, &run.to_string(), &format!("{HOME}/{TRASH}/{run}"))
+    }
+
+    /// The directory in a run's trash for what was at this path of the tree, which is made if there is none.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn trash_for(&self, run: u64, path: &RelPath) -> Result<WriteDir, TwoWayError> {
+        let at = || TwoWayError::at(format!("{HOME}/{TRASH}/{run}/{path}"));
+        let mut dir = self.trash(run)?;
+        // Each element of a path is a name.
+        for name in path.elements().filter_map(|element| Name::new(element).ok()) {
+            match dir.make_dir(&name, 0o700) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                made => made.map_err(at())?,
+            }
+            dir = dir.open_dir_writable(&name).map_err(at())?;
+        }
+        Ok(dir)
     }
 
     /// The directory in which there is one for each run that replaced or deleted something.

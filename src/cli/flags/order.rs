@@ -45,22 +45,31 @@ impl Flags {
         self.compressed = on(&["compress", "compress_level", "compress_choice"], &["compress"]);
         self.whole = switch(matches, &["whole_file"], &["whole_file"]);
         self.plain_numbers = position(matches, &negated("human_readable")).is_some();
-        self.collect_filters(matches);
+        let Flags { exclude, include, exclude_from, include_from, filter, .. } = self;
+        self.filters =
+            FilterFlag::in_order(matches, [exclude, include, exclude_from, include_from, filter]);
     }
+}
 
-    fn collect_filters(&mut self, matches: &ArgMatches) {
+impl FilterFlag {
+    /// The filter flags of a command line in their order, from what was given for each: excludes, includes, files of
+    /// either, and rules.
+    pub(in crate::cli) fn in_order(
+        matches: &ArgMatches,
+        [exclude, include, exclude_from, include_from, filter]: [&mut Vec<OsString>; 5],
+    ) -> Vec<FilterFlag> {
         let mut found: Vec<(usize, FilterFlag)> = Vec::new();
         let mut collect = |id: &str, values: &mut Vec<OsString>, make: fn(OsString) -> FilterFlag| {
             let places = matches.indices_of(id).into_iter().flatten();
             found.extend(places.zip(values.drain(..)).map(|(place, value)| (place, make(value))));
         };
-        collect("exclude", &mut self.exclude, FilterFlag::Exclude);
-        collect("include", &mut self.include, FilterFlag::Include);
-        collect("exclude_from", &mut self.exclude_from, FilterFlag::ExcludeFrom);
-        collect("include_from", &mut self.include_from, FilterFlag::IncludeFrom);
-        collect("filter", &mut self.filter, FilterFlag::Filter);
+        collect("exclude", exclude, FilterFlag::Exclude);
+        collect("include", include, FilterFlag::Include);
+        collect("exclude_from", exclude_from, FilterFlag::ExcludeFrom);
+        collect("include_from", include_from, FilterFlag::IncludeFrom);
+        collect("filter", filter, FilterFlag::Filter);
         found.sort_by_key(|(place, _)| *place);
-        self.filters = found.into_iter().map(|(_, flag)| flag).collect();
+        found.into_iter().map(|(_, flag)| flag).collect()
     }
 }
 

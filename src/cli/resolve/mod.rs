@@ -7,6 +7,8 @@ mod rules;
 mod targets;
 mod two_way;
 
+pub(in crate::cli) use self::rules::read as read_rules;
+
 use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};
 use crate::cli::flags::{Flags, size};

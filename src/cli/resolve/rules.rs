@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 const MAX_RULE_FILE: u64 = 64 << 20;
 
 /// Reads the rules of all filter flags, in order.
-pub(super) fn read(flags: &[FilterFlag]) -> Result<Rules, Failure> {
+pub(in crate::cli) fn read(flags: &[FilterFlag]) -> Result<Rules, Failure> {
     let mut rules = Rules::new();
     for flag in flags {
         let from = |file: &OsStr, action| {

@@ -4,6 +4,7 @@ use crate::tree::RelPath;
 use crate::twoway::history::{History, PARTNERS, PENDING, READING, row, storage};
 use crate::twoway::version::Author;
 use crate::twoway::{TwoWayError, history::Known};
+use redb::ReadableTable as _;
 use serde::{Deserialize, Serialize};
 
 /// How far a partner and this replica know each other.
@@ -42,6 +43,20 @@ impl History {
         let partners = self.read()?.open_table(PARTNERS).map_err(storage(READING))?;
         let found = partners.get(author.0).map_err(storage(READING))?;
         found.map(|found| decode(found.value())).transpose()
+    }
+
+    /// All partners.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn partners(&self) -> Result<Vec<(Author, Partner)>, TwoWayError> {
+        let partners = self.read()?.open_table(PARTNERS).map_err(storage(READING))?;
+        let rows = partners.iter().map_err(storage(READING))?;
+        rows.map(|row| {
+            let (author, value) = row.map_err(storage(READING))?;
+            Ok((Author(author.value()), decode(value.value())?))
+        })
+        .collect()
     }
 
     /// The paths that were left undone with a partner.

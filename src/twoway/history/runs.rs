@@ -13,6 +13,7 @@ use crate::twoway::version::Version;
 use filetime::FileTime;
 use redb::ReadableTable as _;
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 #[cfg(test)]
@@ -119,18 +120,19 @@ fn read_run(bytes: &[u8]) -> Result<Run, TwoWayError> {
     postcard::from_bytes(bytes).map_err(|error| row::damaged(&error))
 }
 
-/// Hands the entries of one row to `each`.
-fn read_entries(
-    mut bytes: &[u8],
-    each: &mut dyn FnMut(Entry) -> Result<(), TwoWayError>,
-) -> Result<(), TwoWayError> {
+/// The entries of one row, up to the first that cannot be read.
+fn read_entries(mut bytes: &[u8]) -> Vec<Result<Entry, TwoWayError>> {
+    let mut all = Vec::new();
     while !bytes.is_empty() {
-        let (entry, rest) =
-            postcard::take_from_bytes::<StoredEntry>(bytes).map_err(|error| row::damaged(&error))?;
-        each(entry.read()?)?;
+        let taken = postcard::take_from_bytes::<StoredEntry>(bytes).map_err(|error| row::damaged(&error));
+        let (entry, rest) = match taken {
+            Ok((entry, rest)) => (entry.read(), rest),
+            Err(error) => (Err(error), &[][..]),
+        };
+        all.push(entry);
         bytes = rest;
     }
-    Ok(())
+    all
 }
 
 impl Change<'_> {
@@ -209,6 +211,11 @@ impl History {
         change.commit()
     }
 
+    /// The number of the run that began last, 0 before the first.
+    pub fn last_run(&self) -> u64 {
+        self.identity.run
+    }
+
     /// The run of that number, if it is remembered.
     ///
     /// # Errors
@@ -231,40 +238,51 @@ impl History {
         Ok(rows.map(|row| read_run(row.map_err(storage(READING))?.1.value())))
     }
 
-    /// Hands what a run did to `each`, in the order in which it did it.
+    /// What a run did, in the order in which it did it.
     ///
     /// # Errors
-    /// Those of reading, and of `each`.
+    /// Those of reading.
     pub fn entries(
         &self,
         run: u64,
-        each: &mut dyn FnMut(Entry) -> Result<(), TwoWayError>,
-    ) -> Result<(), TwoWayError> {
-        let entries = self.read()?.open_table(ENTRIES).map_err(storage(READING))?;
-        for row in entries.range((run, 0)..=(run, u64::MAX)).map_err(storage(READING))? {
-            read_entries(row.map_err(storage(READING))?.1.value(), each)?;
-        }
-        Ok(())
+    ) -> Result<impl DoubleEndedIterator<Item = Result<Entry, TwoWayError>> + use<>, TwoWayError> {
+        let rows = self.rows_of_entries((run, 0)..=(run, u64::MAX))?;
+        Ok(rows.flat_map(|row| match row {
+            Ok((_, entries)) => entries,
+            Err(error) => vec![Err(error)],
+        }))
     }
 
-    /// Hands what all runs did at a path, and below it, to `each`, with the number of the run, oldest first.
+    /// What all runs did at a path, and below it, with the number of the run, oldest first.
     ///
     /// # Errors
-    /// Those of reading, and of `each`.
+    /// Those of reading.
     pub fn entries_of(
         &self,
         path: &RelPath,
-        each: &mut dyn FnMut(u64, Entry) -> Result<(), TwoWayError>,
-    ) -> Result<(), TwoWayError> {
+    ) -> Result<impl Iterator<Item = Result<(u64, Entry), TwoWayError>> + use<>, TwoWayError> {
+        let rows = self.rows_of_entries((0, 0)..=(u64::MAX, u64::MAX))?;
+        let path = path.clone();
+        let is_about = move |entry: &Entry| entry.path == path || entry.path.is_below(&path);
+        let all = rows.flat_map(|row| match row {
+            Ok((run, entries)) => entries.into_iter().map(|entry| Ok((run, entry?))).collect(),
+            Err(error) => vec![Err(error)],
+        });
+        Ok(all.filter(move |entry| !matches!(entry, Ok((_, entry)) if !is_about(entry))))
+    }
+
+    fn rows_of_entries(
+        &self,
+        range: RangeInclusive<(u64, u64)>,
+    ) -> Result<impl DoubleEndedIterator<Item = Result<Row, TwoWayError>> + use<>, TwoWayError> {
         let entries = self.read()?.open_table(ENTRIES).map_err(storage(READING))?;
-        for row in entries.range::<(u64, u64)>(..).map_err(storage(READING))? {
+        let rows = entries.range::<(u64, u64)>(range).map_err(storage(READING))?;
+        Ok(rows.map(|row| {
             let (key, bytes) = row.map_err(storage(READING))?;
-            let (run, _) = key.value();
-            read_entries(bytes.value(), &mut |entry| match entry.path == *path || entry.path.is_below(path) {
-                true => each(run, entry),
-                false => Ok(()),
-            })?;
-        }
-        Ok(())
+            Ok((key.value().0, read_entries(bytes.value())))
+        }))
     }
 }
+
+/// The number of a run, and some of its entries.
+type Row = (u64, Vec<Result<Entry, TwoWayError>>);

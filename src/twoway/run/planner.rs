@@ -17,7 +17,7 @@ use crate::twoway::replica::Replica;
 use crate::twoway::run::asking::Asking;
 use crate::twoway::run::meeting::{Met, is_continued, meet};
 use crate::twoway::run::own::Own;
-use crate::twoway::run::share::{Carried, Share, make_acquainted};
+use crate::twoway::run::share::{Carried, Role as Actor, Share, make_acquainted};
 use crate::twoway::run::told::{Knowledge, Pairs, Told, pair};
 use crate::twoway::run::{Around, Overseer, RunError};
 use crate::twoway::scan;
@@ -134,7 +134,7 @@ impl Planner<'_> {
             task.at_hand = merged.get(&task.path).cloned();
         }
         let (around, root, tasks) = (self.around, self.root, Arc::new(Tasks::new(tasks)));
-        let share = Share { around, root, side, partner, name: names.there.clone(), token, tasks };
+        let share = Share { around, root, role: Actor::Planner, side, partner, name: names.there.clone(), token, tasks };
         let Carried { undone, totals } = share.carry_out(self.own, conversation)?;
         Ok(Outcome { plan, undone, totals, clock_offset: met.offset(side) })
     }
@@ -168,7 +168,7 @@ impl Planner<'_> {
         knowledge: &Knowledge<'_>,
         partner: Author,
         everything: bool,
-        conversation: &Conversation<'_>,
+        conversation: &mut Conversation<'_>,
     ) -> Result<(), RunError> {
         let history = &self.own.history;
         let mut keys = BTreeSet::new();
@@ -278,7 +278,7 @@ impl Planner<'_> {
 
     /// Begins the generation in which conflicts are settled, if any are, and tells of it before anything of it is
     /// written down.
-    fn settle(&mut self, plan: &Plan, conversation: &Conversation<'_>) -> Result<(), RunError> {
+    fn settle(&mut self, plan: &Plan, conversation: &mut Conversation<'_>) -> Result<(), RunError> {
         let settles = |step: &Step| matches!(step.why, Why::Settled(..) | Why::Kept { .. } | Why::CopyOf(_));
         if !plan.steps.iter().any(settles) {
             return Ok(());
@@ -294,7 +294,7 @@ impl Planner<'_> {
         plan: &Plan,
         renames: &Renames,
         terms: Terms,
-        conversation: &Conversation<'_>,
+        conversation: &mut Conversation<'_>,
     ) -> Result<(), RunError> {
         let mut packing = Packing::default();
         for step in &plan.steps {

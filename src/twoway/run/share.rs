@@ -28,10 +28,18 @@ use crate::view::{Selection, View};
 use filetime::FileTime;
 use std::sync::Arc;
 
+/// Who carries out a share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Planner,
+    Follower,
+}
+
 /// One side's share of a plan, and with whom.
 pub(super) struct Share<'a> {
     pub around: Around<'a>,
     pub root: &'a Root,
+    pub role: Role,
     /// Which side this is.
     pub side: Side,
     pub partner: Author,
@@ -71,7 +79,7 @@ impl Share<'_> {
         let here_undone = left.iter().filter_map(|number| self.tasks.get(*number)).map(|task| task.path);
         let mut undone: Vec<RelPath> = here_undone.collect();
         here.failed = here.failed.saturating_add(problems);
-        undone.extend(tell_and_hear_undone(conversation, &undone)?);
+        undone.extend(tell_and_hear_undone(conversation, &undone, self.role)?);
         let sequence = history.sequence();
         conversation.say(&Talk::Done(Done { sequence, totals: here }))?;
         let Talk::Done(there) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
@@ -173,19 +181,30 @@ pub(super) fn make_acquainted(history: &mut History, author: Author) -> Result<(
     Ok(())
 }
 
+/// Both tell what could not be done, the planner first, as that may be long.
 fn tell_and_hear_undone(
     conversation: &mut Conversation<'_>,
     undone: &[RelPath],
+    role: Role,
 ) -> Result<Vec<RelPath>, RunError> {
-    say_paths(conversation, undone.iter().cloned(), Talk::Undone)?;
+    let told = |conversation: &mut Conversation<'_>| {
+        say_paths(conversation, undone.iter().cloned(), Talk::Undone)
+    };
+    if role == Role::Planner {
+        told(conversation)?;
+    }
     let mut theirs = Vec::new();
     loop {
         let Talk::Undone(batch, is_last) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
         theirs.extend(batch.paths()?);
         if is_last {
-            return Ok(theirs);
+            break;
         }
     }
+    if role == Role::Follower {
+        told(conversation)?;
+    }
+    Ok(theirs)
 }
 
 pub(super) const OUT_OF_TURN: PassError = PassError::Protocol("the other replica says something out of turn");

@@ -39,14 +39,7 @@ fn entry(at: &str) -> Entry {
 }
 
 fn entries(history: &History, run: u64) -> Vec<Entry> {
-    let mut all = Vec::new();
-    history
-        .entries(run, &mut |entry| {
-            all.push(entry);
-            Ok(())
-        })
-        .unwrap();
-    all
+    history.entries(run).unwrap().collect::<Result<_, _>>().unwrap()
 }
 
 fn why() -> impl Strategy<Value = Why> {
@@ -78,18 +71,13 @@ proptest! {
     fn an_entry_is_read_as_it_was_written(one in any_entry(), other in any_entry()) {
         let bytes = postcard::to_stdvec(&StoredEntry::from(&one)).unwrap();
         let bytes = postcard::to_extend(&StoredEntry::from(&other), bytes).unwrap();
-        let mut all = Vec::new();
-        read_entries(&bytes, &mut |entry| {
-            all.push(entry);
-            Ok(())
-        })
-        .unwrap();
+        let all: Vec<Entry> = read_entries(&bytes).into_iter().collect::<Result<_, _>>().unwrap();
         prop_assert_eq!(all, [one, other]);
     }
 
     #[test]
     fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = read_entries(&bytes, &mut |_| Ok(()));
+        let _ = read_entries(&bytes);
         let _ = read_run(&bytes);
     }
 }
@@ -119,15 +107,12 @@ fn a_log_is_there_when_the_history_is_opened_again() {
     let mut expected = many;
     expected.push(entry("later"));
     assert!(entries(&history, 1) == expected);
+    assert!(history.entries(1).unwrap().rev().map(Result::unwrap).eq(expected.into_iter().rev()));
     assert_eq!(history.known(&path("a")).unwrap().unwrap().record, record(2, &[(1, 1)]));
     let mut found = Vec::new();
     for of in ["dir/7", "later", "lat"] {
-        history
-            .entries_of(&path(of), &mut |run, entry| {
-                found.push((run, entry.path.to_string()));
-                Ok(())
-            })
-            .unwrap();
+        let entries = history.entries_of(&path(of)).unwrap().map(Result::unwrap);
+        found.extend(entries.map(|(run, entry)| (run, entry.path.to_string())));
     }
     let named = |run, at: &str| (run, at.to_owned());
     assert_eq!(found, [named(1, "dir/7"), named(2, "dir/7"), named(1, "later")]);

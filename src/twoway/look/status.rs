@@ -1,0 +1,157 @@
+//! What a replica holds that partners have not seen yet.
+
+use crate::tree::RelPath;
+use crate::twoway::TwoWayError;
+use crate::twoway::history::{self, Origin};
+use crate::twoway::log::{Outcome, Purpose};
+use crate::twoway::look::Glance;
+use crate::twoway::record::{Record, State};
+use crate::twoway::scan::{Counts, Observer, ScanOptions, scan};
+use crate::twoway::version::Author;
+use filetime::FileTime;
+use std::collections::BTreeMap;
+
+/// How a replica stands.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Who counts here.
+    pub author: Author,
+    /// Whether it was copied here, or restored from a copy: then it goes on under another name, without partners.
+    pub is_copied: bool,
+    /// Whether the last run was killed, or stopped, before its end.
+    pub is_interrupted: bool,
+    /// What was seen in the tree.
+    pub counts: Counts,
+    /// Those with whom it has been synchronised, in no order.
+    pub partners: Vec<Standing>,
+}
+
+/// How a replica stands with a partner.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// Who that is.
+    pub author: Author,
+    /// The last run with it, if that is remembered.
+    pub last: Option<Meeting>,
+    /// The paths that were left undone, with what is below each: conflicts, and what could not be done.
+    pub pending: Vec<RelPath>,
+    /// How many paths have changed here that it has not been told of, by edits or by runs with others; `None` if
+    /// everything is to be compared next time.
+    pub news: Option<u64>,
+}
+
+/// A run with a partner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meeting {
+    /// The number of the run.
+    pub run: u64,
+    /// How the user named the partner.
+    pub name: String,
+    /// When it began.
+    pub at: FileTime,
+    /// What came of it; `None` if it did not come to its end.
+    pub outcome: Option<Outcome>,
+}
+
+/// A path that has changed since it was last looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// Where.
+    pub path: RelPath,
+    /// What was done there.
+    pub kind: EditKind,
+    /// What is there now; of what was removed, what was there.
+    pub state: State,
+}
+
+/// What a user did to a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EditKind {
+    /// It is new, or of another kind than before.
+    Created,
+    /// It has another content or target.
+    Edited,
+    /// It has other attributes.
+    Attributes,
+    /// It is gone.
+    Removed,
+}
+
+impl Glance {
+    /// Looks for what has changed since the last run, in the tree too, and hands each path to `each`. What cannot be
+    /// looked at is told to `observer`. Nothing of it is written.
+    ///
+    /// # Errors
+    /// Those of reading, and a scan that was stopped.
+    pub fn status(
+        &mut self,
+        options: &ScanOptions<'_>,
+        observer: &mut dyn Observer,
+        each: &mut dyn FnMut(Edit),
+    ) -> Result<Status, TwoWayError> {
+        let last = self.history.runs()?.next_back().transpose()?;
+        let is_interrupted =
+            last.is_some_and(|run| run.ending.is_none()) || !self.history.intents()?.is_empty();
+        let before = self.history.snapshot()?;
+        let known = self.history.sequence();
+        let root = self.replica.root().clone();
+        let options = ScanOptions { began: self.replica.opened_at(), ..*options };
+        let counts = scan(&root, &mut self.history, &options, observer)?.commit()?;
+        for row in self.history.snapshot()?.rows()? {
+            let (key, now) = row?;
+            if now.sequence <= known || now.is_unknown {
+                continue;
+            }
+            let path = history::path(&key)?;
+            let old = before.known(&key)?.map(|known| known.record);
+            if let Some(edit) = edit(path, old.as_ref(), now.record) {
+                each(edit);
+            }
+        }
+        Ok(Status {
+            author: self.history.author(),
+            is_copied: self.origin == Origin::Copied,
+            is_interrupted,
+            counts,
+            partners: self.partners()?,
+        })
+    }
+
+    fn partners(&self) -> Result<Vec<Standing>, TwoWayError> {
+        let mut last: BTreeMap<Author, Meeting> = BTreeMap::new();
+        for run in self.history.runs()? {
+            let run = run?;
+            if let Purpose::Meeting { partner, name, .. } = run.purpose {
+                let outcome = run.ending.map(|ending| ending.outcome);
+                last.insert(partner, Meeting { run: run.number, name, at: run.began, outcome });
+            }
+        }
+        let standing = |(author, partner): (Author, history::Partner)| {
+            let mut news = 0_u64;
+            let count = &mut |_| {
+                news = news.saturating_add(1);
+                Ok(())
+            };
+            let is_told = partner.options.is_some() && self.history.changes(partner.acknowledged, count)?;
+            let pending = self.history.pending(author)?;
+            Ok(Standing { author, last: last.remove(&author), pending, news: is_told.then_some(news) })
+        };
+        self.history.partners()?.into_iter().map(standing).collect()
+    }
+}
+
+/// What was done to a path, if it is more than a touch.
+fn edit(path: RelPath, old: Option<&Record>, now: Record) -> Option<Edit> {
+    let was_there = old.filter(|old| !matches!(old.state, State::Absent | State::Unknown));
+    let (kind, state) = match was_there {
+        _ if path.is_root() => return None,
+        None if now.state == State::Absent => return None,
+        None => (EditKind::Created, now.state),
+        Some(old) if now.state == State::Absent => (EditKind::Removed, old.state.clone()),
+        Some(old) if !old.state.is_like(&now.state) => (EditKind::Created, now.state),
+        Some(old) if old.state != now.state => (EditKind::Edited, now.state),
+        Some(old) if old.meta != now.meta => (EditKind::Attributes, now.state),
+        Some(_) => return None,
+    };
+    Some(Edit { path, kind, state })
+}

@@ -1,0 +1,477 @@
+//! Putting back what a run has replaced and deleted.
+//!
+//! An undo goes through the log of the run from its end to its beginning. It puts a path back only if it still is as
+//! the run left it, by its stamp or else by its content; anything else is left, and told. What gives way goes into the
+//! trash, as the undo is a run itself: it has a number and a log, and can be undone. What the run had made where
+//! nothing was stays. The next scan finds what was put back as edits of this replica, newer than those that it undoes.
+
+use crate::fs::{Error, Expected, SetMeta, Slot, Stamped, WriteDir};
+use crate::tree::{Entry as Found, Kind, Meta, Name, Node, RelPath};
+use crate::twoway::TwoWayError;
+use crate::twoway::history::History;
+use crate::twoway::log::{Ending, Entry, Outcome, Purpose};
+use crate::twoway::look::Hold;
+use crate::twoway::reconcile::{Change, Why};
+use crate::twoway::record::{ContentSum, Record, State};
+use crate::twoway::replica::Replica;
+use crate::twoway::version::Version;
+use filetime::FileTime;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How many entries are written to the log at once.
+const BATCH: usize = 256;
+
+/// Bytes read at once.
+const BUFFER: usize = 256 * 1024;
+
+const CHANGED: &str = "it was changed since";
+const LOST: &str = "what was there is not in the trash any more";
+const FULL: &str = "a directory is there with something in it";
+const TAKEN: &str = "something else has the name by now";
+
+/// What came of an undo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Undone {
+    /// The run that was undone.
+    pub run: u64,
+    /// The number of the undo itself.
+    pub number: u64,
+    /// How many paths were put back, and how many could not be.
+    pub outcome: Outcome,
+}
+
+/// Why a path was not put back.
+enum Refusal {
+    Because(&'static str),
+    Failed(Error),
+    /// This ends the undo.
+    Fatal(TwoWayError),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Refusal {
+        Refusal::Failed(error)
+    }
+}
+
+impl From<TwoWayError> for Refusal {
+    fn from(error: TwoWayError) -> Refusal {
+        Refusal::Fatal(error)
+    }
+}
+
+/// Where the old version is that was put in the place of another, if there was one.
+type Put = Option<RelPath>;
+
+impl Hold {
+    /// The last run that did something here.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn last_to_undo(&self) -> Result<Option<u64>, TwoWayError> {
+        for run in self.history.runs()?.rev() {
+            let number = run?.number;
+            for entry in self.history.entries(number)? {
+                if entry?.problem.is_none() {
+                    return Ok(Some(number));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Puts back what the run of that number had replaced and deleted. Each path is told to `each` as the log has it:
+    /// with a problem, if it could not be put back. `None` if there is no log of such a run.
+    ///
+    /// # Errors
+    /// Those of the history. Whatever is wrong with one path is told.
+    pub fn undo(
+        &mut self,
+        run: u64,
+        now: FileTime,
+        each: &mut dyn FnMut(&Entry),
+    ) -> Result<Option<Undone>, TwoWayError> {
+        if self.history.run(run)?.is_none() {
+            return Ok(None);
+        }
+        let entries = self.history.entries(run)?.rev();
+        let renamed = renamed(&self.history, run)?;
+        let number = self.history.begin_run(now, Purpose::Undo { run })?;
+        let mut undo = Undo {
+            replica: &self.replica,
+            history: &mut self.history,
+            each,
+            run,
+            number,
+            renamed,
+            directories: Vec::new(),
+            log: Vec::new(),
+            outcome: Outcome::default(),
+        };
+        for entry in entries {
+            undo.entry(&entry?)?;
+        }
+        undo.finish().map(Some)
+    }
+}
+
+/// The files that the run gave another name, by content: the name they had.
+fn renamed(history: &History, run: u64) -> Result<BTreeMap<ContentSum, RelPath>, TwoWayError> {
+    let mut renamed = BTreeMap::new();
+    for entry in history.entries(run)? {
+        let Entry { path, change, before, trashed, problem, .. } = entry?;
+        if let (Change::Remove, State::File { sum, .. }, None, None) =
+            (change, before.state, trashed, problem)
+        {
+            renamed.insert(sum, path);
+        }
+    }
+    Ok(renamed)
+}
+
+struct Undo<'a> {
+    replica: &'a Replica,
+    history: &'a mut History,
+    each: &'a mut dyn FnMut(&Entry),
+    run: u64,
+    number: u64,
+    renamed: BTreeMap<ContentSum, RelPath>,
+    /// Directories that get the attributes they had when all in them is done.
+    directories: Vec<(RelPath, SetMeta)>,
+    log: Vec<Entry>,
+    outcome: Outcome,
+}
+
+impl Undo<'_> {
+    fn entry(&mut self, entry: &Entry) -> Result<(), TwoWayError> {
+        if entry.problem.is_some() || entry.before.state == State::Unknown {
+            return Ok(());
+        }
+        match (entry.change, &entry.after.state) {
+            (Change::Create, State::File { sum, .. }) => match self.renamed.remove(sum) {
+                Some(old) => self.rename_back(entry, &old),
+                None => Ok(()),
+            },
+            (Change::Create | Change::Empty, _) => Ok(()),
+            (Change::Remove, _) if self.is_renamed(entry) => Ok(()),
+            (Change::Adjust, _) => {
+                let done = self.adjust(entry).map(|adjusted| adjusted.then_some(None));
+                self.note(entry, Change::Adjust, done)
+            }
+            (change, _) => {
+                let back = match change {
+                    Change::Remove => Change::Create,
+                    same => same,
+                };
+                let done = self.put_back(entry);
+                self.note(entry, back, done)
+            }
+        }
+    }
+
+    /// Whether a file that the run removed has another name by it; that one's entry comes later.
+    fn is_renamed(&self, entry: &Entry) -> bool {
+        match &entry.before.state {
+            State::File { sum, .. } => self.renamed.get(sum) == Some(&entry.path),
+            _ => false,
+        }
+    }
+
+    /// Writes down what came of a path: what was done, or `None` if nothing was to be done.
+    fn note(
+        &mut self,
+        undone: &Entry,
+        change: Change,
+        done: Result<Option<Put>, Refusal>,
+    ) -> Result<(), TwoWayError> {
+        let (trashed, problem) = match done {
+            Ok(None) => return Ok(()),
+            Ok(Some(trashed)) => (trashed, None),
+            Err(Refusal::Because(why)) => (None, Some(why.to_owned())),
+            Err(Refusal::Failed(error)) => (None, Some(error.to_string())),
+            Err(Refusal::Fatal(error)) => return Err(error),
+        };
+        let count = if problem.is_some() { &mut self.outcome.problems } else { &mut self.outcome.done };
+        *count = count.saturating_add(1);
+        let entry = Entry {
+            path: undone.path.clone(),
+            change,
+            why: Why::Clear,
+            before: undone.after.clone(),
+            after: undone.before.clone(),
+            trashed,
+            problem,
+        };
+        (self.each)(&entry);
+        self.log.push(entry);
+        if self.log.len() >= BATCH { self.write_log() } else { Ok(()) }
+    }
+
+    fn write_log(&mut self) -> Result<(), TwoWayError> {
+        self.history.installed(&[], &std::mem::take(&mut self.log))
+    }
+
+    fn finish(mut self) -> Result<Undone, TwoWayError> {
+        // What is in a directory was put on the list after it.
+        for (path, meta) in std::mem::take(&mut self.directories).into_iter().rev() {
+            let set = self.replica.root().open_beneath_writable(&path).and_then(|dir| dir.set_own_meta(&meta));
+            if let Err(error) = set {
+                let (change, why) = (Change::Adjust, Why::Clear);
+                let (before, after) = (nothing(), nothing());
+                let entry = Entry { path, change, why, before, after, trashed: None, problem: None };
+                self.note(&entry, change, Err(Refusal::Failed(error)))?;
+            }
+        }
+        self.write_log()?;
+        self.history.end_run(Ending { at: FileTime::now(), outcome: self.outcome })?;
+        Ok(Undone { run: self.run, number: self.number, outcome: self.outcome })
+    }
+
+    /// The directory that holds a path, and the name there.
+    fn place(&self, path: &RelPath) -> Result<(RelPath, WriteDir, Name), Refusal> {
+        let (parent, name) = path.split_last().ok_or(Refusal::Because(CHANGED))?;
+        let dir = self.replica.root().open_beneath_writable(&parent)?;
+        Ok((parent, dir, name))
+    }
+
+    /// Puts back what was at a path.
+    fn put_back(&mut self, entry: &Entry) -> Result<Option<Put>, Refusal> {
+        let (parent, dir, name) = self.place(&entry.path)?;
+        let found = dir.stamped(&name)?;
+        if !self.is_as_left(entry, &dir, &name, found.as_ref())? {
+            // A killed undo may have come this far.
+            let is_back = is_content(&dir, &name, found.as_ref(), &entry.before)?;
+            return if is_back { Ok(None) } else { Err(Refusal::Because(CHANGED)) };
+        }
+        let (from, from_name) = self.old_version(entry)?;
+        let slot = Slot { dir: &from, name: &from_name };
+        let at = Slot { dir: &dir, name: &name };
+        let put = match found {
+            None => slot.move_to(at)?.map(|_| None),
+            Some(found) => {
+                let trash = self.replica.trash_for(self.number, &parent)?;
+                let replaced = slot.replace(at, &expected(&found), &trash)?;
+                replaced.map(|replaced| Some(parent.join(&replaced.trashed)))
+            }
+        };
+        match put {
+            None if entry.before.state.is_directory() => from.remove(&from_name, Kind::Directory)?,
+            Some(_) if entry.before.state.is_directory() => {
+                let (owner, group) = entry.before.attributes.owner;
+                let (mode, mtime) = (Some(entry.before.attributes.mode), Some(entry.before.mtime));
+                self.directories.push((entry.path.clone(), SetMeta { mode, owner, group, mtime }));
+            }
+            _ => {}
+        }
+        Ok(Some(put.ok_or(Refusal::Because(CHANGED))?))
+    }
+
+    /// Where what was at a path is, to be moved from there.
+    fn old_version(&self, entry: &Entry) -> Result<(WriteDir, Name), Refusal> {
+        let before = &entry.before;
+        if before.state.is_directory() {
+            let name = Name::new(format!("undo-{}", self.number)).map_err(|_| Refusal::Because(LOST))?;
+            let staging = self.replica.staging();
+            match staging.make_dir(&name, 0o700) {
+                // One that could not be put in its place.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                made => made?,
+            }
+            return Ok((staging.clone(), name));
+        }
+        let trashed = entry.trashed.as_ref().and_then(RelPath::split_last);
+        let (parent, name) = trashed.ok_or(Refusal::Because(LOST))?;
+        let open = || self.replica.trash(self.run)?.open_beneath_writable(&parent).map_err(Refusal::from);
+        let dir = match open() {
+            Err(Refusal::Failed(error)) if error.is_not_found() => return Err(Refusal::Because(LOST)),
+            dir => dir?,
+        };
+        let found = dir.stamped(&name)?;
+        match found.is_some_and(|found| is_alike(&found.entry, &before.state)) {
+            true => Ok((dir, name)),
+            false => Err(Refusal::Because(LOST)),
+        }
+    }
+
+    /// Gives a file back the name it had before the run.
+    fn rename_back(&mut self, entry: &Entry, old: &RelPath) -> Result<(), TwoWayError> {
+        let done = self.renamed_back(entry, old);
+        let is_done = matches!(done, Ok(Some(())));
+        self.note(entry, Change::Remove, done.map(|done| done.map(|()| None)))?;
+        if !is_done {
+            return Ok(());
+        }
+        let back = Entry { path: old.clone(), before: entry.after.clone(), after: nothing(), ..entry.clone() };
+        self.note(&back, Change::Create, Ok(Some(None)))
+    }
+
+    fn renamed_back(&mut self, entry: &Entry, old: &RelPath) -> Result<Option<()>, Refusal> {
+        let (_, dir, name) = self.place(&entry.path)?;
+        let (_, old_dir, old_name) = self.place(old)?;
+        let found = dir.stamped(&name)?;
+        let free = old_dir.stamped(&old_name)?;
+        if found.is_none() && is_content(&old_dir, &old_name, free.as_ref(), &entry.after)? {
+            return Ok(None);
+        }
+        let Some(found) = found.filter(|_| free.is_none()) else { return Err(Refusal::Because(CHANGED)) };
+        if !self.is_as_left(entry, &dir, &name, Some(&found))? {
+            return Err(Refusal::Because(CHANGED));
+        }
+        // By way of the trash, which is where it stays if somebody takes the name at this moment.
+        let trash = self.replica.trash(self.number)?;
+        let slot = Slot { dir: &dir, name: &name };
+        let kept = slot.discard(&expected(&found), &trash)?.ok_or(Refusal::Because(CHANGED))?;
+        let kept = Slot { dir: &trash, name: &kept };
+        if kept.move_to(Slot { dir: &old_dir, name: &old_name })?.is_some() {
+            return Ok(Some(()));
+        }
+        kept.move_to(slot)?;
+        Err(Refusal::Because(TAKEN))
+    }
+
+    /// Sets those attributes back that the run has set. Whether there were any.
+    fn adjust(&mut self, entry: &Entry) -> Result<bool, Refusal> {
+        let (before, after) = (&entry.before, &entry.after);
+        let is_directory = before.state.is_directory();
+        let (dir, name, now) = match entry.path.is_root() {
+            true => {
+                let root = self.replica.root();
+                (root.clone(), None, root.own_meta()?)
+            }
+            false => {
+                let (_, dir, name) = self.place(&entry.path)?;
+                let found = dir.stamped(&name)?.filter(|found| is_alike(&found.entry, &before.state));
+                let meta = found.ok_or(Refusal::Because(CHANGED))?.entry.meta;
+                (dir, Some(name), meta)
+            }
+        };
+        let meta = set_back(before, after, &now, is_directory).ok_or(Refusal::Because(CHANGED))?;
+        if meta.is_empty() {
+            return Ok(false);
+        }
+        if is_directory {
+            // Its owner can go on working in it until all is done.
+            let opened = SetMeta { mode: meta.mode.map(|mode| mode | 0o700), mtime: None, ..meta };
+            self.directories.push((entry.path.clone(), meta));
+            match name {
+                Some(name) => dir.set_meta(&name, Kind::Directory, &opened)?,
+                None => dir.set_own_meta(&opened)?,
+            }
+        } else if let (Some(name), Some(kind)) = (name, kind(&before.state)) {
+            dir.set_meta(&name, kind, &meta)?;
+        }
+        Ok(true)
+    }
+
+    /// Whether a path is as the run left it.
+    fn is_as_left(
+        &self,
+        entry: &Entry,
+        dir: &WriteDir,
+        name: &Name,
+        found: Option<&Stamped>,
+    ) -> Result<bool, Refusal> {
+        if let (Some(found), State::Directory) = (found, &entry.after.state) {
+            let is_empty = || dir.open_dir(name)?.list().map(|all| all.is_whole() && all.entries.is_empty());
+            return match found.entry.is_dir() {
+                true if !is_empty()? => Err(Refusal::Because(FULL)),
+                is_directory => Ok(is_directory),
+            };
+        }
+        let known = self.history.known(&entry.path)?;
+        let is_known = known.zip(found).is_some_and(|(known, found)| {
+            let is_same_look = known.look.is_some_and(|look| look.settled && look.stamp == found.stamp);
+            is_same_look && known.record.state == entry.after.state
+        });
+        Ok(is_known || is_content(dir, name, found, &entry.after)?)
+    }
+}
+
+/// What is known of where nothing is.
+fn nothing() -> Record {
+    let none = Arc::new(Version::new());
+    Record {
+        state: State::Absent,
+        attributes: crate::twoway::record::Attributes { mode: 0, owner: (None, None) },
+        mtime: FileTime::zero(),
+        content: none.clone(),
+        meta: none,
+        occupied: false,
+    }
+}
+
+fn expected(found: &Stamped) -> Expected {
+    match found.entry.is_dir() {
+        true => Expected::Directory { dev: found.stamp.dev, ino: found.stamp.ino },
+        false => Expected::Version(found.stamp),
+    }
+}
+
+fn kind(state: &State) -> Option<Kind> {
+    Some(match state {
+        State::Absent | State::Unknown => return None,
+        State::Directory => Kind::Directory,
+        State::File { .. } => Kind::File,
+        State::Symlink { .. } => Kind::Symlink,
+        State::Special(kind, _) => *kind,
+    })
+}
+
+/// Whether an entry is in a state, as far as that shows without reading it.
+fn is_alike(found: &Found, state: &State) -> bool {
+    match (state, &found.node) {
+        (State::File { size, .. }, Node::File { size: found }) => size == found,
+        (State::Symlink { target }, Node::Symlink { target: found }) => target == found,
+        (State::Special(kind, device), Node::CharDevice(number) | Node::BlockDevice(number)) => {
+            *kind == found.kind() && *device == Some(*number)
+        }
+        _ => kind(state) == Some(found.kind()),
+    }
+}
+
+/// Whether what was found at a path, or that nothing was, is what a record says.
+fn is_content(
+    dir: &WriteDir,
+    name: &Name,
+    found: Option<&Stamped>,
+    record: &Record,
+) -> Result<bool, Refusal> {
+    let Some(found) = found else { return Ok(record.state == State::Absent) };
+    if !is_alike(&found.entry, &record.state) {
+        return Ok(false);
+    }
+    let State::File { sum, .. } = &record.state else { return Ok(true) };
+    let reading = |source| Refusal::Failed(Error { doing: "reading", source });
+    let file = dir.open_file(name)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut pieces = file.pieces(0..file.len());
+    let mut buffer = pieces.buffer(BUFFER);
+    while let Some(piece) = pieces.next(&mut buffer).map_err(reading)? {
+        hasher.update(piece);
+    }
+    let is_same = file.stamp() == found.stamp && !file.changed().map_err(reading)?;
+    Ok(is_same && *hasher.finalize().as_bytes() == sum.0)
+}
+
+/// What of an entry's attributes is to be set to what it was: what the run had changed. `None` if somebody has changed
+/// it since.
+fn set_back(before: &Record, after: &Record, now: &Meta, is_directory: bool) -> Option<SetMeta> {
+    let mut meta = SetMeta::default();
+    if before.attributes.mode != after.attributes.mode && now.mode != before.attributes.mode {
+        meta.mode = Some(before.attributes.mode).filter(|_| now.mode == after.attributes.mode);
+        meta.mode?;
+    }
+    let owner = |before: Option<u32>, after: Option<u32>, now: u32| match before.zip(after) {
+        Some((before, after)) if before != after && now != before => (now == after).then_some(Some(before)),
+        _ => Some(None),
+    };
+    let ((user, group), (set_user, set_group)) = (before.attributes.owner, after.attributes.owner);
+    meta.owner = owner(user, set_user, now.uid)?;
+    meta.group = owner(group, set_group, now.gid)?;
+    // A time is no edit. That of a directory changes with what is in it.
+    if before.mtime != after.mtime && (is_directory || now.mtime == after.mtime) && now.mtime != before.mtime {
+        meta.mtime = Some(before.mtime);
+    }
+    Some(meta)
+}
