@@ -200,5 +200,6 @@ fn why(why: &Why) -> Option<String> {
         Why::Conflict(kind) => format!("conflict {}", about(kind)),
         Why::CopyOf(path) => format!("the loser of the conflict at {path}"),
         Why::Unknown => "it could not be looked at".to_owned(),
+        Why::Unplanned => "it was not part of the plan".to_owned(),
     })
 }

@@ -92,6 +92,9 @@ pub(super) fn lines(plan: &Plan, style: &TwoWayStyle, numbers: Numbers) -> Strin
         }
     });
     further("left, because they cannot be looked at".into(), &summary.unknown, &|step| step.path.to_string());
+    further("left, because they changed apart from the plan".into(), &summary.unplanned, &|step| {
+        step.path.to_string()
+    });
     text
 }
 

@@ -90,6 +90,8 @@ type Merged = HashMap<RelPath, Name>;
 struct Made {
     plan: Plan,
     merged: Merged,
+    /// Steps of a plan made before that do not fit any more, and were told as problems.
+    unfit: u64,
     /// Whether anything has to be remembered of it.
     is_news: bool,
 }
@@ -113,7 +115,8 @@ impl Planner<'_> {
         let options = &self.around.context.options;
         let is_continued = is_continued(&self.own, theirs, options)? && self.settings.apply.is_none();
         make_acquainted(&mut self.own.history, partner)?;
-        let Made { plan, merged, is_news } = self.plan(partner, !is_continued, conversation)?;
+        let Made { plan, merged, unfit, is_news } = self.plan(partner, !is_continued, conversation)?;
+        self.own.problems = self.own.problems.saturating_add(unfit);
         self.settings.overseer.planned(&plan)?;
         self.guard(&plan, &met)?;
         if options.dry_run || !is_news {
@@ -159,13 +162,20 @@ impl Planner<'_> {
         let told = Told::hear(conversation)?;
         let is_news = everything || !told.is_empty();
         let mut pairs = Pairs::new(self.settings.side, &knowledge, &told, everything)?;
-        let (plan, merged) = match self.settings.apply {
-            Some(plan) => (self.applied(plan, partner, &mut pairs)?, HashMap::new()),
-            None => self.reconciled(partner, (&knowledge, &told), &mut pairs, conversation)?,
+        let (plan, merged, unfit) = match self.settings.apply {
+            Some(plan) => {
+                let (plan, unfit) = self.applied(plan, partner, &mut pairs)?;
+                (plan, HashMap::new(), unfit)
+            }
+            None => {
+                let (plan, merged) =
+                    self.reconciled(partner, (&knowledge, &told), &mut pairs, conversation)?;
+                (plan, merged, 0)
+            }
         };
         match pairs.failure {
             Some(failure) => Err(failure.into()),
-            None => Ok(Made { plan, merged, is_news }),
+            None => Ok(Made { plan, merged, unfit, is_news }),
         }
     }
 
@@ -230,8 +240,9 @@ impl Planner<'_> {
         Ok((Plan::new(left, right, settler, steps), resolver.merged))
     }
 
-    /// As much of a plan made before as still fits: of a path that is not as it was, nothing is done.
-    fn applied(&self, plan: &Plan, partner: Author, pairs: &mut Pairs<'_>) -> Result<Plan, RunError> {
+    /// As much of a plan made before as still fits, and how many of its steps do not: of a path that is not as it was,
+    /// nothing is done. What changed apart from the plan is left, to be found again by the next run.
+    fn applied(&self, plan: &Plan, partner: Author, pairs: &mut Pairs<'_>) -> Result<(Plan, u64), RunError> {
         let author = self.own.history.author();
         if (plan.left, plan.right) != self.of_sides(author, partner) || plan.settler.author != author {
             return Err(RunError::Halted(
@@ -242,20 +253,28 @@ impl Planner<'_> {
         let mut plan = plan.clone();
         let mut fits: BTreeSet<RelPath> =
             plan.steps.iter().filter(|step| step.before.is_unseen()).map(|step| step.path.clone()).collect();
+        let mut unplanned: Vec<Step> = Vec::new();
         for (path, pair) in pairs {
-            let Some(step) = plan.step(&path) else { continue };
-            if step.before == pair {
-                fits.insert(path)
-            } else {
-                fits.remove(&path)
-            };
+            if plan.step(&path).is_some_and(|step| step.before == pair) {
+                fits.insert(path);
+                continue;
+            }
+            fits.remove(&path);
+            if pair.left != pair.right {
+                let (before, after) = (pair.clone(), pair);
+                unplanned.push(Step { path, why: Why::Unplanned, before, after });
+            }
         }
+        let mut unfit: u64 = 0;
         for step in plan.steps.iter().filter(|step| !fits.contains(&step.path)) {
+            unfit = unfit.saturating_add(1);
             let problem = Problem::new(Role::Sink, "carrying out the plan for", &step.path, &CHANGED);
             self.around.context.reporter.report(Event::Problem(problem));
         }
         plan.steps.retain(|step| fits.contains(&step.path));
-        Ok(plan.settled_in(self.own.history.generation().saturating_add(1)))
+        plan.steps.extend(unplanned);
+        let plan = Plan::new(plan.left, plan.right, plan.settler, plan.steps);
+        Ok((plan.settled_in(self.own.history.generation().saturating_add(1)), unfit))
     }
 
     fn guard(&self, plan: &Plan, met: &Met) -> Result<(), RunError> {

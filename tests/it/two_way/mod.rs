@@ -5,6 +5,7 @@ mod edits;
 mod guards;
 mod look;
 mod meeting;
+mod telling;
 
 use crate::support::command::Output;
 use crate::support::scene::Scene;
