@@ -2,34 +2,39 @@
 //!
 //! Without an agenda a sink compares what is listed with what it has, and decides. With one it has been decided: the
 //! source lists nothing but what is to be fetched and what is above it ([`crate::view::Selection`]), all directories
-//! are there, and the sink fetches every listed file that the agenda wants. Attributes of what is not fetched,
-//! removals and everything without content are none of the pass's business then.
+//! are there, and the sink fetches every listed file that the agenda wants, whatever it has itself. Attributes,
+//! removals and everything without content are none of the pass's business then; nor is what was planned and is not
+//! listed, which whoever has the agenda finds out.
 
 use crate::fs::{Error, Stage, WriteDir};
 use crate::tree::{Entry, Name, RelPath};
 
 /// What was planned for the sink of a pass.
 pub trait Agenda: Send + Sync + std::fmt::Debug {
-    /// Whether a listed file is to be fetched, and as what it counts: `None` if nobody planned it, or the listed entry
-    /// cannot be what was planned (that is told by whoever has the agenda); else whether it is new here.
+    /// Whether a listed entry, which is no directory, is to be fetched, and as what it counts: `None` if nobody planned
+    /// it, or the listed entry cannot be what was planned (that is told by whoever has the agenda); else whether it is
+    /// new here. The entry has the owners of the source's host. Asked once for each; only files are then fetched.
     fn wants(&self, path: &RelPath, entry: &Entry) -> Option<IsNew>;
 
     /// Gives a file that was fetched its attributes and its name, if what has the name is still what it was when that
-    /// was planned. `false` if it is not, or the content is not what was planned; that was told then, and the staged
-    /// file is gone.
+    /// was planned. `false` if it is not, or the content is not what was planned; that was told then, and is counted by
+    /// the caller as one that failed; the staged file is gone.
+    ///
+    /// The content has the file sum that the source told, unless it was copied from a file that the source handed over.
+    /// Several threads call this at the same time, each for another path.
     ///
     /// # Errors
     /// Those of the file system, to be told by the caller.
     fn install(&self, at: &Place<'_>, staged: Stage) -> Result<bool, Error>;
 
-    /// The same for a small file whose content is at hand.
+    /// The same for a small file whose content is at hand: at most 128 KiB, new or not.
     ///
     /// # Errors
     /// Those of the file system, to be told by the caller.
     fn write(&self, at: &Place<'_>, content: &[u8]) -> Result<bool, Error>;
 }
 
-/// Whether a file is new here, not another version of one that is there.
+/// Whether a file is new here, not another version of one that is there. Only told, never relied on.
 pub type IsNew = bool;
 
 /// Where a file goes.

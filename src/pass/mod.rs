@@ -5,6 +5,13 @@
 //! source answers requests about what it listed, and nothing else. Which end of a connection plays which role decides
 //! between push and pull; between two local paths both roles run in one process.
 //!
+//! A pass ends, and its link goes on: when both roles have returned without an error, all credit is back and nothing
+//! that was said in the pass is still on its way, so that another pass may follow, in either direction. Who plays the
+//! roles ends the link.
+//!
+//! What a sink does about what is listed is its [`sink::Goal`]: it makes its tree like the source's, as far as the
+//! options say, or it fetches what was planned beforehand, by an [`Agenda`].
+//!
 //! ```text
 //! source                                     sink
 //!   walk ---- Mention (a fingerprint) ----->   compare: the same, so nothing to do, or
@@ -142,3 +149,6 @@ const TALK: &str = "what replicas say to each other came within a pass";
 
 /// Files up to this many bytes are read and written at once, and asked for in batches.
 const SMALL: u64 = 128 << 10;
+
+#[cfg(test)]
+mod tests;

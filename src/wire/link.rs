@@ -230,6 +230,25 @@ impl Sender {
 }
 
 impl Receiver {
+    /// Waits for something to come and books the credit in it; the rest is kept for [`receive`](Receiver::receive). For
+    /// who has something to send and nobody else to receive meanwhile: what the peer sends does not gain it any credit
+    /// as long as it is kept, so only one of the two may have more to say than there is credit for.
+    pub fn book(&mut self) -> Result<(), Closed> {
+        let Receiver { end, batch } = self;
+        if let Taken::Closed = end.inbox.take(batch, None) {
+            end.stop(None);
+            return Err(Closed);
+        }
+        batch.retain(|message| match message {
+            Message::Credit { rank, bytes } => {
+                end.gain(*rank, *bytes);
+                false
+            }
+            _ => true,
+        });
+        Ok(())
+    }
+
     /// The next message. Credit is booked here and not shown.
     pub fn receive(&mut self) -> Result<Received, Closed> {
         loop {

@@ -281,7 +281,7 @@ mod tests {
         let lines = Mutex::new(lines.iter().copied().collect());
         let typist = Arc::new(Typist { lines, seen: Mutex::default(), is_there });
         let names = Names::new(b"notes/", b"nas:notes/");
-        let style = TwoWayStyle { names, shown: Shown::No, words: Vec::new() };
+        let style = TwoWayStyle { names, shown: Shown::No, says_in_sync: false, words: Vec::new() };
         let dialogue = Dialogue::new(typist.clone(), style, Numbers::new(1), Clock::at(1));
         Scene { typist, dialogue, notices: Mutex::default() }
     }

@@ -7,7 +7,7 @@ mod rules;
 mod targets;
 mod two_way;
 
-pub(super) use self::rules::read as read_rules;
+pub(in crate::cli) use self::rules::read as read_rules;
 
 use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};

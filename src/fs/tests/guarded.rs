@@ -198,6 +198,43 @@ fn a_staged_file_is_installed_or_gone() {
 }
 
 #[test]
+fn an_expected_file_gets_another_name() {
+    both_ways(|| {
+        let place = Place::new();
+        let (old, new) = (name("old"), name("new"));
+        let (from, to) = (slot(&place.tree, &old), slot(&place.tree, &new));
+        let trash = || Ok(place.trash.clone());
+        place.write("tree/old", "1");
+        let seen = place.expected("old");
+        // Taken, changed, gone: nothing has changed then.
+        place.write("tree/new", "2");
+        assert_eq!(from.rename(&seen, to, trash).unwrap(), None);
+        assert_eq!(place.everything(), ["tree/new=2", "tree/old=1"]);
+        fs::remove_file(place.path("tree/new")).unwrap();
+        place.write("tree/old", "edited");
+        assert_eq!(from.rename(&seen, to, trash).unwrap(), None);
+        assert_eq!(place.everything(), ["tree/old=edited"]);
+        let stamp = from.rename(&place.expected("old"), to, trash).unwrap();
+        assert_eq!(stamp, Some(place.tree.stamped(&new).unwrap().unwrap().stamp));
+        assert_eq!(place.everything(), ["tree/new=edited"]);
+        assert_eq!(from.rename(&seen, to, trash).unwrap(), None);
+    });
+}
+
+#[test]
+fn a_small_file_is_written_where_the_name_is_free() {
+    both_ways(|| {
+        let place = Place::new();
+        let meta = SetMeta { mode: Some(0o640), ..SetMeta::default() };
+        let stamp = place.tree.write_if_free(&name("file"), b"new", &meta).unwrap();
+        let found = place.tree.stamped(&name("file")).unwrap().unwrap();
+        assert_eq!((stamp, found.entry.meta.mode), (Some(found.stamp), 0o640));
+        assert_eq!(place.tree.write_if_free(&name("file"), b"other", &meta).unwrap(), None);
+        assert_eq!(place.everything(), ["tree/file=new"]);
+    });
+}
+
+#[test]
 fn names_in_the_trash_fit() {
     let place = Place::new();
     let long = name([b'x'; 255]);

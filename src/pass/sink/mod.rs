@@ -6,6 +6,9 @@
 //! for what is in them. `directories` knows what is still unsettled in each directory, `flights` the files under way,
 //! `room` what they may take of the disk. Small files go
 //! through the same threads, many at a time (`batches`).
+//!
+//! A sink whose files were planned goes the same way, but for its two ends: instead of being compared, what is listed is
+//! looked up in the plan (`compare/planned`), and whoever planned a file installs it (`planned`).
 
 mod announce;
 mod apply;

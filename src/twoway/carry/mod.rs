@@ -273,24 +273,23 @@ impl Carrier {
         self.journal.flush()
     }
 
-    /// Removes what is to go, deepest first, and then sets the attributes of directories. After an early end only those
-    /// that cannot stay as they are for the time of a run.
+    /// Removes what is to go, deepest first, and then sets the attributes of directories.
     ///
     /// # Errors
     /// Those of the history.
     pub fn finish(&self) -> Result<(), TwoWayError> {
         self.remove_all()?;
-        self.close_directories()?;
-        self.journal.flush()?;
-        self.trash.empty_unless_kept();
-        Ok(())
+        self.close_directories(true)?;
+        self.journal.flush()
     }
 
-    /// What came of it.
+    /// What came of it. Whatever ended the run, nothing is left open that was for its time, and nothing in the trash that
+    /// is not to be kept.
     ///
     /// # Errors
     /// Those of the history, also what an [`Agenda`](crate::pass::Agenda) could not tell.
     pub fn ended(self) -> Result<Ended, TwoWayError> {
+        self.close_directories(false)?;
         let mut left = Vec::new();
         for (number, task) in self.tasks.iter().filter(|(_, task)| task.here.is_some()) {
             let outcome = self.outcome(number);
@@ -301,7 +300,9 @@ impl Carrier {
                 self.journal.note(entry(&task, None, Some(NOT_REACHED.to_owned())));
             }
         }
-        Ok(Ended { history: self.journal.close()?, left, totals: self.telling.totals() })
+        let history = self.journal.close()?;
+        self.trash.empty_unless_kept();
+        Ok(Ended { history, left, totals: self.telling.totals() })
     }
 
     /// Carries out a task by `act` unless that was done, or cannot be; `act` is told how the entry looked, if there is
@@ -354,10 +355,12 @@ impl Carrier {
                 self.leave_dependent(below);
             }
         }
-        if let Why::CopyOf(original) = &task.why
-            && let Some(original) = self.tasks.find(original)
-        {
-            self.leave_dependent(original);
+        // What would have lost its content, or its only name.
+        let original = if let Why::CopyOf(original) = &task.why { Some(original) } else { None };
+        for other in original.into_iter().chain(&task.renamed_from) {
+            if let Some(other) = self.tasks.find(other) {
+                self.leave_dependent(other);
+            }
         }
     }
 

@@ -19,11 +19,7 @@ const BUFFER: usize = 256 * 1024;
 ///
 /// # Errors
 /// Those of the history, and of clearing the staging directory.
-pub fn recover(
-    replica: &Replica,
-    history: &mut History,
-    settings: &Settings,
-) -> Result<(), TwoWayError> {
+pub fn recover(replica: &Replica, history: &mut History, settings: &Settings) -> Result<(), TwoWayError> {
     replica.clear_staging(history.last_run())?;
     let mut intents = history.intents()?;
     if intents.is_empty() {

@@ -25,6 +25,7 @@ mod packed;
 
 pub use packed::{Batch, PackedRecord, PackedTask, Packing};
 
+use crate::pass::PassError;
 use crate::report::{Progress, Reporter, Totals};
 use crate::tree::RelPath;
 use crate::twoway::decide::Side;
@@ -33,7 +34,6 @@ use crate::twoway::history::Partner;
 use crate::twoway::lineage::{Heads, Lineages};
 use crate::twoway::version::Author;
 use crate::wire::{Closed, Link, Message, Received};
-use crate::pass::PassError;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -146,17 +146,19 @@ impl<'l> Conversation<'l> {
         Conversation { link, reporter, progress }
     }
 
-    /// Tells the other side.
+    /// Tells the other side, which has nothing long to say itself meanwhile.
     ///
     /// # Errors
     /// The link is closed.
-    pub fn say(&self, talk: &Talk) -> Result<(), PassError> {
+    pub fn say(&mut self, talk: &Talk) -> Result<(), PassError> {
         let bytes = postcard::to_stdvec(talk).map_err(|_| PassError::Protocol("a message that cannot be"))?;
         let mut parts = bytes.chunks(PART).peekable();
         while let Some(part) = parts.next() {
             let more = u8::from(parts.peek().is_some());
             let part = Bytes::from([&[more], part].concat());
-            self.link.sender.send(Message::Talk(part))?;
+            while !self.link.sender.send_now(Message::Talk(part.clone()))? {
+                self.link.receiver.book()?;
+            }
         }
         Ok(())
     }
@@ -205,7 +207,7 @@ impl<'l> Conversation<'l> {
 /// # Errors
 /// The link is closed.
 pub fn say_paths(
-    conversation: &Conversation<'_>,
+    conversation: &mut Conversation<'_>,
     paths: impl IntoIterator<Item = RelPath>,
     as_talk: fn(Batch<()>, bool) -> Talk,
 ) -> Result<(), PassError> {

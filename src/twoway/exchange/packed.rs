@@ -1,8 +1,8 @@
 //! Records as they travel: in batches, with the beginnings of paths and the versions that many share told once.
 
 use crate::tree::RelPath;
-use crate::twoway::history::{Stored, Time};
 use crate::twoway::exchange::Garbled;
+use crate::twoway::history::{Stored, Time};
 use crate::twoway::reconcile::{Change, Why};
 use crate::twoway::record::{Attributes, Record};
 use crate::twoway::task::Task;

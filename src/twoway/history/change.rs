@@ -1,8 +1,8 @@
 //! Changing a history: one transaction each, named after what it is for.
 
 use crate::tree::RelPath;
-use crate::twoway::crash;
 use crate::twoway::TwoWayError;
+use crate::twoway::crash;
 use crate::twoway::history::identity::{self, Identity, Place};
 use crate::twoway::history::row::{self, Authors, Known, Look};
 use crate::twoway::history::{

@@ -220,8 +220,7 @@ impl Playing<'_> {
 
     fn end(mut self, outcome: Outcome, pending: &[RelPath]) {
         let acknowledged = self.hold.history.sequence();
-        let partner =
-            Partner { acknowledged, received: 0, options: Some([0; 32]), token: Default::default() };
+        let partner = Partner { acknowledged, received: 0, options: Some([0; 32]), token: [0; 16] };
         let acknowledgement = Acknowledgement { author: PARTNER, partner, pending, records: &[] };
         self.hold.history.acknowledged(&acknowledgement).unwrap();
         self.hold.history.end_run(Ending { at: FileTime::from_unix_time(55, 0), outcome }).unwrap();

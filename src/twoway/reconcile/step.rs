@@ -99,7 +99,8 @@ impl Pair {
     pub fn is_unseen(&self) -> bool {
         Side::BOTH.iter().all(|side| {
             let record = self.of(*side);
-            !record.state.is_present() && [&record.content, &record.meta].iter().all(|version| version.is_empty())
+            !record.state.is_present()
+                && [&record.content, &record.meta].iter().all(|version| version.is_empty())
         })
     }
 

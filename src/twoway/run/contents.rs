@@ -41,7 +41,7 @@ fn open(root: &Dir, path: &RelPath) -> Result<Option<ReadFile>, String> {
 
 /// Answers the planner who wants to see a file.
 pub(super) fn show(
-    conversation: &Conversation<'_>,
+    conversation: &mut Conversation<'_>,
     root: &Dir,
     path: &RelPath,
     limit: u64,
@@ -56,7 +56,7 @@ pub(super) fn show(
 
 /// Sends what is written to it.
 struct Telling<'a, 'l> {
-    conversation: &'a Conversation<'l>,
+    conversation: &'a mut Conversation<'l>,
     lost: Option<PassError>,
 }
 

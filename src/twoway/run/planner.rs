@@ -17,7 +17,7 @@ use crate::twoway::replica::Replica;
 use crate::twoway::run::asking::Asking;
 use crate::twoway::run::meeting::{Met, is_continued, meet};
 use crate::twoway::run::own::Own;
-use crate::twoway::run::share::{Carried, Share, make_acquainted};
+use crate::twoway::run::share::{Carried, Share, Who, make_acquainted};
 use crate::twoway::run::told::{Knowledge, Pairs, Told, pair};
 use crate::twoway::run::{Around, Overseer, RunError};
 use crate::twoway::scan;
@@ -120,7 +120,12 @@ impl Planner<'_> {
             conversation.say(&Talk::Nothing)?;
             let failed = self.own.problems;
             let totals = Totals { failed, ..Totals::default() };
-            return Ok(Outcome { plan, undone: Vec::new(), totals, clock_offset: met.offset(self.settings.side) });
+            return Ok(Outcome {
+                plan,
+                undone: Vec::new(),
+                totals,
+                clock_offset: met.offset(self.settings.side),
+            });
         }
         self.settle(&plan, conversation)?;
         let renames = Renames::new(&plan);
@@ -134,7 +139,8 @@ impl Planner<'_> {
             task.at_hand = merged.get(&task.path).cloned();
         }
         let (around, root, tasks) = (self.around, self.root, Arc::new(Tasks::new(tasks)));
-        let share = Share { around, root, side, partner, name: names.there.clone(), token, tasks };
+        let share =
+            Share { around, root, who: Who::Planner, side, partner, name: names.there.clone(), token, tasks };
         let Carried { undone, totals } = share.carry_out(self.own, conversation)?;
         Ok(Outcome { plan, undone, totals, clock_offset: met.offset(side) })
     }
@@ -168,7 +174,7 @@ impl Planner<'_> {
         knowledge: &Knowledge<'_>,
         partner: Author,
         everything: bool,
-        conversation: &Conversation<'_>,
+        conversation: &mut Conversation<'_>,
     ) -> Result<(), RunError> {
         let history = &self.own.history;
         let mut keys = BTreeSet::new();
@@ -228,7 +234,8 @@ impl Planner<'_> {
         let author = self.own.history.author();
         if (plan.left, plan.right) != self.of_sides(author, partner) || plan.settler.author != author {
             return Err(RunError::Halted(
-                "the plan was made for other replicas, or before these two had met; make a new one".to_owned(),
+                "the plan was made for other replicas, or before these two had met; make a new one"
+                    .to_owned(),
             ));
         }
         let mut plan = plan.clone();
@@ -236,7 +243,11 @@ impl Planner<'_> {
             plan.steps.iter().filter(|step| step.before.is_unseen()).map(|step| step.path.clone()).collect();
         for (path, pair) in pairs {
             let Some(step) = plan.step(&path) else { continue };
-            if step.before == pair { fits.insert(path) } else { fits.remove(&path) };
+            if step.before == pair {
+                fits.insert(path)
+            } else {
+                fits.remove(&path)
+            };
         }
         for step in plan.steps.iter().filter(|step| !fits.contains(&step.path)) {
             let problem = Problem::new(Role::Sink, "carrying out the plan for", &step.path, &CHANGED);
@@ -278,7 +289,7 @@ impl Planner<'_> {
 
     /// Begins the generation in which conflicts are settled, if any are, and tells of it before anything of it is
     /// written down.
-    fn settle(&mut self, plan: &Plan, conversation: &Conversation<'_>) -> Result<(), RunError> {
+    fn settle(&mut self, plan: &Plan, conversation: &mut Conversation<'_>) -> Result<(), RunError> {
         let settles = |step: &Step| matches!(step.why, Why::Settled(..) | Why::Kept { .. } | Why::CopyOf(_));
         if !plan.steps.iter().any(settles) {
             return Ok(());
@@ -294,7 +305,7 @@ impl Planner<'_> {
         plan: &Plan,
         renames: &Renames,
         terms: Terms,
-        conversation: &Conversation<'_>,
+        conversation: &mut Conversation<'_>,
     ) -> Result<(), RunError> {
         let mut packing = Packing::default();
         for step in &plan.steps {

@@ -14,10 +14,10 @@ use crate::request::Options;
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::{self, Carrier, Ended};
-use crate::twoway::log::{Ending, Outcome, Purpose};
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Done, Talk, say_paths};
 use crate::twoway::history::{Acknowledgement, History, Partner};
+use crate::twoway::log::{Ending, Outcome, Purpose};
 use crate::twoway::reconcile::{Change, Why};
 use crate::twoway::record::State;
 use crate::twoway::replica::Replica;
@@ -33,10 +33,18 @@ use std::sync::Arc;
 /// Seconds in a day.
 const DAY: i64 = 24 * 60 * 60;
 
+/// Who carries out a share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    Planner,
+    Follower,
+}
+
 /// One side's share of a plan, and with whom.
 pub(super) struct Share<'a> {
     pub around: Around<'a>,
     pub root: &'a Root,
+    pub who: Who,
     /// Which side this is.
     pub side: Side,
     pub partner: Author,
@@ -67,8 +75,7 @@ impl Share<'_> {
         let run = history.begin_run(FileTime::now(), Purpose::Meeting { partner, name, side })?;
         let (reporter, stop) = (context.reporter.clone(), self.around.stop.clone());
         let settings = carry_settings(&context.options);
-        let carrier =
-            Carrier::new(&replica, history, run, self.tasks.clone(), settings, reporter, stop)?;
+        let carrier = Carrier::new(&replica, history, run, self.tasks.clone(), settings, reporter, stop)?;
         let done = self.do_all(&carrier, conversation);
         // Whatever ended it early, what was done is written down.
         let Ended { mut history, left, totals: mut here, .. } = carrier.ended()?;
@@ -76,7 +83,7 @@ impl Share<'_> {
         let here_undone = left.iter().filter_map(|number| self.tasks.get(*number)).map(|task| task.path);
         let mut undone: Vec<RelPath> = here_undone.collect();
         here.failed = here.failed.saturating_add(problems);
-        undone.extend(tell_and_hear_undone(conversation, &undone)?);
+        undone.extend(tell_and_hear_undone(conversation, &undone, self.who)?);
         let sequence = history.sequence();
         conversation.say(&Talk::Done(Done { sequence, totals: here }))?;
         let Talk::Done(there) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
@@ -102,11 +109,7 @@ impl Share<'_> {
         trash::expire(replica, history, before, tell).map(drop)
     }
 
-    fn do_all(
-        &self,
-        carrier: &Carrier,
-        conversation: &mut Conversation<'_>,
-    ) -> Result<Totals, RunError> {
+    fn do_all(&self, carrier: &Carrier, conversation: &mut Conversation<'_>) -> Result<Totals, RunError> {
         carrier.copy_losers()?;
         carrier.write_down()?;
         let fetches = self.tasks.iter().any(|(_, task)| task.is_fetched());
@@ -152,11 +155,7 @@ impl Share<'_> {
     }
 
     /// The pass in which this side is the sink.
-    fn fetch(
-        &self,
-        carrier: &Carrier,
-        conversation: &mut Conversation<'_>,
-    ) -> Result<Totals, RunError> {
+    fn fetch(&self, carrier: &Carrier, conversation: &mut Conversation<'_>) -> Result<Totals, RunError> {
         let goal = Goal::Planned { root: self.root.clone(), agenda: carrier };
         Ok(pass::sink::run(conversation.link(), goal, self.around.context)?)
     }
@@ -193,19 +192,29 @@ pub(super) fn make_acquainted(history: &mut History, author: Author) -> Result<(
     Ok(())
 }
 
+/// Both tell what could not be done, the planner first, as that may be long.
 fn tell_and_hear_undone(
     conversation: &mut Conversation<'_>,
     undone: &[RelPath],
+    who: Who,
 ) -> Result<Vec<RelPath>, RunError> {
-    say_paths(conversation, undone.iter().cloned(), Talk::Undone)?;
+    let told =
+        |conversation: &mut Conversation<'_>| say_paths(conversation, undone.iter().cloned(), Talk::Undone);
+    if who == Who::Planner {
+        told(conversation)?;
+    }
     let mut theirs = Vec::new();
     loop {
         let Talk::Undone(batch, is_last) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
         theirs.extend(batch.paths()?);
         if is_last {
-            return Ok(theirs);
+            break;
         }
     }
+    if who == Who::Follower {
+        told(conversation)?;
+    }
+    Ok(theirs)
 }
 
 pub(super) const OUT_OF_TURN: PassError = PassError::Protocol("the other replica says something out of turn");

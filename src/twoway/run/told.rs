@@ -100,7 +100,7 @@ impl<'a> Knowledge<'a> {
     /// Tells the planner what is known here: of all these paths and those above them, or of everything.
     pub(super) fn tell(
         &self,
-        conversation: &Conversation<'_>,
+        conversation: &mut Conversation<'_>,
         keys: Option<Keys>,
     ) -> Result<(), RunError> {
         let mut telling = Telling { conversation, packing: Packing::default() };
@@ -123,7 +123,7 @@ impl<'a> Knowledge<'a> {
 }
 
 struct Telling<'a, 'l> {
-    conversation: &'a Conversation<'l>,
+    conversation: &'a mut Conversation<'l>,
     packing: Packing<PackedRecord>,
 }
 

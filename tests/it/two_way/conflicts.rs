@@ -113,6 +113,9 @@ fn different_paths_have_different_policies() {
         two.write("right/b", "right");
         two.sync(&["--conflict-for=/a=local", "--conflict=remote"]).success();
         two.assert_same();
-        assert_eq!((two.read("right/a"), two.read("left/b")), ("left's longer content".into(), "right".into()));
+        assert_eq!(
+            (two.read("right/a"), two.read("left/b")),
+            ("left's longer content".into(), "right".into())
+        );
     }
 }

@@ -2,6 +2,7 @@
 //! and what gave way is in the trash.
 
 mod changes;
+mod crashes;
 mod recovery;
 mod refusals;
 mod renames;
@@ -13,8 +14,8 @@ use crate::pass::{Agenda as _, Place};
 use crate::report::Event;
 use crate::tree::filter::Rules;
 use crate::tree::{Meta, Node};
-use crate::twoway::log::{Entry, Purpose};
 use crate::twoway::decide::Side;
+use crate::twoway::log::{Entry, Purpose};
 use crate::twoway::reconcile::{Pair, Step};
 use crate::twoway::record::{Attributes, ContentSum};
 use crate::twoway::scan::{Counts, Observer, ScanOptions, Trouble as Unseen, scan};
@@ -30,7 +31,9 @@ const THEN: i64 = 1_000_000_000;
 const RUN: u64 = 1;
 
 struct Scene {
-    at: TempDir,
+    at: PathBuf,
+    /// Goes with it.
+    _place: Option<TempDir>,
     replica: Replica,
     history: Option<History>,
     settings: Settings,
@@ -74,7 +77,7 @@ impl Reporter for Said {
 }
 
 fn path(path: &str) -> RelPath {
-    RelPath::new(path.as_bytes()).unwrap()
+    RelPath::new(path.strip_prefix('.').filter(|rest| rest.is_empty()).unwrap_or(path).as_bytes()).unwrap()
 }
 
 fn file(content: &str) -> State {
@@ -89,17 +92,9 @@ fn link(target: &str) -> State {
 impl Scene {
     /// A tree with these files (a content), directories (`/`) and links (`->` target).
     fn new(entries: &[(&str, &str)]) -> Scene {
-        Scene::at(tempfile::tempdir().unwrap(), entries)
-    }
-
-    fn at(at: TempDir, entries: &[(&str, &str)]) -> Scene {
+        let at = tempfile::tempdir().unwrap();
         let root = Root::open(at.path().as_os_str(), Links::Trusted).unwrap().writable().unwrap();
-        let replica = Replica::open(&root).unwrap();
-        let (history, _) = History::open(replica.history_file().unwrap(), &root).unwrap();
-        let detail = Detail { changes: true, attributes: true, ..Detail::default() };
-        let settings =
-            Settings { perms: true, owner: false, group: false, keep_trash: true, umask: 0o022, detail };
-        let mut scene = Scene { at, replica, history: Some(history), settings };
+        let mut scene = Scene::in_place(Some(at), root);
         for (path, what) in entries {
             scene.put(path, what);
         }
@@ -107,8 +102,27 @@ impl Scene {
         scene
     }
 
+    /// What is at a root already.
+    fn in_place(place: Option<TempDir>, root: WriteDir) -> Scene {
+        let replica = Replica::open(&root).unwrap();
+        let (history, _) = History::open(replica.history_file().unwrap(), &root).unwrap();
+        let detail = Detail { changes: true, attributes: true, ..Detail::default() };
+        let settings =
+            Settings { perms: true, owner: false, group: false, keep_trash: true, umask: 0o022, detail };
+        let at = place.as_ref().map(|place| place.path().to_owned()).unwrap_or_default();
+        Scene { at, _place: place, replica, history: Some(history), settings }
+    }
+
+    fn recover(&mut self) {
+        let settings = self.settings;
+        let mut history = self.history.take().unwrap();
+        recover(&self.replica, &mut history, &settings).unwrap();
+        assert_eq!(history.intents().unwrap(), []);
+        self.history = Some(history);
+    }
+
     fn path(&self, rest: &str) -> PathBuf {
-        self.at.path().join(rest)
+        self.at.join(rest)
     }
 
     fn put(&self, path: &str, what: &str) {
@@ -239,7 +253,12 @@ impl Scene {
     }
 
     /// Carries out tasks; `meanwhile` is what somebody does before anything is made.
-    fn run_with(&mut self, tasks: Vec<Task>, contents: &[(&str, &str)], meanwhile: impl FnOnce(&Scene)) -> Came {
+    fn run_with(
+        &mut self,
+        tasks: Vec<Task>,
+        contents: &[(&str, &str)],
+        meanwhile: impl FnOnce(&Scene),
+    ) -> Came {
         let (carrier, said) = self.begin(tasks);
         meanwhile(self);
         carrier.copy_losers().unwrap();
@@ -262,7 +281,7 @@ impl Scene {
     /// What was done is in the history, and a scan finds nothing.
     fn is_known(&mut self, tasks: &[Task]) {
         for task in tasks {
-            assert_eq!(self.record(&task.path.to_string().replace("./", "")), task.after, "{}", task.path);
+            assert_eq!(self.record(&task.path.to_string()), task.after, "{}", task.path);
         }
         assert_eq!(self.history().intents().unwrap(), []);
         assert_eq!(self.tree(".dsync/staging"), [""; 0]);
