@@ -141,10 +141,11 @@ fn what_is_no_replica_is_told_and_does_not_become_one() {
         assert!(output.err().contains("no two-way run"), "{output}");
         assert!(!two.scene.path("left/.dsync").exists());
         let output = dsync([word, "host:some/dir"]).run().expect(1);
-        assert!(output.err().contains(&format!("ssh host dsync {word} 'some/dir'")), "{output}");
+        assert!(output.err().contains(&format!("ssh host 'dsync {word} some/dir'")), "{output}");
         let output = dsync([word, "--help"]).run().success();
         assert!(output.out().contains(&format!("Usage: dsync {word}")), "{output}");
         dsync([word, "--nonsense"]).run().expect(1);
+        assert!(dsync([word]).run().expect(1).err().contains("the directory is missing"));
         let output = dsync([word, "/nonexistent/dir"]).run().expect(3);
         assert!(output.err().contains("/nonexistent/dir"), "{output}");
     }
