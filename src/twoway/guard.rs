@@ -5,7 +5,7 @@
 
 use crate::twoway::decide::Side;
 use crate::twoway::packed::Store;
-use crate::twoway::reconcile::{Change, Step};
+use crate::twoway::reconcile::{Change, Step, Why};
 use crate::twoway::record::State;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -66,11 +66,12 @@ pub enum Refusal {
     },
 }
 
-/// What a plan removes, and how much room it takes.
+/// What a plan removes, how much room it takes, and whether it settles anything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
     left: Count,
     right: Count,
+    settles: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,7 +101,11 @@ impl Tally {
         let mut balances: HashMap<u64, Balance> = HashMap::new();
         let hashing = RandomState::new();
         let mut tally = Tally::default();
-        each(steps, &mut |side, before, after, change| match change {
+        let mut settles = false;
+        let look = &mut |step: &Step| {
+            settles |= matches!(step.why, Why::Settled(..) | Why::Kept { .. } | Why::CopyOf(_));
+        };
+        each(steps, look, &mut |side, before, after, change| match change {
             Change::Create | Change::Update | Change::Replace => {
                 let bytes = &mut tally.of_mut(side).bytes;
                 *bytes = bytes.saturating_add(after.size());
@@ -112,10 +117,11 @@ impl Tally {
             }
             _ => {}
         });
+        tally.settles = settles;
         if balances.is_empty() {
             return tally;
         }
-        each(steps, &mut |side, _, after, change| {
+        each(steps, &mut |_| {}, &mut |side, _, after, change| {
             if change == Change::Create
                 && !after.is_directory()
                 && let Some(balance) = balances.get_mut(&hashing.hash_one((side, after)))
@@ -154,6 +160,11 @@ impl Tally {
         self.of(side).bytes
     }
 
+    /// Whether the plan settles anything, which is an edit of its own.
+    pub fn settles(&self) -> bool {
+        self.settles
+    }
+
     /// Whether the plan whose steps were counted may be carried out between sides that have so much.
     pub fn guard(&self, left: Census, right: Census, limit: MaxDelete) -> Result<(), Refusal> {
         for (side, census) in [(Side::Left, left), (Side::Right, right)] {
@@ -169,9 +180,14 @@ impl Tally {
     }
 }
 
-/// Hands the states before and after each change of steps to `counts`, with the side it is on.
-fn each(steps: &Store<Step>, counts: &mut dyn FnMut(Side, &State, &State, Change)) {
+/// Hands each step to `look`, and the states before and after each change to `counts`, with the side it is on.
+fn each(
+    steps: &Store<Step>,
+    look: &mut dyn FnMut(&Step),
+    counts: &mut dyn FnMut(Side, &State, &State, Change),
+) {
     for step in steps {
+        look(&step);
         for side in Side::BOTH {
             if let Some(change) = step.change(side) {
                 counts(side, &step.before.of(side).state, &step.after.of(side).state, change);

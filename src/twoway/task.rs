@@ -147,9 +147,9 @@ impl Planned {
         Task { renamed_from, at_hand, ..Task::new(step, self.side) }
     }
 
-    /// All, with their numbers.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (usize, Task)> + ExactSizeIterator {
-        self.steps.iter().enumerate().map(|(number, step)| (number, self.task(number, step)))
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = Task> {
+        self.steps.iter().enumerate().map(|(number, step)| self.task(number, step))
     }
 }
 
@@ -162,7 +162,7 @@ impl Tasks {
 
     /// Those that were planned.
     pub fn planned(planned: Planned) -> Tasks {
-        let outlines = planned.iter().map(|(_, task)| task.outline()).collect();
+        let outlines = planned.iter().map(|task| task.outline()).collect();
         Tasks { kept: Kept::Planned(planned), outlines }
     }
 

@@ -11,36 +11,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PackedStep {
     why: Why,
-    /// Before on the left, before on the right, after on the left, after on the right.
-    records: [Again; 4],
-}
-
-/// One of several records.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) enum Again {
-    New(PackedRecord),
-    /// The same as that with this number.
-    As(u8),
-}
-
-impl Again {
-    /// Packs a record that comes after others of the same path.
-    pub(super) fn pack<T>(record: &Record, earlier: &[&Record], packing: &mut Packing<T>) -> Again {
-        match earlier.iter().position(|earlier| *earlier == record).map(u8::try_from) {
-            Some(Ok(number)) => Again::As(number),
-            _ => Again::New(packing.pack(record)),
-        }
-    }
-
-    pub(super) fn unpack(self, earlier: &[&Record], versions: &Versions) -> Result<Record, Garbled> {
-        match self {
-            Again::New(packed) => versions.unpack(packed),
-            Again::As(number) => {
-                let earlier = earlier.get(usize::from(number)).copied();
-                earlier.cloned().ok_or(Garbled("a record that was not told"))
-            }
-        }
-    }
+    /// Each record once.
+    records: Vec<PackedRecord>,
+    /// Which it is before on the left and on the right, and after on the left and on the right.
+    which: [u8; 4],
 }
 
 impl Packable for Step {
@@ -52,22 +26,42 @@ impl Packable for Step {
 
     fn pack(&self, packing: &mut Packing<PackedStep>) -> PackedStep {
         let Step { why, before, after, .. } = self;
-        let [a, b, c, d] = [&before.left, &before.right, &after.left, &after.right];
-        let records = [
-            Again::pack(a, &[], packing),
-            Again::pack(b, &[a], packing),
-            Again::pack(c, &[a, b], packing),
-            Again::pack(d, &[a, b, c], packing),
-        ];
-        PackedStep { why: why.clone(), records }
+        let (records, which) =
+            pack_each_once([&before.left, &before.right, &after.left, &after.right], packing);
+        PackedStep { why: why.clone(), records, which }
     }
 
     fn unpack(path: RelPath, packed: PackedStep, versions: &Versions) -> Result<Step, Garbled> {
-        let PackedStep { why, records: [a, b, c, d] } = packed;
-        let a = a.unpack(&[], versions)?;
-        let b = b.unpack(&[&a], versions)?;
-        let c = c.unpack(&[&a, &b], versions)?;
-        let d = d.unpack(&[&a, &b, &c], versions)?;
-        Ok(Step { path, why, before: Pair { left: a, right: b }, after: Pair { left: c, right: d } })
+        let PackedStep { why, records, which } = packed;
+        let [a, b, c, d] = unpack_each(records, which, versions)?;
+        Ok(Step { path, why, before: Pair { left: a?, right: b? }, after: Pair { left: c?, right: d? } })
     }
+}
+
+/// Packs what differs among the records of one path, and tells which each of them is.
+pub(super) fn pack_each_once<T, const N: usize>(
+    records: [&Record; N],
+    packing: &mut Packing<T>,
+) -> (Vec<PackedRecord>, [u8; N]) {
+    let mut packed: Vec<(&Record, PackedRecord)> = Vec::with_capacity(N);
+    let which = records.map(|record| {
+        let place = packed.iter().position(|(known, _)| *known == record).unwrap_or_else(|| {
+            packed.push((record, packing.pack(record)));
+            packed.len().saturating_sub(1)
+        });
+        u8::try_from(place).unwrap_or(u8::MAX)
+    });
+    (packed.into_iter().map(|(_, packed)| packed).collect(), which)
+}
+
+/// The records that were packed so.
+pub(super) fn unpack_each<const N: usize>(
+    records: Vec<PackedRecord>,
+    which: [u8; N],
+    versions: &Versions,
+) -> Result<[Result<Record, Garbled>; N], Garbled> {
+    let records = records.into_iter().map(|record| versions.unpack(record));
+    let records = records.collect::<Result<Vec<Record>, Garbled>>()?;
+    Ok(which
+        .map(|place| records.get(usize::from(place)).cloned().ok_or(Garbled("a record that was not told"))))
 }

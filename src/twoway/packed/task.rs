@@ -3,8 +3,8 @@
 use crate::tree::{Name, RelPath};
 use crate::twoway::exchange::Garbled;
 use crate::twoway::history::{Stored, Time};
-use crate::twoway::packed::step::Again;
-use crate::twoway::packed::{Batch, Packable, Packing, Versions};
+use crate::twoway::packed::step::{pack_each_once, unpack_each};
+use crate::twoway::packed::{Batch, Packable, PackedRecord, Packing, Versions};
 use crate::twoway::reconcile::{Change, Why};
 use crate::twoway::record::{Attributes, Record};
 use crate::twoway::task::Task;
@@ -30,8 +30,10 @@ pub struct PackedTask {
 pub struct KeptTask {
     why: Why,
     there: Option<Change>,
-    before: Again,
-    after: Again,
+    /// Each record once.
+    records: Vec<PackedRecord>,
+    /// Which it is before and after.
+    which: [u8; 2],
     renamed_from: Option<RelPath>,
     at_hand: Option<Name>,
 }
@@ -98,20 +100,20 @@ impl Packable for Task {
     }
 
     fn pack(&self, packing: &mut Packing<KeptTask>) -> KeptTask {
+        let (records, which) = pack_each_once([&self.before, &self.after], packing);
         KeptTask {
             why: self.why.clone(),
             there: self.there,
-            before: Again::pack(&self.before, &[], packing),
-            after: Again::pack(&self.after, &[&self.before], packing),
+            records,
+            which,
             renamed_from: self.renamed_from.clone(),
             at_hand: self.at_hand.clone(),
         }
     }
 
     fn unpack(path: RelPath, packed: KeptTask, versions: &Versions) -> Result<Task, Garbled> {
-        let KeptTask { why, there, before, after, renamed_from, at_hand } = packed;
-        let before = before.unpack(&[], versions)?;
-        let after = after.unpack(&[&before], versions)?;
-        Ok(Task { there, renamed_from, at_hand, ..Task::between(path, why, before, after) })
+        let KeptTask { why, there, records, which, renamed_from, at_hand } = packed;
+        let [before, after] = unpack_each(records, which, versions)?;
+        Ok(Task { there, renamed_from, at_hand, ..Task::between(path, why, before?, after?) })
     }
 }

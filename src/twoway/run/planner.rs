@@ -117,7 +117,8 @@ impl Planner<'_> {
         let Made { plan, merged, unfit, is_news } = self.plan(partner, !is_continued, conversation)?;
         self.own.problems = self.own.problems.saturating_add(unfit);
         self.settings.overseer.planned(&plan)?;
-        self.guard(&plan, &met)?;
+        let tally = Tally::new(&plan.steps);
+        self.guard(&tally, &met)?;
         if options.dry_run || !is_news {
             conversation.say(&Talk::Nothing)?;
             let failed = self.own.problems;
@@ -129,7 +130,9 @@ impl Planner<'_> {
                 clock_offset: met.offset(self.settings.side),
             });
         }
-        self.settle(&plan, conversation)?;
+        if tally.settles() {
+            self.settle(conversation)?;
+        }
         let token = new_token()?;
         let side = self.settings.side;
         let names = &self.settings.names;
@@ -276,8 +279,7 @@ impl Planner<'_> {
         Ok((plan.settled_in(self.own.history.generation().saturating_add(1)), unfit))
     }
 
-    fn guard(&self, plan: &Plan, met: &Met) -> Result<(), RunError> {
-        let tally = Tally::new(&plan.steps);
+    fn guard(&self, tally: &Tally, met: &Met) -> Result<(), RunError> {
         let (left, right) = self.of_sides(self.own.census(), met.theirs.census);
         tally
             .guard(left, right, self.settings.max_delete)
@@ -305,13 +307,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Begins the generation in which conflicts are settled, if any are, and tells of it before anything of it is
-    /// written down.
-    fn settle(&mut self, plan: &Plan, conversation: &mut Conversation<'_>) -> Result<(), RunError> {
-        let settles = |step: Step| matches!(step.why, Why::Settled(..) | Why::Kept { .. } | Why::CopyOf(_));
-        if !plan.steps.iter().any(settles) {
-            return Ok(());
-        }
+    /// Begins the generation in which conflicts are settled, and tells of it before anything of it is written down.
+    fn settle(&mut self, conversation: &mut Conversation<'_>) -> Result<(), RunError> {
         let heads = self.own.history.lineages().heads();
         self.own.history.count_on()?;
         let news = self.own.history.lineages().news_for(&heads);
@@ -327,7 +324,7 @@ impl Planner<'_> {
     ) -> Result<(), RunError> {
         let progress = &self.around.context.progress;
         let mut packing = Packing::default();
-        for (_, task) in theirs.iter() {
+        for task in theirs.iter() {
             if task.is_fetched() {
                 progress.found(task.after.state.size());
             }
