@@ -4,6 +4,7 @@ use crate::tree::RelPath;
 use crate::twoway::exchange::Garbled;
 use crate::twoway::history::{Stored, Time};
 use crate::twoway::record::{Attributes, Record};
+use crate::twoway::text;
 use crate::twoway::version::{Author, Version};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -23,6 +24,7 @@ struct Item<T> {
     /// How many bytes of the path before it begins with.
     shared: u32,
     /// The rest of it.
+    #[serde(with = "text::raw")]
     rest: Vec<u8>,
     what: T,
 }

@@ -10,6 +10,9 @@ use crate::twoway::record::{Attributes, Record};
 use crate::twoway::task::Task;
 use serde::{Deserialize, Serialize};
 
+/// User and group, each where it is synchronised.
+type Owner = (Option<u32>, Option<u32>);
+
 /// A task without its path, told to who knows what is there before it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PackedTask {
@@ -18,7 +21,7 @@ pub struct PackedTask {
     renamed_from: Option<RelPath>,
     /// `None`: as it is.
     state: Option<Stored>,
-    attributes: Option<(u32, (Option<u32>, Option<u32>))>,
+    attributes: Option<(u32, Owner)>,
     mtime: Option<Time>,
     content: u32,
     meta: u32,
