@@ -4,6 +4,9 @@ mod conflicts;
 mod edits;
 mod guards;
 mod meeting;
+mod model;
+mod random;
+mod user;
 
 use crate::support::command::Output;
 use crate::support::scene::Scene;
