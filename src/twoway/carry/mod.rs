@@ -228,11 +228,12 @@ impl Carrier {
     }
 
     /// Gives the losers of conflicts the names that their copies are to have, as far as they are here. A loser whose
-    /// copy cannot be made is left as it is.
+    /// copy cannot be made is left as it is; its path is returned, as the other side has to leave it, too.
     ///
     /// # Errors
     /// Those of the history.
-    pub fn copy_losers(&self) -> Result<(), TwoWayError> {
+    pub fn copy_losers(&self) -> Result<Vec<RelPath>, TwoWayError> {
+        let mut uncopied = Vec::new();
         self.open_up()?;
         for (number, task) in self.tasks.iter() {
             if let (Why::CopyOf(original), Some(Change::Create), None) =
@@ -240,9 +241,33 @@ impl Carrier {
             {
                 self.copy_loser(number, &task, original)?;
                 self.journal.flush()?;
+                if self.outcome(number) == Outcome::Left {
+                    uncopied.push(original.clone());
+                }
             }
         }
-        Ok(())
+        Ok(uncopied)
+    }
+
+    /// Leaves these paths as they are, with all below and their copies, since a loser there could not be copied on one
+    /// of the sides: nothing of how that conflict was settled may be written down.
+    pub fn leave_uncopied(&self, originals: &[RelPath]) {
+        for original in originals {
+            let own = self.tasks.find(original).into_iter();
+            for number in own.chain(self.tasks.below(original)) {
+                if let Some(task) = self.tasks.get(number).filter(|_| self.is_waiting(number)) {
+                    self.leave(number, &task, &Trouble::dependent());
+                }
+            }
+        }
+        for (number, task) in self.tasks.iter() {
+            if let Why::CopyOf(original) = &task.why
+                && originals.contains(original)
+                && self.is_waiting(number)
+            {
+                self.leave(number, &task, &Trouble::dependent());
+            }
+        }
     }
 
     /// Writes down what needs no file to be touched, and then what is intended.
@@ -252,9 +277,11 @@ impl Carrier {
     pub fn write_down(&self) -> Result<(), TwoWayError> {
         let (mut noted, mut intended) = (Vec::new(), Vec::new());
         for (number, task) in self.tasks.iter() {
-            if task.here.is_none() && task.is_news() {
+            if !self.is_waiting(number) {
+                continue;
+            } else if task.here.is_none() && task.is_news() {
                 noted.push((task.path, task.after));
-            } else if task.here.is_some() && self.is_waiting(number) {
+            } else if task.here.is_some() {
                 intended.push((task.path, task.after));
             }
         }
@@ -291,12 +318,13 @@ impl Carrier {
     pub fn ended(self) -> Result<Ended, TwoWayError> {
         self.close_directories(false)?;
         let mut left = Vec::new();
-        for (number, task) in self.tasks.iter().filter(|(_, task)| task.here.is_some()) {
-            let outcome = self.outcome(number);
-            if outcome != Outcome::Done {
-                left.push(number);
+        for (number, task) in self.tasks.iter() {
+            let (outcome, is_idle) = (self.outcome(number), task.here.is_none());
+            if outcome == Outcome::Done || (is_idle && outcome == Outcome::Waiting) {
+                continue;
             }
-            if matches!(outcome, Outcome::Waiting | Outcome::Made) {
+            left.push(number);
+            if outcome != Outcome::Left {
                 self.journal.note(entry(&task, None, Some(NOT_REACHED.to_owned())));
             }
         }

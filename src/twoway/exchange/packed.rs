@@ -29,6 +29,9 @@ struct Item<T> {
     what: T,
 }
 
+/// A user and a group.
+type Owners = (Option<u32>, Option<u32>);
+
 /// A record; versions by their numbers in the batch.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PackedRecord {
@@ -49,7 +52,7 @@ pub struct PackedTask {
     renamed_from: Option<RelPath>,
     /// `None`: as it is.
     state: Option<Stored>,
-    attributes: Option<(u32, (Option<u32>, Option<u32>))>,
+    attributes: Option<(u32, Owners)>,
     mtime: Option<Time>,
     content: u32,
     meta: u32,
