@@ -45,6 +45,12 @@ pub(super) fn meeting_folders() -> Vec<PathBuf> {
     own.into_iter().chain([std::env::temp_dir()]).collect()
 }
 
+/// `DSYNC_CRASH_AT`: at which point a program that was built for such tests ends as if it were killed.
+#[cfg(feature = "crash-points")]
+pub(super) fn crash_at() -> Option<u64> {
+    variable("DSYNC_CRASH_AT")?.to_str()?.parse().ok()
+}
+
 /// A variable that is set to something.
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())

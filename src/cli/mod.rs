@@ -3,7 +3,8 @@
 //! A run passes through here in two stages. `flags` parses the words, `resolve` makes of them the
 //! [`session::Run`] and how its output looks. Everything after that happens in the library, which talks back through
 //! what is handed to it: `output` shows events, `progress` draws the bar, `prompt` asks questions, `signals`
-//! stops the run; `overseer` shows the plan of a two-way run and asks about its conflicts. `failure` turns the end into last words and an exit code.
+//! stops the run; `overseer` shows the plan of a two-way run and asks about its conflicts. `failure` turns the end into
+//! last words and an exit code. The commands that look back at two-way runs have a way of their own, in `look`.
 
 mod environment;
 mod failure;
@@ -58,6 +59,8 @@ pub fn main() -> ExitCode {
 
 /// Does what the arguments ask for and returns the exit code.
 fn obey(arguments: &[OsString], screen: &Arc<Screen>) -> Result<u8, Failure> {
+    #[cfg(feature = "crash-points")]
+    crate::twoway::crash::arm(environment::crash_at().unwrap_or(0));
     if arguments.is_empty() {
         screen.err(&format!("{}\n", flags::short_usage()));
         return Ok(failure::USAGE);

@@ -168,7 +168,9 @@ impl Slot<'_> {
             return Ok(None);
         };
         let done = match kernel::rename_to_free(self.fd(), self.name, to.fd(), to.name) {
-            Some(done) => is_done(done).and_then(|done| if done { or_back(self, &old, to) } else { Ok(None) }),
+            Some(done) => {
+                is_done(done).and_then(|done| if done { or_back(self, &old, to) } else { Ok(None) })
+            }
             None => by_way_of(self, &old, to, &trash()?),
         };
         match done {

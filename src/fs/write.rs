@@ -141,12 +141,7 @@ impl WriteDir {
 
     /// Makes a file with this content and these attributes under a name that must be free. Returns its stamp; `None` if
     /// the name is taken, and then nothing has changed.
-    pub fn write_if_free(
-        &self,
-        name: &Name,
-        content: &[u8],
-        meta: &SetMeta,
-    ) -> Result<Option<Stamp>, Error> {
+    pub fn write_if_free(&self, name: &Name, content: &[u8], meta: &SetMeta) -> Result<Option<Stamp>, Error> {
         if let Some(done) = whole::create_if_free(self, name, content, meta) {
             return done;
         }

@@ -4,7 +4,6 @@ use crate::pass::PassError;
 use crate::pass::sink::DestinationError;
 use crate::transport::{self, RemoteExit};
 use crate::tree::Escaped;
-use crate::twoway::guard::Refusal;
 use crate::twoway::TwoWayError;
 use crate::twoway::run::{RunError, Stopped};
 use crate::wire::{Abort, AbortKind, WireError};
@@ -152,13 +151,6 @@ impl Failure {
             }
             _ => return None,
         })
-    }
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Failure {
-        let hint = Some("dsync -n shows what would be done and changes nothing.".to_owned());
-        Failure::Halted { why: refusal.to_string(), hint }
     }
 }
 

@@ -8,8 +8,8 @@ use crate::session::{Failure, Outcome, Run, Surroundings, TwoWayOutcome, context
 use crate::transport::{Connection, Control, RemoteExit, child, command, ssh, target::Host};
 use crate::twoway::run::RunError;
 use crate::view::View;
-use crate::wire::hello::{self, Hello};
 use crate::wire::frame::Compressed;
+use crate::wire::hello::{self, Hello};
 use crate::wire::pump::{CompressedTraffic, Pump, PumpOptions, Traffic, Unconnected};
 use crate::wire::{Link, WireError};
 use std::panic::resume_unwind;
@@ -85,7 +85,9 @@ pub(super) fn with_peer(
     };
     // The content goes one way; what goes the other, the sums of blocks, is not what a person means by it.
     let compressed = |traffic: &Traffic| {
-        let of = |counts: bool, traffic: &CompressedTraffic| if counts { traffic.read() } else { Compressed::default() };
+        let of = |counts: bool, traffic: &CompressedTraffic| {
+            if counts { traffic.read() } else { Compressed::default() }
+        };
         let (sent, received) = content_goes;
         of(sent, &traffic.sent_compressed).and(of(received, &traffic.received_compressed))
     };

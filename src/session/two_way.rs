@@ -181,7 +181,8 @@ fn absolute(path: &[u8]) -> String {
 fn open(path: &[u8]) -> Result<Root, RunError> {
     let here = OsStr::from_bytes(if path.is_empty() { b"." } else { path });
     Root::open(here, Links::Trusted).map_err(|error| {
-        let hint = if error.is_not_found() { "; make the directory first if it is meant to be there" } else { "" };
+        let hint =
+            if error.is_not_found() { "; make the directory first if it is meant to be there" } else { "" };
         RunError::Halted(format!("{}: {error}{hint}", Escaped(path)))
     })
 }

@@ -13,7 +13,8 @@
 //!
 //! Runs leave [`log`]s and what they replaced or deleted in the [`trash`]; [`look`] is for looking back at both.
 //!
-//! What carries out a plan, on both sides and over a link, is not here yet, so the command line offers none of this.
+//! A [`run`] brings all of it together over a link: what both replicas have to say to each other is in [`exchange`], and
+//! [`carry`] carries out what the plan asks of one of them.
 
 pub mod carry;
 pub mod crash;

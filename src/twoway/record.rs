@@ -79,6 +79,25 @@ impl State {
         *self != State::Absent
     }
 
+    /// The kind of what is there; `None` of nothing and of what is not known.
+    pub fn kind(&self) -> Option<Kind> {
+        match self {
+            State::Absent | State::Unknown => None,
+            State::Directory => Some(Kind::Directory),
+            State::File { .. } => Some(Kind::File),
+            State::Symlink { .. } => Some(Kind::Symlink),
+            State::Special(kind, _) => Some(*kind),
+        }
+    }
+
+    /// The length of a file's content, in bytes; of all else 0.
+    pub fn size(&self) -> u64 {
+        match self {
+            State::File { size, .. } => *size,
+            _ => 0,
+        }
+    }
+
     /// Whether a directory is there.
     pub fn is_directory(&self) -> bool {
         *self == State::Directory

@@ -16,6 +16,8 @@ use std::collections::BTreeSet;
 #[cfg(test)]
 mod tests;
 
+const TRASH: &str = ".dsync/trash";
+
 /// What a run has in the trash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trashed {
@@ -60,7 +62,7 @@ impl Amount {
     }
 }
 
-/// Who is told what could not be removed: where it was in the trash, and why.
+/// Who is told what could not be removed: where it was, from the top of the replica, and why.
 pub type Told<'a> = &'a mut dyn FnMut(&RelPath, &Error);
 
 /// The runs that have something in the trash, by number.
@@ -75,7 +77,9 @@ pub fn list(all: &Dir) -> Result<Vec<Trashed>, TwoWayError> {
             Ok(dir) => measure(&dir, &mut amount),
             Err(_) => amount.fail(),
         }
-        runs.push(Trashed { run, at, amount });
+        if amount != Amount::default() {
+            runs.push(Trashed { run, at, amount });
+        }
     }
     Ok(runs)
 }
@@ -96,6 +100,14 @@ pub fn empty(
         amount = amount.and(removed);
     }
     Ok(amount)
+}
+
+/// The greatest number of a run that has anything in the trash; 0 if none has.
+///
+/// # Errors
+/// The trash cannot be listed.
+pub fn last(all: &Dir) -> Result<u64, TwoWayError> {
+    Ok(directories(all)?.into_iter().map(|(run, ..)| run).max().unwrap_or(0))
 }
 
 /// Forgets the logs of runs that began before `before`, with what they have in the trash. The present run is not among
@@ -129,7 +141,7 @@ pub fn expire(
 
 /// The directories of runs, by number, with the time of the last change in each.
 fn directories(all: &Dir) -> Result<Vec<(u64, Name, FileTime)>, TwoWayError> {
-    let listing = all.list().map_err(TwoWayError::at(".dsync/trash"))?;
+    let listing = all.list().map_err(TwoWayError::at(TRASH))?;
     let run = |entry: Entry| {
         let number: u64 = std::str::from_utf8(entry.name.as_bytes()).ok()?.parse().ok()?;
         let is_run = entry.is_dir() && number.to_string().as_bytes() == entry.name.as_bytes();
@@ -178,7 +190,8 @@ impl<'a, 'b> Removal<'a, 'b> {
     }
 
     fn run(mut self) -> Amount {
-        let path = RelPath::from(self.run.clone());
+        let path = format!("{TRASH}/{}", self.run);
+        let path = RelPath::new(path.into_bytes()).unwrap_or_default();
         match open(self.all, self.run) {
             Ok(top) => {
                 self.clear(&top, &top, &path);

@@ -43,6 +43,7 @@ Examples:
   dsync -aP disk.img host:                 one bar for the whole run; a broken run can be resumed
   dsync -a --exclude='*.o' --exclude=/target/ src/ host:src/
   dsync -2 notes/ nas:notes/               changes of both sides to both sides; -2n shows them first
+  dsync status notes/                      look back at such runs; so do log, undo and trash (with --help)
 
 dsync(1) tells the rest: filter rules, exit codes, what happens to interrupted files.";
 

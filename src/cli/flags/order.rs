@@ -46,8 +46,7 @@ impl Flags {
         self.whole = switch(matches, &["whole_file"], &["whole_file"]);
         self.plain_numbers = position(matches, &negated("human_readable")).is_some();
         let Flags { exclude, include, exclude_from, include_from, filter, .. } = self;
-        self.filters =
-            FilterFlag::in_order(matches, [exclude, include, exclude_from, include_from, filter]);
+        self.filters = FilterFlag::in_order(matches, [exclude, include, exclude_from, include_from, filter]);
     }
 }
 

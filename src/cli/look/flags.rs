@@ -2,20 +2,22 @@
 
 use crate::cli::failure::{Failure, USAGE};
 use crate::cli::flags::FilterFlag;
-use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 
 const STATUS: &str = "What has changed in DIR since the last two-way run, and how it stands with each partner.
 
-Nothing is written. The exit code is 40 if conflicts, or anything else, were left undone in the last run with some
+Nothing is written. The exit code is 40 if conflicts, or anything else, were left undone in the last run with some \
 partner. Give it the filter rules of the runs.";
 
-const LOG: &str = "What the two-way runs of DIR did, oldest first; with PATH, what they did there and below it.";
+const LOG: &str =
+    "What the two-way runs of DIR did, oldest first; with PATH, what they did there and below it.";
 
 const UNDO: &str = "Puts back what a two-way run replaced or deleted in DIR: RUN, or else the last that did something.
 
-A path is put back only if it still is as the run left it. What the run made where nothing was stays. The next run takes
-what was put back for edits made in DIR. The undo is a run itself, and can be undone. The exit code is 23 if something
+A path is put back only if it still is as the run left it. What the run made where nothing was stays. The next run takes \
+what was put back for edits made in DIR. The undo is a run itself, and can be undone. The exit code is 23 if something \
 could not be put back.";
 
 const TRASH: &str = "What the two-way runs of DIR replaced and deleted and is still in the trash.";
@@ -75,7 +77,7 @@ pub(super) struct LogFlags {
     /// A path in it
     pub path: Option<OsString>,
     /// Name every path with its run
-    #[arg(short, long, action = ArgAction::SetTrue)]
+    #[arg(short, long)]
     pub verbose: bool,
 }
 
@@ -133,6 +135,9 @@ impl StatusFlags {
 /// What the parser does not understand, as a usage failure.
 pub(super) fn failure(error: &clap::Error) -> Failure {
     let text = error.to_string();
-    let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let message = match error.kind() {
+        ErrorKind::MissingRequiredArgument => "the directory is missing",
+        _ => text.lines().next().unwrap_or_default().trim_start_matches("error: "),
+    };
     Failure::new(USAGE, message).with_hint("dsync status --help, and so on, tells what they take.")
 }

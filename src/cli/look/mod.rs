@@ -9,7 +9,7 @@ mod show;
 use self::flags::{Command, LogFlags, StatusFlags, TrashFlags, UndoFlags};
 use self::show::Show;
 use crate::cli::failure::{CONFLICTS, FILE_IO, FILE_SELECTION, Failure, PARTIAL};
-use crate::cli::output::Screen;
+use crate::cli::output::{Screen, shell};
 use crate::cli::resolve;
 use crate::transport::target::Target;
 use crate::tree::RelPath;
@@ -64,10 +64,12 @@ impl Directory {
             Target::SameHost(_) => Err(Failure::usage("the directory names no host before its colon")
                 .with_hint("Write ./ before a local name that holds a colon.")),
             Target::Remote(remote) => {
-                let path = String::from_utf8_lossy(&remote.path);
-                let path = if path.is_empty() { ".".into() } else { path };
+                let path = if remote.path.is_empty() { b".".to_vec() } else { remote.path };
+                let there = shell::command([OsStr::new("dsync"), OsStr::new(word), OsStr::from_bytes(&path)]);
+                let scheme = if remote.host.port.is_some() { "ssh://" } else { "" };
+                let here = shell::command(["ssh", &format!("{scheme}{}", remote.host), &there]);
                 Err(Failure::usage(format!("{word} works on a directory of this machine"))
-                    .with_hint(format!("Run it there: ssh {} dsync {word} '{path}'", remote.host)))
+                    .with_hint(format!("Run it there: {here}")))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! How what is looked back at is shown: a line for each run, path and partner.
 
-use crate::cli::output::moment::Clock;
 use crate::cli::output::Screen;
+use crate::cli::output::moment::Clock;
 use crate::cli::output::size::Numbers;
 use crate::tree::{Escaped, RelPath};
 use crate::twoway::log::{Entry, Outcome, Purpose, Run};
@@ -51,13 +51,17 @@ impl<'a> Show<'a> {
         let entries = self.numbers.count(status.counts.entries);
         self.line(&match edits {
             0 => format!("Nothing has changed here since the last run ({entries} entries)."),
-            _ => format!("{} of {entries} entries changed here since the last run.", self.numbers.count(edits)),
+            _ => {
+                format!("{} of {entries} entries changed here since the last run.", self.numbers.count(edits))
+            }
         });
         if status.is_interrupted {
             self.line("The last run did not come to its end; the next one goes on from there.");
         }
         if status.is_copied {
-            self.line("This directory was copied or restored with its history: the next run compares everything.");
+            self.line(
+                "This directory was copied or restored with its history: the next run compares everything.",
+            );
         }
         if status.partners.is_empty() {
             self.line("No run with a partner has come to its end yet.");
@@ -90,7 +94,8 @@ impl<'a> Show<'a> {
             Purpose::Meeting { name, .. } => format!("with {}", Escaped(name.as_bytes())),
             Purpose::Undo { run } => format!("undoing run {run}"),
         };
-        let outcome = run.ending.map_or("did not come to its end".to_owned(), |end| self.outcome(&end.outcome));
+        let outcome =
+            run.ending.map_or("did not come to its end".to_owned(), |end| self.outcome(&end.outcome));
         self.line(&format!("run {:<5} {}  {purpose}: {outcome}", run.number, self.clock.show(run.began)));
     }
 
@@ -195,5 +200,6 @@ fn why(why: &Why) -> Option<String> {
         Why::Conflict(kind) => format!("conflict {}", about(kind)),
         Why::CopyOf(path) => format!("the loser of the conflict at {path}"),
         Why::Unknown => "it could not be looked at".to_owned(),
+        Why::Unplanned => "it was not part of the plan".to_owned(),
     })
 }

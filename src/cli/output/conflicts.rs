@@ -113,23 +113,6 @@ fn advice(left: &[(&Step, ConflictKind)], telling: &Telling<'_>) -> String {
     )
 }
 
-/// A difference between two clocks that is worth telling, in milliseconds.
-const FAR_OFF: u64 = 2000;
-
-/// A line about clocks that differ much, since the later of two edits may then not be the one with the later time.
-/// `ahead` is by how many milliseconds the second one is.
-pub(super) fn clocks(ahead: i64, names: &Names) -> Option<String> {
-    let (early, late) = if ahead > 0 { (Side::Right, Side::Left) } else { (Side::Left, Side::Right) };
-    (ahead.unsigned_abs() > FAR_OFF).then(|| {
-        let seconds = ahead.unsigned_abs() / 1000;
-        format!(
-            "dsync: the clock of {} is {seconds} seconds ahead of that of {}; newer and older go by their times\n",
-            names.of(early),
-            names.of(late)
-        )
-    })
-}
-
 fn shown(path: &RelPath) -> String {
     if path.is_root() { ".".to_owned() } else { path.to_string() }
 }
@@ -160,17 +143,6 @@ conflict: x (changed on both sides)
 --conflict=ask asks about each.
 ";
         assert_eq!(text, expected);
-    }
-
-    #[test]
-    fn clocks_that_differ_are_told() {
-        let names = Names::new(b"a", b"b");
-        assert_eq!(clocks(2000, &names), None);
-        let text =
-            "dsync: the clock of b is 3 seconds ahead of that of a; newer and older go by their times\n";
-        assert_eq!(clocks(3900, &names).as_deref(), Some(text));
-        assert!(clocks(-60_000, &names).unwrap().contains("the clock of a is 60 seconds ahead of that of b"));
-        assert!(clocks(i64::MIN, &names).is_some());
     }
 
     #[test]

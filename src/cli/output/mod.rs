@@ -27,7 +27,6 @@ use self::wording::Line;
 use crate::report::{Event, Reporter};
 use crate::session::{Outcome, TwoWayOutcome};
 use crate::twoway::plan::Plan;
-use crate::twoway::reconcile::{Step, Why};
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -61,6 +60,8 @@ pub(super) struct TwoWayStyle {
     pub names: Names,
     /// How much of the plan is shown.
     pub shown: Shown,
+    /// Whether it is said if there is nothing to do.
+    pub says_in_sync: bool,
     /// The words of the command line, without those about plans.
     pub words: Vec<OsString>,
 }
@@ -104,7 +105,7 @@ impl Printer {
     /// Shows the plan of a two-way run, before anything of it is done.
     pub(super) fn plan(&self, plan: &Plan) {
         if let Some(two_way) = &self.style.two_way {
-            self.screen.out(&plan::lines(plan, &two_way.names, two_way.shown, self.numbers()));
+            self.screen.out(&plan::lines(plan, two_way, self.numbers()));
             self.screen.flush();
         }
     }
@@ -133,14 +134,7 @@ impl Printer {
         let clock = Clock::local();
         let telling =
             Telling { names: &style.names, numbers: self.numbers(), clock: &clock, words: &style.words };
-        let conflicts = conflicts::lines(&two_way.plan, &telling);
-        if let Some(offset) = two_way.clock_offset
-            && self.style.wants_notices()
-            && two_way.plan.steps.iter().any(was_conflict)
-        {
-            self.screen.err(&conflicts::clocks(offset, &style.names).unwrap_or_default());
-        }
-        self.screen.err(&conflicts);
+        self.screen.err(&conflicts::lines(&two_way.plan, &telling));
     }
 
     fn numbers(&self) -> Numbers {
@@ -176,10 +170,6 @@ impl Printer {
         }
         write();
     }
-}
-
-fn was_conflict(step: &Step) -> bool {
-    matches!(step.why, Why::Conflict(_) | Why::Settled(..))
 }
 
 impl Reporter for Printer {

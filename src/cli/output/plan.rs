@@ -3,6 +3,7 @@
 //! Shown by `-n`, `-v` and `-i` before anything is done. Long groups are cut, unless everything is asked for. Conflicts
 //! that are left are not among them: those are told at the end, where they are not missed.
 
+use crate::cli::output::TwoWayStyle;
 use crate::cli::output::size::Numbers;
 use crate::tree::{Escaped, RelPath};
 use crate::twoway::decide::Side;
@@ -50,15 +51,17 @@ impl Names {
 }
 
 /// The lines for a plan.
-pub(super) fn lines(plan: &Plan, names: &Names, shown: Shown, numbers: Numbers) -> String {
-    let limit = match shown {
+pub(super) fn lines(plan: &Plan, style: &TwoWayStyle, numbers: Numbers) -> String {
+    let names = &style.names;
+    let limit = match style.shown {
         Shown::No => return String::new(),
         Shown::Short => SHORT,
         Shown::All => usize::MAX,
     };
     let summary = Summary::new(plan);
     if summary.is_in_sync() {
-        return format!("{} and {} are in sync\n", names.left, names.right);
+        let text = format!("{} and {} are in sync\n", names.left, names.right);
+        return if style.says_in_sync { text } else { String::new() };
     }
     let mut text = String::new();
     for side in Side::BOTH {
@@ -89,6 +92,9 @@ pub(super) fn lines(plan: &Plan, names: &Names, shown: Shown, numbers: Numbers) 
         }
     });
     further("left, because they cannot be looked at".into(), &summary.unknown, &|step| step.path.to_string());
+    further("left, because they changed apart from the plan".into(), &summary.unplanned, &|step| {
+        step.path.to_string()
+    });
     text
 }
 
@@ -206,7 +212,9 @@ mod tests {
 
     fn shown(policy: Policy, base: &str, left: &str, right: &str, shown: Shown) -> String {
         let (plan, _) = plan_by(&policy, base, left, right);
-        lines(&plan, &Names::new(b"notes/", b"nas:\x1bnotes"), shown, Numbers::new(1))
+        let names = Names::new(b"notes/", b"nas:\x1bnotes");
+        let style = TwoWayStyle { names, shown, says_in_sync: shown == Shown::All, words: Vec::new() };
+        lines(&plan, &style, Numbers::new(1))
     }
 
     #[test]
@@ -241,7 +249,8 @@ kept, because they were changed where they were not deleted: 1
 
     #[test]
     fn nothing_to_do_is_one_line() {
-        let text = shown(Policy::Skip, "a=1", "a=2", "a=2", Shown::Short);
+        assert_eq!(shown(Policy::Skip, "a=1", "a=2", "a=2", Shown::Short), "");
+        let text = shown(Policy::Skip, "a=1", "a=2", "a=2", Shown::All);
         assert_eq!(text, "notes/ and nas:\\#033notes are in sync\n");
         assert_eq!(shown(Policy::Skip, "a=1", "a=2", "a=1", Shown::No), "");
     }

@@ -40,7 +40,7 @@ pub(super) fn line(event: &Event, style: &Style) -> Option<Line> {
 
 impl Style {
     /// Everything but `-q` wants to hear what is no failure.
-    pub(super) fn wants_notices(&self) -> bool {
+    fn wants_notices(&self) -> bool {
         self.levels.non_regular > 0
     }
 }

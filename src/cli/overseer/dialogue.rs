@@ -82,7 +82,7 @@ impl Dialogue {
                 Some(Typed::This(choice)) => (choice, false),
                 Some(Typed::AllThatRemain(choice)) => (choice, true),
                 Some(Typed::Quit) => {
-                    return Err(Stopped("ended as you asked; nothing was changed".to_owned()));
+                    return Err(Stopped("ended as you asked".to_owned()));
                 }
                 Some(Typed::Diff) => {
                     text = self.difference(asked);
@@ -281,7 +281,7 @@ mod tests {
         let lines = Mutex::new(lines.iter().copied().collect());
         let typist = Arc::new(Typist { lines, seen: Mutex::default(), is_there });
         let names = Names::new(b"notes/", b"nas:notes/");
-        let style = TwoWayStyle { names, shown: Shown::No, words: Vec::new() };
+        let style = TwoWayStyle { names, shown: Shown::No, says_in_sync: false, words: Vec::new() };
         let dialogue = Dialogue::new(typist.clone(), style, Numbers::new(1), Clock::at(1));
         Scene { typist, dialogue, notices: Mutex::default() }
     }
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn to_quit_or_to_go_away_ends_the_run() {
-        assert_eq!(scene(&["q"], true).ask("a=2 b=1", "a=3 b=1"), "ended as you asked; nothing was changed");
+        assert_eq!(scene(&["q"], true).ask("a=2 b=1", "a=3 b=1"), "ended as you asked");
         let gone = scene(&["?"], true).ask("a=2 b=1", "a=3 b=1");
         assert!(gone.starts_with("asking about a: "), "{gone}");
     }

@@ -127,7 +127,8 @@ pub(super) fn style(flags: &Flags, levels: &Levels) -> Option<TwoWayStyle> {
         (false, 0) => Shown::No,
     };
     let names = Names::new(left.as_bytes(), right.as_bytes());
-    flags.two_way.then(|| TwoWayStyle { names, shown, words: flags.words.clone() })
+    let says_in_sync = flags.dry_run || levels.name > 0;
+    flags.two_way.then(|| TwoWayStyle { names, shown, says_in_sync, words: flags.words.clone() })
 }
 
 /// What only the side that plans has to know.

@@ -125,7 +125,8 @@ fn spawn<'scope>(
         let jobs = jobs.clone();
         named("content").spawn_scoped(scope, move || content::run(source, &jobs))?;
     }
-    if source.context.options.detail.progress {
+    // Whoever selected what is shown knows how much it is.
+    if source.context.options.detail.progress && !source.view.is_selected() {
         named("count").spawn_scoped(scope, || count::run(source))?;
     }
     Ok(())

@@ -7,10 +7,10 @@ use crate::twoway::carry::copy::{check_content, is_as_planned};
 use crate::twoway::carry::{
     AT_SOURCE, CHANGED, Carrier, Done, Expectation, TAKEN, Trouble, UNSEEN, expected,
 };
+use crate::twoway::crash;
 use crate::twoway::history::Look;
 use crate::twoway::record::State;
 use crate::twoway::task::Task;
-use crate::twoway::crash;
 
 impl Agenda for Carrier {
     fn wants(&self, path: &RelPath, entry: &Entry) -> Option<IsNew> {
@@ -94,7 +94,13 @@ impl Carrier {
     }
 
     /// Gives a staged file its attributes and its name.
-    pub(super) fn put(&self, at: &Place<'_>, task: &Task, look: Option<&Look>, staged: Stage) -> Result<Done, Trouble> {
+    pub(super) fn put(
+        &self,
+        at: &Place<'_>,
+        task: &Task,
+        look: Option<&Look>,
+        staged: Stage,
+    ) -> Result<Done, Trouble> {
         let slot = Slot { dir: at.dir, name: at.name };
         let meta = self.settings.all(&task.after, self.old_mode(task, at.dir, at.name)?);
         let Some(look) = look else {

@@ -28,9 +28,7 @@ impl Carrier {
         let known = self.journal.known(original)?.filter(|known| !known.is_unknown);
         let known = known.filter(|known| known.record.state == task.after.state);
         match known.and_then(|known| known.look) {
-            Some(look) => {
-                self.carry_out(number, task, |_| self.copy_file(task, original, &look).map(Some))
-            }
+            Some(look) => self.carry_out(number, task, |_| self.copy_file(task, original, &look).map(Some)),
             None => Ok(()),
         }
     }
@@ -76,9 +74,7 @@ pub(super) fn is_as_planned(stage: &Stage, planned: &State) -> Result<bool, crat
 
 /// Whether a content is the planned one.
 pub(super) fn check_content(content: &[u8], planned: &State) -> Result<(), Trouble> {
-    let found = State::File {
-        sum: ContentSum(*blake3::hash(content).as_bytes()),
-        size: content.len() as u64,
-    };
+    let found =
+        State::File { sum: ContentSum(*blake3::hash(content).as_bytes()), size: content.len() as u64 };
     if found == *planned { Ok(()) } else { Err(Trouble::Refused(AT_SOURCE)) }
 }

@@ -6,11 +6,11 @@
 
 use crate::fs::{SetMeta, WriteDir};
 use crate::tree::{Meta, RelPath};
-use crate::twoway::TwoWayError;
 use crate::twoway::carry::{CHANGED, Carrier, Done, Outcome, Trouble, lock};
 use crate::twoway::history::{Known, Look};
 use crate::twoway::reconcile::Change;
 use crate::twoway::task::Task;
+use crate::twoway::{TwoWayError, crash};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
@@ -58,7 +58,8 @@ impl Carrier {
             }
             // One that is not known is made in this run.
             let known = self.journal.known(&parent)?.filter(|known| known.record.state.is_directory());
-            closed.extend(known.filter(|known| known.record.attributes.mode & 0o700 != 0o700).map(|_| parent));
+            closed
+                .extend(known.filter(|known| known.record.attributes.mode & 0o700 != 0o700).map(|_| parent));
         }
         closed.sort_by(RelPath::walk_order);
         closed.dedup();
@@ -71,6 +72,7 @@ impl Carrier {
         for path in closed {
             // Why it cannot be opened will show in what is done in it.
             let opened = self.handles.open(&path).and_then(|dir| open_up(&dir, user.as_raw()));
+            crash::point("opened up");
             if let Ok(Some(mode)) = opened {
                 lock(&self.directories.opened).insert(path, mode);
             }
@@ -84,29 +86,31 @@ impl Carrier {
         task.is_some_and(|task| task.here.is_some())
     }
 
-    /// Gives directories their attributes and times, deepest first.
-    pub(super) fn close_directories(&self) -> Result<(), TwoWayError> {
-        let mut all: Vec<RelPath> = lock(&self.directories.touched).iter().cloned().collect();
+    /// Gives directories their attributes and times, deepest first: all that are to be given any, or else those alone
+    /// that were made, opened up or changed in this run.
+    pub(super) fn close_directories(&self, all_planned: bool) -> Result<(), TwoWayError> {
+        let touched = std::mem::take(&mut *lock(&self.directories.touched));
+        let made = lock(&self.directories.made).keys().copied().collect::<Vec<_>>();
+        let mut all: Vec<RelPath> = touched.into_iter().collect();
         all.extend(lock(&self.directories.opened).keys().cloned());
-        for (number, task) in self.tasks.iter().filter(|(_, task)| task.after.state.is_directory()) {
-            if task.here == Some(Change::Adjust) || self.outcome(number) == Outcome::Made {
-                all.push(task.path);
-            }
+        all.extend(made.into_iter().filter_map(|number| self.tasks.get(number)).map(|task| task.path));
+        if all_planned {
+            let planned = self.tasks.iter().filter(|(_, task)| is_adjusted(task));
+            all.extend(planned.map(|(_, task)| task.path));
         }
         all.sort_by(|one, other| other.walk_order(one));
         all.dedup();
         self.handles.forget();
-        all.iter().try_for_each(|path| self.close_directory(path))
+        all.iter().try_for_each(|path| self.close_directory(path, all_planned))
     }
 
-    fn close_directory(&self, path: &RelPath) -> Result<(), TwoWayError> {
+    fn close_directory(&self, path: &RelPath, all_planned: bool) -> Result<(), TwoWayError> {
         let number = self.tasks.find(path);
-        let task = number.and_then(|number| Some((number, self.tasks.get(number)?)));
-        if let Some((number, task)) = task {
+        if let Some((number, task)) = number.and_then(|number| Some((number, self.tasks.get(number)?))) {
             if self.outcome(number) == Outcome::Made {
                 return self.finish_made(number, &task);
             }
-            if task.after.state.is_directory() && task.here == Some(Change::Adjust) {
+            if all_planned && is_adjusted(&task) {
                 self.carry_out(number, &task, |look| self.adjust_directory(&task, look).map(Some))?;
             }
             if self.outcome(number) == Outcome::Done && task.here.is_some() {
@@ -125,14 +129,17 @@ impl Carrier {
                 return Err(Trouble::Refused(CHANGED));
             }
             let own = dir.own_meta()?;
-            let all = self.settings.all(&task.after, None);
+            let is_new = !task.before.occupied;
+            let all = self.settings.all(&task.after, Some(own.mode).filter(|_| !is_new));
             // What it got from the directory it is in is what it is to have.
             let inherited = if self.settings.perms { 0 } else { own.mode & 0o2000 };
             dir.set_own_meta(&SetMeta { mode: all.mode.map(|mode| mode | inherited), ..all })?;
             self.look_at(&dir, task)
         };
-        crate::twoway::crash::point("directory");
-        match finish() {
+        crash::point("directory");
+        let finished = finish();
+        crash::point("directory finished");
+        match finished {
             Ok(look) => self.is_done(number, task, Done { look: Some(look), trashed: made.trashed }),
             Err(trouble) => {
                 self.leave(number, task, &trouble);
@@ -158,7 +165,8 @@ impl Carrier {
         // Without its permission bits being synchronised it keeps those that it had.
         let has = Meta { mode: opened.unwrap_or(own.mode), ..own };
         let set = self.settings.lacking(&task.after, &has);
-        let mode = set.mode.or(opened.map(|_| self.settings.all(&task.after, opened).mode).unwrap_or_default());
+        let mode =
+            set.mode.or(opened.map(|_| self.settings.all(&task.after, opened).mode).unwrap_or_default());
         dir.set_own_meta(&SetMeta { mode, ..set })?;
         Ok(Done { look: Some(self.look_at(&dir, task)?), trashed: None })
     }
@@ -197,6 +205,11 @@ impl Carrier {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a directory is to get other attributes where it is.
+fn is_adjusted(task: &Task) -> bool {
+    task.after.state.is_directory() && task.here == Some(Change::Adjust)
 }
 
 /// Opens a directory up for its owner. Returns the mode it had, if that shut the owner out.

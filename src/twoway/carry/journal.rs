@@ -34,11 +34,7 @@ struct Waiting {
 
 impl Journal {
     pub(super) fn new(history: History) -> Journal {
-        Journal {
-            history: Mutex::new(history),
-            waiting: Mutex::default(),
-            failed: Mutex::new(None),
-        }
+        Journal { history: Mutex::new(history), waiting: Mutex::default(), failed: Mutex::new(None) }
     }
 
     /// Takes what was done to paths that are to be written together, and what is to be remembered of it.

@@ -2,14 +2,14 @@
 
 use crate::fs::{Expected, Slot};
 use crate::tree::{Kind, RelPath};
-use crate::twoway::TwoWayError;
 use crate::twoway::carry::attributes::node;
-use crate::twoway::carry::{CHANGED, Carrier, Done, Expectation, Outcome, TAKEN, Trouble, kind};
 use crate::twoway::carry::telling::entry;
+use crate::twoway::carry::{CHANGED, Carrier, Done, Expectation, Outcome, TAKEN, Trouble, kind};
 use crate::twoway::history::{Known, Look};
 use crate::twoway::reconcile::Change;
 use crate::twoway::record::State;
 use crate::twoway::task::Task;
+use crate::twoway::{TwoWayError, crash};
 
 const IMPOSSIBLE: &str = "nothing of that kind can be made";
 
@@ -72,9 +72,9 @@ impl Carrier {
             self.leave(number, task, &Trouble::Refused(CHANGED));
             return Ok(());
         };
-        crate::twoway::crash::point("rename");
+        crash::point("rename");
         let renamed = self.try_to_rename((number, task), (gone, &old));
-        crate::twoway::crash::point("renamed");
+        crash::point("renamed");
         match renamed {
             Ok(look) => {
                 for (number, task) in [(number, task), (gone, &old)] {
@@ -109,8 +109,7 @@ impl Carrier {
         }
         let (above, from_dir, from_name) = self.place(&old.path)?;
         let (_, dir, name) = self.place(&task.path)?;
-        let (from, to) =
-            (Slot { dir: &from_dir, name: &from_name }, Slot { dir: &dir, name: &name });
+        let (from, to) = (Slot { dir: &from_dir, name: &from_name }, Slot { dir: &dir, name: &name });
         let renamed = from.rename(&Expected::Version(look.stamp), to, || self.trash.open(&above))?;
         let Some(stamp) = renamed else {
             let is_taken = dir.entry(&name)?.is_some();
@@ -121,7 +120,8 @@ impl Carrier {
             let found = found.ok_or(Trouble::Refused(CHANGED))?;
             let set = self.settings.lacking(&task.after, &found.entry.meta);
             dir.set_meta(&name, Kind::File, &set)?;
-            let now = dir.stamped(&name)?.filter(|now| now.stamp.ino == stamp.ino && now.stamp.dev == stamp.dev);
+            let now =
+                dir.stamped(&name)?.filter(|now| now.stamp.ino == stamp.ino && now.stamp.dev == stamp.dev);
             Ok(self.look(now.ok_or(Trouble::Refused(CHANGED))?.stamp, &task.after))
         };
         set().inspect_err(|_| {
@@ -180,7 +180,8 @@ impl Carrier {
         dir: &crate::fs::WriteDir,
         name: &crate::tree::Name,
     ) -> Result<Option<u32>, crate::fs::Error> {
-        let of = kind(&task.after).filter(|kind| !self.settings.perms && Some(*kind) == super::kind(&task.before));
+        let of =
+            kind(&task.after).filter(|kind| !self.settings.perms && Some(*kind) == super::kind(&task.before));
         let Some(kind) = of else { return Ok(None) };
         Ok(dir.entry(name)?.filter(|old| old.kind() == kind).map(|old| old.meta.mode))
     }

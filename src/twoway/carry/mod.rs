@@ -228,11 +228,12 @@ impl Carrier {
     }
 
     /// Gives the losers of conflicts the names that their copies are to have, as far as they are here. A loser whose
-    /// copy cannot be made is left as it is.
+    /// copy cannot be made is left as it is; its path is returned, as the other side has to leave it, too.
     ///
     /// # Errors
     /// Those of the history.
-    pub fn copy_losers(&self) -> Result<(), TwoWayError> {
+    pub fn copy_losers(&self) -> Result<Vec<RelPath>, TwoWayError> {
+        let mut uncopied = Vec::new();
         self.open_up()?;
         for (number, task) in self.tasks.iter() {
             if let (Why::CopyOf(original), Some(Change::Create), None) =
@@ -240,9 +241,33 @@ impl Carrier {
             {
                 self.copy_loser(number, &task, original)?;
                 self.journal.flush()?;
+                if self.outcome(number) == Outcome::Left {
+                    uncopied.push(original.clone());
+                }
             }
         }
-        Ok(())
+        Ok(uncopied)
+    }
+
+    /// Leaves these paths as they are, with all below and their copies, since a loser there could not be copied on one
+    /// of the sides: nothing of how that conflict was settled may be written down.
+    pub fn leave_uncopied(&self, originals: &[RelPath]) {
+        for original in originals {
+            let own = self.tasks.find(original).into_iter();
+            for number in own.chain(self.tasks.below(original)) {
+                if let Some(task) = self.tasks.get(number).filter(|_| self.is_waiting(number)) {
+                    self.leave(number, &task, &Trouble::dependent());
+                }
+            }
+        }
+        for (number, task) in self.tasks.iter() {
+            if let Why::CopyOf(original) = &task.why
+                && originals.contains(original)
+                && self.is_waiting(number)
+            {
+                self.leave(number, &task, &Trouble::dependent());
+            }
+        }
     }
 
     /// Writes down what needs no file to be touched, and then what is intended.
@@ -252,9 +277,11 @@ impl Carrier {
     pub fn write_down(&self) -> Result<(), TwoWayError> {
         let (mut noted, mut intended) = (Vec::new(), Vec::new());
         for (number, task) in self.tasks.iter() {
-            if task.here.is_none() && task.is_news() {
+            if !self.is_waiting(number) {
+                continue;
+            } else if task.here.is_none() && task.is_news() {
                 noted.push((task.path, task.after));
-            } else if task.here.is_some() && self.is_waiting(number) {
+            } else if task.here.is_some() {
                 intended.push((task.path, task.after));
             }
         }
@@ -273,35 +300,37 @@ impl Carrier {
         self.journal.flush()
     }
 
-    /// Removes what is to go, deepest first, and then sets the attributes of directories. After an early end only those
-    /// that cannot stay as they are for the time of a run.
+    /// Removes what is to go, deepest first, and then sets the attributes of directories.
     ///
     /// # Errors
     /// Those of the history.
     pub fn finish(&self) -> Result<(), TwoWayError> {
         self.remove_all()?;
-        self.close_directories()?;
-        self.journal.flush()?;
-        self.trash.empty_unless_kept();
-        Ok(())
+        self.close_directories(true)?;
+        self.journal.flush()
     }
 
-    /// What came of it.
+    /// What came of it. Whatever ended the run, nothing is left open that was for its time, and nothing in the trash that
+    /// is not to be kept.
     ///
     /// # Errors
     /// Those of the history, also what an [`Agenda`](crate::pass::Agenda) could not tell.
     pub fn ended(self) -> Result<Ended, TwoWayError> {
+        self.close_directories(false)?;
         let mut left = Vec::new();
-        for (number, task) in self.tasks.iter().filter(|(_, task)| task.here.is_some()) {
-            let outcome = self.outcome(number);
-            if outcome != Outcome::Done {
-                left.push(number);
+        for (number, task) in self.tasks.iter() {
+            let (outcome, is_idle) = (self.outcome(number), task.here.is_none());
+            if outcome == Outcome::Done || (is_idle && outcome == Outcome::Waiting) {
+                continue;
             }
-            if matches!(outcome, Outcome::Waiting | Outcome::Made) {
+            left.push(number);
+            if outcome != Outcome::Left {
                 self.journal.note(entry(&task, None, Some(NOT_REACHED.to_owned())));
             }
         }
-        Ok(Ended { history: self.journal.close()?, left, totals: self.telling.totals() })
+        let history = self.journal.close()?;
+        self.trash.empty_unless_kept();
+        Ok(Ended { history, left, totals: self.telling.totals() })
     }
 
     /// Carries out a task by `act` unless that was done, or cannot be; `act` is told how the entry looked, if there is
@@ -422,13 +451,7 @@ fn expected(record: &Record, look: &Look) -> Expected {
 
 /// The kind of what is recorded; nothing of what is absent or unknown.
 fn kind(record: &Record) -> Option<Kind> {
-    match record.state {
-        State::File { .. } => Some(Kind::File),
-        State::Directory => Some(Kind::Directory),
-        State::Symlink { .. } => Some(Kind::Symlink),
-        State::Special(kind, _) => Some(kind),
-        State::Absent | State::Unknown => None,
-    }
+    record.state.kind()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -24,11 +24,13 @@ impl Carrier {
         let staged = stage_name(&name);
         make(&self.staging, &staged)?;
         let slot = Slot { dir: &self.staging, name: &staged };
-        let replaced =
-            slot.replace(Slot { dir: &dir, name: &name }, &expected(&task.before, look), &trash);
+        let replaced = slot.replace(Slot { dir: &dir, name: &name }, &expected(&task.before, look), &trash);
         if let Ok(Some(replaced)) = &replaced {
             self.handles.forget();
-            return Ok((replaced.stamp, self.is_trashed(&parent, &replaced.trashed, &task.path, &task.before)));
+            return Ok((
+                replaced.stamp,
+                self.is_trashed(&parent, &replaced.trashed, &task.path, &task.before),
+            ));
         }
         // It is cleared with the rest of the staging directory if it cannot be now.
         let _ = self.staging.remove(&staged, new);

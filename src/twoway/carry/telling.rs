@@ -1,9 +1,7 @@
 //! What is said of a task that was carried out, or was not: an event, a count, an entry of the log.
 
 use crate::pass::describe;
-use crate::report::{
-    self, Action, Event, Item, Problem, ProblemClass, Reporter, Role, TimeChange, Totals,
-};
+use crate::report::{self, Action, Event, Item, Problem, ProblemClass, Reporter, Role, TimeChange, Totals};
 use crate::request::Detail;
 use crate::tree::{Kind, RelPath};
 use crate::twoway::carry::{Trouble, kind, lock};

@@ -25,6 +25,7 @@ mod packed;
 
 pub use packed::{Batch, PackedRecord, PackedTask, Packing};
 
+use crate::pass::PassError;
 use crate::report::{Progress, Reporter, Totals};
 use crate::tree::RelPath;
 use crate::twoway::decide::Side;
@@ -33,7 +34,6 @@ use crate::twoway::history::Partner;
 use crate::twoway::lineage::{Heads, Lineages};
 use crate::twoway::version::Author;
 use crate::wire::{Closed, Link, Message, Received};
-use crate::pass::PassError;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 

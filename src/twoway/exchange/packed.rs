@@ -1,8 +1,8 @@
 //! Records as they travel: in batches, with the beginnings of paths and the versions that many share told once.
 
 use crate::tree::RelPath;
-use crate::twoway::history::{Stored, Time};
 use crate::twoway::exchange::Garbled;
+use crate::twoway::history::{Stored, Time};
 use crate::twoway::reconcile::{Change, Why};
 use crate::twoway::record::{Attributes, Record};
 use crate::twoway::task::Task;
@@ -29,6 +29,9 @@ struct Item<T> {
     what: T,
 }
 
+/// A user and a group.
+type Owners = (Option<u32>, Option<u32>);
+
 /// A record; versions by their numbers in the batch.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PackedRecord {
@@ -49,7 +52,7 @@ pub struct PackedTask {
     renamed_from: Option<RelPath>,
     /// `None`: as it is.
     state: Option<Stored>,
-    attributes: Option<(u32, (Option<u32>, Option<u32>))>,
+    attributes: Option<(u32, Owners)>,
     mtime: Option<Time>,
     content: u32,
     meta: u32,

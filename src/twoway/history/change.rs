@@ -1,13 +1,13 @@
 //! Changing a history: one transaction each, named after what it is for.
 
 use crate::tree::RelPath;
-use crate::twoway::crash;
 use crate::twoway::TwoWayError;
+use crate::twoway::crash;
 use crate::twoway::history::identity::{self, Identity, Place};
 use crate::twoway::history::row::{self, Authors, Known, Look};
 use crate::twoway::history::{
     AUTHORS, Acknowledgement, CHANGES, History, IDENTITY, INTENTS, LINEAGES, PARTNERS, PENDING, Partner,
-    READING, RECORDS, partner, storage,
+    READING, RECORDS, Snapshot, partner, storage,
 };
 use crate::twoway::lineage::{Lineages, Tag};
 use crate::twoway::log;
@@ -86,9 +86,9 @@ impl<'h> Change<'h> {
     }
 
     /// Writes what is known of a path in place of what was, under a number of its own.
-    fn replace(&mut self, path: &RelPath, known: Known) -> Result<(), TwoWayError> {
+    fn replace(&mut self, past: &Snapshot, path: &RelPath, known: Known) -> Result<(), TwoWayError> {
         let key = row::key(path);
-        let before = self.history.snapshot()?.known(&key)?.map(|known| known.sequence);
+        let before = past.known(&key)?.map(|known| known.sequence);
         self.put(key, known, Told::Anew(before))
     }
 
@@ -184,11 +184,12 @@ impl History {
     /// # Errors
     /// Those of reading and writing.
     pub fn plan_records(&mut self, records: &[(RelPath, Record)]) -> Result<(), TwoWayError> {
+        let past = self.snapshot()?;
         let mut change = Change::begin(self)?;
         for (path, record) in records {
-            let look = change.history.known(path)?.and_then(|known| known.look);
+            let look = past.known(&row::key(path))?.and_then(|known| known.look);
             let look = look.filter(|_| record.state.is_present());
-            change.replace(path, Known::there(record.clone(), look))?;
+            change.replace(&past, path, Known::there(record.clone(), look))?;
         }
         change.commit()
     }
@@ -199,10 +200,12 @@ impl History {
     /// Those of writing.
     pub fn intend(&mut self, intents: &[(RelPath, Record)]) -> Result<(), TwoWayError> {
         let mut change = Change::begin(self)?;
-        for (path, record) in intents {
-            let value = row::encode(&Known::there(record.clone(), None), &mut change.authors)?;
+        {
             let mut table = change.txn.open_table(INTENTS).map_err(storage(WRITING))?;
-            table.insert(&*row::key(path), &*value).map_err(storage(WRITING))?;
+            for (path, record) in intents {
+                let value = row::encode(&Known::there(record.clone(), None), &mut change.authors)?;
+                table.insert(&*row::key(path), &*value).map_err(storage(WRITING))?;
+            }
         }
         change.commit()
     }
@@ -213,11 +216,12 @@ impl History {
     /// # Errors
     /// Those of reading and writing.
     pub fn installed(&mut self, done: &[(RelPath, Known)], log: &[log::Entry]) -> Result<(), TwoWayError> {
+        let past = self.snapshot()?;
         let mut change = Change::begin(self)?;
         change.log(log)?;
+        change.drop_intents(done.iter().map(|(path, _)| path))?;
         for (path, known) in done {
-            change.drop_intent(&row::key(path))?;
-            change.replace(path, known.clone())?;
+            change.replace(&past, path, known.clone())?;
         }
         change.commit()
     }
@@ -234,11 +238,12 @@ impl History {
         }
         let looks: std::collections::BTreeMap<&RelPath, &Option<Look>> =
             done.iter().map(|(path, look)| (path, look)).collect();
+        let past = self.snapshot()?;
         let mut change = Change::begin(self)?;
+        change.drop_intents(intents.iter().map(|(path, _)| path))?;
         for (path, record) in intents {
-            change.drop_intent(&row::key(&path))?;
             if let Some(look) = looks.get(&path) {
-                change.replace(&path, Known::there(record, **look))?;
+                change.replace(&past, &path, Known::there(record, **look))?;
             }
         }
         change.commit()
@@ -251,9 +256,10 @@ impl History {
     /// Those of reading and writing.
     pub fn acknowledged(&mut self, acknowledgement: &Acknowledgement<'_>) -> Result<(), TwoWayError> {
         let author = acknowledgement.author.0;
+        let past = self.snapshot()?;
         let mut change = Change::begin(self)?;
         for (path, known) in acknowledgement.records {
-            change.replace(path, known.clone())?;
+            change.replace(&past, path, known.clone())?;
         }
         change.flush()?;
         {
@@ -367,9 +373,11 @@ impl Change<'_> {
         changes.retain(|_, _| false).map_err(storage(WRITING))
     }
 
-    fn drop_intent(&mut self, key: &[u8]) -> Result<(), TwoWayError> {
+    fn drop_intents<'p>(&mut self, paths: impl Iterator<Item = &'p RelPath>) -> Result<(), TwoWayError> {
         let mut table = self.txn.open_table(INTENTS).map_err(storage(WRITING))?;
-        table.remove(key).map_err(storage(WRITING))?;
+        for path in paths {
+            table.remove(&*row::key(path)).map_err(storage(WRITING))?;
+        }
         Ok(())
     }
 }

@@ -199,6 +199,11 @@ impl History {
         self.identity.sequence
     }
 
+    /// The number of the last run, 0 if there was none.
+    pub fn last_run(&self) -> u64 {
+        self.identity.run
+    }
+
     /// What is known of a path.
     ///
     /// # Errors

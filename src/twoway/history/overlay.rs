@@ -154,7 +154,8 @@ mod tests {
 
     fn op() -> impl Strategy<Value = Op> {
         prop_oneof![
-            (0..20_000_u64, prop::collection::vec(1_u8.., 0..9000)).prop_map(|(at, data)| Op::Write(at, data)),
+            (0..20_000_u64, prop::collection::vec(1_u8.., 0..9000))
+                .prop_map(|(at, data)| Op::Write(at, data)),
             (0..20_000_u64).prop_map(Op::SetLen),
         ]
     }

@@ -181,6 +181,11 @@ impl History {
         Ok(number)
     }
 
+    /// Lets the next run have a number beyond this one, under which there is something of a run that is not remembered.
+    pub fn count_runs_after(&mut self, number: u64) {
+        self.identity.run = self.identity.run.max(number);
+    }
+
     /// The present run has come to its end.
     ///
     /// # Errors
@@ -209,11 +214,6 @@ impl History {
             entries.retain_in(of_run, |_, _| false).map_err(storage(WRITING))?;
         }
         change.commit()
-    }
-
-    /// The number of the run that began last, 0 before the first.
-    pub fn last_run(&self) -> u64 {
-        self.identity.run
     }
 
     /// The run of that number, if it is remembered.

@@ -4,6 +4,7 @@
 //! disk as it is ([`Glance`]); [`undo`](undo::undo) and emptying the [trash](crate::twoway::trash) need the replica for
 //! themselves ([`Hold`]).
 
+mod compare;
 pub mod status;
 pub mod undo;
 

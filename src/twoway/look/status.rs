@@ -128,8 +128,9 @@ impl Glance {
         }
         let standing = |(author, partner): (Author, history::Partner)| {
             let mut news = 0_u64;
-            let count = &mut |_| {
-                news = news.saturating_add(1);
+            let count = &mut |path: RelPath| {
+                // It changes with everything in it.
+                news = news.saturating_add(u64::from(!path.is_root()));
                 Ok(())
             };
             let is_told = partner.options.is_some() && self.history.changes(partner.acknowledged, count)?;

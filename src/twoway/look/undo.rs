@@ -5,14 +5,15 @@
 //! trash, as the undo is a run itself: it has a number and a log, and can be undone. What the run had made where
 //! nothing was stays. The next scan finds what was put back as edits of this replica, newer than those that it undoes.
 
-use crate::fs::{Error, Expected, SetMeta, Slot, Stamped, WriteDir};
-use crate::tree::{Entry as Found, Kind, Meta, Name, Node, RelPath};
+use crate::fs::{Error, SetMeta, Slot, Stamped, WriteDir};
+use crate::tree::{Kind, Name, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::history::History;
 use crate::twoway::log::{Ending, Entry, Outcome, Purpose};
 use crate::twoway::look::Hold;
+use crate::twoway::look::compare::{expected, is_alike, is_content, set_back};
 use crate::twoway::reconcile::{Change, Why};
-use crate::twoway::record::{ContentSum, Record, State};
+use crate::twoway::record::{Attributes, ContentSum, Record, State};
 use crate::twoway::replica::Replica;
 use crate::twoway::version::Version;
 use filetime::FileTime;
@@ -21,9 +22,6 @@ use std::sync::Arc;
 
 /// How many entries are written to the log at once.
 const BATCH: usize = 256;
-
-/// Bytes read at once.
-const BUFFER: usize = 256 * 1024;
 
 const CHANGED: &str = "it was changed since";
 const LOST: &str = "what was there is not in the trash any more";
@@ -215,7 +213,8 @@ impl Undo<'_> {
     fn finish(mut self) -> Result<Undone, TwoWayError> {
         // What is in a directory was put on the list after it.
         for (path, meta) in std::mem::take(&mut self.directories).into_iter().rev() {
-            let set = self.replica.root().open_beneath_writable(&path).and_then(|dir| dir.set_own_meta(&meta));
+            let set =
+                self.replica.root().open_beneath_writable(&path).and_then(|dir| dir.set_own_meta(&meta));
             if let Err(error) = set {
                 let (change, why) = (Change::Adjust, Why::Clear);
                 let (before, after) = (nothing(), nothing());
@@ -302,7 +301,8 @@ impl Undo<'_> {
         if !is_done {
             return Ok(());
         }
-        let back = Entry { path: old.clone(), before: entry.after.clone(), after: nothing(), ..entry.clone() };
+        let back =
+            Entry { path: old.clone(), before: entry.after.clone(), after: nothing(), ..entry.clone() };
         self.note(&back, Change::Create, Ok(Some(None)))
     }
 
@@ -318,16 +318,10 @@ impl Undo<'_> {
         if !self.is_as_left(entry, &dir, &name, Some(&found))? {
             return Err(Refusal::Because(CHANGED));
         }
-        // By way of the trash, which is where it stays if somebody takes the name at this moment.
         let trash = self.replica.trash(self.number)?;
-        let slot = Slot { dir: &dir, name: &name };
-        let kept = slot.discard(&expected(&found), &trash)?.ok_or(Refusal::Because(CHANGED))?;
-        let kept = Slot { dir: &trash, name: &kept };
-        if kept.move_to(Slot { dir: &old_dir, name: &old_name })?.is_some() {
-            return Ok(Some(()));
-        }
-        kept.move_to(slot)?;
-        Err(Refusal::Because(TAKEN))
+        let (from, to) = (Slot { dir: &dir, name: &name }, Slot { dir: &old_dir, name: &old_name });
+        let renamed = from.rename(&expected(&found), to, || Ok(trash))?;
+        renamed.map(|_| Some(())).ok_or(Refusal::Because(TAKEN))
     }
 
     /// Sets those attributes back that the run has set. Whether there were any.
@@ -358,7 +352,7 @@ impl Undo<'_> {
                 Some(name) => dir.set_meta(&name, Kind::Directory, &opened)?,
                 None => dir.set_own_meta(&opened)?,
             }
-        } else if let (Some(name), Some(kind)) = (name, kind(&before.state)) {
+        } else if let (Some(name), Some(kind)) = (name, before.state.kind()) {
             dir.set_meta(&name, kind, &meta)?;
         }
         Ok(true)
@@ -393,85 +387,10 @@ fn nothing() -> Record {
     let none = Arc::new(Version::new());
     Record {
         state: State::Absent,
-        attributes: crate::twoway::record::Attributes { mode: 0, owner: (None, None) },
+        attributes: Attributes { mode: 0, owner: (None, None) },
         mtime: FileTime::zero(),
         content: none.clone(),
         meta: none,
         occupied: false,
     }
-}
-
-fn expected(found: &Stamped) -> Expected {
-    match found.entry.is_dir() {
-        true => Expected::Directory { dev: found.stamp.dev, ino: found.stamp.ino },
-        false => Expected::Version(found.stamp),
-    }
-}
-
-fn kind(state: &State) -> Option<Kind> {
-    Some(match state {
-        State::Absent | State::Unknown => return None,
-        State::Directory => Kind::Directory,
-        State::File { .. } => Kind::File,
-        State::Symlink { .. } => Kind::Symlink,
-        State::Special(kind, _) => *kind,
-    })
-}
-
-/// Whether an entry is in a state, as far as that shows without reading it.
-fn is_alike(found: &Found, state: &State) -> bool {
-    match (state, &found.node) {
-        (State::File { size, .. }, Node::File { size: found }) => size == found,
-        (State::Symlink { target }, Node::Symlink { target: found }) => target == found,
-        (State::Special(kind, device), Node::CharDevice(number) | Node::BlockDevice(number)) => {
-            *kind == found.kind() && *device == Some(*number)
-        }
-        _ => kind(state) == Some(found.kind()),
-    }
-}
-
-/// Whether what was found at a path, or that nothing was, is what a record says.
-fn is_content(
-    dir: &WriteDir,
-    name: &Name,
-    found: Option<&Stamped>,
-    record: &Record,
-) -> Result<bool, Refusal> {
-    let Some(found) = found else { return Ok(record.state == State::Absent) };
-    if !is_alike(&found.entry, &record.state) {
-        return Ok(false);
-    }
-    let State::File { sum, .. } = &record.state else { return Ok(true) };
-    let reading = |source| Refusal::Failed(Error { doing: "reading", source });
-    let file = dir.open_file(name)?;
-    let mut hasher = blake3::Hasher::new();
-    let mut pieces = file.pieces(0..file.len());
-    let mut buffer = pieces.buffer(BUFFER);
-    while let Some(piece) = pieces.next(&mut buffer).map_err(reading)? {
-        hasher.update(piece);
-    }
-    let is_same = file.stamp() == found.stamp && !file.changed().map_err(reading)?;
-    Ok(is_same && *hasher.finalize().as_bytes() == sum.0)
-}
-
-/// What of an entry's attributes is to be set to what it was: what the run had changed. `None` if somebody has changed
-/// it since.
-fn set_back(before: &Record, after: &Record, now: &Meta, is_directory: bool) -> Option<SetMeta> {
-    let mut meta = SetMeta::default();
-    if before.attributes.mode != after.attributes.mode && now.mode != before.attributes.mode {
-        meta.mode = Some(before.attributes.mode).filter(|_| now.mode == after.attributes.mode);
-        meta.mode?;
-    }
-    let owner = |before: Option<u32>, after: Option<u32>, now: u32| match before.zip(after) {
-        Some((before, after)) if before != after && now != before => (now == after).then_some(Some(before)),
-        _ => Some(None),
-    };
-    let ((user, group), (set_user, set_group)) = (before.attributes.owner, after.attributes.owner);
-    meta.owner = owner(user, set_user, now.uid)?;
-    meta.group = owner(group, set_group, now.gid)?;
-    // A time is no edit. That of a directory changes with what is in it.
-    if before.mtime != after.mtime && (is_directory || now.mtime == after.mtime) && now.mtime != before.mtime {
-        meta.mtime = Some(before.mtime);
-    }
-    Some(meta)
 }

@@ -23,6 +23,8 @@ pub struct Summary<'a> {
     pub kept: Vec<&'a Step>,
     /// What could not be looked at and is left.
     pub unknown: Vec<&'a Step>,
+    /// What changed after the plan was made and is left.
+    pub unplanned: Vec<&'a Step>,
 }
 
 /// What is done on one side.
@@ -53,6 +55,7 @@ impl<'a> Summary<'a> {
                 Why::CopyOf(_) => &mut summary.copies,
                 Why::Kept { .. } => &mut summary.kept,
                 Why::Unknown => &mut summary.unknown,
+                Why::Unplanned => &mut summary.unplanned,
             }
             .push(step);
         }
@@ -70,7 +73,8 @@ impl<'a> Summary<'a> {
     /// Whether both sides are and stay the same: nothing is done and nothing left.
     pub fn is_in_sync(&self) -> bool {
         let idle = |work: &Work<'_>| work.changes.is_empty() && work.renames.is_empty();
-        idle(&self.left) && idle(&self.right) && self.conflicts.is_empty() && self.unknown.is_empty()
+        let left = [&self.conflicts, &self.unknown, &self.unplanned];
+        idle(&self.left) && idle(&self.right) && left.iter().all(|steps| steps.is_empty())
     }
 }
 

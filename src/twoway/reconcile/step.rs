@@ -52,6 +52,8 @@ pub enum Why {
     CopyOf(#[serde(with = "text::path")] RelPath),
     /// It could not be looked at, or holds what could not: it is left as it is, with all that is below.
     Unknown,
+    /// It changed apart from the plan that is carried out: it is left for a later run.
+    Unplanned,
 }
 
 /// What is done to a path on one side.
@@ -99,7 +101,8 @@ impl Pair {
     pub fn is_unseen(&self) -> bool {
         Side::BOTH.iter().all(|side| {
             let record = self.of(*side);
-            !record.state.is_present() && [&record.content, &record.meta].iter().all(|version| version.is_empty())
+            !record.state.is_present()
+                && [&record.content, &record.meta].iter().all(|version| version.is_empty())
         })
     }
 
@@ -129,7 +132,7 @@ impl Step {
 impl Why {
     /// Whether something is left for a later run.
     pub fn is_left(&self) -> bool {
-        matches!(self, Why::Conflict(_) | Why::Unknown)
+        matches!(self, Why::Conflict(_) | Why::Unknown | Why::Unplanned)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::twoway::history;
 use crate::twoway::run::contents::show;
 use crate::twoway::run::meeting::be_met;
 use crate::twoway::run::own::Own;
-use crate::twoway::run::share::{OUT_OF_TURN, Role, Share, make_acquainted};
+use crate::twoway::run::share::{OUT_OF_TURN, Share, Who, make_acquainted};
 use crate::twoway::run::told::Knowledge;
 use crate::twoway::run::{Around, RunError};
 use crate::twoway::task::{Task, Tasks};
@@ -31,7 +31,16 @@ pub fn follow(link: &mut Link, root: &Root, around: Around<'_>) -> Result<Totals
         return Ok(Totals::default());
     };
     let Terms { name, side, token } = terms;
-    let share = Share { around, root, role: Role::Follower, side, partner, name, token, tasks: Arc::new(Tasks::new(tasks)) };
+    let share = Share {
+        around,
+        root,
+        who: Who::Follower,
+        side,
+        partner,
+        name,
+        token,
+        tasks: Arc::new(Tasks::new(tasks)),
+    };
     Ok(share.carry_out(own, &mut conversation)?.totals)
 }
 

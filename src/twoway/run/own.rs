@@ -46,7 +46,8 @@ impl Own {
             (Some(replica), history, origin, began)
         };
         if origin == Origin::Copied {
-            let text = "this replica was copied or restored with its history: it goes on under a new identity";
+            let text =
+                "this replica was copied or restored with its history: it goes on under a new identity";
             around.context.reporter.report(Event::Notice(text.to_owned()));
         }
         let mut teller = Teller { context: around.context, problems: 0 };

@@ -17,7 +17,7 @@ use crate::twoway::replica::Replica;
 use crate::twoway::run::asking::Asking;
 use crate::twoway::run::meeting::{Met, is_continued, meet};
 use crate::twoway::run::own::Own;
-use crate::twoway::run::share::{Carried, Role as Actor, Share, make_acquainted};
+use crate::twoway::run::share::{Carried, Share, Who, make_acquainted};
 use crate::twoway::run::told::{Knowledge, Pairs, Told, pair};
 use crate::twoway::run::{Around, Overseer, RunError};
 use crate::twoway::scan;
@@ -90,6 +90,8 @@ type Merged = HashMap<RelPath, Name>;
 struct Made {
     plan: Plan,
     merged: Merged,
+    /// Steps of a plan made before that do not fit any more, and were told as problems.
+    unfit: u64,
     /// Whether anything has to be remembered of it.
     is_news: bool,
 }
@@ -113,14 +115,20 @@ impl Planner<'_> {
         let options = &self.around.context.options;
         let is_continued = is_continued(&self.own, theirs, options)? && self.settings.apply.is_none();
         make_acquainted(&mut self.own.history, partner)?;
-        let Made { plan, merged, is_news } = self.plan(partner, !is_continued, conversation)?;
+        let Made { plan, merged, unfit, is_news } = self.plan(partner, !is_continued, conversation)?;
+        self.own.problems = self.own.problems.saturating_add(unfit);
         self.settings.overseer.planned(&plan)?;
         self.guard(&plan, &met)?;
         if options.dry_run || !is_news {
             conversation.say(&Talk::Nothing)?;
             let failed = self.own.problems;
             let totals = Totals { failed, ..Totals::default() };
-            return Ok(Outcome { plan, undone: Vec::new(), totals, clock_offset: met.offset(self.settings.side) });
+            return Ok(Outcome {
+                plan,
+                undone: Vec::new(),
+                totals,
+                clock_offset: met.offset(self.settings.side),
+            });
         }
         self.settle(&plan, conversation)?;
         let renames = Renames::new(&plan);
@@ -133,8 +141,10 @@ impl Planner<'_> {
         for task in &mut tasks {
             task.at_hand = merged.get(&task.path).cloned();
         }
+        self.tell_progress(&plan, &renames);
         let (around, root, tasks) = (self.around, self.root, Arc::new(Tasks::new(tasks)));
-        let share = Share { around, root, role: Actor::Planner, side, partner, name: names.there.clone(), token, tasks };
+        let share =
+            Share { around, root, who: Who::Planner, side, partner, name: names.there.clone(), token, tasks };
         let Carried { undone, totals } = share.carry_out(self.own, conversation)?;
         Ok(Outcome { plan, undone, totals, clock_offset: met.offset(side) })
     }
@@ -152,13 +162,20 @@ impl Planner<'_> {
         let told = Told::hear(conversation)?;
         let is_news = everything || !told.is_empty();
         let mut pairs = Pairs::new(self.settings.side, &knowledge, &told, everything)?;
-        let (plan, merged) = match self.settings.apply {
-            Some(plan) => (self.applied(plan, partner, &mut pairs)?, HashMap::new()),
-            None => self.reconciled(partner, (&knowledge, &told), &mut pairs, conversation)?,
+        let (plan, merged, unfit) = match self.settings.apply {
+            Some(plan) => {
+                let (plan, unfit) = self.applied(plan, partner, &mut pairs)?;
+                (plan, HashMap::new(), unfit)
+            }
+            None => {
+                let (plan, merged) =
+                    self.reconciled(partner, (&knowledge, &told), &mut pairs, conversation)?;
+                (plan, merged, 0)
+            }
         };
         match pairs.failure {
             Some(failure) => Err(failure.into()),
-            None => Ok(Made { plan, merged, is_news }),
+            None => Ok(Made { plan, merged, unfit, is_news }),
         }
     }
 
@@ -223,27 +240,41 @@ impl Planner<'_> {
         Ok((Plan::new(left, right, settler, steps), resolver.merged))
     }
 
-    /// As much of a plan made before as still fits: of a path that is not as it was, nothing is done.
-    fn applied(&self, plan: &Plan, partner: Author, pairs: &mut Pairs<'_>) -> Result<Plan, RunError> {
+    /// As much of a plan made before as still fits, and how many of its steps do not: of a path that is not as it was,
+    /// nothing is done. What changed apart from the plan is left, to be found again by the next run.
+    fn applied(&self, plan: &Plan, partner: Author, pairs: &mut Pairs<'_>) -> Result<(Plan, u64), RunError> {
         let author = self.own.history.author();
         if (plan.left, plan.right) != self.of_sides(author, partner) || plan.settler.author != author {
             return Err(RunError::Halted(
-                "the plan was made for other replicas, or before these two had met; make a new one".to_owned(),
+                "the plan was made for other replicas, or before these two had met; make a new one"
+                    .to_owned(),
             ));
         }
         let mut plan = plan.clone();
         let mut fits: BTreeSet<RelPath> =
             plan.steps.iter().filter(|step| step.before.is_unseen()).map(|step| step.path.clone()).collect();
+        let mut unplanned: Vec<Step> = Vec::new();
         for (path, pair) in pairs {
-            let Some(step) = plan.step(&path) else { continue };
-            if step.before == pair { fits.insert(path) } else { fits.remove(&path) };
+            if plan.step(&path).is_some_and(|step| step.before == pair) {
+                fits.insert(path);
+                continue;
+            }
+            fits.remove(&path);
+            if pair.left != pair.right {
+                let (before, after) = (pair.clone(), pair);
+                unplanned.push(Step { path, why: Why::Unplanned, before, after });
+            }
         }
+        let mut unfit: u64 = 0;
         for step in plan.steps.iter().filter(|step| !fits.contains(&step.path)) {
+            unfit = unfit.saturating_add(1);
             let problem = Problem::new(Role::Sink, "carrying out the plan for", &step.path, &CHANGED);
             self.around.context.reporter.report(Event::Problem(problem));
         }
         plan.steps.retain(|step| fits.contains(&step.path));
-        Ok(plan.settled_in(self.own.history.generation().saturating_add(1)))
+        plan.steps.extend(unplanned);
+        let plan = Plan::new(plan.left, plan.right, plan.settler, plan.steps);
+        Ok((plan.settled_in(self.own.history.generation().saturating_add(1)), unfit))
     }
 
     fn guard(&self, plan: &Plan, met: &Met) -> Result<(), RunError> {
@@ -304,6 +335,18 @@ impl Planner<'_> {
             }
         }
         Ok(conversation.say(&Talk::Tasks(packing.take(), Some(terms)))?)
+    }
+
+    /// Says how much is going to be fetched, by both.
+    fn tell_progress(&self, plan: &Plan, renames: &Renames) {
+        let progress = &self.around.context.progress;
+        for (step, side) in plan.steps.iter().flat_map(|step| Side::BOTH.map(|side| (step, side))) {
+            let task = renames.task(step, side);
+            if task.is_fetched() {
+                progress.found(task.after.state.size());
+            }
+        }
+        progress.all_found();
     }
 
     fn warn_of_clock(&self, met: &Met) {

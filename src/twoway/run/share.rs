@@ -9,28 +9,33 @@
 use crate::fs::Root;
 use crate::pass::sink::Goal;
 use crate::pass::{self, PassError};
-use crate::report::Totals;
+use crate::report::{Event, Problem, Role, Totals};
 use crate::request::Options;
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::{self, Carrier, Ended};
-use crate::twoway::log::{Ending, Outcome, Purpose};
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Done, Talk, say_paths};
 use crate::twoway::history::{Acknowledgement, History, Partner};
+use crate::twoway::log::{Ending, Outcome, Purpose};
 use crate::twoway::reconcile::{Change, Why};
 use crate::twoway::record::State;
+use crate::twoway::replica::Replica;
 use crate::twoway::run::own::{Own, digest};
 use crate::twoway::run::{Around, RunError};
 use crate::twoway::task::{Task, Tasks};
+use crate::twoway::trash;
 use crate::twoway::version::Author;
 use crate::view::{Selection, View};
 use filetime::FileTime;
 use std::sync::Arc;
 
+/// Seconds in a day.
+const DAY: i64 = 24 * 60 * 60;
+
 /// Who carries out a share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum Who {
     Planner,
     Follower,
 }
@@ -39,7 +44,7 @@ pub(super) enum Role {
 pub(super) struct Share<'a> {
     pub around: Around<'a>,
     pub root: &'a Root,
-    pub role: Role,
+    pub who: Who,
     /// Which side this is.
     pub side: Side,
     pub partner: Author,
@@ -70,8 +75,7 @@ impl Share<'_> {
         let run = history.begin_run(FileTime::now(), Purpose::Meeting { partner, name, side })?;
         let (reporter, stop) = (context.reporter.clone(), self.around.stop.clone());
         let settings = carry_settings(&context.options);
-        let carrier =
-            Carrier::new(&replica, history, run, self.tasks.clone(), settings, reporter, stop)?;
+        let carrier = Carrier::new(&replica, history, run, self.tasks.clone(), settings, reporter, stop)?;
         let done = self.do_all(&carrier, conversation);
         // Whatever ended it early, what was done is written down.
         let Ended { mut history, left, totals: mut here, .. } = carrier.ended()?;
@@ -79,7 +83,7 @@ impl Share<'_> {
         let here_undone = left.iter().filter_map(|number| self.tasks.get(*number)).map(|task| task.path);
         let mut undone: Vec<RelPath> = here_undone.collect();
         here.failed = here.failed.saturating_add(problems);
-        undone.extend(tell_and_hear_undone(conversation, &undone, self.role)?);
+        undone.extend(tell_and_hear_undone(conversation, &undone, self.who)?);
         let sequence = history.sequence();
         conversation.say(&Talk::Done(Done { sequence, totals: here }))?;
         let Talk::Done(there) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
@@ -87,15 +91,26 @@ impl Share<'_> {
         totals.merge(&here);
         totals.merge(&there.totals);
         history.end_run(Ending { at: FileTime::now(), outcome: self.outcome(&undone) })?;
+        self.expire_trash(&replica, &mut history)?;
         Ok(Carried { undone, totals })
     }
 
-    fn do_all(
-        &self,
-        carrier: &Carrier,
-        conversation: &mut Conversation<'_>,
-    ) -> Result<Totals, RunError> {
-        carrier.copy_losers()?;
+    /// Removes the trash of runs that were too long ago, with their logs. What cannot be removed is told.
+    fn expire_trash(&self, replica: &Replica, history: &mut History) -> Result<(), TwoWayError> {
+        let context = self.around.context;
+        let Some(two_way) = context.options.two_way else { return Ok(()) };
+        let age = DAY.saturating_mul(i64::from(two_way.trash_days));
+        let before = FileTime::from_unix_time(FileTime::now().unix_seconds().saturating_sub(age), 0);
+        let tell = &mut |path: &RelPath, error: &crate::fs::Error| {
+            let cause = crate::pass::describe(&error.source);
+            let problem = Problem::new(Role::Sink, error.doing, path, &cause);
+            context.reporter.report(Event::Problem(problem));
+        };
+        trash::expire(replica, history, before, tell).map(drop)
+    }
+
+    fn do_all(&self, carrier: &Carrier, conversation: &mut Conversation<'_>) -> Result<Totals, RunError> {
+        self.copy_losers(carrier, conversation)?;
         carrier.write_down()?;
         let fetches = self.tasks.iter().any(|(_, task)| task.is_fetched());
         conversation.say(&Talk::Ready(fetches))?;
@@ -115,6 +130,21 @@ impl Share<'_> {
         Ok(totals)
     }
 
+    /// Gives losers their names. What could not be copied on one side is left by both, as else the other would take it
+    /// for settled.
+    fn copy_losers(
+        &self,
+        carrier: &Carrier,
+        conversation: &mut Conversation<'_>,
+    ) -> Result<(), RunError> {
+        let mut uncopied = carrier.copy_losers()?;
+        if self.tasks.iter().any(|(_, task)| matches!(task.why, Why::CopyOf(_))) {
+            uncopied.extend(tell_and_hear_undone(conversation, &uncopied, self.who)?);
+            carrier.leave_uncopied(&uncopied);
+        }
+        Ok(())
+    }
+
     fn outcome(&self, undone: &[RelPath]) -> Outcome {
         let count = |counts: &dyn Fn(&Task) -> bool| {
             self.tasks.iter().filter(|(_, task)| counts(task)).count() as u64
@@ -130,21 +160,20 @@ impl Share<'_> {
 
     /// The pass in which this side is the source.
     fn send(&self, conversation: &mut Conversation<'_>) -> Result<Totals, RunError> {
-        let is_asked_for = |task: &Task| {
-            let content = matches!(task.there, Some(Change::Create | Change::Update | Change::Replace));
-            content && matches!(task.after.state, State::File { .. })
-        };
-        let paths = self.tasks.iter().map(|(_, task)| task).filter(is_asked_for).map(|task| task.path);
-        let view = View::selected(self.root.dir().clone(), Selection::new(paths));
-        Ok(pass::source::run(conversation.link(), &view, Vec::new(), self.around.context)?)
+        let asked_for = || self.tasks.iter().map(|(_, task)| task).filter(is_asked_for);
+        let view = View::selected(self.root.dir().clone(), Selection::new(asked_for().map(|task| task.path)));
+        let counted = pass::source::run(conversation.link(), &view, Vec::new(), self.around.context)?;
+        if self.who == Who::Follower {
+            // What it tells the planner of its own pass comes after that.
+            let progress = &self.around.context.progress;
+            asked_for().for_each(|task| progress.advance(task.after.state.size()));
+            progress.settled(asked_for().count() as u64);
+        }
+        Ok(counted)
     }
 
     /// The pass in which this side is the sink.
-    fn fetch(
-        &self,
-        carrier: &Carrier,
-        conversation: &mut Conversation<'_>,
-    ) -> Result<Totals, RunError> {
+    fn fetch(&self, carrier: &Carrier, conversation: &mut Conversation<'_>) -> Result<Totals, RunError> {
         let goal = Goal::Planned { root: self.root.clone(), agenda: carrier };
         Ok(pass::sink::run(conversation.link(), goal, self.around.context)?)
     }
@@ -172,6 +201,12 @@ pub(super) fn carry_settings(options: &Options) -> carry::Settings {
     carry::Settings { perms, owner, group, keep_trash, umask: crate::fs::umask(), detail }
 }
 
+/// Whether the other side fetches a file's content.
+fn is_asked_for(task: &Task) -> bool {
+    let content = matches!(task.there, Some(Change::Create | Change::Update | Change::Replace));
+    content && matches!(task.after.state, State::File { .. })
+}
+
 /// Keeps what changes from now on for a partner that is not known yet.
 pub(super) fn make_acquainted(history: &mut History, author: Author) -> Result<(), RunError> {
     if history.partner(author)?.is_none() {
@@ -185,12 +220,11 @@ pub(super) fn make_acquainted(history: &mut History, author: Author) -> Result<(
 fn tell_and_hear_undone(
     conversation: &mut Conversation<'_>,
     undone: &[RelPath],
-    role: Role,
+    who: Who,
 ) -> Result<Vec<RelPath>, RunError> {
-    let told = |conversation: &mut Conversation<'_>| {
-        say_paths(conversation, undone.iter().cloned(), Talk::Undone)
-    };
-    if role == Role::Planner {
+    let told =
+        |conversation: &mut Conversation<'_>| say_paths(conversation, undone.iter().cloned(), Talk::Undone);
+    if who == Who::Planner {
         told(conversation)?;
     }
     let mut theirs = Vec::new();
@@ -201,7 +235,7 @@ fn tell_and_hear_undone(
             break;
         }
     }
-    if role == Role::Follower {
+    if who == Who::Follower {
         told(conversation)?;
     }
     Ok(theirs)

@@ -115,7 +115,10 @@ fn edits_on_both_sides_cross() {
         two.assert_same();
         assert_eq!(two.read("right/a"), "from the left");
         assert_eq!(two.read("left/b"), "from the right");
-        assert_eq!(two.paths("left"), ["a", "b", "dir", "dir/d", "dir/g", "large", "link", "other", "other/f"]);
+        assert_eq!(
+            two.paths("left"),
+            ["a", "b", "dir", "dir/d", "dir/g", "large", "link", "other", "other/f"]
+        );
     }
 }
 

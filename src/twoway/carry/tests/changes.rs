@@ -14,18 +14,33 @@ fn everything_can_be_made() {
         scene.becomes("dir/link", link("../here"), 0),
         scene.becomes("fifo", State::Special(Kind::Fifo, None), 0o640),
     ];
-    let came =
-        scene.run(tasks, &[("dir/deep/file", "content"), ("dir/small", "even"), ("dir/empty", "")]);
+    let came = scene.run(tasks, &[("dir/deep/file", "content"), ("dir/small", "even"), ("dir/empty", "")]);
     assert_eq!(
         scene.tree(""),
-        ["dir/", "dir/deep/", "dir/deep/file=content", "dir/empty=", "dir/link->../here", "dir/small=even", "fifo|", "here=1"]
+        [
+            "dir/",
+            "dir/deep/",
+            "dir/deep/file=content",
+            "dir/empty=",
+            "dir/link->../here",
+            "dir/small=even",
+            "fifo|",
+            "here=1"
+        ]
     );
-    for (path, mode) in
-        [("dir", 0o2750), ("dir/deep", 0o555), ("dir/deep/file", 0o4755), ("dir/small", 0o640), ("fifo", 0o640)]
-    {
+    for (path, mode) in [
+        ("dir", 0o2750),
+        ("dir/deep", 0o555),
+        ("dir/deep/file", 0o4755),
+        ("dir/small", 0o640),
+        ("fifo", 0o640),
+    ] {
         assert_eq!(scene.looks(path), (THEN, mode), "{path}");
     }
-    assert_eq!(came.said, ["new Create dir", "new Create dir/deep", "new Create dir/link", "new Create fifo"]);
+    assert_eq!(
+        came.said,
+        ["new Create dir", "new Create dir/deep", "new Create dir/link", "new Create fifo"]
+    );
     assert_eq!((came.totals.created.directories, came.totals.created.total()), (2, 4));
     assert_eq!(scene.tree(".dsync/trash"), [""; 0]);
 }
@@ -36,9 +51,8 @@ fn everything_can_be_removed_and_is_in_the_trash() {
         Scene::new(&[("dir/deep/file", "1"), ("dir/link", "->x"), ("dir/empty", "/"), ("stays", "2")]);
     fs::set_permissions(scene.path("dir/deep"), fs::Permissions::from_mode(0o750)).unwrap();
     scene.scan();
-    let tasks: Vec<Task> = ["dir", "dir/deep", "dir/deep/file", "dir/empty", "dir/link"]
-        .map(|path| scene.goes(path))
-        .into();
+    let tasks: Vec<Task> =
+        ["dir", "dir/deep", "dir/deep/file", "dir/empty", "dir/link"].map(|path| scene.goes(path)).into();
     let came = scene.run(tasks, &[]);
     assert_eq!(scene.tree(""), ["stays=2"]);
     assert_eq!(scene.trash(), ["dir/", "dir/deep/", "dir/deep/file=1", "dir/empty/", "dir/link->x"]);
@@ -177,10 +191,8 @@ fn a_directory_that_stays_for_others_is_emptied_and_comes_back() {
     scene.run(tasks, &[]);
     let theirs = ["dir/deep/.dsync/", "dir/deep/.dsync/history=1"];
     assert_eq!(scene.tree(""), [&["dir/", "dir/deep/"], &theirs[..]].concat());
-    let tasks = vec![
-        scene.becomes("dir", State::Directory, 0o700),
-        scene.becomes("dir/new", file("2"), 0o600),
-    ];
+    let tasks =
+        vec![scene.becomes("dir", State::Directory, 0o700), scene.becomes("dir/new", file("2"), 0o600)];
     scene.run(tasks, &[("dir/new", "2")]);
     assert_eq!(scene.tree(""), [&["dir/", "dir/deep/"], &theirs[..], &["dir/new=2"]].concat());
     assert_eq!(scene.looks("dir"), (THEN, 0o700));

@@ -2,6 +2,7 @@
 //! and what gave way is in the trash.
 
 mod changes;
+mod crashes;
 mod recovery;
 mod refusals;
 mod renames;
@@ -13,8 +14,8 @@ use crate::pass::{Agenda as _, Place};
 use crate::report::Event;
 use crate::tree::filter::Rules;
 use crate::tree::{Meta, Node};
-use crate::twoway::log::{Entry, Purpose};
 use crate::twoway::decide::Side;
+use crate::twoway::log::{Entry, Purpose};
 use crate::twoway::reconcile::{Pair, Step};
 use crate::twoway::record::{Attributes, ContentSum};
 use crate::twoway::scan::{Counts, Observer, ScanOptions, Trouble as Unseen, scan};
@@ -30,7 +31,9 @@ const THEN: i64 = 1_000_000_000;
 const RUN: u64 = 1;
 
 struct Scene {
-    at: TempDir,
+    at: PathBuf,
+    /// Goes with it.
+    _place: Option<TempDir>,
     replica: Replica,
     history: Option<History>,
     settings: Settings,
@@ -89,17 +92,9 @@ fn link(target: &str) -> State {
 impl Scene {
     /// A tree with these files (a content), directories (`/`) and links (`->` target).
     fn new(entries: &[(&str, &str)]) -> Scene {
-        Scene::at(tempfile::tempdir().unwrap(), entries)
-    }
-
-    fn at(at: TempDir, entries: &[(&str, &str)]) -> Scene {
+        let at = tempfile::tempdir().unwrap();
         let root = Root::open(at.path().as_os_str(), Links::Trusted).unwrap().writable().unwrap();
-        let replica = Replica::open(&root).unwrap();
-        let (history, _) = History::open(replica.history_file().unwrap(), &root).unwrap();
-        let detail = Detail { changes: true, attributes: true, ..Detail::default() };
-        let settings =
-            Settings { perms: true, owner: false, group: false, keep_trash: true, umask: 0o022, detail };
-        let mut scene = Scene { at, replica, history: Some(history), settings };
+        let mut scene = Scene::in_place(Some(at), root);
         for (path, what) in entries {
             scene.put(path, what);
         }
@@ -107,8 +102,27 @@ impl Scene {
         scene
     }
 
+    /// What is at a root already.
+    fn in_place(place: Option<TempDir>, root: WriteDir) -> Scene {
+        let replica = Replica::open(&root).unwrap();
+        let (history, _) = History::open(replica.history_file().unwrap(), &root).unwrap();
+        let detail = Detail { changes: true, attributes: true, ..Detail::default() };
+        let settings =
+            Settings { perms: true, owner: false, group: false, keep_trash: true, umask: 0o022, detail };
+        let at = place.as_ref().map(|place| place.path().to_owned()).unwrap_or_default();
+        Scene { at, _place: place, replica, history: Some(history), settings }
+    }
+
+    fn recover(&mut self) {
+        let settings = self.settings;
+        let mut history = self.history.take().unwrap();
+        recover(&self.replica, &mut history, &settings).unwrap();
+        assert_eq!(history.intents().unwrap(), []);
+        self.history = Some(history);
+    }
+
     fn path(&self, rest: &str) -> PathBuf {
-        self.at.path().join(rest)
+        self.at.join(rest)
     }
 
     fn put(&self, path: &str, what: &str) {
@@ -231,8 +245,7 @@ impl Scene {
     fn end(&mut self, carrier: Carrier, said: &Said) -> Came {
         let tasks = carrier.tasks.clone();
         let ended = carrier.ended().unwrap();
-        let log = ended.history.entries(ended.history.last_run()).unwrap();
-        let log = log.map(Result::unwrap).collect();
+        let log = ended.history.entries(ended.history.last_run()).unwrap().map(Result::unwrap).collect();
         self.history = Some(ended.history);
         let left = ended.left.iter().map(|number| tasks.get(*number).unwrap().path.to_string()).collect();
         let said = std::mem::take(&mut *lock(&said.0));
@@ -240,7 +253,12 @@ impl Scene {
     }
 
     /// Carries out tasks; `meanwhile` is what somebody does before anything is made.
-    fn run_with(&mut self, tasks: Vec<Task>, contents: &[(&str, &str)], meanwhile: impl FnOnce(&Scene)) -> Came {
+    fn run_with(
+        &mut self,
+        tasks: Vec<Task>,
+        contents: &[(&str, &str)],
+        meanwhile: impl FnOnce(&Scene),
+    ) -> Came {
         let (carrier, said) = self.begin(tasks);
         meanwhile(self);
         carrier.copy_losers().unwrap();

@@ -4,14 +4,6 @@ use super::*;
 use crate::fs::stage_name;
 
 impl Scene {
-    fn recover(&mut self) {
-        let settings = self.settings;
-        let mut history = self.history.take().unwrap();
-        recover(&self.replica, &mut history, &settings).unwrap();
-        assert_eq!(history.intents().unwrap(), []);
-        self.history = Some(history);
-    }
-
     /// Does everything but the recording, as if the process had ended before.
     fn killed_before_recording(&mut self, tasks: Vec<Task>, contents: &[(&str, &str)], finish: bool) {
         let (carrier, _) = self.begin(tasks);
@@ -23,10 +15,8 @@ impl Scene {
         let saved = fs::read(self.path(".dsync/history")).unwrap();
         self.open();
         let tasks = self.history().intents().unwrap();
-        let tasks: Vec<Task> = tasks
-            .into_iter()
-            .map(|(at, record)| self.task_to(at.to_string().as_str(), record))
-            .collect();
+        let tasks: Vec<Task> =
+            tasks.into_iter().map(|(at, record)| self.task_to(at.to_string().as_str(), record)).collect();
         let (carrier, _) = self.begin(tasks);
         carrier.make().unwrap();
         self.fetch(&carrier, contents);

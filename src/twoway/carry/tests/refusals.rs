@@ -8,8 +8,14 @@ fn append(at: PathBuf) {
 }
 
 /// Everything is left, told once, and nothing has changed.
-fn is_left(scene: &mut Scene, tasks: Vec<Task>, contents: &[(&str, &str)], meanwhile: impl FnOnce(&Scene)) -> Came {
-    let records: Vec<Record> = tasks.iter().map(|task| scene.record(task.path.to_string().as_str())).collect();
+fn is_left(
+    scene: &mut Scene,
+    tasks: Vec<Task>,
+    contents: &[(&str, &str)],
+    meanwhile: impl FnOnce(&Scene),
+) -> Came {
+    let records: Vec<Record> =
+        tasks.iter().map(|task| scene.record(task.path.to_string().as_str())).collect();
     let mut before = Vec::new();
     let came = scene.run_with(tasks.clone(), contents, |scene| {
         meanwhile(scene);
@@ -57,7 +63,8 @@ fn a_name_that_was_taken_is_not_taken_again() {
         if state.is_directory() {
             tasks.push(scene.becomes("it/below", file("x"), 0o600));
         }
-        let came = is_left(&mut scene, tasks, &[("it", content), ("it/below", "x")], |scene| scene.put("it", what));
+        let came =
+            is_left(&mut scene, tasks, &[("it", content), ("it/below", "x")], |scene| scene.put("it", what));
         assert_eq!((came.said.len(), came.totals.failed), (1, 1), "{:?}", came.said);
         assert!(came.said[0].contains(TAKEN), "{:?}", came.said);
     }
@@ -88,8 +95,12 @@ fn a_directory_of_which_something_stays_stays_and_is_told_once() {
     ];
     for task in changes {
         let mut scene = Scene::new(&[("dir/deep/edited", "1"), ("dir/other", "2")]);
-        let tasks =
-            vec![task(&scene), scene.goes("dir/deep"), scene.goes("dir/deep/edited"), scene.goes("dir/other")];
+        let tasks = vec![
+            task(&scene),
+            scene.goes("dir/deep"),
+            scene.goes("dir/deep/edited"),
+            scene.goes("dir/other"),
+        ];
         let came = scene.run_with(tasks, &[("dir", "new")], |scene| append(scene.path("dir/deep/edited")));
         assert_eq!(came.left, ["dir", "dir/deep", "dir/deep/edited"]);
         assert_eq!(scene.tree(""), ["dir/", "dir/deep/", "dir/deep/edited=1edit"]);
@@ -130,7 +141,8 @@ fn nothing_outside_the_root_is_written_through_a_link() {
         symlink(outside.path(), scene.path("dir")).unwrap();
     });
     assert_eq!(came.totals.failed, 4, "{:?}", came.said);
-    let names: Vec<_> = fs::read_dir(outside.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let names: Vec<_> =
+        fs::read_dir(outside.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["file"]);
 }
 
@@ -139,10 +151,8 @@ fn another_content_than_was_planned_is_not_installed() {
     for (listed, content) in [("longer!", "longer!"), ("odd", "ODD"), ("even", "EVEN")] {
         let mut scene = Scene::new(&[("there", "1")]);
         let planned = if listed.len() == 7 { "short" } else { listed };
-        let tasks = vec![
-            scene.becomes("new", file(planned), 0o600),
-            scene.becomes("there", file(planned), 0o600),
-        ];
+        let tasks =
+            vec![scene.becomes("new", file(planned), 0o600), scene.becomes("there", file(planned), 0o600)];
         let came = is_left(&mut scene, tasks, &[("new", content), ("there", content)], |_| {});
         assert_eq!(came.said.len(), 2);
         assert!(came.said.iter().all(|line| line.contains(AT_SOURCE)), "{:?}", came.said);
@@ -185,7 +195,11 @@ fn a_loser_without_its_copy_is_not_replaced() {
 #[test]
 fn an_early_end_begins_nothing_more() {
     let mut scene = Scene::new(&[("gone", "1")]);
-    let tasks = vec![scene.goes("gone"), scene.becomes("dir", State::Directory, 0o555), scene.becomes("dir/file", file("x"), 0o600)];
+    let tasks = vec![
+        scene.goes("gone"),
+        scene.becomes("dir", State::Directory, 0o555),
+        scene.becomes("dir/file", file("x"), 0o600),
+    ];
     let (carrier, said) = scene.begin(tasks);
     carrier.copy_losers().unwrap();
     carrier.write_down().unwrap();

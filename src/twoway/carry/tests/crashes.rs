@@ -1,0 +1,109 @@
+//! Killed at every point, a run leaves nothing that a scan takes for somebody's edit, and loses nothing.
+
+use super::*;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, ExitStatus};
+
+const PLACE: &str = "DSYNC_TEST_PLACE";
+const POINT: &str = "DSYNC_TEST_CRASH_AT";
+
+const CONTENTS: [(&str, &str); 4] =
+    [("new/file", "content"), ("edited", "newer"), ("winner", "won!"), ("kind2", "file")];
+
+fn fill(at: &std::path::Path) {
+    for dir in ["kind2/deep", "gone"] {
+        fs::create_dir_all(at.join(dir)).unwrap();
+    }
+    for (file, content) in [
+        ("edited", "1"),
+        ("kind", "2"),
+        ("gone/file", "3"),
+        ("mode", "4"),
+        ("winner", "loser"),
+        ("name", "same"),
+        ("kind2/deep/file", "5"),
+    ] {
+        fs::write(at.join(file), content).unwrap();
+    }
+    symlink("old", at.join("link")).unwrap();
+}
+
+fn tasks(scene: &Scene) -> Vec<Task> {
+    let copy = Task { why: Why::CopyOf(path("winner")), ..scene.becomes("copy", file("loser"), 0o640) };
+    let renamed = Task { renamed_from: Some(path("name")), ..scene.becomes("new/name", file("same"), 0o600) };
+    vec![
+        copy,
+        renamed,
+        scene.goes("name"),
+        scene.becomes("winner", file("won!"), 0o644),
+        scene.becomes("new", State::Directory, 0o555),
+        scene.becomes("new/file", file("content"), 0o640),
+        scene.becomes("new/link", link("x"), 0),
+        scene.becomes("link", link("new"), 0),
+        scene.becomes("edited", file("newer"), 0o600),
+        scene.becomes("kind", State::Directory, 0o751),
+        scene.becomes("kind2", file("file"), 0o644),
+        scene.goes("kind2/deep"),
+        scene.goes("kind2/deep/file"),
+        scene.goes("gone"),
+        scene.goes("gone/file"),
+        scene.task("mode", |record| record.attributes.mode = 0o400),
+    ]
+}
+
+/// The run that is killed, in a process of its own.
+#[test]
+fn a_run_until_it_is_killed() {
+    let (Some(place), Some(point)) = (std::env::var_os(PLACE), std::env::var_os(POINT)) else { return };
+    let root = Root::open(&place, Links::Trusted).unwrap().writable().unwrap();
+    let mut scene = Scene::in_place(None, root);
+    scene.scan();
+    let tasks = tasks(&scene);
+    crash::arm(point.to_str().unwrap().parse().unwrap());
+    let came = scene.run_with(tasks, &CONTENTS, |_| {});
+    crash::arm(0);
+    assert_eq!(came.left, [""; 0], "{:?}", came.said);
+}
+
+fn run_until(point: u64, place: &std::path::Path) -> ExitStatus {
+    let (_, module) = module_path!().split_once("::").unwrap();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("{module}::a_run_until_it_is_killed"), "--nocapture"])
+        .env(PLACE, place)
+        .env(POINT, point.to_string())
+        .output()
+        .unwrap();
+    let is_killed = output.status.signal() == Some(9);
+    assert!(output.status.success() || is_killed, "{}", String::from_utf8_lossy(&output.stdout));
+    output.status
+}
+
+#[test]
+fn wherever_a_run_is_killed_it_leaves_no_edit_and_loses_nothing() {
+    let mut states = std::collections::BTreeSet::new();
+    for point in 1.. {
+        let at = tempfile::tempdir().unwrap();
+        fill(at.path());
+        let is_over = run_until(point, at.path()).success();
+        let root = Root::open(at.path().as_os_str(), Links::Trusted).unwrap().writable().unwrap();
+        let mut scene = Scene::in_place(Some(at), root);
+        scene.recover();
+        // A copy that was made and not recorded is new here; the next plan wants none beside it.
+        let is_copied = scene.record("copy").state == State::Absent && scene.path("copy").exists();
+        let mut counts = scene.scan();
+        counts.created -= u64::from(is_copied);
+        assert!(!counts.has_edits(), "{point}: {counts:?} {:?}", scene.tree(""));
+        assert_eq!(scene.tree(".dsync/staging"), [""; 0]);
+        let (tree, trash) = (scene.tree(""), scene.tree(".dsync/trash"));
+        assert!(tree.iter().all(|line| !line.contains(".part")), "{point}: {tree:?}");
+        for kept in ["=1", "=2", "=3", "=4", "=loser", "=same", "=5", "->old"] {
+            let is_kept = tree.iter().chain(&trash).any(|line| line.ends_with(kept));
+            assert!(is_kept, "{point}: {kept} {tree:?} {trash:?}");
+        }
+        states.insert(tree);
+        if is_over {
+            assert!(point > 40 && states.len() > 12, "{point} {}", states.len());
+            return;
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Looking back at runs: what has changed, what they did, and putting it back.
+
+use crate::support::command::{Output, dsync};
+use crate::support::snapshot::Columns;
+use crate::support::transport::Way;
+use crate::support::tree::Tree;
+use crate::two_way::Two;
+use std::ffi::OsString;
+use std::fs;
+
+fn tree() -> Tree {
+    Tree::new().file("a", "one").file("b", "two").file("dir/c", "three").file("dir/sub/d", "four")
+}
+
+fn met() -> Two {
+    Two::met(Way::LOCAL, &tree())
+}
+
+/// One of the commands about a side.
+fn look(two: &Two, word: &str, options: &[&str], side: &str, rest: &[&str]) -> Output {
+    let mut arguments: Vec<OsString> = vec![word.into()];
+    arguments.extend(options.iter().map(OsString::from));
+    arguments.push(two.scene.path(side).into());
+    arguments.extend(rest.iter().map(OsString::from));
+    dsync(arguments).run()
+}
+
+fn has_line(output: &Output, words: &[&str]) -> bool {
+    output
+        .out()
+        .lines()
+        .any(|line| words.iter().all(|word| line.split_whitespace().any(|found| found == *word)))
+}
+
+#[test]
+fn status_tells_what_has_changed_and_touches_nothing() {
+    let two = met();
+    let output = look(&two, "status", &[], "left", &[]).success();
+    assert!(output.out().contains("Nothing has changed here"), "{output}");
+    two.write("left/a", "edited");
+    two.write("left/new", "new");
+    two.remove("left/dir/c");
+    two.chmod("left/b", 0o600);
+    let before = two.scene.snapshot("left");
+    let output = look(&two, "status", &[], "left", &[]).success();
+    for (what, path) in [("edited", "a"), ("new", "new"), ("removed", "dir/c"), ("attributes", "b")] {
+        assert!(has_line(&output, &[what, path]), "{what} {path}: {output}");
+    }
+    assert!(output.out().contains("last met"), "{output}");
+    let all = Columns { mode: true, owner: true, mtime: true, directory_mtime: true };
+    assert!(two.scene.snapshot("left").differences(&before, all).is_empty());
+    let output = look(&two, "status", &["--exclude=new"], "left", &[]).success();
+    assert!(!has_line(&output, &["new", "new"]), "{output}");
+}
+
+#[test]
+fn status_tells_conflicts_that_were_left() {
+    let two = met();
+    two.write("left/a", "left's");
+    two.write("right/a", "right's, longer");
+    two.sync(&[]).expect(40);
+    for side in ["left", "right"] {
+        let output = look(&two, "status", &[], side, &[]).expect(40);
+        assert!(has_line(&output, &["left", "a"]), "{output}");
+    }
+}
+
+#[test]
+fn the_log_tells_what_runs_did() {
+    let two = met();
+    two.write("left/a", "edited");
+    two.remove("left/dir");
+    two.sync(&[]).success();
+    let output = look(&two, "log", &["-v"], "right", &[]).success();
+    assert!(has_line(&output, &["run", "1"]) && has_line(&output, &["run", "2"]), "{output}");
+    assert!(has_line(&output, &["replaced", "a"]) && has_line(&output, &["removed", "dir/sub/"]), "{output}");
+    let output = look(&two, "log", &[], "right", &["dir/"]).success();
+    assert!(has_line(&output, &["removed", "dir/c"]) && !has_line(&output, &["replaced", "a"]), "{output}");
+    let output = look(&two, "log", &[], "right", &["../outside"]).expect(1);
+    assert!(output.err().contains("hint:"), "{output}");
+}
+
+#[test]
+fn an_undo_reaches_the_partner_with_the_next_run() {
+    let two = met();
+    two.write("left/a", "edited");
+    two.remove("left/dir");
+    two.rename("left/b", "left/renamed");
+    two.write("left/fresh", "fresh");
+    two.sync(&[]).success();
+    let output = look(&two, "undo", &["-v"], "right", &[]).success();
+    assert!(output.out().contains("of run 2"), "{output}");
+    for (path, content) in
+        [("a", "one"), ("b", "two"), ("dir/c", "three"), ("dir/sub/d", "four"), ("fresh", "fresh")]
+    {
+        assert_eq!(two.read(&format!("right/{path}")), content);
+    }
+    two.sync(&[]).success();
+    two.assert_same();
+    assert_eq!(two.paths("left"), ["a", "b", "dir", "dir/c", "dir/sub", "dir/sub/d", "fresh"]);
+    assert_eq!(two.read("left/a"), "one");
+}
+
+#[test]
+fn an_undo_tells_what_was_changed_since() {
+    let two = met();
+    two.write("left/a", "edited");
+    two.write("left/b", "edited");
+    two.sync(&[]).success();
+    two.write("right/a", "and again");
+    let output = look(&two, "undo", &[], "right", &["2"]).expect(23);
+    assert!(output.err().contains("a: it was changed since"), "{output}");
+    assert_eq!((two.read("right/a"), two.read("right/b")), ("and again".to_owned(), "two".to_owned()));
+    let output = look(&two, "undo", &[], "right", &["77"]).expect(1);
+    assert!(output.err().contains("run 77 is not remembered"), "{output}");
+}
+
+#[test]
+fn the_trash_is_listed_and_emptied() {
+    let two = met();
+    two.write("left/a", "edited");
+    two.remove("left/dir");
+    two.sync(&[]).success();
+    let output = look(&two, "trash", &[], "right", &[]).success();
+    assert!(has_line(&output, &["run", "2"]), "{output}");
+    look(&two, "trash", &["--empty", "--older-than=1"], "right", &[]).success();
+    assert!(two.scene.path("right/.dsync/trash/2/dir/c").exists());
+    look(&two, "trash", &["--empty"], "right", &[]).success();
+    assert_eq!(fs::read_dir(two.scene.path("right/.dsync/trash")).unwrap().count(), 0);
+    let output = look(&two, "trash", &[], "right", &[]).success();
+    assert!(output.out().contains("The trash is empty."), "{output}");
+    let output = look(&two, "undo", &[], "right", &[]).expect(23);
+    assert!(output.err().contains("not in the trash"), "{output}");
+}
+
+#[test]
+fn what_is_no_replica_is_told_and_does_not_become_one() {
+    let two = Two::new(Way::LOCAL, &tree(), &Tree::new());
+    for word in ["status", "log", "undo", "trash"] {
+        let output = look(&two, word, &[], "left", &[]).expect(3);
+        assert!(output.err().contains("no two-way run"), "{output}");
+        assert!(!two.scene.path("left/.dsync").exists());
+        let output = dsync([word, "host:some/dir"]).run().expect(1);
+        assert!(output.err().contains(&format!("ssh host 'dsync {word} some/dir'")), "{output}");
+        let output = dsync([word, "--help"]).run().success();
+        assert!(output.out().contains(&format!("Usage: dsync {word}")), "{output}");
+        dsync([word, "--nonsense"]).run().expect(1);
+        assert!(dsync([word]).run().expect(1).err().contains("the directory is missing"));
+        let output = dsync([word, "/nonexistent/dir"]).run().expect(3);
+        assert!(output.err().contains("/nonexistent/dir"), "{output}");
+    }
+}
+
+#[test]
+fn a_directory_with_such_a_name_is_written_with_a_dot() {
+    let two = Two::new(Way::LOCAL, &tree(), &Tree::new());
+    fs::rename(two.scene.path("left"), two.scene.path("log")).unwrap();
+    dsync(["-r", "./log/", "right"]).current_dir(two.scene.root()).run().success();
+    assert_eq!(two.read("right/a"), "one");
+}

@@ -1,0 +1,91 @@
+//! What a run says, and what can be done with it.
+
+use crate::support::command::{Invocation, binary};
+use crate::support::transport::Way;
+use crate::support::tree::Tree;
+use crate::two_way::Two;
+use std::path::Path;
+
+/// Names that mean something to a shell, to a pattern, or to the terminal.
+const ODD: [&str; 5] = ["it's", "a b=newer", "[x]*?", "line\nend", "back\\slash"];
+
+fn conflicts_in_odd_names(way: Way) -> Two {
+    let base = ODD.iter().fold(Tree::new(), |tree, name| tree.file(name, "base"));
+    let two = Two::met(way, &base);
+    for name in ODD {
+        two.write(&format!("left/{name}"), "left");
+        two.write(&format!("right/{name}"), "right");
+    }
+    two
+}
+
+#[test]
+fn the_command_that_is_told_settles_the_conflicts() {
+    for way in Way::plain() {
+        let two = conflicts_in_odd_names(way);
+        let told = two.sync(&[]).expect(40).err();
+        let command = told.lines().find(|line| line.starts_with("  dsync ")).unwrap();
+        let words = command.trim_start().strip_prefix("dsync").unwrap();
+        let script = format!("\"$0\" {words}");
+        let binary = binary().as_os_str().to_owned();
+        Invocation::new(Path::new("/bin/bash"), ["-c".into(), script.into(), binary]).run().success();
+        two.assert_same();
+        for name in ODD {
+            assert_eq!(two.read(&format!("right/{name}")), "left", "{way:?}: {name:?}");
+        }
+    }
+}
+
+#[test]
+fn a_dry_run_shows_the_plan_and_does_nothing() {
+    for way in Way::plain() {
+        let two = Two::met(way, &Tree::new().file("a", "one").file("b", "two"));
+        two.write("left/a", "changed");
+        two.remove("right/b");
+        two.write("right/c", "new");
+        let before = [two.snapshot("left"), two.snapshot("right")];
+        let shown = two.sync(&["-n"]).success().out();
+        for line in ["  updated     a\n", "  deleted     b\n", "  new         c\n"] {
+            assert!(shown.contains(line), "{line:?} in {shown}");
+        }
+        assert_eq!([two.snapshot("left"), two.snapshot("right")], before);
+        assert_eq!(two.sync(&[]).success().out(), "");
+        two.assert_same();
+        assert_eq!(two.sync(&[]).success().out(), "");
+        assert!(two.sync(&["-v"]).success().out().contains(" are in sync\n"));
+    }
+}
+
+#[test]
+fn a_plan_is_carried_out_later() {
+    for way in Way::plain() {
+        let two = Two::met(way, &Tree::new().file("a", "one").file("b", "two"));
+        two.write("left/a", "left");
+        two.write("right/a", "right's");
+        two.write("left/b", "changed");
+        let plan = two.scene.path("plan");
+        let plan = plan.to_str().unwrap();
+        two.sync(&["-n", "--conflict=larger", &format!("--plan={plan}")]).success();
+        two.write("left/c", "made after the plan");
+        two.sync(&[&format!("--apply={plan}")]).success();
+        assert_eq!((two.read("left/a"), two.read("right/b")), ("right's".into(), "changed".into()));
+        assert!(!two.scene.path("right/c").exists(), "what the plan does not know of is not done");
+        two.sync(&[]).success();
+        two.assert_same();
+    }
+}
+
+#[test]
+fn a_command_merges_two_files() {
+    for way in Way::plain() {
+        let two = Two::met(way, &Tree::new().file("list.txt", "b\n"));
+        two.write("left/list.txt", "b\na\n");
+        two.write("right/list.txt", "b\nc\n");
+        let fails = "--conflict=merge=echo lost > \"$MERGED\"; exit 1";
+        two.sync(&[fails]).expect(40);
+        assert_eq!((two.read("left/list.txt"), two.read("right/list.txt")), ("b\na\n".into(), "b\nc\n".into()));
+        two.sync(&["--conflict-for=*.txt=merge=sort -u \"$LOCAL\" \"$REMOTE\" > \"$MERGED\""]).success();
+        two.assert_same();
+        assert_eq!(two.read("right/list.txt"), "a\nb\nc\n");
+    }
+}
