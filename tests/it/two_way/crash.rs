@@ -81,6 +81,8 @@ fn with_work(way: Way) -> Two {
     two.link("left/link", "mode");
     two.remove("right/to be a file");
     write("right/to be a file", "a file");
+    let time = filetime::FileTime::from_unix_time(1_600_000_000, 0);
+    filetime::set_symlink_file_times(two.scene.path("left/link"), time, time).unwrap();
     for side in ["left", "right"] {
         for directory in two.snapshot(side).paths() {
             let path = format!("{side}/{}", String::from_utf8_lossy(directory));
@@ -122,7 +124,7 @@ fn at_every_point(way: Way, victim: Victim) {
         let two = with_work(way);
         let crashed = crashing(&two, victim, at);
         let ended = match victim {
-            Victim::Asking => crashed.signal == Some(Signal::ABORT.as_raw()),
+            Victim::Asking => crashed.signal == Some(Signal::KILL.as_raw()),
             Victim::Peer => crashed.code != Some(0),
         };
         if !ended {
