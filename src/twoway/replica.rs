@@ -59,7 +59,12 @@ impl Replica {
     /// # Errors
     /// Another run has it; what is there is not this user's or no directory; or the file system refuses.
     pub fn open(root: &WriteDir) -> Result<Replica, TwoWayError> {
+        let before = if Replica::is_at(root)? { None } else { Some(root.own_meta().map_err(TwoWayError::at(HOME))?) };
         let home = own_directory(root, HOME, HOME)?;
+        if let Some(meta) = before {
+            // What dsync adds to a tree is no edit. Where the time cannot be set, it is taken for one.
+            let _ = root.set_own_meta(&SetMeta { mtime: Some(meta.mtime), ..SetMeta::default() });
+        }
         let lock = lock(&home)?;
         let part = |part: &str| own_directory(&home, part, &format!("{HOME}/{part}"));
         let (staging, trash) = (part(STAGING)?, part(TRASH)?);
@@ -294,8 +299,10 @@ mod tests {
     fn it_is_made_on_first_use_for_its_owner_alone() {
         let at = tempfile::tempdir().unwrap();
         assert!(!Replica::is_at(&root(at.path())).unwrap());
+        let before = fs::metadata(at.path()).unwrap().modified().unwrap();
         let replica = Replica::open(&root(at.path())).unwrap();
         assert!(Replica::is_at(&root(at.path())).unwrap());
+        assert_eq!(fs::metadata(at.path()).unwrap().modified().unwrap(), before);
         replica.trash(7).unwrap();
         replica.history_file().unwrap();
         for part in [".dsync", ".dsync/trash", ".dsync/trash/7", ".dsync/staging"] {

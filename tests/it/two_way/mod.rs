@@ -5,6 +5,9 @@ mod edits;
 mod guards;
 mod look;
 mod meeting;
+mod model;
+mod random;
+mod user;
 mod telling;
 
 use crate::support::command::Output;
