@@ -222,7 +222,7 @@ fn absorbed(step: &Step, left: &Replica, right: &Replica, event: &mut u64) -> Ab
         let settles = match step.why {
             Why::Settled(ConflictKind::Attributes, _) => of == Of::Attributes,
             Why::Settled(..) | Why::Kept { .. } | Why::CopyOf(_) => true,
-            Why::Clear | Why::Conflict(_) | Why::Unknown => false,
+            Why::Clear | Why::Conflict(_) | Why::Unknown | Why::Unplanned => false,
         };
         if settles {
             *event += 1;

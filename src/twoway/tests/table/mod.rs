@@ -109,6 +109,7 @@ fn word(why: &Why, is: impl Fn(Side) -> Side) -> String {
         Why::Conflict(kind) => format!("conflict-of-{kind:?}").to_lowercase(),
         Why::CopyOf(path) => format!("copy-of-{path}"),
         Why::Unknown => "unknown".into(),
+        Why::Unplanned => "unplanned".into(),
     }
 }
 
