@@ -7,8 +7,8 @@ mod look;
 mod meeting;
 mod model;
 mod random;
-mod user;
 mod telling;
+mod user;
 
 use crate::support::command::Output;
 use crate::support::scene::Scene;

@@ -176,8 +176,12 @@ fn rename(from: &Path, to: &Path) {
 }
 
 fn date(at: &Path, time: u8) {
-    filetime::set_symlink_file_times(at, FileTime::zero(), FileTime::from_unix_time(EDITED + i64::from(time), 0))
-        .unwrap();
+    filetime::set_symlink_file_times(
+        at,
+        FileTime::zero(),
+        FileTime::from_unix_time(EDITED + i64::from(time), 0),
+    )
+    .unwrap();
 }
 
 fn there(at: &Path) -> Option<fs::Metadata> {
