@@ -1,0 +1,161 @@
+//! Runs that are killed, at every point at which that makes a difference.
+//!
+//! The program that these tests run was built with the feature `crash-points`: `DSYNC_CRASH_AT=n` ends it at its n-th
+//! point as if it were killed.
+
+use crate::support::command::Output;
+use crate::support::snapshot::{Columns, Content, Snapshot};
+use crate::support::transport::{Direction, Transport, Way, rsh_script, shell_options};
+use crate::support::tree::{Tree, noise};
+use crate::two_way::{COLUMNS, Two};
+use rustix::process::Signal;
+use std::collections::BTreeSet;
+use std::fs;
+
+const VARIABLE: &str = "DSYNC_CRASH_AT";
+const OPTIONS: [&str; 3] = ["-2", "--conflict=keep-both", "--allow-mass-delete"];
+/// More points than any run here has.
+const MANY: u64 = 2000;
+/// A directory that something was moved into has a new time, and a run that was killed cannot always give it the old.
+const WITHOUT_DIRECTORY_TIMES: Columns = Columns { directory_mtime: false, ..COLUMNS };
+
+/// Who is killed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Victim {
+    Asking,
+    Peer,
+}
+
+/// Two trees between which there is something of every kind to do, and the same every time.
+fn with_work(way: Way) -> Two {
+    let tree = Tree::new()
+        .file("edited left", "one")
+        .file("edited right", "two")
+        .file("both", "both")
+        .file("removed", "gone")
+        .file("mode", "mode")
+        .file("merged", "merged")
+        .file("touched", "touched")
+        .file("from", "renamed")
+        .file("large", noise(300_000, 1))
+        .file("dir/a", "a")
+        .file("dir/b", "b")
+        .file("gone/deep/c", "c")
+        .file("gone/d", "d")
+        .file("half/stays", "stays")
+        .file("half/goes", "goes")
+        .file("to dir", "file")
+        .file("to file/e", "e")
+        .symlink("link", "from")
+        .symlink("to be a file", "link");
+    let two = Two::met_in_memory(way, &tree);
+    let write = |path: &str, content: &str| {
+        two.write(path, content);
+        two.touch(path, 1_700_000_000);
+    };
+    write("left/edited left", "one edited");
+    write("right/edited right", "two edited");
+    write("left/both", "both, left");
+    write("right/both", "both, right");
+    two.touch("right/both", 1_700_000_001);
+    write("right/new/er/file", "new");
+    write("left/new too", "also new");
+    two.remove("left/removed");
+    two.chmod("right/mode", 0o600);
+    two.chmod("left/merged", 0o600);
+    write("right/merged", "merged, edited");
+    two.touch("left/touched", 1_700_000_000);
+    two.rename("right/from", "right/dir/renamed");
+    let mut large = two.scene.read("left/large");
+    large[150_000] ^= 1;
+    fs::write(two.scene.path("left/large"), large).unwrap();
+    two.touch("left/large", 1_700_000_000);
+    two.remove("right/gone");
+    two.remove("left/half");
+    write("right/half/stays", "edited");
+    two.remove("left/to dir");
+    write("left/to dir/f", "f");
+    two.remove("right/to file");
+    write("right/to file", "a file now");
+    two.remove("left/link");
+    two.link("left/link", "mode");
+    two.remove("right/to be a file");
+    write("right/to be a file", "a file");
+    for side in ["left", "right"] {
+        for directory in two.snapshot(side).paths() {
+            let path = format!("{side}/{}", String::from_utf8_lossy(directory));
+            if two.scene.path(&path).symlink_metadata().unwrap().is_dir() {
+                two.touch(&path, 1_600_000_000);
+            }
+        }
+    }
+    two
+}
+
+fn crashing(two: &Two, victim: Victim, at: u64) -> Output {
+    let (left, right) = (two.scene.path("left"), two.scene.path("right"));
+    match victim {
+        Victim::Asking => two.way.copy(&OPTIONS, &[left], right).variable(VARIABLE, at).run(),
+        Victim::Peer => {
+            let body = format!("{VARIABLE}={at} exec /bin/sh -c \"$*\"\n");
+            let shell = shell_options(&rsh_script(two.scene.root(), &body));
+            let invocation = two.way.copy(&OPTIONS, &[left], right);
+            // The last one counts.
+            invocation.args(shell).run()
+        }
+    }
+}
+
+fn contents(snapshots: &[Snapshot]) -> BTreeSet<String> {
+    let stamps = snapshots.iter().flat_map(|snapshot| snapshot.paths().map(|path| snapshot.get(path)));
+    let contents = stamps.flatten().map(|stamp| &stamp.content);
+    contents.filter(|content| !matches!(content, Content::None)).map(|content| format!("{content:?}")).collect()
+}
+
+fn at_every_point(way: Way, victim: Victim) {
+    let undisturbed = with_work(way);
+    let before = contents(&["left", "right"].map(|side| undisturbed.snapshot(side)));
+    undisturbed.sync(&OPTIONS[1..]).success();
+    undisturbed.assert_same();
+    let wanted = undisturbed.snapshot("left");
+    for at in 1..MANY {
+        let two = with_work(way);
+        let crashed = crashing(&two, victim, at);
+        let ended = match victim {
+            Victim::Asking => crashed.signal == Some(Signal::ABORT.as_raw()),
+            Victim::Peer => crashed.code != Some(0),
+        };
+        if !ended {
+            assert!(at > 40, "there are few points: {at}");
+            crashed.success();
+            two.assert_same();
+            return;
+        }
+        let half = ["left", "right"].map(|side| two.snapshot(side));
+        let now = contents(&half);
+        assert!(now.is_subset(&before), "{way:?} {victim:?} {at}: something is half there: {crashed}");
+        let output = two.sync(&OPTIONS[1..]);
+        assert_eq!(output.code, Some(0), "{way:?} {victim:?} {at}: {crashed}\n{output}");
+        two.assert_same();
+        let differences = two.snapshot("left").differences(&wanted, WITHOUT_DIRECTORY_TIMES);
+        assert!(differences.is_empty(), "{way:?} {victim:?} {at}: {differences:#?}\n{crashed}\n{output}");
+        let again = two.sync(&OPTIONS[1..]).success();
+        assert!(again.out().contains("in sync") || again.out().is_empty(), "{way:?} {victim:?} {at}: {again}");
+    }
+    panic!("more points than can be");
+}
+
+#[test]
+fn both_replicas_in_one_process() {
+    at_every_point(Way::LOCAL, Victim::Asking);
+}
+
+#[test]
+fn the_side_that_asks() {
+    at_every_point(Way { transport: Transport::Rsh, direction: Direction::Push }, Victim::Asking);
+}
+
+#[test]
+fn its_peer() {
+    at_every_point(Way { transport: Transport::Rsh, direction: Direction::Pull }, Victim::Peer);
+}
