@@ -77,7 +77,7 @@ impl Case {
         let places = Edit::places(random);
         Case {
             way: random.below(12) / 10 * (1 + random.below(2)),
-            policy: *random.pick(&POLICIES),
+            policy: random.pick(&POLICIES),
             excluded: random.chance(20).then(|| *random.pick(&EXCLUDED)),
             guarded: random.chance(10),
             met: random.chance(90),
@@ -531,4 +531,21 @@ fn trees_become_what_the_table_says() {
     if wanted >= CASES {
         assert!(codes.values().all(|count| count * 20 > wanted), "too few of some: {codes:?}");
     }
+}
+
+#[test]
+fn two_empty_trees() {
+    again(&Case {
+        way: 0,
+        policy: "skip",
+        excluded: None,
+        guarded: false,
+        met: true,
+        base: vec![],
+        more: vec![],
+        left: vec![],
+        right: vec![],
+        turned: false,
+        other_clocks: false,
+    });
 }
