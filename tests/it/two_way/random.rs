@@ -75,9 +75,11 @@ impl Case {
     fn draw(seed: u64) -> Case {
         let random = &mut Random::new(seed);
         let places = Edit::places(random);
+        let way = random.below(12) / 10 * (1 + random.below(2));
+        let &policy = random.pick(&POLICIES);
         Case {
-            way: random.below(12) / 10 * (1 + random.below(2)),
-            policy: random.pick(&POLICIES),
+            way,
+            policy,
             excluded: random.chance(20).then(|| *random.pick(&EXCLUDED)),
             guarded: random.chance(10),
             met: random.chance(90),

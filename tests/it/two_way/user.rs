@@ -50,7 +50,10 @@ impl Edit {
             53..63 => Edit::Remove(at),
             63..75 => Edit::Chmod(at, common % 4),
             75..81 => Edit::Touch(at, time),
-            _ => Edit::Rename(at, random.pick(places)),
+            _ => {
+                let &to = random.pick(places);
+                Edit::Rename(at, to)
+            }
         }
     }
 
