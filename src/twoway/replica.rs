@@ -59,7 +59,8 @@ impl Replica {
     /// # Errors
     /// Another run has it; what is there is not this user's or no directory; or the file system refuses.
     pub fn open(root: &WriteDir) -> Result<Replica, TwoWayError> {
-        let before = if Replica::is_at(root)? { None } else { Some(root.own_meta().map_err(TwoWayError::at(HOME))?) };
+        let before =
+            if Replica::is_at(root)? { None } else { Some(root.own_meta().map_err(TwoWayError::at(HOME))?) };
         let home = own_directory(root, HOME, HOME)?;
         if let Some(meta) = before {
             // What dsync adds to a tree is no edit. Where the time cannot be set, it is taken for one.

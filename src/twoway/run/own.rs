@@ -23,6 +23,8 @@ pub(super) struct Own {
     pub replica: Option<Replica>,
     /// In a dry run what is written here stays in memory.
     pub history: History,
+    /// In a dry run, what keeps another run from writing to the history that is read.
+    _looked_at: Option<ReadReplica>,
     pub counts: Counts,
     /// Whether it has no past.
     pub is_new: bool,
@@ -35,9 +37,12 @@ impl Own {
     pub(super) fn open(root: &Root, around: Around<'_>) -> Result<Own, RunError> {
         let options = &around.context.options;
         let settings = carry_settings(options);
+        let mut looked_at = None;
         let (replica, mut history, origin, began) = if options.dry_run {
-            let (history, origin, began) = look(root)?;
-            (None, history, origin, began)
+            looked_at = Replica::look(root.dir())?;
+            let file = looked_at.as_ref().map(ReadReplica::history_file).transpose()?.flatten();
+            let (history, origin) = History::open_to_look(file, root.dir())?;
+            (None, history, origin, looked_at.as_ref().map_or(FileTime::zero(), ReadReplica::opened_at))
         } else {
             let replica = Replica::open(&root.writable().ok_or(TwoWayError::Stopped)?)?;
             let (mut history, origin) = History::open(replica.history_file()?, root.dir())?;
@@ -72,7 +77,8 @@ impl Own {
         }
         let counts = findings.commit()?;
         let problems = teller.problems;
-        Ok(Own { replica, history, counts, is_new: origin == Origin::New, problems })
+        let is_new = origin == Origin::New;
+        Ok(Own { replica, history, _looked_at: looked_at, counts, is_new, problems })
     }
 
     pub(super) fn census(&self) -> Census {
@@ -96,14 +102,6 @@ impl Own {
             _ => Ok(None),
         }
     }
-}
-
-/// Opens the history of what may be a replica, or would become one, without changing anything.
-fn look(root: &Root) -> Result<(History, Origin, FileTime), TwoWayError> {
-    let replica = Replica::look(root.dir())?;
-    let file = replica.as_ref().map(ReadReplica::history_file).transpose()?.flatten();
-    let (history, origin) = History::open_to_look(file, root.dir())?;
-    Ok((history, origin, replica.map_or(FileTime::zero(), |replica| replica.opened_at())))
 }
 
 /// What of the options decides which paths take part, and what of each.

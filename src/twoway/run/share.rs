@@ -132,11 +132,7 @@ impl Share<'_> {
 
     /// Gives losers their names. What could not be copied on one side is left by both, as else the other would take it
     /// for settled.
-    fn copy_losers(
-        &self,
-        carrier: &Carrier,
-        conversation: &mut Conversation<'_>,
-    ) -> Result<(), RunError> {
+    fn copy_losers(&self, carrier: &Carrier, conversation: &mut Conversation<'_>) -> Result<(), RunError> {
         let mut uncopied = carrier.copy_losers()?;
         if self.tasks.iter().any(|(_, task)| matches!(task.why, Why::CopyOf(_))) {
             uncopied.extend(tell_and_hear_undone(conversation, &uncopied, self.who)?);

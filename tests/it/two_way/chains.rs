@@ -147,7 +147,11 @@ fn where_both_are_kept_nothing_is_lost() {
         chain.assert_all_same(seed);
         let left = contents(&chain.read(0));
         let lost: Vec<_> = written.difference(&given_up).filter(|content| !left.contains(*content)).collect();
-        assert!(lost.is_empty(), "seed {seed}: {:?}", lost.iter().map(|l| String::from_utf8_lossy(l)).collect::<Vec<_>>());
+        assert!(
+            lost.is_empty(),
+            "seed {seed}: {:?}",
+            lost.iter().map(|l| String::from_utf8_lossy(l)).collect::<Vec<_>>()
+        );
     }
 }
 
@@ -157,7 +161,8 @@ fn make_unique(root: &std::path::Path, mark: &str, known: &BTreeSet<Vec<u8>>) {
         let What::File(content) = &node.what else { continue };
         if !known.contains(content) && !content.starts_with(b"made in ") {
             let marked = [format!("made in {mark} as {path}: ").as_bytes(), content].concat();
-            let times = filetime::FileTime::from_last_modification_time(&root.join(&path).metadata().unwrap());
+            let times =
+                filetime::FileTime::from_last_modification_time(&root.join(&path).metadata().unwrap());
             fs::write(root.join(&path), marked).unwrap();
             filetime::set_file_mtime(root.join(&path), times).unwrap();
         }

@@ -111,7 +111,10 @@ fn crashing(two: &Two, victim: Victim, at: u64) -> Output {
 fn contents(snapshots: &[Snapshot]) -> BTreeSet<String> {
     let stamps = snapshots.iter().flat_map(|snapshot| snapshot.paths().map(|path| snapshot.get(path)));
     let contents = stamps.flatten().map(|stamp| &stamp.content);
-    contents.filter(|content| !matches!(content, Content::None)).map(|content| format!("{content:?}")).collect()
+    contents
+        .filter(|content| !matches!(content, Content::None))
+        .map(|content| format!("{content:?}"))
+        .collect()
 }
 
 fn at_every_point(way: Way, victim: Victim) {
@@ -142,7 +145,10 @@ fn at_every_point(way: Way, victim: Victim) {
         let differences = two.snapshot("left").differences(&wanted, WITHOUT_DIRECTORY_TIMES);
         assert!(differences.is_empty(), "{way:?} {victim:?} {at}: {differences:#?}\n{crashed}\n{output}");
         let again = two.sync(&OPTIONS[1..]).success();
-        assert!(again.out().contains("in sync") || again.out().is_empty(), "{way:?} {victim:?} {at}: {again}");
+        assert!(
+            again.out().contains("in sync") || again.out().is_empty(),
+            "{way:?} {victim:?} {at}: {again}"
+        );
     }
     panic!("more points than can be");
 }

@@ -30,8 +30,12 @@ struct Done {
 /// Some hundred to some ten thousand bytes that no other version has.
 fn content_of(version: u64) -> Vec<u8> {
     let length = 100 + usize::try_from(version % 40).unwrap() * 700;
-    [format!("version {version}\n").as_bytes(), &noise(length, version), format!("\nend of {version}").as_bytes()]
-        .concat()
+    [
+        format!("version {version}\n").as_bytes(),
+        &noise(length, version),
+        format!("\nend of {version}").as_bytes(),
+    ]
+    .concat()
 }
 
 /// Which version this is, if it is a whole one.

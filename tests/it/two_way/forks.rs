@@ -105,7 +105,9 @@ fn a_damaged_history_is_told_and_nothing_goes() {
 #[test]
 fn a_truncated_history_is_told_and_nothing_goes() {
     let length = fs::metadata(edited().scene.path("left/.dsync/history")).unwrap().len();
-    for (n, to) in [0, 1, 63, 64, 320, 4095, 4096, 4097, length / 2, length - 4096, length - 1].iter().enumerate() {
+    for (n, to) in
+        [0, 1, 63, 64, 320, 4095, 4096, 4097, length / 2, length - 4096, length - 1].iter().enumerate()
+    {
         for sides in [&["left", "right"][n % 2..=n % 2], &["left", "right"]] {
             let two = edited();
             for side in sides {
@@ -161,10 +163,12 @@ fn a_history_from_before() {
                 two.write("left/later", "later");
                 two.write("right/e", "e, later");
                 two.sync(&[]).success();
-                let (history, home) = (saved.join(".dsync/history"), two.scene.path(&format!("{side}/.dsync")));
+                let (history, home) =
+                    (saved.join(".dsync/history"), two.scene.path(&format!("{side}/.dsync")));
                 if in_place {
                     let old = fs::read(&history).unwrap();
-                    let mut file = OpenOptions::new().write(true).truncate(true).open(home.join("history")).unwrap();
+                    let mut file =
+                        OpenOptions::new().write(true).truncate(true).open(home.join("history")).unwrap();
                     file.write_all(&old).unwrap();
                 } else {
                     fs::remove_dir_all(&home).unwrap();
@@ -184,7 +188,10 @@ fn a_history_from_before() {
                 for path in ["later", "e"] {
                     for side in ["left", "right"] {
                         let there = two.scene.path(&format!("{side}/{path}")).exists();
-                        assert!(there, "{side}/{path} went when a history came back {text}: {in_place} {output}");
+                        assert!(
+                            there,
+                            "{side}/{path} went when a history came back {text}: {in_place} {output}"
+                        );
                     }
                 }
             }

@@ -286,7 +286,8 @@ impl Table<'_> {
         let names: BTreeSet<&String> = names.flatten().collect();
         let (mut one, mut other) = (Nodes::new(), Nodes::new());
         for name in names {
-            let merged = self.merge(&join(path, name), three.map(|node| node.and_then(|node| node.child(name))));
+            let merged =
+                self.merge(&join(path, name), three.map(|node| node.and_then(|node| node.child(name))));
             one.extend(merged.left.map(|node| (name.clone(), node)));
             other.extend(merged.right.map(|node| (name.clone(), node)));
             one.extend(merged.copy.clone());

@@ -83,7 +83,10 @@ fn a_command_merges_two_files() {
         two.write("right/list.txt", "b\nc\n");
         let fails = "--conflict=merge=echo lost > \"$MERGED\"; exit 1";
         two.sync(&[fails]).expect(40);
-        assert_eq!((two.read("left/list.txt"), two.read("right/list.txt")), ("b\na\n".into(), "b\nc\n".into()));
+        assert_eq!(
+            (two.read("left/list.txt"), two.read("right/list.txt")),
+            ("b\na\n".into(), "b\nc\n".into())
+        );
         two.sync(&["--conflict-for=*.txt=merge=sort -u \"$LOCAL\" \"$REMOTE\" > \"$MERGED\""]).success();
         two.assert_same();
         assert_eq!(two.read("right/list.txt"), "a\nb\nc\n");

@@ -50,7 +50,10 @@ impl Edit {
             53..63 => Edit::Remove(at),
             63..75 => Edit::Chmod(at, common % 4),
             75..81 => Edit::Touch(at, time),
-            _ => Edit::Rename(at, *random.pick(places)),
+            _ => {
+                let &to = random.pick(places);
+                Edit::Rename(at, to)
+            }
         }
     }
 
@@ -176,8 +179,12 @@ fn rename(from: &Path, to: &Path) {
 }
 
 fn date(at: &Path, time: u8) {
-    filetime::set_symlink_file_times(at, FileTime::zero(), FileTime::from_unix_time(EDITED + i64::from(time), 0))
-        .unwrap();
+    filetime::set_symlink_file_times(
+        at,
+        FileTime::zero(),
+        FileTime::from_unix_time(EDITED + i64::from(time), 0),
+    )
+    .unwrap();
 }
 
 fn there(at: &Path) -> Option<fs::Metadata> {
