@@ -50,9 +50,9 @@ impl Own {
             let began = replica.opened_at()?;
             (Some(replica), history, origin, began)
         };
-        if origin == Origin::Copied {
-            let text =
-                "this replica was copied or restored with its history: it goes on under a new identity";
+        let had_runs =
+            replica.as_ref().map(Replica::had_runs).or(looked_at.as_ref().map(ReadReplica::had_runs));
+        if let Some(text) = notice(origin, had_runs.unwrap_or(false)) {
             around.context.reporter.report(Event::Notice(text.to_owned()));
         }
         let mut teller = Teller { context: around.context, problems: 0 };
@@ -101,6 +101,19 @@ impl Own {
             Some(partner) if is_of_use(&partner)? => Ok(Some(partner)),
             _ => Ok(None),
         }
+    }
+}
+
+/// What is said about where a history comes from.
+fn notice(origin: Origin, had_runs: bool) -> Option<&'static str> {
+    match origin {
+        Origin::Copied => {
+            Some("this replica was copied or restored with its history: it goes on under a new identity")
+        }
+        Origin::New if had_runs => {
+            Some("this replica has lost its history: it is taken for a new one, and nothing for deleted")
+        }
+        Origin::New | Origin::Known => None,
     }
 }
 
