@@ -23,6 +23,7 @@
 
 mod packed;
 
+pub(super) use packed::is_own;
 pub use packed::{Batch, PackedRecord, PackedTask, Packing};
 
 use crate::pass::PassError;

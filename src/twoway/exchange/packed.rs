@@ -165,6 +165,16 @@ impl Packing<PackedTask> {
     }
 }
 
+/// Whether a path is that of a replica's own directory or below one, or of a file that is being received. Only the
+/// directory at the top is told by its name alone; below, something else may have that.
+pub(in crate::twoway) fn is_own(path: &RelPath) -> bool {
+    const HOME: &[u8] = b".dsync";
+    let Some((parent, name)) = path.split_last() else { return false };
+    crate::fs::is_stage_name(&name)
+        || parent.elements().any(|element| element == HOME)
+        || (parent.is_root() && name.as_bytes() == HOME)
+}
+
 /// The versions of a batch that was read.
 struct Versions(Vec<Arc<Version>>);
 
@@ -198,7 +208,7 @@ impl<T> Batch<T> {
         self.versions.iter().map(version).collect::<Result<_, _>>().map(Versions)
     }
 
-    /// The paths, each with what is told of it.
+    /// The paths, each with what is told of it. What is dsync's own is nobody's to tell of.
     fn read(self, mut each: impl FnMut(RelPath, T) -> Result<(), Garbled>) -> Result<(), Garbled> {
         let mut last: Vec<u8> = Vec::new();
         for Item { shared, rest, what } in self.items {
@@ -206,6 +216,9 @@ impl<T> Batch<T> {
             last.truncate(shared.ok_or(Garbled("a path that begins with more than there is"))?);
             last.extend_from_slice(&rest);
             let path = RelPath::new(last.as_slice()).map_err(|_| Garbled("an impossible path"))?;
+            if is_own(&path) {
+                return Err(Garbled("a path of dsync's own"));
+            }
             each(path, what)?;
         }
         Ok(())
@@ -275,5 +288,105 @@ impl Batch<PackedTask> {
             Ok(Task { there, renamed_from, ..Task::between(path, task.why, before, after) })
         };
         packed.into_iter().map(task).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::twoway::record::{ContentSum, State};
+    use filetime::FileTime;
+    use proptest::prelude::*;
+
+    fn version() -> impl Strategy<Value = Arc<Version>> {
+        let counts = prop::collection::vec((0_u8..3, 0_u64..300), 0..3);
+        counts.prop_map(|counts| {
+            Arc::new(counts.into_iter().map(|(author, count)| (Author([author; 16]), count)).collect())
+        })
+    }
+
+    fn state() -> impl Strategy<Value = State> {
+        prop_oneof![
+            Just(State::Absent),
+            Just(State::Directory),
+            (any::<[u8; 32]>(), any::<u64>())
+                .prop_map(|(sum, size)| State::File { sum: ContentSum(sum), size }),
+            any::<Vec<u8>>().prop_map(|target| State::Symlink { target: target.into() }),
+            Just(State::Unknown),
+        ]
+    }
+
+    fn record() -> impl Strategy<Value = Record> {
+        let mtime = (any::<i64>(), 0_u32..1_000_000_000);
+        let owner = (any::<Option<u32>>(), any::<Option<u32>>());
+        (state(), any::<u32>(), owner, mtime, version(), version(), any::<bool>()).prop_map(
+            |(state, mode, owner, (seconds, nanos), content, meta, occupied)| Record {
+                state,
+                attributes: Attributes { mode, owner },
+                mtime: FileTime::from_unix_time(seconds, nanos),
+                content,
+                meta,
+                occupied,
+            },
+        )
+    }
+
+    fn path() -> impl Strategy<Value = RelPath> {
+        prop::collection::vec("[a-c]{1,3}", 1..4)
+            .prop_map(|elements| RelPath::new(elements.join("/").into_bytes()).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn records_arrive_as_they_were(told in prop::collection::vec((path(), record()), 0..20)) {
+            let mut packing = Packing::default();
+            told.iter().for_each(|(path, record)| packing.record(path, record));
+            let bytes = postcard::to_stdvec(&packing.take()).unwrap();
+            let batch: Batch<PackedRecord> = postcard::from_bytes(&bytes).unwrap();
+            prop_assert_eq!(batch.records().unwrap(), told);
+        }
+
+        #[test]
+        fn tasks_arrive_where_what_was_before_is_known(
+            told in prop::collection::vec((path(), record(), record()), 0..20),
+        ) {
+            let mut packing = Packing::default();
+            let tasks: Vec<Task> = told
+                .iter()
+                .map(|(path, before, after)| {
+                    Task::between(path.clone(), Why::Clear, before.clone(), after.clone())
+                })
+                .collect();
+            tasks.iter().for_each(|task| packing.task(task));
+            let bytes = postcard::to_stdvec(&packing.take()).unwrap();
+            let batch: Batch<PackedTask> = postcard::from_bytes(&bytes).unwrap();
+            let mut known = told.iter().map(|(_, before, _)| before.clone());
+            let arrived = batch.tasks::<Garbled>(|_| Ok(known.next().unwrap())).unwrap();
+            prop_assert_eq!(arrived, tasks);
+        }
+
+        #[test]
+        fn nothing_that_arrives_makes_it_panic(bytes in any::<Vec<u8>>()) {
+            if let Ok(batch) = postcard::from_bytes::<Batch<PackedRecord>>(&bytes) {
+                let _ = batch.records();
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_tells_of_what_is_dsyncs_own() {
+        let staged = crate::fs::stage_name(&crate::tree::Name::new(*b"x").unwrap());
+        for (told, refused) in [
+            (".dsync", true),
+            (".dsync/history", true),
+            ("a/.dsync/history", true),
+            (&*format!("a/{staged}"), true),
+            ("a/.dsync", false),
+            (".dsynced/a", false),
+        ] {
+            let mut packing = Packing::default();
+            packing.add(&RelPath::new(told.as_bytes()).unwrap(), ());
+            assert_eq!(packing.take().paths().is_err(), refused, "{told}");
+        }
     }
 }
