@@ -166,6 +166,31 @@ fn at_every_point(way: Way, victim: Victim) {
     panic!("more points than can be");
 }
 
+/// What was being made for a conflict that somebody settles by hand before the next run.
+#[test]
+fn nothing_is_left_of_what_nobody_wants_any_more() {
+    for at in 1..MANY {
+        let two = Two::met_in_memory(Way::LOCAL, &Tree::new().file("both", "both").file("other", "other"));
+        two.write("left/both", "both, left");
+        two.write("right/both", "both, right");
+        two.write("left/other", "other, edited");
+        let crashed = crashing(&two, Victim::Asking, at);
+        if crashed.signal.is_none() {
+            assert!(at > 10, "there are few points: {at}");
+            return;
+        }
+        for side in ["left", "right"] {
+            for path in two.paths(side).iter().filter(|path| path.starts_with("both")) {
+                two.remove(&format!("{side}/{path}"));
+            }
+        }
+        let output = two.sync(&["--allow-mass-delete"]).expect(0);
+        two.assert_same();
+        assert_eq!(two.paths("left"), ["other"], "{at}: {output}");
+    }
+    panic!("more points than can be");
+}
+
 #[test]
 fn both_replicas_in_one_process() {
     at_every_point(Way::LOCAL, Victim::Asking);
