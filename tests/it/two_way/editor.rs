@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 const NAMES: [&str; 7] = ["a", "b", "c.txt", "dir/a", "dir/b", "dir/deep/c", "new/d"];
 /// How long somebody works.
-const WORK: Duration = Duration::from_secs(6);
+const WORK: Duration = Duration::from_secs(4);
 
 /// What an editor did.
 #[derive(Default)]
