@@ -16,6 +16,9 @@ use crate::twoway::scan::{self, Counts, Observer, ScanOptions, Trouble};
 use crate::twoway::version::Author;
 use filetime::FileTime;
 
+/// For how many seconds a removal is remembered: 180 days. A partner that comes later is compared with as a whole.
+const REMEMBERED: i64 = 180 * 24 * 60 * 60;
+
 /// A replica that takes part in a run.
 #[derive(Debug)]
 pub(super) struct Own {
@@ -76,6 +79,11 @@ impl Own {
             return Err(RunError::Halted(Refusal::emptied(known)));
         }
         let counts = findings.commit()?;
+        let now = FileTime::now().unix_seconds();
+        let long_ago = FileTime::from_unix_time(now.saturating_sub(REMEMBERED), 0);
+        if counts.oldest_removal.is_some_and(|found| found < long_ago) {
+            history.expire(long_ago)?;
+        }
         let problems = teller.problems;
         let is_new = origin == Origin::New;
         Ok(Own { replica, history, _looked_at: looked_at, counts, is_new, problems })
