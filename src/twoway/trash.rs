@@ -102,6 +102,14 @@ pub fn empty(
     Ok(amount)
 }
 
+/// The greatest number of a run that has anything in the trash; 0 if none has.
+///
+/// # Errors
+/// The trash cannot be listed.
+pub fn last(all: &Dir) -> Result<u64, TwoWayError> {
+    Ok(directories(all)?.into_iter().map(|(run, ..)| run).max().unwrap_or(0))
+}
+
 /// Forgets the logs of runs that began before `before`, with what they have in the trash. The present run is not among
 /// them, and of what cannot be removed the log stays too.
 ///

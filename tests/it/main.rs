@@ -10,6 +10,7 @@
 //!   checks that it asks for nothing that rsync does not do.
 //! * `DSYNC_TEST_REQUIRE_TOOLS`: a program or a right that a test lacks fails it instead of skipping it.
 //! * `DSYNC_ORACLE_SEED`, `DSYNC_ORACLE_CASES`: see [`oracle`].
+//! * `DSYNC_TWO_WAY_SEED`, `DSYNC_TWO_WAY_CASES`: see [`two_way::random`].
 
 #![allow(
     clippy::unwrap_used,

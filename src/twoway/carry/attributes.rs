@@ -42,12 +42,17 @@ impl Settings {
     }
 }
 
+/// For how many seconds a file counts as just written.
+const YOUNG: i64 = 2;
+
 impl Carrier {
     /// The look at an entry that was just changed.
     pub(super) fn look(&self, stamp: crate::fs::Stamp, record: &Record) -> Look {
         let look = scan::look(stamp, self.began);
-        // Only the content of a file could be changed without a trace.
-        Look { settled: look.settled || !matches!(record.state, State::File { .. }), ..look }
+        // Only the content of a file could be changed without a trace. Whoever writes to it now makes it younger than
+        // it was made here.
+        let is_old = stamp.mtime.unix_seconds().saturating_add(YOUNG) < stamp.ctime.unix_seconds();
+        Look { settled: look.settled || is_old || !matches!(record.state, State::File { .. }), ..look }
     }
 
     /// Sets the attributes of what is no directory, where it is.

@@ -219,11 +219,12 @@ impl Carrier {
     }
 
     /// Gives the losers of conflicts the names that their copies are to have, as far as they are here. A loser whose
-    /// copy cannot be made is left as it is.
+    /// copy cannot be made is left as it is; its path is returned, as the other side has to leave it, too.
     ///
     /// # Errors
     /// Those of the history.
-    pub fn copy_losers(&self) -> Result<(), TwoWayError> {
+    pub fn copy_losers(&self) -> Result<Vec<RelPath>, TwoWayError> {
+        let mut uncopied = Vec::new();
         self.open_up()?;
         let is_copied = |outline: &Outline| {
             outline.is_copy && outline.here == Some(Change::Create) && !outline.is_renamed
@@ -232,9 +233,33 @@ impl Carrier {
             if let Why::CopyOf(original) = &task.why {
                 self.copy_loser(number, &task, original)?;
                 self.journal.flush()?;
+                if self.outcome(number) == Outcome::Left {
+                    uncopied.push(original.clone());
+                }
             }
         }
-        Ok(())
+        Ok(uncopied)
+    }
+
+    /// Leaves these paths as they are, with all below and their copies, since a loser there could not be copied on one
+    /// of the sides: nothing of how that conflict was settled may be written down.
+    pub fn leave_uncopied(&self, originals: &[RelPath]) {
+        for original in originals {
+            let own = self.tasks.find(original).map(|(number, _)| number).into_iter();
+            for number in own.chain(self.tasks.below(original)) {
+                if let Some(task) = self.tasks.get(number).filter(|_| self.is_waiting(number)) {
+                    self.leave(number, &task, &Trouble::dependent());
+                }
+            }
+        }
+        for (number, task) in self.tasks.such(|outline| outline.is_copy) {
+            if let Why::CopyOf(original) = &task.why
+                && originals.contains(original)
+                && self.is_waiting(number)
+            {
+                self.leave(number, &task, &Trouble::dependent());
+            }
+        }
     }
 
     /// Writes down what needs no file to be touched, and then what is intended.
@@ -242,11 +267,11 @@ impl Carrier {
     /// # Errors
     /// Those of the history.
     pub fn write_down(&self) -> Result<(), TwoWayError> {
+        let waiting =
+            |(number, task): (usize, Task)| self.is_waiting(number).then_some((task.path, task.after));
         let noted = self.tasks.such(|outline| outline.here.is_none() && outline.is_news);
         let intended = self.tasks.such(|outline| outline.here.is_some());
-        let intended = intended.filter(|(number, _)| self.is_waiting(*number));
-        let record = |(_, task): (usize, Task)| (task.path, task.after);
-        self.journal.write_down(noted.map(record), intended.map(record))
+        self.journal.write_down(noted.filter_map(waiting), intended.filter_map(waiting))
     }
 
     /// Does all that needs no content from the other side and removes nothing, but for what is in a directory that
@@ -280,8 +305,8 @@ impl Carrier {
         self.close_directories(false)?;
         let mut left = Vec::new();
         for (number, outline) in self.tasks.outlines().iter().enumerate() {
-            let outcome = self.outcome(number);
-            if outline.here.is_none() || outcome == Outcome::Done {
+            let (outcome, is_idle) = (self.outcome(number), outline.here.is_none());
+            if outcome == Outcome::Done || (is_idle && outcome == Outcome::Waiting) {
                 continue;
             }
             left.push(number);

@@ -9,6 +9,7 @@ use crate::twoway::history::{History, Look};
 use crate::twoway::record::{ContentSum, Record, State};
 use crate::twoway::replica::Replica;
 use crate::twoway::scan;
+use crate::twoway::trash;
 use filetime::FileTime;
 use std::sync::atomic::AtomicBool;
 
@@ -20,6 +21,7 @@ const BUFFER: usize = 256 * 1024;
 /// # Errors
 /// Those of the history, and of clearing the staging directory.
 pub fn recover(replica: &Replica, history: &mut History, settings: &Settings) -> Result<(), TwoWayError> {
+    history.count_runs_after(trash::last(replica.all_trash())?);
     replica.clear_staging(history.last_run())?;
     let mut intents = history.intents()?;
     if intents.is_empty() {

@@ -85,8 +85,6 @@ pub(in crate::twoway) fn new_token() -> Result<[u8; 16], TwoWayError> {
 }
 
 fn random(bytes: &mut [u8]) -> Result<(), TwoWayError> {
-    aws_lc_rs::rand::fill(bytes).map_err(|_| TwoWayError::Storage {
-        doing: "drawing random numbers for",
-        source: std::io::Error::other("the system has none"),
-    })
+    getrandom::fill(bytes)
+        .map_err(|error| TwoWayError::Storage { doing: "drawing random numbers for", source: error.into() })
 }

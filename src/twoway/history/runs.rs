@@ -181,6 +181,11 @@ impl History {
         Ok(number)
     }
 
+    /// Lets the next run have a number beyond this one, under which there is something of a run that is not remembered.
+    pub fn count_runs_after(&mut self, number: u64) {
+        self.identity.run = self.identity.run.max(number);
+    }
+
     /// The present run has come to its end.
     ///
     /// # Errors

@@ -29,12 +29,15 @@ struct Item<T> {
     what: T,
 }
 
+/// A user and a group.
+pub(super) type Owners = (Option<u32>, Option<u32>);
+
 /// A record; versions by their numbers in the batch.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PackedRecord {
     state: Stored,
     mode: u32,
-    owner: (Option<u32>, Option<u32>),
+    owner: Owners,
     mtime: Time,
     content: u32,
     meta: u32,
@@ -132,6 +135,16 @@ impl Packing<PackedRecord> {
     }
 }
 
+/// Whether a path is that of a replica's own directory or below one, or of a file that is being received. Only the
+/// directory at the top is told by its name alone; below, something else may have that.
+pub(in crate::twoway) fn is_own(path: &RelPath) -> bool {
+    const HOME: &[u8] = b".dsync";
+    let Some((parent, name)) = path.split_last() else { return false };
+    crate::fs::is_stage_name(&name)
+        || parent.elements().any(|element| element == HOME)
+        || (parent.is_root() && name.as_bytes() == HOME)
+}
+
 /// The versions of a batch that was read.
 pub struct Versions(Vec<Arc<Version>>);
 
@@ -190,10 +203,18 @@ impl<T> Batch<T> {
         Ok(())
     }
 
+    /// The same of what a peer has told. What is dsync's own is nobody's to tell of.
+    pub(super) fn hear(self, mut each: impl FnMut(RelPath, T) -> Result<(), Garbled>) -> Result<(), Garbled> {
+        self.read(|path, what| match is_own(&path) {
+            true => Err(Garbled("a path of dsync's own")),
+            false => each(path, what),
+        })
+    }
+
     /// The paths alone.
     pub fn paths(self) -> Result<Vec<RelPath>, Garbled> {
         let mut paths = Vec::with_capacity(self.items.len());
-        self.read(|path, _| {
+        self.hear(|path, _| {
             paths.push(path);
             Ok(())
         })?;
@@ -206,7 +227,7 @@ impl Batch<PackedRecord> {
     pub fn records(self) -> Result<Vec<(RelPath, Record)>, Garbled> {
         let versions = self.versions()?;
         let mut records = Vec::with_capacity(self.items.len());
-        self.read(|path, packed| {
+        self.hear(|path, packed| {
             records.push((path, versions.unpack(packed)?));
             Ok(())
         })?;

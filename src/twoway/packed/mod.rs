@@ -12,6 +12,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::twoway) use batch::is_own;
 pub use batch::{Batch, PackedRecord, Packing, Versions};
 pub use collect::Collector;
 pub use step::PackedStep;

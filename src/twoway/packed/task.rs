@@ -3,15 +3,13 @@
 use crate::tree::{Name, RelPath};
 use crate::twoway::exchange::Garbled;
 use crate::twoway::history::{Stored, Time};
+use crate::twoway::packed::batch::Owners;
 use crate::twoway::packed::step::{pack_each_once, unpack_each};
 use crate::twoway::packed::{Batch, Packable, PackedRecord, Packing, Versions};
 use crate::twoway::reconcile::{Change, Why};
 use crate::twoway::record::{Attributes, Record};
 use crate::twoway::task::Task;
 use serde::{Deserialize, Serialize};
-
-/// User and group, each where it is synchronised.
-type Owner = (Option<u32>, Option<u32>);
 
 /// A task without its path, told to who knows what is there before it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -21,7 +19,7 @@ pub struct PackedTask {
     renamed_from: Option<RelPath>,
     /// `None`: as it is.
     state: Option<Stored>,
-    attributes: Option<(u32, Owner)>,
+    attributes: Option<(u32, Owners)>,
     mtime: Option<Time>,
     content: u32,
     meta: u32,
@@ -69,7 +67,7 @@ impl Batch<PackedTask> {
     ) -> Result<Vec<Task>, E> {
         let versions = self.versions()?;
         let mut packed = Vec::with_capacity(self.len());
-        self.read(|path, task| {
+        self.hear(|path, task| {
             packed.push((path, task));
             Ok(())
         })?;

@@ -1,8 +1,10 @@
 use super::*;
 use crate::tree::RelPath;
+use crate::twoway::exchange::Garbled;
 use crate::twoway::policy::ConflictKind;
 use crate::twoway::reconcile::{Pair, Step, Why};
 use crate::twoway::record::{Attributes, ContentSum, Record, State};
+use crate::twoway::task::Task;
 use crate::twoway::version::{Author, Version};
 use filetime::FileTime;
 use proptest::collection::vec;
@@ -142,5 +144,59 @@ proptest! {
         prop_assert_eq!(&written, &serde_json::to_string(&steps).unwrap());
         let read: Store<Step> = serde_json::from_str(&written).unwrap();
         prop_assert!(read == store);
+    }
+}
+
+proptest! {
+    #[test]
+    fn records_arrive_as_they_were(told in prop::collection::vec((path(), record()), 0..20)) {
+        let mut packing = Packing::default();
+        told.iter().for_each(|(path, record)| packing.record(path, record));
+        let bytes = postcard::to_stdvec(&packing.take()).unwrap();
+        let batch: Batch<PackedRecord> = postcard::from_bytes(&bytes).unwrap();
+        prop_assert_eq!(batch.records().unwrap(), told);
+    }
+
+    #[test]
+    fn tasks_arrive_where_what_was_before_is_known(
+        told in prop::collection::vec((path(), record(), record()), 0..20),
+    ) {
+        let mut packing = Packing::default();
+        let tasks: Vec<Task> = told
+            .iter()
+            .map(|(path, before, after)| {
+                Task::between(path.clone(), Why::Clear, before.clone(), after.clone())
+            })
+            .collect();
+        tasks.iter().for_each(|task| packing.task(task));
+        let bytes = postcard::to_stdvec(&packing.take()).unwrap();
+        let batch: Batch<PackedTask> = postcard::from_bytes(&bytes).unwrap();
+        let mut known = told.iter().map(|(_, before, _)| before.clone());
+        let arrived = batch.tasks::<Garbled>(|_| Ok(known.next().unwrap())).unwrap();
+        prop_assert_eq!(arrived, tasks);
+    }
+
+    #[test]
+    fn nothing_that_arrives_makes_it_panic(bytes in any::<Vec<u8>>()) {
+        if let Ok(batch) = postcard::from_bytes::<Batch<PackedRecord>>(&bytes) {
+            let _ = batch.records();
+        }
+    }
+}
+
+#[test]
+fn nobody_tells_of_what_is_dsyncs_own() {
+    let staged = crate::fs::stage_name(&crate::tree::Name::new(*b"x").unwrap());
+    for (told, refused) in [
+        (".dsync", true),
+        (".dsync/history", true),
+        ("a/.dsync/history", true),
+        (&*format!("a/{staged}"), true),
+        ("a/.dsync", false),
+        (".dsynced/a", false),
+    ] {
+        let mut packing = Packing::default();
+        packing.add(&RelPath::new(told.as_bytes()).unwrap(), ());
+        assert_eq!(packing.take().paths().is_err(), refused, "{told}");
     }
 }

@@ -16,6 +16,9 @@ use crate::twoway::scan::{self, Counts, Observer, ScanOptions, Trouble};
 use crate::twoway::version::Author;
 use filetime::FileTime;
 
+/// For how many seconds a removal is remembered: 180 days. A partner that comes later is compared with as a whole.
+const REMEMBERED: i64 = 180 * 24 * 60 * 60;
+
 /// A replica that takes part in a run.
 #[derive(Debug)]
 pub(super) struct Own {
@@ -23,6 +26,8 @@ pub(super) struct Own {
     pub replica: Option<Replica>,
     /// In a dry run what is written here stays in memory.
     pub history: History,
+    /// In a dry run, what keeps another run from writing to the history that is read.
+    _looked_at: Option<ReadReplica>,
     pub counts: Counts,
     /// Whether it has no past.
     pub is_new: bool,
@@ -35,9 +40,12 @@ impl Own {
     pub(super) fn open(root: &Root, around: Around<'_>) -> Result<Own, RunError> {
         let options = &around.context.options;
         let settings = carry_settings(options);
+        let mut looked_at = None;
         let (replica, mut history, origin, began) = if options.dry_run {
-            let (history, origin, began) = look(root)?;
-            (None, history, origin, began)
+            looked_at = Replica::look(root.dir())?;
+            let file = looked_at.as_ref().map(ReadReplica::history_file).transpose()?.flatten();
+            let (history, origin) = History::open_to_look(file, root.dir())?;
+            (None, history, origin, looked_at.as_ref().map_or(FileTime::zero(), ReadReplica::opened_at))
         } else {
             let replica = Replica::open(&root.writable().ok_or(TwoWayError::Stopped)?)?;
             let (mut history, origin) = History::open(replica.history_file()?, root.dir())?;
@@ -45,9 +53,9 @@ impl Own {
             let began = replica.opened_at()?;
             (Some(replica), history, origin, began)
         };
-        if origin == Origin::Copied {
-            let text =
-                "this replica was copied or restored with its history: it goes on under a new identity";
+        let had_runs =
+            replica.as_ref().map(Replica::had_runs).or(looked_at.as_ref().map(ReadReplica::had_runs));
+        if let Some(text) = notice(origin, had_runs.unwrap_or(false)) {
             around.context.reporter.report(Event::Notice(text.to_owned()));
         }
         let mut teller = Teller { context: around.context, problems: 0 };
@@ -71,8 +79,14 @@ impl Own {
             return Err(RunError::Halted(Refusal::emptied(known)));
         }
         let counts = findings.commit()?;
+        let now = FileTime::now().unix_seconds();
+        let long_ago = FileTime::from_unix_time(now.saturating_sub(REMEMBERED), 0);
+        if counts.oldest_removal.is_some_and(|found| found < long_ago) {
+            history.expire(long_ago)?;
+        }
         let problems = teller.problems;
-        Ok(Own { replica, history, counts, is_new: origin == Origin::New, problems })
+        let is_new = origin == Origin::New;
+        Ok(Own { replica, history, _looked_at: looked_at, counts, is_new, problems })
     }
 
     pub(super) fn census(&self) -> Census {
@@ -98,12 +112,17 @@ impl Own {
     }
 }
 
-/// Opens the history of what may be a replica, or would become one, without changing anything.
-fn look(root: &Root) -> Result<(History, Origin, FileTime), TwoWayError> {
-    let replica = Replica::look(root.dir())?;
-    let file = replica.as_ref().map(ReadReplica::history_file).transpose()?.flatten();
-    let (history, origin) = History::open_to_look(file, root.dir())?;
-    Ok((history, origin, replica.map_or(FileTime::zero(), |replica| replica.opened_at())))
+/// What is said about where a history comes from.
+fn notice(origin: Origin, had_runs: bool) -> Option<&'static str> {
+    match origin {
+        Origin::Copied => {
+            Some("this replica was copied or restored with its history: it goes on under a new identity")
+        }
+        Origin::New if had_runs => {
+            Some("this replica has lost its history: it is taken for a new one, and nothing for deleted")
+        }
+        Origin::New | Origin::Known => None,
+    }
 }
 
 /// What of the options decides which paths take part, and what of each.

@@ -108,7 +108,7 @@ impl Share<'_> {
     }
 
     fn do_all(&self, carrier: &Carrier, conversation: &mut Conversation<'_>) -> Result<Totals, RunError> {
-        carrier.copy_losers()?;
+        self.copy_losers(carrier, conversation)?;
         carrier.write_down()?;
         let fetches = self.tasks.outlines().iter().any(|outline| outline.is_fetched);
         conversation.say(&Talk::Ready(fetches))?;
@@ -126,6 +126,17 @@ impl Share<'_> {
         }
         carrier.finish()?;
         Ok(totals)
+    }
+
+    /// Gives losers their names. What could not be copied on one side is left by both, as else the other would take it
+    /// for settled.
+    fn copy_losers(&self, carrier: &Carrier, conversation: &mut Conversation<'_>) -> Result<(), RunError> {
+        let mut uncopied = carrier.copy_losers()?;
+        if self.tasks.outlines().iter().any(|outline| outline.is_copy) {
+            uncopied.extend(tell_and_hear_undone(conversation, &uncopied, self.who)?);
+            carrier.leave_uncopied(&uncopied);
+        }
+        Ok(())
     }
 
     fn outcome(&self, undone: &[RelPath]) -> Outcome {

@@ -18,6 +18,9 @@ use std::collections::BTreeSet;
 use std::iter::Peekable;
 use std::sync::Arc;
 
+/// What is known of a path here.
+type Row = Result<(RelPath, Record), TwoWayError>;
+
 /// Keys of the history.
 type Keys = BTreeSet<Vec<u8>>;
 
@@ -213,7 +216,7 @@ pub(super) struct Pairs<'a> {
     own: &'a Knowledge<'a>,
     told: Peekable<Box<dyn Iterator<Item = (RelPath, Record)> + 'a>>,
     /// Everything known here; `None` where only what was told is compared.
-    all: Option<Peekable<Box<dyn Iterator<Item = Result<(RelPath, Record), TwoWayError>> + 'a>>>,
+    all: Option<Peekable<Box<dyn Iterator<Item = Row> + 'a>>>,
     /// Why the paths ended early.
     pub(super) failure: Option<TwoWayError>,
 }

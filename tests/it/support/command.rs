@@ -39,6 +39,7 @@ pub(crate) struct Invocation {
     arguments: Vec<OsString>,
     directory: Option<PathBuf>,
     input: Option<Vec<u8>>,
+    variable: Option<(&'static str, String)>,
     deadline: Duration,
 }
 
@@ -58,6 +59,7 @@ impl Invocation {
             arguments: arguments.into_iter().map(Into::into).collect(),
             directory: None,
             input: None,
+            variable: None,
             deadline: DEADLINE,
         }
     }
@@ -77,6 +79,12 @@ impl Invocation {
     /// What the program reads from its standard input; nothing by default.
     pub(crate) fn input(mut self, text: &[u8]) -> Invocation {
         self.input = Some(text.to_owned());
+        self
+    }
+
+    /// A variable of the program's environment.
+    pub(crate) fn variable(mut self, name: &'static str, value: impl ToString) -> Invocation {
+        self.variable = Some((name, value.to_string()));
         self
     }
 
@@ -130,6 +138,9 @@ impl Invocation {
         }
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
+        }
+        if let Some((name, value)) = &self.variable {
+            command.env(name, value);
         }
         let started = Instant::now();
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{text}: {error}"));

@@ -119,3 +119,25 @@ fn different_paths_have_different_policies() {
         );
     }
 }
+
+#[test]
+fn a_loser_that_cannot_be_copied_keeps_its_name() {
+    for way in Way::plain() {
+        for options in [&["--conflict=keep-both"][..], &["--conflict=keep-both", "--no-trash"]] {
+            let two = both_wrote(way);
+            let hash = blake3::hash(b"left's longer content").to_hex();
+            let taken = two.scene.path("left").join(format!("a.conflict-{}", &hash[..8]));
+            let mode = rustix::fs::Mode::from_raw_mode(0o600);
+            rustix::fs::mknodat(rustix::fs::CWD, &taken, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+            for _ in 0..2 {
+                two.sync(options).expect(23);
+                assert_eq!(two.read("left/a"), "left's longer content", "{way:?}");
+                assert_eq!(two.read("right/a"), "right's content", "{way:?}");
+            }
+            std::fs::remove_file(taken).unwrap();
+            two.sync(options).success();
+            two.assert_same();
+            assert_eq!(two.paths("left").iter().filter(|path| path.starts_with("a.conflict-")).count(), 1);
+        }
+    }
+}

@@ -1,11 +1,18 @@
 //! Two-way runs of the real program, told in words.
 
+mod chains;
 mod conflicts;
+mod crash;
+mod editor;
 mod edits;
+mod forks;
 mod guards;
 mod look;
 mod meeting;
+mod model;
+mod random;
 mod telling;
+mod user;
 
 use crate::support::command::Output;
 use crate::support::scene::Scene;
@@ -35,6 +42,13 @@ impl Two {
         let two = Two::new(way, tree, &Tree::new());
         two.sync(&[]).success();
         two.assert_same();
+        two
+    }
+
+    /// The same in memory, for a test that does it again and again.
+    pub(crate) fn met_in_memory(way: Way, tree: &Tree) -> Two {
+        let two = Two { scene: Scene::in_memory().tree("left", tree).tree("right", &Tree::new()), way };
+        two.sync(&[]).success();
         two
     }
 

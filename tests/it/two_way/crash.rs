@@ -1,0 +1,207 @@
+//! Runs that are killed, at every point at which that makes a difference.
+//!
+//! The program that these tests run was built with the feature `crash-points`: `DSYNC_CRASH_AT=n` ends it at its n-th
+//! point as if it were killed.
+
+use crate::support::command::Output;
+use crate::support::snapshot::{Columns, Content};
+use crate::support::transport::{Direction, Transport, Way, rsh_script, shell_options};
+use crate::support::tree::{Tree, noise};
+use crate::two_way::{COLUMNS, Two};
+use rustix::process::Signal;
+use std::collections::BTreeMap;
+use std::fs;
+
+const VARIABLE: &str = "DSYNC_CRASH_AT";
+const OPTIONS: [&str; 3] = ["-2", "--conflict=keep-both", "--allow-mass-delete"];
+/// What the shell says that started a peer which was killed.
+const KILLED: &str = "killed at the point";
+/// More points than any run here has.
+const MANY: u64 = 2000;
+/// A directory that something was moved into has a new time, and a run that was killed cannot always give it the old.
+const WITHOUT_DIRECTORY_TIMES: Columns = Columns { directory_mtime: false, ..COLUMNS };
+
+/// Who is killed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Victim {
+    Asking,
+    Peer,
+}
+
+/// Two trees between which there is something of every kind to do, and the same every time.
+fn with_work(way: Way) -> Two {
+    let tree = Tree::new()
+        .file("edited left", "one")
+        .file("edited right", "two")
+        .file("both", "both")
+        .file("removed", "gone")
+        .file("mode", "mode")
+        .file("merged", "merged")
+        .file("touched", "touched")
+        .file("from", "renamed")
+        .file("large", noise(300_000, 1))
+        .file("dir/a", "a")
+        .file("dir/b", "b")
+        .file("gone/deep/c", "c")
+        .file("gone/d", "d")
+        .file("half/stays", "stays")
+        .file("half/goes", "goes")
+        .file("to dir", "file")
+        .file("to file/e", "e")
+        .symlink("link", "from")
+        .symlink("to be a file", "link");
+    let two = Two::met_in_memory(way, &tree);
+    let write = |path: &str, content: &str| {
+        two.write(path, content);
+        two.touch(path, 1_700_000_000);
+    };
+    write("left/edited left", "one edited");
+    write("right/edited right", "two edited");
+    write("left/both", "both, left");
+    write("right/both", "both, right");
+    two.touch("right/both", 1_700_000_001);
+    write("right/new/er/file", "new");
+    write("left/new too", "also new");
+    two.remove("left/removed");
+    two.chmod("right/mode", 0o600);
+    two.chmod("left/merged", 0o600);
+    write("right/merged", "merged, edited");
+    two.touch("left/touched", 1_700_000_000);
+    two.rename("right/from", "right/dir/renamed");
+    let mut large = two.scene.read("left/large");
+    large[150_000] ^= 1;
+    fs::write(two.scene.path("left/large"), large).unwrap();
+    two.touch("left/large", 1_700_000_000);
+    two.remove("right/gone");
+    two.remove("left/half");
+    write("right/half/stays", "edited");
+    two.remove("left/to dir");
+    write("left/to dir/f", "f");
+    two.remove("right/to file");
+    write("right/to file", "a file now");
+    two.remove("left/link");
+    two.link("left/link", "mode");
+    two.remove("right/to be a file");
+    write("right/to be a file", "a file");
+    let time = filetime::FileTime::from_unix_time(1_600_000_000, 0);
+    filetime::set_symlink_file_times(two.scene.path("left/link"), time, time).unwrap();
+    for side in ["left", "right"] {
+        for directory in two.snapshot(side).paths() {
+            let path = format!("{side}/{}", String::from_utf8_lossy(directory));
+            if two.scene.path(&path).symlink_metadata().unwrap().is_dir() {
+                two.touch(&path, 1_600_000_000);
+            }
+        }
+    }
+    two
+}
+
+/// The run that does the work, with somebody being killed at a point. The other one hears nothing of the variable.
+fn crashing(two: &Two, victim: Victim, at: u64) -> Output {
+    let run = two.way.copy(&OPTIONS, &[two.scene.path("left")], two.scene.path("right"));
+    let shell = |body: &str| shell_options(&rsh_script(two.scene.root(), body));
+    // Of options given twice the last one counts.
+    match victim {
+        Victim::Asking => {
+            let shell = shell(&format!("unset {VARIABLE}\nexec /bin/sh -c \"$*\"\n"));
+            run.args(if two.way == Way::LOCAL { Vec::new() } else { shell }).variable(VARIABLE, at).run()
+        }
+        Victim::Peer => {
+            let killed = format!("{VARIABLE}={at} /bin/sh -c \"$*\" 2>&3 || echo {KILLED} >&3\n");
+            run.args(shell(&format!("exec 3>&2 2>/dev/null\n{killed}"))).run()
+        }
+    }
+}
+
+/// What is in the files and links of both trees, with where that is; without what was being written beside its target.
+fn contents(two: &Two) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for side in ["left", "right"] {
+        let snapshot = two.snapshot(side);
+        let is_staged =
+            |path: &[u8]| path.rsplit(|byte| *byte == b'/').next().unwrap().starts_with(b".dsync-");
+        for path in snapshot.paths().filter(|path| !is_staged(path)) {
+            let content = &snapshot.get(path).unwrap().content;
+            if *content != Content::None {
+                found.insert(format!("{content:?}"), format!("{side}/{}", path.escape_ascii()));
+            }
+        }
+    }
+    found
+}
+
+fn at_every_point(way: Way, victim: Victim) {
+    let undisturbed = with_work(way);
+    let before = contents(&undisturbed);
+    undisturbed.sync(&OPTIONS[1..]).success();
+    undisturbed.assert_same();
+    let wanted = undisturbed.snapshot("left");
+    for at in 1..MANY {
+        let two = with_work(way);
+        let crashed = crashing(&two, victim, at);
+        let ended = match victim {
+            Victim::Asking => crashed.signal == Some(Signal::KILL.as_raw()),
+            Victim::Peer => crashed.err().contains(KILLED),
+        };
+        if !ended {
+            assert!(at > 40, "there are few points: {at}");
+            crashed.success();
+            two.assert_same();
+            return;
+        }
+        let mut odd = contents(&two);
+        odd.retain(|content, _| !before.contains_key(content));
+        assert!(odd.is_empty(), "{way:?} {victim:?} {at}: {odd:?} {crashed}");
+        let output = two.sync(&OPTIONS[1..]);
+        assert_eq!(output.code, Some(0), "{way:?} {victim:?} {at}: {crashed}\n{output}");
+        two.assert_same();
+        let differences = two.snapshot("left").differences(&wanted, WITHOUT_DIRECTORY_TIMES);
+        assert!(differences.is_empty(), "{way:?} {victim:?} {at}: {differences:#?}\n{crashed}\n{output}");
+        let again = two.sync(&OPTIONS[1..]).success();
+        assert!(
+            again.out().contains("in sync") || again.out().is_empty(),
+            "{way:?} {victim:?} {at}: {again}"
+        );
+    }
+    panic!("more points than can be");
+}
+
+/// What was being made for a conflict that somebody settles by hand before the next run.
+#[test]
+fn nothing_is_left_of_what_nobody_wants_any_more() {
+    for at in 1..MANY {
+        let two = Two::met_in_memory(Way::LOCAL, &Tree::new().file("both", "both").file("other", "other"));
+        two.write("left/both", "both, left");
+        two.write("right/both", "both, right");
+        two.write("left/other", "other, edited");
+        let crashed = crashing(&two, Victim::Asking, at);
+        if crashed.signal.is_none() {
+            assert!(at > 10, "there are few points: {at}");
+            return;
+        }
+        for side in ["left", "right"] {
+            for path in two.paths(side).iter().filter(|path| path.starts_with("both")) {
+                two.remove(&format!("{side}/{path}"));
+            }
+        }
+        let output = two.sync(&["--allow-mass-delete"]).expect(0);
+        two.assert_same();
+        assert_eq!(two.paths("left"), ["other"], "{at}: {output}");
+    }
+    panic!("more points than can be");
+}
+
+#[test]
+fn both_replicas_in_one_process() {
+    at_every_point(Way::LOCAL, Victim::Asking);
+}
+
+#[test]
+fn the_side_that_asks() {
+    at_every_point(Way { transport: Transport::Rsh, direction: Direction::Push }, Victim::Asking);
+}
+
+#[test]
+fn its_peer() {
+    at_every_point(Way { transport: Transport::Rsh, direction: Direction::Pull }, Victim::Peer);
+}

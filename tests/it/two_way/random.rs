@@ -1,0 +1,566 @@
+//! Random edits on both sides, random policies: what comes out is what the [model](model) says, and whatever the model
+//! cannot tell keeps the promises that hold for every run.
+//!
+//! * `DSYNC_TWO_WAY_SEED`: the seed of the first case; case n has the seed after it by n.
+//! * `DSYNC_TWO_WAY_CASES`: how many cases. A failing one is shown as small as it can be made, to be pasted below as a
+//!   test of its own.
+
+use crate::oracle::{number, random::Random};
+use crate::support::command::Output;
+use crate::support::scene::Scene;
+use crate::support::transport::Way;
+use crate::support::tree::Tree;
+use crate::two_way::model::{self, Node, What};
+use crate::two_way::user::{self, Edit};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+const CASES: usize = 600;
+const POLICIES: [&str; 8] = ["skip", "keep-both", "newer", "older", "larger", "smaller", "local", "remote"];
+/// What a run may leave out.
+const EXCLUDED: [&str; 5] = ["/a/a", "*.txt", "/c", "d", "/a"];
+/// How often a failing case is tried with less.
+const TRIES: usize = 400;
+
+/// What happens before a run, and how it is run.
+#[derive(Clone, Debug)]
+pub(super) struct Case {
+    /// One of [`Way::plain`].
+    way: usize,
+    policy: &'static str,
+    excluded: Option<&'static str>,
+    /// Without `--allow-mass-delete`.
+    guarded: bool,
+    /// Whether the two have met before: all edits above those of the sides are the base's.
+    met: bool,
+    /// Done on the left before a first run.
+    base: Vec<Edit>,
+    /// Done before a second one: the first half on the left, the second on the right.
+    more: Vec<Edit>,
+    left: Vec<Edit>,
+    right: Vec<Edit>,
+    /// Whether it is also done the other way round.
+    turned: bool,
+    /// Whether it is also done at other times.
+    other_clocks: bool,
+}
+
+/// What a run came to.
+struct Played {
+    base: Node,
+    /// The trees before and after it, the first argument's first.
+    before: [Node; 2],
+    after: [Node; 2],
+    /// All that is in the trash on either side.
+    trash: BTreeSet<Vec<u8>>,
+    output: Output,
+}
+
+type Checked<T> = Result<T, String>;
+
+macro_rules! check {
+    ($holds:expr, $($said:tt)+) => {
+        if !$holds {
+            return Err(format!($($said)+));
+        }
+    };
+}
+
+impl Case {
+    fn draw(seed: u64) -> Case {
+        let random = &mut Random::new(seed);
+        let places = Edit::places(random);
+        let way = random.below(12) / 10 * (1 + random.below(2));
+        let &policy = random.pick(&POLICIES);
+        Case {
+            way,
+            policy,
+            excluded: random.chance(20).then(|| *random.pick(&EXCLUDED)),
+            guarded: random.chance(10),
+            met: random.chance(90),
+            base: Edit::first(random),
+            more: Edit::some(random, &places, 8),
+            left: Edit::some(random, &places, 6),
+            right: Edit::some(random, &places, 6),
+            // Every case would take too long.
+            turned: random.chance(30),
+            other_clocks: random.chance(30),
+        }
+    }
+
+    /// The whole case as it would be pasted.
+    fn text(&self) -> String {
+        let Case { way, policy, excluded, guarded, met, base, more, left, right, turned, other_clocks } =
+            self;
+        format!(
+            "#[test]\nfn what_went_wrong() {{\n    again(&Case {{\n        way: {way},\n        policy: {policy:?},\n        \
+             excluded: {excluded:?},\n        guarded: {guarded},\n        met: {met},\n        base: vec!{base:?},\n        \
+             more: vec!{more:?},\n        left: vec!{left:?},\n        right: vec!{right:?},\n        \
+             turned: {turned},\n        other_clocks: {other_clocks},\n    }});\n}}"
+        )
+    }
+
+    fn is_ignored(&self, path: &str) -> bool {
+        let Some(pattern) = self.excluded else { return false };
+        let elements: Vec<&str> = path.split('/').collect();
+        (1..=elements.len()).any(|n| match (pattern.strip_prefix('/'), pattern.strip_prefix('*')) {
+            (Some(whole), _) => elements[..n].join("/") == whole,
+            (_, Some(end)) => elements[n - 1].ends_with(end),
+            _ => elements[n - 1] == pattern,
+        })
+    }
+
+    /// The same with everything that is dated dated otherwise.
+    fn with_other_clocks(&self) -> Case {
+        let other = |edits: &[Edit], by: u8| -> Vec<Edit> {
+            let time = |time: u8| (time * 5 + by) % 6;
+            let dated = |edit: &Edit| match *edit {
+                Edit::Write(at, content, on) => Edit::Write(at, content, time(on)),
+                Edit::Replace(at, content, on) => Edit::Replace(at, content, time(on)),
+                Edit::Link(at, target, on) => Edit::Link(at, target, time(on)),
+                Edit::MakeDir(at, on) => Edit::MakeDir(at, time(on)),
+                Edit::Touch(at, on) => Edit::Touch(at, time(on)),
+                ref same => same.clone(),
+            };
+            edits.iter().map(dated).collect()
+        };
+        Case { left: other(&self.left, 3), right: other(&self.right, 1), ..self.clone() }
+    }
+
+    /// Does it all in a new place, with the right side as the first argument if it is turned, and checks what needs the
+    /// trees as they are on disk.
+    fn play(&self, turned: bool) -> Checked<Played> {
+        let scene = Scene::in_memory();
+        let way = Way::plain()[self.way];
+        for place in ["left", "right", "outside"] {
+            Tree::new().write(&scene.path(place));
+        }
+        fs::write(scene.path("outside/kept"), "kept").unwrap();
+        let roots = [scene.path("left"), scene.path("right")];
+        let outside = user::stamps(&scene.path("outside"));
+        let go = |options: &[&str]| {
+            let options: Vec<&str> = ["-2"].iter().chain(options).copied().collect();
+            let [first, second] = if turned { [&roots[1], &roots[0]] } else { [&roots[0], &roots[1]] };
+            way.copy(&options, &[first], second).run()
+        };
+        // What both settle has absorbed edits of both.
+        let (more_left, more_right) = self.more.split_at(self.more.len() / 2);
+        for edits in [[&self.base[..], &[]], [more_left, more_right]].iter().filter(|_| self.met) {
+            roots.iter().zip(edits).for_each(|(root, edits)| user::edit(root, edits));
+            let output = go(&["--allow-mass-delete", "--conflict=keep-both"]);
+            check!(output.code == Some(0), "while they met: {output}");
+            let [left, right] = [&roots[0], &roots[1]].map(|root| user::read(root));
+            check!(
+                left == right,
+                "after they met: {}\n{output}",
+                difference([&left, &left], [&right, &right])
+            );
+        }
+        let base = if self.met { user::read(&roots[0]) } else { Node::empty() };
+        for (root, edits) in roots.iter().zip([&self.left, &self.right]) {
+            user::edit(root, edits);
+        }
+        let order = if turned { [1, 0] } else { [0, 1] };
+        let before = order.map(|n| user::read(&roots[n]));
+        let policy = match (self.policy, turned) {
+            ("local", true) => "remote",
+            ("remote", true) => "local",
+            (same, _) => same,
+        };
+        let mut options = vec!["-i".to_owned(), format!("--conflict={policy}")];
+        options.extend(self.excluded.map(|pattern| format!("--exclude={pattern}")));
+        if !self.guarded {
+            options.push("--allow-mass-delete".to_owned());
+        }
+        let marks = || order.map(|n| user::stamps(&roots[n]));
+        let run = |more: Option<&str>| -> Output {
+            let options: Vec<&str> = options.iter().map(String::as_str).chain(more).collect();
+            go(&options)
+        };
+        // Invariant 18.
+        let (marks_before, dry) = (marks(), run(Some("-n")));
+        check!(marks() == marks_before, "a dry run changed something: {dry}");
+        let mut output = run(None);
+        // Of trees in sync only a dry run speaks.
+        let said = |output: &Output| -> Vec<String> {
+            let is_told = |line: &&str| !line.ends_with(" are in sync");
+            output.out().lines().filter(is_told).map(str::to_owned).collect()
+        };
+        check!(
+            output.code == dry.code && said(&output) == said(&dry),
+            "a dry run said otherwise: {dry}\n{output}"
+        );
+        if output.code == Some(41) && self.guarded {
+            let now = order.map(|n| user::read(&roots[n]));
+            check!(now == before, "something was changed in spite of a guard: {output}");
+            options.push("--allow-mass-delete".to_owned());
+            output = run_with(&go, &options);
+        }
+        let after = order.map(|n| user::read(&roots[n]));
+        // Invariant 8.
+        let bare = || order.map(|n| without_own(user::stamps(&roots[n]), &roots[n]));
+        let (bare_before, again) = (bare(), run_with(&go, &options));
+        check!(bare() == bare_before, "a second run changed something:\n{output}\n{again}");
+        check!(again.code == output.code && !does_something(&again), "second thoughts:\n{output}\n{again}");
+        check!(
+            output.code != Some(0) || again.stdout.is_empty(),
+            "a second run has something to say: {again}"
+        );
+        // Invariant 22.
+        check!(user::stamps(&scene.path("outside")) == outside, "something outside was changed: {output}");
+        for root in &roots {
+            let staged = fs::read_dir(root.join(".dsync/staging")).unwrap().count();
+            check!(staged == 0, "something staged is left: {output}");
+        }
+        let mut trash = BTreeSet::new();
+        roots.iter().for_each(|root| gather(&root.join(".dsync/trash"), &mut trash));
+        Ok(Played { base, before, after, trash, output })
+    }
+
+    /// Plays it and checks everything.
+    fn hold(&self) -> Checked<Played> {
+        let played = self.play(false)?;
+        let expected_codes: &[i32] =
+            if self.policy == "keep-both" && self.excluded.is_none() { &[0] } else { &[0, 40] };
+        let code = played.output.code.unwrap_or(-1);
+        check!(expected_codes.contains(&code), "unexpected end: {}", played.output);
+        if self.excluded.is_none() {
+            check!(code != 0 || played.output.stderr.is_empty(), "complaints: {}", played.output);
+            self.as_expected(&played)?;
+        }
+        self.convergence(&played)?;
+        no_loss(self, &played)?;
+        no_invention(&played)?;
+        self.excluded_untouched(&played)?;
+        if self.turned {
+            self.hold_turned(&played)?;
+        }
+        if self.other_clocks {
+            self.hold_at_other_times(&played)?;
+        }
+        Ok(played)
+    }
+
+    /// Invariant 9.
+    fn hold_turned(&self, played: &Played) -> Checked<()> {
+        let turned = self.play(true)?;
+        // A directory that is gone but for what is excluded has the time at which it was left so.
+        let comparable =
+            |node: &Node| if self.excluded.is_some() { undated_directories(node) } else { node.clone() };
+        let [second, first] = turned.after.each_ref().map(comparable);
+        let [left, right] = played.after.each_ref().map(comparable);
+        let same = left == first && right == second;
+        check!(same, "turned, {}", difference([&left, &right], [&first, &second]));
+        check!(turned.output.code == played.output.code, "turned: {}\n{}", played.output, turned.output);
+        Ok(())
+    }
+
+    /// Invariant 15.
+    fn hold_at_other_times(&self, played: &Played) -> Checked<()> {
+        if !["newer", "older", "keep-both"].contains(&self.policy) {
+            let other = self.with_other_clocks().play(false)?;
+            let same = other.after.each_ref().map(undated) == played.after.each_ref().map(undated);
+            check!(same, "with other clocks: {}", other.output);
+        }
+        Ok(())
+    }
+
+    fn as_expected(&self, played: &Played) -> Checked<()> {
+        let [left, right] = &played.before;
+        let expected = model::expected(self.policy, &played.base, left, right);
+        let [left, right] = [&played.after[0], &played.after[1]];
+        let same = undated_directories(left) == undated_directories(&expected.left)
+            && undated_directories(right) == undated_directories(&expected.right);
+        check!(
+            same,
+            "not what the table says, but {}\n{}",
+            difference([left, right], [&expected.left, &expected.right]),
+            played.output
+        );
+        let code = if expected.conflicts.is_empty() { 0 } else { 40 };
+        check!(
+            played.output.code == Some(code),
+            "{:?} should be left: {}",
+            expected.conflicts,
+            played.output
+        );
+        let said = played.output.out() + &played.output.err();
+        let unsaid = expected.conflicts.iter().find(|path| !said.contains(&**path));
+        check!(unsaid.is_none(), "{unsaid:?} is not reported: {}", played.output);
+        Ok(())
+    }
+
+    /// Invariants 1 and 2, for what takes part: where nothing is left, both are the same.
+    fn convergence(&self, played: &Played) -> Checked<()> {
+        if played.output.code != Some(0) {
+            return Ok(());
+        }
+        let [left, right] = &played.after;
+        if self.excluded.is_none() {
+            check!(
+                left == right,
+                "not the same: {}\n{}",
+                difference([left, left], [right, right]),
+                played.output
+            );
+            return Ok(());
+        }
+        let (one, other) = (left.below(), right.below());
+        for (path, node) in one.iter().chain(&other) {
+            // A directory that is gone but for what takes no part in it.
+            let holds_ignored = |tree: &BTreeMap<String, &Node>| {
+                tree.keys().any(|at| self.is_ignored(at) && at.starts_with(&format!("{path}/")))
+            };
+            let kept = holds_ignored(&one) || holds_ignored(&other);
+            if self.is_ignored(path) || (node.is_dir() && kept) {
+                continue;
+            }
+            let [one, other] = [&one, &other].map(|tree| tree.get(path).map(|node| undated(node)));
+            let same = match (&one, &other) {
+                (Some(one), Some(other)) => one.same_content(other) && one.mode == other.mode,
+                _ => false,
+            };
+            check!(same, "{path} is {one:?} and {other:?}: {}", played.output);
+        }
+        Ok(())
+    }
+
+    /// Invariant 16.
+    fn excluded_untouched(&self, played: &Played) -> Checked<()> {
+        for (before, after) in played.before.iter().zip(&played.after) {
+            let ignored = |tree: &Node| -> BTreeMap<String, Node> {
+                let all = tree.below().into_iter().filter(|(path, _)| self.is_ignored(path));
+                all.map(|(path, node)| (path, node.clone())).collect()
+            };
+            let [before, after] = [ignored(before), ignored(after)];
+            check!(before == after, "what is excluded was touched: {before:?} {after:?} {}", played.output);
+        }
+        Ok(())
+    }
+
+    /// This case with as little as fails as well, and how that does.
+    fn smallest(self, mut why: String) -> (Case, String) {
+        let (mut smallest, mut tries) = (self, 0);
+        loop {
+            let mut smaller = None;
+            for case in smallest.with_less() {
+                tries += 1;
+                if let Err(error) = case.hold() {
+                    smaller = Some((case, error));
+                    break;
+                }
+            }
+            match smaller {
+                Some((case, error)) if tries < TRIES => (smallest, why) = (case, error),
+                _ => return (smallest, why),
+            }
+        }
+    }
+
+    fn with_less(&self) -> Vec<Case> {
+        let mut all = Vec::new();
+        let without = |edits: &Vec<Edit>| {
+            (0..edits.len()).rev().map(|n| [&edits[..n], &edits[n + 1..]].concat()).collect::<Vec<_>>()
+        };
+        all.extend(without(&self.more).into_iter().map(|more| Case { more, ..self.clone() }));
+        all.extend(without(&self.left).into_iter().map(|left| Case { left, ..self.clone() }));
+        all.extend(without(&self.right).into_iter().map(|right| Case { right, ..self.clone() }));
+        all.extend(without(&self.base).into_iter().map(|base| Case { base, ..self.clone() }));
+        if self.way > 0 {
+            all.push(Case { way: 0, ..self.clone() });
+        }
+        if self.excluded.is_some() {
+            all.push(Case { excluded: None, ..self.clone() });
+        }
+        if self.guarded {
+            all.push(Case { guarded: false, ..self.clone() });
+        }
+        if self.turned || self.other_clocks {
+            all.push(Case { turned: false, other_clocks: false, ..self.clone() });
+        }
+        if self.policy != "skip" {
+            all.push(Case { policy: "skip", ..self.clone() });
+        }
+        all
+    }
+}
+
+fn run_with(go: &impl Fn(&[&str]) -> Output, options: &[String]) -> Output {
+    go(&options.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Whether a plan that was shown has steps: they are indented.
+fn does_something(output: &Output) -> bool {
+    output.out().lines().any(|line| line.starts_with("  "))
+}
+
+type Stamps = BTreeMap<std::path::PathBuf, [i64; 8]>;
+
+fn without_own(mut stamps: Stamps, root: &Path) -> Stamps {
+    stamps.retain(|path, _| !path.starts_with(root.join(".dsync")));
+    stamps
+}
+
+/// All contents of files and targets of links at and below a directory.
+fn gather(directory: &Path, found: &mut BTreeSet<Vec<u8>>) {
+    for entry in fs::read_dir(directory).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_symlink() {
+            found.insert(fs::read_link(path).unwrap().as_os_str().as_bytes().to_vec());
+        } else if path.is_dir() {
+            gather(&path, found);
+        } else {
+            found.insert(fs::read(path).unwrap());
+        }
+    }
+}
+
+fn contents(tree: &Node) -> BTreeSet<&Vec<u8>> {
+    tree.below()
+        .into_values()
+        .filter_map(|node| match &node.what {
+            What::File(content) | What::Link(content) => Some(content),
+            What::Dir(_) => None,
+        })
+        .collect()
+}
+
+/// Invariant 5: what was there is in the trees or the trash; and in the trees, if it was an edit and no policy gave it
+/// up.
+fn no_loss(case: &Case, played: &Played) -> Checked<()> {
+    let in_trees: BTreeSet<&Vec<u8>> = played.after.iter().flat_map(contents).collect();
+    let base = played.base.below();
+    for (path, node) in played.before.iter().flat_map(Node::below) {
+        let (What::File(content) | What::Link(content)) = &node.what else { continue };
+        let is_edit = base.get(&path).is_none_or(|base| !base.same_content(node));
+        let gives_nothing_up = ["skip", "keep-both"].contains(&case.policy);
+        let kept =
+            in_trees.contains(content) || (played.trash.contains(content) && !(is_edit && gives_nothing_up));
+        check!(kept, "{path} with {:?} is lost: {}", String::from_utf8_lossy(content), played.output);
+    }
+    Ok(())
+}
+
+/// Invariant 6.
+fn no_invention(played: &Played) -> Checked<()> {
+    let known: BTreeSet<&Vec<u8>> = played.before.iter().flat_map(contents).collect();
+    let paths: BTreeSet<String> = played.before.iter().flat_map(|tree| tree.below().into_keys()).collect();
+    for tree in &played.after {
+        check!(contents(tree).is_subset(&known), "something was made up: {}", played.output);
+        let new = tree.below().into_keys().find(|path| !paths.contains(path) && !path.contains(".conflict-"));
+        check!(new.is_none(), "{new:?} was made up: {}", played.output);
+    }
+    Ok(())
+}
+
+fn undated(node: &Node) -> Node {
+    changed(node, &|_| 0)
+}
+
+fn undated_directories(node: &Node) -> Node {
+    changed(node, &|node| if node.is_dir() { 0 } else { node.mtime })
+}
+
+fn changed(node: &Node, mtime: &impl Fn(&Node) -> i64) -> Node {
+    let what = match &node.what {
+        What::Dir(nodes) => {
+            What::Dir(nodes.iter().map(|(name, node)| (name.clone(), changed(node, mtime))).collect())
+        }
+        same => same.clone(),
+    };
+    Node { what, mode: node.mode, mtime: mtime(node) }
+}
+
+fn difference(found: [&Node; 2], expected: [&Node; 2]) -> String {
+    let mut lines = Vec::new();
+    for (side, (found, expected)) in ["left", "right"].iter().zip(found.into_iter().zip(expected)) {
+        let (found, expected) = (found.below(), expected.below());
+        let paths: BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
+        for path in paths {
+            let shown = |node: Option<&&Node>| {
+                node.map_or("nothing".to_owned(), |node| match &node.what {
+                    What::File(content) => {
+                        let text: String = String::from_utf8_lossy(content).chars().take(20).collect();
+                        format!("file {text:?} {:o} {}", node.mode, node.mtime)
+                    }
+                    What::Link(target) => format!("link {} {}", String::from_utf8_lossy(target), node.mtime),
+                    What::Dir(_) => format!("directory {:o} {}", node.mode, node.mtime),
+                })
+            };
+            let [found, expected] = [shown(found.get(path)), shown(expected.get(path))];
+            if found != expected {
+                lines.push(format!("{side} {path}: {found} instead of {expected}"));
+            }
+        }
+    }
+    lines.join("\n")
+}
+
+/// A case that went wrong once.
+#[track_caller]
+fn again(case: &Case) {
+    if let Err(why) = case.hold() {
+        panic!("{why}");
+    }
+}
+
+#[test]
+fn trees_become_what_the_table_says() {
+    let first_seed = number("DSYNC_TWO_WAY_SEED").unwrap_or(1);
+    let wanted = number("DSYNC_TWO_WAY_CASES").map_or(CASES, |cases| usize::try_from(cases).unwrap());
+    let next = AtomicUsize::new(0);
+    let failures = Mutex::new(Vec::new());
+    let codes = Mutex::new(BTreeMap::<i32, usize>::new());
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(4);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let offset = next.fetch_add(1, Ordering::Relaxed)
+                    && offset < wanted
+                    && failures.lock().unwrap().len() < 3
+                {
+                    let seed = first_seed + offset as u64;
+                    match Case::draw(seed).hold() {
+                        Ok(played) => {
+                            *codes.lock().unwrap().entry(played.output.code.unwrap_or(-1)).or_default() += 1;
+                        }
+                        Err(why) => failures.lock().unwrap().push((seed, why)),
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    for (seed, why) in &failures {
+        let (case, why) = Case::draw(*seed).smallest(why.clone());
+        println!("--- seed {seed}:\n{}\n{why}\n", case.text());
+    }
+    assert!(failures.is_empty(), "{} cases of {wanted} from seed {first_seed}", failures.len());
+    let codes = codes.into_inner().unwrap();
+    println!("exit codes: {codes:?}");
+    if wanted >= CASES {
+        assert!(codes.values().all(|count| count * 20 > wanted), "too few of some: {codes:?}");
+    }
+}
+
+#[test]
+fn two_empty_trees() {
+    again(&Case {
+        way: 0,
+        policy: "skip",
+        excluded: None,
+        guarded: false,
+        met: true,
+        base: vec![],
+        more: vec![],
+        left: vec![],
+        right: vec![],
+        turned: false,
+        other_clocks: false,
+    });
+}
