@@ -247,7 +247,14 @@ fn instead(
         Ok(None) | Err(Errno::NOENT) => return Ok(None),
         Err(error) => return Err(error),
     };
-    Ok(to_free(from, at)?.then(|| Replaced { stamp: stamp_of(new, at), trashed }))
+    match to_free(from, at) {
+        Ok(is_there) => Ok(is_there.then(|| Replaced { stamp: stamp_of(new, at), trashed })),
+        Err(error) => {
+            // The name is free now: better the old version than none.
+            let _ = to_free(Slot { dir: trash, name: &trashed }, at);
+            Err(error)
+        }
+    }
 }
 
 /// Moves an entry into the trash and puts it back if it is another than `old`. Its name there, if it is the one.

@@ -113,6 +113,7 @@ fn local(
     });
     // Each side that fails takes the other with it; the one with a reason of its own is the one to name.
     let Played { totals, two_way } = match (planned, followed) {
+        (Ok(_), Err(error)) if !error.is_from_elsewhere() => return Err(error.into()),
         (Ok(played), _) => played,
         (Err(error), Err(followed)) if error.is_from_elsewhere() => return Err(followed.into()),
         (Err(error), _) => return Err(error.into()),

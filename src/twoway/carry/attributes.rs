@@ -55,6 +55,13 @@ impl Carrier {
         Look { settled: look.settled || is_old || !matches!(record.state, State::File { .. }), ..look }
     }
 
+    /// The look at an entry whose attributes were just set, where it is: its time of modification says nothing of when it
+    /// was written to.
+    pub(super) fn look_again(&self, stamp: crate::fs::Stamp, record: &Record) -> Look {
+        let look = scan::look(stamp, self.began);
+        Look { settled: look.settled || !matches!(record.state, State::File { .. }), ..look }
+    }
+
     /// Sets the attributes of what is no directory, where it is.
     pub(super) fn adjust(&self, number: usize, task: &Task) -> Result<(), TwoWayError> {
         self.carry_out(number, task, |look| {
@@ -68,7 +75,7 @@ impl Carrier {
                 id(now) == id(&found) && now.entry.kind() == found.entry.kind()
             };
             let now = dir.stamped(&name)?.filter(is_same).ok_or(Trouble::Refused(CHANGED))?;
-            Ok(Some(Done { look: Some(self.look(now.stamp, &task.after)), trashed: None }))
+            Ok(Some(Done { look: Some(self.look_again(now.stamp, &task.after)), trashed: None }))
         })
     }
 }

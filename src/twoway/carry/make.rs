@@ -121,7 +121,7 @@ impl Carrier {
             dir.set_meta(&name, Kind::File, &set)?;
             let now =
                 dir.stamped(&name)?.filter(|now| now.stamp.ino == stamp.ino && now.stamp.dev == stamp.dev);
-            Ok(self.look(now.ok_or(Trouble::Refused(CHANGED))?.stamp, &task.after))
+            Ok(self.look_again(now.ok_or(Trouble::Refused(CHANGED))?.stamp, &task.after))
         };
         set().inspect_err(|_| {
             // Whatever it is by now, it gets its old name back, if that is free; else it keeps the new one.

@@ -232,13 +232,14 @@ impl Carrier {
         for (number, task) in self.tasks.such(is_copied) {
             if let Why::CopyOf(original) = &task.why {
                 self.copy_loser(number, &task, original)?;
-                self.journal.flush()?;
                 if self.outcome(number) == Outcome::Left {
                     uncopied.push(original.clone());
                 }
             }
         }
-        Ok(uncopied)
+        self.journal.flush()?;
+        // Nobody may take those that were not come to for copied.
+        if self.is_stopped() { Err(TwoWayError::Stopped) } else { Ok(uncopied) }
     }
 
     /// Leaves these paths as they are, with all below and their copies, since a loser there could not be copied on one

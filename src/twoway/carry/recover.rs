@@ -33,7 +33,7 @@ pub fn recover(replica: &Replica, history: &mut History, settings: &Settings) ->
     let mut done = Vec::new();
     for (path, intended) in intents {
         let before = history.known(&path)?.map(|known| known.record);
-        match recovery.found(&path, &intended) {
+        match recovery.found(&path, &intended, before.as_ref()) {
             Some(look) => done.push((path, look)),
             None => recovery.close_again(&path, before.as_ref()),
         }
@@ -49,9 +49,9 @@ struct Recovery<'a> {
 
 impl Recovery<'_> {
     /// How what is intended at a path looks, if it is there, which may be nothing. What cannot be looked at is not.
-    fn found(&self, path: &RelPath, intended: &Record) -> Option<Option<Look>> {
+    fn found(&self, path: &RelPath, intended: &Record, before: Option<&Record>) -> Option<Option<Look>> {
         if intended.state.is_directory() {
-            return self.directory(path, intended).map(Some);
+            return self.directory(path, intended, before).map(Some);
         }
         let is_removal = intended.state == State::Absent && !intended.occupied;
         let (parent, name) = path.split_last()?;
@@ -90,13 +90,20 @@ impl Recovery<'_> {
     }
 
     /// A directory that is as intended, or was only not finished.
-    fn directory(&self, path: &RelPath, intended: &Record) -> Option<Look> {
+    fn directory(&self, path: &RelPath, intended: &Record, before: Option<&Record>) -> Option<Look> {
         let dir = self.replica.root().open_beneath_writable(path).ok()?;
         let own = dir.own_meta().ok()?;
         let mode = intended.attributes.mode;
-        let is_open = |mode: u32| own.mode & 0o700 == 0o700 && own.mode & 0o777 & !(mode | 0o700) == 0;
         if self.settings.perms && own.mode != mode {
-            if !is_open(mode) {
+            // Only a mode that a run gives for its own time is not the user's.
+            let is_for_a_while = match before.filter(|before| before.state.is_directory()) {
+                None => own.mode & 0o777 == ((mode & 0o777) | 0o700) & !self.settings.umask,
+                Some(before) => {
+                    let was = before.attributes.mode;
+                    was & 0o700 != 0o700 && own.mode == was | 0o700
+                }
+            };
+            if !is_for_a_while {
                 return None;
             }
             set_mode(&dir, mode)?;

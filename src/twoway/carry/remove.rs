@@ -4,17 +4,40 @@ use crate::fs::{Error, Expected, Slot, WriteDir};
 use crate::tree::{Kind, Name, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::replace::clear_staged;
-use crate::twoway::carry::{CHANGED, Carrier, Done, NOT_EMPTY, Trouble, expected};
+use crate::twoway::carry::{CHANGED, Carrier, Done, NOT_EMPTY, Outcome, Trouble, expected};
 use crate::twoway::history::Look;
 use crate::twoway::reconcile::Change;
+use crate::twoway::record::State;
 use crate::twoway::task::Task;
+use std::collections::HashSet;
 use std::io::ErrorKind;
+
+const NOT_MOVED: &str = "the same content was to be made under another name, and was not";
 
 impl Carrier {
     /// Removes all that is to go, deepest first.
     pub(super) fn remove_all(&self) -> Result<(), TwoWayError> {
+        self.leave_what_did_not_move()?;
         let removed = self.tasks.such(|outline| matches!(outline.here, Some(Change::Remove | Change::Empty)));
         removed.rev().try_for_each(|(number, task)| self.remove(number, &task))
+    }
+
+    /// Leaves files whose content was to be made under another name and is not: whoever allowed the removal took them
+    /// for moved.
+    fn leave_what_did_not_move(&self) -> Result<(), TwoWayError> {
+        let made = self.tasks.such(|outline| outline.here == Some(Change::Create));
+        let unmade = made.filter(|(number, _)| self.outcome(*number) != Outcome::Done);
+        let files = unmade.filter(|(_, task)| matches!(task.after.state, State::File { .. }));
+        let lacking: HashSet<State> = files.map(|(_, task)| task.after.state).collect();
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        for (number, task) in self.tasks.such(|outline| outline.here == Some(Change::Remove)) {
+            if lacking.contains(&task.before.state) && self.is_waiting(number) {
+                self.leave(number, &task, &Trouble::Refused(NOT_MOVED));
+            }
+        }
+        Ok(())
     }
 
     /// Removes what is at one path, if that is to go.

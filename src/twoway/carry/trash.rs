@@ -4,6 +4,7 @@ use crate::fs::{Error, SetMeta, WriteDir};
 use crate::tree::{Kind, Name, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::lock;
+use filetime::FileTime;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
@@ -18,10 +19,14 @@ pub(super) struct Trash {
     put: Mutex<Put>,
 }
 
+/// By what it shows that somebody wrote to a file.
+type Written = (u64, FileTime);
+
 /// What was put there, where that does not stay.
 #[derive(Default)]
 struct Put {
-    entries: Vec<(RelPath, Kind)>,
+    /// With its size and time of modification when it came: whoever had it open may have written to it since.
+    entries: Vec<(RelPath, Kind, Option<Written>)>,
     directories: BTreeSet<RelPath>,
 }
 
@@ -61,7 +66,8 @@ impl Trash {
     pub(super) fn note(&self, parent: &RelPath, name: &Name, kind: Kind) -> RelPath {
         let path = parent.join(name);
         if !self.is_kept {
-            lock(&self.put).entries.push((path.clone(), kind));
+            let written = self.open(parent).ok().and_then(|dir| written(&dir, name));
+            lock(&self.put).entries.push((path.clone(), kind, written));
         }
         path
     }
@@ -75,19 +81,25 @@ impl Trash {
         *lock(&self.last) = None;
         let Put { entries, directories } = std::mem::take(&mut *lock(&self.put));
         let Ok(run) = self.all.open_dir_writable(&self.run) else { return };
-        let remove = |path: &RelPath, kind: Kind| {
+        let remove = |path: &RelPath, kind: Kind, was: Option<Option<Written>>| {
             let Some((parent, name)) = path.split_last() else { return Ok(()) };
-            run.open_beneath_writable(&parent)?.remove(&name, kind)
+            let dir = run.open_beneath_writable(&parent)?;
+            let is_as_it_came = was.is_none_or(|was| was.is_some() && was == written(&dir, &name));
+            if is_as_it_came { dir.remove(&name, kind) } else { Ok(()) }
         };
-        for (path, kind) in entries.iter().rev() {
-            let _ = remove(path, *kind);
+        for (path, kind, was) in entries.iter().rev() {
+            let _ = remove(path, *kind, Some(*was).filter(|_| *kind == Kind::File));
         }
         // What is in a directory sorts after it.
         for path in directories.iter().rev() {
-            let _ = remove(path, Kind::Directory);
+            let _ = remove(path, Kind::Directory, None);
         }
         let _ = self.all.remove(&self.run, Kind::Directory);
     }
+}
+
+fn written(dir: &WriteDir, name: &Name) -> Option<Written> {
+    dir.stamped(name).ok()?.map(|found| (found.stamp.size, found.stamp.mtime))
 }
 
 /// The directory of that name, which is made for its owner alone if there is none.

@@ -128,7 +128,7 @@ impl From<Garbled> for PassError {
 const PART: usize = 48 << 10;
 
 /// The longest message accepted: the news of some million generations.
-const MOST: usize = 32 << 20;
+const MOST: usize = 16 << 20;
 
 /// One end of a link while no pass has it.
 pub struct Conversation<'l> {

@@ -3,7 +3,7 @@
 use crate::tree::RelPath;
 use crate::twoway::exchange::Garbled;
 use crate::twoway::history::{Stored, Time};
-use crate::twoway::record::{Attributes, Record};
+use crate::twoway::record::{self, Attributes, Record};
 use crate::twoway::text;
 use crate::twoway::version::{Author, Version};
 use serde::{Deserialize, Serialize};
@@ -141,8 +141,9 @@ pub(in crate::twoway) fn is_own(path: &RelPath) -> bool {
     const HOME: &[u8] = b".dsync";
     let Some((parent, name)) = path.split_last() else { return false };
     crate::fs::is_stage_name(&name)
-        || parent.elements().any(|element| element == HOME)
-        || (parent.is_root() && name.as_bytes() == HOME)
+        // Some file systems do not tell the cases apart.
+        || parent.elements().any(|element| element.eq_ignore_ascii_case(HOME))
+        || (parent.is_root() && name.as_bytes().eq_ignore_ascii_case(HOME))
 }
 
 /// The versions of a batch that was read.
@@ -156,8 +157,13 @@ impl Versions {
 
     /// A record that was told in this batch.
     pub(super) fn unpack(&self, packed: PackedRecord) -> Result<Record, Garbled> {
+        let state = packed.state.read().map_err(|_| Garbled("an impossible state"))?;
+        let may_be_occupied = matches!(state, record::State::Absent | record::State::Directory);
+        if packed.mode > 0o7777 || (packed.occupied && !may_be_occupied) {
+            return Err(Garbled("an impossible record"));
+        }
         Ok(Record {
-            state: packed.state.read().map_err(|_| Garbled("an impossible state"))?,
+            state,
             attributes: Attributes { mode: packed.mode, owner: packed.owner },
             mtime: packed.mtime.into(),
             content: self.get(packed.content)?,
@@ -166,6 +172,9 @@ impl Versions {
         })
     }
 }
+
+/// The longest path told, in bytes.
+const LONGEST: usize = 64 << 10;
 
 impl<T> Batch<T> {
     /// How many paths there are in it.
@@ -176,6 +185,14 @@ impl<T> Batch<T> {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
+    }
+
+    /// The counts that its versions have, each with its author.
+    pub fn counts(&self) -> impl Iterator<Item = (Author, u64)> {
+        self.versions.iter().flatten().filter_map(|(number, count)| {
+            let author = usize::try_from(*number).ok().and_then(|number| self.authors.get(number));
+            author.map(|author| (Author(*author), *count))
+        })
     }
 
     pub(super) fn versions(&self) -> Result<Versions, Garbled> {
@@ -197,6 +214,9 @@ impl<T> Batch<T> {
             let shared = usize::try_from(shared).ok().filter(|shared| *shared <= last.len());
             last.truncate(shared.ok_or(Garbled("a path that begins with more than there is"))?);
             last.extend_from_slice(&rest);
+            if last.len() > LONGEST {
+                return Err(Garbled("a path that is too long"));
+            }
             let path = RelPath::new(last.as_slice()).map_err(|_| Garbled("an impossible path"))?;
             each(path, what)?;
         }

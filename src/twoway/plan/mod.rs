@@ -3,9 +3,11 @@
 //! Whatever can be told from the steps is not part of it: [renames](Plan::renames), the [`Summary`], and what
 //! [`guard`](crate::twoway::guard) thinks of it.
 
+mod fitting;
 mod rename;
 mod summary;
 
+pub(super) use self::fitting::spread;
 pub use self::rename::Rename;
 pub use self::summary::{Summary, Work};
 

@@ -2,7 +2,7 @@
 
 use crate::twoway::decide::Side;
 use crate::twoway::plan::Plan;
-use crate::twoway::reconcile::{Change, Step};
+use crate::twoway::reconcile::{Change, Step, Why};
 use crate::twoway::record::State;
 
 /// A file that a plan removes on a side and makes there again, with the same content, under another name. It need not
@@ -52,7 +52,9 @@ impl Plan {
         if gone.iter().all(|(_, gone)| gone.is_empty()) {
             return Vec::new();
         }
-        for (to, step) in self.steps.iter().enumerate() {
+        // The loser of a conflict gets its copy before anything else is done, and so not by a rename.
+        let made = self.steps.iter().enumerate().filter(|(_, step)| !matches!(step.why, Why::CopyOf(_)));
+        for (to, step) in made {
             for (side, gone) in &mut gone {
                 let Some(content) = content(&step, *side, Change::Create) else { continue };
                 let found = gone.binary_search_by_key(&content, |gone| gone.content);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often what is known is told before the two give up. Each time shows at most a few forks that were not known, and
 /// two honest replicas agree after the first.
-const ROUNDS: usize = 64;
+const ROUNDS: usize = 8;
 
 const NEVER: PassError = PassError::Protocol("the two replicas do not agree on who counted what");
 

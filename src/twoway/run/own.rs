@@ -103,7 +103,7 @@ impl Own {
         let partner = self.history.partner(author)?;
         let is_of_use = |partner: &Partner| {
             let has_index = self.history.changes(partner.acknowledged, &mut |_| Ok(()));
-            Ok(partner.options == Some(digest(options)) && has_index?)
+            Ok(partner.options.is_some() && partner.options == digest(options) && has_index?)
         };
         match partner {
             Some(partner) if is_of_use(&partner)? => Ok(Some(partner)),
@@ -126,10 +126,12 @@ fn notice(origin: Origin, had_runs: bool) -> Option<&'static str> {
 }
 
 /// What of the options decides which paths take part, and what of each.
-pub(super) fn digest(options: &Options) -> [u8; 32] {
+///
+/// `None` if that cannot be told, and then everything is to be compared.
+pub(super) fn digest(options: &Options) -> Option<[u8; 32]> {
     let Options { rules, perms, owner, group, links, devices, specials, .. } = options;
     let bytes = postcard::to_stdvec(&(rules, perms, owner, group, links, devices, specials));
-    blake3::derive_key("dsync 2026 two-way options of a run", &bytes.unwrap_or_default())
+    Some(blake3::derive_key("dsync 2026 two-way options of a run", &bytes.ok()?))
 }
 
 /// Tells of what a scan meets.

@@ -9,7 +9,7 @@ use crate::twoway::exchange::{Compare, Conversation, Talk, Terms, say_paths};
 use crate::twoway::guard::{MaxDelete, Tally};
 use crate::twoway::history::{self, new_token};
 use crate::twoway::packed::{Collector, Packing};
-use crate::twoway::plan::{Plan, Rename};
+use crate::twoway::plan::{Plan, Rename, spread};
 use crate::twoway::policy::Policies;
 use crate::twoway::reconcile::{Elsewhere, Rules, Settler, Step, Why, reconcile};
 use crate::twoway::replica::Replica;
@@ -17,7 +17,7 @@ use crate::twoway::run::asking::Asking;
 use crate::twoway::run::meeting::{Met, is_continued, meet};
 use crate::twoway::run::own::Own;
 use crate::twoway::run::share::{Carried, Share, Who, make_acquainted};
-use crate::twoway::run::told::{Knowledge, Pairs, Told, pair};
+use crate::twoway::run::told::{Knowledge, Pairs, Told, never, pair};
 use crate::twoway::run::{Around, Overseer, RunError};
 use crate::twoway::scan;
 use crate::twoway::task::{Planned, Tasks};
@@ -159,7 +159,7 @@ impl Planner<'_> {
         let rules = &self.around.context.options.rules;
         let knowledge = Knowledge::new(&self.own.history, rules)?;
         self.ask(&knowledge, partner, everything, conversation)?;
-        let told = Told::hear(conversation)?;
+        let told = Told::hear(conversation, self.own.history.lineages())?;
         let is_news = everything || !told.is_empty();
         let mut pairs = Pairs::new(self.settings.side, &knowledge, &told, everything)?;
         let (plan, merged, unfit) = match self.settings.apply {
@@ -169,7 +169,7 @@ impl Planner<'_> {
             }
             None => {
                 let (plan, merged) =
-                    self.reconciled(partner, (&knowledge, &told), &mut pairs, conversation)?;
+                    self.reconciled(partner, (&knowledge, &told, everything), &mut pairs, conversation)?;
                 (plan, merged, 0)
             }
         };
@@ -201,7 +201,7 @@ impl Planner<'_> {
     fn reconciled(
         &self,
         partner: Author,
-        (knowledge, told): (&Knowledge<'_>, &Told),
+        (knowledge, told, everything): (&Knowledge<'_>, &Told, bool),
         pairs: &mut Pairs<'_>,
         conversation: &mut Conversation<'_>,
     ) -> Result<(Plan, Merged), RunError> {
@@ -213,7 +213,8 @@ impl Planner<'_> {
                 return Elsewhere::Excluded;
             }
             let Ok(ours) = knowledge.told(path) else { return Elsewhere::Excluded };
-            match told.find(path) {
+            let theirs = told.find(path).or_else(|| everything.then(never));
+            match theirs {
                 Some(theirs) if ours != theirs => Elsewhere::Changed(pair(side, ours, theirs)),
                 _ => Elsewhere::Unchanged(Some(ours)),
             }
@@ -263,6 +264,7 @@ impl Planner<'_> {
                 unplanned.push(&Step { path, why: Why::Unplanned, before, after });
             }
         }
+        spread(&plan.steps, &mut fits);
         let mut unfit: u64 = 0;
         let mut steps = Collector::default();
         for (step, fits) in plan.steps.iter().zip(fits) {

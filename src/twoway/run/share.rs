@@ -81,7 +81,8 @@ impl Share<'_> {
         let here_undone = left.iter().filter_map(|number| self.tasks.get(*number)).map(|task| task.path);
         let mut undone: Vec<RelPath> = here_undone.collect();
         here.failed = here.failed.saturating_add(problems);
-        undone.extend(tell_and_hear_undone(conversation, &undone, self.who)?);
+        let theirs = tell_and_hear_undone(conversation, &undone, self.who)?;
+        undone.extend(theirs.into_iter().filter(|path| self.tasks.find(path).is_some()));
         let sequence = history.sequence();
         conversation.say(&Talk::Done(Done { sequence, totals: here }))?;
         let Talk::Done(there) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
@@ -89,7 +90,11 @@ impl Share<'_> {
         totals.merge(&here);
         totals.merge(&there.totals);
         history.end_run(Ending { at: FileTime::now(), outcome: self.outcome(&undone) })?;
-        self.expire_trash(&replica, &mut history)?;
+        if let Err(error) = self.expire_trash(&replica, &mut history) {
+            // What there is to be done is done.
+            let text = format!("old trash is not removed: {error}");
+            context.reporter.report(Event::Notice(text));
+        }
         Ok(Carried { undone, totals })
     }
 
@@ -181,7 +186,7 @@ impl Share<'_> {
     ) -> Result<(), RunError> {
         let left = self.tasks.such(|outline| outline.is_left).map(|(_, task)| task.path);
         let pending: Vec<RelPath> = left.chain(undone.iter().cloned()).collect();
-        let options = Some(digest(&self.around.context.options));
+        let options = digest(&self.around.context.options);
         let partner = Partner { acknowledged, received, options, token: self.token };
         let (author, pending) = (self.partner, pending.as_slice());
         Ok(history.acknowledged(&Acknowledgement { author, partner, pending, records: &[] })?)

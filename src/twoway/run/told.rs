@@ -7,6 +7,7 @@ use crate::twoway::TwoWayError;
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Garbled, Talk};
 use crate::twoway::history::{self, History, Known, Partner, Snapshot};
+use crate::twoway::lineage::Lineages;
 use crate::twoway::packed::{Batch, PackedRecord, Packing};
 use crate::twoway::reconcile::Pair;
 use crate::twoway::record::{Attributes, Record, State};
@@ -31,7 +32,7 @@ pub(super) struct Knowledge<'a> {
 }
 
 /// The record of what a replica has never seen.
-fn never() -> Record {
+pub(super) fn never() -> Record {
     Record {
         state: State::Absent,
         attributes: Attributes { mode: 0, owner: (None, None) },
@@ -158,6 +159,9 @@ fn with_ancestors(mut keys: Keys) -> Keys {
     keys
 }
 
+/// The longest batch of records accepted, in bytes.
+const LONGEST: usize = 256 << 10;
+
 const UNREADABLE: PassError = PassError::Protocol("records cannot be read");
 
 /// What the follower has told, packed as it came.
@@ -169,14 +173,26 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// Hears all of it.
-    pub(super) fn hear(conversation: &mut Conversation<'_>) -> Result<Told, RunError> {
+    /// Hears all of it, from somebody who knows as much of generations: no version can count more.
+    pub(super) fn hear(conversation: &mut Conversation<'_>, lineages: &Lineages) -> Result<Told, RunError> {
         let mut told = Told::default();
+        let mut last: Option<RelPath> = None;
         loop {
             let Talk::Records(bytes, is_last) = conversation.hear()? else {
                 return Err(PassError::Protocol("the other replica does not tell its records").into());
             };
-            let records = unpack(&bytes)?;
+            let batch = if bytes.len() <= LONGEST { read(&bytes)? } else { return Err(UNREADABLE.into()) };
+            if batch.counts().any(|(author, count)| count > lineages.newest(author)) {
+                return Err(
+                    PassError::Protocol("a record is of a generation that nobody has heard of").into()
+                );
+            }
+            let records = batch.records().map_err(|Garbled(what)| PassError::Protocol(what))?;
+            for (path, _) in &records {
+                if last.replace(path.clone()).is_some_and(|last| last.walk_order(path).is_ge()) {
+                    return Err(PassError::Protocol("records are told out of order").into());
+                }
+            }
             told.count = told.count.saturating_add(records.len());
             if let Some((first, _)) = records.into_iter().next() {
                 told.batches.push((first, bytes));
@@ -205,9 +221,12 @@ impl Told {
     }
 }
 
+fn read(bytes: &[u8]) -> Result<Batch<PackedRecord>, PassError> {
+    postcard::from_bytes(bytes).map_err(|_| UNREADABLE)
+}
+
 fn unpack(bytes: &[u8]) -> Result<Vec<(RelPath, Record)>, PassError> {
-    let batch: Batch<PackedRecord> = postcard::from_bytes(bytes).map_err(|_| UNREADABLE)?;
-    batch.records().map_err(|Garbled(what)| PassError::Protocol(what))
+    read(bytes)?.records().map_err(|Garbled(what)| PassError::Protocol(what))
 }
 
 /// The paths of a plan with what both sides know of each, in order.

@@ -173,6 +173,9 @@ impl<'a, 'h> Settling<'a, 'h> {
     fn is_there(&mut self, path: &RelPath, before: Option<Known>, there: There) -> Result<(), TwoWayError> {
         let There { state, attributes, mtime, occupied, look } = there;
         let none = Arc::new(Version::new());
+        // What is written down may be finer than the times that the file system keeps.
+        let is_same_stamp = |before: &&Known| before.look.is_some_and(|known| known.stamp == look.stamp);
+        let mtime = before.as_ref().filter(is_same_stamp).map_or(mtime, |before| before.record.mtime);
         let (content, meta, sequence) = before.as_ref().map_or((none.clone(), none, None), |before| {
             (before.record.content.clone(), before.record.meta.clone(), Some(before.sequence))
         });
