@@ -6,15 +6,15 @@ use crate::report::{Event, Problem, Role, Totals};
 use crate::tree::{Name, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::decide::Side;
-use crate::twoway::exchange::{Compare, Conversation, Packing, Talk, Terms, say_paths};
-use crate::twoway::guard::{MaxDelete, Tally};
+use crate::twoway::exchange::{Compare, Conversation, Meet, Packing, Talk, Terms, say_paths};
+use crate::twoway::guard::{MaxDelete, Past, Tally, guard_past};
 use crate::twoway::history::{self, new_token};
 use crate::twoway::plan::Plan;
 use crate::twoway::policy::Policies;
 use crate::twoway::reconcile::{Change, Elsewhere, Rules, Settler, Step, Why, reconcile};
 use crate::twoway::record::State;
 use crate::twoway::replica::Replica;
-use crate::twoway::run::asking::Asking;
+use crate::twoway::run::asking::{Asking, Counting};
 use crate::twoway::run::meeting::{Met, is_continued, meet};
 use crate::twoway::run::own::Own;
 use crate::twoway::run::share::{Carried, Share, Who, make_acquainted};
@@ -108,8 +108,9 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn run(mut self, conversation: &mut Conversation<'_>) -> Result<Outcome, RunError> {
-        let met = meet(&mut self.own, conversation)?;
+        let met = meet(&mut self.own, conversation, &self.settings.names.here)?;
         self.warn_of_clock(&met);
+        self.look_at_pasts(&met)?;
         let theirs = &met.theirs;
         let partner = theirs.author;
         let options = &self.around.context.options;
@@ -135,7 +136,7 @@ impl Planner<'_> {
         let token = new_token()?;
         let side = self.settings.side;
         let names = &self.settings.names;
-        let terms = Terms { name: names.here.clone(), side: side.other(), token };
+        let terms = Terms { side: side.other(), token };
         self.tell(&plan, &renames, terms, conversation)?;
         let mut tasks: Vec<Task> = plan.steps.iter().map(|step| renames.task(step, side)).collect();
         for task in &mut tasks {
@@ -218,18 +219,26 @@ impl Planner<'_> {
                 _ => Elsewhere::Unchanged(Some(ours)),
             }
         };
+        let settler = Settler { author: history.author(), count: history.generation().saturating_add(1) };
+        let policies = self.settings.policies;
+        let count = if policies.ask() {
+            let again = Pairs::new(side, knowledge, told, pairs.compares_everything())?;
+            self.count_asked(again, settler, &elsewhere)?
+        } else {
+            0
+        };
         let mut resolver = Asking {
-            policies: self.settings.policies,
+            policies,
             overseer: self.settings.overseer,
             conversation: RefCell::new(conversation),
             root: self.root.dir(),
             staging: replica.as_ref().map(Replica::staging),
             side,
             number: 0,
+            count,
             merged: HashMap::new(),
             stopped: None,
         };
-        let settler = Settler { author: history.author(), count: history.generation().saturating_add(1) };
         let mut steps: Vec<Step> = Vec::new();
         let rules = Rules { settler, resolver: &mut resolver, elsewhere: &elsewhere };
         reconcile(pairs, rules, &mut |step| steps.push(step)).map_err(|_| OUT_OF_ORDER)?;
@@ -238,6 +247,22 @@ impl Planner<'_> {
         }
         let (left, right) = self.of_sides(history.author(), partner);
         Ok((Plan::new(left, right, settler, steps), resolver.merged))
+    }
+
+    /// How many conflicts somebody has to be asked about.
+    fn count_asked(
+        &self,
+        mut pairs: Pairs<'_>,
+        settler: Settler,
+        elsewhere: &dyn Fn(&RelPath) -> Elsewhere,
+    ) -> Result<u64, RunError> {
+        let mut counting = Counting { policies: self.settings.policies, count: 0 };
+        let rules = Rules { settler, resolver: &mut counting, elsewhere };
+        reconcile(&mut pairs, rules, &mut |_| ()).map_err(|_| OUT_OF_ORDER)?;
+        match pairs.failure {
+            Some(failure) => Err(failure.into()),
+            None => Ok(counting.count),
+        }
     }
 
     /// As much of a plan made before as still fits, and how many of its steps do not: of a path that is not as it was,
@@ -347,6 +372,27 @@ impl Planner<'_> {
             }
         }
         progress.all_found();
+    }
+
+    /// A side that had a past and has none now is compared as if it were new, if it is not empty, too.
+    fn look_at_pasts(&self, met: &Met) -> Result<(), RunError> {
+        let Meet { author, census, is_new, remembers_another, .. } = met.theirs;
+        let ours = Past { is_new: self.own.is_new, is_remembered: remembers_another };
+        let is_remembered = self.own.remembers_another(&self.settings.names.there, author)?;
+        let theirs = Past { is_new, is_remembered };
+        let (left, right) = self.of_sides((ours, self.own.census()), (theirs, census));
+        for (side, (past, census)) in [(Side::Left, left), (Side::Right, right)] {
+            guard_past(side, past, census, self.settings.max_delete)
+                .map_err(|refusal| RunError::Halted(refusal.to_string()))?;
+            if past.is_lost() {
+                let which = if side == Side::Left { "first" } else { "second" };
+                let text = format!(
+                    "the {which} tree has lost its history: everything is compared, and what was deleted may come back"
+                );
+                self.around.context.reporter.report(Event::Notice(text));
+            }
+        }
+        Ok(())
     }
 
     fn warn_of_clock(&self, met: &Met) {
