@@ -22,7 +22,10 @@
 //! | [`session`] | a run from connecting to its summary | all above |
 //! | [`cli`] | flags, environment, output, exit codes | `request`, `report`, `session`, `tree`, `transport`, `twoway` |
 //!
-//! No option leads to [`twoway`] yet. A test holds the modules to these rules. The library part never prints, prompts or reads the environment; only
+//! A two-way run is two passes from one plan: each replica keeps a history of its tree, the plan is made of what both
+//! have to tell, and the passes fetch what it says; all else it asks for is done where it is to be done.
+//!
+//! A test holds the modules to these rules. The library part never prints, prompts or reads the environment; only
 //! [`cli`] does. How the two sides talk is described in the manual page dsync-protocol(5).
 #![forbid(unsafe_code)]
 

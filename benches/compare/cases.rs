@@ -121,6 +121,8 @@ pub(crate) struct Case {
     pub(crate) options: &'static [&'static str],
     /// What dsync alone is given as `--streams`; it is then timed without, too.
     pub(crate) streams: Option<u8>,
+    /// Whether dsync goes both ways, between trees that have met before; rsync goes one way.
+    pub(crate) two_way: bool,
     /// The path between the hosts; none is the loopback as it is.
     pub(crate) link: Option<Link>,
     pub(crate) source: &'static [Part],
@@ -199,6 +201,7 @@ const SPEED: Case = Case {
     modes: EVERYWHERE,
     options: &[],
     streams: None,
+    two_way: false,
     link: None,
     source: &[],
     destination: &[],
@@ -281,6 +284,16 @@ pub(crate) const CASES: &[Case] = &[
         limit: Limit::Stat,
         wire_bound: Some(20_000),
         least_ratio: &[(Mode::Push, 2.4), (Mode::Pull, 2.4), (Mode::Local, 2.5)],
+        ..SPEED
+    },
+    Case {
+        name: "50,000 small files unchanged, two-way",
+        two_way: true,
+        source: SMALL,
+        destination: SMALL,
+        limit: Limit::Stat,
+        wire_bound: Some(20_000),
+        most_seconds: Some(0.5),
         ..SPEED
     },
     Case {

@@ -98,6 +98,7 @@ impl Comparison {
 
     fn observe(&self, tool: &Tool, case: &Case, mode: Mode) -> Result<Observation, Failure> {
         self.reset(case)?;
+        self.meet(tool, case, mode)?;
         let observation =
             measure::observed(tool, &mut tool.command(self.job(case, mode, COUNTED)), &self.server)?;
         self.verify(tool, case, mode)?;
@@ -106,6 +107,7 @@ impl Comparison {
 
     fn time(&self, tool: &Tool, case: &Case, mode: Mode) -> Result<Timing, Failure> {
         self.reset(case)?;
+        self.meet(tool, case, mode)?;
         let timing = self.after_touching(&mut tool.command(self.job(case, mode, DIRECT)))?;
         self.verify(tool, case, mode)?;
         Ok(timing)
@@ -126,6 +128,18 @@ impl Comparison {
         measure::timed(command, &self.server)
     }
 
+    /// Lets the two trees of a case that goes both ways meet for the first time.
+    fn meet(&self, tool: &Tool, case: &Case, mode: Mode) -> Result<(), Failure> {
+        if case.two_way {
+            contents::forget(&self.source)?;
+        }
+        let job = self.job(case, mode, DIRECT);
+        if tool.goes_both_ways(job) {
+            measure::timed(&mut tool.command(job), &self.server)?;
+        }
+        Ok(())
+    }
+
     fn reset(&self, case: &Case) -> Result<(), Failure> {
         self.server.wait_until_idle()?;
         contents::make(&self.destination, case.destination, self.scale)
@@ -142,6 +156,7 @@ impl Comparison {
             mode,
             options: case.options,
             streams: case.streams,
+            two_way: case.two_way,
             source: &self.source,
             destination: &self.destination,
             ssh_config: &self.server.client_config,

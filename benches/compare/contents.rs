@@ -58,6 +58,12 @@ pub(crate) fn remove(root: &Path) -> Result<(), Failure> {
     .doing(|| format!("Removing {}", root.display()))
 }
 
+/// Removes what dsync remembers of the tree at `root`.
+pub(crate) fn forget(root: &Path) -> Result<(), Failure> {
+    remove(&root.join(".dsync"))?;
+    date_directory(root).doing(|| format!("Dating {}", root.display()))
+}
+
 fn fill(root: &Path, parts: &[Part], scale: Scale) -> io::Result<()> {
     fs::create_dir(root)?;
     for part in parts {

@@ -31,6 +31,8 @@ pub(crate) struct Job<'a> {
     pub(crate) options: &'static [&'static str],
     /// What dsync is given as `--streams`.
     pub(crate) streams: Option<u8>,
+    /// Whether dsync goes both ways.
+    pub(crate) two_way: bool,
     pub(crate) source: &'a Path,
     pub(crate) destination: &'a Path,
     pub(crate) ssh_config: &'a Path,
@@ -67,6 +69,9 @@ impl Tool {
         if let (Dialect::Dsync, Some(streams)) = (self.dialect, job.streams) {
             command.arg(format!("--streams={streams}"));
         }
+        if self.goes_both_ways(job) {
+            command.arg("--two-way");
+        }
         if job.mode != Mode::Local {
             match self.dialect {
                 Dialect::Rsync => {
@@ -80,6 +85,11 @@ impl Tool {
             .arg(operand(job.source, (job.mode == Mode::Pull).then_some(job.host)))
             .arg(operand(job.destination, (job.mode == Mode::Push).then_some(job.host)));
         command
+    }
+
+    /// Whether it goes both ways for this job.
+    pub(crate) fn goes_both_ways(&self, job: Job<'_>) -> bool {
+        job.two_way && self.dialect == Dialect::Dsync
     }
 
     /// The first line of `--version`.

@@ -2,7 +2,8 @@
 //!
 //! A tool that is fast because it left something out must not get a place in the table. The walk is this harness's own
 //! and shares no code with either tool. It compares names, types, modes, whole modification times, sizes and every
-//! byte; a name too many at the destination, such as a forgotten temporary file, is a difference too.
+//! byte; a name too many at the destination, such as a forgotten temporary file, is a difference too. Only what dsync
+//! remembers of a tree is its own.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
@@ -54,6 +55,7 @@ fn names(directory: &Path) -> Result<Vec<OsString>, Failure> {
     let listed = || -> io::Result<Vec<OsString>> {
         let mut names =
             fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
+        names.retain(|name| name != ".dsync");
         names.sort_unstable();
         Ok(names)
     };

@@ -116,12 +116,16 @@ fn code_of_kind(kind: session::FailureKind) -> u8 {
 pub(super) fn code_of(outcome: &Outcome) -> u8 {
     let totals = &outcome.totals;
     let two_way = outcome.two_way.as_ref();
-    let steps = || two_way.into_iter().flat_map(|two_way| &two_way.plan.steps);
-    let is_partial = two_way.is_some_and(|two_way| !two_way.undone.is_empty())
-        || steps().any(|step| step.why == Why::Unknown);
-    if totals.failed > 0 || is_partial {
+    let steps = two_way.into_iter().flat_map(|two_way| &two_way.plan.steps);
+    let mut is_partial = totals.failed > 0 || two_way.is_some_and(|two_way| !two_way.undone.is_empty());
+    let mut has_conflicts = false;
+    for step in steps {
+        is_partial |= step.why == Why::Unknown;
+        has_conflicts |= matches!(step.why, Why::Conflict(_));
+    }
+    if is_partial {
         PARTIAL
-    } else if steps().any(|step| matches!(step.why, Why::Conflict(_))) {
+    } else if has_conflicts {
         CONFLICTS
     } else if totals.vanished > 0 {
         VANISHED

@@ -65,9 +65,12 @@ fn obey(arguments: &[OsString], screen: &Arc<Screen>) -> Result<u8, Failure> {
         screen.err(&format!("{}\n", flags::short_usage()));
         return Ok(failure::USAGE);
     }
-    if look::is_command(arguments) {
-        return look::obey(arguments, screen);
-    }
+    let compared = look::comparison(arguments);
+    let arguments = match &compared {
+        Some(dry_run) => dry_run,
+        None if look::is_command(arguments) => return look::obey(arguments, screen),
+        None => arguments,
+    };
     let flags = Flags::parse(arguments)?;
     if let Some(text) = told(&flags) {
         screen.out(&text);

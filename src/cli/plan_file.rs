@@ -4,7 +4,7 @@ use crate::cli::failure::{FILE_IO, Failure, with_sources};
 use crate::session;
 use crate::twoway::plan::Plan;
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 /// The largest plan that is read, in bytes.
@@ -22,14 +22,16 @@ pub(super) fn write(plan: &Plan, path: &Path) -> io::Result<()> {
 pub(super) fn read(path: &Path) -> Result<Plan, Failure> {
     let shown = path.display();
     let unreadable = |error: io::Error| Failure::new(FILE_IO, format!("Reading the plan {shown}: {error}"));
-    let mut text = Vec::new();
     let file = session::open_named(path.as_os_str()).map_err(unreadable)?;
-    file.take(MAX_PLAN).read_to_end(&mut text).map_err(unreadable)?;
+    let text = BufReader::new(file.take(MAX_PLAN));
     let invalid = |error: &dyn std::error::Error| {
         Failure::usage(format!("--apply: {shown} is no plan: {}", with_sources(error)))
             .with_hint("--plan=FILE writes one.")
     };
-    let plan: Plan = serde_json::from_slice(&text).map_err(|error| invalid(&error))?;
+    let plan: Plan = serde_json::from_reader(text).map_err(|error| match error.is_io() {
+        true => unreadable(error.into()),
+        false => invalid(&error),
+    })?;
     plan.validate().map_err(|error| invalid(&error))?;
     Ok(plan)
 }

@@ -4,10 +4,12 @@
 //! be so on the other side, too.
 
 use crate::twoway::decide::Side;
-use crate::twoway::reconcile::{Change, Step};
+use crate::twoway::packed::Store;
+use crate::twoway::reconcile::{Change, Step, Why};
 use crate::twoway::record::State;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::str::FromStr;
 
 /// How many removals are too many for one side.
@@ -90,17 +92,26 @@ impl Past {
     }
 }
 
-/// What a plan removes and makes, counted while its steps go by.
-#[derive(Clone, Debug, Default)]
+/// What a plan removes, how much room it takes, and whether it settles anything.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
-    /// By content: what is removed is only renamed if it is made again, whatever the names.
-    balance: HashMap<(Side, State), Balance>,
+    left: Count,
+    right: Count,
+    settles: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    removals: u64,
+    bytes: u64,
+}
+
+/// How often something with the same content is removed and made on a side.
+#[derive(Clone, Copy, Debug)]
 struct Balance {
-    removed: u64,
-    made: u64,
+    side: Side,
+    removed: u32,
+    made: u32,
 }
 
 /// A text that is no [`MaxDelete`].
@@ -109,25 +120,75 @@ struct Balance {
 pub struct InvalidMaxDelete(pub String);
 
 impl Tally {
-    /// Counts a step.
-    pub fn count(&mut self, step: &Step) {
-        for side in Side::BOTH {
-            let (before, after) = (&step.before.of(side).state, &step.after.of(side).state);
-            let change = step.change(side);
-            if change == Some(Change::Remove) && !before.is_directory() {
-                let removed = &mut self.balance.entry((side, before.clone())).or_default().removed;
-                *removed = removed.saturating_add(1);
-            } else if change == Some(Change::Create) && !after.is_directory() {
-                let made = &mut self.balance.entry((side, after.clone())).or_default().made;
-                *made = made.saturating_add(1);
+    /// Counts what steps do.
+    pub fn new(steps: &Store<Step>) -> Tally {
+        // By a hash of the content, as there may be millions: what is removed is only renamed if it is made again,
+        // whatever the names.
+        let mut balances: HashMap<u64, Balance> = HashMap::new();
+        let hashing = RandomState::new();
+        let mut tally = Tally::default();
+        let mut settles = false;
+        let look = &mut |step: &Step| {
+            settles |= matches!(step.why, Why::Settled(..) | Why::Kept { .. } | Why::CopyOf(_));
+        };
+        each(steps, look, &mut |side, before, after, change| match change {
+            Change::Create | Change::Update | Change::Replace => {
+                let bytes = &mut tally.of_mut(side).bytes;
+                *bytes = bytes.saturating_add(after.size());
             }
+            Change::Remove if !before.is_directory() => {
+                let none = Balance { side, removed: 0, made: 0 };
+                let balance = balances.entry(hashing.hash_one((side, before))).or_insert(none);
+                balance.removed = balance.removed.saturating_add(1);
+            }
+            _ => {}
+        });
+        tally.settles = settles;
+        if balances.is_empty() {
+            return tally;
+        }
+        each(steps, &mut |_| {}, &mut |side, _, after, change| {
+            if change == Change::Create
+                && !after.is_directory()
+                && let Some(balance) = balances.get_mut(&hashing.hash_one((side, after)))
+            {
+                balance.made = balance.made.saturating_add(1);
+            }
+        });
+        for Balance { side, removed, made } in balances.into_values() {
+            let removals = &mut tally.of_mut(side).removals;
+            *removals = removals.saturating_add(removed.saturating_sub(made).into());
+        }
+        tally
+    }
+
+    fn of(&self, side: Side) -> &Count {
+        match side {
+            Side::Left => &self.left,
+            Side::Right => &self.right,
+        }
+    }
+
+    fn of_mut(&mut self, side: Side) -> &mut Count {
+        match side {
+            Side::Left => &mut self.left,
+            Side::Right => &mut self.right,
         }
     }
 
     /// How many files are removed on a side, and not renamed.
     pub fn removals(&self, side: Side) -> u64 {
-        let on_side = self.balance.iter().filter(|((on, _), _)| *on == side);
-        on_side.map(|(_, balance)| balance.removed.saturating_sub(balance.made)).fold(0, u64::saturating_add)
+        self.of(side).removals
+    }
+
+    /// How many bytes the plan takes on a side, at most: what it replaces is kept.
+    pub fn bytes(&self, side: Side) -> u64 {
+        self.of(side).bytes
+    }
+
+    /// Whether the plan settles anything, which is an edit of its own.
+    pub fn settles(&self) -> bool {
+        self.settles
     }
 
     /// Whether the plan whose steps were counted may be carried out between sides that have so much.
@@ -153,6 +214,22 @@ pub fn guard_past(side: Side, past: Past, census: Census, limit: MaxDelete) -> R
     match limit != MaxDelete::Any && past.is_lost() && census.found == 0 {
         true => Err(Refusal::Lost { side }),
         false => Ok(()),
+    }
+}
+
+/// Hands each step to `look`, and the states before and after each change to `counts`, with the side it is on.
+fn each(
+    steps: &Store<Step>,
+    look: &mut dyn FnMut(&Step),
+    counts: &mut dyn FnMut(Side, &State, &State, Change),
+) {
+    for step in steps {
+        look(&step);
+        for side in Side::BOTH {
+            if let Some(change) = step.change(side) {
+                counts(side, &step.before.of(side).state, &step.after.of(side).state, change);
+            }
+        }
     }
 }
 
@@ -217,9 +294,7 @@ mod tests {
 
     fn guard(base: &str, left: &str, right: &str, limit: MaxDelete) -> Result<(), Refusal> {
         let (plan, [left, right]) = plan_of(base, left, right);
-        let mut tally = Tally::default();
-        plan.steps.iter().for_each(|step| tally.count(step));
-        tally.guard(left, right, limit)
+        Tally::new(&plan.steps).guard(left, right, limit)
     }
 
     const TEN: &str = "a=1 b=2 c=3 d=4 e=5 f=6 g=7 h=8 i=9 j=10";

@@ -13,6 +13,8 @@
 //!
 //! Runs leave [`log`]s and what they replaced or deleted in the [`trash`]; [`look`] is for looking back at both.
 //!
+//! There may be millions of changed paths, so what a run keeps of each is [`packed`].
+//!
 //! A [`run`] brings all of it together over a link: what both replicas have to say to each other is in [`exchange`], and
 //! [`carry`] carries out what the plan asks of one of them.
 
@@ -26,6 +28,7 @@ pub mod history;
 pub mod lineage;
 pub mod log;
 pub mod look;
+pub mod packed;
 pub mod plan;
 pub mod policy;
 pub mod reconcile;

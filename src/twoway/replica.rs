@@ -33,6 +33,7 @@ pub struct Replica {
     trash: WriteDir,
     /// Held as long as it is open.
     lock: WriteFile,
+    had_runs: bool,
 }
 
 /// A replica that is only looked at: nothing in it is written.
@@ -66,10 +67,10 @@ impl Replica {
             // What dsync adds to a tree is no edit. Where the time cannot be set, it is taken for one.
             let _ = root.set_own_meta(&SetMeta { mtime: Some(meta.mtime), ..SetMeta::default() });
         }
-        let lock = lock(&home)?;
+        let (lock, had_runs) = lock(&home)?;
         let part = |part: &str| own_directory(&home, part, &format!("{HOME}/{part}"));
         let (staging, trash) = (part(STAGING)?, part(TRASH)?);
-        Ok(Replica { root: root.clone(), home, staging, trash, lock })
+        Ok(Replica { root: root.clone(), home, staging, trash, lock, had_runs })
     }
 
     /// Opens the replica at `root` to look at it; `None` if it is none.
@@ -91,6 +92,11 @@ impl Replica {
     /// The tree.
     pub fn root(&self) -> &WriteDir {
         &self.root
+    }
+
+    /// Whether another run has opened it before.
+    pub fn had_runs(&self) -> bool {
+        self.had_runs
     }
 
     /// When the replica was opened, by the clock of its file system.
@@ -174,6 +180,11 @@ impl ReadReplica {
         &self.root
     }
 
+    /// Whether a run has ever opened it.
+    pub fn had_runs(&self) -> bool {
+        self.lock.as_ref().is_some_and(|lock| !lock.is_empty())
+    }
+
     /// When the last run opened the replica, by the clock of its file system. A scan may take that for its own
     /// beginning: it only reads again what it would not need to.
     pub fn opened_at(&self) -> FileTime {
@@ -254,8 +265,8 @@ fn own_directory(parent: &WriteDir, directory: &str, what: &str) -> Result<Write
     Ok(opened)
 }
 
-/// Takes the lock and says in it who has it.
-fn lock(home: &WriteDir) -> Result<WriteFile, TwoWayError> {
+/// Takes the lock and says in it who has it; and returns whether anybody had it before.
+fn lock(home: &WriteDir) -> Result<(WriteFile, bool), TwoWayError> {
     let at = || TwoWayError::at(format!("{HOME}/{LOCK}"));
     let lock = home.open_in_place(&name(LOCK)?).map_err(at())?;
     if !lock.lock().map_err(at())? {
@@ -266,10 +277,11 @@ fn lock(home: &WriteDir) -> Result<WriteFile, TwoWayError> {
         };
         return Err(TwoWayError::InUse { holder });
     }
+    let had_runs = lock.stamp().map_err(at())?.size > 0;
     let host = crate::fs::host_name();
     let text = format!("process {} on {host}\n", std::process::id());
     lock.set_len(0).and_then(|()| lock.write_at(text.as_bytes(), 0)).map_err(at())?;
-    Ok(lock)
+    Ok((lock, had_runs))
 }
 
 /// What the lock says about who has it.

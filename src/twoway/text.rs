@@ -16,6 +16,39 @@ pub(super) mod bytes {
     }
 }
 
+/// Bytes as they are, where nobody reads them, and in one piece.
+pub(super) mod raw {
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+    use std::fmt;
+    use std::marker::PhantomData;
+
+    pub(in crate::twoway) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(bytes)
+    }
+
+    pub(in crate::twoway) fn deserialize<'d, D: Deserializer<'d>, T>(from: D) -> Result<T, D::Error>
+    where
+        T: for<'a> TryFrom<&'a [u8]>,
+    {
+        from.deserialize_bytes(Raw(PhantomData))
+    }
+
+    struct Raw<T>(PhantomData<T>);
+
+    impl<T: for<'a> TryFrom<&'a [u8]>> Visitor<'_> for Raw<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("so many bytes")
+        }
+
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<T, E> {
+            T::try_from(bytes).map_err(|_| E::invalid_length(bytes.len(), &self))
+        }
+    }
+}
+
 /// A path.
 pub(super) mod path {
     use crate::tree::RelPath;

@@ -9,7 +9,8 @@ use std::ffi::OsString;
 const STATUS: &str = "What has changed in DIR since the last two-way run, and how it stands with each partner.
 
 Nothing is written. The exit code is 40 if conflicts, or anything else, were left undone in the last run with some \
-partner. Give it the filter rules of the runs.";
+partner. Give it the filter rules of the runs. With a second directory, here or on another host, it shows what a \
+two-way run of both would do, and takes the options of such a run.";
 
 const LOG: &str =
     "What the two-way runs of DIR did, oldest first; with PATH, what they did there and below it.";

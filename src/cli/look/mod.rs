@@ -9,6 +9,7 @@ mod show;
 use self::flags::{Command, LogFlags, StatusFlags, TrashFlags, UndoFlags};
 use self::show::Show;
 use crate::cli::failure::{CONFLICTS, FILE_IO, FILE_SELECTION, Failure, PARTIAL};
+use crate::cli::flags::Flags;
 use crate::cli::output::{Screen, shell};
 use crate::cli::resolve;
 use crate::transport::target::Target;
@@ -22,7 +23,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::sync::atomic::AtomicBool;
 
-const WORDS: [&str; 4] = ["status", "log", "undo", "trash"];
+const STATUS: &str = "status";
+const WORDS: [&str; 4] = [STATUS, "log", "undo", "trash"];
 
 /// How many edits are named unless all are asked for.
 const FEW: u64 = 20;
@@ -33,6 +35,15 @@ const DAY: i64 = 24 * 60 * 60;
 /// Whether the arguments are one of these commands.
 pub(super) fn is_command(arguments: &[OsString]) -> bool {
     arguments.first().is_some_and(|first| WORDS.iter().any(|word| first == word))
+}
+
+/// `status` of two directories is what a two-way run of them would do: the arguments for that.
+pub(super) fn comparison(arguments: &[OsString]) -> Option<Vec<OsString>> {
+    let (_, rest) = arguments.split_first().filter(|(word, _)| *word == STATUS)?;
+    let dry_run: Vec<OsString> =
+        ["--two-way", "--dry-run"].map(OsString::from).into_iter().chain(rest.iter().cloned()).collect();
+    let flags = Flags::parse(&dry_run).ok()?;
+    (flags.operands.len() > 1 && !flags.help).then_some(dry_run)
 }
 
 /// Does what such a command asks for and returns the exit code.

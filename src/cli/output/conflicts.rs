@@ -27,26 +27,21 @@ pub(in crate::cli) struct Telling<'a> {
 /// Conflicts that one command is shown for. More are hardly settled one by one.
 const IN_ONE_COMMAND: usize = 10;
 
-/// Lines about the conflicts that a plan leaves; none if it leaves none.
-pub(super) fn lines(plan: &Plan, telling: &Telling<'_>) -> String {
-    let left: Vec<(&Step, ConflictKind)> = plan
-        .steps
-        .iter()
-        .filter_map(|step| match step.why {
-            Why::Conflict(kind) => Some((step, kind)),
-            _ => None,
-        })
-        .collect();
-    if left.is_empty() {
-        return String::new();
+/// Tells of the conflicts that a plan leaves; of none if it leaves none.
+pub(super) fn tell(plan: &Plan, telling: &Telling<'_>, out: &mut dyn FnMut(&str)) {
+    let (mut first, mut count) = (Vec::new(), 0_usize);
+    for Step { path, why, before, .. } in &plan.steps {
+        let Why::Conflict(about) = why else { continue };
+        let title = format!("conflict: {} ({})\n", shown(&path), kind(about));
+        out(&(title + &versions(&before.left, &before.right, about, telling)));
+        count = count.saturating_add(1);
+        if first.len() < IN_ONE_COMMAND {
+            first.push((path, about));
+        }
     }
-    let mut text = String::new();
-    for (step, about) in &left {
-        text.push_str(&format!("conflict: {} ({})\n", shown(&step.path), kind(*about)));
-        text.push_str(&versions(&step.before.left, &step.before.right, *about, telling));
+    if count > 0 {
+        out(&advice(&first, count, telling));
     }
-    text.push_str(&advice(&left, telling));
-    text
 }
 
 /// What each side has, a line each.
@@ -89,17 +84,16 @@ fn state(state: &State, numbers: Numbers) -> String {
     }
 }
 
-/// A command that settles the conflicts, and how to change it.
-fn advice(left: &[(&Step, ConflictKind)], telling: &Telling<'_>) -> String {
-    let first = left.get(..IN_ONE_COMMAND).unwrap_or(left);
-    let overrides = first.iter().map(|(step, kind)| {
+/// A command that settles the first of so many conflicts, and how to change it.
+fn advice(first: &[(RelPath, ConflictKind)], count: usize, telling: &Telling<'_>) -> String {
+    let overrides = first.iter().map(|(path, kind)| {
         // What cannot go can only keep its name.
         let policy = if *kind == ConflictKind::Occupied { "keep-both" } else { "local" };
-        OsString::from(format!("--conflict-for={}", shell::conflict_for(&step.path, policy)))
+        OsString::from(format!("--conflict-for={}", shell::conflict_for(path, policy)))
     });
     let words = [OsString::from("dsync")].into_iter().chain(overrides).chain(telling.words.iter().cloned());
-    let number = telling.numbers.count(u64::try_from(left.len()).unwrap_or(u64::MAX));
-    let which = match (left.len(), left.len() > first.len()) {
+    let number = telling.numbers.count(u64::try_from(count).unwrap_or(u64::MAX));
+    let which = match (count, count > first.len()) {
         (1, _) => "1 conflict is left. To settle it".to_owned(),
         (_, false) => format!("{number} conflicts are left. To settle them"),
         (_, true) => format!("{number} conflicts are left. To settle the first {}", first.len()),
@@ -128,7 +122,10 @@ mod tests {
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
         let names = Names::new(b"notes/", b"nas:my notes");
         let clock = Clock::at(1);
-        lines(&plan, &Telling { names: &names, numbers: Numbers::new(1), clock: &clock, words: &words })
+        let telling = Telling { names: &names, numbers: Numbers::new(1), clock: &clock, words: &words };
+        let mut text = String::new();
+        tell(&plan, &telling, &mut |more| text.push_str(more));
+        text
     }
 
     #[test]

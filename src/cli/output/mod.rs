@@ -105,7 +105,7 @@ impl Printer {
     /// Shows the plan of a two-way run, before anything of it is done.
     pub(super) fn plan(&self, plan: &Plan) {
         if let Some(two_way) = &self.style.two_way {
-            self.screen.out(&plan::lines(plan, two_way, self.numbers()));
+            plan::tell(plan, two_way, self.numbers(), &mut |text| self.screen.out(text));
             self.screen.flush();
         }
     }
@@ -134,7 +134,7 @@ impl Printer {
         let clock = Clock::local();
         let telling =
             Telling { names: &style.names, numbers: self.numbers(), clock: &clock, words: &style.words };
-        self.screen.err(&conflicts::lines(&two_way.plan, &telling));
+        conflicts::tell(&two_way.plan, &telling, &mut |text| self.screen.err(text));
     }
 
     fn numbers(&self) -> Numbers {

@@ -7,10 +7,11 @@ use crate::cli::output::TwoWayStyle;
 use crate::cli::output::size::Numbers;
 use crate::tree::{Escaped, RelPath};
 use crate::twoway::decide::Side;
-use crate::twoway::plan::{Plan, Summary, Work};
+use crate::twoway::plan::{Plan, Rename, Summary, Work};
 use crate::twoway::policy::{ConflictKind, Resolution};
 use crate::twoway::reconcile::{Change, Step, Why};
 use crate::twoway::record::State;
+use std::collections::BTreeMap;
 
 /// What the two sides are called, as they were typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,59 +51,57 @@ impl Names {
     }
 }
 
-/// The lines for a plan.
-pub(super) fn lines(plan: &Plan, style: &TwoWayStyle, numbers: Numbers) -> String {
+/// Shows a plan, a few lines at a time.
+pub(super) fn tell(plan: &Plan, style: &TwoWayStyle, numbers: Numbers, out: &mut dyn FnMut(&str)) {
     let names = &style.names;
     let limit = match style.shown {
-        Shown::No => return String::new(),
+        Shown::No => return,
         Shown::Short => SHORT,
         Shown::All => usize::MAX,
     };
     let summary = Summary::new(plan);
     if summary.is_in_sync() {
-        let text = format!("{} and {} are in sync\n", names.left, names.right);
-        return if style.says_in_sync { text } else { String::new() };
+        if style.says_in_sync {
+            out(&format!("{} and {} are in sync\n", names.left, names.right));
+        }
+        return;
     }
-    let mut text = String::new();
+    let mut telling = Telling { plan, limit, numbers, out };
     for side in Side::BOTH {
         let work = summary.of(side);
-        text.push_str(&format!("{}: {}\n", names.of(side), counts(work, numbers)));
+        (telling.out)(&format!("{}: {}\n", names.of(side), counts(work, numbers)));
         for change in ORDER {
-            let paths = work.steps(change).iter().map(|step| path(step, side)).collect();
-            group(&mut text, word(change), paths, limit, numbers);
+            telling.group(word(change), work.steps(change), &|step| path(step, side));
             if change == Change::Replace {
-                let renames = work.renames.iter();
-                let paths =
-                    renames.map(|rename| format!("{} -> {}", rename.from.path, rename.to.path)).collect();
-                group(&mut text, "renamed", paths, limit, numbers);
+                telling.renames(&work.renames);
             }
         }
     }
-    let mut further = |title: String, steps: &[&Step], line: &dyn Fn(&Step) -> String| {
+    let mut further = |title: &str, steps: &[usize], line: &dyn Fn(&Step) -> String| {
         if !steps.is_empty() {
-            text.push_str(&format!("{title}: {}\n", numbers.count(count(steps.len()))));
-            group(&mut text, "", steps.iter().map(|step| line(step)).collect(), limit, numbers);
+            (telling.out)(&format!("{title}: {}\n", numbers.count(count(steps.len()))));
+            telling.group("", steps, line);
         }
     };
-    further("conflicts settled".into(), &summary.settled, &|step| settled(step, names, &summary.copies));
-    further("kept, because they were changed where they were not deleted".into(), &summary.kept, &|step| {
-        match step.why {
-            Why::Kept { removed } => format!("{} (deleted on {})", step.path, names.of(removed)),
-            _ => step.path.to_string(),
-        }
+    let copies = copies(plan, &summary.copies);
+    further("conflicts settled", &summary.settled, &|step| settled(step, names, &copies));
+    further("kept, because they were changed where they were not deleted", &summary.kept, &|step| match step
+        .why
+    {
+        Why::Kept { removed } => format!("{} (deleted on {})", step.path, names.of(removed)),
+        _ => step.path.to_string(),
     });
-    further("left, because they cannot be looked at".into(), &summary.unknown, &|step| step.path.to_string());
-    further("left, because they changed apart from the plan".into(), &summary.unplanned, &|step| {
+    further("left, because they cannot be looked at", &summary.unknown, &|step| step.path.to_string());
+    further("left, because they changed apart from the plan", &summary.unplanned, &|step| {
         step.path.to_string()
     });
-    text
 }
 
 /// What is done on each side, in one line each, for the numbers at the end.
 pub(super) fn counted(plan: &Plan, names: &Names, numbers: Numbers) -> Vec<(String, String)> {
     let summary = Summary::new(plan);
     let of = |side| (format!("Changes on {}", names.of(side)), counts(summary.of(side), numbers));
-    let number = |steps: &[&Step]| numbers.count(count(steps.len()));
+    let number = |steps: &[usize]| numbers.count(count(steps.len()));
     let mut lines: Vec<(String, String)> = Side::BOTH.map(of).into();
     lines.push(("Conflicts settled".to_owned(), number(&summary.settled)));
     lines.push(("Conflicts left".to_owned(), number(&summary.conflicts)));
@@ -124,7 +123,7 @@ fn word(change: Change) -> &'static str {
     }
 }
 
-fn counts(work: &Work<'_>, numbers: Numbers) -> String {
+fn counts(work: &Work, numbers: Numbers) -> String {
     let number = |change| work.steps(change).len();
     let groups = [
         (number(Change::Create), word(Change::Create)),
@@ -144,17 +143,42 @@ fn counts(work: &Work<'_>, numbers: Numbers) -> String {
     if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }
 }
 
-fn group(text: &mut String, word: &str, lines: Vec<String>, limit: usize, numbers: Numbers) {
-    let all = lines.len();
-    // To say that one more was left out takes as much room as that one.
-    let limit = if all <= limit.saturating_add(1) { all } else { limit };
-    let indent = if word.is_empty() { String::new() } else { format!("{word:<COLUMN$}  ") };
-    for line in lines.iter().take(limit) {
-        text.push_str(&format!("  {indent}{line}\n"));
+/// How the groups of a plan are told.
+struct Telling<'a> {
+    plan: &'a Plan,
+    limit: usize,
+    numbers: Numbers,
+    out: &'a mut dyn FnMut(&str),
+}
+
+impl Telling<'_> {
+    /// A line for each step with one of these numbers.
+    fn group(&mut self, word: &str, steps: &[usize], line: &dyn Fn(&Step) -> String) {
+        let plan = self.plan;
+        let lines = steps.iter().filter_map(|number| plan.steps.get(*number)).map(|step| line(&step));
+        self.lines(word, steps.len(), lines);
     }
-    if all > limit {
-        let more = numbers.count(count(all.saturating_sub(limit)));
-        text.push_str(&format!("  {indent}... and {more} more (-vv shows all)\n"));
+
+    fn renames(&mut self, renames: &[Rename]) {
+        let plan = self.plan;
+        let line = |rename: &Rename| {
+            let (from, to) = (plan.steps.get(rename.from)?, plan.steps.get(rename.to)?);
+            Some(format!("{} -> {}", from.path, to.path))
+        };
+        self.lines("renamed", renames.len(), renames.iter().filter_map(line));
+    }
+
+    fn lines(&mut self, word: &str, all: usize, lines: impl Iterator<Item = String>) {
+        // To say that one more was left out takes as much room as that one.
+        let limit = if all <= self.limit.saturating_add(1) { all } else { self.limit };
+        let indent = if word.is_empty() { String::new() } else { format!("{word:<COLUMN$}  ") };
+        for line in lines.take(limit) {
+            (self.out)(&format!("  {indent}{line}\n"));
+        }
+        if all > limit {
+            let more = self.numbers.count(count(all.saturating_sub(limit)));
+            (self.out)(&format!("  {indent}... and {more} more (-vv shows all)\n"));
+        }
     }
 }
 
@@ -170,13 +194,13 @@ fn path(step: &Step, side: Side) -> String {
     }
 }
 
-fn settled(step: &Step, names: &Names, copies: &[&Step]) -> String {
+fn settled(step: &Step, names: &Names, copies: &BTreeMap<RelPath, RelPath>) -> String {
     let Why::Settled(kind, resolution) = &step.why else { return step.path.to_string() };
     let outcome = match resolution {
         Resolution::Skip => "left".to_owned(),
         Resolution::Win(side) => format!("that of {} is taken", names.of(*side)),
         Resolution::KeepBoth if *kind == ConflictKind::Attributes => "what both permit".to_owned(),
-        Resolution::KeepBoth => match copy_of(&step.path, copies) {
+        Resolution::KeepBoth => match copies.get(&step.path) {
             Some(copy) => format!("both are kept, one as {copy}"),
             None => "both are kept".to_owned(),
         },
@@ -185,9 +209,13 @@ fn settled(step: &Step, names: &Names, copies: &[&Step]) -> String {
     format!("{} ({}): {outcome}", step.path, self::kind(*kind))
 }
 
-fn copy_of<'a>(path: &RelPath, copies: &[&'a Step]) -> Option<&'a RelPath> {
-    let is_it = |step: &&&Step| matches!(&step.why, Why::CopyOf(original) if original == path);
-    copies.iter().find(is_it).map(|step| &step.path)
+/// The names that losers got, by those that they had.
+fn copies(plan: &Plan, copies: &[usize]) -> BTreeMap<RelPath, RelPath> {
+    let names = |step: Step| match step.why {
+        Why::CopyOf(original) => Some((original, step.path)),
+        _ => None,
+    };
+    copies.iter().filter_map(|number| plan.steps.get(*number)).filter_map(names).collect()
 }
 
 /// What a conflict is about.
@@ -214,7 +242,9 @@ mod tests {
         let (plan, _) = plan_by(&policy, base, left, right);
         let names = Names::new(b"notes/", b"nas:\x1bnotes");
         let style = TwoWayStyle { names, shown, says_in_sync: shown == Shown::All, words: Vec::new() };
-        lines(&plan, &style, Numbers::new(1))
+        let mut text = String::new();
+        tell(&plan, &style, Numbers::new(1), &mut |more| text.push_str(more));
+        text
     }
 
     #[test]

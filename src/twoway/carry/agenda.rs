@@ -4,7 +4,7 @@ use crate::fs::{Error, Slot, Stage, Stamp};
 use crate::pass::{Agenda, IsNew, Place, describe};
 use crate::tree::{Entry, Node, RelPath};
 use crate::twoway::carry::copy::{check_content, is_as_planned};
-use crate::twoway::carry::{AT_SOURCE, CHANGED, Carrier, Done, Expectation, Trouble, UNSEEN, expected};
+use crate::twoway::carry::{AT_SOURCE, CHANGED, Carrier, Done, Expectation, Trouble, expected};
 use crate::twoway::crash;
 use crate::twoway::history::Look;
 use crate::twoway::record::State;
@@ -52,9 +52,9 @@ impl Agenda for Carrier {
 impl Carrier {
     /// The task of a file that is to be fetched, if it is.
     fn fetched(&self, path: &RelPath) -> Option<(usize, Task)> {
-        let number = self.tasks.find(path)?;
+        let (number, task) = self.tasks.find(path)?;
         let is_open = self.is_waiting(number) && !self.is_stopped() && !self.journal.has_failed();
-        self.tasks.get(number).filter(|task| is_open && task.is_fetched()).map(|task| (number, task))
+        (is_open && task.is_fetched()).then_some((number, task))
     }
 
     /// Gives a fetched file its name by `install`. An error of the file system is the caller's to tell.
@@ -65,11 +65,14 @@ impl Carrier {
     ) -> Result<bool, Error> {
         let Some((number, task)) = self.fetched(at.path) else { return Ok(false) };
         crash::point("install");
-        let done = match self.expectations.get(number) {
-            Some(Expectation::Free) => install(&task, None),
-            Some(Expectation::There(look)) => install(&task, Some(look)),
-            Some(Expectation::Unclear(why)) => Err(Trouble::Refused(why)),
-            None => Err(Trouble::Refused(UNSEEN)),
+        let done = match self.expectation(&task) {
+            Ok(Expectation::Free) => install(&task, None),
+            Ok(Expectation::There(look)) => install(&task, Some(&look)),
+            Ok(Expectation::Unclear(why)) => Err(Trouble::Refused(why)),
+            Err(error) => {
+                self.journal.keep_failure(Err(error));
+                return Ok(false);
+            }
         };
         crash::point("installed");
         match done {

@@ -40,8 +40,10 @@ impl Carrier {
             return Err(Trouble::Refused(CHANGED));
         }
         let (_, dir, name) = self.place(&task.path)?;
-        let stage = dir.stage(&name)?;
+        // Not beside its name: nothing is intended yet, so nobody would look there for what a killed run has left.
+        let stage = self.staging.stage(&name)?;
         copy_into(&stage, &file)?;
+        crate::twoway::crash::point("copy");
         if !is_as_planned(&stage, &task.after.state)? {
             return Err(Trouble::Refused(CHANGED));
         }

@@ -9,7 +9,7 @@ use crate::tree::{Meta, RelPath};
 use crate::twoway::carry::{CHANGED, Carrier, Done, Outcome, Trouble, lock};
 use crate::twoway::history::{Known, Look};
 use crate::twoway::reconcile::Change;
-use crate::twoway::task::Task;
+use crate::twoway::task::{Outline, Task};
 use crate::twoway::{TwoWayError, crash};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -51,7 +51,7 @@ impl Carrier {
             return Ok(());
         }
         let (mut closed, mut last) = (Vec::new(), None);
-        for (_, task) in self.tasks.iter().filter(|(_, task)| task.here.is_some()) {
+        for (_, task) in self.tasks.such(|outline| outline.here.is_some()) {
             let Some((parent, _)) = task.path.split_last() else { continue };
             if last.replace(parent.clone()).as_ref() == Some(&parent) {
                 continue;
@@ -68,7 +68,7 @@ impl Carrier {
         for path in closed.iter().filter(|path| !self.has_change(path)) {
             intended.extend(self.journal.known(path)?.map(|known| (path.clone(), known.record)));
         }
-        self.journal.write_down(&[], &intended)?;
+        self.journal.write_down([], intended)?;
         for path in closed {
             // Why it cannot be opened will show in what is done in it.
             let opened = self.handles.open(&path).and_then(|dir| open_up(&dir, user.as_raw()));
@@ -82,8 +82,7 @@ impl Carrier {
     }
 
     fn has_change(&self, path: &RelPath) -> bool {
-        let task = self.tasks.find(path).and_then(|number| self.tasks.get(number));
-        task.is_some_and(|task| task.here.is_some())
+        self.tasks.find(path).is_some_and(|(_, task)| task.here.is_some())
     }
 
     /// Gives directories their attributes and times, deepest first: all that are to be given any, or else those alone
@@ -95,7 +94,9 @@ impl Carrier {
         all.extend(lock(&self.directories.opened).keys().cloned());
         all.extend(made.into_iter().filter_map(|number| self.tasks.get(number)).map(|task| task.path));
         if all_planned {
-            let planned = self.tasks.iter().filter(|(_, task)| is_adjusted(task));
+            let is_adjusted =
+                |outline: &Outline| outline.is_directory && outline.here == Some(Change::Adjust);
+            let planned = self.tasks.such(is_adjusted);
             all.extend(planned.map(|(_, task)| task.path));
         }
         all.sort_by(|one, other| other.walk_order(one));
@@ -105,8 +106,7 @@ impl Carrier {
     }
 
     fn close_directory(&self, path: &RelPath, all_planned: bool) -> Result<(), TwoWayError> {
-        let number = self.tasks.find(path);
-        if let Some((number, task)) = number.and_then(|number| Some((number, self.tasks.get(number)?))) {
+        if let Some((number, task)) = self.tasks.find(path) {
             if self.outcome(number) == Outcome::Made {
                 return self.finish_made(number, &task);
             }

@@ -6,10 +6,10 @@
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::lock;
-use crate::twoway::history::{History, Known};
+use crate::twoway::history::{self, History, Known, Snapshot};
 use crate::twoway::log;
 use crate::twoway::record::Record;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How many paths are written at once.
@@ -20,6 +20,8 @@ const LONGEST: Duration = Duration::from_millis(200);
 
 pub(super) struct Journal {
     history: Mutex<History>,
+    /// What is written, to be read while more is. Never an old one: the database keeps all that it could see.
+    written: Mutex<Arc<Snapshot>>,
     waiting: Mutex<Waiting>,
     /// Why something could not be written, where the one who did it could not tell.
     failed: Mutex<Option<TwoWayError>>,
@@ -33,8 +35,10 @@ struct Waiting {
 }
 
 impl Journal {
-    pub(super) fn new(history: History) -> Journal {
-        Journal { history: Mutex::new(history), waiting: Mutex::default(), failed: Mutex::new(None) }
+    pub(super) fn new(history: History) -> Result<Journal, TwoWayError> {
+        let written = Mutex::new(Arc::new(history.snapshot()?));
+        let history = Mutex::new(history);
+        Ok(Journal { history, written, waiting: Mutex::default(), failed: Mutex::new(None) })
     }
 
     /// Takes what was done to paths that are to be written together, and what is to be remembered of it.
@@ -66,26 +70,40 @@ impl Journal {
         let mut history = lock(&self.history);
         let waiting = std::mem::take(&mut *lock(&self.waiting));
         let Waiting { done, log, .. } = waiting;
-        if done.is_empty() && log.is_empty() { Ok(()) } else { history.installed(&done, &log) }
+        if done.is_empty() && log.is_empty() {
+            return Ok(());
+        }
+        history.installed(&done, &log)?;
+        self.renew(&history)
     }
 
     /// Writes what needs no file to be touched, and then what is intended.
     pub(super) fn write_down(
         &self,
-        noted: &[(RelPath, Record)],
-        intended: &[(RelPath, Record)],
+        noted: impl IntoIterator<Item = (RelPath, Record)>,
+        intended: impl IntoIterator<Item = (RelPath, Record)>,
     ) -> Result<(), TwoWayError> {
         self.flush()?;
         let mut history = lock(&self.history);
-        if !noted.is_empty() {
+        let mut noted = noted.into_iter().peekable();
+        if noted.peek().is_some() {
             history.plan_records(noted)?;
+            self.renew(&history)?;
         }
-        if intended.is_empty() { Ok(()) } else { history.intend(intended) }
+        let mut intended = intended.into_iter().peekable();
+        if intended.peek().is_some() { history.intend(intended) } else { Ok(()) }
     }
 
     /// What is known of a path, as far as it is written.
     pub(super) fn known(&self, path: &RelPath) -> Result<Option<Known>, TwoWayError> {
-        lock(&self.history).known(path)
+        let written = lock(&self.written).clone();
+        written.known(&history::key(path))
+    }
+
+    /// From now on what is written by now is known.
+    fn renew(&self, history: &History) -> Result<(), TwoWayError> {
+        *lock(&self.written) = Arc::new(history.snapshot()?);
+        Ok(())
     }
 
     /// Keeps what came of something for whoever can tell it.

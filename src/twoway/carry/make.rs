@@ -8,7 +8,7 @@ use crate::twoway::carry::{CHANGED, Carrier, Done, Expectation, Outcome, Trouble
 use crate::twoway::history::{Known, Look};
 use crate::twoway::reconcile::Change;
 use crate::twoway::record::State;
-use crate::twoway::task::Task;
+use crate::twoway::task::{Outline, Task};
 use crate::twoway::{TwoWayError, crash};
 
 const IMPOSSIBLE: &str = "nothing of that kind can be made";
@@ -16,7 +16,7 @@ const IMPOSSIBLE: &str = "nothing of that kind can be made";
 impl Carrier {
     /// Makes directories, from the top down.
     pub(super) fn make_directories(&self) -> Result<(), TwoWayError> {
-        for (number, task) in self.tasks.iter().filter(|(_, task)| task.after.state.is_directory()) {
+        for (number, task) in self.tasks.such(|outline| outline.is_directory) {
             if let Some(change @ (Change::Create | Change::Replace)) = task.here {
                 self.carry_out(number, &task, |look| {
                     let trashed = self.make_directory(&task, change, look)?;
@@ -56,7 +56,7 @@ impl Carrier {
 
     /// Gives files their new names. This comes before anything is removed.
     pub(super) fn rename_all(&self) -> Result<(), TwoWayError> {
-        for (number, task) in self.tasks.iter() {
+        for (number, task) in self.tasks.such(|outline| outline.is_renamed) {
             if let Some(from) = &task.renamed_from
                 && !self.is_stopped()
                 && self.is_waiting(number)
@@ -68,13 +68,13 @@ impl Carrier {
     }
 
     fn rename(&self, number: usize, task: &Task, from: &RelPath) -> Result<(), TwoWayError> {
-        let gone = self.tasks.find(from).and_then(|gone| Some((gone, self.tasks.get(gone)?)));
-        let Some((gone, old)) = gone.filter(|(gone, _)| self.is_waiting(*gone)) else {
+        let Some((gone, old)) = self.tasks.find(from).filter(|(gone, _)| self.is_waiting(*gone)) else {
             self.leave(number, task, &Trouble::Refused(CHANGED));
             return Ok(());
         };
         crash::point("rename");
-        let renamed = self.try_to_rename((number, task), (gone, &old));
+        let expectations = (self.expectation(task)?, self.expectation(&old)?);
+        let renamed = self.try_to_rename(task, &old, expectations);
         crash::point("renamed");
         match renamed {
             Ok(look) => {
@@ -97,12 +97,11 @@ impl Carrier {
 
     fn try_to_rename(
         &self,
-        (number, task): (usize, &Task),
-        (gone, old): (usize, &Task),
+        task: &Task,
+        old: &Task,
+        expectations: (Expectation, Expectation),
     ) -> Result<Look, Trouble> {
-        let (Some(Expectation::Free), Some(Expectation::There(look))) =
-            (self.expectations.get(number), self.expectations.get(gone))
-        else {
+        let (Expectation::Free, Expectation::There(look)) = expectations else {
             return Err(Trouble::Refused(CHANGED));
         };
         if old.here != Some(Change::Remove) || old.before.state != task.after.state {
@@ -136,7 +135,9 @@ impl Carrier {
     /// Makes links and special files, and sets the attributes of all that is no directory. What is in a directory whose
     /// place something else is to take is removed before.
     pub(super) fn make_the_rest(&self) -> Result<(), TwoWayError> {
-        for (number, task) in self.tasks.iter().filter(|(_, task)| !task.after.state.is_directory()) {
+        let is_to_be_fetched = |outline: &Outline| outline.is_fetched && !outline.was_directory;
+        let rest = self.tasks.such(|outline| !outline.is_directory && !is_to_be_fetched(outline));
+        for (number, task) in rest {
             match task.here {
                 Some(Change::Create | Change::Update | Change::Replace) => {
                     if task.before.state.is_directory() {

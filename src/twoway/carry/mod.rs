@@ -41,11 +41,11 @@ use crate::fs::{Error, Expected, Slot, WriteDir};
 use crate::report::{Reporter, Totals};
 use crate::request::Detail;
 use crate::tree::{Kind, Name, RelPath};
-use crate::twoway::history::{self, History, Known, Look};
+use crate::twoway::history::{History, Known, Look};
 use crate::twoway::reconcile::{Change, Why};
 use crate::twoway::record::{Record, State};
 use crate::twoway::replica::Replica;
-use crate::twoway::task::{Task, Tasks};
+use crate::twoway::task::{Outline, Task, Tasks};
 use crate::twoway::{TwoWayError, crash};
 use directories::Directories;
 use filetime::FileTime;
@@ -76,8 +76,6 @@ pub struct Settings {
 /// The tasks of one replica being carried out. Shared by threads.
 pub struct Carrier {
     tasks: Arc<Tasks>,
-    /// What there is to find at the path of each.
-    expectations: Vec<Expectation>,
     outcomes: Mutex<Vec<Outcome>>,
     handles: Handles,
     staging: WriteDir,
@@ -214,21 +212,14 @@ impl Carrier {
         reporter: Arc<dyn Reporter>,
         stop: Arc<AtomicBool>,
     ) -> Result<Carrier, TwoWayError> {
-        let snapshot = history.snapshot()?;
-        let expectations = tasks.iter().map(|(_, task)| match task.here {
-            None => Ok(Expectation::Free),
-            Some(_) => Ok(Expectation::new(snapshot.known(&history::key(&task.path))?, &task)),
-        });
-        let expectations = expectations.collect::<Result<Vec<_>, TwoWayError>>()?;
         Ok(Carrier {
             outcomes: Mutex::new(vec![Outcome::Waiting; tasks.len()]),
             tasks,
-            expectations,
             handles: Handles::new(replica.root().clone()),
             staging: replica.staging().clone(),
             trash: Trash::new(replica.all_trash().clone(), run, settings.keep_trash)?,
             directories: Directories::default(),
-            journal: Journal::new(history),
+            journal: Journal::new(history)?,
             telling: Telling::new(reporter, settings.detail),
             settings,
             began: replica.opened_at()?,
@@ -244,10 +235,11 @@ impl Carrier {
     pub fn copy_losers(&self) -> Result<Vec<RelPath>, TwoWayError> {
         let mut uncopied = Vec::new();
         self.open_up()?;
-        for (number, task) in self.tasks.iter() {
-            if let (Why::CopyOf(original), Some(Change::Create), None) =
-                (&task.why, task.here, &task.renamed_from)
-            {
+        let is_copied = |outline: &Outline| {
+            outline.is_copy && outline.here == Some(Change::Create) && !outline.is_renamed
+        };
+        for (number, task) in self.tasks.such(is_copied) {
+            if let Why::CopyOf(original) = &task.why {
                 self.copy_loser(number, &task, original)?;
                 self.journal.flush()?;
                 if self.outcome(number) == Outcome::Left {
@@ -262,14 +254,14 @@ impl Carrier {
     /// of the sides: nothing of how that conflict was settled may be written down.
     pub fn leave_uncopied(&self, originals: &[RelPath]) {
         for original in originals {
-            let own = self.tasks.find(original).into_iter();
+            let own = self.tasks.find(original).map(|(number, _)| number).into_iter();
             for number in own.chain(self.tasks.below(original)) {
                 if let Some(task) = self.tasks.get(number).filter(|_| self.is_waiting(number)) {
                     self.leave(number, &task, &Trouble::dependent());
                 }
             }
         }
-        for (number, task) in self.tasks.iter() {
+        for (number, task) in self.tasks.such(|outline| outline.is_copy) {
             if let Why::CopyOf(original) = &task.why
                 && originals.contains(original)
                 && self.is_waiting(number)
@@ -284,17 +276,11 @@ impl Carrier {
     /// # Errors
     /// Those of the history.
     pub fn write_down(&self) -> Result<(), TwoWayError> {
-        let (mut noted, mut intended) = (Vec::new(), Vec::new());
-        for (number, task) in self.tasks.iter() {
-            if !self.is_waiting(number) {
-                continue;
-            } else if task.here.is_none() && task.is_news() {
-                noted.push((task.path, task.after));
-            } else if task.here.is_some() {
-                intended.push((task.path, task.after));
-            }
-        }
-        self.journal.write_down(&noted, &intended)
+        let waiting =
+            |(number, task): (usize, Task)| self.is_waiting(number).then_some((task.path, task.after));
+        let noted = self.tasks.such(|outline| outline.here.is_none() && outline.is_news);
+        let intended = self.tasks.such(|outline| outline.here.is_some());
+        self.journal.write_down(noted.filter_map(waiting), intended.filter_map(waiting))
     }
 
     /// Does all that needs no content from the other side and removes nothing, but for what is in a directory that
@@ -327,13 +313,15 @@ impl Carrier {
     pub fn ended(self) -> Result<Ended, TwoWayError> {
         self.close_directories(false)?;
         let mut left = Vec::new();
-        for (number, task) in self.tasks.iter() {
-            let (outcome, is_idle) = (self.outcome(number), task.here.is_none());
+        for (number, outline) in self.tasks.outlines().iter().enumerate() {
+            let (outcome, is_idle) = (self.outcome(number), outline.here.is_none());
             if outcome == Outcome::Done || (is_idle && outcome == Outcome::Waiting) {
                 continue;
             }
             left.push(number);
-            if outcome != Outcome::Left {
+            if outcome != Outcome::Left
+                && let Some(task) = self.tasks.get(number)
+            {
                 self.journal.note(entry(&task, None, Some(NOT_REACHED.to_owned())));
             }
         }
@@ -354,11 +342,10 @@ impl Carrier {
             return Ok(());
         }
         crash::point("task");
-        let done = match self.expectations.get(number) {
-            Some(Expectation::Free) => act(None),
-            Some(Expectation::There(look)) => act(Some(look)),
-            Some(Expectation::Unclear(why)) => Err(Trouble::Refused(why)),
-            None => Err(Trouble::Refused(UNSEEN)),
+        let done = match self.expectation(task)? {
+            Expectation::Free => act(None),
+            Expectation::There(look) => act(Some(&look)),
+            Expectation::Unclear(why) => Err(Trouble::Refused(why)),
         };
         crash::point("task done");
         match done {
@@ -372,6 +359,11 @@ impl Carrier {
                 Ok(())
             }
         }
+    }
+
+    /// What there is to find at the path of a task that is to be done and was not.
+    fn expectation(&self, task: &Task) -> Result<Expectation, TwoWayError> {
+        Ok(Expectation::new(self.journal.known(&task.path)?, task))
     }
 
     /// Records that a task is done, and tells of it.
@@ -395,7 +387,7 @@ impl Carrier {
         // What would have lost its content, or its only name.
         let original = if let Why::CopyOf(original) = &task.why { Some(original) } else { None };
         for other in original.into_iter().chain(&task.renamed_from) {
-            if let Some(other) = self.tasks.find(other) {
+            if let Some((other, _)) = self.tasks.find(other) {
                 self.leave_dependent(other);
             }
         }
@@ -415,7 +407,7 @@ impl Carrier {
         let mut below = self.tasks.below(path);
         below.all(|number| {
             self.outcome(number) == Outcome::Done
-                || self.tasks.get(number).is_none_or(|task| task.here.is_none())
+                || self.tasks.outline(number).is_none_or(|outline| outline.here.is_none())
         })
     }
 

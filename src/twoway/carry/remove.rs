@@ -13,7 +13,8 @@ use std::io::ErrorKind;
 impl Carrier {
     /// Removes all that is to go, deepest first.
     pub(super) fn remove_all(&self) -> Result<(), TwoWayError> {
-        self.tasks.iter().rev().try_for_each(|(number, task)| self.remove(number, &task))
+        let removed = self.tasks.such(|outline| matches!(outline.here, Some(Change::Remove | Change::Empty)));
+        removed.rev().try_for_each(|(number, task)| self.remove(number, &task))
     }
 
     /// Removes what is at one path, if that is to go.

@@ -21,10 +21,6 @@
 //! To the link all that is opaque: parts of messages, which [`Conversation`] puts together. What a peer may make this
 //! side hold is bounded by [`MOST`] for each message, and for what is gathered by what the tree itself has.
 
-mod packed;
-
-pub use packed::{Batch, PackedRecord, PackedTask, Packing};
-
 use crate::pass::PassError;
 use crate::report::{Progress, Reporter, Totals};
 use crate::tree::RelPath;
@@ -32,6 +28,7 @@ use crate::twoway::decide::Side;
 use crate::twoway::guard::Census;
 use crate::twoway::history::Partner;
 use crate::twoway::lineage::{Heads, Lineages};
+use crate::twoway::packed::{Batch, PackedTask, Packing};
 use crate::twoway::version::Author;
 use crate::wire::{Closed, Link, Message, Received};
 use bytes::Bytes;

@@ -85,10 +85,10 @@ impl<'h> Change<'h> {
         Ok(())
     }
 
-    /// Writes what is known of a path in place of what was, under a number of its own.
-    fn replace(&mut self, past: &Snapshot, path: &RelPath, known: Known) -> Result<(), TwoWayError> {
+    /// Writes what is known of a path in place of what was there before all changes, under a number of its own.
+    fn replace(&mut self, path: &RelPath, known: Known, before: &Snapshot) -> Result<(), TwoWayError> {
         let key = row::key(path);
-        let before = past.known(&key)?.map(|known| known.sequence);
+        let before = before.known(&key)?.map(|known| known.sequence);
         self.put(key, known, Told::Anew(before))
     }
 
@@ -183,13 +183,18 @@ impl History {
     ///
     /// # Errors
     /// Those of reading and writing.
-    pub fn plan_records(&mut self, records: &[(RelPath, Record)]) -> Result<(), TwoWayError> {
-        let past = self.snapshot()?;
+    pub fn plan_records(
+        &mut self,
+        records: impl IntoIterator<Item = (RelPath, Record)>,
+    ) -> Result<(), TwoWayError> {
+        let snapshot = self.snapshot()?;
         let mut change = Change::begin(self)?;
         for (path, record) in records {
-            let look = past.known(&row::key(path))?.and_then(|known| known.look);
-            let look = look.filter(|_| record.state.is_present());
-            change.replace(&past, path, Known::there(record.clone(), look))?;
+            let key = row::key(&path);
+            let before = snapshot.known(&key)?;
+            let sequence = before.as_ref().map(|known| known.sequence);
+            let look = before.and_then(|known| known.look).filter(|_| record.state.is_present());
+            change.put(key, Known::there(record, look), Told::Anew(sequence))?;
         }
         change.commit()
     }
@@ -198,13 +203,16 @@ impl History {
     ///
     /// # Errors
     /// Those of writing.
-    pub fn intend(&mut self, intents: &[(RelPath, Record)]) -> Result<(), TwoWayError> {
+    pub fn intend(
+        &mut self,
+        intents: impl IntoIterator<Item = (RelPath, Record)>,
+    ) -> Result<(), TwoWayError> {
         let mut change = Change::begin(self)?;
         {
             let mut table = change.txn.open_table(INTENTS).map_err(storage(WRITING))?;
             for (path, record) in intents {
-                let value = row::encode(&Known::there(record.clone(), None), &mut change.authors)?;
-                table.insert(&*row::key(path), &*value).map_err(storage(WRITING))?;
+                let value = row::encode(&Known::there(record, None), &mut change.authors)?;
+                table.insert(&*row::key(&path), &*value).map_err(storage(WRITING))?;
             }
         }
         change.commit()
@@ -216,12 +224,12 @@ impl History {
     /// # Errors
     /// Those of reading and writing.
     pub fn installed(&mut self, done: &[(RelPath, Known)], log: &[log::Entry]) -> Result<(), TwoWayError> {
-        let past = self.snapshot()?;
+        let snapshot = self.snapshot()?;
         let mut change = Change::begin(self)?;
         change.log(log)?;
         change.drop_intents(done.iter().map(|(path, _)| path))?;
         for (path, known) in done {
-            change.replace(&past, path, known.clone())?;
+            change.replace(path, known.clone(), &snapshot)?;
         }
         change.commit()
     }
@@ -232,11 +240,11 @@ impl History {
     /// # Errors
     /// Those of reading and writing.
     pub fn recover(&mut self, found: &[(RelPath, Known)]) -> Result<(), TwoWayError> {
-        let past = self.snapshot()?;
+        let snapshot = self.snapshot()?;
         let mut change = Change::begin(self)?;
         change.drop_all_intents()?;
         for (path, known) in found {
-            change.replace(&past, path, known.clone())?;
+            change.replace(path, known.clone(), &snapshot)?;
         }
         change.commit()
     }
@@ -248,10 +256,10 @@ impl History {
     /// Those of reading and writing.
     pub fn acknowledged(&mut self, acknowledgement: &Acknowledgement<'_>) -> Result<(), TwoWayError> {
         let author = acknowledgement.author.0;
-        let past = self.snapshot()?;
+        let snapshot = self.snapshot()?;
         let mut change = Change::begin(self)?;
         for (path, known) in acknowledgement.records {
-            change.replace(&past, path, known.clone())?;
+            change.replace(path, known.clone(), &snapshot)?;
         }
         change.flush()?;
         {

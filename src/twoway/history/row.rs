@@ -11,6 +11,7 @@ use crate::fs::Stamp;
 use crate::tree::{Kind, Rdev, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::record::{Attributes, ContentSum, Record, State};
+use crate::twoway::text;
 use crate::twoway::version::{Author, Version};
 use filetime::FileTime;
 use serde::{Deserialize, Serialize};
@@ -139,8 +140,15 @@ struct Row {
 pub(in crate::twoway) enum Stored {
     Absent,
     Directory,
-    File { sum: [u8; 32], size: u64 },
-    Symlink { target: Box<[u8]> },
+    File {
+        #[serde(with = "text::raw")]
+        sum: [u8; 32],
+        size: u64,
+    },
+    Symlink {
+        #[serde(with = "text::raw")]
+        target: Box<[u8]>,
+    },
     Special(u8, Option<Rdev>),
     Unknown,
 }

@@ -152,8 +152,8 @@ fn every_transaction_is_there_when_it_is_opened_again() {
     let (mut history, origin) = open(at.path()).unwrap();
     assert_eq!(origin, Origin::New);
     let me = history.author();
-    history.intend(&[(path("a"), record(1, &[(1, 1)])), (path("b/c"), record(2, &[(2, 1)]))]).unwrap();
-    history.plan_records(&[(path("joined"), record(3, &[(1, 1), (2, 2)]))]).unwrap();
+    history.intend([(path("a"), record(1, &[(1, 1)])), (path("b/c"), record(2, &[(2, 1)]))]).unwrap();
+    history.plan_records([(path("joined"), record(3, &[(1, 1), (2, 2)]))]).unwrap();
     history.installed(&[(path("a"), Known::there(record(1, &[(1, 1)]), Some(look(7))))], &[]).unwrap();
     assert!(!history.learn(&generations(author(1), &[11, 12])).unwrap());
     drop(history);
@@ -170,10 +170,10 @@ fn a_killed_run_is_recovered_from_its_intents() {
     let at = tempfile::tempdir().unwrap();
     let (mut history, _) = open(at.path()).unwrap();
     history
-        .plan_records(&[(path("done"), record(1, &[(1, 1)])), (path("not"), record(1, &[(1, 1)]))])
+        .plan_records([(path("done"), record(1, &[(1, 1)])), (path("not"), record(1, &[(1, 1)]))])
         .unwrap();
     let intents = [(path("done"), record(2, &[(2, 2)])), (path("not"), record(2, &[(2, 2)]))];
-    history.intend(&intents).unwrap();
+    history.intend(intents.clone()).unwrap();
     history.recover(&[(path("done"), Known::there(record(2, &[(2, 2)]), Some(look(3))))]).unwrap();
     assert_eq!(history.intents().unwrap(), []);
     assert_eq!(history.known(&path("done")).unwrap().unwrap().record, record(2, &[(2, 2)]));
@@ -185,7 +185,7 @@ fn changes_are_kept_for_those_who_have_not_acknowledged_them() {
     let at = tempfile::tempdir().unwrap();
     let (mut history, _) = open(at.path()).unwrap();
     let put = |history: &mut History, name: &str| {
-        history.plan_records(&[(path(name), record(1, &[(1, 1)]))]).unwrap();
+        history.plan_records([(path(name), record(1, &[(1, 1)]))]).unwrap();
     };
     let acknowledge = |history: &mut History, n: u8, acknowledged: u64| {
         let partner = Partner { acknowledged, received: 4, options: Some([n; 32]), token: [0; 16] };
@@ -220,7 +220,7 @@ fn changes_are_kept_for_those_who_have_not_acknowledged_them() {
 fn a_copied_history_has_another_author_and_no_partners() {
     let at = tempfile::tempdir().unwrap();
     let (mut history, _) = open(&at.path().join("")).unwrap();
-    history.plan_records(&[(path("a"), record(1, &[(1, 1)]))]).unwrap();
+    history.plan_records([(path("a"), record(1, &[(1, 1)]))]).unwrap();
     let partner = Partner { acknowledged: 1, received: 4, options: None, token: [0; 16] };
     let acknowledgement = Acknowledgement { author: author(1), partner, pending: &[], records: &[] };
     history.acknowledged(&acknowledgement).unwrap();
@@ -251,7 +251,7 @@ fn a_fork_is_told_apart_in_every_record() {
     let mine = |count| Arc::new(Version::new().edited(me, count));
     for (name, count) in [("before", 3), ("after", 4)] {
         let record = Record { content: mine(count), meta: mine(1), ..record(1, &[]) };
-        history.plan_records(&[(path(name), record)]).unwrap();
+        history.plan_records([(path(name), record)]).unwrap();
     }
     let mut change = Change::begin(&mut history).unwrap();
     for tag in 1..=5 {
@@ -282,9 +282,9 @@ fn removals_are_forgotten_after_their_time() {
     for (name, seconds) in [("old", 10), ("new", 1000)] {
         let mtime = FileTime::from_unix_time(seconds, 0);
         let removed = Record { state: State::Absent, mtime, ..record(0, &[(1, 1)]) };
-        history.plan_records(&[(path(name), removed)]).unwrap();
+        history.plan_records([(path(name), removed)]).unwrap();
     }
-    history.plan_records(&[(path("there"), record(0, &[(1, 1)]))]).unwrap();
+    history.plan_records([(path("there"), record(0, &[(1, 1)]))]).unwrap();
     for (n, acknowledged) in [(1, 0), (2, 1)] {
         let partner = Partner { acknowledged, received: 0, options: Some([0; 32]), token: [0; 16] };
         let acknowledgement = Acknowledgement { author: author(n), partner, pending: &[], records: &[] };
@@ -307,7 +307,7 @@ fn sample() -> (tempfile::TempDir, Vec<u8>) {
     for part in 0..4_u8 {
         let records: Vec<(RelPath, Record)> =
             (0..500).map(|n| (path(&format!("{part}/{n}")), record(part, &[(part, n + 1)]))).collect();
-        history.plan_records(&records).unwrap();
+        history.plan_records(records.clone()).unwrap();
     }
     drop(history);
     let bytes = fs::read(at.path().join(".dsync/history")).unwrap();

@@ -10,7 +10,8 @@ pub use self::rename::Rename;
 pub use self::summary::{Summary, Work};
 
 use crate::tree::RelPath;
-use crate::twoway::reconcile::{OutOfOrder, Settler, Step};
+use crate::twoway::packed::Store;
+use crate::twoway::reconcile::{OutOfOrder, Pair, Settler, Step};
 use crate::twoway::record::Record;
 use crate::twoway::version::{Author, Version};
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,7 @@ pub struct Plan {
     /// Who settled its conflicts, and in which generation.
     pub settler: Settler,
     /// The steps, in [the order of a walk](RelPath::walk_order), each path once.
-    pub steps: Vec<Step>,
+    pub steps: Store<Step>,
 }
 
 /// How plans are written by this version.
@@ -48,9 +49,8 @@ pub enum InvalidPlan {
 }
 
 impl Plan {
-    /// The plan made of the steps that [`reconcile`](crate::twoway::reconcile::reconcile) gave out.
-    pub fn new(left: Author, right: Author, settler: Settler, mut steps: Vec<Step>) -> Plan {
-        steps.sort_by(|one, other| one.path.walk_order(&other.path));
+    /// The plan made of the steps that [`reconcile`](crate::twoway::reconcile::reconcile) gave out, in order.
+    pub fn new(left: Author, right: Author, settler: Settler, steps: Store<Step>) -> Plan {
         Plan { format: FORMAT, left, right, settler, steps }
     }
 
@@ -59,15 +59,18 @@ impl Plan {
         if self.format != FORMAT {
             return Err(InvalidPlan::Format(self.format));
         }
-        let pairs = self.steps.iter().zip(self.steps.iter().skip(1));
-        match pairs.into_iter().find(|(one, next)| one.path.walk_order(&next.path) != Ordering::Less) {
-            Some((_, step)) => Err(OutOfOrder(step.path.clone()).into()),
-            None => Ok(()),
+        let mut last: Option<RelPath> = None;
+        for Step { path, .. } in &self.steps {
+            if last.is_some_and(|last| last.walk_order(&path) != Ordering::Less) {
+                return Err(OutOfOrder(path).into());
+            }
+            last = Some(path);
         }
+        Ok(())
     }
 
     /// The same plan for a settler who has counted on since it was made: its conflicts are settled in this generation.
-    pub fn settled_in(mut self, count: u64) -> Plan {
+    pub fn settled_in(self, count: u64) -> Plan {
         let Settler { author, count: old } = self.settler;
         let renew = |version: &Arc<Version>| match version.count(author) == old {
             true => Arc::new(version.edited(author, count)),
@@ -78,17 +81,17 @@ impl Plan {
             meta: renew(&record.meta),
             ..record.clone()
         };
-        for step in &mut self.steps {
-            step.after.left = renewed(&step.after.left);
-            step.after.right = renewed(&step.after.right);
-        }
-        Plan { settler: Settler { author, count }, ..self }
+        let renew = |step: Step| {
+            let after = Pair { left: renewed(&step.after.left), right: renewed(&step.after.right) };
+            Step { after, ..step }
+        };
+        let steps = self.steps.into_items().map(renew).collect();
+        Plan { settler: Settler { author, count }, steps, ..self }
     }
 
     /// The step for a path, if there is one.
-    pub fn step(&self, path: &RelPath) -> Option<&Step> {
-        let at = self.steps.binary_search_by(|step| step.path.walk_order(path)).ok()?;
-        self.steps.get(at)
+    pub fn step(&self, path: &RelPath) -> Option<Step> {
+        self.steps.find(path).map(|(_, step)| step)
     }
 }
 

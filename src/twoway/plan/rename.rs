@@ -3,55 +3,96 @@
 use crate::twoway::decide::Side;
 use crate::twoway::plan::Plan;
 use crate::twoway::reconcile::{Change, Step};
-use crate::twoway::record::{ContentSum, State};
-use std::collections::HashMap;
+use crate::twoway::record::State;
 
 /// A file that a plan removes on a side and makes there again, with the same content, under another name. It need not
 /// be sent. A wrong guess does no harm: what is there in the end is the same.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Rename<'a> {
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Rename {
     /// Where to rename it.
     pub side: Side,
-    /// The step that removes it.
-    pub from: &'a Step,
-    /// The step that makes it.
-    pub to: &'a Step,
+    /// The number of the step that makes it.
+    pub to: usize,
+    /// The number of the step that removes it.
+    pub from: usize,
 }
 
-/// Which steps remove, and which make, a file with some content.
-#[derive(Default)]
-struct Ends<'a> {
-    gone: Vec<&'a Step>,
-    new: Vec<&'a Step>,
+/// What tells contents apart: the beginning of their sums.
+type Content = u128;
+
+/// A content that is removed.
+struct Gone {
+    content: Content,
+    from: usize,
+    made: Made,
+}
+
+/// Where a content is made again.
+#[derive(Clone, Copy)]
+enum Made {
+    Nowhere,
+    Once(usize),
+    Often,
 }
 
 impl Plan {
     /// The files that can be renamed instead of being sent: where exactly one with that content goes and exactly one
-    /// comes.
-    pub fn renames(&self) -> Vec<Rename<'_>> {
-        let mut ends: HashMap<(Side, ContentSum), Ends<'_>> = HashMap::new();
-        for step in &self.steps {
-            for side in Side::BOTH {
-                let state = match step.change(side) {
-                    Some(Change::Remove) => &step.before.of(side).state,
-                    Some(Change::Create) => &step.after.of(side).state,
-                    _ => continue,
-                };
-                // To make an empty file is as cheap.
-                let State::File { sum, size: 1.. } = state else { continue };
-                let ends = ends.entry((side, *sum)).or_default();
-                if step.change(side) == Some(Change::Remove) { &mut ends.gone } else { &mut ends.new }
-                    .push(step);
+    /// comes. By side, and then by the new name.
+    pub fn renames(&self) -> Vec<Rename> {
+        let mut gone = Side::BOTH.map(|side| (side, Vec::new()));
+        for (from, step) in self.steps.iter().enumerate() {
+            for (side, gone) in &mut gone {
+                let content = content(&step, *side, Change::Remove);
+                gone.extend(content.map(|content| Gone { content, from, made: Made::Nowhere }));
             }
         }
-        let mut renames: Vec<Rename<'_>> = ends
-            .into_iter()
-            .filter_map(|((side, _), ends)| match (&ends.gone[..], &ends.new[..]) {
-                ([from], [to]) => Some(Rename { side, from, to }),
+        for (_, gone) in &mut gone {
+            keep_single(gone);
+        }
+        if gone.iter().all(|(_, gone)| gone.is_empty()) {
+            return Vec::new();
+        }
+        for (to, step) in self.steps.iter().enumerate() {
+            for (side, gone) in &mut gone {
+                let Some(content) = content(&step, *side, Change::Create) else { continue };
+                let found = gone.binary_search_by_key(&content, |gone| gone.content);
+                if let Some(gone) = found.ok().and_then(|place| gone.get_mut(place)) {
+                    let is_first = matches!(gone.made, Made::Nowhere);
+                    gone.made = if is_first { Made::Once(to) } else { Made::Often };
+                }
+            }
+        }
+        let mut renames: Vec<Rename> = Vec::new();
+        for (side, gone) in gone {
+            renames.extend(gone.into_iter().filter_map(|Gone { from, made, .. }| match made {
+                Made::Once(to) => Some(Rename { side, to, from }),
                 _ => None,
-            })
-            .collect();
-        renames.sort_by_cached_key(|rename| (rename.side, rename.to.path.clone()));
+            }));
+        }
+        renames.sort_unstable();
         renames
     }
+}
+
+/// The content of the file that a step removes or makes on a side, if that is what it does.
+fn content(step: &Step, side: Side, change: Change) -> Option<Content> {
+    let state = match change {
+        Change::Remove => &step.before.of(side).state,
+        _ => &step.after.of(side).state,
+    };
+    // To make an empty file is as cheap.
+    let State::File { sum, size: 1.. } = state else { return None };
+    let beginning = sum.0.first_chunk()?;
+    (step.change(side) == Some(change)).then(|| Content::from_le_bytes(*beginning))
+}
+
+/// Sorts by content, and drops those that go more than once.
+fn keep_single(gone: &mut Vec<Gone>) {
+    gone.sort_unstable_by_key(|gone| gone.content);
+    let is_single: Vec<bool> = gone
+        .chunk_by(|one, other| one.content == other.content)
+        .flat_map(|alike| alike.iter().map(|_| alike.len() == 1))
+        .collect();
+    let mut is_single = is_single.into_iter();
+    gone.retain(|_| is_single.next() == Some(true));
 }

@@ -4,50 +4,56 @@ use crate::twoway::decide::Side;
 use crate::twoway::plan::{Plan, Rename};
 use crate::twoway::reconcile::{Change, Step, Why};
 use crate::twoway::record::State;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 
-/// The steps of a plan, each wherever it belongs, in the order of the plan.
+/// The numbers of the steps of a plan, each wherever it belongs, in the order of the plan.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Summary<'a> {
+pub struct Summary {
     /// What is done on the first argument's side.
-    pub left: Work<'a>,
+    pub left: Work,
     /// What is done on the second argument's.
-    pub right: Work<'a>,
+    pub right: Work,
     /// Conflicts that are left.
-    pub conflicts: Vec<&'a Step>,
+    pub conflicts: Vec<usize>,
     /// Conflicts that were settled.
-    pub settled: Vec<&'a Step>,
+    pub settled: Vec<usize>,
     /// The losers of settled conflicts that got a name of their own.
-    pub copies: Vec<&'a Step>,
+    pub copies: Vec<usize>,
     /// What one side removed, and the other had edited: it is kept.
-    pub kept: Vec<&'a Step>,
+    pub kept: Vec<usize>,
     /// What could not be looked at and is left.
-    pub unknown: Vec<&'a Step>,
+    pub unknown: Vec<usize>,
     /// What changed after the plan was made and is left.
-    pub unplanned: Vec<&'a Step>,
+    pub unplanned: Vec<usize>,
 }
 
 /// What is done on one side.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Work<'a> {
+pub struct Work {
     /// By what is done. Renames are not among them.
-    pub changes: BTreeMap<Change, Vec<&'a Step>>,
+    pub changes: BTreeMap<Change, Vec<usize>>,
     /// Files that only get another name.
-    pub renames: Vec<Rename<'a>>,
+    pub renames: Vec<Rename>,
     /// The lengths of all files that are fetched from the other side, in bytes: at most so much is sent.
     pub bytes: u64,
 }
 
-impl<'a> Summary<'a> {
+impl Summary {
     /// Sums up a plan.
-    pub fn new(plan: &'a Plan) -> Summary<'a> {
+    pub fn new(plan: &Plan) -> Summary {
         let renames = plan.renames();
-        let on = |side| {
-            let renames = renames.iter().filter(|rename| rename.side == side).copied();
-            Work::new(&plan.steps, side, renames.collect())
-        };
-        let mut summary = Summary { left: on(Side::Left), right: on(Side::Right), ..Summary::default() };
-        for step in &plan.steps {
+        let mut renamed = HashSet::new();
+        let mut summary = Summary::default();
+        for rename in renames {
+            renamed.extend([(rename.side, rename.from), (rename.side, rename.to)]);
+            summary.of_mut(rename.side).renames.push(rename);
+        }
+        for (number, step) in plan.steps.iter().enumerate() {
+            for side in Side::BOTH {
+                if !renamed.contains(&(side, number)) {
+                    summary.of_mut(side).add(number, &step, side);
+                }
+            }
             match step.why {
                 Why::Clear => continue,
                 Why::Conflict(_) => &mut summary.conflicts,
@@ -57,45 +63,45 @@ impl<'a> Summary<'a> {
                 Why::Unknown => &mut summary.unknown,
                 Why::Unplanned => &mut summary.unplanned,
             }
-            .push(step);
+            .push(number);
         }
         summary
     }
 
     /// What is done on a side.
-    pub fn of(&self, side: Side) -> &Work<'a> {
+    pub fn of(&self, side: Side) -> &Work {
         match side {
             Side::Left => &self.left,
             Side::Right => &self.right,
         }
     }
 
+    fn of_mut(&mut self, side: Side) -> &mut Work {
+        match side {
+            Side::Left => &mut self.left,
+            Side::Right => &mut self.right,
+        }
+    }
+
     /// Whether both sides are and stay the same: nothing is done and nothing left.
     pub fn is_in_sync(&self) -> bool {
-        let idle = |work: &Work<'_>| work.changes.is_empty() && work.renames.is_empty();
+        let idle = |work: &Work| work.changes.is_empty() && work.renames.is_empty();
         let left = [&self.conflicts, &self.unknown, &self.unplanned];
         idle(&self.left) && idle(&self.right) && left.iter().all(|steps| steps.is_empty())
     }
 }
 
-impl<'a> Work<'a> {
-    fn new(steps: &'a [Step], side: Side, renames: Vec<Rename<'a>>) -> Work<'a> {
-        let renamed: BTreeSet<_> =
-            renames.iter().flat_map(|rename| [&rename.from.path, &rename.to.path]).collect();
-        let mut work = Work { renames, ..Work::default() };
-        for step in steps.iter().filter(|step| !renamed.contains(&step.path)) {
-            let Some(change) = step.change(side) else { continue };
-            if let (State::File { size, .. }, false) = (&step.after.of(side).state, change == Change::Adjust)
-            {
-                work.bytes = work.bytes.saturating_add(*size);
-            }
-            work.changes.entry(change).or_default().push(step);
+impl Work {
+    fn add(&mut self, number: usize, step: &Step, side: Side) {
+        let Some(change) = step.change(side) else { return };
+        if let (State::File { size, .. }, false) = (&step.after.of(side).state, change == Change::Adjust) {
+            self.bytes = self.bytes.saturating_add(*size);
         }
-        work
+        self.changes.entry(change).or_default().push(number);
     }
 
     /// The steps that do this.
-    pub fn steps(&self, change: Change) -> &[&'a Step] {
+    pub fn steps(&self, change: Change) -> &[usize] {
         self.changes.get(&change).map_or(&[], Vec::as_slice)
     }
 }

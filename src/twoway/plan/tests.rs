@@ -1,16 +1,18 @@
 use super::*;
 use crate::twoway::decide::Side;
+use crate::twoway::packed::Collector;
 use crate::twoway::policy::Policy;
 use crate::twoway::reconcile::{Change, Why};
 use crate::twoway::tests::{plan_by, plan_of};
 
-fn paths<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Vec<String> {
-    steps.into_iter().map(|step| step.path.to_string()).collect()
+fn paths(plan: &Plan, steps: impl IntoIterator<Item = usize>) -> Vec<String> {
+    steps.into_iter().map(|number| plan.steps.get(number).unwrap().path.to_string()).collect()
 }
 
 fn renames(base: &str, left: &str, right: &str) -> Vec<String> {
     let (plan, _) = plan_of(base, left, right);
-    let shown = |rename: &Rename<'_>| format!("{:?} {} {}", rename.side, rename.from.path, rename.to.path);
+    let path = |number| plan.steps.get(number).unwrap().path;
+    let shown = |rename: &Rename| format!("{:?} {} {}", rename.side, path(rename.from), path(rename.to));
     plan.renames().iter().map(shown).collect()
 }
 
@@ -37,7 +39,7 @@ fn a_summary_tells_who_changes_what_and_why() {
     let (plan, _) =
         plan_by(&Policy::Skip, base, "a=9 c=3 d=7 e=5:600 f=8 n=2 l=3", "a=1 b=2 c=3 d=8 e=5 l>x m/");
     let summary = Summary::new(&plan);
-    let on = |side, change| paths(summary.of(side).steps(change).iter().copied());
+    let on = |side, change| paths(&plan, summary.of(side).steps(change).iter().copied());
     assert_eq!(on(Side::Left, Change::Create), ["m"]);
     assert_eq!(on(Side::Right, Change::Create), ["f"]);
     assert_eq!(on(Side::Right, Change::Update), ["a"]);
@@ -45,10 +47,10 @@ fn a_summary_tells_who_changes_what_and_why() {
     assert_eq!(on(Side::Right, Change::Adjust), ["e"]);
     assert_eq!(on(Side::Right, Change::Remove), [""; 0]);
     let [rename] = summary.right.renames[..] else { panic!("{summary:#?}") };
-    assert_eq!(paths([rename.from, rename.to]), ["b", "n"]);
+    assert_eq!(paths(&plan, [rename.from, rename.to]), ["b", "n"]);
     assert_eq!((summary.left.bytes, summary.right.bytes), (0, 9 + 8 + 3));
-    assert_eq!(paths(summary.conflicts.iter().copied()), ["d"]);
-    assert_eq!(paths(summary.kept.iter().copied()), ["f"]);
+    assert_eq!(paths(&plan, summary.conflicts.iter().copied()), ["d"]);
+    assert_eq!(paths(&plan, summary.kept.iter().copied()), ["f"]);
     assert!(!summary.is_in_sync());
     let (same, _) = plan_of("a=1", "a=2", "a=2");
     assert!(Summary::new(&same).is_in_sync());
@@ -75,9 +77,14 @@ fn a_plan_can_be_written_and_read() {
 #[test]
 fn what_cannot_be_a_plan_is_refused() {
     let (plan, _) = plan_of("", "a=1 b=1", "");
-    let mut swapped = plan.clone();
-    swapped.steps.reverse();
-    assert!(matches!(swapped.validate(), Err(InvalidPlan::Order(_))));
+    for places in [[1, 0], [0, 0]] {
+        let mut swapped = Collector::as_they_come();
+        places.iter().for_each(|place| swapped.push(&plan.steps.get(*place).unwrap()));
+        let swapped = Plan { steps: swapped.finish(), ..plan.clone() };
+        let written = serde_json::to_string(&swapped).unwrap();
+        let read: Plan = serde_json::from_str(&written).unwrap();
+        assert!(matches!(read.validate(), Err(InvalidPlan::Order(_))));
+    }
     let newer = Plan { format: FORMAT + 1, ..plan.clone() };
     assert_eq!(newer.validate(), Err(InvalidPlan::Format(FORMAT + 1)));
     let written = serde_json::to_string(&plan).unwrap();
@@ -95,7 +102,7 @@ fn a_plan_can_be_settled_later() {
     for (step, later) in plan.steps.iter().zip(&later.steps) {
         let count = |step: &Step| step.after.left.content.count(plan.settler.author);
         let more = if step.why == Why::Clear { 0 } else { 7 };
-        assert_eq!(count(later), count(step) + more);
+        assert_eq!(count(&later), count(&step) + more);
         assert_eq!(later.before, step.before);
     }
 }

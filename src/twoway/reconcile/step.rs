@@ -83,6 +83,14 @@ impl Pair {
         }
     }
 
+    /// That of one side alone.
+    pub fn into_one(self, side: Side) -> Record {
+        match side {
+            Side::Left => self.left,
+            Side::Right => self.right,
+        }
+    }
+
     pub(super) fn of_mut(&mut self, side: Side) -> &mut Record {
         match side {
             Side::Left => &mut self.left,

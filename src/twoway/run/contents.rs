@@ -5,6 +5,7 @@ use crate::pass::{PassError, describe};
 use crate::tree::RelPath;
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Talk};
+use crate::twoway::packed::is_own;
 use crate::twoway::run::Contents;
 use crate::twoway::run::share::OUT_OF_TURN;
 use std::cell::RefCell;
@@ -31,7 +32,7 @@ fn copy_out(root: &Dir, path: &RelPath, limit: u64, to: &mut dyn Write) -> Resul
 }
 
 fn open(root: &Dir, path: &RelPath) -> Result<Option<ReadFile>, String> {
-    let Some((parent, name)) = path.split_last() else { return Ok(None) };
+    let Some((parent, name)) = path.split_last().filter(|_| !is_own(path)) else { return Ok(None) };
     match root.open_beneath(&parent).and_then(|dir| dir.open_file(&name)) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.is_not_found() => Ok(None),

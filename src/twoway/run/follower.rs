@@ -5,6 +5,7 @@ use crate::report::Totals;
 use crate::tree::RelPath;
 use crate::twoway::exchange::{Conversation, Talk, Terms};
 use crate::twoway::history;
+use crate::twoway::packed::{Collector, Store};
 use crate::twoway::run::contents::show;
 use crate::twoway::run::meeting::be_met;
 use crate::twoway::run::own::Own;
@@ -40,7 +41,7 @@ pub fn follow(link: &mut Link, root: &Root, around: Around<'_>) -> Result<Totals
         partner,
         name,
         token,
-        tasks: Arc::new(Tasks::new(tasks)),
+        tasks: Arc::new(Tasks::told(tasks)),
     };
     Ok(share.carry_out(own, &mut conversation)?.totals)
 }
@@ -51,7 +52,7 @@ fn tell(
     partner: Author,
     conversation: &mut Conversation<'_>,
     (around, root): (Around<'_>, &Dir),
-) -> Result<Option<(Vec<Task>, Terms)>, RunError> {
+) -> Result<Option<(Store<Task>, Terms)>, RunError> {
     let Talk::Compare(compare) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
     make_acquainted(&mut own.history, partner)?;
     let knowledge = Knowledge::new(&own.history, &around.context.options.rules)?;
@@ -70,16 +71,16 @@ fn tell(
     }
     knowledge.tell(conversation, (!compare.everything).then_some(keys))?;
     let told = |path: &RelPath| Ok(knowledge.told(path)?);
-    let mut tasks: Vec<Task> = Vec::new();
+    let mut tasks = Collector::default();
     loop {
         match conversation.hear()? {
             Talk::Nothing => return Ok(None),
             Talk::Read(path, limit) => show(conversation, root, &path, limit)?,
             Talk::Settled(lineages) => drop(own.history.learn(&lineages)?),
             Talk::Tasks(batch, terms) => {
-                tasks.extend(batch.tasks::<RunError>(told)?);
+                batch.tasks::<RunError>(told)?.iter().for_each(|task| tasks.push(task));
                 if let Some(terms) = terms {
-                    return Ok(Some((tasks, terms)));
+                    return Ok(Some((tasks.finish(), terms)));
                 }
             }
             _ => return Err(OUT_OF_TURN.into()),

@@ -16,6 +16,9 @@ use crate::twoway::scan::{self, Counts, Observer, ScanOptions, Trouble};
 use crate::twoway::version::Author;
 use filetime::FileTime;
 
+/// For how many seconds a removal is remembered: 180 days. A partner that comes later is compared with as a whole.
+const REMEMBERED: i64 = 180 * 24 * 60 * 60;
+
 /// A replica that takes part in a run.
 #[derive(Debug)]
 pub(super) struct Own {
@@ -52,9 +55,9 @@ impl Own {
             let began = replica.opened_at()?;
             (Some(replica), history, origin, began)
         };
-        if origin == Origin::Copied {
-            let text =
-                "this replica was copied or restored with its history: it goes on under a new identity";
+        let had_runs =
+            replica.as_ref().map(Replica::had_runs).or(looked_at.as_ref().map(ReadReplica::had_runs));
+        if let Some(text) = notice(origin, had_runs.unwrap_or(false)) {
             around.context.reporter.report(Event::Notice(text.to_owned()));
         }
         let mut teller = Teller { context: around.context, problems: 0 };
@@ -79,6 +82,11 @@ impl Own {
             return Err(RunError::Halted(Refusal::emptied(known)));
         }
         let counts = findings.commit()?;
+        let now = FileTime::now().unix_seconds();
+        let long_ago = FileTime::from_unix_time(now.saturating_sub(REMEMBERED), 0);
+        if counts.oldest_removal.is_some_and(|found| found < long_ago) {
+            history.expire(long_ago)?;
+        }
         let problems = teller.problems;
         // A history that was only begun, by a run that was refused, is no past.
         let is_new = history.last_run() == 0;
@@ -121,6 +129,19 @@ impl Own {
             Some(partner) if is_of_use(&partner)? => Ok(Some(partner)),
             _ => Ok(None),
         }
+    }
+}
+
+/// What is said about where a history comes from.
+fn notice(origin: Origin, had_runs: bool) -> Option<&'static str> {
+    match origin {
+        Origin::Copied => {
+            Some("this replica was copied or restored with its history: it goes on under a new identity")
+        }
+        Origin::New if had_runs => {
+            Some("this replica has lost its history: it is taken for a new one, and nothing for deleted")
+        }
+        Origin::New | Origin::Known => None,
     }
 }
 

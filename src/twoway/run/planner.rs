@@ -4,15 +4,14 @@ use crate::fs::Root;
 use crate::pass::PassError;
 use crate::report::{Event, Problem, Role, Totals};
 use crate::tree::{Name, RelPath};
-use crate::twoway::TwoWayError;
 use crate::twoway::decide::Side;
-use crate::twoway::exchange::{Compare, Conversation, Meet, Packing, Talk, Terms, say_paths};
+use crate::twoway::exchange::{Compare, Conversation, Meet, Talk, Terms, say_paths};
 use crate::twoway::guard::{MaxDelete, Past, Tally, guard_past};
 use crate::twoway::history::{self, new_token};
-use crate::twoway::plan::Plan;
+use crate::twoway::packed::{Collector, Packing};
+use crate::twoway::plan::{Plan, Rename};
 use crate::twoway::policy::Policies;
-use crate::twoway::reconcile::{Change, Elsewhere, Rules, Settler, Step, Why, reconcile};
-use crate::twoway::record::State;
+use crate::twoway::reconcile::{Elsewhere, Rules, Settler, Step, Why, reconcile};
 use crate::twoway::replica::Replica;
 use crate::twoway::run::asking::{Asking, Counting};
 use crate::twoway::run::meeting::{Met, is_continued, meet};
@@ -21,7 +20,7 @@ use crate::twoway::run::share::{Carried, Share, Who, make_acquainted};
 use crate::twoway::run::told::{Knowledge, Pairs, Told, pair};
 use crate::twoway::run::{Around, Overseer, RunError};
 use crate::twoway::scan;
-use crate::twoway::task::{Task, Tasks};
+use crate::twoway::task::{Planned, Tasks};
 use crate::twoway::version::Author;
 use crate::wire::Link;
 use std::cell::RefCell;
@@ -119,7 +118,8 @@ impl Planner<'_> {
         let Made { plan, merged, unfit, is_news } = self.plan(partner, !is_continued, conversation)?;
         self.own.problems = self.own.problems.saturating_add(unfit);
         self.settings.overseer.planned(&plan)?;
-        self.guard(&plan, &met)?;
+        let tally = Tally::new(&plan.steps);
+        self.guard(&tally, &met)?;
         if options.dry_run || !is_news {
             conversation.say(&Talk::Nothing)?;
             let failed = self.own.problems;
@@ -131,19 +131,19 @@ impl Planner<'_> {
                 clock_offset: met.offset(self.settings.side),
             });
         }
-        self.settle(&plan, conversation)?;
-        let renames = Renames::new(&plan);
+        if tally.settles() {
+            self.settle(conversation)?;
+        }
         let token = new_token()?;
         let side = self.settings.side;
         let names = &self.settings.names;
         let terms = Terms { side: side.other(), token };
-        self.tell(&plan, &renames, terms, conversation)?;
-        let mut tasks: Vec<Task> = plan.steps.iter().map(|step| renames.task(step, side)).collect();
-        for task in &mut tasks {
-            task.at_hand = merged.get(&task.path).cloned();
-        }
-        self.tell_progress(&plan, &renames);
-        let (around, root, tasks) = (self.around, self.root, Arc::new(Tasks::new(tasks)));
+        let (ours, theirs): (Vec<Rename>, _) =
+            plan.renames().into_iter().partition(|rename| rename.side == side);
+        let of = |side, renames, merged| Planned { steps: plan.steps.clone(), side, renames, merged };
+        self.tell(&of(side.other(), theirs, Merged::new()), terms, conversation)?;
+        let tasks = self.own_tasks(of(side, ours, merged));
+        let (around, root, tasks) = (self.around, self.root, Arc::new(tasks));
         let share =
             Share { around, root, who: Who::Planner, side, partner, name: names.there.clone(), token, tasks };
         let Carried { undone, totals } = share.carry_out(self.own, conversation)?;
@@ -194,8 +194,8 @@ impl Planner<'_> {
             knowledge.changed(history, partner, &remembered, &mut keys)?;
         }
         conversation.say(&Talk::Compare(Compare { everything }))?;
-        let paths: Vec<RelPath> =
-            keys.iter().map(|key| history::path(key)).collect::<Result<_, TwoWayError>>()?;
+        // Each of them was the key of a path.
+        let paths = keys.into_iter().filter_map(|key| history::path(&key).ok());
         Ok(say_paths(conversation, paths, Talk::Paths)?)
     }
 
@@ -239,14 +239,14 @@ impl Planner<'_> {
             merged: HashMap::new(),
             stopped: None,
         };
-        let mut steps: Vec<Step> = Vec::new();
+        let mut steps = Collector::default();
         let rules = Rules { settler, resolver: &mut resolver, elsewhere: &elsewhere };
-        reconcile(pairs, rules, &mut |step| steps.push(step)).map_err(|_| OUT_OF_ORDER)?;
+        reconcile(pairs, rules, &mut |step| steps.push(&step)).map_err(|_| OUT_OF_ORDER)?;
         if let Some(stopped) = resolver.stopped {
             return Err(stopped.into());
         }
         let (left, right) = self.of_sides(history.author(), partner);
-        Ok((Plan::new(left, right, settler, steps), resolver.merged))
+        Ok((Plan::new(left, right, settler, steps.finish()), resolver.merged))
     }
 
     /// How many conflicts somebody has to be asked about.
@@ -275,36 +275,36 @@ impl Planner<'_> {
                     .to_owned(),
             ));
         }
-        let mut plan = plan.clone();
-        let mut fits: BTreeSet<RelPath> =
-            plan.steps.iter().filter(|step| step.before.is_unseen()).map(|step| step.path.clone()).collect();
-        let mut unplanned: Vec<Step> = Vec::new();
+        let mut fits: Vec<bool> = plan.steps.iter().map(|step| step.before.is_unseen()).collect();
+        let mut unplanned = Collector::default();
         for (path, pair) in pairs {
-            if plan.step(&path).is_some_and(|step| step.before == pair) {
-                fits.insert(path);
-                continue;
+            let step = plan.steps.find(&path);
+            let is_as_planned = step.as_ref().is_some_and(|(_, step)| step.before == pair);
+            if let Some(fits) = step.and_then(|(number, _)| fits.get_mut(number)) {
+                *fits = is_as_planned;
             }
-            fits.remove(&path);
-            if pair.left != pair.right {
+            if !is_as_planned && pair.left != pair.right {
                 let (before, after) = (pair.clone(), pair);
-                unplanned.push(Step { path, why: Why::Unplanned, before, after });
+                unplanned.push(&Step { path, why: Why::Unplanned, before, after });
             }
         }
         let mut unfit: u64 = 0;
-        for step in plan.steps.iter().filter(|step| !fits.contains(&step.path)) {
+        let mut steps = Collector::default();
+        for (step, fits) in plan.steps.iter().zip(fits) {
+            if fits {
+                steps.push(&step);
+                continue;
+            }
             unfit = unfit.saturating_add(1);
             let problem = Problem::new(Role::Sink, "carrying out the plan for", &step.path, &CHANGED);
             self.around.context.reporter.report(Event::Problem(problem));
         }
-        plan.steps.retain(|step| fits.contains(&step.path));
-        plan.steps.extend(unplanned);
-        let plan = Plan::new(plan.left, plan.right, plan.settler, plan.steps);
+        unplanned.finish().into_items().for_each(|step| steps.push(&step));
+        let plan = Plan::new(plan.left, plan.right, plan.settler, steps.finish());
         Ok((plan.settled_in(self.own.history.generation().saturating_add(1)), unfit))
     }
 
-    fn guard(&self, plan: &Plan, met: &Met) -> Result<(), RunError> {
-        let mut tally = Tally::default();
-        plan.steps.iter().for_each(|step| tally.count(step));
+    fn guard(&self, tally: &Tally, met: &Met) -> Result<(), RunError> {
         let (left, right) = self.of_sides(self.own.census(), met.theirs.census);
         tally
             .guard(left, right, self.settings.max_delete)
@@ -312,7 +312,7 @@ impl Planner<'_> {
         let here = self.own.free();
         let (left, right) = self.of_sides(here, met.theirs.free);
         for (side, free) in [(Side::Left, left), (Side::Right, right)] {
-            let needed = needed(plan, side);
+            let needed = tally.bytes(side);
             if free.is_some_and(|free| needed > free) {
                 let which = if side == Side::Left { "first" } else { "second" };
                 return Err(RunError::Halted(format!(
@@ -332,29 +332,28 @@ impl Planner<'_> {
         }
     }
 
-    /// Begins the generation in which conflicts are settled, if any are, and tells of it before anything of it is
-    /// written down.
-    fn settle(&mut self, plan: &Plan, conversation: &mut Conversation<'_>) -> Result<(), RunError> {
-        let settles = |step: &Step| matches!(step.why, Why::Settled(..) | Why::Kept { .. } | Why::CopyOf(_));
-        if !plan.steps.iter().any(settles) {
-            return Ok(());
-        }
+    /// Begins the generation in which conflicts are settled, and tells of it before anything of it is written down.
+    fn settle(&mut self, conversation: &mut Conversation<'_>) -> Result<(), RunError> {
         let heads = self.own.history.lineages().heads();
         self.own.history.count_on()?;
         let news = self.own.history.lineages().news_for(&heads);
         Ok(conversation.say(&Talk::Settled(news))?)
     }
 
+    /// Tells the follower what it is to do, and the user how much that is.
     fn tell(
         &self,
-        plan: &Plan,
-        renames: &Renames,
+        theirs: &Planned,
         terms: Terms,
         conversation: &mut Conversation<'_>,
     ) -> Result<(), RunError> {
+        let progress = &self.around.context.progress;
         let mut packing = Packing::default();
-        for step in &plan.steps {
-            packing.task(&renames.task(step, terms.side));
+        for task in theirs.iter() {
+            if task.is_fetched() {
+                progress.found(task.after.state.size());
+            }
+            packing.task(&task);
             if packing.is_full() {
                 conversation.say(&Talk::Tasks(packing.take(), None))?;
             }
@@ -362,16 +361,14 @@ impl Planner<'_> {
         Ok(conversation.say(&Talk::Tasks(packing.take(), Some(terms)))?)
     }
 
-    /// Says how much is going to be fetched, by both.
-    fn tell_progress(&self, plan: &Plan, renames: &Renames) {
+    /// What is to be done here. With that it is known how much is going to be fetched.
+    fn own_tasks(&self, ours: Planned) -> Tasks {
         let progress = &self.around.context.progress;
-        for (step, side) in plan.steps.iter().flat_map(|step| Side::BOTH.map(|side| (step, side))) {
-            let task = renames.task(step, side);
-            if task.is_fetched() {
-                progress.found(task.after.state.size());
-            }
-        }
+        let tasks = Tasks::planned(ours);
+        let fetched = tasks.such(|outline| outline.is_fetched);
+        fetched.for_each(|(_, task)| progress.found(task.after.state.size()));
         progress.all_found();
+        tasks
     }
 
     /// A side that had a past and has none now is compared as if it were new, if it is not empty, too.
@@ -410,29 +407,3 @@ impl Planner<'_> {
 
 /// How many seconds apart two clocks may be before somebody is told.
 const CLOCKS_DIFFER: f64 = 2.0;
-
-/// How many bytes a plan takes on a side, at most: what it replaces is kept.
-fn needed(plan: &Plan, side: Side) -> u64 {
-    let bytes = plan.steps.iter().map(|step| match (step.change(side), &step.after.of(side).state) {
-        (Some(Change::Create | Change::Update | Change::Replace), State::File { size, .. }) => *size,
-        _ => 0,
-    });
-    bytes.fold(0, u64::saturating_add)
-}
-
-/// The files of a plan that only get another name.
-struct Renames(HashMap<(Side, RelPath), RelPath>);
-
-impl Renames {
-    fn new(plan: &Plan) -> Renames {
-        let renames = plan.renames().into_iter();
-        Renames(
-            renames.map(|rename| ((rename.side, rename.to.path.clone()), rename.from.path.clone())).collect(),
-        )
-    }
-
-    fn task(&self, step: &Step, side: Side) -> Task {
-        let renamed_from = self.0.get(&(side, step.path.clone())).cloned();
-        Task { renamed_from, ..Task::new(step, side) }
-    }
-}

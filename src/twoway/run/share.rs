@@ -18,12 +18,10 @@ use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Done, Talk, say_paths};
 use crate::twoway::history::{Acknowledgement, History, Partner};
 use crate::twoway::log::{Ending, Outcome, Purpose};
-use crate::twoway::reconcile::{Change, Why};
-use crate::twoway::record::State;
 use crate::twoway::replica::Replica;
 use crate::twoway::run::own::{Own, digest};
 use crate::twoway::run::{Around, RunError};
-use crate::twoway::task::{Task, Tasks};
+use crate::twoway::task::{Outline, Tasks};
 use crate::twoway::trash;
 use crate::twoway::version::Author;
 use crate::view::{Selection, View};
@@ -112,7 +110,7 @@ impl Share<'_> {
     fn do_all(&self, carrier: &Carrier, conversation: &mut Conversation<'_>) -> Result<Totals, RunError> {
         self.copy_losers(carrier, conversation)?;
         carrier.write_down()?;
-        let fetches = self.tasks.iter().any(|(_, task)| task.is_fetched());
+        let fetches = self.tasks.outlines().iter().any(|outline| outline.is_fetched);
         conversation.say(&Talk::Ready(fetches))?;
         let Talk::Ready(they_fetch) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
         carrier.make()?;
@@ -134,7 +132,7 @@ impl Share<'_> {
     /// for settled.
     fn copy_losers(&self, carrier: &Carrier, conversation: &mut Conversation<'_>) -> Result<(), RunError> {
         let mut uncopied = carrier.copy_losers()?;
-        if self.tasks.iter().any(|(_, task)| matches!(task.why, Why::CopyOf(_))) {
+        if self.tasks.outlines().iter().any(|outline| outline.is_copy) {
             uncopied.extend(tell_and_hear_undone(conversation, &uncopied, self.who)?);
             carrier.leave_uncopied(&uncopied);
         }
@@ -142,28 +140,28 @@ impl Share<'_> {
     }
 
     fn outcome(&self, undone: &[RelPath]) -> Outcome {
-        let count = |counts: &dyn Fn(&Task) -> bool| {
-            self.tasks.iter().filter(|(_, task)| counts(task)).count() as u64
+        let count = |counts: &dyn Fn(&Outline) -> bool| {
+            self.tasks.outlines().iter().filter(|outline| counts(outline)).count() as u64
         };
         let problems = undone.len() as u64;
         Outcome {
-            done: count(&|task| task.here.is_some()).saturating_sub(problems),
-            done_there: count(&|task| task.there.is_some()),
-            conflicts: count(&|task| matches!(task.why, Why::Conflict(_))),
+            done: count(&|outline| outline.here.is_some()).saturating_sub(problems),
+            done_there: count(&|outline| outline.there.is_some()),
+            conflicts: count(&|outline| outline.is_conflict),
             problems,
         }
     }
 
     /// The pass in which this side is the source.
     fn send(&self, conversation: &mut Conversation<'_>) -> Result<Totals, RunError> {
-        let asked_for = || self.tasks.iter().map(|(_, task)| task).filter(is_asked_for);
+        let asked_for = || self.tasks.such(Outline::is_asked_for).map(|(_, task)| task);
         let view = View::selected(self.root.dir().clone(), Selection::new(asked_for().map(|task| task.path)));
         let counted = pass::source::run(conversation.link(), &view, Vec::new(), self.around.context)?;
         if self.who == Who::Follower {
             // What it tells the planner of its own pass comes after that.
             let progress = &self.around.context.progress;
             asked_for().for_each(|task| progress.advance(task.after.state.size()));
-            progress.settled(asked_for().count() as u64);
+            progress.settled(self.tasks.outlines().iter().filter(|outline| outline.is_asked_for()).count() as u64);
         }
         Ok(counted)
     }
@@ -181,7 +179,7 @@ impl Share<'_> {
         received: u64,
         undone: &[RelPath],
     ) -> Result<(), RunError> {
-        let left = self.tasks.iter().filter(|(_, task)| task.why.is_left()).map(|(_, task)| task.path);
+        let left = self.tasks.such(|outline| outline.is_left).map(|(_, task)| task.path);
         let pending: Vec<RelPath> = left.chain(undone.iter().cloned()).collect();
         let options = Some(digest(&self.around.context.options));
         let partner = Partner { acknowledged, received, options, token: self.token };
@@ -195,12 +193,6 @@ pub(super) fn carry_settings(options: &Options) -> carry::Settings {
     let Options { perms, owner, group, detail, .. } = *options;
     let keep_trash = options.two_way.is_none_or(|two_way| two_way.keep_trash);
     carry::Settings { perms, owner, group, keep_trash, umask: crate::fs::umask(), detail }
-}
-
-/// Whether the other side fetches a file's content.
-fn is_asked_for(task: &Task) -> bool {
-    let content = matches!(task.there, Some(Change::Create | Change::Update | Change::Replace));
-    content && matches!(task.after.state, State::File { .. })
 }
 
 /// Keeps what changes from now on for a partner that is not known yet.

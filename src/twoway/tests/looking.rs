@@ -73,7 +73,7 @@ fn it_leaves_no_trace() {
     let (mut history, _) = History::open(replica.history_file().unwrap(), &root).unwrap();
     scanned(&root, &mut history, replica.opened_at().unwrap());
     let known = history.known(&path("a/1")).unwrap().unwrap();
-    history.intend(&[(path("a/1"), known.record.clone())]).unwrap();
+    history.intend([(path("a/1"), known.record.clone())]).unwrap();
     let author = history.author();
     drop((history, replica));
     fs::write(at.path().join("a/1"), "edited").unwrap();
@@ -89,7 +89,7 @@ fn it_leaves_no_trace() {
     assert_eq!(history.intents().unwrap(), []);
     let counts = scanned(looked.root(), &mut history, looked.opened_at());
     assert_eq!((counts.created, counts.edited, counts.gone), (1, 1, 1));
-    history.plan_records(&[(path("planned"), known.record)]).unwrap();
+    history.plan_records([(path("planned"), known.record)]).unwrap();
     assert!(history.known(&path("new")).unwrap().is_some());
     let again = scanned(looked.root(), &mut history, looked.opened_at());
     // What was planned is not there.

@@ -4,16 +4,18 @@
 //! point as if it were killed.
 
 use crate::support::command::Output;
-use crate::support::snapshot::{Columns, Content, Snapshot};
+use crate::support::snapshot::{Columns, Content};
 use crate::support::transport::{Direction, Transport, Way, rsh_script, shell_options};
 use crate::support::tree::{Tree, noise};
 use crate::two_way::{COLUMNS, Two};
 use rustix::process::Signal;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 
 const VARIABLE: &str = "DSYNC_CRASH_AT";
 const OPTIONS: [&str; 3] = ["-2", "--conflict=keep-both", "--allow-mass-delete"];
+/// What the shell says that started a peer which was killed.
+const KILLED: &str = "killed at the point";
 /// More points than any run here has.
 const MANY: u64 = 2000;
 /// A directory that something was moved into has a new time, and a run that was killed cannot always give it the old.
@@ -81,6 +83,8 @@ fn with_work(way: Way) -> Two {
     two.link("left/link", "mode");
     two.remove("right/to be a file");
     write("right/to be a file", "a file");
+    let time = filetime::FileTime::from_unix_time(1_600_000_000, 0);
+    filetime::set_symlink_file_times(two.scene.path("left/link"), time, time).unwrap();
     for side in ["left", "right"] {
         for directory in two.snapshot(side).paths() {
             let path = format!("{side}/{}", String::from_utf8_lossy(directory));
@@ -92,32 +96,43 @@ fn with_work(way: Way) -> Two {
     two
 }
 
+/// The run that does the work, with somebody being killed at a point. The other one hears nothing of the variable.
 fn crashing(two: &Two, victim: Victim, at: u64) -> Output {
-    let (left, right) = (two.scene.path("left"), two.scene.path("right"));
+    let run = two.way.copy(&OPTIONS, &[two.scene.path("left")], two.scene.path("right"));
+    let shell = |body: &str| shell_options(&rsh_script(two.scene.root(), body));
+    // Of options given twice the last one counts.
     match victim {
-        Victim::Asking => two.way.copy(&OPTIONS, &[left], right).variable(VARIABLE, at).run(),
+        Victim::Asking => {
+            let shell = shell(&format!("unset {VARIABLE}\nexec /bin/sh -c \"$*\"\n"));
+            run.args(if two.way == Way::LOCAL { Vec::new() } else { shell }).variable(VARIABLE, at).run()
+        }
         Victim::Peer => {
-            let body = format!("{VARIABLE}={at} exec /bin/sh -c \"$*\"\n");
-            let shell = shell_options(&rsh_script(two.scene.root(), &body));
-            let invocation = two.way.copy(&OPTIONS, &[left], right);
-            // The last one counts.
-            invocation.args(shell).run()
+            let killed = format!("{VARIABLE}={at} /bin/sh -c \"$*\" 2>&3 || echo {KILLED} >&3\n");
+            run.args(shell(&format!("exec 3>&2 2>/dev/null\n{killed}"))).run()
         }
     }
 }
 
-fn contents(snapshots: &[Snapshot]) -> BTreeSet<String> {
-    let stamps = snapshots.iter().flat_map(|snapshot| snapshot.paths().map(|path| snapshot.get(path)));
-    let contents = stamps.flatten().map(|stamp| &stamp.content);
-    contents
-        .filter(|content| !matches!(content, Content::None))
-        .map(|content| format!("{content:?}"))
-        .collect()
+/// What is in the files and links of both trees, with where that is; without what was being written beside its target.
+fn contents(two: &Two) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for side in ["left", "right"] {
+        let snapshot = two.snapshot(side);
+        let is_staged =
+            |path: &[u8]| path.rsplit(|byte| *byte == b'/').next().unwrap().starts_with(b".dsync-");
+        for path in snapshot.paths().filter(|path| !is_staged(path)) {
+            let content = &snapshot.get(path).unwrap().content;
+            if *content != Content::None {
+                found.insert(format!("{content:?}"), format!("{side}/{}", path.escape_ascii()));
+            }
+        }
+    }
+    found
 }
 
 fn at_every_point(way: Way, victim: Victim) {
     let undisturbed = with_work(way);
-    let before = contents(&["left", "right"].map(|side| undisturbed.snapshot(side)));
+    let before = contents(&undisturbed);
     undisturbed.sync(&OPTIONS[1..]).success();
     undisturbed.assert_same();
     let wanted = undisturbed.snapshot("left");
@@ -125,8 +140,8 @@ fn at_every_point(way: Way, victim: Victim) {
         let two = with_work(way);
         let crashed = crashing(&two, victim, at);
         let ended = match victim {
-            Victim::Asking => crashed.signal == Some(Signal::ABORT.as_raw()),
-            Victim::Peer => crashed.code != Some(0),
+            Victim::Asking => crashed.signal == Some(Signal::KILL.as_raw()),
+            Victim::Peer => crashed.err().contains(KILLED),
         };
         if !ended {
             assert!(at > 40, "there are few points: {at}");
@@ -134,9 +149,9 @@ fn at_every_point(way: Way, victim: Victim) {
             two.assert_same();
             return;
         }
-        let half = ["left", "right"].map(|side| two.snapshot(side));
-        let now = contents(&half);
-        assert!(now.is_subset(&before), "{way:?} {victim:?} {at}: something is half there: {crashed}");
+        let mut odd = contents(&two);
+        odd.retain(|content, _| !before.contains_key(content));
+        assert!(odd.is_empty(), "{way:?} {victim:?} {at}: {odd:?} {crashed}");
         let output = two.sync(&OPTIONS[1..]);
         assert_eq!(output.code, Some(0), "{way:?} {victim:?} {at}: {crashed}\n{output}");
         two.assert_same();
@@ -147,6 +162,31 @@ fn at_every_point(way: Way, victim: Victim) {
             again.out().contains("in sync") || again.out().is_empty(),
             "{way:?} {victim:?} {at}: {again}"
         );
+    }
+    panic!("more points than can be");
+}
+
+/// What was being made for a conflict that somebody settles by hand before the next run.
+#[test]
+fn nothing_is_left_of_what_nobody_wants_any_more() {
+    for at in 1..MANY {
+        let two = Two::met_in_memory(Way::LOCAL, &Tree::new().file("both", "both").file("other", "other"));
+        two.write("left/both", "both, left");
+        two.write("right/both", "both, right");
+        two.write("left/other", "other, edited");
+        let crashed = crashing(&two, Victim::Asking, at);
+        if crashed.signal.is_none() {
+            assert!(at > 10, "there are few points: {at}");
+            return;
+        }
+        for side in ["left", "right"] {
+            for path in two.paths(side).iter().filter(|path| path.starts_with("both")) {
+                two.remove(&format!("{side}/{path}"));
+            }
+        }
+        let output = two.sync(&["--allow-mass-delete"]).expect(0);
+        two.assert_same();
+        assert_eq!(two.paths("left"), ["other"], "{at}: {output}");
     }
     panic!("more points than can be");
 }

@@ -4,10 +4,13 @@
 //! given up by its author. Everything else is in the end in one of the trees or in a trash.
 
 use crate::oracle::random::Random;
+use crate::support::command::{Invocation, Output};
 use crate::support::scene::Scene;
 use crate::support::transport::Way;
 use crate::support::tree::{Tree, noise};
+use crate::two_way::Two;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
@@ -18,7 +21,7 @@ use std::time::{Duration, Instant};
 
 const NAMES: [&str; 7] = ["a", "b", "c.txt", "dir/a", "dir/b", "dir/deep/c", "new/d"];
 /// How long somebody works.
-const WORK: Duration = Duration::from_secs(6);
+const WORK: Duration = Duration::from_secs(4);
 
 /// What an editor did.
 #[derive(Default)]
@@ -145,51 +148,96 @@ fn versions(at: &Path, found: &mut BTreeSet<u64>) {
     }
 }
 
+/// How a run is disturbed.
+#[derive(Clone, Copy, PartialEq)]
+enum Disturbed {
+    Never,
+    Often,
+}
+
+/// One run, which may be ended by a signal after a while.
+fn run(invocation: Invocation, signal: Option<Signal>, random: &mut Random) -> Output {
+    let running = invocation.start();
+    if let Some(signal) = signal {
+        thread::sleep(Duration::from_micros(u64::try_from(random.below(25_000)).unwrap()));
+        running.signal(signal);
+    }
+    running.finish()
+}
+
+fn work_while_runs_go_on(way: Way, disturbed: Disturbed, seed: u64) {
+    let two = Two { scene: Scene::in_memory().tree("left", &Tree::new()).tree("right", &Tree::new()), way };
+    let scene = &two.scene;
+    let (counter, stop) = (AtomicU64::new(1), AtomicBool::new(false));
+    let invocation = |policy: &str| {
+        let options = ["-2", "--allow-mass-delete", &format!("--conflict={policy}")];
+        way.copy(&options, &[scene.path("left")], scene.path("right"))
+    };
+    let (mut runs, mut complete) = (0, 0);
+    let done = thread::scope(|scope| {
+        let editors = ["left", "right"].map(|side| {
+            let desk = scene.path(&format!("desk of the {side}"));
+            fs::create_dir(&desk).unwrap();
+            let editor = Editor {
+                root: scene.path(side),
+                desk,
+                random: Random::new(seed * 2 + u64::from(side == "left")),
+                versions: &counter,
+                done: Done::default(),
+            };
+            let stop = &stop;
+            scope.spawn(move || editor.work(stop))
+        });
+        let (started, random) = (Instant::now(), &mut Random::new(seed));
+        let mut odd = None;
+        while started.elapsed() < WORK && odd.is_none() {
+            let signals = [Some(Signal::KILL), Some(Signal::TERM), None];
+            let signal = if disturbed == Disturbed::Often { signals[random.below(3)] } else { None };
+            let output = run(invocation(["keep-both", "skip", "newer"][runs % 3]), signal, random);
+            runs += 1;
+            let allowed = match (output.code, signal) {
+                (Some(0 | 23 | 40), _) => true,
+                (Some(20), Some(Signal::TERM)) | (None, Some(Signal::KILL)) => true,
+                // Before it listens to signals.
+                (None, Some(Signal::TERM)) => output.signal == Some(Signal::TERM.as_raw()),
+                _ => false,
+            };
+            complete += usize::from(output.code.is_some() && output.code != Some(20));
+            odd = (!allowed).then_some(output);
+        }
+        stop.store(true, Ordering::Relaxed);
+        let done = editors.map(|editor| editor.join().unwrap());
+        assert!(odd.is_none(), "{way:?}: {}", odd.unwrap());
+        done
+    });
+    invocation("keep-both").run().success();
+    invocation("keep-both").run().success();
+    two.assert_same();
+    let mut found = BTreeSet::new();
+    ["left", "right"].iter().for_each(|side| versions(&scene.path(side), &mut found));
+    let [left, right] = done;
+    let given_up: BTreeSet<u64> = left.given_up.union(&right.given_up).copied().collect();
+    let written: BTreeSet<u64> = left.written.union(&right.written).copied().collect();
+    let lost: Vec<_> = written.difference(&given_up).filter(|version| !found.contains(version)).collect();
+    println!(
+        "{way:?}: {runs} runs, {complete} complete; {} versions, {} given up",
+        written.len(),
+        given_up.len()
+    );
+    assert!(lost.is_empty(), "{way:?}: {lost:?} of {} are lost", written.len());
+    assert!(complete > 5 && written.len() > 50, "{way:?}: too little happened");
+}
+
 #[test]
 fn every_version_is_accounted_for() {
-    for (n, way) in Way::plain().into_iter().enumerate() {
-        let scene = Scene::in_memory().tree("left", &Tree::new()).tree("right", &Tree::new());
-        let (counter, stop) = (AtomicU64::new(1), AtomicBool::new(false));
-        let run = |policy: &str| {
-            let options = ["-2", "--allow-mass-delete", &format!("--conflict={policy}")];
-            way.copy(&options, &[scene.path("left")], scene.path("right")).run()
-        };
-        let mut runs = 0;
-        let done = thread::scope(|scope| {
-            let editors = ["left", "right"].map(|side| {
-                let desk = scene.path(&format!("desk of the {side}"));
-                fs::create_dir(&desk).unwrap();
-                let editor = Editor {
-                    root: scene.path(side),
-                    desk,
-                    random: Random::new(1 + n as u64 * 2 + u64::from(side == "left")),
-                    versions: &counter,
-                    done: Done::default(),
-                };
-                let stop = &stop;
-                scope.spawn(move || editor.work(stop))
-            });
-            let started = Instant::now();
-            let mut odd = None;
-            while started.elapsed() < WORK && odd.is_none() {
-                let output = run(["keep-both", "skip", "newer"][runs % 3]);
-                runs += 1;
-                odd = (!matches!(output.code, Some(0 | 23 | 40))).then_some(output);
-            }
-            stop.store(true, Ordering::Relaxed);
-            let done = editors.map(|editor| editor.join().unwrap());
-            assert!(odd.is_none(), "{way:?}: {}", odd.unwrap());
-            done
-        });
-        run("keep-both").success();
-        let mut found = BTreeSet::new();
-        ["left", "right"].iter().for_each(|side| versions(&scene.path(side), &mut found));
-        let [left, right] = done;
-        let given_up: BTreeSet<u64> = left.given_up.union(&right.given_up).copied().collect();
-        let written: BTreeSet<u64> = left.written.union(&right.written).copied().collect();
-        let lost: Vec<_> = written.difference(&given_up).filter(|version| !found.contains(version)).collect();
-        println!("{way:?}: {runs} runs, {} versions, {} given up", written.len(), given_up.len());
-        assert!(lost.is_empty(), "{way:?}: {lost:?} of {} are lost", written.len());
-        assert!(runs > 5 && written.len() > 50, "{way:?}: too little happened");
+    for (way, seed) in Way::plain().into_iter().zip(1..) {
+        work_while_runs_go_on(way, Disturbed::Never, seed);
+    }
+}
+
+#[test]
+fn every_version_is_accounted_for_where_runs_are_killed() {
+    for (way, seed) in Way::plain().into_iter().zip(11..) {
+        work_while_runs_go_on(way, Disturbed::Often, seed);
     }
 }

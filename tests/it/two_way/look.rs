@@ -158,3 +158,18 @@ fn a_directory_with_such_a_name_is_written_with_a_dot() {
     dsync(["-r", "./log/", "right"]).current_dir(two.scene.root()).run().success();
     assert_eq!(two.read("right/a"), "one");
 }
+
+#[test]
+fn the_status_of_two_is_what_a_run_would_do() {
+    for way in Way::plain() {
+        let two = Two::met(way, &Tree::new().file("a", "one"));
+        two.write("left/b", "two");
+        let (left, right) = (two.scene.path("left"), two.scene.path("right"));
+        let told = two.way.copy(&["status"], &[&left], &right).run().success().out();
+        assert!(told.contains("new") && told.contains('b'), "{told}");
+        assert_eq!(two.paths("right"), ["a"], "{way:?}: it was done");
+        two.write("left/a", "left");
+        two.write("right/a", "right");
+        two.way.copy(&["status", "-v"], &[&left], &right).run().expect(40);
+    }
+}

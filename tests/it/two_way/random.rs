@@ -40,7 +40,7 @@ pub(super) struct Case {
     met: bool,
     /// Done on the left before a first run.
     base: Vec<Edit>,
-    /// Done on the right before a second one.
+    /// Done before a second one: the first half on the left, the second on the right.
     more: Vec<Edit>,
     left: Vec<Edit>,
     right: Vec<Edit>,
@@ -84,7 +84,7 @@ impl Case {
             guarded: random.chance(10),
             met: random.chance(90),
             base: Edit::first(random),
-            more: Edit::some(random, &places, 4),
+            more: Edit::some(random, &places, 8),
             left: Edit::some(random, &places, 6),
             right: Edit::some(random, &places, 6),
             // Every case would take too long.
@@ -148,11 +148,18 @@ impl Case {
             let [first, second] = if turned { [&roots[1], &roots[0]] } else { [&roots[0], &roots[1]] };
             way.copy(&options, &[first], second).run()
         };
-        for (root, edits) in roots.iter().zip([&self.base, &self.more]).filter(|_| self.met) {
-            user::edit(root, edits);
-            let output = go(&["--allow-mass-delete"]);
+        // What both settle has absorbed edits of both.
+        let (more_left, more_right) = self.more.split_at(self.more.len() / 2);
+        for edits in [[&self.base[..], &[]], [more_left, more_right]].iter().filter(|_| self.met) {
+            roots.iter().zip(edits).for_each(|(root, edits)| user::edit(root, edits));
+            let output = go(&["--allow-mass-delete", "--conflict=keep-both"]);
             check!(output.code == Some(0), "while they met: {output}");
-            check!(user::read(&roots[0]) == user::read(&roots[1]), "after they met: {output}");
+            let [left, right] = [&roots[0], &roots[1]].map(|root| user::read(root));
+            check!(
+                left == right,
+                "after they met: {}\n{output}",
+                difference([&left, &left], [&right, &right])
+            );
         }
         let base = if self.met { user::read(&roots[0]) } else { Node::empty() };
         for (root, edits) in roots.iter().zip([&self.left, &self.right]) {
@@ -200,8 +207,10 @@ impl Case {
         let (bare_before, again) = (bare(), run_with(&go, &options));
         check!(bare() == bare_before, "a second run changed something:\n{output}\n{again}");
         check!(again.code == output.code && !does_something(&again), "second thoughts:\n{output}\n{again}");
-        let in_sync = again.out().trim_end().ends_with("are in sync");
-        check!(in_sync == (output.code == Some(0)), "a second run has something to say: {again}");
+        check!(
+            output.code != Some(0) || again.stdout.is_empty(),
+            "a second run has something to say: {again}"
+        );
         // Invariant 22.
         check!(user::stamps(&scene.path("outside")) == outside, "something outside was changed: {output}");
         for root in &roots {
@@ -240,9 +249,13 @@ impl Case {
     /// Invariant 9.
     fn hold_turned(&self, played: &Played) -> Checked<()> {
         let turned = self.play(true)?;
-        let [second, first] = &turned.after;
-        let [left, right] = &played.after;
-        check!(left == first && right == second, "turned, {}", difference([left, right], [first, second]));
+        // A directory that is gone but for what is excluded has the time at which it was left so.
+        let comparable =
+            |node: &Node| if self.excluded.is_some() { undated_directories(node) } else { node.clone() };
+        let [second, first] = turned.after.each_ref().map(comparable);
+        let [left, right] = played.after.each_ref().map(comparable);
+        let same = left == first && right == second;
+        check!(same, "turned, {}", difference([&left, &right], [&first, &second]));
         check!(turned.output.code == played.output.code, "turned: {}\n{}", played.output, turned.output);
         Ok(())
     }

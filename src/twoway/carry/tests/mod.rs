@@ -196,7 +196,7 @@ impl Scene {
         (after.content, after.meta) = (by(&after.content), by(&after.meta));
         let pair = |record: &Record| Pair { left: record.clone(), right: record.clone() };
         let step = Step { path: path(at), why: Why::Clear, before: pair(&before), after: pair(&after) };
-        Task::new(&step, Side::Left)
+        Task::new(step, Side::Left)
     }
 
     /// The same with another state, a mode and an old time.
@@ -214,7 +214,7 @@ impl Scene {
 
     fn begin(&mut self, tasks: Vec<Task>) -> (Carrier, Arc<Said>) {
         let said = Arc::new(Said::default());
-        let tasks = Arc::new(Tasks::new(tasks));
+        let tasks = Arc::new(Tasks::told(tasks.into_iter().collect()));
         let mut history = self.history.take().unwrap();
         let run = history.begin_run(FileTime::zero(), Purpose::Undo { run: 0 }).unwrap();
         let stop = Arc::new(AtomicBool::new(false));

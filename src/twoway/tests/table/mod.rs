@@ -132,7 +132,10 @@ pub(crate) fn plan_by(policy: &Policy, base: &str, left: &str, right: &str) -> (
     let census = [census(&a), census(&b)];
     let steps = Run::new(policy.clone()).go(&mut a, &mut b, &mut event).steps;
     let count = a.database.generation;
-    (Plan::new(a.author(), b.author(), Settler { author: a.author(), count }, steps), census)
+    (
+        Plan::new(a.author(), b.author(), Settler { author: a.author(), count }, steps.into_iter().collect()),
+        census,
+    )
 }
 
 fn tree(text: &str) -> Tree {

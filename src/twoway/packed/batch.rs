@@ -1,11 +1,10 @@
-//! Records as they travel: in batches, with the beginnings of paths and the versions that many share told once.
+//! Batches: the beginnings of paths and the versions that many share are told once in each.
 
 use crate::tree::RelPath;
 use crate::twoway::exchange::Garbled;
 use crate::twoway::history::{Stored, Time};
-use crate::twoway::reconcile::{Change, Why};
 use crate::twoway::record::{Attributes, Record};
-use crate::twoway::task::Task;
+use crate::twoway::text;
 use crate::twoway::version::{Author, Version};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -25,35 +24,21 @@ struct Item<T> {
     /// How many bytes of the path before it begins with.
     shared: u32,
     /// The rest of it.
+    #[serde(with = "text::raw")]
     rest: Vec<u8>,
     what: T,
 }
 
 /// A user and a group.
-type Owners = (Option<u32>, Option<u32>);
+pub(super) type Owners = (Option<u32>, Option<u32>);
 
 /// A record; versions by their numbers in the batch.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PackedRecord {
     state: Stored,
     mode: u32,
-    owner: (Option<u32>, Option<u32>),
+    owner: Owners,
     mtime: Time,
-    content: u32,
-    meta: u32,
-    occupied: bool,
-}
-
-/// A task, told to who knows what is there before it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct PackedTask {
-    why: Why,
-    there: Option<Change>,
-    renamed_from: Option<RelPath>,
-    /// `None`: as it is.
-    state: Option<Stored>,
-    attributes: Option<(u32, Owners)>,
-    mtime: Option<Time>,
     content: u32,
     meta: u32,
     occupied: bool,
@@ -105,8 +90,21 @@ impl<T> Packing<T> {
         std::mem::take(self).batch
     }
 
+    /// A record, to be told of a path in this batch.
+    pub(super) fn pack(&mut self, record: &Record) -> PackedRecord {
+        PackedRecord {
+            state: Stored::from(&record.state),
+            mode: record.attributes.mode,
+            owner: record.attributes.owner,
+            mtime: record.mtime.into(),
+            content: self.version(&record.content),
+            meta: self.version(&record.meta),
+            occupied: record.occupied,
+        }
+    }
+
     /// The number of a version in this batch.
-    fn version(&mut self, version: &Arc<Version>) -> u32 {
+    pub(super) fn version(&mut self, version: &Arc<Version>) -> u32 {
         if let Some(number) = self.versions.get(version) {
             return *number;
         }
@@ -132,46 +130,40 @@ impl<T> Packing<T> {
 impl Packing<PackedRecord> {
     /// Adds a record.
     pub fn record(&mut self, path: &RelPath, record: &Record) {
-        let packed = PackedRecord {
-            state: Stored::from(&record.state),
-            mode: record.attributes.mode,
-            owner: record.attributes.owner,
-            mtime: record.mtime.into(),
-            content: self.version(&record.content),
-            meta: self.version(&record.meta),
-            occupied: record.occupied,
-        };
+        let packed = self.pack(record);
         self.add(path, packed);
     }
 }
 
-impl Packing<PackedTask> {
-    /// Adds a task.
-    pub fn task(&mut self, task: &Task) {
-        let Task { before, after, .. } = task;
-        let attributes = (after.attributes.mode, after.attributes.owner);
-        let packed = PackedTask {
-            why: task.why.clone(),
-            there: task.there,
-            renamed_from: task.renamed_from.clone(),
-            state: (before.state != after.state).then(|| Stored::from(&after.state)),
-            attributes: (before.attributes != after.attributes).then_some(attributes),
-            mtime: (before.mtime != after.mtime).then(|| after.mtime.into()),
-            content: self.version(&after.content),
-            meta: self.version(&after.meta),
-            occupied: after.occupied,
-        };
-        self.add(&task.path, packed);
-    }
+/// Whether a path is that of a replica's own directory or below one, or of a file that is being received. Only the
+/// directory at the top is told by its name alone; below, something else may have that.
+pub(in crate::twoway) fn is_own(path: &RelPath) -> bool {
+    const HOME: &[u8] = b".dsync";
+    let Some((parent, name)) = path.split_last() else { return false };
+    crate::fs::is_stage_name(&name)
+        || parent.elements().any(|element| element == HOME)
+        || (parent.is_root() && name.as_bytes() == HOME)
 }
 
 /// The versions of a batch that was read.
-struct Versions(Vec<Arc<Version>>);
+pub struct Versions(Vec<Arc<Version>>);
 
 impl Versions {
-    fn get(&self, number: u32) -> Result<Arc<Version>, Garbled> {
+    pub(super) fn get(&self, number: u32) -> Result<Arc<Version>, Garbled> {
         let version = usize::try_from(number).ok().and_then(|number| self.0.get(number));
         version.cloned().ok_or(Garbled("a version that was not told"))
+    }
+
+    /// A record that was told in this batch.
+    pub(super) fn unpack(&self, packed: PackedRecord) -> Result<Record, Garbled> {
+        Ok(Record {
+            state: packed.state.read().map_err(|_| Garbled("an impossible state"))?,
+            attributes: Attributes { mode: packed.mode, owner: packed.owner },
+            mtime: packed.mtime.into(),
+            content: self.get(packed.content)?,
+            meta: self.get(packed.meta)?,
+            occupied: packed.occupied,
+        })
     }
 }
 
@@ -186,7 +178,7 @@ impl<T> Batch<T> {
         self.items.is_empty()
     }
 
-    fn versions(&self) -> Result<Versions, Garbled> {
+    pub(super) fn versions(&self) -> Result<Versions, Garbled> {
         let author = |number: u32| {
             let author = usize::try_from(number).ok().and_then(|number| self.authors.get(number));
             author.map(|author| Author(*author)).ok_or(Garbled("an author that was not told"))
@@ -199,7 +191,7 @@ impl<T> Batch<T> {
     }
 
     /// The paths, each with what is told of it.
-    fn read(self, mut each: impl FnMut(RelPath, T) -> Result<(), Garbled>) -> Result<(), Garbled> {
+    pub(super) fn read(self, mut each: impl FnMut(RelPath, T) -> Result<(), Garbled>) -> Result<(), Garbled> {
         let mut last: Vec<u8> = Vec::new();
         for Item { shared, rest, what } in self.items {
             let shared = usize::try_from(shared).ok().filter(|shared| *shared <= last.len());
@@ -211,10 +203,18 @@ impl<T> Batch<T> {
         Ok(())
     }
 
+    /// The same of what a peer has told. What is dsync's own is nobody's to tell of.
+    pub(super) fn hear(self, mut each: impl FnMut(RelPath, T) -> Result<(), Garbled>) -> Result<(), Garbled> {
+        self.read(|path, what| match is_own(&path) {
+            true => Err(Garbled("a path of dsync's own")),
+            false => each(path, what),
+        })
+    }
+
     /// The paths alone.
     pub fn paths(self) -> Result<Vec<RelPath>, Garbled> {
         let mut paths = Vec::with_capacity(self.items.len());
-        self.read(|path, _| {
+        self.hear(|path, _| {
             paths.push(path);
             Ok(())
         })?;
@@ -227,53 +227,10 @@ impl Batch<PackedRecord> {
     pub fn records(self) -> Result<Vec<(RelPath, Record)>, Garbled> {
         let versions = self.versions()?;
         let mut records = Vec::with_capacity(self.items.len());
-        self.read(|path, packed| {
-            let state = packed.state.read().map_err(|_| Garbled("an impossible state"))?;
-            let record = Record {
-                state,
-                attributes: Attributes { mode: packed.mode, owner: packed.owner },
-                mtime: packed.mtime.into(),
-                content: versions.get(packed.content)?,
-                meta: versions.get(packed.meta)?,
-                occupied: packed.occupied,
-            };
-            records.push((path, record));
+        self.hear(|path, packed| {
+            records.push((path, versions.unpack(packed)?));
             Ok(())
         })?;
         Ok(records)
-    }
-}
-
-impl Batch<PackedTask> {
-    /// The tasks, for who knows what is there before them.
-    pub fn tasks<E: From<Garbled>>(
-        self,
-        mut before: impl FnMut(&RelPath) -> Result<Record, E>,
-    ) -> Result<Vec<Task>, E> {
-        let versions = self.versions()?;
-        let mut packed = Vec::with_capacity(self.items.len());
-        self.read(|path, task| {
-            packed.push((path, task));
-            Ok(())
-        })?;
-        let task = |(path, task): (RelPath, PackedTask)| {
-            let before = before(&path)?;
-            let state = match task.state {
-                Some(state) => state.read().map_err(|_| Garbled("an impossible state"))?,
-                None => before.state.clone(),
-            };
-            let attributes = task.attributes.map(|(mode, owner)| Attributes { mode, owner });
-            let after = Record {
-                state,
-                attributes: attributes.unwrap_or(before.attributes),
-                mtime: task.mtime.map_or(before.mtime, Into::into),
-                content: versions.get(task.content)?,
-                meta: versions.get(task.meta)?,
-                occupied: task.occupied,
-            };
-            let (there, renamed_from) = (task.there, task.renamed_from);
-            Ok(Task { there, renamed_from, ..Task::between(path, task.why, before, after) })
-        };
-        packed.into_iter().map(task).collect()
     }
 }

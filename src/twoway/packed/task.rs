@@ -1,0 +1,120 @@
+//! Tasks: as the follower is told them, and as it keeps them.
+
+use crate::tree::{Name, RelPath};
+use crate::twoway::exchange::Garbled;
+use crate::twoway::history::{Stored, Time};
+use crate::twoway::packed::batch::Owners;
+use crate::twoway::packed::step::{pack_each_once, unpack_each};
+use crate::twoway::packed::{Batch, Packable, PackedRecord, Packing, Versions};
+use crate::twoway::reconcile::{Change, Why};
+use crate::twoway::record::{Attributes, Record};
+use crate::twoway::task::Task;
+use serde::{Deserialize, Serialize};
+
+/// A task without its path, told to who knows what is there before it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PackedTask {
+    why: Why,
+    there: Option<Change>,
+    renamed_from: Option<RelPath>,
+    /// `None`: as it is.
+    state: Option<Stored>,
+    attributes: Option<(u32, Owners)>,
+    mtime: Option<Time>,
+    content: u32,
+    meta: u32,
+    occupied: bool,
+}
+
+/// A task without its path.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KeptTask {
+    why: Why,
+    there: Option<Change>,
+    /// Each record once.
+    records: Vec<PackedRecord>,
+    /// Which it is before and after.
+    which: [u8; 2],
+    renamed_from: Option<RelPath>,
+    at_hand: Option<Name>,
+}
+
+impl Packing<PackedTask> {
+    /// Adds a task.
+    pub fn task(&mut self, task: &Task) {
+        let Task { before, after, .. } = task;
+        let attributes = (after.attributes.mode, after.attributes.owner);
+        let packed = PackedTask {
+            why: task.why.clone(),
+            there: task.there,
+            renamed_from: task.renamed_from.clone(),
+            state: (before.state != after.state).then(|| Stored::from(&after.state)),
+            attributes: (before.attributes != after.attributes).then_some(attributes),
+            mtime: (before.mtime != after.mtime).then(|| after.mtime.into()),
+            content: self.version(&after.content),
+            meta: self.version(&after.meta),
+            occupied: after.occupied,
+        };
+        self.add(&task.path, packed);
+    }
+}
+
+impl Batch<PackedTask> {
+    /// The tasks, for who knows what is there before them.
+    pub fn tasks<E: From<Garbled>>(
+        self,
+        mut before: impl FnMut(&RelPath) -> Result<Record, E>,
+    ) -> Result<Vec<Task>, E> {
+        let versions = self.versions()?;
+        let mut packed = Vec::with_capacity(self.len());
+        self.hear(|path, task| {
+            packed.push((path, task));
+            Ok(())
+        })?;
+        let task = |(path, task): (RelPath, PackedTask)| {
+            let before = before(&path)?;
+            let state = match task.state {
+                Some(state) => state.read().map_err(|_| Garbled("an impossible state"))?,
+                None => before.state.clone(),
+            };
+            let attributes = task.attributes.map(|(mode, owner)| Attributes { mode, owner });
+            let after = Record {
+                state,
+                attributes: attributes.unwrap_or(before.attributes),
+                mtime: task.mtime.map_or(before.mtime, Into::into),
+                content: versions.get(task.content)?,
+                meta: versions.get(task.meta)?,
+                occupied: task.occupied,
+            };
+            let (there, renamed_from) = (task.there, task.renamed_from);
+            Ok(Task { there, renamed_from, ..Task::between(path, task.why, before, after) })
+        };
+        packed.into_iter().map(task).collect()
+    }
+}
+
+impl Packable for Task {
+    type Packed = KeptTask;
+
+    fn path(&self) -> &RelPath {
+        &self.path
+    }
+
+    fn pack(&self, packing: &mut Packing<KeptTask>) -> KeptTask {
+        let (records, which) = pack_each_once([&self.before, &self.after], packing);
+        KeptTask {
+            why: self.why.clone(),
+            there: self.there,
+            records,
+            which,
+            renamed_from: self.renamed_from.clone(),
+            at_hand: self.at_hand.clone(),
+        }
+    }
+
+    fn unpack(path: RelPath, packed: KeptTask, versions: &Versions) -> Result<Task, Garbled> {
+        let KeptTask { why, there, records, which, renamed_from, at_hand } = packed;
+        let [before, after] = unpack_each(records, which, versions)?;
+        Ok(Task { there, renamed_from, at_hand, ..Task::between(path, why, before?, after?) })
+    }
+}
