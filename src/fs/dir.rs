@@ -7,6 +7,9 @@ use crate::tree::{Entry, Meta, Name, RelPath};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+/// How many levels are looked at upwards.
+const MOST_ABOVE: usize = 4096;
+
 /// A handle on a directory: it stays the same directory however it is renamed or moved. Nothing can be written
 /// through it. Clones share the handle.
 #[derive(Debug, Clone)]
@@ -38,6 +41,18 @@ impl Dir {
         list::entry(self.as_fd(), name)
     }
 
+    /// The name of an entry that this file system does not tell from `name`, though it is another; `None` if an entry
+    /// has just that name, or none has one like it.
+    pub fn alias(&self, name: &Name) -> Result<Option<Name>, Error> {
+        let Some(found) = self.stamped(name)? else { return Ok(None) };
+        let entries = self.list_stamped()?.entries;
+        if entries.iter().any(|one| one.entry.name == *name) {
+            return Ok(None);
+        }
+        let is_found = |one: &Stamped| (one.stamp.dev, one.stamp.ino) == (found.stamp.dev, found.stamp.ino);
+        Ok(entries.into_iter().find(is_found).map(|one| one.entry.name))
+    }
+
     /// The attributes of the directory itself.
     pub fn own_meta(&self) -> Result<Meta, Error> {
         let stat = rustix::fs::fstat(&*self.0).map_err(Error::when("reading attributes of"))?;
@@ -54,6 +69,22 @@ impl Dir {
     pub fn identity(&self) -> Result<(u64, u64), Error> {
         let stat = rustix::fs::fstat(&*self.0).map_err(Error::when("reading attributes of"))?;
         Ok(status::identity(&stat))
+    }
+
+    /// The [identity](Dir::identity) of the directory and of each one above it, itself first, as far up as that can be
+    /// looked at.
+    pub fn identities_upwards(&self) -> Result<Vec<(u64, u64)>, Error> {
+        let mut all = vec![self.identity()?];
+        let mut dir = self.clone();
+        while let Ok(above) = beneath::open_one(dir.as_fd(), b"..") {
+            dir = Dir::new(above);
+            match dir.identity() {
+                // The top is its own parent.
+                Ok(identity) if all.last() != Some(&identity) && all.len() < MOST_ABOVE => all.push(identity),
+                _ => break,
+            }
+        }
+        Ok(all)
     }
 
     /// Opens a directory in this one. A symbolic link is "not a directory". One that may be searched but not read

@@ -167,7 +167,11 @@ impl Slot<'_> {
         let Some(old) = self.look().map_err(Error::when(RENAMING))?.filter(|old| expected.is(old)) else {
             return Ok(None);
         };
+        let is_itself =
+            || matches!(to.look(), Ok(Some(there)) if status::identity(&there) == status::identity(&old));
         let done = match kernel::rename_to_free(self.fd(), self.name, to.fd(), to.name) {
+            // Where the file system does not tell the two names apart, the new one is taken by the entry itself.
+            Some(Err(Errno::EXIST)) if is_itself() => by_way_of(self, &old, to, &trash()?),
             Some(done) => {
                 is_done(done).and_then(|done| if done { or_back(self, &old, to) } else { Ok(None) })
             }

@@ -49,7 +49,7 @@ pub use guarded::{Expected, Replaced, Slot};
 pub use kernel::give_up as give_up_kernel_calls;
 pub use limits::{raise_file_limit, umask};
 pub use list::{Listing, Stamped};
-pub use machine::{host_name, machine_name};
+pub use machine::{host_name, machine_name, running_system};
 pub use named::open_named;
 pub use owners::Owners;
 pub use pieces::Pieces;

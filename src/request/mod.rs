@@ -38,5 +38,10 @@ pub enum Part {
     Replica {
         /// The argument that names its root; empty means the home directory.
         root: Vec<u8>,
+        /// Those of the asking side's root and of the directories above it, itself first; none if it has none.
+        landmarks: Vec<Landmark>,
     },
 }
+
+/// What tells a directory from any other, on every machine.
+pub type Landmark = [u8; 16];

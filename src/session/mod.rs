@@ -4,6 +4,7 @@
 //! connects, greets the peer with a request, and plays the role the peer does not. [`serve()`] is the peer. Both end in
 //! an [`Outcome`] or a [`Failure`]; per-file problems are neither, they are events.
 
+mod apart;
 mod cancel;
 mod failure;
 mod forward;

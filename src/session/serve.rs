@@ -75,10 +75,10 @@ pub fn serve(
         Part::Sink { destination } => {
             one_way::sink(link, &without_tilde(destination), &context).map_err(RunError::from)
         }
-        Part::Replica { root } => {
+        Part::Replica { root, landmarks } => {
             let stop = two_way::stop(cancel);
             let around = Around { context: &context, stop: &stop };
-            two_way::follow(link, &without_tilde(root), around)
+            two_way::follow_afar(link, &without_tilde(root), &landmarks, around)
         }
         Part::Source { arguments } => {
             let arguments = view::expand(&arguments);

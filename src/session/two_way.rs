@@ -3,7 +3,8 @@
 use crate::fs::{Links, Root};
 use crate::pass::Context;
 use crate::report::Totals;
-use crate::request::Part;
+use crate::request::{Landmark, Part};
+use crate::session::apart::{check_apart, landmarks};
 use crate::session::remote::{Played, with_peer};
 use crate::session::{Cancel, Direction, Failure, Outcome, Run, Surroundings, context, random_seed};
 use crate::transport::target::Host;
@@ -81,9 +82,11 @@ fn remote(
 ) -> Result<Outcome, Failure> {
     let stop = stop(&surroundings.cancel);
     let named = format!("{host}:{}", Escaped(&there));
-    with_peer(run, surroundings, host, Part::Replica { root: there }, |mut link, context| {
+    let root = open(&here)?;
+    let landmarks = landmarks(&root, crate::fs::running_system().as_deref());
+    with_peer(run, surroundings, host, Part::Replica { root: there, landmarks }, |mut link, context| {
         let around = Around { context, stop: &stop };
-        plan(&mut link, two_way, surroundings, (side, &here), named, around)
+        plan(&mut link, two_way, surroundings, (side, &here, &root), named, around)
     })
 }
 
@@ -95,6 +98,8 @@ fn local(
     [left, right]: [&Vec<u8>; 2],
 ) -> Result<Outcome, Failure> {
     let start = Instant::now();
+    let [left_root, right_root] = [open(left)?, open(right)?];
+    check_apart(&landmarks(&left_root, Some("")), &landmarks(&right_root, Some("")))?;
     let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
     let context = context(run.options.clone(), random_seed(), reporter, progress);
     let limited = run.options.bandwidth.is_some();
@@ -107,8 +112,9 @@ fn local(
     let stop = stop(&surroundings.cancel);
     let around = Around { context: &context, stop: &stop };
     let (planned, followed) = thread::scope(|scope| {
-        let followed = scope.spawn(|| follow(following, right, around));
-        let planned = plan(&mut planning, two_way, surroundings, (Side::Left, left), absolute(right), around);
+        let followed = scope.spawn(|| follow(following, (right, &right_root), around));
+        let here = (Side::Left, left.as_slice(), &left_root);
+        let planned = plan(&mut planning, two_way, surroundings, here, absolute(right), around);
         (planned, followed.join().unwrap_or_else(|panic| resume_unwind(panic)))
     });
     // Each side that fails takes the other with it; the one with a reason of its own is the one to name.
@@ -135,7 +141,7 @@ fn plan(
     link: &mut Link,
     two_way: &TwoWayRun,
     surroundings: &Surroundings,
-    (side, path): (Side, &[u8]),
+    (side, path, root): (Side, &[u8], &Root),
     there: String,
     around: Around<'_>,
 ) -> Result<Played, RunError> {
@@ -147,8 +153,7 @@ fn plan(
         names: names(path, there),
         overseer: &*surroundings.overseer,
     };
-    let done = open(path).and_then(|root| run::plan_and_carry_out(link, &root, &settings, around));
-    match done {
+    match run::plan_and_carry_out(link, root, &settings, around) {
         Ok(run::Outcome { plan, undone, totals, clock_offset }) => {
             link.sender.close();
             let two_way = Some(TwoWayOutcome { plan, undone, clock_offset: Some(clock_offset) });
@@ -158,9 +163,27 @@ fn plan(
     }
 }
 
-/// Plays the side that follows the plan, with the replica that this argument names.
-pub(super) fn follow(mut link: Link, path: &[u8], around: Around<'_>) -> Result<Totals, RunError> {
-    let followed = open(path).and_then(|root| run::follow(&mut link, &root, around));
+/// Plays the side that follows the plan of another process, whose root has these landmarks, with the replica that this
+/// argument names.
+pub(super) fn follow_afar(
+    link: Link,
+    path: &[u8],
+    theirs: &[Landmark],
+    around: Around<'_>,
+) -> Result<Totals, RunError> {
+    let apart = open(path).and_then(|root| {
+        check_apart(&landmarks(&root, crate::fs::running_system().as_deref()), theirs)?;
+        Ok(root)
+    });
+    match apart {
+        Ok(root) => follow(link, (path, &root), around),
+        Err(error) => Err(error.tell(&link)),
+    }
+}
+
+/// Plays the side that follows the plan, with the replica at a root that this argument names.
+fn follow(mut link: Link, (path, root): (&[u8], &Root), around: Around<'_>) -> Result<Totals, RunError> {
+    let followed = run::follow(&mut link, root, around);
     let totals = followed.map_err(|error| error.at(path).tell(&link))?;
     link.sender.close();
     Ok(totals)

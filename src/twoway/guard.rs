@@ -53,6 +53,16 @@ pub enum Refusal {
         /// Of how many.
         files: u64,
     },
+    /// A tree that took part before has neither a history nor anything else in it.
+    #[error(
+        "there is nothing {}, which took part before, and not even its history; if it is not only unmounted, and meant \
+         to begin anew, say --allow-mass-delete",
+        there(*.side)
+    )]
+    Lost {
+        /// Where nothing is.
+        side: Side,
+    },
     /// Nothing is left of a tree that had at least two entries.
     #[error(
         "nothing is left of the {known} entries known {}; if that is meant, say --allow-mass-delete",
@@ -64,6 +74,22 @@ pub enum Refusal {
         /// How many entries its history knows.
         known: u64,
     },
+}
+
+/// What is known of the past of a side.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Past {
+    /// Whether no run was ever carried out there, as far as is known there.
+    pub is_new: bool,
+    /// Whether the other side remembers that one was, with what had the same name.
+    pub is_remembered: bool,
+}
+
+impl Past {
+    /// Whether a side that had one has none any more.
+    pub fn is_lost(self) -> bool {
+        self.is_new && self.is_remembered
+    }
 }
 
 /// What a plan removes, how much room it takes, and whether it settles anything.
@@ -180,6 +206,17 @@ impl Tally {
     }
 }
 
+/// Whether a plan may be made between a side with this past, in which there is so much, and another.
+///
+/// # Errors
+/// It has lost its past, and all else.
+pub fn guard_past(side: Side, past: Past, census: Census, limit: MaxDelete) -> Result<(), Refusal> {
+    match limit != MaxDelete::Any && past.is_lost() && census.found == 0 {
+        true => Err(Refusal::Lost { side }),
+        false => Ok(()),
+    }
+}
+
 /// Hands each step to `look`, and the states before and after each change to `counts`, with the side it is on.
 fn each(
     steps: &Store<Step>,
@@ -241,6 +278,19 @@ fn there(side: Side) -> &'static str {
 mod tests {
     use super::*;
     use crate::twoway::tests::plan_of;
+
+    #[test]
+    fn what_has_lost_its_past_and_all_else_is_refused() {
+        let (lost, empty) = (Past { is_new: true, is_remembered: true }, Census::default());
+        let side = Side::Right;
+        assert_eq!(guard_past(side, lost, empty, MaxDelete::Percent(100)), Err(Refusal::Lost { side }));
+        assert_eq!(guard_past(side, lost, empty, MaxDelete::Any), Ok(()));
+        let some = Census { found: 1, ..empty };
+        assert_eq!(guard_past(side, lost, some, MaxDelete::Half), Ok(()));
+        for past in [Past { is_new: false, ..lost }, Past { is_remembered: false, ..lost }] {
+            assert_eq!(guard_past(side, past, empty, MaxDelete::Half), Ok(()));
+        }
+    }
 
     fn guard(base: &str, left: &str, right: &str, limit: MaxDelete) -> Result<(), Refusal> {
         let (plan, [left, right]) = plan_of(base, left, right);

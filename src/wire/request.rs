@@ -77,7 +77,7 @@ pub(crate) fn encode(request: &Request, out: &mut Vec<u8>) {
     match &request.part {
         Part::Source { arguments } => put(out, SOURCE, true, arguments),
         Part::Sink { destination } => put(out, SINK, true, destination),
-        Part::Replica { root } => put(out, REPLICA, true, root),
+        Part::Replica { root, landmarks } => put(out, REPLICA, true, &(root, landmarks)),
     }
     put_options(&request.options, out);
 }
@@ -94,7 +94,10 @@ pub(crate) fn decode(bytes: Bytes) -> Result<Request, WireError> {
         match number {
             SOURCE => part = Some(Part::Source { arguments: value_of(&value, "sources")? }),
             SINK => part = Some(Part::Sink { destination: value_of(&value, "destination")? }),
-            REPLICA => part = Some(Part::Replica { root: value_of(&value, "replica")? }),
+            REPLICA => {
+                let (root, landmarks) = value_of(&value, "replica")?;
+                part = Some(Part::Replica { root, landmarks });
+            }
             _ => {
                 if !take_option(&mut options, number, &value)? && critical {
                     return Err(WireError::UnknownOption(number));
@@ -107,7 +110,7 @@ pub(crate) fn decode(bytes: Bytes) -> Result<Request, WireError> {
     let part = part.ok_or(WireError::Malformed("request: it has no role"))?;
     let paths: Vec<&Vec<u8>> = match &part {
         Part::Source { arguments } => arguments.iter().collect(),
-        Part::Sink { destination: path } | Part::Replica { root: path } => vec![path],
+        Part::Sink { destination: path } | Part::Replica { root: path, .. } => vec![path],
     };
     if paths.iter().any(|path| path.contains(&0)) {
         return Err(WireError::Malformed("request: a path holds a NUL byte"));

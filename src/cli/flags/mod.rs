@@ -130,7 +130,7 @@ pub(super) struct Flags {
     /// GLOB is a pattern as that of --exclude: one with a slash at its start is about the whole path.
     #[arg(long, value_name = "GLOB=POLICY", help_heading = TWO_WAY)]
     pub conflict_for: Vec<String>,
-    /// Go on although most files of a side were or will be deleted
+    /// Go on although most files of a side were or will be deleted, or all it had is gone
     #[arg(long, help_heading = TWO_WAY)]
     pub allow_mass_delete: bool,
     /// Do not keep what is replaced and deleted in .dsync/trash

@@ -141,6 +141,7 @@ fn status(asked: &StatusFlags, show: &Show<'_>) -> Result<u8, Failure> {
         began: FileTime::zero(),
         now: FileTime::now(),
         stop: &AtomicBool::new(false),
+        unfinished: None,
     };
     let mut troubles = Troubles { show, are_any: false };
     let mut edits = 0_u64;

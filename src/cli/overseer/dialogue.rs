@@ -107,11 +107,7 @@ impl Dialogue {
 
     fn introduction(&self, asked: &Asked<'_>) -> String {
         let Conflict { path, left, right, kind: about } = asked.conflict;
-        let number = self.numbers.count(asked.number);
-        let number = match asked.count {
-            Some(count) => format!("{number} of {}", self.numbers.count(count)),
-            None => number,
-        };
+        let number = format!("{} of {}", self.numbers.count(asked.number), self.numbers.count(asked.count));
         let path = if path.is_root() { ".".to_owned() } else { path.to_string() };
         let telling =
             Telling { names: &self.style.names, numbers: self.numbers, clock: &self.clock, words: &[] };
@@ -190,7 +186,7 @@ pub(super) mod scripted {
     use crate::twoway::decide::Side;
     use crate::twoway::policy::{Conflict, Policy};
     use crate::twoway::reconcile::Why;
-    use crate::twoway::run::{Asked, Contents, Which};
+    use crate::twoway::run::{Asked, Contents};
     use crate::twoway::tests::plan_by;
     use std::collections::VecDeque;
     use std::io;
@@ -200,15 +196,13 @@ pub(super) mod scripted {
     pub(in crate::cli::overseer) struct Files {
         pub left: Option<&'static [u8]>,
         pub right: Option<&'static [u8]>,
-        pub ancestor: Option<&'static [u8]>,
     }
 
     impl Contents for Files {
-        fn fetch(&self, which: Which, limit: u64, to: &mut dyn io::Write) -> Result<bool, String> {
-            let content = match which {
-                Which::Of(Side::Left) => self.left,
-                Which::Of(Side::Right) => self.right,
-                Which::Ancestor => self.ancestor,
+        fn fetch(&self, side: Side, limit: u64, to: &mut dyn io::Write) -> Result<bool, String> {
+            let content = match side {
+                Side::Left => self.left,
+                Side::Right => self.right,
             };
             let content = content.filter(|content| u64::try_from(content.len()).unwrap() <= limit);
             content
@@ -231,7 +225,7 @@ pub(super) mod scripted {
         let (step, kind) = conflicts.unwrap();
         let (left, right) = (&step.before.left, &step.before.right);
         let conflict = Conflict { path: &step.path, left, right, kind };
-        ask(&Asked { conflict, policy: &Policy::Ask, number: 3, count: Some(7), contents })
+        ask(&Asked { conflict, policy: &Policy::Ask, number: 3, count: 7, contents })
     }
 
     /// Somebody who types these lines and no more.
@@ -269,7 +263,7 @@ mod tests {
     use super::*;
     use crate::cli::output::plan::{Names, Shown};
 
-    const FILES: Files = Files { left: Some(b"2\n"), right: Some(b"3\n"), ancestor: None };
+    const FILES: Files = Files { left: Some(b"2\n"), right: Some(b"3\n") };
 
     struct Scene {
         typist: Arc<Typist>,

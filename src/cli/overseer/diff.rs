@@ -1,7 +1,7 @@
 //! How two contents differ, for a person who has to choose between them.
 
 use crate::twoway::decide::Side;
-use crate::twoway::run::{Contents, Which};
+use crate::twoway::run::Contents;
 use similar::TextDiff;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(super) fn diff(contents: &dyn Contents, names: [&str; 2]) -> String {
     let mut texts = [String::new(), String::new()];
     for (side, text) in Side::BOTH.into_iter().zip(&mut texts) {
         let mut bytes = Vec::new();
-        match contents.fetch(Which::Of(side), MAX_SIZE, &mut bytes) {
+        match contents.fetch(side, MAX_SIZE, &mut bytes) {
             Ok(true) => {}
             Ok(false) => {
                 return "What is there is too large to compare, is no file, or changed meanwhile.\n"
@@ -56,7 +56,7 @@ mod tests {
     use crate::cli::overseer::dialogue::scripted::Files;
 
     fn of(left: &'static [u8], right: &'static [u8]) -> String {
-        diff(&Files { left: Some(left), right: Some(right), ancestor: None }, ["one", "two"])
+        diff(&Files { left: Some(left), right: Some(right) }, ["one", "two"])
     }
 
     #[test]
@@ -72,7 +72,7 @@ mod tests {
     fn what_cannot_be_shown_is_said_so() {
         assert_eq!(of(b"a\0", b"b"), "Binary files differ.\n");
         assert_eq!(of(b"a", b"\xff"), "Binary files differ.\n");
-        let missing = Files { left: None, right: Some(b""), ancestor: None };
+        let missing = Files { left: None, right: Some(b"") };
         assert!(diff(&missing, ["one", "two"]).contains("changed meanwhile"));
     }
 

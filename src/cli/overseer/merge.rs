@@ -1,15 +1,16 @@
 //! `--conflict=merge=CMD`: a command makes one file of two.
 //!
 //! The command is run by `sh -c` and finds the files by variables, as the tools of git do: `LOCAL` and `REMOTE` are what
-//! the first and the second side have, `BASE` is what both had when they were last the same (empty where that is not
-//! known), and to `MERGED` it writes the result. All are copies in a directory of their own, so that whatever the command
-//! does to them harms nothing. A command that fails, or writes no `MERGED`, has merged nothing.
+//! the first and the second side have, and to `MERGED` it writes the result. There is no `BASE`: what both sides had when
+//! they were last the same was overwritten by who edited it, and no older version is known to be what both descend from.
+//! All are copies in a directory of their own, so that whatever the command does to them harms nothing. A command that
+//! fails, or writes no `MERGED`, has merged nothing.
 
 use crate::tree::RelPath;
 use crate::twoway::decide::Side;
 use crate::twoway::policy::{Conflict, ConflictKind};
 use crate::twoway::record::State;
-use crate::twoway::run::{Answer, Asked, Contents, Which};
+use crate::twoway::run::{Answer, Asked, Contents};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,12 +21,8 @@ const MAX_SIZE: u64 = 1 << 30;
 /// The longest extension that the copies get, so that tools know what is in them.
 const MAX_EXTENSION: usize = 16;
 
-/// What the copies are called, which versions they hold, and which variables name them.
-const COPIES: [(&str, Which, &str); 3] = [
-    ("local", Which::Of(Side::Left), "LOCAL"),
-    ("remote", Which::Of(Side::Right), "REMOTE"),
-    ("base", Which::Ancestor, "BASE"),
-];
+/// What the copies are called, whose versions they hold, and which variables name them.
+const COPIES: [(&str, Side, &str); 2] = [("local", Side::Left, "LOCAL"), ("remote", Side::Right, "REMOTE")];
 
 /// Merges the two contents of a conflict by a command, which `run` runs to its end.
 ///
@@ -44,9 +41,9 @@ pub(super) fn merge(
     let place = |name: &str| folder.path().join(format!("{name}{}", extension(asked.conflict.path)));
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(command);
-    for (name, which, variable) in COPIES {
+    for (name, side, variable) in COPIES {
         let path = place(name);
-        fetch(asked.contents, which, &path)?;
+        fetch(asked.contents, side, &path)?;
         shell.env(variable, path);
     }
     let merged: PathBuf = place("merged");
@@ -68,16 +65,12 @@ pub(super) fn are_files(conflict: &Conflict<'_>) -> bool {
     [conflict.left, conflict.right].iter().all(|record| matches!(record.state, State::File { .. }))
 }
 
-fn fetch(contents: &dyn Contents, which: Which, path: &Path) -> Result<(), String> {
+fn fetch(contents: &dyn Contents, side: Side, path: &Path) -> Result<(), String> {
     let unwritable = |error: io::Error| format!("writing a temporary file: {error}");
     let mut file = File::create_new(path).map_err(unwritable)?;
-    if contents.fetch(which, MAX_SIZE, &mut file)? {
-        return Ok(());
-    }
-    match which {
-        // Something of it may be there.
-        Which::Ancestor => file.set_len(0).map_err(unwritable),
-        Which::Of(_) => Err("a file changed meanwhile, or is too large".to_owned()),
+    match contents.fetch(side, MAX_SIZE, &mut file)? {
+        true => Ok(()),
+        false => Err("a file changed meanwhile, or is too large".to_owned()),
     }
 }
 
@@ -112,15 +105,13 @@ mod tests {
         })
     }
 
-    const FILES: Files = Files { left: Some(b"left\n"), right: Some(b"right\n"), ancestor: Some(b"base\n") };
+    const FILES: Files = Files { left: Some(b"left\n"), right: Some(b"right\n") };
     const CONTENTS: (&str, &str) = ("a=2", "a=3");
 
     #[test]
     fn the_command_finds_the_files_by_variables() {
-        let all = "cat \"$LOCAL\" \"$REMOTE\" \"$BASE\" > \"$MERGED\"";
-        assert_eq!(merged(all, &FILES, CONTENTS).as_deref(), Ok("left\nright\nbase\n"));
-        let files = Files { ancestor: None, ..FILES };
-        assert_eq!(merged(all, &files, CONTENTS).as_deref(), Ok("left\nright\n"), "an empty base");
+        let both = "cat \"$LOCAL\" \"$REMOTE\" > \"$MERGED\"";
+        assert_eq!(merged(both, &FILES, CONTENTS).as_deref(), Ok("left\nright\n"));
     }
 
     #[test]

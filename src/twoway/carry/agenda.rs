@@ -4,7 +4,7 @@ use crate::fs::{Error, Slot, Stage, Stamp};
 use crate::pass::{Agenda, IsNew, Place, describe};
 use crate::tree::{Entry, Node, RelPath};
 use crate::twoway::carry::copy::{check_content, is_as_planned};
-use crate::twoway::carry::{AT_SOURCE, CHANGED, Carrier, Done, Expectation, TAKEN, Trouble, expected};
+use crate::twoway::carry::{AT_SOURCE, CHANGED, Carrier, Done, Expectation, Trouble, expected};
 use crate::twoway::crash;
 use crate::twoway::history::Look;
 use crate::twoway::record::State;
@@ -39,7 +39,8 @@ impl Agenda for Carrier {
             if look.is_none() {
                 let meta = self.settings.all(&task.after, None);
                 let stamp = at.dir.write_if_free(at.name, content, &meta)?;
-                return self.is_there(task, stamp.ok_or(Trouble::Refused(TAKEN))?, None);
+                let taken = || Trouble::taken(Slot { dir: at.dir, name: at.name });
+                return self.is_there(task, stamp.ok_or_else(taken)?, None);
             }
             let staged = at.dir.stage(at.name)?;
             staged.write_at(content, 0)?;
@@ -106,7 +107,7 @@ impl Carrier {
         let meta = self.settings.all(&task.after, self.old_mode(task, at.dir, at.name)?);
         let Some(look) = look else {
             let stamp = staged.install_if_free(&meta, slot)?;
-            return self.is_there(task, stamp.ok_or(Trouble::Refused(TAKEN))?, None);
+            return self.is_there(task, stamp.ok_or_else(|| Trouble::taken(slot))?, None);
         };
         let (parent, _) = task.path.split_last().ok_or(Trouble::Refused(CHANGED))?;
         self.check_emptied(task, at.dir, at.name)?;

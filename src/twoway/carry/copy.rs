@@ -4,7 +4,7 @@ use crate::fs::{ReadFile, Slot, Stage};
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::attributes::node;
-use crate::twoway::carry::{AT_SOURCE, CHANGED, Carrier, Done, TAKEN, Trouble};
+use crate::twoway::carry::{AT_SOURCE, CHANGED, Carrier, Done, Trouble};
 use crate::twoway::history::Look;
 use crate::twoway::record::{ContentSum, State};
 use crate::twoway::scan;
@@ -48,8 +48,9 @@ impl Carrier {
             return Err(Trouble::Refused(CHANGED));
         }
         let meta = self.settings.all(&task.after, Some(file.meta().mode));
-        let stamp = stage.install_if_free(&meta, Slot { dir: &dir, name: &name })?;
-        let stamp = stamp.ok_or(Trouble::Refused(TAKEN))?;
+        let slot = Slot { dir: &dir, name: &name };
+        let stamp = stage.install_if_free(&meta, slot)?;
+        let stamp = stamp.ok_or_else(|| Trouble::taken(slot))?;
         Ok(Done { look: Some(self.look(stamp, &task.after)), trashed: None })
     }
 }

@@ -4,7 +4,7 @@ use crate::fs::{Expected, Slot};
 use crate::tree::{Kind, RelPath};
 use crate::twoway::carry::attributes::node;
 use crate::twoway::carry::telling::entry;
-use crate::twoway::carry::{CHANGED, Carrier, Done, Expectation, Outcome, TAKEN, Trouble, kind};
+use crate::twoway::carry::{CHANGED, Carrier, Done, Expectation, Outcome, Trouble, kind};
 use crate::twoway::history::{Known, Look};
 use crate::twoway::reconcile::Change;
 use crate::twoway::record::State;
@@ -49,7 +49,8 @@ impl Carrier {
             let is_there = dir.entry(&name)?.is_some_and(|entry| entry.is_dir());
             return if is_there { Ok(None) } else { Err(Trouble::Refused(CHANGED)) };
         }
-        dir.make_dir(&name, mode).map_err(Trouble::of_making)?;
+        let at = Slot { dir: &dir, name: &name };
+        dir.make_dir(&name, mode).map_err(|error| Trouble::of_making(error, at))?;
         Ok(None)
     }
 
@@ -112,7 +113,7 @@ impl Carrier {
         let renamed = from.rename(&Expected::Version(look.stamp), to, || self.trash.open(&above))?;
         let Some(stamp) = renamed else {
             let is_taken = dir.entry(&name)?.is_some();
-            return Err(Trouble::Refused(if is_taken { TAKEN } else { CHANGED }));
+            return Err(if is_taken { Trouble::taken(to) } else { Trouble::Refused(CHANGED) });
         };
         let set = || {
             let found = dir.stamped(&name)?.filter(|found| found.stamp == stamp);
@@ -162,7 +163,8 @@ impl Carrier {
             let (_, dir, name) = self.place(&task.path)?;
             let Some(look) = look else {
                 let meta = self.settings.all(&task.after, None);
-                dir.make_node(&name, &node, &meta, false).map_err(Trouble::of_making)?;
+                let at = Slot { dir: &dir, name: &name };
+                dir.make_node(&name, &node, &meta, false).map_err(|error| Trouble::of_making(error, at))?;
                 let made = dir.stamped(&name)?.filter(|made| made.entry.node == node);
                 let stamp = made.ok_or(Trouble::Refused(CHANGED))?.stamp;
                 return Ok(Some(Done { look: Some(self.look(stamp, &task.after)), trashed: None }));

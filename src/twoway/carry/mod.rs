@@ -35,9 +35,9 @@ mod telling;
 mod tests;
 mod trash;
 
-pub use recover::recover;
+pub use recover::{recover, recover_to_look};
 
-use crate::fs::{Error, Expected, WriteDir};
+use crate::fs::{Error, Expected, Slot, WriteDir};
 use crate::report::{Reporter, Totals};
 use crate::request::Detail;
 use crate::tree::{Kind, Name, RelPath};
@@ -140,14 +140,15 @@ enum Trouble {
     Failed(Error),
     /// It would be wrong.
     Refused(&'static str),
+    /// The name is free, but the file system does not tell it from this one, which is not.
+    Alias(Name),
     /// It has to be told by somebody else, or was: something that this depends on.
     Told(String),
 }
 
 const CHANGED: &str = "it was changed since it was looked at; run again";
 const UNSEEN: &str = "nobody has looked at it yet; run again";
-const TAKEN: &str =
-    "something else has got the name meanwhile (or a name that this file system does not tell apart)";
+const TAKEN: &str = "something else has got the name meanwhile";
 const AT_SOURCE: &str = "it changed at the source since it was looked at; run again";
 const NOT_EMPTY: &str = "not empty: something new is inside";
 const DEPENDENT: &str = "something that it depends on was not done";
@@ -165,10 +166,18 @@ impl Trouble {
         Trouble::Told(DEPENDENT.to_owned())
     }
 
+    /// What is said of a name that is to be free, and is not.
+    fn taken(at: Slot<'_>) -> Trouble {
+        match at.dir.alias(at.name) {
+            Ok(Some(alias)) => Trouble::Alias(alias),
+            _ => Trouble::Refused(TAKEN),
+        }
+    }
+
     /// What is said of an error where a name is to be free.
-    fn of_making(error: Error) -> Trouble {
+    fn of_making(error: Error, at: Slot<'_>) -> Trouble {
         match error.kind() {
-            std::io::ErrorKind::AlreadyExists => Trouble::Refused(TAKEN),
+            std::io::ErrorKind::AlreadyExists => Trouble::taken(at),
             _ => Trouble::Failed(error),
         }
     }

@@ -4,13 +4,14 @@ use crate::fs::{Dir, SetMeta, Stamp, Stamped, WriteDir, stage_name};
 use crate::tree::{Name, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::attributes::node;
-use crate::twoway::carry::{Settings, kind};
-use crate::twoway::history::{History, Look};
+use crate::twoway::carry::kind;
+use crate::twoway::history::{History, Known, Look};
 use crate::twoway::record::{ContentSum, Record, State};
-use crate::twoway::replica::Replica;
+use crate::twoway::replica::{ReadReplica, Replica};
 use crate::twoway::scan;
 use crate::twoway::trash;
 use filetime::FileTime;
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 
 /// Bytes read at once.
@@ -20,42 +21,75 @@ const BUFFER: usize = 256 * 1024;
 ///
 /// # Errors
 /// Those of the history, and of clearing the staging directory.
-pub fn recover(replica: &Replica, history: &mut History, settings: &Settings) -> Result<(), TwoWayError> {
+pub fn recover(replica: &Replica, history: &mut History, perms: bool) -> Result<(), TwoWayError> {
     history.count_runs_after(trash::last(replica.all_trash())?);
     replica.clear_staging(history.last_run())?;
-    let mut intents = history.intents()?;
-    if intents.is_empty() {
-        return Ok(());
+    let root = replica.root();
+    Recovery { root, repairs: Some(root), perms, began: replica.opened_at()? }.recover(history).map(drop)
+}
+
+/// The same for a replica that is only looked at, of which the history stays in memory: it comes to know what a run
+/// would find, and the tree is left as it is. Returns the directories that a run would finish first, for the scan.
+///
+/// # Errors
+/// Those of the history, and of listing the trash.
+pub fn recover_to_look(
+    replica: &ReadReplica,
+    history: &mut History,
+    perms: bool,
+) -> Result<BTreeSet<RelPath>, TwoWayError> {
+    if let Some(all) = replica.all_trash()? {
+        history.count_runs_after(trash::last(&all)?);
     }
-    // A directory is closed after what is in it was looked at.
-    intents.sort_by(|(one, _), (other, _)| other.walk_order(one));
-    let recovery = Recovery { replica, settings, began: replica.opened_at()? };
-    let mut done = Vec::new();
-    for (path, intended) in intents {
-        let before = history.known(&path)?.map(|known| known.record);
-        match recovery.found(&path, &intended, before.as_ref()) {
-            Some(look) => done.push((path, look)),
-            None => recovery.close_again(&path, before.as_ref()),
-        }
-    }
-    history.recover(&done)
+    let began = replica.opened_at();
+    Recovery { root: replica.root(), repairs: None, perms, began }.recover(history)
 }
 
 struct Recovery<'a> {
-    replica: &'a Replica,
-    settings: &'a Settings,
+    root: &'a Dir,
+    /// The same to put right what was left unfinished, if it may be changed.
+    repairs: Option<&'a WriteDir>,
+    /// Whether permission bits are synchronised.
+    perms: bool,
     began: FileTime,
 }
 
 impl Recovery<'_> {
+    /// Returns the directories that only count as finished.
+    fn recover(&self, history: &mut History) -> Result<BTreeSet<RelPath>, TwoWayError> {
+        let mut unfinished = BTreeSet::new();
+        let mut intents = history.intents()?;
+        if intents.is_empty() {
+            return Ok(unfinished);
+        }
+        // A directory is closed after what is in it was looked at.
+        intents.sort_by(|(one, _), (other, _)| other.walk_order(one));
+        let mut now = Vec::new();
+        for (path, intended) in intents {
+            let before = history.known(&path)?;
+            let was = before.as_ref().map(|before| &before.record);
+            let known = match self.found(&path, &intended, was) {
+                Some(look) => Some(Known::there(intended, look)),
+                None => before.and_then(|before| self.close_again(&path, before)),
+            };
+            let Some(known) = known else { continue };
+            if self.repairs.is_none() && known.record.state.is_directory() {
+                unfinished.insert(path.clone());
+            }
+            now.push((path, known));
+        }
+        history.recover(&now)?;
+        Ok(unfinished)
+    }
+
     /// How what is intended at a path looks, if it is there, which may be nothing. What cannot be looked at is not.
     fn found(&self, path: &RelPath, intended: &Record, before: Option<&Record>) -> Option<Option<Look>> {
         if intended.state.is_directory() {
             return self.directory(path, intended, before).map(Some);
         }
         let is_removal = intended.state == State::Absent && !intended.occupied;
-        let (parent, name) = path.split_last()?;
-        let parent = match self.replica.root().open_beneath_writable(&parent) {
+        let (above, name) = path.split_last()?;
+        let parent = match self.root.open_beneath(&above) {
             Ok(parent) => parent,
             // Nor is anything below what is no directory any more.
             Err(error) => {
@@ -63,8 +97,10 @@ impl Recovery<'_> {
                 return (is_removal && is_gone).then_some(None);
             }
         };
-        // What somebody else writes there is none of this run's.
-        let _ = parent.clear_staged(&stage_name(&name));
+        if let Some(parent) = self.repairs.and_then(|root| root.open_beneath_writable(&above).ok()) {
+            // What somebody else writes there is none of this run's.
+            let _ = parent.clear_staged(&stage_name(&name));
+        }
         match parent.stamped(&name).ok()? {
             None => is_removal.then_some(None),
             Some(found) => self.is_there(&parent, &name, intended, &found).map(Some),
@@ -72,7 +108,7 @@ impl Recovery<'_> {
     }
 
     fn is_there(&self, parent: &Dir, name: &Name, intended: &Record, found: &Stamped) -> Option<Look> {
-        let has_mode = !self.settings.perms
+        let has_mode = !self.perms
             || matches!(intended.state, State::Symlink { .. })
             || found.entry.meta.mode == intended.attributes.mode;
         if !has_mode || kind(intended) != Some(found.entry.kind()) {
@@ -89,43 +125,53 @@ impl Recovery<'_> {
         is_same.then(|| self.look(file.stamp(), false))
     }
 
-    /// A directory that is as intended, or was only not finished.
+    /// A directory that is as intended, or was only not finished. Where nothing may be changed, it counts as finished.
     fn directory(&self, path: &RelPath, intended: &Record, before: Option<&Record>) -> Option<Look> {
-        let dir = self.replica.root().open_beneath_writable(path).ok()?;
+        let dir = self.root.open_beneath(path).ok()?;
         let own = dir.own_meta().ok()?;
         let mode = intended.attributes.mode;
-        if self.settings.perms && own.mode != mode {
-            // Only a mode that a run gives for its own time is not the user's.
-            let is_for_a_while = match before.filter(|before| before.state.is_directory()) {
-                None => own.mode & 0o777 == ((mode & 0o777) | 0o700) & !self.settings.umask,
-                Some(before) => {
-                    let was = before.attributes.mode;
-                    was & 0o700 != 0o700 && own.mode == was | 0o700
-                }
-            };
-            if !is_for_a_while {
-                return None;
+        // Only a mode that a run gives for its own time is not the user's.
+        let is_for_a_while = || match before.filter(|before| before.state.is_directory()) {
+            None => own.mode & 0o777 == ((mode & 0o777) | 0o700) & !crate::fs::umask(),
+            Some(before) => {
+                let was = before.attributes.mode;
+                was & 0o700 != 0o700 && own.mode == was | 0o700
             }
-            set_mode(&dir, mode)?;
+        };
+        let lacks_mode = self.perms && own.mode != mode;
+        if lacks_mode && !is_for_a_while() {
+            return None;
         }
-        let mtime = Some(intended.mtime).filter(|mtime| *mtime != own.mtime);
-        dir.set_own_meta(&SetMeta { mtime, ..SetMeta::default() }).ok()?;
+        if let Some(root) = self.repairs {
+            let dir = root.open_beneath_writable(path).ok()?;
+            if lacks_mode {
+                set_mode(&dir, mode)?;
+            }
+            let mtime = Some(intended.mtime).filter(|mtime| *mtime != own.mtime);
+            dir.set_own_meta(&SetMeta { mtime, ..SetMeta::default() }).ok()?;
+        }
         Some(self.look(dir.own_stamped().ok()?.1, true))
     }
 
-    /// A directory that was opened up for something that was not done.
-    fn close_again(&self, path: &RelPath, before: Option<&Record>) {
-        let Some(before) = before.filter(|before| before.state.is_directory()) else { return };
-        let mode = before.attributes.mode;
-        if mode & 0o700 == 0o700 {
-            return;
+    /// A directory that was opened up for something that was not done. Where nothing may be changed, it counts as closed,
+    /// and what is known of it since is returned.
+    fn close_again(&self, path: &RelPath, before: Known) -> Option<Known> {
+        let mode = before.record.attributes.mode;
+        if !before.record.state.is_directory() || mode & 0o700 == 0o700 {
+            return None;
         }
+        let dir = self.root.open_beneath(path).ok()?;
+        let (own, stamp) = dir.own_stamped().ok()?;
+        if own.mode != mode | 0o700 {
+            return None;
+        }
+        let Some(root) = self.repairs else {
+            return Some(Known { look: Some(self.look(stamp, true)), ..before });
+        };
         // If it cannot be closed, the scan finds that, as it finds any other mode.
-        if let Ok(dir) = self.replica.root().open_beneath_writable(path)
-            && dir.own_meta().is_ok_and(|own| own.mode == mode | 0o700)
-        {
-            let _ = set_mode(&dir, mode);
-        }
+        let dir = root.open_beneath_writable(path).ok()?;
+        let _ = set_mode(&dir, mode);
+        None
     }
 
     fn look(&self, stamp: Stamp, settled: bool) -> Look {

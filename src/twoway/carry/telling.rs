@@ -3,7 +3,7 @@
 use crate::pass::describe;
 use crate::report::{self, Action, Event, Item, Problem, ProblemClass, Reporter, Role, TimeChange, Totals};
 use crate::request::Detail;
-use crate::tree::{Kind, RelPath};
+use crate::tree::{Escaped, Kind, RelPath};
 use crate::twoway::carry::{Trouble, kind, lock};
 use crate::twoway::log;
 use crate::twoway::reconcile::Change;
@@ -67,6 +67,14 @@ impl Telling {
             Trouble::Refused(why) => {
                 self.say(doing(task.here), &task.path, why);
                 (*why).to_owned()
+            }
+            Trouble::Alias(name) => {
+                let why = format!(
+                    "name conflict: the file system here does not tell this name from {}; rename one of the two",
+                    Escaped(name.as_bytes())
+                );
+                self.say(doing(task.here), &task.path, &why);
+                why
             }
             Trouble::Told(why) => why.clone(),
         }

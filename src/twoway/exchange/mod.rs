@@ -75,8 +75,12 @@ pub struct Meet {
     pub heads: Heads,
     /// How much there is here.
     pub census: Census,
-    /// Whether this replica has no past.
+    /// Whether no run was ever carried out here.
     pub is_new: bool,
+    /// The planner's: how the follower is to name it.
+    pub name: String,
+    /// The follower's: whether it remembers a run with another replica of that name.
+    pub remembers_another: bool,
     /// The number of the last change of a record here.
     pub sequence: u64,
     /// How many bytes may still be written here, if that is known.
@@ -97,8 +101,6 @@ pub struct Compare {
 /// What holds for a whole plan.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Terms {
-    /// How the follower is to name the planner's replica.
-    pub name: String,
     /// Which side the follower is.
     pub side: Side,
     /// What both are to remember of this run.

@@ -4,7 +4,7 @@ use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
 use crate::twoway::crash;
 use crate::twoway::history::identity::{self, Identity, Place};
-use crate::twoway::history::row::{self, Authors, Known, Look};
+use crate::twoway::history::row::{self, Authors, Known};
 use crate::twoway::history::{
     AUTHORS, Acknowledgement, CHANGES, History, IDENTITY, INTENTS, LINEAGES, PARTNERS, PENDING, Partner,
     READING, RECORDS, Snapshot, partner, storage,
@@ -234,25 +234,17 @@ impl History {
         change.commit()
     }
 
-    /// After a run that was killed: takes the records of those intents whose entry is as intended, with how it looks if
-    /// it is there, and drops the others.
+    /// After a run that was killed: takes what is known by now of those paths at which something was intended, and drops
+    /// all intents.
     ///
     /// # Errors
     /// Those of reading and writing.
-    pub fn recover(&mut self, done: &[(RelPath, Option<Look>)]) -> Result<(), TwoWayError> {
-        let intents = self.intents()?;
-        if intents.is_empty() {
-            return Ok(());
-        }
-        let looks: std::collections::BTreeMap<&RelPath, &Option<Look>> =
-            done.iter().map(|(path, look)| (path, look)).collect();
+    pub fn recover(&mut self, found: &[(RelPath, Known)]) -> Result<(), TwoWayError> {
         let snapshot = self.snapshot()?;
         let mut change = Change::begin(self)?;
-        change.drop_intents(intents.iter().map(|(path, _)| path))?;
-        for (path, record) in intents {
-            if let Some(look) = looks.get(&path) {
-                change.replace(&path, Known::there(record, **look), &snapshot)?;
-            }
+        change.drop_all_intents()?;
+        for (path, known) in found {
+            change.replace(path, known.clone(), &snapshot)?;
         }
         change.commit()
     }
@@ -379,6 +371,11 @@ impl Change<'_> {
         pending.retain(|_, ()| false).map_err(storage(WRITING))?;
         let mut changes = self.txn.open_table(CHANGES).map_err(storage(WRITING))?;
         changes.retain(|_, _| false).map_err(storage(WRITING))
+    }
+
+    fn drop_all_intents(&mut self) -> Result<(), TwoWayError> {
+        let mut table = self.txn.open_table(INTENTS).map_err(storage(WRITING))?;
+        table.retain(|_, _| false).map_err(storage(WRITING))
     }
 
     fn drop_intents<'p>(&mut self, paths: impl Iterator<Item = &'p RelPath>) -> Result<(), TwoWayError> {

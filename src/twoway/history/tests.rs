@@ -174,7 +174,7 @@ fn a_killed_run_is_recovered_from_its_intents() {
         .unwrap();
     let intents = [(path("done"), record(2, &[(2, 2)])), (path("not"), record(2, &[(2, 2)]))];
     history.intend(intents.clone()).unwrap();
-    history.recover(&[(path("done"), Some(look(3)))]).unwrap();
+    history.recover(&[(path("done"), Known::there(record(2, &[(2, 2)]), Some(look(3))))]).unwrap();
     assert_eq!(history.intents().unwrap(), []);
     assert_eq!(history.known(&path("done")).unwrap().unwrap().record, record(2, &[(2, 2)]));
     assert_eq!(history.known(&path("not")).unwrap().unwrap().record, record(1, &[(1, 1)]));

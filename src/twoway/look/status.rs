@@ -2,6 +2,7 @@
 
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
+use crate::twoway::carry::recover_to_look;
 use crate::twoway::history::{self, Origin};
 use crate::twoway::log::{Outcome, Purpose};
 use crate::twoway::look::Glance;
@@ -92,10 +93,12 @@ impl Glance {
         let last = self.history.runs()?.next_back().transpose()?;
         let is_interrupted =
             last.is_some_and(|run| run.ending.is_none()) || !self.history.intents()?.is_empty();
+        let unfinished = recover_to_look(&self.replica, &mut self.history, options.perms)?;
         let before = self.history.snapshot()?;
         let known = self.history.sequence();
         let root = self.replica.root().clone();
-        let options = ScanOptions { began: self.replica.opened_at(), ..*options };
+        let options =
+            ScanOptions { began: self.replica.opened_at(), unfinished: Some(&unfinished), ..*options };
         let counts = scan(&root, &mut self.history, &options, observer)?.commit()?;
         for row in self.history.snapshot()?.rows()? {
             let (key, now) = row?;

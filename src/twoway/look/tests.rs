@@ -88,6 +88,7 @@ impl Scene {
             began: FileTime::zero(),
             now: FileTime::from_unix_time(1_000_000_000, 0),
             stop: &self.stop,
+            unfinished: None,
         }
     }
 

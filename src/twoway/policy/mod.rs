@@ -138,6 +138,11 @@ impl Policy {
         }
     }
 
+    /// Whether somebody has to be asked: a person, or a command.
+    pub fn asks(&self) -> bool {
+        matches!(self, Policy::Ask | Policy::Merge(_))
+    }
+
     /// Whose removals win over edits.
     pub fn removals_win(&self) -> Option<Side> {
         match self {

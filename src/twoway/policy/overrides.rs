@@ -71,6 +71,11 @@ impl FromStr for Override {
 }
 
 impl Policies {
+    /// Whether anybody has to be asked about any path.
+    pub fn ask(&self) -> bool {
+        self.general.asks() || self.overrides.iter().any(|special| special.policy.asks())
+    }
+
     /// The policy for a path.
     pub fn of(&self, path: &RelPath) -> &Policy {
         let special = self.overrides.iter().find(|special| special.matches(path));

@@ -4,7 +4,7 @@ use crate::fs::{Dir, SetMeta, WriteDir, WriteFile};
 use crate::tree::{Name, RelPath};
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::Conversation;
-use crate::twoway::policy::{Conflict, Merged, Policies, Policy, Resolution, Resolver};
+use crate::twoway::policy::{Conflict, Merged, Policies, Resolution, Resolver};
 use crate::twoway::record::ContentSum;
 use crate::twoway::run::contents::OfConflict;
 use crate::twoway::run::{Answer, Asked, Overseer, Stopped};
@@ -25,10 +25,30 @@ pub(super) struct Asking<'a, 'l> {
     pub side: Side,
     /// How many have been asked about.
     pub number: u64,
+    /// How many there are to ask about.
+    pub count: u64,
     /// What was merged, by path.
     pub merged: HashMap<RelPath, Name>,
     /// Why nothing is to be done after all.
     pub stopped: Option<Stopped>,
+}
+
+/// Counts the conflicts that somebody is to be asked about, as if all of them were left.
+pub(super) struct Counting<'a> {
+    pub policies: &'a Policies,
+    pub count: u64,
+}
+
+impl Resolver for Counting<'_> {
+    fn resolve(&mut self, conflict: &Conflict<'_>) -> Resolution {
+        let policy = self.policies.of(conflict.path);
+        self.count = self.count.saturating_add(u64::from(policy.asks()));
+        policy.resolve(conflict)
+    }
+
+    fn removals_win(&self, path: &RelPath) -> Option<Side> {
+        self.policies.of(path).removals_win()
+    }
 }
 
 /// Bytes read at once.
@@ -37,7 +57,7 @@ const PIECE: usize = 64 << 10;
 impl Resolver for Asking<'_, '_> {
     fn resolve(&mut self, conflict: &Conflict<'_>) -> Resolution {
         let policy = self.policies.of(conflict.path);
-        if !matches!(policy, Policy::Ask | Policy::Merge(_)) || self.stopped.is_some() {
+        if !policy.asks() || self.stopped.is_some() {
             return policy.resolve(conflict);
         }
         self.number = self.number.saturating_add(1);
@@ -47,8 +67,8 @@ impl Resolver for Asking<'_, '_> {
             path: conflict.path,
             conversation: &self.conversation,
         };
-        let asked =
-            Asked { conflict: *conflict, policy, number: self.number, count: None, contents: &contents };
+        let count = self.count.max(self.number);
+        let asked = Asked { conflict: *conflict, policy, number: self.number, count, contents: &contents };
         match self.overseer.resolve(&asked) {
             Ok(Answer::Skip) => Resolution::Skip,
             Ok(Answer::Win(side)) => Resolution::Win(side),

@@ -6,8 +6,8 @@ use crate::tree::RelPath;
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Talk};
 use crate::twoway::packed::is_own;
+use crate::twoway::run::Contents;
 use crate::twoway::run::share::OUT_OF_TURN;
-use crate::twoway::run::{Contents, Which};
 use std::cell::RefCell;
 use std::io::{self, Write};
 
@@ -107,11 +107,10 @@ impl OfConflict<'_, '_, '_> {
 }
 
 impl Contents for OfConflict<'_, '_, '_> {
-    fn fetch(&self, which: Which, limit: u64, to: &mut dyn Write) -> Result<bool, String> {
-        match which {
-            Which::Of(side) if side == self.side => copy_out(self.root, self.path, limit, to),
-            Which::Of(_) => self.fetch_theirs(limit, to),
-            Which::Ancestor => Ok(false),
+    fn fetch(&self, side: Side, limit: u64, to: &mut dyn Write) -> Result<bool, String> {
+        match side == self.side {
+            true => copy_out(self.root, self.path, limit, to),
+            false => self.fetch_theirs(limit, to),
         }
     }
 }

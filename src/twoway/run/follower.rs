@@ -27,11 +27,12 @@ pub fn follow(link: &mut Link, root: &Root, around: Around<'_>) -> Result<Totals
     let mut own = Own::open(root, around)?;
     let context = around.context;
     let mut conversation = Conversation::new(link, &*context.reporter, &context.progress);
-    let partner = be_met(&mut own, &mut conversation, &context.options)?.author;
+    let planner = be_met(&mut own, &mut conversation, &context.options)?;
+    let (partner, name) = (planner.author, planner.name);
     let Some((tasks, terms)) = tell(&mut own, partner, &mut conversation, (around, root.dir()))? else {
         return Ok(Totals::default());
     };
-    let Terms { name, side, token } = terms;
+    let Terms { side, token } = terms;
     let share = Share {
         around,
         root,

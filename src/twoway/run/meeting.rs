@@ -36,10 +36,11 @@ impl Met {
 }
 
 /// Meets as the planner.
-pub(super) fn meet(own: &mut Own, conversation: &mut Conversation<'_>) -> Result<Met, RunError> {
+pub(super) fn meet(own: &mut Own, conversation: &mut Conversation<'_>, name: &str) -> Result<Met, RunError> {
     for _ in 0..ROUNDS {
         let (asked, here) = (Instant::now(), now());
-        conversation.say(&Talk::Meet(own.introduction(None)))?;
+        let introduction = Meet { name: name.to_owned(), ..own.introduction() };
+        conversation.say(&Talk::Meet(introduction))?;
         let Talk::Meet(theirs) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
         if theirs.heads == own.history.lineages().heads() {
             let took = asked.elapsed();
@@ -62,7 +63,8 @@ pub(super) fn be_met(
     for _ in 0..ROUNDS {
         let Talk::Meet(theirs) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
         let memory = own.memory(theirs.author, options)?;
-        conversation.say(&Talk::Meet(own.introduction(memory)))?;
+        let remembers_another = own.remembers_another(&theirs.name, theirs.author)?;
+        conversation.say(&Talk::Meet(Meet { memory, remembers_another, ..own.introduction() }))?;
         if theirs.heads == own.history.lineages().heads() {
             return Ok(theirs);
         }
@@ -86,16 +88,18 @@ pub(super) fn is_continued(own: &Own, theirs: &Meet, options: &Options) -> Resul
 }
 
 impl Own {
-    fn introduction(&self, memory: Option<Partner>) -> Meet {
+    fn introduction(&self) -> Meet {
         Meet {
             author: self.history.author(),
             heads: self.history.lineages().heads(),
             census: self.census(),
             is_new: self.is_new,
+            name: String::new(),
+            remembers_another: false,
             sequence: self.history.sequence(),
             free: self.free(),
             now: now(),
-            memory,
+            memory: None,
         }
     }
 }

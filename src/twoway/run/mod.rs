@@ -15,7 +15,7 @@ mod share;
 mod told;
 
 pub use follower::follow;
-pub use overseer::{Answer, Asked, Contents, Overseer, Stopped, Which};
+pub use overseer::{Answer, Asked, Contents, Overseer, Stopped};
 pub use planner::{Names, Outcome, Settings, plan_and_carry_out};
 
 use crate::pass::{Context, PassError};

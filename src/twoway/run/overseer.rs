@@ -32,30 +32,21 @@ pub struct Asked<'a> {
     pub policy: &'a Policy,
     /// Which one it is, counted from 1.
     pub number: u64,
-    /// Of how many, if that is known already.
-    pub count: Option<u64>,
+    /// Of how many there are as long as those before are left; what was chosen for one may decide others below it.
+    pub count: u64,
     /// What is in the files.
     pub contents: &'a dyn Contents,
 }
 
 /// The contents that a conflict is about, fetched when they are asked for.
 pub trait Contents {
-    /// Writes the whole content of a file to `to`. Returns whether it did: not if there is no such file any more, if it
+    /// Writes the whole content of this side's file to `to`. Returns whether it did: not if there is no such file any more, if it
     /// is no regular file, is not as it was scanned, or is longer than `limit`, in bytes; then something of it may have
     /// been written.
     ///
     /// # Errors
     /// Why it could not be read, fetched or written, as a phrase.
-    fn fetch(&self, which: Which, limit: u64, to: &mut dyn io::Write) -> Result<bool, String>;
-}
-
-/// A version of the file that a conflict is about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Which {
-    /// What one side has.
-    Of(Side),
-    /// What both had when they were last the same, as long as it is kept.
-    Ancestor,
+    fn fetch(&self, side: Side, limit: u64, to: &mut dyn io::Write) -> Result<bool, String>;
 }
 
 /// What is to be done about a conflict.

@@ -9,8 +9,8 @@ use crate::twoway::TwoWayError;
 use crate::twoway::carry;
 use crate::twoway::guard::{Census, Refusal};
 use crate::twoway::history::{History, Origin, Partner};
+use crate::twoway::log::Purpose;
 use crate::twoway::replica::{ReadReplica, Replica};
-use crate::twoway::run::share::carry_settings;
 use crate::twoway::run::{Around, RunError};
 use crate::twoway::scan::{self, Counts, Observer, ScanOptions, Trouble};
 use crate::twoway::version::Author;
@@ -29,7 +29,7 @@ pub(super) struct Own {
     /// In a dry run, what keeps another run from writing to the history that is read.
     _looked_at: Option<ReadReplica>,
     pub counts: Counts,
-    /// Whether it has no past.
+    /// Whether no run was ever carried out here.
     pub is_new: bool,
     /// How many problems the scan told of.
     pub problems: u64,
@@ -39,17 +39,19 @@ impl Own {
     /// Opens the replica at a root and finds out what has changed there. What was found is written down then.
     pub(super) fn open(root: &Root, around: Around<'_>) -> Result<Own, RunError> {
         let options = &around.context.options;
-        let settings = carry_settings(options);
-        let mut looked_at = None;
+        let (mut looked_at, mut unfinished) = (None, None);
         let (replica, mut history, origin, began) = if options.dry_run {
             looked_at = Replica::look(root.dir())?;
             let file = looked_at.as_ref().map(ReadReplica::history_file).transpose()?.flatten();
-            let (history, origin) = History::open_to_look(file, root.dir())?;
+            let (mut history, origin) = History::open_to_look(file, root.dir())?;
+            if let Some(replica) = &looked_at {
+                unfinished = Some(carry::recover_to_look(replica, &mut history, options.perms)?);
+            }
             (None, history, origin, looked_at.as_ref().map_or(FileTime::zero(), ReadReplica::opened_at))
         } else {
             let replica = Replica::open(&root.writable().ok_or(TwoWayError::Stopped)?)?;
             let (mut history, origin) = History::open(replica.history_file()?, root.dir())?;
-            carry::recover(&replica, &mut history, &settings)?;
+            carry::recover(&replica, &mut history, options.perms)?;
             let began = replica.opened_at()?;
             (Some(replica), history, origin, began)
         };
@@ -71,6 +73,7 @@ impl Own {
             began,
             now: FileTime::now(),
             stop: around.stop,
+            unfinished: unfinished.as_ref(),
         };
         let findings = scan::scan(root.dir(), &mut history, &scan_options, &mut teller)?;
         let allowed = options.two_way.is_some_and(|two_way| two_way.allow_mass_delete);
@@ -85,12 +88,29 @@ impl Own {
             history.expire(long_ago)?;
         }
         let problems = teller.problems;
-        let is_new = origin == Origin::New;
+        // A history that was only begun, by a run that was refused, is no past.
+        let is_new = history.last_run() == 0;
         Ok(Own { replica, history, _looked_at: looked_at, counts, is_new, problems })
     }
 
     pub(super) fn census(&self) -> Census {
         Census { known: self.counts.known, found: self.counts.entries, files: self.counts.files }
+    }
+
+    /// Whether a run was begun here with another replica that was named like this one.
+    pub(super) fn remembers_another(&self, name: &str, author: Author) -> Result<bool, TwoWayError> {
+        let host = format!("{}:", crate::fs::host_name());
+        // A replica on this machine may have been named either way.
+        let place = |name: &str| name.strip_prefix(&host).unwrap_or(name).to_owned();
+        let place_of_it = place(name);
+        for run in self.history.runs()?.rev() {
+            if let Purpose::Meeting { partner, name, .. } = run?.purpose
+                && place(&name) == place_of_it
+            {
+                return Ok(partner != author);
+            }
+        }
+        Ok(false)
     }
 
     /// How many bytes may still be written, if that is known, and anything is to be.

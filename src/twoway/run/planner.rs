@@ -5,15 +5,15 @@ use crate::pass::PassError;
 use crate::report::{Event, Problem, Role, Totals};
 use crate::tree::{Name, RelPath};
 use crate::twoway::decide::Side;
-use crate::twoway::exchange::{Compare, Conversation, Talk, Terms, say_paths};
-use crate::twoway::guard::{MaxDelete, Tally};
+use crate::twoway::exchange::{Compare, Conversation, Meet, Talk, Terms, say_paths};
+use crate::twoway::guard::{MaxDelete, Past, Tally, guard_past};
 use crate::twoway::history::{self, new_token};
 use crate::twoway::packed::{Collector, Packing};
 use crate::twoway::plan::{Plan, Rename, spread};
 use crate::twoway::policy::Policies;
 use crate::twoway::reconcile::{Elsewhere, Rules, Settler, Step, Why, reconcile};
 use crate::twoway::replica::Replica;
-use crate::twoway::run::asking::Asking;
+use crate::twoway::run::asking::{Asking, Counting};
 use crate::twoway::run::meeting::{Met, is_continued, meet};
 use crate::twoway::run::own::Own;
 use crate::twoway::run::share::{Carried, Share, Who, make_acquainted};
@@ -107,8 +107,9 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn run(mut self, conversation: &mut Conversation<'_>) -> Result<Outcome, RunError> {
-        let met = meet(&mut self.own, conversation)?;
+        let met = meet(&mut self.own, conversation, &self.settings.names.here)?;
         self.warn_of_clock(&met);
+        self.look_at_pasts(&met)?;
         let theirs = &met.theirs;
         let partner = theirs.author;
         let options = &self.around.context.options;
@@ -136,7 +137,7 @@ impl Planner<'_> {
         let token = new_token()?;
         let side = self.settings.side;
         let names = &self.settings.names;
-        let terms = Terms { name: names.here.clone(), side: side.other(), token };
+        let terms = Terms { side: side.other(), token };
         let (ours, theirs): (Vec<Rename>, _) =
             plan.renames().into_iter().partition(|rename| rename.side == side);
         let of = |side, renames, merged| Planned { steps: plan.steps.clone(), side, renames, merged };
@@ -219,18 +220,26 @@ impl Planner<'_> {
                 _ => Elsewhere::Unchanged(Some(ours)),
             }
         };
+        let settler = Settler { author: history.author(), count: history.generation().saturating_add(1) };
+        let policies = self.settings.policies;
+        let count = if policies.ask() {
+            let again = Pairs::new(side, knowledge, told, pairs.compares_everything())?;
+            self.count_asked(again, settler, &elsewhere)?
+        } else {
+            0
+        };
         let mut resolver = Asking {
-            policies: self.settings.policies,
+            policies,
             overseer: self.settings.overseer,
             conversation: RefCell::new(conversation),
             root: self.root.dir(),
             staging: replica.as_ref().map(Replica::staging),
             side,
             number: 0,
+            count,
             merged: HashMap::new(),
             stopped: None,
         };
-        let settler = Settler { author: history.author(), count: history.generation().saturating_add(1) };
         let mut steps = Collector::default();
         let rules = Rules { settler, resolver: &mut resolver, elsewhere: &elsewhere };
         reconcile(pairs, rules, &mut |step| steps.push(&step)).map_err(|_| OUT_OF_ORDER)?;
@@ -239,6 +248,22 @@ impl Planner<'_> {
         }
         let (left, right) = self.of_sides(history.author(), partner);
         Ok((Plan::new(left, right, settler, steps.finish()), resolver.merged))
+    }
+
+    /// How many conflicts somebody has to be asked about.
+    fn count_asked(
+        &self,
+        mut pairs: Pairs<'_>,
+        settler: Settler,
+        elsewhere: &dyn Fn(&RelPath) -> Elsewhere,
+    ) -> Result<u64, RunError> {
+        let mut counting = Counting { policies: self.settings.policies, count: 0 };
+        let rules = Rules { settler, resolver: &mut counting, elsewhere };
+        reconcile(&mut pairs, rules, &mut |_| ()).map_err(|_| OUT_OF_ORDER)?;
+        match pairs.failure {
+            Some(failure) => Err(failure.into()),
+            None => Ok(counting.count),
+        }
     }
 
     /// As much of a plan made before as still fits, and how many of its steps do not: of a path that is not as it was,
@@ -346,6 +371,27 @@ impl Planner<'_> {
         fetched.for_each(|(_, task)| progress.found(task.after.state.size()));
         progress.all_found();
         tasks
+    }
+
+    /// A side that had a past and has none now is compared as if it were new, if it is not empty, too.
+    fn look_at_pasts(&self, met: &Met) -> Result<(), RunError> {
+        let Meet { author, census, is_new, remembers_another, .. } = met.theirs;
+        let ours = Past { is_new: self.own.is_new, is_remembered: remembers_another };
+        let is_remembered = self.own.remembers_another(&self.settings.names.there, author)?;
+        let theirs = Past { is_new, is_remembered };
+        let (left, right) = self.of_sides((ours, self.own.census()), (theirs, census));
+        for (side, (past, census)) in [(Side::Left, left), (Side::Right, right)] {
+            guard_past(side, past, census, self.settings.max_delete)
+                .map_err(|refusal| RunError::Halted(refusal.to_string()))?;
+            if past.is_lost() {
+                let which = if side == Side::Left { "first" } else { "second" };
+                let text = format!(
+                    "the {which} tree has lost its history: everything is compared, and what was deleted may come back"
+                );
+                self.around.context.reporter.report(Event::Notice(text));
+            }
+        }
+        Ok(())
     }
 
     fn warn_of_clock(&self, met: &Met) {

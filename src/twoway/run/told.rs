@@ -256,6 +256,11 @@ impl<'a> Pairs<'a> {
         Ok(Pairs { side, own, told: told.peekable(), all: all.map(Iterator::peekable), failure: None })
     }
 
+    /// Whether everything known here is compared.
+    pub(super) fn compares_everything(&self) -> bool {
+        self.all.is_some()
+    }
+
     fn next_pair(&mut self) -> Result<Option<(RelPath, Pair)>, TwoWayError> {
         let Some(all) = &mut self.all else {
             let Some((path, theirs)) = self.told.next() else { return Ok(None) };

@@ -33,6 +33,7 @@ use crate::tree::{Kind, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::history::{Change, History};
 use filetime::FileTime;
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 
 /// What of a tree is synchronised, and how it is read.
@@ -58,6 +59,9 @@ pub struct ScanOptions<'a> {
     pub began: FileTime,
     /// The time of day, for removals.
     pub now: FileTime,
+    /// Directories that count as they are recorded, whatever attributes they have: a run that may not change them has
+    /// found that another one was killed before it could.
+    pub unfinished: Option<&'a BTreeSet<RelPath>>,
     /// Set to end the scan early.
     pub stop: &'a AtomicBool,
 }

@@ -171,7 +171,12 @@ impl<'a, 'h> Settling<'a, 'h> {
     }
 
     fn is_there(&mut self, path: &RelPath, before: Option<Known>, there: There) -> Result<(), TwoWayError> {
-        let There { state, attributes, mtime, occupied, look } = there;
+        let There { state, mut attributes, mut mtime, occupied, look } = there;
+        if let Some(before) = &before
+            && self.options.unfinished.is_some_and(|unfinished| unfinished.contains(path))
+        {
+            (attributes, mtime) = (before.record.attributes, before.record.mtime);
+        }
         let none = Arc::new(Version::new());
         // What is written down may be finer than the times that the file system keeps.
         let is_same_stamp = |before: &&Known| before.look.is_some_and(|known| known.stamp == look.stamp);

@@ -34,6 +34,7 @@ fn scanned(root: &Dir, history: &mut History, began: FileTime) -> Counts {
         began,
         now: FileTime::from_unix_time(1_000_000_000, 0),
         stop: &AtomicBool::new(false),
+        unfinished: None,
     };
     scan(root, history, &options, &mut Nobody).unwrap().commit().unwrap()
 }

@@ -60,7 +60,8 @@ fn greetings_are_written_and_read_as_ever() {
         options: Options::default(),
     };
     let push = Request { part: Part::Sink { destination: b"to/\xff".to_vec() }, options: everything() };
-    let replica = Request { part: Part::Replica { root: b"tree".to_vec() }, options: Options::default() };
+    let part = Part::Replica { root: b"tree".to_vec(), landmarks: vec![[7; 16], [8; 16]] };
+    let replica = Request { part, options: Options::default() };
     for (name, request) in [("request-source", pull), ("request-sink", push), ("request-replica", replica)] {
         let golden = compare(name, &hello::encode_request(&request));
         assert_eq!(hello::read_request(&mut &golden[..]).unwrap(), request, "{name} is read differently");

@@ -89,7 +89,7 @@ fn requests_survive() {
         for part in [
             Part::Sink { destination: Vec::new() },
             Part::Sink { destination: b"~/to\n\xff/".to_vec() },
-            Part::Replica { root: b"tree".to_vec() },
+            Part::Replica { root: b"tree".to_vec(), landmarks: vec![[7; 16], [8; 16]] },
             Part::Source { arguments: Vec::new() },
             Part::Source { arguments: sources.clone() },
         ] {

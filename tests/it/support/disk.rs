@@ -37,11 +37,31 @@ impl Disk {
         disk
     }
 
+    /// One that does not tell capital letters from small ones: ext4 with case folding. `None` if that cannot be had
+    /// here, as not every kernel knows it.
+    pub(crate) fn ignoring_case(scene: &Scene, name: &str) -> Option<Disk> {
+        let (mkfs, chattr) = (tools::find("mkfs.ext4")?, tools::find("chattr")?);
+        let image = scene.path(&format!("{name}.image"));
+        File::create(&image).unwrap().set_len(16 << 20).unwrap();
+        let made = Command::new(mkfs).args(["-q", "-O", "casefold"]).arg(&image).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let disk = Disk::mount(scene.path(name), &["-t", "ext4", "-o", "loop", image.to_str().unwrap()]);
+        let is_set = |disk: &Disk| {
+            fs::remove_dir(disk.path("lost+found")).unwrap();
+            Command::new(chattr).arg("+F").arg(&disk.at).status().unwrap().success()
+        };
+        let disk = disk.filter(is_set);
+        if disk.is_none() {
+            println!("skipped: no file system that ignores case can be mounted here");
+        }
+        disk
+    }
+
     fn mount(at: PathBuf, options: &[&str]) -> Option<Disk> {
         let mount = tools::find("mount")?;
         fs::create_dir(&at).unwrap();
         let mounted = Command::new(mount).args(options).arg(&at).output().unwrap();
-        mounted.status.success().then_some(Disk { at })
+        mounted.status.success().then(|| Disk { at })
     }
 
     /// How many bytes are in use, once everything is where it belongs.

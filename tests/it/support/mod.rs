@@ -8,6 +8,7 @@ pub(crate) mod russh_server;
 pub(crate) mod scene;
 pub(crate) mod snapshot;
 pub(crate) mod sshd;
+pub(crate) mod terminal;
 pub(crate) mod tools;
 pub(crate) mod transport;
 pub(crate) mod tree;

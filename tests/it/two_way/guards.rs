@@ -2,7 +2,7 @@
 
 use crate::support::transport::Way;
 use crate::support::tree::Tree;
-use crate::two_way::Two;
+use crate::two_way::{COLUMNS, Two};
 use std::fs;
 
 fn tree() -> Tree {
@@ -70,5 +70,66 @@ fn a_missing_root_is_not_made() {
         let output = two.sync(&[]).expect(41);
         assert!(output.err().contains("make the directory"), "{output}");
         assert!(!two.scene.path("right").exists());
+    }
+}
+
+#[test]
+fn a_directory_is_not_synchronised_with_itself() {
+    for way in Way::plain() {
+        let two = Two::new(way, &tree(), &Tree::new());
+        two.link("link", "left");
+        let files = || two.snapshot("left").retain(|path| !path.windows(6).any(|part| part == b".dsync"));
+        let before = files();
+        for (left, right, why) in [
+            ("left", "left", "are the same directory"),
+            ("left", "link", "are the same directory"),
+            ("left/dir/..", "left/", "are the same directory"),
+            ("left", "left/dir", "is inside the other"),
+            ("link/dir", "left", "is inside the other"),
+        ] {
+            for options in [&["-2"][..], &["-2n"]] {
+                let output =
+                    way.copy(options, &[two.scene.path(left)], two.scene.path(right)).run().expect(41);
+                assert!(output.err().contains(why), "{way:?} {left} {right}: {output}");
+                assert!(!output.err().contains("another dsync"), "{output}");
+            }
+        }
+        assert!(before.differences(&files(), COLUMNS).is_empty());
+    }
+}
+
+#[test]
+fn a_tree_that_has_lost_all_it_had_is_not_filled_unasked() {
+    for way in Way::plain() {
+        for (lost, other) in [("left", "right"), ("right", "left")] {
+            let two = Two::met(way, &tree());
+            fs::remove_dir_all(two.scene.path(lost)).unwrap();
+            fs::create_dir(two.scene.path(lost)).unwrap();
+            // That a first run was refused is no past.
+            for options in [&["-n"][..], &[], &[]] {
+                let output = two.sync(options).expect(41);
+                assert!(output.err().contains("--allow-mass-delete"), "{way:?} {lost}: {output}");
+                assert_eq!((count(&two, lost), count(&two, other)), (0, 20), "{way:?} {lost}");
+            }
+            two.sync(&["--allow-mass-delete"]).expect(0);
+            two.assert_same();
+            assert_eq!(count(&two, lost), 20);
+        }
+    }
+}
+
+#[test]
+fn that_a_history_is_lost_is_said() {
+    for way in Way::plain() {
+        for (lost, which) in [("left", "first"), ("right", "second")] {
+            let two = Two::met(way, &tree());
+            two.remove(&format!("{lost}/dir/file1"));
+            fs::remove_dir_all(two.scene.path(lost).join(".dsync")).unwrap();
+            let told = two.sync(&[]).expect(0).err();
+            assert_eq!(told.matches(&format!("the {which} tree has lost its history")).count(), 1, "{told}");
+            assert_eq!((count(&two, "left"), count(&two, "right")), (20, 20));
+            two.assert_same();
+            assert_eq!(two.sync(&[]).success().err(), "");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Two-way runs of the real program, told in words.
 
+mod asking;
 mod chains;
 mod conflicts;
 mod crash;
@@ -10,6 +11,7 @@ mod guards;
 mod look;
 mod meeting;
 mod model;
+mod names;
 mod random;
 mod telling;
 mod user;

@@ -92,3 +92,34 @@ fn a_command_merges_two_files() {
         assert_eq!(two.read("right/list.txt"), "a\nb\nc\n");
     }
 }
+
+/// What a killed run did and had no time to record is no edit, also to who may not record it.
+#[test]
+fn after_a_killed_run_a_dry_run_shows_what_the_next_one_does() {
+    let tree = (0..6).fold(Tree::new(), |tree, n| tree.file(format!("dir/{n}"), "old"));
+    for at in (1..200).step_by(4) {
+        let two = Two::met_in_memory(Way::LOCAL, &tree);
+        for n in 0..3 {
+            two.write(&format!("left/dir/{n}"), "edited");
+        }
+        two.write("right/new/file", "new");
+        two.remove("right/dir/5");
+        two.chmod("right/dir", 0o750);
+        let (left, right) = (two.scene.path("left"), two.scene.path("right"));
+        let killed = two.way.copy(&["-2"], &[left], right).variable("DSYNC_CRASH_AT", at).run();
+        let shown = two.sync(&["-n"]).success().out();
+        let done = two.sync(&["-v"]).success().out();
+        assert_eq!(changes(&shown), changes(&done), "{at}: {killed}\n{shown}\n{done}");
+        two.assert_same();
+        if killed.signal.is_none() {
+            assert!(at > 20, "{killed}");
+            return;
+        }
+    }
+    panic!("more points than can be");
+}
+
+/// The lines that tell of a path each.
+fn changes(shown: &str) -> Vec<&str> {
+    shown.lines().filter(|line| line.starts_with("  ")).collect()
+}

@@ -65,6 +65,19 @@ fn a_run_until_it_is_killed() {
     assert_eq!(came.left, [""; 0], "{:?}", came.said);
 }
 
+/// What a scan finds that may change nothing.
+fn looked(at: &std::path::Path) -> Counts {
+    let root = Root::open(at.as_os_str(), Links::Trusted).unwrap().read_only();
+    let replica = Replica::look(root.dir()).unwrap().unwrap();
+    let (mut history, _) = History::open_to_look(replica.history_file().unwrap(), root.dir()).unwrap();
+    let unfinished = recover_to_look(&replica, &mut history, true).unwrap();
+    assert_eq!(history.intents().unwrap(), []);
+    let (rules, stop) = (Rules::new(), AtomicBool::new(false));
+    let options =
+        ScanOptions { unfinished: Some(&unfinished), ..scan_options(&rules, &stop, replica.opened_at()) };
+    scan(root.dir(), &mut history, &options, &mut Deaf).unwrap().commit().unwrap()
+}
+
 fn run_until(point: u64, place: &std::path::Path) -> ExitStatus {
     let (_, module) = module_path!().split_once("::").unwrap();
     let output = Command::new(std::env::current_exe().unwrap())
@@ -86,11 +99,15 @@ fn wherever_a_run_is_killed_it_leaves_no_edit_and_loses_nothing() {
         fill(at.path());
         let is_over = run_until(point, at.path()).success();
         let root = Root::open(at.path().as_os_str(), Links::Trusted).unwrap().writable().unwrap();
+        let shown = looked(at.path());
         let mut scene = Scene::in_place(Some(at), root);
         scene.recover();
         // A copy that was made and not recorded is new here; the next plan wants none beside it.
         let is_copied = scene.record("copy").state == State::Absent && scene.path("copy").exists();
         let mut counts = scene.scan();
+        let edits =
+            |counts: &Counts| [counts.created, counts.edited, counts.gone, counts.attributes, counts.touched];
+        assert_eq!(edits(&shown), edits(&counts), "{point}: {:?}", scene.tree(""));
         counts.created -= u64::from(is_copied);
         assert!(!counts.has_edits(), "{point}: {counts:?} {:?}", scene.tree(""));
         assert_eq!(scene.tree(".dsync/staging"), [""; 0]);

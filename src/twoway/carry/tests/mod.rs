@@ -89,6 +89,23 @@ fn link(target: &str) -> State {
     State::Symlink { target: target.as_bytes().into() }
 }
 
+fn scan_options<'a>(rules: &'a Rules, stop: &'a AtomicBool, began: FileTime) -> ScanOptions<'a> {
+    ScanOptions {
+        rules,
+        perms: true,
+        owner: false,
+        group: false,
+        links: true,
+        devices: true,
+        specials: true,
+        threads: 1,
+        began,
+        now: FileTime::zero(),
+        stop,
+        unfinished: None,
+    }
+}
+
 impl Scene {
     /// A tree with these files (a content), directories (`/`) and links (`->` target).
     fn new(entries: &[(&str, &str)]) -> Scene {
@@ -114,9 +131,8 @@ impl Scene {
     }
 
     fn recover(&mut self) {
-        let settings = self.settings;
         let mut history = self.history.take().unwrap();
-        recover(&self.replica, &mut history, &settings).unwrap();
+        recover(&self.replica, &mut history, self.settings.perms).unwrap();
         assert_eq!(history.intents().unwrap(), []);
         self.history = Some(history);
     }
@@ -159,21 +175,9 @@ impl Scene {
     }
 
     fn scan(&mut self) -> Counts {
-        let rules = Rules::new();
-        let stop = AtomicBool::new(false);
-        let options = ScanOptions {
-            rules: &rules,
-            perms: self.settings.perms,
-            owner: false,
-            group: false,
-            links: true,
-            devices: true,
-            specials: true,
-            threads: 1,
-            began: self.replica.opened_at().unwrap(),
-            now: FileTime::zero(),
-            stop: &stop,
-        };
+        let (rules, stop) = (Rules::new(), AtomicBool::new(false));
+        let began = self.replica.opened_at().unwrap();
+        let options = ScanOptions { perms: self.settings.perms, ..scan_options(&rules, &stop, began) };
         let root = self.replica.root().clone();
         scan(&root, self.history(), &options, &mut Deaf).unwrap().commit().unwrap()
     }

@@ -72,6 +72,7 @@ impl Scene {
             began,
             now: FileTime::from_unix_time(1_000_000_000, 0),
             stop: &AtomicBool::new(false),
+            unfinished: None,
         };
         let root = self.replica.root().clone();
         let counts = scan(&root, &mut self.history, &options, &mut troubles).unwrap().commit().unwrap();
@@ -165,6 +166,7 @@ fn nothing_is_written_before_it_is_committed() {
         began: FileTime::zero(),
         now: FileTime::zero(),
         stop: &AtomicBool::new(false),
+        unfinished: None,
     };
     let root = scene.replica.root().clone();
     let before = (scene.all(), scene.history.sequence(), scene.history.generation());
