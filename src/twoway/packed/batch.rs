@@ -3,7 +3,7 @@
 use crate::tree::RelPath;
 use crate::twoway::exchange::Garbled;
 use crate::twoway::history::{Stored, Time};
-use crate::twoway::record::{self, Attributes, Record};
+use crate::twoway::record::{Attributes, Record, State};
 use crate::twoway::text;
 use crate::twoway::version::{Author, Version};
 use serde::{Deserialize, Serialize};
@@ -157,13 +157,8 @@ impl Versions {
 
     /// A record that was told in this batch.
     pub(super) fn unpack(&self, packed: PackedRecord) -> Result<Record, Garbled> {
-        let state = packed.state.read().map_err(|_| Garbled("an impossible state"))?;
-        let may_be_occupied = matches!(state, record::State::Absent | record::State::Directory);
-        if packed.mode > 0o7777 || (packed.occupied && !may_be_occupied) {
-            return Err(Garbled("an impossible record"));
-        }
         Ok(Record {
-            state,
+            state: packed.state.read().map_err(|_| Garbled("an impossible state"))?,
             attributes: Attributes { mode: packed.mode, owner: packed.owner },
             mtime: packed.mtime.into(),
             content: self.get(packed.content)?,
@@ -171,6 +166,15 @@ impl Versions {
             occupied: packed.occupied,
         })
     }
+}
+
+/// Refuses what no honest peer tells of a path.
+pub(super) fn check(record: &Record) -> Result<(), Garbled> {
+    let may_be_occupied = matches!(record.state, State::Absent | State::Directory | State::Unknown);
+    if record.attributes.mode > 0o7777 || (record.occupied && !may_be_occupied) {
+        return Err(Garbled("an impossible record"));
+    }
+    Ok(())
 }
 
 /// The longest path told, in bytes.
@@ -248,7 +252,9 @@ impl Batch<PackedRecord> {
         let versions = self.versions()?;
         let mut records = Vec::with_capacity(self.items.len());
         self.hear(|path, packed| {
-            records.push((path, versions.unpack(packed)?));
+            let record = versions.unpack(packed)?;
+            check(&record)?;
+            records.push((path, record));
             Ok(())
         })?;
         Ok(records)

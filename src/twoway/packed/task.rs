@@ -3,7 +3,7 @@
 use crate::tree::{Name, RelPath};
 use crate::twoway::exchange::Garbled;
 use crate::twoway::history::{Stored, Time};
-use crate::twoway::packed::batch::Owners;
+use crate::twoway::packed::batch::{Owners, check};
 use crate::twoway::packed::step::{pack_each_once, unpack_each};
 use crate::twoway::packed::{Batch, Packable, PackedRecord, Packing, Versions};
 use crate::twoway::reconcile::{Change, Why};
@@ -86,6 +86,7 @@ impl Batch<PackedTask> {
                 meta: versions.get(task.meta)?,
                 occupied: task.occupied,
             };
+            check(&after)?;
             let (there, renamed_from) = (task.there, task.renamed_from);
             Ok(Task { there, renamed_from, ..Task::between(path, task.why, before, after) })
         };

@@ -38,12 +38,13 @@ fn record() -> impl Strategy<Value = Record> {
     let time = (any::<i64>(), 0..1_000_000_000_u32);
     (state(), 0..0o10000_u32, owner, time, version(), version(), any::<bool>()).prop_map(
         |(state, mode, owner, (seconds, nanos), content, meta, occupied)| Record {
-            state,
             attributes: Attributes { mode, owner },
             mtime: FileTime::from_unix_time(seconds, nanos),
             content,
             meta,
-            occupied,
+            // Nothing else stands in the way of anything.
+            occupied: occupied && !matches!(state, State::File { .. } | State::Symlink { .. }),
+            state,
         },
     )
 }
