@@ -69,7 +69,11 @@ impl Recovery<'_> {
             let before = history.known(&path)?;
             let was = before.as_ref().map(|before| &before.record);
             let known = match self.found(&path, &intended, was) {
-                Some(look) => Some(Known::there(intended, look)),
+                // Its time may be what was not come to.
+                Some(look) => {
+                    let mtime = look.map_or(intended.mtime, |look| look.stamp.mtime);
+                    Some(Known::there(Record { mtime, ..intended }, look))
+                }
                 None => before.and_then(|before| self.close_again(&path, before)),
             };
             let Some(known) = known else { continue };
