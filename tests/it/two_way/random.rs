@@ -219,6 +219,15 @@ impl Case {
         }
         let mut trash = BTreeSet::new();
         roots.iter().for_each(|root| gather(&root.join(".dsync/trash"), &mut trash));
+        // Invariant 10: equal trees need no history.
+        if output.code == Some(0) && self.excluded.is_none() {
+            roots.iter().for_each(|root| fs::remove_dir_all(root.join(".dsync")).unwrap());
+            let met_anew = run_with(&go, &options);
+            let now = order.map(|n| user::read(&roots[n]));
+            let is_same =
+                now.each_ref().map(undated_directories) == after.each_ref().map(undated_directories);
+            check!(met_anew.code == Some(0) && is_same, "without histories: {met_anew}");
+        }
         Ok(Played { base, before, after, trash, output })
     }
 
@@ -242,6 +251,9 @@ impl Case {
         }
         if self.other_clocks {
             self.hold_at_other_times(&played)?;
+            if self.excluded.is_none() && !self.guarded {
+                self.hold_beside(&played, &self.with_other_clocks())?;
+            }
         }
         Ok(played)
     }
@@ -257,6 +269,45 @@ impl Case {
         let same = left == first && right == second;
         check!(same, "turned, {}", difference([&left, &right], [&first, &second]));
         check!(turned.output.code == played.output.code, "turned: {}\n{}", played.output, turned.output);
+        Ok(())
+    }
+
+    /// Invariant 17: beside another case in a directory of its own, all is as it is alone.
+    fn hold_beside(&self, played: &Played, other: &Case) -> Checked<()> {
+        let scene = Scene::in_memory();
+        let roots = ["left", "right"].map(|side| scene.path(side));
+        let cases = [("one", self), ("two", other)];
+        for root in &roots {
+            Tree::new().directory("one").directory("two").write(root);
+        }
+        let go = |options: &[&str]| {
+            let options: Vec<&str> = ["-2", "--allow-mass-delete"].iter().chain(options).copied().collect();
+            Way::LOCAL.copy(&options, &[&roots[0]], &roots[1]).run()
+        };
+        let edit = |edits: &dyn Fn(&Case) -> [Vec<Edit>; 2]| {
+            for (name, case) in cases {
+                roots.iter().zip(edits(case)).for_each(|(root, edits)| user::edit(&root.join(name), &edits));
+            }
+        };
+        if self.met {
+            edit(&|case| [case.base.clone(), Vec::new()]);
+            check!(go(&["--conflict=keep-both"]).code == Some(0), "while they met");
+            edit(&|case| {
+                let (left, right) = case.more.split_at(case.more.len() / 2);
+                [left.to_vec(), right.to_vec()]
+            });
+            check!(go(&["--conflict=keep-both"]).code == Some(0), "while they met");
+        }
+        edit(&|case| [case.left.clone(), case.right.clone()]);
+        let output = go(&[&format!("--conflict={}", self.policy)]);
+        let after = roots.each_ref().map(|root| undated_directories(&user::read(&root.join("one"))));
+        let alone = played.after.each_ref().map(undated_directories);
+        let [[left, right], [expected_left, expected_right]] = [&after, &alone];
+        check!(
+            after == alone,
+            "beside another, {}\n{output}",
+            difference([left, right], [expected_left, expected_right])
+        );
         Ok(())
     }
 
