@@ -4,6 +4,7 @@ use crate::oracle::options::{self, Choice};
 use crate::oracle::outcome::Comparison;
 use crate::oracle::random::Random;
 use crate::oracle::trees::{self, Obstacles};
+use crate::support::snapshot::Snapshot;
 use crate::support::tree::{Entry, Node, Tree, at, contents};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -85,6 +86,12 @@ impl Case {
         if let Some(tree) = &self.destination {
             tree.write(at);
         }
+    }
+
+    /// The sources in `directory` as they are.
+    pub(super) fn snapshots(&self, directory: &Path) -> Vec<Snapshot> {
+        let source = |number| Snapshot::of(&directory.join(format!("source-{number}")));
+        (0..self.sources.len()).map(source).collect()
     }
 
     /// The source arguments, for sources in `directory`.

@@ -122,11 +122,15 @@ impl Comparing {
         let theirs = here.join("dsync");
         case.write_destination(&theirs);
         let way = (self.way)(case.seed);
+        let sources = case.snapshots(here);
         let outcome = Outcome::of(&theirs, since, || {
             way.copy(&case.words(here, None), &case.operands(here), &theirs).run()
         });
         let mut differences = oracle.state_differences(&outcome, how);
         differences.extend(oracle.output_differences(&outcome, how));
+        if case.snapshots(here) != sources {
+            differences.push("a source was changed".to_owned());
+        }
         if !differences.is_empty() {
             let mut failures = self.failures.lock().unwrap();
             failures.push(Failure {
