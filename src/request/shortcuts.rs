@@ -50,6 +50,8 @@ shortcuts! {
     /// Calls that only some systems have save work where they are there, copies inside the kernel among them. Without:
     /// what every Unix has.
     kernel_calls,
+    /// In a two-way run a file that only got another name is given that name. Without: fetched under it, and removed.
+    renames,
     /// Work is spread over several threads. Without: there is one for each kind of work.
     threads,
 }

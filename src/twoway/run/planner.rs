@@ -138,8 +138,8 @@ impl Planner<'_> {
         let side = self.settings.side;
         let names = &self.settings.names;
         let terms = Terms { side: side.other(), token };
-        let (ours, theirs): (Vec<Rename>, _) =
-            plan.renames().into_iter().partition(|rename| rename.side == side);
+        let renames = if options.shortcuts.renames { plan.renames() } else { Vec::new() };
+        let (ours, theirs): (Vec<Rename>, _) = renames.into_iter().partition(|rename| rename.side == side);
         let of = |side, renames, merged| Planned { steps: plan.steps.clone(), side, renames, merged };
         self.tell(&of(side.other(), theirs, Merged::new()), terms, conversation)?;
         let tasks = self.own_tasks(of(side, ours, merged));

@@ -48,6 +48,8 @@ pub(super) struct Case {
     turned: bool,
     /// Whether it is also done at other times.
     other_clocks: bool,
+    /// Whether files that got another name are fetched all the same.
+    plain: bool,
 }
 
 /// What a run came to.
@@ -90,18 +92,31 @@ impl Case {
             // Every case would take too long.
             turned: random.chance(30),
             other_clocks: random.chance(30),
+            plain: false,
         }
     }
 
     /// The whole case as it would be pasted.
     fn text(&self) -> String {
-        let Case { way, policy, excluded, guarded, met, base, more, left, right, turned, other_clocks } =
-            self;
+        let Case {
+            way,
+            policy,
+            excluded,
+            guarded,
+            met,
+            base,
+            more,
+            left,
+            right,
+            turned,
+            other_clocks,
+            plain,
+        } = self;
         format!(
             "#[test]\nfn what_went_wrong() {{\n    again(&Case {{\n        way: {way},\n        policy: {policy:?},\n        \
              excluded: {excluded:?},\n        guarded: {guarded},\n        met: {met},\n        base: vec!{base:?},\n        \
              more: vec!{more:?},\n        left: vec!{left:?},\n        right: vec!{right:?},\n        \
-             turned: {turned},\n        other_clocks: {other_clocks},\n    }});\n}}"
+             turned: {turned},\n        other_clocks: {other_clocks},\n        plain: {plain},\n    }});\n}}"
         )
     }
 
@@ -177,6 +192,9 @@ impl Case {
         if !self.guarded {
             options.push("--allow-mass-delete".to_owned());
         }
+        if self.plain {
+            options.push("--plain=renames".to_owned());
+        }
         let marks = || order.map(|n| user::stamps(&roots[n]));
         let run = |more: Option<&str>| -> Output {
             let options: Vec<&str> = options.iter().map(String::as_str).chain(more).collect();
@@ -248,6 +266,7 @@ impl Case {
         self.excluded_untouched(&played)?;
         if self.turned {
             self.hold_turned(&played)?;
+            self.hold_without_renames(&played)?;
         }
         if self.other_clocks {
             self.hold_at_other_times(&played)?;
@@ -269,6 +288,15 @@ impl Case {
         let same = left == first && right == second;
         check!(same, "turned, {}", difference([&left, &right], [&first, &second]));
         check!(turned.output.code == played.output.code, "turned: {}\n{}", played.output, turned.output);
+        Ok(())
+    }
+
+    /// Invariant 19.
+    fn hold_without_renames(&self, played: &Played) -> Checked<()> {
+        let plain = Case { plain: true, ..self.clone() }.play(false)?;
+        let [found, expected] =
+            [&plain, played].map(|played| played.after.each_ref().map(undated_directories));
+        check!(found == expected, "without renames: {}", plain.output);
         Ok(())
     }
 
@@ -613,5 +641,6 @@ fn two_empty_trees() {
         right: vec![],
         turned: false,
         other_clocks: false,
+        plain: false,
     });
 }
