@@ -83,7 +83,7 @@ fn remote(
     let stop = stop(&surroundings.cancel);
     let named = format!("{host}:{}", Escaped(&there));
     let root = open(&here)?;
-    let landmarks = landmarks(&root, crate::fs::running_system().as_deref());
+    let landmarks = landmarks(&root, running_system().as_deref());
     with_peer(run, surroundings, host, Part::Replica { root: there, landmarks }, |mut link, context| {
         let around = Around { context, stop: &stop };
         plan(&mut link, two_way, surroundings, (side, &here, &root), named, around)
@@ -172,7 +172,7 @@ pub(super) fn follow_afar(
     around: Around<'_>,
 ) -> Result<Totals, RunError> {
     let apart = open(path).and_then(|root| {
-        check_apart(&landmarks(&root, crate::fs::running_system().as_deref()), theirs)?;
+        check_apart(&landmarks(&root, running_system().as_deref()), theirs)?;
         Ok(root)
     });
     match apart {
@@ -217,4 +217,11 @@ pub(super) fn stop(cancel: &Cancel) -> Arc<AtomicBool> {
     let to_set = stop.clone();
     cancel.on_cancel(move || to_set.store(true, Ordering::Relaxed));
     stop
+}
+
+/// What tells this system from all others, also from one that was resumed from the same snapshot of its memory but has
+/// become another machine since.
+fn running_system() -> Option<String> {
+    let machine = crate::fs::machine_name().unwrap_or_default();
+    Some(format!("{} {machine}", crate::fs::running_system()?))
 }

@@ -112,6 +112,8 @@ struct Balance {
     side: Side,
     removed: u32,
     made: u32,
+    /// Its length, in bytes.
+    size: u64,
 }
 
 /// A text that is no [`MaxDelete`].
@@ -137,7 +139,7 @@ impl Tally {
                 *bytes = bytes.saturating_add(after.size());
             }
             Change::Remove if !before.is_directory() => {
-                let none = Balance { side, removed: 0, made: 0 };
+                let none = Balance { side, removed: 0, made: 0, size: before.size() };
                 let balance = balances.entry(hashing.hash_one((side, before))).or_insert(none);
                 balance.removed = balance.removed.saturating_add(1);
             }
@@ -155,9 +157,11 @@ impl Tally {
                 balance.made = balance.made.saturating_add(1);
             }
         });
-        for Balance { side, removed, made } in balances.into_values() {
-            let removals = &mut tally.of_mut(side).removals;
+        for Balance { side, removed, made, size } in balances.into_values() {
+            let Count { removals, bytes } = tally.of_mut(side);
             *removals = removals.saturating_add(removed.saturating_sub(made).into());
+            // What only gets another name takes no room.
+            *bytes = bytes.saturating_sub(size.saturating_mul(removed.min(made).into()));
         }
         tally
     }

@@ -113,6 +113,18 @@ impl State {
 }
 
 impl Record {
+    /// That of what a replica has never seen.
+    pub fn never() -> Record {
+        Record {
+            state: State::Absent,
+            attributes: Attributes { mode: 0, owner: (None, None) },
+            mtime: FileTime::zero(),
+            content: Arc::default(),
+            meta: Arc::default(),
+            occupied: false,
+        }
+    }
+
     /// Whether this has absorbed all edits of the other, of content and of attributes.
     pub fn covers(&self, other: &Record) -> bool {
         self.content.covers(&other.content) && self.meta.covers(&other.meta)

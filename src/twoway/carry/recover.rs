@@ -1,7 +1,7 @@
 //! After a run that was killed: what was intended and is there counts as done, and nothing that was being made is left.
 
 use crate::fs::{Dir, SetMeta, Stamp, Stamped, WriteDir, stage_name};
-use crate::tree::{Name, RelPath};
+use crate::tree::{Meta, Name, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::attributes::node;
 use crate::twoway::carry::kind;
@@ -69,9 +69,10 @@ impl Recovery<'_> {
             let before = history.known(&path)?;
             let was = before.as_ref().map(|before| &before.record);
             let known = match self.found(&path, &intended, was) {
-                // Its time may be what was not come to.
+                // Its time may be what was not come to. That of a directory is set, or counts as set.
                 Some(look) => {
-                    let mtime = look.map_or(intended.mtime, |look| look.stamp.mtime);
+                    let found = look.filter(|_| !intended.state.is_directory());
+                    let mtime = found.map_or(intended.mtime, |look| look.stamp.mtime);
                     Some(Known::there(Record { mtime, ..intended }, look))
                 }
                 None => before.and_then(|before| self.close_again(&path, before)),
@@ -115,7 +116,8 @@ impl Recovery<'_> {
         let has_mode = !self.perms
             || matches!(intended.state, State::Symlink { .. })
             || found.entry.meta.mode == intended.attributes.mode;
-        if !has_mode || kind(intended) != Some(found.entry.kind()) {
+        if !has_mode || !has_owner(intended, &found.entry.meta) || kind(intended) != Some(found.entry.kind())
+        {
             return None;
         }
         let State::File { sum, size } = &intended.state else {
@@ -135,20 +137,27 @@ impl Recovery<'_> {
         let own = dir.own_meta().ok()?;
         let mode = intended.attributes.mode;
         // Only a mode that a run gives for its own time is not the user's.
-        let is_for_a_while = || match before.filter(|before| before.state.is_directory()) {
-            None => own.mode & 0o777 == ((mode & 0o777) | 0o700) & !crate::fs::umask(),
+        let before = before.filter(|before| before.state.is_directory());
+        let is_for_a_while = || match before {
+            // Less what that run's umask took away.
+            None => own.mode & 0o700 == 0o700 && own.mode & 0o777 & !((mode & 0o777) | 0o700) == 0,
             Some(before) => {
                 let was = before.attributes.mode;
                 was & 0o700 != 0o700 && own.mode == was | 0o700
             }
         };
         let lacks_mode = self.perms && own.mode != mode;
-        if lacks_mode && !is_for_a_while() {
+        let lacks_owner = !has_owner(intended, &own);
+        if (lacks_mode && !is_for_a_while()) || (lacks_owner && before.is_some()) {
             return None;
         }
         if let Some(root) = self.repairs {
             let dir = root.open_beneath_writable(path).ok()?;
-            if lacks_mode {
+            if lacks_owner {
+                let (owner, group) = intended.attributes.owner;
+                dir.set_own_meta(&SetMeta { owner, group, ..SetMeta::default() }).ok()?;
+            }
+            if lacks_mode || (lacks_owner && self.perms) {
                 set_mode(&dir, mode)?;
             }
             let mtime = Some(intended.mtime).filter(|mtime| *mtime != own.mtime);
@@ -182,6 +191,12 @@ impl Recovery<'_> {
         let look = scan::look(stamp, self.began);
         Look { settled: look.settled || settled, ..look }
     }
+}
+
+/// Whether an entry has the owner and group that are intended, where these are synchronised.
+fn has_owner(intended: &Record, meta: &Meta) -> bool {
+    let (user, group) = intended.attributes.owner;
+    user.is_none_or(|user| user == meta.uid) && group.is_none_or(|group| group == meta.gid)
 }
 
 fn set_mode(dir: &WriteDir, mode: u32) -> Option<()> {

@@ -13,9 +13,11 @@
 //!   Read (a file in conflict) -------------->  only to show or merge it
 //!         <--------------------------------- Content
 //!   Settled, Tasks ------------------------->  the plan, as far as it concerns the follower
+//!         <------------- Undone ------------>  losers that could not be copied, if any are to be
 //!         <------------- Ready ------------->  everything that needs no file is written down
 //!   ... passes ...
 //!         <------------- Undone ------------>  what could not be done
+//!         <------------- Done -------------->
 //! ```
 //!
 //! To the link all that is opaque: parts of messages, which [`Conversation`] puts together. What a peer may make this

@@ -13,12 +13,10 @@ use crate::twoway::log::{Ending, Entry, Outcome, Purpose};
 use crate::twoway::look::Hold;
 use crate::twoway::look::compare::{expected, is_alike, is_content, set_back};
 use crate::twoway::reconcile::{Change, Why};
-use crate::twoway::record::{Attributes, ContentSum, Record, State};
+use crate::twoway::record::{ContentSum, Record, State};
 use crate::twoway::replica::Replica;
-use crate::twoway::version::Version;
 use filetime::FileTime;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// How many entries are written to the log at once.
 const BATCH: usize = 256;
@@ -217,7 +215,7 @@ impl Undo<'_> {
                 self.replica.root().open_beneath_writable(&path).and_then(|dir| dir.set_own_meta(&meta));
             if let Err(error) = set {
                 let (change, why) = (Change::Adjust, Why::Clear);
-                let (before, after) = (nothing(), nothing());
+                let (before, after) = (Record::never(), Record::never());
                 let entry = Entry { path, change, why, before, after, trashed: None, problem: None };
                 self.note(&entry, change, Err(Refusal::Failed(error)))?;
             }
@@ -302,7 +300,7 @@ impl Undo<'_> {
             return Ok(());
         }
         let back =
-            Entry { path: old.clone(), before: entry.after.clone(), after: nothing(), ..entry.clone() };
+            Entry { path: old.clone(), before: entry.after.clone(), after: Record::never(), ..entry.clone() };
         self.note(&back, Change::Create, Ok(Some(None)))
     }
 
@@ -379,18 +377,5 @@ impl Undo<'_> {
             is_same_look && known.record.state == entry.after.state
         });
         Ok(is_known || is_content(dir, name, found, &entry.after)?)
-    }
-}
-
-/// What is known of where nothing is.
-fn nothing() -> Record {
-    let none = Arc::new(Version::new());
-    Record {
-        state: State::Absent,
-        attributes: Attributes { mode: 0, owner: (None, None) },
-        mtime: FileTime::zero(),
-        content: none.clone(),
-        meta: none,
-        occupied: false,
     }
 }

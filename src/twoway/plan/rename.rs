@@ -3,7 +3,7 @@
 use crate::twoway::decide::Side;
 use crate::twoway::plan::Plan;
 use crate::twoway::reconcile::{Change, Step, Why};
-use crate::twoway::record::State;
+use crate::twoway::record::{Attributes, State};
 
 /// A file that a plan removes on a side and makes there again, with the same content, under another name. It need not
 /// be sent. A wrong guess does no harm: what is there in the end is the same.
@@ -23,6 +23,7 @@ type Content = u128;
 /// A content that is removed.
 struct Gone {
     content: Content,
+    attributes: Attributes,
     from: usize,
     made: Made,
 }
@@ -43,7 +44,8 @@ impl Plan {
         for (from, step) in self.steps.iter().enumerate() {
             for (side, gone) in &mut gone {
                 let content = content(&step, *side, Change::Remove);
-                gone.extend(content.map(|content| Gone { content, from, made: Made::Nowhere }));
+                let attributes = step.before.of(*side).attributes;
+                gone.extend(content.map(|content| Gone { content, attributes, from, made: Made::Nowhere }));
             }
         }
         for (_, gone) in &mut gone {
@@ -59,7 +61,9 @@ impl Plan {
                 let Some(content) = content(&step, *side, Change::Create) else { continue };
                 let found = gone.binary_search_by_key(&content, |gone| gone.content);
                 if let Some(gone) = found.ok().and_then(|place| gone.get_mut(place)) {
-                    let is_first = matches!(gone.made, Made::Nowhere);
+                    // A run that is killed between a new name and new attributes would leave what nobody planned.
+                    let is_same = step.after.of(*side).attributes == gone.attributes;
+                    let is_first = is_same && matches!(gone.made, Made::Nowhere);
                     gone.made = if is_first { Made::Once(to) } else { Made::Often };
                 }
             }

@@ -12,12 +12,13 @@ use crate::twoway::packed::{Collector, Packing};
 use crate::twoway::plan::{Plan, Rename, spread};
 use crate::twoway::policy::Policies;
 use crate::twoway::reconcile::{Elsewhere, Rules, Settler, Step, Why, reconcile};
+use crate::twoway::record::Record;
 use crate::twoway::replica::Replica;
 use crate::twoway::run::asking::{Asking, Counting};
 use crate::twoway::run::meeting::{Met, is_continued, meet};
 use crate::twoway::run::own::Own;
 use crate::twoway::run::share::{Carried, Share, Who, make_acquainted};
-use crate::twoway::run::told::{Knowledge, Pairs, Told, never, pair};
+use crate::twoway::run::told::{Knowledge, Pairs, Told, pair};
 use crate::twoway::run::{Around, Overseer, RunError};
 use crate::twoway::scan;
 use crate::twoway::task::{Planned, Tasks};
@@ -214,7 +215,7 @@ impl Planner<'_> {
                 return Elsewhere::Excluded;
             }
             let Ok(ours) = knowledge.told(path) else { return Elsewhere::Excluded };
-            let theirs = told.find(path).or_else(|| everything.then(never));
+            let theirs = told.find(path).or_else(|| everything.then(Record::never));
             match theirs {
                 Some(theirs) if ours != theirs => Elsewhere::Changed(pair(side, ours, theirs)),
                 _ => Elsewhere::Unchanged(Some(ours)),
@@ -289,13 +290,18 @@ impl Planner<'_> {
                 unplanned.push(&Step { path, why: Why::Unplanned, before, after });
             }
         }
+        let as_planned = fits.clone();
         spread(&plan.steps, &mut fits);
         let mut unfit: u64 = 0;
         let mut steps = Collector::default();
-        for (step, fits) in plan.steps.iter().zip(fits) {
+        for ((step, fits), is_as_planned) in plan.steps.iter().zip(fits).zip(as_planned) {
             if fits {
                 steps.push(&step);
                 continue;
+            }
+            if is_as_planned && step.before.left != step.before.right {
+                let (why, after) = (Why::Unplanned, step.before.clone());
+                steps.push(&Step { why, after, ..step.clone() });
             }
             unfit = unfit.saturating_add(1);
             let problem = Problem::new(Role::Sink, "carrying out the plan for", &step.path, &CHANGED);

@@ -21,11 +21,12 @@ use crate::twoway::log::{Ending, Outcome, Purpose};
 use crate::twoway::replica::Replica;
 use crate::twoway::run::own::{Own, digest};
 use crate::twoway::run::{Around, RunError};
-use crate::twoway::task::{Outline, Tasks};
+use crate::twoway::task::{Outline, Task, Tasks};
 use crate::twoway::trash;
 use crate::twoway::version::Author;
 use crate::view::{Selection, View};
 use filetime::FileTime;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Seconds in a day.
@@ -79,17 +80,19 @@ impl Share<'_> {
         let Ended { mut history, left, totals: mut here, .. } = carrier.ended()?;
         let mut totals = done?;
         let here_undone = left.iter().filter_map(|number| self.tasks.get(*number)).map(|task| task.path);
-        let mut undone: Vec<RelPath> = here_undone.collect();
+        let here_undone: Vec<RelPath> = here_undone.collect();
         here.failed = here.failed.saturating_add(problems);
-        let theirs = tell_and_hear_undone(conversation, &undone, self.who)?;
-        undone.extend(theirs.into_iter().filter(|path| self.tasks.find(path).is_some()));
+        let mut there_undone = tell_and_hear_undone(conversation, &here_undone, self.who)?;
+        there_undone.retain(|path| self.tasks.find(path).is_some());
+        let outcome = self.outcome(&here_undone, &there_undone);
+        let undone: Vec<RelPath> = here_undone.into_iter().chain(there_undone).collect();
         let sequence = history.sequence();
         conversation.say(&Talk::Done(Done { sequence, totals: here }))?;
         let Talk::Done(there) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
         self.acknowledge(&mut history, sequence, there.sequence, &undone)?;
         totals.merge(&here);
         totals.merge(&there.totals);
-        history.end_run(Ending { at: FileTime::now(), outcome: self.outcome(&undone) })?;
+        history.end_run(Ending { at: FileTime::now(), outcome })?;
         if let Err(error) = self.expire_trash(&replica, &mut history) {
             // What there is to be done is done.
             let text = format!("old trash is not removed: {error}");
@@ -144,16 +147,21 @@ impl Share<'_> {
         Ok(())
     }
 
-    fn outcome(&self, undone: &[RelPath]) -> Outcome {
+    fn outcome(&self, here: &[RelPath], there: &[RelPath]) -> Outcome {
         let count = |counts: &dyn Fn(&Outline) -> bool| {
             self.tasks.outlines().iter().filter(|outline| counts(outline)).count() as u64
         };
-        let problems = undone.len() as u64;
+        let of = |undone: &[RelPath], is_change: &dyn Fn(&Task) -> bool| {
+            let tasks = undone.iter().filter_map(|path| self.tasks.find(path));
+            tasks.filter(|(_, task)| is_change(task)).count() as u64
+        };
+        let undone: BTreeSet<&RelPath> = here.iter().chain(there).collect();
+        let (done, done_there) = (count(&|task| task.here.is_some()), count(&|task| task.there.is_some()));
         Outcome {
-            done: count(&|outline| outline.here.is_some()).saturating_sub(problems),
-            done_there: count(&|outline| outline.there.is_some()),
-            conflicts: count(&|outline| outline.is_conflict),
-            problems,
+            done: done.saturating_sub(of(here, &|task| task.here.is_some())),
+            done_there: done_there.saturating_sub(of(there, &|task| task.there.is_some())),
+            conflicts: count(&|task| task.is_conflict),
+            problems: undone.len() as u64,
         }
     }
 

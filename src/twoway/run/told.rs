@@ -10,14 +10,12 @@ use crate::twoway::history::{self, History, Known, Partner, Snapshot};
 use crate::twoway::lineage::Lineages;
 use crate::twoway::packed::{Batch, PackedRecord, Packing};
 use crate::twoway::reconcile::Pair;
-use crate::twoway::record::{Attributes, Record, State};
+use crate::twoway::record::Record;
 use crate::twoway::run::RunError;
 use crate::twoway::scan;
 use crate::twoway::version::Author;
-use filetime::FileTime;
 use std::collections::BTreeSet;
 use std::iter::Peekable;
-use std::sync::Arc;
 
 /// What is known of a path here.
 type Row = Result<(RelPath, Record), TwoWayError>;
@@ -29,18 +27,6 @@ type Keys = BTreeSet<Vec<u8>>;
 pub(super) struct Knowledge<'a> {
     snapshot: Snapshot,
     rules: &'a Rules,
-}
-
-/// The record of what a replica has never seen.
-pub(super) fn never() -> Record {
-    Record {
-        state: State::Absent,
-        attributes: Attributes { mode: 0, owner: (None, None) },
-        mtime: FileTime::zero(),
-        content: Arc::default(),
-        meta: Arc::default(),
-        occupied: false,
-    }
 }
 
 impl<'a> Knowledge<'a> {
@@ -55,7 +41,7 @@ impl<'a> Knowledge<'a> {
     /// What others are told of a path.
     pub(super) fn told(&self, path: &RelPath) -> Result<Record, TwoWayError> {
         let known = self.snapshot.known(&history::key(path))?.map(|known| known.told());
-        Ok(known.filter(|record| self.takes_part(path, record)).unwrap_or_else(never))
+        Ok(known.filter(|record| self.takes_part(path, record)).unwrap_or_else(Record::never))
     }
 
     /// Everything, in order.
@@ -277,8 +263,8 @@ impl<'a> Pairs<'a> {
         let told = if order.is_ge() { self.told.next() } else { None };
         Ok(match (own, told) {
             (None, None) => None,
-            (Some((path, ours)), None) => Some((path, pair(self.side, ours, never()))),
-            (None, Some((path, theirs))) => Some((path, pair(self.side, never(), theirs))),
+            (Some((path, ours)), None) => Some((path, pair(self.side, ours, Record::never()))),
+            (None, Some((path, theirs))) => Some((path, pair(self.side, Record::never(), theirs))),
             (Some((path, ours)), Some((_, theirs))) => Some((path, pair(self.side, ours, theirs))),
         })
     }

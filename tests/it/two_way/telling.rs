@@ -123,3 +123,24 @@ fn after_a_killed_run_a_dry_run_shows_what_the_next_one_does() {
 fn changes(shown: &str) -> Vec<&str> {
     shown.lines().filter(|line| line.starts_with("  ")).collect()
 }
+
+#[test]
+fn what_a_plan_does_not_fit_any_more_is_found_again() {
+    let trees = Tree::new().file("d/a", "a").file("d/b", "b").file("x", "x").file("y", "y");
+    for way in Way::plain() {
+        let two = Two::met(way, &trees);
+        let plan = two.scene.path("plan").into_os_string().into_string().unwrap();
+        two.remove("left/d");
+        two.write("left/x", "edited");
+        two.sync(&["-n", &format!("--plan={plan}")]).success();
+        two.write("right/d/a", "edited meanwhile");
+        two.write("right/y", "edited, too");
+        two.sync(&[&format!("--apply={plan}")]).expect(23);
+        assert_eq!(two.read("right/x"), "edited", "{way:?}: what fits is done");
+        assert_eq!(two.read("right/d/a"), "edited meanwhile", "{way:?}");
+        two.sync(&[]).success();
+        two.assert_same();
+        assert_eq!(two.paths("left"), ["d", "d/a", "x", "y"], "{way:?}");
+        assert_eq!(two.read("left/y"), "edited, too", "{way:?}");
+    }
+}
