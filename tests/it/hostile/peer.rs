@@ -19,6 +19,8 @@ pub(crate) struct Peer {
     writer: Box<dyn Write + Send>,
     encoder: FrameEncoder,
     arrived: Receiver<Message>,
+    /// What came before it was asked for.
+    early: VecDeque<Message>,
 }
 
 impl Peer {
@@ -35,7 +37,8 @@ impl Peer {
             // An end of any kind shows as the end of the channel.
             let _ = read(&mut reader, is_server, |message| drop(sender.send(message)));
         });
-        Peer { writer, encoder: FrameEncoder::new(None).unwrap(), arrived }
+        let early = VecDeque::new();
+        Peer { writer, encoder: FrameEncoder::new(None).unwrap(), arrived, early }
     }
 
     /// Writes bytes as they are. The other end may have gone already, which its exit code will tell.
@@ -76,7 +79,8 @@ impl Peer {
     #[track_caller]
     pub(crate) fn expect<T>(&mut self, what: &str, wanted: impl Fn(&Message) -> Option<T>) -> T {
         loop {
-            match self.arrived.recv_timeout(Duration::from_secs(10)) {
+            let early = self.early.pop_front().map(Ok);
+            match early.unwrap_or_else(|| self.arrived.recv_timeout(Duration::from_secs(10))) {
                 Ok(message) => {
                     if let Some(found) = wanted(&message) {
                         return found;
@@ -89,7 +93,7 @@ impl Peer {
 
     /// The next message; `None` if the other end has ended.
     pub(crate) fn next(&mut self) -> Option<Message> {
-        self.arrived.recv_timeout(Duration::from_secs(10)).ok()
+        self.early.pop_front().or_else(|| self.arrived.recv_timeout(Duration::from_secs(10)).ok())
     }
 
     /// Sends listings as fast as credit for them comes back, of which half is always left. Returns what else arrives.
@@ -140,12 +144,16 @@ impl Peer {
     pub(crate) fn expect_signed(&mut self) -> Want {
         let want = self.expect_want();
         let mut missing = want.basis.map_or(0, |header| header.block_count());
+        // Files are signed by several threads, so something about another may come between.
+        let mut early = VecDeque::new();
         while missing > 0 {
-            missing -= self.expect("sums", |message| match message {
-                Message::Sums(part) => Some(part.weak.len() as u64),
-                _ => None,
-            });
+            match self.next().expect("sums") {
+                Message::Sums(part) if part.file == want.file => missing -= part.weak.len() as u64,
+                other => early.push_back(other),
+            }
         }
+        early.append(&mut self.early);
+        self.early = early;
         want
     }
 
