@@ -17,7 +17,7 @@
 //! what is wrong with the history itself ends the run.
 //!
 //! A directory that is made can be written by its owner until the end, and one that cannot be is opened up for the time
-//! of the run. [`recover`] knows both, so that a run that was killed leaves neither.
+//! of the run. [`recover()`] knows both, so that a run that was killed leaves neither.
 
 mod agenda;
 mod attributes;

@@ -21,7 +21,7 @@
 //! ```
 //!
 //! To the link all that is opaque: parts of messages, which [`Conversation`] puts together. What a peer may make this
-//! side hold is bounded by [`MOST`] for each message, and for what is gathered by what the tree itself has.
+//! side hold is bounded by `MOST` for each message, and for what is gathered by what the tree itself has.
 
 use crate::pass::PassError;
 use crate::report::{Progress, Reporter, Totals};

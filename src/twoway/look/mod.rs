@@ -1,7 +1,7 @@
 //! Looking back: what a replica holds that partners have not seen, what runs did on it, and putting that back.
 //!
 //! Called by the command line, for one replica on this machine; no partner takes part. Looking leaves everything on the
-//! disk as it is ([`Glance`]); [`undo`](undo::undo) and emptying the [trash](crate::twoway::trash) need the replica for
+//! disk as it is ([`Glance`]); `undo` and emptying the trash need the replica for
 //! themselves ([`Hold`]).
 
 mod compare;
