@@ -41,7 +41,7 @@ fn entry(n: u64) -> Option<Entry> {
     let name = Name::new(format!("IMG_{n:06}.jpg").into_bytes()).ok()?;
     let mtime = FileTime::from_unix_time(1_700_000_000 + (n * 37) as i64, (n * 7919 % 1_000_000_000) as u32);
     let meta = Meta { mode: 0o644, mtime, uid: 1000, gid: 1000 };
-    Some(Entry { name, node: Node::File { size: n * 104_729 % 9_000_000 }, meta })
+    Some(Entry::new(name, Node::File { size: n * 104_729 % 9_000_000 }, meta))
 }
 
 fn listings() -> VecDeque<Message> {

@@ -63,7 +63,7 @@ pub(super) fn list<E>(dir: BorrowedFd<'_>, make: impl Fn(Entry, &Stat) -> E) -> 
     for name in names {
         match look(dir, &name) {
             Ok(Some((node, stat))) => {
-                let entry = Entry { name, node, meta: status::meta(&stat) };
+                let entry = Entry::new(name, node, status::meta(&stat));
                 listing.entries.push(make(entry, &stat));
             }
             Ok(None) => {}
@@ -97,7 +97,7 @@ pub(super) fn entry(dir: BorrowedFd<'_>, name: &Name) -> Result<Option<Entry>, E
 /// The same with its stamp.
 pub(super) fn stamped(dir: BorrowedFd<'_>, name: &Name) -> Result<Option<Stamped>, Error> {
     Ok(look(dir, name)?.map(|(node, stat)| {
-        let entry = Entry { name: name.clone(), node, meta: status::meta(&stat) };
+        let entry = Entry::new(name.clone(), node, status::meta(&stat));
         with_stamp(entry, &stat)
     }))
 }

@@ -160,9 +160,23 @@ pub struct Entry {
     pub node: Node,
     /// Its attributes.
     pub meta: Meta,
+    /// What only some runs look at, where it has any of that.
+    pub extra: Option<Box<Extra>>,
+}
+
+/// What only runs with certain options look at. Each field is `None` where nobody asked for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Extra {
+    /// `-U`: time of last access, with nanoseconds.
+    pub atime: Option<FileTime>,
 }
 
 impl Entry {
+    /// An entry of which nothing more is known.
+    pub fn new(name: Name, node: Node, meta: Meta) -> Entry {
+        Entry { name, node, meta, extra: None }
+    }
+
     /// The kind alone.
     pub fn kind(&self) -> Kind {
         self.node.kind()

@@ -203,7 +203,7 @@ mod tests {
 
     fn entry(name: &str, node: Node) -> Entry {
         let meta = Meta { mode: 0o644, mtime: FileTime::from_unix_time(7, 5), uid: 1, gid: 2 };
-        Entry { name: Name::new(name.as_bytes()).unwrap(), node, meta }
+        Entry::new(Name::new(name.as_bytes()).unwrap(), node, meta)
     }
 
     fn of(aspects: Aspects, entries: &[(Entry, u32)]) -> Fingerprint {

@@ -87,7 +87,7 @@ fn decode_entry(cursor: &mut Cursor, name: &mut Vec<u8>, before: &Meta) -> Resul
         Kind::CharDevice => Node::CharDevice(decode_rdev(cursor)?),
         Kind::BlockDevice => Node::BlockDevice(decode_rdev(cursor)?),
     };
-    Ok(Entry { name, node, meta })
+    Ok(Entry::new(name, node, meta))
 }
 
 fn decode_rdev(cursor: &mut Cursor) -> Result<Rdev, WireError> {

@@ -327,8 +327,8 @@ const OP: u64 = 64;
 const FETCHED: u64 = 32;
 /// What an owner costs besides its name.
 const OWNER: u64 = 64;
-/// What an entry costs besides its name and target.
-const ENTRY: u64 = 112;
+/// What an entry costs besides its name, target and extra.
+const ENTRY: u64 = 128;
 
 /// The most operations in one message: as many as its window has credit for.
 pub(crate) const MAX_OPS: u64 = WINDOWS.content as u64 / OP;
@@ -409,7 +409,8 @@ pub(crate) fn entry_cost(entry: &Entry) -> u64 {
         crate::tree::Node::Symlink { target } => target.len() as u64,
         _ => 0,
     };
-    ENTRY + entry.name.as_bytes().len() as u64 + target
+    let extra = entry.extra.as_deref().map_or(0, size_of_val);
+    ENTRY + entry.name.as_bytes().len() as u64 + target + extra as u64
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ fn archive(options: &Options) -> Options {
 /// An entry of mode 0644, owned by 1:1, of second 100.
 fn entry(node: Node) -> Entry {
     let meta = Meta { mode: 0o644, mtime: FileTime::from_unix_time(100, 0), uid: 1, gid: 1 };
-    Entry { name: Name::new(*b"name").unwrap(), node, meta }
+    Entry::new(Name::new(*b"name").unwrap(), node, meta)
 }
 
 fn file(size: u64) -> Entry {

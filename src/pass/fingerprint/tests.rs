@@ -15,7 +15,7 @@ fn name(number: u8) -> Name {
 
 fn entry(number: u8, node: Node, mode: u32, seconds: i64, (uid, gid): (u32, u32)) -> Entry {
     let meta = Meta { mode, mtime: FileTime::from_unix_time(seconds, 5), uid, gid };
-    Entry { name: name(number), node, meta }
+    Entry::new(name(number), node, meta)
 }
 
 /// Names from this number on are hidden by the rules.

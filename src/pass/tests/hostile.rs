@@ -7,7 +7,7 @@ use filetime::FileTime;
 
 fn entry(name: &str, node: Node) -> Entry {
     let meta = Meta { mode: 0o644, mtime: FileTime::from_unix_time(1, 0), uid: 0, gid: 0 };
-    Entry { name: Name::new(name.as_bytes()).unwrap(), node, meta }
+    Entry::new(Name::new(name.as_bytes()).unwrap(), node, meta)
 }
 
 fn file(name: &str) -> Entry {

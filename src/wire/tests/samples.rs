@@ -30,7 +30,7 @@ fn meta(mode: u32, seconds: i64, nanos: u32, (uid, gid): (u32, u32)) -> Meta {
 
 pub(super) fn file(bytes: impl AsRef<[u8]>, size: u64) -> Entry {
     let meta = meta(0o644, 1_700_000_000, 0, (1000, 1000));
-    Entry { name: name(bytes), node: Node::File { size }, meta }
+    Entry::new(name(bytes), Node::File { size }, meta)
 }
 
 fn owner(kind: OwnerKind, id: u32, name: &[u8]) -> OwnerName {
@@ -59,7 +59,7 @@ pub(super) fn literal(file: u32, data: impl Into<Bytes>) -> Message {
 /// An entry of each kind, so chosen that each way of telling attributes occurs.
 fn entries() -> Vec<Entry> {
     let rdev = |major, minor| Rdev { major, minor };
-    let entry = |bytes: &[u8], node, meta| Entry { name: name(bytes), node, meta };
+    let entry = |bytes: &[u8], node, meta| Entry::new(name(bytes), node, meta);
     vec![
         entry(b"block", Node::BlockDevice(rdev(8, 1)), meta(0o660, 1_700_000_000, 5, (0, 6))),
         entry(b"char", Node::CharDevice(rdev(u32::MAX, 0)), meta(0o660, 1_700_000_000, 5, (0, 6))),
@@ -326,7 +326,7 @@ fn any_node() -> impl Strategy<Value = Node> {
 
 fn any_entries() -> impl Strategy<Value = Vec<Entry>> {
     btree_map(any_name(), (any_node(), any_meta()), 0..12).prop_map(|entries| {
-        entries.into_iter().map(|(name, (node, meta))| Entry { name, node, meta }).collect()
+        entries.into_iter().map(|(name, (node, meta))| Entry::new(name, node, meta)).collect()
     })
 }
 

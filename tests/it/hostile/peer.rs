@@ -196,11 +196,11 @@ pub(crate) fn meta(mode: u32) -> Meta {
 }
 
 pub(crate) fn file(name: &str, size: u64) -> Entry {
-    Entry { name: Name::new(name.as_bytes()).unwrap(), node: Node::File { size }, meta: meta(0o644) }
+    Entry::new(Name::new(name.as_bytes()).unwrap(), Node::File { size }, meta(0o644))
 }
 
 pub(crate) fn directory(name: &str) -> Entry {
-    Entry { name: Name::new(name.as_bytes()).unwrap(), node: Node::Directory, meta: meta(0o755) }
+    Entry::new(Name::new(name.as_bytes()).unwrap(), Node::Directory, meta(0o755))
 }
 
 /// A directory with a fingerprint that is no directory's.

@@ -214,10 +214,9 @@ fn beginnings_and_ends_in_no_order() {
 fn entries_that_must_not_be_listed() {
     let staged = || file(&dsync::fs::stage_name(&Name::new(*b"n").unwrap()).to_string(), 1);
     let root = |entry: fn() -> Entry| move |peer: &mut Peer| peer.begin_with(vec![entry()]);
-    let long_link = || Entry {
-        name: Name::new(*b"long").unwrap(),
-        node: Node::Symlink { target: vec![b'x'; 1 << 20].into() },
-        meta: meta(0o777),
+    let long_link = || {
+        let node = Node::Symlink { target: vec![b'x'; 1 << 20].into() };
+        Entry::new(Name::new(*b"long").unwrap(), node, meta(0o777))
     };
     refused(vec![
         case("a staged file", "must not be", root(staged)),

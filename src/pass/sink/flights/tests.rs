@@ -14,7 +14,7 @@ const A_WHILE: Duration = Duration::from_millis(50);
 fn flight(index: u32) -> Flight {
     let meta = Meta { mode: 0o644, mtime: FileTime::zero(), uid: 0, gid: 0 };
     let name = Name::new(index.to_string().into_bytes()).unwrap();
-    let entry = Entry { name: name.clone(), node: Node::File { size: 1 }, meta };
+    let entry = Entry::new(name.clone(), Node::File { size: 1 }, meta);
     let (path, update) = (RelPath::from(name.clone()), Update::none());
     Flight {
         dir: DirId(0),

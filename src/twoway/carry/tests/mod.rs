@@ -230,7 +230,7 @@ impl Scene {
             let (parent, name) = at.split_last().unwrap();
             let meta = Meta { mode: 0o644, mtime: FileTime::zero(), uid: 0, gid: 0 };
             let node = Node::File { size: content.len() as u64 };
-            let entry = crate::tree::Entry { name: name.clone(), node, meta };
+            let entry = crate::tree::Entry::new(name.clone(), node, meta);
             carrier.wants(&at, &entry)?;
             let dir = self.replica.root().open_beneath_writable(&parent).unwrap();
             let place = Place { path: &at, dir: &dir, name: &name };
