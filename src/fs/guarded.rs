@@ -210,8 +210,10 @@ impl Slot<'_> {
         let Some(old) = self.look().map_err(Error::when(RENAMING))?.filter(|old| expected.is(old)) else {
             return Ok(None);
         };
-        let is_itself =
-            || matches!(to.look(), Ok(Some(there)) if status::identity(&there) == status::identity(&old));
+        let is_itself = || {
+            let alias = to.dir.alias(to.name).ok().flatten();
+            alias.as_ref() == Some(self.name) && self.dir.identity().ok() == to.dir.identity().ok()
+        };
         let renamed = kernel::rename_to_free(self.fd(), self.name, to.fd(), to.name);
         crash::point("renamed to a free name");
         let done = match renamed {

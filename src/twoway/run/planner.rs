@@ -241,7 +241,8 @@ impl Planner<'_> {
             stopped: None,
         };
         let mut steps = Collector::default();
-        let rules = Rules { settler, resolver: &mut resolver, elsewhere: &elsewhere };
+        let perms = options.perms;
+        let rules = Rules { settler, resolver: &mut resolver, elsewhere: &elsewhere, perms };
         reconcile(pairs, rules, &mut |step| steps.push(&step)).map_err(|_| OUT_OF_ORDER)?;
         if let Some(stopped) = resolver.stopped {
             return Err(stopped.into());
@@ -258,7 +259,8 @@ impl Planner<'_> {
         elsewhere: &dyn Fn(&RelPath) -> Elsewhere,
     ) -> Result<u64, RunError> {
         let mut counting = Counting { policies: self.settings.policies, count: 0 };
-        let rules = Rules { settler, resolver: &mut counting, elsewhere };
+        let perms = self.around.context.options.perms;
+        let rules = Rules { settler, resolver: &mut counting, elsewhere, perms };
         reconcile(&mut pairs, rules, &mut |_| ()).map_err(|_| OUT_OF_ORDER)?;
         match pairs.failure {
             Some(failure) => Err(failure.into()),
