@@ -10,8 +10,8 @@ use std::process::Command;
 #[derive(Debug)]
 pub(crate) struct Disk {
     pub(crate) at: PathBuf,
-    /// What it is on, if somebody has to give that up.
-    device: Option<Loop>,
+    /// What it is on, which is given up after it is unmounted.
+    _device: Option<Loop>,
 }
 
 /// An image as a block device.
@@ -76,14 +76,14 @@ impl Disk {
             println!("skipped: no file system that ignores case can be mounted here");
             return None;
         }
-        Some(Disk { at, device: Some(device) })
+        Some(Disk { at, _device: Some(device) })
     }
 
     fn mount(at: PathBuf, options: &[&str]) -> Option<Disk> {
         let mount = tools::find("mount")?;
         fs::create_dir(&at).unwrap();
         let mounted = Command::new(mount).args(options).arg(&at).output().unwrap();
-        mounted.status.success().then(|| Disk { at, device: None })
+        mounted.status.success().then(|| Disk { at, _device: None })
     }
 
     /// How many bytes are in use, once everything is where it belongs.
