@@ -71,6 +71,25 @@ pub struct Item {
     pub size: u64,
     /// What happened.
     pub change: Change,
+    /// What only some formats of output show; carried where the request asks for it.
+    pub facts: Option<Box<Facts>>,
+}
+
+/// What few people want to know of an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// When its content was changed, in seconds since 1970.
+    pub modified: i64,
+    /// Its permissions, as it is to have them.
+    pub mode: u32,
+    /// The number of its owner at the destination; `None` where owners are not preserved.
+    pub owner: Option<u32>,
+    /// That of its group.
+    pub group: Option<u32>,
+    /// How many bytes of its content travelled, not compressed.
+    pub sent: u64,
+    /// The sum of its whole content, if that was asked for and is known.
+    pub sum: Option<[u8; 16]>,
 }
 
 /// How an entry of the destination differs from the source, as rsync's `--itemize-changes` tells it.

@@ -26,17 +26,19 @@ use self::failure::{FILE_IO, Failure};
 use self::flags::Flags;
 use self::output::moment::Clock;
 use self::output::size::Numbers;
-use self::output::{Printer, Screen, Style};
+use self::output::{Log, Printer, Screen, Style};
 use self::overseer::{Dialogue, TerminalOverseer};
 use self::progress::Bar;
 use self::prompt::TerminalPrompter;
 use crate::report::Progress;
 use crate::session::{self, Cancel, Run, Surroundings};
 use crate::transport::pipe;
-use std::ffi::OsString;
+use crate::tree::Escaped;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -79,6 +81,7 @@ fn obey(arguments: &[OsString], screen: &Arc<Screen>) -> Result<u8, Failure> {
     if flags.server {
         return serve(&flags, screen);
     }
+    screen.set_manner(resolve::manner(&flags)?);
     let environment = Environment::read();
     let (run, style) = resolve::resolve(&flags, &environment)?;
     transfer(&run, style, flags.plan, environment, screen)
@@ -86,7 +89,7 @@ fn obey(arguments: &[OsString], screen: &Arc<Screen>) -> Result<u8, Failure> {
 
 /// The text for flags that only ask for one.
 fn told(flags: &Flags) -> Option<String> {
-    let asks_for_help = |values: &[String]| values.iter().any(|value| value.eq_ignore_ascii_case("help"));
+    let asks_for_help = |values: &[String]| values.iter().any(|value| output::asks_for_help(value));
     if flags.help {
         Some(flags::help())
     } else if flags.version > 0 {
@@ -94,7 +97,7 @@ fn told(flags: &Flags) -> Option<String> {
     } else if asks_for_help(&flags.info) {
         Some(output::info_help())
     } else if asks_for_help(&flags.debug) {
-        Some("--debug is accepted and changes nothing.\n".to_owned())
+        Some(output::debug_help())
     } else {
         None
     }
@@ -141,7 +144,8 @@ fn transfer(
         .two_way
         .clone()
         .map(|two_way| Dialogue::new(prompter.clone(), two_way, Numbers::new(style.human), Clock::local()));
-    let printer = Arc::new(Printer::new(style, Arc::clone(screen)));
+    let log = style.log.as_ref().and_then(|log| open_log(&log.path, screen));
+    let printer = Arc::new(Printer::new(style, Arc::clone(screen), log));
     let overseer =
         TerminalOverseer { printer: printer.clone(), screen: Arc::clone(screen), dialogue, plan_file };
     let surroundings = Surroundings {
@@ -160,11 +164,26 @@ fn transfer(
         bar.finish(ended.is_ok());
     }
     printer.finish_remote();
-    let outcome = ended?;
+    let outcome = ended.map_err(|failure| {
+        let failure = Failure::from(failure);
+        printer.log(&failure.to_string());
+        failure
+    })?;
     printer.finish(&outcome);
     let code = failure::code_of(&outcome);
     if code != 0 {
-        screen.err(&format!("{}\n", failure::last_line(code)));
+        let last = failure::last_line(code);
+        printer.log(&last);
+        screen.err(&format!("{last}\n"));
     }
     Ok(code)
+}
+
+/// Opens the log. A run without one is better than none, as rsync has it.
+fn open_log(path: &OsStr, screen: &Screen) -> Option<Log> {
+    let log = Log::open(path).map_err(|error| {
+        let path = Escaped(path.as_bytes());
+        screen.err(&format!("dsync: opening the log {path}: {error}; going on without it\n"));
+    });
+    log.ok()
 }

@@ -52,7 +52,7 @@ pub use kernel::give_up as give_up_kernel_calls;
 pub use limits::{raise_file_limit, umask};
 pub use list::{Listing, Stamped};
 pub use machine::{host_name, machine_name, running_system};
-pub use named::open_named;
+pub use named::{append_named, open_named};
 pub use owners::Owners;
 pub use pieces::Pieces;
 pub use resolve::Links;

@@ -172,6 +172,19 @@ pub struct Detail {
     pub unchanged: bool,
     /// How far the run is (`--progress`).
     pub progress: bool,
+    /// With each entry its owner, permissions and time (`--out-format`).
+    pub facts: bool,
+    /// With each file how much of it travelled, so that it is told when it is there.
+    pub sent: bool,
+    /// With each file the sum of its content.
+    pub sums: bool,
+}
+
+impl Detail {
+    /// Whether there is something to tell of a file that is transferred which is not known before it was.
+    pub fn is_late(&self) -> bool {
+        self.sent || self.sums
+    }
 }
 
 /// Options that cannot go together, or a value out of range.

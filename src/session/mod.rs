@@ -106,6 +106,11 @@ pub fn open_named(path: &OsStr) -> io::Result<impl io::Read + use<>> {
     crate::fs::open_named(path, crate::fs::Links::Trusted).map_err(|error| error.source)
 }
 
+/// Opens a file the user named to write at its end, by the same rule; it is made if it is not there.
+pub fn append_named(path: &OsStr) -> io::Result<std::fs::File> {
+    crate::fs::append_named(path, crate::fs::Links::Trusted).map_err(|error| error.source)
+}
+
 /// Which way a run goes.
 enum Direction<'a> {
     Local { sources: Vec<Vec<u8>>, destination: Vec<u8> },

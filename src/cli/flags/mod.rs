@@ -325,6 +325,18 @@ pub(super) struct Flags {
     /// Show what differs for each change; -ii also for what is the same
     #[arg(short = 'i', long, action = ArgAction::Count, help_heading = OUTPUT)]
     pub itemize_changes: u8,
+    /// Show a line of your own for each change: %i %n%L is that of -i
+    ///
+    /// Escapes are %n name, %f name with its source, %i what differs, %l length, %b bytes sent, %L link target, %o
+    /// operation, %M time, %C checksum, %B permissions, %U owner, %G group, %t now, %p process and %%. See OUTPUT.
+    #[arg(long, alias = "log-format", value_name = "FORMAT", help_heading = OUTPUT)]
+    pub out_format: Option<String>,
+    /// Keep a log in FILE: what is shown, with times, and each change
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
+    pub log_file: Option<OsString>,
+    /// How changes are logged, as for --out-format; nothing: not at all (default '%i %n%L')
+    #[arg(long, value_name = "FORMAT", help_heading = OUTPUT)]
+    pub log_file_format: Option<String>,
     /// Show numbers about the run at its end
     ///
     /// With another host, the connection time is the part of the run until dsync there had answered: connecting,
@@ -342,6 +354,22 @@ pub(super) struct Flags {
     /// Accepted for the sake of command lines written for rsync
     #[arg(long, value_name = "FLAGS", hide = true)]
     pub debug: Vec<String>,
+    /// Write all to standard error (all), or only problems (errors, client)
+    #[arg(long, value_name = "MODE", help_heading = OUTPUT)]
+    pub stderr: Option<String>,
+    /// rsync's old name of --stderr=all
+    #[arg(long = "msgs2stderr", hide = true)]
+    pub all_to_stderr: bool,
+    /// Write output line by line (L, N), or in blocks (B)
+    ///
+    /// The default is by line on a terminal, and else in blocks.
+    #[arg(long, value_name = "MODE", help_heading = OUTPUT)]
+    pub outbuf: Option<String>,
+    /// Show bytes above 127 in names as they are
+    ///
+    /// Without it, those that are not valid text are shown as \\#ooo, as control characters always are.
+    #[arg(short = '8', long = "8-bit-output", help_heading = OUTPUT)]
+    pub eight_bit_output: bool,
     /// Numbers in K, M, G of 1000; -hh of 1024
     #[arg(short = 'h', long, action = ArgAction::Count, help_heading = OUTPUT)]
     pub human_readable: u8,

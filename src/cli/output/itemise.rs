@@ -99,7 +99,7 @@ mod tests {
             ),
             (Kind::Socket, SAME, Direction::Push, ".S         "),
         ] {
-            let item = Item { path: RelPath::root(), kind, target: None, size: 0, change };
+            let item = Item { path: RelPath::root(), kind, target: None, size: 0, change, facts: None };
             assert_eq!(super::columns(&item, direction), columns);
         }
     }

@@ -3,24 +3,23 @@
 //! Here flags become what they mean together: files of filter rules are read, operands become targets, units are
 //! worked out, and what cannot go together is refused. After this nothing looks at a flag again.
 
+mod output;
 mod owners;
 mod rules;
 mod targets;
 mod two_way;
 
+pub(in crate::cli) use self::output::manner;
 pub(in crate::cli) use self::rules::read as read_rules;
 
 use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};
 use crate::cli::flags::{Flags, size};
-use crate::cli::output::{Direction, Levels, Style};
-use crate::request::{
-    CompressWhen, Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, Options, Shortcuts, SumKind,
-};
+use crate::cli::output::Style;
+use crate::request::{CompressWhen, Compression, DEFAULT_ZSTD_LEVEL, Deletion, Options, Shortcuts, SumKind};
 use crate::session::{Run, Shell};
 use crate::transport;
 use crate::transport::command::{remote_command, split_command};
-use crate::transport::target::Target;
 use std::ffi::OsStr;
 
 /// The name dsync is looked for on the other host.
@@ -33,7 +32,7 @@ const DEFAULT_PROGRAM: &str = "dsync";
 pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, Style), Failure> {
     let (sources, destination) = targets::read(&flags.operands)?;
     two_way::check(flags, &sources)?;
-    let style = style(flags, &destination, &sources, environment)?;
+    let style = output::style(flags, &destination, &sources, environment)?;
     let options = options(flags, &style)?;
     options.validate().map_err(|error| Failure::of(USAGE, &error))?;
     let shell = shell(flags, environment)?;
@@ -101,7 +100,7 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         rules: if flags.delete_excluded { rules.with_delete_excluded() } else { rules },
         two_way: two_way::options(flags),
         dry_run: flags.dry_run,
-        detail: detail(style),
+        detail: output::detail(style),
         shortcuts: shortcuts(flags.plain.as_deref())?,
     })
 }
@@ -136,21 +135,6 @@ fn shortcuts(plain: Option<&str>) -> Result<Shortcuts, Failure> {
         }
     }
     Ok(shortcuts)
-}
-
-/// The events that [`Style`] has a line for.
-fn detail(style: &Style) -> Detail {
-    let levels = &style.levels;
-    if style.two_way.is_some() {
-        // The plan says it all, and before.
-        return Detail { progress: style.progress, ..Detail::default() };
-    }
-    Detail {
-        changes: levels.name > 0 || levels.delete > 0 || style.itemise > 0,
-        attributes: levels.name > 0 || style.itemise > 0,
-        unchanged: levels.name > 1 || levels.skip > 0 || style.itemise > 1,
-        progress: style.progress,
-    }
 }
 
 fn block_size(flags: &Flags) -> Result<Option<u32>, Failure> {
@@ -236,42 +220,6 @@ fn shell(flags: &Flags, environment: &Environment) -> Result<Shell, Failure> {
         command: command.map_err(|error| operand_failure(&error))?,
         remote_program,
         ssh_config: flags.ssh_config.clone(),
-    })
-}
-
-fn style(
-    flags: &Flags,
-    destination: &Target,
-    sources: &[Target],
-    environment: &Environment,
-) -> Result<Style, Failure> {
-    let mut levels = if flags.quiet { Levels::default() } else { Levels::at_verbosity(flags.verbose) };
-    if !flags.quiet {
-        levels.raise_for(flags.progress, flags.stats);
-        for text in &flags.info {
-            levels.set(text).map_err(|error| Failure::of(USAGE, &error))?;
-        }
-    }
-    let destination_path = match destination {
-        Target::Local(path) | Target::SameHost(path) => path,
-        Target::Remote(remote) => &remote.path,
-    };
-    let direction = match (destination, sources.first()) {
-        (Target::Remote(_), _) => Direction::Push,
-        (_, Some(Target::Remote(_))) => Direction::Pull,
-        _ => Direction::Local,
-    };
-    Ok(Style {
-        itemise: if flags.quiet { 0 } else { flags.itemize_changes },
-        progress: levels.progress > 0 && environment.stderr_is_terminal,
-        human: if flags.plain_numbers { 0 } else { flags.human_readable.saturating_add(1) },
-        dry_run: flags.dry_run,
-        // A two-way run has a plan to show, not a list.
-        recursive: flags.recursive && !flags.two_way,
-        destination: destination_path.clone(),
-        direction,
-        two_way: two_way::style(flags, &levels),
-        levels,
     })
 }
 

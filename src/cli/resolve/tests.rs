@@ -1,6 +1,8 @@
 use super::*;
+use crate::cli::output::{Buffering, Direction, Format, Levels};
+use crate::request::Detail;
 use crate::transport::ssh;
-use crate::transport::target::{Host, RemoteTarget};
+use crate::transport::target::{Host, RemoteTarget, Target};
 use crate::tree::filter::Action;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -221,13 +223,59 @@ fn only_events_with_a_line_are_asked_for() {
         ("", nothing),
         ("-q -vv", nothing),
         ("-v", Detail { changes: true, attributes: true, ..nothing }),
-        ("-vv", Detail { changes: true, attributes: true, unchanged: true, progress: false }),
+        ("-vv", Detail { changes: true, attributes: true, unchanged: true, ..nothing }),
         ("-i", Detail { changes: true, attributes: true, ..nothing }),
-        ("-ii", Detail { changes: true, attributes: true, unchanged: true, progress: false }),
+        ("-ii", Detail { changes: true, attributes: true, unchanged: true, ..nothing }),
         ("--info=del", Detail { changes: true, ..nothing }),
         ("--info=progress2", Detail { progress: true, ..nothing }),
         ("--stats", nothing),
+        ("--out-format=%n", Detail { changes: true, attributes: true, ..nothing }),
+        ("--out-format=%M", Detail { changes: true, attributes: true, facts: true, ..nothing }),
+        ("--out-format=%b", Detail { changes: true, attributes: true, facts: true, sent: true, ..nothing }),
+        ("-q --out-format=%b", nothing),
+        ("-q --log-file=x", Detail { changes: true, attributes: true, ..nothing }),
+        (
+            "--log-file=x --log-file-format=%C",
+            Detail { changes: true, attributes: true, facts: true, sums: true, ..nothing },
+        ),
+        ("--log-file=x --log-file-format=", nothing),
     ] {
         assert_eq!(options(line).detail, detail, "{line}");
+    }
+}
+
+#[test]
+fn a_format_takes_the_place_of_columns() {
+    let shown = |line: &str| {
+        let style = style(&format!("{line} a b"));
+        (style.format, style.itemise)
+    };
+    assert_eq!(shown("-v"), (None, 0));
+    assert_eq!(shown("-ii"), (Some(Format::itemised()), 2));
+    assert_eq!(shown("-ii --out-format=%n"), (Some(Format::new("%n")), 0));
+    assert_eq!(shown("--out-format=%n%i"), (Some(Format::new("%n%i")), 1));
+    assert_eq!(shown("-q -i"), (None, 0));
+    assert!(refusal("-2 --out-format=%n a b").contains("--out-format does not go with --two-way"));
+}
+
+#[test]
+fn the_manner_of_output_is_said_in_short() {
+    let manner = |line: &str| {
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        manner(&Flags::parse(&words).unwrap())
+    };
+    for (line, buffering, to_stderr) in [
+        ("-a", Buffering::ByTarget, false),
+        ("--outbuf=N --stderr=e", Buffering::Lines, false),
+        ("--outbuf=line --stderr=all", Buffering::Lines, true),
+        ("--outbuf=Full --msgs2stderr", Buffering::Blocks, true),
+        ("--msgs2stderr --no-msgs2stderr", Buffering::ByTarget, false),
+        ("--stderr=c", Buffering::ByTarget, false),
+    ] {
+        let manner = manner(line).unwrap();
+        assert_eq!((manner.buffering, manner.all_to_stderr), (buffering, to_stderr), "{line}");
+    }
+    for line in ["--outbuf=x", "--outbuf=", "--stderr=x", "--stderr=allx", "--stderr="] {
+        assert_eq!(manner(line).unwrap_err().code(), 1, "{line}");
     }
 }

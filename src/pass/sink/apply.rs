@@ -13,6 +13,7 @@ use crate::pass::sink::flights::{Flight, Prepared};
 use crate::pass::sink::gaps::OpenGaps;
 use crate::pass::sink::sign::{Finer, Job};
 use crate::pass::sink::target::{BasisFile, Target};
+use crate::pass::sink::tell::Late;
 use crate::pass::sink::{Arrived, Sink};
 use crate::pass::tally::describe;
 use crate::wire::{Again, ContentEnd, ContentOp, FileId, Message, Permit};
@@ -387,6 +388,7 @@ impl Build {
     fn install(&self, sink: &Sink<'_>, target: Target, len: u64) -> Result<(), PassError> {
         let Flight { dir, name, path, update, .. } = &*self.flight;
         let cut = if self.held > len { target.set_len(len) } else { Ok(()) };
+        let sum = sink.plain_sum_of(|buffer, offset| target.read_full_at(buffer, offset));
         let installed = match (sink.goal.agenda(), target) {
             (Some(agenda), Target::Stage(staged)) => {
                 let dir = cut.and(sink.directories.writable(sink, *dir)?);
@@ -398,7 +400,11 @@ impl Build {
             }
         };
         match installed {
-            Ok(true) => self.count(sink, len),
+            Ok(true) => {
+                self.count(sink, len);
+                let (entry, late) = (&self.flight.entry, Late { sent: self.literal, sum });
+                sink.tell_transferred(|| path.clone(), &entry.node, &entry.meta, update, late);
+            }
             Ok(false) => {}
             Err(error) => sink.tally.failed(path, &error),
         }

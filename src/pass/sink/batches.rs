@@ -12,7 +12,7 @@ use crate::pass::sink::Sink;
 use crate::pass::sink::compare::Current;
 use crate::pass::sink::flights::{Flight, Phase};
 use crate::pass::sink::sign::Job;
-
+use crate::pass::sink::tell::Late;
 use crate::tree::{Entry, Name, RelPath};
 use crate::wire::{BATCH_FILES, DirId, Fetch, Fetched, FetchedFile, Message};
 use crossbeam_channel::Sender;
@@ -209,7 +209,12 @@ impl Writing<'_> {
         }
         no_owner.iter().for_each(tell);
         match written {
-            Ok(_) => done.count(wanted, content),
+            Ok(_) => {
+                done.count(wanted, content);
+                let late = Late { sent: content.len() as u64, sum: self.sink.plain_sum(content) };
+                let (Entry { node, meta, .. }, path) = (&wanted.entry, || self.path.join(name));
+                self.sink.tell_transferred(path, node, meta, update, late);
+            }
             Err(error) => tell(&error),
         }
         true

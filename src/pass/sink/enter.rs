@@ -56,7 +56,7 @@ impl Sink<'_> {
             if destination.created {
                 self.count_created(Kind::Directory);
             }
-            self.announce(RelPath::root, &Node::Directory, &update);
+            self.announce(RelPath::root, &Node::Directory, &meta, &update);
             open.finally = SetMeta { mode: update.set.mode.or(open.finally.mode), ..update.set };
             if let Some(own) = own {
                 hand_down_group(&open, own.mode);
@@ -98,7 +98,7 @@ impl Sink<'_> {
                 open.unusable = true;
             }
             Decision::Attributes(update) => {
-                self.announce(|| open.path.clone(), &entry.node, &update);
+                self.announce(|| open.path.clone(), &entry.node, &entry.meta, &update);
                 open.finally = update.set;
                 self.open_existing(&mut open, &counterpart, &entry, own.as_ref());
             }
@@ -150,7 +150,7 @@ impl Sink<'_> {
             open.unusable = true;
             return;
         }
-        self.announce(|| open.path.clone(), &entry.node, update);
+        self.announce(|| open.path.clone(), &entry.node, &entry.meta, update);
         let Counterpart::Writable(dir) = parent else {
             self.count_created(Kind::Directory);
             return;

@@ -107,7 +107,7 @@ impl Sink<'_> {
         {
             return Ok(());
         }
-        self.announce(|| path.clone(), &entry.node, update);
+        self.announce(|| path.clone(), &entry.node, &entry.meta, update);
         let Counterpart::Writable(handle) = here else {
             if update.change.new {
                 self.count_created(entry.kind());

@@ -26,17 +26,18 @@ mod planned;
 mod room;
 mod sign;
 mod target;
+mod tell;
 
 pub use destination::DestinationError;
 
 use crate::fs::{Root, SetMeta};
-use crate::pass::decide::{Policy, Update};
+use crate::pass::decide::Policy;
 use crate::pass::names::OwnerMap;
 use crate::pass::tally::Tally;
 use crate::pass::{Agenda, Context, PassError, TALK};
-use crate::report::{Event, Item, Problem, ProblemClass, Role, Totals};
+use crate::report::{Problem, ProblemClass, Role, Totals};
 use crate::tree::filter::Rules;
-use crate::tree::{Entry, Kind, Meta, Node, RelPath};
+use crate::tree::{Entry, Kind, Meta, RelPath};
 use crate::wire::{Content, Fetched, Link, Message, Permit, Received, Receiver, Sender};
 use announce::Announcer;
 use crossbeam_channel as channel;
@@ -333,31 +334,6 @@ impl Sink<'_> {
 
     fn dry_run(&self) -> bool {
         self.context.options.dry_run
-    }
-
-    /// Tells of a difference, if anybody wants to hear of it.
-    fn announce(&self, path: impl FnOnce() -> RelPath, node: &Node, update: &Update) {
-        if self.is_told(update)
-            && let Some(event) = self.item(path(), node, update)
-        {
-            self.announcer.say(event);
-        }
-    }
-
-    fn is_told(&self, update: &Update) -> bool {
-        let detail = self.context.options.detail;
-        if update.change.is_nothing() { detail.unchanged } else { detail.changes }
-    }
-
-    fn item(&self, path: RelPath, node: &Node, update: &Update) -> Option<Event> {
-        self.is_told(update).then(|| {
-            let target = match node {
-                Node::Symlink { target } => Some(target.to_vec()),
-                _ => None,
-            };
-            let size = node.size();
-            Event::Item(Item { path, kind: node.kind(), target, size, change: update.change })
-        })
     }
 
     /// Sets what differs; what cannot be set is a problem of its own and leaves the rest as it should be.

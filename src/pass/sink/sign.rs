@@ -1,12 +1,12 @@
 //! Reads what the sink has of changed files: for signatures, and for comparison by content.
 
-use crate::delta::{BlockLen, Cover, SegmentHasher, SegmentSums, Signature, Signer, StrongLen};
+use crate::delta::{BlockLen, Cover, SegmentHasher, SegmentSums, Signature, Signer, StrongLen, Sum};
 use crate::fs::ReadFile;
 use crate::pass::decide::Decision;
 use crate::pass::sink::Sink;
 use crate::pass::sink::flights::{Flight, Phase, Prepared};
 use crate::pass::{PassError, sink::entry};
-use crate::tree::Kind;
+use crate::tree::{Entry, Kind};
 use crate::wire::{Check, DirId, FileId, MESSAGE_COST, Message, Rank, Reservation, SumsPart, Verdict, Want};
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
@@ -173,7 +173,8 @@ impl Sink<'_> {
         let may_set_group = self.may_set_group(flight.entry.meta.gid);
         match self.policy().compared(same, &flight.entry, own, may_set_group) {
             Decision::Transfer(update) => {
-                self.announcer.fill(file, self.item(flight.path.clone(), &flight.entry.node, &update));
+                let Entry { node, meta, .. } = &flight.entry;
+                self.announcer.fill(file, self.item(flight.path.clone(), node, meta, &update));
                 if self.dry_run() {
                     entry::count_transfer(self, &flight.entry, false);
                     self.flights.land(file);
@@ -185,7 +186,10 @@ impl Sink<'_> {
                 if whole { self.ask(file, flight.dir, flight.index) } else { self.ask_with_basis(file) }
             }
             Decision::Attributes(update) => {
-                self.announcer.fill(file, self.item(flight.path.clone(), &flight.entry.node, &update));
+                let Entry { node, meta, .. } = &flight.entry;
+                let sum = self.sum_here(&flight)?;
+                let item = self.item_of_known(flight.path.clone(), node, meta, &update, sum);
+                self.announcer.fill(file, item);
                 self.set_attributes(flight.dir, &flight.path, &flight.name, Kind::File, &update)?;
                 self.settle_progress(1, flight.entry.node.size());
                 self.settle_unwritten(file, &flight)
@@ -195,6 +199,16 @@ impl Sink<'_> {
                 self.settle_unwritten(file, &flight)
             }
         }
+    }
+
+    /// The sum of the content that is here of a file, if sums are asked for.
+    fn sum_here(&self, flight: &Flight) -> Result<Option<Sum>, PassError> {
+        if !self.context.options.detail.sums {
+            return Ok(None);
+        }
+        let here = self.directories.counterpart(self, flight.dir)?;
+        let open = here.and_then(|here| here.open_file(&flight.name)).ok();
+        Ok(open.and_then(|open| self.plain_sum_of(|buffer, offset| open.read_full_at(buffer, offset))))
     }
 
     fn settle_unwritten(&self, file: FileId, flight: &Flight) -> Result<(), PassError> {

@@ -53,7 +53,15 @@ pub(super) fn everything() -> Options {
         rules,
         two_way: Some(TwoWay { allow_mass_delete: true, keep_trash: false, trash_days: 7 }),
         dry_run: true,
-        detail: Detail { changes: true, attributes: true, unchanged: true, progress: true },
+        detail: Detail {
+            changes: true,
+            attributes: true,
+            unchanged: true,
+            progress: true,
+            facts: true,
+            sent: true,
+            sums: true,
+        },
         shortcuts: Shortcuts { threads: false, ..Shortcuts::default() },
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
 use crate::report::{
-    Action, Change, Counts, Event, Item, Problem, ProblemClass, ProgressReading, Role, Skip, TimeChange,
-    Totals,
+    Action, Change, Counts, Event, Facts, Item, Problem, ProblemClass, ProgressReading, Role, Skip,
+    TimeChange, Totals,
 };
 use crate::tree::{
     BUCKET_SUM_LEN, BucketSum, Buckets, Entry, FINGERPRINT_LEN, Fingerprint, Kind, MAX_NAME, Meta, Name,
@@ -107,6 +107,14 @@ fn item() -> Event {
             owner: false,
             group: true,
         },
+        facts: Some(Box::new(Facts {
+            modified: -5,
+            mode: 0o4755,
+            owner: Some(1000),
+            group: None,
+            sent: 300,
+            sum: Some([7; 16]),
+        })),
     })
 }
 

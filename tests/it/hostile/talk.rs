@@ -80,6 +80,7 @@ fn what_a_peer_says_is_shown_harmlessly() {
                 owner: true,
                 group: true,
             },
+            facts: None,
         }),
         Event::Deleted { path: RelPath::new(evil.as_bytes().to_vec()).unwrap(), kind: Kind::File },
     ];

@@ -74,6 +74,7 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("-vv", Effect::Output),
     ("-q", Effect::Output),
     ("-i", Effect::Output),
+    ("--out-format", Effect::Output),
     ("--stats", Effect::Output),
     ("-P", Effect::Output),
     ("--no-whole-file", Effect::Traffic),
@@ -253,6 +254,7 @@ impl Drawn<'_> {
 
     fn output(&mut self) {
         self.flag(60, "-i");
+        self.out_format();
         if self.random.chance(15) {
             self.flag(100, "-v");
         } else {
@@ -261,6 +263,20 @@ impl Drawn<'_> {
         self.flag(22, "--stats");
         self.flag(9, "-P");
         self.flag(9, "-q");
+    }
+
+    /// A format, with a mark by which its lines are known.
+    fn out_format(&mut self) {
+        let mut formats = vec!["=%n|%i|%o|%B|%L|%15n|%-7o|%%|%z", "=%n|%o", "%i=%n%5L", "=%n%L|%m"];
+        // What is changed on the way is shown by rsync as it was.
+        if !["--chown", "--usermap", "--groupmap"].iter().any(|map| has(&self.choices, map)) {
+            formats.extend(["=%n|%M|%U|%G|%8B|", "=%n|%i|%U:%-6G|"]);
+        }
+        // A dry run that compares contents knows sums of what it does not transfer.
+        if !has(&self.choices, "-n") {
+            formats.extend(["=%n|%C", "=%n|%C|%i", "=%C%o%n"]);
+        }
+        self.value(30, "--out-format", &formats);
     }
 
     fn rules(&mut self) {

@@ -20,6 +20,8 @@ pub(super) struct Outcome {
 pub(super) struct Comparison {
     columns: Columns,
     items: bool,
+    /// `--out-format`: lines of a form that is known by a mark.
+    formatted: bool,
     /// `-v` says the names, and with some options more.
     names: bool,
     stats: bool,
@@ -44,10 +46,11 @@ impl Comparison {
                 ..Columns::ALL
             },
             items: options::has(options, "-i"),
+            formatted: options::has(options, "--out-format"),
             // With -c, rsync corrects times by nanoseconds, and says so only here.
             names: (options::has(options, "-v") || options::has(options, "-vv"))
                 && !options::has(options, "-c")
-                && !["-i", "-P", "--stats"].iter().any(|more| options::has(options, more)),
+                && !["-i", "-P", "--stats", "--out-format"].iter().any(|more| options::has(options, more)),
             stats: options::has(options, "--stats"),
             listed: sources == 1,
             limited_deletion,
@@ -97,6 +100,9 @@ impl Outcome {
         if how.items {
             lines.extend(line_differences(&self.items(how), &other.items(how)));
         }
+        if how.formatted {
+            lines.extend(line_differences(&self.formatted(how), &other.formatted(how)));
+        }
         if how.names {
             lines.extend(line_differences(&self.names(how), &other.names(how)));
         }
@@ -134,6 +140,20 @@ impl Outcome {
         let mut items: Vec<String> = self.output.out().lines().filter_map(item).collect();
         items.sort();
         items
+    }
+
+    /// The lines by a format of `--out-format`, sorted, without which way the content went.
+    fn formatted(&self, how: Comparison) -> Vec<String> {
+        let out = self.output.out();
+        let is_deletion =
+            |line: &str| ["del.", "*deleting", "deleting "].iter().any(|word| line.contains(word));
+        let lines = out.lines().filter(|line| line.contains('=') || line.starts_with("deleting "));
+        let mut lines: Vec<String> = lines
+            .filter(|line| !(how.limited_deletion && is_deletion(line)))
+            .map(|line| line.replace("|recv", "|send").replace('<', ">"))
+            .collect();
+        lines.sort();
+        lines
     }
 
     /// The lines about single entries, sorted: all that does not belong to the beginning, the end or the diagnosis of

@@ -5,6 +5,7 @@ mod connection;
 mod deletion;
 mod delta;
 mod fingerprints;
+mod formats;
 mod kinds;
 mod operands;
 mod output;

@@ -78,7 +78,7 @@ impl Comparison<'_, '_> {
                 sink.pass_by(&entry);
             }
             Decision::Attributes(update) => {
-                sink.announce(path, &entry.node, &update);
+                sink.announce(path, &entry.node, &entry.meta, &update);
                 if !update.set.is_empty() {
                     sink.set_attributes(dir, &path(), name, entry.kind(), &update)?;
                 }
@@ -141,7 +141,7 @@ impl Comparison<'_, '_> {
             sink.pass_by(entry);
             return Ok(());
         }
-        sink.announce(|| current.path.join(&entry.name), &entry.node, update);
+        sink.announce(|| current.path.join(&entry.name), &entry.node, &entry.meta, update);
         if sink.dry_run() {
             count_transfer(sink, entry, update.change.new);
             return Ok(());
