@@ -78,6 +78,10 @@ fn obey(arguments: &[OsString], screen: &Arc<Screen>) -> Result<u8, Failure> {
         screen.out(&text);
         return Ok(0);
     }
+    if let Some(kind) = &flags.generate {
+        screen.out(&flags::generate(kind)?);
+        return Ok(0);
+    }
     if flags.server {
         return serve(&flags, screen);
     }
@@ -138,7 +142,11 @@ fn transfer(
     signals::install(cancel.clone(), Arc::clone(screen)).map_err(|error| Failure::of(FILE_IO, &error))?;
     let progress = Arc::new(Progress::default());
     let numbers = Numbers::new(style.human.max(2));
-    let bar = if style.progress { Bar::start(&progress, screen, numbers).ok() } else { None };
+    let bar = match style.progress {
+        true if style.json.is_some() => Bar::lines(&progress, screen).ok(),
+        true => Bar::start(&progress, screen, numbers).ok(),
+        false => None,
+    };
     let prompter = Arc::new(TerminalPrompter::new(Arc::clone(screen)));
     let dialogue = style
         .two_way
@@ -166,11 +174,11 @@ fn transfer(
     printer.finish_remote();
     let outcome = ended.map_err(|failure| {
         let failure = Failure::from(failure);
-        printer.log(&failure.to_string());
+        printer.fail(&failure.to_string(), failure.code());
         failure
     })?;
-    printer.finish(&outcome);
     let code = failure::code_of(&outcome);
+    printer.finish(&outcome, code);
     if code != 0 {
         let last = failure::last_line(code);
         printer.log(&last);

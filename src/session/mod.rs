@@ -107,7 +107,7 @@ pub fn open_named(path: &OsStr) -> io::Result<impl io::Read + use<>> {
 }
 
 /// Opens a file the user named to write at its end, by the same rule; it is made if it is not there.
-pub fn append_named(path: &OsStr) -> io::Result<std::fs::File> {
+pub fn append_named(path: &OsStr) -> io::Result<impl io::Write + Send + use<>> {
     crate::fs::append_named(path, crate::fs::Links::Trusted).map_err(|error| error.source)
 }
 

@@ -8,6 +8,7 @@
 //! flag that can be implied has a `--no-` form (made by [`negation`], not written out), and the filter rules keep
 //! the order they have on the command line even across differently named flags.
 
+mod generate;
 mod negation;
 mod order;
 mod repeat;
@@ -19,6 +20,7 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+pub(super) use self::generate::generate;
 pub(super) use self::order::FilterFlag;
 use self::size::Size;
 
@@ -32,20 +34,22 @@ const ABOUT: &str = "Copies directory trees, here or over SSH, sending only what
 SRC/ means the contents of a directory, SRC the directory itself.";
 
 const AFTER_HELP: &str = "\
-Every option that another one implies can be switched off again: -a --no-owner is -rlptgD.
-The option that comes later wins.
+Every option that another one implies can be switched off again:
+-a --no-owner is -rlptgD. The option that comes later wins.
 
 Examples:
-  dsync -a photos/ nas:photos/             copy what is new or changed to the host nas
-  dsync -a nas:photos/ photos/             the other way round
-  dsync -ain --delete src/ host:mirror/    show what a mirror run would change or delete
-  dsync -a --delete src/ host:mirror/      do it
-  dsync -aP disk.img host:                 one bar for the whole run; a broken run can be resumed
+  dsync -a photos/ nas:photos/           copy what is new or changed to nas
+  dsync -a nas:photos/ photos/           the other way round
+  dsync -ain --delete src/ host:mirror/  show what a mirror run would do
+  dsync -a --delete src/ host:mirror/    do it
+  dsync -aP disk.img host:               a bar; a broken run can be resumed
   dsync -a --exclude='*.o' --exclude=/target/ src/ host:src/
-  dsync -2 notes/ nas:notes/               changes of both sides to both sides; -2n shows them first
-  dsync status notes/                      look back at such runs; so do log, undo and trash (with --help)
+  dsync -2n notes/ nas:notes/            what both sides have for each other
+  dsync -2 notes/ nas:notes/             bring it to both sides
+  dsync status notes/                    look back; so do log, undo and trash
 
-dsync(1) tells the rest: filter rules, exit codes, what happens to interrupted files.";
+dsync(1) tells the rest: filter rules, exit codes, what happens to interrupted
+files.";
 
 const WHAT: &str = "What to copy";
 const ATTRIBUTES: &str = "What to keep of it";
@@ -331,6 +335,11 @@ pub(super) struct Flags {
     /// operation, %M time, %C checksum, %B permissions, %U owner, %G group, %t now, %p process and %%. See OUTPUT.
     #[arg(long, alias = "log-format", value_name = "FORMAT", help_heading = OUTPUT)]
     pub out_format: Option<String>,
+    /// Tell what happens as JSON on standard output, a line for each event, for programs
+    ///
+    /// See EVENTS AS JSON. Problems are also told on standard error as usual.
+    #[arg(long, help_heading = OUTPUT)]
+    pub json: bool,
     /// Keep a log in FILE: what is shown, with times, and each change
     #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub log_file: Option<OsString>,
@@ -376,6 +385,9 @@ pub(super) struct Flags {
     /// Show this help (so does -h alone)
     #[arg(long, help_heading = OUTPUT)]
     pub help: bool,
+    /// Print completions for a shell (complete-bash, complete-zsh, complete-fish), or the manual page (man)
+    #[arg(long, value_name = "KIND", help_heading = OUTPUT)]
+    pub generate: Option<String>,
     /// Show the version; -VV as JSON
     #[arg(short = 'V', long, action = ArgAction::Count, help_heading = OUTPUT)]
     pub version: u8,

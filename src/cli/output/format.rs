@@ -61,6 +61,11 @@ enum What {
     Percent,
 }
 
+/// What stands before the target of a link.
+const ARROW: &str = " -> ";
+/// As wide, where there is none.
+const NO_ARROW: &str = "    ";
+
 /// Characters of a sum.
 const SUM_WIDTH: usize = 32;
 
@@ -82,6 +87,8 @@ pub(super) struct Setting<'a> {
     pub direction: Direction,
     pub origins: &'a Origins,
     pub clock: &'a Clock,
+    /// Whether groups are preserved.
+    pub groups: bool,
 }
 
 impl Format {
@@ -163,6 +170,15 @@ impl Format {
                 Piece::Text(text) => line.write_str(text),
                 Piece::Escape { what, width, left, human } => {
                     let text = subject.text(*what, Numbers::new(*human), setting);
+                    // The arrow stands before the width, and leaves its room where there is none.
+                    let (arrow, text) = match *what {
+                        What::Target if *width > 0 => match text.split_at_checked(ARROW.len()) {
+                            Some(parts) => parts,
+                            None => (NO_ARROW, ""),
+                        },
+                        _ => ("", text.as_str()),
+                    };
+                    line.push_str(arrow);
                     if *left { write!(line, "{text:<width$}") } else { write!(line, "{text:>width$}") }
                 }
             };
@@ -254,7 +270,8 @@ impl Subject<'_> {
                 Some(_) => facts
                     .and_then(|facts| facts.group)
                     .map_or_else(|| "DEFAULT".to_owned(), |group| group.to_string()),
-                None => "0".to_owned(),
+                None if setting.groups => "0".to_owned(),
+                None => "DEFAULT".to_owned(),
             },
             What::Now => setting.clock.show_short(now()),
             What::Process => std::process::id().to_string(),
@@ -270,7 +287,7 @@ pub(super) fn name(path: &RelPath, kind: Kind) -> String {
 }
 
 fn arrow(item: &Item) -> String {
-    item.target.as_ref().map(|target| format!(" -> {}", Escaped(target))).unwrap_or_default()
+    item.target.as_ref().map(|target| format!("{ARROW}{}", Escaped(target))).unwrap_or_default()
 }
 
 /// Seconds since 1970.
@@ -315,7 +332,8 @@ mod tests {
 
     fn line(format: &str, subject: Subject<'_>) -> String {
         let origins = Origins::new([&b"/home/src/"[..]]);
-        let setting = Setting { direction: Direction::Push, origins: &origins, clock: &Clock::at(0) };
+        let setting =
+            Setting { direction: Direction::Push, origins: &origins, clock: &Clock::at(0), groups: false };
         Format::new(format).line(subject, setting)
     }
 
@@ -347,12 +365,23 @@ mod tests {
         let deleted = Subject::Deleted(&path, Kind::Directory);
         for (format, expected) in [
             ("%i %n%L", "*deleting   gone/"),
-            ("%o %f %l %b %B %U %G", "del. gone 0 0 --------- 0 0"),
+            ("%o %f %l %b %B %U %G", "del. gone 0 0 --------- 0 DEFAULT"),
             ("%M", "1970/01/01-00:00:00"),
         ] {
             assert_eq!(line(format, deleted), expected, "{format}");
         }
         assert_eq!(line("%C", deleted), " ".repeat(32));
+    }
+
+    #[test]
+    fn the_width_of_a_link_is_that_of_its_target() {
+        let link = Item { kind: Kind::Symlink, target: Some(b"to".to_vec()), ..item() };
+        for (item, expected) in [
+            (link, "[ -> to][ -> to][ ->     to][ -> to    ]"),
+            (item(), "[][     ][          ][          ]"),
+        ] {
+            assert_eq!(line("[%L][%1L][%6L][%-6L]", Subject::Item(&item)), expected);
+        }
     }
 
     #[test]

@@ -4,20 +4,19 @@ use crate::cli::output::format::now;
 use crate::cli::output::moment::Clock;
 use crate::session;
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
 /// A log that is being written.
 pub(in crate::cli) struct Log {
-    file: Mutex<File>,
+    file: Mutex<Box<dyn Write + Send>>,
     clock: Clock,
 }
 
 impl Log {
     /// Goes on with the log at `path`, which is made if there is none.
     pub(in crate::cli) fn open(path: &OsStr) -> io::Result<Log> {
-        Ok(Log { file: Mutex::new(session::append_named(path)?), clock: Clock::local() })
+        Ok(Log { file: Mutex::new(Box::new(session::append_named(path)?)), clock: Clock::local() })
     }
 
     /// Writes lines, each at once, so that a log tells how far a run came that was killed. Empty ones are left out.

@@ -8,6 +8,7 @@
 pub(super) mod conflicts;
 mod format;
 mod itemise;
+pub(super) mod json;
 mod levels;
 mod log;
 mod mode;
@@ -48,6 +49,8 @@ pub(super) struct Style {
     pub itemise: u8,
     /// The log, if one is kept.
     pub log: Option<LogStyle>,
+    /// `--json`: standard output is for programs, which are told this first.
+    pub json: Option<json::Start>,
     /// Whether a progress bar is asked for.
     pub progress: bool,
     /// 0: plain digits, 1: grouped, 2: units of 1000, 3 and up: units of 1024.
@@ -60,6 +63,8 @@ pub(super) struct Style {
     pub destination: Vec<u8>,
     /// The source arguments, where they are here.
     pub origins: Origins,
+    /// Whether groups are preserved.
+    pub groups: bool,
     /// Where content goes.
     pub direction: Direction,
     /// How a two-way run is shown.
@@ -117,8 +122,11 @@ pub(super) struct Printer {
 impl Printer {
     /// A printer onto `screen`, and into a log.
     pub(super) fn new(style: Style, screen: Arc<Screen>, log: Option<Log>) -> Printer {
-        let header_due = Mutex::new(style.levels.list > 0 && style.recursive);
-        if let Some(log) = &log {
+        let header_due = Mutex::new(style.levels.list > 0 && style.recursive && style.json.is_none());
+        if let Some(start) = &style.json {
+            screen.out(&json::start(start, style.direction, style.dry_run));
+        }
+        if let Some(log) = log.as_ref().filter(|_| style.two_way.is_none()) {
             log.write(wording::log_header(style.direction));
         }
         Printer { style, clock: Clock::local(), screen, kept: log, header_due, remote: Mutex::default() }
@@ -131,6 +139,10 @@ impl Printer {
 
     /// Shows the plan of a two-way run, before anything of it is done.
     pub(super) fn plan(&self, plan: &Plan) {
+        if self.style.json.is_some() {
+            json::plan(plan, &mut |line| self.screen.out(line));
+            return self.screen.flush();
+        }
         if let Some(two_way) = &self.style.two_way {
             plan::tell(plan, two_way, self.numbers(), &mut |text| {
                 self.screen.out(text);
@@ -140,8 +152,8 @@ impl Printer {
         }
     }
 
-    /// Shows the numbers of a run that came to its end.
-    pub(super) fn finish(&self, outcome: &Outcome) {
+    /// Shows the numbers of a run that came to its end with this exit code.
+    pub(super) fn finish(&self, outcome: &Outcome, code: u8) {
         let numbers = self.numbers();
         let both = self.style.two_way.as_ref().zip(outcome.two_way.as_ref());
         let counted = both.map(|(style, two_way)| plan::counted(&two_way.plan, &style.names, numbers));
@@ -158,10 +170,22 @@ impl Printer {
             self.log(&text);
         }
         self.head();
+        if self.style.json.is_some() {
+            text = json::summary(outcome, code);
+        }
         self.screen.out(&text);
         self.screen.flush();
         if let Some((style, two_way)) = both {
             self.finish_two_way(style, two_way);
+        }
+    }
+
+    /// Shows why a run was ended, where that is not told in another way.
+    pub(super) fn fail(&self, message: &str, code: u8) {
+        self.log(message);
+        if self.style.json.is_some() {
+            self.screen.out(&json::failure(message, code));
+            self.screen.flush();
         }
     }
 
@@ -196,9 +220,15 @@ impl Printer {
     fn show(&self, event: &Event) {
         let wording = Wording { style: &self.style, clock: &self.clock };
         match wording.line(event) {
+            Some(Line::Out(_)) if self.style.json.is_some() => {}
             Some(Line::Out(line)) => self.with_header(|| self.screen.out(&line)),
             Some(Line::Err(line)) => self.screen.err(&line),
             None => {}
+        }
+        if self.style.json.is_some()
+            && let Some(line) = json::event(event)
+        {
+            self.screen.out(&line);
         }
         if let Some(log) = &self.kept
             && let Some(lines) = wording.log_lines(event)

@@ -69,6 +69,10 @@ impl Wording<'_> {
         let format = self.style.log.as_ref().and_then(|log| log.format.as_ref());
         match (event, format) {
             (Event::Item(_) | Event::Deleted { .. }, None) => None,
+            // What is the same is logged as it is shown.
+            (Event::Item(item), Some(_)) if item.change.is_nothing() && self.style.itemise == 0 => {
+                self.item_line(item, None, 0)
+            }
             (Event::Item(item), Some(format)) => {
                 let itemise = if format.itemises() { self.style.itemise.max(1) } else { 0 };
                 self.item_line(item, Some(format), itemise)
@@ -108,8 +112,8 @@ impl Wording<'_> {
     }
 
     fn setting(&self) -> Setting<'_> {
-        let Style { direction, origins, .. } = self.style;
-        Setting { direction: *direction, origins, clock: self.clock }
+        let Style { direction, origins, groups, .. } = self.style;
+        Setting { direction: *direction, origins, clock: self.clock, groups: *groups }
     }
 }
 
@@ -173,12 +177,14 @@ mod tests {
             format: (itemise > 0).then(Format::itemised),
             itemise,
             log: None,
+            json: None,
             progress: false,
             human: 1,
             dry_run: false,
             recursive: true,
             destination: b"there/".to_vec(),
             origins: Origins::default(),
+            groups: false,
             direction: Direction::Local,
             two_way: None,
         }

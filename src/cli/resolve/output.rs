@@ -3,6 +3,7 @@
 use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};
 use crate::cli::flags::Flags;
+use crate::cli::output::json;
 use crate::cli::output::{
     Buffering, Direction, Format, Levels, LogStyle, Manner, Origins, Style, check_debug,
 };
@@ -15,7 +16,8 @@ pub(in crate::cli) fn manner(flags: &Flags) -> Result<Manner, Failure> {
     Ok(Manner {
         buffering: buffering(flags.outbuf.as_deref())?,
         all_to_stderr: all_to_stderr(flags)?,
-        eight_bit: flags.eight_bit_output,
+        // In JSON a backslash is one, and what is no text is escaped for good.
+        eight_bit: flags.eight_bit_output && !flags.json,
     })
 }
 
@@ -75,13 +77,15 @@ pub(super) fn style(
         itemise: if itemises { flags.itemize_changes.max(1) } else { 0 },
         format,
         log: log(flags),
-        progress: levels.progress > 0 && environment.stderr_is_terminal,
+        json: json(flags, destination, sources)?,
+        progress: levels.progress > 0 && (flags.json || environment.stderr_is_terminal),
         human: if flags.plain_numbers { 0 } else { flags.human_readable.saturating_add(1) },
         dry_run: flags.dry_run,
         // A two-way run has a plan to show, not a list.
         recursive: flags.recursive && !flags.two_way,
         destination: destination_path.clone(),
         origins: Origins::new(local),
+        groups: flags.group,
         direction,
         two_way: two_way::style(flags, &levels),
         levels,
@@ -99,6 +103,17 @@ fn format(flags: &Flags) -> Result<Option<Format>, Failure> {
         Some(format) => Some(Format::new(format)),
         None => (flags.itemize_changes > 0).then(Format::itemised),
     })
+}
+
+fn json(flags: &Flags, destination: &Target, sources: &[Target]) -> Result<Option<json::Start>, Failure> {
+    if flags.json && flags.out_format.is_some() {
+        return Err(Failure::usage("--json and --out-format both say how changes are shown; choose one"));
+    }
+    Ok(flags.json.then(|| json::Start {
+        sources: sources.to_vec(),
+        destination: destination.clone(),
+        two_way: flags.two_way,
+    }))
 }
 
 fn log(flags: &Flags) -> Option<LogStyle> {
@@ -119,13 +134,14 @@ pub(super) fn detail(style: &Style) -> Detail {
     }
     let formats = || style.format.iter().chain(style.log.iter().filter_map(|log| log.format.as_ref()));
     let any = |needs: fn(&Format) -> bool| formats().any(needs);
+    let json = style.json.is_some();
     Detail {
-        changes: levels.name > 0 || levels.delete > 0 || any(|_| true),
-        attributes: levels.name > 0 || any(|_| true),
+        changes: levels.name > 0 || levels.delete > 0 || json || any(|_| true),
+        attributes: levels.name > 0 || json || any(|_| true),
         unchanged: levels.name > 1 || levels.skip > 0 || style.itemise > 1,
         progress: style.progress,
-        facts: any(Format::needs_facts),
-        sent: any(Format::needs_sent),
+        facts: json || any(Format::needs_facts),
+        sent: json || any(Format::needs_sent),
         sums: any(Format::needs_sum),
     }
 }

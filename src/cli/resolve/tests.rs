@@ -239,6 +239,7 @@ fn only_events_with_a_line_are_asked_for() {
             Detail { changes: true, attributes: true, facts: true, sums: true, ..nothing },
         ),
         ("--log-file=x --log-file-format=", nothing),
+        ("--json", Detail { changes: true, attributes: true, facts: true, sent: true, ..nothing }),
     ] {
         assert_eq!(options(line).detail, detail, "{line}");
     }
@@ -255,6 +256,7 @@ fn a_format_takes_the_place_of_columns() {
     assert_eq!(shown("-ii --out-format=%n"), (Some(Format::new("%n")), 0));
     assert_eq!(shown("--out-format=%n%i"), (Some(Format::new("%n%i")), 1));
     assert_eq!(shown("-q -i"), (None, 0));
+    assert!(refusal("--json --out-format=%n a b").contains("--json and --out-format"));
     assert!(refusal("-2 --out-format=%n a b").contains("--out-format does not go with --two-way"));
 }
 

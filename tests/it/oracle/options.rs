@@ -75,6 +75,10 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("-q", Effect::Output),
     ("-i", Effect::Output),
     ("--out-format", Effect::Output),
+    ("--info", Effect::Output),
+    ("-8", Effect::Output),
+    ("-h", Effect::Output),
+    ("--no-h", Effect::Output),
     ("--stats", Effect::Output),
     ("-P", Effect::Output),
     ("--no-whole-file", Effect::Traffic),
@@ -260,20 +264,26 @@ impl Drawn<'_> {
         } else {
             self.flag(14, "-vv");
         }
+        let kinds = ["name", "name2", "del", "name0,del0", "nonreg0", "name,nonreg0", "stats2", "none"];
+        self.value(18, "--info", &kinds);
+        self.flag(15, "-8");
         self.flag(22, "--stats");
+        let digits = if self.random.chance(50) { "-h" } else { "--no-h" };
+        self.flag(9, digits);
         self.flag(9, "-P");
         self.flag(9, "-q");
     }
 
     /// A format, with a mark by which its lines are known.
     fn out_format(&mut self) {
-        let mut formats = vec!["=%n|%i|%o|%B|%L|%15n|%-7o|%%|%z", "=%n|%o", "%i=%n%5L", "=%n%L|%m"];
+        let mut formats = vec!["=%n|%i|%o|%B|%L|%-7o|%%|%z", "=%n|%o", "%i=%n%5L", "=%n%L|%m"];
         // What is changed on the way is shown by rsync as it was.
         if !["--chown", "--usermap", "--groupmap"].iter().any(|map| has(&self.choices, map)) {
             formats.extend(["=%n|%M|%U|%G|%8B|", "=%n|%i|%U:%-6G|"]);
         }
-        // A dry run that compares contents knows sums of what it does not transfer.
-        if !has(&self.choices, "-n") {
+        // rsync knows the sums of all files with -c, also of those that are not read here.
+        let knows_more = has(&self.choices, "-c") && has(&self.choices, "--size-only");
+        if !has(&self.choices, "-n") && !knows_more {
             formats.extend(["=%n|%C", "=%n|%C|%i", "=%C%o%n"]);
         }
         self.value(30, "--out-format", &formats);

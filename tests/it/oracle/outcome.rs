@@ -48,7 +48,7 @@ impl Comparison {
             items: options::has(options, "-i"),
             formatted: options::has(options, "--out-format"),
             // With -c, rsync corrects times by nanoseconds, and says so only here.
-            names: (options::has(options, "-v") || options::has(options, "-vv"))
+            names: ["-v", "-vv", "--info"].iter().any(|named| options::has(options, named))
                 && !options::has(options, "-c")
                 && !["-i", "-P", "--stats", "--out-format"].iter().any(|more| options::has(options, more)),
             stats: options::has(options, "--stats"),

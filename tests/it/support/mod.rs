@@ -6,6 +6,7 @@ pub(crate) mod lifetime;
 pub(crate) mod login;
 pub(crate) mod russh_server;
 pub(crate) mod scene;
+pub(crate) mod schema;
 pub(crate) mod snapshot;
 pub(crate) mod sshd;
 pub(crate) mod terminal;

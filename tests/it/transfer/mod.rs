@@ -6,6 +6,7 @@ mod deletion;
 mod delta;
 mod fingerprints;
 mod formats;
+mod json;
 mod kinds;
 mod operands;
 mod output;
