@@ -92,12 +92,12 @@ impl Wording<'_> {
         if nothing && itemise == 0 {
             return (every_name && !is_dir).then(|| format!("{} is uptodate\n", item.path));
         }
-        let shown = match item.change.action {
-            _ if itemise > 0 => !nothing || itemise > 1 || every_name,
-            // Without columns a change of attributes alone is only told of directories, unless every name is.
-            Action::Attributes => every_name || is_dir,
-            Action::Transfer | Action::Create => true,
-        };
+        // Without columns a change of attributes alone is only told of directories. Where every name is shown, there is
+        // nothing but the name.
+        if item.change.action == Action::Attributes && itemise == 0 && !is_dir {
+            return every_name.then(|| format!("{}\n", item.path));
+        }
+        let shown = !nothing || itemise > 1 || every_name;
         let format = format.filter(|_| shown)?;
         Some(format.line(Subject::Item(item), self.setting()) + "\n")
     }
@@ -285,7 +285,9 @@ mod tests {
         let deleted = Event::Deleted { path: RelPath::new(*b"a").unwrap(), kind: Kind::Directory };
         for (event, expected) in [
             (item("f", Kind::File, Transfer, TimeChange::None), ["<f>", "<f>", "send f"]),
-            (item("f", Kind::File, Attributes, TimeChange::Source), ["", "<f>", ""]),
+            (item("f", Kind::File, Attributes, TimeChange::Source), ["", "f", ""]),
+            (item("l", Kind::Symlink, Attributes, TimeChange::Source), ["", "l", ""]),
+            (item("l", Kind::Symlink, Transfer, TimeChange::None), ["<l>", "<l>", "send l"]),
             (item("d", Kind::Directory, Attributes, TimeChange::Source), ["<d/>", "<d/>", "send d/"]),
             (item("f", Kind::File, Attributes, TimeChange::None), ["", "f is uptodate", ""]),
             (deleted, ["deleting a/", "deleting a/", "del. a/"]),

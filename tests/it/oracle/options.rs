@@ -276,7 +276,7 @@ impl Drawn<'_> {
 
     /// A format, with a mark by which its lines are known.
     fn out_format(&mut self) {
-        let mut formats = vec!["=%n|%i|%o|%B|%L|%-7o|%%|%z", "=%n|%o", "%i=%n%5L", "=%n%L|%m"];
+        let mut formats = vec!["=%n|%i|%o|%B|%L|%-7o|%%|%z", "=%n|%o", "%i=%n%L", "=%n%L|%m"];
         // What is changed on the way is shown by rsync as it was.
         if !["--chown", "--usermap", "--groupmap"].iter().any(|map| has(&self.choices, map)) {
             formats.extend(["=%n|%M|%U|%G|%8B|", "=%n|%i|%U:%-6G|"]);

@@ -147,7 +147,9 @@ impl Outcome {
         let out = self.output.out();
         let is_deletion =
             |line: &str| ["del.", "*deleting", "deleting "].iter().any(|word| line.contains(word));
-        let lines = out.lines().filter(|line| line.contains('=') || line.starts_with("deleting "));
+        // The mark is at the beginning, or after the columns of `%i`.
+        let is_marked = |line: &&str| line.starts_with('=') || line.as_bytes().get(11) == Some(&b'=');
+        let lines = out.lines().filter(|line| is_marked(line) || line.starts_with("deleting "));
         let mut lines: Vec<String> = lines
             .filter(|line| !(how.limited_deletion && is_deletion(line)))
             .map(|line| line.replace("|recv", "|send").replace('<', ">"))

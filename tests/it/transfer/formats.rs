@@ -140,7 +140,9 @@ fn a_log_says_what_rsyncs_says() {
             let mut lines = log_lines(&log);
             // What rsync says of how it works.
             lines.retain(|line| {
-                !["delta-transmission ", "sending ", "total: "].iter().any(|own| line.starts_with(own))
+                !["delta-transmission ", "sending ", "total: ", "[sender] "]
+                    .iter()
+                    .any(|own| line.starts_with(own))
             });
             lines.sort();
             lines
