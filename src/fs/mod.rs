@@ -12,6 +12,7 @@
 //! | `dir`, `beneath`, `list`, `status` | reading directories and attributes |
 //! | `file`, `pieces`, `copy` | reading and writing the content of one file |
 //! | `write`, `stage`, `in_place`, `attributes` | changing a directory, with names that are always old or new |
+//! | `extended` | extended attributes and ACLs, read and set |
 //! | `guarded` | changes that happen only where nobody else has made one |
 //! | `owners`, `limits`, `machine` | what the host knows about users, the umask, open files, itself |
 //! | `kernel` | calls that only some systems have, each with a portable way round |
@@ -24,6 +25,7 @@ mod beneath;
 mod copy;
 mod dir;
 mod error;
+mod extended;
 mod file;
 mod guarded;
 mod in_place;
@@ -44,6 +46,7 @@ mod write;
 pub use attributes::SetMeta;
 pub use dir::Dir;
 pub use error::Error;
+pub use extended::{Look, SetAcls, SetExtended, XattrNames};
 pub use file::{ReadFile, Stamp, WriteFile};
 pub use guarded::{Expected, Replaced, Slot};
 pub use kernel::give_up as give_up_kernel_calls;

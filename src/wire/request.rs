@@ -70,6 +70,9 @@ options! {
     50 critical dry_run,
     51 optional detail,
     52 critical shortcuts,
+    60 critical executability,
+    61 critical acls,
+    62 critical xattrs,
 }
 
 /// Appends `request`.

@@ -60,7 +60,7 @@ fn only_two_way(flags: &Flags) -> [(bool, &'static str, ()); 7] {
     ]
 }
 
-fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 15] {
+fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 18] {
     const DELETIONS: &str = "Leave it out: what was deleted on one side is deleted on the other anyway.";
     const COMPARISON: &str =
         "Leave it out: changes are found by what each side remembers, and contents compared.";
@@ -87,6 +87,9 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 15] {
         (flags.partial, "--partial (-P)", "Say --progress: a broken run goes on where it was anyway."),
         (!flags.recursive, "--no-recursive", "Filter rules say which directories take part."),
         (!flags.times, "--no-times", "Leave it out: times go along with the contents."),
+        (flags.executability, "--executability (-E)", "Leave it out: permissions are kept anyway."),
+        (flags.acls, "--acls (-A)", "Run dsync without --two-way for them."),
+        (flags.xattrs > 0, "--xattrs (-X)", "Run dsync without --two-way for them."),
         (flags.numeric_ids && !(flags.owner || flags.group), "--numeric-ids", "It needs --owner or --group."),
     ]
 }

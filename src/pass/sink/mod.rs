@@ -20,6 +20,7 @@ mod destination;
 mod directories;
 mod enter;
 mod entry;
+mod extended;
 mod flights;
 mod gaps;
 mod planned;
@@ -36,12 +37,13 @@ use crate::pass::tally::Tally;
 use crate::pass::{Agenda, Context, PassError, TALK};
 use crate::report::{Event, Item, Role, Totals};
 use crate::tree::filter::Rules;
-use crate::tree::{Kind, Node, RelPath};
+use crate::tree::{Entry, Kind, Node, RelPath};
 use crate::wire::{Content, Fetched, Link, Message, Permit, Received, Receiver, Sender};
 use announce::Announcer;
 use crossbeam_channel as channel;
 use destination::Destination;
 use directories::{Counterpart, Directories};
+use extended::Extended;
 use flights::{Flights, Limits};
 use room::Room;
 use std::ffi::OsStr;
@@ -112,6 +114,7 @@ struct Sink<'a> {
     rules: Rules,
     owners: OwnerMap,
     umask: u32,
+    extended: Extended,
     tally: Tally<'a>,
     told: Mutex<Instant>,
     /// Whether it was said that errors at the source keep extra entries from being deleted.
@@ -146,8 +149,9 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         room: Room::default(),
         gaps: Arc::default(),
         announcer: Announcer::new(context.reporter.clone()),
-        owners,
         umask: crate::fs::umask(),
+        extended: Extended::new(&context.options, owners.owners().is_root()),
+        owners,
         tally: Tally::new(Role::Sink, context),
         told: Mutex::new(Instant::now()),
         kept_extras: AtomicBool::new(false),
@@ -299,6 +303,24 @@ impl Sink<'_> {
 
     fn policy(&self) -> Policy<'_> {
         Policy { options: &self.context.options, umask: self.umask, is_root: self.owners.owners().is_root() }
+    }
+
+    /// The same about an entry that may be new in this directory.
+    fn policy_in(&self, dir: &Counterpart, entry: &Entry, own: Option<&Entry>) -> Policy<'_> {
+        let is_new = own.is_none_or(|own| own.kind() != entry.kind());
+        let umask = if is_new { self.umask_in(dir) } else { self.umask };
+        Policy { umask, ..self.policy() }
+    }
+
+    /// The permissions that new entries of a directory do not get where nobody asked for the source's: those that the
+    /// directory's default ACL does not grant, or else the umask.
+    fn umask_in(&self, dir: &Counterpart) -> u32 {
+        if self.context.options.perms {
+            return self.umask;
+        }
+        // One that cannot be read is the system's to heed.
+        let default = dir.dir().and_then(|dir| dir.default_acl().ok().flatten());
+        default.map_or(self.umask, |default| 0o777 & !default.mode())
     }
 
     /// Whether the running user may give the group of this number to a file.

@@ -35,11 +35,14 @@ enum Argument {
 }
 
 /// All options that are drawn, so that one that never is cannot go unnoticed.
-pub(super) const ALL: [(&str, Effect); 35] = [
+pub(super) const ALL: [(&str, Effect); 38] = [
     ("-a", Effect::State),
     ("-r", Effect::State),
     ("-l", Effect::State),
     ("-p", Effect::State),
+    ("-E", Effect::State),
+    ("-A", Effect::State),
+    ("-X", Effect::State),
     ("-t", Effect::State),
     ("-o", Effect::State),
     ("-g", Effect::State),
@@ -154,9 +157,12 @@ impl Drawn<'_> {
     }
 
     fn attributes(&mut self) {
+        self.flag(30, "-A");
+        self.flag(40, "-X");
         if self.random.chance(50) {
             return self.flag(100, "-a");
         }
+        self.flag(40, "-E");
         self.flag(92, "-r");
         self.flag(70, "-l");
         self.flag(55, "-p");
