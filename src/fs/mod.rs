@@ -14,6 +14,7 @@
 //! | `write`, `stage`, `in_place`, `attributes` | changing a directory, with names that are always old or new |
 //! | `extended` | extended attributes and ACLs, read and set |
 //! | `guarded` | changes that happen only where nobody else has made one |
+//! | `crash` | where tests have a run be killed |
 //! | `owners`, `limits`, `machine` | what the host knows about users, the umask, open files, itself |
 //! | `kernel` | calls that only some systems have, each with a portable way round |
 //!
@@ -23,6 +24,7 @@
 mod attributes;
 mod beneath;
 mod copy;
+pub mod crash;
 mod dir;
 mod error;
 mod extended;

@@ -17,6 +17,7 @@ use crate::tree::{
     Acls, Aspects, BucketSum, Buckets, Entry, Fingerprint, Fingerprinter, Name, Owner, RelPath,
 };
 use crate::wire::{MENTIONED_ACLS, MENTIONED_OWNERS};
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -25,17 +26,23 @@ use std::sync::Arc;
 pub(crate) fn fingerprinter(context: &Context) -> Option<Fingerprinter> {
     let options = &context.options;
     let looks_at_all = options.checksum || options.ignore_times || options.detail.unchanged;
+    // Times may differ and be the same, or the source does not know which mode an entry is to have.
+    let is_vague = options.modify_window > 0 || (options.perms && options.chmod.asks_umask());
     // Which entries a limit spares is decided in the order of the listings.
     let in_order = options.delete.is_some_and(|deletion| deletion.limit.is_some());
     let worth_it = options.recursive && !context.local && options.shortcuts.fingerprints;
-    (worth_it && !looks_at_all && !in_order).then(|| Fingerprinter::new(context.sums.seed, aspects(options)))
+    (worth_it && !looks_at_all && !in_order && !is_vague)
+        .then(|| Fingerprinter::new(context.sums.seed, aspects(options)))
 }
 
 /// What `decide` looks at, besides owners.
 pub(crate) fn aspects(options: &Options) -> Aspects {
     Aspects {
         file_time: options.times || !options.size_only,
+        directory_time: options.times && !options.omit_dir_times,
+        link_time: options.times && !options.omit_link_times,
         other_time: options.times,
+        nanoseconds: options.modify_window < 0,
         mode: options.perms,
         executable: options.executability && !options.perms,
         xattrs: options.xattrs > 0,
@@ -48,10 +55,10 @@ fn place(owner: usize, acls: Option<usize>) -> Option<u32> {
     u32::try_from(owner | acls << 8).ok()
 }
 
-/// The entries of a directory of the source with their owners and ACLs.
+/// The entries of a directory of the source with their owners and ACLs, and with the modes that they are to have.
 #[derive(Debug)]
 pub(crate) struct Owned<'a> {
-    entries: &'a [Entry],
+    entries: Cow<'a, [Entry]>,
     /// Each once, in the order in which they first appear. What was not asked for is 0.
     owners: Vec<Owner>,
     /// The same of ACLs.
@@ -86,6 +93,7 @@ impl<'a> Owned<'a> {
         };
         let places = entries.iter().map(&mut place_of).collect::<Option<_>>()?;
         let grants: usize = all_acls.iter().map(|acls| acls.grants()).sum();
+        let entries = with_modes(entries, options);
         (grants <= MENTIONED_GRANTS).then_some(Owned { entries, owners, acls: all_acls, places })
     }
 
@@ -116,6 +124,19 @@ impl<'a> Owned<'a> {
 
 /// The most users and groups that the ACLs of a mention name.
 const MENTIONED_GRANTS: usize = 256;
+
+/// The entries with the modes that `--chmod` gives them, which is such that no umask is asked.
+fn with_modes<'a>(entries: &'a [Entry], options: &Options) -> Cow<'a, [Entry]> {
+    if !options.perms || options.chmod.is_empty() {
+        return Cow::Borrowed(entries);
+    }
+    let changed = |entry: &Entry| {
+        let mut entry = entry.clone();
+        entry.meta.mode = options.chmod.apply(entry.meta.mode, entry.is_dir(), 0);
+        entry
+    };
+    Cow::Owned(entries.iter().map(changed).collect())
+}
 
 /// What a source told of its owners and ACLs, by this host's numbers.
 #[derive(Debug, Clone, Copy)]

@@ -85,8 +85,14 @@ impl Buckets {
 pub struct Aspects {
     /// The modification time of files, in whole seconds.
     pub file_time: bool,
+    /// That of directories.
+    pub directory_time: bool,
+    /// That of symbolic links.
+    pub link_time: bool,
     /// That of everything else.
     pub other_time: bool,
+    /// Of whatever time counts, also the nanoseconds.
+    pub nanoseconds: bool,
     /// The mode, except of symbolic links.
     pub mode: bool,
     /// Whether files can be executed by anybody.
@@ -169,7 +175,7 @@ impl Fingerprinter {
 
     /// Every field has a fixed length or carries its own, so that no two lists of entries give the same bytes.
     fn put_entry(&self, entry: &Entry, place: u32, out: &mut Vec<u8>) {
-        let Aspects { file_time, other_time, mode, executable, xattrs } = self.aspects;
+        let aspects = self.aspects;
         self.put_text(entry.name.as_bytes(), out);
         let kind = entry.kind();
         out.push(kind.code());
@@ -182,16 +188,25 @@ impl Fingerprinter {
             }
             Node::Directory | Node::Fifo | Node::Socket => {}
         }
-        if if kind == Kind::File { file_time } else { other_time } {
+        let time = match kind {
+            Kind::File => aspects.file_time,
+            Kind::Directory => aspects.directory_time,
+            Kind::Symlink => aspects.link_time,
+            _ => aspects.other_time,
+        };
+        if time {
             out.extend_from_slice(&entry.meta.mtime.unix_seconds().to_le_bytes());
+            if aspects.nanoseconds {
+                out.extend_from_slice(&entry.meta.mtime.nanoseconds().to_le_bytes());
+            }
         }
-        if mode && kind != Kind::Symlink {
+        if aspects.mode && kind != Kind::Symlink {
             out.extend_from_slice(&entry.meta.mode.to_le_bytes());
         }
-        if executable && kind == Kind::File {
+        if aspects.executable && kind == Kind::File {
             out.push(u8::from(entry.meta.mode & 0o111 != 0));
         }
-        if xattrs {
+        if aspects.xattrs {
             let XattrSums { user, other } =
                 entry.extra.as_ref().map_or_else(XattrSums::default, |extra| extra.xattrs);
             for sum in [user, other] {
@@ -215,8 +230,16 @@ mod tests {
     use filetime::FileTime;
     use proptest::prelude::*;
 
-    const ALL: Aspects =
-        Aspects { file_time: true, other_time: true, mode: true, executable: false, xattrs: false };
+    const ALL: Aspects = Aspects {
+        file_time: true,
+        directory_time: true,
+        link_time: true,
+        other_time: true,
+        nanoseconds: false,
+        mode: true,
+        executable: false,
+        xattrs: false,
+    };
 
     fn entry(name: &str, node: Node) -> Entry {
         let meta = Meta { mode: 0o644, mtime: FileTime::from_unix_time(7, 5), uid: 1, gid: 2 };
@@ -281,10 +304,14 @@ mod tests {
             assert!(!differs(aspects, (&base, 1), (&base, 1)));
         }
         let none = Aspects::default();
-        let sometimes: [(Aspects, Entry); 4] = [
+        let sometimes: [(Aspects, Entry); 5] = [
             (
                 Aspects { file_time: true, ..none },
                 with(|entry| entry.meta.mtime = FileTime::from_unix_time(8, 5)),
+            ),
+            (
+                Aspects { file_time: true, nanoseconds: true, ..none },
+                with(|entry| entry.meta.mtime = FileTime::from_unix_time(7, 6)),
             ),
             (Aspects { mode: true, ..none }, with(|entry| entry.meta.mode = 0o640)),
             (Aspects { executable: true, ..none }, with(|entry| entry.meta.mode = 0o645)),
@@ -357,9 +384,13 @@ mod tests {
             let base = entry("a", node);
             let mut later = base.clone();
             later.meta.mtime = FileTime::from_unix_time(8, 0);
-            let aspects = Aspects { file_time: true, ..Aspects::default() };
-            assert!(!differs(aspects, (&base, 0), (&later, 0)));
-            let aspects = Aspects { other_time: true, ..Aspects::default() };
+            let others = Aspects { file_time: true, ..Aspects::default() };
+            let aspects = match base.kind() {
+                Kind::Directory => Aspects { directory_time: true, ..Aspects::default() },
+                Kind::Symlink => Aspects { link_time: true, ..Aspects::default() },
+                _ => Aspects { other_time: true, ..Aspects::default() },
+            };
+            assert!(!differs(others, (&base, 0), (&later, 0)));
             assert!(differs(aspects, (&base, 0), (&later, 0)));
         }
     }
