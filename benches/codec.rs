@@ -65,7 +65,12 @@ fn content(data: Vec<u8>) -> VecDeque<Message> {
     let data = Bytes::from(data);
     let message = |place: usize| {
         let piece = data.slice(place * PIECE..(place + 1) * PIECE);
-        Message::Content(Content { file: FileId(1), ops: vec![ContentOp::Literal(piece)], end: None })
+        Message::Content(Content {
+            attached: Bytes::new(),
+            file: FileId(1),
+            ops: vec![ContentOp::Literal(piece)],
+            end: None,
+        })
     };
     (0..data.len() / PIECE).map(message).collect()
 }

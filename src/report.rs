@@ -92,6 +92,10 @@ pub struct Change {
     pub owner: bool,
     /// The group differs.
     pub group: bool,
+    /// The ACLs differ.
+    pub acls: bool,
+    /// The extended attributes differ.
+    pub xattrs: bool,
 }
 
 /// What is done about an entry.
@@ -121,6 +125,7 @@ impl Change {
     pub fn is_nothing(&self) -> bool {
         self.action == Action::Attributes
             && !(self.content || self.size || self.perms || self.owner || self.group)
+            && !(self.acls || self.xattrs)
             && self.time == TimeChange::None
     }
 }

@@ -3,7 +3,7 @@
 //! Positions are given with every call, so one open file serves several threads.
 
 use crate::fs::stage::{self, Lock};
-use crate::fs::{Error, Pieces, SetMeta, attributes, copy, kernel, status};
+use crate::fs::{Error, Pieces, SetExtended, SetMeta, attributes, copy, extended, kernel, status};
 use crate::tree::{Kind, Meta, Name};
 use filetime::FileTime;
 use rustix::buffer::spare_capacity;
@@ -254,6 +254,12 @@ impl WriteFile {
     /// Sets attributes through the open file.
     pub fn set_meta(&self, meta: &SetMeta) -> Result<(), Error> {
         attributes::set(self.as_fd(), Kind::File, meta)
+    }
+
+    /// Sets extended attributes and ACLs through the open file. A change of owner afterwards would take the file's
+    /// capabilities away, and so would writing to it.
+    pub fn set_extended(&self, extended: &SetExtended<'_>) -> Result<(), Error> {
+        extended::set(self.as_fd(), Kind::File, extended)
     }
 
     /// Locks the file for as long as it is open here, or this process lives. `false` if another has it locked.

@@ -12,6 +12,7 @@
 //! | `dir`, `beneath`, `list`, `status` | reading directories and attributes |
 //! | `file`, `pieces`, `copy` | reading and writing the content of one file |
 //! | `write`, `stage`, `in_place`, `attributes` | changing a directory, with names that are always old or new |
+//! | `extended` | extended attributes and ACLs, read and set |
 //! | `guarded` | changes that happen only where nobody else has made one |
 //! | `crash` | where tests have a run be killed |
 //! | `owners`, `limits`, `machine` | what the host knows about users, the umask, open files, itself |
@@ -26,6 +27,7 @@ mod copy;
 pub mod crash;
 mod dir;
 mod error;
+mod extended;
 mod file;
 mod guarded;
 mod in_place;
@@ -46,6 +48,7 @@ mod write;
 pub use attributes::SetMeta;
 pub use dir::Dir;
 pub use error::Error;
+pub use extended::{Look, SetAcls, SetExtended, XattrNames};
 pub use file::{ReadFile, Stamp, WriteFile};
 pub use guarded::{Expected, Replaced, Slot};
 pub use kernel::give_up as give_up_kernel_calls;

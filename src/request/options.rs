@@ -15,6 +15,12 @@ pub struct Options {
     pub links: bool,
     /// `-p`: set permissions.
     pub perms: bool,
+    /// `-E`: set whether files can be executed, where their permissions are not set.
+    pub executability: bool,
+    /// `-A`: set ACLs.
+    pub acls: bool,
+    /// `-X`: set extended attributes; given twice, those too that rsync gives to itself. How often it was given.
+    pub xattrs: u8,
     /// `-t`: set modification times.
     pub times: bool,
     /// `-o`: set the owner, as far as the user may.

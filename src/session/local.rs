@@ -2,7 +2,7 @@
 
 use crate::pass::{Context, PassError};
 use crate::session::{Failure, Outcome, Run, Surroundings, context, one_way, random_seed};
-use crate::view::View;
+use crate::view::{View, source_look};
 use crate::wire::Link;
 use crate::wire::pump::{self, PumpOptions};
 use std::io;
@@ -27,6 +27,7 @@ pub(super) fn run(
         surroundings.cancel.on_cancel(move || stopper.stop());
     }
     let (view, missing) = View::open(sources, context.options.rules.clone(), context.options.recursive);
+    let view = view.looking_at(source_look(&context.options));
     let (read, written) = thread::scope(|scope| {
         let reading = thread::Builder::new()
             .name("source".into())

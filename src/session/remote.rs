@@ -7,7 +7,7 @@ use crate::session::streams::Helpers;
 use crate::session::{Failure, Outcome, Run, Surroundings, TwoWayOutcome, context, one_way, random_seed};
 use crate::transport::{Connection, Control, RemoteExit, child, command, ssh, target::Host};
 use crate::twoway::run::RunError;
-use crate::view::View;
+use crate::view::{View, source_look};
 use crate::wire::frame::Compressed;
 use crate::wire::hello::{self, Hello};
 use crate::wire::pump::{CompressedTraffic, Pump, PumpOptions, Traffic, Unconnected};
@@ -29,6 +29,7 @@ pub(super) fn push(
     destination: Vec<u8>,
 ) -> Result<Outcome, Failure> {
     let (view, missing) = View::open(sources, run.options.rules.clone(), run.options.recursive);
+    let view = view.looking_at(source_look(&run.options));
     with_peer(run, surroundings, host, Part::Sink { destination }, |link, context| {
         Ok(one_way::source(link, &view, missing, context)?.into())
     })

@@ -84,6 +84,7 @@ pub fn serve(
             let arguments = view::expand(&arguments);
             let (view, missing) =
                 View::open(&arguments, context.options.rules.clone(), context.options.recursive);
+            let view = view.looking_at(view::source_look(&context.options));
             one_way::source(link, &view, missing, &context).map_err(RunError::from)
         }
     };

@@ -5,13 +5,16 @@
 //! [`RelPath`] knows that it can never leave the directory it is used in, whether it came from `readdir` or from a
 //! peer.
 
+mod acl;
 mod entry;
 mod escape;
 pub mod filter;
 mod fingerprint;
 mod name;
 mod path;
+pub mod xattr;
 
+pub use acl::{Acl, Acls, DefaultAcl, Grants, InvalidAcl, MAX_GRANTS, Perms};
 pub use entry::{Entry, Extra, Kind, Meta, Node, Owner, Rdev};
 pub use escape::{Escaped, unescaped};
 pub use fingerprint::{
@@ -20,3 +23,4 @@ pub use fingerprint::{
 pub use name::{InvalidName, MAX_NAME, Name};
 pub use path::RelPath;
 pub(crate) use path::{below, walk_order};
+pub use xattr::{Xattr, XattrSummer, XattrSums, Xattrs};

@@ -1,8 +1,9 @@
 //! One directory of a view: where it is, and what is in it.
 
-use crate::fs::{Dir, Error};
-use crate::tree::{Entry, Name, RelPath};
+use crate::fs::{Dir, Error, Look};
+use crate::tree::{Acls, Entry, Name, RelPath};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Where a directory of the view is: below which arguments.
 #[derive(Debug, Clone)]
@@ -113,8 +114,51 @@ impl Read {
         self
     }
 
+    /// The same with what `look` sees of each entry of this directory. One of which that cannot be had is left out.
+    pub(super) fn looked_at(mut self, dir: &Dir, look: &Look) -> Read {
+        if !look.is_nothing() {
+            let troubles = &mut self.troubles;
+            self.entries.retain_mut(|entry| look_at(dir, entry, look, troubles));
+            share_acls(&mut self.entries);
+        }
+        self
+    }
+
     pub(super) fn failed(error: Error) -> Read {
         Read { entries: Vec::new(), troubles: vec![Trouble { name: None, error }] }
+    }
+}
+
+/// Adds what `look` sees of an entry. `false` if it cannot be had, or the entry is not there any more.
+pub(super) fn look_at(dir: &Dir, entry: &mut Entry, look: &Look, troubles: &mut Vec<Trouble>) -> bool {
+    match dir.extra(&entry.name, entry.kind(), look) {
+        Ok(extra) => {
+            entry.extra = extra;
+            true
+        }
+        Err(error) => {
+            if !error.is_not_found() {
+                troubles.push(Trouble { name: Some(entry.name.as_bytes().to_vec()), error });
+            }
+            false
+        }
+    }
+}
+
+/// Has entries that have the same ACLs as one before them share these. Mostly files have those of the file before, and
+/// directories those of the directory before.
+fn share_acls(entries: &mut [Entry]) {
+    let mut known: [Option<Arc<Acls>>; 2] = [None, None];
+    for entry in entries {
+        let place = usize::from(entry.is_dir());
+        if let (Some(extra), Some(known)) = (&mut entry.extra, known.get_mut(place))
+            && let Some(acls) = &mut extra.acls
+        {
+            match known {
+                Some(known) if known == acls => *acls = known.clone(),
+                _ => *known = Some(acls.clone()),
+            }
+        }
     }
 }
 

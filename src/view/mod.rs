@@ -21,9 +21,10 @@ pub use expand::expand;
 pub use listing::{Trouble, ViewDir, ViewListing};
 pub use selection::{Selected, Selection};
 
-use crate::fs::{Dir, Links, ReadFile, Root};
+use crate::fs::{Dir, Links, Look, ReadFile, Root, XattrNames};
+use crate::request::Options;
 use crate::tree::filter::{Rules, Side, Verdict};
-use crate::tree::{Entry, Kind, Meta, Name, RelPath};
+use crate::tree::{Entry, Extra, Kind, Meta, Name, RelPath, Xattrs};
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -38,6 +39,8 @@ pub struct View {
     rules: Rules,
     recursive: bool,
     unentered: bool,
+    /// What is looked at of each entry besides what the system always tells.
+    look: Look,
     /// Directories from which files were opened last: most files are followed by one of the same directory.
     recent: Mutex<VecDeque<Place>>,
 }
@@ -79,7 +82,13 @@ impl View {
             }
         }
         let recent = Mutex::default();
-        (View { arguments: opened, selection: None, rules, recursive, unentered, recent }, missing)
+        let look = Look::default();
+        (View { arguments: opened, selection: None, rules, recursive, unentered, look, recent }, missing)
+    }
+
+    /// The same with entries that say more.
+    pub fn looking_at(self, look: Look) -> View {
+        View { look, ..self }
     }
 
     /// What is selected below a directory, and the directories above that.
@@ -90,6 +99,7 @@ impl View {
             rules: Rules::new(),
             recursive: true,
             unentered: false,
+            look: Look::default(),
             recent: Mutex::default(),
         }
     }
@@ -105,8 +115,31 @@ impl View {
         if self.is_selected() {
             return None;
         }
-        let contents = self.arguments.iter().find(|argument| argument.only.is_none())?;
-        contents.root.own_meta().ok()
+        self.contents()?.root.own_meta().ok()
+    }
+
+    /// What else is looked at of the directory that has these attributes.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn root_extra(&self) -> Result<Option<Box<Extra>>, crate::fs::Error> {
+        match self.contents() {
+            Some(argument) if !self.is_selected() => argument.root.own_extra(&self.look),
+            _ => Ok(None),
+        }
+    }
+
+    /// Its extended attributes.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn root_xattrs(&self, of: XattrNames) -> Result<Xattrs, crate::fs::Error> {
+        self.contents().map_or_else(|| Ok(Xattrs::default()), |argument| argument.root.own_xattrs(of))
+    }
+
+    /// The first argument that stands for its contents.
+    fn contents(&self) -> Option<&Argument> {
+        self.arguments.iter().find(|argument| argument.only.is_none())
     }
 
     /// Whether the transfer is one entry that is no directory.
@@ -137,8 +170,11 @@ impl View {
         let mut elsewhere = Vec::new();
         for (place, (argument, path)) in dir.places().iter().enumerate() {
             let Some(argument) = self.arguments.get(*argument) else { continue };
+            let shown = |read: listing::Read, handle: &Dir| {
+                read.retain(|entry| shows(&self.rules, dir.path(), entry)).looked_at(handle, &self.look)
+            };
             let read = match (&argument.only, dir.path().is_root()) {
-                (Some(name), true) => listing::Read::one(&argument.root, name),
+                (Some(name), true) => shown(listing::Read::one(&argument.root, name), &argument.root),
                 _ => match self.open_place(argument, path) {
                     Ok(handle) => {
                         // One directory reached by two arguments is listed once.
@@ -147,7 +183,7 @@ impl View {
                             continue;
                         }
                         seen.push(identity);
-                        listing::Read::all(&handle)
+                        shown(listing::Read::all(&handle), &handle)
                     }
                     // It is a directory in some of the arguments; another may lack it, or have a file there.
                     Err(error) if listing::is_no_directory(&error) => {
@@ -158,7 +194,7 @@ impl View {
                 },
             };
             // What the rules hide in one argument does not stand in the way of what another shows.
-            merged.add(place, read.retain(|entry| shows(&self.rules, dir.path(), entry)));
+            merged.add(place, read);
         }
         if merged.is_empty()
             && let Some(error) = elsewhere.into_iter().next()
@@ -184,7 +220,10 @@ impl View {
             match handle.entry(&name) {
                 Ok(entry) => {
                     let entry = entry.filter(|entry| is_meant(entry) && !crate::fs::is_reserved(entry));
-                    listing.entries.extend(entry);
+                    listing.entries.extend(entry.and_then(|mut entry| {
+                        listing::look_at(&handle, &mut entry, &self.look, &mut listing.troubles)
+                            .then_some(entry)
+                    }));
                 }
                 Err(error) => {
                     let name = Some(name.as_bytes().to_vec());
@@ -244,6 +283,12 @@ impl View {
     pub fn is_recursive(&self) -> bool {
         self.recursive
     }
+}
+
+/// What a source looks at of each entry in a run with these options.
+pub fn source_look(options: &Options) -> Look {
+    let xattrs = XattrNames { all_namespaces: true, rsyncs_own: options.xattrs > 1 };
+    Look { acls: options.acls, xattrs: (options.xattrs > 0).then_some(xattrs) }
 }
 
 /// Whether a source with these rules lists this entry of the directory `dir`.

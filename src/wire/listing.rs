@@ -3,8 +3,10 @@
 use crate::tree::{BUCKET_SUM_LEN, BucketSum, Buckets, Fingerprint, MAX_BUCKETS, Owner};
 use crate::wire::codec::{Cursor, Put};
 use crate::wire::entry::{decode_entries, encode_entries};
-use crate::wire::message::{MAX_OWNERS, MENTIONED_OWNERS};
+use crate::wire::extra::{decode_acls, encode_acls};
+use crate::wire::message::{MAX_OWNERS, MENTIONED_ACLS, MENTIONED_OWNERS};
 use crate::wire::{DirId, Expand, Listing, ListingEnd, Mention, OwnerKind, OwnerName, WireError};
+use std::sync::Arc;
 
 /// The longest name of a user or group.
 const OWNER_LIMIT: u64 = 256;
@@ -54,7 +56,10 @@ pub(crate) fn decode_listing(cursor: &mut Cursor) -> Result<Listing, WireError> 
 
 pub(crate) fn encode_mention(mention: &Mention, out: &mut Vec<u8>) {
     out.push(17);
-    out.push(u8::from(mention.fingerprint.is_some()) | u8::from(mention.parent.is_some()) << 1);
+    let has_acls = u8::from(!mention.acls.is_empty());
+    out.push(
+        u8::from(mention.fingerprint.is_some()) | u8::from(mention.parent.is_some()) << 1 | has_acls << 2,
+    );
     out.put_varint(mention.dir.0.into());
     if let Some((dir, index)) = mention.parent {
         // The parent is never far away.
@@ -68,6 +73,10 @@ pub(crate) fn encode_mention(mention: &Mention, out: &mut Vec<u8>) {
     for owner in &mention.owned_by {
         out.put_varint(owner.uid.into());
         out.put_varint(owner.gid.into());
+    }
+    if !mention.acls.is_empty() {
+        out.put_varint(mention.acls.len() as u64);
+        mention.acls.iter().for_each(|acls| encode_acls(acls, out));
     }
     encode_owners(&mention.owners, out);
 }
@@ -86,12 +95,18 @@ pub(crate) fn decode_mention(cursor: &mut Cursor) -> Result<Mention, WireError> 
     let owned_by = (0..cursor.count("list of owners", 2, MENTIONED_OWNERS as u64)?)
         .map(|_| Ok(Owner { uid: cursor.u32()?, gid: cursor.u32()? }))
         .collect::<Result<_, WireError>>()?;
+    let acls: Vec<_> = match flags & 4 {
+        0 => Vec::new(),
+        _ => (0..cursor.count("list of ACLs", 1, MENTIONED_ACLS as u64)?)
+            .map(|_| decode_acls(cursor).map(Arc::new))
+            .collect::<Result<_, _>>()?,
+    };
     let owners = decode_owners(cursor)?;
-    // A user and a group each.
-    if owners.len() > 2 * MENTIONED_OWNERS {
+    // A user and a group each, and whom ACLs name.
+    if owners.len() > 2 * MENTIONED_OWNERS + acls.iter().map(|acls| acls.grants()).sum::<usize>() {
         return Err(WireError::Malformed("mention: it names too many owners"));
     }
-    Ok(Mention { dir: DirId(dir), parent, fingerprint, owned_by, owners })
+    Ok(Mention { dir: DirId(dir), parent, fingerprint, owned_by, acls, owners })
 }
 
 pub(crate) fn encode_expand(expand: &Expand, out: &mut Vec<u8>) {

@@ -100,6 +100,24 @@ pub(super) struct Flags {
     /// Keep permissions
     #[arg(short = 'p', long, help_heading = ATTRIBUTES)]
     pub perms: bool,
+    /// Keep whether files can be executed, without the other permissions
+    ///
+    /// A file that nobody can execute at the source can be by nobody then. One that somebody can, and nobody at the
+    /// destination, can be by all who may read it there. With --perms this changes nothing.
+    #[arg(short = 'E', long, help_heading = ATTRIBUTES)]
+    pub executability: bool,
+    /// Keep ACLs, of directories also those that new entries get (implies --perms)
+    ///
+    /// Users and groups are found by name on the other host, as with --owner.
+    #[arg(short = 'A', long, help_heading = ATTRIBUTES)]
+    pub acls: bool,
+    /// Keep extended attributes
+    ///
+    /// All but those of the namespace system.*, or, where the receiving user is not root, those of user.* alone. Others
+    /// that an entry has at the destination are removed. Those that rsync gives to entries for itself, user.rsync.%*,
+    /// are sent only if this is given twice.
+    #[arg(short = 'X', long, action = ArgAction::Count, help_heading = ATTRIBUTES)]
+    pub xattrs: u8,
     /// Keep modification times; without it, the next run compares every file anew
     #[arg(short = 't', long, help_heading = ATTRIBUTES)]
     pub times: bool,

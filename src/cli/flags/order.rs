@@ -33,7 +33,7 @@ impl Flags {
         let unless = |id: &str| switch(matches, &["archive", id], &[id]).unwrap_or(self.two_way);
         self.recursive = unless("recursive");
         self.links = unless("links");
-        self.perms = unless("perms");
+        self.perms = switch(matches, &["archive", "perms", "acls"], &["perms"]).unwrap_or(self.two_way);
         self.times = unless("times");
         let chown = |is_about: fn(&str) -> bool| {
             let places = matches.indices_of("chown").into_iter().flatten().zip(&self.chown);

@@ -151,6 +151,8 @@ mod tests {
 
     fn item(path: &str, kind: Kind, action: Action, time: TimeChange) -> Event {
         let change = Change {
+            acls: false,
+            xattrs: false,
             action,
             new: action != Action::Attributes,
             content: false,

@@ -60,7 +60,7 @@ fn only_two_way(flags: &Flags) -> [(bool, &'static str, ()); 7] {
     ]
 }
 
-fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 24] {
+fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 27] {
     const DELETIONS: &str = "Leave it out: what was deleted on one side is deleted on the other anyway.";
     const SELECTION: &str = "Filter rules say which names take part.";
     const TIMES: &str = "Leave it out: times go along with the contents.";
@@ -99,6 +99,9 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 24] {
         (flags.partial, "--partial (-P)", "Say --progress: a broken run goes on where it was anyway."),
         (!flags.recursive, "--no-recursive", "Filter rules say which directories take part."),
         (!flags.times, "--no-times", TIMES),
+        (flags.executability, "--executability (-E)", "Leave it out: permissions are kept anyway."),
+        (flags.acls, "--acls (-A)", "Run dsync without --two-way for them."),
+        (flags.xattrs > 0, "--xattrs (-X)", "Run dsync without --two-way for them."),
         (flags.numeric_ids && !(flags.owner || flags.group), "--numeric-ids", "It needs --owner or --group."),
     ]
 }

@@ -2,9 +2,9 @@
 
 use crate::fs::SetMeta;
 use crate::pass::PassError;
-use crate::pass::decide::{Decision, Update};
+use crate::pass::decide::{Decision, Policy, Seen, Update};
 use crate::pass::sink::destination::{self, Destination};
-use crate::pass::sink::directories::{Counterpart, OpenDir};
+use crate::pass::sink::directories::{Counterpart, FinalAcls, OpenDir};
 use crate::pass::sink::entry::opened_up;
 use crate::pass::sink::{Goal, Sink};
 use crate::report::Event;
@@ -40,7 +40,10 @@ impl Sink<'_> {
         let root = begin.root.filter(|_| is_copied);
         if let Some(meta) = root {
             let meta = self.meta_here(Kind::Directory, meta);
+            let extra = self.owners.translate_extra(begin.extra.clone());
+            let want = Seen { meta: &meta, extra: extra.as_deref() };
             let own = open.counterpart.dir().and_then(|dir| dir.own_meta().ok());
+            let own_extra = self.look_at_root(&open.counterpart);
             if let (Counterpart::Writable(dir), Some(own)) = (&open.counterpart, &own)
                 && self.shuts_out(own)
                 && dir.set_own_meta(&opened_up(own)).is_ok()
@@ -49,15 +52,23 @@ impl Sink<'_> {
             }
             let update = match own {
                 Some(own) if !destination.created => {
-                    self.policy().attributes(Kind::Directory, &meta, &own, self.may_set_group(meta.gid))
+                    let have = Seen { meta: &own, extra: own_extra.as_deref() };
+                    self.policy().attributes(Kind::Directory, want, have, self.may_set_group(meta.gid))
                 }
-                _ => self.policy().new_directory(&meta, self.may_set_group(meta.gid)),
+                _ => {
+                    // What it got from the directory it is in.
+                    let umask = self.umask_in(&open.counterpart);
+                    let policy = Policy { umask, ..self.policy() };
+                    policy.new_directory(want, self.may_set_group(meta.gid))
+                }
             };
             if destination.created {
                 self.count_created(Kind::Directory);
             }
             self.announce(RelPath::root, &Node::Directory, &update);
             open.finally = SetMeta { mode: update.set.mode.or(open.finally.mode), ..update.set };
+            open.acls = FinalAcls::of(&update, extra.as_deref());
+            open.xattrs = update.xattrs;
             if let Some(own) = own {
                 hand_down_group(&open, own.mode);
             }
@@ -91,7 +102,8 @@ impl Sink<'_> {
             self.open_existing(&mut open, &counterpart, &entry, None);
             return Ok(open);
         }
-        let decision = self.policy().decide(&entry, own.as_ref(), self.may_set_group(entry.meta.gid));
+        let policy = self.policy_in(&counterpart, &entry, own.as_ref());
+        let decision = policy.decide(&entry, own.as_ref(), self.may_set_group(entry.meta.gid));
         match decision {
             Decision::Skip(reason) => {
                 self.skipped(&open.path, reason);
@@ -100,6 +112,8 @@ impl Sink<'_> {
             Decision::Attributes(update) => {
                 self.announce(|| open.path.clone(), &entry.node, &update);
                 open.finally = update.set;
+                open.acls = FinalAcls::of(&update, entry.extra.as_deref());
+                open.xattrs = update.xattrs;
                 self.open_existing(&mut open, &counterpart, &entry, own.as_ref());
             }
             Decision::Make(update) => {
@@ -144,6 +158,8 @@ impl Sink<'_> {
     ) {
         open.fresh = true;
         open.finally = update.set;
+        open.acls = FinalAcls::of(update, entry.extra.as_deref());
+        open.xattrs = update.xattrs;
         if let Some(own) = own
             && !self.make_room(parent, &open.path, own)
         {
@@ -157,7 +173,9 @@ impl Sink<'_> {
         };
         // Usable by its owner until it is full; the rest of the mode follows then.
         let mode = open.finally.mode.unwrap_or(0o777);
-        let made = dir.make_dir(&entry.name, (mode & 0o777) | 0o700);
+        // With an ACL the bits of the group are a mask, which without that ACL would let the group in.
+        let mask = if entry.acls().is_some() && self.context.options.perms { 0 } else { 0o070 };
+        let made = dir.make_dir(&entry.name, (mode & (0o707 | mask)) | 0o700);
         match made.and_then(|()| parent.open(&entry.name)) {
             Ok(here) => {
                 open.counterpart = here;
@@ -235,7 +253,9 @@ fn hand_down_group(open: &OpenDir, has: u32) {
     if let (Some(mode), Counterpart::Writable(dir)) = (open.finally.mode, &open.counterpart)
         && (mode ^ has) & 0o2000 != 0
     {
-        let now = SetMeta { mode: Some(mode | 0o700), ..SetMeta::default() };
+        // Without the ACL that is to come, the bits of the group would let it in.
+        let closed = if open.acls.as_ref().is_some_and(|acls| acls.acls.is_some()) { 0o070 } else { 0 };
+        let now = SetMeta { mode: Some((mode & !closed) | 0o700), ..SetMeta::default() };
         // What comes of it is seen when the directory gets its mode.
         let _ = dir.set_own_meta(&now);
     }
@@ -252,6 +272,8 @@ pub(super) struct Own {
     pub unreadable: HashSet<Name>,
     /// Whether there is or may be more, which could not be read.
     pub incomplete: bool,
+    /// Whether the entries were looked at closer, as far as that is asked for.
+    pub looked_closer: bool,
 }
 
 impl Own {

@@ -68,20 +68,23 @@ impl Sink<'_> {
         }
     }
 
-    /// Sets the attributes of an existing entry that differ.
+    /// Sets the attributes of an existing entry that differ, but for extended ones that have to come first.
     pub(super) fn set_attributes(
         &self,
         dir: DirId,
         path: &RelPath,
         name: &Name,
-        kind: Kind,
+        entry: &Entry,
         update: &Update,
     ) -> Result<(), PassError> {
-        if self.dry_run() || update.set == SetMeta::default() {
+        if self.dry_run() || update.sets_nothing() {
             return Ok(());
         }
+        let kind = entry.kind();
+        let extended = self.extended(entry.acls(), update, None);
         let done = self.directories.writable(self, dir)?.and_then(|dir| {
             let rest = self.set_owner_first(path, &update.set, |owner| dir.set_meta(name, kind, owner));
+            self.set_extended(path, &extended, |extended| dir.set_extended(name, kind, extended));
             dir.set_meta(name, kind, &rest)
         });
         if let Err(error) = done {
@@ -90,7 +93,7 @@ impl Sink<'_> {
         Ok(())
     }
 
-    /// Makes a link, a device, a fifo or a socket.
+    /// Makes a link, a device, a fifo or a socket. Returns whether it is there now.
     #[allow(clippy::too_many_arguments, reason = "an entry with everything that is known of it")]
     pub(super) fn make(
         &self,
@@ -101,39 +104,41 @@ impl Sink<'_> {
         entry: &Entry,
         own: Option<&Entry>,
         update: &Update,
-    ) -> Result<(), PassError> {
+    ) -> bool {
         if let Some(own) = own.filter(|own| own.is_dir())
             && !self.make_room(here, path, own)
         {
-            return Ok(());
+            return false;
         }
         self.announce(|| path.clone(), &entry.node, update);
         let Counterpart::Writable(handle) = here else {
             if update.change.new {
                 self.count_created(entry.kind());
             }
-            return Ok(());
+            return false;
         };
         let replace = own.is_some_and(|own| !own.is_dir());
+        let extended = self.extended(entry.acls(), update, None);
         // A new entry gets its owner with the rest; only a failure is worth a second try without it.
-        let made = handle.make_node(name, &entry.node, &update.set, replace).or_else(|error| {
-            let rest = SetMeta { owner: None, group: None, ..update.set };
-            if rest == update.set {
-                return Err(error);
-            }
-            handle.make_node(name, &entry.node, &rest, true)?;
-            self.tally.failed(path, &error);
-            Ok(())
-        });
+        let made =
+            handle.make_node_with(name, &entry.node, &update.set, &extended, replace).or_else(|error| {
+                let rest = SetMeta { owner: None, group: None, ..update.set };
+                if rest == update.set && extended.is_empty() {
+                    return Err(error);
+                }
+                handle.make_node(name, &entry.node, &rest, true)?;
+                self.not_extended(path, &error);
+                Ok(())
+            });
         self.directories.touch(dir);
-        match made {
+        match &made {
             Ok(()) => {
                 if update.change.new {
                     self.count_created(entry.kind());
                 }
             }
-            Err(error) => self.tally.failed(path, &error),
+            Err(error) => self.tally.failed(path, error),
         }
-        Ok(())
+        made.is_ok()
     }
 }

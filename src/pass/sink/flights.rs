@@ -131,7 +131,7 @@ impl Flights {
         }
         let id = BatchId(state.next_batch);
         state.next_batch = state.next_batch.wrapping_add(1);
-        state.in_batches += batch.files.len() as u64;
+        state.in_batches += batch.expected() as u64;
         state.batches.insert(id, batch);
         Ok(id)
     }
@@ -153,7 +153,7 @@ impl Flights {
     pub(super) fn land_batch(&self, id: BatchId, batch: Batch, files: u64) {
         let mut state = self.lock();
         state.in_batches = state.in_batches.saturating_sub(files);
-        if batch.files.len() > 0 {
+        if batch.expected() > 0 {
             state.batches.insert(id, batch);
         }
         self.wake(state);

@@ -20,6 +20,7 @@ mod destination;
 mod directories;
 mod enter;
 mod entry;
+mod extended;
 mod flights;
 mod gaps;
 mod planned;
@@ -42,6 +43,7 @@ use announce::Announcer;
 use crossbeam_channel as channel;
 use destination::Destination;
 use directories::{Counterpart, Directories};
+use extended::Extended;
 use flights::{Flights, Limits};
 use room::Room;
 use std::ffi::OsStr;
@@ -112,6 +114,7 @@ struct Sink<'a> {
     rules: Rules,
     owners: OwnerMap,
     umask: u32,
+    extended: Extended,
     tally: Tally<'a>,
     told: Mutex<Instant>,
     /// Whether it was said that errors at the source keep extra entries from being deleted.
@@ -146,8 +149,9 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         room: Room::default(),
         gaps: Arc::default(),
         announcer: Announcer::new(context.reporter.clone()),
-        owners,
         umask: crate::fs::umask(),
+        extended: Extended::new(&context.options, owners.owners().is_root()),
+        owners,
         tally: Tally::new(Role::Sink, context),
         told: Mutex::new(Instant::now()),
         kept_extras: AtomicBool::new(false),
@@ -310,9 +314,28 @@ impl Sink<'_> {
         Policy { options: &self.context.options, umask: self.umask, is_root: self.owners.owners().is_root() }
     }
 
+    /// The same about an entry that may be new in this directory.
+    fn policy_in(&self, dir: &Counterpart, entry: &Entry, own: Option<&Entry>) -> Policy<'_> {
+        let is_new = own.is_none_or(|own| own.kind() != entry.kind());
+        let umask = if is_new { self.umask_in(dir) } else { self.umask };
+        Policy { umask, ..self.policy() }
+    }
+
+    /// The permissions that new entries of a directory do not get where nobody asked for the source's: those that the
+    /// directory's default ACL does not grant, or else the umask.
+    fn umask_in(&self, dir: &Counterpart) -> u32 {
+        if self.context.options.perms {
+            return self.umask;
+        }
+        // One that cannot be read is the system's to heed.
+        let default = dir.dir().and_then(|dir| dir.default_acl().ok().flatten());
+        default.map_or(self.umask, |default| 0o777 & !default.mode())
+    }
+
     /// A listed entry as it is to be here: with this host's owners, and the permissions of `--chmod`.
     fn entry_here(&self, mut entry: Entry) -> Entry {
         entry.meta = self.meta_here(entry.kind(), entry.meta);
+        entry.extra = self.owners.translate_extra(entry.extra);
         entry
     }
 

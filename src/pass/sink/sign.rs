@@ -2,11 +2,11 @@
 
 use crate::delta::{BlockLen, Cover, SegmentHasher, SegmentSums, Signature, Signer, StrongLen};
 use crate::fs::ReadFile;
-use crate::pass::decide::Decision;
+use crate::pass::decide::{Decision, SetXattrs};
 use crate::pass::sink::Sink;
+use crate::pass::sink::batches::Wanted;
 use crate::pass::sink::flights::{Flight, Phase, Prepared};
 use crate::pass::{PassError, sink::entry};
-use crate::tree::Kind;
 use crate::wire::{Check, DirId, FileId, MESSAGE_COST, Message, Rank, Reservation, SumsPart, Verdict, Want};
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
@@ -186,7 +186,12 @@ impl Sink<'_> {
             }
             Decision::Attributes(update) => {
                 self.announcer.fill(file, self.item(flight.path.clone(), &flight.entry.node, &update));
-                self.set_attributes(flight.dir, &flight.path, &flight.name, Kind::File, &update)?;
+                self.set_attributes(flight.dir, &flight.path, &flight.name, &flight.entry, &update)?;
+                if update.xattrs == SetXattrs::Fetch && !self.dry_run() {
+                    let Flight { dir, index, entry, own, .. } = Flight::clone(&flight);
+                    let path = self.directories.with(dir, |dir| dir.path.clone())?;
+                    self.fetch_xattrs(dir, &path, vec![Wanted { index, entry, own, update }])?;
+                }
                 self.settle_progress(1, flight.entry.node.size());
                 self.settle_unwritten(file, &flight)
             }

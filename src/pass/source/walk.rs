@@ -12,9 +12,9 @@ use crate::pass::names::Names;
 use crate::pass::source::Source;
 use crate::pass::source::kept::Kept;
 use crate::report::{Event, Skip};
-use crate::tree::{BucketSum, Buckets, Entry, Fingerprinter, Kind, Meta, Name, Owner, RelPath};
+use crate::tree::{Acls, BucketSum, Buckets, Entry, Fingerprinter, Kind, Meta, Name, Owner, RelPath};
 use crate::view::{ViewDir, ViewListing};
-use crate::wire::{Begin, DirId, Expand, Listing, ListingEnd, Mention, Message, OwnerName, entry_cost};
+use crate::wire::{Begin, DirId, EntryCosts, Expand, Listing, ListingEnd, Mention, Message, OwnerName};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -51,8 +51,13 @@ impl Walk<'_, '_> {
     fn tree(&mut self) -> Result<(), PassError> {
         let Source { view, sender, context, .. } = self.source;
         let root = view.root_meta();
-        let owners = self.names_of(root.iter().map(Meta::owner));
-        sender.send(Message::Begin(Begin { root, single: view.is_single(), owners }))?;
+        let extra = view.root_extra().unwrap_or_else(|error| {
+            self.source.unreadable(&RelPath::root(), &error);
+            None
+        });
+        let mut owners = self.names_of(root.iter().map(Meta::owner));
+        owners.extend(self.named_in(extra.iter().filter_map(|extra| extra.acls.as_ref())));
+        sender.send(Message::Begin(Begin { root, extra, single: view.is_single(), owners }))?;
         if view.has_unentered() {
             context.reporter.report(Event::Skipped { path: RelPath::root(), reason: Skip::Directory });
         }
@@ -133,7 +138,7 @@ impl Walk<'_, '_> {
         let id = DirId(self.next);
         self.next =
             self.next.checked_add(1).ok_or(PassError::Protocol("there are more than 2^32 directories"))?;
-        let cost = 256 + listing.entries.iter().map(entry_cost).sum::<u64>();
+        let cost = 256 + EntryCosts::of(&listing.entries);
         let at_once = listed || (parent.is_none() && self.root_is_listed(&listing, cost));
         let kept = Arc::new(Kept { dir, parent, listing, cost });
         self.count(&kept);
@@ -185,17 +190,20 @@ impl Walk<'_, '_> {
         let fingerprinter = self.fingerprinter.as_ref().filter(|_| comparable);
         let parent = kept.parent;
         let mention = match fingerprinter.zip(Owned::new(entries, options)) {
-            None => Mention { dir, parent, fingerprint: None, owned_by: Vec::new(), owners: Vec::new() },
+            None => Mention {
+                dir,
+                parent,
+                fingerprint: None,
+                owned_by: Vec::new(),
+                acls: Vec::new(),
+                owners: Vec::new(),
+            },
             Some((fingerprinter, owned)) => {
                 let fingerprint = Some(owned.fingerprint(fingerprinter, kept.dir.path()));
-                let owned_by = owned.owners().to_vec();
-                Mention {
-                    dir,
-                    parent,
-                    fingerprint,
-                    owners: self.names_of(owned_by.iter().copied()),
-                    owned_by,
-                }
+                let (owned_by, acls) = (owned.owners().to_vec(), owned.acls().to_vec());
+                let mut owners = self.names_of(owned_by.iter().copied());
+                owners.extend(self.named_in(acls.iter()));
+                Mention { dir, parent, fingerprint, owners, owned_by, acls }
             }
         };
         Ok(self.source.sender.send(Message::Mention(mention))?)
@@ -209,15 +217,17 @@ impl Walk<'_, '_> {
         let mut same_entries = kept.listing.entries.len().saturating_sub(listed.len()) as u64;
         let mut rest = listed.into_iter().peekable();
         loop {
-            let mut cost = 0;
+            let (mut cost, mut costs) = (0, EntryCosts::default());
             let mut entries = Vec::new();
             while cost < PART
                 && let Some(entry) = rest.next()
             {
-                cost += entry_cost(entry);
+                cost += costs.next(entry);
                 entries.push(entry.clone());
             }
-            let owners = self.names_of(entries.iter().map(|entry| entry.meta.owner()));
+            let mut owners = self.names_of(entries.iter().map(|entry| entry.meta.owner()));
+            let extras = entries.iter().filter_map(|entry| entry.extra.as_ref());
+            owners.extend(self.named_in(extras.filter_map(|extra| extra.acls.as_ref())));
             let end = rest
                 .peek()
                 .is_none()
@@ -251,6 +261,14 @@ impl Walk<'_, '_> {
             }
             _ => entries.collect(),
         }
+    }
+
+    /// The names of those in ACLs that the sink does not have yet, if it needs any.
+    fn named_in<'e>(&mut self, acls: impl Iterator<Item = &'e Arc<Acls>>) -> Vec<OwnerName> {
+        if self.source.context.options.numeric_ids {
+            return Vec::new();
+        }
+        self.names.named_in(&self.source.owners, acls)
     }
 
     /// The names of owners that the sink does not have yet, if it needs any.

@@ -133,6 +133,8 @@ fn item(task: &Task, change: Change, kind: Kind, perms: bool) -> Event {
             perms: false,
             owner: false,
             group: false,
+            acls: false,
+            xattrs: false,
         },
     };
     Event::Item(Item { path: task.path.clone(), kind, target, size, change })
@@ -150,5 +152,7 @@ fn attributes(before: &Record, after: &Record, perms: bool) -> report::Change {
         perms: perms && before.attributes.mode != after.attributes.mode,
         owner: before.attributes.owner.0 != after.attributes.owner.0,
         group: before.attributes.owner.1 != after.attributes.owner.1,
+        acls: false,
+        xattrs: false,
     }
 }

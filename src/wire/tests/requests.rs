@@ -16,6 +16,9 @@ pub(super) fn everything() -> Options {
     rules.push(Rule::new(Action::Exclude, "*.o")).unwrap();
     rules.push(Rule { negated: true, perishable: true, ..Rule::new(Action::Include, "/keep/") }).unwrap();
     Options {
+        executability: true,
+        acls: true,
+        xattrs: 2,
         recursive: true,
         links: true,
         perms: true,

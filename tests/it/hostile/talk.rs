@@ -71,6 +71,8 @@ fn what_a_peer_says_is_shown_harmlessly() {
             target: Some(evil.as_bytes().to_vec()),
             size: u64::MAX,
             change: Change {
+                acls: false,
+                xattrs: false,
                 action: Action::Create,
                 new: true,
                 content: true,

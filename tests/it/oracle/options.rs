@@ -40,6 +40,9 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("-r", Effect::State),
     ("-l", Effect::State),
     ("-p", Effect::State),
+    ("-E", Effect::State),
+    ("-A", Effect::State),
+    ("-X", Effect::State),
     ("-t", Effect::State),
     ("-o", Effect::State),
     ("-g", Effect::State),
@@ -163,10 +166,13 @@ impl Drawn<'_> {
     }
 
     fn attributes(&mut self) {
+        self.flag(30, "-A");
+        self.flag(40, "-X");
         self.changed_attributes();
         if self.random.chance(50) {
             return self.flag(100, "-a");
         }
+        self.flag(40, "-E");
         self.flag(92, "-r");
         self.flag(70, "-l");
         self.flag(55, "-p");

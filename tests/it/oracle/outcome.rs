@@ -129,7 +129,8 @@ impl Outcome {
                 return Some(if how.limited_deletion { "*deleting".to_owned() } else { line.to_owned() });
             }
             let columns = bytes.len() > 12 && b"<>ch.".contains(&bytes[0]) && b"fdLDS".contains(&bytes[1]);
-            (columns && bytes[11] == b' ').then(|| line.replacen('<', ">", usize::from(bytes[0] == b'<')))
+            let of_a_pull = || line.replacen('<', ">", usize::from(bytes[0] == b'<'));
+            (columns && bytes[11] == b' ').then(|| without_perms_of_acls(of_a_pull()))
         };
         let mut items: Vec<String> = self.output.out().lines().filter_map(item).collect();
         items.sort();
@@ -205,4 +206,13 @@ fn line_differences(left: &[String], right: &[String]) -> Vec<String> {
             .collect()
     };
     [only(left, right, "left"), only(right, left, "right")].concat()
+}
+
+/// The item without the letter of permissions where ACLs are set on what is there: rsync looks at the permissions only
+/// when setting the ACL has changed them, unless it is a dry run.
+fn without_perms_of_acls(mut line: String) -> String {
+    if line.starts_with('.') && line.as_bytes().get(9) == Some(&b'a') {
+        line.replace_range(5..6, ".");
+    }
+    line
 }

@@ -4,6 +4,7 @@ mod clones;
 mod connection;
 mod deletion;
 mod delta;
+mod extended;
 mod fingerprints;
 mod kinds;
 mod operands;

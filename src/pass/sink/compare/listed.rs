@@ -1,6 +1,6 @@
 //! An entry that is listed, and what is left when all are.
 
-use crate::pass::decide::{Decision, Update};
+use crate::pass::decide::{Decision, SetXattrs, Update};
 use crate::pass::fingerprint::Numbered;
 use crate::pass::sink::announce::Place;
 use crate::pass::sink::batches::Wanted;
@@ -55,6 +55,7 @@ impl Comparison<'_, '_> {
                 None
             }
         };
+        let own = own.map(|own| self.looked_at(current, own));
         if entry.is_dir() {
             return sink.directories.with(current.id, |dir| {
                 dir.unsettled += 1;
@@ -66,7 +67,8 @@ impl Comparison<'_, '_> {
             return Ok(());
         }
         let (dir, may_set_group) = (current.id, sink.may_set_group(entry.meta.gid));
-        let decision = sink.policy().decide(&entry, own.as_ref(), may_set_group);
+        let policy = sink.policy_in(&current.counterpart, &entry, own.as_ref());
+        let decision = policy.decide(&entry, own.as_ref(), may_set_group);
         let leftover = current.take_leftover(name);
         if leftover && !matches!(decision, Decision::Transfer(_) | Decision::Compare) {
             sink.clear_leftover(dir, &crate::fs::stage_name(name))?;
@@ -79,13 +81,16 @@ impl Comparison<'_, '_> {
             }
             Decision::Attributes(update) => {
                 sink.announce(path, &entry.node, &update);
-                if !update.set.is_empty() {
-                    sink.set_attributes(dir, &path(), name, entry.kind(), &update)?;
+                if !update.sets_nothing() {
+                    sink.set_attributes(dir, &path(), name, &entry, &update)?;
                 }
                 sink.pass_by(&entry);
+                self.fetch_xattrs(current, Wanted { index, entry, own, update })?;
             }
             Decision::Make(update) => {
-                sink.make(&current.counterpart, dir, &path(), name, &entry, own.as_ref(), &update)?;
+                if sink.make(&current.counterpart, dir, &path(), name, &entry, own.as_ref(), &update) {
+                    self.fetch_xattrs(current, Wanted { index, entry, own, update })?;
+                }
             }
             Decision::Transfer(update) => {
                 self.transfer(current, Wanted { index, entry, own, update }, leftover)?;
@@ -96,6 +101,25 @@ impl Comparison<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Gathers what needs nothing more than extended attributes that have to come.
+    fn fetch_xattrs(&self, current: &mut Current, wanted: Wanted) -> Result<(), PassError> {
+        if wanted.update.xattrs != SetXattrs::Fetch || self.sink.dry_run() {
+            return Ok(());
+        }
+        current.gathering.add_xattrs(wanted);
+        if current.gathering.is_full() { self.sink.fetch(current) } else { Ok(()) }
+    }
+
+    /// An entry that is here, with what more is asked for of it. What cannot be had of that is told, and taken not to be
+    /// there.
+    fn looked_at(&self, current: &Current, mut own: Entry) -> Entry {
+        if self.sink.looks_closer() && !current.own.looked_closer {
+            let looked = self.sink.look_closer(&current.counterpart, &mut own);
+            looked.unwrap_or_else(|error| self.sink.tally.failed(&current.path.join(&own.name), &error));
+        }
+        own
     }
 
     /// What is here under a name in a directory of which not all could be read, which was told. If names cannot be

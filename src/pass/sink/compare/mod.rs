@@ -11,6 +11,7 @@ mod mentioned;
 mod planned;
 
 use crate::pass::PassError;
+use crate::pass::decide::SetXattrs;
 use crate::pass::fingerprint::{self, Likenesses, Numbering};
 use crate::pass::sink::Sink;
 use crate::pass::sink::batches::Gathering;
@@ -265,11 +266,17 @@ impl Comparison<'_, '_> {
             Some((parent, index)) => sink.enter_child(parent, index)?,
             None => return Err(PassError::Protocol("a second root is listed")),
         };
-        // One for the listing itself.
-        open.unsettled = 1;
+        // One for the listing itself, and one for attributes that have to come.
+        let fetches = open.xattrs == SetXattrs::Fetch
+            && !open.unusable
+            && matches!(open.counterpart, Counterpart::Writable(_));
+        open.unsettled = 1 + u64::from(fetches);
         let (path, counterpart, unusable) = (open.path.clone(), open.counterpart.clone(), open.unusable);
         let fresh = open.fresh;
         sink.directories.insert(id, open);
+        if fetches {
+            sink.fetch_own_xattrs(id, path.clone(), parent)?;
+        }
         // What was planned is looked up by its name.
         let own = match fresh || sink.goal.agenda().is_some() {
             true => Own::default(),
