@@ -92,6 +92,8 @@ pub struct Change {
     pub owner: bool,
     /// The group differs.
     pub group: bool,
+    /// The time of last access differs.
+    pub atime: bool,
     /// The ACLs differ.
     pub acls: bool,
     /// The extended attributes differ.
@@ -125,7 +127,7 @@ impl Change {
     pub fn is_nothing(&self) -> bool {
         self.action == Action::Attributes
             && !(self.content || self.size || self.perms || self.owner || self.group)
-            && !(self.acls || self.xattrs)
+            && !(self.atime || self.acls || self.xattrs)
             && self.time == TimeChange::None
     }
 }

@@ -18,7 +18,7 @@ const CAPABILITIES: [(&str, bool); 17] = [
     ("hardlink_specials", false),
     ("hardlink_symlinks", false),
     ("IPv6", true),
-    ("atimes", false),
+    ("atimes", true),
     ("batchfiles", false),
     ("inplace", true),
     ("append", false),

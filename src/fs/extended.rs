@@ -10,7 +10,8 @@
 use crate::fs::{Error, attributes, kernel, status};
 use crate::tree::xattr::{MAX_XATTR_VALUE, MAX_XATTRS, is_carried, is_users};
 use crate::tree::{Acl, Acls, DefaultAcl, Extra, Kind, Name, Xattr, XattrSummer, XattrSums, Xattrs};
-use rustix::fs::Mode;
+use filetime::FileTime;
+use rustix::fs::{AtFlags, Mode};
 use rustix::io::{Errno, Result as SystemResult};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -41,6 +42,8 @@ pub struct Look {
     pub acls: bool,
     /// Extended attributes of these names.
     pub xattrs: Option<XattrNames>,
+    /// Times of last access, except of directories and symbolic links: looking at one changes it.
+    pub atimes: bool,
 }
 
 impl Look {
@@ -99,16 +102,25 @@ pub(super) fn look_at_entry(
     kind: Kind,
     look: &Look,
 ) -> Result<Option<Box<Extra>>, Error> {
-    if look.is_nothing() || (kind == Kind::Symlink && look.xattrs.is_none()) {
-        return Ok(None);
-    }
-    match handle(dir, name, kind, READING)? {
-        Some(handle) => look_at(handle.as_fd(), kind, look),
-        None => Ok(None),
-    }
+    let atime = match look.atimes && !matches!(kind, Kind::Directory | Kind::Symlink) {
+        true => Some(atime(dir, name)?),
+        false => None,
+    };
+    let has_handle = look.xattrs.is_some() || (look.acls && kind != Kind::Symlink);
+    let handle = if has_handle { handle(dir, name, kind, READING)? } else { None };
+    let extra = handle.map_or(Ok(None), |handle| look_at(handle.as_fd(), kind, look))?;
+    Ok(match atime {
+        None => extra,
+        atime => Some(Box::new(Extra { atime, ..extra.map_or_else(Extra::default, |extra| *extra) })),
+    })
 }
 
-/// What it sees of what a handle refers to.
+fn atime(dir: BorrowedFd<'_>, name: &Name) -> Result<FileTime, Error> {
+    let stat = rustix::fs::statat(dir, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW);
+    Ok(status::accessed(&stat.map_err(Error::when("reading attributes of"))?))
+}
+
+/// What it sees of what a handle refers to, but for its time of last access.
 pub(super) fn look_at(handle: BorrowedFd<'_>, kind: Kind, look: &Look) -> Result<Option<Box<Extra>>, Error> {
     let acls = if look.acls && kind != Kind::Symlink { acls(handle, kind)?.map(Arc::new) } else { None };
     let xattrs = match look.xattrs {

@@ -51,7 +51,7 @@ pub use error::Error;
 pub use extended::{Look, SetAcls, SetExtended, XattrNames};
 pub use file::{ReadFile, Stamp, WriteFile};
 pub use guarded::{Expected, Replaced, Slot};
-pub use kernel::give_up as give_up_kernel_calls;
+pub use kernel::{give_up as give_up_kernel_calls, keep_access_times};
 pub use limits::{raise_file_limit, umask};
 pub use list::{Listing, Stamped};
 pub use machine::{host_name, machine_name, running_system};

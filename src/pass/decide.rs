@@ -16,7 +16,7 @@ pub(crate) struct Policy<'a> {
     /// The bits that new entries do not get where nobody asked to preserve permissions: the umask, or what a directory's
     /// default ACL has in its place.
     pub umask: u32,
-    /// Whether the running user is root, who alone changes owners and makes devices.
+    /// Whether the running user tries what only root may: to change owners, and to make devices.
     pub is_root: bool,
 }
 
@@ -107,6 +107,7 @@ const UNCHANGED: Change = Change {
     perms: false,
     owner: false,
     group: false,
+    atime: false,
     acls: false,
     xattrs: false,
 };
@@ -235,6 +236,10 @@ impl Policy<'_> {
         let perms = has_mode && mode != have.meta.mode;
         let (owner, group) = self.owner_differs(want.meta.owner(), have.meta.owner(), may_set_group);
         let time = self.keeps_time(kind) && !self.is_same_time(want.meta.mtime, have.meta.mtime);
+        let atime = self.atime(kind, want);
+        let atime_differs = atime.is_some_and(|atime| {
+            have.extra.and_then(|extra| extra.atime).is_none_or(|have| !self.is_same_time(atime, have))
+        });
         let acls_of = |seen: &Seen<'_>| seen.extra.and_then(|extra| extra.acls.clone());
         let acls = options.acls && has_mode && acls_of(&want) != acls_of(&have);
         let xattrs = self.fetch_xattrs(want);
@@ -250,6 +255,7 @@ impl Policy<'_> {
                 perms,
                 owner,
                 group,
+                atime: atime_differs,
                 acls,
                 xattrs: xattrs_differ,
             },
@@ -259,6 +265,8 @@ impl Policy<'_> {
                 owner: owner.then_some(want.meta.uid),
                 group: group.then_some(want.meta.gid),
                 mtime: time.then_some(want.meta.mtime),
+                // With the other time, it would become now.
+                atime: atime.filter(|_| atime_differs || time),
             },
             acls: acls.then_some(mode),
             xattrs: match xattrs_differ {
@@ -286,6 +294,11 @@ impl Policy<'_> {
         } else {
             have
         }
+    }
+
+    /// The time of last access that an entry is to get, if one is kept.
+    fn atime(&self, kind: Kind, want: Seen<'_>) -> Option<FileTime> {
+        want.extra?.atime.filter(|_| self.options.atimes && kind != Kind::Directory)
     }
 
     /// What is to be done to an entry without extended attributes.
@@ -320,7 +333,12 @@ impl Policy<'_> {
             let cleared = (own.meta.mode & 0o6000 != 0).then_some(mode);
             return Update {
                 change,
-                set: SetMeta { mtime, mode: differing.set.mode.or(cleared), ..differing.set },
+                set: SetMeta {
+                    mtime,
+                    mode: differing.set.mode.or(cleared),
+                    atime: self.atime(entry.kind(), entry.into()),
+                    ..differing.set
+                },
                 // Writing takes capabilities away, and the others come with the content.
                 xattrs: match differing.xattrs {
                     SetXattrs::Leave => self.fetch_xattrs(entry.into()),
@@ -359,6 +377,7 @@ impl Policy<'_> {
             owner: (options.owner && self.is_root).then_some(uid),
             group: (options.group && may_set_group).then_some(gid),
             mtime: self.keeps_time(kind).then_some(mtime),
+            atime: self.atime(kind, want),
         };
         Update {
             // Also where the source has none: the directory may have given it some.

@@ -25,7 +25,8 @@ use std::sync::Arc;
 /// everything is transferred or told, or there is no wire to save, or they are not to be.
 pub(crate) fn fingerprinter(context: &Context) -> Option<Fingerprinter> {
     let options = &context.options;
-    let looks_at_all = options.checksum || options.ignore_times || options.detail.unchanged;
+    // Access times change by being looked at, so they mostly differ.
+    let looks_at_all = options.checksum || options.ignore_times || options.detail.unchanged || options.atimes;
     // Times may differ and be the same, or the source does not know which mode an entry is to have.
     let is_vague = options.modify_window > 0 || (options.perms && options.chmod.asks_umask());
     // Which entries a limit spares is decided in the order of the listings.

@@ -129,7 +129,7 @@ fn resolved(rules: &OwnerRules, number_of: impl Fn(&[u8]) -> Option<u32>) -> (Ve
 impl OwnerMap {
     /// What `options` make of owners, and the names in them that this host does not know.
     pub(crate) fn new(options: &Options) -> Result<(OwnerMap, Vec<Vec<u8>>), crate::fs::Error> {
-        let owners = Owners::new()?;
+        let owners = Owners::new()?.trying(options.super_user);
         // A lookup that fails finds nobody.
         let (users, mut unknown) = resolved(&options.user_map, |name| owners.user_id(name).ok().flatten());
         let (groups, more) = resolved(&options.group_map, |name| owners.group_id(name).ok().flatten());

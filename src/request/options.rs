@@ -21,6 +21,12 @@ pub struct Options {
     pub acls: bool,
     /// `-X`: set extended attributes; given twice, those too that rsync gives to itself. How often it was given.
     pub xattrs: u8,
+    /// `-U`: set the times of last access, except of directories and symbolic links.
+    pub atimes: bool,
+    /// `--open-noatime`: reading a file leaves its time of last access, as far as the system lets it.
+    pub open_noatime: bool,
+    /// `--super`, `--no-super`: whether the sink tries what only root may. `None`: if it is root.
+    pub super_user: Option<bool>,
     /// `-t`: set modification times.
     pub times: bool,
     /// `-o`: set the owner, as far as the user may.

@@ -192,6 +192,9 @@ fn context(options: Options, seed: u64, reporter: Arc<dyn Reporter>, progress: A
     if !options.shortcuts.kernel_calls {
         crate::fs::give_up_kernel_calls();
     }
+    if options.open_noatime {
+        crate::fs::keep_access_times();
+    }
     Context {
         options,
         sums: SumChoice { kind, seed },

@@ -288,7 +288,7 @@ impl View {
 /// What a source looks at of each entry in a run with these options.
 pub fn source_look(options: &Options) -> Look {
     let xattrs = XattrNames { all_namespaces: true, rsyncs_own: options.xattrs > 1 };
-    Look { acls: options.acls, xattrs: (options.xattrs > 0).then_some(xattrs) }
+    Look { acls: options.acls, xattrs: (options.xattrs > 0).then_some(xattrs), atimes: options.atimes }
 }
 
 /// Whether a source with these rules lists this entry of the directory `dir`.

@@ -118,6 +118,21 @@ pub(super) struct Flags {
     /// are sent only if this is given twice.
     #[arg(short = 'X', long, action = ArgAction::Count, help_heading = ATTRIBUTES)]
     pub xattrs: u8,
+    /// Keep times of last access, except of directories and links; -UU also leaves those of the source
+    #[arg(short = 'U', long, action = ArgAction::Count, help_heading = ATTRIBUTES)]
+    pub atimes: u8,
+    /// Leave the times of last access of the files that are read, where the system lets the user
+    #[arg(long, help_heading = ATTRIBUTES)]
+    pub open_noatime: bool,
+    /// Refused, since Linux cannot set the time at which a file was made
+    #[arg(short = 'N', long, hide = true)]
+    pub crtimes: bool,
+    /// Let the receiving side try what only root may; --no-super forbids it to
+    ///
+    /// That is setting owners and any group, making devices, and setting extended attributes outside of user.*. Without
+    /// it, root tries and others do not.
+    #[arg(long = "super", help_heading = ATTRIBUTES)]
+    super_flag: bool,
     /// Keep modification times; without it, the next run compares every file anew
     #[arg(short = 't', long, help_heading = ATTRIBUTES)]
     pub times: bool,
@@ -393,6 +408,9 @@ pub(super) struct Flags {
     /// Whether plain digits are asked for (`--no-human-readable`).
     #[arg(skip)]
     pub plain_numbers: bool,
+    /// Whether what only root may is tried. `None`: nobody said.
+    #[arg(skip)]
+    pub super_user: Option<bool>,
     /// The words of the command line, without those about plans.
     #[arg(skip)]
     pub words: Vec<OsString>,

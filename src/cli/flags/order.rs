@@ -49,6 +49,7 @@ impl Flags {
         self.partial = on(&["partial", "partial_progress"], &["partial", "partial_progress"]);
         self.progress = on(&["progress", "partial_progress"], &["progress", "partial_progress"]);
         self.compressed = on(&["compress", "compress_level", "compress_choice"], &["compress"]);
+        self.super_user = switch(matches, &["super_flag"], &["super_flag"]);
         self.whole = switch(matches, &["whole_file"], &["whole_file"]);
         self.plain_numbers = position(matches, &negated("human_readable")).is_some();
         let Flags { exclude, include, exclude_from, include_from, filter, .. } = self;

@@ -2,7 +2,7 @@
 //!
 //! `Y` is what is done (`<` sent, `>` received or copied here, `c` made, `.` attributes at most), `X` what it is
 //! (`f d L D S`), and each of the others a letter if that part differs: content, size, time (`T`: becomes the time of
-//! the transfer), permissions, owner, group, access time (which stays `.`), ACLs, extended attributes. Nine `+` mark
+//! the transfer), permissions, owner, group, access time, ACLs, extended attributes. Nine `+` mark
 //! what is new, blanks what does not differ at all. See rsync(1), `--itemize-changes`.
 
 use crate::cli::output::Direction;
@@ -45,9 +45,10 @@ pub(super) fn columns(item: &Item, direction: Direction) -> String {
     let perms = letter(change.perms, 'p');
     let owner = letter(change.owner, 'o');
     let group = letter(change.group, 'g');
+    let atime = letter(change.atime, 'u');
     let acls = letter(change.acls, 'a');
     let xattrs = letter(change.xattrs, 'x');
-    format!("{action}{kind}{content}{size}{time}{perms}{owner}{group}.{acls}{xattrs}")
+    format!("{action}{kind}{content}{size}{time}{perms}{owner}{group}{atime}{acls}{xattrs}")
 }
 
 #[cfg(test)]
@@ -65,6 +66,7 @@ mod tests {
         perms: false,
         owner: false,
         group: false,
+        atime: false,
         acls: false,
         xattrs: false,
     };
@@ -101,7 +103,12 @@ mod tests {
                 Direction::Push,
                 ".f...pog...",
             ),
-            (Kind::File, Change { acls: true, xattrs: true, ..SAME }, Direction::Push, ".f.......ax"),
+            (
+                Kind::File,
+                Change { atime: true, acls: true, xattrs: true, ..SAME },
+                Direction::Push,
+                ".f......uax",
+            ),
             (Kind::Socket, SAME, Direction::Push, ".S         "),
         ] {
             let item = Item { path: RelPath::root(), kind, target: None, size: 0, change };

@@ -151,6 +151,7 @@ mod tests {
 
     fn item(path: &str, kind: Kind, action: Action, time: TimeChange) -> Event {
         let change = Change {
+            atime: false,
             acls: false,
             xattrs: false,
             action,

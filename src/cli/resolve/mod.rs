@@ -32,6 +32,11 @@ const DEFAULT_PROGRAM: &str = "dsync";
 /// A usage failure for what cannot be meant, a file failure for a file of rules that cannot be read.
 pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, Style), Failure> {
     let (sources, destination) = targets::read(&flags.operands)?;
+    if flags.crtimes {
+        return Err(Failure::usage(
+            "--crtimes (-N): this system does not let anybody set when a file was made",
+        ));
+    }
     two_way::check(flags, &sources)?;
     let style = style(flags, &destination, &sources, environment)?;
     let options = options(flags, &style)?;
@@ -70,6 +75,9 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         executability: flags.executability,
         acls: flags.acls,
         xattrs: flags.xattrs.min(2),
+        atimes: flags.atimes > 0,
+        open_noatime: flags.open_noatime || flags.atimes > 1,
+        super_user: flags.super_user,
         times: flags.times,
         owner: flags.owner,
         group: flags.group,

@@ -60,7 +60,7 @@ fn only_two_way(flags: &Flags) -> [(bool, &'static str, ()); 7] {
     ]
 }
 
-fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 27] {
+fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 29] {
     const DELETIONS: &str = "Leave it out: what was deleted on one side is deleted on the other anyway.";
     const SELECTION: &str = "Filter rules say which names take part.";
     const TIMES: &str = "Leave it out: times go along with the contents.";
@@ -101,6 +101,8 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 27] {
         (!flags.times, "--no-times", TIMES),
         (flags.executability, "--executability (-E)", "Leave it out: permissions are kept anyway."),
         (flags.acls, "--acls (-A)", "Run dsync without --two-way for them."),
+        (flags.atimes > 0, "--atimes (-U)", "Leave it out: a time of access is no change."),
+        (flags.super_user.is_some(), "--super", "Leave it out: who is root does what only root may."),
         (flags.xattrs > 0, "--xattrs (-X)", "Run dsync without --two-way for them."),
         (flags.numeric_ids && !(flags.owner || flags.group), "--numeric-ids", "It needs --owner or --group."),
     ]

@@ -46,6 +46,21 @@ pub fn give_up() {
     GIVEN_UP.store(true, Ordering::Relaxed);
 }
 
+static KEEPS_ACCESS: AtomicBool = AtomicBool::new(false);
+
+/// From now on this process leaves the times of last access of the files that it reads, where the system lets it.
+pub fn keep_access_times() {
+    KEEPS_ACCESS.store(true, Ordering::Relaxed);
+}
+
+/// What files are opened with so that reading leaves their times of last access, if that is asked for.
+pub(super) fn without_access() -> Option<rustix::fs::OFlags> {
+    #[cfg(target_os = "linux")]
+    return KEEPS_ACCESS.load(Ordering::Relaxed).then_some(rustix::fs::OFlags::NOATIME);
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
 /// Whether the calls may be tried at all.
 #[cfg(target_os = "linux")]
 fn offered() -> bool {

@@ -37,6 +37,7 @@ fn options(words: &str) -> Options {
                 'E' => options.executability = true,
                 'A' => options.acls = true,
                 'X' => options.xattrs = 1,
+                'U' => options.atimes = true,
                 other => panic!("no option {other}"),
             }),
         }
@@ -90,6 +91,12 @@ impl Entry {
         self
     }
 
+    fn accessed_at(mut self, seconds: i64) -> Entry {
+        let atime = Some(FileTime::from_unix_time(seconds, 0));
+        self.extra = Extra { atime, ..self.extra.map_or_else(Extra::default, |extra| *extra) }.boxed();
+        self
+    }
+
     /// With these sums of attributes, where they are not 0.
     fn with_xattrs(mut self, user: u8, other: u8) -> Entry {
         let sum = |byte: u8| (byte > 0).then_some([byte; 16]);
@@ -126,6 +133,7 @@ fn short_update(Update { change, set, acls, xattrs }: &Update) -> String {
         (change.perms, "p"),
         (change.owner, "o"),
         (change.group, "g"),
+        (change.atime, "u"),
         (change.acls, "a"),
         (change.xattrs, "x"),
     ] {
@@ -137,6 +145,7 @@ fn short_update(Update { change, set, acls, xattrs }: &Update) -> String {
         set.owner.map(|owner| format!(" owner={owner}")),
         set.group.map(|group| format!(" group={group}")),
         set.mtime.map(|mtime| format!(" time={}", mtime.unix_seconds())),
+        set.atime.map(|atime| format!(" atime={}", atime.unix_seconds())),
         acls.map(|mode| format!(" acls={mode:o}")),
         (*xattrs != SetXattrs::Leave).then(|| format!(" xattrs={xattrs:?}")),
     ];
@@ -378,7 +387,7 @@ fn what_a_user_may_not_do() {
 #[test]
 fn a_file_written_in_place_gets_what_differs() {
     check_as_root(vec![
-        ("content", "a in-place", file(6), Some(file(5)), "transfer s time=100 xattrs=Fetch"),
+        ("content", "a in-place", file(6), Some(file(5)), "transfer s time=100"),
         (
             "content and mode",
             "pt in-place",
@@ -467,7 +476,7 @@ fn carried_out(update: &Update, wanted: &Entry, old: Option<&Entry>) -> Entry {
     }
     let made = entry(node.clone()).mode(0o600).at(5000, 0).owners(0, 0);
     let before = old.map_or(made.meta, |own| own.meta);
-    let SetMeta { mode, owner, group, mtime } = update.set;
+    let SetMeta { mode, owner, group, mtime, .. } = update.set;
     let mtime = mtime.unwrap_or(before.mtime);
     let mut entry = entry(node.clone())
         .mode(mode.unwrap_or(before.mode))
@@ -510,6 +519,20 @@ fn acls_are_set_with_the_mode_they_go_with() {
 }
 
 #[test]
+fn times_of_last_access_are_kept_apart() {
+    let at = |seconds| file(5).accessed_at(seconds);
+    check_as_root(vec![
+        ("the same", "tU", at(7), Some(at(7)), "keep ."),
+        ("another", "tU", at(7), Some(at(8)), "keep u atime=7"),
+        ("nobody asks", "t", at(7), Some(at(8)), "keep ."),
+        ("without the other", "U", at(7), Some(at(8)), "keep u atime=7"),
+        ("of what is new", "tU", at(7), None, "transfer + mode=640 time=100 atime=7"),
+        ("in place", "tU in-place", file(6).accessed_at(7), Some(at(7)), "transfer s time=100 atime=7"),
+        ("of a directory", "tU", dir().accessed_at(7), Some(dir().accessed_at(8)), "keep ."),
+    ]);
+}
+
+#[test]
 fn extended_attributes_are_asked_for_where_they_differ() {
     let (some, others) = (|| file(5).with_xattrs(1, 2), || file(5).with_xattrs(1, 3));
     check_as_root(vec![
@@ -531,7 +554,7 @@ fn extended_attributes_are_asked_for_where_they_differ() {
             "tX in-place",
             file(6).with_xattrs(1, 0),
             Some(file(5).with_xattrs(1, 0)),
-            "transfer s time=100",
+            "transfer s time=100 xattrs=Fetch",
         ),
         ("in place, gone", "tX in-place", file(6), Some(some()), "transfer sx time=100 xattrs=Clear"),
         ("of a link", "ltX", link("a").with_xattrs(0, 1), Some(link("a")), "keep x xattrs=Fetch"),

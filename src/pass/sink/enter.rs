@@ -102,7 +102,7 @@ impl Sink<'_> {
             self.open_existing(&mut open, &counterpart, &entry, None);
             return Ok(open);
         }
-        let policy = self.policy_in(&counterpart, &entry, own.as_ref());
+        let policy = self.policy_in(|| self.umask_in(&counterpart), &entry, own.as_ref());
         let decision = policy.decide(&entry, own.as_ref(), self.may_set_group(entry.meta.gid));
         match decision {
             Decision::Skip(reason) => {

@@ -33,7 +33,8 @@ pub(super) struct Extended {
 impl Extended {
     pub(super) fn new(options: &Options, is_root: bool) -> Extended {
         let names = XattrNames { all_namespaces: true, rsyncs_own: true };
-        let look = Look { acls: options.acls, xattrs: (options.xattrs > 0).then_some(names) };
+        let xattrs = (options.xattrs > 0).then_some(names);
+        let look = Look { acls: options.acls, xattrs, atimes: options.atimes };
         let names = XattrNames { all_namespaces: is_root, ..names };
         Extended { look, names, told_unsupported: AtomicBool::new(false) }
     }

@@ -150,7 +150,7 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         gaps: Arc::default(),
         announcer: Announcer::new(context.reporter.clone()),
         umask: crate::fs::umask(),
-        extended: Extended::new(&context.options, owners.owners().is_root()),
+        extended: Extended::new(&context.options, owners.owners().is_super()),
         owners,
         tally: Tally::new(Role::Sink, context),
         told: Mutex::new(Instant::now()),
@@ -311,13 +311,13 @@ impl Sink<'_> {
     }
 
     fn policy(&self) -> Policy<'_> {
-        Policy { options: &self.context.options, umask: self.umask, is_root: self.owners.owners().is_root() }
+        Policy { options: &self.context.options, umask: self.umask, is_root: self.owners.owners().is_super() }
     }
 
-    /// The same about an entry that may be new in this directory.
-    fn policy_in(&self, dir: &Counterpart, entry: &Entry, own: Option<&Entry>) -> Policy<'_> {
+    /// The same about an entry that may be new in a directory whose [umask](Sink::umask_in) is asked for only then.
+    fn policy_in(&self, umask: impl FnOnce() -> u32, entry: &Entry, own: Option<&Entry>) -> Policy<'_> {
         let is_new = own.is_none_or(|own| own.kind() != entry.kind());
-        let umask = if is_new { self.umask_in(dir) } else { self.umask };
+        let umask = if is_new { umask() } else { self.umask };
         Policy { umask, ..self.policy() }
     }
 
@@ -351,7 +351,7 @@ impl Sink<'_> {
     /// Whether the running user may give the group of this number to a file.
     fn may_set_group(&self, group: u32) -> bool {
         let owners = self.owners.owners();
-        owners.is_root() || owners.in_group(group)
+        owners.is_super() || owners.in_group(group)
     }
 
     fn dry_run(&self) -> bool {

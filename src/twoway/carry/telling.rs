@@ -133,6 +133,7 @@ fn item(task: &Task, change: Change, kind: Kind, perms: bool) -> Event {
             perms: false,
             owner: false,
             group: false,
+            atime: false,
             acls: false,
             xattrs: false,
         },
@@ -152,6 +153,7 @@ fn attributes(before: &Record, after: &Record, perms: bool) -> report::Change {
         perms: perms && before.attributes.mode != after.attributes.mode,
         owner: before.attributes.owner.0 != after.attributes.owner.0,
         group: before.attributes.owner.1 != after.attributes.owner.1,
+        atime: false,
         acls: false,
         xattrs: false,
     }

@@ -129,6 +129,7 @@ fn item() -> Event {
         target: Some(b"to".to_vec()),
         size: 2,
         change: Change {
+            atime: false,
             acls: false,
             xattrs: false,
             action: Action::Create,

@@ -1,6 +1,7 @@
 //! Which options a case runs with, and what each must show for itself.
 
 use crate::oracle::random::Random;
+use crate::support::tools;
 use crate::support::tree::{Entry, Node, Tree};
 use std::ffi::OsString;
 use std::fs;
@@ -43,6 +44,7 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("-E", Effect::State),
     ("-A", Effect::State),
     ("-X", Effect::State),
+    ("--no-super", Effect::State),
     ("-t", Effect::State),
     ("-o", Effect::State),
     ("-g", Effect::State),
@@ -166,9 +168,20 @@ impl Drawn<'_> {
     }
 
     fn attributes(&mut self) {
-        self.flag(30, "-A");
-        self.flag(40, "-X");
         self.changed_attributes();
+        self.kept_attributes();
+        let is_mapped = ["--chown", "--usermap", "--groupmap"].iter().any(|map| has(&self.choices, map));
+        // rsync makes ACLs that name somebody twice of those that name two who are mapped to one.
+        self.flag(if is_mapped { 0 } else { 40 }, "-A");
+        // Without -p, rsync gives an entry that gets other attributes also the permissions of the source.
+        let perms = ["-a", "-p", "-A"].iter().any(|flag| has(&self.choices, flag));
+        self.flag(if perms { 50 } else { 0 }, "-X");
+        // Not being root, rsync leaves what it has to open up for that opened up.
+        let extended = ["-A", "-X"].iter().any(|flag| has(&self.choices, flag));
+        self.flag(if tools::is_root() && !extended { 8 } else { 0 }, "--no-super");
+    }
+
+    fn kept_attributes(&mut self) {
         if self.random.chance(50) {
             return self.flag(100, "-a");
         }

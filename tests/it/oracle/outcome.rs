@@ -47,7 +47,9 @@ impl Comparison {
             // With -c, rsync corrects times by nanoseconds, and says so only here.
             names: (options::has(options, "-v") || options::has(options, "-vv"))
                 && !options::has(options, "-c")
-                && !["-i", "-P", "--stats"].iter().any(|more| options::has(options, more)),
+                && !["-i", "-P", "--stats"].iter().any(|more| options::has(options, more))
+                // Of what has only got other extended attributes, rsync says that it is up to date.
+                && !(options::has(options, "-vv") && options::has(options, "-X")),
             stats: options::has(options, "--stats"),
             listed: sources == 1,
             limited_deletion,

@@ -209,7 +209,7 @@ fn alter_xattrs(random: &mut Random, entry: &mut Entry) {
         };
         let length = match random.below(10) {
             0 => 0,
-            1 => 2000,
+            1 => 900,
             _ => random.below(50),
         };
         entry.xattrs.insert(name.to_vec(), random.bytes(length));

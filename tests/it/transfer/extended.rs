@@ -6,8 +6,9 @@ use crate::support::scene::Scene;
 use crate::support::snapshot::{Columns, assert_same};
 use crate::support::tools;
 use crate::support::transport::{Way, remote, rsh_script, shell_options_for};
-use crate::support::tree::{Entry, Node, Tree, noise};
+use crate::support::tree::{Entry, LONG_AGO, Node, Tree, noise};
 use crate::support::xattr::{self, ACCESS_ACL, DEFAULT_ACL, acl};
+use filetime::FileTime;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
@@ -387,7 +388,7 @@ fn two_way_runs_say_that_they_do_not_keep_them() {
         return;
     }
     let scene = Scene::new();
-    for option in ["-A", "-X", "-E"] {
+    for option in ["-A", "-X", "-E", "-U", "--no-super"] {
         let run: Invocation = dsync([option, "-2"]).args([scene.path("a"), scene.path("b")]);
         run.run().expect(1);
     }
@@ -404,5 +405,58 @@ fn permissions_are_as_they_were() {
     copied(&scene, Way::LOCAL, &["-aAX"]);
     if tools::is_root() {
         assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
+    }
+}
+
+#[test]
+fn times_of_last_access_are_kept_and_left() {
+    let at = |seconds| FileTime::from_unix_time(seconds, 0);
+    for way in Way::plain() {
+        let tree = Tree::new().file("small", "content").file("large", noise(300_000, 1));
+        let scene = Scene::with_source(&tree);
+        let access = |name: &str, seconds| {
+            filetime::set_symlink_file_times(scene.path(name), at(seconds), LONG_AGO).unwrap();
+        };
+        let accessed = |name: &str| scene.path(name).symlink_metadata().unwrap().atime();
+        ["small", "large"].iter().for_each(|name| access(&format!("source/{name}"), 1_000_000));
+        copied(&scene, way, &["-aUU"]).success();
+        for name in ["small", "large"] {
+            for place in ["source", "to"] {
+                assert_eq!(accessed(&format!("{place}/{name}")), 1_000_000, "{way:?} {place} {name}");
+            }
+        }
+        assert_eq!(items(&copied(&scene, way, &["-aUi", "--open-noatime"]).success()), [""; 0], "{way:?}");
+        access("source/small", 2_000_000);
+        let output = copied(&scene, way, &["-aUi"]).success();
+        assert!(items(&output).iter().any(|line| line == ".f......u.. small"), "{output}");
+        assert_eq!(accessed("to/small"), 2_000_000, "{way:?}");
+    }
+}
+
+#[test]
+fn when_a_file_was_made_cannot_be_kept() {
+    let scene = Scene::with_source(&Tree::new().file("file", "x"));
+    let output = copied(&scene, Way::LOCAL, &["-aN"]).expect(1);
+    assert!(output.err().contains("--crtimes (-N)"), "{output}");
+    assert!(!scene.path("to").exists());
+}
+
+#[test]
+fn who_is_root_need_not_do_what_only_root_may() {
+    if !tools::is_root() || !xattr::are_here() {
+        return;
+    }
+    for way in Way::plain() {
+        let scene = Scene::with_source(&of_each_kind().node("device", Node::CharDevice(1, 3)));
+        copied(&scene, way, &["-aX", "--no-super"]).success();
+        let owner = |name: &str| scene.path(name).symlink_metadata().unwrap().uid();
+        assert_eq!((owner("source/program"), owner("to/program")), (12_345, 0), "{way:?}");
+        assert!(!scene.path("to/device").exists());
+        assert!(xattr::get(&scene.path("to/small"), b"user.a").is_some());
+        assert!(xattr::get(&scene.path("to/small"), b"trusted.small").is_none());
+        copied(&scene, way, &["-aX", "--no-super", "--super"]).success();
+        assert_eq!(owner("to/program"), 12_345);
+        assert!(scene.path("to/device").symlink_metadata().is_ok());
+        assert!(xattr::get(&scene.path("to/small"), b"trusted.small").is_some());
     }
 }

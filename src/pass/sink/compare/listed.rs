@@ -67,7 +67,9 @@ impl Comparison<'_, '_> {
             return Ok(());
         }
         let (dir, may_set_group) = (current.id, sink.may_set_group(entry.meta.gid));
-        let policy = sink.policy_in(&current.counterpart, &entry, own.as_ref());
+        let Current { umask, counterpart, .. } = &mut *current;
+        let umask = || *umask.get_or_insert_with(|| sink.umask_in(counterpart));
+        let policy = sink.policy_in(umask, &entry, own.as_ref());
         let decision = policy.decide(&entry, own.as_ref(), may_set_group);
         let leftover = current.take_leftover(name);
         if leftover && !matches!(decision, Decision::Transfer(_) | Decision::Compare) {

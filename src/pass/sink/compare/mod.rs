@@ -109,6 +109,8 @@ pub(super) struct Current {
     /// What is here and the listing does not have.
     extra: Vec<Entry>,
     numbering: Numbering,
+    /// What new entries here do not get of permissions, once that was asked.
+    umask: Option<u32>,
     /// Small files that are going to be asked for.
     pub gathering: Gathering,
 }
@@ -197,7 +199,7 @@ impl Comparison<'_, '_> {
             own = Own { incomplete: true, ..Own::default() };
         }
         let (extra, gathering) = (Vec::new(), Gathering::default());
-        Ok(Current { id, path, counterpart, unusable, own, extra, numbering, gathering })
+        Ok(Current { id, path, counterpart, unusable, own, extra, numbering, umask: None, gathering })
     }
 
     /// Takes out of what is here the entries of these buckets, which stand for those that are not listed: `count` in
