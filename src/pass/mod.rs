@@ -17,7 +17,7 @@
 //!   walk ---- Mention (a fingerprint) ----->   compare: the same, so nothing to do, or
 //!        <--- Expand (sums of buckets) -----
 //!        ---- Listing (what differs) ------>   compare: same, different, absent, extra
-//!   content <--- Fetch (small files) -------
+//!   content <--- Fetch (small files, or attributes of what needs no content)
 //!           <--- Want, Sums, Check ---------   sign (what it has of a file, or of its gaps)
 //!           ---- Fetched, Content, Verdict ->   apply: stage, verify, install
 //!           <--- Again (what differs) ------

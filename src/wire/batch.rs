@@ -1,4 +1,4 @@
-//! Batches: small files of one directory, asked for and sent together.
+//! Batches: small files of one directory, or the extended attributes of entries of one, asked for and sent together.
 //!
 //! Small files are many, and a message each, handed from thread to thread at both ends, would cost more than their
 //! bytes. The files of a batch need no numbers of their own: they are answered in the order in which they were asked

@@ -4,8 +4,8 @@
 //! is there of changed files and of their gaps (`sign`, `basis`), several build and install files (`apply`). The
 //! calling thread reads messages and hands them out, without ever waiting: its queues are bounded by the credit granted
 //! for what is in them. `directories` knows what is still unsettled in each directory, `flights` the files under way,
-//! `room` what they may take of the disk. Small files go
-//! through the same threads, many at a time (`batches`).
+//! `room` what they may take of the disk. Small files go through the same threads, many at a time (`batches`), and so do
+//! extended attributes that come by themselves (`extended`).
 //!
 //! A sink whose files were planned goes the same way, but for its two ends: instead of being compared, what is listed is
 //! looked up in the plan (`compare/planned`), and whoever planned a file installs it (`planned`).

@@ -40,7 +40,7 @@ impl Comparison {
             columns: Columns {
                 directory_mtime: times && !limited_deletion,
                 // Not being root, rsync makes an entry writable before it finds that the limit forbids removing it.
-                mode: tools::is_root() || !limited_deletion,
+                mode: (tools::is_root() && !options::has(options, "--no-super")) || !limited_deletion,
                 ..Columns::ALL
             },
             items: options::has(options, "-i"),
