@@ -22,7 +22,7 @@ pub enum Links {
 }
 
 /// As many symbolic links as Linux follows in one path.
-const MOST_LINKS: usize = 40;
+pub(super) const MOST_LINKS: usize = 40;
 
 /// Where a path leads.
 pub(super) enum Place {
@@ -33,7 +33,7 @@ pub(super) enum Place {
 }
 
 /// One element further.
-enum Step {
+pub(super) enum Step {
     To(Place),
     Link { target: Vec<u8>, owner: u32 },
 }
@@ -43,7 +43,17 @@ pub(super) fn resolve(path: &[u8], links: Links, doing: &'static str) -> std::re
     if path.is_empty() {
         return Err(Error::when(doing)(Errno::NOENT));
     }
-    let mut place = Place::Directory(start(path).map_err(Error::when(doing))?);
+    resolve_from(start(path).map_err(Error::when(doing))?, path, links, doing)
+}
+
+/// As [`resolve`], beginning at a directory, also where the path itself begins with a slash.
+pub(super) fn resolve_from(
+    from: OwnedFd,
+    path: &[u8],
+    links: Links,
+    doing: &'static str,
+) -> std::result::Result<Place, Error> {
+    let mut place = Place::Directory(from);
     let mut ahead = elements(path);
     let mut followed = 0;
     while let Some(element) = ahead.pop() {
@@ -81,7 +91,7 @@ pub(super) fn readable(dir: OwnedFd) -> Result<OwnedFd> {
 }
 
 /// The elements of a path, last first. A trailing slash demands a directory, as `.` does.
-fn elements(path: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn elements(path: &[u8]) -> Vec<Vec<u8>> {
     let mut elements: Vec<Vec<u8>> = Vec::new();
     if path.ends_with(b"/") {
         elements.push(b".".to_vec());
@@ -102,7 +112,7 @@ fn is_trusted(owner: u32) -> bool {
     owner == 0 || owner == rustix::process::geteuid().as_raw()
 }
 
-fn step(dir: BorrowedFd<'_>, element: &[u8]) -> Result<Step> {
+pub(super) fn step(dir: BorrowedFd<'_>, element: &[u8]) -> Result<Step> {
     let Some(handle) = kernel::entry_handle(dir, element) else { return step_by_name(dir, element) };
     let handle = handle?;
     let stat = rustix::fs::fstat(&handle)?;

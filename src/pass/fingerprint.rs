@@ -23,8 +23,12 @@ pub(crate) fn fingerprinter(context: &Context) -> Option<Fingerprinter> {
     let looks_at_all = options.checksum || options.ignore_times || options.detail.unchanged;
     // Which entries a limit spares is decided in the order of the listings.
     let in_order = options.delete.is_some_and(|deletion| deletion.limit.is_some());
+    // A link that is kept counts as a directory, one that is munged has another text, and a list of names is mostly less
+    // than what is there.
+    let is_apart = options.link_rules.keep_dirs || options.link_rules.munge || options.names_from.is_some();
     let worth_it = options.recursive && !context.local && options.shortcuts.fingerprints;
-    (worth_it && !looks_at_all && !in_order).then(|| Fingerprinter::new(context.sums.seed, aspects(options)))
+    (worth_it && !looks_at_all && !in_order && !is_apart && !options.list_only)
+        .then(|| Fingerprinter::new(context.sums.seed, aspects(options)))
 }
 
 /// What `decide` looks at, besides owners.

@@ -8,7 +8,7 @@ mod shortcuts;
 
 pub use options::{
     CompressWhen, Compression, DEFAULT_TRASH_DAYS, DEFAULT_ZSTD_LEVEL, Deletion, Detail, InvalidOptions,
-    MAX_STREAMS, Options, SumKind, TwoWay,
+    LinkRules, MAX_STREAMS, Missing, Mounts, NamesFrom, Options, SumKind, TwoWay,
 };
 pub use shortcuts::Shortcuts;
 

@@ -26,7 +26,7 @@ pub(super) fn run(
         let stopper = end.sender.stopper();
         surroundings.cancel.on_cancel(move || stopper.stop());
     }
-    let (view, missing) = View::open(sources, context.options.rules.clone(), context.options.recursive);
+    let (view, missing) = View::open(sources, run.names.as_deref(), &context.options);
     let (read, written) = thread::scope(|scope| {
         let reading = thread::Builder::new()
             .name("source".into())
@@ -34,7 +34,8 @@ pub(super) fn run(
         match reading {
             Err(error) => (Err(PassError::thread(error)), Err(PassError::Lost)),
             Ok(reading) => {
-                let written = one_way::sink(sink, destination, &context);
+                let options = run.peer_options.clone();
+                let written = one_way::sink(sink, destination, &Context { options, ..context.clone() });
                 (reading.join().unwrap_or(Err(PassError::Lost)), written)
             }
         }

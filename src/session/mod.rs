@@ -9,6 +9,7 @@ mod cancel;
 mod failure;
 mod forward;
 mod local;
+mod names;
 mod one_way;
 mod remote;
 mod serve;
@@ -19,6 +20,7 @@ pub use crate::wire::frame::Compressed;
 pub use crate::wire::hello::VERSION as PROTOCOL_VERSION;
 pub use cancel::Cancel;
 pub use failure::{Failure, FailureKind};
+pub use names::read_names;
 pub use serve::serve;
 pub use two_way::{TwoWayOutcome, TwoWayRun};
 
@@ -43,8 +45,12 @@ pub struct Run {
     pub sources: Vec<Target>,
     /// Where to.
     pub destination: Target,
-    /// How.
+    /// How, on this side.
     pub options: Options,
+    /// How, on the peer's; without a peer, what the sink goes by.
+    pub peer_options: Options,
+    /// `--files-from`: the list, if it is on this side: names, each with a NUL after it.
+    pub names: Option<Vec<u8>>,
     /// How to reach a host, if one is named.
     pub shell: Shell,
     /// `--two-way`: the source and the destination, exactly one of each, are the first and the second replica.
@@ -106,6 +112,14 @@ pub fn open_named(path: &OsStr) -> io::Result<impl io::Read + use<>> {
     crate::fs::open_named(path, crate::fs::Links::Trusted).map_err(|error| error.source)
 }
 
+/// A leading `~/` means the home directory, which is where a peer starts.
+fn without_tilde(path: Vec<u8>) -> Vec<u8> {
+    match path.as_slice() {
+        b"~" => Vec::new(),
+        other => other.strip_prefix(b"~/").map(<[u8]>::to_vec).unwrap_or(path),
+    }
+}
+
 /// Which way a run goes.
 enum Direction<'a> {
     Local { sources: Vec<Vec<u8>>, destination: Vec<u8> },
@@ -165,6 +179,13 @@ fn direction(run: &Run) -> Result<Direction<'_>, Failure> {
         paths.push(path.clone());
     }
     match (host, &run.destination) {
+        // Nothing goes to a destination, wherever it is.
+        (None, _) if run.options.list_only => {
+            Ok(Direction::Local { sources: paths, destination: Vec::new() })
+        }
+        (Some(host), _) if run.options.list_only => {
+            Ok(Direction::Pull { host, sources: paths, destination: Vec::new() })
+        }
         (None, Target::Local(destination)) => {
             Ok(Direction::Local { sources: paths, destination: destination.clone() })
         }

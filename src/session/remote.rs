@@ -2,9 +2,11 @@
 
 use crate::pass::{Context, PassError};
 use crate::report::{Event, Totals};
-use crate::request::{Part, Request};
+use crate::request::{NamesFrom, Part, Request};
 use crate::session::streams::Helpers;
-use crate::session::{Failure, Outcome, Run, Surroundings, TwoWayOutcome, context, one_way, random_seed};
+use crate::session::{
+    Failure, Outcome, Run, Surroundings, TwoWayOutcome, context, names, one_way, random_seed,
+};
 use crate::transport::{Connection, Control, RemoteExit, child, command, ssh, target::Host};
 use crate::twoway::run::RunError;
 use crate::view::View;
@@ -28,8 +30,13 @@ pub(super) fn push(
     host: &Host,
     destination: Vec<u8>,
 ) -> Result<Outcome, Failure> {
-    let (view, missing) = View::open(sources, run.options.rules.clone(), run.options.recursive);
-    with_peer(run, surroundings, host, Part::Sink { destination }, |link, context| {
+    with_peer(run, surroundings, host, Part::Sink { destination }, |mut link, context| {
+        let heard = match context.options.names_from {
+            Some(NamesFrom::Peer { .. }) => Some(names::hear(&mut link)?),
+            _ => None,
+        };
+        let (view, missing) =
+            View::open(sources, heard.as_deref().or(run.names.as_deref()), &context.options);
         Ok(one_way::source(link, &view, missing, context)?.into())
     })
 }
@@ -41,7 +48,10 @@ pub(super) fn pull(
     sources: Vec<Vec<u8>>,
     destination: &[u8],
 ) -> Result<Outcome, Failure> {
-    with_peer(run, surroundings, host, Part::Source { arguments: sources }, |link, context| {
+    with_peer(run, surroundings, host, Part::Source { arguments: sources }, |mut link, context| {
+        if let Some(names) = &run.names {
+            names::say(&mut link, names)?;
+        }
         Ok(one_way::sink(link, destination, context)?.into())
     })
 }
@@ -76,7 +86,7 @@ pub(super) fn with_peer(
     let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
     let context = context(run.options.clone(), seed, reporter, progress);
     let mut greeting = Hello::new(seed).encode();
-    greeting.extend(hello::encode_request(&Request { part, options: run.options.clone() }));
+    greeting.extend(hello::encode_request(&Request { part, options: run.peer_options.clone() }));
     let options = PumpOptions {
         compression: run.options.compress,
         bandwidth: run.options.bandwidth,

@@ -32,9 +32,9 @@ pub use channels::{ChannelSet, Token};
 pub use credit::{OPEN_GAPS, Rank, WINDOWS, Windows};
 pub use error::WireError;
 pub use link::{Closed, Link, Permit, Received, Receiver, Reservation, Sender, Stopper};
-pub(crate) use message::entry_cost;
 pub use message::{
     Abort, AbortKind, Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, Expand, FileId, Listing,
     ListingEnd, MAX_TALK, MENTIONED_OWNERS, MESSAGE_COST, Mention, Message, OwnerKind, OwnerName, SumsPart,
     Verdict, Want,
 };
+pub(crate) use message::{asked_cost, entry_cost};

@@ -70,6 +70,15 @@ options! {
     50 critical dry_run,
     51 optional detail,
     52 critical shortcuts,
+    80 critical dirs,
+    81 critical mounts,
+    82 critical make_path,
+    83 critical relative,
+    84 critical no_implied_dirs,
+    85 critical link_rules,
+    86 critical missing,
+    87 critical list_only,
+    88 critical names_from,
 }
 
 /// Appends `request`.

@@ -13,6 +13,7 @@ mod order;
 mod repeat;
 pub(super) mod size;
 mod usage;
+mod view;
 
 use crate::cli::failure::Failure;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 
 pub(super) use self::order::FilterFlag;
 use self::size::Size;
+use self::view::ViewFlags;
 
 const USAGE: &str = "dsync [OPTION]... SRC... DEST
        dsync [OPTION]... SRC... [USER@]HOST:DEST
@@ -48,6 +50,7 @@ Examples:
 dsync(1) tells the rest: filter rules, exit codes, what happens to interrupted files.";
 
 const WHAT: &str = "What to copy";
+const LINKS: &str = "What to do about symbolic links";
 const ATTRIBUTES: &str = "What to keep of it";
 const TWO_WAY: &str = "Two-way";
 const FILTERS: &str = "Which names take part";
@@ -318,6 +321,10 @@ pub(super) struct Flags {
     /// Be the peer of a dsync on another host: the protocol on standard input and output
     #[arg(long, hide = true)]
     pub server: bool,
+
+    /// The flags about what the sources show.
+    #[command(flatten)]
+    pub view: ViewFlags,
 
     /// Sources, then the destination.
     #[arg(hide = true)]

@@ -31,7 +31,14 @@ impl Flags {
         let on = |ids: &[&str], off: &[&str]| switch(matches, ids, off) == Some(true);
         // What a two-way run includes wherever it is said.
         let unless = |id: &str| switch(matches, &["archive", id], &[id]).unwrap_or(self.two_way);
-        self.recursive = unless("recursive");
+        let names_listed = self.view.files_from.is_some();
+        self.recursive = match names_listed {
+            true => self.recursive,
+            false => unless("recursive"),
+        };
+        let implied = |id: &str| switch(matches, &[id], &[id]).unwrap_or(names_listed);
+        self.view.relative = implied("relative");
+        self.view.dirs = implied("dirs");
         self.links = unless("links");
         self.perms = unless("perms");
         self.times = unless("times");

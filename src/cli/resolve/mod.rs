@@ -6,6 +6,7 @@
 mod rules;
 mod targets;
 mod two_way;
+mod view;
 
 pub(in crate::cli) use self::rules::read as read_rules;
 
@@ -30,10 +31,17 @@ const DEFAULT_PROGRAM: &str = "dsync";
 /// # Errors
 /// A usage failure for what cannot be meant, a file failure for a file of rules that cannot be read.
 pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, Style), Failure> {
-    let (sources, destination) = targets::read(&flags.operands)?;
+    let targets::Operands { sources, destination, alone } = targets::read(&flags.operands)?;
+    if alone && flags.two_way {
+        return Err(Failure::usage("a second directory is needed after the first")
+            .with_hint("A two-way run brings two directories up to date with each other."));
+    }
     two_way::check(flags, &sources)?;
     let style = style(flags, &destination, &sources, environment)?;
-    let options = options(flags, &style)?;
+    let (names_from, names) = view::names(flags, &sources, &destination)?;
+    let mut options = options(flags, &style)?;
+    view::set(&mut options, flags, alone || flags.view.list_only, names_from);
+    view::check_relative(&options, &sources)?;
     options.validate().map_err(|error| Failure::of(USAGE, &error))?;
     let shell = shell(flags, environment)?;
     let two_way = two_way::run(flags)?;
@@ -41,7 +49,8 @@ pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, 
         Some(_) => (sources.into_iter().map(two_way::root).collect(), two_way::root(destination)),
         None => (sources, destination),
     };
-    Ok((Run { sources, destination, options, shell, two_way }, style))
+    let peer_options = view::for_peer(&options);
+    Ok((Run { sources, destination, options, peer_options, names, shell, two_way }, style))
 }
 
 fn operand_failure(error: &transport::Error) -> Failure {
@@ -93,6 +102,7 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         dry_run: flags.dry_run,
         detail: detail(style),
         shortcuts: shortcuts(flags.plain.as_deref())?,
+        ..Options::default()
     })
 }
 

@@ -5,14 +5,24 @@ use crate::cli::resolve::operand_failure;
 use crate::transport::target::{RemoteTarget, Target};
 use std::ffi::OsString;
 
-/// The operands: at least one source, one destination, at most one end on another host.
-pub(super) fn read(operands: &[OsString]) -> Result<(Vec<Target>, Target), Failure> {
+/// What the operands mean.
+pub(super) struct Operands {
+    /// At least one, all here or all on one host.
+    pub sources: Vec<Target>,
+    /// Where to; of no meaning for a source that is `alone`.
+    pub destination: Target,
+    /// Whether there is one source and no destination, so that it is only listed.
+    pub alone: bool,
+}
+
+/// The operands: at least one source, and a destination unless the source is to be listed; at most one end on another
+/// host.
+pub(super) fn read(operands: &[OsString]) -> Result<Operands, Failure> {
     let (last, first) = match operands.split_last() {
         None => return Err(Failure::usage("a source and a destination are needed").with_hint(SEE_HELP)),
-        Some((only, [])) => {
-            let shown = only.to_string_lossy();
-            return Err(Failure::usage(format!("{shown}: a destination is needed after the source"))
-                .with_hint("dsync does not list files; -n -v shows what a run would copy."));
+        Some((_, [])) => {
+            let (sources, destination) = (sources(operands)?, Target::Local(b".".to_vec()));
+            return Ok(Operands { sources, destination, alone: true });
         }
         Some(both) => both,
     };
@@ -28,7 +38,7 @@ pub(super) fn read(operands: &[OsString]) -> Result<(Vec<Target>, Target), Failu
         (Target::Local(path), _) if path.is_empty() => {
             Err(Failure::usage("the destination is empty").with_hint("A dot is the current directory."))
         }
-        _ => Ok((sources, destination)),
+        _ => Ok(Operands { sources, destination, alone: false }),
     }
 }
 

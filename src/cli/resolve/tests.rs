@@ -1,4 +1,5 @@
 use super::*;
+use crate::request::NamesFrom;
 use crate::transport::ssh;
 use crate::transport::target::{Host, RemoteTarget};
 use crate::tree::filter::Action;
@@ -60,7 +61,11 @@ fn operands_become_targets() {
 fn operands_that_do_not_go_together_are_refused() {
     for (line, message) in [
         ("-a", "dsync: a source and a destination are needed\n"),
-        ("-a src", "dsync: src: a destination is needed after the source\n"),
+        ("-2 src", "dsync: a second directory is needed after the first\n"),
+        ("-aR a/../b dst", "dsync: a/../b: there is a .. on a path that is to be kept (--relative)\n"),
+        ("--files-from=x a b dst", "dsync: --files-from goes with one source"),
+        ("--files-from=:x a dst", "dsync: --files-from names a host that is not that of the run\n"),
+        ("--files-from=two:x one:a dst", "dsync: --files-from names a host that is not that of the run\n"),
         ("one:a two:b", "dsync: the source and the destination cannot both be on another host\n"),
         ("one:a two:b dst", "dsync: all sources must be on the same host\n"),
         ("one:a b dst", "dsync: all sources must be on the same host\n"),
@@ -146,7 +151,7 @@ fn values_out_of_range_are_refused() {
         ("--compress=maybe a b", "dsync: --compress: \"maybe\" is none of its words\n  hint: They are"),
         ("--plain=threads,nosuch a b", "dsync: --plain: unknown shortcut \"nosuch\"\n  hint: There are "),
         ("--zc=lz4 a b", "dsync: --compress-choice: unknown compression \"lz4\"\n"),
-        ("--delete a b", "dsync: --delete does not work without --recursive (-r)\n"),
+        ("--delete a b", "dsync: --delete does not work without --recursive (-r) or --dirs (-d)\n"),
         ("--info=nosuch a b", "dsync: --info: unknown kind of output \"nosuch\"\n"),
         ("-e 'ssh a b", "dsync: The remote shell command has a ' without its second one\n"),
         ("-f nosuch a b", "dsync: Filter rule \"nosuch\": it begins with no known rule name\n"),
@@ -230,4 +235,26 @@ fn only_events_with_a_line_are_asked_for() {
     ] {
         assert_eq!(options(line).detail, detail, "{line}");
     }
+}
+
+#[test]
+fn a_list_of_names_implies_what_it_needs() {
+    let options = |line: &str| resolved(line).unwrap().0.options;
+    let listed = options("-a --files-from=:x host:src dst");
+    assert!(listed.relative && listed.dirs && !listed.recursive && listed.times);
+    assert_eq!(listed.names_from, Some(NamesFrom::Peer { file: b"x".to_vec(), nul: false }));
+    assert!(options("-ar --files-from=host:x -0 host:src dst").recursive);
+    assert!(options("--files-from=:x -a -r src host:dst").recursive);
+    assert!(!options("-a --files-from=:x --no-R src host:dst").relative);
+    assert!(!options("-a --no-d --files-from=:x src host:dst").dirs);
+}
+
+#[test]
+fn a_source_alone_is_listed() {
+    let run = |line: &str| resolved(line).unwrap().0;
+    for line in ["src", "host:src", "--list-only src dst"] {
+        assert!(run(line).options.list_only && run(line).options.dirs, "{line}");
+    }
+    assert!(!run("-r src").options.dirs);
+    assert!(!run("src dst").options.list_only);
 }

@@ -7,7 +7,8 @@
 use crate::fs::{Dir, Error, Listing, ReadFile, SetMeta, WriteDir};
 use crate::pass::PassError;
 use crate::pass::sink::Sink;
-use crate::tree::{Entry, Name, RelPath};
+use crate::pass::sink::linked::Child;
+use crate::tree::{Name, RelPath};
 use crate::wire::{DirId, Message};
 use filetime::FileTime;
 use std::collections::{HashMap, VecDeque};
@@ -71,8 +72,8 @@ pub(super) struct OpenDir {
     pub parent: Option<DirId>,
     /// Entries in flight, directories below that are not closed, and one for the listing while it lasts.
     pub unsettled: u64,
-    /// Directories of this listing that were not listed themselves yet, by place, with what the sink has there.
-    pub children: HashMap<u32, (Entry, Option<Entry>)>,
+    /// Directories of this listing that were not listed themselves yet, by place.
+    pub children: HashMap<u32, Child>,
     pub counterpart: Counterpart,
     /// Whether it was skipped, or could not be made or opened, which was told: what is listed in it is passed over.
     pub unusable: bool,

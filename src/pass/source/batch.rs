@@ -92,7 +92,8 @@ impl Opened<'_> {
     fn read(&mut self, index: usize, data: &mut Vec<u8>) -> Result<bool, Stop> {
         let listing = &self.kept.listing;
         let entry = listing.entries.get(index).ok_or_else(Error::not_listed)?;
-        let file = self.dir(listing.origin(index))?.open_file(&entry.name)?;
+        let (view, listed) = (self.source.view, &self.kept.dir);
+        let file = view.open_file_in(self.dir(listing.origin(index))?, listed, &entry.name)?;
         if file.len() > SMALL {
             return Ok(false);
         }

@@ -126,7 +126,7 @@ fn spawn<'scope>(
         named("content").spawn_scoped(scope, move || content::run(source, &jobs))?;
     }
     // Whoever selected what is shown knows how much it is.
-    if source.context.options.detail.progress && !source.view.is_selected() {
+    if source.context.options.detail.progress && !source.view.is_planned() {
         named("count").spawn_scoped(scope, || count::run(source))?;
     }
     Ok(())

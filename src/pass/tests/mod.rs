@@ -183,7 +183,7 @@ impl Plan {
     }
 
     fn view(&self, at: &Path) -> View {
-        View::selected(root(at).dir().clone(), self.selection())
+        View::planned(root(at).dir().clone(), self.selection())
     }
 
     fn goal(&self, at: &Path) -> Goal<'_> {

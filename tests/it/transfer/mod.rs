@@ -6,6 +6,8 @@ mod deletion;
 mod delta;
 mod fingerprints;
 mod kinds;
+mod links;
+mod named;
 mod operands;
 mod output;
 mod owners;
