@@ -1,6 +1,6 @@
 //! The options of a run: what the flags mean once they are parsed.
 
-use crate::request::Shortcuts;
+use crate::request::{Chmod, InvalidChmod, InvalidOwnerRules, OwnerRules, Shortcuts};
 use crate::tree::filter::Rules;
 use crate::tree::{Entry, Kind, Node, RelPath, leads_outside};
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,16 @@ pub struct Options {
     pub specials: bool,
     /// `--numeric-ids`: owners and groups by number, not by name.
     pub numeric_ids: bool,
+    /// `--usermap`, `--chown`: who gets what belongs to whom.
+    pub user_map: OwnerRules,
+    /// `--groupmap`, `--chown`: the same for groups.
+    pub group_map: OwnerRules,
+    /// `--chmod`: changes of the permissions that the source has.
+    pub chmod: Chmod,
+    /// `-O`: times of directories are none that `times` is about.
+    pub omit_dir_times: bool,
+    /// `-J`: times of symbolic links neither.
+    pub omit_link_times: bool,
 
     /// `-c`: compare content, not size and time.
     pub checksum: bool,
@@ -58,6 +68,13 @@ pub struct Options {
     pub existing: bool,
     /// `--ignore-existing`: change no existing file.
     pub ignore_existing: bool,
+    /// `--max-size`: transfer no longer file, in bytes.
+    pub max_size: Option<u64>,
+    /// `--min-size`: transfer no shorter file, in bytes.
+    pub min_size: Option<u64>,
+    /// `-@`: times that differ by no more than so many seconds are the same. 0 is within the same second, and less
+    /// than 0 within the same nanosecond.
+    pub modify_window: i32,
 
     /// `-W`: no delta. `None` means: only between local paths.
     pub whole_file: Option<bool>,
@@ -252,6 +269,12 @@ pub enum InvalidOptions {
     /// Deleting needs whole directories.
     #[error("--delete does not work without --recursive (-r) or --dirs (-d)")]
     DeleteNeedsDirectories,
+    /// Changes of permissions that no text stands for.
+    #[error("--chmod: {0}")]
+    Chmod(#[from] InvalidChmod),
+    /// Maps that no text stands for.
+    #[error("--usermap or --groupmap: {0}")]
+    Owners(#[from] InvalidOwnerRules),
 }
 
 impl Options {
@@ -295,6 +318,9 @@ impl Options {
         {
             return Err(InvalidOptions::Streams(streams));
         }
+        self.chmod.validate()?;
+        self.user_map.validate()?;
+        self.group_map.validate()?;
         if self.delete.is_some() && !(self.recursive || self.dirs) {
             return Err(InvalidOptions::DeleteNeedsDirectories);
         }

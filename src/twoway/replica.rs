@@ -9,7 +9,7 @@
 //! process however that ends; the file itself stays, and says who has the lock. Who only [looks](ReadReplica) at a
 //! replica shares that lock with others who do, and writes nothing at all.
 
-use crate::fs::{Dir, ReadFile, SetMeta, WriteDir, WriteFile};
+use crate::fs::{Dir, Error, ReadFile, SetMeta, WriteDir, WriteFile};
 use crate::tree::{Entry, Kind, Meta, Name, RelPath};
 use crate::twoway::TwoWayError;
 use filetime::FileTime;
@@ -159,11 +159,7 @@ impl Replica {
         let mut dir = self.trash(run)?;
         // Each element of a path is a name.
         for name in path.elements().filter_map(|element| Name::new(element).ok()) {
-            match dir.make_dir(&name, 0o700) {
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                made => made.map_err(at())?,
-            }
-            dir = dir.open_dir_writable(&name).map_err(at())?;
+            dir = made(&dir, &name).map_err(at())?;
         }
         Ok(dir)
     }
@@ -205,6 +201,17 @@ impl ReadReplica {
     /// It cannot be opened, or is not this user's or no directory.
     pub fn all_trash(&self) -> Result<Option<Dir>, TwoWayError> {
         existing(&self.home, TRASH, &format!("{HOME}/{TRASH}"))
+    }
+}
+
+/// The directory of that name in a replica's own, which is made for its owner alone if there is none.
+pub(super) fn made(parent: &WriteDir, name: &Name) -> Result<WriteDir, Error> {
+    match parent.open_dir_writable(name) {
+        Err(error) if error.is_not_found() => match parent.make_dir(name, 0o700) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+            _ => parent.open_dir_writable(name),
+        },
+        opened => opened,
     }
 }
 

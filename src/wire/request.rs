@@ -79,6 +79,14 @@ options! {
     86 critical missing,
     87 critical list_only,
     88 critical names_from,
+    90 critical max_size,
+    91 critical min_size,
+    92 critical modify_window,
+    93 critical omit_dir_times,
+    94 critical omit_link_times,
+    95 critical chmod,
+    96 critical user_map,
+    97 critical group_map,
 }
 
 /// Appends `request`.

@@ -118,6 +118,8 @@ fn skip_line(path: &RelPath, reason: Skip, style: &Style) -> Option<String> {
         Skip::Exists => (levels.skip > 0, format!("{path} exists")),
         Skip::NotExisting => (levels.skip > 0, format!("not creating new file \"{path}\"")),
         Skip::Unsafe => (levels.name > 0, format!("ignoring unsafe symlink \"{path}\"")),
+        Skip::TooLarge => (levels.skip > 0, format!("{path} is over max-size")),
+        Skip::TooSmall => (levels.skip > 0, format!("{path} is under min-size")),
         Skip::NotEmpty => {
             (levels.delete > 0 || style.itemise > 0, format!("cannot delete non-empty directory: {path}"))
         }
@@ -237,6 +239,8 @@ mod tests {
             (skipped(Skip::Newer), with_names("a/b is newer\n")),
             (skipped(Skip::Exists), with_names("a/b exists\n")),
             (skipped(Skip::NotExisting), with_names("not creating new file \"a/b\"\n")),
+            (skipped(Skip::TooLarge), with_names("a/b is over max-size\n")),
+            (skipped(Skip::TooSmall), with_names("a/b is under min-size\n")),
             (skipped(Skip::UpToDate), with_names("a/b is uptodate\n")),
             (Event::CreatedDestination, always("created directory there\n")),
         ] {

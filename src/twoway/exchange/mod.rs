@@ -10,7 +10,8 @@
 //!         <--------------------------------- News
 //!   Compare (what, since when), Paths ------>  what has changed here
 //!         <--------------------------------- Records (of all that has changed on either side)
-//!   Read (a file in conflict) -------------->  only to show or merge it
+//!   Read (a file in conflict) -------------->  only to show or merge it, or
+//!   ReadAncestor (what it was made of) ----->  to merge it
 //!         <--------------------------------- Content
 //!   Settled, Tasks ------------------------->  the plan, as far as it concerns the follower
 //!         <------------- Undone ------------>  losers that could not be copied, if any are to be
@@ -52,6 +53,9 @@ pub enum Talk {
     Records(Vec<u8>, bool),
     /// The planner wants to see this file of the follower's, at most so many bytes of it.
     Read(RelPath, u64),
+    /// Also what this file and the planner's were made of, at most so many bytes of it, if the follower has that in its
+    /// trash, of a later time (seconds and nanoseconds) than what the planner has.
+    ReadAncestor(RelPath, u64, Option<(i64, u32)>),
     /// A part of it; at the end whether that was all of it, unchanged. Or why it cannot be had.
     Content(Result<(Vec<u8>, Option<bool>), String>),
     /// The generation in which conflicts were settled.
@@ -83,8 +87,6 @@ pub struct Meet {
     pub name: String,
     /// The follower's: whether it remembers a run with another replica of that name.
     pub remembers_another: bool,
-    /// The number of the last change of a record here.
-    pub sequence: u64,
     /// How many bytes may still be written here, if that is known.
     pub free: Option<u64>,
     /// The time of day, in nanoseconds since 1970.

@@ -4,6 +4,7 @@
 //! (`own`). They find out what has changed (`told`), the planner makes the plan, and both carry out their share of
 //! it (`share`). In which order, and why in this one, is told where it is done.
 
+mod ancestor;
 mod asking;
 mod contents;
 mod follower;

@@ -14,6 +14,7 @@ use crate::twoway::policy::Policies;
 use crate::twoway::reconcile::{Elsewhere, Rules, Settler, Step, Why, reconcile};
 use crate::twoway::record::Record;
 use crate::twoway::replica::Replica;
+use crate::twoway::run::ancestor::Ancestry;
 use crate::twoway::run::asking::{Asking, Counting};
 use crate::twoway::run::meeting::{Met, is_continued, meet};
 use crate::twoway::run::own::Own;
@@ -62,8 +63,6 @@ pub struct Outcome {
     pub undone: Vec<RelPath>,
     /// What was counted on both sides.
     pub totals: Totals,
-    /// By how many milliseconds the clock of the second side is ahead of that of the first.
-    pub clock_offset: i64,
 }
 
 /// Makes a plan for the replica at `root` and the one at the other end of the link, and has both carry it out.
@@ -125,12 +124,7 @@ impl Planner<'_> {
             conversation.say(&Talk::Nothing)?;
             let failed = self.own.problems;
             let totals = Totals { failed, ..Totals::default() };
-            return Ok(Outcome {
-                plan,
-                undone: Vec::new(),
-                totals,
-                clock_offset: met.offset(self.settings.side),
-            });
+            return Ok(Outcome { plan, undone: Vec::new(), totals });
         }
         if tally.settles() {
             self.settle(conversation)?;
@@ -148,7 +142,7 @@ impl Planner<'_> {
         let share =
             Share { around, root, who: Who::Planner, side, partner, name: names.there.clone(), token, tasks };
         let Carried { undone, totals } = share.carry_out(self.own, conversation)?;
-        Ok(Outcome { plan, undone, totals, clock_offset: met.offset(side) })
+        Ok(Outcome { plan, undone, totals })
     }
 
     /// Makes the plan.
@@ -234,6 +228,11 @@ impl Planner<'_> {
             overseer: self.settings.overseer,
             conversation: RefCell::new(conversation),
             root: self.root.dir(),
+            ancestry: Ancestry {
+                history,
+                trash: replica.as_ref().map(|replica| &**replica.all_trash()),
+                partner,
+            },
             staging: replica.as_ref().map(Replica::staging),
             side,
             number: 0,
@@ -242,7 +241,8 @@ impl Planner<'_> {
             stopped: None,
         };
         let mut steps = Collector::default();
-        let rules = Rules { settler, resolver: &mut resolver, elsewhere: &elsewhere };
+        let perms = options.perms;
+        let rules = Rules { settler, resolver: &mut resolver, elsewhere: &elsewhere, perms };
         reconcile(pairs, rules, &mut |step| steps.push(&step)).map_err(|_| OUT_OF_ORDER)?;
         if let Some(stopped) = resolver.stopped {
             return Err(stopped.into());
@@ -259,7 +259,8 @@ impl Planner<'_> {
         elsewhere: &dyn Fn(&RelPath) -> Elsewhere,
     ) -> Result<u64, RunError> {
         let mut counting = Counting { policies: self.settings.policies, count: 0 };
-        let rules = Rules { settler, resolver: &mut counting, elsewhere };
+        let perms = self.around.context.options.perms;
+        let rules = Rules { settler, resolver: &mut counting, elsewhere, perms };
         reconcile(&mut pairs, rules, &mut |_| ()).map_err(|_| OUT_OF_ORDER)?;
         match pairs.failure {
             Some(failure) => Err(failure.into()),

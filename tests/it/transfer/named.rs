@@ -286,9 +286,7 @@ fn a_source_without_a_destination_is_shown() {
         let path = scene.path(source);
         let arguments = [options, &[path.to_str().unwrap()]].concat();
         let output = crate::support::command::dsync(arguments).run().success();
-        let lines =
-            output.out().lines().map(|line| line.get(46..).unwrap_or(line).to_owned()).collect::<Vec<_>>();
-        lines
+        output.out().lines().map(|line| line.get(46..).unwrap_or(line).to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(shown(&[], "source/a"), ["a"]);
     assert_eq!(shown(&["-l"], "source/a/"), [".", "link -> sub", "one", "sub"]);
