@@ -94,6 +94,7 @@ impl Argument {
         argument: &[u8],
         names: &[u8],
         options: &Options,
+        rules: &Rules,
     ) -> (Vec<Argument>, Vec<ViewError>) {
         let os_path = OsStr::from_bytes(if argument.is_empty() { b"." } else { argument });
         let top = match Root::open(os_path, Links::Trusted) {
@@ -120,7 +121,15 @@ impl Argument {
             };
             match root {
                 Ok(root) => {
-                    arguments.push(Argument { root, selection: Selection::of(chosen.into_iter()) });
+                    // Else the directories above what is hidden would be made for nothing.
+                    let is_hidden = |(path, meant): &(RelPath, Meant)| {
+                        let found = entry_at(&root, path, meant.leads).ok().flatten();
+                        let above = path.split_last().map(|(above, _)| above).unwrap_or_default();
+                        found.is_some_and(|entry| !shows(rules, &above, &entry))
+                    };
+                    let chosen = chosen.into_iter().filter(|one| rules.is_empty() || !is_hidden(one));
+                    let selection = Selection::of(chosen);
+                    arguments.push(Argument { root, selection });
                 }
                 Err(error) => troubles.push(ViewError::new(&from, error)),
             }

@@ -87,7 +87,7 @@ impl View {
         match (names, arguments.first()) {
             (Some(names), first) => {
                 let first = first.map(Vec::as_slice).unwrap_or_default();
-                (opened, missing) = Argument::listed(first, names, options);
+                (opened, missing) = Argument::listed(first, names, options, &rules);
             }
             (None, _) => {
                 for argument in arguments {
