@@ -291,7 +291,9 @@ impl Options {
     /// Whether a symbolic link in the directory `dir` stays out of the destination (`--safe-links`).
     pub fn leaves_out(&self, entry: &Entry, dir: &RelPath) -> bool {
         match &entry.node {
-            Node::Symlink { target } if self.link_rules.safe => leads_outside(target, dir.elements().count()),
+            Node::Symlink { target } if self.links && self.link_rules.safe => {
+                leads_outside(target, dir.elements().count())
+            }
             _ => false,
         }
     }

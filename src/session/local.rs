@@ -19,14 +19,16 @@ pub(super) fn run(
     let start = Instant::now();
     let limited = run.options.bandwidth.is_some();
     let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
-    let context =
-        Context { local: !limited, ..context(run.options.clone(), random_seed(), reporter, progress) };
+    let context = Context {
+        local: !limited,
+        ..context(run.options.clone(), run.paths, random_seed(), reporter, progress)
+    };
     let (source, sink) = link(run)?;
     for end in [&source, &sink] {
         let stopper = end.sender.stopper();
         surroundings.cancel.on_cancel(move || stopper.stop());
     }
-    let (view, missing) = View::open(sources, run.names.as_deref(), &context.options);
+    let (view, missing) = View::open(sources, run.names.as_deref(), &context.options, context.paths);
     let (read, written) = thread::scope(|scope| {
         let reading = thread::Builder::new()
             .name("source".into())

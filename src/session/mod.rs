@@ -25,6 +25,7 @@ pub use serve::serve;
 pub use two_way::{TwoWayOutcome, TwoWayRun};
 
 use crate::delta::{StrongKind, SumChoice};
+use crate::fs::Links;
 use crate::pass::Context;
 use crate::report::{Progress, Prompter, Reporter, Totals};
 use crate::request::{Options, SumKind};
@@ -51,6 +52,8 @@ pub struct Run {
     pub peer_options: Options,
     /// `--files-from`: the list, if it is on this side: names, each with a NUL after it.
     pub names: Option<Vec<u8>>,
+    /// How paths are followed on this side.
+    pub paths: Paths,
     /// How to reach a host, if one is named.
     pub shell: Shell,
     /// `--two-way`: the source and the destination, exactly one of each, are the first and the second replica.
@@ -108,8 +111,30 @@ pub struct Outcome {
 
 /// Opens a file the user named, other than source and destination, to read it. Refuses one that is reached through a
 /// symbolic link that belongs to neither root nor the running user: whoever made that link would choose what is read.
-pub fn open_named(path: &OsStr) -> io::Result<impl io::Read + use<>> {
-    crate::fs::open_named(path, crate::fs::Links::Trusted).map_err(|error| error.source)
+pub fn open_named(path: &OsStr, paths: Paths) -> io::Result<impl io::Read + use<>> {
+    crate::fs::open_named(path, paths.0).map_err(|error| error.source)
+}
+
+/// How paths are followed that the user named: through symbolic links of root or of the running user only, if nothing
+/// else was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Paths(Links);
+
+impl Paths {
+    /// `--insecure-links`: through any.
+    pub fn any() -> Paths {
+        Paths(Links::Any)
+    }
+
+    /// `--confine-root`: to places below this directory only.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn within(directory: &OsStr) -> io::Result<Paths> {
+        let root = crate::fs::Root::open(directory, Links::Trusted).map_err(|error| error.source)?;
+        let identity = root.dir().identity().map_err(|error| error.source)?;
+        Ok(Paths(Links::Within(identity)))
+    }
 }
 
 /// A leading `~/` means the home directory, which is where a peer starts.
@@ -205,7 +230,13 @@ fn direction(run: &Run) -> Result<Direction<'_>, Failure> {
 }
 
 /// What a role needs to know that plays against a peer and has the user at its own end.
-fn context(options: Options, seed: u64, reporter: Arc<dyn Reporter>, progress: Arc<Progress>) -> Context {
+fn context(
+    options: Options,
+    paths: Paths,
+    seed: u64,
+    reporter: Arc<dyn Reporter>,
+    progress: Arc<Progress>,
+) -> Context {
     let kind = match options.sum {
         SumKind::Xxh3 => StrongKind::Xxh3,
         SumKind::Md5 => StrongKind::Md5,
@@ -220,6 +251,7 @@ fn context(options: Options, seed: u64, reporter: Arc<dyn Reporter>, progress: A
         progress,
         local: false,
         open_files: crate::fs::raise_file_limit(),
+        paths: paths.0,
         tell_progress: false,
     }
 }

@@ -46,10 +46,10 @@ fn names(content: &[u8], nul: bool) -> Vec<u8> {
 }
 
 /// The list that the peer has, read by the peer.
-pub(super) fn own(from: Option<&NamesFrom>) -> Result<Option<Vec<u8>>, Failure> {
+pub(super) fn own(from: Option<&NamesFrom>, links: Links) -> Result<Option<Vec<u8>>, Failure> {
     let Some(NamesFrom::Peer { file, nul }) = from else { return Ok(None) };
     let file = without_tilde(file.clone());
-    let opened = fs::open_named(OsStr::from_bytes(&file), Links::Trusted).map_err(|error| error.source);
+    let opened = fs::open_named(OsStr::from_bytes(&file), links).map_err(|error| error.source);
     let read = opened.and_then(|mut opened| read_names(&mut opened, *nul));
     read.map(Some).map_err(|source| Failure::Names { file, source })
 }

@@ -36,7 +36,7 @@ pub(super) fn push(
             _ => None,
         };
         let (view, missing) =
-            View::open(sources, heard.as_deref().or(run.names.as_deref()), &context.options);
+            View::open(sources, heard.as_deref().or(run.names.as_deref()), &context.options, context.paths);
         Ok(one_way::source(link, &view, missing, context)?.into())
     })
 }
@@ -84,7 +84,7 @@ pub(super) fn with_peer(
     };
     let seed = random_seed();
     let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
-    let context = context(run.options.clone(), seed, reporter, progress);
+    let context = context(run.options.clone(), run.paths, seed, reporter, progress);
     let mut greeting = Hello::new(seed).encode();
     greeting.extend(hello::encode_request(&Request { part, options: run.peer_options.clone() }));
     let options = PumpOptions {

@@ -4,7 +4,7 @@ use crate::pass::{Context, PassError};
 use crate::report::{Event, Progress, Reporter};
 use crate::request::{NamesFrom, Part, Request};
 use crate::session::forward::Forward;
-use crate::session::{Cancel, Failure, context, names, one_way, two_way, without_tilde};
+use crate::session::{Cancel, Failure, Paths, context, names, one_way, two_way, without_tilde};
 use crate::transport;
 use crate::transport::meeting::{self, Door, Meeting};
 use crate::twoway::run::{Around, RunError};
@@ -22,11 +22,13 @@ use std::sync::Arc;
 /// said over the link; paths are relative to the current directory, which a remote shell makes the home directory.
 ///
 /// Or joins another process that does so, for the sake of a further channel: that then reads and writes the streams,
-/// until it ends. They meet below one of `folders`, which are the same for both.
+/// until it ends. They meet below one of `folders`, which are the same for both. `paths`: how paths are followed that
+/// the asking side names.
 pub fn serve(
     mut input: impl Read + AsFd + Send + 'static,
     mut output: impl Write + AsFd + Send + 'static,
     folders: &[PathBuf],
+    paths: Paths,
     cancel: &Cancel,
 ) -> Result<(), Failure> {
     // Before anything is read, so that a peer of another version learns what this one is.
@@ -69,9 +71,9 @@ pub fn serve(
     }
     let context = Context {
         tell_progress: true,
-        ..context(options, hello.seed, reporter, Arc::new(Progress::default()))
+        ..context(options, paths, hello.seed, reporter, Arc::new(Progress::default()))
     };
-    let names = names::own(context.options.names_from.as_ref()).inspect_err(|error| {
+    let names = names::own(context.options.names_from.as_ref(), context.paths).inspect_err(|error| {
         names::give_up(&link, error);
     });
     let played = match part {
@@ -95,8 +97,9 @@ pub fn serve(
             };
             names
                 .and_then(|names| {
-                    let arguments = view::expand(&arguments);
-                    let (view, missing) = View::open(&arguments, names.as_deref(), &context.options);
+                    let arguments = view::expand(&arguments, context.paths);
+                    let (view, missing) =
+                        View::open(&arguments, names.as_deref(), &context.options, context.paths);
                     drop(names);
                     one_way::source(link, &view, missing, &context)
                 })

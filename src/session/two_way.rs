@@ -99,7 +99,7 @@ fn local(
     let [left_root, right_root] = [open(left)?, open(right)?];
     check_apart(&landmarks(&left_root, Some("")), &landmarks(&right_root, Some("")))?;
     let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
-    let context = context(run.options.clone(), random_seed(), reporter, progress);
+    let context = context(run.options.clone(), run.paths, random_seed(), reporter, progress);
     let limited = run.options.bandwidth.is_some();
     let (mut planning, following) = super::local::link(run)?;
     let context = Context { local: !limited, ..context };

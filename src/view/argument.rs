@@ -4,10 +4,10 @@
 use crate::fs::{Dir, Links, Root};
 use crate::request::{Missing, Options};
 use crate::tree::filter::Rules;
-use crate::tree::{Entry, Name, RelPath};
+use crate::tree::{Entry, Kind, Name, Node, RelPath};
 use crate::view::selection::{Extent, Meant, Selection};
 use crate::view::{ViewError, shows};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -30,6 +30,9 @@ pub(super) enum Opened {
     Nothing,
 }
 
+/// Paths below one directory, with what is meant of each.
+type Chosen = Vec<(RelPath, Meant)>;
+
 /// A source as it was typed.
 struct Typed {
     /// The directory it is below, as the user would name it.
@@ -43,12 +46,17 @@ struct Typed {
 
 impl Argument {
     /// Opens one source argument.
-    pub(super) fn open(argument: &[u8], options: &Options, rules: &Rules) -> Result<Opened, ViewError> {
+    pub(super) fn open(
+        argument: &[u8],
+        options: &Options,
+        rules: &Rules,
+        links: Links,
+    ) -> Result<Opened, ViewError> {
         let failed = |error| ViewError::new(argument, error);
         let typed =
             if options.relative { Typed::relative(argument, false)? } else { Typed::plain(argument)? };
         let unusual = typed.leads && !typed.path.is_root();
-        let root = match Root::open(OsStr::from_bytes(&typed.from), Links::Trusted) {
+        let root = match Root::open(OsStr::from_bytes(&typed.from), links) {
             Ok(root) => root.dir().clone(),
             Err(error) if error.is_not_found() => {
                 return match options.missing {
@@ -66,7 +74,7 @@ impl Argument {
                 return Ok(Opened::Unentered(RelPath::root()));
             }
         } else {
-            let entry = entry_at(&root, &typed.path, typed.leads).map_err(failed)?;
+            let entry = entry_at(&root, &typed.path, typed.leads, options, links).map_err(failed)?;
             match (&entry, options.missing) {
                 (None, Missing::Told) => return Err(ViewError::missing(argument, false)),
                 (None, Missing::Ignored) => return Ok(Opened::Nothing),
@@ -95,20 +103,26 @@ impl Argument {
         names: &[u8],
         options: &Options,
         rules: &Rules,
+        links: Links,
     ) -> (Vec<Argument>, Vec<ViewError>) {
         let os_path = OsStr::from_bytes(if argument.is_empty() { b"." } else { argument });
-        let top = match Root::open(os_path, Links::Trusted) {
+        let top = match Root::open(os_path, links) {
             Ok(root) => root.dir().clone(),
             Err(error) => return (Vec::new(), vec![ViewError::new(argument, error)]),
         };
-        let mut groups: BTreeMap<Vec<u8>, Vec<(RelPath, Meant)>> = BTreeMap::new();
+        // In the order in which they are first met, since the first counts of what two of them have.
+        let mut groups: Vec<(Vec<u8>, Chosen)> = Vec::new();
+        let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
         let mut troubles = Vec::new();
         for name in names.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
             match Typed::listed(name, options.relative) {
-                Ok(typed) => match groups.get_mut(&typed.from) {
-                    Some(group) => group.extend(typed.chosen(options)),
-                    None => drop(groups.insert(typed.from.clone(), typed.chosen(options))),
-                },
+                Ok(typed) => {
+                    let place = *places.entry(typed.from.clone()).or_insert(groups.len());
+                    match groups.get_mut(place) {
+                        Some((_, group)) => group.extend(typed.chosen(options)),
+                        None => groups.push((typed.from.clone(), typed.chosen(options))),
+                    }
+                }
                 Err(error) => troubles.push(error),
             }
         }
@@ -116,14 +130,14 @@ impl Argument {
         for (from, chosen) in groups {
             let root = match RelPath::new(from.as_slice()) {
                 Ok(path) if path.is_root() => Ok(top.clone()),
-                Ok(path) => top.open_named(&path, Links::Trusted),
+                Ok(path) => top.open_named(&path, links),
                 Err(_) => continue,
             };
             match root {
                 Ok(root) => {
                     // Else the directories above what is hidden would be made for nothing.
                     let is_hidden = |(path, meant): &(RelPath, Meant)| {
-                        let found = entry_at(&root, path, meant.leads).ok().flatten();
+                        let found = entry_at(&root, path, meant.leads, options, links).ok().flatten();
                         let above = path.split_last().map(|(above, _)| above).unwrap_or_default();
                         found.is_some_and(|entry| !shows(rules, &above, &entry))
                     };
@@ -138,23 +152,37 @@ impl Argument {
     }
 }
 
-/// The entry at a path that the user named; with `leads`, what a symbolic link there leads to.
-fn entry_at(root: &Dir, path: &RelPath, leads: bool) -> Result<Option<Entry>, crate::fs::Error> {
+/// The entry at a path that the user named; with `leads`, or with `-L`, what a symbolic link there leads to.
+fn entry_at(
+    root: &Dir,
+    path: &RelPath,
+    leads: bool,
+    options: &Options,
+    links: Links,
+) -> Result<Option<Entry>, crate::fs::Error> {
     let Some((above, name)) = path.split_last() else { return Ok(None) };
-    let found = root.open_named(&above, Links::Trusted).and_then(|dir| dir.entry(&name));
-    match found {
-        Ok(Some(entry)) if leads && entry.kind() == crate::tree::Kind::Symlink => {
-            named_directory(root, path, &name).map(Some)
+    let found = root.open_named(&above, links).and_then(|dir| match dir.entry(&name)? {
+        Some(entry) if entry.kind() == Kind::Symlink && leads => {
+            named_directory(root, path, &name, links).map(Some)
         }
+        Some(entry) if entry.kind() == Kind::Symlink && options.link_rules.copy => dir.referent(&name),
+        found => Ok(found),
+    });
+    match found {
         Err(error) if error.is_not_found() => Ok(None),
         found => found,
     }
 }
 
 /// A path that the user named, as the directory it leads to.
-pub(super) fn named_directory(root: &Dir, path: &RelPath, name: &Name) -> Result<Entry, crate::fs::Error> {
-    let dir = root.open_named(path, Links::Trusted)?;
-    Ok(Entry::new(name.clone(), crate::tree::Node::Directory, dir.own_meta()?))
+pub(super) fn named_directory(
+    root: &Dir,
+    path: &RelPath,
+    name: &Name,
+    links: Links,
+) -> Result<Entry, crate::fs::Error> {
+    let dir = root.open_named(path, links)?;
+    Ok(Entry::new(name.clone(), Node::Directory, dir.own_meta()?))
 }
 
 impl Typed {
@@ -216,7 +244,7 @@ impl Typed {
         })
     }
 
-    fn chosen(self, options: &Options) -> Vec<(RelPath, Meant)> {
+    fn chosen(self, options: &Options) -> Chosen {
         let Typed { path, leads, with_top, .. } = self;
         let extent = match leads {
             _ if options.recursive => Extent::All,

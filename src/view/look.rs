@@ -76,12 +76,14 @@ impl View {
         let leads = below || itself.is_some_and(|meant| meant.leads);
         let found = match found {
             Some(entry) if leads && entry.kind() == Kind::Symlink => {
-                match argument::named_directory(&argument.root, &whole(), &name) {
+                match argument::named_directory(&argument.root, &whole(), &name, self.manner.paths) {
                     Ok(entry) => Some(entry),
                     Err(error) if error.is_not_found() => None,
                     Err(error) => return read.trouble(path.join(&name), error),
                 }
             }
+            // It is its referent that was named.
+            Some(entry) if self.names_nothing(dir, &entry) => None,
             Some(entry) if !leads => match self.seen(&argument.root, dir, path, entry) {
                 Ok(entry) => Some(entry),
                 Err(error) => return read.trouble(path.join(&name), error),
@@ -110,6 +112,12 @@ impl View {
                 }
             }
         }
+    }
+
+    /// Whether an entry that was named stands for what it leads to, which is not there.
+    fn names_nothing(&self, dir: &Dir, entry: &Entry) -> bool {
+        let is_link = self.manner.links.copy && entry.kind() == Kind::Symlink;
+        is_link && matches!(dir.referent(&entry.name), Ok(None))
     }
 
     /// Something that was named is not there: it, or what was named below it.

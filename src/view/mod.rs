@@ -62,6 +62,8 @@ struct Manner {
     mounts: Mounts,
     links: LinkRules,
     missing: Missing,
+    /// Which links paths may go through that the user named.
+    paths: Links,
 }
 
 /// How many directories from which files were opened stay open.
@@ -77,8 +79,13 @@ struct Recent {
 
 impl View {
     /// Opens the arguments; with a list of `names`, which are separated by NUL, these names below the only argument.
-    /// What is missing is returned beside the view, as what is said about it; the run goes on with the rest.
-    pub fn open(arguments: &[Vec<u8>], names: Option<&[u8]>, options: &Options) -> (View, Vec<ViewError>) {
+    /// `paths`: which links such paths may go through. What is missing is returned beside the view, as what is said about it; the run goes on with the rest.
+    pub fn open(
+        arguments: &[Vec<u8>],
+        names: Option<&[u8]>,
+        options: &Options,
+        paths: Links,
+    ) -> (View, Vec<ViewError>) {
         let mut rules = options.rules.clone();
         if let Some(root) = arguments.first().and_then(|argument| transfer_root(argument, options)) {
             rules.set_root(&root);
@@ -87,11 +94,11 @@ impl View {
         match (names, arguments.first()) {
             (Some(names), first) => {
                 let first = first.map(Vec::as_slice).unwrap_or_default();
-                (opened, missing) = Argument::listed(first, names, options, &rules);
+                (opened, missing) = Argument::listed(first, names, options, &rules, paths);
             }
             (None, _) => {
                 for argument in arguments {
-                    match Argument::open(argument, options, &rules) {
+                    match Argument::open(argument, options, &rules, paths) {
                         Ok(Opened::Shown(argument)) => opened.push(argument),
                         Ok(Opened::Unentered(path)) => unentered.push(path),
                         Ok(Opened::Nothing) => {}
@@ -107,6 +114,7 @@ impl View {
             mounts: options.mounts,
             links: options.link_rules,
             missing: options.missing,
+            paths,
         };
         (View { arguments: opened, rules, manner, unentered, recent: Mutex::default() }, missing)
     }
@@ -267,7 +275,7 @@ impl View {
         let named = part(named);
         let from = match named.is_root() {
             true => argument.root.clone(),
-            false => argument.root.open_named(&named, Links::Trusted)?,
+            false => argument.root.open_named(&named, self.manner.paths)?,
         };
         let rest = part(rest.strip_prefix(b"/").unwrap_or(rest));
         if self.manner.links.follows() {

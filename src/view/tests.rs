@@ -24,7 +24,7 @@ fn place(paths: &[&str]) -> tempfile::TempDir {
 fn view_with(place: &Path, arguments: &[&str], rules: Rules) -> (View, Vec<ViewError>) {
     let argument = |name: &&str| (place.join("").to_str().unwrap().to_owned() + name).into_bytes();
     let options = Options { recursive: true, rules, ..Options::default() };
-    View::open(&arguments.iter().map(argument).collect::<Vec<_>>(), None, &options)
+    View::open(&arguments.iter().map(argument).collect::<Vec<_>>(), None, &options, Links::Trusted)
 }
 
 fn view(place: &Path, arguments: &[&str]) -> View {
@@ -207,7 +207,8 @@ fn one_entry_that_is_no_directory_may_be_renamed() {
     ] {
         let argument = |name: &&str| place.path().join(name).into_os_string().into_encoded_bytes();
         let names: Vec<Vec<u8>> = arguments.iter().map(argument).collect();
-        let (view, _) = View::open(&names, None, &Options { recursive, ..Options::default() });
+        let (view, _) =
+            View::open(&names, None, &Options { recursive, ..Options::default() }, Links::Trusted);
         assert_eq!(view.is_single(), single, "{arguments:?}, entered: {recursive}");
     }
 }

@@ -72,7 +72,7 @@ pub(in crate::cli) struct ViewFlags {
     /// at its beginning. HOST:FILE and :FILE are on the other host of the run.
     #[arg(long, value_name = "FILE", help_heading = FILTERS)]
     pub files_from: Option<OsString>,
-    /// Names in the file of --files-from end in NUL bytes, not with the line
+    /// Names in the file of --files-from, and rules in files, end in NUL bytes, not with the line
     #[arg(short = '0', long = "from0", help_heading = FILTERS)]
     pub from_nul: bool,
     /// Say nothing of sources that are not there
@@ -83,6 +83,18 @@ pub(in crate::cli) struct ViewFlags {
     /// A directory with something in it goes only with --delete or --force.
     #[arg(long, help_heading = FILTERS)]
     pub delete_missing_args: bool,
+
+    /// Follow symbolic links of other users on the paths that you name here
+    ///
+    /// Without this option only those of root and your own are followed, since whoever makes another could lead the run
+    /// elsewhere. It is about this side only.
+    #[arg(long, help_heading = LINKS)]
+    pub insecure_links: bool,
+    /// Refuse paths named here that end outside of DIR
+    ///
+    /// It is about this side only, or in --remote-path about the other one.
+    #[arg(long, value_name = "DIR", help_heading = LINKS)]
+    pub confine_root: Option<OsString>,
 
     /// Make the directories above the destination, too, where they are missing
     #[arg(long, help_heading = TRANSFER)]

@@ -10,6 +10,7 @@ mod two_way;
 mod view;
 
 pub(in crate::cli) use self::rules::read as read_rules;
+pub(super) use self::view::paths;
 
 use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};
@@ -39,7 +40,8 @@ pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, 
     }
     two_way::check(flags, &sources)?;
     let style = style(flags, &destination, &sources, environment)?;
-    let (names_from, names) = view::names(flags, &sources, &destination)?;
+    let paths = view::paths(flags)?;
+    let (names_from, names) = view::names(flags, &sources, &destination, paths)?;
     let mut options = options(flags, &style)?;
     view::set(&mut options, flags, alone || flags.view.list_only, names_from);
     view::check_relative(&options, &sources)?;
@@ -51,7 +53,7 @@ pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, 
         None => (sources, destination),
     };
     let peer_options = view::for_peer(&options);
-    Ok((Run { sources, destination, options, peer_options, names, shell, two_way }, style))
+    Ok((Run { sources, destination, options, peer_options, names, paths, shell, two_way }, style))
 }
 
 fn operand_failure(error: &transport::Error) -> Failure {
@@ -70,7 +72,7 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         limit,
         ignore_errors: flags.ignore_errors,
     });
-    let rules = rules::read(&flags.filters)?;
+    let rules = rules::read(&flags.filters, flags.view.from_nul, view::paths(flags)?)?;
     let (user_map, group_map) = owners::maps(flags)?;
     Ok(Options {
         recursive: flags.recursive,

@@ -3,7 +3,7 @@
 use crate::cli::failure::{FILE_IO, Failure, with_sources};
 use crate::cli::flags::Flags;
 use crate::request::{LinkRules, Missing, Mounts, NamesFrom, Options};
-use crate::session;
+use crate::session::{self, Paths};
 use crate::transport::target::{Host, Target};
 use std::ffi::OsStr;
 use std::io;
@@ -49,6 +49,7 @@ pub(super) fn names(
     flags: &Flags,
     sources: &[Target],
     destination: &Target,
+    paths: Paths,
 ) -> Result<(Option<NamesFrom>, Option<Vec<u8>>), Failure> {
     let Some(file) = &flags.view.files_from else { return Ok((None, None)) };
     if sources.len() != 1 {
@@ -68,7 +69,7 @@ pub(super) fn names(
             ))
         }
         (Ok(Target::Local(_)), _) | (Err(_), _) => {
-            let names = read(file, nul).map_err(|error| {
+            let names = read(file, nul, paths).map_err(|error| {
                 let told = format!("--files-from: reading {}: {}", file.to_string_lossy(), with_sources(&error));
                 Failure::new(FILE_IO, told)
             })?;
@@ -77,17 +78,37 @@ pub(super) fn names(
     }
 }
 
-fn read(file: &OsStr, nul: bool) -> io::Result<Vec<u8>> {
+fn read(file: &OsStr, nul: bool, paths: Paths) -> io::Result<Vec<u8>> {
     if file.as_bytes() == b"-" {
         return session::read_names(&mut io::stdin().lock(), nul);
     }
-    session::read_names(&mut session::open_named(file)?, nul)
+    session::read_names(&mut session::open_named(file, paths)?, nul)
 }
 
 fn host(target: &Target) -> Option<&Host> {
     match target {
         Target::Remote(remote) => Some(&remote.host),
         Target::Local(_) | Target::SameHost(_) => None,
+    }
+}
+
+/// How paths on this side are followed.
+pub(in crate::cli) fn paths(flags: &Flags) -> Result<Paths, Failure> {
+    let view = &flags.view;
+    match (&view.confine_root, view.insecure_links) {
+        (Some(_), true) => {
+            Err(Failure::usage("--insecure-links cannot be meant together with --confine-root")
+                .with_hint("Links that are not looked at keep nobody inside."))
+        }
+        (None, true) => Ok(Paths::any()),
+        (None, false) => Ok(Paths::default()),
+        (Some(directory), false) if !directory.as_bytes().starts_with(b"/") => {
+            Err(Failure::usage("--confine-root needs an absolute path"))
+        }
+        (Some(directory), false) => Paths::within(directory).map_err(|error| {
+            let shown = directory.to_string_lossy();
+            Failure::new(FILE_IO, format!("--confine-root: opening {shown}: {}", with_sources(&error)))
+        }),
     }
 }
 

@@ -64,6 +64,7 @@ pub(super) fn open(
     single: bool,
     dry_run: bool,
     makes_path: bool,
+    links: Links,
 ) -> Result<Destination, DestinationError> {
     let path = if path.is_empty() { b"." } else { path };
     let failed = |error: fs::Error| DestinationError::failed(path, &error);
@@ -77,21 +78,21 @@ pub(super) fn open(
     };
     let as_directory = path.ends_with(b"/");
     let guard = |root: Root| if dry_run { root.read_only() } else { root };
-    match Root::inspect(os_path, Links::Trusted).map_err(failed)? {
+    match Root::inspect(os_path, links).map_err(failed)? {
         Some(Kind::Directory) => {
-            let root = Root::open(os_path, Links::Trusted).map_err(failed)?;
+            let root = Root::open(os_path, links).map_err(failed)?;
             Ok(Destination { root: Some(guard(root)), rename: None, created: false, made_above: None })
         }
         found => {
             let is_renamed = single && !as_directory;
             if makes_path
                 && found.is_none()
-                && let Some(missing) = Missing::of(path, is_renamed).map_err(failed)?
+                && let Some(missing) = Missing::of(path, is_renamed, links).map_err(failed)?
             {
-                return missing.make(path, is_renamed, dry_run);
+                return missing.make(path, is_renamed, dry_run, links);
             }
             if is_renamed
-                && let Some((parent, name)) = Root::open_parent(os_path, Links::Trusted).map_err(no_parent)?
+                && let Some((parent, name)) = Root::open_parent(os_path, links).map_err(no_parent)?
             {
                 let root = Some(guard(parent));
                 return Ok(Destination { root, rename: Some(name), created: false, made_above: None });
@@ -102,7 +103,7 @@ pub(super) fn open(
             if dry_run {
                 return Ok(Destination { root: None, rename: None, created: true, made_above: None });
             }
-            let root = Root::create(os_path, Links::Trusted).map_err(failed)?;
+            let root = Root::create(os_path, links).map_err(failed)?;
             Ok(Destination { root: Some(root), rename: None, created: true, made_above: None })
         }
     }
@@ -117,11 +118,11 @@ struct Missing<'p> {
 impl<'p> Missing<'p> {
     /// Those of a destination, without it if it will be a file. `None` if no more is missing than is made without being
     /// asked.
-    fn of(path: &'p [u8], is_renamed: bool) -> Result<Option<Missing<'p>>, fs::Error> {
+    fn of(path: &'p [u8], is_renamed: bool, links: Links) -> Result<Option<Missing<'p>>, fs::Error> {
         let mut paths = Vec::new();
         let mut rest = if is_renamed { above(path) } else { Some(trimmed(path)) };
         while let Some(path) = rest.filter(|path| !path.is_empty()) {
-            match Root::inspect(OsStr::from_bytes(path), Links::Trusted)? {
+            match Root::inspect(OsStr::from_bytes(path), links)? {
                 Some(_) => break,
                 None => paths.push(path),
             }
@@ -132,7 +133,13 @@ impl<'p> Missing<'p> {
         Ok((paths.len() > made_anyway).then_some(Missing { paths }))
     }
 
-    fn make(self, path: &[u8], is_renamed: bool, dry_run: bool) -> Result<Destination, DestinationError> {
+    fn make(
+        self,
+        path: &[u8],
+        is_renamed: bool,
+        dry_run: bool,
+        links: Links,
+    ) -> Result<Destination, DestinationError> {
         let Missing { mut paths } = self;
         if dry_run && !is_renamed {
             // In a dry run the last is told as ever.
@@ -148,7 +155,7 @@ impl<'p> Missing<'p> {
         };
         if !dry_run {
             for path in paths {
-                let made = Root::create(OsStr::from_bytes(path), Links::Trusted);
+                let made = Root::create(OsStr::from_bytes(path), links);
                 destination.root = Some(made.map_err(|error| DestinationError::failed(path, &error))?);
             }
         }

@@ -23,7 +23,7 @@ impl Sink<'_> {
             Goal::Destination(_) if root_is_empty && begin.root.is_none() => at(None),
             Goal::Destination(path) => {
                 let makes_path = self.context.options.make_path;
-                destination::open(path, begin.single, self.dry_run(), makes_path)?
+                destination::open(path, begin.single, self.dry_run(), makes_path, self.context.paths)?
             }
         };
         if let Some((count, path)) = &destination.made_above {

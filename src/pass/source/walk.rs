@@ -302,9 +302,10 @@ mod tests {
             progress: Arc::default(),
             local: false,
             open_files: 64,
+            paths: crate::fs::Links::Trusted,
             tell_progress: false,
         };
-        let (view, missing) = View::open(&sources, None, &context.options);
+        let (view, missing) = View::open(&sources, None, &context.options, context.paths);
         let (mut link, mut sink) = Link::pair();
         thread::scope(|scope| {
             scope.spawn(|| crate::pass::source::run(&mut link, &view, missing, &context));

@@ -65,6 +65,7 @@ fn context(heard: &Arc<Heard>) -> Context {
         progress: Arc::default(),
         local: false,
         open_files: 256,
+        paths: crate::fs::Links::Trusted,
         tell_progress: false,
     }
 }

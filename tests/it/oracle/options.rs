@@ -82,7 +82,6 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("-W", Effect::Traffic),
     ("-d", Effect::State),
     ("-R", Effect::State),
-    ("--no-implied-dirs", Effect::State),
     ("--files-from", Effect::State),
     ("-0", Effect::State),
     ("--no-R", Effect::State),
@@ -238,10 +237,11 @@ impl Drawn<'_> {
         self.value(12, "--groupmap", &["0:1", "1-30000:0", "daemon:7,*:3", ":9", "[d]aemon:daemon,*:1"]);
     }
 
-    fn others(&mut self) {    self.rules();
-    self.selection();
-    self.transfer();
-    self.output();
+    fn others(&mut self) {
+        self.rules();
+        self.selection();
+        self.transfer();
+        self.output();
     }
 
     fn naming(&mut self, naming: Naming<'_>) {
@@ -252,7 +252,6 @@ impl Drawn<'_> {
             Naming::Plain => return,
             Naming::Paths => {
                 self.flag(100, "-R");
-                self.flag(25, "--no-implied-dirs");
             }
             Naming::List(names) => {
                 let nul = self.random.chance(30);
@@ -264,7 +263,6 @@ impl Drawn<'_> {
                 let lines: Vec<Vec<u8>> = lines.filter(|name| nul || !name.contains(&b'\n')).collect();
                 self.push("--files-from", Argument::File(vec![lines.join(&end)]));
                 self.flag(30, "-r");
-                self.flag(15, "--no-implied-dirs");
                 self.flag(12, "--no-R");
             }
         }

@@ -1,6 +1,7 @@
 //! Symbolic links: copied, followed, left out, munged, kept at the destination.
 
 use crate::support::scene::Scene;
+use crate::support::tools;
 use crate::support::transport::{Direction, Way};
 use crate::support::tree::Tree;
 use std::fs;
@@ -186,5 +187,59 @@ fn munged_links_lead_nowhere_and_come_back() {
         let twice = "/rsyncd-munged//rsyncd-munged/../outside/secret";
         let expected = if way.direction == Direction::Pull { twice } else { "../outside/secret" };
         assert_eq!(read.to_str(), Some(expected), "{way:?}");
+    }
+}
+
+/// A link that somebody else made is followed on no path that was named, unless it is said that it may be.
+#[test]
+fn links_of_others_are_followed_on_request_and_on_this_side_only() {
+    if !tools::is_root() {
+        return tools::missing("root, to give a link away");
+    }
+    for way in Way::plain() {
+        let scene = Scene::with_source(&Tree::new().file("file", "x")).tree("real", &Tree::new());
+        symlink("real", scene.path("planted")).unwrap();
+        std::os::unix::fs::lchown(scene.path("planted"), Some(65_534), Some(65_534)).unwrap();
+        let copy =
+            |options: &[&str]| way.copy(options, &[scene.path("source/")], scene.path("planted")).run();
+        let output = copy(&["-a"]);
+        assert!(
+            output.code != Some(0) && output.err().contains("belongs to another user"),
+            "{way:?}\n{output}"
+        );
+        assert_eq!(scene.paths("real"), [""; 0], "{way:?}");
+        let output = copy(&["-a", "--insecure-links"]);
+        if way.direction == Direction::Push && way != Way::LOCAL {
+            assert_ne!(output.code, Some(0), "{way:?}: the peer was not told");
+        } else {
+            output.success();
+            assert_eq!(scene.paths("real"), ["file"], "{way:?}");
+        }
+    }
+}
+
+#[test]
+fn paths_are_confined_on_request() {
+    for way in Way::plain() {
+        let scene = Scene::with_source(&Tree::new().file("file", "x"))
+            .tree("inside", &Tree::new().symlink("out", "../away"));
+        fs::create_dir(scene.path("away")).unwrap();
+        let confined = format!("--confine-root={}", scene.path("inside").display());
+        let copy = |to: &str| way.copy(&["-a", &confined], &[scene.path("source/")], scene.path(to)).run();
+        if way.direction == Direction::Pull {
+            copy("inside/to").success();
+            assert_eq!(scene.paths("inside/to"), ["file"], "{way:?}");
+            for outside in ["away", "inside/out"] {
+                let output = copy(outside);
+                assert!(
+                    output.code != Some(0) && output.err().contains("--confine-root"),
+                    "{way:?}\n{output}"
+                );
+            }
+        } else {
+            // It is the source that is here, and it is outside.
+            assert_ne!(copy("inside/to").code, Some(0), "{way:?}");
+        }
+        assert_eq!(scene.paths("away"), [""; 0], "{way:?}");
     }
 }
