@@ -107,6 +107,8 @@ pub struct Options {
 
     /// `-n`: change nothing, say what would be.
     pub dry_run: bool,
+    /// Whether the peer talks to another peer, and somebody between them hears the events.
+    pub relayed: bool,
     /// Which events are worth sending.
     pub detail: Detail,
     /// `--plain`: the quicker ways that are taken.

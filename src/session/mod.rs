@@ -11,6 +11,7 @@ mod forward;
 mod local;
 mod names;
 mod one_way;
+mod relay;
 mod remote;
 mod serve;
 mod streams;
@@ -29,6 +30,7 @@ use crate::fs::Links;
 use crate::pass::Context;
 use crate::report::{Progress, Prompter, Reporter, Totals};
 use crate::request::{Options, SumKind};
+use crate::transport::IpFamily;
 use crate::transport::ssh::Environment;
 use crate::transport::target::{Host, Target};
 use crate::twoway::run::Overseer;
@@ -69,6 +71,8 @@ pub struct Shell {
     pub remote_program: OsString,
     /// `--ssh-config`: the file to read instead of the user's.
     pub ssh_config: Option<PathBuf>,
+    /// `-4`, `-6`: which addresses of the host are tried.
+    pub family: Option<IpFamily>,
 }
 
 /// What a run needs from where it runs.
@@ -150,6 +154,7 @@ enum Direction<'a> {
     Local { sources: Vec<Vec<u8>>, destination: Vec<u8> },
     Push { sources: Vec<Vec<u8>>, host: &'a Host, destination: Vec<u8> },
     Pull { host: &'a Host, sources: Vec<Vec<u8>>, destination: Vec<u8> },
+    Between { from: &'a Host, sources: Vec<Vec<u8>>, to: &'a Host, destination: Vec<u8> },
 }
 
 /// Runs a run.
@@ -165,6 +170,9 @@ pub fn run(run: &Run, surroundings: &Surroundings) -> Result<Outcome, Failure> {
         }
         (Direction::Pull { host, sources, destination }, None) => {
             remote::pull(run, surroundings, host, sources, &destination)
+        }
+        (Direction::Between { from, sources, to, destination }, None) => {
+            relay::run(run, surroundings, (from, sources), (to, destination))
         }
     };
     // Whatever a cancelled run trips over on its way out, it was the cancelling that ended it.
@@ -220,10 +228,13 @@ fn direction(run: &Run) -> Result<Direction<'_>, Failure> {
         (Some(host), Target::Local(destination)) => {
             Ok(Direction::Pull { host, sources: paths, destination: destination.clone() })
         }
-        (Some(_), _) => Err(Failure::Usage(
-            "source and destination cannot both be remote; run dsync on one of the two hosts".into(),
-        )),
-        (None, Target::SameHost(_)) => {
+        (Some(from), Target::Remote(remote)) => Ok(Direction::Between {
+            from,
+            sources: paths,
+            to: &remote.host,
+            destination: remote.path.clone(),
+        }),
+        (_, Target::SameHost(_)) => {
             Err(Failure::Usage("a destination cannot begin with a colon; name the host before it".into()))
         }
     }

@@ -21,7 +21,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long the peer may take to end after everything is done, or after the connection broke.
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 pub(super) fn push(
     run: &Run,
@@ -146,10 +146,11 @@ pub(super) fn with_peer(
     outcome
 }
 
-fn connect(run: &Run, surroundings: &Surroundings, host: &Host) -> Result<Connection, Failure> {
+/// Gets a byte stream to a dsync on a host.
+pub(super) fn connect(run: &Run, surroundings: &Surroundings, host: &Host) -> Result<Connection, Failure> {
     let program = &run.shell.remote_program;
     if let Some(shell) = &run.shell.command {
-        return Ok(child::connect(shell, host, program)?);
+        return Ok(child::connect(shell, host, program, run.shell.family)?);
     }
     let interrupt = ssh::Interrupt::new();
     {
@@ -160,6 +161,7 @@ fn connect(run: &Run, surroundings: &Surroundings, host: &Host) -> Result<Connec
     let options = ssh::Options {
         environment: surroundings.environment.clone(),
         config_file: run.shell.ssh_config.clone(),
+        family: run.shell.family,
         connect_timeout: run.options.timeout.map(|seconds| Duration::from_secs(seconds.into())),
         interrupt,
         prompter: surroundings.prompter.clone(),

@@ -30,9 +30,6 @@ pub(super) enum Opened {
     Nothing,
 }
 
-/// Paths below one directory, with what is meant of each.
-type Chosen = Vec<(RelPath, Meant)>;
-
 /// A source as it was typed.
 struct Typed {
     /// The directory it is below, as the user would name it.
@@ -111,43 +108,40 @@ impl Argument {
             Err(error) => return (Vec::new(), vec![ViewError::new(argument, error)]),
         };
         // In the order in which they are first met, since the first counts of what two of them have.
-        let mut groups: Vec<(Vec<u8>, Chosen)> = Vec::new();
-        let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
+        let mut arguments: Vec<Argument> = Vec::new();
+        let mut places: HashMap<RelPath, Option<usize>> = HashMap::new();
         let mut troubles = Vec::new();
         for name in names.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
-            match Typed::listed(name, options.relative) {
-                Ok(typed) => {
-                    let place = *places.entry(typed.from.clone()).or_insert(groups.len());
-                    match groups.get_mut(place) {
-                        Some((_, group)) => group.extend(typed.chosen(options)),
-                        None => groups.push((typed.from.clone(), typed.chosen(options))),
-                    }
+            let typed = match Typed::listed(name, options.relative) {
+                Ok(typed) => typed,
+                Err(error) => {
+                    troubles.push(error);
+                    continue;
                 }
-                Err(error) => troubles.push(error),
-            }
-        }
-        let mut arguments = Vec::new();
-        for (from, chosen) in groups {
-            let root = match RelPath::new(from.as_slice()) {
-                Ok(path) if path.is_root() => Ok(top.clone()),
-                Ok(path) => top.open_named(&path, links),
-                Err(_) => continue,
             };
-            match root {
-                Ok(root) => {
-                    // Else the directories above what is hidden would be made for nothing.
-                    let is_hidden = |(path, meant): &(RelPath, Meant)| {
-                        let found = entry_at(&root, path, meant.leads, options, links).ok().flatten();
-                        let above = path.split_last().map(|(above, _)| above).unwrap_or_default();
-                        found.is_some_and(|entry| !shows(rules, &above, &entry))
-                    };
-                    let chosen = chosen.into_iter().filter(|one| rules.is_empty() || !is_hidden(one));
-                    let selection = Selection::of(chosen);
-                    arguments.push(Argument { root, selection });
+            let place = places.entry(typed.below.clone()).or_insert_with(|| {
+                let root = match typed.below.is_root() {
+                    true => Ok(top.clone()),
+                    false => top.open_named(&typed.below, links),
+                };
+                let add = |root| arguments.push(Argument { root, selection: Selection::default() });
+                let added = root.map(add).map_err(|error| ViewError::new(typed.below.as_bytes(), error));
+                added.map_err(|error| troubles.push(error)).ok().map(|()| arguments.len().saturating_sub(1))
+            });
+            let Some(argument) = place.and_then(|place| arguments.get_mut(place)) else { continue };
+            for (path, meant) in typed.source.chosen(options) {
+                // Else the directories above what is hidden would be made for nothing.
+                let is_hidden = || {
+                    let found = entry_at(&argument.root, &path, meant.leads, options, links).ok().flatten();
+                    let above = path.split_last().map(|(above, _)| above).unwrap_or_default();
+                    found.is_some_and(|entry| !shows(rules, &above, &entry))
+                };
+                if rules.is_empty() || !is_hidden() {
+                    argument.selection.add(&path, meant);
                 }
-                Err(error) => troubles.push(ViewError::new(&from, error)),
             }
         }
+        arguments.iter_mut().for_each(|argument| argument.selection.sort());
         (arguments, troubles)
     }
 }
@@ -183,6 +177,13 @@ pub(super) fn named_directory(
 ) -> Result<Entry, crate::fs::Error> {
     let dir = root.open_named(path, links)?;
     Ok(Entry::new(name.clone(), Node::Directory, dir.own_meta()?))
+}
+
+/// A name of a list.
+struct Listed {
+    /// The directory it is below, itself below that of the list.
+    below: RelPath,
+    source: Typed,
 }
 
 impl Typed {
@@ -225,26 +226,26 @@ impl Typed {
     }
 
     /// A name of a list: below the directory of the list whatever it is, a slash at its beginning meaning nothing.
-    fn listed(name: &[u8], relative: bool) -> Result<Typed, ViewError> {
+    fn listed(name: &[u8], relative: bool) -> Result<Listed, ViewError> {
         let start = name.iter().position(|&byte| byte != b'/').unwrap_or(name.len());
         let name = name.get(start..).unwrap_or_default();
-        let typed = Typed::relative(name, true)?;
-        let from = match typed.from.as_slice() {
+        let source = Typed::relative(name, true)?;
+        let below = match source.from.as_slice() {
             b"." => RelPath::root(),
             from => Typed::relative(&[from, b"/"].concat(), true)?.path,
         };
         if relative {
-            return Ok(Typed { from: from.as_bytes().to_vec(), ..typed });
+            return Ok(Listed { below, source });
         }
-        let whole = [from.as_bytes(), typed.path.as_bytes()].join(&b'/');
+        let whole = [below.as_bytes(), source.path.as_bytes()].join(&b'/');
         let whole = Typed::relative(&whole, true)?.path;
-        Ok(match whole.split_last().filter(|_| !typed.leads) {
-            Some((above, name)) => Typed { from: above.as_bytes().to_vec(), path: name.into(), ..typed },
-            None => Typed { from: whole.as_bytes().to_vec(), path: RelPath::root(), ..typed },
+        Ok(match whole.split_last().filter(|_| !source.leads) {
+            Some((below, name)) => Listed { below, source: Typed { path: name.into(), ..source } },
+            None => Listed { below: whole, source: Typed { path: RelPath::root(), ..source } },
         })
     }
 
-    fn chosen(self, options: &Options) -> Chosen {
+    fn chosen(self, options: &Options) -> Vec<(RelPath, Meant)> {
         let Typed { path, leads, with_top, .. } = self;
         let extent = match leads {
             _ if options.recursive => Extent::All,
@@ -298,9 +299,9 @@ mod tests {
             ("x", false, "", "x"),
             ("a/./b/c", false, "a/b", "c"),
         ] {
-            let typed = Typed::listed(name.as_bytes(), relative).unwrap();
-            assert_eq!(typed.from, from.as_bytes(), "{name}");
-            assert_eq!(typed.path.as_bytes(), path.as_bytes(), "{name}");
+            let Listed { below, source } = Typed::listed(name.as_bytes(), relative).unwrap();
+            assert_eq!(below.as_bytes(), from.as_bytes(), "{name}");
+            assert_eq!(source.path.as_bytes(), path.as_bytes(), "{name}");
         }
     }
 }

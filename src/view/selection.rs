@@ -55,16 +55,24 @@ impl Selection {
     /// The same, each with what is meant of it.
     pub fn of(paths: impl Iterator<Item = (RelPath, Meant)>) -> Selection {
         let mut selection = Selection::default();
-        for (path, Meant { extent, leads }) in paths {
-            // No system has longer paths.
-            let Ok(len) = u32::try_from(path.as_bytes().len()) else { continue };
-            selection.paths.push(Chosen { start: selection.bytes.len(), len, extent, leads });
-            selection.bytes.extend_from_slice(path.as_bytes());
-        }
-        let Selection { bytes, paths } = &mut selection;
+        paths.for_each(|(path, meant)| selection.add(&path, meant));
+        selection.sort();
+        selection
+    }
+
+    /// Adds a path, which counts when the selection is [sorted](Selection::sort).
+    pub(super) fn add(&mut self, path: &RelPath, Meant { extent, leads }: Meant) {
+        // No system has longer paths.
+        let Ok(len) = u32::try_from(path.as_bytes().len()) else { return };
+        self.paths.push(Chosen { start: self.bytes.len(), len, extent, leads });
+        self.bytes.extend_from_slice(path.as_bytes());
+    }
+
+    /// Brings the paths into their order.
+    pub(super) fn sort(&mut self) {
+        let Selection { bytes, paths } = self;
         let bytes_of = |path: &Chosen| bytes.get(path.range()).unwrap_or_default();
         paths.sort_by(|one, other| walk_order(bytes_of(one), bytes_of(other)));
-        selection
     }
 
     /// Whether nothing is selected.

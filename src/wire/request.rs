@@ -79,6 +79,7 @@ options! {
     86 critical missing,
     87 critical list_only,
     88 critical names_from,
+    89 critical relayed,
     90 critical max_size,
     91 critical min_size,
     92 critical modify_window,

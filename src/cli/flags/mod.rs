@@ -10,6 +10,7 @@
 
 mod negation;
 mod order;
+mod remote;
 mod repeat;
 pub(super) mod size;
 mod usage;
@@ -21,6 +22,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub(super) use self::order::FilterFlag;
+use self::remote::RemoteFlags;
 use self::size::Size;
 use self::view::ViewFlags;
 
@@ -366,6 +368,10 @@ pub(super) struct Flags {
     #[command(flatten)]
     pub view: ViewFlags,
 
+    /// The flags about the other host.
+    #[command(flatten)]
+    pub remote: RemoteFlags,
+
     /// Sources, then the destination.
     #[arg(hide = true)]
     pub operands: Vec<OsString>,
@@ -385,6 +391,9 @@ pub(super) struct Flags {
     /// The words of the command line, without those about plans.
     #[arg(skip)]
     pub words: Vec<OsString>,
+    /// The flags with those of `-M`, if there are any, and without filter rules.
+    #[arg(skip)]
+    pub of_peer: Option<Box<Flags>>,
 }
 
 impl Flags {
@@ -393,6 +402,24 @@ impl Flags {
     /// # Errors
     /// For an unknown flag or an impossible value, as a usage failure that names it.
     pub(super) fn parse(arguments: &[OsString]) -> Result<Flags, Failure> {
+        let mut flags = Flags::parse_words(arguments)?;
+        if !flags.remote.remote_option.is_empty() {
+            // Before what ends the options.
+            let end = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
+            let (before, after) = arguments.split_at_checked(end).unwrap_or((arguments, &[]));
+            let words = [before, &flags.remote.remote_option, after].concat();
+            let mut of_peer = Flags::parse_words(&words)?;
+            if of_peer.operands.len() != flags.operands.len() {
+                return Err(Failure::usage("--remote-option: an option is missing its dash or its value")
+                    .with_hint("A value goes with its option: -M--timeout=9."));
+            }
+            of_peer.filters.clear();
+            flags.of_peer = Some(Box::new(of_peer));
+        }
+        Ok(flags)
+    }
+
+    fn parse_words(arguments: &[OsString]) -> Result<Flags, Failure> {
         let help_alone = matches!(arguments, [only] if only == "-h");
         let words = std::iter::once(OsString::from("dsync")).chain(arguments.iter().cloned());
         let parsed = command().try_get_matches_from(words).and_then(|matches| {

@@ -36,6 +36,7 @@ impl Flags {
             true => self.recursive,
             false => unless("recursive"),
         };
+        self.remote.old_args = switch(matches, &["old_args_given"], &["old_args_given"]);
         let implied = |id: &str| switch(matches, &[id], &[id]).unwrap_or(names_listed);
         self.view.relative = implied("relative");
         self.view.dirs = implied("dirs");

@@ -65,6 +65,18 @@ pub(in crate::cli) struct ViewFlags {
     #[arg(long, help_heading = LINKS)]
     pub munge_links: bool,
 
+    /// Follow symbolic links of other users on the paths that you name here
+    ///
+    /// Without this option only those of root and your own are followed, since whoever makes another could lead the run
+    /// elsewhere. It is about this side only.
+    #[arg(long, help_heading = LINKS)]
+    pub insecure_links: bool,
+    /// Refuse paths named here that end outside of DIR
+    ///
+    /// It is about this side only, or in --remote-path about the other one.
+    #[arg(long, value_name = "DIR", help_heading = LINKS)]
+    pub confine_root: Option<OsString>,
+
     /// Copy the names that FILE lists, one a line, below the source (- is standard input)
     ///
     /// Implies -R and -d, and -a then does not imply -r. Blank lines and those that begin with # or ; are skipped; a slash
@@ -83,18 +95,6 @@ pub(in crate::cli) struct ViewFlags {
     /// A directory with something in it goes only with --delete or --force.
     #[arg(long, help_heading = FILTERS)]
     pub delete_missing_args: bool,
-
-    /// Follow symbolic links of other users on the paths that you name here
-    ///
-    /// Without this option only those of root and your own are followed, since whoever makes another could lead the run
-    /// elsewhere. It is about this side only.
-    #[arg(long, help_heading = LINKS)]
-    pub insecure_links: bool,
-    /// Refuse paths named here that end outside of DIR
-    ///
-    /// It is about this side only, or in --remote-path about the other one.
-    #[arg(long, value_name = "DIR", help_heading = LINKS)]
-    pub confine_root: Option<OsString>,
 
     /// Make the directories above the destination, too, where they are missing
     #[arg(long, help_heading = TRANSFER)]

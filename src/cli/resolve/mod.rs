@@ -4,6 +4,7 @@
 //! worked out, and what cannot go together is refused. After this nothing looks at a flag again.
 
 mod owners;
+mod remote;
 mod rules;
 mod targets;
 mod two_way;
@@ -33,7 +34,8 @@ const DEFAULT_PROGRAM: &str = "dsync";
 /// # Errors
 /// A usage failure for what cannot be meant, a file failure for a file of rules that cannot be read.
 pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, Style), Failure> {
-    let targets::Operands { sources, destination, alone } = targets::read(&flags.operands)?;
+    let targets::Operands { sources, destination, alone } =
+        targets::read(&flags.operands, remote::splits(flags, environment))?;
     if alone && flags.two_way {
         return Err(Failure::usage("a second directory is needed after the first")
             .with_hint("A two-way run brings two directories up to date with each other."));
@@ -52,7 +54,7 @@ pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, 
         Some(_) => (sources.into_iter().map(two_way::root).collect(), two_way::root(destination)),
         None => (sources, destination),
     };
-    let peer_options = view::for_peer(&options);
+    let peer_options = remote::peer_options(flags, &options, &style)?;
     Ok((Run { sources, destination, options, peer_options, names, paths, shell, two_way }, style))
 }
 
@@ -248,6 +250,7 @@ fn shell(flags: &Flags, environment: &Environment) -> Result<Shell, Failure> {
         command: command.map_err(|error| operand_failure(&error))?,
         remote_program,
         ssh_config: flags.ssh_config.clone(),
+        family: remote::family(flags),
     })
 }
 

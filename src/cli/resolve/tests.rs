@@ -9,6 +9,7 @@ use std::path::PathBuf;
 fn environment() -> Environment {
     Environment {
         shell: None,
+        old_args: false,
         stderr_is_terminal: true,
         ssh: ssh::Environment {
             home: PathBuf::from("/home/me"),
@@ -66,7 +67,7 @@ fn operands_that_do_not_go_together_are_refused() {
         ("--files-from=x a b dst", "dsync: --files-from goes with one source"),
         ("--files-from=:x a dst", "dsync: --files-from names a host that is not that of the run\n"),
         ("--files-from=two:x one:a dst", "dsync: --files-from names a host that is not that of the run\n"),
-        ("one:a two:b", "dsync: the source and the destination cannot both be on another host\n"),
+        ("-2 one:a two:b", "dsync: one of the two directories of a two-way run has to be here\n"),
         ("one:a two:b dst", "dsync: all sources must be on the same host\n"),
         ("one:a b dst", "dsync: all sources must be on the same host\n"),
         ("b one:a dst", "dsync: all sources must be on the same host\n"),
@@ -257,4 +258,32 @@ fn a_source_alone_is_listed() {
     }
     assert!(!run("-r src").options.dirs);
     assert!(!run("src dst").options.list_only);
+}
+
+#[test]
+fn blanks_part_remote_paths_only_where_that_is_asked_for() {
+    let sources = |words: &[&str], old_args: bool| {
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        let environment = Environment { old_args, ..environment() };
+        resolve(&Flags::parse(&words).unwrap(), &environment).unwrap().0.sources
+    };
+    let (one, two) = ([remote("h", "a b")], [remote("h", "a"), remote("h", "b")]);
+    assert_eq!(sources(&["h:a b", "dst"], false), one);
+    assert_eq!(sources(&["--old-args", "h:a b", "dst"], false), two);
+    assert_eq!(sources(&["h:a  b", "dst"], true), two);
+    assert_eq!(sources(&["--no-old-args", "h:a b", "dst"], true), one);
+    assert_eq!(sources(&["-s", "h:a b", "dst"], true), one);
+    assert_eq!(sources(&["a b", "h:dst"], true), [Target::Local(b"a b".to_vec())]);
+}
+
+#[test]
+fn an_option_for_the_other_side_is_for_that_only() {
+    let run = |line: &str| resolved(line).unwrap().0;
+    let one = run("-a -M--munge-links -M--size-only src h:dst");
+    assert!(!one.options.link_rules.munge && !one.options.size_only);
+    assert!(one.peer_options.link_rules.munge && one.peer_options.size_only && one.peer_options.times);
+    let other = run("-a --munge-links src h:dst");
+    assert!(other.options.link_rules.munge && !other.peer_options.link_rules.munge);
+    assert!(refusal("-a -M--nosuch src h:dst").contains("unknown option"));
+    assert!(refusal("-a -Mword src h:dst").starts_with("dsync: --remote-option: "));
 }

@@ -141,7 +141,7 @@ fn check_rises_not(path: &[u8]) -> Result<(), Failure> {
 }
 
 /// Flags that make no sense in a two-way run, with advice what to do instead.
-pub(super) fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 14] {
+pub(super) fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 15] {
     const NAMES: &str = "Filter rules say which names take part.";
     const LINKS: &str = "Symbolic links are kept as they are on both sides.";
     let view = &flags.view;
@@ -157,6 +157,7 @@ pub(super) fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str
         (view.safe_links, "--safe-links", LINKS),
         (view.keep_dirlinks, "--keep-dirlinks (-K)", LINKS),
         (view.munge_links, "--munge-links", LINKS),
+        (view.mkpath, "--mkpath", "Make the directory first."),
         (view.files_from.is_some(), "--files-from", NAMES),
         (view.ignore_missing_args, "--ignore-missing-args", NAMES),
         (view.delete_missing_args, "--delete-missing-args", NAMES),

@@ -62,6 +62,17 @@ impl Sink<'_> {
         }
     }
 
+    /// Whether a directory is on another file system than the destination, where `-x` leaves everything.
+    pub(super) fn is_mounted(&self, dir: &Counterpart) -> bool {
+        if self.context.options.mounts == Mounts::Entered {
+            return false;
+        }
+        let root = self.destination.get().and_then(|destination| destination.root.as_ref());
+        let device = |dir: &crate::fs::Dir| dir.identity().ok().map(|(device, _)| device);
+        let here = dir.dir().and_then(device);
+        here.is_some() && here != root.and_then(|root| device(root.dir()))
+    }
+
     /// Removes what the source was asked for and does not have (`--delete-missing-args`), which has nothing to do with
     /// what `--delete` removes. A directory with something in it goes only with that, or with `--force`.
     pub(super) fn remove_absent(&self, path: RelPath) {

@@ -278,6 +278,8 @@ fn receive(receiver: &mut Receiver, sink: &Sink<'_>, queues: &Queues) -> Result<
             Message::Content(content) => queues.build(content.file.0, Arrived::Content(content), permit)?,
             Message::Fetched(fetched) => queues.build(fetched.batch.0, Arrived::Batch(fetched), permit)?,
             // The source counts its problems itself; here they only have to be told.
+            // Somebody has heard them on the way.
+            Message::Event(_) if sink.context.options.relayed => {}
             Message::Event(event) => sink.context.reporter.report(event),
             Message::Progress(reading) => sink.context.progress.set_totals(&reading),
             Message::Abort(abort) => return Err(PassError::Peer(abort)),

@@ -160,6 +160,8 @@ fn receive(
                 source.rounds.close(dir);
                 source.kept.close(dir)?;
             }
+            // Somebody has heard them on the way.
+            Message::Event(_) if source.context.options.relayed => {}
             Message::Event(event) => source.context.reporter.report(event),
             Message::Progress(reading) => source.context.progress.set_done(&reading),
             Message::Abort(abort) => return Err(PassError::Peer(abort)),

@@ -85,10 +85,6 @@ fn a_wrong_command_line_touches_nothing() {
             "dsync: --delete does not work without --recursive (-r) or --dirs (-d)",
         ),
         (&["-aR", "source/../source", "made"], "dsync: source/../source: there is a .. on a path"),
-        (
-            &["-a", "one:source", "two:made"],
-            "dsync: the source and the destination cannot both be on another host",
-        ),
         (&["-a", "one:source", "source", "made"], "dsync: all sources must be on the same host"),
         (&["-a", "source/", "host::made"], "dsync: \"host::made\" names an rsync daemon"),
         (&["-a", "--", "source/", "-oProxyCommand=x:made"], "dsync: Remote operand"),

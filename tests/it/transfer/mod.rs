@@ -11,6 +11,7 @@ mod named;
 mod operands;
 mod output;
 mod owners;
+mod relay;
 mod remote_names;
 mod replicas;
 mod selection;

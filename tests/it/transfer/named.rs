@@ -1,5 +1,6 @@
 //! Sources that are named one by one: one layer, paths kept as typed, lists of names, and sources only shown.
 
+use crate::support::disk::Disk;
 use crate::support::scene::Scene;
 use crate::support::transport::{Transport, Way, remote};
 use crate::support::tree::Tree;
@@ -294,4 +295,28 @@ fn a_source_without_a_destination_is_shown() {
         shown(&["-r"], "source/a"),
         ["a", "a/link", "a/one", "a/sub", "a/sub/two", "a/sub/deep", "a/sub/deep/three"]
     );
+}
+
+#[test]
+fn other_file_systems_are_made_left_out_and_left_alone() {
+    for way in Way::plain() {
+        let scene = Scene::with_source(&Tree::new().file("f", "x").directory("d")).tree("to", &Tree::new());
+        let (Some(_there), Some(_here)) =
+            (Disk::small(&scene, "source/m", 1), Disk::small(&scene, "to/mine", 1))
+        else {
+            return;
+        };
+        fs::write(scene.path("source/m/inside"), "y").unwrap();
+        fs::write(scene.path("to/mine/kept"), "z").unwrap();
+        let copy = |options: &[&str], to: &str| {
+            way.copy(options, &[scene.path("source/")], scene.path(to)).run().success();
+            scene.paths(to)
+        };
+        assert_eq!(copy(&["-ax", "--delete"], "to"), ["d", "f", "m", "mine", "mine/kept"], "{way:?}");
+        assert_eq!(copy(&["-axx"], "without"), ["d", "f"], "{way:?}");
+        assert_eq!(copy(&["-a"], "all"), ["d", "f", "m", "m/inside"], "{way:?}");
+        // What is named is entered wherever it is.
+        way.copy(&["-axx"], &[scene.path("source/m")], scene.path("named/")).run().success();
+        assert_eq!(scene.paths("named"), ["m", "m/inside"], "{way:?}");
+    }
 }

@@ -209,6 +209,7 @@ impl Comparison<'_, '_> {
         if let Some(deletion) = sink.context.options.delete
             && is_whole
             && !current.unusable
+            && !sink.is_mounted(&current.counterpart)
             && !extra.is_empty()
         {
             if is_complete || deletion.ignore_errors {
