@@ -47,7 +47,7 @@ fn entry(n: u64) -> Option<Entry> {
 fn listings() -> VecDeque<Message> {
     let part = |part| {
         let entries = (part * PART..(part + 1) * PART).filter_map(entry).collect();
-        let end = (part + 1 == PARTS).then_some(ListingEnd { complete: true });
+        let end = (part + 1 == PARTS).then_some(ListingEnd::Whole);
         Message::Listing(Listing {
             dir: DirId(1),
             parent: Some((DirId(0), 1)),
@@ -55,6 +55,7 @@ fn listings() -> VecDeque<Message> {
             same_entries: 0,
             entries,
             owners: Vec::new(),
+            asked: Default::default(),
             end,
         })
     };

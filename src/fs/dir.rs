@@ -2,6 +2,7 @@
 
 use crate::fs::file::{self, ReadFile};
 use crate::fs::list::{self, Listing, Stamped};
+use crate::fs::resolve::{self, Links};
 use crate::fs::{Error, Look, Stamp, XattrNames, beneath, extended, status};
 use crate::tree::{DefaultAcl, Entry, Extra, Kind, Meta, Name, RelPath, Xattrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -135,6 +136,19 @@ impl Dir {
     pub fn open_beneath(&self, path: &RelPath) -> Result<Dir, Error> {
         let opened = beneath::open(self.as_fd(), path).map_err(Error::when("opening directory"))?;
         Ok(opened.map_or_else(|| self.clone(), Dir::new))
+    }
+
+    /// Opens the directory that a path the user named leads to from here, going through symbolic links by the rule of
+    /// `links`, which may lead anywhere.
+    pub fn open_named(&self, path: &RelPath, links: Links) -> Result<Dir, Error> {
+        const OPENING: &str = "opening directory";
+        let here = self.as_fd().try_clone_to_owned().map_err(Error::when(OPENING))?;
+        match resolve::resolve_from(here, path.as_bytes(), links, OPENING)? {
+            resolve::Place::Directory(handle) => {
+                Ok(Dir::new(resolve::readable(handle).map_err(Error::when(OPENING))?))
+            }
+            resolve::Place::Other { .. } => Err(Error::when(OPENING)(rustix::io::Errno::NOTDIR)),
+        }
     }
 
     /// Opens a regular file for reading. Anything else is an error, and opening it does not wait (a fifo).

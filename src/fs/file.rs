@@ -3,8 +3,10 @@
 //! Positions are given with every call, so one open file serves several threads.
 
 use crate::fs::stage::{self, Lock};
-use crate::fs::{Error, Pieces, SetExtended, SetMeta, attributes, copy, extended, kernel, status};
-use crate::tree::{Kind, Meta, Name};
+use crate::fs::{
+    Error, Look, Pieces, SetExtended, SetMeta, XattrNames, attributes, copy, extended, kernel, status,
+};
+use crate::tree::{Extra, Kind, Meta, Name, Xattrs};
 use filetime::FileTime;
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags, Stat};
@@ -79,6 +81,22 @@ impl ReadFile {
     pub(super) fn new(handle: OwnedFd) -> Result<ReadFile, Error> {
         let stat = regular(&handle)?;
         Ok(ReadFile { file: File::from(handle), stamp: Stamp::of(&stat), meta: status::meta(&stat) })
+    }
+
+    /// What `look` sees of it besides what the system always tells.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn extra(&self, look: &Look) -> Result<Option<Box<Extra>>, Error> {
+        extended::look_at(self.file.as_fd(), Kind::File, look)
+    }
+
+    /// Its extended attributes.
+    ///
+    /// # Errors
+    /// Those of the system, or they are longer than [`MAX_XATTRS`](crate::tree::xattr::MAX_XATTRS).
+    pub fn xattrs(&self, of: XattrNames) -> Result<Xattrs, Error> {
+        extended::xattrs(self.file.as_fd(), of)
     }
 
     /// Length in bytes when the file was opened.

@@ -9,6 +9,8 @@
 //! | file | |
 //! |---|---|
 //! | `root`, `named`, `resolve` | user-named paths, and whose symbolic links they may go through |
+//! | `referent` | what a link leads to where the user asked for that: the one way out of a tree, to read |
+//! | `inside` | links at the destination that the user keeps and that stay inside |
 //! | `dir`, `beneath`, `list`, `status` | reading directories and attributes |
 //! | `file`, `pieces`, `copy` | reading and writing the content of one file |
 //! | `write`, `stage`, `in_place`, `attributes` | changing a directory, with names that are always old or new |
@@ -31,6 +33,7 @@ mod extended;
 mod file;
 mod guarded;
 mod in_place;
+mod inside;
 mod kernel;
 mod limits;
 mod list;
@@ -38,6 +41,7 @@ mod machine;
 mod named;
 mod owners;
 mod pieces;
+mod referent;
 mod resolve;
 mod root;
 mod stage;

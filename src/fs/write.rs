@@ -46,6 +46,11 @@ impl WriteDir {
         self.0.open_beneath(path).map(WriteDir)
     }
 
+    /// As [`Dir::open_inside`], to change what is in it.
+    pub fn open_inside_writable(&self, path: &RelPath) -> Result<WriteDir, Error> {
+        self.0.open_inside(path).map(WriteDir)
+    }
+
     /// How many bytes may still be written to the file system it is on, as far as that tells.
     pub fn free_bytes(&self) -> io::Result<u64> {
         let stat = rustix::fs::fstatvfs(self.as_fd())?;

@@ -31,8 +31,11 @@ pub(crate) fn fingerprinter(context: &Context) -> Option<Fingerprinter> {
     let is_vague = options.modify_window > 0 || (options.perms && options.chmod.asks_umask());
     // Which entries a limit spares is decided in the order of the listings.
     let in_order = options.delete.is_some_and(|deletion| deletion.limit.is_some());
+    // A link that is kept counts as a directory, one that is munged has another text, and a list of names is mostly less
+    // than what is there.
+    let is_apart = options.link_rules.keep_dirs || options.link_rules.munge || options.names_from.is_some();
     let worth_it = options.recursive && !context.local && options.shortcuts.fingerprints;
-    (worth_it && !looks_at_all && !in_order && !is_vague)
+    (worth_it && !looks_at_all && !is_vague && !in_order && !is_apart && !options.list_only)
         .then(|| Fingerprinter::new(context.sums.seed, aspects(options)))
 }
 

@@ -63,6 +63,8 @@ pub struct Context {
     pub local: bool,
     /// How many files this process may have open.
     pub open_files: u64,
+    /// Which links paths may go through that the user named.
+    pub paths: crate::fs::Links,
     /// Whether the peer must be told how far this role is, because the user is at its end.
     pub tell_progress: bool,
 }

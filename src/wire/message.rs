@@ -2,7 +2,7 @@
 
 use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
 use crate::report::{Event, ProgressReading, Totals};
-use crate::tree::{Acls, BucketSum, Buckets, Entry, Extra, Fingerprint, Meta, Owner};
+use crate::tree::{Acls, Asked, BucketSum, Buckets, Entry, Extra, Fingerprint, Meta, Owner};
 use crate::wire::extra::{EntryCosts, acls_cost};
 use crate::wire::{ChannelSet, Fetch, Fetched, Rank, Token, WINDOWS};
 use bytes::Bytes;
@@ -128,6 +128,8 @@ pub struct Listing {
     pub entries: Vec<Entry>,
     /// Names of owners that were not sent before.
     pub owners: Vec<OwnerName>,
+    /// What is told of names that were asked for, and of entries of this part.
+    pub asked: Asked,
     /// Set in the last part of a directory.
     pub end: Option<ListingEnd>,
 }
@@ -165,10 +167,14 @@ pub struct Expand {
 
 /// How a directory's listing ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ListingEnd {
-    /// Whether it holds everything: no read error here, and none anywhere before in this run. Only then may the sink
-    /// take a missing name for an absent entry.
-    pub complete: bool,
+pub enum ListingEnd {
+    /// It has everything: no read error here, and none anywhere before in this run. Only then may the sink take a missing
+    /// name for an absent entry.
+    Whole,
+    /// It would, but something could not be read, here or before.
+    Broken,
+    /// It only has what was asked for by name.
+    Part,
 }
 
 /// Users or groups.
@@ -389,6 +395,7 @@ impl Message {
                 EntryCosts::of(&listing.entries)
                     + owners_cost(&listing.owners)
                     + listing.same.as_bytes().len() as u64
+                    + asked_cost(&listing.asked)
             }
             Message::Mention(mention) => {
                 size_of_val(mention.owned_by.as_slice()) as u64
@@ -416,6 +423,13 @@ impl Message {
 
 fn owners_cost(owners: &[OwnerName]) -> u64 {
     owners.iter().map(|owner| OWNER + owner.name.len() as u64).sum()
+}
+
+/// What holding what is told of names costs, in bytes.
+pub(crate) fn asked_cost(asked: &Asked) -> u64 {
+    let paths = asked.absent.iter().map(|path| path.as_bytes().len());
+    let names = asked.implied.iter().map(|name| name.as_bytes().len());
+    paths.chain(names).map(|len| OWNER + len as u64).sum()
 }
 
 /// What holding an entry costs, in bytes, besides its ACLs.

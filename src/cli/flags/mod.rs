@@ -10,9 +10,11 @@
 
 mod negation;
 mod order;
+mod remote;
 mod repeat;
 pub(super) mod size;
 mod usage;
+mod view;
 
 use crate::cli::failure::Failure;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
@@ -20,7 +22,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub(super) use self::order::FilterFlag;
+use self::remote::RemoteFlags;
 use self::size::Size;
+use self::view::ViewFlags;
 
 const USAGE: &str = "dsync [OPTION]... SRC... DEST
        dsync [OPTION]... SRC... [USER@]HOST:DEST
@@ -48,6 +52,7 @@ Examples:
 dsync(1) tells the rest: filter rules, exit codes, what happens to interrupted files.";
 
 const WHAT: &str = "What to copy";
+const LINKS: &str = "What to do about symbolic links";
 const ATTRIBUTES: &str = "What to keep of it";
 const TWO_WAY: &str = "Two-way";
 const FILTERS: &str = "Which names take part";
@@ -392,6 +397,14 @@ pub(super) struct Flags {
     #[arg(long, hide = true)]
     pub server: bool,
 
+    /// The flags about what the sources show.
+    #[command(flatten)]
+    pub view: ViewFlags,
+
+    /// The flags about the other host.
+    #[command(flatten)]
+    pub remote: RemoteFlags,
+
     /// Sources, then the destination.
     #[arg(hide = true)]
     pub operands: Vec<OsString>,
@@ -414,6 +427,9 @@ pub(super) struct Flags {
     /// The words of the command line, without those about plans.
     #[arg(skip)]
     pub words: Vec<OsString>,
+    /// The flags with those of `-M`, if there are any, and without filter rules.
+    #[arg(skip)]
+    pub of_peer: Option<Box<Flags>>,
 }
 
 impl Flags {
@@ -422,6 +438,24 @@ impl Flags {
     /// # Errors
     /// For an unknown flag or an impossible value, as a usage failure that names it.
     pub(super) fn parse(arguments: &[OsString]) -> Result<Flags, Failure> {
+        let mut flags = Flags::parse_words(arguments)?;
+        if !flags.remote.remote_option.is_empty() {
+            // Before what ends the options.
+            let end = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
+            let (before, after) = arguments.split_at_checked(end).unwrap_or((arguments, &[]));
+            let words = [before, &flags.remote.remote_option, after].concat();
+            let mut of_peer = Flags::parse_words(&words)?;
+            if of_peer.operands.len() != flags.operands.len() {
+                return Err(Failure::usage("--remote-option: an option is missing its dash or its value")
+                    .with_hint("A value goes with its option: -M--timeout=9."));
+            }
+            of_peer.filters.clear();
+            flags.of_peer = Some(Box::new(of_peer));
+        }
+        Ok(flags)
+    }
+
+    fn parse_words(arguments: &[OsString]) -> Result<Flags, Failure> {
         let help_alone = matches!(arguments, [only] if only == "-h");
         let words = std::iter::once(OsString::from("dsync")).chain(arguments.iter().cloned());
         let parsed = command().try_get_matches_from(words).and_then(|matches| {

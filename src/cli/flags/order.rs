@@ -31,7 +31,15 @@ impl Flags {
         let on = |ids: &[&str], off: &[&str]| switch(matches, ids, off) == Some(true);
         // What a two-way run includes wherever it is said.
         let unless = |id: &str| switch(matches, &["archive", id], &[id]).unwrap_or(self.two_way);
-        self.recursive = unless("recursive");
+        let names_listed = self.view.files_from.is_some();
+        self.recursive = match names_listed {
+            true => self.recursive,
+            false => unless("recursive"),
+        };
+        self.remote.old_args = switch(matches, &["old_args_given"], &["old_args_given"]);
+        let implied = |id: &str| switch(matches, &[id], &[id]).unwrap_or(names_listed);
+        self.view.relative = implied("relative");
+        self.view.dirs = implied("dirs");
         self.links = unless("links");
         self.perms = switch(matches, &["archive", "perms", "acls"], &["perms"]).unwrap_or(self.two_way);
         self.times = unless("times");

@@ -8,6 +8,7 @@
 pub(super) mod conflicts;
 mod itemise;
 mod levels;
+mod listing;
 pub(super) mod moment;
 pub(super) mod plan;
 mod screen;

@@ -1,6 +1,9 @@
 //! The line for each event.
 
 use crate::cli::output::itemise::{DELETED, columns};
+use crate::cli::output::listing;
+use crate::cli::output::moment::Clock;
+use crate::cli::output::size::Numbers;
 use crate::cli::output::{Direction, Style};
 use crate::report::{Action, Event, Item, Problem, Skip};
 use crate::tree::{Escaped, Kind, RelPath};
@@ -28,6 +31,18 @@ pub(super) fn line(event: &Event, style: &Style) -> Option<Line> {
         Event::CreatedDestination => {
             let shown = style.levels.name > 0 || style.itemise > 0;
             shown.then(|| Line::Out(format!("created directory {}\n", destination(style))))
+        }
+        Event::CreatedPath { count, path } => {
+            let shown = style.levels.name > 0 || style.itemise > 0;
+            let what = if *count == 1 { "directory" } else { "directories" };
+            shown.then(|| Line::Out(format!("created {count} {what} for {}\n", Escaped(path))))
+        }
+        Event::Shown(shown) => {
+            Some(Line::Out(listing::line(shown, Numbers::new(style.human), &Clock::local())))
+        }
+        Event::UnsafeLink { path, target } => {
+            let line = || format!("ignoring unsafe symlink \"{path}\" -> \"{}\"\n", Escaped(target));
+            (style.levels.name > 0).then(|| Line::Out(line()))
         }
         Event::Item(item) => item_line(item, style).map(Line::Out),
         Event::Deleted { path, kind } => deletion_line(path, *kind, style).map(Line::Out),
@@ -102,6 +117,7 @@ fn skip_line(path: &RelPath, reason: Skip, style: &Style) -> Option<String> {
         Skip::Newer => (levels.skip > 0, format!("{path} is newer")),
         Skip::Exists => (levels.skip > 0, format!("{path} exists")),
         Skip::NotExisting => (levels.skip > 0, format!("not creating new file \"{path}\"")),
+        Skip::Unsafe => (levels.name > 0, format!("ignoring unsafe symlink \"{path}\"")),
         Skip::TooLarge => (levels.skip > 0, format!("{path} is over max-size")),
         Skip::TooSmall => (levels.skip > 0, format!("{path} is under min-size")),
         Skip::NotEmpty => {

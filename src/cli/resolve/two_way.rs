@@ -5,6 +5,7 @@ use crate::cli::flags::Flags;
 use crate::cli::output::plan::{Names, Shown};
 use crate::cli::output::{Levels, TwoWayStyle};
 use crate::cli::plan_file;
+use crate::cli::resolve::view;
 use crate::request::{DEFAULT_TRASH_DAYS, TwoWay};
 use crate::session::TwoWayRun;
 use crate::transport::target::{RemoteTarget, Target};
@@ -25,7 +26,8 @@ pub(super) fn check(flags: &Flags, sources: &[Target]) -> Result<(), Failure> {
         return Err(Failure::usage("a two-way run is between two directories, and there are more arguments")
             .with_hint("Run dsync once for each pair."));
     }
-    if let Some((flag, advice)) = first(&never_two_way(flags)) {
+    let never = first(&never_two_way(flags)).or_else(|| first(&view::never_two_way(flags)));
+    if let Some((flag, advice)) = never {
         return Err(Failure::usage(format!("{flag} has no meaning in a two-way run")).with_hint(advice));
     }
     if flags.apply.is_some() {

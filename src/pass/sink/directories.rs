@@ -8,7 +8,8 @@ use crate::fs::{Dir, Error, Listing, ReadFile, SetAcls, SetExtended, SetMeta, Wr
 use crate::pass::PassError;
 use crate::pass::decide::{SetXattrs, Update};
 use crate::pass::sink::Sink;
-use crate::tree::{Acls, Entry, Extra, Name, RelPath};
+use crate::pass::sink::linked::Child;
+use crate::tree::{Acls, Extra, Name, RelPath};
 use crate::wire::{DirId, Message};
 use filetime::FileTime;
 use std::collections::{HashMap, VecDeque};
@@ -72,8 +73,8 @@ pub(super) struct OpenDir {
     pub parent: Option<DirId>,
     /// Entries in flight, directories below that are not closed, and one for the listing while it lasts.
     pub unsettled: u64,
-    /// Directories of this listing that were not listed themselves yet, by place, with what the sink has there.
-    pub children: HashMap<u32, (Entry, Option<Entry>)>,
+    /// Directories of this listing that were not listed themselves yet, by place.
+    pub children: HashMap<u32, Child>,
     pub counterpart: Counterpart,
     /// Whether it was skipped, or could not be made or opened, which was told: what is listed in it is passed over.
     pub unusable: bool,

@@ -6,7 +6,7 @@ use crate::pass::decide::Update;
 use crate::pass::sink::Sink;
 use crate::pass::sink::directories::Counterpart;
 use crate::report::{Event, Skip};
-use crate::tree::{Entry, Kind, Meta, Name, Node, RelPath};
+use crate::tree::{Entry, Kind, Meta, Name, Node, RelPath, munged};
 use crate::wire::DirId;
 
 /// The mode with which a directory can be filled by its owner.
@@ -44,9 +44,30 @@ impl Sink<'_> {
         meta.mode & 0o700 != 0o700 && meta.uid == owners.effective_user() && !owners.is_root()
     }
 
-    pub(super) fn skipped(&self, path: &RelPath, reason: Skip) {
-        if reason == Skip::NotRegular || self.context.options.detail.unchanged {
-            self.announcer.say(Event::Skipped { path: path.clone(), reason });
+    pub(super) fn skipped(&self, path: &RelPath, node: &Node, reason: Skip) {
+        let detail = self.context.options.detail;
+        let is_told = match &reason {
+            Skip::NotRegular => true,
+            Skip::Unsafe => detail.changes,
+            _ => detail.unchanged,
+        };
+        if !is_told {
+            return;
+        }
+        let path = path.clone();
+        self.announcer.say(match (node, &reason) {
+            (Node::Symlink { target }, Skip::Unsafe) => Event::UnsafeLink { path, target: target.to_vec() },
+            _ => Event::Skipped { path, reason },
+        });
+    }
+
+    /// A link as it is kept here (`--munge-links`).
+    pub(super) fn kept_text(&self, entry: Entry) -> Entry {
+        match &entry.node {
+            Node::Symlink { target } if self.context.options.link_rules.munge => {
+                Entry { node: Node::Symlink { target: munged(target) }, ..entry }
+            }
+            _ => entry,
         }
     }
 

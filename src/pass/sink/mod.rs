@@ -23,6 +23,7 @@ mod entry;
 mod extended;
 mod flights;
 mod gaps;
+mod linked;
 mod planned;
 mod room;
 mod sign;
@@ -58,6 +59,8 @@ use std::time::{Duration, Instant};
 pub enum Goal<'a> {
     /// It is copied to this destination argument, as far as the options say.
     Destination(&'a [u8]),
+    /// It is shown.
+    Listing,
     /// What was planned of it is fetched to below this root, which must be writable. The options say no more than how.
     Planned {
         /// Where.
@@ -70,7 +73,7 @@ pub enum Goal<'a> {
 impl<'a> Goal<'a> {
     fn agenda(&self) -> Option<&'a dyn Agenda> {
         match self {
-            Goal::Destination(_) => None,
+            Goal::Destination(_) | Goal::Listing => None,
             Goal::Planned { agenda, .. } => Some(*agenda),
         }
     }
@@ -86,11 +89,16 @@ impl<'a> Goal<'a> {
         rules
     }
 
+    /// Whether entries are only shown.
+    fn only_shows(&self) -> bool {
+        matches!(self, Goal::Listing)
+    }
+
     /// The context of a pass with this goal. What was planned has options of its own: files are staged, and whatever
     /// else an option would do besides fetching is not done.
     fn context(&self, context: &Context) -> Context {
         let mut context = context.clone();
-        if self.agenda().is_some() {
+        if !matches!(self, Goal::Destination(_)) {
             let options = &mut context.options;
             (options.in_place, options.partial, options.delete) = (false, false, None);
         }
@@ -274,6 +282,8 @@ fn receive(receiver: &mut Receiver, sink: &Sink<'_>, queues: &Queues) -> Result<
             Message::Content(content) => queues.build(content.file.0, Arrived::Content(content), permit)?,
             Message::Fetched(fetched) => queues.build(fetched.batch.0, Arrived::Batch(fetched), permit)?,
             // The source counts its problems itself; here they only have to be told.
+            // Somebody has heard them on the way.
+            Message::Event(_) if sink.context.options.relayed => {}
             Message::Event(event) => sink.context.reporter.report(event),
             Message::Progress(reading) => sink.context.progress.set_totals(&reading),
             Message::Abort(abort) => return Err(PassError::Peer(abort)),
@@ -298,16 +308,6 @@ fn receive(receiver: &mut Receiver, sink: &Sink<'_>, queues: &Queues) -> Result<
 impl Sink<'_> {
     fn destination(&self) -> Result<&Destination, PassError> {
         self.destination.get().ok_or(PassError::Protocol("a listing came before the beginning"))
-    }
-
-    /// The directory at a path below the destination, with as much access as the run has.
-    fn counterpart_at(&self, path: &RelPath) -> Result<Counterpart, crate::fs::Error> {
-        let root = self.destination.get().and_then(|destination| destination.root.as_ref());
-        match root.map(|root| (root, root.writable())) {
-            None => Ok(Counterpart::Absent),
-            Some((_, Some(root))) => root.open_beneath_writable(path).map(Counterpart::Writable),
-            Some((root, None)) => root.dir().open_beneath(path).map(Counterpart::ReadOnly),
-        }
     }
 
     fn policy(&self) -> Policy<'_> {

@@ -140,7 +140,8 @@ impl Opened<'_> {
     fn read(&mut self, index: usize, data: &mut Vec<u8>) -> Result<bool, Stop> {
         let listing = &self.kept.listing;
         let entry = listing.entries.get(index).ok_or_else(Error::not_listed)?;
-        let file = self.dir(listing.origin(index))?.open_file(&entry.name)?;
+        let (view, listed) = (self.source.view, &self.kept.dir);
+        let file = view.open_file_in(self.dir(listing.origin(index))?, listed, &entry.name)?;
         if file.len() > SMALL {
             return Ok(false);
         }
@@ -155,8 +156,9 @@ impl Opened<'_> {
         match self.source.xattrs.filter(|_| entry.has_xattrs()) {
             None => Ok(0),
             Some(names) => {
-                let xattrs = self.dir(listing.origin(index))?.xattrs(&entry.name, entry.kind(), names)?;
-                Ok(attach(&xattrs, data))
+                let (view, path) = (self.source.view, self.kept.dir.path());
+                let dir = self.dir(listing.origin(index))?;
+                Ok(attach(&view.xattrs(dir, path, entry, names)?, data))
             }
         }
     }

@@ -144,7 +144,7 @@ impl Source<'_> {
         let names = self.xattrs.zip(listed.entry()).filter(|(_, entry)| entry.has_xattrs());
         let Some((names, entry)) = names else { return Ok(Bytes::new()) };
         let dir = self.view.dir_of(&kept.dir, kept.listing.origin(*index))?;
-        Ok(encode_attached(&dir.xattrs(&entry.name, entry.kind(), names)?))
+        Ok(encode_attached(&self.view.xattrs(&dir, kept.dir.path(), entry, names)?))
     }
 
     /// Tells why a file was not read.

@@ -129,7 +129,7 @@ fn spawn<'scope>(
         named("content").spawn_scoped(scope, move || content::run(source, &jobs))?;
     }
     // Whoever selected what is shown knows how much it is.
-    if source.context.options.detail.progress && !source.view.is_selected() {
+    if source.context.options.detail.progress && !source.view.is_planned() {
         named("count").spawn_scoped(scope, || count::run(source))?;
     }
     Ok(())
@@ -163,6 +163,8 @@ fn receive(
                 source.rounds.close(dir);
                 source.kept.close(dir)?;
             }
+            // Somebody has heard them on the way.
+            Message::Event(_) if source.context.options.relayed => {}
             Message::Event(event) => source.context.reporter.report(event),
             Message::Progress(reading) => source.context.progress.set_done(&reading),
             Message::Abort(abort) => return Err(PassError::Peer(abort)),

@@ -22,7 +22,8 @@ fn listing(dir: u32, parent: Option<(u32, u32)>, entries: Vec<Entry>) -> Message
         same_entries: 0,
         entries,
         owners: Vec::new(),
-        end: Some(ListingEnd { complete: true }),
+        asked: Default::default(),
+        end: Some(ListingEnd::Whole),
     })
 }
 

@@ -6,8 +6,8 @@ use crate::report::{
     Totals,
 };
 use crate::tree::{
-    Acl, Acls, BUCKET_SUM_LEN, BucketSum, Buckets, DefaultAcl, Entry, Extra, FINGERPRINT_LEN, Fingerprint,
-    Kind, MAX_NAME, Meta, Name, Node, Owner, Rdev, RelPath, XattrSums,
+    Acl, Acls, Asked, BUCKET_SUM_LEN, BucketSum, Buckets, DefaultAcl, Entry, Extra, FINGERPRINT_LEN,
+    Fingerprint, Kind, MAX_NAME, Meta, Name, Node, Owner, Rdev, RelPath, XattrSums,
 };
 use crate::wire::{
     Abort, AbortKind, Again, BatchId, Begin, ChannelSet, Check, Content, ContentEnd, ContentOp, DirId,
@@ -40,7 +40,7 @@ fn owner(kind: OwnerKind, id: u32, name: &[u8]) -> OwnerName {
 
 /// A listing of the root without anything special about it.
 pub(super) fn listing(entries: Vec<Entry>) -> Message {
-    let end = Some(ListingEnd { complete: true });
+    let end = Some(ListingEnd::Whole);
     let same = Buckets::default();
     Message::Listing(Listing {
         dir: DirId(0),
@@ -49,6 +49,7 @@ pub(super) fn listing(entries: Vec<Entry>) -> Message {
         same_entries: 0,
         entries,
         owners: Vec::new(),
+        asked: Default::default(),
         end,
     })
 }
@@ -180,7 +181,8 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
     let owners = vec![owner(OwnerKind::User, 0, b"root"), owner(OwnerKind::Group, 1000, b"users")];
     let part = |entries, parent, end| {
         let same = Buckets::default();
-        Listing { dir, parent, same, same_entries: 0, entries, owners: Vec::new(), end }
+        let (owners, asked) = (Vec::new(), Asked::default());
+        Listing { dir, parent, same, same_entries: 0, entries, owners, asked, end }
     };
     vec![
         ("begin", Message::Begin(Begin { extra: None, root, single: false, owners: owners.clone() })),
@@ -203,21 +205,29 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
                 same_entries: 0,
                 entries: entries(),
                 owners,
-                end: Some(ListingEnd { complete: true }),
+                asked: Default::default(),
+                end: Some(ListingEnd::Whole),
             }),
         ),
         ("listing-part", Message::Listing(part(vec![file("a", 1), file("ab", 2)], None, None))),
         ("listing-extra", Message::Listing(part(entries_with_extras(), None, None))),
+        ("listing-incomplete", Message::Listing(part(Vec::new(), None, Some(ListingEnd::Broken)))),
         (
-            "listing-incomplete",
-            Message::Listing(part(Vec::new(), None, Some(ListingEnd { complete: false }))),
+            "listing-of-names",
+            Message::Listing(Listing {
+                asked: Asked {
+                    absent: vec![RelPath::new(*b"x/gone").unwrap(), name("y").into()],
+                    implied: vec![name("a")],
+                },
+                ..part(vec![file("b", 1)], None, Some(ListingEnd::Part))
+            }),
         ),
         (
             "listing-of-buckets",
             Message::Listing(Listing {
                 same: Buckets::from_bytes(&[0xfe, 0x03]),
                 same_entries: 300,
-                ..part(vec![file("a", 1)], Some((DirId(299), 4)), Some(ListingEnd { complete: true }))
+                ..part(vec![file("a", 1)], Some((DirId(299), 4)), Some(ListingEnd::Whole))
             }),
         ),
         (
@@ -460,12 +470,18 @@ fn any_owners() -> impl Strategy<Value = Vec<OwnerName>> {
 
 fn any_listing() -> impl Strategy<Value = Message> {
     let parent = option::of(any::<(u32, u32)>().prop_map(|(dir, index)| (DirId(dir), index)));
-    let end = option::of(any::<bool>().prop_map(|complete| ListingEnd { complete }));
-    (any::<u32>(), parent, vec(any::<u8>(), 0..5), any_entries(), any_owners(), end).prop_map(
-        |(dir, parent, same, entries, owners, end)| {
+    let end = prop_oneof![Just(ListingEnd::Whole), Just(ListingEnd::Broken), Just(ListingEnd::Part)];
+    let asked = (vec(any_name(), 0..3), vec(any_name(), 0..3)).prop_map(|(absent, mut implied)| {
+        implied.sort();
+        Asked { absent: absent.into_iter().map(RelPath::from).collect(), implied }
+    });
+    let end = option::of(end);
+    (any::<u32>(), parent, vec(any::<u8>(), 0..5), any_entries(), any_owners(), asked, end).prop_map(
+        |(dir, parent, same, entries, owners, asked, end)| {
             let same = Buckets::from_bytes(&same);
             let same_entries = if same == Buckets::default() { 0 } else { 1 << 40 | u64::from(dir) };
-            Message::Listing(Listing { dir: DirId(dir), parent, same, same_entries, entries, owners, end })
+            let dir = DirId(dir);
+            Message::Listing(Listing { dir, parent, same, same_entries, entries, owners, asked, end })
         },
     )
 }

@@ -229,7 +229,8 @@ pub(crate) fn listing(dir: u32, parent: Option<(u32, u32)>, entries: Vec<Entry>,
         same_entries: 0,
         entries,
         owners: Vec::new(),
-        end: end.then_some(ListingEnd { complete: true }),
+        asked: Default::default(),
+        end: end.then_some(ListingEnd::Whole),
     })
 }
 

@@ -710,7 +710,8 @@ fn deletion_is_the_sinks_own_business() {
                     same_entries: 0,
                     entries: entries.clone(),
                     owners: Vec::new(),
-                    end: Some(ListingEnd { complete }),
+                    asked: Default::default(),
+                    end: Some(if complete { ListingEnd::Whole } else { ListingEnd::Broken }),
                 }));
                 peer.send_all([Message::Listed, Message::Finish(Default::default())]);
             });

@@ -85,7 +85,29 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("-B", Effect::Traffic),
     ("-z", Effect::Traffic),
     ("-W", Effect::Traffic),
+    ("-d", Effect::State),
+    ("-R", Effect::State),
+    ("--files-from", Effect::State),
+    ("-0", Effect::State),
+    ("--no-R", Effect::State),
+    ("--ignore-missing-args", Effect::State),
+    ("--delete-missing-args", Effect::State),
+    ("-L", Effect::State),
+    ("-k", Effect::State),
+    ("--copy-unsafe-links", Effect::State),
+    ("--safe-links", Effect::State),
 ];
+
+/// How the sources are named, which decides what options there must be.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Naming<'a> {
+    /// As directories or entries.
+    Plain,
+    /// By paths that are to be kept.
+    Paths,
+    /// In a list with these names.
+    List(&'a [Vec<u8>]),
+}
 
 /// What must do no harm between two directories of one host, and can do nothing else there: each case comes with some
 /// of it. Its effects are tested where they show.
@@ -128,10 +150,18 @@ impl Choice {
 pub(crate) fn draw(random: &mut Random, tree: &Tree) -> Vec<Choice> {
     let mut drawn = Drawn { choices: Vec::new(), random, tree };
     drawn.attributes();
-    drawn.rules();
-    drawn.selection();
-    drawn.transfer();
-    drawn.output();
+    drawn.others();
+    let Drawn { choices, .. } = drawn;
+    choices
+}
+
+/// As [`draw`], with options about what the sources show, which are named in this way.
+pub(super) fn draw_named(random: &mut Random, tree: &Tree, naming: Naming<'_>) -> Vec<Choice> {
+    let mut drawn = Drawn { choices: Vec::new(), random, tree };
+    drawn.attributes();
+    drawn.naming(naming);
+    drawn.links();
+    drawn.others();
     let Drawn { choices, .. } = drawn;
     choices
 }
@@ -224,6 +254,49 @@ impl Drawn<'_> {
             &["0:1", "1-20000:0", "daemon:7,*:3", ":9", "d*n:5,12345:6", "1:2,1:3,root:9"],
         );
         self.value(12, "--groupmap", &["0:1", "1-30000:0", "daemon:7,*:3", ":9", "[d]aemon:daemon,*:1"]);
+    }
+
+    fn others(&mut self) {
+        self.rules();
+        self.selection();
+        self.transfer();
+        self.output();
+    }
+
+    fn naming(&mut self, naming: Naming<'_>) {
+        if !has(&self.choices, "-a") && !has(&self.choices, "-r") {
+            self.flag(60, "-d");
+        }
+        match naming {
+            Naming::Plain => return,
+            Naming::Paths => {
+                self.flag(100, "-R");
+            }
+            Naming::List(names) => {
+                let nul = self.random.chance(30);
+                if nul {
+                    self.flag(100, "-0");
+                }
+                let end = if nul { 0 } else { b'\n' };
+                let lines = [b"#no name".to_vec(), Vec::new()].into_iter().chain(names.iter().cloned());
+                let lines: Vec<Vec<u8>> = lines.filter(|name| nul || !name.contains(&b'\n')).collect();
+                self.push("--files-from", Argument::File(vec![lines.join(&end)]));
+                self.flag(30, "-r");
+                self.flag(12, "--no-R");
+            }
+        }
+        if self.random.chance(60) {
+            let name = *self.random.pick(&["--ignore-missing-args", "--delete-missing-args"]);
+            self.flag(100, name);
+        }
+    }
+
+    fn links(&mut self) {
+        if self.random.chance(30) {
+            let names = ["-L", "-k", "--copy-unsafe-links", "--safe-links", "--safe-links"];
+            let name = *self.random.pick(&names);
+            self.flag(100, name);
+        }
     }
 
     fn selection(&mut self) {

@@ -5,6 +5,7 @@ use crate::pass::fingerprint::{Likeness, Likenesses, Numbered, Numbering, Told};
 use crate::pass::sink::announce::Place;
 use crate::pass::sink::compare::{Awaited, Comparison, Said};
 use crate::pass::sink::enter::Own;
+use crate::pass::sink::linked::Child;
 use crate::tree::{Acls, BucketSum, Entry, Fingerprint, Fingerprinter, Owner};
 use crate::view;
 use crate::wire::{DirId, Expand, Mention, Message};
@@ -196,7 +197,7 @@ impl Comparison<'_, '_> {
         self.sink.directories.with(dir, |dir| {
             for (number, entry) in below {
                 dir.unsettled += 1;
-                dir.children.insert(number, (entry.clone(), Some(entry)));
+                dir.children.insert(number, Child::meant(entry.clone(), Some(entry)));
             }
         })
     }

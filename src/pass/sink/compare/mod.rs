@@ -9,6 +9,7 @@
 mod listed;
 mod mentioned;
 mod planned;
+mod shown;
 
 use crate::pass::PassError;
 use crate::pass::decide::SetXattrs;
@@ -18,7 +19,7 @@ use crate::pass::sink::batches::Gathering;
 use crate::pass::sink::directories::Counterpart;
 use crate::pass::sink::enter::Own;
 use crate::pass::sink::sign::Job;
-use crate::tree::{Buckets, Entry, Fingerprinter, RelPath};
+use crate::tree::{Asked, Buckets, Entry, Fingerprinter, Name, RelPath};
 use crate::wire::{Begin, DirId, Listing, Mention, Message, Permit};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::{HashMap, VecDeque};
@@ -111,6 +112,8 @@ pub(super) struct Current {
     numbering: Numbering,
     /// What new entries here do not get of permissions, once that was asked.
     umask: Option<u32>,
+    /// Directories of this part that are there only for what is below them, sorted.
+    implied: Vec<Name>,
     /// Small files that are going to be asked for.
     pub gathering: Gathering,
 }
@@ -135,7 +138,8 @@ impl Comparison<'_, '_> {
                     Some(awaited) => awaited,
                     None => {
                         self.take_turn(listing.dir)?;
-                        let empty = listing.entries.is_empty() && listing.end.is_some();
+                        let is_empty = listing.entries.is_empty() && listing.asked.is_empty();
+                        let empty = is_empty && listing.end.is_some();
                         self.enter(listing.dir, listing.parent, empty)?
                     }
                 };
@@ -147,6 +151,9 @@ impl Comparison<'_, '_> {
         if listing.same != Buckets::default() {
             return Err(PassError::Protocol("buckets are named within a listing"));
         }
+        let Asked { absent, implied } = std::mem::take(&mut listing.asked);
+        absent.into_iter().for_each(|path| self.sink.remove_absent(path));
+        current.implied = implied;
         for entry in listing.entries {
             self.entry(&mut current, entry)?;
         }
@@ -199,7 +206,8 @@ impl Comparison<'_, '_> {
             own = Own { incomplete: true, ..Own::default() };
         }
         let (extra, gathering) = (Vec::new(), Gathering::default());
-        Ok(Current { id, path, counterpart, unusable, own, extra, numbering, umask: None, gathering })
+        let (umask, implied) = (None, Vec::new());
+        Ok(Current { id, path, counterpart, unusable, own, extra, numbering, umask, implied, gathering })
     }
 
     /// Takes out of what is here the entries of these buckets, which stand for those that are not listed: `count` in
