@@ -10,10 +10,11 @@ use crate::pass::decide::{SetXattrs, Update};
 use crate::pass::sink::Sink;
 use crate::pass::sink::batches::{Asked, Batch, Wanted};
 use crate::pass::sink::directories::Counterpart;
+use crate::pass::sink::flights::Flight;
 use crate::report::ProblemClass;
 use crate::request::Options;
 use crate::tree::{Acls, Entry, Name, RelPath, Xattrs};
-use crate::wire::{DirId, Fetch, FetchWhat, FetchedFile, Message};
+use crate::wire::{DirId, Fetch, FetchWhat, FetchedFile, FileId, Message};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static NONE: Xattrs = Xattrs::NONE;
@@ -141,6 +142,22 @@ impl Sink<'_> {
         let batch = Batch { dir, path: path.clone(), asked: Asked::Xattrs, files: files.into_iter() };
         let batch = self.flights.start_batch(batch)?;
         Ok(self.sender.send(Message::Fetch(Fetch { batch, dir, indices, what: FetchWhat::Xattrs }))?)
+    }
+
+    /// Asks for those of a file that was compared, and needs nothing else.
+    pub(super) fn fetch_xattrs_of(
+        &self,
+        file: FileId,
+        flight: Flight,
+        update: Update,
+    ) -> Result<(), PassError> {
+        let Flight { dir, index, entry, own, .. } = flight;
+        let path = self.directories.with(dir, |dir| dir.path.clone())?;
+        let files = vec![Wanted { index, entry, own, update }].into_iter();
+        let batch = Batch { dir, path, asked: Asked::Xattrs, files };
+        let batch = self.flights.turn_into_batch(file, batch);
+        let (indices, what) = (vec![index], FetchWhat::Xattrs);
+        Ok(self.sender.send(Message::Fetch(Fetch { batch, dir, indices, what }))?)
     }
 
     /// Sets attributes of a directory that have come.

@@ -4,7 +4,6 @@ use crate::delta::{BlockLen, Cover, SegmentHasher, SegmentSums, Signature, Signe
 use crate::fs::ReadFile;
 use crate::pass::decide::{Decision, SetXattrs};
 use crate::pass::sink::Sink;
-use crate::pass::sink::batches::Wanted;
 use crate::pass::sink::flights::{Flight, Phase, Prepared};
 use crate::pass::{PassError, sink::entry};
 use crate::wire::{Check, DirId, FileId, MESSAGE_COST, Message, Rank, Reservation, SumsPart, Verdict, Want};
@@ -187,26 +186,28 @@ impl Sink<'_> {
             Decision::Attributes(update) => {
                 self.announcer.fill(file, self.item(flight.path.clone(), &flight.entry.node, &update));
                 self.set_attributes(flight.dir, &flight.path, &flight.name, &flight.entry, &update)?;
-                if update.xattrs == SetXattrs::Fetch && !self.dry_run() {
-                    let Flight { dir, index, entry, own, .. } = Flight::clone(&flight);
-                    let path = self.directories.with(dir, |dir| dir.path.clone())?;
-                    self.fetch_xattrs(dir, &path, vec![Wanted { index, entry, own, update }])?;
-                }
                 self.settle_progress(1, flight.entry.node.size());
-                self.settle_unwritten(file, &flight)
+                self.clear_unwritten(&flight)?;
+                if update.xattrs == SetXattrs::Fetch && !self.dry_run() {
+                    return self.fetch_xattrs_of(file, Flight::clone(&flight), update);
+                }
+                self.flights.land(file);
+                self.settle(flight.dir)
             }
             Decision::Skip(_) | Decision::Make(_) | Decision::Compare => {
                 self.announcer.fill(file, None);
-                self.settle_unwritten(file, &flight)
+                self.clear_unwritten(&flight)?;
+                self.flights.land(file);
+                self.settle(flight.dir)
             }
         }
     }
 
-    fn settle_unwritten(&self, file: FileId, flight: &Flight) -> Result<(), PassError> {
-        if flight.leftover {
-            self.clear_leftover(flight.dir, &crate::fs::stage_name(&flight.name))?;
+    /// Removes what a killed run left of a file that is not going to be written.
+    fn clear_unwritten(&self, flight: &Flight) -> Result<(), PassError> {
+        match flight.leftover {
+            true => self.clear_leftover(flight.dir, &crate::fs::stage_name(&flight.name)),
+            false => Ok(()),
         }
-        self.flights.land(file);
-        self.settle(flight.dir)
     }
 }
