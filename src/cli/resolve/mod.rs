@@ -40,6 +40,10 @@ pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, 
         return Err(Failure::usage("a second directory is needed after the first")
             .with_hint("A two-way run brings two directories up to date with each other."));
     }
+    if flags.two_way && matches!((&sources[..], &destination), ([Target::Remote(_), ..], Target::Remote(_))) {
+        return Err(Failure::usage("one of the two directories of a two-way run has to be here")
+            .with_hint("Run dsync on one of the two hosts."));
+    }
     two_way::check(flags, &sources)?;
     let style = style(flags, &destination, &sources, environment)?;
     let paths = view::paths(flags)?;
