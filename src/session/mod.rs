@@ -1,8 +1,9 @@
 //! A run from its beginning to its summary: who plays which role, and over what they talk.
 //!
 //! [`run`] is the asking side. Between two local paths it plays both roles of a pass over a link in memory; else it
-//! connects, greets the peer with a request, and plays the role the peer does not. [`serve()`] is the peer. Both end in
-//! an [`Outcome`] or a [`Failure`]; per-file problems are neither, they are events.
+//! connects, greets the peer with a request, and plays the role the peer does not. Between two other hosts it has a peer
+//! on each, and plays none (`relay`). [`serve()`] is the peer. All end in an [`Outcome`] or a [`Failure`]; per-file
+//! problems are neither, they are events.
 
 mod apart;
 mod cancel;

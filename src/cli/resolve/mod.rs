@@ -45,6 +45,10 @@ pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, 
             "--crtimes (-N): this system does not let anybody set when a file was made",
         ));
     }
+    if flags.two_way && matches!((&sources[..], &destination), ([Target::Remote(_), ..], Target::Remote(_))) {
+        return Err(Failure::usage("one of the two directories of a two-way run has to be here")
+            .with_hint("Run dsync on one of the two hosts."));
+    }
     two_way::check(flags, &sources)?;
     let style = style(flags, &destination, &sources, environment)?;
     let paths = view::paths(flags)?;

@@ -282,7 +282,7 @@ mod tests {
                 "-2 a b c",
                 "dsync: a two-way run is between two directories, and there are more arguments\n  hint: ",
             ),
-            ("-2 x:a y:b", "dsync: the source and the destination cannot both be on another host\n  hint: "),
+            ("-2 x:a y:b", "dsync: one of the two directories of a two-way run has to be here\n  hint: "),
             ("-2 --delete a b", "dsync: --delete has no meaning in a two-way run\n  hint: Leave it out: "),
             ("-2 --delete-excluded a b", "dsync: --delete-excluded has no meaning"),
             ("-2 --ignore-errors a b", "dsync: --ignore-errors has no meaning"),
