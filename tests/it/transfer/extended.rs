@@ -460,3 +460,27 @@ fn who_is_root_need_not_do_what_only_root_may() {
         assert!(xattr::get(&scene.path("to/small"), b"trusted.small").is_some());
     }
 }
+
+/// More files than may be in flight, each compared and then given nothing but attributes: whoever goes on with one does
+/// not wait for another.
+#[test]
+fn thousands_of_compared_files_get_their_attributes() {
+    if !xattr::are_here() {
+        return;
+    }
+    let tree = |value: &str| {
+        (0..2500).fold(Tree::new(), |tree, n| {
+            let path = format!("dir/{n}");
+            tree.file(&path, "the same").xattr(&path, "user.a", value)
+        })
+    };
+    for way in Way::plain() {
+        let scene = Scene::in_memory().tree("source", &tree("new")).tree("to", &tree("old"));
+        let output = copied(&scene, way, &["-caXi"]).success();
+        assert_eq!(items(&output).len(), 2500, "{way:?}");
+        for n in [0, 1234, 2499] {
+            let found = xattr::get(&scene.path(&format!("to/dir/{n}")), b"user.a");
+            assert_eq!(found.unwrap(), b"new", "{way:?} {n}");
+        }
+    }
+}
