@@ -165,7 +165,12 @@ impl View {
             return Ok(entry);
         }
         let of_any_kind = links.copy || (links.copy_unsafe && is_unsafe(target, path));
-        match dir.referent(&entry.name)? {
+        let found = match dir.referent(&entry.name) {
+            // It stays a link, wherever it leads.
+            Err(_) if !of_any_kind => None,
+            found => found?,
+        };
+        match found {
             Some(referent) if referent.is_dir() => {
                 self.check_loop(root, dir, path, &referent.name)?;
                 Ok(referent)
