@@ -13,12 +13,11 @@ use std::os::fd::{AsFd, OwnedFd};
 const FOLLOWING: &str = "following";
 
 impl Dir {
-    /// What the symbolic link of that name leads to, as an entry of the link's name; `None` if nothing is there, or the
-    /// way is endless.
+    /// What the symbolic link of that name leads to, as an entry of the link's name; `None` if nothing is there.
     pub fn referent(&self, name: &Name) -> Result<Option<Entry>, Error> {
         let stat = match rustix::fs::statat(self.as_fd(), name.as_bytes(), AtFlags::empty()) {
             Ok(stat) => stat,
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
             Err(error) => return Err(Error::when(FOLLOWING)(error)),
         };
         Ok(list::followed(&stat)?.map(|node| Entry::new(name.clone(), node, status::meta(&stat))))

@@ -29,6 +29,14 @@ impl View {
             return Read::default();
         }
         let mut read = Read::all(dir, path, place.device);
+        let mut selected = argument.selection.names(path);
+        selected.retain(|one| {
+            let is_there = read.entries.binary_search_by(|entry| entry.name.cmp(&one.name)).is_ok();
+            if !is_there && read.troubles.is_empty() {
+                self.missing(argument, &path.join(&one.name), one.itself.is_some(), &mut read);
+            }
+            is_there
+        });
         if self.manner.mounts == Mounts::LeftOut {
             read.leave_out_mounts();
         }
@@ -38,7 +46,7 @@ impl View {
         // What the rules hide in one argument does not stand in the way of what another shows.
         read.retain(|entry| shows(&self.rules, path, entry) && (self.manner.directories || !entry.is_dir()));
         if place.shown == Shown::Layer {
-            for selected in argument.selection.names(path) {
+            for selected in selected {
                 let is_shown = |entry: &Entry| entry.name == selected.name && entry.is_dir();
                 let leads = selected.below || selected.itself.is_some_and(|meant| meant.leads);
                 if leads && !read.entries.iter().any(is_shown) {
@@ -165,7 +173,12 @@ impl View {
             return Ok(entry);
         }
         let of_any_kind = links.copy || (links.copy_unsafe && is_unsafe(target, path));
-        match dir.referent(&entry.name)? {
+        let found = match dir.referent(&entry.name) {
+            // It stays a link, wherever it leads.
+            Err(_) if !of_any_kind => None,
+            found => found?,
+        };
+        match found {
             Some(referent) if referent.is_dir() => {
                 self.check_loop(root, dir, path, &referent.name)?;
                 Ok(referent)

@@ -222,6 +222,24 @@ fn selected(place: &Path, paths: &[&str]) -> Vec<String> {
 }
 
 #[test]
+fn what_is_listed_below_what_is_shown_anyway_is_missed_all_the_same() {
+    let place = place(&["a/x/f", "a/g"]);
+    let argument = place.path().as_os_str().as_encoded_bytes().to_vec();
+    for recursive in [true, false] {
+        let names_from = Some(crate::request::NamesFrom::Asking);
+        let options = Options { recursive, dirs: true, relative: true, names_from, ..Options::default() };
+        let list = b"a/\0a/gone\0a/x/gone\0a/g\0";
+        let (view, missing) =
+            View::open(std::slice::from_ref(&argument), Some(list), &options, Links::Trusted);
+        assert!(missing.is_empty());
+        let shown = walk(&view, &view.root());
+        let told = shown.iter().filter(|line| line.contains("No such file")).count();
+        assert_eq!(told, 2, "{shown:?}");
+        assert_eq!(shown.iter().filter(|line| line.contains('=')).count(), if recursive { 2 } else { 1 });
+    }
+}
+
+#[test]
 fn of_a_selection_nothing_else_is_shown() {
     let place = place(&["a/x/f", "a/x/g", "a/y", "b", "c/f", "l->b"]);
     let at = place.path();

@@ -63,7 +63,11 @@ impl Case {
             Operands::Listed(names) => Naming::List(names),
             _ => Naming::Plain,
         };
-        let options = options::draw_named(&mut random, &wanted(&sources, &operands), naming);
+        let mut options = options::draw_named(&mut random, &wanted(&sources, &operands), naming);
+        if !matches!(naming, Naming::Plain) {
+            // Of a name that is not there and a limit that is reached, each has an exit code.
+            options.retain(|choice| choice.name != "--max-delete");
+        }
         if ["-L", "-k", "--copy-unsafe-links"].iter().any(|name| options::has(&options, name)) {
             let may_be_broken = !options::has(&options, "--delete");
             sources.iter_mut().for_each(|source| tame_links(source, may_be_broken));

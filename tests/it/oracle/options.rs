@@ -89,7 +89,6 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("-R", Effect::State),
     ("--files-from", Effect::State),
     ("-0", Effect::State),
-    ("--no-R", Effect::State),
     ("--ignore-missing-args", Effect::State),
     ("--delete-missing-args", Effect::State),
     ("-L", Effect::State),
@@ -282,7 +281,6 @@ impl Drawn<'_> {
                 let lines: Vec<Vec<u8>> = lines.filter(|name| nul || !name.contains(&b'\n')).collect();
                 self.push("--files-from", Argument::File(vec![lines.join(&end)]));
                 self.flag(30, "-r");
-                self.flag(12, "--no-R");
             }
         }
         if self.random.chance(60) {

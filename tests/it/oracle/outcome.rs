@@ -142,7 +142,8 @@ impl Outcome {
     /// The lines about single entries, sorted: all that does not belong to the beginning, the end or the diagnosis of
     /// the program's own doings.
     fn names(&self, how: Comparison) -> Vec<String> {
-        const OTHERS: [&str; 15] = [
+        const OTHERS: [&str; 16] = [
+            "done",
             "building file list ",
             // Which are followed is what the options say.
             "copying unsafe symlink ",
