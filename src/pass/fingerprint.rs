@@ -28,7 +28,7 @@ pub(crate) fn fingerprinter(context: &Context) -> Option<Fingerprinter> {
     // Access times change by being looked at, so they mostly differ.
     let looks_at_all = options.checksum || options.ignore_times || options.detail.unchanged || options.atimes;
     // Times may differ and be the same, or the source does not know which mode an entry is to have.
-    let is_vague = options.modify_window > 0 || (options.perms && options.chmod.asks_umask());
+    let is_vague = options.modify_window > 0 || (looks_at_modes(options) && options.chmod.asks_umask());
     // Which entries a limit spares is decided in the order of the listings.
     let in_order = options.delete.is_some_and(|deletion| deletion.limit.is_some());
     // A link that is kept counts as a directory, one that is munged has another text, and a list of names is mostly less
@@ -37,6 +37,11 @@ pub(crate) fn fingerprinter(context: &Context) -> Option<Fingerprinter> {
     let worth_it = options.recursive && !context.local && options.shortcuts.fingerprints;
     (worth_it && !looks_at_all && !is_vague && !in_order && !is_apart && !options.list_only)
         .then(|| Fingerprinter::new(context.sums.seed, aspects(options)))
+}
+
+/// Whether it matters which permissions an entry has.
+fn looks_at_modes(options: &Options) -> bool {
+    options.perms || options.executability
 }
 
 /// What `decide` looks at, besides owners.
@@ -131,7 +136,7 @@ const MENTIONED_GRANTS: usize = 256;
 
 /// The entries with the modes that `--chmod` gives them, which is such that no umask is asked.
 fn with_modes<'a>(entries: &'a [Entry], options: &Options) -> Cow<'a, [Entry]> {
-    if !options.perms || options.chmod.is_empty() {
+    if !looks_at_modes(options) || options.chmod.is_empty() {
         return Cow::Borrowed(entries);
     }
     let changed = |entry: &Entry| {

@@ -51,7 +51,7 @@ impl Case {
                 sources.push(trees::tree(&mut random, 8));
                 Operands::Contents
             }
-            34..44 => match some_names(&mut random, &sources[0]) {
+            34..44 => match some_paths(&mut random, &sources[0]) {
                 names if names.is_empty() => Operands::Contents,
                 names => Operands::Paths(names),
             },
@@ -159,8 +159,18 @@ impl Case {
 
 /// Some names at the top of `tree`, without those that a remote side would take for patterns.
 fn some_names(random: &mut Random, tree: &Tree) -> Vec<Vec<u8>> {
+    some(random, tree, b"._ ")
+}
+
+/// Some paths in `tree`, by the same rule.
+fn some_paths(random: &mut Random, tree: &Tree) -> Vec<Vec<u8>> {
+    some(random, tree, b"._ /")
+}
+
+/// Some paths in `tree` that are made of letters, digits and these.
+fn some(random: &mut Random, tree: &Tree, besides: &[u8]) -> Vec<Vec<u8>> {
     let plain = |path: &&Vec<u8>| {
-        !path.is_empty() && path.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._ ".contains(byte))
+        !path.is_empty() && path.iter().all(|byte| byte.is_ascii_alphanumeric() || besides.contains(byte))
     };
     let mut names: Vec<Vec<u8>> = tree.entries.keys().filter(plain).cloned().collect();
     random.shuffle(&mut names);

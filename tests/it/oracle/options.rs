@@ -92,7 +92,6 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("--ignore-missing-args", Effect::State),
     ("--delete-missing-args", Effect::State),
     ("-L", Effect::State),
-    ("-k", Effect::State),
     ("--copy-unsafe-links", Effect::State),
     ("--safe-links", Effect::State),
 ];
@@ -291,8 +290,10 @@ impl Drawn<'_> {
 
     fn links(&mut self) {
         if self.random.chance(30) {
-            let names = ["-L", "-k", "--copy-unsafe-links", "--safe-links", "--safe-links"];
-            let name = *self.random.pick(&names);
+            // With -X, rsync gives what a link leads to the attributes of the link.
+            let follow = ["-L", "--copy-unsafe-links", "--safe-links", "--safe-links"];
+            let names = if has(&self.choices, "-X") { &follow[2..] } else { &follow[..] };
+            let name = *self.random.pick(names);
             self.flag(100, name);
         }
     }
@@ -306,8 +307,13 @@ impl Drawn<'_> {
         self.value(14, "--max-size", &["0", "30", "1K", "1.5KB", "4KiB-1"]);
         self.value(10, "--min-size", &["1", "30", "1K+1", "0.5k"]);
         // With both, rsync takes for newer only what is so by more than a second.
-        let windows: &[&str] =
-            if has(&self.choices, "-u") { &["1", "50000"] } else { &["1", "50000", "-1", "-1"] };
+        let windows: &[&str] = match (has(&self.choices, "-c"), has(&self.choices, "-u")) {
+            // With -c, rsync sets a time that is within the window where it copies for another reason.
+            (true, true) => &["1"],
+            (true, false) => &["1", "-1"],
+            (false, true) => &["1", "50000"],
+            (false, false) => &["1", "50000", "-1", "-1"],
+        };
         if self.random.chance(20) {
             let window = *self.random.pick(windows);
             self.push("-@", Argument::Words(vec![format!("-@{window}").into()]));

@@ -182,7 +182,15 @@ fn set_attributes(entry: &Entry, at: &Path) {
     if !matches!(entry.node, Node::Symlink(_)) {
         fs::set_permissions(at, fs::Permissions::from_mode(entry.mode)).unwrap();
     }
-    entry.xattrs.iter().for_each(|(name, value)| xattr::set(at, name, value));
+    // A node that took another's place may have what it cannot keep.
+    let is_kept = |name: &[u8]| match &entry.node {
+        Node::Directory => true,
+        Node::File(_) => name != xattr::DEFAULT_ACL,
+        _ => !name.starts_with(b"user.") && !name.starts_with(b"system."),
+    };
+    for (name, value) in entry.xattrs.iter().filter(|(name, _)| is_kept(name)) {
+        xattr::set(at, name, value);
+    }
     filetime::set_symlink_file_times(at, entry.mtime, entry.mtime).unwrap();
 }
 
