@@ -162,9 +162,11 @@ fn some_names(random: &mut Random, tree: &Tree) -> Vec<Vec<u8>> {
     some(random, tree, b"._ ")
 }
 
-/// Some paths in `tree`, by the same rule.
+/// Some paths in `tree`, by the same rule. None is below another: rsync may then leave out what is beside it.
 fn some_paths(random: &mut Random, tree: &Tree) -> Vec<Vec<u8>> {
-    some(random, tree, b"._ /")
+    let paths = some(random, tree, b"._ /");
+    let is_apart = |path: &Vec<u8>| !paths.iter().any(|above| path.starts_with(&[above, &b"/"[..]].concat()));
+    paths.iter().filter(|path| is_apart(path)).cloned().collect()
 }
 
 /// Some paths in `tree` that are made of letters, digits and these.
