@@ -122,7 +122,8 @@ fn serve(flags: &Flags, screen: &Arc<Screen>) -> Result<u8, Failure> {
     let (input, output) = (input.map_err(no_stream)?, output.map_err(no_stream)?);
     pipe::widen(&input);
     pipe::widen(&output);
-    match session::serve(input, output, &environment::meeting_folders(), &cancel) {
+    let paths = resolve::paths(flags)?;
+    match session::serve(input, output, &environment::meeting_folders(), paths, &cancel) {
         Ok(()) => Ok(0),
         // The asking side knows better than its peer why it went away.
         Err(failure) if failure.is_lost() => Ok(failure::STREAM),

@@ -11,9 +11,11 @@
 mod generate;
 mod negation;
 mod order;
+mod remote;
 mod repeat;
 pub(super) mod size;
 mod usage;
+mod view;
 
 use crate::cli::failure::Failure;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
@@ -22,7 +24,9 @@ use std::path::PathBuf;
 
 pub(super) use self::generate::generate;
 pub(super) use self::order::FilterFlag;
+use self::remote::RemoteFlags;
 use self::size::Size;
+use self::view::ViewFlags;
 
 const USAGE: &str = "dsync [OPTION]... SRC... DEST
        dsync [OPTION]... SRC... [USER@]HOST:DEST
@@ -52,6 +56,7 @@ dsync(1) tells the rest: filter rules, exit codes, what happens to interrupted
 files.";
 
 const WHAT: &str = "What to copy";
+const LINKS: &str = "What to do about symbolic links";
 const ATTRIBUTES: &str = "What to keep of it";
 const TWO_WAY: &str = "Two-way";
 const FILTERS: &str = "Which names take part";
@@ -104,6 +109,39 @@ pub(super) struct Flags {
     /// Keep permissions
     #[arg(short = 'p', long, help_heading = ATTRIBUTES)]
     pub perms: bool,
+    /// Keep whether files can be executed, without the other permissions
+    ///
+    /// A file that nobody can execute at the source can be by nobody then. One that somebody can, and nobody at the
+    /// destination, can be by all who may read it there. With --perms this changes nothing.
+    #[arg(short = 'E', long, help_heading = ATTRIBUTES)]
+    pub executability: bool,
+    /// Keep ACLs, of directories also those that new entries get (implies --perms)
+    ///
+    /// Users and groups are found by name on the other host, as with --owner.
+    #[arg(short = 'A', long, help_heading = ATTRIBUTES)]
+    pub acls: bool,
+    /// Keep extended attributes
+    ///
+    /// All but those of the namespace system.*, or, where the receiving user is not root, those of user.* alone. Others
+    /// that an entry has at the destination are removed. Those that rsync gives to entries for itself, user.rsync.%*,
+    /// are sent only if this is given twice.
+    #[arg(short = 'X', long, action = ArgAction::Count, help_heading = ATTRIBUTES)]
+    pub xattrs: u8,
+    /// Keep times of last access, except of directories and links; -UU also leaves those of the source
+    #[arg(short = 'U', long, action = ArgAction::Count, help_heading = ATTRIBUTES)]
+    pub atimes: u8,
+    /// Leave the times of last access of the files that are read, where the system lets the user
+    #[arg(long, help_heading = ATTRIBUTES)]
+    pub open_noatime: bool,
+    /// Refused, since Linux cannot set the time at which a file was made
+    #[arg(short = 'N', long, hide = true)]
+    pub crtimes: bool,
+    /// Let the receiving side try what only root may; --no-super forbids it to
+    ///
+    /// That is setting owners and any group, making devices, and setting extended attributes outside of user.*. Without
+    /// it, root tries and others do not.
+    #[arg(long = "super", help_heading = ATTRIBUTES)]
+    super_flag: bool,
     /// Keep modification times; without it, the next run compares every file anew
     #[arg(short = 't', long, help_heading = ATTRIBUTES)]
     pub times: bool,
@@ -399,6 +437,14 @@ pub(super) struct Flags {
     #[arg(long, hide = true)]
     pub server: bool,
 
+    /// The flags about what the sources show.
+    #[command(flatten)]
+    pub view: ViewFlags,
+
+    /// The flags about the other host.
+    #[command(flatten)]
+    pub remote: RemoteFlags,
+
     /// Sources, then the destination.
     #[arg(hide = true)]
     pub operands: Vec<OsString>,
@@ -415,9 +461,15 @@ pub(super) struct Flags {
     /// Whether plain digits are asked for (`--no-human-readable`).
     #[arg(skip)]
     pub plain_numbers: bool,
+    /// Whether what only root may is tried. `None`: nobody said.
+    #[arg(skip)]
+    pub super_user: Option<bool>,
     /// The words of the command line, without those about plans.
     #[arg(skip)]
     pub words: Vec<OsString>,
+    /// The flags with those of `-M`, if there are any, and without filter rules.
+    #[arg(skip)]
+    pub of_peer: Option<Box<Flags>>,
 }
 
 impl Flags {
@@ -426,6 +478,24 @@ impl Flags {
     /// # Errors
     /// For an unknown flag or an impossible value, as a usage failure that names it.
     pub(super) fn parse(arguments: &[OsString]) -> Result<Flags, Failure> {
+        let mut flags = Flags::parse_words(arguments)?;
+        if !flags.remote.remote_option.is_empty() {
+            // Before what ends the options.
+            let end = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
+            let (before, after) = arguments.split_at_checked(end).unwrap_or((arguments, &[]));
+            let words = [before, &flags.remote.remote_option, after].concat();
+            let mut of_peer = Flags::parse_words(&words)?;
+            if of_peer.operands.len() != flags.operands.len() {
+                return Err(Failure::usage("--remote-option: an option is missing its dash or its value")
+                    .with_hint("A value goes with its option: -M--timeout=9."));
+            }
+            of_peer.filters.clear();
+            flags.of_peer = Some(Box::new(of_peer));
+        }
+        Ok(flags)
+    }
+
+    fn parse_words(arguments: &[OsString]) -> Result<Flags, Failure> {
         let help_alone = matches!(arguments, [only] if only == "-h");
         let words = std::iter::once(OsString::from("dsync")).chain(arguments.iter().cloned());
         let parsed = command().try_get_matches_from(words).and_then(|matches| {

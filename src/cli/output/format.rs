@@ -311,6 +311,9 @@ mod tests {
             perms: false,
             owner: false,
             group: false,
+            atime: false,
+            acls: false,
+            xattrs: false,
         };
         let facts = Facts {
             modified: 1_577_934_245,
@@ -331,7 +334,7 @@ mod tests {
     }
 
     fn line(format: &str, subject: Subject<'_>) -> String {
-        let origins = Origins::new([&b"/home/src/"[..]]);
+        let origins = Origins::new([&b"/home/src/"[..]], false);
         let setting =
             Setting { direction: Direction::Push, origins: &origins, clock: &Clock::at(0), groups: false };
         Format::new(format).line(subject, setting)

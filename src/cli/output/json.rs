@@ -9,7 +9,7 @@
 
 use crate::cli::output::Direction;
 use crate::report::{
-    Action, Change, Counts, Event, Item, Problem, ProblemClass, ProgressReading, Skip, TimeChange,
+    Action, Change, Counts, Event, Item, Problem, ProblemClass, ProgressReading, Shown, Skip, TimeChange,
 };
 use crate::session::Outcome;
 use crate::transport::target::Target;
@@ -113,7 +113,11 @@ fn operand(target: &Target) -> Value {
 /// The line for an event; none for what another event says too.
 pub(super) fn event(event: &Event) -> Option<String> {
     let line = match event {
-        Event::CreatedDestination => return None,
+        Event::CreatedDestination | Event::CreatedPath { .. } => return None,
+        Event::Shown(shown) => listed(shown),
+        Event::UnsafeLink { path, target } => {
+            Line::new("skipped").path(path).with("reason", "unsafe").named(TARGET, target)
+        }
         Event::Item(item) => self::item(item),
         Event::Deleted { path, kind } => Line::new("deleted").path(path).with("kind", self::kind(*kind)),
         Event::Skipped { path, reason } => {
@@ -153,10 +157,26 @@ fn item(item: &Item) -> Line {
     if change.action == Action::Transfer {
         line = line.with("sent", facts.sent);
     }
-    line.with("mode", format!("{:04o}", facts.mode & 0o7777))
+    line.with("mode", octal(facts.mode))
         .with("modified", facts.modified)
         .with_some("owner", facts.owner)
         .with_some("group", facts.group)
+}
+
+fn listed(shown: &Shown) -> Line {
+    let Shown { path, kind, target, size, mode, seconds } = shown;
+    let mut line = Line::new("listed").path(path).with("kind", self::kind(*kind));
+    if *kind == Kind::File {
+        line = line.with("size", *size);
+    }
+    if let Some(target) = target {
+        line = line.named(TARGET, target);
+    }
+    line.with("mode", octal(*mode)).with("modified", *seconds)
+}
+
+fn octal(mode: u32) -> String {
+    format!("{:04o}", mode & 0o7777)
 }
 
 /// What differs of an entry that is not new.
@@ -168,6 +188,9 @@ fn differing(change: &Change) -> Vec<&'static str> {
         (change.perms, "permissions"),
         (change.owner, "owner"),
         (change.group, "group"),
+        (change.atime, "access-time"),
+        (change.acls, "acls"),
+        (change.xattrs, "xattrs"),
     ];
     all.iter().filter(|(differs, _)| *differs && !change.new).map(|(_, name)| *name).collect()
 }
@@ -195,6 +218,7 @@ fn reason(reason: Skip) -> &'static str {
         Skip::TooSmall => "too-small",
         Skip::UpToDate => "up-to-date",
         Skip::NotEmpty => "not-empty",
+        Skip::Unsafe => "unsafe",
     }
 }
 

@@ -10,6 +10,7 @@ mod format;
 mod itemise;
 pub(super) mod json;
 mod levels;
+mod listing;
 mod log;
 mod mode;
 pub(super) mod moment;

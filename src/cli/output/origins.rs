@@ -16,9 +16,15 @@ struct Origin {
 }
 
 impl Origins {
-    /// Those of these arguments.
-    pub(in crate::cli) fn new<'a>(sources: impl IntoIterator<Item = &'a [u8]>) -> Origins {
+    /// Those of these arguments, of which entries keep all of the path, or what follows a `/./` in it, if it is
+    /// `relative`.
+    pub(in crate::cli) fn new<'a>(sources: impl IntoIterator<Item = &'a [u8]>, relative: bool) -> Origins {
         let origin = |source: &[u8]| {
+            if relative {
+                let cut = source.windows(3).position(|part| part == b"/./").unwrap_or(0);
+                let before = source.get(..cut).unwrap_or_default();
+                return Origin { before: trimmed(before).to_vec(), first: None };
+            }
             let (before, first) = match source.iter().rposition(|byte| *byte == b'/') {
                 Some(slash) => source.split_at_checked(slash + 1).unwrap_or_default(),
                 None => (&[][..], source),
@@ -35,10 +41,12 @@ impl Origins {
     pub(super) fn long_name(&self, path: &RelPath) -> Vec<u8> {
         let first = path.as_bytes().split(|byte| *byte == b'/').next().unwrap_or_default();
         let is_its = |origin: &&Origin| origin.first.as_deref().is_none_or(|name| name == first);
-        let mut its = self.0.iter().filter(is_its);
+        let mut its = self.0.iter().filter(is_its).map(|origin| &origin.before);
         let shown = if path.is_root() { b"." } else { path.as_bytes() };
-        match (its.next(), its.next()) {
-            (Some(Origin { before, .. }), None) if !before.is_empty() => [before, &b"/"[..], shown].concat(),
+        match its.next() {
+            Some(before) if !before.is_empty() && its.all(|other| other == before) => {
+                [before, &b"/"[..], shown].concat()
+            }
             _ => shown.to_vec(),
         }
     }
@@ -72,9 +80,25 @@ mod tests {
             (&["src/"], "", "src/."),
             (&["x/a", "y/b"], "b/c", "y/b/c"),
             (&["x/", "y/"], "b/c", "b/c"),
+            (&["x/a", "x/b/"], "a/c", "a/c"),
+            (&["x/a", "x/a/"], "a/c", "a/c"),
+            (&["x/a", "x/a"], "a/c", "x/a/c"),
             (&[], "b", "b"),
         ] {
-            let origins = Origins::new(sources.iter().map(|source| source.as_bytes()));
+            let origins = Origins::new(sources.iter().map(|source| source.as_bytes()), false);
+            let name = origins.long_name(&RelPath::new(path.as_bytes()).unwrap());
+            assert_eq!(String::from_utf8(name).unwrap(), expected, "{sources:?}");
+        }
+    }
+    #[test]
+    fn relative_names_have_what_was_cut_off_before_them() {
+        for (sources, path, expected) in [
+            (&["/home/./src/a"][..], "src/a/b", "home/src/a/b"),
+            (&["/home/src"], "home/src/b", "home/src/b"),
+            (&["x/./a", "x/./b"], "b", "x/b"),
+            (&["x/./a", "y/./b"], "b", "b"),
+        ] {
+            let origins = Origins::new(sources.iter().map(|source| source.as_bytes()), true);
             let name = origins.long_name(&RelPath::new(path.as_bytes()).unwrap());
             assert_eq!(String::from_utf8(name).unwrap(), expected, "{sources:?}");
         }

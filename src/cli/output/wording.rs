@@ -1,7 +1,9 @@
 //! The line for each event.
 
 use crate::cli::output::format::{Format, Setting, Subject, name};
+use crate::cli::output::listing;
 use crate::cli::output::moment::Clock;
+use crate::cli::output::size::Numbers;
 use crate::cli::output::{Direction, Style};
 use crate::report::{Action, Event, Item, Problem, Skip};
 use crate::tree::{Escaped, Kind, RelPath};
@@ -45,6 +47,18 @@ impl Wording<'_> {
             Event::CreatedDestination => {
                 let shown = style.levels.name > 0 || style.format.is_some();
                 shown.then(|| Line::Out(format!("created directory {}\n", destination(style))))
+            }
+            Event::CreatedPath { count, path } => {
+                let shown = style.levels.name > 0 || style.format.is_some();
+                let what = if *count == 1 { "directory" } else { "directories" };
+                shown.then(|| Line::Out(format!("created {count} {what} for {}\n", Escaped(path))))
+            }
+            Event::Shown(shown) => {
+                Some(Line::Out(listing::line(shown, Numbers::new(style.human), self.clock)))
+            }
+            Event::UnsafeLink { path, target } => {
+                let line = || format!("ignoring unsafe symlink \"{path}\" -> \"{}\"\n", Escaped(target));
+                (style.levels.name > 0).then(|| Line::Out(line()))
             }
             Event::Item(item) => {
                 let names = Format::names();
@@ -138,6 +152,7 @@ fn skip_line(path: &RelPath, reason: Skip, style: &Style) -> Option<String> {
         Skip::Newer => (levels.skip > 0, format!("{path} is newer")),
         Skip::Exists => (levels.skip > 0, format!("{path} exists")),
         Skip::NotExisting => (levels.skip > 0, format!("not creating new file \"{path}\"")),
+        Skip::Unsafe => (levels.name > 0, format!("ignoring unsafe symlink \"{path}\"")),
         Skip::TooLarge => (levels.skip > 0, format!("{path} is over max-size")),
         Skip::TooSmall => (levels.skip > 0, format!("{path} is under min-size")),
         Skip::NotEmpty => {
@@ -192,6 +207,9 @@ mod tests {
 
     fn item(path: &str, kind: Kind, action: Action, time: TimeChange) -> Event {
         let change = Change {
+            atime: false,
+            acls: false,
+            xattrs: false,
             action,
             new: action != Action::Attributes,
             content: false,

@@ -5,12 +5,15 @@
 
 mod output;
 mod owners;
+mod remote;
 mod rules;
 mod targets;
 mod two_way;
+mod view;
 
 pub(in crate::cli) use self::output::manner;
 pub(in crate::cli) use self::rules::read as read_rules;
+pub(super) use self::view::paths;
 
 use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};
@@ -20,6 +23,7 @@ use crate::request::{CompressWhen, Compression, DEFAULT_ZSTD_LEVEL, Deletion, Op
 use crate::session::{Run, Shell};
 use crate::transport;
 use crate::transport::command::{remote_command, split_command};
+use crate::transport::target::Target;
 use std::ffi::OsStr;
 
 /// The name dsync is looked for on the other host.
@@ -30,10 +34,28 @@ const DEFAULT_PROGRAM: &str = "dsync";
 /// # Errors
 /// A usage failure for what cannot be meant, a file failure for a file of rules that cannot be read.
 pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, Style), Failure> {
-    let (sources, destination) = targets::read(&flags.operands)?;
+    let targets::Operands { sources, destination, alone } =
+        targets::read(&flags.operands, remote::splits(flags, environment))?;
+    if alone && flags.two_way {
+        return Err(Failure::usage("a second directory is needed after the first")
+            .with_hint("A two-way run brings two directories up to date with each other."));
+    }
+    if flags.crtimes {
+        return Err(Failure::usage(
+            "--crtimes (-N): this system does not let anybody set when a file was made",
+        ));
+    }
+    if flags.two_way && matches!((&sources[..], &destination), ([Target::Remote(_), ..], Target::Remote(_))) {
+        return Err(Failure::usage("one of the two directories of a two-way run has to be here")
+            .with_hint("Run dsync on one of the two hosts."));
+    }
     two_way::check(flags, &sources)?;
     let style = output::style(flags, &destination, &sources, environment)?;
-    let options = options(flags, &style)?;
+    let paths = view::paths(flags)?;
+    let (names_from, names) = view::names(flags, &sources, &destination, paths)?;
+    let mut options = options(flags, &style)?;
+    view::set(&mut options, flags, alone || flags.view.list_only, names_from);
+    view::check_relative(&options, &sources)?;
     options.validate().map_err(|error| Failure::of(USAGE, &error))?;
     let shell = shell(flags, environment)?;
     let two_way = two_way::run(flags)?;
@@ -41,7 +63,8 @@ pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, 
         Some(_) => (sources.into_iter().map(two_way::root).collect(), two_way::root(destination)),
         None => (sources, destination),
     };
-    Ok((Run { sources, destination, options, shell, two_way }, style))
+    let peer_options = remote::peer_options(flags, &options, &style)?;
+    Ok((Run { sources, destination, options, peer_options, names, paths, shell, two_way }, style))
 }
 
 fn operand_failure(error: &transport::Error) -> Failure {
@@ -60,12 +83,18 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         limit,
         ignore_errors: flags.ignore_errors,
     });
-    let rules = rules::read(&flags.filters)?;
+    let rules = rules::read(&flags.filters, flags.view.from_nul, view::paths(flags)?)?;
     let (user_map, group_map) = owners::maps(flags)?;
     Ok(Options {
         recursive: flags.recursive,
         links: flags.links,
         perms: flags.perms,
+        executability: flags.executability,
+        acls: flags.acls,
+        xattrs: flags.xattrs.min(2),
+        atimes: flags.atimes > 0,
+        open_noatime: flags.open_noatime || flags.atimes > 1,
+        super_user: flags.super_user,
         times: flags.times,
         owner: flags.owner,
         group: flags.group,
@@ -102,6 +131,7 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         dry_run: flags.dry_run,
         detail: output::detail(style),
         shortcuts: shortcuts(flags.plain.as_deref())?,
+        ..Options::default()
     })
 }
 
@@ -220,6 +250,7 @@ fn shell(flags: &Flags, environment: &Environment) -> Result<Shell, Failure> {
         command: command.map_err(|error| operand_failure(&error))?,
         remote_program,
         ssh_config: flags.ssh_config.clone(),
+        family: remote::family(flags),
     })
 }
 

@@ -84,7 +84,7 @@ pub(super) fn style(
         // A two-way run has a plan to show, not a list.
         recursive: flags.recursive && !flags.two_way,
         destination: destination_path.clone(),
-        origins: Origins::new(local),
+        origins: Origins::new(local, flags.view.relative),
         groups: flags.group,
         direction,
         two_way: two_way::style(flags, &levels),

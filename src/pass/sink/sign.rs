@@ -2,11 +2,11 @@
 
 use crate::delta::{BlockLen, Cover, SegmentHasher, SegmentSums, Signature, Signer, StrongLen, Sum};
 use crate::fs::ReadFile;
-use crate::pass::decide::Decision;
+use crate::pass::decide::{Decision, SetXattrs};
 use crate::pass::sink::Sink;
 use crate::pass::sink::flights::{Flight, Phase, Prepared};
 use crate::pass::{PassError, sink::entry};
-use crate::tree::{Entry, Kind};
+use crate::tree::Entry;
 use crate::wire::{Check, DirId, FileId, MESSAGE_COST, Message, Rank, Reservation, SumsPart, Verdict, Want};
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
@@ -190,13 +190,20 @@ impl Sink<'_> {
                 let sum = self.sum_here(&flight)?;
                 let item = self.item_of_known(flight.path.clone(), node, meta, &update, sum);
                 self.announcer.fill(file, item);
-                self.set_attributes(flight.dir, &flight.path, &flight.name, Kind::File, &update)?;
+                self.set_attributes(flight.dir, &flight.path, &flight.name, &flight.entry, &update)?;
                 self.settle_progress(1, flight.entry.node.size());
-                self.settle_unwritten(file, &flight)
+                self.clear_unwritten(&flight)?;
+                if update.xattrs == SetXattrs::Fetch && !self.dry_run() {
+                    return self.fetch_xattrs_of(file, Flight::clone(&flight), update);
+                }
+                self.flights.land(file);
+                self.settle(flight.dir)
             }
             Decision::Skip(_) | Decision::Make(_) | Decision::Compare => {
                 self.announcer.fill(file, None);
-                self.settle_unwritten(file, &flight)
+                self.clear_unwritten(&flight)?;
+                self.flights.land(file);
+                self.settle(flight.dir)
             }
         }
     }
@@ -211,11 +218,11 @@ impl Sink<'_> {
         Ok(open.and_then(|open| self.plain_sum_of(|buffer, offset| open.read_full_at(buffer, offset))))
     }
 
-    fn settle_unwritten(&self, file: FileId, flight: &Flight) -> Result<(), PassError> {
-        if flight.leftover {
-            self.clear_leftover(flight.dir, &crate::fs::stage_name(&flight.name))?;
+    /// Removes what a killed run left of a file that is not going to be written.
+    fn clear_unwritten(&self, flight: &Flight) -> Result<(), PassError> {
+        match flight.leftover {
+            true => self.clear_leftover(flight.dir, &crate::fs::stage_name(&flight.name)),
+            false => Ok(()),
         }
-        self.flights.land(file);
-        self.settle(flight.dir)
     }
 }

@@ -71,6 +71,9 @@ fn what_a_peer_says_is_shown_harmlessly() {
             target: Some(evil.as_bytes().to_vec()),
             size: u64::MAX,
             change: Change {
+                atime: false,
+                acls: false,
+                xattrs: false,
                 action: Action::Create,
                 new: true,
                 content: true,

@@ -38,19 +38,23 @@ impl Comparison {
         // on the way to the same end.
         let times = options::has(options, "-t") || options::has(options, "-a");
         let limited_deletion = options::has(options, "--max-delete");
+        let any = |names: &[&str]| names.iter().any(|name| options::has(options, name));
+        let names_are_shown = any(&["-v", "-vv", "--info"]);
+        let every_name_is_shown = any(&["-vv", "--info"]);
+        // With -c, rsync corrects times by nanoseconds, and says so only here. And of what has only got other extended
+        // attributes, it says that it is up to date.
+        let more_is_shown = any(&["-c", "-i", "-P", "--stats", "--out-format"])
+            || (every_name_is_shown && options::has(options, "-X"));
         Comparison {
             columns: Columns {
                 directory_mtime: times && !limited_deletion,
                 // Not being root, rsync makes an entry writable before it finds that the limit forbids removing it.
-                mode: tools::is_root() || !limited_deletion,
+                mode: (tools::is_root() && !options::has(options, "--no-super")) || !limited_deletion,
                 ..Columns::ALL
             },
             items: options::has(options, "-i"),
             formatted: options::has(options, "--out-format"),
-            // With -c, rsync corrects times by nanoseconds, and says so only here.
-            names: ["-v", "-vv", "--info"].iter().any(|named| options::has(options, named))
-                && !options::has(options, "-c")
-                && !["-i", "-P", "--stats", "--out-format"].iter().any(|more| options::has(options, more)),
+            names: names_are_shown && !more_is_shown,
             stats: options::has(options, "--stats"),
             listed: sources == 1,
             limited_deletion,
@@ -135,7 +139,8 @@ impl Outcome {
                 return Some(if how.limited_deletion { "*deleting".to_owned() } else { line.to_owned() });
             }
             let columns = bytes.len() > 12 && b"<>ch.".contains(&bytes[0]) && b"fdLDS".contains(&bytes[1]);
-            (columns && bytes[11] == b' ').then(|| line.replacen('<', ">", usize::from(bytes[0] == b'<')))
+            let of_a_pull = || line.replacen('<', ">", usize::from(bytes[0] == b'<'));
+            (columns && bytes[11] == b' ').then(|| without_perms_of_acls(of_a_pull()))
         };
         let mut items: Vec<String> = self.output.out().lines().filter_map(item).collect();
         items.sort();
@@ -161,7 +166,11 @@ impl Outcome {
     /// The lines about single entries, sorted: all that does not belong to the beginning, the end or the diagnosis of
     /// the program's own doings.
     fn names(&self, how: Comparison) -> Vec<String> {
-        const OTHERS: [&str; 13] = [
+        const OTHERS: [&str; 16] = [
+            "done",
+            "building file list ",
+            // Which are followed is what the options say.
+            "copying unsafe symlink ",
             "sending incremental file list",
             "receiving incremental file list",
             "created directory ",
@@ -227,4 +236,13 @@ fn line_differences(left: &[String], right: &[String]) -> Vec<String> {
             .collect()
     };
     [only(left, right, "left"), only(right, left, "right")].concat()
+}
+
+/// The item without the letter of permissions where ACLs are set on what is there: rsync looks at the permissions only
+/// when setting the ACL has changed them, unless it is a dry run.
+fn without_perms_of_acls(mut line: String) -> String {
+    if line.starts_with('.') && line.as_bytes().get(9) == Some(&b'a') {
+        line.replace_range(5..6, ".");
+    }
+    line
 }

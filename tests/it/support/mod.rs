@@ -13,3 +13,4 @@ pub(crate) mod terminal;
 pub(crate) mod tools;
 pub(crate) mod transport;
 pub(crate) mod tree;
+pub(crate) mod xattr;
