@@ -77,8 +77,10 @@ impl Case {
         let entry = Entry { meta, ..entry.clone() };
         let decision = self.policy().decide(&entry, Some(own), self.may_set(gid));
         entry.name == own.name
-            && (matches!(decision, Decision::Skip(Skip::Exists | Skip::Newer | Skip::TooLarge | Skip::TooSmall))
-                || decision == Decision::Attributes(Update::none()))
+            && (matches!(
+                decision,
+                Decision::Skip(Skip::Exists | Skip::Newer | Skip::TooLarge | Skip::TooSmall)
+            ) || decision == Decision::Attributes(Update::none()))
     }
 
     /// What is not asked for is said, so it is always listed.
