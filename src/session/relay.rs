@@ -156,6 +156,7 @@ fn open(
     match greeted {
         Ok(_) => Ok(End { reader, writer, control, silence }),
         Err(_) if was_too_long(&[silence]) => {
+            control.close();
             Err(WireError::Timeout(run.options.timeout.unwrap_or_default()).into())
         }
         Err(WireError::Ended | WireError::Io(_)) => {
