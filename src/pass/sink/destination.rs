@@ -85,9 +85,7 @@ pub(super) fn open(
             {
                 return missing.make(path, is_renamed, dry_run, links);
             }
-            if is_renamed
-                && let Some((parent, name)) = Root::open_parent(os_path, links).map_err(unfit)?
-            {
+            if is_renamed && let Some((parent, name)) = Root::open_parent(os_path, links).map_err(unfit)? {
                 let root = Some(guard(parent));
                 return Ok(Destination { root, rename: Some(name), created: false, made_above: None });
             }
