@@ -12,6 +12,8 @@ use uzers::os::unix::UserExt;
 pub(super) struct Environment {
     /// The remote shell: `DSYNC_RSH`, else `RSYNC_RSH`.
     pub shell: Option<OsString>,
+    /// What CVS leaves out besides, parted by white space: `CVSIGNORE`.
+    pub cvs_ignore: Option<OsString>,
     /// Whether standard error is a terminal, where a progress bar makes sense.
     pub stderr_is_terminal: bool,
     /// What the SSH client needs to know about the user.
@@ -28,6 +30,7 @@ impl Environment {
         let user = account_name.or_else(|| variable("USER")).or_else(|| variable("LOGNAME"));
         Environment {
             shell: variable("DSYNC_RSH").or_else(|| variable("RSYNC_RSH")),
+            cvs_ignore: variable("CVSIGNORE"),
             stderr_is_terminal: io::stderr().is_terminal(),
             ssh: ssh::Environment {
                 home: home.unwrap_or_else(|| Path::new("/").to_path_buf()),

@@ -27,6 +27,7 @@ pub(super) fn run(
         surroundings.cancel.on_cancel(move || stopper.stop());
     }
     let (view, missing) = View::open(sources, context.options.rules.clone(), context.options.recursive);
+    let view = view.pruning(context.options.prune_empty_dirs);
     let (read, written) = thread::scope(|scope| {
         let reading = thread::Builder::new()
             .name("source".into())

@@ -29,6 +29,7 @@ pub(super) fn push(
     destination: Vec<u8>,
 ) -> Result<Outcome, Failure> {
     let (view, missing) = View::open(sources, run.options.rules.clone(), run.options.recursive);
+    let view = view.pruning(run.options.prune_empty_dirs);
     with_peer(run, surroundings, host, Part::Sink { destination }, |link, context| {
         Ok(one_way::source(link, &view, missing, context)?.into())
     })

@@ -84,6 +84,7 @@ pub fn serve(
             let arguments = view::expand(&arguments);
             let (view, missing) =
                 View::open(&arguments, context.options.rules.clone(), context.options.recursive);
+            let view = view.pruning(context.options.prune_empty_dirs);
             one_way::source(link, &view, missing, &context).map_err(RunError::from)
         }
     };

@@ -1,6 +1,7 @@
 //! One directory of a view: where it is, and what is in it.
 
 use crate::fs::{Dir, Error};
+use crate::tree::filter::Scope;
 use crate::tree::{Entry, Name, RelPath};
 use std::collections::BTreeMap;
 
@@ -8,22 +9,36 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone)]
 pub struct ViewDir {
     path: RelPath,
-    /// Number of an argument, and the path below its root. Nearly always one.
-    places: Vec<(usize, RelPath)>,
+    /// Nearly always one.
+    places: Vec<Place>,
+}
+
+/// Where a directory is in one argument.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// Number of the argument.
+    pub argument: usize,
+    /// The path below its root.
+    pub path: RelPath,
+    /// What holds in the directory above it.
+    pub scope: Scope,
 }
 
 impl ViewDir {
-    pub(super) fn root(arguments: usize) -> ViewDir {
-        ViewDir { path: RelPath::root(), places: (0..arguments).map(|n| (n, RelPath::root())).collect() }
+    pub(super) fn root(scopes: impl Iterator<Item = Scope>) -> ViewDir {
+        let place = |(argument, scope)| Place { argument, path: RelPath::root(), scope };
+        ViewDir { path: RelPath::root(), places: scopes.enumerate().map(place).collect() }
     }
 
-    pub(super) fn child(&self, name: &Name, has: impl Fn(usize) -> bool) -> ViewDir {
-        let places = self
-            .places
-            .iter()
-            .filter(|(argument, _)| has(*argument))
-            .map(|(argument, path)| (*argument, path.join(name)))
-            .collect();
+    /// `scopes` are what holds in each place of this directory.
+    pub(super) fn child(&self, name: &Name, scopes: &[Scope], has: impl Fn(usize) -> bool) -> ViewDir {
+        let places = self.places.iter().enumerate().filter(|(_, place)| has(place.argument));
+        let child = |(number, place): (usize, &Place)| Place {
+            argument: place.argument,
+            path: place.path.join(name),
+            scope: scopes.get(number).cloned().unwrap_or_default(),
+        };
+        let places = places.map(child).collect();
         ViewDir { path: self.path.join(name), places }
     }
 
@@ -32,7 +47,7 @@ impl ViewDir {
         &self.path
     }
 
-    pub(super) fn places(&self) -> &[(usize, RelPath)] {
+    pub(super) fn places(&self) -> &[Place] {
         &self.places
     }
 }
@@ -46,6 +61,8 @@ pub struct ViewListing {
     origins: Vec<u32>,
     /// What could not be read.
     pub troubles: Vec<Trouble>,
+    /// What holds in each place of the directory.
+    pub(super) scopes: Vec<Scope>,
 }
 
 /// Something in a directory, or all of it, that could not be read.
@@ -64,7 +81,7 @@ impl ViewListing {
     }
 
     /// Drops the entries that `keep` refuses.
-    pub fn retain(&mut self, keep: impl Fn(&Entry) -> bool) {
+    pub fn retain(&mut self, keep: impl FnMut(&Entry) -> bool) {
         let kept: Vec<bool> = self.entries.iter().map(keep).collect();
         let mut flags = kept.iter().copied();
         self.entries.retain(|_| flags.next().unwrap_or(true));
@@ -165,8 +182,8 @@ impl Merge {
         }
     }
 
-    pub(super) fn finish(self) -> ViewListing {
-        let mut listing = ViewListing { troubles: self.troubles, ..ViewListing::default() };
+    pub(super) fn finish(self, scopes: Vec<Scope>) -> ViewListing {
+        let mut listing = ViewListing { troubles: self.troubles, scopes, ..ViewListing::default() };
         match self.first {
             Some((place, entries)) => {
                 if place > 0 {

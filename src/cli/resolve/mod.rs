@@ -9,6 +9,7 @@ mod targets;
 mod two_way;
 
 pub(in crate::cli) use self::rules::read as read_rules;
+pub(in crate::cli) use self::two_way::check_rules;
 
 use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};
@@ -34,7 +35,7 @@ pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, 
     let (sources, destination) = targets::read(&flags.operands)?;
     two_way::check(flags, &sources)?;
     let style = style(flags, &destination, &sources, environment)?;
-    let options = options(flags, &style)?;
+    let options = options(flags, &style, environment)?;
     options.validate().map_err(|error| Failure::of(USAGE, &error))?;
     let shell = shell(flags, environment)?;
     let two_way = two_way::run(flags)?;
@@ -53,7 +54,7 @@ fn operand_failure(error: &transport::Error) -> Failure {
     }
 }
 
-fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
+fn options(flags: &Flags, style: &Style, environment: &Environment) -> Result<Options, Failure> {
     let deletes = flags.delete || flags.delete_excluded;
     let limit = if flags.two_way { None } else { delete_limit(flags.max_delete.as_deref())? };
     let delete = deletes.then_some(Deletion {
@@ -61,7 +62,10 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         limit,
         ignore_errors: flags.ignore_errors,
     });
-    let rules = rules::read(&flags.filters)?;
+    let rules = rules::read(&flags.filters, flags.cvs_exclude, environment)?;
+    if flags.two_way {
+        two_way::check_rules(&rules)?;
+    }
     let (user_map, group_map) = owners::maps(flags)?;
     Ok(Options {
         recursive: flags.recursive,
@@ -100,6 +104,7 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         force: flags.force,
         rules: if flags.delete_excluded { rules.with_delete_excluded() } else { rules },
         two_way: two_way::options(flags),
+        prune_empty_dirs: flags.prune_empty_dirs,
         dry_run: flags.dry_run,
         detail: detail(style),
         shortcuts: shortcuts(flags.plain.as_deref())?,

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 fn environment() -> Environment {
     Environment {
         shell: None,
+        cvs_ignore: Some("from-environment".into()),
         stderr_is_terminal: true,
         ssh: ssh::Environment {
             home: PathBuf::from("/home/me"),

@@ -7,6 +7,7 @@
 use crate::fs::{Dir, Error, Listing, ReadFile, SetMeta, WriteDir};
 use crate::pass::PassError;
 use crate::pass::sink::Sink;
+use crate::tree::filter::Scope;
 use crate::tree::{Entry, Name, RelPath};
 use crate::wire::{DirId, Message};
 use filetime::FileTime;
@@ -86,6 +87,8 @@ pub(super) struct OpenDir {
     pub touched: bool,
     /// Whether the directories below are listed without being asked for.
     pub listed_below: bool,
+    /// What holds in it.
+    pub scope: Scope,
 }
 
 impl OpenDir {
@@ -103,6 +106,7 @@ impl OpenDir {
             fresh: false,
             touched: false,
             listed_below: false,
+            scope: Scope::default(),
         }
     }
 }

@@ -8,7 +8,9 @@ use crate::pass::sink::directories::{Counterpart, OpenDir};
 use crate::pass::sink::entry::opened_up;
 use crate::pass::sink::{Goal, Sink};
 use crate::report::Event;
+use crate::tree::filter::Scope;
 use crate::tree::{Entry, Kind, Name, Node, RelPath};
+use crate::view;
 use crate::wire::{Begin, DirId};
 use std::collections::{HashSet, VecDeque};
 
@@ -36,6 +38,11 @@ impl Sink<'_> {
             },
         };
         let mut open = OpenDir::new(RelPath::root(), None, counterpart);
+        // Beside a single file, nothing is deleted.
+        let top = open.counterpart.dir().filter(|_| self.asks_scope() && destination.rename.is_none());
+        let scope = top.map_or(Ok(self.scope.clone()), |top| view::enter_above(&self.scope, top, false));
+        open.scope = self.scope_or_closed(&open.path, scope);
+        self.enter_scope(&mut open);
         let is_copied = destination.rename.is_none() && self.goal.agenda().is_none();
         let root = begin.root.filter(|_| is_copied);
         if let Some(meta) = root {
@@ -69,13 +76,13 @@ impl Sink<'_> {
 
     /// Enters a directory that was listed: makes it, or sets going what its own attributes need.
     pub(super) fn enter_child(&self, parent: DirId, index: u32) -> Result<OpenDir, PassError> {
-        let (path, unusable, child) = self
-            .directories
-            .with(parent, |dir| (dir.path.clone(), dir.unusable, dir.children.remove(&index)))?;
+        let (path, unusable, scope, child) = self.directories.with(parent, |dir| {
+            (dir.path.clone(), dir.unusable, dir.scope.clone(), dir.children.remove(&index))
+        })?;
         let (entry, own) = child.ok_or(PassError::Protocol("a listing is of no listed directory"))?;
         let path = path.join(&entry.name);
         let mut open = OpenDir::new(path, Some(parent), Counterpart::Absent);
-        open.unusable = unusable;
+        (open.unusable, open.scope) = (unusable, scope);
         if unusable {
             return Ok(open);
         }
@@ -111,7 +118,35 @@ impl Sink<'_> {
         }
         open.time_if_touched = entry.meta.mtime;
         open.keeps_time = self.policy().keeps_time(Kind::Directory);
+        self.enter_scope(&mut open);
         Ok(open)
+    }
+
+    /// Whether what files of rules here say matters to this run: as long as nothing is deleted and no fingerprint is
+    /// compared, it does not.
+    fn asks_scope(&self) -> bool {
+        let options = &self.context.options;
+        let asks = options.delete.is_some() || options.force || !self.context.local;
+        asks && self.scope.has_files() && self.goal.agenda().is_none()
+    }
+
+    /// Goes on from what holds above a directory to what holds in it.
+    fn enter_scope(&self, open: &mut OpenDir) {
+        let here = open.counterpart.dir().filter(|_| self.asks_scope() && !open.fresh);
+        if let Some(dir) = here {
+            let scope = view::enter(&open.scope, dir, &open.path);
+            open.scope = self.scope_or_closed(&open.path, scope);
+        }
+    }
+
+    /// What holds in a directory. Where nobody knows that, nothing is deleted, which is told.
+    pub(super) fn scope_or_closed(&self, path: &RelPath, scope: Result<Scope, crate::fs::Error>) -> Scope {
+        scope.unwrap_or_else(|error| {
+            if self.context.options.delete.is_some() {
+                self.tally.failed(path, &error);
+            }
+            Scope::closed()
+        })
     }
 
     fn open_existing(&self, open: &mut OpenDir, parent: &Counterpart, entry: &Entry, own: Option<&Entry>) {
@@ -145,7 +180,7 @@ impl Sink<'_> {
         open.fresh = true;
         open.finally = update.set;
         if let Some(own) = own
-            && !self.make_room(parent, &open.path, own)
+            && !self.make_room(parent, &open.scope, &open.path, own)
         {
             open.unusable = true;
             return;

@@ -6,6 +6,7 @@ use crate::pass::decide::Update;
 use crate::pass::sink::Sink;
 use crate::pass::sink::directories::Counterpart;
 use crate::report::{Event, Skip};
+use crate::tree::filter::Scope;
 use crate::tree::{Entry, Kind, Meta, Name, Node, RelPath};
 use crate::wire::DirId;
 
@@ -96,6 +97,7 @@ impl Sink<'_> {
         &self,
         here: &Counterpart,
         dir: DirId,
+        scope: &Scope,
         path: &RelPath,
         name: &Name,
         entry: &Entry,
@@ -103,7 +105,7 @@ impl Sink<'_> {
         update: &Update,
     ) -> Result<(), PassError> {
         if let Some(own) = own.filter(|own| own.is_dir())
-            && !self.make_room(here, path, own)
+            && !self.make_room(here, scope, path, own)
         {
             return Ok(());
         }

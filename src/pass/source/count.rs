@@ -24,7 +24,7 @@ pub(super) fn run(source: &Source<'_>) {
             match &entry.node {
                 Node::File { size } => progress.found(*size),
                 Node::Directory if source.view.is_recursive() => {
-                    stack.push(source.view.child(&dir, &entry.name))
+                    stack.push(source.view.child(&dir, &listing, &entry.name))
                 }
                 _ => {}
             }

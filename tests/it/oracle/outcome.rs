@@ -49,7 +49,8 @@ impl Comparison {
                 && !options::has(options, "-c")
                 && !["-i", "-P", "--stats"].iter().any(|more| options::has(options, more)),
             stats: options::has(options, "--stats"),
-            listed: sources == 1,
+            // Nor does it take off those that are pruned.
+            listed: sources == 1 && !options::has(options, "-m"),
             limited_deletion,
         }
     }
@@ -139,7 +140,10 @@ impl Outcome {
     /// The lines about single entries, sorted: all that does not belong to the beginning, the end or the diagnosis of
     /// the program's own doings.
     fn names(&self, how: Comparison) -> Vec<String> {
-        const OTHERS: [&str; 13] = [
+        const OTHERS: [&str; 16] = [
+            "done",
+            "building file list ",
+            "receiving file list ",
             "sending incremental file list",
             "receiving incremental file list",
             "created directory ",

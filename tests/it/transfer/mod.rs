@@ -6,6 +6,7 @@ mod deletion;
 mod delta;
 mod fingerprints;
 mod kinds;
+mod merge_files;
 mod operands;
 mod output;
 mod owners;

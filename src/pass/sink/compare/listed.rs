@@ -85,7 +85,16 @@ impl Comparison<'_, '_> {
                 sink.pass_by(&entry);
             }
             Decision::Make(update) => {
-                sink.make(&current.counterpart, dir, &path(), name, &entry, own.as_ref(), &update)?;
+                sink.make(
+                    &current.counterpart,
+                    dir,
+                    &current.scope,
+                    &path(),
+                    name,
+                    &entry,
+                    own.as_ref(),
+                    &update,
+                )?;
             }
             Decision::Transfer(update) => {
                 self.transfer(current, Wanted { index, entry, own, update }, leftover)?;
@@ -136,7 +145,7 @@ impl Comparison<'_, '_> {
         let Wanted { index, entry, own, update } = &wanted;
         if let Some(own) = own
             && (own.is_dir() || (own.kind() != Kind::File && options.in_place))
-            && !sink.make_room(&current.counterpart, &current.path.join(&entry.name), own)
+            && !sink.make_room(&current.counterpart, &current.scope, &current.path.join(&entry.name), own)
         {
             sink.pass_by(entry);
             return Ok(());
@@ -200,7 +209,7 @@ impl Comparison<'_, '_> {
             if end.complete || deletion.ignore_errors {
                 for entry in extra {
                     let path = current.path.join(&entry.name);
-                    sink.delete_extra(&current.counterpart, path, entry);
+                    sink.delete_extra(&current.counterpart, &current.scope, path, entry);
                 }
                 sink.directories.touch(current.id);
             } else if !sink.kept_extras.swap(true, std::sync::atomic::Ordering::Relaxed) {

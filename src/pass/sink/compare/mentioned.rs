@@ -110,7 +110,7 @@ impl Comparison<'_, '_> {
             (owner, sink.may_set_group(owner.gid))
         };
         let owners: Vec<(Owner, bool)> = owned_by.iter().map(here).collect();
-        let likeness = |entry: &Entry| match view::shows(&sink.rules, &awaited.path, entry) {
+        let likeness = |entry: &Entry| match view::shows(&awaited.scope, &awaited.path, entry) {
             true => Likeness::of(entry, &policy, &owners),
             false => Likeness::Hidden,
         };
@@ -129,7 +129,7 @@ impl Comparison<'_, '_> {
         let is_left = |(entry, likeness): (&Entry, &Likeness)| match likeness {
             Likeness::Like(_) => true,
             Likeness::Unlike => false,
-            Likeness::Hidden => !self.sink.is_extra(&awaited.path, entry),
+            Likeness::Hidden => !self.sink.is_extra(&awaited.scope, &awaited.path, entry),
         };
         own.entries.iter().zip(&likenesses.0).all(is_left)
             && likenesses.fingerprint(fingerprinter, &awaited.path, own.entries.iter()) == theirs

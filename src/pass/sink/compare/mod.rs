@@ -17,6 +17,7 @@ use crate::pass::sink::batches::Gathering;
 use crate::pass::sink::directories::Counterpart;
 use crate::pass::sink::enter::Own;
 use crate::pass::sink::sign::Job;
+use crate::tree::filter::Scope;
 use crate::tree::{Buckets, Entry, Fingerprinter, RelPath};
 use crate::wire::{Begin, DirId, Listing, Mention, Message, Permit};
 use crossbeam_channel::{Receiver, Sender};
@@ -86,6 +87,8 @@ struct Awaited {
     own: Option<Own>,
     /// Whether not all of it could be read, which was told.
     told: bool,
+    /// What holds in it.
+    scope: Scope,
     /// What was said of it, if only what differs is to be listed.
     said: Option<Said>,
 }
@@ -108,6 +111,8 @@ pub(super) struct Current {
     /// What is here and the listing does not have.
     extra: Vec<Entry>,
     numbering: Numbering,
+    /// What holds in it.
+    pub scope: Scope,
     /// Small files that are going to be asked for.
     pub gathering: Gathering,
 }
@@ -173,7 +178,7 @@ impl Comparison<'_, '_> {
         (same, count): (Buckets, u64),
     ) -> Result<Current, PassError> {
         let sink = self.sink;
-        let Awaited { path, mut unusable, own, told, said } = awaited;
+        let Awaited { path, mut unusable, own, told, said, scope } = awaited;
         let counterpart = match sink.directories.counterpart(sink, id)? {
             Ok(counterpart) => counterpart,
             Err(error) => {
@@ -196,7 +201,7 @@ impl Comparison<'_, '_> {
             own = Own { incomplete: true, ..Own::default() };
         }
         let (extra, gathering) = (Vec::new(), Gathering::default());
-        Ok(Current { id, path, counterpart, unusable, own, extra, numbering, gathering })
+        Ok(Current { id, path, counterpart, unusable, own, extra, numbering, scope, gathering })
     }
 
     /// Takes out of what is here the entries of these buckets, which stand for those that are not listed: `count` in
@@ -268,7 +273,7 @@ impl Comparison<'_, '_> {
         // One for the listing itself.
         open.unsettled = 1;
         let (path, counterpart, unusable) = (open.path.clone(), open.counterpart.clone(), open.unusable);
-        let fresh = open.fresh;
+        let (fresh, scope) = (open.fresh, open.scope.clone());
         sink.directories.insert(id, open);
         // What was planned is looked up by its name.
         let own = match fresh || sink.goal.agenda().is_some() {
@@ -277,6 +282,6 @@ impl Comparison<'_, '_> {
         };
         self.remembered = self.remembered.saturating_add(own.weight());
         let told = own.incomplete;
-        Ok(Awaited { path, unusable, own: Some(own), told, said: None })
+        Ok(Awaited { path, unusable, own: Some(own), told, said: None, scope })
     }
 }
