@@ -74,7 +74,7 @@ fn a_wrong_command_line_touches_nothing() {
     fs::write(source.join("file"), "content").expect("filling the source");
     for (arguments, message) in [
         (&["-av", "--frobnicate", "source/", "made"][..], "dsync: --frobnicate: unknown option"),
-        (&["-aO?", "source/", "made"], "dsync: -O: unknown option"),
+        (&["-a%?", "source/", "made"], "dsync: -%: unknown option"),
         (&["-a", "--exlude=x", "source/", "made"], "dsync: --exlude: unknown option"),
         (&["-a", "--timeout=soon", "source/", "made"], "dsync: --timeout: the value \"soon\" is not valid"),
         (&["-a", "--bwlimit=1x", "source/", "made"], "dsync: --bwlimit: the value \"1x\" is not valid"),
