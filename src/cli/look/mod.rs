@@ -13,6 +13,7 @@ use crate::cli::failure::{CONFLICTS, FILE_IO, FILE_SELECTION, Failure, PARTIAL};
 use crate::cli::flags::Flags;
 use crate::cli::output::{Screen, shell};
 use crate::cli::resolve;
+use crate::session::Paths;
 use crate::transport::target::Target;
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
@@ -129,7 +130,8 @@ impl Observer for Troubles<'_> {
 
 fn status(asked: &StatusFlags, show: &Show<'_>) -> Result<u8, Failure> {
     let dir = Directory::new(&asked.dir, "status")?;
-    let rules = resolve::read_rules(&asked.filters, false, &Environment::read())?;
+    let input = (false, Paths::default());
+    let rules = resolve::read_rules(&asked.filters, false, input, &Environment::read())?;
     resolve::check_rules(&rules)?;
     let options = ScanOptions {
         rules: &rules,

@@ -15,21 +15,24 @@ use std::os::unix::ffi::OsStrExt;
 const MAX_RULE_FILE: u64 = 64 << 20;
 
 /// Reads the rules of all filter flags, in order.
+///
+/// `input`: whether rules in files end in NUL bytes, and which links the paths of such files may go through.
 pub(in crate::cli) fn read(
     flags: &[FilterFlag],
     cvs_exclude: bool,
+    (nul, paths): (bool, session::Paths),
     environment: &Environment,
 ) -> Result<Rules, Failure> {
     let mut rules = Rules::new();
     let mut read = |text: Text<'_>| match text {
-        Text::File(file) => read_rules(file),
-        Text::Cvs => cvs_patterns(environment),
+        Text::File(file) => read_rules(file, paths),
+        Text::Cvs => cvs_patterns(environment, paths),
     };
     let in_full: [&[u8]; 2] = if cvs_exclude { [b":C", b"-C"] } else { [b"", b""] };
     let in_full = in_full.iter().map(|rule| parse_filter(rule));
     for directive in flags.iter().map(directive).chain(in_full) {
         if let Some(directive) = directive.map_err(|error| filter_failure(&error))? {
-            rules.add(directive, false, &mut read).map_err(|error| filter_failure(&error))?;
+            rules.add(directive, nul, &mut read).map_err(|error| filter_failure(&error))?;
         }
     }
     Ok(rules)
@@ -53,9 +56,9 @@ fn directive(flag: &FilterFlag) -> Result<Option<Directive>, FilterError> {
 
 /// What the user adds to the patterns of CVS: those of the file in the home directory, if there is one, and those of the
 /// environment.
-fn cvs_patterns(environment: &Environment) -> io::Result<Vec<u8>> {
+fn cvs_patterns(environment: &Environment, paths: session::Paths) -> io::Result<Vec<u8>> {
     let file = environment.ssh.home.join(".cvsignore");
-    let mut patterns = match read_rules(file.as_os_str().as_bytes()) {
+    let mut patterns = match read_rules(file.as_os_str().as_bytes(), paths) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         read => read?,
     };
@@ -75,13 +78,13 @@ fn filter_failure(error: &FilterError) -> Failure {
 }
 
 /// The content of a file of rules; `-` is standard input.
-fn read_rules(file: &[u8]) -> io::Result<Vec<u8>> {
+fn read_rules(file: &[u8], paths: session::Paths) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     let limit = MAX_RULE_FILE.saturating_add(1);
     if file == b"-" {
         io::stdin().lock().take(limit).read_to_end(&mut content)?;
     } else {
-        session::open_named(OsStr::from_bytes(file))?.take(limit).read_to_end(&mut content)?;
+        session::open_named(OsStr::from_bytes(file), paths)?.take(limit).read_to_end(&mut content)?;
     }
     if u64::try_from(content.len()).is_ok_and(|length| length > MAX_RULE_FILE) {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is too large for filter rules"));

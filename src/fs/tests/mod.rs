@@ -1,5 +1,6 @@
 //! The module against real file systems.
 
+mod extended;
 mod guarded;
 mod named;
 mod racing;
@@ -48,6 +49,11 @@ fn names(at: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// Runs `test` as on a system that has none of the calls that only some have.
+pub(crate) fn without<T>(test: impl FnOnce() -> T) -> T {
+    crate::fs::kernel::without(test)
 }
 
 /// Runs `test` with the system's own calls, then without them.

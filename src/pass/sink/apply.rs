@@ -9,13 +9,16 @@
 use crate::delta::{BlockLen, DeltaError, MAX_SEGMENTS, Op, Patch, Patched, SegmentSums, StrongLen, Sum};
 use crate::fs::SetMeta;
 use crate::pass::PassError;
+use crate::pass::sink::batches::NO_ATTRIBUTES;
 use crate::pass::sink::flights::{Flight, Prepared};
 use crate::pass::sink::gaps::OpenGaps;
 use crate::pass::sink::sign::{Finer, Job};
 use crate::pass::sink::target::{BasisFile, Target};
+use crate::pass::sink::tell::Late;
 use crate::pass::sink::{Arrived, Sink};
 use crate::pass::tally::describe;
-use crate::wire::{Again, ContentEnd, ContentOp, FileId, Message, Permit};
+use crate::tree::Xattrs;
+use crate::wire::{Again, ContentEnd, ContentOp, FileId, Message, Permit, decode_attached};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -72,6 +75,7 @@ pub(super) fn run(
         for op in content.ops {
             build.op(sink, op)?;
         }
+        build.xattrs = decode_attached(content.attached).map_err(|_| NO_ATTRIBUTES)?;
         build.count_gaps()?;
         let again = match content.end {
             None => Some(build),
@@ -114,6 +118,8 @@ struct Build {
     segment_len: BlockLen,
     /// How long the target may be whatever is written to it.
     held: u64,
+    /// The extended attributes that came with the end.
+    xattrs: Xattrs,
 }
 
 enum State {
@@ -136,8 +142,8 @@ impl Build {
 
     fn new(sink: &Sink<'_>, flight: Arc<Flight>, state: State) -> Build {
         let gaps = OpenGaps::new(sink.gaps.clone());
-        let (segment_len, held) = (BlockLen::SEGMENT, 0);
-        Build { flight, state, gaps, repairs: 0, literal: 0, matched: 0, told: 0, segment_len, held }
+        let (segment_len, held, xattrs) = (BlockLen::SEGMENT, 0, Xattrs::NONE);
+        Build { flight, state, gaps, repairs: 0, literal: 0, matched: 0, told: 0, segment_len, held, xattrs }
     }
 
     fn begin(sink: &Sink<'_>, file: FileId) -> Result<Build, PassError> {
@@ -369,6 +375,8 @@ impl Build {
             let Flight { dir, index, .. } = *self.flight;
             let segments = sums.sums().to_vec();
             self.repairs += 1;
+            // They come with the answer again.
+            self.xattrs = Xattrs::NONE;
             self.state = State::Repairing { target, sums: segments.clone(), rewritten: BTreeSet::new() };
             // Answers are content, which this thread takes: waiting for credit here could be waiting for itself. It is
             // short only while many huge files fail to verify at once.
@@ -387,6 +395,7 @@ impl Build {
     fn install(&self, sink: &Sink<'_>, target: Target, len: u64) -> Result<(), PassError> {
         let Flight { dir, name, path, update, .. } = &*self.flight;
         let cut = if self.held > len { target.set_len(len) } else { Ok(()) };
+        let sum = sink.plain_sum_of(|buffer, offset| target.read_full_at(buffer, offset));
         let installed = match (sink.goal.agenda(), target) {
             (Some(agenda), Target::Stage(staged)) => {
                 let dir = cut.and(sink.directories.writable(sink, *dir)?);
@@ -394,11 +403,17 @@ impl Build {
             }
             (_, target) => {
                 let set = sink.set_owner_first(path, &update.set, |owner| target.set_meta(owner));
+                let extended = sink.extended(self.flight.entry.acls(), update, Some(&self.xattrs));
+                sink.set_extended(path, &extended, |extended| target.set_extended(extended));
                 cut.and_then(|()| target.install(&set)).map(|()| true)
             }
         };
         match installed {
-            Ok(true) => self.count(sink, len),
+            Ok(true) => {
+                self.count(sink, len);
+                let (entry, late) = (&self.flight.entry, Late { sent: self.literal, sum });
+                sink.tell_transferred(|| path.clone(), &entry.node, &entry.meta, update, late);
+            }
             Ok(false) => {}
             Err(error) => sink.tally.failed(path, &error),
         }

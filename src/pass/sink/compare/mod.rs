@@ -9,8 +9,10 @@
 mod listed;
 mod mentioned;
 mod planned;
+mod shown;
 
 use crate::pass::PassError;
+use crate::pass::decide::SetXattrs;
 use crate::pass::fingerprint::{self, Likenesses, Numbering};
 use crate::pass::sink::Sink;
 use crate::pass::sink::batches::Gathering;
@@ -18,7 +20,7 @@ use crate::pass::sink::directories::Counterpart;
 use crate::pass::sink::enter::Own;
 use crate::pass::sink::sign::Job;
 use crate::tree::filter::Scope;
-use crate::tree::{Buckets, Entry, Fingerprinter, RelPath};
+use crate::tree::{Asked, Buckets, Entry, Fingerprinter, Name, RelPath};
 use crate::wire::{Begin, DirId, Listing, Mention, Message, Permit};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::{HashMap, VecDeque};
@@ -113,6 +115,10 @@ pub(super) struct Current {
     numbering: Numbering,
     /// What holds in it.
     pub scope: Scope,
+    /// What new entries here do not get of permissions, once that was asked.
+    umask: Option<u32>,
+    /// Directories of this part that are there only for what is below them, sorted.
+    implied: Vec<Name>,
     /// Small files that are going to be asked for.
     pub gathering: Gathering,
 }
@@ -137,7 +143,8 @@ impl Comparison<'_, '_> {
                     Some(awaited) => awaited,
                     None => {
                         self.take_turn(listing.dir)?;
-                        let empty = listing.entries.is_empty() && listing.end.is_some();
+                        let is_empty = listing.entries.is_empty() && listing.asked.is_empty();
+                        let empty = is_empty && listing.end.is_some();
                         self.enter(listing.dir, listing.parent, empty)?
                     }
                 };
@@ -149,6 +156,9 @@ impl Comparison<'_, '_> {
         if listing.same != Buckets::default() {
             return Err(PassError::Protocol("buckets are named within a listing"));
         }
+        let Asked { absent, implied } = std::mem::take(&mut listing.asked);
+        absent.into_iter().for_each(|path| self.sink.remove_absent(path));
+        current.implied = implied;
         for entry in listing.entries {
             self.entry(&mut current, entry)?;
         }
@@ -201,7 +211,20 @@ impl Comparison<'_, '_> {
             own = Own { incomplete: true, ..Own::default() };
         }
         let (extra, gathering) = (Vec::new(), Gathering::default());
-        Ok(Current { id, path, counterpart, unusable, own, extra, numbering, scope, gathering })
+        let (umask, implied) = (None, Vec::new());
+        Ok(Current {
+            id,
+            path,
+            counterpart,
+            unusable,
+            own,
+            extra,
+            numbering,
+            scope,
+            umask,
+            implied,
+            gathering,
+        })
     }
 
     /// Takes out of what is here the entries of these buckets, which stand for those that are not listed: `count` in
@@ -270,11 +293,17 @@ impl Comparison<'_, '_> {
             Some((parent, index)) => sink.enter_child(parent, index)?,
             None => return Err(PassError::Protocol("a second root is listed")),
         };
-        // One for the listing itself.
-        open.unsettled = 1;
+        // One for the listing itself, and one for attributes that have to come.
+        let fetches = open.xattrs == SetXattrs::Fetch
+            && !open.unusable
+            && matches!(open.counterpart, Counterpart::Writable(_));
+        open.unsettled = 1 + u64::from(fetches);
         let (path, counterpart, unusable) = (open.path.clone(), open.counterpart.clone(), open.unusable);
         let (fresh, scope) = (open.fresh, open.scope.clone());
         sink.directories.insert(id, open);
+        if fetches {
+            sink.fetch_own_xattrs(id, path.clone(), parent)?;
+        }
         // What was planned is looked up by its name.
         let own = match fresh || sink.goal.agenda().is_some() {
             true => Own::default(),
