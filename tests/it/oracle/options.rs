@@ -397,7 +397,9 @@ impl Drawn<'_> {
                 self.flag(75, "--delete-excluded");
             }
         } else {
-            self.flag(50, "--force");
+            // rsync then reads no files of rules but those in what it removes.
+            let has_files = ["-F", "dir-merge", "-C"].iter().any(|name| has(&self.choices, name));
+            self.flag(if has_files { 0 } else { 50 }, "--force");
         }
     }
 

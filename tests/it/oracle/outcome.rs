@@ -56,8 +56,9 @@ impl Comparison {
             formatted: options::has(options, "--out-format"),
             names: names_are_shown && !more_is_shown,
             stats: options::has(options, "--stats"),
-            // Nor does it take off those that are pruned.
-            listed: sources == 1 && !options::has(options, "-m"),
+            // Nor does it take off those that are pruned, and it counts what is not there and to be removed.
+            listed: sources == 1
+                && !["-m", "--delete-missing-args"].iter().any(|more| options::has(options, more)),
             limited_deletion,
         }
     }
