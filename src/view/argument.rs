@@ -127,7 +127,7 @@ impl Argument {
                     false => top.open_named(&typed.below, links),
                 };
                 let argument = |root: Dir| {
-                    let scope = enter_above(&itself, &root, false)?;
+                    let scope = enter_above(&itself, &root, true)?;
                     Ok(Argument { root, selection: Selection::default(), itself: itself.clone(), scope })
                 };
                 let add = |argument| arguments.push(argument);

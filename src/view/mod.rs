@@ -266,16 +266,10 @@ impl View {
                         continue;
                     }
                     seen.push(identity);
-                    match enter(&place.scope, &handle, dir.path()) {
-                        Ok(scope) => {
-                            let read = self.read(argument, (place, &scope), dir.path(), &handle);
-                            scopes.get_mut(number).into_iter().for_each(|here| here.clone_from(&scope));
-                            let closer = |entry: &Entry| self.look_closer(&handle, dir.path(), entry, look);
-                            if look.is_nothing() { read } else { read.looked_at(dir.path(), closer) }
-                        }
-                        // What would be left out by rules that nobody knows is not sent.
-                        Err(error) => Read::failed(error),
-                    }
+                    let (read, here) = self.read_by_rules((argument, place), dir.path(), &handle);
+                    scopes.get_mut(number).into_iter().for_each(|scope| scope.clone_from(&here));
+                    let closer = |entry: &Entry| self.look_closer(&handle, dir.path(), entry, look);
+                    if look.is_nothing() { read } else { read.looked_at(dir.path(), closer) }
                 }
                 // It is a directory in some of the arguments; another may lack it, or have a file there.
                 Err(error) if listing::is_no_directory(&error) => {
@@ -293,6 +287,23 @@ impl View {
             merged.add(0, Read::failed(error), false);
         }
         merged.finish(scopes)
+    }
+
+    /// What a place shows of a directory, and what holds there.
+    fn read_by_rules(
+        &self,
+        (argument, place): (&Argument, &Place),
+        path: &RelPath,
+        dir: &Dir,
+    ) -> (Read, Scope) {
+        // The top of what was named is above all that is shown.
+        let is_above = place.shown == Shown::Selected && path.is_root();
+        let scope = if is_above { Ok(place.scope.clone()) } else { enter(&place.scope, dir, path) };
+        match scope {
+            Ok(scope) => (self.read(argument, (place, &scope), path, dir), scope),
+            // What would be left out by rules that nobody knows is not sent.
+            Err(error) => (Read::failed(error), place.scope.clone()),
+        }
     }
 
     /// Opens a file that `dir` listed, from the argument it came from.

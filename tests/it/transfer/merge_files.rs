@@ -31,6 +31,25 @@ fn a_file_hides_at_the_source_and_protects_at_the_destination() {
 }
 
 #[test]
+fn beside_what_is_named_no_file_counts_but_above_it() {
+    for way in Way::all() {
+        let source = source().file(".rules", "- y\n").file("a/b/y", "y");
+        let scene = Scene::with_source(&source);
+        let copied = |options: &[&str], named: &str, to: &str| {
+            way.copy(options, &[scene.path(named)], scene.path(to)).run().expect(0);
+            scene.paths(to)
+        };
+        let rules = "-f: .rules";
+        assert_eq!(copied(&["-aR", rules], "source/./a/b", "whole"), ["a", "a/b", "a/b/y"], "{way:?}");
+        assert_eq!(copied(&["-a", rules], "source/a/b", "name"), ["b", "b/x", "b/y"], "{way:?}");
+        // These are looked for further up.
+        fs::write(scene.path("source/.rsync-filter"), "- y\n").unwrap();
+        assert_eq!(copied(&["-aRF"], "source/./a/b", "whole-up"), ["a", "a/b", "a/b/x"], "{way:?}");
+        assert_eq!(copied(&["-aF"], "source/a/b", "name-up"), ["b", "b/x"], "{way:?}");
+    }
+}
+
+#[test]
 fn what_nobody_can_read_hides_all_and_deletes_nothing() {
     let bad =
         |name: &str, content: &str| source().file(format!("bad/{name}"), content).file("bad/secret", "x");
