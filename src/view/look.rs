@@ -167,12 +167,12 @@ impl View {
                 read.entries.push(entry);
                 continue;
             }
-            let name = entry.name.clone();
-            let hidden = !shows(scope, path, &entry);
-            match self.seen(root, dir, path, entry) {
+            match self.seen(root, dir, path, entry.clone()) {
                 Ok(entry) => read.entries.push(entry),
-                Err(_) if hidden => {}
-                Err(error) => read.trouble(path.join(&name), error),
+                // Nor is one missed that the rules leave out if it leads to a directory: that cannot be known.
+                Err(_) if !shows(scope, path, &Entry { node: Node::Directory, ..entry.clone() }) => {}
+                Err(_) if !shows(scope, path, &entry) => {}
+                Err(error) => read.trouble(path.join(&entry.name), error),
             }
         }
     }
