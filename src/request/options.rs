@@ -117,6 +117,9 @@ pub struct Options {
     /// `--two-way`: what both replicas have to know of it.
     pub two_way: Option<TwoWay>,
 
+    /// `-m`: leave out directories that are or become empty.
+    pub prune_empty_dirs: bool,
+
     /// `-n`: change nothing, say what would be.
     pub dry_run: bool,
     /// Whether the peer talks to another peer, and somebody between them hears the events.

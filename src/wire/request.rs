@@ -94,6 +94,7 @@ options! {
     95 critical chmod,
     96 critical user_map,
     97 critical group_map,
+    98 critical prune_empty_dirs,
 }
 
 /// Appends `request`.

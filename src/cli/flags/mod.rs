@@ -233,6 +233,24 @@ pub(super) struct Flags {
     /// is left out can be taken in again. See FILTER RULES.
     #[arg(short = 'f', long, value_name = "RULE", help_heading = FILTERS)]
     filter: Vec<OsString>,
+    /// Read rules from .rsync-filter in each directory; -FF: and leave these files out
+    ///
+    /// Same as --filter=': /.rsync-filter', and given again, as --filter='- .rsync-filter'.
+    #[arg(short = 'F', num_args = 0, default_missing_value = "true", action = ArgAction::Append,
+        help_heading = FILTERS)]
+    dir_filters: Vec<bool>,
+    /// Leave out what CVS does: backups, objects, .git/ ..., and what .cvsignore in each directory names
+    ///
+    /// These rules come after all others: --filter=':C' and --filter=-C put them elsewhere. They also hold what
+    /// ~/.cvsignore and the variable CVSIGNORE name.
+    #[arg(short = 'C', long, help_heading = FILTERS)]
+    pub cvs_exclude: bool,
+    /// Leave out directories in which there is nothing but directories
+    ///
+    /// Also those that are so because of what filter rules leave out. With --delete, they count as not there. A directory
+    /// that a rule protects, as in --filter='protect keep/', is not left out.
+    #[arg(short = 'm', long, help_heading = FILTERS)]
+    pub prune_empty_dirs: bool,
 
     /// Compare contents where sizes agree, not times
     ///

@@ -13,6 +13,7 @@ mod view;
 
 pub(in crate::cli) use self::output::manner;
 pub(in crate::cli) use self::rules::read as read_rules;
+pub(in crate::cli) use self::two_way::check_rules;
 pub(super) use self::view::paths;
 
 use crate::cli::environment::Environment;
@@ -53,7 +54,7 @@ pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, 
     let style = output::style(flags, &destination, &sources, environment)?;
     let paths = view::paths(flags)?;
     let (names_from, names) = view::names(flags, &sources, &destination, paths)?;
-    let mut options = options(flags, &style)?;
+    let mut options = options(flags, &style, environment)?;
     view::set(&mut options, flags, alone || flags.view.list_only, names_from);
     view::check_relative(&options, &sources)?;
     options.validate().map_err(|error| Failure::of(USAGE, &error))?;
@@ -63,7 +64,7 @@ pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, 
         Some(_) => (sources.into_iter().map(two_way::root).collect(), two_way::root(destination)),
         None => (sources, destination),
     };
-    let peer_options = remote::peer_options(flags, &options, &style)?;
+    let peer_options = remote::peer_options(flags, &options, &style, environment)?;
     Ok((Run { sources, destination, options, peer_options, names, paths, shell, two_way }, style))
 }
 
@@ -75,7 +76,7 @@ fn operand_failure(error: &transport::Error) -> Failure {
     }
 }
 
-fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
+fn options(flags: &Flags, style: &Style, environment: &Environment) -> Result<Options, Failure> {
     let deletes = flags.delete || flags.delete_excluded;
     let limit = if flags.two_way { None } else { delete_limit(flags.max_delete.as_deref())? };
     let delete = deletes.then_some(Deletion {
@@ -83,7 +84,11 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         limit,
         ignore_errors: flags.ignore_errors,
     });
-    let rules = rules::read(&flags.filters, flags.view.from_nul, view::paths(flags)?)?;
+    let input = (flags.view.from_nul, view::paths(flags)?);
+    let rules = rules::read(&flags.filters, flags.cvs_exclude, input, environment)?;
+    if flags.two_way {
+        two_way::check_rules(&rules)?;
+    }
     let (user_map, group_map) = owners::maps(flags)?;
     Ok(Options {
         recursive: flags.recursive,
@@ -128,6 +133,7 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         force: flags.force,
         rules: if flags.delete_excluded { rules.with_delete_excluded() } else { rules },
         two_way: two_way::options(flags),
+        prune_empty_dirs: flags.prune_empty_dirs,
         dry_run: flags.dry_run,
         detail: output::detail(style),
         shortcuts: shortcuts(flags.plain.as_deref())?,

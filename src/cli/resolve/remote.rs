@@ -25,9 +25,14 @@ pub(super) fn family(flags: &Flags) -> Option<IpFamily> {
 
 /// The options as the other side has them: what is said of this side's links is not said of its, and what `-M` says is
 /// said of nothing else.
-pub(super) fn peer_options(flags: &Flags, options: &Options, style: &Style) -> Result<Options, Failure> {
+pub(super) fn peer_options(
+    flags: &Flags,
+    options: &Options,
+    style: &Style,
+    environment: &Environment,
+) -> Result<Options, Failure> {
     let Some(theirs) = &flags.of_peer else { return Ok(view::for_peer(options)) };
-    let mut peer = super::options(theirs, style)?;
+    let mut peer = super::options(theirs, style, environment)?;
     view::set(&mut peer, theirs, options.list_only, options.names_from.clone());
     peer.rules = options.rules.clone();
     let munge = theirs.view.munge_links && flags.remote.says("munge-links");

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 fn environment() -> Environment {
     Environment {
         shell: None,
+        cvs_ignore: Some("from-environment".into()),
         old_args: false,
         stderr_is_terminal: true,
         ssh: ssh::Environment {

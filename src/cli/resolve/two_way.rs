@@ -9,6 +9,7 @@ use crate::cli::resolve::view;
 use crate::request::{DEFAULT_TRASH_DAYS, TwoWay};
 use crate::session::TwoWayRun;
 use crate::transport::target::{RemoteTarget, Target};
+use crate::tree::filter::Rules;
 use crate::twoway::guard::MaxDelete;
 use crate::twoway::policy::{Override, Policies, Policy};
 use std::os::unix::ffi::OsStrExt;
@@ -45,6 +46,18 @@ pub(super) fn check(flags: &Flags, sources: &[Target]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Refuses rules that would not be the same on both sides.
+pub(in crate::cli) fn check_rules(rules: &Rules) -> Result<(), Failure> {
+    if rules.has_dir_merges() {
+        let message =
+            "filter rules in files of each directory (-F, -C, dir-merge) cannot be used in a two-way run";
+        return Err(Failure::usage(message).with_hint(
+            "Both sides must know all rules before they compare: give them as options, or by --exclude-from.",
+        ));
+    }
+    Ok(())
+}
+
 /// The first flag of a table that was given.
 fn first<T: Copy>(table: &[(bool, &'static str, T)]) -> Option<(&'static str, T)> {
     table.iter().find(|(given, _, _)| *given).map(|(_, flag, advice)| (*flag, *advice))
@@ -62,7 +75,7 @@ fn only_two_way(flags: &Flags) -> [(bool, &'static str, ()); 7] {
     ]
 }
 
-fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 29] {
+fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 30] {
     const DELETIONS: &str = "Leave it out: what was deleted on one side is deleted on the other anyway.";
     const SELECTION: &str = "Filter rules say which names take part.";
     const TIMES: &str = "Leave it out: times go along with the contents.";
@@ -76,6 +89,7 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 29] {
         (flags.force, "--force", "Leave it out: what is in the way goes to the trash."),
         (flags.update, "--update (-u)", "--conflict=newer lets the later file win where both changed."),
         (flags.existing, "--existing", SELECTION),
+        (flags.prune_empty_dirs, "--prune-empty-dirs (-m)", SELECTION),
         (flags.modify_window.is_some(), "--modify-window (-@)", COMPARISON),
         (flags.max_size.is_some(), "--max-size", SELECTION),
         (flags.min_size.is_some(), "--min-size", SELECTION),
@@ -295,6 +309,9 @@ mod tests {
             ("-2 --size-only a b", "dsync: --size-only has no meaning"),
             ("-2 --inplace a b", "dsync: --inplace has no meaning"),
             ("-2P a b", "dsync: --partial (-P) has no meaning in a two-way run\n  hint: Say --progress"),
+            ("-2F a b", "dsync: filter rules in files of each directory (-F, -C, dir-merge) cannot be used"),
+            ("-2C a b", "dsync: filter rules in files of each directory"),
+            ("-2m a b", "dsync: --prune-empty-dirs (-m) has no meaning"),
             ("-2 --no-r a b", "dsync: --no-recursive has no meaning"),
             ("-2 --no-times a b", "dsync: --no-times has no meaning"),
             ("-2 --max-delete=-1 a b", "dsync: --max-delete: \"-1\" is neither a number nor a percentage"),

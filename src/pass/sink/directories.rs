@@ -9,6 +9,7 @@ use crate::pass::PassError;
 use crate::pass::decide::{SetXattrs, Update};
 use crate::pass::sink::Sink;
 use crate::pass::sink::linked::Child;
+use crate::tree::filter::Scope;
 use crate::tree::{Acls, Extra, Name, RelPath};
 use crate::wire::{DirId, Message};
 use filetime::FileTime;
@@ -92,6 +93,8 @@ pub(super) struct OpenDir {
     pub touched: bool,
     /// Whether the directories below are listed without being asked for.
     pub listed_below: bool,
+    /// What holds in it.
+    pub scope: Scope,
 }
 
 impl OpenDir {
@@ -111,6 +114,7 @@ impl OpenDir {
             fresh: false,
             touched: false,
             listed_below: false,
+            scope: Scope::default(),
         }
     }
 }

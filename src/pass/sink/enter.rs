@@ -1,6 +1,6 @@
 //! What the sink does with a directory before anything in it is compared: it is found or made, and opened.
 
-use crate::fs::SetMeta;
+use crate::fs::{Dir, SetMeta};
 use crate::pass::PassError;
 use crate::pass::decide::{Decision, Policy, Seen, Update};
 use crate::pass::sink::destination::{self, Destination};
@@ -9,7 +9,10 @@ use crate::pass::sink::entry::opened_up;
 use crate::pass::sink::linked::{Child, Standing};
 use crate::pass::sink::{Goal, Sink};
 use crate::report::Event;
+use crate::request::Missing;
+use crate::tree::filter::Scope;
 use crate::tree::{Entry, Kind, Name, Node, RelPath};
+use crate::view;
 use crate::wire::{Begin, DirId};
 use std::collections::{HashSet, VecDeque};
 
@@ -44,6 +47,9 @@ impl Sink<'_> {
             },
         };
         let mut open = OpenDir::new(RelPath::root(), None, counterpart);
+        // Beside a single file, nothing is deleted.
+        open.scope = self.scope_above(open.counterpart.dir().filter(|_| destination.rename.is_none()));
+        self.enter_scope(&mut open);
         if let Some(meta) = begin.root.filter(|_| self.goal.only_shows()) {
             self.show(RelPath::root(), &Node::Directory, &meta);
         }
@@ -91,13 +97,14 @@ impl Sink<'_> {
 
     /// Enters a directory that was listed: makes it, or sets going what its own attributes need.
     pub(super) fn enter_child(&self, parent: DirId, index: u32) -> Result<OpenDir, PassError> {
-        let (path, unusable, child) = self
-            .directories
-            .with(parent, |dir| (dir.path.clone(), dir.unusable, dir.children.remove(&index)))?;
+        let (path, unusable, scope, child) = self.directories.with(parent, |dir| {
+            (dir.path.clone(), dir.unusable, dir.scope.clone(), dir.children.remove(&index))
+        })?;
         let Child { entry, own, standing } =
             child.ok_or(PassError::Protocol("a listing is of no listed directory"))?;
         let path = path.join(&entry.name);
         let mut open = OpenDir::new(path, Some(parent), Counterpart::Absent);
+        open.scope = scope;
         open.unusable = unusable || standing == Standing::Barred;
         if open.unusable {
             return Ok(open);
@@ -146,7 +153,64 @@ impl Sink<'_> {
         }
         open.time_if_touched = entry.meta.mtime;
         open.keeps_time = self.policy().keeps_time(Kind::Directory);
+        self.enter_scope(&mut open);
         Ok(open)
+    }
+
+    /// Whether what files of rules here say matters to this run: as long as nothing is deleted and no fingerprint is
+    /// compared, it does not.
+    fn asks_scope(&self) -> bool {
+        let options = &self.context.options;
+        let deletes = options.delete.is_some() || options.force || options.missing == Missing::Deleted;
+        let asks = deletes || !self.context.local;
+        asks && self.scope.has_files() && self.goal.agenda().is_none()
+    }
+
+    /// Goes on from what holds above a directory to what holds in it.
+    fn enter_scope(&self, open: &mut OpenDir) {
+        let here = open.counterpart.dir().filter(|_| self.asks_scope() && !open.fresh);
+        if let Some(dir) = here {
+            let scope = view::enter(&open.scope, dir, &open.path);
+            open.scope = self.scope_or_closed(&open.path, scope);
+        }
+    }
+
+    /// What holds above the destination, which is `top`.
+    fn scope_above(&self, top: Option<&Dir>) -> Scope {
+        let top = top.filter(|_| self.asks_scope());
+        let scope = top.map_or(Ok(self.scope.clone()), |top| view::enter_above(&self.scope, top, false));
+        self.scope_or_closed(&RelPath::root(), scope)
+    }
+
+    /// What holds in a directory of the destination that need not have been listed.
+    pub(super) fn scope_at(&self, path: &RelPath) -> Scope {
+        if !self.asks_scope() {
+            return self.scope.clone();
+        }
+        let mut here = RelPath::root();
+        let mut names = path.elements();
+        let mut scope = None;
+        loop {
+            let opened = self.counterpart_at(&here).unwrap_or(Counterpart::Absent);
+            let above = scope.unwrap_or_else(|| self.scope_above(opened.dir()));
+            let entered = opened.dir().map_or(Ok(above.clone()), |dir| view::enter(&above, dir, &here));
+            let entered = self.scope_or_closed(&here, entered);
+            match names.next().and_then(|name| Name::new(name).ok()) {
+                Some(name) => here = here.join(&name),
+                None => return entered,
+            }
+            scope = Some(entered);
+        }
+    }
+
+    /// What holds in a directory. Where nobody knows that, nothing is deleted, which is told.
+    pub(super) fn scope_or_closed(&self, path: &RelPath, scope: Result<Scope, crate::fs::Error>) -> Scope {
+        scope.unwrap_or_else(|error| {
+            if self.context.options.delete.is_some() {
+                self.tally.failed(path, &error);
+            }
+            Scope::closed()
+        })
     }
 
     fn open_existing(&self, open: &mut OpenDir, parent: &Counterpart, entry: &Entry, own: Option<&Entry>) {
@@ -204,7 +268,7 @@ impl Sink<'_> {
         open.acls = FinalAcls::of(update, entry.extra.as_deref());
         open.xattrs = update.xattrs;
         if let Some(own) = own
-            && !self.make_room(parent, &open.path, own)
+            && !self.make_room(parent, &open.scope, &open.path, own)
         {
             open.unusable = true;
             return;

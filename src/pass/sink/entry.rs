@@ -6,6 +6,7 @@ use crate::pass::decide::Update;
 use crate::pass::sink::Sink;
 use crate::pass::sink::directories::Counterpart;
 use crate::report::{Event, Skip};
+use crate::tree::filter::Scope;
 use crate::tree::{Entry, Kind, Meta, Name, Node, RelPath, munged};
 use crate::wire::DirId;
 
@@ -114,11 +115,11 @@ impl Sink<'_> {
         Ok(())
     }
 
-    /// Makes a link, a device, a fifo or a socket. Returns whether it is there now.
+    /// Makes a link, a device, a fifo or a socket in a directory, in which `scope` holds. Returns whether it is there now.
     #[allow(clippy::too_many_arguments, reason = "an entry with everything that is known of it")]
     pub(super) fn make(
         &self,
-        here: &Counterpart,
+        (here, scope): (&Counterpart, &Scope),
         dir: DirId,
         path: &RelPath,
         name: &Name,
@@ -127,7 +128,7 @@ impl Sink<'_> {
         update: &Update,
     ) -> bool {
         if let Some(own) = own.filter(|own| own.is_dir())
-            && !self.make_room(here, path, own)
+            && !self.make_room(here, scope, path, own)
         {
             return false;
         }

@@ -38,7 +38,7 @@ use crate::pass::names::OwnerMap;
 use crate::pass::tally::Tally;
 use crate::pass::{Agenda, Context, PassError, TALK};
 use crate::report::{Problem, ProblemClass, Role, Totals};
-use crate::tree::filter::Rules;
+use crate::tree::filter::Scope;
 use crate::tree::{Entry, Kind, Meta, RelPath};
 use crate::wire::{Content, Fetched, Link, Message, Permit, Received, Receiver, Sender};
 use announce::Announcer;
@@ -79,15 +79,15 @@ impl<'a> Goal<'a> {
         }
     }
 
-    /// The rules as they are at the destination: some look at absolute paths.
-    fn rules(&self, context: &Context) -> Rules {
+    /// What holds at the destination: some rules look at absolute paths.
+    fn scope(&self, context: &Context) -> Scope {
         let mut rules = context.options.rules.clone();
         if let Goal::Destination(path) = self
             && let Ok(absolute) = std::path::absolute(OsStr::from_bytes(path))
         {
             rules.set_root(absolute.as_os_str().as_bytes());
         }
-        rules
+        Scope::from(rules)
     }
 
     /// Whether entries are only shown.
@@ -119,8 +119,8 @@ struct Sink<'a> {
     /// How many gaps are open in files being built.
     gaps: Arc<AtomicUsize>,
     announcer: Announcer,
-    /// The rules as they are here.
-    rules: Rules,
+    /// What holds above the destination.
+    scope: Scope,
     owners: OwnerMap,
     umask: u32,
     extended: Extended,
@@ -149,7 +149,7 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
     };
     let sink = Sink {
         context,
-        rules: goal.rules(context),
+        scope: goal.scope(context),
         goal,
         sender: sender.clone(),
         destination: OnceLock::new(),

@@ -83,7 +83,7 @@ impl Walk<'_, '_> {
             match here {
                 Some((index, entry)) => {
                     level.next = index + 1;
-                    let child = view.child(&level.kept.dir, &entry.name);
+                    let child = view.child(&level.kept.dir, &level.kept.listing, &entry.name);
                     let parent = (level.id, index as u32);
                     let listed = level.listed;
                     stack.push(self.directory(child, Some(parent), listed)?);

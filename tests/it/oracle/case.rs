@@ -66,14 +66,20 @@ impl Case {
         let mut options = options::draw_named(&mut random, &wanted(&sources, &operands), naming);
         if !matches!(naming, Naming::Plain) {
             // Of a name that is not there and a limit that is reached, each has an exit code.
-            options.retain(|choice| choice.name != "--max-delete");
+            // And which files of rules count for what is named depends in rsync on how its list is put together.
+            options.retain(|choice| !["--max-delete", "-F", "dir-merge", "-C"].contains(&choice.name));
         }
         if ["-L", "-k", "--copy-unsafe-links"].iter().any(|name| options::has(&options, name)) {
             let may_be_broken = !options::has(&options, "--delete");
             sources.iter_mut().for_each(|source| tame_links(source, may_be_broken));
         }
-        if ["--max-delete", "--ignore-existing"].iter().any(|name| options::has(&options, name)) {
+        // The files of rules at the top of the first source are those of all sources to rsync.
+        let one_only = ["--max-delete", "--ignore-existing", "-F", "dir-merge", "-C"];
+        if one_only.iter().any(|name| options::has(&options, name)) {
             sources.truncate(1); // only then is it known what would be an obstacle
+        }
+        for source in &mut sources {
+            options::rule_files(&mut random, &options, source);
         }
         let wanted = wanted(&sources, &operands);
         let obstacles = Obstacles {
@@ -89,6 +95,7 @@ impl Case {
             10..15 => Some(Tree::new()),
             _ => Some(trees::earlier(&mut random, &wanted, obstacles)),
         };
+        let destination = destination.map(|tree| with_rule_files(&mut random, tree, &options, &wanted));
         let is_given_away =
             ["--chown", "--usermap", "--groupmap"].iter().any(|name| options::has(&options, name));
         let destination = destination.map(|mut tree: Tree| {
@@ -155,6 +162,26 @@ impl Case {
         let words = chosen.flat_map(|(number, choice)| choice.words(directory, number));
         words.chain(self.harmless.iter().cloned()).collect()
     }
+}
+
+/// The same with files of rules that are some: the same ones, others, or none.
+fn with_rule_files(random: &mut Random, mut tree: Tree, options: &[Choice], wanted: &Tree) -> Tree {
+    tree.entries.retain(|path, entry| {
+        let above = path.iter().rposition(|byte| *byte == b'/').and_then(|slash| path.get(..slash));
+        let is_file = matches!(entry.node, Node::File(_));
+        // What is in the way of one may hold something.
+        !above.is_some_and(|above| above.split(|byte| *byte == b'/').any(options::is_rule_file))
+            && (is_file || !options::is_rule_file(path))
+    });
+    for (path, entry) in &mut tree.entries {
+        if let (true, Some(known)) = (options::is_rule_file(path), wanted.entries.get(path)) {
+            *entry = known.clone();
+        }
+    }
+    if random.chance(50) {
+        options::rule_files(random, options, &mut tree);
+    }
+    tree
 }
 
 /// Some names at the top of `tree`, without those that a remote side would take for patterns.

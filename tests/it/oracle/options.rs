@@ -75,6 +75,10 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("--exclude-from", Effect::State),
     ("--include-from", Effect::State),
     ("-f", Effect::State),
+    ("-F", Effect::State),
+    ("dir-merge", Effect::State),
+    ("-C", Effect::State),
+    ("-m", Effect::State),
     ("-v", Effect::Output),
     ("-vv", Effect::Output),
     ("-q", Effect::Output),
@@ -169,6 +173,65 @@ pub(super) fn draw_named(random: &mut Random, tree: &Tree, naming: Naming<'_>) -
     choices
 }
 
+/// Puts files of rules into directories of a tree, if the options look for some.
+pub(super) fn rule_files(random: &mut Random, choices: &[Choice], tree: &mut Tree) {
+    for choice in choices {
+        let (name, words) = match (choice.name, &choice.argument) {
+            ("-F", _) => (".rsync-filter", String::new()),
+            ("-C", _) => (".cvsignore", "C".to_owned()),
+            ("dir-merge", Argument::Words(words)) => (".rules", words[1].to_string_lossy().into_owned()),
+            _ => continue,
+        };
+        let directories = tree.entries.iter().filter(|(_, entry)| entry.node == Node::Directory);
+        let mut directories: Vec<Vec<u8>> = directories.map(|(path, _)| path.clone()).collect();
+        random.shuffle(&mut directories);
+        directories.truncate(1 + random.below(3));
+        if random.chance(70) && !directories.contains(&Vec::new()) {
+            directories.push(Vec::new());
+        }
+        for directory in directories {
+            let slash: &[u8] = if directory.is_empty() { b"" } else { b"/" };
+            let lines = rule_lines(random, tree, &words);
+            tree.insert(&[&directory, slash, name.as_bytes()].concat(), Entry::new(Node::File(lines)));
+        }
+    }
+}
+
+/// Whether a path is that of a file of rules.
+pub(super) fn is_rule_file(path: &[u8]) -> bool {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    [&b".rsync-filter"[..], b".cvsignore", b".rules"].contains(&name)
+}
+
+/// Lines of such a file, as the modifiers of the rule that names it have it.
+pub(super) fn rule_lines(random: &mut Random, tree: &Tree, modifiers: &str) -> Vec<u8> {
+    let modifiers = modifiers.strip_prefix("dir-merge").unwrap_or(modifiers);
+    let has = |letters: &str| modifiers.chars().take_while(|c| *c != '.').any(|c| letters.contains(c));
+    let bare = has("-+C") && !modifiers.is_empty();
+    let kinds: &[&str] = match () {
+        () if bare => &[""],
+        () if has("sr") => &["- ", "- ", "+ ", "-! "],
+        () => &["- ", "- ", "- ", "+ ", "P ", "R ", "H ", "S ", "-p ", "-s ", "-r ", "-! "],
+    };
+    let mut lines = Vec::new();
+    for _ in 0..1 + random.below(3) {
+        let names: Vec<&[u8]> =
+            tree.entries.keys().map(|path| path.rsplit(|byte| *byte == b'/').next().unwrap()).collect();
+        let mut name = random.pick(&names).to_vec();
+        // What would end a line or a word, or begin something else.
+        if name.is_empty() || name.iter().any(|byte| !byte.is_ascii_alphanumeric() && !b"._~".contains(byte))
+        {
+            name = random.pick(&[&b"*.c"[..], b"a*", b"src/", b"*/", b"lib/b"]).to_vec();
+        }
+        let anchor: &[u8] = if random.chance(25) { b"/" } else { b"" };
+        lines.extend([random.pick(kinds).as_bytes(), anchor, &name, b"\n"].concat());
+        if random.chance(8) && (!bare || has("C")) {
+            lines.extend(b"!\n");
+        }
+    }
+    lines
+}
+
 /// Whether `name` is among the choices.
 pub(super) fn has(choices: &[Choice], name: &str) -> bool {
     choices.iter().any(|choice| choice.name == name)
@@ -261,6 +324,7 @@ impl Drawn<'_> {
 
     fn others(&mut self) {
         self.rules();
+        self.rules_in_directories();
         self.selection();
         self.transfer();
         self.output();
@@ -337,7 +401,9 @@ impl Drawn<'_> {
                 self.flag(75, "--delete-excluded");
             }
         } else {
-            self.flag(50, "--force");
+            // rsync then reads no files of rules but those in what it removes.
+            let has_files = ["-F", "dir-merge", "-C"].iter().any(|name| has(&self.choices, name));
+            self.flag(if has_files { 0 } else { 50 }, "--force");
         }
     }
 
@@ -425,6 +491,36 @@ impl Drawn<'_> {
                     self.rule("-f", kind, &pattern);
                 }
             }
+        }
+    }
+
+    /// Rules that are in the trees, where `rule_files` puts them.
+    fn rules_in_directories(&mut self) {
+        self.flag(12, "-m");
+        self.flag(10, "-C");
+        if self.random.chance(14) {
+            let word = *self.random.pick(&["-F", "-F", "-FF"]);
+            self.push("-F", Argument::Words(vec![word.into()]));
+        }
+        if self.random.chance(16) {
+            let kinds = [
+                ": ",
+                ": ",
+                ":n ",
+                ":e ",
+                ":-w ",
+                ":- ",
+                ":+ ",
+                ":s ",
+                ":r ",
+                ":p ",
+                ":n-p ",
+                "dir-merge,- ",
+                ":C ",
+                ": /",
+            ];
+            let word = format!("{}.rules", self.random.pick(&kinds));
+            self.push("dir-merge", Argument::Words(vec!["-f".into(), word.into()]));
         }
     }
 

@@ -56,7 +56,9 @@ impl Comparison {
             formatted: options::has(options, "--out-format"),
             names: names_are_shown && !more_is_shown,
             stats: options::has(options, "--stats"),
-            listed: sources == 1,
+            // Nor does it take off those that are pruned, and it counts what is not there and to be removed.
+            listed: sources == 1
+                && !["-m", "--delete-missing-args"].iter().any(|more| options::has(options, more)),
             limited_deletion,
         }
     }
@@ -166,9 +168,10 @@ impl Outcome {
     /// The lines about single entries, sorted: all that does not belong to the beginning, the end or the diagnosis of
     /// the program's own doings.
     fn names(&self, how: Comparison) -> Vec<String> {
-        const OTHERS: [&str; 16] = [
+        const OTHERS: [&str; 17] = [
             "done",
             "building file list ",
+            "receiving file list ",
             // Which are followed is what the options say.
             "copying unsafe symlink ",
             "sending incremental file list",

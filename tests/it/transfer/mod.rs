@@ -10,6 +10,7 @@ mod formats;
 mod json;
 mod kinds;
 mod links;
+mod merge_files;
 mod named;
 mod operands;
 mod output;

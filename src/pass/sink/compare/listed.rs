@@ -100,7 +100,8 @@ impl Comparison<'_, '_> {
                 self.fetch_xattrs(current, Wanted { index, entry, own, update })?;
             }
             Decision::Make(update) => {
-                if sink.make(&current.counterpart, dir, &path(), name, &entry, own.as_ref(), &update) {
+                let places = (&current.counterpart, &current.scope);
+                if sink.make(places, dir, &path(), name, &entry, own.as_ref(), &update) {
                     self.fetch_xattrs(current, Wanted { index, entry, own, update })?;
                 }
             }
@@ -172,7 +173,7 @@ impl Comparison<'_, '_> {
         let Wanted { index, entry, own, update } = &wanted;
         if let Some(own) = own
             && (own.is_dir() || (own.kind() != Kind::File && options.in_place))
-            && !sink.make_room(&current.counterpart, &current.path.join(&entry.name), own)
+            && !sink.make_room(&current.counterpart, &current.scope, &current.path.join(&entry.name), own)
         {
             sink.pass_by(entry);
             return Ok(());
@@ -240,7 +241,7 @@ impl Comparison<'_, '_> {
             if is_complete || deletion.ignore_errors {
                 for entry in extra {
                     let path = current.path.join(&entry.name);
-                    sink.delete_extra(&current.counterpart, path, entry);
+                    sink.delete_extra(&current.counterpart, &current.scope, path, entry);
                 }
                 sink.directories.touch(current.id);
             } else if !sink.kept_extras.swap(true, std::sync::atomic::Ordering::Relaxed) {

@@ -19,6 +19,7 @@ use crate::pass::sink::batches::Gathering;
 use crate::pass::sink::directories::Counterpart;
 use crate::pass::sink::enter::Own;
 use crate::pass::sink::sign::Job;
+use crate::tree::filter::Scope;
 use crate::tree::{Asked, Buckets, Entry, Fingerprinter, Name, RelPath};
 use crate::wire::{Begin, DirId, Listing, Mention, Message, Permit};
 use crossbeam_channel::{Receiver, Sender};
@@ -88,6 +89,8 @@ struct Awaited {
     own: Option<Own>,
     /// Whether not all of it could be read, which was told.
     told: bool,
+    /// What holds in it.
+    scope: Scope,
     /// What was said of it, if only what differs is to be listed.
     said: Option<Said>,
 }
@@ -110,6 +113,8 @@ pub(super) struct Current {
     /// What is here and the listing does not have.
     extra: Vec<Entry>,
     numbering: Numbering,
+    /// What holds in it.
+    pub scope: Scope,
     /// What new entries here do not get of permissions, once that was asked.
     umask: Option<u32>,
     /// Directories of this part that are there only for what is below them, sorted.
@@ -183,7 +188,7 @@ impl Comparison<'_, '_> {
         (same, count): (Buckets, u64),
     ) -> Result<Current, PassError> {
         let sink = self.sink;
-        let Awaited { path, mut unusable, own, told, said } = awaited;
+        let Awaited { path, mut unusable, own, told, said, scope } = awaited;
         let counterpart = match sink.directories.counterpart(sink, id)? {
             Ok(counterpart) => counterpart,
             Err(error) => {
@@ -207,7 +212,19 @@ impl Comparison<'_, '_> {
         }
         let (extra, gathering) = (Vec::new(), Gathering::default());
         let (umask, implied) = (None, Vec::new());
-        Ok(Current { id, path, counterpart, unusable, own, extra, numbering, umask, implied, gathering })
+        Ok(Current {
+            id,
+            path,
+            counterpart,
+            unusable,
+            own,
+            extra,
+            numbering,
+            scope,
+            umask,
+            implied,
+            gathering,
+        })
     }
 
     /// Takes out of what is here the entries of these buckets, which stand for those that are not listed: `count` in
@@ -282,7 +299,7 @@ impl Comparison<'_, '_> {
             && matches!(open.counterpart, Counterpart::Writable(_));
         open.unsettled = 1 + u64::from(fetches);
         let (path, counterpart, unusable) = (open.path.clone(), open.counterpart.clone(), open.unusable);
-        let fresh = open.fresh;
+        let (fresh, scope) = (open.fresh, open.scope.clone());
         sink.directories.insert(id, open);
         if fetches {
             sink.fetch_own_xattrs(id, path.clone(), parent)?;
@@ -294,6 +311,6 @@ impl Comparison<'_, '_> {
         };
         self.remembered = self.remembered.saturating_add(own.weight());
         let told = own.incomplete;
-        Ok(Awaited { path, unusable, own: Some(own), told, said: None })
+        Ok(Awaited { path, unusable, own: Some(own), told, said: None, scope })
     }
 }
