@@ -67,6 +67,8 @@ pub struct Item {
     pub kind: Kind,
     /// The target of a symbolic link.
     pub target: Option<Vec<u8>>,
+    /// The name, below the destination, of which the entry becomes another.
+    pub leader: Option<RelPath>,
     /// Length in bytes of a regular file.
     pub size: u64,
     /// What happened.
@@ -103,6 +105,10 @@ pub enum Action {
     Create,
     /// At most attributes are set.
     Attributes,
+    /// It becomes another name of a file that is there.
+    Link,
+    /// It is another name of a file that is there, so nothing is done about it.
+    Linked,
 }
 
 /// What happens to a modification time.
@@ -119,9 +125,13 @@ pub enum TimeChange {
 impl Change {
     /// Whether nothing is done at all.
     pub fn is_nothing(&self) -> bool {
-        self.action == Action::Attributes
-            && !(self.content || self.size || self.perms || self.owner || self.group)
-            && self.time == TimeChange::None
+        matches!(self.action, Action::Attributes | Action::Linked) && !self.differs()
+    }
+
+    /// Whether anything of it that has a column of its own differs.
+    pub fn differs(&self) -> bool {
+        let Change { content, size, perms, owner, group, time, .. } = *self;
+        content || size || perms || owner || group || time != TimeChange::None
     }
 }
 

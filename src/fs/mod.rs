@@ -11,7 +11,7 @@
 //! | `root`, `named`, `resolve` | user-named paths, and whose symbolic links they may go through |
 //! | `dir`, `beneath`, `list`, `status` | reading directories and attributes |
 //! | `file`, `pieces`, `copy` | reading and writing the content of one file |
-//! | `write`, `stage`, `in_place`, `attributes` | changing a directory, with names that are always old or new |
+//! | `write`, `stage`, `link`, `in_place`, `attributes` | changing a directory, with names that are always old or new |
 //! | `guarded` | changes that happen only where nobody else has made one |
 //! | `owners`, `limits`, `machine` | what the host knows about users, the umask, open files, itself |
 //! | `kernel` | calls that only some systems have, each with a portable way round |
@@ -29,6 +29,7 @@ mod guarded;
 mod in_place;
 mod kernel;
 mod limits;
+mod link;
 mod list;
 mod machine;
 mod named;
@@ -48,6 +49,7 @@ pub use file::{ReadFile, Stamp, WriteFile};
 pub use guarded::{Expected, Replaced, Slot};
 pub use kernel::give_up as give_up_kernel_calls;
 pub use limits::{raise_file_limit, umask};
+pub use link::{Linkable, Linked};
 pub use list::{Listing, Stamped};
 pub use machine::{host_name, machine_name, running_system};
 pub use named::open_named;

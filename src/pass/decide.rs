@@ -46,6 +46,12 @@ impl Update {
         Update { change: UNCHANGED, set: SetMeta::default() }
     }
 
+    /// It is another name of a file that is as the entry is at the source.
+    pub(crate) fn is_linked() -> Update {
+        let change = Change { action: Action::Linked, ..UNCHANGED };
+        Update { change, set: SetMeta::default() }
+    }
+
     /// A file is fetched because that was planned, and its attributes are left to the plan.
     pub(crate) fn planned(is_new: bool) -> Update {
         let change = Change { action: Action::Transfer, new: is_new, content: !is_new, ..UNCHANGED };
@@ -203,6 +209,21 @@ impl Policy<'_> {
             };
         }
         Update { change, set: self.all(entry.kind(), &entry.meta, mode, may_set_group) }
+    }
+
+    /// What is told of an entry that becomes another name of a file that is as the entry is at the source.
+    pub(crate) fn linked(&self, entry: &Entry, own: Option<&Entry>, may_set_group: bool) -> Update {
+        let Some(own) = own else {
+            let change = Change { action: Action::Link, new: true, ..UNCHANGED };
+            return Update { change, set: SetMeta::default() };
+        };
+        let mut change = self.attributes(entry.kind(), &entry.meta, &own.meta, may_set_group).change;
+        change.action = Action::Link;
+        change.size = entry.kind() == Kind::File && entry.node != own.node;
+        if !self.options.times {
+            change.time = TimeChange::Now;
+        }
+        Update { change, set: SetMeta::default() }
     }
 
     fn new_entry(&self, entry: &Entry, may_set_group: bool) -> Update {

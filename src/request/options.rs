@@ -13,6 +13,8 @@ pub struct Options {
     pub recursive: bool,
     /// `-l`: copy symbolic links as links.
     pub links: bool,
+    /// `-H`: names that are one file at the source become one file.
+    pub hard_links: bool,
     /// `-p`: set permissions.
     pub perms: bool,
     /// `-t`: set modification times.

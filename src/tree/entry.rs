@@ -169,6 +169,28 @@ pub struct Entry {
 pub struct Extra {
     /// `-U`: time of last access, with nanoseconds.
     pub atime: Option<FileTime>,
+    /// Of an entry that was seen to have several names: which of the host's files it is. It never leaves the host.
+    pub inode: Option<Inode>,
+    /// `-H`: of an entry that is listed as one of several names of a file.
+    pub group: Option<Group>,
+}
+
+/// Names that are one file at the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Group {
+    /// The number that the source gave to the file.
+    pub number: u32,
+    /// Whether this is the last of its names, after which the number is no longer needed.
+    pub last: bool,
+}
+
+/// A file of a host, whatever it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Inode {
+    /// Device and inode: what tells it from every other at the same moment.
+    pub identity: (u64, u64),
+    /// How many names it has.
+    pub names: u64,
 }
 
 impl Entry {
@@ -180,6 +202,21 @@ impl Entry {
     /// The kind alone.
     pub fn kind(&self) -> Kind {
         self.node.kind()
+    }
+
+    /// What only some runs look at, to be changed.
+    pub fn extra_mut(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// Which of the host's files it is, if it has several names.
+    pub fn inode(&self) -> Option<Inode> {
+        self.extra.as_ref()?.inode
+    }
+
+    /// The group of names it belongs to, which are one file at the source.
+    pub fn group(&self) -> Option<Group> {
+        self.extra.as_ref()?.group
     }
 
     /// Whether it is a directory.

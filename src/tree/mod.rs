@@ -12,7 +12,7 @@ mod fingerprint;
 mod name;
 mod path;
 
-pub use entry::{Entry, Extra, Kind, Meta, Node, Owner, Rdev};
+pub use entry::{Entry, Extra, Group, Inode, Kind, Meta, Node, Owner, Rdev};
 pub use escape::{Escaped, unescaped};
 pub use fingerprint::{
     Aspects, BUCKET_SUM_LEN, BucketSum, Buckets, FINGERPRINT_LEN, Fingerprint, Fingerprinter, MAX_BUCKETS,

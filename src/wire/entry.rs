@@ -4,7 +4,7 @@
 //! owner, group and mode, and their times are near each other. The listing is compressed afterwards, but what was
 //! never written costs nothing to compress.
 
-use crate::tree::{Entry, Kind, MAX_NAME, Meta, Name, Node, Rdev};
+use crate::tree::{Entry, Group, Kind, MAX_NAME, Meta, Name, Node, Rdev};
 use crate::wire::WireError;
 use crate::wire::codec::{Cursor, Put};
 use crate::wire::message::MAX_ENTRIES;
@@ -17,6 +17,12 @@ const SAME_MODE: u8 = 1 << 3;
 const SAME_OWNER: u8 = 1 << 4;
 const SAME_TIME: u8 = 1 << 5;
 const WHOLE_SECOND: u8 = 1 << 6;
+/// What only some runs look at follows.
+const EXTRA: u8 = 1 << 7;
+
+/// In the flags of that: the number of its group, and whether it is the last of that.
+const GROUP: u8 = 1;
+const LAST: u8 = 2;
 
 const NOTHING: Meta = Meta { mode: 0, mtime: FileTime::zero(), uid: 0, gid: 0 };
 
@@ -46,7 +52,9 @@ pub(crate) fn decode_entries(cursor: &mut Cursor) -> Result<Vec<Entry>, WireErro
 }
 
 fn encode_entry(entry: &Entry, name_before: &[u8], before: &Meta, out: &mut Vec<u8>) {
-    out.push(entry.kind().code() | meta_flags(&entry.meta, before));
+    let extra = extra_flags(entry);
+    let has_extra = if extra != 0 { EXTRA } else { 0 };
+    out.push(entry.kind().code() | meta_flags(&entry.meta, before) | has_extra);
     let name = entry.name.as_bytes();
     let shared = name.iter().zip(name_before).take_while(|(a, b)| a == b).count();
     out.put_varint(shared as u64);
@@ -60,6 +68,18 @@ fn encode_entry(entry: &Entry, name_before: &[u8], before: &Meta, out: &mut Vec<
             out.put_varint(rdev.minor.into());
         }
         Node::Directory | Node::Fifo | Node::Socket => {}
+    }
+    if extra != 0 {
+        out.push(extra);
+        entry.group().iter().for_each(|group| out.put_varint(group.number.into()));
+    }
+}
+
+fn extra_flags(entry: &Entry) -> u8 {
+    match entry.group() {
+        None => 0,
+        Some(Group { last: false, .. }) => GROUP,
+        Some(Group { last: true, .. }) => GROUP | LAST,
     }
 }
 
@@ -87,7 +107,23 @@ fn decode_entry(cursor: &mut Cursor, name: &mut Vec<u8>, before: &Meta) -> Resul
         Kind::CharDevice => Node::CharDevice(decode_rdev(cursor)?),
         Kind::BlockDevice => Node::BlockDevice(decode_rdev(cursor)?),
     };
-    Ok(Entry::new(name, node, meta))
+    let mut entry = Entry::new(name, node, meta);
+    if flags & EXTRA != 0 {
+        take_extra(cursor, &mut entry)?;
+    }
+    Ok(entry)
+}
+
+fn take_extra(cursor: &mut Cursor, entry: &mut Entry) -> Result<(), WireError> {
+    let flags = cursor.byte()?;
+    if flags & GROUP == 0 || flags & !(GROUP | LAST) != 0 {
+        return Err(WireError::Malformed("entry: it has more than is known"));
+    }
+    if entry.is_dir() {
+        return Err(WireError::Malformed("entry: a directory with several names"));
+    }
+    entry.extra_mut().group = Some(Group { number: cursor.u32()?, last: flags & LAST != 0 });
+    Ok(())
 }
 
 fn decode_rdev(cursor: &mut Cursor) -> Result<Rdev, WireError> {

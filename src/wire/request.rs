@@ -70,6 +70,7 @@ options! {
     50 critical dry_run,
     51 optional detail,
     52 critical shortcuts,
+    70 critical hard_links,
 }
 
 /// Appends `request`.

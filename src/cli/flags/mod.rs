@@ -82,6 +82,12 @@ pub(super) struct Flags {
     /// Copy symbolic links as links (otherwise they are skipped)
     #[arg(short = 'l', long, help_heading = WHAT)]
     pub links: bool,
+    /// Make names that are one file at the source (hard links) one file at the destination
+    ///
+    /// The content of such a file is sent once, for the first of its names. Names outside of what is copied take no
+    /// part. Names that are one file at the destination only stay so.
+    #[arg(short = 'H', long, help_heading = WHAT)]
+    pub hard_links: bool,
     /// Same as --devices --specials
     #[arg(short = 'D', help_heading = WHAT)]
     devices_and_specials: bool,

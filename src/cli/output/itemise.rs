@@ -1,6 +1,7 @@
 //! The eleven columns of `--itemize-changes`: `YXcstpoguax`.
 //!
-//! `Y` is what is done (`<` sent, `>` received or copied here, `c` made, `.` attributes at most), `X` what it is
+//! `Y` is what is done (`<` sent, `>` received or copied here, `c` made, `h` made another name of a file
+//! that is there, `.` attributes at most), `X` what it is
 //! (`f d L D S`), and each of the others a letter if that part differs: content, size, time (`T`: becomes the time of
 //! the transfer), permissions, owner, group. The last three belong to access times, ACLs and extended attributes and
 //! stay `.`. Nine `+` mark what is new, blanks what does not differ at all. See rsync(1), `--itemize-changes`.
@@ -19,6 +20,7 @@ pub(super) fn columns(item: &Item, direction: Direction) -> String {
         (Action::Transfer, Direction::Push) => '<',
         (Action::Transfer, Direction::Pull | Direction::Local) => '>',
         (Action::Create, _) => 'c',
+        (Action::Link | Action::Linked, _) => 'h',
         (Action::Attributes, _) => '.',
     };
     let kind = match item.kind {
@@ -31,7 +33,7 @@ pub(super) fn columns(item: &Item, direction: Direction) -> String {
     if change.new {
         return format!("{action}{kind}+++++++++");
     }
-    if change.is_nothing() {
+    if change.is_nothing() || (change.action == Action::Link && !change.differs()) {
         return format!("{action}{kind}         ");
     }
     let letter = |differs: bool, letter: char| if differs { letter } else { '.' };
@@ -69,6 +71,7 @@ mod tests {
     fn columns_are_those_of_rsync() {
         let transfer = Change { action: Action::Transfer, ..SAME };
         let create = Change { action: Action::Create, ..SAME };
+        let link = Change { action: Action::Link, ..SAME };
         for (kind, change, direction, columns) in [
             (Kind::File, Change { new: true, ..transfer }, Direction::Local, ">f+++++++++"),
             (Kind::File, Change { new: true, ..transfer }, Direction::Push, "<f+++++++++"),
@@ -98,8 +101,17 @@ mod tests {
                 ".f...pog...",
             ),
             (Kind::Socket, SAME, Direction::Push, ".S         "),
+            (Kind::File, link, Direction::Push, "hf         "),
+            (Kind::File, Change { new: true, ..link }, Direction::Push, "hf+++++++++"),
+            (
+                Kind::File,
+                Change { perms: true, time: TimeChange::Now, ..link },
+                Direction::Pull,
+                "hf..Tp.....",
+            ),
+            (Kind::Symlink, Change { action: Action::Linked, ..SAME }, Direction::Push, "hL         "),
         ] {
-            let item = Item { path: RelPath::root(), kind, target: None, size: 0, change };
+            let item = Item { path: RelPath::root(), kind, target: None, leader: None, size: 0, change };
             assert_eq!(super::columns(&item, direction), columns);
         }
     }

@@ -64,14 +64,14 @@ fn item_line(item: &Item, style: &Style) -> Option<String> {
     let is_dir = item.kind == Kind::Directory;
     match item.change.action {
         // Without -i a change of attributes alone is only told of directories, unless every name is.
-        Action::Attributes if nothing => {
+        Action::Attributes | Action::Linked if nothing => {
             (every_name && !is_dir).then(|| format!("{} is uptodate\n", item.path))
         }
-        Action::Attributes => {
+        Action::Attributes | Action::Linked => {
             let shown = every_name || (is_dir && style.levels.name > 0);
             shown.then(|| format!("{}\n", name(&item.path, item.kind)))
         }
-        Action::Transfer | Action::Create => {
+        Action::Transfer | Action::Create | Action::Link => {
             (style.levels.name > 0).then(|| format!("{}{}\n", name(&item.path, item.kind), arrow(item)))
         }
     }
@@ -83,6 +83,9 @@ fn name(path: &RelPath, kind: Kind) -> String {
 }
 
 fn arrow(item: &Item) -> String {
+    if let Some(leader) = &item.leader {
+        return format!(" => {leader}");
+    }
     item.target.as_ref().map(|target| format!(" -> {}", Escaped(target))).unwrap_or_default()
 }
 
@@ -160,7 +163,7 @@ mod tests {
         };
         let target = (kind == Kind::Symlink).then(|| b"far/\xff".to_vec());
         let path = RelPath::new(path.as_bytes()).unwrap();
-        Event::Item(Item { path, kind, target, size: 0, change })
+        Event::Item(Item { path, kind, target, leader: None, size: 0, change })
     }
 
     /// The lines of an event with `-v`, `-vv`, `-i` and `-ii`; an empty one for silence.

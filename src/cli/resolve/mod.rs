@@ -64,6 +64,7 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
     Ok(Options {
         recursive: flags.recursive,
         links: flags.links,
+        hard_links: flags.hard_links,
         perms: flags.perms,
         times: flags.times,
         owner: flags.owner,

@@ -60,7 +60,7 @@ fn only_two_way(flags: &Flags) -> [(bool, &'static str, ()); 7] {
     ]
 }
 
-fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 15] {
+fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 16] {
     const DELETIONS: &str = "Leave it out: what was deleted on one side is deleted on the other anyway.";
     const COMPARISON: &str =
         "Leave it out: changes are found by what each side remembers, and contents compared.";
@@ -83,6 +83,11 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 15] {
             flags.inplace,
             "--inplace",
             "Leave it out: files are replaced when they are complete, never before.",
+        ),
+        (
+            flags.hard_links,
+            "--hard-links (-H)",
+            "Leave it out: each name is brought up to date as a file of its own.",
         ),
         (flags.partial, "--partial (-P)", "Say --progress: a broken run goes on where it was anyway."),
         (!flags.recursive, "--no-recursive", "Filter rules say which directories take part."),

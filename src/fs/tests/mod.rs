@@ -1,6 +1,7 @@
 //! The module against real file systems.
 
 mod guarded;
+mod linking;
 mod named;
 mod racing;
 mod reading;

@@ -11,6 +11,7 @@ use crate::fs::SetMeta;
 use crate::pass::PassError;
 use crate::pass::sink::flights::{Flight, Prepared};
 use crate::pass::sink::gaps::OpenGaps;
+use crate::pass::sink::landings::Landing;
 use crate::pass::sink::sign::{Finer, Job};
 use crate::pass::sink::target::{BasisFile, Target};
 use crate::pass::sink::{Arrived, Sink};
@@ -114,6 +115,8 @@ struct Build {
     segment_len: BlockLen,
     /// How long the target may be whatever is written to it.
     held: u64,
+    /// How it went, for its other names.
+    landing: Landing,
 }
 
 enum State {
@@ -136,8 +139,8 @@ impl Build {
 
     fn new(sink: &Sink<'_>, flight: Arc<Flight>, state: State) -> Build {
         let gaps = OpenGaps::new(sink.gaps.clone());
-        let (segment_len, held) = (BlockLen::SEGMENT, 0);
-        Build { flight, state, gaps, repairs: 0, literal: 0, matched: 0, told: 0, segment_len, held }
+        let (segment_len, held, landing) = (BlockLen::SEGMENT, 0, Landing::Failed);
+        Build { flight, state, gaps, repairs: 0, literal: 0, matched: 0, told: 0, segment_len, held, landing }
     }
 
     fn begin(sink: &Sink<'_>, file: FileId) -> Result<Build, PassError> {
@@ -384,8 +387,12 @@ impl Build {
         Ok(None)
     }
 
-    fn install(&self, sink: &Sink<'_>, target: Target, len: u64) -> Result<(), PassError> {
-        let Flight { dir, name, path, update, .. } = &*self.flight;
+    fn install(&mut self, sink: &Sink<'_>, target: Target, len: u64) -> Result<(), PassError> {
+        let Flight { dir, name, path, update, entry, .. } = &*self.flight;
+        let identity = match sink.may_be_linked(entry) {
+            true => target.stamp().ok().map(|stamp| (stamp.dev, stamp.ino)),
+            false => None,
+        };
         let cut = if self.held > len { target.set_len(len) } else { Ok(()) };
         let installed = match (sink.goal.agenda(), target) {
             (Some(agenda), Target::Stage(staged)) => {
@@ -398,7 +405,10 @@ impl Build {
             }
         };
         match installed {
-            Ok(true) => self.count(sink, len),
+            Ok(true) => {
+                self.landing = Landing::of(identity);
+                self.count(sink, len);
+            }
             Ok(false) => {}
             Err(error) => sink.tally.failed(path, &error),
         }
@@ -421,6 +431,7 @@ impl Build {
     fn settle(self, sink: &Sink<'_>, file: FileId) -> Result<(), PassError> {
         sink.settle_progress(1, self.flight.entry.node.size().saturating_sub(self.told));
         sink.flights.land(file);
+        sink.landed(&self.flight.entry, self.landing);
         sink.settle(self.flight.dir)
     }
 

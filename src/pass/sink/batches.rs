@@ -11,8 +11,8 @@ use crate::pass::decide::Update;
 use crate::pass::sink::Sink;
 use crate::pass::sink::compare::Current;
 use crate::pass::sink::flights::{Flight, Phase};
+use crate::pass::sink::landings::Landing;
 use crate::pass::sink::sign::Job;
-
 use crate::tree::{Entry, Name, RelPath};
 use crate::wire::{BATCH_FILES, DirId, Fetch, Fetched, FetchedFile, Message};
 use crossbeam_channel::Sender;
@@ -116,7 +116,10 @@ impl Sink<'_> {
                     is_right && writing.write(&wanted, content, &mut done)
                 }
                 FetchedFile::Longer => false,
-                FetchedFile::Unreadable => true,
+                FetchedFile::Unreadable => {
+                    self.landed(&wanted.entry, Landing::Failed);
+                    true
+                }
             };
             if is_done {
                 done.files += 1;
@@ -189,8 +192,12 @@ impl Writing<'_> {
             }
             return true;
         }
-        let mut no_owner = None;
+        let (mut no_owner, mut identity) = (None, None);
+        let is_linked = self.sink.may_be_linked(&wanted.entry);
         let mut set = |file: &WriteFile| {
+            if is_linked {
+                identity = file.stamp().ok().map(|stamp| (stamp.dev, stamp.ino));
+            }
             let (owner, rest) = file.lacking(&update.set)?.split_owner();
             no_owner = file.set_meta(&owner).err();
             file.set_meta(&rest)
@@ -200,6 +207,7 @@ impl Writing<'_> {
             (Ok(dir), _) => dir.write_whole(name, content, set),
             (Err(error), _) => {
                 tell(error);
+                self.sink.landed(&wanted.entry, Landing::Failed);
                 return true;
             }
         };
@@ -208,10 +216,17 @@ impl Writing<'_> {
             return false;
         }
         no_owner.iter().for_each(tell);
-        match written {
-            Ok(_) => done.count(wanted, content),
-            Err(error) => tell(&error),
-        }
+        let landing = match written {
+            Ok(_) => {
+                done.count(wanted, content);
+                Landing::of(identity)
+            }
+            Err(error) => {
+                tell(&error);
+                Landing::Failed
+            }
+        };
+        self.sink.landed(&wanted.entry, landing);
         true
     }
 }

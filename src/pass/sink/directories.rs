@@ -7,7 +7,8 @@
 use crate::fs::{Dir, Error, Listing, ReadFile, SetMeta, WriteDir};
 use crate::pass::PassError;
 use crate::pass::sink::Sink;
-use crate::tree::{Entry, Name, RelPath};
+use crate::pass::sink::landings::Identity;
+use crate::tree::{Entry, Name, Node, RelPath};
 use crate::wire::{DirId, Message};
 use filetime::FileTime;
 use std::collections::{HashMap, VecDeque};
@@ -46,6 +47,12 @@ impl Counterpart {
 
     pub(super) fn identity(&self) -> Result<(u64, u64), Error> {
         self.dir().ok_or_else(absent)?.identity()
+    }
+
+    /// Which file has this name, if it is just this one.
+    pub(super) fn identity_of(&self, name: &Name, node: &Node) -> Option<Identity> {
+        let found = self.dir()?.stamped(name).ok()??;
+        (found.entry.node == *node).then_some((found.stamp.dev, found.stamp.ino))
     }
 
     pub(super) fn dir(&self) -> Option<&Dir> {

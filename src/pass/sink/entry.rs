@@ -90,7 +90,7 @@ impl Sink<'_> {
         Ok(())
     }
 
-    /// Makes a link, a device, a fifo or a socket.
+    /// Makes a symbolic link, a device, a fifo or a socket. Returns whether it is there (or would be, in a dry run).
     #[allow(clippy::too_many_arguments, reason = "an entry with everything that is known of it")]
     pub(super) fn make(
         &self,
@@ -101,18 +101,18 @@ impl Sink<'_> {
         entry: &Entry,
         own: Option<&Entry>,
         update: &Update,
-    ) -> Result<(), PassError> {
+    ) -> Result<bool, PassError> {
         if let Some(own) = own.filter(|own| own.is_dir())
             && !self.make_room(here, path, own)
         {
-            return Ok(());
+            return Ok(false);
         }
         self.announce(|| path.clone(), &entry.node, update);
         let Counterpart::Writable(handle) = here else {
             if update.change.new {
                 self.count_created(entry.kind());
             }
-            return Ok(());
+            return Ok(true);
         };
         let replace = own.is_some_and(|own| !own.is_dir());
         // A new entry gets its owner with the rest; only a failure is worth a second try without it.
@@ -132,8 +132,11 @@ impl Sink<'_> {
                     self.count_created(entry.kind());
                 }
             }
-            Err(error) => self.tally.failed(path, &error),
+            Err(error) => {
+                self.tally.failed(path, &error);
+                return Ok(false);
+            }
         }
-        Ok(())
+        Ok(true)
     }
 }

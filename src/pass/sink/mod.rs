@@ -5,7 +5,8 @@
 //! calling thread reads messages and hands them out, without ever waiting: its queues are bounded by the credit granted
 //! for what is in them. `directories` knows what is still unsettled in each directory, `flights` the files under way,
 //! `room` what they may take of the disk. Small files go
-//! through the same threads, many at a time (`batches`).
+//! through the same threads, many at a time (`batches`). Of the names of a file (`-H`) the first goes this way; the
+//! comparison links the others to it when it hears how it went (`compare/grouped`, `landings`).
 //!
 //! A sink whose files were planned goes the same way, but for its two ends: instead of being compared, what is listed is
 //! looked up in the plan (`compare/planned`), and whoever planned a file installs it (`planned`).
@@ -22,6 +23,7 @@ mod enter;
 mod entry;
 mod flights;
 mod gaps;
+mod landings;
 mod planned;
 mod room;
 mod sign;
@@ -43,6 +45,7 @@ use crossbeam_channel as channel;
 use destination::Destination;
 use directories::{Counterpart, Directories};
 use flights::{Flights, Limits};
+use landings::Landed;
 use room::Room;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -91,6 +94,7 @@ impl<'a> Goal<'a> {
         if self.agenda().is_some() {
             let options = &mut context.options;
             (options.in_place, options.partial, options.delete) = (false, false, None);
+            options.hard_links = false;
         }
         context
     }
@@ -116,6 +120,8 @@ struct Sink<'a> {
     told: Mutex<Instant>,
     /// Whether it was said that errors at the source keep extra entries from being deleted.
     kept_extras: AtomicBool,
+    /// Where the comparison hears of the first names of groups.
+    landings: channel::Sender<Landed>,
     /// Whether everything is settled, so that the source may end.
     finished: AtomicBool,
 }
@@ -135,6 +141,7 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         all: if context.local { context.share_of_open_files(4, 2048) } else { 2048 },
         with_basis: context.share_of_open_files(8, 256),
     };
+    let (landings, landed) = channel::unbounded();
     let sink = Sink {
         context,
         rules: goal.rules(context),
@@ -151,6 +158,7 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         tally: Tally::new(Role::Sink, context),
         told: Mutex::new(Instant::now()),
         kept_extras: AtomicBool::new(false),
+        landings,
         finished: AtomicBool::new(false),
     };
     let fatal = Mutex::new(None);
@@ -165,7 +173,7 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         }
     };
     let received = thread::scope(|scope| {
-        let queues = match spawn(scope, &sink, &fail) {
+        let queues = match spawn(scope, &sink, landed, &fail) {
             Ok(queues) => queues,
             Err(error) => {
                 fail(PassError::thread(error));
@@ -213,6 +221,7 @@ impl Queues {
 fn spawn<'scope, 'env>(
     scope: &'scope thread::Scope<'scope, 'env>,
     sink: &'env Sink<'env>,
+    landed: channel::Receiver<Landed>,
     fail: &'env (dyn Fn(PassError) + Sync),
 ) -> std::io::Result<Queues> {
     let named = |name: &str| thread::Builder::new().name(name.to_owned());
@@ -220,7 +229,7 @@ fn spawn<'scope, 'env>(
     let (listings, listed) = channel::unbounded();
     let signer = signing.clone();
     named("compare").spawn_scoped(scope, move || {
-        if let Err(error) = compare::run(sink, &listed, &signer) {
+        if let Err(error) = compare::run(sink, &listed, &landed, &signer) {
             fail(error);
         }
     })?;
@@ -332,7 +341,8 @@ impl Sink<'_> {
                 _ => None,
             };
             let size = node.size();
-            Event::Item(Item { path, kind: node.kind(), target, size, change: update.change })
+            let (kind, change) = (node.kind(), update.change);
+            Event::Item(Item { path, kind, target, leader: None, size, change })
         })
     }
 

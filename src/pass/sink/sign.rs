@@ -5,8 +5,9 @@ use crate::fs::ReadFile;
 use crate::pass::decide::Decision;
 use crate::pass::sink::Sink;
 use crate::pass::sink::flights::{Flight, Phase, Prepared};
+use crate::pass::sink::landings::Landing;
 use crate::pass::{PassError, sink::entry};
-use crate::tree::Kind;
+use crate::tree::{Entry, Kind};
 use crate::wire::{Check, DirId, FileId, MESSAGE_COST, Message, Rank, Reservation, SumsPart, Verdict, Want};
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
@@ -177,6 +178,8 @@ impl Sink<'_> {
                 if self.dry_run() {
                     entry::count_transfer(self, &flight.entry, false);
                     self.flights.land(file);
+                    let kept = own.inode().filter(|_| self.context.options.in_place);
+                    self.landed(&flight.entry, Landing::There(kept.map(|inode| inode.identity)));
                     return self.settle(flight.dir);
                 }
                 let whole = self.context.whole_file();
@@ -188,20 +191,30 @@ impl Sink<'_> {
                 self.announcer.fill(file, self.item(flight.path.clone(), &flight.entry.node, &update));
                 self.set_attributes(flight.dir, &flight.path, &flight.name, Kind::File, &update)?;
                 self.settle_progress(1, flight.entry.node.size());
-                self.settle_unwritten(file, &flight)
+                self.settle_unwritten(file, &flight, self.kept_file(&flight, own)?)
             }
             Decision::Skip(_) | Decision::Make(_) | Decision::Compare => {
                 self.announcer.fill(file, None);
-                self.settle_unwritten(file, &flight)
+                self.settle_unwritten(file, &flight, Landing::Failed)
             }
         }
     }
 
-    fn settle_unwritten(&self, file: FileId, flight: &Flight) -> Result<(), PassError> {
+    /// The file that is here and stays, for its other names.
+    fn kept_file(&self, flight: &Flight, own: &Entry) -> Result<Landing, PassError> {
+        if !self.may_be_linked(&flight.entry) {
+            return Ok(Landing::Failed);
+        }
+        let here = self.directories.counterpart(self, flight.dir)?;
+        Ok(here.map_or(Landing::Failed, |here| Landing::There(here.identity_of(&flight.name, &own.node))))
+    }
+
+    fn settle_unwritten(&self, file: FileId, flight: &Flight, landing: Landing) -> Result<(), PassError> {
         if flight.leftover {
             self.clear_leftover(flight.dir, &crate::fs::stage_name(&flight.name))?;
         }
         self.flights.land(file);
+        self.landed(&flight.entry, landing);
         self.settle(flight.dir)
     }
 }

@@ -10,6 +10,7 @@ use crate::pass::PassError;
 use crate::pass::fingerprint::{self, Owned};
 use crate::pass::names::Names;
 use crate::pass::source::Source;
+use crate::pass::source::groups::Groups;
 use crate::pass::source::kept::Kept;
 use crate::report::{Event, Skip};
 use crate::tree::{BucketSum, Buckets, Entry, Fingerprinter, Kind, Meta, Name, Owner, RelPath};
@@ -25,7 +26,8 @@ const PART: u64 = 64 << 10;
 /// Lists everything. The receiving thread learns of a closed link itself.
 pub(super) fn run(source: &Source<'_>) {
     let fingerprinter = fingerprint::fingerprinter(source.context);
-    let mut walk = Walk { source, fingerprinter, names: Names::default(), next: 0 };
+    let (names, groups) = (Names::default(), Groups::default());
+    let mut walk = Walk { source, fingerprinter, names, groups, next: 0 };
     if walk.tree().and_then(|()| walk.answer()).is_err() {
         source.sender.stopper().stop();
     }
@@ -35,6 +37,7 @@ struct Walk<'a, 'b> {
     source: &'a Source<'b>,
     fingerprinter: Option<Fingerprinter>,
     names: Names,
+    groups: Groups,
     next: u32,
 }
 
@@ -130,6 +133,9 @@ impl Walk<'_, '_> {
         if !self.source.view.is_recursive() {
             self.leave_out_directories(&dir, &mut listing);
         }
+        if self.source.context.options.hard_links {
+            self.groups.number(&mut listing.entries);
+        }
         let id = DirId(self.next);
         self.next =
             self.next.checked_add(1).ok_or(PassError::Protocol("there are more than 2^32 directories"))?;
@@ -181,7 +187,9 @@ impl Walk<'_, '_> {
     fn mention(&mut self, dir: DirId, kept: &Kept, whole: bool) -> Result<(), PassError> {
         let options = &self.source.context.options;
         let entries = kept.listing.entries.as_slice();
-        let comparable = whole && entries.iter().all(|entry| options.asks_for(entry.kind()));
+        // The sink has to be told of the names of a group one by one, since one may be in any other directory.
+        let is_comparable = |entry: &Entry| options.asks_for(entry.kind()) && entry.group().is_none();
+        let comparable = whole && entries.iter().all(is_comparable);
         let fingerprinter = self.fingerprinter.as_ref().filter(|_| comparable);
         let parent = kept.parent;
         let mention = match fingerprinter.zip(Owned::new(entries, options)) {

@@ -135,7 +135,7 @@ fn item(task: &Task, change: Change, kind: Kind, perms: bool) -> Event {
             group: false,
         },
     };
-    Event::Item(Item { path: task.path.clone(), kind, target, size, change })
+    Event::Item(Item { path: task.path.clone(), kind, target, leader: None, size, change })
 }
 
 /// How attributes differ.

@@ -6,8 +6,8 @@ use crate::report::{
     Totals,
 };
 use crate::tree::{
-    BUCKET_SUM_LEN, BucketSum, Buckets, Entry, FINGERPRINT_LEN, Fingerprint, Kind, MAX_NAME, Meta, Name,
-    Node, Owner, Rdev, RelPath,
+    BUCKET_SUM_LEN, BucketSum, Buckets, Entry, FINGERPRINT_LEN, Fingerprint, Group, Kind, MAX_NAME, Meta,
+    Name, Node, Owner, Rdev, RelPath,
 };
 use crate::wire::{
     Abort, AbortKind, Again, BatchId, Begin, ChannelSet, Check, Content, ContentEnd, ContentOp, DirId,
@@ -60,6 +60,11 @@ pub(super) fn literal(file: u32, data: impl Into<Bytes>) -> Message {
 fn entries() -> Vec<Entry> {
     let rdev = |major, minor| Rdev { major, minor };
     let entry = |bytes: &[u8], node, meta| Entry::new(name(bytes), node, meta);
+    let grouped = |bytes: &[u8], node, group| {
+        let mut entry = Entry::new(name(bytes), node, meta(0o644, 7, 0, (1000, 1000)));
+        entry.extra_mut().group = Some(Group { number: group, last: group > 0 });
+        entry
+    };
     vec![
         entry(b"block", Node::BlockDevice(rdev(8, 1)), meta(0o660, 1_700_000_000, 5, (0, 6))),
         entry(b"char", Node::CharDevice(rdev(u32::MAX, 0)), meta(0o660, 1_700_000_000, 5, (0, 6))),
@@ -67,6 +72,8 @@ fn entries() -> Vec<Entry> {
         entry(b"fifo", Node::Fifo, meta(0o600, 0, 0, (0, 0))),
         entry(b"file", Node::File { size: 0 }, meta(0o4755, i64::MAX, 0, (u32::MAX, u32::MAX))),
         entry(b"file.large", Node::File { size: u64::MAX }, meta(0, i64::MIN, 0, (1000, 1000))),
+        grouped(b"hard", Node::File { size: 1 }, 0),
+        grouped(b"hard.2", Node::File { size: 1 }, u32::MAX),
         entry(b"link", Node::Symlink { target: (*b"../\xff").into() }, meta(0o777, 7, 0, (1000, 1000))),
         entry(b"socket", Node::Socket, meta(0o777, 7, 0, (1000, 100))),
     ]
@@ -96,6 +103,7 @@ fn item() -> Event {
         path: RelPath::new(*b"dir/link").unwrap(),
         kind: Kind::Symlink,
         target: Some(b"to".to_vec()),
+        leader: Some(RelPath::new(*b"dir/other").unwrap()),
         size: 2,
         change: Change {
             action: Action::Create,

@@ -6,6 +6,7 @@ use crate::oracle::random::Random;
 use crate::oracle::trees::{self, Obstacles};
 use crate::support::snapshot::Snapshot;
 use crate::support::tree::{Entry, Node, Tree, at, contents};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -52,6 +53,10 @@ impl Case {
         let options = options::draw(&mut random, &wanted(&sources, &operands));
         if ["--max-delete", "--ignore-existing"].iter().any(|name| options::has(&options, name)) {
             sources.truncate(1); // only then is it known what would be an obstacle
+        }
+        if !options::has(&options, "-H") {
+            // Written in place, names that are one file only here would have the last one's content.
+            sources.iter_mut().for_each(|source| source.links.clear());
         }
         let wanted = wanted(&sources, &operands);
         let obstacles = Obstacles {
@@ -111,7 +116,12 @@ impl Case {
             Operands::Itself => 1,
             Operands::Names(names) => names.len(),
         };
-        Comparison::of(&self.options, sources)
+        let groups = match options::has(&self.options, "-H") {
+            true => wanted(&self.sources, &self.operands).links,
+            false => BTreeMap::new(),
+        };
+        let names = groups.into_iter().flat_map(|(name, other)| [name, other]).collect();
+        Comparison::of(&self.options, sources, &names)
     }
 
     /// The words of all options but the one at `without`.
@@ -140,6 +150,7 @@ fn wanted(sources: &[Tree], operands: &Operands) -> Tree {
             let mut merged = sources[0].clone();
             for tree in &sources[1..] {
                 merge(&mut merged, tree);
+                merged.links.extend(tree.links.clone());
             }
             merged
         }
@@ -149,6 +160,7 @@ fn wanted(sources: &[Tree], operands: &Operands) -> Tree {
             for name in names {
                 merge(&mut tree, &below(b"", &sources[0], name));
             }
+            tree.links = sources[0].links.clone();
             tree
         }
     }
@@ -174,6 +186,10 @@ fn below(prefix: &[u8], tree: &Tree, top: &[u8]) -> Tree {
             let path = [prefix, path.as_slice()].concat();
             moved.insert(path.strip_suffix(b"/").unwrap_or(&path), entry.clone());
         }
+    }
+    if top.is_empty() {
+        let moved_to = |path: &Vec<u8>| [prefix, path.as_slice()].concat();
+        moved.links = tree.links.iter().map(|(path, other)| (moved_to(path), moved_to(other))).collect();
     }
     if top.is_empty() || tree.entries.contains_key(top) {
         moved.entries.entry(Vec::new()).or_insert_with(|| Entry::new(Node::Directory));

@@ -126,8 +126,8 @@ impl Comparing {
         let outcome = Outcome::of(&theirs, since, || {
             way.copy(&case.words(here, None), &case.operands(here), &theirs).run()
         });
-        let mut differences = oracle.state_differences(&outcome, how);
-        differences.extend(oracle.output_differences(&outcome, how));
+        let mut differences = oracle.state_differences(&outcome, &how);
+        differences.extend(oracle.output_differences(&outcome, &how));
         if case.snapshots(here) != sources {
             differences.push("a source was changed".to_owned());
         }
@@ -179,7 +179,7 @@ impl Comparing {
             } else {
                 let without = self.rsync(case, here, Some(number), since, &[]);
                 match choice.effect {
-                    Effect::State => !whole.state_differences(&without, how).is_empty(),
+                    Effect::State => !whole.state_differences(&without, &how).is_empty(),
                     _ => whole.output.stdout != without.output.stdout,
                 }
             };

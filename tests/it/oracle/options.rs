@@ -35,7 +35,7 @@ enum Argument {
 }
 
 /// All options that are drawn, so that one that never is cannot go unnoticed.
-pub(super) const ALL: [(&str, Effect); 35] = [
+pub(super) const ALL: [(&str, Effect); 36] = [
     ("-a", Effect::State),
     ("-r", Effect::State),
     ("-l", Effect::State),
@@ -44,6 +44,7 @@ pub(super) const ALL: [(&str, Effect); 35] = [
     ("-o", Effect::State),
     ("-g", Effect::State),
     ("-D", Effect::State),
+    ("-H", Effect::State),
     ("-n", Effect::State),
     ("-c", Effect::State),
     ("-u", Effect::State),
@@ -187,6 +188,13 @@ impl Drawn<'_> {
     }
 
     fn transfer(&mut self) {
+        // With these, and without times, what becomes of a file depends on which of its names is looked at.
+        let depends = |choices: &[Choice]| has(choices, "-u") || has(choices, "--size-only");
+        let times = has(&self.choices, "-t") || has(&self.choices, "-a");
+        if times && !depends(&self.choices) && self.random.chance(50) {
+            // So that names come in the same order from both.
+            self.push("-H", Argument::Words(vec!["-H".into(), "--no-inc-recursive".into()]));
+        }
         self.flag(22, "--inplace");
         if self.random.chance(30) {
             self.flag(100, "--no-whole-file");

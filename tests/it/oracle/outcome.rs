@@ -4,6 +4,7 @@ use crate::oracle::options::{self, Choice};
 use crate::support::command::Output;
 use crate::support::snapshot::{Columns, Snapshot};
 use crate::support::tools;
+use dsync::tree::Escaped;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -16,7 +17,7 @@ pub(super) struct Outcome {
 }
 
 /// How far two outcomes of a case are comparable.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Comparison {
     columns: Columns,
     items: bool,
@@ -27,15 +28,20 @@ pub(super) struct Comparison {
     listed: bool,
     /// Which entries a limited deletion takes is each program's own affair; how many is not.
     limited_deletion: bool,
+    /// Which names are one file counts. Which of them comes first does not: rsync prefers one that is there.
+    linked: bool,
+    /// Names that are one file with others at a source, as they are shown.
+    names_of_groups: Vec<String>,
 }
 
 impl Comparison {
-    /// For runs with these options and this many source arguments.
-    pub(super) fn of(options: &[Choice], sources: usize) -> Comparison {
+    /// For runs with these options and this many source arguments, where these names are in groups.
+    pub(super) fn of(options: &[Choice], sources: usize, groups: &BTreeSet<Vec<u8>>) -> Comparison {
         // Without -t a directory gets the time of the last change in it, and programs differ in what they change
         // on the way to the same end.
         let times = options::has(options, "-t") || options::has(options, "-a");
         let limited_deletion = options::has(options, "--max-delete");
+        let linked = options::has(options, "-H");
         Comparison {
             columns: Columns {
                 directory_mtime: times && !limited_deletion,
@@ -44,11 +50,14 @@ impl Comparison {
                 ..Columns::ALL
             },
             items: options::has(options, "-i"),
-            names: (options::has(options, "-v") || options::has(options, "-vv"))
+            names: !linked
+                && (options::has(options, "-v") || options::has(options, "-vv"))
                 && !["-i", "-P", "--stats"].iter().any(|more| options::has(options, more)),
             stats: options::has(options, "--stats"),
             listed: sources == 1,
             limited_deletion,
+            linked,
+            names_of_groups: groups.iter().map(|path| Escaped(path).to_string()).collect(),
         }
     }
 }
@@ -63,7 +72,7 @@ impl Outcome {
     }
 
     /// What differs in the destination and the exit code.
-    pub(super) fn state_differences(&self, other: &Outcome, how: Comparison) -> Vec<String> {
+    pub(super) fn state_differences(&self, other: &Outcome, how: &Comparison) -> Vec<String> {
         let mut lines = Vec::new();
         let (mut mine, mut theirs) = (self.kept(), other.kept());
         if self.output.code != other.output.code {
@@ -82,6 +91,21 @@ impl Outcome {
         } else {
             lines.extend(self.after.differences(&other.after, how.columns));
         }
+        if how.linked {
+            let linked: BTreeSet<Vec<u8>> = self.linked().union(&other.linked()).cloned().collect();
+            mine.retain(|path| !linked.contains(path));
+            theirs.retain(|path| !linked.contains(path));
+            // With a limit, a name may be gone from one file only here, and from another only there.
+            let none = BTreeSet::new;
+            let groups =
+                |outcome: &Outcome| if how.limited_deletion { none() } else { outcome.after.groups() };
+            let (groups, groups_there) = (groups(self), groups(other));
+            for group in groups.symmetric_difference(&groups_there) {
+                let which = if groups.contains(group) { "left" } else { "right" };
+                let names: Vec<String> = group.iter().map(|path| path.escape_ascii().to_string()).collect();
+                lines.push(format!("one file only {which}: {}", names.join(" ")));
+            }
+        }
         for path in mine.symmetric_difference(&theirs) {
             let which = if mine.contains(path) { "left" } else { "right" };
             lines.push(format!("{}: inode kept only {which}", path.escape_ascii()));
@@ -90,7 +114,7 @@ impl Outcome {
     }
 
     /// What differs in the lines about changes and in the numbers, as far as the options ask for them.
-    pub(super) fn output_differences(&self, other: &Outcome, how: Comparison) -> Vec<String> {
+    pub(super) fn output_differences(&self, other: &Outcome, how: &Comparison) -> Vec<String> {
         let mut lines = Vec::new();
         if how.items {
             lines.extend(line_differences(&self.items(how), &other.items(how)));
@@ -108,6 +132,11 @@ impl Outcome {
         self.before.paths().filter(|path| self.after.get(path).is_none()).collect()
     }
 
+    /// Names of files that have or had several.
+    fn linked(&self) -> BTreeSet<Vec<u8>> {
+        [&self.before, &self.after].iter().flat_map(|snapshot| snapshot.groups()).flatten().collect()
+    }
+
     /// Regular files that are still the same inode.
     fn kept(&self) -> BTreeSet<Vec<u8>> {
         let same = |path: &&Vec<u8>| match (self.before.get(path), self.after.get(path)) {
@@ -120,7 +149,7 @@ impl Outcome {
     }
 
     /// The itemized lines and the deletions, sorted, with the direction taken out.
-    fn items(&self, how: Comparison) -> Vec<String> {
+    fn items(&self, how: &Comparison) -> Vec<String> {
         let item = |line: &str| -> Option<String> {
             let bytes = line.as_bytes();
             if line.starts_with("*deleting ") {
@@ -129,14 +158,23 @@ impl Outcome {
             let columns = bytes.len() > 12 && b"<>ch.".contains(&bytes[0]) && b"fdLDS".contains(&bytes[1]);
             (columns && bytes[11] == b' ').then(|| line.replacen('<', ">", usize::from(bytes[0] == b'<')))
         };
-        let mut items: Vec<String> = self.output.out().lines().filter_map(item).collect();
+        let before = if how.linked { self.linked() } else { BTreeSet::new() };
+        let mut linked: Vec<String> = before.iter().map(|path| Escaped(path).to_string()).collect();
+        linked.extend(how.names_of_groups.iter().cloned());
+        let is_linked = |line: &&str| {
+            let rest = line.get(12..).unwrap_or_default();
+            let follows = |rest: &str| rest.is_empty() || rest.starts_with([' ', '/']);
+            linked.iter().any(|name| rest.strip_prefix(name.as_str()).is_some_and(follows))
+        };
+        let lines = self.output.out();
+        let mut items: Vec<String> = lines.lines().filter(|line| !is_linked(line)).filter_map(item).collect();
         items.sort();
         items
     }
 
     /// The lines about single entries, sorted: all that does not belong to the beginning, the end or the diagnosis of
     /// the program's own doings.
-    fn names(&self, how: Comparison) -> Vec<String> {
+    fn names(&self, how: &Comparison) -> Vec<String> {
         const OTHERS: [&str; 13] = [
             "sending incremental file list",
             "receiving incremental file list",
@@ -168,7 +206,7 @@ impl Outcome {
     }
 
     /// The statistics that do not depend on how a program talks to its peer.
-    fn stats(&self, how: Comparison) -> Vec<String> {
+    fn stats(&self, how: &Comparison) -> Vec<String> {
         const LABELS: [&str; 6] = [
             "Number of files:",
             "Number of created files:",
@@ -181,7 +219,8 @@ impl Outcome {
             let limited = how.limited_deletion && line.starts_with("Number of deleted");
             let merged =
                 !how.listed && (line.starts_with("Number of files:") || line.starts_with("Total file size:"));
-            LABELS.iter().any(|label| line.starts_with(label)) && !limited && !merged
+            let led = how.linked && line.contains("transferred");
+            LABELS.iter().any(|label| line.starts_with(label)) && !limited && !merged && !led
         };
         self.output.out().lines().filter(wanted).map(str::to_owned).collect()
     }

@@ -1,9 +1,9 @@
 //! A tree as it is on disk, and how two of them differ.
 //!
-//! Hard links are not part of it: each name stands for itself.
+//! Hard links are no part of the comparison: each name stands for itself.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Keys;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
@@ -76,6 +76,15 @@ impl Snapshot {
     /// The paths, sorted.
     pub(crate) fn paths(&self) -> Keys<'_, Vec<u8>, Stamp> {
         self.entries.keys()
+    }
+
+    /// The names that are one file, of each file that has several.
+    pub(crate) fn groups(&self) -> BTreeSet<BTreeSet<Vec<u8>>> {
+        let mut files: BTreeMap<u64, BTreeSet<Vec<u8>>> = BTreeMap::new();
+        for (path, stamp) in self.entries.iter().filter(|(_, stamp)| stamp.kind != 'd') {
+            files.entry(stamp.inode).or_default().insert(path.clone());
+        }
+        files.into_values().filter(|names| names.len() > 1).collect()
     }
 
     /// What is at `path`.

@@ -5,6 +5,7 @@ mod connection;
 mod deletion;
 mod delta;
 mod fingerprints;
+mod hard_links;
 mod kinds;
 mod operands;
 mod output;

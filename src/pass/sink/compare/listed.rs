@@ -20,9 +20,24 @@ const WORTH_SIGNING: u64 = 256;
 /// There is something that cannot be looked at, which was told.
 struct Told;
 
+/// What becomes of an entry, for what is to be another name of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is not as at the source, and will not be.
+    Left,
+    /// It is, or was made so (or would be, in a dry run).
+    There,
+    /// It would be, in a dry run, written anew.
+    Written,
+    /// Its content is being compared.
+    Comparing,
+    /// Its content was asked for.
+    Transferring,
+}
+
 impl Comparison<'_, '_> {
     /// Compares one entry with its counterpart.
-    pub(super) fn entry(&self, current: &mut Current, entry: Entry) -> Result<(), PassError> {
+    pub(super) fn entry(&mut self, current: &mut Current, entry: Entry) -> Result<(), PassError> {
         let sink = self.sink;
         let (before, index) = current.numbering.listed(&entry.name).map_err(PassError::Protocol)?;
         self.pass_over(current, before)?;
@@ -65,6 +80,22 @@ impl Comparison<'_, '_> {
             sink.pass_by(&entry);
             return Ok(());
         }
+        if sink.may_be_linked(&entry) {
+            return self.grouped(current, index, entry, own);
+        }
+        self.single(current, index, entry, own).map(|_| ())
+    }
+
+    /// Sets going what an entry needs that is no directory.
+    pub(super) fn single(
+        &self,
+        current: &mut Current,
+        index: u32,
+        entry: Entry,
+        own: Option<Entry>,
+    ) -> Result<Outcome, PassError> {
+        let sink = self.sink;
+        let name = sink.destination()?.rename.as_ref().unwrap_or(&entry.name);
         let (dir, may_set_group) = (current.id, sink.may_set_group(entry.meta.gid));
         let decision = sink.policy().decide(&entry, own.as_ref(), may_set_group);
         let leftover = current.take_leftover(name);
@@ -76,6 +107,7 @@ impl Comparison<'_, '_> {
             Decision::Skip(reason) => {
                 sink.skipped(&path(), reason);
                 sink.pass_by(&entry);
+                Ok(Outcome::Left)
             }
             Decision::Attributes(update) => {
                 sink.announce(path, &entry.node, &update);
@@ -83,19 +115,21 @@ impl Comparison<'_, '_> {
                     sink.set_attributes(dir, &path(), name, entry.kind(), &update)?;
                 }
                 sink.pass_by(&entry);
+                Ok(Outcome::There)
             }
             Decision::Make(update) => {
-                sink.make(&current.counterpart, dir, &path(), name, &entry, own.as_ref(), &update)?;
+                let here = &current.counterpart;
+                let made = sink.make(here, dir, &path(), name, &entry, own.as_ref(), &update)?;
+                Ok(if made { Outcome::There } else { Outcome::Left })
             }
             Decision::Transfer(update) => {
-                self.transfer(current, Wanted { index, entry, own, update }, leftover)?;
+                self.transfer(current, Wanted { index, entry, own, update }, leftover)
             }
             Decision::Compare => {
                 let wanted = Wanted { index, entry, own, update: Update::none() };
-                self.compare_content(current, wanted, leftover)?;
+                self.compare_content(current, wanted, leftover).map(|()| Outcome::Comparing)
             }
         }
-        Ok(())
     }
 
     /// What is here under a name in a directory of which not all could be read, which was told. If names cannot be
@@ -130,7 +164,7 @@ impl Comparison<'_, '_> {
         current: &mut Current,
         wanted: Wanted,
         leftover: bool,
-    ) -> Result<(), PassError> {
+    ) -> Result<Outcome, PassError> {
         let sink = self.sink;
         let options = &sink.context.options;
         let Wanted { index, entry, own, update } = &wanted;
@@ -139,12 +173,12 @@ impl Comparison<'_, '_> {
             && !sink.make_room(&current.counterpart, &current.path.join(&entry.name), own)
         {
             sink.pass_by(entry);
-            return Ok(());
+            return Ok(Outcome::Left);
         }
         sink.announce(|| current.path.join(&entry.name), &entry.node, update);
         if sink.dry_run() {
             count_transfer(sink, entry, update.change.new);
-            return Ok(());
+            return Ok(Outcome::Written);
         }
         let has_basis =
             own.as_ref().is_some_and(|own| own.kind() == Kind::File && own.node.size() >= WORTH_SIGNING);
@@ -153,7 +187,10 @@ impl Comparison<'_, '_> {
         let is_plain = !with_basis && !leftover && !options.in_place && renamed.is_none();
         if entry.node.size() <= SMALL && is_plain && options.shortcuts.small_files {
             current.gathering.add(wanted);
-            return if current.gathering.is_full() { sink.fetch(current) } else { Ok(()) };
+            if current.gathering.is_full() {
+                sink.fetch(current)?;
+            }
+            return Ok(Outcome::Transferring);
         }
         let (dir, index) = (current.id, *index);
         let phase = if with_basis { Phase::Signing } else { Phase::Fetching };
@@ -161,10 +198,11 @@ impl Comparison<'_, '_> {
         let file = sink.flights.start(flight, with_basis)?;
         sink.directories.with(dir, |dir| dir.unsettled += 1)?;
         if with_basis {
-            self.signing.send(Job::Sign(file)).map_err(|_| PassError::Lost)
+            self.signing.send(Job::Sign(file)).map_err(|_| PassError::Lost)?;
         } else {
-            sink.ask(file, dir, index)
+            sink.ask(file, dir, index)?;
         }
+        Ok(Outcome::Transferring)
     }
 
     fn compare_content(&self, current: &Current, wanted: Wanted, leftover: bool) -> Result<(), PassError> {
