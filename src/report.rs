@@ -107,8 +107,11 @@ pub enum Action {
     Attributes,
     /// It becomes another name of a file that is there.
     Link,
-    /// It is another name of a file that is there, so nothing is done about it.
+    /// It is another name of a file that is there, so nothing is done about it; or becomes one of the same file
+    /// elsewhere.
     Linked,
+    /// It is copied from what is the same elsewhere at the destination.
+    Copied,
 }
 
 /// What happens to a modification time.
@@ -125,7 +128,7 @@ pub enum TimeChange {
 impl Change {
     /// Whether nothing is done at all.
     pub fn is_nothing(&self) -> bool {
-        matches!(self.action, Action::Attributes | Action::Linked) && !self.differs()
+        matches!(self.action, Action::Attributes | Action::Linked | Action::Copied) && !self.differs()
     }
 
     /// Whether anything of it that has a column of its own differs.
@@ -152,6 +155,8 @@ pub enum Skip {
     UpToDate,
     /// A directory that was to be removed holds something that must stay.
     NotEmpty,
+    /// `--existing`: a directory that the destination does not have.
+    NoSuchDirectory,
 }
 
 /// Something that could not be done. Never ends a run; decides its exit code.

@@ -23,7 +23,16 @@ pub struct Root {
 impl Root {
     /// Opens the directory at `path`, following symbolic links by the rule of `links`.
     pub fn open(path: &OsStr, links: Links) -> Result<Root, Error> {
-        match resolve::resolve(path.as_bytes(), links, OPENING)? {
+        Root::at(resolve::resolve(path.as_bytes(), links, OPENING)?)
+    }
+
+    /// The same for a path that is relative to a directory, of which it may lead out.
+    pub fn open_from(from: &Dir, path: &OsStr, links: Links) -> Result<Root, Error> {
+        Root::at(resolve::resolve_from(from.as_fd(), path.as_bytes(), links, OPENING)?)
+    }
+
+    fn at(place: Place) -> Result<Root, Error> {
+        match place {
             Place::Directory(handle) => {
                 let handle = resolve::readable(handle).map_err(Error::when(OPENING))?;
                 Ok(Root { dir: Dir::new(handle), writable: true })

@@ -33,6 +33,19 @@ pub(crate) enum Decision {
     Compare,
 }
 
+/// How an entry of the source is found elsewhere at the destination (`--link-dest` and its relatives).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Likeness {
+    /// With all attributes that are kept.
+    Exact,
+    /// With the same content, but other attributes.
+    Content,
+    /// As a file of the same length, and `-c` was given: the content has to be compared.
+    Length,
+    /// As another version.
+    Version,
+}
+
 /// The difference, as reported and as set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Update {
@@ -75,14 +88,13 @@ impl Policy<'_> {
     /// `may_set_group` is about its group.
     pub(crate) fn decide(&self, entry: &Entry, own: Option<&Entry>, may_set_group: bool) -> Decision {
         let options = self.options;
-        if !self.is_wanted(entry.kind()) {
-            return Decision::Skip(Skip::NotRegular);
-        }
         match own {
+            None if options.existing && entry.is_dir() => return Decision::Skip(Skip::NoSuchDirectory),
             None if options.existing => return Decision::Skip(Skip::NotExisting),
             Some(own) if options.ignore_existing && !(own.is_dir() && entry.is_dir()) => {
                 return Decision::Skip(Skip::Exists);
             }
+            _ if !self.is_wanted(entry.kind()) => return Decision::Skip(Skip::NotRegular),
             Some(own)
                 if options.update
                     && (entry.kind(), own.kind()) == (Kind::File, Kind::File)
@@ -224,6 +236,59 @@ impl Policy<'_> {
             change.time = TimeChange::Now;
         }
         Update { change, set: SetMeta::default() }
+    }
+
+    /// How like `entry` the one is that was found elsewhere; `None` if it is of another kind.
+    pub(crate) fn likeness(&self, entry: &Entry, found: &Entry, may_set_group: bool) -> Option<Likeness> {
+        if found.kind() != entry.kind() {
+            return None;
+        }
+        let of = |update: Update| {
+            if update.change.is_nothing() { Likeness::Exact } else { Likeness::Content }
+        };
+        Some(match &entry.node {
+            Node::File { size } => match self.file(entry, *size, found, may_set_group) {
+                Decision::Attributes(update) => of(update),
+                Decision::Compare => Likeness::Length,
+                _ => Likeness::Version,
+            },
+            _ => {
+                let update = self.attributes(entry.kind(), &entry.meta, &found.meta, may_set_group);
+                let is_exact = found.node == entry.node && update.change.is_nothing();
+                if is_exact { Likeness::Exact } else { Likeness::Version }
+            }
+        })
+    }
+
+    /// What is told and set of a directory that is made, if there is one elsewhere.
+    pub(crate) fn based_directory(&self, meta: &Meta, found: &Meta, may_set_group: bool) -> Update {
+        let mut change = self.attributes(Kind::Directory, meta, found, may_set_group).change;
+        change.action = Action::Copied;
+        Update { change, set: self.new_directory(meta, may_set_group).set }
+    }
+
+    /// What is told and set of an entry that is made, if it is told by what differs from the one found elsewhere.
+    pub(crate) fn based(
+        &self,
+        entry: &Entry,
+        found: &Entry,
+        likeness: Likeness,
+        may_set_group: bool,
+    ) -> Update {
+        let kind = entry.kind();
+        let mut change = self.attributes(kind, &entry.meta, &found.meta, may_set_group).change;
+        let is_version = likeness == Likeness::Version;
+        change.action = match kind {
+            Kind::File if is_version => Action::Transfer,
+            _ if is_version => Action::Create,
+            _ => Action::Copied,
+        };
+        change.content = is_version && (self.options.checksum || kind != Kind::File);
+        change.size = kind == Kind::File && entry.node != found.node;
+        if !self.options.times && (is_version || kind == Kind::File) {
+            change.time = TimeChange::Now;
+        }
+        Update { change, set: self.newly_made(kind, &entry.meta, may_set_group).set }
     }
 
     fn new_entry(&self, entry: &Entry, may_set_group: bool) -> Update {

@@ -17,14 +17,16 @@ use crate::wire::MENTIONED_OWNERS;
 use std::collections::VecDeque;
 
 /// How directories of this run are fingerprinted; `None` if they are listed in any case: contents are compared, or
-/// everything is transferred or told, or there is no wire to save, or they are not to be.
+/// everything is transferred or told or looked for elsewhere, or there is no wire to save, or they are not to be.
 pub(crate) fn fingerprinter(context: &Context) -> Option<Fingerprinter> {
     let options = &context.options;
     let looks_at_all = options.checksum || options.ignore_times || options.detail.unchanged;
+    let looks_elsewhere = options.bases.is_some();
     // Which entries a limit spares is decided in the order of the listings.
     let in_order = options.delete.is_some_and(|deletion| deletion.limit.is_some());
     let worth_it = options.recursive && !context.local && options.shortcuts.fingerprints;
-    (worth_it && !looks_at_all && !in_order).then(|| Fingerprinter::new(context.sums.seed, aspects(options)))
+    (worth_it && !looks_at_all && !looks_elsewhere && !in_order)
+        .then(|| Fingerprinter::new(context.sums.seed, aspects(options)))
 }
 
 /// What `decide` looks at, besides owners.

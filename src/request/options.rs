@@ -43,6 +43,8 @@ pub struct Options {
     /// `--ignore-existing`: change no existing file.
     pub ignore_existing: bool,
 
+    /// `--compare-dest`, `--copy-dest`, `--link-dest`: what else to compare with.
+    pub bases: Option<Bases>,
     /// `-W`: no delta. `None` means: only between local paths.
     pub whole_file: Option<bool>,
     /// `--inplace`: write into the existing file.
@@ -90,6 +92,40 @@ pub struct Deletion {
     /// `--ignore-errors`: delete even after a read error at the source.
     pub ignore_errors: bool,
 }
+
+/// Directories at the destination's host that are compared with besides the destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bases {
+    /// What becomes of a file that is in one of them as it is at the source.
+    pub kind: BasisKind,
+    /// Their paths, relative to the destination, in the order in which they are searched.
+    pub directories: Vec<Vec<u8>>,
+}
+
+/// What becomes of a file that is as at the source, but elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BasisKind {
+    /// `--compare-dest`: it is not made.
+    Compare,
+    /// `--copy-dest`: it is copied from there.
+    Copy,
+    /// `--link-dest`: it becomes another name of the file there.
+    Link,
+}
+
+impl BasisKind {
+    /// The option that asks for it.
+    pub fn option(self) -> &'static str {
+        match self {
+            BasisKind::Compare => "--compare-dest",
+            BasisKind::Copy => "--copy-dest",
+            BasisKind::Link => "--link-dest",
+        }
+    }
+}
+
+/// The most directories to compare with besides the destination, as in rsync.
+pub const MAX_BASES: usize = 20;
 
 /// What both replicas of a two-way run are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,6 +207,12 @@ pub enum InvalidOptions {
     /// No such number of streams is possible.
     #[error("{0} streams are out of range (1 to {MAX_STREAMS})")]
     Streams(u8),
+    /// Too many directories to compare with, or none.
+    #[error("at most {MAX_BASES} {} options may be given", .0.option())]
+    Bases(BasisKind),
+    /// A directory to compare with has no possible path.
+    #[error("{}: a path is empty or holds a NUL byte", .0.option())]
+    BasisPath(BasisKind),
     /// Deleting needs whole directories.
     #[error("--delete does not work without --recursive (-r)")]
     DeleteNeedsRecursive,
@@ -203,6 +245,14 @@ impl Options {
             && !(1..=MAX_STREAMS).contains(&streams)
         {
             return Err(InvalidOptions::Streams(streams));
+        }
+        if let Some(Bases { kind, directories }) = &self.bases {
+            if !(1..=MAX_BASES).contains(&directories.len()) {
+                return Err(InvalidOptions::Bases(*kind));
+            }
+            if directories.iter().any(|path| path.is_empty() || path.contains(&0)) {
+                return Err(InvalidOptions::BasisPath(*kind));
+            }
         }
         if self.delete.is_some() && !self.recursive {
             return Err(InvalidOptions::DeleteNeedsRecursive);

@@ -71,6 +71,7 @@ options! {
     51 optional detail,
     52 critical shortcuts,
     70 critical hard_links,
+    71 critical bases,
 }
 
 /// Appends `request`.

@@ -193,6 +193,23 @@ pub(super) struct Flags {
     #[arg(long, help_heading = CHANGED)]
     pub ignore_existing: bool,
 
+    /// Compare also with DIR; leave out of the destination what is there as at the source
+    ///
+    /// A file that is neither at the destination nor the same in DIR is made; if DIR has another version of it, only
+    /// what differs is sent. DIR is at the destination's host, and relative to the destination. The option may be given
+    /// up to 20 times: the directories are searched in that order.
+    #[arg(long, value_name = "DIR", help_heading = CHANGED)]
+    pub compare_dest: Vec<OsString>,
+    /// The same, but copy from DIR what is there as at the source
+    #[arg(long, value_name = "DIR", help_heading = CHANGED)]
+    pub copy_dest: Vec<OsString>,
+    /// The same, but link to the file in DIR what is there as at the source
+    ///
+    /// The file at the destination is then another name of the one in DIR, so all attributes that are kept have to be
+    /// the same; else it is copied. Backups made so hold each version of a file once.
+    #[arg(long, value_name = "DIR", help_heading = CHANGED)]
+    pub link_dest: Vec<OsString>,
+
     /// Delete at the destination what the source does not have
     ///
     /// Only in directories that are sent as a whole, and only as long as the source was read without error. Names

@@ -19,7 +19,7 @@ pub(super) fn columns(item: &Item, direction: Direction) -> String {
     let action = match (change.action, direction) {
         (Action::Transfer, Direction::Push) => '<',
         (Action::Transfer, Direction::Pull | Direction::Local) => '>',
-        (Action::Create, _) => 'c',
+        (Action::Create | Action::Copied, _) => 'c',
         (Action::Link | Action::Linked, _) => 'h',
         (Action::Attributes, _) => '.',
     };

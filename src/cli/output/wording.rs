@@ -64,14 +64,14 @@ fn item_line(item: &Item, style: &Style) -> Option<String> {
     let is_dir = item.kind == Kind::Directory;
     match item.change.action {
         // Without -i a change of attributes alone is only told of directories, unless every name is.
-        Action::Attributes | Action::Linked if nothing => {
+        Action::Attributes | Action::Linked | Action::Copied if nothing => {
             (every_name && !is_dir).then(|| format!("{} is uptodate\n", item.path))
         }
         Action::Attributes | Action::Linked => {
             let shown = every_name || (is_dir && style.levels.name > 0);
             shown.then(|| format!("{}\n", name(&item.path, item.kind)))
         }
-        Action::Transfer | Action::Create | Action::Link => {
+        Action::Transfer | Action::Create | Action::Link | Action::Copied => {
             (style.levels.name > 0).then(|| format!("{}{}\n", name(&item.path, item.kind), arrow(item)))
         }
     }
@@ -104,6 +104,7 @@ fn skip_line(path: &RelPath, reason: Skip, style: &Style) -> Option<String> {
         Skip::Directory => (levels.non_regular > 0, format!("skipping directory {path}")),
         Skip::Newer => (levels.skip > 0, format!("{path} is newer")),
         Skip::Exists => (levels.skip > 0, format!("{path} exists")),
+        Skip::NoSuchDirectory => (levels.skip > 0, format!("not creating new directory \"{path}\"")),
         Skip::NotExisting => (levels.skip > 0, format!("not creating new file \"{path}\"")),
         Skip::NotEmpty => {
             (levels.delete > 0 || style.itemise > 0, format!("cannot delete non-empty directory: {path}"))
@@ -224,6 +225,7 @@ mod tests {
             (skipped(Skip::Newer), with_names("a/b is newer\n")),
             (skipped(Skip::Exists), with_names("a/b exists\n")),
             (skipped(Skip::NotExisting), with_names("not creating new file \"a/b\"\n")),
+            (skipped(Skip::NoSuchDirectory), with_names("not creating new directory \"a/b\"\n")),
             (skipped(Skip::UpToDate), with_names("a/b is uptodate\n")),
             (Event::CreatedDestination, always("created directory there\n")),
         ] {

@@ -14,13 +14,15 @@ use crate::cli::failure::{Failure, USAGE};
 use crate::cli::flags::{Flags, size};
 use crate::cli::output::{Direction, Levels, Style};
 use crate::request::{
-    CompressWhen, Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, Options, Shortcuts, SumKind,
+    Bases, BasisKind, CompressWhen, Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, Options, Shortcuts,
+    SumKind,
 };
 use crate::session::{Run, Shell};
 use crate::transport;
 use crate::transport::command::{remote_command, split_command};
 use crate::transport::target::Target;
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 /// The name dsync is looked for on the other host.
 const DEFAULT_PROGRAM: &str = "dsync";
@@ -78,6 +80,7 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         size_only: flags.size_only,
         existing: flags.existing,
         ignore_existing: flags.ignore_existing,
+        bases: bases(flags)?,
         whole_file: flags.whole,
         in_place: flags.inplace,
         partial: flags.partial,
@@ -95,6 +98,26 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         detail: detail(style),
         shortcuts: shortcuts(flags.plain.as_deref())?,
     })
+}
+
+/// The directories to compare with besides the destination, which are all of one kind.
+fn bases(flags: &Flags) -> Result<Option<Bases>, Failure> {
+    let given = [
+        (BasisKind::Compare, &flags.compare_dest),
+        (BasisKind::Copy, &flags.copy_dest),
+        (BasisKind::Link, &flags.link_dest),
+    ];
+    let mut given = given.into_iter().filter(|(_, paths)| !paths.is_empty());
+    let Some((kind, paths)) = given.next() else { return Ok(None) };
+    if let Some((other, _)) = given.next() {
+        return Err(Failure::usage(format!(
+            "{} and {} cannot be meant together",
+            kind.option(),
+            other.option()
+        )));
+    }
+    let directories = paths.iter().map(|path| path.as_bytes().to_vec()).collect();
+    Ok(Some(Bases { kind, directories }))
 }
 
 /// The value of `--max-delete` in a run that is not two-way.

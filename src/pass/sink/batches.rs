@@ -9,6 +9,7 @@ use crate::fs::{Error, WriteDir, WriteFile};
 use crate::pass::PassError;
 use crate::pass::decide::Update;
 use crate::pass::sink::Sink;
+use crate::pass::sink::bases::Found;
 use crate::pass::sink::compare::Current;
 use crate::pass::sink::flights::{Flight, Phase};
 use crate::pass::sink::landings::Landing;
@@ -30,6 +31,8 @@ pub(super) struct Wanted {
     pub entry: Entry,
     /// What is here.
     pub own: Option<Entry>,
+    /// What is like it elsewhere, if it is not here.
+    pub found: Option<Found>,
     pub update: Update,
 }
 
@@ -42,10 +45,10 @@ impl Wanted {
         leftover: bool,
         phase: Phase,
     ) -> Flight {
-        let Wanted { index, entry, own, update } = self;
+        let Wanted { index, entry, own, found, update } = self;
         let path = path.join(&entry.name);
         let name = renamed.unwrap_or(&entry.name).clone();
-        Flight { dir, index, name, path, entry, own, update, leftover, phase }
+        Flight { dir, index, name, path, entry, own, found, update, leftover, phase }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::pass::sink::directories::{Counterpart, OpenDir};
 use crate::pass::sink::entry::opened_up;
 use crate::pass::sink::{Goal, Sink};
 use crate::report::Event;
-use crate::tree::{Entry, Kind, Name, Node, RelPath};
+use crate::tree::{Entry, Kind, Meta, Name, Node, RelPath};
 use crate::wire::{Begin, DirId};
 use std::collections::{HashSet, VecDeque};
 
@@ -23,6 +23,10 @@ impl Sink<'_> {
         };
         if destination.created {
             self.announcer.say(Event::CreatedDestination);
+        }
+        if let Some(bases) = self.open_bases(destination.root.as_ref()) {
+            // It is set once, as the destination is.
+            let _ = self.bases.set(bases);
         }
         self.destination.set(destination).map_err(|_| PassError::Protocol("a second root is listed"))
     }
@@ -51,9 +55,9 @@ impl Sink<'_> {
                 Some(own) if !destination.created => {
                     self.policy().attributes(Kind::Directory, &meta, &own, self.may_set_group(meta.gid))
                 }
-                _ => self.policy().new_directory(&meta, self.may_set_group(meta.gid)),
+                _ => self.new_root(&meta),
             };
-            if destination.created {
+            if destination.created && update.change.new {
                 self.count_created(Kind::Directory);
             }
             self.announce(RelPath::root, &Node::Directory, &update);
@@ -89,7 +93,7 @@ impl Sink<'_> {
             return Ok(open);
         }
         let decision = self.policy().decide(&entry, own.as_ref(), self.may_set_group(entry.meta.gid));
-        match decision {
+        match self.based_directory(&open.path, &entry, decision) {
             Decision::Skip(reason) => {
                 self.skipped(&open.path, reason);
                 open.unusable = true;
@@ -109,6 +113,39 @@ impl Sink<'_> {
         open.time_if_touched = entry.meta.mtime;
         open.keeps_time = self.context.options.times;
         Ok(open)
+    }
+
+    /// What is told of a destination that is made: whatever differs from a directory that is compared with besides.
+    fn new_root(&self, meta: &Meta) -> Update {
+        let may_set_group = self.may_set_group(meta.gid);
+        let dirs = self.bases().map(|bases| bases.at(&RelPath::root())).unwrap_or_default();
+        let found = dirs.iter().filter_map(|(_, dir)| dir.own_meta().ok());
+        found
+            .map(|found| self.policy().based_directory(meta, &found, may_set_group))
+            .min_by_key(|update| !update.change.is_nothing())
+            .unwrap_or_else(|| self.policy().new_directory(meta, may_set_group))
+    }
+
+    /// The same for a directory that is listed.
+    fn based_directory(&self, path: &RelPath, entry: &Entry, decision: Decision) -> Decision {
+        let (Decision::Make(_), Some(bases), Some((parent, name))) =
+            (decision, self.bases(), path.split_last())
+        else {
+            return decision;
+        };
+        let found = self.found(&bases.at(&parent), entry, &name);
+        let may_set_group = self.may_set_group(entry.meta.gid);
+        let updates = found
+            .iter()
+            .map(|(_, found)| self.policy().based_directory(&entry.meta, &found.entry.meta, may_set_group));
+        updates.min_by_key(|update| !update.change.is_nothing()).map_or(decision, Decision::Make)
+    }
+
+    /// A directory was made, which counts if there is none like it.
+    fn count_made(&self, update: &Update) {
+        if update.change.new {
+            self.count_created(Kind::Directory);
+        }
     }
 
     fn open_existing(&self, open: &mut OpenDir, parent: &Counterpart, entry: &Entry, own: Option<&Entry>) {
@@ -144,7 +181,7 @@ impl Sink<'_> {
         }
         self.announce(|| open.path.clone(), &entry.node, update);
         let Counterpart::Writable(dir) = parent else {
-            self.count_created(Kind::Directory);
+            self.count_made(update);
             return;
         };
         // Usable by its owner until it is full; the rest of the mode follows then.
@@ -153,7 +190,7 @@ impl Sink<'_> {
         match made.and_then(|()| parent.open(&entry.name)) {
             Ok(here) => {
                 open.counterpart = here;
-                self.count_created(Kind::Directory);
+                self.count_made(update);
                 if !self.context.options.perms {
                     // What the directory got from its parent and the umask is what it is to have, setgid included.
                     let inherited = open.counterpart.dir().and_then(|dir| dir.own_meta().ok());

@@ -13,6 +13,7 @@
 
 mod announce;
 mod apply;
+mod bases;
 mod basis;
 mod batches;
 mod compare;
@@ -41,6 +42,7 @@ use crate::tree::filter::Rules;
 use crate::tree::{Kind, Node, RelPath};
 use crate::wire::{Content, Fetched, Link, Message, Permit, Received, Receiver, Sender};
 use announce::Announcer;
+use bases::Bases;
 use crossbeam_channel as channel;
 use destination::Destination;
 use directories::{Counterpart, Directories};
@@ -94,7 +96,7 @@ impl<'a> Goal<'a> {
         if self.agenda().is_some() {
             let options = &mut context.options;
             (options.in_place, options.partial, options.delete) = (false, false, None);
-            options.hard_links = false;
+            (options.hard_links, options.bases) = (false, None);
         }
         context
     }
@@ -106,6 +108,7 @@ struct Sink<'a> {
     goal: Goal<'a>,
     sender: Sender,
     destination: OnceLock<Destination>,
+    bases: OnceLock<Bases>,
     directories: Directories,
     flights: Flights,
     room: Room,
@@ -148,6 +151,7 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         goal,
         sender: sender.clone(),
         destination: OnceLock::new(),
+        bases: OnceLock::new(),
         directories: Directories::new(context.share_of_open_files(8, 256)),
         flights: Flights::new(limits),
         room: Room::default(),

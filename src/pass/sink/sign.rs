@@ -29,6 +29,8 @@ pub(super) enum Job {
     Refine(Finer),
     /// Sum a file and ask whether the source's is the same.
     Check(FileId),
+    /// Copy a file from elsewhere.
+    Copy(FileId),
     /// Go on after the answer to that.
     Verdict(Verdict),
 }
@@ -53,6 +55,7 @@ pub(super) fn run(sink: &Sink<'_>, jobs: &Receiver<Job>) -> Result<(), PassError
             }
             Job::Refine(finer) => sink.refine(&finer)?,
             Job::Check(file) => sink.check(file)?,
+            Job::Copy(file) => sink.take_found(file, false)?,
             Job::Verdict(verdict) => sink.compared(verdict)?,
         }
     }
@@ -68,7 +71,7 @@ impl Sink<'_> {
 
     /// Asks for a file's content as a difference to what is here, before that is signed: the source has its own reading
     /// to do meanwhile. Does nothing yet if there is no room for it.
-    fn ask_with_basis(&self, file: FileId) -> Result<(), PassError> {
+    pub(super) fn ask_with_basis(&self, file: FileId) -> Result<(), PassError> {
         let flight = self.flights.get(file)?;
         if !self.takes_room(file, &flight)? {
             return Ok(());
@@ -139,10 +142,15 @@ impl Sink<'_> {
         self.send_sums(*file, &joined, &mut credit)
     }
 
-    fn check(&self, file: FileId) -> Result<(), PassError> {
+    pub(super) fn check(&self, file: FileId) -> Result<(), PassError> {
         let flight = self.flights.get(file)?;
-        let here = self.directories.counterpart(self, flight.dir)?;
-        let open = here.and_then(|here| here.open_file(&flight.name));
+        let open = match (&flight.found, self.bases()) {
+            (Some(found), Some(bases)) => bases.open(&flight, found),
+            _ => {
+                let here = self.directories.counterpart(self, flight.dir)?;
+                here.and_then(|here| here.open_file(&flight.name))
+            }
+        };
         match open.ok().and_then(|open| self.sum(&open).ok()) {
             Some(sums) => {
                 let sum = sums.root(self.context.sums);
@@ -168,8 +176,11 @@ impl Sink<'_> {
         Ok(hasher.finish())
     }
 
-    fn compared(&self, Verdict { file, same }: Verdict) -> Result<(), PassError> {
+    pub(super) fn compared(&self, Verdict { file, same }: Verdict) -> Result<(), PassError> {
         let flight = self.flights.compared(file)?;
+        if flight.found.is_some() {
+            return self.compared_elsewhere(file, &flight, same);
+        }
         let Some(own) = &flight.own else { return Err(PassError::Protocol("a verdict nobody asked for")) };
         let may_set_group = self.may_set_group(flight.entry.meta.gid);
         match self.policy().compared(same, &flight.entry, own, may_set_group) {
@@ -209,7 +220,12 @@ impl Sink<'_> {
         Ok(here.map_or(Landing::Failed, |here| Landing::There(here.identity_of(&flight.name, &own.node))))
     }
 
-    fn settle_unwritten(&self, file: FileId, flight: &Flight, landing: Landing) -> Result<(), PassError> {
+    pub(super) fn settle_unwritten(
+        &self,
+        file: FileId,
+        flight: &Flight,
+        landing: Landing,
+    ) -> Result<(), PassError> {
         if flight.leftover {
             self.clear_leftover(flight.dir, &crate::fs::stage_name(&flight.name))?;
         }

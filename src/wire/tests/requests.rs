@@ -1,7 +1,8 @@
 //! Requests as bytes and back, and requests of peers that are newer, older or hostile.
 
 use crate::request::{
-    CompressWhen, Compression, Deletion, Detail, Options, Part, Request, Shortcuts, SumKind, TwoWay,
+    Bases, BasisKind, CompressWhen, Compression, Deletion, Detail, Options, Part, Request, Shortcuts,
+    SumKind, TwoWay,
 };
 use crate::tree::filter::{Action, Rule, Rules};
 use crate::wire::WireError;
@@ -32,6 +33,10 @@ pub(super) fn everything() -> Options {
         size_only: true,
         existing: true,
         ignore_existing: true,
+        bases: Some(Bases {
+            kind: BasisKind::Link,
+            directories: vec![b"../before".to_vec(), b"/\xff".to_vec()],
+        }),
         whole_file: Some(false),
         in_place: true,
         partial: true,
@@ -113,7 +118,7 @@ fn options_with_their_default_are_not_sent() {
 fn each_option_survives_alone() {
     let all = values(&encoded(&sink(everything())));
     let (part, options) = all.split_first().unwrap();
-    assert_eq!(options.len(), 32, "one value for each field of Options");
+    assert_eq!(options.len(), 33, "one value for each field of Options");
     for (tag, value) in options {
         assert_eq!(options.iter().filter(|(other, _)| other >> 1 == tag >> 1).count(), 1, "{tag}");
         let mut bytes = tagged(part.0, &part.1);

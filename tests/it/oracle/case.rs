@@ -18,6 +18,8 @@ pub(super) struct Case {
     operands: Operands,
     /// `None`: there is nothing yet.
     destination: Option<Tree>,
+    /// What else is compared with: the trees at `basis-0` and so on, which the options name.
+    bases: Vec<Tree>,
     pub(super) options: Vec<Choice>,
     harmless: Vec<OsString>,
 }
@@ -51,7 +53,8 @@ impl Case {
             _ => Operands::Contents,
         };
         let options = options::draw(&mut random, &wanted(&sources, &operands));
-        if ["--max-delete", "--ignore-existing"].iter().any(|name| options::has(&options, name)) {
+        let is_based = options::BASES.iter().any(|name| options::has(&options, name));
+        if is_based || ["--max-delete", "--ignore-existing"].iter().any(|name| options::has(&options, name)) {
             sources.truncate(1); // only then is it known what would be an obstacle
         }
         if !options::has(&options, "-H") {
@@ -73,13 +76,19 @@ impl Case {
             _ => Some(trees::earlier(&mut random, &wanted, obstacles)),
         };
         let harmless = options::harmless(&mut random);
-        Case { seed, sources, operands, destination, options, harmless }
+        let none = Obstacles { full_directories: false, for_directories: false };
+        let mut basis = || Tree { links: BTreeMap::new(), ..trees::earlier(&mut random, &wanted, none) };
+        let bases = if is_based { vec![basis(), basis()] } else { Vec::new() };
+        Case { seed, sources, operands, destination, bases, options, harmless }
     }
 
     /// Writes the sources and the files that options name into `directory`.
     pub(super) fn write(&self, directory: &Path) {
         for (number, source) in self.sources.iter().enumerate() {
             source.write(&directory.join(format!("source-{number}")));
+        }
+        for (number, basis) in self.bases.iter().enumerate() {
+            basis.write(&directory.join(format!("basis-{number}")));
         }
         for (number, choice) in self.options.iter().enumerate() {
             choice.write(directory, number);
@@ -97,6 +106,12 @@ impl Case {
     pub(super) fn snapshots(&self, directory: &Path) -> Vec<Snapshot> {
         let source = |number| Snapshot::of(&directory.join(format!("source-{number}")));
         (0..self.sources.len()).map(source).collect()
+    }
+
+    /// What else is compared with, in `directory`, as it is.
+    pub(super) fn bases(&self, directory: &Path) -> Vec<Snapshot> {
+        let basis = |number| Snapshot::of(&directory.join(format!("basis-{number}")));
+        (0..self.bases.len()).map(basis).collect()
     }
 
     /// The source arguments, for sources in `directory`.

@@ -122,7 +122,7 @@ impl Comparing {
         let theirs = here.join("dsync");
         case.write_destination(&theirs);
         let way = (self.way)(case.seed);
-        let sources = case.snapshots(here);
+        let (sources, bases) = (case.snapshots(here), case.bases(here));
         let outcome = Outcome::of(&theirs, since, || {
             way.copy(&case.words(here, None), &case.operands(here), &theirs).run()
         });
@@ -130,6 +130,10 @@ impl Comparing {
         differences.extend(oracle.output_differences(&outcome, &how));
         if case.snapshots(here) != sources {
             differences.push("a source was changed".to_owned());
+        }
+        differences.extend(oracle.sharing_differences(&outcome, &bases));
+        if case.bases(here) != bases {
+            differences.push("what is compared with was changed".to_owned());
         }
         if !differences.is_empty() {
             let mut failures = self.failures.lock().unwrap();

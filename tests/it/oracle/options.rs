@@ -30,12 +30,14 @@ pub(crate) struct Choice {
 #[derive(Debug, Clone)]
 enum Argument {
     Words(Vec<OsString>),
+    /// The option is given so many directories to compare with.
+    Bases(usize),
     /// The option is given the name of a file with these lines.
     File(Vec<Vec<u8>>),
 }
 
 /// All options that are drawn, so that one that never is cannot go unnoticed.
-pub(super) const ALL: [(&str, Effect); 36] = [
+pub(super) const ALL: [(&str, Effect); 39] = [
     ("-a", Effect::State),
     ("-r", Effect::State),
     ("-l", Effect::State),
@@ -57,6 +59,9 @@ pub(super) const ALL: [(&str, Effect); 36] = [
     ("--delete-excluded", Effect::State),
     ("--max-delete", Effect::State),
     ("--force", Effect::State),
+    ("--compare-dest", Effect::State),
+    ("--copy-dest", Effect::State),
+    ("--link-dest", Effect::State),
     ("--exclude", Effect::State),
     ("--include", Effect::State),
     ("--exclude-from", Effect::State),
@@ -73,6 +78,9 @@ pub(super) const ALL: [(&str, Effect); 36] = [
     ("-z", Effect::Traffic),
     ("-W", Effect::Traffic),
 ];
+
+/// Those that name directories to compare with.
+pub(super) const BASES: [&str; 3] = ["--compare-dest", "--copy-dest", "--link-dest"];
 
 /// What must do no harm between two directories of one host, and can do nothing else there: each case comes with some
 /// of it. Its effects are tested where they show.
@@ -98,6 +106,9 @@ impl Choice {
     pub(crate) fn words(&self, directory: &Path, number: usize) -> Vec<OsString> {
         match &self.argument {
             Argument::Words(words) => words.clone(),
+            Argument::Bases(count) => (0..*count)
+                .flat_map(|basis| [self.name.into(), directory.join(format!("basis-{basis}")).into()])
+                .collect(),
             Argument::File(_) => vec![self.name.into(), directory.join(format!("rules-{number}")).into()],
         }
     }
@@ -207,6 +218,14 @@ impl Drawn<'_> {
             }
         }
         self.flag(15, "-z");
+        if self.random.chance(15) {
+            // Which names of a file are elsewhere, each program finds out in its own order.
+            let names = if has(&self.choices, "-H") { &BASES[1..] } else { &BASES[..] };
+            let name = *self.random.pick(names);
+            // With -c the first of the same length is compared, no others.
+            let count = if has(&self.choices, "-c") { 1 } else { 1 + self.random.below(2) };
+            self.push(name, Argument::Bases(count));
+        }
     }
 
     fn output(&mut self) {

@@ -88,6 +88,10 @@ impl Outcome {
             lines.extend(settled(self).differences(&settled(other), how.columns));
             mine.retain(|path| !unsettled(path));
             theirs.retain(|path| !unsettled(path));
+        } else if how.linked {
+            // A name may have the time of another that agrees in its seconds.
+            let whole = |outcome: &Outcome| outcome.after.clone().in_whole_seconds();
+            lines.extend(whole(self).differences(&whole(other), how.columns));
         } else {
             lines.extend(self.after.differences(&other.after, how.columns));
         }
@@ -111,6 +115,24 @@ impl Outcome {
             lines.push(format!("{}: inode kept only {which}", path.escape_ascii()));
         }
         lines
+    }
+
+    /// Which files are those of another tree only in one of the outcomes.
+    pub(super) fn sharing_differences(&self, other: &Outcome, trees: &[Snapshot]) -> Vec<String> {
+        let files: BTreeSet<u64> = trees
+            .iter()
+            .flat_map(|tree| tree.paths().filter_map(|path| tree.get(path)))
+            .filter(|stamp| stamp.kind != 'd')
+            .map(|stamp| stamp.inode)
+            .collect();
+        let shared = |outcome: &Outcome| -> BTreeSet<Vec<u8>> {
+            let is_shared =
+                |path: &&Vec<u8>| outcome.after.get(path).is_some_and(|stamp| files.contains(&stamp.inode));
+            outcome.after.paths().filter(is_shared).cloned().collect()
+        };
+        let (mine, theirs) = (shared(self), shared(other));
+        let lines = mine.symmetric_difference(&theirs);
+        lines.map(|path| format!("{}: shared only by one", path.escape_ascii())).collect()
     }
 
     /// What differs in the lines about changes and in the numbers, as far as the options ask for them.
@@ -164,7 +186,8 @@ impl Outcome {
         let is_linked = |line: &&str| {
             let rest = line.get(12..).unwrap_or_default();
             let follows = |rest: &str| rest.is_empty() || rest.starts_with([' ', '/']);
-            linked.iter().any(|name| rest.strip_prefix(name.as_str()).is_some_and(follows))
+            let is_limited = how.limited_deletion && line.starts_with("*deleting ");
+            !is_limited && linked.iter().any(|name| rest.strip_prefix(name.as_str()).is_some_and(follows))
         };
         let lines = self.output.out();
         let mut items: Vec<String> = lines.lines().filter(|line| !is_linked(line)).filter_map(item).collect();

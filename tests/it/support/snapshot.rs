@@ -117,6 +117,16 @@ impl Snapshot {
         self
     }
 
+    /// The same with whole seconds.
+    pub(crate) fn in_whole_seconds(mut self) -> Snapshot {
+        for stamp in self.entries.values_mut() {
+            if let Mtime::At(seconds, _) = stamp.mtime {
+                stamp.mtime = Mtime::At(seconds, 0);
+            }
+        }
+        self
+    }
+
     /// The same without the paths that `keep` refuses.
     pub(crate) fn retain(mut self, keep: impl Fn(&Vec<u8>) -> bool) -> Snapshot {
         self.entries.retain(|path, _| keep(path));

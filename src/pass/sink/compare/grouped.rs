@@ -162,6 +162,7 @@ impl Comparison<'_, '_> {
         });
         let mut current = Current {
             id: dir,
+            bases: sink.bases().map(|bases| bases.at(&path)).unwrap_or_default(),
             path,
             counterpart,
             unusable,
@@ -289,7 +290,11 @@ impl Comparison<'_, '_> {
         }
         let path = current.path.join(&named.entry.name);
         let event = self.link_event(current, &named);
-        let is_new = named.own.is_none();
+        // Where it is that file elsewhere too, nothing of it is new.
+        let is_elsewhere = named.own.is_none()
+            && identity.is_some_and(|file| current.has_elsewhere(&named.entry.name, file));
+        let is_new = named.own.is_none() && !is_elsewhere;
+        let event = if is_elsewhere { self.linked_event(current, &named) } else { event };
         if let Some(own) = named.own.take_if(|own| own.is_dir())
             && !sink.make_room(&current.counterpart, &path, &own)
         {
@@ -359,10 +364,13 @@ impl Comparison<'_, '_> {
 
     /// Nothing is to be done about a name that is one of the file already.
     fn is_linked(&mut self, current: &Current, named: &Named) {
-        let event =
-            self.sink.item(current.path.join(&named.entry.name), &named.entry.node, &Update::is_linked());
+        let event = self.linked_event(current, named);
         self.tell(named.told, event);
         self.sink.pass_by(&named.entry);
+    }
+
+    fn linked_event(&self, current: &Current, named: &Named) -> Option<Event> {
+        self.sink.item(current.path.join(&named.entry.name), &named.entry.node, &Update::is_linked())
     }
 
     fn link_event(&self, current: &Current, named: &Named) -> Option<Event> {

@@ -98,6 +98,15 @@ impl Comparison<'_, '_> {
         let name = sink.destination()?.rename.as_ref().unwrap_or(&entry.name);
         let (dir, may_set_group) = (current.id, sink.may_set_group(entry.meta.gid));
         let decision = sink.policy().decide(&entry, own.as_ref(), may_set_group);
+        if !matches!(decision, Decision::Skip(_))
+            && let Some((likeness, found)) = self.look_elsewhere(current, &entry, own.as_ref(), name)
+        {
+            return self.based(
+                current,
+                Wanted { index, entry, own, found: Some(found), update: Update::none() },
+                likeness,
+            );
+        }
         let leftover = current.take_leftover(name);
         if leftover && !matches!(decision, Decision::Transfer(_) | Decision::Compare) {
             sink.clear_leftover(dir, &crate::fs::stage_name(name))?;
@@ -123,10 +132,10 @@ impl Comparison<'_, '_> {
                 Ok(if made { Outcome::There } else { Outcome::Left })
             }
             Decision::Transfer(update) => {
-                self.transfer(current, Wanted { index, entry, own, update }, leftover)
+                self.transfer(current, Wanted { index, entry, own, found: None, update }, leftover)
             }
             Decision::Compare => {
-                let wanted = Wanted { index, entry, own, update: Update::none() };
+                let wanted = Wanted { index, entry, own, found: None, update: Update::none() };
                 self.compare_content(current, wanted, leftover).map(|()| Outcome::Comparing)
             }
         }
@@ -167,7 +176,7 @@ impl Comparison<'_, '_> {
     ) -> Result<Outcome, PassError> {
         let sink = self.sink;
         let options = &sink.context.options;
-        let Wanted { index, entry, own, update } = &wanted;
+        let Wanted { index, entry, own, update, found } = &wanted;
         if let Some(own) = own
             && (own.is_dir() || (own.kind() != Kind::File && options.in_place))
             && !sink.make_room(&current.counterpart, &current.path.join(&entry.name), own)
@@ -180,8 +189,9 @@ impl Comparison<'_, '_> {
             count_transfer(sink, entry, update.change.new);
             return Ok(Outcome::Written);
         }
+        let is_basis = |own: &Entry| own.kind() == Kind::File && own.node.size() >= WORTH_SIGNING;
         let has_basis =
-            own.as_ref().is_some_and(|own| own.kind() == Kind::File && own.node.size() >= WORTH_SIGNING);
+            own.as_ref().is_some_and(is_basis) || found.as_ref().is_some_and(|found| is_basis(&found.entry));
         let with_basis = !sink.context.whole_file() && (has_basis || leftover);
         let renamed = sink.destination()?.rename.as_ref();
         let is_plain = !with_basis && !leftover && !options.in_place && renamed.is_none();
@@ -205,7 +215,12 @@ impl Comparison<'_, '_> {
         Ok(Outcome::Transferring)
     }
 
-    fn compare_content(&self, current: &Current, wanted: Wanted, leftover: bool) -> Result<(), PassError> {
+    pub(super) fn compare_content(
+        &self,
+        current: &Current,
+        wanted: Wanted,
+        leftover: bool,
+    ) -> Result<(), PassError> {
         let dir = current.id;
         let renamed = self.sink.destination()?.rename.as_ref();
         let flight = wanted.flight(dir, &current.path, renamed, leftover, Phase::Comparing);
@@ -260,7 +275,7 @@ impl Current {
     }
 
     /// Whether a killed run left a part of this file.
-    fn take_leftover(&mut self, name: &Name) -> bool {
+    pub(super) fn take_leftover(&mut self, name: &Name) -> bool {
         !self.own.leftovers.is_empty() && self.own.leftovers.remove(&crate::fs::stage_name(name))
     }
 }

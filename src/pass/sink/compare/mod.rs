@@ -4,15 +4,19 @@
 //! A directory that is only mentioned (`mentioned`) is done if what is here has the same fingerprint. If not, a listing
 //! of what differs in it is asked for, and whatever is mentioned below it has to wait until that has come (`listed`).
 //!
+//! What is not here may be elsewhere, if the run was told where to look (`based`).
+//!
 //! Of names that are one file at the source, all but the first are linked to that (`grouped`).
 //!
 //! Where it was planned what to fetch, nothing is compared: each listed entry is looked up in the plan (`planned`).
 
+mod based;
 mod grouped;
 mod listed;
 mod mentioned;
 mod planned;
 
+use crate::fs::Dir;
 use crate::pass::PassError;
 use crate::pass::fingerprint::{self, Likenesses, Numbering};
 use crate::pass::sink::Sink;
@@ -110,6 +114,8 @@ pub(super) struct Current {
     pub path: RelPath,
     counterpart: Counterpart,
     unusable: bool,
+    /// The directories of this path that are compared with besides, with their places.
+    bases: Vec<(usize, Dir)>,
     /// What is here and has not been passed by the listing.
     own: Own,
     /// What is here and the listing does not have.
@@ -215,8 +221,9 @@ impl Comparison<'_, '_> {
             // What was here is out of reach now, and nobody knows what became of it.
             own = Own { incomplete: true, ..Own::default() };
         }
+        let bases = sink.bases().map(|bases| bases.at(&path)).unwrap_or_default();
         let (extra, gathering) = (Vec::new(), Gathering::default());
-        Ok(Current { id, path, counterpart, unusable, own, extra, numbering, gathering })
+        Ok(Current { id, path, counterpart, unusable, bases, own, extra, numbering, gathering })
     }
 
     /// Takes out of what is here the entries of these buckets, which stand for those that are not listed: `count` in
