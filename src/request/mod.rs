@@ -7,8 +7,8 @@ mod options;
 mod shortcuts;
 
 pub use options::{
-    Bases, BasisKind, CompressWhen, Compression, DEFAULT_TRASH_DAYS, DEFAULT_ZSTD_LEVEL, Deletion, Detail,
-    InvalidOptions, MAX_BASES, MAX_STREAMS, Options, SumKind, TwoWay,
+    Backup, Bases, BasisKind, CompressWhen, Compression, DEFAULT_TRASH_DAYS, DEFAULT_ZSTD_LEVEL, Deletion,
+    Detail, InvalidOptions, MAX_BASES, MAX_STREAMS, Options, SumKind, TwoWay,
 };
 pub use shortcuts::Shortcuts;
 

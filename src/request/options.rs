@@ -66,6 +66,8 @@ pub struct Options {
 
     /// `--delete`: remove what the source does not have.
     pub delete: Option<Deletion>,
+    /// `-b`: what is replaced or deleted is kept under another name.
+    pub backup: Option<Backup>,
     /// `--force`: a directory with something in it may be removed to make room for a non-directory.
     pub force: bool,
     /// `--exclude`, `--include`, `--filter`.
@@ -91,6 +93,16 @@ pub struct Deletion {
     pub limit: Option<u64>,
     /// `--ignore-errors`: delete even after a read error at the source.
     pub ignore_errors: bool,
+}
+
+/// Where what is replaced or deleted is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backup {
+    /// `--backup-dir`: the directory, relative to the destination, in which it gets the path it had. `None`: it stays
+    /// where it is.
+    pub directory: Option<Vec<u8>>,
+    /// `--suffix`: what is appended to its name. Only in another directory it may be empty.
+    pub suffix: Vec<u8>,
 }
 
 /// Directories at the destination's host that are compared with besides the destination.
@@ -213,6 +225,12 @@ pub enum InvalidOptions {
     /// A directory to compare with has no possible path.
     #[error("{}: a path is empty or holds a NUL byte", .0.option())]
     BasisPath(BasisKind),
+    /// The suffix of backups is none.
+    #[error("--suffix: {0}")]
+    Suffix(&'static str),
+    /// The directory for backups has no possible path.
+    #[error("--backup-dir: the path is empty or holds a NUL byte")]
+    BackupPath,
     /// Deleting needs whole directories.
     #[error("--delete does not work without --recursive (-r)")]
     DeleteNeedsRecursive,
@@ -252,6 +270,17 @@ impl Options {
             }
             if directories.iter().any(|path| path.is_empty() || path.contains(&0)) {
                 return Err(InvalidOptions::BasisPath(*kind));
+            }
+        }
+        if let Some(Backup { directory, suffix }) = &self.backup {
+            if suffix.iter().any(|byte| matches!(byte, b'/' | 0)) {
+                return Err(InvalidOptions::Suffix("it cannot contain slashes or NUL bytes"));
+            }
+            if suffix.is_empty() && directory.is_none() {
+                return Err(InvalidOptions::Suffix("it cannot be empty without --backup-dir"));
+            }
+            if directory.as_ref().is_some_and(|path| path.is_empty() || path.contains(&0)) {
+                return Err(InvalidOptions::BackupPath);
             }
         }
         if self.delete.is_some() && !self.recursive {

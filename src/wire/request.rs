@@ -72,6 +72,7 @@ options! {
     52 critical shortcuts,
     70 critical hard_links,
     71 critical bases,
+    72 critical backup,
 }
 
 /// Appends `request`.

@@ -228,6 +228,21 @@ pub(super) struct Flags {
     /// Delete even after an error in reading the source
     #[arg(long, help_heading = DELETING)]
     pub ignore_errors: bool,
+    /// Keep what is replaced or deleted, as a backup beside it, with ~ after its name
+    ///
+    /// A backup replaces the one before it. Without --backup-dir, --delete leaves names alone that end like backups, as
+    /// if the last filter rule were 'P *~', and the times of directories are not kept (-O).
+    #[arg(short = 'b', long, help_heading = DELETING)]
+    pub backup: bool,
+    /// Keep it in DIR instead, under the path it had (implies -b)
+    ///
+    /// DIR is at the destination's host, and relative to the destination. If it is below the destination, a filter rule
+    /// should keep it from being deleted.
+    #[arg(long, value_name = "DIR", help_heading = DELETING)]
+    pub backup_dir: Option<OsString>,
+    /// End the names of backups in SUFFIX (default ~, or nothing with --backup-dir)
+    #[arg(long, value_name = "SUFFIX", help_heading = DELETING)]
+    pub suffix: Option<OsString>,
     /// Let a file take the place of a directory that is not empty
     #[arg(long, help_heading = DELETING)]
     pub force: bool,

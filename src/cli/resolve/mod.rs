@@ -14,8 +14,8 @@ use crate::cli::failure::{Failure, USAGE};
 use crate::cli::flags::{Flags, size};
 use crate::cli::output::{Direction, Levels, Style};
 use crate::request::{
-    Bases, BasisKind, CompressWhen, Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, Options, Shortcuts,
-    SumKind,
+    Backup, Bases, BasisKind, CompressWhen, Compression, DEFAULT_ZSTD_LEVEL, Deletion, Detail, Options,
+    Shortcuts, SumKind,
 };
 use crate::session::{Run, Shell};
 use crate::transport;
@@ -91,6 +91,7 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         timeout: flags.timeout.filter(|&seconds| seconds > 0),
         streams: flags.streams.filter(|&streams| streams != 1),
         delete,
+        backup: backup(flags),
         force: flags.force,
         rules: if flags.delete_excluded { rules.with_delete_excluded() } else { rules },
         two_way: two_way::options(flags),
@@ -98,6 +99,14 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         detail: detail(style),
         shortcuts: shortcuts(flags.plain.as_deref())?,
     })
+}
+
+/// Where what is replaced or deleted is kept, if it is.
+fn backup(flags: &Flags) -> Option<Backup> {
+    let directory = flags.backup_dir.as_ref().map(|path| path.as_bytes().to_vec());
+    let default: &[u8] = if directory.is_some() { b"" } else { b"~" };
+    let suffix = flags.suffix.as_ref().map_or(default, |suffix| suffix.as_bytes()).to_vec();
+    (flags.backup || directory.is_some()).then_some(Backup { directory, suffix })
 }
 
 /// The directories to compare with besides the destination, which are all of one kind.

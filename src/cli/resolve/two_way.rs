@@ -60,15 +60,18 @@ fn only_two_way(flags: &Flags) -> [(bool, &'static str, ()); 7] {
     ]
 }
 
-fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 19] {
+fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 21] {
     const DELETIONS: &str = "Leave it out: what was deleted on one side is deleted on the other anyway.";
     const COMPARISON: &str =
         "Leave it out: changes are found by what each side remembers, and contents compared.";
+    const BACKUPS: &str = "Leave it out: what is replaced or deleted is kept in .dsync/trash.";
     const BASES: &str = "Leave it out: what both sides have is not sent anyway.";
     [
         (!flags.compare_dest.is_empty(), "--compare-dest", BASES),
         (!flags.copy_dest.is_empty(), "--copy-dest", BASES),
         (!flags.link_dest.is_empty(), "--link-dest", BASES),
+        (flags.backup, "--backup (-b)", BACKUPS),
+        (flags.backup_dir.is_some(), "--backup-dir", BACKUPS),
         (flags.delete, "--delete", DELETIONS),
         (flags.delete_excluded, "--delete-excluded", DELETIONS),
         (flags.ignore_errors, "--ignore-errors", "Leave it out: what cannot be read is left on both sides."),

@@ -9,6 +9,7 @@
 use crate::delta::{BlockLen, DeltaError, MAX_SEGMENTS, Op, Patch, Patched, SegmentSums, StrongLen, Sum};
 use crate::fs::SetMeta;
 use crate::pass::PassError;
+use crate::pass::sink::backup::Fate;
 use crate::pass::sink::flights::{Flight, Prepared};
 use crate::pass::sink::gaps::OpenGaps;
 use crate::pass::sink::landings::Landing;
@@ -151,6 +152,9 @@ impl Build {
         let target = dir.and_then(|dir| match stage {
             Some(stage) => Ok((Target::Stage(stage), held)),
             None if sink.context.options.in_place => {
+                if flight.own.is_some() {
+                    sink.keep_of(&dir, &flight.path, &flight.name, Fate::Overwritten)?;
+                }
                 let file = dir.open_in_place(&flight.name)?;
                 Target::in_place(file, basis.clone(), held)
             }
@@ -388,7 +392,7 @@ impl Build {
     }
 
     fn install(&mut self, sink: &Sink<'_>, target: Target, len: u64) -> Result<(), PassError> {
-        let Flight { dir, name, path, update, entry, .. } = &*self.flight;
+        let Flight { dir, name, path, update, entry, own, .. } = &*self.flight;
         let identity = match sink.may_be_linked(entry) {
             true => target.stamp().ok().map(|stamp| (stamp.dev, stamp.ino)),
             false => None,
@@ -401,7 +405,12 @@ impl Build {
             }
             (_, target) => {
                 let set = sink.set_owner_first(path, &update.set, |owner| target.set_meta(owner));
-                cut.and_then(|()| target.install(&set)).map(|()| true)
+                let kept = match target {
+                    Target::Stage(_) if own.is_some() => sink.keep_replaced(*dir, path, name)?,
+                    // What is written in place was kept before.
+                    _ => Ok(()),
+                };
+                cut.and(kept).and_then(|()| target.install(&set)).map(|()| true)
             }
         };
         match installed {

@@ -9,6 +9,7 @@ use crate::fs::{Error, WriteDir, WriteFile};
 use crate::pass::PassError;
 use crate::pass::decide::Update;
 use crate::pass::sink::Sink;
+use crate::pass::sink::backup::Fate;
 use crate::pass::sink::bases::Found;
 use crate::pass::sink::compare::Current;
 use crate::pass::sink::flights::{Flight, Phase};
@@ -207,7 +208,13 @@ impl Writing<'_> {
         };
         let written = match (&self.dir, update.set.mode) {
             (Ok(dir), Some(mode)) if own.is_none() => dir.write_new(name, content, mode, &mut set),
-            (Ok(dir), _) => dir.write_whole(name, content, set),
+            (Ok(dir), _) => {
+                let kept = match own {
+                    Some(_) => self.sink.keep(self.path, dir, name, Fate::Replaced),
+                    None => Ok(()),
+                };
+                kept.and_then(|()| dir.write_whole(name, content, set))
+            }
             (Err(error), _) => {
                 tell(error);
                 self.sink.landed(&wanted.entry, Landing::Failed);

@@ -4,6 +4,7 @@ use crate::fs::SetMeta;
 use crate::pass::PassError;
 use crate::pass::decide::Update;
 use crate::pass::sink::Sink;
+use crate::pass::sink::backup::Fate;
 use crate::pass::sink::directories::Counterpart;
 use crate::report::{Event, Skip};
 use crate::tree::{Entry, Kind, Meta, Name, Node, RelPath};
@@ -115,6 +116,10 @@ impl Sink<'_> {
             return Ok(true);
         };
         let replace = own.is_some_and(|own| !own.is_dir());
+        if replace && let Err(error) = self.keep_of(handle, path, name, Fate::Replaced) {
+            self.tally.failed(path, &error);
+            return Ok(false);
+        }
         // A new entry gets its owner with the rest; only a failure is worth a second try without it.
         let made = handle.make_node(name, &entry.node, &update.set, replace).or_else(|error| {
             let rest = SetMeta { owner: None, group: None, ..update.set };

@@ -13,6 +13,7 @@
 
 mod announce;
 mod apply;
+mod backup;
 mod bases;
 mod basis;
 mod batches;
@@ -42,6 +43,7 @@ use crate::tree::filter::Rules;
 use crate::tree::{Kind, Node, RelPath};
 use crate::wire::{Content, Fetched, Link, Message, Permit, Received, Receiver, Sender};
 use announce::Announcer;
+use backup::Backups;
 use bases::Bases;
 use crossbeam_channel as channel;
 use destination::Destination;
@@ -96,7 +98,7 @@ impl<'a> Goal<'a> {
         if self.agenda().is_some() {
             let options = &mut context.options;
             (options.in_place, options.partial, options.delete) = (false, false, None);
-            (options.hard_links, options.bases) = (false, None);
+            (options.hard_links, options.bases, options.backup) = (false, None, None);
         }
         context
     }
@@ -109,6 +111,7 @@ struct Sink<'a> {
     sender: Sender,
     destination: OnceLock<Destination>,
     bases: OnceLock<Bases>,
+    backups: Backups,
     directories: Directories,
     flights: Flights,
     room: Room,
@@ -152,6 +155,7 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         sender: sender.clone(),
         destination: OnceLock::new(),
         bases: OnceLock::new(),
+        backups: Backups::default(),
         directories: Directories::new(context.share_of_open_files(8, 256)),
         flights: Flights::new(limits),
         room: Room::default(),

@@ -1,7 +1,7 @@
 //! Requests as bytes and back, and requests of peers that are newer, older or hostile.
 
 use crate::request::{
-    Bases, BasisKind, CompressWhen, Compression, Deletion, Detail, Options, Part, Request, Shortcuts,
+    Backup, Bases, BasisKind, CompressWhen, Compression, Deletion, Detail, Options, Part, Request, Shortcuts,
     SumKind, TwoWay,
 };
 use crate::tree::filter::{Action, Rule, Rules};
@@ -47,6 +47,7 @@ pub(super) fn everything() -> Options {
         timeout: Some(u32::MAX),
         streams: Some(8),
         delete: Some(Deletion { excluded: true, limit: Some(3), ignore_errors: true }),
+        backup: Some(Backup { directory: Some(b"../old".to_vec()), suffix: b".bak".to_vec() }),
         force: true,
         rules,
         two_way: Some(TwoWay { allow_mass_delete: true, keep_trash: false, trash_days: 7 }),
@@ -118,7 +119,7 @@ fn options_with_their_default_are_not_sent() {
 fn each_option_survives_alone() {
     let all = values(&encoded(&sink(everything())));
     let (part, options) = all.split_first().unwrap();
-    assert_eq!(options.len(), 33, "one value for each field of Options");
+    assert_eq!(options.len(), 34, "one value for each field of Options");
     for (tag, value) in options {
         assert_eq!(options.iter().filter(|(other, _)| other >> 1 == tag >> 1).count(), 1, "{tag}");
         let mut bytes = tagged(part.0, &part.1);

@@ -7,6 +7,7 @@
 
 use crate::pass::PassError;
 use crate::pass::decide::{Likeness, Update};
+use crate::pass::sink::backup::Fate;
 use crate::pass::sink::bases::Found;
 use crate::pass::sink::batches::Wanted;
 use crate::pass::sink::compare::listed::Outcome;
@@ -119,7 +120,7 @@ impl Comparison<'_, '_> {
         let is_clear = self.clear(current, &mut wanted);
         if let (Some(own), Counterpart::Writable(dir)) = (&wanted.own, &current.counterpart) {
             sink.directories.touch(current.id);
-            if let Err(error) = dir.remove(&name, own.kind()) {
+            if let Err(error) = sink.remove(dir, &current.path.join(&name), own) {
                 sink.tally.failed(&current.path.join(&wanted.entry.name), &error);
             }
         }
@@ -154,7 +155,12 @@ impl Comparison<'_, '_> {
         let linked = match (&current.counterpart, basis) {
             (Counterpart::Writable(dir), Some((_, from))) => {
                 sink.directories.touch(current.id);
-                sink.link_to(dir, &name, from, &found.entry).map(|linked| linked.is_some())
+                let kept = match &wanted.own {
+                    Some(_) => sink.keep(&current.path, dir, &name, Fate::Replaced),
+                    None => Ok(()),
+                };
+                kept.and_then(|()| sink.link_to(dir, &name, from, &found.entry))
+                    .map(|linked| linked.is_some())
             }
             _ => Ok(true),
         };

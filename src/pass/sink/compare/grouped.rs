@@ -12,6 +12,7 @@ use crate::fs::{Error, Linkable, Linked};
 use crate::pass::PassError;
 use crate::pass::decide::{Decision, Update};
 use crate::pass::sink::announce::Place;
+use crate::pass::sink::backup::Fate;
 use crate::pass::sink::batches::Gathering;
 use crate::pass::sink::compare::listed::Outcome;
 use crate::pass::sink::compare::{Comparison, Current};
@@ -19,7 +20,7 @@ use crate::pass::sink::directories::Counterpart;
 use crate::pass::sink::enter::Own;
 use crate::pass::sink::landings::{Identity, Landed, Landing};
 use crate::report::Event;
-use crate::tree::{Entry, Kind, Name, RelPath};
+use crate::tree::{Entry, Kind, RelPath};
 use crate::wire::DirId;
 use crossbeam_channel::RecvTimeoutError;
 use std::collections::HashMap;
@@ -303,9 +304,7 @@ impl Comparison<'_, '_> {
             return Ok(());
         }
         let linked = match (&current.counterpart, identity) {
-            (Counterpart::Writable(_), Some(identity)) => {
-                self.make_link(current, &leader, &named.entry.name, identity)
-            }
+            (Counterpart::Writable(_), Some(identity)) => self.make_link(current, &leader, &named, identity),
             (Counterpart::Writable(_), None) => Ok(Linked::Gone),
             // A dry run.
             _ => Ok(Linked::Made),
@@ -344,7 +343,7 @@ impl Comparison<'_, '_> {
         &self,
         current: &Current,
         leader: &RelPath,
-        name: &Name,
+        Named { entry: Entry { name, .. }, own, .. }: &Named,
         identity: Identity,
     ) -> Result<Linked, Error> {
         let (sink, Counterpart::Writable(dir)) = (self.sink, &current.counterpart) else {
@@ -359,6 +358,9 @@ impl Comparison<'_, '_> {
         };
         let Some(from) = from.dir() else { return Ok(Linked::Gone) };
         sink.directories.touch(current.id);
+        if own.is_some() {
+            sink.keep(&current.path, dir, name, Fate::Replaced)?;
+        }
         dir.link(name, Linkable { dir: from, name: &leader, identity })
     }
 
