@@ -151,6 +151,10 @@ pub enum Skip {
     Exists,
     /// `--existing`: the destination does not have it.
     NotExisting,
+    /// `--max-size`: the file is longer.
+    TooLarge,
+    /// `--min-size`: the file is shorter.
+    TooSmall,
     /// It is already the same.
     UpToDate,
     /// A directory that was to be removed holds something that must stay.

@@ -208,7 +208,7 @@ mod tests {
             let (plan, _) = plan_by(&Policy::Skip, "a=1", left, "a=3");
             let undone = plan.steps.iter().filter(|_| undone).map(|step| step.path.clone()).collect();
             let totals = Totals { failed, vanished: 1, ..Totals::default() };
-            let two_way = TwoWayOutcome { plan, undone, clock_offset: None };
+            let two_way = TwoWayOutcome { plan, undone };
             assert_eq!(code_of(&outcome(totals, Some(two_way))), code, "{left}");
         }
     }

@@ -7,7 +7,7 @@
 use crate::fs::{Error, beneath, file, kernel, status};
 use crate::tree::{Kind, Meta, Name};
 use filetime::FileTime;
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, UTIME_NOW, Uid};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,7 +22,7 @@ pub struct SetMeta {
     pub owner: Option<u32>,
     /// Group, by this host's numbers.
     pub group: Option<u32>,
-    /// Time of last modification. The time of last access is never touched.
+    /// Time of last modification. The time of last access becomes now with it.
     pub mtime: Option<FileTime>,
 }
 
@@ -169,7 +169,8 @@ pub(super) fn mode_bits(mode: u32) -> Mode {
 
 fn times(mtime: FileTime) -> Timestamps {
     Timestamps {
-        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        // Many file systems that are programs take both times or, without a word, none.
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
         last_modification: Timespec {
             tv_sec: mtime.unix_seconds(),
             // More than a second's worth comes only from a broken peer, and some such values are commands.

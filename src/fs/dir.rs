@@ -49,8 +49,11 @@ impl Dir {
         if entries.iter().any(|one| one.entry.name == *name) {
             return Ok(None);
         }
-        let is_found = |one: &Stamped| (one.stamp.dev, one.stamp.ino) == (found.stamp.dev, found.stamp.ino);
-        Ok(entries.into_iter().find(is_found).map(|one| one.entry.name))
+        let is_found = |one: &&Stamped| (one.stamp.dev, one.stamp.ino) == (found.stamp.dev, found.stamp.ino);
+        // File systems that are programs may number names, not entries.
+        let is_like = |one: &&Stamped| folded(&one.entry.name) == folded(name);
+        let alias = entries.iter().find(is_found).or_else(|| entries.iter().find(is_like));
+        Ok(alias.map(|one| one.entry.name.clone()))
     }
 
     /// The attributes of the directory itself.
@@ -110,4 +113,10 @@ impl AsFd for Dir {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// A name without the difference between capital and small letters, as far as it is text.
+fn folded(name: &Name) -> Vec<u8> {
+    std::str::from_utf8(name.as_bytes())
+        .map_or_else(|_| name.as_bytes().to_vec(), |text| text.to_lowercase().into_bytes())
 }

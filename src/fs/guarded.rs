@@ -5,12 +5,13 @@
 //! goes for good: it is renamed into a trash directory, or back if it proves to be another. A new version is moved into
 //! the trash itself, under the name that the old one is to have there, and then the two are exchanged; so a process
 //! that is killed at any moment leaves the one or the other under the name, and never loses the old one. Where the
-//! system cannot exchange, the old one is moved away before the new one comes, and for that moment the name is free.
+//! system cannot exchange, the old one is moved away before the new one comes, and for that moment the name is free;
+//! what a process that is killed then leaves is [put back](Slot::restore) later.
 //!
 //! Trash and staging directories belong to the caller, so nobody else changes names there. They are on the file system
 //! of what is moved; from another one the system refuses it (EXDEV).
 
-use crate::fs::{Error, Stamp, WriteDir, kernel, status};
+use crate::fs::{Error, Stamp, WriteDir, crash, kernel, status};
 use crate::tree::{Kind, Name};
 use rustix::fs::{AtFlags, Stat};
 use rustix::io::{Errno, Result};
@@ -28,6 +29,7 @@ const LONGEST: usize = 255;
 const INSTALLING: &str = "renaming into place";
 const DISCARDING: &str = "moving into the trash";
 const RENAMING: &str = "renaming";
+const RESTORING: &str = "putting back from the trash";
 
 /// A name in a directory, whatever has it.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +69,17 @@ impl Expected {
         match self {
             Expected::Directory { dev, ino } => is_directory && status::identity(stat) == (*dev, *ino),
             Expected::Version(stamp) => !is_directory && Stamp::of(stat) == *stamp,
+        }
+    }
+
+    /// Whether it was this, before it was renamed, which changes its ctime.
+    fn was(&self, stat: &Stat) -> bool {
+        match self {
+            Expected::Version(stamp) => {
+                let now = Stamp { ctime: stamp.ctime, ..Stamp::of(stat) };
+                status::kind(stat) != Some(Kind::Directory) && now == *stamp
+            }
+            Expected::Directory { .. } => self.is(stat),
         }
     }
 }
@@ -118,14 +131,14 @@ impl Slot<'_> {
         let new = self.look().and_then(|new| new.ok_or(Errno::NOENT)).map_err(Error::when(INSTALLING))?;
         let name = self.into_trash(trash, at.name).map_err(Error::when(DISCARDING))?;
         let kept = Slot { dir: trash, name: &name };
-        let exchanged = match kernel::exchange(kept.fd(), kept.name, at.fd(), at.name) {
+        let exchanged = match exchange(kept, at) {
             None => {
-                let back = to_free(kept, self).and_then(|_| instead(self, &new, at, &old, trash));
+                let back = into_private(kept, self).and_then(|_| instead(self, &new, at, &old, trash));
                 return back.map_err(Error::when(INSTALLING));
             }
             Some(Err(Errno::NOENT)) => false,
             Some(Err(error)) => {
-                to_free(kept, self).map_err(Error::when(INSTALLING))?;
+                into_private(kept, self).map_err(Error::when(INSTALLING))?;
                 return Err(Error::when(INSTALLING)(error));
             }
             Some(Ok(())) => {
@@ -137,7 +150,7 @@ impl Slot<'_> {
         };
         let undone = if exchanged { exchange_back(kept, at, &new) } else { Ok(true) };
         if undone.map_err(Error::when(INSTALLING))? {
-            to_free(kept, self).map_err(Error::when(INSTALLING))?;
+            into_private(kept, self).map_err(Error::when(INSTALLING))?;
         }
         Ok(None)
     }
@@ -154,6 +167,36 @@ impl Slot<'_> {
         }
     }
 
+    /// Puts back what was expected here and was moved into `trash` by a process that was killed before anything took its
+    /// place. Returns whether it did: not if it is not there, or the name is taken.
+    pub fn restore(self, expected: &Expected, trash: &WriteDir) -> std::result::Result<bool, Error> {
+        for number in 0..MOST_NAMES {
+            let name = numbered(self.name, number);
+            let kept = Slot { dir: trash, name: &name };
+            match kept.look().map_err(Error::when(RESTORING))? {
+                None => return Ok(false),
+                Some(found) if expected.was(&found) => {
+                    return to_free(kept, self).map_err(Error::when(RESTORING));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(false)
+    }
+
+    /// Removes another name of what is here: one that a process left which was killed where a file is given a free name by
+    /// a link. What has that name and is something else stays. Returns whether there was such a one.
+    pub fn drop_other_name(self, other: Slot<'_>) -> std::result::Result<bool, Error> {
+        let look = |slot: Slot<'_>| slot.look().map_err(Error::when(INSTALLING));
+        let (Some(here), Some(there)) = (look(self)?, look(other)?) else { return Ok(false) };
+        if status::identity(&here) != status::identity(&there) || status::kind(&here) == Some(Kind::Directory)
+        {
+            return Ok(false);
+        }
+        let removed = rustix::fs::unlinkat(other.fd(), other.name.as_bytes(), AtFlags::empty());
+        removed.map(|()| true).map_err(Error::when(INSTALLING))
+    }
+
     /// Gives what is expected here another name, in any directory of the same file system, that must be free, and
     /// returns its stamp there. `None` if something else is here or the name is taken; then nothing has changed, unless
     /// somebody has taken the old name before it could be given back: then the entry has the new one, or is in the
@@ -167,9 +210,13 @@ impl Slot<'_> {
         let Some(old) = self.look().map_err(Error::when(RENAMING))?.filter(|old| expected.is(old)) else {
             return Ok(None);
         };
-        let is_itself =
-            || matches!(to.look(), Ok(Some(there)) if status::identity(&there) == status::identity(&old));
-        let done = match kernel::rename_to_free(self.fd(), self.name, to.fd(), to.name) {
+        let is_itself = || {
+            let alias = to.dir.alias(to.name).ok().flatten();
+            alias.as_ref() == Some(self.name) && self.dir.identity().ok() == to.dir.identity().ok()
+        };
+        let renamed = kernel::rename_to_free(self.fd(), self.name, to.fd(), to.name);
+        crash::point("renamed to a free name");
+        let done = match renamed {
             // Where the file system does not tell the two names apart, the new one is taken by the entry itself.
             Some(Err(Errno::EXIST)) if is_itself() => by_way_of(self, &old, to, &trash()?),
             Some(done) => {
@@ -215,10 +262,18 @@ fn stamp_of(before: &Stat, at: Slot<'_>) -> Stamp {
     Stamp::of(&after.unwrap_or(*before))
 }
 
+/// Exchanges two entries; `None` where the system cannot.
+fn exchange(one: Slot<'_>, other: Slot<'_>) -> Option<Result<()>> {
+    crash::point("exchange");
+    let exchanged = kernel::exchange(one.fd(), one.name, other.fd(), other.name);
+    crash::point("exchanged");
+    exchanged
+}
+
 /// Takes back an exchange that brought out another version than was expected. Whether the new version is back.
 fn exchange_back(kept: Slot<'_>, at: Slot<'_>, new: &Stat) -> Result<bool> {
     for _ in 0..ATTEMPTS {
-        match kernel::exchange(kept.fd(), kept.name, at.fd(), at.name).unwrap_or(Err(Errno::NOSYS)) {
+        match exchange(kept, at).unwrap_or(Err(Errno::NOSYS)) {
             Ok(()) => {}
             // Somebody removed the new version: what it had replaced goes back, and nothing is left of it.
             Err(Errno::NOENT) if to_free(kept, at)? => return Ok(false),
@@ -229,7 +284,7 @@ fn exchange_back(kept: Slot<'_>, at: Slot<'_>, new: &Stat) -> Result<bool> {
             return Ok(true);
         }
         // Somebody put a third version there, which is the latest: it goes back, and the one before it is in the trash.
-        match kernel::exchange(kept.fd(), kept.name, at.fd(), at.name).unwrap_or(Err(Errno::NOSYS)) {
+        match exchange(kept, at).unwrap_or(Err(Errno::NOSYS)) {
             Err(Errno::NOENT) => continue,
             done => return done.map(|()| false),
         }
@@ -301,11 +356,15 @@ fn by_way_of(from: Slot<'_>, old: &Stat, to: Slot<'_>, trash: &WriteDir) -> Resu
 /// which at worst replaces an empty one.
 fn to_free(from: Slot<'_>, to: Slot<'_>) -> Result<bool> {
     let (name, free) = (from.name.as_bytes(), to.name.as_bytes());
+    crash::point("to a free name");
     let done = match kernel::rename_to_free(from.fd(), from.name, to.fd(), to.name) {
         Some(done) => done,
         None if is_directory(from)? => return into_private(from, to),
         None => match rustix::fs::linkat(from.fd(), name, to.fd(), free, AtFlags::empty()) {
-            Ok(()) => rustix::fs::unlinkat(from.fd(), name, AtFlags::empty()),
+            Ok(()) => {
+                crash::point("linked");
+                rustix::fs::unlinkat(from.fd(), name, AtFlags::empty())
+            }
             // File systems without links.
             Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK) => {
                 return into_private(from, to);
@@ -318,6 +377,7 @@ fn to_free(from: Slot<'_>, to: Slot<'_>) -> Result<bool> {
 
 /// Renames an entry to a name in a private directory. `false` if that is taken.
 fn into_private(from: Slot<'_>, to: Slot<'_>) -> Result<bool> {
+    crash::point("into a private directory");
     match kernel::rename_to_free(from.fd(), from.name, to.fd(), to.name) {
         Some(done) => is_done(done),
         None if to.look()?.is_some() => Ok(false),

@@ -13,6 +13,7 @@
 //! | `file`, `pieces`, `copy` | reading and writing the content of one file |
 //! | `write`, `stage`, `link`, `in_place`, `attributes` | changing a directory, with names that are always old or new |
 //! | `guarded` | changes that happen only where nobody else has made one |
+//! | `crash` | where tests have a run be killed |
 //! | `owners`, `limits`, `machine` | what the host knows about users, the umask, open files, itself |
 //! | `kernel` | calls that only some systems have, each with a portable way round |
 //!
@@ -22,6 +23,7 @@
 mod attributes;
 mod beneath;
 mod copy;
+pub mod crash;
 mod dir;
 mod error;
 mod file;

@@ -7,6 +7,7 @@ use crate::fs::SetMeta;
 use crate::report::{Action, Change, Skip, TimeChange};
 use crate::request::Options;
 use crate::tree::{Entry, Kind, Meta, Node, Owner};
+use filetime::FileTime;
 
 /// What the sink may and by what it fills in what the source does not say.
 #[derive(Debug, Clone, Copy)]
@@ -95,14 +96,20 @@ impl Policy<'_> {
                 return Decision::Skip(Skip::Exists);
             }
             _ if !self.is_wanted(entry.kind()) => return Decision::Skip(Skip::NotRegular),
-            Some(own)
-                if options.update
-                    && (entry.kind(), own.kind()) == (Kind::File, Kind::File)
-                    && own.meta.mtime.unix_seconds() > entry.meta.mtime.unix_seconds() =>
+            _ => {}
+        }
+        if let Node::File { size } = entry.node {
+            if options.max_size.is_some_and(|most| size > most) {
+                return Decision::Skip(Skip::TooLarge);
+            }
+            if options.min_size.is_some_and(|least| size < least) {
+                return Decision::Skip(Skip::TooSmall);
+            }
+            if let Some(own) = own.filter(|own| options.update && own.kind() == Kind::File)
+                && self.is_newer(own.meta.mtime, entry.meta.mtime)
             {
                 return Decision::Skip(Skip::Newer);
             }
-            _ => {}
         }
         let same_kind = own.filter(|own| own.kind() == entry.kind());
         match (&entry.node, same_kind) {
@@ -118,6 +125,35 @@ impl Policy<'_> {
                 Decision::Make(update)
             }
             (_, None) => Decision::Make(self.new_entry(entry, may_set_group)),
+        }
+    }
+
+    /// Whether entries of this kind get the time that they have at the source.
+    pub(crate) fn keeps_time(&self, kind: Kind) -> bool {
+        let options = self.options;
+        let omitted = match kind {
+            Kind::Directory => options.omit_dir_times,
+            Kind::Symlink => options.omit_link_times,
+            _ => false,
+        };
+        options.times && !omitted
+    }
+
+    /// Whether two times count as one.
+    fn is_same_time(&self, one: FileTime, other: FileTime) -> bool {
+        match u64::try_from(self.options.modify_window) {
+            Err(_) => one == other,
+            Ok(window) => one.unix_seconds().abs_diff(other.unix_seconds()) <= window,
+        }
+    }
+
+    /// Whether what is here, of the time `have`, is newer than what the source has. Within the window it is too, but for
+    /// its last second, as in rsync.
+    fn is_newer(&self, have: FileTime, want: FileTime) -> bool {
+        match i64::from(self.options.modify_window) {
+            ..0 => have > want,
+            0 => have.unix_seconds() > want.unix_seconds(),
+            window => want.unix_seconds().saturating_sub(have.unix_seconds()) < window,
         }
     }
 
@@ -150,7 +186,7 @@ impl Policy<'_> {
         } else if options.size_only || options.checksum {
             false
         } else {
-            options.ignore_times || own.meta.mtime.unix_seconds() != entry.meta.mtime.unix_seconds()
+            options.ignore_times || !self.is_same_time(own.meta.mtime, entry.meta.mtime)
         };
         if differs {
             Decision::Transfer(self.replacement(entry, own, may_set_group))
@@ -165,7 +201,7 @@ impl Policy<'_> {
         let has_mode = kind != Kind::Symlink;
         let perms = options.perms && has_mode && want.mode != have.mode;
         let (owner, group) = self.owner_differs(want.owner(), have.owner(), may_set_group);
-        let time = options.times && want.mtime.unix_seconds() != have.mtime.unix_seconds();
+        let time = self.keeps_time(kind) && !self.is_same_time(want.mtime, have.mtime);
         Update {
             change: Change {
                 action: Action::Attributes,
@@ -206,7 +242,7 @@ impl Policy<'_> {
         // With -c, sizes that differ are contents that differ.
         change.content = self.options.checksum && entry.kind() == Kind::File;
         change.size = entry.kind() == Kind::File && entry.node.size() != own.node.size();
-        if !self.options.times {
+        if !self.keeps_time(entry.kind()) {
             change.time = TimeChange::Now;
         }
         let mode = if self.options.perms { entry.meta.mode } else { own.meta.mode };
@@ -232,7 +268,7 @@ impl Policy<'_> {
         let mut change = self.attributes(entry.kind(), &entry.meta, &own.meta, may_set_group).change;
         change.action = Action::Link;
         change.size = entry.kind() == Kind::File && entry.node != own.node;
-        if !self.options.times {
+        if !self.keeps_time(entry.kind()) {
             change.time = TimeChange::Now;
         }
         Update { change, set: SetMeta::default() }
@@ -285,7 +321,7 @@ impl Policy<'_> {
         };
         change.content = is_version && (self.options.checksum || kind != Kind::File);
         change.size = kind == Kind::File && entry.node != found.node;
-        if !self.options.times && (is_version || kind == Kind::File) {
+        if !self.keeps_time(kind) && (is_version || kind == Kind::File) {
             change.time = TimeChange::Now;
         }
         Update { change, set: self.newly_made(kind, &entry.meta, may_set_group).set }
@@ -317,7 +353,7 @@ impl Policy<'_> {
             mode: (kind != Kind::Symlink).then_some(mode),
             owner: (options.owner && self.is_root).then_some(uid),
             group: (options.group && may_set_group).then_some(gid),
-            mtime: options.times.then_some(mtime),
+            mtime: self.keeps_time(kind).then_some(mtime),
         }
     }
 }

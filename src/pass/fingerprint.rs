@@ -14,6 +14,7 @@ use crate::pass::decide::Policy;
 use crate::request::Options;
 use crate::tree::{Aspects, BucketSum, Buckets, Entry, Fingerprint, Fingerprinter, Name, Owner, RelPath};
 use crate::wire::MENTIONED_OWNERS;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 /// How directories of this run are fingerprinted; `None` if they are listed in any case: contents are compared, or
@@ -22,22 +23,31 @@ pub(crate) fn fingerprinter(context: &Context) -> Option<Fingerprinter> {
     let options = &context.options;
     let looks_at_all = options.checksum || options.ignore_times || options.detail.unchanged;
     let looks_elsewhere = options.bases.is_some();
+    // Times may differ and be the same, or the source does not know which mode an entry is to have.
+    let is_vague = options.modify_window > 0 || (options.perms && options.chmod.asks_umask());
     // Which entries a limit spares is decided in the order of the listings.
     let in_order = options.delete.is_some_and(|deletion| deletion.limit.is_some());
     let worth_it = options.recursive && !context.local && options.shortcuts.fingerprints;
-    (worth_it && !looks_at_all && !looks_elsewhere && !in_order)
+    (worth_it && !looks_at_all && !looks_elsewhere && !in_order && !is_vague)
         .then(|| Fingerprinter::new(context.sums.seed, aspects(options)))
 }
 
 /// What `decide` looks at, besides owners.
 pub(crate) fn aspects(options: &Options) -> Aspects {
-    Aspects { file_time: options.times || !options.size_only, other_time: options.times, mode: options.perms }
+    Aspects {
+        file_time: options.times || !options.size_only,
+        directory_time: options.times && !options.omit_dir_times,
+        link_time: options.times && !options.omit_link_times,
+        other_time: options.times,
+        nanoseconds: options.modify_window < 0,
+        mode: options.perms,
+    }
 }
 
-/// The entries of a directory of the source with their owners.
+/// The entries of a directory of the source with their owners, and with the modes that they are to have.
 #[derive(Debug)]
 pub(crate) struct Owned<'a> {
-    entries: &'a [Entry],
+    entries: Cow<'a, [Entry]>,
     /// Each once, in the order in which they first appear. What was not asked for is 0.
     owners: Vec<Owner>,
     /// Which of them each entry has.
@@ -60,7 +70,7 @@ impl<'a> Owned<'a> {
             u32::try_from(place).ok()
         };
         let places = entries.iter().map(&mut place).collect::<Option<_>>()?;
-        Some(Owned { entries, owners, places })
+        Some(Owned { entries: with_modes(entries, options), owners, places })
     }
 
     /// The owners there are.
@@ -81,6 +91,19 @@ impl<'a> Owned<'a> {
     fn each(&self) -> impl Iterator<Item = (&Entry, u32)> {
         self.entries.iter().zip(self.places.iter().copied())
     }
+}
+
+/// The entries with the modes that `--chmod` gives them, which is such that no umask is asked.
+fn with_modes<'a>(entries: &'a [Entry], options: &Options) -> Cow<'a, [Entry]> {
+    if !options.perms || options.chmod.is_empty() {
+        return Cow::Borrowed(entries);
+    }
+    let changed = |entry: &Entry| {
+        let mut entry = entry.clone();
+        entry.meta.mode = options.chmod.apply(entry.meta.mode, entry.is_dir(), 0);
+        entry
+    };
+    Cow::Owned(entries.iter().map(changed).collect())
 }
 
 /// What an entry of the sink may be to the source.

@@ -1,7 +1,9 @@
 //! Owners across hosts: numbers travel in entries, and the name behind each number travels once.
 
 use crate::fs::Owners;
-use crate::tree::{Entry, Meta, Owner};
+use crate::request::{From, Options, OwnerRules, To};
+use crate::tree::filter::{Action, Rule, Rules, Side, Verdict};
+use crate::tree::{Meta, Owner};
 use crate::wire::{OwnerKind, OwnerName};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -38,15 +40,90 @@ impl Names {
 pub(crate) struct OwnerMap {
     owners: Owners,
     numeric: bool,
+    users: Vec<Mapping>,
+    groups: Vec<Mapping>,
     here: Mutex<HashMap<(OwnerKind, u32), u32>>,
 }
 
 /// The most owners a run may name: beyond any host's, and a bound for what a peer can make this side remember.
 const LIMIT: usize = 1 << 20;
 
+/// A rule of a map, with this host's number.
+#[derive(Debug)]
+struct Mapping {
+    from: Matcher,
+    to: u32,
+}
+
+#[derive(Debug)]
+enum Matcher {
+    Numbers(u32, u32),
+    /// Excludes the names that are meant.
+    Name(Rules),
+    Nameless,
+    Anybody,
+}
+
+impl Mapping {
+    fn is_about(&self, id: u32, name: Option<&[u8]>) -> bool {
+        match (&self.from, name) {
+            (Matcher::Numbers(low, high), _) => (*low..=*high).contains(&id),
+            (Matcher::Name(rules), Some(name)) => rules.check(name, false, Side::Sender) == Verdict::Excluded,
+            (Matcher::Name(_), None) | (Matcher::Nameless, Some(_)) => false,
+            (Matcher::Nameless, None) | (Matcher::Anybody, _) => true,
+        }
+    }
+}
+
+/// The rules with this host's numbers, and the names that it does not know, whose rules are left out.
+fn resolved(rules: &OwnerRules, number_of: impl Fn(&[u8]) -> Option<u32>) -> (Vec<Mapping>, Vec<Vec<u8>>) {
+    let (mut mappings, mut unknown) = (Vec::new(), Vec::new());
+    for rule in rules.iter() {
+        let to = match &rule.to {
+            To::Number(number) => Some(*number),
+            To::Name(name) => number_of(name),
+        };
+        let from = match &rule.from {
+            From::Numbers(low, high) => Matcher::Numbers(*low, *high),
+            From::Nameless => Matcher::Nameless,
+            From::Anybody => Matcher::Anybody,
+            From::Name(pattern) => {
+                let anchored = Rule::new(Action::Exclude, [b"/", pattern.as_slice()].concat());
+                Matcher::Name(Rules::from(vec![anchored]))
+            }
+        };
+        match (to, &rule.to) {
+            (Some(to), _) => mappings.push(Mapping { from, to }),
+            (None, To::Name(name)) => unknown.push(name.clone()),
+            (None, To::Number(_)) => {}
+        }
+    }
+    (mappings, unknown)
+}
+
 impl OwnerMap {
-    pub(crate) fn new(numeric: bool) -> Result<OwnerMap, crate::fs::Error> {
-        Ok(OwnerMap { owners: Owners::new()?, numeric, here: Mutex::default() })
+    /// What `options` make of owners, and the names in them that this host does not know.
+    pub(crate) fn new(options: &Options) -> Result<(OwnerMap, Vec<Vec<u8>>), crate::fs::Error> {
+        let owners = Owners::new()?;
+        // A lookup that fails finds nobody.
+        let (users, mut unknown) = resolved(&options.user_map, |name| owners.user_id(name).ok().flatten());
+        let (groups, more) = resolved(&options.group_map, |name| owners.group_id(name).ok().flatten());
+        unknown.extend(more);
+        let numeric = options.numeric_ids;
+        Ok((OwnerMap { owners, numeric, users, groups, here: Mutex::default() }, unknown))
+    }
+
+    fn has_maps(&self) -> bool {
+        !(self.users.is_empty() && self.groups.is_empty())
+    }
+
+    /// Whom the maps lead to, if they do.
+    fn mapped(&self, kind: OwnerKind, id: u32, name: Option<&[u8]>) -> Option<u32> {
+        let mappings = match kind {
+            OwnerKind::User => &self.users,
+            OwnerKind::Group => &self.groups,
+        };
+        mappings.iter().find(|mapping| mapping.is_about(id, name)).map(|mapping| mapping.to)
     }
 
     /// What this host knows about owners.
@@ -55,32 +132,27 @@ impl OwnerMap {
     }
 
     /// Takes names that came with a listing. A name this host does not have leaves its number as it is, and so does
-    /// a lookup that fails; number 0 is the same user everywhere.
+    /// a lookup that fails; number 0 is the same user everywhere. Only the maps lead elsewhere, and they come first.
     pub(crate) fn learn(&self, names: &[OwnerName]) {
         if self.numeric {
             return;
         }
         for OwnerName { kind, id, name } in names {
-            if *id == 0 {
-                continue;
-            }
-            let here = match kind {
-                OwnerKind::User => self.owners.user_id(name),
-                OwnerKind::Group => self.owners.group_id(name),
+            let by_name = || match kind {
+                _ if *id == 0 => None,
+                OwnerKind::User => self.owners.user_id(name).ok().flatten(),
+                OwnerKind::Group => self.owners.group_id(name).ok().flatten(),
             };
+            let here = self.mapped(*kind, *id, Some(name)).or_else(by_name);
+            // Where there are maps, what is not learnt has no name.
+            let here = here.or_else(|| self.has_maps().then_some(*id));
             let mut known = self.here.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Ok(Some(here)) = here
+            if let Some(here) = here
                 && known.len() < LIMIT
             {
                 known.insert((*kind, *id), here);
             }
         }
-    }
-
-    /// The entry with this host's numbers.
-    pub(crate) fn translate(&self, mut entry: Entry) -> Entry {
-        entry.meta = self.translate_meta(entry.meta);
-        entry
     }
 
     /// The attributes with this host's numbers.
@@ -92,10 +164,14 @@ impl OwnerMap {
     /// An owner by this host's numbers.
     pub(crate) fn translate_owner(&self, owner: Owner) -> Owner {
         let known = self.here.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.is_empty() {
+        if known.is_empty() && !self.has_maps() {
             return owner;
         }
-        let here = |kind, id| known.get(&(kind, id)).copied().unwrap_or(id);
+        let here = |kind, id| {
+            let learnt = known.get(&(kind, id)).copied();
+            // Who has not been named has no name.
+            learnt.or_else(|| self.mapped(kind, id, None)).unwrap_or(id)
+        };
         Owner { uid: here(OwnerKind::User, owner.uid), gid: here(OwnerKind::Group, owner.gid) }
     }
 }

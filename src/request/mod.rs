@@ -3,13 +3,17 @@
 //! `cli` makes a [`Request`] from the command line, `wire` carries it to the peer, both roles obey it. There is one
 //! of it per run and nothing changes it afterwards.
 
+mod chmod;
 mod options;
+mod owner_map;
 mod shortcuts;
 
+pub use chmod::{Chmod, InvalidChmod};
 pub use options::{
     Backup, Bases, BasisKind, CompressWhen, Compression, DEFAULT_TRASH_DAYS, DEFAULT_ZSTD_LEVEL, Deletion,
     Detail, InvalidOptions, MAX_BASES, MAX_STREAMS, Options, SumKind, TwoWay,
 };
+pub use owner_map::{From, InvalidOwnerRules, OwnerRule, OwnerRules, To};
 pub use shortcuts::Shortcuts;
 
 /// What the peer is asked to play, and how.

@@ -1,6 +1,6 @@
 //! The options of a run: what the flags mean once they are parsed.
 
-use crate::request::Shortcuts;
+use crate::request::{Chmod, InvalidChmod, InvalidOwnerRules, OwnerRules, Shortcuts};
 use crate::tree::Kind;
 use crate::tree::filter::Rules;
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,16 @@ pub struct Options {
     pub specials: bool,
     /// `--numeric-ids`: owners and groups by number, not by name.
     pub numeric_ids: bool,
+    /// `--usermap`, `--chown`: who gets what belongs to whom.
+    pub user_map: OwnerRules,
+    /// `--groupmap`, `--chown`: the same for groups.
+    pub group_map: OwnerRules,
+    /// `--chmod`: changes of the permissions that the source has.
+    pub chmod: Chmod,
+    /// `-O`: times of directories are none that `times` is about.
+    pub omit_dir_times: bool,
+    /// `-J`: times of symbolic links neither.
+    pub omit_link_times: bool,
 
     /// `-c`: compare content, not size and time.
     pub checksum: bool,
@@ -42,6 +52,13 @@ pub struct Options {
     pub existing: bool,
     /// `--ignore-existing`: change no existing file.
     pub ignore_existing: bool,
+    /// `--max-size`: transfer no longer file, in bytes.
+    pub max_size: Option<u64>,
+    /// `--min-size`: transfer no shorter file, in bytes.
+    pub min_size: Option<u64>,
+    /// `-@`: times that differ by no more than so many seconds are the same. 0 is within the same second, and less
+    /// than 0 within the same nanosecond.
+    pub modify_window: i32,
 
     /// `--compare-dest`, `--copy-dest`, `--link-dest`: what else to compare with.
     pub bases: Option<Bases>,
@@ -234,6 +251,12 @@ pub enum InvalidOptions {
     /// Deleting needs whole directories.
     #[error("--delete does not work without --recursive (-r)")]
     DeleteNeedsRecursive,
+    /// Changes of permissions that no text stands for.
+    #[error("--chmod: {0}")]
+    Chmod(#[from] InvalidChmod),
+    /// Maps that no text stands for.
+    #[error("--usermap or --groupmap: {0}")]
+    Owners(#[from] InvalidOwnerRules),
 }
 
 impl Options {
@@ -283,6 +306,9 @@ impl Options {
                 return Err(InvalidOptions::BackupPath);
             }
         }
+        self.chmod.validate()?;
+        self.user_map.validate()?;
+        self.group_map.validate()?;
         if self.delete.is_some() && !self.recursive {
             return Err(InvalidOptions::DeleteNeedsRecursive);
         }

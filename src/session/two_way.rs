@@ -42,8 +42,6 @@ pub struct TwoWayOutcome {
     pub plan: Plan,
     /// Paths of the plan at which something could not be done, and was told as a problem.
     pub undone: Vec<RelPath>,
-    /// By how many milliseconds the clock of the second side is ahead of that of the first, if they have two.
-    pub clock_offset: Option<i64>,
 }
 
 /// Runs a two-way run.
@@ -154,9 +152,9 @@ fn plan(
         overseer: &*surroundings.overseer,
     };
     match run::plan_and_carry_out(link, root, &settings, around) {
-        Ok(run::Outcome { plan, undone, totals, clock_offset }) => {
+        Ok(run::Outcome { plan, undone, totals }) => {
             link.sender.close();
-            let two_way = Some(TwoWayOutcome { plan, undone, clock_offset: Some(clock_offset) });
+            let two_way = Some(TwoWayOutcome { plan, undone });
             Ok(Played { totals, two_way })
         }
         Err(error) => Err(error.at(path).tell(link)),

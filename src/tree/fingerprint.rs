@@ -84,8 +84,14 @@ impl Buckets {
 pub struct Aspects {
     /// The modification time of files, in whole seconds.
     pub file_time: bool,
+    /// That of directories.
+    pub directory_time: bool,
+    /// That of symbolic links.
+    pub link_time: bool,
     /// That of everything else.
     pub other_time: bool,
+    /// Of whatever time counts, also the nanoseconds.
+    pub nanoseconds: bool,
     /// The mode, except of symbolic links.
     pub mode: bool,
 }
@@ -164,7 +170,7 @@ impl Fingerprinter {
 
     /// Every field has a fixed length or carries its own, so that no two lists of entries give the same bytes.
     fn put_entry(&self, entry: &Entry, owner: u32, out: &mut Vec<u8>) {
-        let Aspects { file_time, other_time, mode } = self.aspects;
+        let aspects = self.aspects;
         self.put_text(entry.name.as_bytes(), out);
         let kind = entry.kind();
         out.push(kind.code());
@@ -177,10 +183,19 @@ impl Fingerprinter {
             }
             Node::Directory | Node::Fifo | Node::Socket => {}
         }
-        if if kind == Kind::File { file_time } else { other_time } {
+        let time = match kind {
+            Kind::File => aspects.file_time,
+            Kind::Directory => aspects.directory_time,
+            Kind::Symlink => aspects.link_time,
+            _ => aspects.other_time,
+        };
+        if time {
             out.extend_from_slice(&entry.meta.mtime.unix_seconds().to_le_bytes());
+            if aspects.nanoseconds {
+                out.extend_from_slice(&entry.meta.mtime.nanoseconds().to_le_bytes());
+            }
         }
-        if mode && kind != Kind::Symlink {
+        if aspects.mode && kind != Kind::Symlink {
             out.extend_from_slice(&entry.meta.mode.to_le_bytes());
         }
         out.extend_from_slice(&owner.to_le_bytes());
@@ -199,7 +214,14 @@ mod tests {
     use filetime::FileTime;
     use proptest::prelude::*;
 
-    const ALL: Aspects = Aspects { file_time: true, other_time: true, mode: true };
+    const ALL: Aspects = Aspects {
+        file_time: true,
+        directory_time: true,
+        link_time: true,
+        other_time: true,
+        nanoseconds: false,
+        mode: true,
+    };
 
     fn entry(name: &str, node: Node) -> Entry {
         let meta = Meta { mode: 0o644, mtime: FileTime::from_unix_time(7, 5), uid: 1, gid: 2 };
@@ -264,10 +286,14 @@ mod tests {
             assert!(!differs(aspects, (&base, 1), (&base, 1)));
         }
         let none = Aspects::default();
-        let sometimes: [(Aspects, Entry); 2] = [
+        let sometimes: [(Aspects, Entry); 3] = [
             (
                 Aspects { file_time: true, ..none },
                 with(|entry| entry.meta.mtime = FileTime::from_unix_time(8, 5)),
+            ),
+            (
+                Aspects { file_time: true, nanoseconds: true, ..none },
+                with(|entry| entry.meta.mtime = FileTime::from_unix_time(7, 6)),
             ),
             (Aspects { mode: true, ..none }, with(|entry| entry.meta.mode = 0o640)),
         ];
@@ -332,9 +358,13 @@ mod tests {
             let base = entry("a", node);
             let mut later = base.clone();
             later.meta.mtime = FileTime::from_unix_time(8, 0);
-            let aspects = Aspects { file_time: true, ..Aspects::default() };
-            assert!(!differs(aspects, (&base, 0), (&later, 0)));
-            let aspects = Aspects { other_time: true, ..Aspects::default() };
+            let others = Aspects { file_time: true, ..Aspects::default() };
+            let aspects = match base.kind() {
+                Kind::Directory => Aspects { directory_time: true, ..Aspects::default() },
+                Kind::Symlink => Aspects { link_time: true, ..Aspects::default() },
+                _ => Aspects { other_time: true, ..Aspects::default() },
+            };
+            assert!(!differs(others, (&base, 0), (&later, 0)));
             assert!(differs(aspects, (&base, 0), (&later, 0)));
         }
     }

@@ -68,12 +68,14 @@ impl Side {
     }
 }
 
-/// Decides a path that both replicas have told of.
-pub fn decide(left: &Record, right: &Record) -> Decision {
+/// Decides a path that both replicas have told of. `perms`: whether permission bits are synchronised; if not, each side
+/// has its own.
+pub fn decide(left: &Record, right: &Record, perms: bool) -> Decision {
     match (&left.state, &right.state) {
         (State::Unknown, _) | (_, State::Unknown) => Decision::Unknown,
         (ours, theirs) if ours.is_like(theirs) => {
-            let same_attributes = left.attributes == right.attributes || !ours.is_present();
+            let same_attributes =
+                !ours.is_present() || left.attributes == left.attributes_with(&right.attributes, perms);
             Decision::Alike {
                 content: part(ours == theirs, &left.content, &right.content),
                 attributes: part(same_attributes, &left.meta, &right.meta),

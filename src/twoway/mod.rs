@@ -19,7 +19,6 @@
 //! [`carry`] carries out what the plan asks of one of them.
 
 pub mod carry;
-pub mod crash;
 pub mod decide;
 mod error;
 pub mod exchange;
@@ -41,6 +40,7 @@ mod text;
 pub mod trash;
 pub mod version;
 
+pub use crate::fs::crash;
 pub use error::TwoWayError;
 
 #[cfg(test)]

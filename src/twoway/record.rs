@@ -125,6 +125,12 @@ impl Record {
         }
     }
 
+    /// The attributes that this has once it takes over others: all, or all but the permission bits.
+    pub fn attributes_with(&self, others: &Attributes, perms: bool) -> Attributes {
+        let mode = if perms { others.mode } else { self.attributes.mode };
+        Attributes { mode, ..*others }
+    }
+
     /// Whether this has absorbed all edits of the other, of content and of attributes.
     pub fn covers(&self, other: &Record) -> bool {
         self.content.covers(&other.content) && self.meta.covers(&other.meta)

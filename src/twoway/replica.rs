@@ -9,7 +9,7 @@
 //! process however that ends; the file itself stays, and says who has the lock. Who only [looks](ReadReplica) at a
 //! replica shares that lock with others who do, and writes nothing at all.
 
-use crate::fs::{Dir, ReadFile, SetMeta, WriteDir, WriteFile};
+use crate::fs::{Dir, Error, ReadFile, SetMeta, WriteDir, WriteFile};
 use crate::tree::{Entry, Kind, Meta, Name, RelPath};
 use crate::twoway::TwoWayError;
 use filetime::FileTime;
@@ -34,6 +34,16 @@ pub struct Replica {
     /// Held as long as it is open.
     lock: WriteFile,
     had_runs: bool,
+    /// When the tree was modified before this made a replica of it, if it did.
+    made: Option<FileTime>,
+}
+
+/// A tree that has just been made a replica. It is none any more when this is dropped, unless it is to [stay](Begun::keep)
+/// one: what a guard refuses leaves nothing behind.
+#[derive(Debug)]
+pub struct Begun {
+    root: WriteDir,
+    before: Option<FileTime>,
 }
 
 /// A replica that is only looked at: nothing in it is written.
@@ -70,7 +80,13 @@ impl Replica {
         let (lock, had_runs) = lock(&home)?;
         let part = |part: &str| own_directory(&home, part, &format!("{HOME}/{part}"));
         let (staging, trash) = (part(STAGING)?, part(TRASH)?);
-        Ok(Replica { root: root.clone(), home, staging, trash, lock, had_runs })
+        let made = before.map(|meta| meta.mtime);
+        Ok(Replica { root: root.clone(), home, staging, trash, lock, had_runs, made })
+    }
+
+    /// Whether it has just been made, as what takes it back.
+    pub fn begun(&self) -> Option<Begun> {
+        Some(Begun { root: self.root.clone(), before: Some(self.made?) })
     }
 
     /// Opens the replica at `root` to look at it; `None` if it is none.
@@ -159,11 +175,7 @@ impl Replica {
         let mut dir = self.trash(run)?;
         // Each element of a path is a name.
         for name in path.elements().filter_map(|element| Name::new(element).ok()) {
-            match dir.make_dir(&name, 0o700) {
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                made => made.map_err(at())?,
-            }
-            dir = dir.open_dir_writable(&name).map_err(at())?;
+            dir = made(&dir, &name).map_err(at())?;
         }
         Ok(dir)
     }
@@ -171,6 +183,37 @@ impl Replica {
     /// The directory in which there is one for each run that replaced or deleted something.
     pub fn all_trash(&self) -> &WriteDir {
         &self.trash
+    }
+}
+
+impl Begun {
+    /// The tree stays a replica.
+    pub fn keep(mut self) {
+        self.before = None;
+    }
+
+    fn take_back(&self, before: FileTime) -> Result<(), Error> {
+        let name = |name| Name::new(name).ok();
+        let Some(own) = name(HOME) else { return Ok(()) };
+        let home = self.root.open_dir_writable(&own)?;
+        for part in [HISTORY, LOCK, STAGING, TRASH] {
+            let kind = if matches!(part, STAGING | TRASH) { Kind::Directory } else { Kind::File };
+            match name(part).map(|part| home.remove(&part, kind)) {
+                Some(Err(error)) if !error.is_not_found() => return Err(error),
+                _ => {}
+            }
+        }
+        self.root.remove(&own, Kind::Directory)?;
+        self.root.set_own_meta(&SetMeta { mtime: Some(before), ..SetMeta::default() })
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if let Some(before) = self.before {
+            // What cannot be taken back is an empty history, which the next run goes on with.
+            let _ = self.take_back(before);
+        }
     }
 }
 
@@ -205,6 +248,17 @@ impl ReadReplica {
     /// It cannot be opened, or is not this user's or no directory.
     pub fn all_trash(&self) -> Result<Option<Dir>, TwoWayError> {
         existing(&self.home, TRASH, &format!("{HOME}/{TRASH}"))
+    }
+}
+
+/// The directory of that name in a replica's own, which is made for its owner alone if there is none.
+pub(super) fn made(parent: &WriteDir, name: &Name) -> Result<WriteDir, Error> {
+    match parent.open_dir_writable(name) {
+        Err(error) if error.is_not_found() => match parent.make_dir(name, 0o700) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+            _ => parent.open_dir_writable(name),
+        },
+        opened => opened,
     }
 }
 

@@ -73,6 +73,14 @@ options! {
     70 critical hard_links,
     71 critical bases,
     72 critical backup,
+    90 critical max_size,
+    91 critical min_size,
+    92 critical modify_window,
+    93 critical omit_dir_times,
+    94 critical omit_link_times,
+    95 critical chmod,
+    96 critical user_map,
+    97 critical group_map,
 }
 
 /// Appends `request`.

@@ -118,6 +118,32 @@ pub(super) struct Flags {
     /// Keep owners and groups by number, not by name
     #[arg(long, help_heading = ATTRIBUTES)]
     pub numeric_ids: bool,
+    /// Give what belongs to FROM there to TO here: FROM:TO,... (implies -o)
+    ///
+    /// FROM is a name or a number at the source, a range of numbers (100-199), a pattern of names, * for everybody, or
+    /// nothing for those without a name. TO is a name or a number at the destination. The first pair that fits counts.
+    #[arg(long, value_name = "MAP", help_heading = ATTRIBUTES)]
+    pub usermap: Vec<String>,
+    /// The same for groups (implies -g)
+    #[arg(long, value_name = "MAP", help_heading = ATTRIBUTES)]
+    pub groupmap: Vec<String>,
+    /// Give everything to USER, to GROUP, or to both (implies -o, -g)
+    ///
+    /// USER:GROUP, USER or :GROUP, by name or by number: the same as --usermap=*:USER --groupmap=*:GROUP.
+    #[arg(long, value_name = "USER:GROUP", help_heading = ATTRIBUTES)]
+    pub chown: Vec<String>,
+    /// Change permissions on the way, like D755,F644 or g=u,o-rwx
+    ///
+    /// What comes of it is taken for the permissions that the source has, so an existing file gets them only with -p.
+    /// Clauses as chmod(1) takes them, in order; D and F before one limit it to directories and to everything else.
+    #[arg(long, value_name = "CHANGES", help_heading = ATTRIBUTES)]
+    pub chmod: Vec<String>,
+    /// Leave out directories where times are kept
+    #[arg(short = 'O', long, help_heading = ATTRIBUTES)]
+    pub omit_dir_times: bool,
+    /// Leave out symbolic links where times are kept
+    #[arg(short = 'J', long, help_heading = ATTRIBUTES)]
+    pub omit_link_times: bool,
 
     /// Bring both directories up to date with each other (includes -rlpt)
     ///
@@ -192,6 +218,20 @@ pub(super) struct Flags {
     /// Update nothing at the destination, only make new
     #[arg(long, help_heading = CHANGED)]
     pub ignore_existing: bool,
+    /// Take times for the same that differ by N seconds or less; -1: only those of the same nanosecond
+    ///
+    /// The default is 0: times of the same second are the same. 1 suits file systems that keep every other second.
+    #[arg(short = '@', long, value_name = "N", help_heading = CHANGED)]
+    pub modify_window: Option<i32>,
+    /// Transfer no file that is longer than SIZE
+    ///
+    /// A number of bytes, or with a unit: K, KiB (1024), KB (1000), and so on to P; fractions are fine, and +1 or -1 may
+    /// follow. A file that is too long counts as there: with --delete nothing goes for it.
+    #[arg(long, value_name = "SIZE", help_heading = CHANGED)]
+    pub max_size: Option<Size>,
+    /// Transfer no file that is shorter than SIZE
+    #[arg(long, value_name = "SIZE", help_heading = CHANGED)]
+    pub min_size: Option<Size>,
 
     /// Compare also with DIR; leave out of the destination what is there as at the source
     ///

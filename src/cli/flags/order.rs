@@ -35,8 +35,14 @@ impl Flags {
         self.links = unless("links");
         self.perms = unless("perms");
         self.times = unless("times");
-        self.owner = on(&["archive", "owner"], &["owner"]);
-        self.group = on(&["archive", "group"], &["group"]);
+        let chown = |is_about: fn(&str) -> bool| {
+            let places = matches.indices_of("chown").into_iter().flatten().zip(&self.chown);
+            places.filter(|(_, value)| is_about(value)).map(|(place, _)| place).max()
+        };
+        self.owner = switch_also(matches, &["archive", "owner", "usermap"], &["owner"], chown(names_user))
+            == Some(true);
+        self.group = switch_also(matches, &["archive", "group", "groupmap"], &["group"], chown(names_group))
+            == Some(true);
         let both = "devices_and_specials";
         self.devices = on(&["archive", both, "devices"], &["devices", both]);
         self.specials = on(&["archive", both, "specials"], &["specials", both]);
@@ -72,9 +78,24 @@ impl FilterFlag {
     }
 }
 
+/// Whether a value of `--chown` names a user.
+fn names_user(value: &str) -> bool {
+    !value.is_empty() && !value.starts_with(':')
+}
+
+/// Whether it names a group.
+fn names_group(value: &str) -> bool {
+    value.split_once(':').is_some_and(|(_, group)| !group.is_empty())
+}
+
 /// Whether the last of the flags `on` and the negations of `off` is one of the former. `None` if none was given.
 fn switch(matches: &ArgMatches, on: &[&str], off: &[&str]) -> Option<bool> {
-    let on = on.iter().filter_map(|id| position(matches, id)).max();
+    switch_also(matches, on, off, None)
+}
+
+/// The same, where something else at the place `also` switches it on.
+fn switch_also(matches: &ArgMatches, on: &[&str], off: &[&str], also: Option<usize>) -> Option<bool> {
+    let on = on.iter().filter_map(|id| position(matches, id)).chain(also).max();
     let off = off.iter().filter_map(|id| position(matches, &negated(id))).max();
     (on.is_some() || off.is_some()).then_some(on > off)
 }

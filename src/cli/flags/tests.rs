@@ -197,7 +197,7 @@ fn flags_that_change_nothing_here_are_accepted() {
 fn unknown_flags_are_named_with_a_suggestion() {
     for (line, message) in [
         ("-av --frobnicate a b", "dsync: --frobnicate: unknown option\n"),
-        ("-aO a b", "dsync: -O: unknown option\n"),
+        ("-a% a b", "dsync: -%: unknown option\n"),
         ("-a? a b", "dsync: -?: unknown option\n"),
         ("--delet a b", "dsync: --delet: unknown option\n  hint: Did you mean --delete?\n"),
         ("--exlude=x a b", "dsync: --exlude: unknown option\n  hint: Did you mean --exclude?\n"),

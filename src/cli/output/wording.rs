@@ -106,6 +106,8 @@ fn skip_line(path: &RelPath, reason: Skip, style: &Style) -> Option<String> {
         Skip::Exists => (levels.skip > 0, format!("{path} exists")),
         Skip::NoSuchDirectory => (levels.skip > 0, format!("not creating new directory \"{path}\"")),
         Skip::NotExisting => (levels.skip > 0, format!("not creating new file \"{path}\"")),
+        Skip::TooLarge => (levels.skip > 0, format!("{path} is over max-size")),
+        Skip::TooSmall => (levels.skip > 0, format!("{path} is under min-size")),
         Skip::NotEmpty => {
             (levels.delete > 0 || style.itemise > 0, format!("cannot delete non-empty directory: {path}"))
         }
@@ -226,6 +228,8 @@ mod tests {
             (skipped(Skip::Exists), with_names("a/b exists\n")),
             (skipped(Skip::NotExisting), with_names("not creating new file \"a/b\"\n")),
             (skipped(Skip::NoSuchDirectory), with_names("not creating new directory \"a/b\"\n")),
+            (skipped(Skip::TooLarge), with_names("a/b is over max-size\n")),
+            (skipped(Skip::TooSmall), with_names("a/b is under min-size\n")),
             (skipped(Skip::UpToDate), with_names("a/b is uptodate\n")),
             (Event::CreatedDestination, always("created directory there\n")),
         ] {

@@ -196,6 +196,17 @@ pub(super) mod scripted {
     pub(in crate::cli::overseer) struct Files {
         pub left: Option<&'static [u8]>,
         pub right: Option<&'static [u8]>,
+        /// What both were made of.
+        pub base: Option<&'static [u8]>,
+    }
+
+    impl Files {
+        pub(in crate::cli::overseer) const NONE: Files = Files { left: None, right: None, base: None };
+    }
+
+    fn write(content: Option<&[u8]>, limit: u64, to: &mut dyn io::Write) -> Result<bool, String> {
+        let content = content.filter(|content| u64::try_from(content.len()).unwrap() <= limit);
+        content.map_or(Ok(false), |content| to.write_all(content).map(|()| true).map_err(|e| e.to_string()))
     }
 
     impl Contents for Files {
@@ -204,9 +215,11 @@ pub(super) mod scripted {
                 Side::Left => self.left,
                 Side::Right => self.right,
             };
-            let content = content.filter(|content| u64::try_from(content.len()).unwrap() <= limit);
-            content
-                .map_or(Ok(false), |content| to.write_all(content).map(|()| true).map_err(|e| e.to_string()))
+            write(content, limit, to)
+        }
+
+        fn fetch_ancestor(&self, limit: u64, to: &mut dyn io::Write) -> Result<bool, String> {
+            write(self.base, limit, to)
         }
     }
 
@@ -263,7 +276,7 @@ mod tests {
     use super::*;
     use crate::cli::output::plan::{Names, Shown};
 
-    const FILES: Files = Files { left: Some(b"2\n"), right: Some(b"3\n") };
+    const FILES: Files = Files { left: Some(b"2\n"), right: Some(b"3\n"), ..Files::NONE };
 
     struct Scene {
         typist: Arc<Typist>,

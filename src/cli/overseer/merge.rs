@@ -1,8 +1,8 @@
 //! `--conflict=merge=CMD`: a command makes one file of two.
 //!
 //! The command is run by `sh -c` and finds the files by variables, as the tools of git do: `LOCAL` and `REMOTE` are what
-//! the first and the second side have, and to `MERGED` it writes the result. There is no `BASE`: what both sides had when
-//! they were last the same was overwritten by who edited it, and no older version is known to be what both descend from.
+//! the first and the second side have, `BASE` is what both were made of, and to `MERGED` it writes the result. Where no
+//! trash has what both were made of any more, `BASE` is empty, as it is for the tools of git.
 //! All are copies in a directory of their own, so that whatever the command does to them harms nothing. A command that
 //! fails, or writes no `MERGED`, has merged nothing.
 
@@ -46,6 +46,9 @@ pub(super) fn merge(
         fetch(asked.contents, side, &path)?;
         shell.env(variable, path);
     }
+    let base = place("base");
+    fetch_base(asked.contents, &base)?;
+    shell.env("BASE", base);
     let merged: PathBuf = place("merged");
     shell.env("MERGED", &merged);
     let status = run(&mut shell).map_err(|error| format!("running sh: {error}"))?;
@@ -71,6 +74,15 @@ fn fetch(contents: &dyn Contents, side: Side, path: &Path) -> Result<(), String>
     match contents.fetch(side, MAX_SIZE, &mut file)? {
         true => Ok(()),
         false => Err("a file changed meanwhile, or is too large".to_owned()),
+    }
+}
+
+fn fetch_base(contents: &dyn Contents, path: &Path) -> Result<(), String> {
+    let unwritable = |error: io::Error| format!("writing a temporary file: {error}");
+    let mut file = File::create_new(path).map_err(unwritable)?;
+    match contents.fetch_ancestor(MAX_SIZE, &mut file)? {
+        true => Ok(()),
+        false => file.set_len(0).map_err(unwritable),
     }
 }
 
@@ -105,13 +117,17 @@ mod tests {
         })
     }
 
-    const FILES: Files = Files { left: Some(b"left\n"), right: Some(b"right\n") };
+    const FILES: Files = Files { left: Some(b"left\n"), right: Some(b"right\n"), ..Files::NONE };
     const CONTENTS: (&str, &str) = ("a=2", "a=3");
 
     #[test]
     fn the_command_finds_the_files_by_variables() {
         let both = "cat \"$LOCAL\" \"$REMOTE\" > \"$MERGED\"";
         assert_eq!(merged(both, &FILES, CONTENTS).as_deref(), Ok("left\nright\n"));
+        let all = "cat \"$LOCAL\" \"$BASE\" \"$REMOTE\" > \"$MERGED\"";
+        assert_eq!(merged(all, &FILES, CONTENTS).as_deref(), Ok("left\nright\n"));
+        let files = Files { base: Some(b"base\n"), ..FILES };
+        assert_eq!(merged(all, &files, CONTENTS).as_deref(), Ok("left\nbase\nright\n"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Here flags become what they mean together: files of filter rules are read, operands become targets, units are
 //! worked out, and what cannot go together is refused. After this nothing looks at a flag again.
 
+mod owners;
 mod rules;
 mod targets;
 mod two_way;
@@ -63,6 +64,7 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         ignore_errors: flags.ignore_errors,
     });
     let rules = rules::read(&flags.filters)?;
+    let (user_map, group_map) = owners::maps(flags)?;
     Ok(Options {
         recursive: flags.recursive,
         links: flags.links,
@@ -74,6 +76,11 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         devices: flags.devices,
         specials: flags.specials,
         numeric_ids: flags.numeric_ids,
+        user_map,
+        group_map,
+        chmod: owners::chmod(flags)?,
+        omit_dir_times: flags.omit_dir_times,
+        omit_link_times: flags.omit_link_times,
         checksum: flags.checksum,
         update: flags.update,
         ignore_times: flags.ignore_times,
@@ -81,6 +88,9 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         existing: flags.existing,
         ignore_existing: flags.ignore_existing,
         bases: bases(flags)?,
+        max_size: flags.max_size.map(|size| size.0),
+        min_size: flags.min_size.map(|size| size.0),
+        modify_window: flags.modify_window.unwrap_or(0),
         whole_file: flags.whole,
         in_place: flags.inplace,
         partial: flags.partial,

@@ -60,8 +60,11 @@ fn only_two_way(flags: &Flags) -> [(bool, &'static str, ()); 7] {
     ]
 }
 
-fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 21] {
+fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 30] {
     const DELETIONS: &str = "Leave it out: what was deleted on one side is deleted on the other anyway.";
+    const SELECTION: &str = "Filter rules say which names take part.";
+    const TIMES: &str = "Leave it out: times go along with the contents.";
+    const SAME: &str = "Leave it out: what one side has is to be as it is on the other.";
     const COMPARISON: &str =
         "Leave it out: changes are found by what each side remembers, and contents compared.";
     const BACKUPS: &str = "Leave it out: what is replaced or deleted is kept in .dsync/trash.";
@@ -77,7 +80,16 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 21] {
         (flags.ignore_errors, "--ignore-errors", "Leave it out: what cannot be read is left on both sides."),
         (flags.force, "--force", "Leave it out: what is in the way goes to the trash."),
         (flags.update, "--update (-u)", "--conflict=newer lets the later file win where both changed."),
-        (flags.existing, "--existing", "Filter rules say which names take part."),
+        (flags.existing, "--existing", SELECTION),
+        (flags.modify_window.is_some(), "--modify-window (-@)", COMPARISON),
+        (flags.max_size.is_some(), "--max-size", SELECTION),
+        (flags.min_size.is_some(), "--min-size", SELECTION),
+        (flags.omit_dir_times, "--omit-dir-times (-O)", TIMES),
+        (flags.omit_link_times, "--omit-link-times (-J)", TIMES),
+        (!flags.chmod.is_empty(), "--chmod", SAME),
+        (!flags.chown.is_empty(), "--chown", SAME),
+        (!flags.usermap.is_empty(), "--usermap", SAME),
+        (!flags.groupmap.is_empty(), "--groupmap", SAME),
         (
             flags.ignore_existing,
             "--ignore-existing",
@@ -98,7 +110,7 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 21] {
         ),
         (flags.partial, "--partial (-P)", "Say --progress: a broken run goes on where it was anyway."),
         (!flags.recursive, "--no-recursive", "Filter rules say which directories take part."),
-        (!flags.times, "--no-times", "Leave it out: times go along with the contents."),
+        (!flags.times, "--no-times", TIMES),
         (flags.numeric_ids && !(flags.owner || flags.group), "--numeric-ids", "It needs --owner or --group."),
     ]
 }

@@ -51,6 +51,11 @@ fn names(at: &Path) -> Vec<String> {
     names
 }
 
+/// Runs `test` as on a system that has none of the calls that only some have.
+pub(crate) fn without<T>(test: impl FnOnce() -> T) -> T {
+    crate::fs::kernel::without(test)
+}
+
 /// Runs `test` with the system's own calls, then without them.
 fn both_ways(test: impl Fn()) {
     test();

@@ -20,6 +20,12 @@ fn options(words: &str) -> Options {
             "in-place" => options.in_place = true,
             "size-only" => options.size_only = true,
             "update" => options.update = true,
+            "at-most-5" => options.max_size = Some(5),
+            "at-least-5" => options.min_size = Some(5),
+            "window-2" => options.modify_window = 2,
+            "nanoseconds" => options.modify_window = -1,
+            "omit-dir-times" => options.omit_dir_times = true,
+            "omit-link-times" => options.omit_link_times = true,
             letters => letters.chars().for_each(|letter| match letter {
                 'a' => options = Options { devices: true, specials: true, ..archive(&options) },
                 'l' => options.links = true,
@@ -263,13 +269,66 @@ fn entries_left_alone() {
 }
 
 #[test]
+fn files_of_other_lengths() {
+    check_as_root(vec![
+        ("just short enough", "t at-most-5", file(5), None, "transfer + mode=640 time=100"),
+        ("too long", "t at-most-5", file(6), None, "skip TooLarge"),
+        ("too long, whatever is here", "t at-most-5", file(6), Some(dir()), "skip TooLarge"),
+        ("just long enough", "t at-least-5", file(5), None, "transfer + mode=640 time=100"),
+        ("too short", "t at-least-5", file(4), Some(file(9)), "skip TooSmall"),
+        ("a link has no length", "l at-least-5", link("x"), None, "make +"),
+        ("nor has a directory", "t at-least-5", dir(), None, "make + mode=750 time=100"),
+    ]);
+}
+
+#[test]
+fn times_that_are_nearly_the_same() {
+    let at = |seconds| file(5).at(seconds, 9);
+    check_as_root(vec![
+        ("within the window", "t window-2", at(102), Some(file(5)), "keep ."),
+        ("before it", "t window-2", at(97), Some(file(5)), "transfer t mode=644 time=97"),
+        ("of a directory", "t window-2", dir().at(98, 0), Some(dir()), "keep ."),
+        ("other nanoseconds", "t nanoseconds", at(100), Some(file(5)), "transfer t mode=644 time=100"),
+        ("the same nanosecond", "t nanoseconds", at(100), Some(at(100)), "keep ."),
+        ("a newer file", "t update window-2", at(100), Some(file(6).at(99, 0)), "skip Newer"),
+        (
+            "no newer file",
+            "t update window-2",
+            at(100),
+            Some(file(6).at(98, 0)),
+            "transfer s mode=644 time=100",
+        ),
+        ("newer by nanoseconds", "t update nanoseconds", file(5), Some(at(100)), "skip Newer"),
+    ]);
+}
+
+#[test]
+fn times_that_are_not_kept() {
+    check_as_root(vec![
+        ("of a directory", "t omit-dir-times", dir().at(9, 0), Some(dir()), "keep ."),
+        ("of a new directory", "t omit-dir-times", dir(), None, "make + mode=750"),
+        (
+            "of files they are",
+            "t omit-dir-times",
+            file(5).at(9, 0),
+            Some(file(5)),
+            "transfer t mode=644 time=9",
+        ),
+        ("of a link", "lt omit-link-times", link("x").at(9, 0), Some(link("x")), "keep ."),
+        ("of another link", "lt omit-link-times", link("y"), Some(link("x")), "make cT"),
+    ]);
+}
+
+#[test]
 fn kinds_that_were_not_asked_for() {
     check_as_root(vec![
         ("a link", "pt", link("x"), None, "skip NotRegular"),
         ("a link that is there", "pt", link("y"), Some(link("x")), "skip NotRegular"),
         ("a device", "lpt", device(3), None, "skip NotRegular"),
         ("a fifo", "lpt", entry(Node::Fifo), None, "skip NotRegular"),
-        ("a socket", "lpt existing", entry(Node::Socket), None, "skip NotRegular"),
+        ("a socket", "lpt", entry(Node::Socket), None, "skip NotRegular"),
+        ("nothing new", "lpt existing", entry(Node::Socket), None, "skip NotExisting"),
+        ("nothing known", "ignore-existing", entry(Node::Fifo), Some(entry(Node::Fifo)), "skip Exists"),
     ]);
 }
 
@@ -316,24 +375,31 @@ fn a_file_written_in_place_gets_what_differs() {
 }
 
 fn any_options() -> impl Strategy<Value = Options> {
-    any::<[bool; 14]>().prop_map(|[a, b, c, d, e, f, g, h, i, j, k, l, m, n]| Options {
-        recursive: true,
-        links: a,
-        perms: b,
-        times: c,
-        owner: d,
-        group: e,
-        devices: f,
-        specials: g,
-        checksum: h,
-        update: i,
-        ignore_times: j,
-        size_only: k,
-        existing: l,
-        ignore_existing: m,
-        in_place: n,
-        ..Options::default()
-    })
+    (any::<[bool; 18]>(), -1..2_i32).prop_map(
+        |([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r], w)| Options {
+            omit_dir_times: o,
+            omit_link_times: p,
+            max_size: q.then_some(1),
+            min_size: r.then_some(1),
+            modify_window: w,
+            recursive: true,
+            links: a,
+            perms: b,
+            times: c,
+            owner: d,
+            group: e,
+            devices: f,
+            specials: g,
+            checksum: h,
+            update: i,
+            ignore_times: j,
+            size_only: k,
+            existing: l,
+            ignore_existing: m,
+            in_place: n,
+            ..Options::default()
+        },
+    )
 }
 
 fn any_entry() -> impl Strategy<Value = Entry> {
@@ -375,7 +441,7 @@ proptest! {
         match policy.decide(&entry, own.as_ref(), may_set_group) {
             Decision::Skip(reason) => {
                 let known = own.is_some();
-                prop_assert_eq!(reason == Skip::NotExisting, options.existing && !known && reason != Skip::NotRegular);
+                prop_assert_eq!(reason == Skip::NotExisting, options.existing && !known);
                 prop_assert!(known || !matches!(reason, Skip::Exists | Skip::Newer));
             }
             Decision::Attributes(update) => {
@@ -435,7 +501,7 @@ proptest! {
         };
         let again = decide(Some(&after), true);
         prop_assert!(
-            again == Decision::Skip(Skip::Exists) || again == Decision::Attributes(Update::none()),
+            matches!(again, Decision::Skip(Skip::Exists | Skip::Newer)) || again == Decision::Attributes(Update::none()),
             "{}", short(again)
         );
     }

@@ -43,7 +43,7 @@ impl Sink<'_> {
         let is_copied = destination.rename.is_none() && self.goal.agenda().is_none();
         let root = begin.root.filter(|_| is_copied);
         if let Some(meta) = root {
-            let meta = self.owners.translate_meta(meta);
+            let meta = self.meta_here(Kind::Directory, meta);
             let own = open.counterpart.dir().and_then(|dir| dir.own_meta().ok());
             if let (Counterpart::Writable(dir), Some(own)) = (&open.counterpart, &own)
                 && self.shuts_out(own)
@@ -62,8 +62,11 @@ impl Sink<'_> {
             }
             self.announce(RelPath::root, &Node::Directory, &update);
             open.finally = SetMeta { mode: update.set.mode.or(open.finally.mode), ..update.set };
+            if let Some(own) = own {
+                hand_down_group(&open, own.mode);
+            }
             open.time_if_touched = meta.mtime;
-            open.keeps_time = self.context.options.times;
+            open.keeps_time = self.policy().keeps_time(Kind::Directory);
         }
         open
     }
@@ -111,7 +114,7 @@ impl Sink<'_> {
             }
         }
         open.time_if_touched = entry.meta.mtime;
-        open.keeps_time = self.context.options.times;
+        open.keeps_time = self.policy().keeps_time(Kind::Directory);
         Ok(open)
     }
 
@@ -155,7 +158,12 @@ impl Sink<'_> {
             open.finally.mode = open.finally.mode.or(Some(own.meta.mode));
         }
         match parent.open(&entry.name) {
-            Ok(here) => open.counterpart = here,
+            Ok(here) => {
+                open.counterpart = here;
+                if let Some(own) = own {
+                    hand_down_group(open, own.meta.mode);
+                }
+            }
             Err(error) => {
                 self.tally.failed(&open.path, &error);
                 open.unusable = true;
@@ -191,10 +199,13 @@ impl Sink<'_> {
             Ok(here) => {
                 open.counterpart = here;
                 self.count_made(update);
-                if !self.context.options.perms {
+                let inherited = open.counterpart.dir().and_then(|dir| dir.own_meta().ok());
+                let inherited = inherited.map_or(mode, |own| own.mode);
+                if self.context.options.perms {
+                    hand_down_group(open, inherited);
+                } else {
                     // What the directory got from its parent and the umask is what it is to have, setgid included.
-                    let inherited = open.counterpart.dir().and_then(|dir| dir.own_meta().ok());
-                    let setgid = inherited.map_or(0, |own| own.mode & 0o2000);
+                    let setgid = inherited & 0o2000;
                     open.finally.mode = (mode & 0o700 != 0o700).then_some(mode | setgid);
                 }
                 if let Some(parent) = open.parent {
@@ -252,6 +263,18 @@ impl Sink<'_> {
             own.entries.retain(|entry| entry.name == *rename);
         }
         own
+    }
+}
+
+/// A directory of the mode `has` is going to begin, or to stop, giving its group to what is made in it: it does so at
+/// once, since all else about its mode waits until it is full.
+fn hand_down_group(open: &OpenDir, has: u32) {
+    if let (Some(mode), Counterpart::Writable(dir)) = (open.finally.mode, &open.counterpart)
+        && (mode ^ has) & 0o2000 != 0
+    {
+        let now = SetMeta { mode: Some(mode | 0o700), ..SetMeta::default() };
+        // What comes of it is seen when the directory gets its mode.
+        let _ = dir.set_own_meta(&now);
     }
 }
 

@@ -38,9 +38,9 @@ use crate::pass::decide::{Policy, Update};
 use crate::pass::names::OwnerMap;
 use crate::pass::tally::Tally;
 use crate::pass::{Agenda, Context, PassError, TALK};
-use crate::report::{Event, Item, Role, Totals};
+use crate::report::{Event, Item, Problem, ProblemClass, Role, Totals};
 use crate::tree::filter::Rules;
-use crate::tree::{Kind, Node, RelPath};
+use crate::tree::{Entry, Kind, Meta, Node, RelPath};
 use crate::wire::{Content, Fetched, Link, Message, Permit, Received, Receiver, Sender};
 use announce::Announcer;
 use backup::Backups;
@@ -141,7 +141,7 @@ const TELL: Duration = Duration::from_millis(100);
 pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals, PassError> {
     let Link { sender, receiver } = link;
     let context = &goal.context(context);
-    let owners = OwnerMap::new(context.options.numeric_ids)?;
+    let (owners, unknown) = OwnerMap::new(&context.options)?;
     let limits = Limits {
         // Between local paths each file in flight is an open file on its way from the source.
         all: if context.local { context.share_of_open_files(4, 2048) } else { 2048 },
@@ -169,6 +169,15 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         landings,
         finished: AtomicBool::new(false),
     };
+    for name in unknown {
+        sink.tally.report(Problem {
+            doing: "looking up the owner".to_owned(),
+            path: name,
+            cause: "there is nobody of that name here, so what is said about it is left out".to_owned(),
+            class: ProblemClass::Failed,
+            role: Role::Sink,
+        });
+    }
     let fatal = Mutex::new(None);
     let fail = |error: PassError| {
         error.close(sender);
@@ -316,6 +325,21 @@ impl Sink<'_> {
 
     fn policy(&self) -> Policy<'_> {
         Policy { options: &self.context.options, umask: self.umask, is_root: self.owners.owners().is_root() }
+    }
+
+    /// A listed entry as it is to be here: with this host's owners, and the permissions of `--chmod`.
+    fn entry_here(&self, mut entry: Entry) -> Entry {
+        entry.meta = self.meta_here(entry.kind(), entry.meta);
+        entry
+    }
+
+    /// The same of an entry's attributes.
+    fn meta_here(&self, kind: Kind, meta: Meta) -> Meta {
+        let mut meta = self.owners.translate_meta(meta);
+        if kind != Kind::Symlink {
+            meta.mode = self.context.options.chmod.apply(meta.mode, kind == Kind::Directory, self.umask);
+        }
+        meta
     }
 
     /// Whether the running user may give the group of this number to a file.

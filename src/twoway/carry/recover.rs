@@ -1,17 +1,18 @@
 //! After a run that was killed: what was intended and is there counts as done, and nothing that was being made is left.
 
-use crate::fs::{Dir, SetMeta, Stamp, Stamped, WriteDir, stage_name};
-use crate::tree::{Meta, Name, RelPath};
+use crate::fs::{Dir, Expected, SetMeta, Slot, Stamp, Stamped, WriteDir, stage_name};
+use crate::tree::{Kind, Meta, Name, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::attributes::node;
-use crate::twoway::carry::kind;
+use crate::twoway::carry::trash::run_name;
+use crate::twoway::carry::{expected, kind};
 use crate::twoway::history::{History, Known, Look};
-use crate::twoway::record::{ContentSum, Record, State};
+use crate::twoway::record::{Attributes, ContentSum, Record, State};
 use crate::twoway::replica::{ReadReplica, Replica};
 use crate::twoway::scan;
 use crate::twoway::trash;
 use filetime::FileTime;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::AtomicBool;
 
 /// Bytes read at once.
@@ -25,11 +26,15 @@ pub fn recover(replica: &Replica, history: &mut History, perms: bool) -> Result<
     history.count_runs_after(trash::last(replica.all_trash())?);
     replica.clear_staging(history.last_run())?;
     let root = replica.root();
-    Recovery { root, repairs: Some(root), perms, began: replica.opened_at()? }.recover(history).map(drop)
+    let trash = replica.all_trash().open_dir_writable(&run_name(history.last_run())?).ok();
+    let repairs = Some(Repairs { root, trash });
+    Recovery { root, repairs, perms, began: replica.opened_at()?, given_up: HashSet::new() }
+        .recover(history)
+        .map(drop)
 }
 
 /// The same for a replica that is only looked at, of which the history stays in memory: it comes to know what a run
-/// would find, and the tree is left as it is. Returns the directories that a run would finish first, for the scan.
+/// would find, and the tree is left as it is. Returns what a run might have to finish first, for the scan.
 ///
 /// # Errors
 /// Those of the history, and of listing the trash.
@@ -42,21 +47,41 @@ pub fn recover_to_look(
         history.count_runs_after(trash::last(&all)?);
     }
     let began = replica.opened_at();
-    Recovery { root: replica.root(), repairs: None, perms, began }.recover(history)
+    Recovery { root: replica.root(), repairs: None, perms, began, given_up: HashSet::new() }.recover(history)
 }
 
 struct Recovery<'a> {
     root: &'a Dir,
-    /// The same to put right what was left unfinished, if it may be changed.
-    repairs: Option<&'a WriteDir>,
+    /// What it takes to put right what was left unfinished, if anything may be changed.
+    repairs: Option<Repairs<'a>>,
     /// Whether permission bits are synchronised.
     perms: bool,
     began: FileTime,
+    /// The files that were to be removed: one of them may have got its new name, and not yet the attributes that go with
+    /// it.
+    given_up: HashSet<(ContentSum, u32)>,
+}
+
+struct Repairs<'a> {
+    root: &'a WriteDir,
+    /// The trash of the run that was killed, if it has any.
+    trash: Option<WriteDir>,
+}
+
+impl Repairs<'_> {
+    /// Puts back what was moved away from a path and looked like this, if nothing is there. If it cannot be had, the
+    /// scan finds the name free.
+    fn put_back(&self, path: &RelPath, was: &Expected) -> Option<bool> {
+        let (above, name) = path.split_last()?;
+        let trash = self.trash.as_ref()?.open_beneath_writable(&above).ok()?;
+        let dir = self.root.open_beneath_writable(&above).ok()?;
+        Slot { dir: &dir, name: &name }.restore(was, &trash).ok()
+    }
 }
 
 impl Recovery<'_> {
-    /// Returns the directories that only count as finished.
-    fn recover(&self, history: &mut History) -> Result<BTreeSet<RelPath>, TwoWayError> {
+    /// Returns what only counts as finished.
+    fn recover(mut self, history: &mut History) -> Result<BTreeSet<RelPath>, TwoWayError> {
         let mut unfinished = BTreeSet::new();
         let mut intents = history.intents()?;
         if intents.is_empty() {
@@ -64,21 +89,32 @@ impl Recovery<'_> {
         }
         // A directory is closed after what is in it was looked at.
         intents.sort_by(|(one, _), (other, _)| other.walk_order(one));
-        let mut now = Vec::new();
+        let mut known = Vec::with_capacity(intents.len());
         for (path, intended) in intents {
             let before = history.known(&path)?;
-            let was = before.as_ref().map(|before| &before.record);
-            let known = match self.found(&path, &intended, was) {
+            if let (State::Absent, Some(before)) = (&intended.state, &before)
+                && let State::File { sum, .. } = before.record.state
+            {
+                self.given_up.insert((sum, before.record.attributes.mode));
+            }
+            known.push((path, intended, before));
+        }
+        let mut now = Vec::new();
+        for (path, intended, before) in known {
+            let known = match self.found(&path, &intended, before.as_ref().map(|before| &before.record)) {
                 // Its time may be what was not come to. That of a directory is set, or counts as set.
                 Some(look) => {
                     let found = look.filter(|_| !intended.state.is_directory());
                     let mtime = found.map_or(intended.mtime, |look| look.stamp.mtime);
                     Some(Known::there(Record { mtime, ..intended }, look))
                 }
-                None => before.and_then(|before| self.close_again(&path, before)),
+                None => before.and_then(|before| {
+                    self.put_back(&path, &before);
+                    self.close_again(&path, before)
+                }),
             };
             let Some(known) = known else { continue };
-            if self.repairs.is_none() && known.record.state.is_directory() {
+            if self.repairs.is_none() {
                 unfinished.insert(path.clone());
             }
             now.push((path, known));
@@ -102,22 +138,54 @@ impl Recovery<'_> {
                 return (is_removal && is_gone).then_some(None);
             }
         };
-        if let Some(parent) = self.repairs.and_then(|root| root.open_beneath_writable(&above).ok()) {
+        if let Some(repairs) = &self.repairs
+            && let Ok(parent) = repairs.root.open_beneath_writable(&above)
+        {
+            let staged = stage_name(&name);
             // What somebody else writes there is none of this run's.
-            let _ = parent.clear_staged(&stage_name(&name));
+            let _ = Slot { dir: &parent, name: &name }.drop_other_name(Slot { dir: &parent, name: &staged });
+            let _ = parent.clear_staged(&staged);
         }
-        match parent.stamped(&name).ok()? {
-            None => is_removal.then_some(None),
-            Some(found) => self.is_there(&parent, &name, intended, &found).map(Some),
+        let found = match parent.stamped(&name).ok()? {
+            None => return is_removal.then_some(None),
+            Some(found) => found,
+        };
+        if self.has_attributes(intended, &found.entry.meta) {
+            return self.is_there(&parent, &name, intended, &found).map(Some);
         }
+        let is_new = before.is_none_or(|before| !before.state.is_present());
+        if is_new && self.was_renamed(intended, &found.entry.meta) {
+            let look = self.is_there(&parent, &name, intended, &found)?;
+            return self.finish_renaming(&above, &name, intended, look).map(Some);
+        }
+        None
+    }
+
+    fn has_attributes(&self, intended: &Record, meta: &Meta) -> bool {
+        let has_mode = !self.perms
+            || matches!(intended.state, State::Symlink { .. })
+            || meta.mode == intended.attributes.mode;
+        has_mode && has_owner(intended, meta)
+    }
+
+    /// Whether a file of this content and with these attributes was to be removed, as renamed ones are.
+    fn was_renamed(&self, intended: &Record, meta: &Meta) -> bool {
+        matches!(intended.state, State::File { sum, .. } if self.given_up.contains(&(sum, meta.mode)))
+    }
+
+    /// Gives a file that got its new name the attributes that go with it. Where nothing may be changed, it counts as done.
+    fn finish_renaming(&self, above: &RelPath, name: &Name, intended: &Record, was: Look) -> Option<Look> {
+        let Some(Repairs { root, .. }) = &self.repairs else { return Some(was) };
+        let dir = root.open_beneath_writable(above).ok()?;
+        let Attributes { mode, owner: (owner, group) } = intended.attributes;
+        let mode = self.perms.then_some(mode);
+        dir.set_meta(name, Kind::File, &SetMeta { mode, owner, group, mtime: None }).ok()?;
+        let now = dir.stamped(name).ok()?.filter(|now| now.stamp.ino == was.stamp.ino)?;
+        Some(self.look(now.stamp, false))
     }
 
     fn is_there(&self, parent: &Dir, name: &Name, intended: &Record, found: &Stamped) -> Option<Look> {
-        let has_mode = !self.perms
-            || matches!(intended.state, State::Symlink { .. })
-            || found.entry.meta.mode == intended.attributes.mode;
-        if !has_mode || !has_owner(intended, &found.entry.meta) || kind(intended) != Some(found.entry.kind())
-        {
+        if kind(intended) != Some(found.entry.kind()) {
             return None;
         }
         let State::File { sum, size } = &intended.state else {
@@ -151,7 +219,7 @@ impl Recovery<'_> {
         if (lacks_mode && !is_for_a_while()) || (lacks_owner && before.is_some()) {
             return None;
         }
-        if let Some(root) = self.repairs {
+        if let Some(Repairs { root, .. }) = &self.repairs {
             let dir = root.open_beneath_writable(path).ok()?;
             if lacks_owner {
                 let (owner, group) = intended.attributes.owner;
@@ -178,13 +246,20 @@ impl Recovery<'_> {
         if own.mode != mode | 0o700 {
             return None;
         }
-        let Some(root) = self.repairs else {
+        let Some(Repairs { root, .. }) = &self.repairs else {
             return Some(Known { look: Some(self.look(stamp, true)), ..before });
         };
         // If it cannot be closed, the scan finds that, as it finds any other mode.
         let dir = root.open_beneath_writable(path).ok()?;
         let _ = set_mode(&dir, mode);
         None
+    }
+
+    /// Where the system cannot exchange, what gives way is moved away before anything else has its name.
+    fn put_back(&self, path: &RelPath, before: &Known) {
+        if let (Some(repairs), Some(was)) = (&self.repairs, &before.look) {
+            repairs.put_back(path, &expected(&before.record, was));
+        }
     }
 
     fn look(&self, stamp: Stamp, settled: bool) -> Look {

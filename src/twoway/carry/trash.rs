@@ -4,6 +4,7 @@ use crate::fs::{Error, SetMeta, WriteDir};
 use crate::tree::{Kind, Name, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::lock;
+use crate::twoway::replica::made;
 use filetime::FileTime;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -32,9 +33,7 @@ struct Put {
 
 impl Trash {
     pub(super) fn new(all: WriteDir, run: u64, is_kept: bool) -> Result<Trash, TwoWayError> {
-        let run = run.to_string();
-        let name = Name::new(&run).map_err(|_| TwoWayError::NoDirectory(run))?;
-        Ok(Trash { all, run: name, is_kept, last: Mutex::new(None), put: Mutex::default() })
+        Ok(Trash { all, run: run_name(run)?, is_kept, last: Mutex::new(None), put: Mutex::default() })
     }
 
     /// The directory for what was at this path of the tree, which is made if there is none.
@@ -98,17 +97,12 @@ impl Trash {
     }
 }
 
-fn written(dir: &WriteDir, name: &Name) -> Option<Written> {
-    dir.stamped(name).ok()?.map(|found| (found.stamp.size, found.stamp.mtime))
+/// What the directory of a run is called.
+pub(super) fn run_name(run: u64) -> Result<Name, TwoWayError> {
+    let run = run.to_string();
+    Name::new(&run).map_err(|_| TwoWayError::NoDirectory(run))
 }
 
-/// The directory of that name, which is made for its owner alone if there is none.
-fn made(parent: &WriteDir, name: &Name) -> Result<WriteDir, Error> {
-    match parent.open_dir_writable(name) {
-        Err(error) if error.is_not_found() => match parent.make_dir(name, 0o700) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
-            _ => parent.open_dir_writable(name),
-        },
-        opened => opened,
-    }
+fn written(dir: &WriteDir, name: &Name) -> Option<Written> {
+    dir.stamped(name).ok()?.map(|found| (found.stamp.size, found.stamp.mtime))
 }

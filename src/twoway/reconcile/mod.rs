@@ -52,6 +52,8 @@ pub struct Rules<'a> {
     pub resolver: &'a mut dyn Resolver,
     /// What is at another path.
     pub elsewhere: &'a dyn Fn(&RelPath) -> Elsewhere,
+    /// Whether permission bits are synchronised.
+    pub perms: bool,
 }
 
 /// A path came before one that belongs before it, or came twice. Nothing may be done of what was planned until then: it

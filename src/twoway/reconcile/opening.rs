@@ -20,7 +20,7 @@ impl Reconciliation<'_> {
     }
 
     fn decide(&mut self, path: &RelPath, pair: &Pair) -> (Fate, Below) {
-        match decide(&pair.left, &pair.right) {
+        match decide(&pair.left, &pair.right, self.rules.perms) {
             Decision::Unknown => self.leave_unknown(path, pair),
             Decision::Alike { content: Part::Conflict, .. } => {
                 self.conflict(path, pair, ConflictKind::Content)
@@ -89,8 +89,9 @@ impl Reconciliation<'_> {
         };
         let version = Arc::new(version);
         for side in Side::BOTH {
-            after.of_mut(side).attributes = attributes;
-            after.of_mut(side).meta = version.clone();
+            let record = after.of_mut(side);
+            record.attributes = record.attributes_with(&attributes, self.rules.perms);
+            record.meta = version.clone();
         }
         why
     }

@@ -109,7 +109,7 @@ fn merged_file(record: Record, merged: Merged) -> Record {
 
 /// Whether both will have this state, by what is clear of a path that changed.
 fn will_be(pair: &Pair, state: &State) -> bool {
-    match decide(&pair.left, &pair.right) {
+    match decide(&pair.left, &pair.right, true) {
         Decision::Alike { content: Part::Take(side), .. } | Decision::Replace(side) => {
             pair.of(side).state == *state
         }

@@ -1,4 +1,5 @@
-//! The contents of files that a conflict is about: read here, or asked for at the other side.
+//! The contents of files that a conflict is about, and of what they were made of: read here, or asked for at the other
+//! side.
 
 use crate::fs::{Dir, ReadFile};
 use crate::pass::{PassError, describe};
@@ -7,7 +8,9 @@ use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Talk};
 use crate::twoway::packed::is_own;
 use crate::twoway::run::Contents;
+use crate::twoway::run::ancestor::Ancestry;
 use crate::twoway::run::share::OUT_OF_TURN;
+use filetime::FileTime;
 use std::cell::RefCell;
 use std::io::{self, Write};
 
@@ -15,7 +18,7 @@ use std::io::{self, Write};
 const PIECE: usize = 32 << 10;
 
 /// Writes a whole file of a replica to `to`, if it is one of at most `limit` bytes.
-fn copy_out(root: &Dir, path: &RelPath, limit: u64, to: &mut dyn Write) -> Result<bool, String> {
+pub(super) fn copy_out(root: &Dir, path: &RelPath, limit: u64, to: &mut dyn Write) -> Result<bool, String> {
     let Some(file) = open(root, path)? else { return Ok(false) };
     if file.len() > limit {
         return Ok(false);
@@ -40,19 +43,42 @@ fn open(root: &Dir, path: &RelPath) -> Result<Option<ReadFile>, String> {
     }
 }
 
-/// Answers the planner who wants to see a file.
-pub(super) fn show(
+/// Answers the planner who wants to see a file, which `write` writes.
+fn show(
+    conversation: &mut Conversation<'_>,
+    write: impl FnOnce(&mut dyn Write) -> Result<bool, String>,
+) -> Result<(), PassError> {
+    let mut telling = Telling { conversation, lost: None };
+    let shown = write(&mut telling);
+    if let Some(lost) = telling.lost {
+        return Err(lost);
+    }
+    conversation.say(&Talk::Content(shown.map(|is_whole| (Vec::new(), Some(is_whole)))))
+}
+
+/// Answers the planner who wants to see a file of the tree.
+pub(super) fn show_file(
     conversation: &mut Conversation<'_>,
     root: &Dir,
     path: &RelPath,
     limit: u64,
 ) -> Result<(), PassError> {
-    let mut telling = Telling { conversation, lost: None };
-    let shown = copy_out(root, path, limit, &mut telling);
-    if let Some(lost) = telling.lost {
-        return Err(lost);
-    }
-    conversation.say(&Talk::Content(shown.map(|is_whole| (Vec::new(), Some(is_whole)))))
+    show(conversation, |to| copy_out(root, path, limit, to))
+}
+
+/// Answers the planner who wants to see an ancestor of what is at a path, if there is one here that was modified later
+/// than its own.
+pub(super) fn show_ancestor(
+    conversation: &mut Conversation<'_>,
+    ancestry: &Ancestry<'_>,
+    path: &RelPath,
+    limit: u64,
+    later_than: Option<FileTime>,
+) -> Result<(), PassError> {
+    show(conversation, |to| match ancestry.find(path).map_err(|error| error.to_string())? {
+        Some(found) if later_than.is_none_or(|time| found.mtime > time) => found.fetch(limit, to),
+        _ => Ok(false),
+    })
 }
 
 /// Sends what is written to it.
@@ -81,14 +107,17 @@ pub(super) struct OfConflict<'a, 'c, 'l> {
     /// The planner's side.
     pub side: Side,
     pub path: &'a RelPath,
+    /// Where the planner may have what both were made of.
+    pub ancestry: &'a Ancestry<'a>,
     pub conversation: &'a RefCell<&'c mut Conversation<'l>>,
 }
 
 impl OfConflict<'_, '_, '_> {
-    fn fetch_theirs(&self, limit: u64, to: &mut dyn Write) -> Result<bool, String> {
+    /// Asks for a file of the other side's.
+    fn fetch_theirs(&self, asked: &Talk, limit: u64, to: &mut dyn Write) -> Result<bool, String> {
         let lost = |error: PassError| error.to_string();
         let mut conversation = self.conversation.borrow_mut();
-        conversation.say(&Talk::Read(self.path.clone(), limit)).map_err(lost)?;
+        conversation.say(asked).map_err(lost)?;
         let (mut left, mut failed) = (limit, None);
         loop {
             let Talk::Content(content) = conversation.hear().map_err(lost)? else {
@@ -110,7 +139,17 @@ impl Contents for OfConflict<'_, '_, '_> {
     fn fetch(&self, side: Side, limit: u64, to: &mut dyn Write) -> Result<bool, String> {
         match side == self.side {
             true => copy_out(self.root, self.path, limit, to),
-            false => self.fetch_theirs(limit, to),
+            false => self.fetch_theirs(&Talk::Read(self.path.clone(), limit), limit, to),
         }
+    }
+
+    fn fetch_ancestor(&self, limit: u64, to: &mut dyn Write) -> Result<bool, String> {
+        let ours = self.ancestry.find(self.path).map_err(|error| error.to_string())?;
+        let later_than = ours.as_ref().map(|ours| (ours.mtime.unix_seconds(), ours.mtime.nanoseconds()));
+        let asked = Talk::ReadAncestor(self.path.clone(), limit, later_than);
+        if self.fetch_theirs(&asked, limit, to)? {
+            return Ok(true);
+        }
+        ours.map_or(Ok(false), |ours| ours.fetch(limit, to))
     }
 }

@@ -3,7 +3,6 @@
 use crate::pass::PassError;
 use crate::request::Options;
 use crate::twoway::TwoWayError;
-use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Meet, Talk};
 use crate::twoway::history::Partner;
 use crate::twoway::run::RunError;
@@ -25,14 +24,6 @@ pub(super) struct Met {
     pub ahead: f64,
     /// How long it took to ask, by which that may be wrong.
     pub took: Duration,
-}
-
-impl Met {
-    /// By how many milliseconds the clock of the second side is ahead of that of the first, for a planner at this side.
-    pub(super) fn offset(&self, side: Side) -> i64 {
-        let ahead = if side == Side::Left { self.ahead } else { -self.ahead };
-        (ahead * 1000.0) as i64
-    }
 }
 
 /// Meets as the planner.
@@ -96,7 +87,6 @@ impl Own {
             is_new: self.is_new,
             name: String::new(),
             remembers_another: false,
-            sequence: self.history.sequence(),
             free: self.free(),
             now: now(),
             memory: None,

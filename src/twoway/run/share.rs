@@ -67,11 +67,14 @@ impl Share<'_> {
         own: Own,
         conversation: &mut Conversation<'_>,
     ) -> Result<Carried, RunError> {
-        let Own { replica, mut history, problems, .. } = own;
+        let Own { begun, replica, mut history, problems, .. } = own;
         let replica = replica.ok_or(TwoWayError::Stopped)?;
         let context = self.around.context;
         let (partner, name, side) = (self.partner, self.name.clone(), self.side);
         let run = history.begin_run(FileTime::now(), Purpose::Meeting { partner, name, side })?;
+        if let Some(begun) = begun {
+            begun.keep();
+        }
         let (reporter, stop) = (context.reporter.clone(), self.around.stop.clone());
         let settings = carry_settings(&context.options);
         let carrier = Carrier::new(&replica, history, run, self.tasks.clone(), settings, reporter, stop)?;

@@ -59,7 +59,7 @@ pub struct ScanOptions<'a> {
     pub began: FileTime,
     /// The time of day, for removals.
     pub now: FileTime,
-    /// Directories that count as they are recorded, whatever attributes they have: a run that may not change them has
+    /// Paths that count as they are recorded, whatever attributes they have: a run that may not change them has
     /// found that another one was killed before it could.
     pub unfinished: Option<&'a BTreeSet<RelPath>>,
     /// Set to end the scan early.

@@ -137,7 +137,7 @@ impl Run {
             };
             let settler = Settler { author: left.author(), count: left.database.generation + 1 };
             let mut resolver = Asked { policy: self.policy.clone(), judge };
-            let rules = Rules { settler, resolver: &mut resolver, elsewhere: &elsewhere };
+            let rules = Rules { settler, resolver: &mut resolver, elsewhere: &elsewhere, perms: true };
             let mut steps = Vec::new();
             let mut paths: Vec<RelPath> = paths.iter().map(|path| rel(path)).collect();
             paths.sort_by(RelPath::walk_order);

@@ -27,6 +27,11 @@ pub(super) fn everything() -> Options {
         devices: true,
         specials: true,
         numeric_ids: true,
+        user_map: "0-9:a,b*:7,:c".parse().unwrap(),
+        group_map: "*:d".parse().unwrap(),
+        chmod: "D755,Fu=rwX,o=g".parse().unwrap(),
+        omit_dir_times: true,
+        omit_link_times: true,
         checksum: true,
         update: true,
         ignore_times: true,
@@ -37,6 +42,9 @@ pub(super) fn everything() -> Options {
             kind: BasisKind::Link,
             directories: vec![b"../before".to_vec(), b"/\xff".to_vec()],
         }),
+        max_size: Some(u64::MAX),
+        min_size: Some(1),
+        modify_window: -1,
         whole_file: Some(false),
         in_place: true,
         partial: true,
@@ -119,7 +127,7 @@ fn options_with_their_default_are_not_sent() {
 fn each_option_survives_alone() {
     let all = values(&encoded(&sink(everything())));
     let (part, options) = all.split_first().unwrap();
-    assert_eq!(options.len(), 34, "one value for each field of Options");
+    assert_eq!(options.len(), 42, "one value for each field of Options");
     for (tag, value) in options {
         assert_eq!(options.iter().filter(|(other, _)| other >> 1 == tag >> 1).count(), 1, "{tag}");
         let mut bytes = tagged(part.0, &part.1);

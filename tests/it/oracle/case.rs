@@ -75,6 +75,15 @@ impl Case {
             10..15 => Some(Tree::new()),
             _ => Some(trees::earlier(&mut random, &wanted, obstacles)),
         };
+        let is_given_away =
+            ["--chown", "--usermap", "--groupmap"].iter().any(|name| options::has(&options, name));
+        let destination = destination.map(|mut tree: Tree| {
+            // rsync changes the owner first, which clears these bits, and then itemizes what it finds.
+            let files =
+                tree.entries.values_mut().filter(|entry| is_given_away && entry.node != Node::Directory);
+            files.for_each(|entry| entry.mode &= 0o1777);
+            tree
+        });
         let harmless = options::harmless(&mut random);
         let none = Obstacles { full_directories: false, for_directories: false };
         let mut basis = || Tree { links: BTreeMap::new(), ..trees::earlier(&mut random, &wanted, none) };

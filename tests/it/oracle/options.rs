@@ -37,7 +37,7 @@ enum Argument {
 }
 
 /// All options that are drawn, so that one that never is cannot go unnoticed.
-pub(super) const ALL: [(&str, Effect); 39] = [
+pub(super) const ALL: &[(&str, Effect)] = &[
     ("-a", Effect::State),
     ("-r", Effect::State),
     ("-l", Effect::State),
@@ -52,6 +52,15 @@ pub(super) const ALL: [(&str, Effect); 39] = [
     ("-u", Effect::State),
     ("-I", Effect::State),
     ("--size-only", Effect::State),
+    ("--max-size", Effect::State),
+    ("--min-size", Effect::State),
+    ("-@", Effect::State),
+    ("-O", Effect::State),
+    ("-J", Effect::State),
+    ("--chmod", Effect::State),
+    ("--chown", Effect::State),
+    ("--usermap", Effect::State),
+    ("--groupmap", Effect::State),
     ("--existing", Effect::State),
     ("--ignore-existing", Effect::State),
     ("--inplace", Effect::State),
@@ -166,6 +175,7 @@ impl Drawn<'_> {
     }
 
     fn attributes(&mut self) {
+        self.changed_attributes();
         if self.random.chance(50) {
             return self.flag(100, "-a");
         }
@@ -178,12 +188,52 @@ impl Drawn<'_> {
         self.flag(60, "-D");
     }
 
+    /// What the attributes at the destination are made of besides those of the source.
+    fn changed_attributes(&mut self) {
+        self.flag(12, "-O");
+        self.flag(12, "-J");
+        let chmod = [
+            "g=u",
+            "o-g",
+            "a+s",
+            "D2775,F664",
+            "Dg+s,ug+w,Fo-w,+X",
+            "F600",
+            "u+x,g=o",
+            "Fa=r,Fu+w",
+            "go-rwx",
+            "o=t",
+            "+x",
+            "=r,u+wX",
+            "Du=rwx,go=,Fug=st",
+        ];
+        self.value(20, "--chmod", &chmod);
+        if self.random.chance(12) {
+            return self.value(100, "--chown", &["1:1", ":23456", "12345", "daemon:daemon", "7:"]);
+        }
+        self.value(
+            12,
+            "--usermap",
+            &["0:1", "1-20000:0", "daemon:7,*:3", ":9", "d*n:5,12345:6", "1:2,1:3,root:9"],
+        );
+        self.value(12, "--groupmap", &["0:1", "1-30000:0", "daemon:7,*:3", ":9", "[d]aemon:daemon,*:1"]);
+    }
+
     fn selection(&mut self) {
         self.flag(8, "-n");
         self.flag(24, "-c");
         self.flag(22, "-u");
         self.flag(14, "-I");
         self.flag(30, "--size-only");
+        self.value(14, "--max-size", &["0", "30", "1K", "1.5KB", "4KiB-1"]);
+        self.value(10, "--min-size", &["1", "30", "1K+1", "0.5k"]);
+        // With both, rsync takes for newer only what is so by more than a second.
+        let windows: &[&str] =
+            if has(&self.choices, "-u") { &["1", "50000"] } else { &["1", "50000", "-1", "-1"] };
+        if self.random.chance(20) {
+            let window = *self.random.pick(windows);
+            self.push("-@", Argument::Words(vec![format!("-@{window}").into()]));
+        }
         self.flag(12, "--existing");
         self.flag(12, "--ignore-existing");
         self.flag(40, "--delete");

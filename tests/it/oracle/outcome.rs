@@ -50,8 +50,10 @@ impl Comparison {
                 ..Columns::ALL
             },
             items: options::has(options, "-i"),
+            // With -c, rsync corrects times by nanoseconds, and says so only here.
             names: !linked
                 && (options::has(options, "-v") || options::has(options, "-vv"))
+                && !options::has(options, "-c")
                 && !["-i", "-P", "--stats"].iter().any(|more| options::has(options, more)),
             stats: options::has(options, "--stats"),
             listed: sources == 1,

@@ -10,6 +10,29 @@ use std::process::Command;
 #[derive(Debug)]
 pub(crate) struct Disk {
     pub(crate) at: PathBuf,
+    /// What it is on, which is given up after it is unmounted.
+    _device: Option<Loop>,
+}
+
+/// An image as a block device.
+#[derive(Debug)]
+struct Loop(String);
+
+impl Loop {
+    fn new(image: &Path) -> Option<Loop> {
+        let made = Command::new(tools::find("losetup")?).args(["-f", "--show"]).arg(image).output().unwrap();
+        if !made.status.success() {
+            println!("skipped: an image cannot be made a device here");
+            return None;
+        }
+        Some(Loop(String::from_utf8(made.stdout).unwrap().trim().to_owned()))
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").arg("-d").arg(&self.0).status();
+    }
 }
 
 impl Disk {
@@ -37,31 +60,30 @@ impl Disk {
         disk
     }
 
-    /// One that does not tell capital letters from small ones: ext4 with case folding. `None` if that cannot be had
-    /// here, as not every kernel knows it.
+    /// One that does not tell capital letters from small ones, and has no permissions, no links and no way to exchange two
+    /// names either: exFAT, as on a memory stick. `None` if that cannot be had here.
     pub(crate) fn ignoring_case(scene: &Scene, name: &str) -> Option<Disk> {
-        let (mkfs, chattr) = (tools::find("mkfs.ext4")?, tools::find("chattr")?);
+        let (mkfs, mount) = (tools::find("mkfs.exfat")?, tools::find("mount.exfat-fuse")?);
         let image = scene.path(&format!("{name}.image"));
         File::create(&image).unwrap().set_len(16 << 20).unwrap();
-        let made = Command::new(mkfs).args(["-q", "-O", "casefold"]).arg(&image).output().unwrap();
+        let made = Command::new(mkfs).arg(&image).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let disk = Disk::mount(scene.path(name), &["-t", "ext4", "-o", "loop", image.to_str().unwrap()]);
-        let is_set = |disk: &Disk| {
-            fs::remove_dir(disk.path("lost+found")).unwrap();
-            Command::new(chattr).arg("+F").arg(&disk.at).status().unwrap().success()
-        };
-        let disk = disk.filter(is_set);
-        if disk.is_none() {
+        let device = Loop::new(&image)?;
+        let at = scene.path(name);
+        fs::create_dir(&at).unwrap();
+        let mounted = Command::new(mount).arg(&device.0).arg(&at).output().unwrap();
+        if !mounted.status.success() {
             println!("skipped: no file system that ignores case can be mounted here");
+            return None;
         }
-        disk
+        Some(Disk { at, _device: Some(device) })
     }
 
     fn mount(at: PathBuf, options: &[&str]) -> Option<Disk> {
         let mount = tools::find("mount")?;
         fs::create_dir(&at).unwrap();
         let mounted = Command::new(mount).args(options).arg(&at).output().unwrap();
-        mounted.status.success().then(|| Disk { at })
+        mounted.status.success().then(|| Disk { at, _device: None })
     }
 
     /// How many bytes are in use, once everything is where it belongs.

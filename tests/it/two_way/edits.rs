@@ -4,6 +4,7 @@ use crate::support::transport::Way;
 use crate::support::tree::{Tree, noise};
 use crate::two_way::Two;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 fn tree() -> Tree {
     Tree::new()
@@ -134,5 +135,33 @@ fn what_was_replaced_or_removed_is_in_the_trash() {
         for (path, content) in [("a", "one"), ("dir/d", "four"), ("dir/sub/e", "five")] {
             assert_eq!(fs::read_to_string(run.join(path)).unwrap(), content, "{way:?}");
         }
+    }
+}
+
+/// Without permissions each side has its own, at the first meeting as later.
+#[test]
+fn permissions_that_are_not_kept_are_no_conflict() {
+    for way in Way::plain() {
+        let (left, right) = (Tree::new().file("a", "one").file("b", "b"), Tree::new().file("a", "one"));
+        let two = Two::new(way, &left, &right);
+        two.chmod("left/a", 0o600);
+        two.chmod("right/a", 0o640);
+        two.chmod("right", 0o700);
+        let mode = |path: &str| two.scene.path(path).metadata().unwrap().permissions().mode() & 0o777;
+        for run in 0..3 {
+            two.sync(&["--no-perms"]).success();
+            assert_eq!(
+                (mode("left/a"), mode("right/a"), mode("right")),
+                (0o600, 0o640, 0o700),
+                "{way:?} {run}"
+            );
+            two.write("left/a", &format!("edited {run}"));
+        }
+        two.sync(&["--no-perms"]).success();
+        assert_eq!(two.read("right/a"), "edited 2");
+        // Asked for now, nobody knows which of the two is meant.
+        let output = two.sync(&[]).expect(40);
+        assert!(output.err().contains("a (other permissions or owners on each side)"), "{way:?} {output}");
+        assert_eq!((mode("left/a"), mode("right/a")), (0o600, 0o640), "{way:?}");
     }
 }

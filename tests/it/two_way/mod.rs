@@ -1,5 +1,6 @@
 //! Two-way runs of the real program, told in words.
 
+mod accidents;
 mod asking;
 mod chains;
 mod conflicts;

@@ -4,6 +4,7 @@ use crate::support::command::{Invocation, binary};
 use crate::support::transport::Way;
 use crate::support::tree::Tree;
 use crate::two_way::Two;
+use std::fs;
 use std::path::Path;
 
 /// Names that mean something to a shell, to a pattern, or to the terminal.
@@ -90,6 +91,68 @@ fn a_command_merges_two_files() {
         two.sync(&["--conflict-for=*.txt=merge=sort -u \"$LOCAL\" \"$REMOTE\" > \"$MERGED\""]).success();
         two.assert_same();
         assert_eq!(two.read("right/list.txt"), "a\nb\nc\n");
+    }
+}
+
+#[test]
+fn a_command_that_merges_finds_what_both_were_made_of() {
+    let lines = |first: &str, middle: &str, last: &str| format!("{first}\n2\n3\n{middle}\n5\n6\n{last}\n");
+    for way in Way::plain() {
+        for edited in ["left", "right"] {
+            let two = Two::met(way, &Tree::new().file("d/text", lines("1", "4", "7")));
+            let base = two.scene.path("base");
+            let command = format!(
+                "--conflict=merge=cp \"$BASE\" '{}'; diff3 -E -m \"$LOCAL\" \"$BASE\" \"$REMOTE\" > \"$MERGED\"",
+                base.display()
+            );
+            // What is common to both then is nobody's once both have edited it, but the version before is in the trash
+            // of the side that did not edit it.
+            two.write(&format!("{edited}/d/text"), &lines("1", "4", "seven"));
+            two.sync(&[]).success();
+            two.write("left/d/text", &lines("one", "4", "seven"));
+            two.write("right/d/text", &lines("1", "four", "seven"));
+            two.sync(&[&command]).success();
+            two.assert_same();
+            assert_eq!(two.scene.read("base"), lines("1", "4", "7").as_bytes(), "{way:?} {edited}");
+            assert_eq!(two.read("left/d/text"), lines("one", "four", "seven"), "{way:?} {edited}");
+
+            // Now each has its own version of before the merge, of which the later one is taken.
+            two.write("left/d/text", &lines("one", "four", "SEVEN"));
+            two.sync(&[]).success();
+            two.write("right/d/text", &lines("ONE", "four", "SEVEN"));
+            two.sync(&[]).success();
+            two.write("left/d/text", &lines("ONE", "4!", "SEVEN"));
+            two.write("right/d/text", &lines("ONE", "four", "SEVEN!"));
+            two.sync(&[&command]).expect(0);
+            assert_eq!(two.scene.read("base"), lines("one", "four", "SEVEN").as_bytes(), "{way:?} {edited}");
+            two.assert_same();
+        }
+    }
+}
+
+/// A file that was removed and made anew on both sides was not made of what it was before, and one in the trash that
+/// somebody wrote to is not what it was.
+#[test]
+fn a_command_that_merges_finds_nothing_where_there_is_no_ancestor() {
+    for way in Way::plain() {
+        let two = Two::met(way, &Tree::new().file("anew", "1").file("spoiled", "1").file("never", "1"));
+        let command = "--conflict=merge=cat \"$BASE\" > \"$MERGED\"";
+        for (name, edit) in [("anew", "2"), ("spoiled", "2")] {
+            two.write(&format!("left/{name}"), edit);
+        }
+        two.sync(&[]).success();
+        two.remove("left/anew");
+        two.sync(&[]).success();
+        fs::write(two.scene.path("right/.dsync/trash/2/spoiled"), "3").unwrap();
+        for name in ["anew", "spoiled", "never"] {
+            two.write(&format!("left/{name}"), "left");
+            two.write(&format!("right/{name}"), "right");
+        }
+        two.sync(&[command]).success();
+        two.assert_same();
+        for name in ["anew", "spoiled", "never"] {
+            assert_eq!(two.read(&format!("left/{name}")), "", "{way:?} {name}");
+        }
     }
 }
 

@@ -51,7 +51,7 @@ impl Comparison<'_, '_> {
         if rename.is_some() && (index > 0 || entry.is_dir()) {
             return Err(PassError::Protocol("a single entry turned out to be more"));
         }
-        let entry = sink.owners.translate(entry);
+        let entry = sink.entry_here(entry);
         let name = rename.unwrap_or(&entry.name);
         let own = match current.take_own(name) {
             None if current.own.unreadable.contains(name) => Err(Told),

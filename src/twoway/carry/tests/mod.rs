@@ -17,7 +17,7 @@ use crate::tree::{Meta, Node};
 use crate::twoway::decide::Side;
 use crate::twoway::log::{Entry, Purpose};
 use crate::twoway::reconcile::{Pair, Step};
-use crate::twoway::record::{Attributes, ContentSum};
+use crate::twoway::record::ContentSum;
 use crate::twoway::scan::{Counts, Observer, ScanOptions, Trouble as Unseen, scan};
 use crate::twoway::version::{Author, Version};
 use std::fs;
@@ -184,7 +184,7 @@ impl Scene {
 
     fn record(&self, at: &str) -> Record {
         let known = self.history.as_ref().unwrap().known(&path(at)).unwrap();
-        known.map_or_else(nothing, |known| known.record)
+        known.map_or_else(Record::never, |known| known.record)
     }
 
     /// The task that makes of what is at a path now what `change` makes of its record.
@@ -297,17 +297,6 @@ impl Scene {
     fn looks(&self, path: &str) -> (i64, u32) {
         let meta = fs::symlink_metadata(self.path(path)).unwrap();
         (meta.mtime(), meta.mode() & 0o7777)
-    }
-}
-
-fn nothing() -> Record {
-    Record {
-        state: State::Absent,
-        attributes: Attributes { mode: 0, owner: (None, None) },
-        mtime: FileTime::zero(),
-        content: Arc::default(),
-        meta: Arc::default(),
-        occupied: false,
     }
 }
 

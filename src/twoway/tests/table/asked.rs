@@ -31,7 +31,7 @@ fn by(author: u8, state: State) -> Record {
 
 fn plan(paths: &[(&str, Record, Record)], answer: &mut Answer) -> Result<Vec<Step>, OutOfOrder> {
     let settler = Settler { author: Author([1; 16]), count: 2 };
-    let rules = Rules { settler, resolver: answer, elsewhere: &|_| Elsewhere::Unchanged(None) };
+    let rules = Rules { settler, resolver: answer, elsewhere: &|_| Elsewhere::Unchanged(None), perms: true };
     let paths = paths
         .iter()
         .map(|(path, left, right)| (rel(path.as_bytes()), Pair { left: left.clone(), right: right.clone() }));

@@ -1,6 +1,6 @@
 //! Ends of the process at a chosen moment, for tests of what a killed run leaves.
 //!
-//! Whatever changes a tree or a history comes by `point` before and after. A program that was built for it, with the
+//! Whatever changes a replica's tree or its history comes by `point` before and after. A program that was built for it, with the
 //! feature `crash-points`, can be told at which of these to end, as if it were killed; any other passes by.
 
 #[cfg(any(test, feature = "crash-points"))]
@@ -18,7 +18,7 @@ pub fn arm(number: u64) {
 
 /// A moment at which a run might be killed.
 #[cfg(any(test, feature = "crash-points"))]
-pub(in crate::twoway) fn point(_name: &str) {
+pub(crate) fn point(_name: &str) {
     let counted = LEFT.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
     if counted == Ok(1) {
         let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
@@ -28,4 +28,4 @@ pub(in crate::twoway) fn point(_name: &str) {
 
 /// A moment at which a run might be killed.
 #[cfg(not(any(test, feature = "crash-points")))]
-pub(in crate::twoway) fn point(_name: &str) {}
+pub(crate) fn point(_name: &str) {}
