@@ -324,7 +324,12 @@ impl Policy<'_> {
         if !self.keeps_time(kind) && (is_version || kind == Kind::File) {
             change.time = TimeChange::Now;
         }
-        Update { change, set: self.newly_made(kind, &entry.meta, may_set_group).set }
+        let mut set = self.newly_made(kind, &entry.meta, may_set_group).set;
+        if kind == Kind::File && is_version && !self.options.perms {
+            // As a file that is here keeps its own.
+            set.mode = Some(found.meta.mode & 0o777);
+        }
+        Update { change, set }
     }
 
     fn new_entry(&self, entry: &Entry, may_set_group: bool) -> Update {

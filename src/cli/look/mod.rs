@@ -128,7 +128,7 @@ impl Observer for Troubles<'_> {
 
 fn status(asked: &StatusFlags, show: &Show<'_>) -> Result<u8, Failure> {
     let dir = Directory::new(&asked.dir, "status")?;
-    let rules = resolve::read_rules(&asked.filters)?;
+    let rules = resolve::read_rules(&asked.filters, None)?;
     let options = ScanOptions {
         rules: &rules,
         perms: true,

@@ -65,7 +65,9 @@ fn item_line(item: &Item, style: &Style) -> Option<String> {
     match item.change.action {
         // Without -i a change of attributes alone is only told of directories, unless every name is.
         Action::Attributes | Action::Linked | Action::Copied if nothing => {
-            (every_name && !is_dir).then(|| format!("{} is uptodate\n", item.path))
+            // What is found as it is to be is told of directories, too, if they have to be made.
+            let shown = every_name && (!is_dir || item.change.action == Action::Copied);
+            shown.then(|| format!("{} is uptodate\n", name(&item.path, item.kind)))
         }
         Action::Attributes | Action::Linked => {
             let shown = every_name || (is_dir && style.levels.name > 0);

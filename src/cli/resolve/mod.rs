@@ -63,7 +63,11 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         limit,
         ignore_errors: flags.ignore_errors,
     });
-    let rules = rules::read(&flags.filters)?;
+    let backup = backup(flags);
+    let beside = backup.as_ref().filter(|backup| backup.directory.is_none());
+    // Backups beside what they are of are not to be deleted, unless a rule says otherwise.
+    let spared = beside.filter(|_| deletes && !flags.delete_excluded).map(|backup| backup.suffix.as_slice());
+    let rules = rules::read(&flags.filters, spared)?;
     let (user_map, group_map) = owners::maps(flags)?;
     Ok(Options {
         recursive: flags.recursive,
@@ -79,7 +83,6 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         user_map,
         group_map,
         chmod: owners::chmod(flags)?,
-        omit_dir_times: flags.omit_dir_times,
         omit_link_times: flags.omit_link_times,
         checksum: flags.checksum,
         update: flags.update,
@@ -101,7 +104,8 @@ fn options(flags: &Flags, style: &Style) -> Result<Options, Failure> {
         timeout: flags.timeout.filter(|&seconds| seconds > 0),
         streams: flags.streams.filter(|&streams| streams != 1),
         delete,
-        backup: backup(flags),
+        omit_dir_times: flags.omit_dir_times || beside.is_some(),
+        backup,
         force: flags.force,
         rules: if flags.delete_excluded { rules.with_delete_excluded() } else { rules },
         two_way: two_way::options(flags),

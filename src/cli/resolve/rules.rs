@@ -4,7 +4,7 @@ use crate::cli::failure::{FILE_IO, Failure, USAGE};
 use crate::cli::flags::FilterFlag;
 use crate::session;
 use crate::tree::filter::{
-    Action, Directive, FileKind, FilterError, Merge, Rules, parse_filter, parse_pattern,
+    Action, Directive, FileKind, FilterError, Merge, Rule, Rules, Sides, parse_filter, parse_pattern,
 };
 use std::ffi::OsStr;
 use std::io::{self, Read};
@@ -13,8 +13,8 @@ use std::os::unix::ffi::OsStrExt;
 /// The largest file of filter rules that is read, in bytes.
 const MAX_RULE_FILE: u64 = 64 << 20;
 
-/// Reads the rules of all filter flags, in order.
-pub(in crate::cli) fn read(flags: &[FilterFlag]) -> Result<Rules, Failure> {
+/// Reads the rules of all filter flags, in order. Names that end in `spared` are not deleted, if no rule is about them.
+pub(in crate::cli) fn read(flags: &[FilterFlag], spared: Option<&[u8]>) -> Result<Rules, Failure> {
     let mut rules = Rules::new();
     for flag in flags {
         let from = |file: &OsStr, action| {
@@ -31,6 +31,11 @@ pub(in crate::cli) fn read(flags: &[FilterFlag]) -> Result<Rules, Failure> {
         if let Some(directive) = directive.map_err(|error| filter_failure(&error))? {
             rules.add(directive, false, &mut read_rules).map_err(|error| filter_failure(&error))?;
         }
+    }
+    if let Some(suffix) = spared {
+        let pattern = [b"*", suffix].concat();
+        let rule = Rule { sides: Sides::Receiver, ..Rule::new(Action::Exclude, pattern) };
+        rules.push(rule).map_err(|error| filter_failure(&error))?;
     }
     Ok(rules)
 }

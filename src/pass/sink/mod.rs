@@ -8,6 +8,8 @@
 //! through the same threads, many at a time (`batches`). Of the names of a file (`-H`) the first goes this way; the
 //! comparison links the others to it when it hears how it went (`compare/grouped`, `landings`).
 //!
+//! What is not here may be elsewhere (`bases`), and what gives way is kept, if that is asked for (`backup`).
+//!
 //! A sink whose files were planned goes the same way, but for its two ends: instead of being compared, what is listed is
 //! looked up in the plan (`compare/planned`), and whoever planned a file installs it (`planned`).
 

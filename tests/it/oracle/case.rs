@@ -8,6 +8,7 @@ use crate::support::snapshot::Snapshot;
 use crate::support::tree::{Entry, Node, Tree, at, contents};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::mem::discriminant;
 use std::path::{Path, PathBuf};
 
 /// One comparison of two programs.
@@ -71,7 +72,14 @@ impl Case {
         let destination = match random.below(100) {
             // By a name alone, what is listed decides whether a missing destination is the new name or a directory.
             // With --existing, rsync makes it or not by the number of entries.
-            0..10 if matches!(operands, Operands::Contents) && !options::has(&options, "--existing") => None,
+            // Compared with other directories, it may be there as well, which rsync says in its own way.
+            0..10
+                if matches!(operands, Operands::Contents)
+                    && !options::has(&options, "--existing")
+                    && !is_based =>
+            {
+                None
+            }
             10..15 => Some(Tree::new()),
             _ => Some(trees::earlier(&mut random, &wanted, obstacles)),
         };
@@ -85,8 +93,22 @@ impl Case {
             tree
         });
         let harmless = options::harmless(&mut random);
+        let is_kept = ["-b", "--backup-dir"].iter().any(|name| options::has(&options, name));
         let none = Obstacles { full_directories: false, for_directories: false };
-        let mut basis = || Tree { links: BTreeMap::new(), ..trees::earlier(&mut random, &wanted, none) };
+        let mut destination = destination;
+        if let Some(tree) = destination.as_mut().filter(|_| is_based) {
+            leave_out_other_kinds(tree, &wanted);
+        }
+        if let Some(tree) = destination.as_mut().filter(|_| is_kept) {
+            // rsync ends where it cannot make a backup.
+            tree.entries.retain(|path, _| path.split(|byte| *byte == b'/').all(|name| name.len() < 250));
+        }
+        let mut basis = || {
+            let mut basis = trees::earlier(&mut random, &wanted, none);
+            basis.links.clear();
+            leave_out_other_kinds(&mut basis, &wanted);
+            basis
+        };
         let bases = if is_based { vec![basis(), basis()] } else { Vec::new() };
         Case { seed, sources, operands, destination, bases, options, harmless }
     }
@@ -154,6 +176,20 @@ impl Case {
         let words = chosen.flat_map(|(number, choice)| choice.words(directory, number));
         words.chain(self.harmless.iter().cloned()).collect()
     }
+}
+
+/// Without -p, rsync takes the mode of anything that has the name.
+fn leave_out_other_kinds(tree: &mut Tree, wanted: &Tree) {
+    let others: Vec<Vec<u8>> = tree
+        .entries
+        .iter()
+        .filter(|(path, entry)| {
+            let wanted = wanted.entries.get(*path);
+            wanted.is_some_and(|wanted| discriminant(&wanted.node) != discriminant(&entry.node))
+        })
+        .map(|(path, _)| path.clone())
+        .collect();
+    others.iter().for_each(|path| tree.remove(path));
 }
 
 /// Some names at the top of `tree`, without those that a remote side would take for patterns.

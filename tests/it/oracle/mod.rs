@@ -131,6 +131,7 @@ impl Comparing {
         if case.snapshots(here) != sources {
             differences.push("a source was changed".to_owned());
         }
+        differences.extend(oracle.backup_differences(&outcome, &how));
         differences.extend(oracle.sharing_differences(&outcome, &bases));
         if case.bases(here) != bases {
             differences.push("what is compared with was changed".to_owned());

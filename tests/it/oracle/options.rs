@@ -68,6 +68,9 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("--delete-excluded", Effect::State),
     ("--max-delete", Effect::State),
     ("--force", Effect::State),
+    ("-b", Effect::State),
+    ("--suffix", Effect::State),
+    ("--backup-dir", Effect::State),
     ("--compare-dest", Effect::State),
     ("--copy-dest", Effect::State),
     ("--link-dest", Effect::State),
@@ -249,10 +252,10 @@ impl Drawn<'_> {
     }
 
     fn transfer(&mut self) {
-        // With these, and without times, what becomes of a file depends on which of its names is looked at.
-        let depends = |choices: &[Choice]| has(choices, "-u") || has(choices, "--size-only");
-        let times = has(&self.choices, "-t") || has(&self.choices, "-a");
-        if times && !depends(&self.choices) && self.random.chance(50) {
+        // What becomes of a file with several names must not depend on which of them is looked at.
+        let all = has(&self.choices, "-a") || (has(&self.choices, "-t") && has(&self.choices, "-p"));
+        let depends = ["-u", "--size-only", "--existing"].iter().any(|name| has(&self.choices, name));
+        if all && !depends && self.random.chance(50) {
             // So that names come in the same order from both.
             self.push("-H", Argument::Words(vec!["-H".into(), "--no-inc-recursive".into()]));
         }
@@ -268,13 +271,32 @@ impl Drawn<'_> {
             }
         }
         self.flag(15, "-z");
-        if self.random.chance(15) {
-            // Which names of a file are elsewhere, each program finds out in its own order.
-            let names = if has(&self.choices, "-H") { &BASES[1..] } else { &BASES[..] };
-            let name = *self.random.pick(names);
+        self.backup();
+        // Of what is elsewhere as at the source, rsync makes no backup; which names of a file are elsewhere, each
+        // program finds out in its own order; and -O and -J are told otherwise of what is elsewhere.
+        let others = ["-b", "--backup-dir", "-H", "-O", "-J"];
+        if !others.iter().any(|name| has(&self.choices, name)) && self.random.chance(20) {
+            let name = *self.random.pick(&BASES);
             // With -c the first of the same length is compared, no others.
             let count = if has(&self.choices, "-c") { 1 } else { 1 + self.random.below(2) };
             self.push(name, Argument::Bases(count));
+        }
+    }
+
+    fn backup(&mut self) {
+        // rsync does not find its way to a directory above when it writes in place, deletes other entries up to a
+        // limit, and clears the place of a name of several in another way.
+        if ["--inplace", "--max-delete", "-H"].iter().any(|name| has(&self.choices, name)) {
+            return;
+        }
+        if self.random.chance(10) {
+            self.push("--backup-dir", Argument::Words(vec!["--backup-dir=../backup/of it".into()]));
+        } else if !has(&self.choices, "-n") {
+            // A dry run of rsync does not know that backups keep a directory.
+            self.flag(12, "-b");
+        }
+        if has(&self.choices, "-b") || has(&self.choices, "--backup-dir") {
+            self.value(35, "--suffix", &[".old", "~~", "a"]);
         }
     }
 

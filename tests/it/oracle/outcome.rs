@@ -14,6 +14,8 @@ pub(super) struct Outcome {
     pub(super) output: Output,
     before: Snapshot,
     after: Snapshot,
+    /// The directory for backups.
+    backup: Snapshot,
 }
 
 /// How far two outcomes of a case are comparable.
@@ -70,7 +72,8 @@ impl Outcome {
         let before = Snapshot::of(at);
         let output = run();
         let after = Snapshot::of(at).with_now(since).without_fractions_kept_from(&before);
-        Outcome { output, before, after }
+        let backup = Snapshot::of(&at.with_file_name("backup"));
+        Outcome { output, before, after, backup }
     }
 
     /// What differs in the destination and the exit code.
@@ -137,6 +140,21 @@ impl Outcome {
         lines.map(|path| format!("{}: shared only by one", path.escape_ascii())).collect()
     }
 
+    /// What differs in the directory for backups. The attributes of what is there for the paths alone, and that before
+    /// it is settled, are each program's own.
+    pub(super) fn backup_differences(&self, other: &Outcome, how: &Comparison) -> Vec<String> {
+        if how.limited_deletion {
+            return Vec::new();
+        }
+        let files = |outcome: &Outcome| {
+            let is_directory =
+                |path: &Vec<u8>| outcome.backup.get(path).is_some_and(|stamp| stamp.kind == 'd');
+            outcome.backup.clone().retain(|path| !is_directory(path))
+        };
+        let lines = files(self).differences(&files(other), Columns::ALL);
+        lines.into_iter().map(|line| format!("backup of {line}")).collect()
+    }
+
     /// What differs in the lines about changes and in the numbers, as far as the options ask for them.
     pub(super) fn output_differences(&self, other: &Outcome, how: &Comparison) -> Vec<String> {
         let mut lines = Vec::new();
@@ -200,7 +218,9 @@ impl Outcome {
     /// The lines about single entries, sorted: all that does not belong to the beginning, the end or the diagnosis of
     /// the program's own doings.
     fn names(&self, how: &Comparison) -> Vec<String> {
-        const OTHERS: [&str; 13] = [
+        const OTHERS: [&str; 15] = [
+            "backed up ",
+            "(new) backup_dir is ",
             "sending incremental file list",
             "receiving incremental file list",
             "created directory ",

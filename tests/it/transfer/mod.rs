@@ -1,5 +1,6 @@
 //! What a run does, told in words and tried over every transport in both directions.
 
+mod backups;
 mod bases;
 mod clones;
 mod connection;

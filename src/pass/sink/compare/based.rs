@@ -3,7 +3,8 @@
 //! As in rsync: the first in which it is with all attributes that are kept counts, even if there is a file here; for
 //! what is not here, else the first in which its content is, of which a copy gets the attributes; else the first in
 //! which another version is, against which the content is sent. With `-c` a file of the same length has to be compared
-//! before it counts; then the one whose attributes agree is tried, or else the first.
+//! before it counts; then the one whose attributes agree is tried, or else the first. What has no content counts only where
+//! nothing is here at all.
 
 use crate::pass::PassError;
 use crate::pass::decide::{Likeness, Update};
@@ -14,18 +15,9 @@ use crate::pass::sink::compare::listed::Outcome;
 use crate::pass::sink::compare::{Comparison, Current};
 use crate::pass::sink::directories::Counterpart;
 use crate::pass::sink::flights::Phase;
-use crate::pass::sink::landings::Identity;
 use crate::pass::sink::sign::Job;
 use crate::request::BasisKind;
 use crate::tree::{Entry, Kind, Name};
-
-impl Current {
-    /// Whether this file has this name in one of the directories that are compared with besides.
-    pub(super) fn has_elsewhere(&self, name: &Name, file: Identity) -> bool {
-        let is_it = |entry: Entry| entry.inode().is_some_and(|inode| inode.identity == file);
-        self.bases.iter().any(|(_, dir)| dir.entry(name).ok().flatten().is_some_and(is_it))
-    }
-}
 
 impl Comparison<'_, '_> {
     /// What counts of what is elsewhere under this name.
@@ -81,6 +73,10 @@ impl Comparison<'_, '_> {
             Likeness::Exact if bases.kind == BasisKind::Compare => self.leave_elsewhere(current, wanted),
             Likeness::Exact if bases.kind == BasisKind::Link => self.link_elsewhere(current, wanted, &found),
             Likeness::Exact | Likeness::Content if is_file => self.copy_elsewhere(current, wanted),
+            Likeness::Length if !self.clear(current, &mut wanted) => {
+                sink.pass_by(&wanted.entry);
+                Ok(Outcome::Left)
+            }
             Likeness::Length => {
                 let leftover = self.leftover(current, &wanted)?;
                 self.compare_content(current, wanted, leftover).map(|()| Outcome::Comparing)

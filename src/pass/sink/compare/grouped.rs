@@ -10,9 +10,10 @@
 
 use crate::fs::{Error, Linkable, Linked};
 use crate::pass::PassError;
-use crate::pass::decide::{Decision, Update};
+use crate::pass::decide::{Decision, Likeness, Update};
 use crate::pass::sink::announce::Place;
 use crate::pass::sink::backup::Fate;
+use crate::pass::sink::bases::Found;
 use crate::pass::sink::batches::Gathering;
 use crate::pass::sink::compare::listed::Outcome;
 use crate::pass::sink::compare::{Comparison, Current};
@@ -201,7 +202,8 @@ impl Comparison<'_, '_> {
         if let Decision::Skip(reason) = decision {
             sink.skipped(&current.path.join(&named.entry.name), reason);
             sink.pass_by(&named.entry);
-            return Ok(self.forget_complete(group.number));
+            self.forget_complete(group.number);
+            return Ok(());
         }
         match known.state {
             State::There(_) => {
@@ -292,10 +294,11 @@ impl Comparison<'_, '_> {
         let path = current.path.join(&named.entry.name);
         let event = self.link_event(current, &named);
         // Where it is that file elsewhere too, nothing of it is new.
-        let is_elsewhere = named.own.is_none()
-            && identity.is_some_and(|file| current.has_elsewhere(&named.entry.name, file));
-        let is_new = named.own.is_none() && !is_elsewhere;
-        let event = if is_elsewhere { self.linked_event(current, &named) } else { event };
+        let found = self.found_of(current, &named);
+        let is_it = |found: &Entry| found.inode().is_some_and(|inode| Some(inode.identity) == identity);
+        let event =
+            if found.as_ref().is_some_and(is_it) { self.linked_event(current, &named) } else { event };
+        let is_new = named.own.is_none() && found.is_none();
         if let Some(own) = named.own.take_if(|own| own.is_dir())
             && !sink.make_room(&current.counterpart, &path, &own)
         {
@@ -371,6 +374,13 @@ impl Comparison<'_, '_> {
         self.sink.pass_by(&named.entry);
     }
 
+    /// What is elsewhere under a name that is not here.
+    fn found_of(&self, current: &Current, named: &Named) -> Option<Entry> {
+        let elsewhere = || self.sink.found(&current.bases, &named.entry, &named.entry.name);
+        let nearest = |all: Vec<(Likeness, Found)>| all.into_iter().min_by_key(|(likeness, _)| *likeness);
+        named.own.is_none().then(elsewhere).and_then(nearest).map(|(_, found)| found.entry)
+    }
+
     fn linked_event(&self, current: &Current, named: &Named) -> Option<Event> {
         self.sink.item(current.path.join(&named.entry.name), &named.entry.node, &Update::is_linked())
     }
@@ -378,7 +388,9 @@ impl Comparison<'_, '_> {
     fn link_event(&self, current: &Current, named: &Named) -> Option<Event> {
         let sink = self.sink;
         let Named { entry, own, .. } = named;
-        let update = sink.policy().linked(entry, own.as_ref(), sink.may_set_group(entry.meta.gid));
+        let found = self.found_of(current, named);
+        let known = own.as_ref().or(found.as_ref());
+        let update = sink.policy().linked(entry, known, sink.may_set_group(entry.meta.gid));
         let number = entry.group()?.number;
         let leader = self.groups.known.get(&number).map(|known| known.path.clone());
         match sink.item(current.path.join(&entry.name), &entry.node, &update)? {
