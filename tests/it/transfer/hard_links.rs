@@ -226,6 +226,20 @@ fn a_dry_run_tells_the_same_and_does_nothing() {
 }
 
 #[test]
+fn a_name_in_the_place_of_another_kind_counts_as_made() {
+    for way in Way::plain() {
+        let scene = three();
+        fs::create_dir_all(scene.path("to/b/y")).unwrap();
+        fs::create_dir_all(scene.path("to/a")).unwrap();
+        fs::write(scene.path("to/a/x"), "old").unwrap();
+        let output = run(way, &scene, &["-aHi", "--stats"]).success();
+        // The first name, the one in the place of a directory, and the single file.
+        assert_eq!(output.number("Number of created files:"), 3, "{way:?}\n{output}");
+        assert!(output.out().contains("hf.stp..... b/y => z\n"), "{way:?}\n{output}");
+    }
+}
+
+#[test]
 fn a_full_directory_in_the_way_of_a_name_stays() {
     let scene = three();
     fs::create_dir_all(scene.path("to/b/y")).unwrap();

@@ -298,7 +298,8 @@ impl Comparison<'_, '_> {
         let is_it = |found: &Entry| found.inode().is_some_and(|inode| Some(inode.identity) == identity);
         let event =
             if found.as_ref().is_some_and(is_it) { self.linked_event(current, &named) } else { event };
-        let is_new = named.own.is_none() && found.is_none();
+        let is_of_kind = |own: &Entry| own.kind() == named.entry.kind();
+        let is_new = !named.own.as_ref().is_some_and(is_of_kind) && found.is_none();
         if let Some(own) = named.own.take_if(|own| own.is_dir())
             && !sink.make_room(&current.counterpart, &path, &own)
         {
