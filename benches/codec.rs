@@ -47,7 +47,7 @@ fn entry(n: u64) -> Option<Entry> {
 fn listings() -> VecDeque<Message> {
     let part = |part| {
         let entries = (part * PART..(part + 1) * PART).filter_map(entry).collect();
-        let end = (part + 1 == PARTS).then_some(ListingEnd { complete: true });
+        let end = (part + 1 == PARTS).then_some(ListingEnd::Whole);
         Message::Listing(Listing {
             dir: DirId(1),
             parent: Some((DirId(0), 1)),
@@ -55,6 +55,7 @@ fn listings() -> VecDeque<Message> {
             same_entries: 0,
             entries,
             owners: Vec::new(),
+            asked: Default::default(),
             end,
         })
     };
@@ -65,7 +66,12 @@ fn content(data: Vec<u8>) -> VecDeque<Message> {
     let data = Bytes::from(data);
     let message = |place: usize| {
         let piece = data.slice(place * PIECE..(place + 1) * PIECE);
-        Message::Content(Content { file: FileId(1), ops: vec![ContentOp::Literal(piece)], end: None })
+        Message::Content(Content {
+            attached: Bytes::new(),
+            file: FileId(1),
+            ops: vec![ContentOp::Literal(piece)],
+            end: None,
+        })
     };
     (0..data.len() / PIECE).map(message).collect()
 }

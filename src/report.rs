@@ -56,6 +56,39 @@ pub enum Event {
     Notice(String),
     /// What the remote shell or the remote process wrote to its standard error.
     Remote(Vec<u8>),
+    /// `--mkpath`: so many directories were made, of which this is the last.
+    CreatedPath {
+        /// How many.
+        count: u32,
+        /// As the user named it.
+        path: Vec<u8>,
+    },
+    /// A symbolic link that may lead out of the tree was left out.
+    UnsafeLink {
+        /// Below the transfer root.
+        path: RelPath,
+        /// Its text.
+        target: Vec<u8>,
+    },
+    /// An entry of the source, where it is only to be shown.
+    Shown(Shown),
+}
+
+/// An entry of the source that is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// Below the transfer root.
+    pub path: RelPath,
+    /// What it is.
+    pub kind: Kind,
+    /// The target of a symbolic link, where links are asked for.
+    pub target: Option<Vec<u8>>,
+    /// Length in bytes.
+    pub size: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// Time of last modification, in seconds since 1970.
+    pub seconds: i64,
 }
 
 /// An entry of the destination and what happened to it.
@@ -73,6 +106,25 @@ pub struct Item {
     pub size: u64,
     /// What happened.
     pub change: Change,
+    /// What only some formats of output show; carried where the request asks for it.
+    pub facts: Option<Box<Facts>>,
+}
+
+/// What few people want to know of an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// When its content was changed, in seconds since 1970.
+    pub modified: i64,
+    /// Its permissions, as it is to have them.
+    pub mode: u32,
+    /// The number of its owner at the destination; `None` where owners are not preserved.
+    pub owner: Option<u32>,
+    /// That of its group.
+    pub group: Option<u32>,
+    /// How many bytes of its content travelled, not compressed.
+    pub sent: u64,
+    /// The sum of its whole content, if that was asked for and is known.
+    pub sum: Option<[u8; 16]>,
 }
 
 /// How an entry of the destination differs from the source, as rsync's `--itemize-changes` tells it.
@@ -94,6 +146,12 @@ pub struct Change {
     pub owner: bool,
     /// The group differs.
     pub group: bool,
+    /// The time of last access differs.
+    pub atime: bool,
+    /// The ACLs differ.
+    pub acls: bool,
+    /// The extended attributes differ.
+    pub xattrs: bool,
 }
 
 /// What is done about an entry.
@@ -133,8 +191,9 @@ impl Change {
 
     /// Whether anything of it that has a column of its own differs.
     pub fn differs(&self) -> bool {
-        let Change { content, size, perms, owner, group, time, .. } = *self;
-        content || size || perms || owner || group || time != TimeChange::None
+        let Change { content, size, perms, owner, group, time, atime, acls, xattrs, .. } = *self;
+        let has_changed = content || size || perms || owner || group || atime || acls || xattrs;
+        has_changed || time != TimeChange::None
     }
 }
 
@@ -161,6 +220,8 @@ pub enum Skip {
     NotEmpty,
     /// `--existing`: a directory that the destination does not have.
     NoSuchDirectory,
+    /// `--safe-links`: a symbolic link that may lead out of the tree.
+    Unsafe,
 }
 
 /// Something that could not be done. Never ends a run; decides its exit code.

@@ -12,6 +12,8 @@ use uzers::os::unix::UserExt;
 pub(super) struct Environment {
     /// The remote shell: `DSYNC_RSH`, else `RSYNC_RSH`.
     pub shell: Option<OsString>,
+    /// Whether blanks part paths on another host (`RSYNC_OLD_ARGS`), where nothing else is said.
+    pub old_args: bool,
     /// Whether standard error is a terminal, where a progress bar makes sense.
     pub stderr_is_terminal: bool,
     /// What the SSH client needs to know about the user.
@@ -28,6 +30,7 @@ impl Environment {
         let user = account_name.or_else(|| variable("USER")).or_else(|| variable("LOGNAME"));
         Environment {
             shell: variable("DSYNC_RSH").or_else(|| variable("RSYNC_RSH")),
+            old_args: is_on("RSYNC_OLD_ARGS") && !is_on("RSYNC_PROTECT_ARGS"),
             stderr_is_terminal: io::stderr().is_terminal(),
             ssh: ssh::Environment {
                 home: home.unwrap_or_else(|| Path::new("/").to_path_buf()),
@@ -49,6 +52,11 @@ pub(super) fn meeting_folders() -> Vec<PathBuf> {
 #[cfg(feature = "crash-points")]
 pub(super) fn crash_at() -> Option<u64> {
     variable("DSYNC_CRASH_AT")?.to_str()?.parse().ok()
+}
+
+/// Whether a variable is set to anything but 0.
+fn is_on(name: &str) -> bool {
+    variable(name).is_some_and(|value| value != "0")
 }
 
 /// A variable that is set to something.

@@ -51,7 +51,18 @@ impl SumChoice {
             StrongKind::Xxh3 => State::Xxh3(Box::new(Xxh3::with_seed(self.seed))),
             StrongKind::Md5 => State::Md5(seeded_md5(self.seed)),
         };
-        StrongHasher { choice: self, state }
+        StrongHasher { seed: Some(self.seed), state }
+    }
+}
+
+impl StrongKind {
+    /// A hasher without any seed: its sums are those that other programs show of a file.
+    pub fn plain_hasher(self) -> StrongHasher {
+        let state = match self {
+            StrongKind::Xxh3 => State::Xxh3(Box::new(Xxh3::new())),
+            StrongKind::Md5 => State::Md5(Md5::new()),
+        };
+        StrongHasher { seed: None, state }
     }
 }
 
@@ -62,7 +73,7 @@ fn seeded_md5(seed: u64) -> Md5 {
 /// A strong sum in the making.
 #[derive(Clone)]
 pub struct StrongHasher {
-    choice: SumChoice,
+    seed: Option<u64>,
     state: State,
 }
 
@@ -91,7 +102,7 @@ impl StrongHasher {
                 sum
             }
             State::Md5(hasher) => {
-                let hasher = std::mem::replace(hasher, seeded_md5(self.choice.seed));
+                let hasher = std::mem::replace(hasher, self.seed.map_or_else(Md5::new, seeded_md5));
                 Sum(hasher.finalize().into())
             }
         }
@@ -100,7 +111,7 @@ impl StrongHasher {
 
 impl fmt::Debug for StrongHasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StrongHasher").field("choice", &self.choice).finish_non_exhaustive()
+        f.debug_struct("StrongHasher").field("seed", &self.seed).finish_non_exhaustive()
     }
 }
 
@@ -115,6 +126,19 @@ mod tests {
         // XXH3-128 of nothing, as published; MD5 of eight zero bytes.
         assert_eq!(sum(StrongKind::Xxh3, 0), "99aa06d3014798d86001c324468d497f");
         assert_eq!(sum(StrongKind::Md5, 0), "7dea362b3fac8e00956a4952a3d4f474");
+    }
+
+    #[test]
+    fn plain_sums_are_those_of_other_programs() {
+        for (kind, sum) in [
+            (StrongKind::Xxh3, "99aa06d3014798d86001c324468d497f"),
+            (StrongKind::Md5, "d41d8cd98f00b204e9800998ecf8427e"),
+        ] {
+            let mut hasher = kind.plain_hasher();
+            for _again in 0..2 {
+                assert_eq!(format!("{:?}", hasher.finish_reset()), sum);
+            }
+        }
     }
 
     #[test]

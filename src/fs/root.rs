@@ -28,7 +28,7 @@ impl Root {
 
     /// The same for a path that is relative to a directory, of which it may lead out.
     pub fn open_from(from: &Dir, path: &OsStr, links: Links) -> Result<Root, Error> {
-        Root::at(resolve::resolve_from(from.as_fd(), path.as_bytes(), links, OPENING)?)
+        Root::at(resolve::resolve_relative(from.as_fd(), path.as_bytes(), links, OPENING)?)
     }
 
     /// The same, where it and the directories above it are made if they are not there, with the mode the umask leaves.

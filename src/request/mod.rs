@@ -11,7 +11,8 @@ mod shortcuts;
 pub use chmod::{Chmod, InvalidChmod};
 pub use options::{
     Backup, Bases, BasisKind, CompressWhen, Compression, DEFAULT_TRASH_DAYS, DEFAULT_ZSTD_LEVEL, Deletion,
-    Detail, InvalidOptions, MAX_BASES, MAX_STREAMS, Options, SumKind, TwoWay,
+    Detail, InvalidOptions, LinkRules, MAX_BASES, MAX_STREAMS, Missing, Mounts, NamesFrom, Options, SumKind,
+    TwoWay,
 };
 pub use owner_map::{From, InvalidOwnerRules, OwnerRule, OwnerRules, To};
 pub use shortcuts::Shortcuts;

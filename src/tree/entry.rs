@@ -1,8 +1,9 @@
 //! An entry of a directory as a run compares it.
 
-use crate::tree::Name;
+use crate::tree::{Acls, Name, XattrSums};
 use filetime::FileTime;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What an entry is, without its details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -165,14 +166,26 @@ pub struct Entry {
 }
 
 /// What only runs with certain options look at. Each field is `None` where nobody asked for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Extra {
     /// `-U`: time of last access, with nanoseconds.
     pub atime: Option<FileTime>,
+    /// `-A`: its ACLs, as far as its mode does not say them, by the numbers of the host it was seen on. Entries that
+    /// have the same may share them.
+    pub acls: Option<Arc<Acls>>,
+    /// `-X`: sums of its extended attributes.
+    pub xattrs: XattrSums,
     /// Of an entry that was seen to have several names: which of the host's files it is. It never leaves the host.
     pub inode: Option<Inode>,
     /// `-H`: of an entry that is listed as one of several names of a file.
     pub group: Option<Group>,
+}
+
+impl Extra {
+    /// In the form in which an entry has it: none if it says nothing.
+    pub fn boxed(self) -> Option<Box<Extra>> {
+        (self != Extra::default()).then(|| Box::new(self))
+    }
 }
 
 /// Names that are one file at the source.
@@ -199,6 +212,16 @@ impl Entry {
         Entry { name, node, meta, extra: None }
     }
 
+    /// Its ACLs, if it has any and they were looked at.
+    pub fn acls(&self) -> Option<&Acls> {
+        self.extra.as_ref()?.acls.as_deref()
+    }
+
+    /// Whether it has extended attributes, as far as they were looked at.
+    pub fn has_xattrs(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| !extra.xattrs.is_empty())
+    }
+
     /// The kind alone.
     pub fn kind(&self) -> Kind {
         self.node.kind()
@@ -207,6 +230,22 @@ impl Entry {
     /// What only some runs look at, to be changed.
     pub fn extra_mut(&mut self) -> &mut Extra {
         self.extra.get_or_insert_default()
+    }
+
+    /// Takes in what a closer look saw of it, which is not told of its names.
+    pub fn see_more(&mut self, seen: Option<Box<Extra>>) {
+        let inode = self.inode();
+        self.extra = seen;
+        if inode.is_some() {
+            self.extra_mut().inode = inode;
+        }
+    }
+
+    /// Takes out which of the host's files it is, if it has several names.
+    pub fn take_inode(&mut self) -> Option<Inode> {
+        let inode = self.extra.as_mut()?.inode.take();
+        self.extra.take_if(|extra| **extra == Extra::default());
+        inode
     }
 
     /// Which of the host's files it is, if it has several names.

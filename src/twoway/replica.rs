@@ -13,6 +13,7 @@ use crate::fs::{Dir, Error, ReadFile, SetMeta, WriteDir, WriteFile};
 use crate::tree::{Entry, Kind, Meta, Name, RelPath};
 use crate::twoway::TwoWayError;
 use filetime::FileTime;
+use std::time::{Duration, Instant};
 
 /// The name of the directory in the root.
 const HOME: &str = ".dsync";
@@ -20,6 +21,9 @@ const HISTORY: &str = "history";
 const LOCK: &str = "lock";
 const STAGING: &str = "staging";
 const TRASH: &str = "trash";
+
+/// How long a lock that somebody has is waited for.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// How much of the lock's text is told to who is refused.
 const MOST_TEXT: usize = 300;
@@ -98,7 +102,7 @@ impl Replica {
         let at = || TwoWayError::at(format!("{HOME}/{LOCK}"));
         let lock = opened(&home, LOCK)?;
         if let Some(lock) = &lock
-            && !lock.lock_shared().map_err(at())?
+            && !patiently(|| lock.lock_shared()).map_err(at())?
         {
             return Err(TwoWayError::InUse { holder: holder(&|text| lock.read_full_at(text, 0)) });
         }
@@ -319,11 +323,24 @@ fn own_directory(parent: &WriteDir, directory: &str, what: &str) -> Result<Write
     Ok(opened)
 }
 
+/// Tries to have a lock for a moment: a run that has just ended may still be going away, on another host or in a process
+/// that it was starting.
+fn patiently(take: impl Fn() -> Result<bool, Error>) -> Result<bool, Error> {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        if take()? {
+            return Ok(true);
+        }
+        std::thread::sleep(PATIENCE / 30);
+    }
+    take()
+}
+
 /// Takes the lock and says in it who has it; and returns whether anybody had it before.
 fn lock(home: &WriteDir) -> Result<(WriteFile, bool), TwoWayError> {
     let at = || TwoWayError::at(format!("{HOME}/{LOCK}"));
     let lock = home.open_in_place(&name(LOCK)?).map_err(at())?;
-    if !lock.lock().map_err(at())? {
+    if !patiently(|| lock.lock()).map_err(at())? {
         // Nobody who only looks has written who that is.
         let holder = match lock.lock_shared().map_err(at())? {
             true => " (to look at it)".to_owned(),

@@ -127,3 +127,23 @@ pub(in crate::fs) fn make_special(
 ) -> Result<()> {
     Err(Errno::NOTSUP)
 }
+
+/// No extended attributes.
+pub(in crate::fs) fn get_attribute(_: BorrowedFd<'_>, _: &[u8], _: &mut [u8]) -> Result<usize> {
+    Err(Errno::OPNOTSUPP)
+}
+
+/// No extended attributes.
+pub(in crate::fs) fn list_attributes(_: BorrowedFd<'_>, _: &mut [u8]) -> Result<usize> {
+    Err(Errno::OPNOTSUPP)
+}
+
+/// No extended attributes.
+pub(in crate::fs) fn set_attribute(_: BorrowedFd<'_>, _: &[u8], _: &[u8]) -> Result<()> {
+    Err(Errno::OPNOTSUPP)
+}
+
+/// No extended attributes.
+pub(in crate::fs) fn remove_attribute(_: BorrowedFd<'_>, _: &[u8]) -> Result<()> {
+    Err(Errno::OPNOTSUPP)
+}

@@ -10,14 +10,17 @@ use crate::delta::{BlockLen, DeltaError, MAX_SEGMENTS, Op, Patch, Patched, Segme
 use crate::fs::SetMeta;
 use crate::pass::PassError;
 use crate::pass::sink::backup::Fate;
+use crate::pass::sink::batches::NO_ATTRIBUTES;
 use crate::pass::sink::flights::{Flight, Prepared};
 use crate::pass::sink::gaps::OpenGaps;
 use crate::pass::sink::landings::Landing;
 use crate::pass::sink::sign::{Finer, Job};
 use crate::pass::sink::target::{BasisFile, Target};
+use crate::pass::sink::tell::Late;
 use crate::pass::sink::{Arrived, Sink};
 use crate::pass::tally::describe;
-use crate::wire::{Again, ContentEnd, ContentOp, FileId, Message, Permit};
+use crate::tree::Xattrs;
+use crate::wire::{Again, ContentEnd, ContentOp, FileId, Message, Permit, decode_attached};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -74,6 +77,7 @@ pub(super) fn run(
         for op in content.ops {
             build.op(sink, op)?;
         }
+        build.xattrs = decode_attached(content.attached).map_err(|_| NO_ATTRIBUTES)?;
         build.count_gaps()?;
         let again = match content.end {
             None => Some(build),
@@ -116,6 +120,8 @@ struct Build {
     segment_len: BlockLen,
     /// How long the target may be whatever is written to it.
     held: u64,
+    /// The extended attributes that came with the end.
+    xattrs: Xattrs,
     /// How it went, for its other names.
     landing: Landing,
 }
@@ -140,8 +146,20 @@ impl Build {
 
     fn new(sink: &Sink<'_>, flight: Arc<Flight>, state: State) -> Build {
         let gaps = OpenGaps::new(sink.gaps.clone());
-        let (segment_len, held, landing) = (BlockLen::SEGMENT, 0, Landing::Failed);
-        Build { flight, state, gaps, repairs: 0, literal: 0, matched: 0, told: 0, segment_len, held, landing }
+        let (segment_len, held, xattrs) = (BlockLen::SEGMENT, 0, Xattrs::NONE);
+        Build {
+            flight,
+            state,
+            gaps,
+            repairs: 0,
+            literal: 0,
+            matched: 0,
+            told: 0,
+            segment_len,
+            held,
+            xattrs,
+            landing: Landing::Failed,
+        }
     }
 
     fn begin(sink: &Sink<'_>, file: FileId) -> Result<Build, PassError> {
@@ -376,6 +394,8 @@ impl Build {
             let Flight { dir, index, .. } = *self.flight;
             let segments = sums.sums().to_vec();
             self.repairs += 1;
+            // They come with the answer again.
+            self.xattrs = Xattrs::NONE;
             self.state = State::Repairing { target, sums: segments.clone(), rewritten: BTreeSet::new() };
             // Answers are content, which this thread takes: waiting for credit here could be waiting for itself. It is
             // short only while many huge files fail to verify at once.
@@ -398,6 +418,7 @@ impl Build {
             false => None,
         };
         let cut = if self.held > len { target.set_len(len) } else { Ok(()) };
+        let sum = sink.plain_sum_of(|buffer, offset| target.read_full_at(buffer, offset));
         let installed = match (sink.goal.agenda(), target) {
             (Some(agenda), Target::Stage(staged)) => {
                 let dir = cut.and(sink.directories.writable(sink, *dir)?);
@@ -410,6 +431,8 @@ impl Build {
                     // What is written in place was kept before.
                     _ => Ok(()),
                 };
+                let extended = sink.extended(entry.acls(), update, Some(&self.xattrs));
+                sink.set_extended(path, &extended, |extended| target.set_extended(extended));
                 cut.and(kept).and_then(|()| target.install(&set)).map(|()| true)
             }
         };
@@ -417,6 +440,9 @@ impl Build {
             Ok(true) => {
                 self.landing = Landing::of(identity);
                 self.count(sink, len);
+                let late = Late { sent: self.literal, sum };
+                let Flight { path, entry, update, .. } = &*self.flight;
+                sink.tell_transferred(|| path.clone(), &entry.node, &entry.meta, update, late);
             }
             Ok(false) => {}
             Err(error) => sink.tally.failed(path, &error),
@@ -453,9 +479,17 @@ impl Build {
         if position == 0 || matches!(target, Target::InPlace { .. }) {
             return;
         }
-        let mode = SetMeta { mode: self.flight.update.set.mode, ..SetMeta::default() };
-        if let Err(error) = target.set_len(position).and_then(|()| target.install(&mode)) {
-            sink.tally.failed(&self.flight.path, &error);
+        let Flight { dir, path, name, own, update, .. } = &*self.flight;
+        let mode = SetMeta { mode: update.set.mode, ..SetMeta::default() };
+        let kept = match own {
+            // A link that broke has nothing more to lose.
+            Some(_) => {
+                sink.keep_replaced(*dir, path, name).unwrap_or_else(|_| Err(crate::fs::Error::not_listed()))
+            }
+            None => Ok(()),
+        };
+        if let Err(error) = kept.and(target.set_len(position)).and_then(|()| target.install(&mode)) {
+            sink.tally.failed(path, &error);
         }
     }
 }

@@ -7,11 +7,13 @@
 //! The directory for backups is a path that a user named (see `fs::Links`); it is opened when the first backup is made,
 //! and below it there are the directories of the destination, with their attributes of that moment.
 
-use crate::fs::{Dir, Error, Linkable, Linked, Links, Root, SetMeta, WriteDir};
+use crate::fs::{
+    Dir, Error, Linkable, Linked, Look, Root, SetAcls, SetExtended, SetMeta, WriteDir, XattrNames,
+};
 use crate::pass::PassError;
 use crate::pass::sink::Sink;
 use crate::request::Backup;
-use crate::tree::{Kind, Name, Node, RelPath};
+use crate::tree::{Extra, Kind, Name, Node, RelPath, Xattrs};
 use crate::wire::DirId;
 use std::ffi::OsStr;
 use std::io;
@@ -69,7 +71,8 @@ impl Sink<'_> {
             Fate::Removed => {
                 return match dir.rename(name, &to, &new)? {
                     true => Ok(()),
-                    false => copy(dir, name, &found.entry.node, &to, &new)
+                    false => self
+                        .copy(dir, name, &found.entry.node, &to, &new)
                         .and_then(|()| dir.remove(name, found.entry.kind())),
                 };
             }
@@ -79,7 +82,7 @@ impl Sink<'_> {
                 matches!(to.link(&new, Linkable { dir, name, identity })?, Linked::Made)
             }
         };
-        if is_kept { Ok(()) } else { copy(dir, name, &found.entry.node, &to, &new) }
+        if is_kept { Ok(()) } else { self.copy(dir, name, &found.entry.node, &to, &new) }
     }
 
     /// The same for an entry that another is to replace, by its path and its directory.
@@ -143,7 +146,7 @@ impl Sink<'_> {
         // Each element of a path is a name.
         for name in path.elements().filter_map(|element| Name::new(element).ok()) {
             live = live.and_then(|live| live.open_dir(&name).ok());
-            dir = made_like(&dir, &name, live.as_ref())?;
+            dir = self.made_like(&dir, &name, live.as_ref())?;
         }
         opened.last = Some((path.clone(), dir.clone()));
         Ok(dir)
@@ -152,7 +155,68 @@ impl Sink<'_> {
     fn open_backups(&self, named: &[u8]) -> Result<WriteDir, Error> {
         let missing = || Error { doing: BACKING_UP, source: io::ErrorKind::NotFound.into() };
         let root = self.live_root().ok_or_else(missing)?;
-        Root::make_from(&root, OsStr::from_bytes(named), Links::Trusted)?.writable().ok_or_else(missing)
+        Root::make_from(&root, OsStr::from_bytes(named), self.context.paths)?.writable().ok_or_else(missing)
+    }
+
+    /// Copies an entry, with its attributes.
+    fn copy(&self, dir: &WriteDir, name: &Name, node: &Node, to: &WriteDir, new: &Name) -> Result<(), Error> {
+        let Some(entry) = dir.entry(name)? else { return Ok(()) };
+        let (kind, meta) = (node.kind(), entry.meta);
+        let names = self.set_names();
+        let kept = Kept {
+            extra: dir.extra(name, kind, &Look { acls: true, xattrs: None, atimes: true })?,
+            xattrs: dir.xattrs(name, kind, names)?,
+            names,
+        };
+        let atime = kept.extra.as_ref().and_then(|extra| extra.atime);
+        let owner = SetMeta { owner: Some(meta.uid), group: Some(meta.gid), ..SetMeta::default() };
+        let set = SetMeta { mtime: Some(meta.mtime), atime, ..SetMeta::default() };
+        if !matches!(node, Node::File { .. }) {
+            let set = SetMeta { mode: Some(meta.mode), ..set };
+            to.make_node(new, node, &set, true)?;
+            // Who is not root keeps what others gave him as his own.
+            let _ = to.set_meta(new, kind, &owner);
+            let mode = kept.set(meta.mode, |extended| to.set_extended(new, kind, extended))?;
+            return to.set_meta(new, kind, &SetMeta { mode: Some(mode), ..set });
+        }
+        let file = dir.open_file(name)?;
+        let stage = to.stage(new)?;
+        if !stage.share_blocks_of(&file)? {
+            stage.copy_from(&file, 0, file.len(), 0, 1)?;
+        }
+        let _ = stage.set_meta(&owner);
+        let mode = kept.set(meta.mode, |extended| stage.set_extended(extended))?;
+        stage.install(&SetMeta { mode: Some(mode), ..set })
+    }
+
+    /// Opens a directory for backups, which is made like the one of the destination if it is not there.
+    fn made_like(&self, parent: &WriteDir, name: &Name, live: Option<&Dir>) -> Result<WriteDir, Error> {
+        match parent.open_dir_writable(name) {
+            Err(error) if error.is_not_found() => {}
+            opened => return opened,
+        }
+        if let Err(error) = parent.make_dir(name, 0o700)
+            && error.kind() != io::ErrorKind::AlreadyExists
+        {
+            return Err(error);
+        }
+        let dir = parent.open_dir_writable(name)?;
+        let Some((live, meta)) = live.and_then(|live| Some((live, live.own_meta().ok()?))) else {
+            let mode = Some(0o777 & !crate::fs::umask());
+            dir.set_own_meta(&SetMeta { mode, ..SetMeta::default() })?;
+            return Ok(dir);
+        };
+        let owner = SetMeta { owner: Some(meta.uid), group: Some(meta.gid), ..SetMeta::default() };
+        let _ = dir.set_own_meta(&owner);
+        let names = self.set_names();
+        let kept = Kept {
+            extra: live.own_extra(&Look { acls: true, ..Look::default() })?,
+            xattrs: live.own_xattrs(names)?,
+            names,
+        };
+        let mode = Some(kept.set(meta.mode | 0o700, |extended| dir.set_own_extended(extended))?);
+        dir.set_own_meta(&SetMeta { mode, ..SetMeta::default() })?;
+        Ok(dir)
     }
 
     fn live_root(&self) -> Option<Dir> {
@@ -170,45 +234,29 @@ fn clear(to: &WriteDir, new: &Name) -> Result<(), Error> {
     }
 }
 
-/// Copies an entry, with its attributes.
-fn copy(dir: &WriteDir, name: &Name, node: &Node, to: &WriteDir, new: &Name) -> Result<(), Error> {
-    let Some(entry) = dir.entry(name)? else { return Ok(()) };
-    let meta = entry.meta;
-    let owner = SetMeta { owner: Some(meta.uid), group: Some(meta.gid), ..SetMeta::default() };
-    let set = SetMeta { mode: Some(meta.mode), mtime: Some(meta.mtime), ..SetMeta::default() };
-    if !matches!(node, Node::File { .. }) {
-        to.make_node(new, node, &set, true)?;
-        // Who is not root keeps what others gave him as his own.
-        let _ = to.set_meta(new, node.kind(), &owner);
-        return Ok(());
-    }
-    let file = dir.open_file(name)?;
-    let stage = to.stage(new)?;
-    if !stage.share_blocks_of(&file)? {
-        stage.copy_from(&file, 0, file.len(), 0, 1)?;
-    }
-    let _ = stage.set_meta(&owner);
-    stage.install(&set)
+/// What a backup has of extended attributes and ACLs.
+struct Kept {
+    extra: Option<Box<Extra>>,
+    xattrs: Xattrs,
+    names: XattrNames,
 }
 
-/// Opens a directory for backups, which is made like the one of the destination if it is not there.
-fn made_like(parent: &WriteDir, name: &Name, live: Option<&Dir>) -> Result<WriteDir, Error> {
-    match parent.open_dir_writable(name) {
-        Err(error) if error.is_not_found() => {}
-        opened => return opened,
+impl Kept {
+    /// Sets it by `set` on what is to have this mode. Where a file system has nothing of the kind, nobody is let in by
+    /// that: without its ACL, the bits of the group are what that had for it. Returns the mode to be set then.
+    fn set(&self, mode: u32, set: impl Fn(&SetExtended<'_>) -> Result<(), Error>) -> Result<u32, Error> {
+        let acls = self.extra.as_ref().and_then(|extra| extra.acls.as_deref());
+        let xattrs = SetExtended { acls: None, xattrs: Some((&self.xattrs, self.names)) };
+        match set(&xattrs) {
+            Err(error) if !error.is_unsupported() => return Err(error),
+            _ => {}
+        }
+        let access = acls.and_then(|acls| acls.access.as_ref());
+        match (set(&SetExtended { acls: Some(SetAcls { acls, mode }), xattrs: None }), access) {
+            (Err(error), Some(access)) if error.is_unsupported() => {
+                Ok((mode & !0o070) | u32::from(access.group) << 3)
+            }
+            (done, _) => done.map(|()| mode),
+        }
     }
-    if let Err(error) = parent.make_dir(name, 0o700)
-        && error.kind() != io::ErrorKind::AlreadyExists
-    {
-        return Err(error);
-    }
-    let dir = parent.open_dir_writable(name)?;
-    let meta = live.and_then(|live| live.own_meta().ok());
-    let mode = meta.map_or(0o777 & !crate::fs::umask(), |meta| meta.mode | 0o700);
-    if let Some(meta) = meta {
-        let _ =
-            dir.set_own_meta(&SetMeta { owner: Some(meta.uid), group: Some(meta.gid), ..SetMeta::default() });
-    }
-    dir.set_own_meta(&SetMeta { mode: Some(mode), ..SetMeta::default() })?;
-    Ok(dir)
 }

@@ -4,9 +4,10 @@
 //! is followed. A peer names none of them, since what comes from it is a path below the destination, and the directory
 //! is chosen by its place in the list. Nothing in them is changed but for the number of names a file has.
 
-use crate::fs::{Dir, Error, Linkable, Linked, Links, ReadFile, Root, WriteDir};
+use crate::fs::{Dir, Error, Linkable, Linked, ReadFile, Root, WriteDir};
 use crate::pass::PassError;
-use crate::pass::decide::{Likeness, Update};
+use crate::pass::decide::{Likeness, SetXattrs, Update};
+use crate::pass::sink::backup::Fate;
 use crate::pass::sink::entry::count_transfer;
 use crate::pass::sink::flights::{Flight, Phase};
 use crate::pass::sink::landings::{Identity, Landing};
@@ -39,6 +40,16 @@ pub(super) struct Found {
     pub basis: usize,
     /// What is there.
     pub entry: Entry,
+}
+
+/// What was made of a file that was found.
+enum Taken {
+    /// Another name of it.
+    Linked(Identity),
+    /// A copy.
+    Copied(Identity),
+    /// Nothing: it is not as it was.
+    Not,
 }
 
 impl Bases {
@@ -95,15 +106,15 @@ impl Sink<'_> {
     fn open_named(&self, destination: Option<&Root>, path: &[u8], named: &[u8]) -> Result<Root, Error> {
         let os = OsStr::from_bytes;
         if let Some(root) = destination {
-            return Root::open_from(root.dir(), os(named), Links::Trusted);
+            return Root::open_from(root.dir(), os(named), self.context.paths);
         }
         let end = path.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last.saturating_add(1));
-        let above = Root::open_parent(os(path.get(..end).unwrap_or_default()), Links::Trusted)?;
+        let above = Root::open_parent(os(path.get(..end).unwrap_or_default()), self.context.paths)?;
         match (above, named.strip_prefix(b"../")) {
             (Some((above, _)), Some(rest)) if !rest.is_empty() => {
-                Root::open_from(above.dir(), os(rest), Links::Trusted)
+                Root::open_from(above.dir(), os(rest), self.context.paths)
             }
-            _ => Root::open(os(named), Links::Trusted),
+            _ => Root::open(os(named), self.context.paths),
         }
     }
 
@@ -111,7 +122,8 @@ impl Sink<'_> {
     pub(super) fn found(&self, dirs: &[(usize, Dir)], entry: &Entry, name: &Name) -> Vec<(Likeness, Found)> {
         let may_set_group = self.may_set_group(entry.meta.gid);
         let look = |(basis, dir): &(usize, Dir)| {
-            let found = dir.entry(name).ok()??;
+            let mut found = dir.entry(name).ok()??;
+            self.look_closer_in(dir, &mut found).ok()?;
             let likeness = self.policy().likeness(entry, &found, may_set_group)?;
             Some((likeness, Found { basis: *basis, entry: found }))
         };
@@ -159,7 +171,12 @@ impl Sink<'_> {
             return Err(PassError::Protocol("a verdict nobody asked for"));
         };
         let may_set_group = self.may_set_group(flight.entry.meta.gid);
-        let (entry, policy) = (&flight.entry, self.policy());
+        let entry = &flight.entry;
+        let umask = || match self.directories.counterpart(self, flight.dir) {
+            Ok(Ok(here)) => self.umask_in(&here),
+            _ => self.umask,
+        };
+        let policy = self.policy_in(umask, entry, flight.own.as_ref());
         let here = flight.own.as_ref().filter(|own| own.kind() == entry.kind());
         if !same && let Some(own) = here {
             // What is here counts after all.
@@ -170,7 +187,7 @@ impl Sink<'_> {
                 false => self.compared(Verdict { file, same: false }),
             };
         }
-        let attributes = policy.attributes(entry.kind(), &entry.meta, &found.entry.meta, may_set_group);
+        let attributes = policy.attributes(entry.kind(), entry.into(), (&found.entry).into(), may_set_group);
         let likeness = match (same, attributes.change.is_nothing()) {
             (false, _) => Likeness::Version,
             (true, false) => Likeness::Content,
@@ -185,16 +202,24 @@ impl Sink<'_> {
             _ => policy.based(entry, &found.entry, likeness, may_set_group),
         };
         let update = policy.based(entry, &found.entry, likeness, may_set_group);
-        self.announcer.fill(file, self.item(flight.path.clone(), &entry.node, &told));
+        let path = flight.path.clone();
+        self.announcer.fill(
+            file,
+            match likeness {
+                Likeness::Version => self.item(path, &entry.node, &entry.meta, &told),
+                _ => self.item_of_known(path, &entry.node, &entry.meta, &told, self.sum_compared(flight)?),
+            },
+        );
         if is_left {
             if let (Some(own), Ok(dir)) = (&flight.own, self.directories.writable(self, flight.dir)?) {
                 self.directories.touch(flight.dir);
-                if let Err(error) = dir.remove(&flight.name, own.kind()) {
+                if let Err(error) = self.remove(&dir, &flight.path, own) {
                     self.tally.failed(&flight.path, &error);
                 }
             }
             self.settle_progress(1, entry.node.size());
-            return self.settle_unwritten(file, flight, Landing::Failed);
+            self.clear_unwritten(flight)?;
+            return self.land(file, flight, Landing::Failed);
         }
         let whole = self.context.whole_file();
         let phase = if likeness != Likeness::Version || whole { Phase::Fetching } else { Phase::Signing };
@@ -206,7 +231,7 @@ impl Sink<'_> {
                 } else {
                     self.pass_by(entry);
                 }
-                self.settle_unwritten(file, flight, Landing::There(None))
+                self.land(file, flight, Landing::There(None))
             }
             Likeness::Version if whole => self.ask(file, flight.dir, flight.index),
             Likeness::Version => self.ask_with_basis(file),
@@ -221,35 +246,51 @@ impl Sink<'_> {
             return Err(PassError::Protocol("a verdict nobody asked for"));
         };
         let taken = match (self.bases(), self.directories.writable(self, flight.dir)?) {
-            (Some(bases), Ok(dir)) => {
-                self.directories.touch(flight.dir);
-                let linked = match exact && bases.kind == BasisKind::Link {
-                    true => bases
-                        .dir_of(&flight, found)
-                        .and_then(|from| self.link_to(&dir, &flight.name, &from, &found.entry)),
-                    false => Ok(None),
-                };
-                match linked {
-                    Ok(None) => self.copy_found(bases, &dir, &flight, found),
-                    linked => linked,
-                }
-            }
+            (Some(bases), Ok(dir)) => self.link_or_copy(bases, &dir, &flight, found, exact),
             (_, Err(error)) => Err(error),
-            (None, _) => Ok(None),
+            (None, _) => Ok(Taken::Not),
         };
-        let landing = match taken {
-            Ok(Some(identity)) => Landing::There(Some(identity)),
+        let landing = match &taken {
+            Ok(Taken::Linked(identity) | Taken::Copied(identity)) => Landing::There(Some(*identity)),
             // It is another version by now.
-            Ok(None) => return self.ask_anew(file, &flight),
+            Ok(Taken::Not) => return self.ask_anew(file, &flight),
             Err(error) => {
-                self.tally.failed(&flight.path, &error);
+                self.tally.failed(&flight.path, error);
                 Landing::Failed
             }
         };
         self.settle_progress(1, flight.entry.node.size());
-        self.flights.land(file);
-        self.landed(&flight.entry, landing);
-        self.settle(flight.dir)
+        match taken {
+            // What is another name of it has these.
+            Ok(Taken::Linked(_)) => self.clear_unwritten(&flight)?,
+            Ok(Taken::Copied(_)) if flight.update.xattrs == SetXattrs::Fetch => {
+                self.landed(&flight.entry, landing);
+                return self.fetch_xattrs_of(file, Flight::clone(&flight), flight.update);
+            }
+            _ => {}
+        }
+        self.land(file, &flight, landing)
+    }
+
+    fn link_or_copy(
+        &self,
+        bases: &Bases,
+        dir: &WriteDir,
+        flight: &Flight,
+        found: &Found,
+        exact: bool,
+    ) -> Result<Taken, Error> {
+        self.directories.touch(flight.dir);
+        if flight.own.is_some() {
+            self.keep_of(dir, &flight.path, &flight.name, Fate::Replaced)?;
+        }
+        if exact && bases.kind == BasisKind::Link {
+            let from = bases.dir_of(flight, found)?;
+            if let Some(identity) = self.link_to(dir, &flight.name, &from, &found.entry)? {
+                return Ok(Taken::Linked(identity));
+            }
+        }
+        Ok(self.copy_found(bases, dir, flight, found)?.map_or(Taken::Not, Taken::Copied))
     }
 
     /// Asks for the content of a file after all.
@@ -293,7 +334,10 @@ impl Sink<'_> {
             return Ok(None);
         }
         let stamp = stage.stamp()?;
-        let set = self.set_owner_first(&flight.path, &flight.update.set, |owner| stage.set_meta(owner));
+        let Flight { path, entry, update, .. } = flight;
+        let set = self.set_owner_first(path, &update.set, |owner| stage.set_meta(owner));
+        let extended = self.extended(entry.acls(), update, None);
+        self.set_extended(path, &extended, |extended| stage.set_extended(extended));
         stage.install(&set)?;
         Ok(Some((stamp.dev, stamp.ino)))
     }

@@ -2,26 +2,34 @@
 
 use crate::fs::SetMeta;
 use crate::pass::PassError;
-use crate::pass::decide::{Decision, Update};
+use crate::pass::decide::{Decision, Policy, Seen, Update};
 use crate::pass::sink::destination::{self, Destination};
-use crate::pass::sink::directories::{Counterpart, OpenDir};
+use crate::pass::sink::directories::{Counterpart, FinalAcls, OpenDir};
 use crate::pass::sink::entry::opened_up;
+use crate::pass::sink::linked::{Child, Standing};
 use crate::pass::sink::{Goal, Sink};
 use crate::report::Event;
-use crate::tree::{Entry, Kind, Meta, Name, Node, RelPath};
+use crate::tree::{Entry, Kind, Name, Node, RelPath};
 use crate::wire::{Begin, DirId};
 use std::collections::{HashSet, VecDeque};
 
 impl Sink<'_> {
     /// Opens the destination, or leaves it alone if there is nothing to put there.
     pub(super) fn open_destination(&self, begin: &Begin, root_is_empty: bool) -> Result<(), PassError> {
-        let at = |root| Destination { root, rename: None, created: false };
+        let at = |root| Destination { root, rename: None, created: false, made_above: None };
         let destination = match &self.goal {
             Goal::Planned { root, .. } => at(Some(root.clone())),
+            Goal::Listing => at(None),
             Goal::Destination(_) if root_is_empty && begin.root.is_none() => at(None),
-            Goal::Destination(path) => destination::open(path, begin.single, self.dry_run())?,
+            Goal::Destination(path) => {
+                let makes_path = self.context.options.make_path;
+                destination::open(path, begin.single, self.dry_run(), makes_path, self.context.paths)?
+            }
         };
-        if destination.created {
+        if let Some((count, path)) = &destination.made_above {
+            self.announcer.say(Event::CreatedPath { count: *count, path: path.clone() });
+        }
+        if destination.created && (destination.made_above.is_none() || self.dry_run()) {
             self.announcer.say(Event::CreatedDestination);
         }
         if let Some(bases) = self.open_bases(destination.root.as_ref()) {
@@ -40,11 +48,17 @@ impl Sink<'_> {
             },
         };
         let mut open = OpenDir::new(RelPath::root(), None, counterpart);
-        let is_copied = destination.rename.is_none() && self.goal.agenda().is_none();
+        if let Some(meta) = begin.root.filter(|_| self.goal.only_shows()) {
+            self.show(RelPath::root(), &Node::Directory, &meta);
+        }
+        let is_copied = destination.rename.is_none() && matches!(self.goal, Goal::Destination(_));
         let root = begin.root.filter(|_| is_copied);
         if let Some(meta) = root {
             let meta = self.meta_here(Kind::Directory, meta);
+            let extra = self.owners.translate_extra(begin.extra.clone());
+            let want = Seen { meta: &meta, extra: extra.as_deref() };
             let own = open.counterpart.dir().and_then(|dir| dir.own_meta().ok());
+            let own_extra = self.look_at_root(&open.counterpart);
             if let (Counterpart::Writable(dir), Some(own)) = (&open.counterpart, &own)
                 && self.shuts_out(own)
                 && dir.set_own_meta(&opened_up(own)).is_ok()
@@ -53,15 +67,22 @@ impl Sink<'_> {
             }
             let update = match own {
                 Some(own) if !destination.created => {
-                    self.policy().attributes(Kind::Directory, &meta, &own, self.may_set_group(meta.gid))
+                    let have = Seen { meta: &own, extra: own_extra.as_deref() };
+                    self.policy().attributes(Kind::Directory, want, have, self.may_set_group(meta.gid))
                 }
-                _ => self.new_root(&meta),
+                _ => {
+                    // What it got from the directory it is in.
+                    let umask = self.umask_in(&open.counterpart);
+                    self.new_root(want, &Policy { umask, ..self.policy() })
+                }
             };
             if destination.created && update.change.new {
                 self.count_created(Kind::Directory);
             }
-            self.announce(RelPath::root, &Node::Directory, &update);
+            self.announce(RelPath::root, &Node::Directory, &meta, &update);
             open.finally = SetMeta { mode: update.set.mode.or(open.finally.mode), ..update.set };
+            open.acls = FinalAcls::of(&update, extra.as_deref());
+            open.xattrs = update.xattrs;
             if let Some(own) = own {
                 hand_down_group(&open, own.mode);
             }
@@ -76,11 +97,12 @@ impl Sink<'_> {
         let (path, unusable, child) = self
             .directories
             .with(parent, |dir| (dir.path.clone(), dir.unusable, dir.children.remove(&index)))?;
-        let (entry, own) = child.ok_or(PassError::Protocol("a listing is of no listed directory"))?;
+        let Child { entry, own, standing } =
+            child.ok_or(PassError::Protocol("a listing is of no listed directory"))?;
         let path = path.join(&entry.name);
         let mut open = OpenDir::new(path, Some(parent), Counterpart::Absent);
-        open.unusable = unusable;
-        if unusable {
+        open.unusable = unusable || standing == Standing::Barred;
+        if open.unusable {
             return Ok(open);
         }
         let counterpart = match self.directories.counterpart(self, parent)? {
@@ -91,19 +113,31 @@ impl Sink<'_> {
                 return Ok(open);
             }
         };
+        if self.goal.only_shows() {
+            self.show(open.path.clone(), &entry.node, &entry.meta);
+            open.fresh = true;
+            return Ok(open);
+        }
         if self.goal.agenda().is_some() {
             self.open_existing(&mut open, &counterpart, &entry, None);
             return Ok(open);
         }
-        let decision = self.policy().decide(&entry, own.as_ref(), self.may_set_group(entry.meta.gid));
-        match self.based_directory(&open.path, &entry, decision) {
+        if standing == Standing::Implied {
+            self.enter_implied(&mut open, &counterpart, &entry, own.as_ref());
+            return Ok(open);
+        }
+        let policy = self.policy_in(|| self.umask_in(&counterpart), &entry, own.as_ref());
+        let decision = policy.decide(&entry, own.as_ref(), self.may_set_group(entry.meta.gid));
+        match self.based_directory(&open.path, &entry, &policy, decision) {
             Decision::Skip(reason) => {
-                self.skipped(&open.path, reason);
+                self.skipped(&open.path, &entry.node, reason);
                 open.unusable = true;
             }
             Decision::Attributes(update) => {
-                self.announce(|| open.path.clone(), &entry.node, &update);
+                self.announce(|| open.path.clone(), &entry.node, &entry.meta, &update);
                 open.finally = update.set;
+                open.acls = FinalAcls::of(&update, entry.extra.as_deref());
+                open.xattrs = update.xattrs;
                 self.open_existing(&mut open, &counterpart, &entry, own.as_ref());
             }
             Decision::Make(update) => {
@@ -119,18 +153,27 @@ impl Sink<'_> {
     }
 
     /// What is told of a destination that is made: whatever differs from a directory that is compared with besides.
-    fn new_root(&self, meta: &Meta) -> Update {
-        let may_set_group = self.may_set_group(meta.gid);
+    fn new_root(&self, want: Seen<'_>, policy: &Policy<'_>) -> Update {
+        let may_set_group = self.may_set_group(want.meta.gid);
         let dirs = self.bases().map(|bases| bases.at(&RelPath::root())).unwrap_or_default();
-        let found = dirs.iter().filter_map(|(_, dir)| dir.own_meta().ok());
+        let found = dirs.iter().filter_map(|(_, dir)| {
+            let (meta, extra) = (dir.own_meta().ok()?, self.look_at_basis(dir).ok()?);
+            let have = Seen { meta: &meta, extra: extra.as_deref() };
+            Some(policy.based_directory(want, have, may_set_group))
+        });
         found
-            .map(|found| self.policy().based_directory(meta, &found, may_set_group))
             .min_by_key(|update| !update.change.is_nothing())
-            .unwrap_or_else(|| self.policy().new_directory(meta, may_set_group))
+            .unwrap_or_else(|| policy.new_directory(want, may_set_group))
     }
 
     /// The same for a directory that is listed.
-    fn based_directory(&self, path: &RelPath, entry: &Entry, decision: Decision) -> Decision {
+    fn based_directory(
+        &self,
+        path: &RelPath,
+        entry: &Entry,
+        policy: &Policy<'_>,
+        decision: Decision,
+    ) -> Decision {
         let (Decision::Make(_), Some(bases), Some((parent, name))) =
             (decision, self.bases(), path.split_last())
         else {
@@ -140,7 +183,7 @@ impl Sink<'_> {
         let may_set_group = self.may_set_group(entry.meta.gid);
         let updates = found
             .iter()
-            .map(|(_, found)| self.policy().based_directory(&entry.meta, &found.entry.meta, may_set_group));
+            .map(|(_, found)| policy.based_directory(entry.into(), (&found.entry).into(), may_set_group));
         updates.min_by_key(|update| !update.change.is_nothing()).map_or(decision, Decision::Make)
     }
 
@@ -157,11 +200,33 @@ impl Sink<'_> {
         {
             open.finally.mode = open.finally.mode.or(Some(own.meta.mode));
         }
-        match parent.open(&entry.name) {
+        match self.open_child(parent, &open.path, &entry.name) {
             Ok(here) => {
                 open.counterpart = here;
                 if let Some(own) = own {
                     hand_down_group(open, own.meta.mode);
+                }
+            }
+            Err(error) => {
+                self.tally.failed(&open.path, &error);
+                open.unusable = true;
+            }
+        }
+    }
+
+    /// Enters a directory that is there only for what is below it: one that is here stays as it is, another is made as
+    /// any program would make it.
+    fn enter_implied(&self, open: &mut OpenDir, parent: &Counterpart, entry: &Entry, own: Option<&Entry>) {
+        if let Some(own) = own.filter(|own| own.is_dir()) {
+            return self.open_existing(open, parent, entry, Some(own));
+        }
+        open.fresh = true;
+        let Counterpart::Writable(dir) = parent else { return };
+        match dir.make_dir(&entry.name, 0o777).and_then(|()| parent.open(&entry.name)) {
+            Ok(here) => {
+                open.counterpart = here;
+                if let Some(parent) = open.parent {
+                    self.directories.touch(parent);
                 }
             }
             Err(error) => {
@@ -181,20 +246,24 @@ impl Sink<'_> {
     ) {
         open.fresh = true;
         open.finally = update.set;
+        open.acls = FinalAcls::of(update, entry.extra.as_deref());
+        open.xattrs = update.xattrs;
         if let Some(own) = own
             && !self.make_room(parent, &open.path, own)
         {
             open.unusable = true;
             return;
         }
-        self.announce(|| open.path.clone(), &entry.node, update);
+        self.announce(|| open.path.clone(), &entry.node, &entry.meta, update);
         let Counterpart::Writable(dir) = parent else {
             self.count_made(update);
             return;
         };
         // Usable by its owner until it is full; the rest of the mode follows then.
         let mode = open.finally.mode.unwrap_or(0o777);
-        let made = dir.make_dir(&entry.name, (mode & 0o777) | 0o700);
+        // With an ACL the bits of the group are a mask, which without that ACL would let the group in.
+        let mask = if entry.acls().is_some() && self.context.options.perms { 0 } else { 0o070 };
+        let made = dir.make_dir(&entry.name, (mode & (0o707 | mask)) | 0o700);
         match made.and_then(|()| parent.open(&entry.name)) {
             Ok(here) => {
                 open.counterpart = here;
@@ -272,7 +341,9 @@ fn hand_down_group(open: &OpenDir, has: u32) {
     if let (Some(mode), Counterpart::Writable(dir)) = (open.finally.mode, &open.counterpart)
         && (mode ^ has) & 0o2000 != 0
     {
-        let now = SetMeta { mode: Some(mode | 0o700), ..SetMeta::default() };
+        // Without the ACL that is to come, the bits of the group would let it in.
+        let closed = if open.acls.as_ref().is_some_and(|acls| acls.acls.is_some()) { 0o070 } else { 0 };
+        let now = SetMeta { mode: Some((mode & !closed) | 0o700), ..SetMeta::default() };
         // What comes of it is seen when the directory gets its mode.
         let _ = dir.set_own_meta(&now);
     }
@@ -289,6 +360,8 @@ pub(super) struct Own {
     pub unreadable: HashSet<Name>,
     /// Whether there is or may be more, which could not be read.
     pub incomplete: bool,
+    /// Whether the entries were looked at closer, as far as that is asked for.
+    pub looked_closer: bool,
 }
 
 impl Own {

@@ -1,13 +1,13 @@
 //! Reads what the sink has of changed files: for signatures, and for comparison by content.
 
-use crate::delta::{BlockLen, Cover, SegmentHasher, SegmentSums, Signature, Signer, StrongLen};
+use crate::delta::{BlockLen, Cover, SegmentHasher, SegmentSums, Signature, Signer, StrongLen, Sum};
 use crate::fs::ReadFile;
-use crate::pass::decide::Decision;
+use crate::pass::decide::{Decision, SetXattrs};
 use crate::pass::sink::Sink;
 use crate::pass::sink::flights::{Flight, Phase, Prepared};
 use crate::pass::sink::landings::Landing;
 use crate::pass::{PassError, sink::entry};
-use crate::tree::{Entry, Kind};
+use crate::tree::Entry;
 use crate::wire::{Check, DirId, FileId, MESSAGE_COST, Message, Rank, Reservation, SumsPart, Verdict, Want};
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
@@ -144,14 +144,7 @@ impl Sink<'_> {
 
     pub(super) fn check(&self, file: FileId) -> Result<(), PassError> {
         let flight = self.flights.get(file)?;
-        let open = match (&flight.found, self.bases()) {
-            (Some(found), Some(bases)) => bases.open(&flight, found),
-            _ => {
-                let here = self.directories.counterpart(self, flight.dir)?;
-                here.and_then(|here| here.open_file(&flight.name))
-            }
-        };
-        match open.ok().and_then(|open| self.sum(&open).ok()) {
+        match self.open_compared(&flight)?.ok().and_then(|open| self.sum(&open).ok()) {
             Some(sums) => {
                 let sum = sums.root(self.context.sums);
                 let check = Check { file, dir: flight.dir, index: flight.index, sum };
@@ -185,13 +178,13 @@ impl Sink<'_> {
         let may_set_group = self.may_set_group(flight.entry.meta.gid);
         match self.policy().compared(same, &flight.entry, own, may_set_group) {
             Decision::Transfer(update) => {
-                self.announcer.fill(file, self.item(flight.path.clone(), &flight.entry.node, &update));
+                let Entry { node, meta, .. } = &flight.entry;
+                self.announcer.fill(file, self.item(flight.path.clone(), node, meta, &update));
                 if self.dry_run() {
                     entry::count_transfer(self, &flight.entry, false);
-                    self.flights.land(file);
                     let kept = own.inode().filter(|_| self.context.options.in_place);
-                    self.landed(&flight.entry, Landing::There(kept.map(|inode| inode.identity)));
-                    return self.settle(flight.dir);
+                    let landing = Landing::There(kept.map(|inode| inode.identity));
+                    return self.land(file, &flight, landing);
                 }
                 let whole = self.context.whole_file();
                 let phase = if whole { Phase::Fetching } else { Phase::Signing };
@@ -199,14 +192,24 @@ impl Sink<'_> {
                 if whole { self.ask(file, flight.dir, flight.index) } else { self.ask_with_basis(file) }
             }
             Decision::Attributes(update) => {
-                self.announcer.fill(file, self.item(flight.path.clone(), &flight.entry.node, &update));
-                self.set_attributes(flight.dir, &flight.path, &flight.name, Kind::File, &update)?;
+                let Entry { node, meta, .. } = &flight.entry;
+                let sum = self.sum_compared(&flight)?;
+                let item = self.item_of_known(flight.path.clone(), node, meta, &update, sum);
+                self.announcer.fill(file, item);
+                self.set_attributes(flight.dir, &flight.path, &flight.name, &flight.entry, &update)?;
                 self.settle_progress(1, flight.entry.node.size());
-                self.settle_unwritten(file, &flight, self.kept_file(&flight, own)?)
+                self.clear_unwritten(&flight)?;
+                let landing = self.kept_file(&flight, own)?;
+                if update.xattrs == SetXattrs::Fetch && !self.dry_run() {
+                    self.landed(&flight.entry, landing);
+                    return self.fetch_xattrs_of(file, Flight::clone(&flight), update);
+                }
+                self.land(file, &flight, landing)
             }
             Decision::Skip(_) | Decision::Make(_) | Decision::Compare => {
                 self.announcer.fill(file, None);
-                self.settle_unwritten(file, &flight, Landing::Failed)
+                self.clear_unwritten(&flight)?;
+                self.land(file, &flight, Landing::Failed)
             }
         }
     }
@@ -220,17 +223,36 @@ impl Sink<'_> {
         Ok(here.map_or(Landing::Failed, |here| Landing::There(here.identity_of(&flight.name, &own.node))))
     }
 
-    pub(super) fn settle_unwritten(
-        &self,
-        file: FileId,
-        flight: &Flight,
-        landing: Landing,
-    ) -> Result<(), PassError> {
-        if flight.leftover {
-            self.clear_leftover(flight.dir, &crate::fs::stage_name(&flight.name))?;
-        }
+    /// A file is settled: its directory and its other names hear of it.
+    pub(super) fn land(&self, file: FileId, flight: &Flight, landing: Landing) -> Result<(), PassError> {
         self.flights.land(file);
         self.landed(&flight.entry, landing);
         self.settle(flight.dir)
+    }
+
+    /// Opens what the source's file is compared with: what is here, or was found elsewhere.
+    fn open_compared(&self, flight: &Flight) -> Result<Result<ReadFile, crate::fs::Error>, PassError> {
+        if let (Some(found), Some(bases)) = (&flight.found, self.bases()) {
+            return Ok(bases.open(flight, found));
+        }
+        let here = self.directories.counterpart(self, flight.dir)?;
+        Ok(here.and_then(|here| here.open_file(&flight.name)))
+    }
+
+    /// The sum of the content that a file was compared with, if sums are asked for.
+    pub(super) fn sum_compared(&self, flight: &Flight) -> Result<Option<Sum>, PassError> {
+        if !self.context.options.detail.sums {
+            return Ok(None);
+        }
+        let open = self.open_compared(flight)?.ok();
+        Ok(open.and_then(|open| self.plain_sum_of(|buffer, offset| open.read_full_at(buffer, offset))))
+    }
+
+    /// Removes what a killed run left of a file that is not going to be written.
+    pub(super) fn clear_unwritten(&self, flight: &Flight) -> Result<(), PassError> {
+        match flight.leftover {
+            true => self.clear_leftover(flight.dir, &crate::fs::stage_name(&flight.name)),
+            false => Ok(()),
+        }
     }
 }

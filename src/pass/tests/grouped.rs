@@ -1,7 +1,7 @@
 //! Names that are one file at the source, as a sink hears of them from a source that says what it likes.
 
 use super::*;
-use crate::tree::{Buckets, Group, Meta, Node};
+use crate::tree::{Asked, Buckets, Group, Meta, Node};
 use crate::wire::{BatchId, Begin, DirId, Fetched, FetchedFile, Listing, ListingEnd};
 use bytes::Bytes;
 use filetime::FileTime;
@@ -37,9 +37,10 @@ fn copied(at: &Path, heard: &Arc<Heard>, entries: Vec<Entry>, has: impl Fn(u32) 
                 same_entries: 0,
                 entries,
                 owners: Vec::new(),
-                end: Some(ListingEnd { complete: true }),
+                asked: Asked::default(),
+                end: Some(ListingEnd::Whole),
             };
-            let begin = Begin { root: None, single: false, owners: Vec::new() };
+            let begin = Begin { root: None, extra: None, single: false, owners: Vec::new() };
             for message in [Message::Begin(begin), Message::Listing(listing), Message::Listed] {
                 source.sender.send(message).unwrap();
             }
@@ -47,7 +48,7 @@ fn copied(at: &Path, heard: &Arc<Heard>, entries: Vec<Entry>, has: impl Fn(u32) 
             while let Ok(received) = source.receiver.receive() {
                 let mut send = |batch: BatchId, indices: Vec<u32>| {
                     asked += indices.len();
-                    let whole = FetchedFile::Whole { len: 5, sum: None };
+                    let whole = FetchedFile::Whole { len: 5, sum: None, attached: 0 };
                     let of = |index: &u32| if has(*index) { whole } else { FetchedFile::Unreadable };
                     let files: Vec<FetchedFile> = indices.iter().map(of).collect();
                     let data =

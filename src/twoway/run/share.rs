@@ -171,7 +171,7 @@ impl Share<'_> {
     /// The pass in which this side is the source.
     fn send(&self, conversation: &mut Conversation<'_>) -> Result<Totals, RunError> {
         let asked_for = || self.tasks.such(Outline::is_asked_for).map(|(_, task)| task);
-        let view = View::selected(self.root.dir().clone(), Selection::new(asked_for().map(|task| task.path)));
+        let view = View::planned(self.root.dir().clone(), Selection::new(asked_for().map(|task| task.path)));
         let counted = pass::source::run(conversation.link(), &view, Vec::new(), self.around.context)?;
         if self.who == Who::Follower {
             // What it tells the planner of its own pass comes after that.

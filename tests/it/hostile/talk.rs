@@ -72,6 +72,9 @@ fn what_a_peer_says_is_shown_harmlessly() {
             leader: Some(RelPath::new(evil.as_bytes().to_vec()).unwrap()),
             size: u64::MAX,
             change: Change {
+                atime: false,
+                acls: false,
+                xattrs: false,
                 action: Action::Create,
                 new: true,
                 content: true,
@@ -81,6 +84,7 @@ fn what_a_peer_says_is_shown_harmlessly() {
                 owner: true,
                 group: true,
             },
+            facts: None,
         }),
         Event::Deleted { path: RelPath::new(evil.as_bytes().to_vec()).unwrap(), kind: Kind::File },
     ];

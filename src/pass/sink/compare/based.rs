@@ -39,7 +39,7 @@ impl Comparison<'_, '_> {
         }
         let mut found = self.sink.found(&current.bases, entry, name);
         let agrees = |found: &Found| {
-            let (want, have, policy) = (&entry.meta, &found.entry.meta, self.sink.policy());
+            let (want, have, policy) = (entry.into(), (&found.entry).into(), self.sink.policy());
             let update = policy.attributes(entry.kind(), want, have, self.sink.may_set_group(entry.meta.gid));
             update.change.is_nothing()
         };
@@ -67,7 +67,8 @@ impl Comparison<'_, '_> {
         };
         let entry = &wanted.entry;
         let may_set_group = sink.may_set_group(entry.meta.gid);
-        wanted.update = sink.policy().based(entry, &found.entry, likeness, may_set_group);
+        let policy = sink.policy_in(|| current.umask(sink), entry, wanted.own.as_ref());
+        wanted.update = policy.based(entry, &found.entry, likeness, may_set_group);
         let is_file = entry.kind() == Kind::File;
         match likeness {
             Likeness::Exact if bases.kind == BasisKind::Compare => self.leave_elsewhere(current, wanted),
@@ -85,12 +86,17 @@ impl Comparison<'_, '_> {
                 let leftover = self.leftover(current, &wanted)?;
                 self.transfer(current, wanted, leftover)
             }
-            _ => self.make_like(current, &wanted),
+            _ => self.make_like(current, wanted),
         }
     }
 
     fn name<'e>(&'e self, entry: &'e Entry) -> Result<&'e Name, PassError> {
         Ok(self.sink.destination()?.rename.as_ref().unwrap_or(&entry.name))
+    }
+
+    fn tell_based(&self, current: &Current, Wanted { entry, .. }: &Wanted, update: &Update) {
+        let path = || current.path.join(&entry.name);
+        self.sink.announce(path, &entry.node, &entry.meta, update);
     }
 
     fn leftover(&self, current: &mut Current, wanted: &Wanted) -> Result<bool, PassError> {
@@ -121,7 +127,7 @@ impl Comparison<'_, '_> {
             }
         }
         if is_clear {
-            sink.announce(|| current.path.join(&wanted.entry.name), &wanted.entry.node, &Update::none());
+            self.tell_based(current, &wanted, &Update::none());
         }
         sink.pass_by(&wanted.entry);
         Ok(Outcome::Left)
@@ -137,7 +143,7 @@ impl Comparison<'_, '_> {
         let sink = self.sink;
         let is = |own: &Entry| own.inode().is_some() && own.inode() == found.entry.inode();
         if wanted.own.as_ref().is_some_and(is) {
-            sink.announce(|| current.path.join(&wanted.entry.name), &wanted.entry.node, &Update::is_linked());
+            self.tell_based(current, &wanted, &Update::is_linked());
             sink.pass_by(&wanted.entry);
             return Ok(Outcome::There);
         }
@@ -165,12 +171,12 @@ impl Comparison<'_, '_> {
                 if self.leftover(current, &wanted)? {
                     sink.clear_leftover(current.id, &crate::fs::stage_name(&name))?;
                 }
-                sink.announce(|| path, &wanted.entry.node, &Update::is_linked());
+                self.tell_based(current, &wanted, &Update::is_linked());
                 sink.pass_by(&wanted.entry);
                 Ok(Outcome::There)
             }
             Ok(false) if wanted.entry.kind() == Kind::File => self.copy_elsewhere(current, wanted),
-            Ok(false) => self.make_like(current, &wanted),
+            Ok(false) => self.make_like(current, wanted),
             Err(error) => {
                 sink.tally.failed(&path, &error);
                 sink.pass_by(&wanted.entry);
@@ -180,12 +186,14 @@ impl Comparison<'_, '_> {
     }
 
     /// Makes an entry without content, of which something like it is elsewhere.
-    fn make_like(&self, current: &Current, wanted: &Wanted) -> Result<Outcome, PassError> {
-        let Wanted { entry, own, update, .. } = wanted;
+    fn make_like(&self, current: &mut Current, wanted: Wanted) -> Result<Outcome, PassError> {
+        let Wanted { entry, own, update, .. } = &wanted;
         let (path, name) = (current.path.join(&entry.name), self.name(entry)?);
-        let here = &current.counterpart;
-        let made = self.sink.make(here, current.id, &path, name, entry, own.as_ref(), update)?;
-        Ok(if made { Outcome::There } else { Outcome::Left })
+        if !self.sink.make(&current.counterpart, current.id, &path, name, entry, own.as_ref(), update) {
+            return Ok(Outcome::Left);
+        }
+        self.fetch_xattrs(current, wanted)?;
+        Ok(Outcome::There)
     }
 
     /// Has a file copied from elsewhere.
@@ -195,7 +203,7 @@ impl Comparison<'_, '_> {
             sink.pass_by(&wanted.entry);
             return Ok(Outcome::Left);
         }
-        sink.announce(|| current.path.join(&wanted.entry.name), &wanted.entry.node, &wanted.update);
+        self.tell_based(current, &wanted, &wanted.update);
         if sink.dry_run() {
             sink.pass_by(&wanted.entry);
             return Ok(Outcome::Written);

@@ -171,6 +171,8 @@ impl Comparison<'_, '_> {
             own: Own::default(),
             extra: Vec::new(),
             numbering: Default::default(),
+            umask: None,
+            implied: Vec::new(),
             gathering: Gathering::default(),
         };
         if unusable {
@@ -197,21 +199,24 @@ impl Comparison<'_, '_> {
             return self.single(current, index, entry, own).map(|_| ());
         }
         known.complete |= group.last;
-        let may_set_group = sink.may_set_group(named.entry.meta.gid);
-        let decision = sink.policy().decide(&named.entry, named.own.as_ref(), may_set_group);
+        let under_way = match known.state {
+            State::There(_) => None,
+            State::UnderWay { kept, .. } => Some(kept),
+        };
+        let decision = self.decide(current, &named.entry, named.own.as_ref());
         if let Decision::Skip(reason) = decision {
-            sink.skipped(&current.path.join(&named.entry.name), reason);
+            sink.skipped(&current.path.join(&named.entry.name), &named.entry.node, reason);
             sink.pass_by(&named.entry);
             self.forget_complete(group.number);
             return Ok(());
         }
-        match known.state {
-            State::There(_) => {
+        match under_way {
+            None => {
                 self.link(current, named)?;
                 self.forget_complete(group.number);
                 Ok(())
             }
-            State::UnderWay { kept, .. } => self.wait(current, named, kept),
+            Some(kept) => self.wait(current, named, kept),
         }
     }
 
@@ -383,7 +388,8 @@ impl Comparison<'_, '_> {
     }
 
     fn linked_event(&self, current: &Current, named: &Named) -> Option<Event> {
-        self.sink.item(current.path.join(&named.entry.name), &named.entry.node, &Update::is_linked())
+        let Entry { name, node, meta, .. } = &named.entry;
+        self.sink.item(current.path.join(name), node, meta, &Update::is_linked())
     }
 
     fn link_event(&self, current: &Current, named: &Named) -> Option<Event> {
@@ -394,7 +400,7 @@ impl Comparison<'_, '_> {
         let update = sink.policy().linked(entry, known, sink.may_set_group(entry.meta.gid));
         let number = entry.group()?.number;
         let leader = self.groups.known.get(&number).map(|known| known.path.clone());
-        match sink.item(current.path.join(&entry.name), &entry.node, &update)? {
+        match sink.item(current.path.join(&entry.name), &entry.node, &entry.meta, &update)? {
             Event::Item(item) => Some(Event::Item(crate::report::Item { leader, ..item })),
             other => Some(other),
         }

@@ -1,15 +1,17 @@
 //! An entry that is listed, and what is left when all are.
 
-use crate::pass::decide::{Decision, Update};
+use crate::pass::decide::{Decision, SetXattrs, Update};
 use crate::pass::fingerprint::Numbered;
+use crate::pass::sink::Sink;
 use crate::pass::sink::announce::Place;
 use crate::pass::sink::batches::Wanted;
 use crate::pass::sink::compare::{Comparison, Current};
 use crate::pass::sink::entry::count_transfer;
 use crate::pass::sink::flights::Phase;
+use crate::pass::sink::linked::Standing;
 use crate::pass::sink::sign::Job;
 use crate::pass::{PassError, SMALL};
-use crate::report::Event;
+use crate::report::{Event, Skip};
 use crate::tree::{Entry, Kind, Name};
 use crate::wire::ListingEnd;
 use std::io;
@@ -41,17 +43,20 @@ impl Comparison<'_, '_> {
         let sink = self.sink;
         let (before, index) = current.numbering.listed(&entry.name).map_err(PassError::Protocol)?;
         self.pass_over(current, before)?;
-        if crate::fs::is_reserved(&entry) || (entry.is_dir() && !sink.context.options.recursive) {
+        if crate::fs::is_reserved(&entry) || (entry.is_dir() && !sink.context.options.lists_directories()) {
             return Err(PassError::Protocol("an entry is listed that must not be"));
         }
         if let Some(agenda) = sink.goal.agenda() {
             return self.planned(agenda, current, index, entry);
         }
+        if sink.goal.only_shows() {
+            return self.show(current, index, entry);
+        }
         let rename = sink.destination()?.rename.as_ref();
         if rename.is_some() && (index > 0 || entry.is_dir()) {
             return Err(PassError::Protocol("a single entry turned out to be more"));
         }
-        let entry = sink.entry_here(entry);
+        let entry = sink.entry_here(sink.kept_text(entry));
         let name = rename.unwrap_or(&entry.name);
         let own = match current.take_own(name) {
             None if current.own.unreadable.contains(name) => Err(Told),
@@ -70,10 +75,15 @@ impl Comparison<'_, '_> {
                 None
             }
         };
+        let own = own.map(|own| self.looked_at(current, own));
         if entry.is_dir() {
+            let is_implied = current.implied.binary_search(&entry.name).is_ok();
+            let standing = if is_implied { Standing::Implied } else { Standing::Meant };
+            let path = current.path.join(&entry.name);
+            let child = sink.child(path, entry, own, standing);
             return sink.directories.with(current.id, |dir| {
                 dir.unsettled += 1;
-                dir.children.insert(index, (entry, own));
+                dir.children.insert(index, child);
             });
         }
         if current.unusable {
@@ -96,16 +106,13 @@ impl Comparison<'_, '_> {
     ) -> Result<Outcome, PassError> {
         let sink = self.sink;
         let name = sink.destination()?.rename.as_ref().unwrap_or(&entry.name);
-        let (dir, may_set_group) = (current.id, sink.may_set_group(entry.meta.gid));
-        let decision = sink.policy().decide(&entry, own.as_ref(), may_set_group);
+        let dir = current.id;
+        let decision = self.decide(current, &entry, own.as_ref());
         if !matches!(decision, Decision::Skip(_))
             && let Some((likeness, found)) = self.look_elsewhere(current, &entry, own.as_ref(), name)
         {
-            return self.based(
-                current,
-                Wanted { index, entry, own, found: Some(found), update: Update::none() },
-                likeness,
-            );
+            let wanted = Wanted { index, entry, own, found: Some(found), update: Update::none() };
+            return self.based(current, wanted, likeness);
         }
         let leftover = current.take_leftover(name);
         if leftover && !matches!(decision, Decision::Transfer(_) | Decision::Compare) {
@@ -114,22 +121,26 @@ impl Comparison<'_, '_> {
         let path = || current.path.join(&entry.name);
         match decision {
             Decision::Skip(reason) => {
-                sink.skipped(&path(), reason);
+                sink.skipped(&path(), &entry.node, reason);
                 sink.pass_by(&entry);
                 Ok(Outcome::Left)
             }
             Decision::Attributes(update) => {
-                sink.announce(path, &entry.node, &update);
-                if !update.set.is_empty() {
-                    sink.set_attributes(dir, &path(), name, entry.kind(), &update)?;
+                sink.announce(path, &entry.node, &entry.meta, &update);
+                if !update.sets_nothing() {
+                    sink.set_attributes(dir, &path(), name, &entry, &update)?;
                 }
                 sink.pass_by(&entry);
+                self.fetch_xattrs(current, Wanted { index, entry, own, found: None, update })?;
                 Ok(Outcome::There)
             }
             Decision::Make(update) => {
                 let here = &current.counterpart;
-                let made = sink.make(here, dir, &path(), name, &entry, own.as_ref(), &update)?;
-                Ok(if made { Outcome::There } else { Outcome::Left })
+                if !sink.make(here, dir, &path(), name, &entry, own.as_ref(), &update) {
+                    return Ok(Outcome::Left);
+                }
+                self.fetch_xattrs(current, Wanted { index, entry, own, found: None, update })?;
+                Ok(Outcome::There)
             }
             Decision::Transfer(update) => {
                 self.transfer(current, Wanted { index, entry, own, found: None, update }, leftover)
@@ -139,6 +150,35 @@ impl Comparison<'_, '_> {
                 self.compare_content(current, wanted, leftover).map(|()| Outcome::Comparing)
             }
         }
+    }
+
+    /// What an entry needs that is no directory.
+    pub(super) fn decide(&self, current: &mut Current, entry: &Entry, own: Option<&Entry>) -> Decision {
+        let sink = self.sink;
+        if sink.context.options.leaves_out(entry, &current.path) {
+            return Decision::Skip(Skip::Unsafe);
+        }
+        let policy = sink.policy_in(|| current.umask(sink), entry, own);
+        policy.decide(entry, own, sink.may_set_group(entry.meta.gid))
+    }
+
+    /// Gathers what needs nothing more than extended attributes that have to come.
+    pub(super) fn fetch_xattrs(&self, current: &mut Current, wanted: Wanted) -> Result<(), PassError> {
+        if wanted.update.xattrs != SetXattrs::Fetch || self.sink.dry_run() {
+            return Ok(());
+        }
+        current.gathering.add_xattrs(wanted);
+        if current.gathering.is_full() { self.sink.fetch(current) } else { Ok(()) }
+    }
+
+    /// An entry that is here, with what more is asked for of it. What cannot be had of that is told, and taken not to be
+    /// there.
+    fn looked_at(&self, current: &Current, mut own: Entry) -> Entry {
+        if self.sink.looks_closer() && !current.own.looked_closer {
+            let looked = self.sink.look_closer(&current.counterpart, &mut own);
+            looked.unwrap_or_else(|error| self.sink.tally.failed(&current.path.join(&own.name), &error));
+        }
+        own
     }
 
     /// What is here under a name in a directory of which not all could be read, which was told. If names cannot be
@@ -184,7 +224,7 @@ impl Comparison<'_, '_> {
             sink.pass_by(entry);
             return Ok(Outcome::Left);
         }
-        sink.announce(|| current.path.join(&entry.name), &entry.node, update);
+        sink.announce(|| current.path.join(&entry.name), &entry.node, &entry.meta, update);
         if sink.dry_run() {
             count_transfer(sink, entry, update.change.new);
             return Ok(Outcome::Written);
@@ -238,19 +278,23 @@ impl Comparison<'_, '_> {
         let mut extra = std::mem::take(&mut current.extra);
         extra.extend(current.own.entries.drain(..));
         let whole_root = self.begin.as_ref().is_some_and(|begin| begin.root.is_some());
-        let is_whole = current.id.0 != 0 || (whole_root && sink.destination()?.rename.is_none());
+        let is_top = current.id.0 == 0;
+        let is_whole =
+            end != ListingEnd::Part && (!is_top || (whole_root && sink.destination()?.rename.is_none()));
+        let is_complete = end == ListingEnd::Whole;
         for staged in current.own.leftovers.drain() {
             // Of a file that this run knows nothing of, another may go on with what is there.
-            if (is_whole && end.complete) || crate::fs::is_passing(&staged) {
+            if (is_whole && is_complete) || crate::fs::is_passing(&staged) {
                 sink.clear_leftover(current.id, &staged)?;
             }
         }
         if let Some(deletion) = sink.context.options.delete
             && is_whole
             && !current.unusable
+            && !sink.is_mounted(&current.counterpart)
             && !extra.is_empty()
         {
-            if end.complete || deletion.ignore_errors {
+            if is_complete || deletion.ignore_errors {
                 for entry in extra {
                     let path = current.path.join(&entry.name);
                     sink.delete_extra(&current.counterpart, path, entry);
@@ -266,6 +310,11 @@ impl Comparison<'_, '_> {
 }
 
 impl Current {
+    /// What new entries here do not get of permissions.
+    pub(super) fn umask(&mut self, sink: &Sink<'_>) -> u32 {
+        *self.umask.get_or_insert_with(|| sink.umask_in(&self.counterpart))
+    }
+
     /// What is here under this name. The listing has passed everything before it.
     fn take_own(&mut self, name: &Name) -> Option<Entry> {
         while let Some(entry) = self.own.entries.pop_front_if(|own| own.name < *name) {

@@ -129,7 +129,12 @@ fn batch(files: u32) -> Batch {
         Wanted { index, entry, own, found: None, update }
     };
     let files: Vec<Wanted> = (0..files).map(wanted).collect();
-    Batch { dir: DirId(0), path: RelPath::root(), files: files.into_iter() }
+    Batch {
+        asked: crate::pass::sink::batches::Asked::Content,
+        dir: DirId(0),
+        path: RelPath::root(),
+        files: files.into_iter(),
+    }
 }
 
 #[test]
