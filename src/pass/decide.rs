@@ -409,6 +409,9 @@ impl Policy<'_> {
     pub(crate) fn based_directory(&self, want: Seen<'_>, found: Seen<'_>, may_set_group: bool) -> Update {
         let mut change = self.attributes(Kind::Directory, want, found, may_set_group).change;
         change.action = Action::Copied;
+        if change.differs() && !self.keeps_time(Kind::Directory) {
+            change.time = TimeChange::Now;
+        }
         Update { change, ..self.new_directory(want, may_set_group) }
     }
 

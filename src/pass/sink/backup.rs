@@ -123,8 +123,10 @@ impl Sink<'_> {
 
     /// Whether a name is one of a backup, of which none is made.
     fn is_backup(&self, name: &Name) -> bool {
-        let is_one =
-            |backup: &Backup| backup.directory.is_none() && name.as_bytes().ends_with(&backup.suffix);
+        let is_one = |backup: &Backup| {
+            let before = name.as_bytes().strip_suffix(backup.suffix.as_slice());
+            backup.directory.is_none() && before.is_some_and(|name| !name.is_empty())
+        };
         self.context.options.backup.as_ref().is_some_and(is_one)
     }
 

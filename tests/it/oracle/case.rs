@@ -118,8 +118,16 @@ impl Case {
         let is_kept = ["-b", "--backup-dir"].iter().any(|name| options::has(&options, name));
         let none = Obstacles { full_directories: false, for_directories: false };
         let mut destination = destination;
-        if let Some(tree) = destination.as_mut().filter(|_| is_based) {
+        // Linking a name in the place of a directory, rsync asks for the ACL that only directories have.
+        let is_led_astray = ["-H", "-A"].iter().all(|name| options::has(&options, name));
+        if let Some(tree) = destination.as_mut().filter(|_| is_based || is_led_astray) {
             leave_out_other_kinds(tree, &wanted);
+        }
+        if is_based {
+            // rsync forgets those of what has no content, if something like it is elsewhere.
+            let entries = sources.iter_mut().flat_map(|source| source.entries.values_mut());
+            let others = entries.filter(|entry| !matches!(entry.node, Node::File(_) | Node::Directory));
+            others.for_each(|entry| entry.xattrs.clear());
         }
         if let Some(tree) = destination.as_mut().filter(|_| is_kept) {
             // rsync ends where it cannot make a backup.

@@ -354,8 +354,9 @@ impl Drawn<'_> {
 
     fn transfer(&mut self) {
         // What becomes of a file with several names must not depend on which of them is looked at.
-        let all = has(&self.choices, "-a") || (has(&self.choices, "-t") && has(&self.choices, "-p"));
-        let depends = ["-u", "--size-only", "--existing"].iter().any(|name| has(&self.choices, name));
+        let all =
+            has(&self.choices, "-a") || ["-t", "-p", "-o", "-g"].iter().all(|name| has(&self.choices, name));
+        let depends = ["-u", "--size-only", "--existing", "-O"].iter().any(|name| has(&self.choices, name));
         if all && !depends && self.random.chance(50) {
             // So that names come in the same order from both.
             self.push("-H", Argument::Words(vec!["-H".into(), "--no-inc-recursive".into()]));
@@ -376,7 +377,10 @@ impl Drawn<'_> {
         // Of what is elsewhere as at the source, rsync makes no backup; which names of a file are elsewhere, each
         // program finds out in its own order; and -O and -J are told otherwise of what is elsewhere.
         let others = ["-b", "--backup-dir", "-H", "-O", "-J"];
-        if !others.iter().any(|name| has(&self.choices, name)) && self.random.chance(20) {
+        // rsync follows links below such a directory; and a dry run of it looks for the attributes of what is not there.
+        let is_lost = ["-L", "--copy-unsafe-links"].iter().any(|name| has(&self.choices, name))
+            || (has(&self.choices, "-n") && has(&self.choices, "-X"));
+        if !is_lost && !others.iter().any(|name| has(&self.choices, name)) && self.random.chance(20) {
             let name = *self.random.pick(&BASES);
             // With -c the first of the same length is compared, no others.
             let count = if has(&self.choices, "-c") { 1 } else { 1 + self.random.below(2) };
@@ -386,8 +390,8 @@ impl Drawn<'_> {
 
     fn backup(&mut self) {
         // rsync does not find its way to a directory above when it writes in place, deletes other entries up to a
-        // limit, and clears the place of a name of several in another way.
-        if ["--inplace", "--max-delete", "-H"].iter().any(|name| has(&self.choices, name)) {
+        // limit, clears the place of a name of several in another way, and loses unsafe links.
+        if ["--inplace", "--max-delete", "-H", "--safe-links"].iter().any(|name| has(&self.choices, name)) {
             return;
         }
         if self.random.chance(10) {
