@@ -96,7 +96,7 @@ pub(super) fn replace(
 
 /// A number that no other run has, nor this one before: where two had the same, one would give its name to the
 /// other's file.
-fn next_number() -> u64 {
+pub(super) fn next_number() -> u64 {
     static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     static NEXT: AtomicU64 = AtomicU64::new(0);
     KEYS.hash_one(NEXT.fetch_add(1, Ordering::Relaxed))

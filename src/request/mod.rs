@@ -10,8 +10,9 @@ mod shortcuts;
 
 pub use chmod::{Chmod, InvalidChmod};
 pub use options::{
-    CompressWhen, Compression, DEFAULT_TRASH_DAYS, DEFAULT_ZSTD_LEVEL, Deletion, Detail, InvalidOptions,
-    LinkRules, MAX_STREAMS, Missing, Mounts, NamesFrom, Options, SumKind, TwoWay,
+    Backup, Bases, BasisKind, CompressWhen, Compression, DEFAULT_TRASH_DAYS, DEFAULT_ZSTD_LEVEL, Deletion,
+    Detail, InvalidOptions, LinkRules, MAX_BASES, MAX_STREAMS, Missing, Mounts, NamesFrom, Options, SumKind,
+    TwoWay,
 };
 pub use owner_map::{From, InvalidOwnerRules, OwnerRule, OwnerRules, To};
 pub use shortcuts::Shortcuts;

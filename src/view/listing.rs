@@ -168,7 +168,7 @@ impl Read {
         let troubles = &mut self.troubles;
         self.entries.retain_mut(|entry| match look(entry) {
             Ok(extra) => {
-                entry.extra = extra;
+                entry.see_more(extra);
                 true
             }
             Err(error) => {

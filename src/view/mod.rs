@@ -184,6 +184,11 @@ impl View {
         self.arguments.iter().find(is_root)
     }
 
+    /// Whether it shows no more than one argument.
+    pub fn is_of_one(&self) -> bool {
+        self.arguments.len() < 2
+    }
+
     /// Whether the transfer is one entry that is no directory.
     pub fn is_single(&self) -> bool {
         let [Argument { root, selection, .. }] = self.arguments.as_slice() else { return false };

@@ -131,7 +131,7 @@ impl Observer for Troubles<'_> {
 fn status(asked: &StatusFlags, show: &Show<'_>) -> Result<u8, Failure> {
     let dir = Directory::new(&asked.dir, "status")?;
     let input = (false, Paths::default());
-    let rules = resolve::read_rules(&asked.filters, false, input, &Environment::read())?;
+    let rules = resolve::read_rules(&asked.filters, false, input, &Environment::read(), None)?;
     resolve::check_rules(&rules)?;
     let options = ScanOptions {
         rules: &rules,

@@ -5,7 +5,7 @@ use crate::cli::failure::{FILE_IO, Failure, USAGE};
 use crate::cli::flags::FilterFlag;
 use crate::session;
 use crate::tree::filter::{
-    Action, Directive, FileKind, FilterError, Merge, Rules, Text, parse_filter, parse_pattern,
+    Action, Directive, FileKind, FilterError, Merge, Rule, Rules, Sides, Text, parse_filter, parse_pattern,
 };
 use std::ffi::OsStr;
 use std::io::{self, Read};
@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 /// The largest file of filter rules that is read, in bytes.
 const MAX_RULE_FILE: u64 = 64 << 20;
 
-/// Reads the rules of all filter flags, in order.
+/// Reads the rules of all filter flags, in order. Names that end in `spared` are not deleted, if no rule is about them.
 ///
 /// `input`: whether rules in files end in NUL bytes, and which links the paths of such files may go through.
 pub(in crate::cli) fn read(
@@ -22,6 +22,7 @@ pub(in crate::cli) fn read(
     cvs_exclude: bool,
     (nul, paths): (bool, session::Paths),
     environment: &Environment,
+    spared: Option<&[u8]>,
 ) -> Result<Rules, Failure> {
     let mut rules = Rules::new();
     let mut read = |text: Text<'_>| match text {
@@ -34,6 +35,11 @@ pub(in crate::cli) fn read(
         if let Some(directive) = directive.map_err(|error| filter_failure(&error))? {
             rules.add(directive, nul, &mut read).map_err(|error| filter_failure(&error))?;
         }
+    }
+    if let Some(suffix) = spared {
+        let pattern = [b"*", suffix].concat();
+        let rule = Rule { sides: Sides::Receiver, ..Rule::new(Action::Exclude, pattern) };
+        rules.push(rule).map_err(|error| filter_failure(&error))?;
     }
     Ok(rules)
 }

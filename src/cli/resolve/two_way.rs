@@ -75,14 +75,21 @@ fn only_two_way(flags: &Flags) -> [(bool, &'static str, ()); 7] {
     ]
 }
 
-fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 30] {
+fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 36] {
     const DELETIONS: &str = "Leave it out: what was deleted on one side is deleted on the other anyway.";
     const SELECTION: &str = "Filter rules say which names take part.";
     const TIMES: &str = "Leave it out: times go along with the contents.";
     const SAME: &str = "Leave it out: what one side has is to be as it is on the other.";
     const COMPARISON: &str =
         "Leave it out: changes are found by what each side remembers, and contents compared.";
+    const BACKUPS: &str = "Leave it out: what is replaced or deleted is kept in .dsync/trash.";
+    const BASES: &str = "Leave it out: what both sides have is not sent anyway.";
     [
+        (!flags.compare_dest.is_empty(), "--compare-dest", BASES),
+        (!flags.copy_dest.is_empty(), "--copy-dest", BASES),
+        (!flags.link_dest.is_empty(), "--link-dest", BASES),
+        (flags.backup, "--backup (-b)", BACKUPS),
+        (flags.backup_dir.is_some(), "--backup-dir", BACKUPS),
         (flags.delete, "--delete", DELETIONS),
         (flags.delete_excluded, "--delete-excluded", DELETIONS),
         (flags.ignore_errors, "--ignore-errors", "Leave it out: what cannot be read is left on both sides."),
@@ -111,6 +118,11 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 30] {
             flags.inplace,
             "--inplace",
             "Leave it out: files are replaced when they are complete, never before.",
+        ),
+        (
+            flags.hard_links,
+            "--hard-links (-H)",
+            "Leave it out: each name is brought up to date as a file of its own.",
         ),
         (flags.partial, "--partial (-P)", "Say --progress: a broken run goes on where it was anyway."),
         (!flags.recursive, "--no-recursive", "Filter rules say which directories take part."),

@@ -9,9 +9,11 @@
 use crate::delta::{BlockLen, DeltaError, MAX_SEGMENTS, Op, Patch, Patched, SegmentSums, StrongLen, Sum};
 use crate::fs::SetMeta;
 use crate::pass::PassError;
+use crate::pass::sink::backup::Fate;
 use crate::pass::sink::batches::NO_ATTRIBUTES;
 use crate::pass::sink::flights::{Flight, Prepared};
 use crate::pass::sink::gaps::OpenGaps;
+use crate::pass::sink::landings::Landing;
 use crate::pass::sink::sign::{Finer, Job};
 use crate::pass::sink::target::{BasisFile, Target};
 use crate::pass::sink::tell::Late;
@@ -120,6 +122,8 @@ struct Build {
     held: u64,
     /// The extended attributes that came with the end.
     xattrs: Xattrs,
+    /// How it went, for its other names.
+    landing: Landing,
 }
 
 enum State {
@@ -143,7 +147,19 @@ impl Build {
     fn new(sink: &Sink<'_>, flight: Arc<Flight>, state: State) -> Build {
         let gaps = OpenGaps::new(sink.gaps.clone());
         let (segment_len, held, xattrs) = (BlockLen::SEGMENT, 0, Xattrs::NONE);
-        Build { flight, state, gaps, repairs: 0, literal: 0, matched: 0, told: 0, segment_len, held, xattrs }
+        Build {
+            flight,
+            state,
+            gaps,
+            repairs: 0,
+            literal: 0,
+            matched: 0,
+            told: 0,
+            segment_len,
+            held,
+            xattrs,
+            landing: Landing::Failed,
+        }
     }
 
     fn begin(sink: &Sink<'_>, file: FileId) -> Result<Build, PassError> {
@@ -154,6 +170,9 @@ impl Build {
         let target = dir.and_then(|dir| match stage {
             Some(stage) => Ok((Target::Stage(stage), held)),
             None if sink.context.options.in_place => {
+                if flight.own.is_some() {
+                    sink.keep_of(&dir, &flight.path, &flight.name, Fate::Overwritten)?;
+                }
                 let file = dir.open_in_place(&flight.name)?;
                 Target::in_place(file, basis.clone(), held)
             }
@@ -392,8 +411,12 @@ impl Build {
         Ok(None)
     }
 
-    fn install(&self, sink: &Sink<'_>, target: Target, len: u64) -> Result<(), PassError> {
-        let Flight { dir, name, path, update, .. } = &*self.flight;
+    fn install(&mut self, sink: &Sink<'_>, target: Target, len: u64) -> Result<(), PassError> {
+        let Flight { dir, name, path, update, entry, own, .. } = &*self.flight;
+        let identity = match sink.may_be_linked(entry) {
+            true => target.stamp().ok().map(|stamp| (stamp.dev, stamp.ino)),
+            false => None,
+        };
         let cut = if self.held > len { target.set_len(len) } else { Ok(()) };
         let sum = sink.plain_sum_of(|buffer, offset| target.read_full_at(buffer, offset));
         let installed = match (sink.goal.agenda(), target) {
@@ -403,15 +426,22 @@ impl Build {
             }
             (_, target) => {
                 let set = sink.set_owner_first(path, &update.set, |owner| target.set_meta(owner));
-                let extended = sink.extended(self.flight.entry.acls(), update, Some(&self.xattrs));
+                let kept = match target {
+                    Target::Stage(_) if own.is_some() => sink.keep_replaced(*dir, path, name)?,
+                    // What is written in place was kept before.
+                    _ => Ok(()),
+                };
+                let extended = sink.extended(entry.acls(), update, Some(&self.xattrs));
                 sink.set_extended(path, &extended, |extended| target.set_extended(extended));
-                cut.and_then(|()| target.install(&set)).map(|()| true)
+                cut.and(kept).and_then(|()| target.install(&set)).map(|()| true)
             }
         };
         match installed {
             Ok(true) => {
+                self.landing = Landing::of(identity);
                 self.count(sink, len);
-                let (entry, late) = (&self.flight.entry, Late { sent: self.literal, sum });
+                let late = Late { sent: self.literal, sum };
+                let Flight { path, entry, update, .. } = &*self.flight;
                 sink.tell_transferred(|| path.clone(), &entry.node, &entry.meta, update, late);
             }
             Ok(false) => {}
@@ -436,6 +466,7 @@ impl Build {
     fn settle(self, sink: &Sink<'_>, file: FileId) -> Result<(), PassError> {
         sink.settle_progress(1, self.flight.entry.node.size().saturating_sub(self.told));
         sink.flights.land(file);
+        sink.landed(&self.flight.entry, self.landing);
         sink.settle(self.flight.dir)
     }
 
@@ -448,9 +479,17 @@ impl Build {
         if position == 0 || matches!(target, Target::InPlace { .. }) {
             return;
         }
-        let mode = SetMeta { mode: self.flight.update.set.mode, ..SetMeta::default() };
-        if let Err(error) = target.set_len(position).and_then(|()| target.install(&mode)) {
-            sink.tally.failed(&self.flight.path, &error);
+        let Flight { dir, path, name, own, update, .. } = &*self.flight;
+        let mode = SetMeta { mode: update.set.mode, ..SetMeta::default() };
+        let kept = match own {
+            // A link that broke has nothing more to lose.
+            Some(_) => {
+                sink.keep_replaced(*dir, path, name).unwrap_or_else(|_| Err(crate::fs::Error::not_listed()))
+            }
+            None => Ok(()),
+        };
+        if let Err(error) = kept.and(target.set_len(position)).and_then(|()| target.install(&mode)) {
+            sink.tally.failed(path, &error);
         }
     }
 }

@@ -75,7 +75,8 @@ impl Sink<'_> {
         if options.in_place || options.block_size.is_some() || !options.shortcuts.refinement {
             return Ok(true);
         }
-        let own = flight.own.as_ref().map_or(0, |own| own.node.size());
+        let found = flight.found.as_ref().map(|found| &found.entry);
+        let own = flight.own.as_ref().or(found).map_or(0, |own| own.node.size());
         let bytes = flight.entry.node.size().max(own);
         // The other half is for what is built meanwhile.
         let most = match self.directories.writable(self, flight.dir)? {
@@ -85,11 +86,16 @@ impl Sink<'_> {
         Ok(self.room.take(file, bytes, most))
     }
 
-    /// Opens what is to serve as the basis: the file that is there, else what a killed run left of it.
+    /// Opens what is to serve as the basis: the file that is there, or elsewhere, else what a killed run
+    /// left of it.
     pub(super) fn basis(&self, flight: &Flight) -> Result<Option<Basis>, PassError> {
         let Ok(dir) = self.directories.writable(self, flight.dir)? else { return Ok(None) };
         let is_file = flight.own.as_ref().is_some_and(|own| own.kind() == Kind::File);
-        if let Some(Ok(file)) = is_file.then(|| dir.open_file(&flight.name)) {
+        let opened = match (&flight.found, self.bases()) {
+            (Some(found), Some(bases)) if !is_file => Some(bases.open(flight, found)),
+            _ => is_file.then(|| dir.open_file(&flight.name)),
+        };
+        if let Some(Ok(file)) = opened {
             let mut basis = self.shape(file, flight);
             if !self.context.options.in_place && basis.is_worth_copying() {
                 self.directories.touch(flight.dir);

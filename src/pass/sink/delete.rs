@@ -3,8 +3,9 @@
 //! Which names are extra was found by comparing whole, error-free listings; the rules of the receiving side protect
 //! what they exclude. A directory is emptied first, and stays if anything protected is inside. Mount points stay.
 
-use crate::fs::SetMeta;
+use crate::fs::{SetMeta, WriteDir};
 use crate::pass::sink::Sink;
+use crate::pass::sink::backup::Fate;
 use crate::pass::sink::directories::Counterpart;
 use crate::report::{Event, Problem, ProblemClass, Role, Skip};
 use crate::request::{Missing, Mounts};
@@ -132,7 +133,8 @@ impl Sink<'_> {
                 }
                 Some(here) if next.is_dir() => self.level(&here, &level.scope, path, next),
                 Some(here) => {
-                    if self.delete_one(&here, &path, &next, Purpose::Extra) == Left::Something {
+                    let left = self.delete_one(&here, &path, &next, Purpose::Extra);
+                    if left == Left::Something || self.stays_as_backup(&next.name, next.kind()) {
                         level.left = Left::Something;
                     }
                     continue;
@@ -247,10 +249,16 @@ impl Sink<'_> {
             return Left::Something;
         }
         if let Counterpart::Writable(dir) = dir
-            && let Err(error) = dir.remove(&entry.name, entry.kind())
+            && let Err(error) = self.remove(dir, path, entry)
             && !error.is_not_found()
         {
-            self.tally.failed(path, &error);
+            if error.kind() == std::io::ErrorKind::DirectoryNotEmpty && self.context.options.backup.is_some()
+            {
+                // Backups of what was in it went there.
+                self.tell_not_empty(path);
+            } else {
+                self.tally.failed(path, &error);
+            }
             return Left::Something;
         }
         if purpose == Purpose::Extra {
@@ -260,6 +268,19 @@ impl Sink<'_> {
             }
         }
         Left::Nothing
+    }
+
+    /// Removes an entry, or keeps it elsewhere, if that is asked for.
+    pub(super) fn remove(
+        &self,
+        dir: &WriteDir,
+        path: &RelPath,
+        entry: &Entry,
+    ) -> Result<(), crate::fs::Error> {
+        match &self.context.options.backup {
+            Some(_) if !entry.is_dir() => self.keep_of(dir, path, &entry.name, Fate::Removed),
+            _ => dir.remove(&entry.name, entry.kind()),
+        }
     }
 
     /// Whether `--max-delete` allows one more; counts it as left over if not.

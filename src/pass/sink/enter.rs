@@ -35,6 +35,10 @@ impl Sink<'_> {
         if destination.created && (destination.made_above.is_none() || self.dry_run()) {
             self.announcer.say(Event::CreatedDestination);
         }
+        if let Some(bases) = self.open_bases(destination.root.as_ref()) {
+            // It is set once, as the destination is.
+            let _ = self.bases.set(bases);
+        }
         self.destination.set(destination).map_err(|_| PassError::Protocol("a second root is listed"))
     }
 
@@ -75,11 +79,10 @@ impl Sink<'_> {
                 _ => {
                     // What it got from the directory it is in.
                     let umask = self.umask_in(&open.counterpart);
-                    let policy = Policy { umask, ..self.policy() };
-                    policy.new_directory(want, self.may_set_group(meta.gid))
+                    self.new_root(want, &Policy { umask, ..self.policy() })
                 }
             };
-            if destination.created {
+            if destination.created && update.change.new {
                 self.count_created(Kind::Directory);
             }
             self.announce(RelPath::root, &Node::Directory, &meta, &update);
@@ -132,7 +135,7 @@ impl Sink<'_> {
         }
         let policy = self.policy_in(|| self.umask_in(&counterpart), &entry, own.as_ref());
         let decision = policy.decide(&entry, own.as_ref(), self.may_set_group(entry.meta.gid));
-        match decision {
+        match self.based_directory(&open.path, &entry, &policy, decision) {
             Decision::Skip(reason) => {
                 self.skipped(&open.path, &entry.node, reason);
                 open.unusable = true;
@@ -213,6 +216,48 @@ impl Sink<'_> {
         })
     }
 
+    /// What is told of a destination that is made: whatever differs from a directory that is compared with besides.
+    fn new_root(&self, want: Seen<'_>, policy: &Policy<'_>) -> Update {
+        let may_set_group = self.may_set_group(want.meta.gid);
+        let dirs = self.bases().map(|bases| bases.at(&RelPath::root())).unwrap_or_default();
+        let found = dirs.iter().filter_map(|(_, dir)| {
+            let (meta, extra) = (dir.own_meta().ok()?, self.look_at_basis(dir).ok()?);
+            let have = Seen { meta: &meta, extra: extra.as_deref() };
+            Some(policy.based_directory(want, have, may_set_group))
+        });
+        found
+            .min_by_key(|update| !update.change.is_nothing())
+            .unwrap_or_else(|| policy.new_directory(want, may_set_group))
+    }
+
+    /// The same for a directory that is listed.
+    fn based_directory(
+        &self,
+        path: &RelPath,
+        entry: &Entry,
+        policy: &Policy<'_>,
+        decision: Decision,
+    ) -> Decision {
+        let (Decision::Make(_), Some(bases), Some((parent, name))) =
+            (decision, self.bases(), path.split_last())
+        else {
+            return decision;
+        };
+        let found = self.found(&bases.at(&parent), entry, &name);
+        let may_set_group = self.may_set_group(entry.meta.gid);
+        let updates = found
+            .iter()
+            .map(|(_, found)| policy.based_directory(entry.into(), (&found.entry).into(), may_set_group));
+        updates.min_by_key(|update| !update.change.is_nothing()).map_or(decision, Decision::Make)
+    }
+
+    /// A directory was made, which counts if there is none like it.
+    fn count_made(&self, update: &Update) {
+        if update.change.new {
+            self.count_created(Kind::Directory);
+        }
+    }
+
     fn open_existing(&self, open: &mut OpenDir, parent: &Counterpart, entry: &Entry, own: Option<&Entry>) {
         if let Some(own) = own
             && self.open_up(parent, own)
@@ -275,7 +320,7 @@ impl Sink<'_> {
         }
         self.announce(|| open.path.clone(), &entry.node, &entry.meta, update);
         let Counterpart::Writable(dir) = parent else {
-            self.count_created(Kind::Directory);
+            self.count_made(update);
             return;
         };
         // Usable by its owner until it is full; the rest of the mode follows then.
@@ -286,7 +331,7 @@ impl Sink<'_> {
         match made.and_then(|()| parent.open(&entry.name)) {
             Ok(here) => {
                 open.counterpart = here;
-                self.count_created(Kind::Directory);
+                self.count_made(update);
                 let inherited = open.counterpart.dir().and_then(|dir| dir.own_meta().ok());
                 let inherited = inherited.map_or(mode, |own| own.mode);
                 if self.context.options.perms {

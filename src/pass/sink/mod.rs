@@ -5,13 +5,18 @@
 //! calling thread reads messages and hands them out, without ever waiting: its queues are bounded by the credit granted
 //! for what is in them. `directories` knows what is still unsettled in each directory, `flights` the files under way,
 //! `room` what they may take of the disk. Small files go through the same threads, many at a time (`batches`), and so do
-//! extended attributes that come by themselves (`extended`).
+//! extended attributes that come by themselves (`extended`). Of the names of a file (`-H`) the first goes this way; the
+//! comparison links the others to it when it hears how it went (`compare/grouped`, `landings`).
+//!
+//! What is not here may be elsewhere (`bases`), and what gives way is kept, if that is asked for (`backup`).
 //!
 //! A sink whose files were planned goes the same way, but for its two ends: instead of being compared, what is listed is
 //! looked up in the plan (`compare/planned`), and whoever planned a file installs it (`planned`).
 
 mod announce;
 mod apply;
+mod backup;
+mod bases;
 mod basis;
 mod batches;
 mod compare;
@@ -23,6 +28,7 @@ mod entry;
 mod extended;
 mod flights;
 mod gaps;
+mod landings;
 mod linked;
 mod planned;
 mod room;
@@ -42,11 +48,14 @@ use crate::tree::filter::Scope;
 use crate::tree::{Entry, Kind, Meta, RelPath};
 use crate::wire::{Content, Fetched, Link, Message, Permit, Received, Receiver, Sender};
 use announce::Announcer;
+use backup::Backups;
+use bases::Bases;
 use crossbeam_channel as channel;
 use destination::Destination;
 use directories::{Counterpart, Directories};
 use extended::Extended;
 use flights::{Flights, Limits};
+use landings::Landed;
 use room::Room;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -102,6 +111,7 @@ impl<'a> Goal<'a> {
         if !matches!(self, Goal::Destination(_)) {
             let options = &mut context.options;
             (options.in_place, options.partial, options.delete) = (false, false, None);
+            (options.hard_links, options.bases, options.backup) = (false, None, None);
         }
         context
     }
@@ -113,6 +123,8 @@ struct Sink<'a> {
     goal: Goal<'a>,
     sender: Sender,
     destination: OnceLock<Destination>,
+    bases: OnceLock<Bases>,
+    backups: Backups,
     directories: Directories,
     flights: Flights,
     room: Room,
@@ -128,6 +140,8 @@ struct Sink<'a> {
     told: Mutex<Instant>,
     /// Whether it was said that errors at the source keep extra entries from being deleted.
     kept_extras: AtomicBool,
+    /// Where the comparison hears of the first names of groups.
+    landings: channel::Sender<Landed>,
     /// Whether everything is settled, so that the source may end.
     finished: AtomicBool,
 }
@@ -147,12 +161,15 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         all: if context.local { context.share_of_open_files(4, 2048) } else { 2048 },
         with_basis: context.share_of_open_files(8, 256),
     };
+    let (landings, landed) = channel::unbounded();
     let sink = Sink {
         context,
         scope: goal.scope(context),
         goal,
         sender: sender.clone(),
         destination: OnceLock::new(),
+        bases: OnceLock::new(),
+        backups: Backups::default(),
         directories: Directories::new(context.share_of_open_files(8, 256)),
         flights: Flights::new(limits),
         room: Room::default(),
@@ -164,6 +181,7 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         tally: Tally::new(Role::Sink, context),
         told: Mutex::new(Instant::now()),
         kept_extras: AtomicBool::new(false),
+        landings,
         finished: AtomicBool::new(false),
     };
     for name in unknown {
@@ -187,7 +205,7 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         }
     };
     let received = thread::scope(|scope| {
-        let queues = match spawn(scope, &sink, &fail) {
+        let queues = match spawn(scope, &sink, landed, &fail) {
             Ok(queues) => queues,
             Err(error) => {
                 fail(PassError::thread(error));
@@ -235,6 +253,7 @@ impl Queues {
 fn spawn<'scope, 'env>(
     scope: &'scope thread::Scope<'scope, 'env>,
     sink: &'env Sink<'env>,
+    landed: channel::Receiver<Landed>,
     fail: &'env (dyn Fn(PassError) + Sync),
 ) -> std::io::Result<Queues> {
     let named = |name: &str| thread::Builder::new().name(name.to_owned());
@@ -242,7 +261,7 @@ fn spawn<'scope, 'env>(
     let (listings, listed) = channel::unbounded();
     let signer = signing.clone();
     named("compare").spawn_scoped(scope, move || {
-        if let Err(error) = compare::run(sink, &listed, &signer) {
+        if let Err(error) = compare::run(sink, &listed, &landed, &signer) {
             fail(error);
         }
     })?;

@@ -31,6 +31,8 @@ pub(crate) struct Choice {
 #[derive(Debug, Clone)]
 enum Argument {
     Words(Vec<OsString>),
+    /// The option is given so many directories to compare with.
+    Bases(usize),
     /// The option is given the name of a file with these lines.
     File(Vec<Vec<u8>>),
 }
@@ -49,6 +51,7 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("-o", Effect::State),
     ("-g", Effect::State),
     ("-D", Effect::State),
+    ("-H", Effect::State),
     ("-n", Effect::State),
     ("-c", Effect::State),
     ("-u", Effect::State),
@@ -70,6 +73,12 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("--delete-excluded", Effect::State),
     ("--max-delete", Effect::State),
     ("--force", Effect::State),
+    ("-b", Effect::State),
+    ("--suffix", Effect::State),
+    ("--backup-dir", Effect::State),
+    ("--compare-dest", Effect::State),
+    ("--copy-dest", Effect::State),
+    ("--link-dest", Effect::State),
     ("--exclude", Effect::State),
     ("--include", Effect::State),
     ("--exclude-from", Effect::State),
@@ -104,6 +113,9 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("--copy-unsafe-links", Effect::State),
     ("--safe-links", Effect::State),
 ];
+
+/// Those that name directories to compare with.
+pub(super) const BASES: [&str; 3] = ["--compare-dest", "--copy-dest", "--link-dest"];
 
 /// How the sources are named, which decides what options there must be.
 #[derive(Debug, Clone, Copy)]
@@ -140,6 +152,9 @@ impl Choice {
     pub(crate) fn words(&self, directory: &Path, number: usize) -> Vec<OsString> {
         match &self.argument {
             Argument::Words(words) => words.clone(),
+            Argument::Bases(count) => (0..*count)
+                .flat_map(|basis| [self.name.into(), directory.join(format!("basis-{basis}")).into()])
+                .collect(),
             Argument::File(_) => vec![self.name.into(), directory.join(format!("rules-{number}")).into()],
         }
     }
@@ -408,6 +423,14 @@ impl Drawn<'_> {
     }
 
     fn transfer(&mut self) {
+        // What becomes of a file with several names must not depend on which of them is looked at.
+        let all =
+            has(&self.choices, "-a") || ["-t", "-p", "-o", "-g"].iter().all(|name| has(&self.choices, name));
+        let depends = ["-u", "--size-only", "--existing", "-O"].iter().any(|name| has(&self.choices, name));
+        if all && !depends && self.random.chance(50) {
+            // So that names come in the same order from both.
+            self.push("-H", Argument::Words(vec!["-H".into(), "--no-inc-recursive".into()]));
+        }
         self.flag(22, "--inplace");
         if self.random.chance(30) {
             self.flag(100, "--no-whole-file");
@@ -420,6 +443,36 @@ impl Drawn<'_> {
             }
         }
         self.flag(15, "-z");
+        self.backup();
+        // Of what is elsewhere as at the source, rsync makes no backup; which names of a file are elsewhere, each
+        // program finds out in its own order; and -O and -J are told otherwise of what is elsewhere.
+        let others = ["-b", "--backup-dir", "-H", "-O", "-J"];
+        // rsync follows links below such a directory; and a dry run of it looks for the attributes of what is not there.
+        let is_lost = ["-L", "--copy-unsafe-links"].iter().any(|name| has(&self.choices, name))
+            || (has(&self.choices, "-n") && has(&self.choices, "-X"));
+        if !is_lost && !others.iter().any(|name| has(&self.choices, name)) && self.random.chance(20) {
+            let name = *self.random.pick(&BASES);
+            // With -c the first of the same length is compared, no others.
+            let count = if has(&self.choices, "-c") { 1 } else { 1 + self.random.below(2) };
+            self.push(name, Argument::Bases(count));
+        }
+    }
+
+    fn backup(&mut self) {
+        // rsync does not find its way to a directory above when it writes in place, deletes other entries up to a
+        // limit, clears the place of a name of several in another way, and loses unsafe links.
+        if ["--inplace", "--max-delete", "-H", "--safe-links"].iter().any(|name| has(&self.choices, name)) {
+            return;
+        }
+        if self.random.chance(10) {
+            self.push("--backup-dir", Argument::Words(vec!["--backup-dir=../backup/of it".into()]));
+        } else if !has(&self.choices, "-n") {
+            // A dry run of rsync does not know that backups keep a directory.
+            self.flag(12, "-b");
+        }
+        if has(&self.choices, "-b") || has(&self.choices, "--backup-dir") {
+            self.value(35, "--suffix", &[".old", "~~", "a"]);
+        }
     }
 
     fn output(&mut self) {

@@ -2,6 +2,7 @@
 
 use crate::pass::decide::{Decision, SetXattrs, Update};
 use crate::pass::fingerprint::Numbered;
+use crate::pass::sink::Sink;
 use crate::pass::sink::announce::Place;
 use crate::pass::sink::batches::Wanted;
 use crate::pass::sink::compare::{Comparison, Current};
@@ -21,9 +22,24 @@ const WORTH_SIGNING: u64 = 256;
 /// There is something that cannot be looked at, which was told.
 struct Told;
 
+/// What becomes of an entry, for what is to be another name of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is not as at the source, and will not be.
+    Left,
+    /// It is, or was made so (or would be, in a dry run).
+    There,
+    /// It would be, in a dry run, written anew.
+    Written,
+    /// Its content is being compared.
+    Comparing,
+    /// Its content was asked for.
+    Transferring,
+}
+
 impl Comparison<'_, '_> {
     /// Compares one entry with its counterpart.
-    pub(super) fn entry(&self, current: &mut Current, entry: Entry) -> Result<(), PassError> {
+    pub(super) fn entry(&mut self, current: &mut Current, entry: Entry) -> Result<(), PassError> {
         let sink = self.sink;
         let (before, index) = current.numbering.listed(&entry.name).map_err(PassError::Protocol)?;
         self.pass_over(current, before)?;
@@ -74,13 +90,30 @@ impl Comparison<'_, '_> {
             sink.pass_by(&entry);
             return Ok(());
         }
-        let (dir, may_set_group) = (current.id, sink.may_set_group(entry.meta.gid));
-        let Current { umask, counterpart, path: above, .. } = &mut *current;
-        let umask = || *umask.get_or_insert_with(|| sink.umask_in(counterpart));
-        let decision = match sink.context.options.leaves_out(&entry, above) {
-            true => Decision::Skip(Skip::Unsafe),
-            false => sink.policy_in(umask, &entry, own.as_ref()).decide(&entry, own.as_ref(), may_set_group),
-        };
+        if sink.may_be_linked(&entry) {
+            return self.grouped(current, index, entry, own);
+        }
+        self.single(current, index, entry, own).map(|_| ())
+    }
+
+    /// Sets going what an entry needs that is no directory.
+    pub(super) fn single(
+        &self,
+        current: &mut Current,
+        index: u32,
+        entry: Entry,
+        own: Option<Entry>,
+    ) -> Result<Outcome, PassError> {
+        let sink = self.sink;
+        let name = sink.destination()?.rename.as_ref().unwrap_or(&entry.name);
+        let dir = current.id;
+        let decision = self.decide(current, &entry, own.as_ref());
+        if !matches!(decision, Decision::Skip(_))
+            && let Some((likeness, found)) = self.look_elsewhere(current, &entry, own.as_ref(), name)
+        {
+            let wanted = Wanted { index, entry, own, found: Some(found), update: Update::none() };
+            return self.based(current, wanted, likeness);
+        }
         let leftover = current.take_leftover(name);
         if leftover && !matches!(decision, Decision::Transfer(_) | Decision::Compare) {
             sink.clear_leftover(dir, &crate::fs::stage_name(name))?;
@@ -90,6 +123,7 @@ impl Comparison<'_, '_> {
             Decision::Skip(reason) => {
                 sink.skipped(&path(), &entry.node, reason);
                 sink.pass_by(&entry);
+                Ok(Outcome::Left)
             }
             Decision::Attributes(update) => {
                 sink.announce(path, &entry.node, &entry.meta, &update);
@@ -97,27 +131,39 @@ impl Comparison<'_, '_> {
                     sink.set_attributes(dir, &path(), name, &entry, &update)?;
                 }
                 sink.pass_by(&entry);
-                self.fetch_xattrs(current, Wanted { index, entry, own, update })?;
+                self.fetch_xattrs(current, Wanted { index, entry, own, found: None, update })?;
+                Ok(Outcome::There)
             }
             Decision::Make(update) => {
-                let places = (&current.counterpart, &current.scope);
-                if sink.make(places, dir, &path(), name, &entry, own.as_ref(), &update) {
-                    self.fetch_xattrs(current, Wanted { index, entry, own, update })?;
+                let here = (&current.counterpart, &current.scope);
+                if !sink.make(here, dir, &path(), name, &entry, own.as_ref(), &update) {
+                    return Ok(Outcome::Left);
                 }
+                self.fetch_xattrs(current, Wanted { index, entry, own, found: None, update })?;
+                Ok(Outcome::There)
             }
             Decision::Transfer(update) => {
-                self.transfer(current, Wanted { index, entry, own, update }, leftover)?;
+                self.transfer(current, Wanted { index, entry, own, found: None, update }, leftover)
             }
             Decision::Compare => {
-                let wanted = Wanted { index, entry, own, update: Update::none() };
-                self.compare_content(current, wanted, leftover)?;
+                let wanted = Wanted { index, entry, own, found: None, update: Update::none() };
+                self.compare_content(current, wanted, leftover).map(|()| Outcome::Comparing)
             }
         }
-        Ok(())
+    }
+
+    /// What an entry needs that is no directory.
+    pub(super) fn decide(&self, current: &mut Current, entry: &Entry, own: Option<&Entry>) -> Decision {
+        let sink = self.sink;
+        if sink.context.options.leaves_out(entry, &current.path) {
+            return Decision::Skip(Skip::Unsafe);
+        }
+        let policy = sink.policy_in(|| current.umask(sink), entry, own);
+        policy.decide(entry, own, sink.may_set_group(entry.meta.gid))
     }
 
     /// Gathers what needs nothing more than extended attributes that have to come.
-    fn fetch_xattrs(&self, current: &mut Current, wanted: Wanted) -> Result<(), PassError> {
+    pub(super) fn fetch_xattrs(&self, current: &mut Current, wanted: Wanted) -> Result<(), PassError> {
         if wanted.update.xattrs != SetXattrs::Fetch || self.sink.dry_run() {
             return Ok(());
         }
@@ -167,30 +213,34 @@ impl Comparison<'_, '_> {
         current: &mut Current,
         wanted: Wanted,
         leftover: bool,
-    ) -> Result<(), PassError> {
+    ) -> Result<Outcome, PassError> {
         let sink = self.sink;
         let options = &sink.context.options;
-        let Wanted { index, entry, own, update } = &wanted;
+        let Wanted { index, entry, own, update, found } = &wanted;
         if let Some(own) = own
             && (own.is_dir() || (own.kind() != Kind::File && options.in_place))
             && !sink.make_room(&current.counterpart, &current.scope, &current.path.join(&entry.name), own)
         {
             sink.pass_by(entry);
-            return Ok(());
+            return Ok(Outcome::Left);
         }
         sink.announce(|| current.path.join(&entry.name), &entry.node, &entry.meta, update);
         if sink.dry_run() {
             count_transfer(sink, entry, update.change.new);
-            return Ok(());
+            return Ok(Outcome::Written);
         }
+        let is_basis = |own: &Entry| own.kind() == Kind::File && own.node.size() >= WORTH_SIGNING;
         let has_basis =
-            own.as_ref().is_some_and(|own| own.kind() == Kind::File && own.node.size() >= WORTH_SIGNING);
+            own.as_ref().is_some_and(is_basis) || found.as_ref().is_some_and(|found| is_basis(&found.entry));
         let with_basis = !sink.context.whole_file() && (has_basis || leftover);
         let renamed = sink.destination()?.rename.as_ref();
         let is_plain = !with_basis && !leftover && !options.in_place && renamed.is_none();
         if entry.node.size() <= SMALL && is_plain && options.shortcuts.small_files {
             current.gathering.add(wanted);
-            return if current.gathering.is_full() { sink.fetch(current) } else { Ok(()) };
+            if current.gathering.is_full() {
+                sink.fetch(current)?;
+            }
+            return Ok(Outcome::Transferring);
         }
         let (dir, index) = (current.id, *index);
         let phase = if with_basis { Phase::Signing } else { Phase::Fetching };
@@ -198,13 +248,19 @@ impl Comparison<'_, '_> {
         let file = sink.flights.start(flight, with_basis)?;
         sink.directories.with(dir, |dir| dir.unsettled += 1)?;
         if with_basis {
-            self.signing.send(Job::Sign(file)).map_err(|_| PassError::Lost)
+            self.signing.send(Job::Sign(file)).map_err(|_| PassError::Lost)?;
         } else {
-            sink.ask(file, dir, index)
+            sink.ask(file, dir, index)?;
         }
+        Ok(Outcome::Transferring)
     }
 
-    fn compare_content(&self, current: &Current, wanted: Wanted, leftover: bool) -> Result<(), PassError> {
+    pub(super) fn compare_content(
+        &self,
+        current: &Current,
+        wanted: Wanted,
+        leftover: bool,
+    ) -> Result<(), PassError> {
         let dir = current.id;
         let renamed = self.sink.destination()?.rename.as_ref();
         let flight = wanted.flight(dir, &current.path, renamed, leftover, Phase::Comparing);
@@ -254,6 +310,11 @@ impl Comparison<'_, '_> {
 }
 
 impl Current {
+    /// What new entries here do not get of permissions.
+    pub(super) fn umask(&mut self, sink: &Sink<'_>) -> u32 {
+        *self.umask.get_or_insert_with(|| sink.umask_in(&self.counterpart))
+    }
+
     /// What is here under this name. The listing has passed everything before it.
     fn take_own(&mut self, name: &Name) -> Option<Entry> {
         while let Some(entry) = self.own.entries.pop_front_if(|own| own.name < *name) {
@@ -263,7 +324,7 @@ impl Current {
     }
 
     /// Whether a killed run left a part of this file.
-    fn take_leftover(&mut self, name: &Name) -> bool {
+    pub(super) fn take_leftover(&mut self, name: &Name) -> bool {
         !self.own.leftovers.is_empty() && self.own.leftovers.remove(&crate::fs::stage_name(name))
     }
 }

@@ -4,13 +4,20 @@
 //! A directory that is only mentioned (`mentioned`) is done if what is here has the same fingerprint. If not, a listing
 //! of what differs in it is asked for, and whatever is mentioned below it has to wait until that has come (`listed`).
 //!
+//! What is not here may be elsewhere, if the run was told where to look (`based`).
+//!
+//! Of names that are one file at the source, all but the first are linked to that (`grouped`).
+//!
 //! Where it was planned what to fetch, nothing is compared: each listed entry is looked up in the plan (`planned`).
 
+mod based;
+mod grouped;
 mod listed;
 mod mentioned;
 mod planned;
 mod shown;
 
+use crate::fs::Dir;
 use crate::pass::PassError;
 use crate::pass::decide::SetXattrs;
 use crate::pass::fingerprint::{self, Likenesses, Numbering};
@@ -18,22 +25,27 @@ use crate::pass::sink::Sink;
 use crate::pass::sink::batches::Gathering;
 use crate::pass::sink::directories::Counterpart;
 use crate::pass::sink::enter::Own;
+use crate::pass::sink::landings::Landed;
 use crate::pass::sink::sign::Job;
 use crate::tree::filter::Scope;
 use crate::tree::{Asked, Buckets, Entry, Fingerprinter, Name, RelPath};
 use crate::wire::{Begin, DirId, Listing, Mention, Message, Permit};
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, select};
+use grouped::Groups;
 use std::collections::{HashMap, VecDeque};
 
 /// Compares until the queue ends.
 pub(super) fn run(
     sink: &Sink<'_>,
     listings: &Receiver<(Message, Permit)>,
+    landings: &Receiver<Landed>,
     signing: &Sender<Job>,
 ) -> Result<(), PassError> {
     let mut comparison = Comparison {
         sink,
         signing,
+        landings,
+        groups: Groups::default(),
         fingerprinter: fingerprint::fingerprinter(sink.context),
         begin: None,
         awaited: HashMap::new(),
@@ -43,24 +55,23 @@ pub(super) fn run(
         next: 0,
         all_listed: false,
     };
-    for (message, _permit) in listings {
-        match message {
-            Message::Begin(begin) => comparison.begin(begin)?,
-            Message::Listing(listing) => comparison.listing(listing)?,
-            Message::Mention(_) if sink.goal.agenda().is_some() => {
-                return Err(PassError::Protocol("a directory is mentioned where all are listed"));
-            }
-            Message::Mention(mention) => comparison.mention(mention)?,
-            Message::Listed if comparison.next > 0 && comparison.in_parts.is_none() => comparison.listed()?,
-            _ => return Err(PassError::Protocol("the listings ended too early")),
+    loop {
+        select! {
+            recv(listings) -> message => match message {
+                Ok((message, _permit)) => comparison.message(message)?,
+                Err(_) => return Ok(()),
+            },
+            // The sink itself holds the other end.
+            recv(landings) -> landed => landed.map_or(Ok(()), |landed| comparison.landed(landed))?,
         }
     }
-    Ok(())
 }
 
 struct Comparison<'a, 'b> {
     sink: &'a Sink<'b>,
     signing: &'a Sender<Job>,
+    landings: &'a Receiver<Landed>,
+    groups: Groups,
     fingerprinter: Option<Fingerprinter>,
     begin: Option<Begin>,
     /// Directories whose listing is to come.
@@ -108,6 +119,8 @@ pub(super) struct Current {
     pub path: RelPath,
     counterpart: Counterpart,
     unusable: bool,
+    /// The directories of this path that are compared with besides, with their places.
+    bases: Vec<(usize, Dir)>,
     /// What is here and has not been passed by the listing.
     own: Own,
     /// What is here and the listing does not have.
@@ -124,6 +137,19 @@ pub(super) struct Current {
 }
 
 impl Comparison<'_, '_> {
+    fn message(&mut self, message: Message) -> Result<(), PassError> {
+        match message {
+            Message::Begin(begin) => self.begin(begin),
+            Message::Listing(listing) => self.listing(listing),
+            Message::Mention(_) if self.sink.goal.agenda().is_some() => {
+                Err(PassError::Protocol("a directory is mentioned where all are listed"))
+            }
+            Message::Mention(mention) => self.mention(mention),
+            Message::Listed if self.next > 0 && self.in_parts.is_none() => self.listed(),
+            _ => Err(PassError::Protocol("the listings ended too early")),
+        }
+    }
+
     fn begin(&mut self, begin: Begin) -> Result<(), PassError> {
         let sink = self.sink;
         sink.owners.learn(&begin.owners);
@@ -210,6 +236,7 @@ impl Comparison<'_, '_> {
             // What was here is out of reach now, and nobody knows what became of it.
             own = Own { incomplete: true, ..Own::default() };
         }
+        let bases = sink.bases().map(|bases| bases.at(&path)).unwrap_or_default();
         let (extra, gathering) = (Vec::new(), Gathering::default());
         let (umask, implied) = (None, Vec::new());
         Ok(Current {
@@ -217,6 +244,7 @@ impl Comparison<'_, '_> {
             path,
             counterpart,
             unusable,
+            bases,
             own,
             extra,
             numbering,
