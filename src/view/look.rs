@@ -112,6 +112,9 @@ impl View {
                 let said = itself.is_some() && (self.manner.directories || !entry.is_dir());
                 if said && shows(&self.rules, path, &entry) {
                     read.entries.push(entry);
+                } else if below && !crate::fs::is_reserved(&entry) && !self.leads_to_any(argument, &whole()) {
+                    // Nor is it made for what is not there.
+                    self.missing(argument, &whole(), false, read);
                 } else if below && !crate::fs::is_reserved(&entry) {
                     if self.manner.plain_above {
                         read.asked.implied.push(entry.name.clone());
@@ -120,6 +123,19 @@ impl View {
                 }
             }
         }
+    }
+
+    /// Whether anything of what was named below a path is there, or is to be deleted.
+    fn leads_to_any(&self, argument: &Argument, path: &RelPath) -> bool {
+        let is_there = |path: RelPath| {
+            let Some((above, name)) = path.split_last() else { return true };
+            let dir = argument.root.open_named(&above, self.manner.paths);
+            match dir.and_then(|dir| dir.entry(&name)) {
+                Ok(entry) => entry.is_some(),
+                Err(error) => !is_no_directory(&error),
+            }
+        };
+        self.manner.missing == Missing::Deleted || argument.selection.below(path).any(is_there)
     }
 
     /// Whether an entry that was named stands for what it leads to, which is not there.
@@ -150,14 +166,19 @@ impl View {
                 read.entries.push(entry);
                 continue;
             }
-            let name = entry.name.clone();
-            let hidden = !shows(&self.rules, path, &entry);
-            match self.seen(root, dir, path, entry) {
+            match self.seen(root, dir, path, entry.clone()) {
                 Ok(entry) => read.entries.push(entry),
-                Err(_) if hidden => {}
-                Err(error) => read.trouble(path.join(&name), error),
+                // Nor is one missed that the rules leave out if it leads to a directory: that cannot be known.
+                Err(_) if !self.shows_as(Node::Directory, path, &entry) => {}
+                Err(_) if !shows(&self.rules, path, &entry) => {}
+                Err(error) => read.trouble(path.join(&entry.name), error),
             }
         }
+    }
+
+    /// Whether an entry would be listed if it were this.
+    fn shows_as(&self, node: Node, path: &RelPath, entry: &Entry) -> bool {
+        shows(&self.rules, path, &Entry { node, ..entry.clone() })
     }
 
     /// What an entry of the directory at `path` stands for: itself, or if it is a link that is to be followed, what that

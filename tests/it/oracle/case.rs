@@ -15,14 +15,14 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone)]
 pub(super) struct Case {
     pub(super) seed: u64,
-    sources: Vec<Tree>,
+    pub(super) sources: Vec<Tree>,
     operands: Operands,
     /// `None`: there is nothing yet.
-    destination: Option<Tree>,
+    pub(super) destination: Option<Tree>,
     /// What else is compared with: the trees at `basis-0` and so on, which the options name.
-    bases: Vec<Tree>,
+    pub(super) bases: Vec<Tree>,
     pub(super) options: Vec<Choice>,
-    harmless: Vec<OsString>,
+    pub(super) harmless: Vec<OsString>,
 }
 
 /// What the source arguments name.
@@ -136,6 +136,10 @@ impl Case {
         let mut basis = || {
             let mut basis = trees::earlier(&mut random, &wanted, none);
             basis.links.clear();
+            if !["-a", "-p"].iter().any(|name| options::has(&options, name)) {
+                // rsync gives what it makes of another version also its setuid.
+                basis.entries.values_mut().for_each(|entry| entry.mode &= 0o777);
+            }
             leave_out_other_kinds(&mut basis, &wanted);
             basis
         };

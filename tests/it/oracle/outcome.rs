@@ -66,7 +66,8 @@ impl Comparison {
             formatted: !linked && options::has(options, "--out-format"),
             names: !linked && names_are_shown && !more_is_shown,
             stats: options::has(options, "--stats"),
-            listed: sources == 1,
+            // What is not there counts for rsync if it is to be deleted.
+            listed: sources == 1 && !options::has(options, "--delete-missing-args"),
             limited_deletion,
             linked,
             names_of_groups: groups.iter().map(|path| Escaped(path).to_string()).collect(),
@@ -238,6 +239,18 @@ impl Outcome {
         let mut lines: Vec<String> = lines
             .filter(|line| !(how.limited_deletion && is_deletion(line)))
             .map(|line| line.replace("|recv", "|send").replace('<', ">"))
+            .map(|mut line| {
+                // `=%C%o%n`
+                if line.get(33..37) == Some("recv") {
+                    line.replace_range(33..37, "send");
+                }
+                let is_first = line.as_bytes().get(11) == Some(&b'=');
+                if let Some(at) = if is_first { Some(0) } else { line.find("|.").map(|at| at + 1) } {
+                    let columns = without_perms_of_acls(line.split_off(at));
+                    line.push_str(&columns);
+                }
+                line
+            })
             .collect();
         lines.sort();
         lines
