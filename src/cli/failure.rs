@@ -4,6 +4,7 @@
 //! when it happens and decides the code at the end. What does end a run is a [`Failure`]: a sentence that says what
 //! went wrong, and hints, kept apart from it, that say what to do.
 
+use crate::report::without_number;
 use crate::session::{self, Outcome};
 use crate::tree::Escaped;
 use crate::twoway::reconcile::Why;
@@ -175,7 +176,7 @@ pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
         }
         source = inner.source();
     }
-    text
+    without_number(&text).to_owned()
 }
 
 #[cfg(test)]

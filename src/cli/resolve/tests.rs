@@ -333,9 +333,15 @@ fn an_option_for_the_other_side_is_for_that_only() {
     assert!(one.peer_options.link_rules.munge && one.peer_options.size_only && one.peer_options.times);
     let other = run("-a --munge-links src h:dst");
     assert!(other.options.link_rules.munge && !other.peer_options.link_rules.munge);
-    for (option, message) in
-        [("-M--nosuch", "dsync: --nosuch: unknown option"), ("-Mword", "dsync: --remote-option: ")]
-    {
+    for (option, message) in [
+        ("-M--nosuch", "dsync: --nosuch: unknown option"),
+        ("-Mword", "dsync: --remote-option: "),
+        // What would not be heard there is not taken as if it were.
+        ("-M--exclude=keep", "dsync: --remote-option cannot give filter rules"),
+        ("-M--confine-root=/x", "dsync: --remote-option cannot give --confine-root"),
+        ("-M--insecure-links", "dsync: --remote-option cannot give --insecure-links"),
+        ("-M--log-file=x", "dsync: --remote-option cannot give --log-file"),
+    ] {
         let words = ["-a", option, "src", "h:dst"].map(OsString::from);
         let failure = Flags::parse(&words).unwrap_err();
         assert!(failure.to_string().starts_with(message), "{failure}");
