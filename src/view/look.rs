@@ -129,6 +129,9 @@ impl View {
                 let said = itself.is_some() && (self.manner.directories || !entry.is_dir());
                 if said && shows(rules, path, &entry) {
                     read.entries.push(entry);
+                } else if below && !crate::fs::is_reserved(&entry) && !self.leads_to_any(argument, &whole()) {
+                    // Nor is it made for what is not there.
+                    self.missing(argument, &whole(), false, read);
                 } else if below && !crate::fs::is_reserved(&entry) {
                     if self.manner.plain_above {
                         read.asked.implied.push(entry.name.clone());
@@ -137,6 +140,19 @@ impl View {
                 }
             }
         }
+    }
+
+    /// Whether anything of what was named below a path is there, or is to be deleted.
+    fn leads_to_any(&self, argument: &Argument, path: &RelPath) -> bool {
+        let is_there = |path: RelPath| {
+            let Some((above, name)) = path.split_last() else { return true };
+            let dir = argument.root.open_named(&above, self.manner.paths);
+            match dir.and_then(|dir| dir.entry(&name)) {
+                Ok(entry) => entry.is_some(),
+                Err(error) => !is_no_directory(&error),
+            }
+        };
+        self.manner.missing == Missing::Deleted || argument.selection.below(path).any(is_there)
     }
 
     /// Whether an entry that was named stands for what it leads to, which is not there.

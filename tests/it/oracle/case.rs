@@ -20,7 +20,7 @@ pub(super) struct Case {
     /// `None`: there is nothing yet.
     pub(super) destination: Option<Tree>,
     /// What else is compared with: the trees at `basis-0` and so on, which the options name.
-    bases: Vec<Tree>,
+    pub(super) bases: Vec<Tree>,
     pub(super) options: Vec<Choice>,
     pub(super) harmless: Vec<OsString>,
 }
@@ -143,6 +143,10 @@ impl Case {
         let mut basis = || {
             let mut basis = trees::earlier(&mut random, &wanted, none);
             basis.links.clear();
+            if !["-a", "-p"].iter().any(|name| options::has(&options, name)) {
+                // rsync gives what it makes of another version also its setuid.
+                basis.entries.values_mut().for_each(|entry| entry.mode &= 0o777);
+            }
             leave_out_other_kinds(&mut basis, &wanted);
             basis
         };

@@ -35,7 +35,7 @@ const LOCAL_CASES: usize = 160;
 const RSH_CASES: usize = 40;
 const SSH_CASES: usize = 20;
 /// Seeds looked at for further cases of options that had too little effect, as a multiple of the cases.
-const FURTHER: usize = 20;
+const FURTHER: usize = 30;
 /// Failures shown in full, with their smallest case; of the others only what differs.
 const SHOWN: usize = 4;
 
@@ -219,7 +219,10 @@ impl Comparing {
             } else {
                 let without = self.rsync(case, here, Some(number), *since, &[]);
                 match choice.effect {
-                    Effect::State => !whole.state_differences(&without, &how).is_empty(),
+                    Effect::State => {
+                        !whole.state_differences(&without, &how).is_empty()
+                            || !whole.backup_differences(&without, &how).is_empty()
+                    }
                     _ => whole.output.stdout != without.output.stdout,
                 }
             };

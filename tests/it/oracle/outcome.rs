@@ -240,6 +240,18 @@ impl Outcome {
         let mut lines: Vec<String> = lines
             .filter(|line| !(how.limited_deletion && is_deletion(line)))
             .map(|line| line.replace("|recv", "|send").replace('<', ">"))
+            .map(|mut line| {
+                // `=%C%o%n`
+                if line.get(33..37) == Some("recv") {
+                    line.replace_range(33..37, "send");
+                }
+                let is_first = line.as_bytes().get(11) == Some(&b'=');
+                if let Some(at) = if is_first { Some(0) } else { line.find("|.").map(|at| at + 1) } {
+                    let columns = without_perms_of_acls(line.split_off(at));
+                    line.push_str(&columns);
+                }
+                line
+            })
             .collect();
         lines.sort();
         lines

@@ -7,6 +7,8 @@ use crate::support::snapshot::{Columns, assert_same};
 use crate::support::tools;
 use crate::support::transport::Way;
 use crate::support::tree::{Entry, LONG_AGO, Node, Tree, noise};
+use crate::support::xattr::{self, ACCESS_ACL, acl};
+use filetime::FileTime;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};
 
@@ -267,5 +269,51 @@ fn times_of_directories_are_left() {
 fn what_makes_no_sense_is_refused() {
     for options in [&["-b", "--suffix="][..], &["-b", "--suffix=a/b"], &["--backup-dir="], &["-2b"]] {
         dsync(["-a"]).args(options.iter().copied()).args(["nowhere/", "to"]).run().expect(1);
+    }
+}
+
+/// A name that is nothing but the suffix is none of a backup.
+#[test]
+fn a_name_like_the_suffix_is_kept_as_any() {
+    for way in Way::plain() {
+        let scene =
+            Scene::with_source(&Tree::new().directory("old")).tree("to", &Tree::new().file("old", "1"));
+        run(way, &scene, &["-ab", "--suffix=old"]).success();
+        assert_eq!(scene.read("to/oldold"), b"1", "{way:?}");
+        assert!(scene.path("to/old").is_dir(), "{way:?}");
+    }
+}
+
+#[test]
+fn what_is_kept_keeps_its_attributes() {
+    if !xattr::are_here() {
+        return;
+    }
+    let old = Tree::new()
+        .file("dir/file", "old")
+        .mode("dir/file", 0o640)
+        .xattr("dir/file", "user.a", "1")
+        .xattr("dir/file", ACCESS_ACL, acl(0o640, 0, &[(1, 4), (12_345, 6)], &[]))
+        .xattr("dir", ACCESS_ACL, acl(0o755, 5, &[(1, 7)], &[]));
+    let new = Tree::new().file("dir/file", "new content");
+    let accessed = FileTime::from_unix_time(1_400_000_000, 5);
+    for way in Way::plain() {
+        for options in [&["-ab"][..], &["-ab", "--inplace"], &["-abAXU", "--inplace"]] {
+            let scene = Scene::with_source(&new).tree("to", &old).tree("before", &old);
+            filetime::set_file_atime(scene.path("to/dir/file"), accessed).unwrap();
+            run(way, &scene, options).success();
+            let kept = fs::metadata(scene.path("to/dir/file~")).unwrap();
+            assert_eq!(FileTime::from_last_access_time(&kept), accessed, "{way:?} {options:?}");
+            let (kept, before) = (scene.snapshot("to"), scene.snapshot("before"));
+            let (kept, before) = (kept.get("dir/file~").unwrap(), before.get("dir/file").unwrap());
+            assert_eq!((&kept.xattrs, kept.mode), (&before.xattrs, before.mode), "{way:?} {options:?}");
+        }
+        let scene = Scene::with_source(&new).tree("to", &old).tree("before", &old);
+        run(way, &scene, &["-a", "--inplace", "--backup-dir=../kept"]).success();
+        let (kept, before) = (scene.snapshot("kept"), scene.snapshot("before"));
+        for path in ["dir", "dir/file"] {
+            let (kept, before) = (kept.get(path).unwrap(), before.get(path).unwrap());
+            assert_eq!((&kept.xattrs, kept.mode), (&before.xattrs, before.mode), "{way:?} {path}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use crate::support::snapshot::{Columns, assert_same};
 use crate::support::tools;
 use crate::support::transport::Way;
 use crate::support::tree::{Entry, Node, Tree, noise};
+use crate::support::xattr::{self, ACCESS_ACL, acl};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};
 
@@ -275,5 +276,44 @@ fn what_makes_no_sense_is_refused() {
         &["-2", "--link-dest=a"],
     ] {
         dsync(["-a"]).args(options.iter().copied()).args(["nowhere/", "to"]).run().expect(1);
+    }
+}
+
+/// What is as at the source but for its extended attributes is another version of a file, which is not linked; a copy has
+/// the attributes of the source.
+#[test]
+fn attributes_that_are_asked_for_count_and_are_set() {
+    if !xattr::are_here() {
+        return;
+    }
+    let rights = || acl(0o644, 6, &[(4, 6)], &[]);
+    let wanted = Tree::new()
+        .file("same", "the same")
+        .file("other", "other attributes")
+        .file("changed", noise(40_000, 1))
+        .directory("dir")
+        .xattr("same", "user.a", "1")
+        .xattr("same", ACCESS_ACL, rights())
+        .xattr("other", "user.a", "1")
+        .xattr("other", ACCESS_ACL, rights())
+        .xattr("changed", "user.a", "1")
+        .xattr("dir", "user.d", "1");
+    let before = wanted
+        .clone()
+        .xattr("other", "user.a", "2")
+        .xattr("dir", "user.d", "2")
+        .with("changed", Entry::new(Node::File(noise(40_100, 2))));
+    for way in Way::all() {
+        for option in ["--link-dest=../before", "--copy-dest=../before"] {
+            for checksum in [&[][..], &["-c"]] {
+                let scene = Scene::with_source(&wanted).tree("before", &before);
+                let options = [&["-aAX", "--no-whole-file", option], checksum].concat();
+                let output = run(way, &scene, &options).success();
+                assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
+                let is_shared = inode(&scene, "to/same") == inode(&scene, "before/same");
+                assert_eq!(is_shared, option.starts_with("--link"), "{way:?} {options:?}\n{output}");
+                assert_ne!(inode(&scene, "to/other"), inode(&scene, "before/other"), "{way:?} {options:?}");
+            }
+        }
     }
 }

@@ -6,6 +6,8 @@ use crate::support::scene::Scene;
 use crate::support::snapshot::{Columns, Snapshot, assert_same};
 use crate::support::transport::Way;
 use crate::support::tree::{Node, Tree, noise};
+use crate::support::xattr::{self, ACCESS_ACL, acl};
+use filetime::FileTime;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -332,4 +334,77 @@ fn where_links_are_refused_each_name_is_a_file() {
     assert_eq!(output.code, Some(23), "{output}");
     assert_eq!(output.err().matches("a file of its own").count(), 1, "{output}");
     assert_eq!(groups(&scene.path("to")), [group(["a/x", "z"])].into());
+}
+
+#[test]
+fn all_names_have_the_attributes_that_are_asked_for() {
+    if !xattr::are_here() {
+        return;
+    }
+    for way in Way::all() {
+        let scene = three();
+        let source = scene.path("source/z");
+        xattr::set(&source, b"user.a", b"1");
+        xattr::set(&source, ACCESS_ACL, &acl(0o644, 6, &[(4, 6)], &[]));
+        for change in ["nothing", "attributes", "everything"] {
+            match change {
+                "attributes" => xattr::set(&source, b"user.a", b"2"),
+                "everything" => {
+                    fs::write(&source, noise(200_000, 3)).unwrap();
+                    xattr::set(&source, b"user.b", b"3");
+                }
+                _ => {}
+            }
+            let output = run(way, &scene, &["-aHAXi"]).success();
+            assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
+            let all = [group(["a/x", "b/y", "z"])].into();
+            assert_eq!(groups(&scene.path("to")), all, "{way:?} {change}\n{output}");
+        }
+        let again = run(way, &scene, &["-aHAXi"]).success();
+        assert!(!again.out().contains("hf") && !again.out().contains(".f"), "{way:?}\n{again}");
+    }
+}
+
+/// Times of access are those of the file, whichever name is written.
+#[test]
+fn times_of_access_are_kept_with_hard_links() {
+    let long_ago = FileTime::from_unix_time(1_400_000_000, 5);
+    for way in Way::plain() {
+        let scene = three();
+        filetime::set_file_atime(scene.path("source/z"), long_ago).unwrap();
+        run(way, &scene, &["-aHU"]).success();
+        let accessed = FileTime::from_last_access_time(&fs::metadata(scene.path("to/a/x")).unwrap());
+        assert_eq!(accessed, long_ago, "{way:?}");
+    }
+}
+
+#[test]
+fn what_links_lead_to_is_one_file_with_its_other_names() {
+    for way in Way::plain() {
+        let tree = Tree::new().file("a", "one file").file("alone", "2").symlink("c", "a").directory("dir");
+        let scene = linked(&tree.symlink("d", "alone").symlink("e", "alone"), &[("a", "b"), ("a", "dir/x")]);
+        run(way, &scene, &["-aHL"]).success();
+        assert_eq!(groups(&scene.path("to")), [group(["a", "b", "c", "dir/x"])].into(), "{way:?}");
+    }
+}
+
+#[test]
+fn names_that_several_arguments_show_are_one_file() {
+    for way in Way::plain() {
+        let scene = linked(&Tree::new().file("a", "one file"), &[("a", "b")]);
+        let sources = [scene.path("source"), scene.path("source/")];
+        way.copy(&["-aH"], &sources, scene.path("to")).run().success();
+        let all = [group(["a", "b", "source/a", "source/b"])].into();
+        assert_eq!(groups(&scene.path("to")), all, "{way:?}");
+    }
+}
+
+#[test]
+fn a_format_shows_of_which_name_a_name_becomes_another() {
+    for way in Way::plain() {
+        let scene = linked(&Tree::new().file("a", "one file"), &[("a", "b")]);
+        let output = run(way, &scene, &["-aH", "--out-format=%n|%L|%12L|"]).success();
+        assert!(output.out().contains("a||                |\n"), "{way:?}\n{output}");
+        assert!(output.out().contains("b| => a| =>            a|\n"), "{way:?}\n{output}");
+    }
 }

@@ -141,3 +141,24 @@ fn a_two_way_run_tells_its_plan_and_its_conflicts() {
     assert_eq!(the(&told, "planned", "dir/two")["change"], "deleted");
     assert_eq!(the(&told, "conflict", "both")["settled"], "first");
 }
+
+#[test]
+fn what_is_linked_or_copied_is_told() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("rsync speaks no JSON");
+    }
+    for way in Way::plain() {
+        let tree = Tree::new().file("a", "one file").file("copied", "2").file("linked", "3");
+        let scene = Scene::with_source(&tree)
+            .tree("before", &Tree::new().file("copied", "2").mode("copied", 0o600).file("linked", "3"));
+        fs::hard_link(scene.path("source/a"), scene.path("source/b")).unwrap();
+        let options = ["-aH", "-vv", "--json", "--link-dest=../before"];
+        let output = way.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
+        let events = events(&output);
+        let linked = the(&events, "linked", "b");
+        assert_eq!((&linked["leader"], &linked["new"]), (&"a".into(), &true.into()), "{way:?}");
+        let copied = the(&events, "copied", "copied");
+        assert_eq!(copied["changed"], serde_json::json!(["permissions"]), "{way:?}");
+        the(&events, "unchanged", "linked");
+    }
+}

@@ -324,3 +324,20 @@ fn other_file_systems_are_made_left_out_and_left_alone() {
         assert_eq!(scene.paths("named"), ["m", "m/inside"], "{way:?}");
     }
 }
+
+#[test]
+fn directories_above_what_is_not_there_are_not_made() {
+    for way in Way::all() {
+        let scene = Scene::with_source(&deep());
+        let source = scene.path("source");
+        fs::write(scene.path("list"), "a/sub/gone\nb/none\n").unwrap();
+        let list = format!("--files-from={}", scene.path("list").display());
+        let output = way.copy(&["-a", &list], &[&source], scene.path("to")).run().expect(23);
+        assert!(output.err().contains("a/sub/gone") && output.err().contains("b/none"), "{way:?}\n{output}");
+        assert_eq!(scene.paths("to"), [""; 0], "{way:?}");
+        // Something else may lead there.
+        fs::write(scene.path("list"), "a/sub/gone\na/sub/two\nb/none\n").unwrap();
+        way.copy(&["-a", &list, "--ignore-missing-args"], &[&source], scene.path("to")).run().success();
+        assert_eq!(scene.paths("to"), ["a", "a/sub", "a/sub/two"], "{way:?}");
+    }
+}
