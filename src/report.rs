@@ -464,7 +464,9 @@ impl Progress {
     }
 }
 
-/// The words of an error of the operating system, without the number that Rust puts after them.
-pub fn without_number(words: &str) -> &str {
-    words.rfind(" (os error ").and_then(|end| words.get(..end)).unwrap_or(words)
+/// What is said about an error, without the numbers that Rust puts after the words of the operating system.
+pub fn without_numbers(said: &str) -> String {
+    let mut pieces = said.split(" (os error ");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |text, piece| text + piece.split_once(')').map_or("", |(_, rest)| rest))
 }

@@ -4,7 +4,7 @@
 //! when it happens and decides the code at the end. What does end a run is a [`Failure`]: a sentence that says what
 //! went wrong, and hints, kept apart from it, that say what to do.
 
-use crate::report::without_number;
+use crate::report::without_numbers;
 use crate::session::{self, Outcome};
 use crate::tree::Escaped;
 use crate::twoway::reconcile::Why;
@@ -176,7 +176,7 @@ pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
         }
         source = inner.source();
     }
-    without_number(&text).to_owned()
+    without_numbers(&text)
 }
 
 #[cfg(test)]
@@ -262,5 +262,11 @@ mod tests {
         let inner = std::io::Error::other("no route");
         let outer = crate::transport::Error::Start { source: inner };
         assert_eq!(with_sources(&outer), "Starting the SSH client: no route");
+    }
+
+    #[test]
+    fn what_follows_the_systems_words_stays() {
+        let said = std::io::Error::other(format!("{}; make it first", std::io::Error::from_raw_os_error(2)));
+        assert_eq!(with_sources(&said), "No such file or directory; make it first");
     }
 }

@@ -21,7 +21,7 @@ use std::collections::HashSet;
 pub struct Stretch([u8; 16]);
 
 /// Records in a stretch on average, less one in as many.
-const USUAL: u8 = 64;
+const USUAL: u8 = 32;
 /// The most records in one.
 const MOST: usize = 1024;
 
