@@ -426,7 +426,9 @@ impl Drawn<'_> {
         // What becomes of a file with several names must not depend on which of them is looked at.
         let all =
             has(&self.choices, "-a") || ["-t", "-p", "-o", "-g"].iter().all(|name| has(&self.choices, name));
-        let depends = ["-u", "--size-only", "--existing", "-O"].iter().any(|name| has(&self.choices, name));
+        let depends = ["-u", "--size-only", "--existing", "-O", "--safe-links"]
+            .iter()
+            .any(|name| has(&self.choices, name));
         if all && !depends && self.random.chance(50) {
             // So that names come in the same order from both.
             self.push("-H", Argument::Words(vec!["-H".into(), "--no-inc-recursive".into()]));
