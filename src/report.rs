@@ -72,6 +72,13 @@ pub enum Event {
     },
     /// An entry of the source, where it is only to be shown.
     Shown(Shown),
+    /// `--copy-unsafe-links`: what a symbolic link leads to that may lead out of the tree takes its place.
+    FollowedLink {
+        /// Below the transfer root.
+        path: RelPath,
+        /// Its text.
+        target: Vec<u8>,
+    },
 }
 
 /// An entry of the source that is shown.

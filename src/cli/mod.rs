@@ -22,7 +22,7 @@ mod version;
 pub use self::flags::command;
 
 use self::environment::Environment;
-use self::failure::{FILE_IO, Failure};
+use self::failure::{FILE_IO, Failure, with_sources};
 use self::flags::Flags;
 use self::output::moment::Clock;
 use self::output::size::Numbers;
@@ -85,10 +85,25 @@ fn obey(arguments: &[OsString], screen: &Arc<Screen>) -> Result<u8, Failure> {
     if flags.server {
         return serve(&flags, screen);
     }
-    screen.set_manner(resolve::manner(&flags)?);
+    let manner = resolve::manner(&flags).map(|manner| screen.set_manner(manner));
+    // Before signals are caught: opening a pipe may wait for whoever reads it, and must end with Ctrl-C.
+    let log = resolve::log_file(&flags).and_then(|path| open_log(path, screen));
     let environment = Environment::read();
-    let (run, style) = resolve::resolve(&flags, &environment)?;
-    transfer(&run, style, flags.plan, environment, screen)
+    let resolved = manner.and_then(|()| resolve::resolve(&flags, &environment));
+    let (run, style) =
+        resolved.inspect_err(|failure| tell_refusal(failure, flags.json, log.as_ref(), screen))?;
+    transfer(&run, style, log, flags.plan, environment, screen)
+}
+
+/// Tells the log, and programs that read JSON, of a run that cannot begin.
+fn tell_refusal(failure: &Failure, json: bool, log: Option<&Log>, screen: &Screen) {
+    let message = failure.to_string();
+    if let Some(log) = log {
+        log.write(&message);
+    }
+    if json {
+        screen.out(&output::json::failure(&message, failure.code()));
+    }
 }
 
 /// The text for flags that only ask for one.
@@ -135,6 +150,7 @@ fn serve(flags: &Flags, screen: &Arc<Screen>) -> Result<u8, Failure> {
 fn transfer(
     run: &Run,
     style: Style,
+    log: Option<Log>,
     plan_file: Option<PathBuf>,
     environment: Environment,
     screen: &Arc<Screen>,
@@ -153,7 +169,6 @@ fn transfer(
         .two_way
         .clone()
         .map(|two_way| Dialogue::new(prompter.clone(), two_way, Numbers::new(style.human), Clock::local()));
-    let log = style.log.as_ref().and_then(|log| open_log(&log.path, screen));
     let printer = Arc::new(Printer::new(style, Arc::clone(screen), log));
     let overseer =
         TerminalOverseer { printer: printer.clone(), screen: Arc::clone(screen), dialogue, plan_file };
@@ -191,7 +206,7 @@ fn transfer(
 /// Opens the log. A run without one is better than none, as rsync has it.
 fn open_log(path: &OsStr, screen: &Screen) -> Option<Log> {
     let log = Log::open(path).map_err(|error| {
-        let path = Escaped(path.as_bytes());
+        let (path, error) = (Escaped(path.as_bytes()), with_sources(&error));
         screen.err(&format!("dsync: opening the log {path}: {error}; going on without it\n"));
     });
     log.ok()

@@ -2,9 +2,11 @@
 //!
 //! The first one asks the run to stop: it settles what it has staged and ends with code 20. A second one ends the
 //! process at once, which is safe too, since files are only ever put in place whole. So does the first while a question
-//! is open; the terminal then gets back the echo that a question for a password takes from it. Signals that were
-//! ignored when the process was started stay ignored, as `nohup` and background jobs of shells expect. A reader of
-//! standard output that goes away sends nothing here: Rust's runtime turns SIGPIPE into an error of the write.
+//! is open; the terminal then gets back the echo that a question for a password takes from it. One that comes right after
+//! the first is taken for the same: where a program that passes signals on, like timeout(1), is in the foreground too, one
+//! Ctrl-C arrives twice. Signals that were ignored when the process was started stay ignored, as `nohup` and background
+//! jobs of shells expect. A reader of standard output that goes away sends nothing here: Rust's runtime turns SIGPIPE into
+//! an error of the write.
 
 use crate::cli::failure::SIGNAL;
 use crate::cli::output::Screen;
@@ -16,6 +18,10 @@ use signal_hook::iterator::Signals;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long after the first signal another one is still taken for the same.
+const ECHO: Duration = Duration::from_millis(200);
 
 /// Makes the signals stop the run of `cancel`.
 pub(super) fn install(cancel: Cancel, screen: Arc<Screen>) -> io::Result<()> {
@@ -24,17 +30,21 @@ pub(super) fn install(cancel: Cancel, screen: Arc<Screen>) -> io::Result<()> {
     let mut signals = Signals::new(taken)?;
     let terminal = Terminal::remember();
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for (number, _) in signals.forever().enumerate() {
+        let mut first: Option<Instant> = None;
+        for _ in signals.forever() {
             // A question on the terminal has nothing staged behind it, and nobody left to answer it.
             let asking = screen.is_asking();
             if let Some(terminal) = terminal.as_ref().filter(|_| asking) {
                 terminal.restore();
             }
-            if number > 0 || asking {
+            if asking || first.is_some_and(|first| first.elapsed() >= ECHO) {
                 std::process::exit(i32::from(SIGNAL));
             }
-            cancel.cancel();
-            screen.try_err("dsync: stopping; a second signal stops at once\n");
+            if first.is_none() {
+                first = Some(Instant::now());
+                cancel.cancel();
+                screen.try_err("dsync: stopping; a second signal stops at once\n");
+            }
         }
     })?;
     Ok(())

@@ -1,14 +1,14 @@
 //! A file that a user named beside source and destination: one of filter rules to be read, a log to be written.
 
-use crate::fs::resolve::{self, Links, Place};
+use crate::fs::resolve::{self, Links, MOST_LINKS, Place, Step};
 use crate::fs::{Error, status};
 use crate::tree::Kind;
-use rustix::fs::Stat;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, Stat};
+use rustix::io::Errno;
 use std::ffi::OsStr;
-use std::fs::File;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 const OPENING: &str = "opening";
@@ -24,27 +24,52 @@ pub fn open_named(path: &OsStr, links: Links) -> Result<File, Error> {
 }
 
 /// Opens the file at `path` to write at its end, and makes it if nothing is there, by the same rules as [`open_named`].
+/// A symbolic link that leads nowhere is followed like any other: the file is made where it leads.
 pub fn append_named(path: &OsStr, links: Links) -> Result<File, Error> {
-    match open(path, links, File::options().append(true)) {
-        Err(error) if error.is_not_found() => make(path, links),
+    let append = || open(path, links, File::options().append(true));
+    match append() {
+        Err(error) if error.is_not_found() => match make(path, links) {
+            // Somebody else, most likely another run, made it in between.
+            Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => append(),
+            done => done,
+        },
         done => done,
     }
 }
 
 /// Makes a file where none is, in a directory that the path leads to by the rule of `links`.
+///
+/// # Errors
+/// Also where something is there by now.
 fn make(path: &OsStr, links: Links) -> Result<File, Error> {
     const MAKING: &str = "making";
-    let path = path.as_bytes();
-    let (parent, name) = match path.iter().rposition(|byte| *byte == b'/') {
-        Some(slash) => path.split_at_checked(slash + 1).unwrap_or_default(),
-        None => (&b"."[..], path),
-    };
-    let Place::Directory(parent) = resolve::resolve(parent, links, MAKING)? else {
-        return Err(Error::when(MAKING)(rustix::io::Errno::NOTDIR));
-    };
-    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let made = rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o666));
-    Ok(File::from(made.map_err(Error::when(MAKING))?))
+    let mut path = path.as_bytes().to_vec();
+    let mut from: Option<OwnedFd> = None;
+    for _ in 0..MOST_LINKS {
+        let (above, name) = match path.iter().rposition(|byte| *byte == b'/') {
+            Some(slash) => path.split_at_checked(slash + 1).unwrap_or_default(),
+            None => (&b"."[..], &path[..]),
+        };
+        let above = match from.take().filter(|_| !path.starts_with(b"/")) {
+            Some(dir) => resolve::resolve_from(dir, above, links, MAKING)?,
+            None => resolve::resolve(above, links, MAKING)?,
+        };
+        let Place::Directory(dir) = above else { return Err(Error::when(MAKING)(Errno::NOTDIR)) };
+        match resolve::step(dir.as_fd(), name) {
+            Ok(Step::To(_)) => return Err(Error::when(MAKING)(Errno::EXIST)),
+            Ok(Step::Link { target, owner }) => {
+                resolve::check_owner(links, owner, name, MAKING)?;
+                (path, from) = (target, Some(dir));
+            }
+            Err(Errno::NOENT) => {
+                let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+                let made = rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o666));
+                return Ok(File::from(made.map_err(Error::when(MAKING))?));
+            }
+            Err(error) => return Err(Error::when(MAKING)(error)),
+        }
+    }
+    Err(Error::when(MAKING)(Errno::LOOP))
 }
 
 fn open(path: &OsStr, links: Links, how: &OpenOptions) -> Result<File, Error> {

@@ -90,10 +90,7 @@ pub(super) fn resolve_from(
                 if followed > MOST_LINKS {
                     return Err(Error::when(doing)(Errno::LOOP));
                 }
-                if links != Links::Any && !is_trusted(owner) {
-                    let why = format!("the symbolic link \"{}\" belongs to another user", Escaped(&element));
-                    return Err(Error::refused(doing, io::ErrorKind::PermissionDenied, why));
-                }
+                check_owner(links, owner, &element, doing)?;
                 if target.starts_with(b"/") {
                     place = Place::Directory(start(CWD, &target).map_err(Error::when(doing))?);
                 }
@@ -105,6 +102,20 @@ pub(super) fn resolve_from(
         check_within(dir.as_fd(), top, doing)?;
     }
     Ok(place)
+}
+
+/// Refuses to go through a symbolic link of this name if it belongs to somebody whose links are not followed.
+pub(super) fn check_owner(
+    links: Links,
+    owner: u32,
+    name: &[u8],
+    doing: &'static str,
+) -> std::result::Result<(), Error> {
+    if links == Links::Any || is_trusted(owner) {
+        return Ok(());
+    }
+    let why = format!("the symbolic link \"{}\" belongs to another user", Escaped(name));
+    Err(Error::refused(doing, io::ErrorKind::PermissionDenied, why))
 }
 
 /// Refuses a directory that is neither `top` nor below it.

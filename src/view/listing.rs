@@ -69,6 +69,8 @@ pub struct ViewListing {
     origins: Vec<u32>,
     /// What could not be read.
     pub troubles: Vec<Trouble>,
+    /// The links, with their texts, that were followed because they may lead out of the tree.
+    pub followed: Vec<(RelPath, Vec<u8>)>,
     /// Whether it has everything that an argument has in this directory, so that what is not listed is not there.
     pub is_whole: bool,
     /// What else is known of what was asked for by its name.
@@ -109,6 +111,7 @@ impl ViewListing {
 pub(super) struct Read {
     pub entries: Vec<Entry>,
     pub troubles: Vec<Trouble>,
+    pub followed: Vec<(RelPath, Vec<u8>)>,
     pub asked: Asked,
     pub is_whole: bool,
     /// Names of directories that are on another file system.
@@ -229,6 +232,7 @@ pub(super) struct Merge {
     merged: BTreeMap<Name, (Entry, usize)>,
     several: bool,
     troubles: Vec<Trouble>,
+    followed: Vec<(RelPath, Vec<u8>)>,
     is_whole: bool,
     asked: Asked,
     /// Directories that are meant by themselves in one of the places, if any may be implied.
@@ -244,6 +248,7 @@ impl Merge {
     /// Adds what a place has. `is_apart`: directories that are there only for what is below them are told apart.
     pub(super) fn add(&mut self, place: usize, read: Read, is_apart: bool) {
         self.troubles.extend(read.troubles);
+        self.followed.extend(read.followed);
         self.is_whole |= read.is_whole;
         self.note(read.asked, &read.entries, is_apart);
         if self.first.is_none() && !self.several {
@@ -283,9 +288,10 @@ impl Merge {
         self.asked.implied.sort_unstable();
         self.asked.implied.dedup();
         self.meant.sort_unstable();
-        let Merge { meant, is_whole, mut asked, troubles, .. } = self;
+        let Merge { meant, is_whole, mut asked, troubles, followed, .. } = self;
         asked.implied.retain(|name| meant.binary_search(name).is_err());
-        let mut listing = ViewListing { troubles, is_whole, asked, scopes, ..ViewListing::default() };
+        let mut listing =
+            ViewListing { troubles, followed, is_whole, asked, scopes, ..ViewListing::default() };
         match self.first {
             Some((place, entries)) => {
                 if place > 0 {

@@ -109,10 +109,13 @@ impl View {
             }
             // It is its referent that was named.
             Some(entry) if self.names_nothing(dir, &entry) => None,
-            Some(entry) if !leads => match self.seen(&argument.root, dir, path, entry) {
-                Ok(entry) => Some(entry),
-                Err(error) => return read.trouble(path.join(&name), error),
-            },
+            Some(entry) if !leads => {
+                self.note_unsafe(path, &entry, read);
+                match self.seen(&argument.root, dir, path, entry) {
+                    Ok(entry) => Some(entry),
+                    Err(error) => return read.trouble(path.join(&name), error),
+                }
+            }
             found => found,
         };
         match found {
@@ -183,6 +186,7 @@ impl View {
                 read.entries.push(entry);
                 continue;
             }
+            self.note_unsafe(path, &entry, read);
             match self.seen(root, dir, path, entry.clone()) {
                 Ok(entry) => read.entries.push(entry),
                 // Nor is one missed that the rules leave out if it leads to a directory: that cannot be known.
@@ -190,6 +194,18 @@ impl View {
                 Err(_) if !shows(scope, path, &entry) => {}
                 Err(error) => read.trouble(path.join(&entry.name), error),
             }
+        }
+    }
+
+    /// Notes a link that is followed only because it may lead out of the tree, whatever comes of it.
+    fn note_unsafe(&self, path: &RelPath, entry: &Entry, read: &mut Read) {
+        let links = self.manner.links;
+        if let Node::Symlink { target } = &entry.node
+            && links.copy_unsafe
+            && !links.copy
+            && is_unsafe(target, path)
+        {
+            read.followed.push((path.join(&entry.name), target.to_vec()));
         }
     }
 

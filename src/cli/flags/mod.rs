@@ -9,6 +9,7 @@
 //! the order they have on the command line even across differently named flags.
 
 mod generate;
+mod links;
 mod negation;
 mod order;
 mod remote;
@@ -23,6 +24,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub(super) use self::generate::generate;
+use self::links::LinkFlags;
 pub(super) use self::order::FilterFlag;
 use self::remote::RemoteFlags;
 use self::size::Size;
@@ -187,6 +189,10 @@ pub(super) struct Flags {
     /// Leave out symbolic links where times are kept
     #[arg(short = 'J', long, help_heading = ATTRIBUTES)]
     pub omit_link_times: bool,
+
+    /// The flags about symbolic links.
+    #[command(flatten)]
+    pub link_rules: LinkFlags,
 
     /// Bring both directories up to date with each other (includes -rlpt)
     ///
@@ -427,9 +433,10 @@ pub(super) struct Flags {
     /// Show a line of your own for each change: %i %n%L is that of -i
     ///
     /// Escapes are %n name, %f name with its source, %i what differs, %l length, %b bytes sent, %L link target, %o
-    /// operation, %M time, %C checksum, %B permissions, %U owner, %G group, %t now, %p process and %%. See OUTPUT.
+    /// operation, %M time, %C checksum, %B permissions, %U owner, %G group, %t now, %p process and %%. What could act on
+    /// the terminal, but for tabs, is shown as in names. See OUTPUT.
     #[arg(long, alias = "log-format", value_name = "FORMAT", help_heading = OUTPUT)]
-    pub out_format: Option<String>,
+    pub out_format: Option<OsString>,
     /// Tell what happens as JSON on standard output, a line for each event, for programs
     ///
     /// See EVENTS AS JSON. Problems are also told on standard error as usual.
@@ -440,7 +447,7 @@ pub(super) struct Flags {
     pub log_file: Option<OsString>,
     /// How changes are logged, as for --out-format; nothing: not at all (default '%i %n%L')
     #[arg(long, value_name = "FORMAT", help_heading = OUTPUT)]
-    pub log_file_format: Option<String>,
+    pub log_file_format: Option<OsString>,
     /// Show numbers about the run at its end
     ///
     /// With another host, the connection time is the part of the run until dsync there had answered: connecting,
@@ -463,15 +470,16 @@ pub(super) struct Flags {
     pub stderr: Option<String>,
     /// rsync's old name of --stderr=all
     #[arg(long = "msgs2stderr", hide = true)]
-    pub all_to_stderr: bool,
+    all_to_stderr: bool,
     /// Write output line by line (L, N), or in blocks (B)
     ///
     /// The default is by line on a terminal, and else in blocks.
     #[arg(long, value_name = "MODE", help_heading = OUTPUT)]
     pub outbuf: Option<String>,
-    /// Show bytes above 127 in names as they are
+    /// Show bytes in names that are no valid text as they are
     ///
-    /// Without it, those that are not valid text are shown as \\#ooo, as control characters always are.
+    /// Without it they are shown as \#ooo, as control characters always are, and characters that change the direction of
+    /// text. On a terminal that takes single bytes for characters, some of these bytes are control characters too.
     #[arg(short = '8', long = "8-bit-output", help_heading = OUTPUT)]
     pub eight_bit_output: bool,
     /// Numbers in K, M, G of 1000; -hh of 1024
@@ -480,7 +488,8 @@ pub(super) struct Flags {
     /// Show this help (so does -h alone)
     #[arg(long, help_heading = OUTPUT)]
     pub help: bool,
-    /// Print completions for a shell (complete-bash, complete-zsh, complete-fish), or the manual page (man)
+    /// Print completions for a shell (complete-bash, complete-zsh, complete-fish), the manual page (man), or the JSON
+    /// schema of what --json prints (events-schema)
     #[arg(long, value_name = "KIND", help_heading = OUTPUT)]
     pub generate: Option<String>,
     /// Show the version; -VV as JSON

@@ -63,6 +63,11 @@ impl Flags {
         self.compressed = on(&["compress", "compress_level", "compress_choice"], &["compress"]);
         self.super_user = switch(matches, &["super_flag"], &["super_flag"]);
         self.whole = switch(matches, &["whole_file"], &["whole_file"]);
+        let old_name = switch(matches, &["all_to_stderr"], &["all_to_stderr"]);
+        let is_later = last(matches, "all_to_stderr") > last(matches, "stderr");
+        if let Some(all) = old_name.filter(|_| is_later) {
+            self.stderr = Some(if all { "all" } else { "errors" }.to_owned());
+        }
         self.plain_numbers = position(matches, &negated("human_readable")).is_some();
         let Flags { exclude, include, exclude_from, include_from, filter, .. } = self;
         let mut filters = FilterFlag::placed(matches, [exclude, include, exclude_from, include_from, filter]);
@@ -125,6 +130,11 @@ fn switch_also(matches: &ArgMatches, on: &[&str], off: &[&str], also: Option<usi
     let on = on.iter().filter_map(|id| position(matches, id)).chain(also).max();
     let off = off.iter().filter_map(|id| position(matches, &negated(id))).max();
     (on.is_some() || off.is_some()).then_some(on > off)
+}
+
+/// Where a flag or its negation was given last.
+fn last(matches: &ArgMatches, id: &str) -> Option<usize> {
+    position(matches, id).max(position(matches, &negated(id)))
 }
 
 /// Where a flag was given last.

@@ -42,6 +42,19 @@ fn the_definition_is_consistent() {
 }
 
 #[test]
+fn help_speaks_of_links_after_what_is_kept() {
+    let help = help();
+    let places = [WHAT, ATTRIBUTES, LINKS, TWO_WAY, FILTERS].map(|title| help.find(&format!("\n{title}:\n")));
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}");
+}
+
+#[test]
+fn help_shows_how_bytes_are_shown_with_one_backslash() {
+    let help = command().render_long_help().to_string();
+    assert!(help.contains("\\#ooo") && !help.contains("\\\\#"));
+}
+
+#[test]
 fn the_last_word_on_an_implied_switch_wins() {
     for (line, expected) in [
         ("", ""),

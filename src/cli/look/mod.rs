@@ -26,7 +26,8 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::sync::atomic::AtomicBool;
 
 const STATUS: &str = "status";
-const WORDS: [&str; 4] = [STATUS, "log", "undo", "trash"];
+/// The words that these commands are called by.
+pub(super) const WORDS: [&str; 4] = [STATUS, "log", "undo", "trash"];
 
 /// How many edits are named unless all are asked for.
 const FEW: u64 = 20;

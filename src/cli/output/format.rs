@@ -11,7 +11,9 @@ use crate::cli::output::origins::Origins;
 use crate::cli::output::size::Numbers;
 use crate::report::{Action, Item};
 use crate::tree::{Escaped, Kind, RelPath};
+use std::ffi::OsStr;
 use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::time::SystemTime;
 
 /// A format, taken apart.
@@ -39,6 +41,8 @@ enum What {
     Length,
     /// `%b`
     Sent,
+    /// `%c`
+    Sums,
     /// `%o`
     Operation,
     /// `%M`
@@ -104,11 +108,15 @@ impl Format {
         Format::new("%n%L")
     }
 
-    /// Takes a format apart. Every text is one.
-    pub(in crate::cli) fn new(format: &str) -> Format {
+    /// Takes a format apart. Every text is one; what could act on a terminal is shown as it is in names, but for tabs,
+    /// which part columns.
+    pub(in crate::cli) fn new(format: impl AsRef<OsStr>) -> Format {
+        let columns = format.as_ref().as_bytes().split(|byte| *byte == b'\t');
+        let escaped: Vec<String> = columns.map(|text| Escaped(text).to_string()).collect();
+        let format = escaped.join("\t");
         let mut pieces = Vec::new();
         let mut text = String::new();
-        let mut rest = format;
+        let mut rest = format.as_str();
         while let Some((before, after)) = rest.split_once('%') {
             text.push_str(before);
             match escape(after) {
@@ -210,6 +218,7 @@ fn escape(after: &str) -> Option<(Piece, &str)> {
         'L' => What::Target,
         'l' => What::Length,
         'b' => What::Sent,
+        'c' => What::Sums,
         'o' => What::Operation,
         'M' => What::Modified,
         'C' => What::Sum,
@@ -249,6 +258,8 @@ impl Subject<'_> {
             What::Target => item.map(arrow).unwrap_or_default(),
             What::Length => numbers.bytes(item.map_or(0, |item| item.size)),
             What::Sent => numbers.bytes(facts.map_or(0, |facts| facts.sent)),
+            // How much the sums of blocks took that were compared is not counted for each file.
+            What::Sums => numbers.bytes(0),
             What::Operation => match (item, setting.direction) {
                 (None, _) => "del.",
                 (Some(_), Direction::Pull) => "recv",
@@ -351,7 +362,7 @@ mod tests {
         let item = item();
         for (format, expected) in [
             ("%i %n%L", "<f+++++++++ d/f\\#012"),
-            ("%f|%l|%b|%o", "home/src/d/f\\#012|1234567|1024|send"),
+            ("%f|%l|%b|%o|%c", "home/src/d/f\\#012|1234567|1024|send|0"),
             ("%M %B", "2020/01/02-03:04:05 rwsr-xr-x"),
             ("%U:%G", "1000:DEFAULT"),
             ("%C", "abababababababababababababababab"),
@@ -366,6 +377,27 @@ mod tests {
         }
         assert_eq!(line("%p", Subject::Item(&item)), std::process::id().to_string());
         assert_eq!(line("%t", Subject::Item(&item)).len(), "2020/01/02 03:04:05".len());
+    }
+
+    #[test]
+    fn the_text_of_a_format_cannot_act_on_a_terminal() {
+        for (format, expected) in [
+            (&b"A\n%l\t%l"[..], "A\\#0121234567\t1234567"),
+            (b"\x1b[31m%l", "\\#033[31m1234567"),
+            (b"\xff\xc3\xa9%l", "\\#377\u{e9}1234567"),
+            (b"\\#377 %l", "\\#134#377 1234567"),
+            (b"\\%l", "\\1234567"),
+        ] {
+            let item = item();
+            let format = Format::new(OsStr::from_bytes(format));
+            let setting = Setting {
+                direction: Direction::Push,
+                origins: &Origins::default(),
+                clock: &Clock::at(0),
+                groups: false,
+            };
+            assert_eq!(format.line(Subject::Item(&item), setting), expected);
+        }
     }
 
     #[test]

@@ -83,6 +83,7 @@ const PATH: [&str; 2] = ["path", "path_escaped"];
 const TARGET: [&str; 2] = ["target", "target_escaped"];
 const LEADER: [&str; 2] = ["leader", "leader_escaped"];
 const FROM: [&str; 2] = ["from", "from_escaped"];
+const DESTINATION: [&str; 2] = ["destination", "destination_escaped"];
 
 /// The first line.
 pub(super) fn start(start: &Start, direction: Direction, dry_run: bool) -> String {
@@ -111,14 +112,16 @@ fn operand(target: &Target) -> Value {
     serde_json::to_value(line).unwrap_or_default()
 }
 
-/// The line for an event; none for what another event says too.
-pub(super) fn event(event: &Event) -> Option<String> {
+/// The line for an event of a run to this destination.
+pub(super) fn event(event: &Event, destination: &[u8]) -> String {
     let line = match event {
-        Event::CreatedDestination | Event::CreatedPath { .. } => return None,
+        Event::CreatedDestination => made_for(destination, 1),
+        Event::CreatedPath { count, path } => made_for(path, *count),
         Event::Shown(shown) => listed(shown),
         Event::UnsafeLink { path, target } => {
             Line::new("skipped").path(path).with("reason", "unsafe").named(TARGET, target)
         }
+        Event::FollowedLink { path, target } => Line::new("followed").path(path).named(TARGET, target),
         Event::Item(item) => self::item(item),
         Event::Deleted { path, kind } => Line::new("deleted").path(path).with("kind", self::kind(*kind)),
         Event::Skipped { path, reason } => {
@@ -133,7 +136,15 @@ pub(super) fn event(event: &Event) -> Option<String> {
             Line::new("remote").with("text", lines.join("\n"))
         }
     };
-    Some(line.end())
+    line.end()
+}
+
+/// Directories that were made for the sake of the destination, of which the last is called so by the user.
+fn made_for(destination: &[u8], count: u32) -> Line {
+    Line::new("created")
+        .named(DESTINATION, destination)
+        .with("kind", kind(Kind::Directory))
+        .with("count", count)
 }
 
 fn item(item: &Item) -> Line {
@@ -350,7 +361,7 @@ pub(super) fn summary(outcome: &Outcome, code: u8) -> String {
 }
 
 /// The last line of a run that was ended.
-pub(super) fn failure(message: &str, code: u8) -> String {
+pub(in crate::cli) fn failure(message: &str, code: u8) -> String {
     Line::new("summary").with("exit_code", code).with("message", message).end()
 }
 

@@ -3,32 +3,22 @@
 /// How much is shown of each kind; 0 is nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::cli) struct Levels {
-    /// What was kept of files that were replaced.
-    pub backup: u8,
-    /// Files copied at the destination instead of being sent.
-    pub copy: u8,
     /// Deletions.
     pub delete: u8,
     /// The first line.
     pub list: u8,
-    /// What belongs to no other kind.
-    pub misc: u8,
-    /// Mount points that are left out.
-    pub mount: u8,
     /// Names: 1 those that change, 2 all.
     pub name: u8,
     /// Files skipped for what they are.
     pub non_regular: u8,
     /// The progress bar.
     pub progress: u8,
-    /// Files removed at the source.
-    pub remove: u8,
     /// Files skipped because of the options.
     pub skip: u8,
     /// The end of the run: 1 the last two lines, 2 all numbers.
     pub stats: u8,
-    /// Symbolic links that lead out of the tree.
-    pub symsafe: u8,
+    /// Symbolic links that are followed because they may lead out of the tree.
+    pub unsafe_links: u8,
 }
 
 /// A name that an option does not know.
@@ -58,17 +48,12 @@ const fn kind(
 }
 
 /// The kinds of `--info`, with what they are about.
-const KINDS: [Kind; 13] = [
-    kind("BACKUP", [0, 0, 1], |levels| &mut levels.backup, "Files kept before they are replaced"),
-    kind("COPY", [0, 1, 1], |levels| &mut levels.copy, "Files copied at the destination"),
+const KINDS: [Kind; 8] = [
     kind("DEL", [0, 1, 1], |levels| &mut levels.delete, "Entries deleted at the destination"),
     kind("FLIST", [0, 1, 1], |levels| &mut levels.list, "The line that says which way the run goes"),
-    kind("MISC", [0, 1, 2], |levels| &mut levels.misc, "What belongs to no other kind"),
-    kind("MOUNT", [0, 0, 1], |levels| &mut levels.mount, "Mount points that are left out"),
     kind("NAME", [0, 1, 2], |levels| &mut levels.name, "Names: 1) of what changes, 2) of everything"),
     kind("NONREG", [1, 1, 1], |levels| &mut levels.non_regular, "Files skipped for what they are"),
     kind("PROGRESS", [0, 0, 0], |levels| &mut levels.progress, "The progress bar for the whole run"),
-    kind("REMOVE", [0, 0, 1], |levels| &mut levels.remove, "Files removed at the source"),
     kind("SKIP", [0, 0, 1], |levels| &mut levels.skip, "Files skipped because of the options"),
     kind(
         "STATS",
@@ -76,8 +61,11 @@ const KINDS: [Kind; 13] = [
         |levels| &mut levels.stats,
         "The end of the run: 1) the last lines, 2) all numbers",
     ),
-    kind("SYMSAFE", [0, 1, 1], |levels| &mut levels.symsafe, "Symbolic links that lead out of the tree"),
+    kind("SYMSAFE", [0, 1, 1], |levels| &mut levels.unsafe_links, "Links that --copy-unsafe-links follows"),
 ];
+
+/// The kinds of rsync's `--info` that are known so that command lines written for it work, and have nothing to show.
+const SILENT_KINDS: [&str; 5] = ["BACKUP", "COPY", "MISC", "MOUNT", "REMOVE"];
 
 /// The kinds of rsync's `--debug`, known so that command lines written for it work. They are about its own insides, so
 /// there is nothing to show.
@@ -142,6 +130,7 @@ impl Levels {
             match name.as_str() {
                 "ALL" => self.set_all(level),
                 "NONE" => self.set_all(0),
+                name if SILENT_KINDS.contains(&name) => {}
                 name => {
                     let kind = KINDS.iter().find(|kind| kind.name == name);
                     let unknown = || UnknownFlag { option: "--info", name: flag.to_owned() };
@@ -168,6 +157,8 @@ pub(in crate::cli) fn info_help() -> String {
     text.push_str(
         "\nALL        All of them (ALL2: at level 2)\nNONE       None of them\nHELP       This list\n",
     );
+    let silent = SILENT_KINDS.join(", ");
+    text.push_str(&format!("\nKnown from rsync, with nothing to show in dsync:\n{silent}\n"));
     text.push_str("\nShown by -v:\n");
     for verbose in 0..3 {
         text.push_str(&format!("{verbose}) {}\n", added(verbose).join(",")));
@@ -204,8 +195,8 @@ mod tests {
     #[test]
     fn info_overrides_what_verbosity_set() {
         let mut levels = Levels::at_verbosity(1);
-        levels.set("name2,stats0,progress2,,backup").unwrap();
-        let expected = Levels { name: 2, stats: 0, progress: 2, backup: 1, ..Levels::at_verbosity(1) };
+        levels.set("name2,stats0,progress2,,skip,backup,mount2").unwrap();
+        let expected = Levels { name: 2, stats: 0, progress: 2, skip: 1, ..Levels::at_verbosity(1) };
         assert_eq!(levels, expected);
         levels.set("none,del").unwrap();
         assert_eq!(levels, Levels { delete: 1, ..Levels::default() });
@@ -214,11 +205,19 @@ mod tests {
     }
 
     #[test]
+    fn help_tells_what_has_something_to_show() {
+        let help = info_help();
+        let (live, silent) = help.split_once("nothing to show").unwrap();
+        assert!(live.contains("\nSKIP ") && !live.contains("BACKUP"), "{help}");
+        assert!(silent.contains("BACKUP, ") && !silent.contains("MISC2"), "{help}");
+    }
+
+    #[test]
     fn verbosity_adds_up() {
         assert_eq!(Levels::at_verbosity(0), Levels { non_regular: 1, ..Levels::default() });
         assert_eq!(added(0), ["NONREG"]);
-        assert_eq!(added(1), ["COPY", "DEL", "FLIST", "MISC", "NAME", "STATS", "SYMSAFE"]);
-        assert_eq!(added(2), ["BACKUP", "MISC2", "MOUNT", "NAME2", "REMOVE", "SKIP"]);
+        assert_eq!(added(1), ["DEL", "FLIST", "NAME", "STATS", "SYMSAFE"]);
+        assert_eq!(added(2), ["NAME2", "SKIP"]);
         assert_eq!(Levels::at_verbosity(9), Levels::at_verbosity(2));
     }
 

@@ -77,8 +77,6 @@ pub(super) struct Style {
 /// How the log of a run looks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LogStyle {
-    /// Where it is.
-    pub path: OsString,
     /// By what format entries are told; `None`: not at all.
     pub format: Option<Format>,
 }
@@ -129,8 +127,11 @@ impl Printer {
         if let Some(start) = &style.json {
             screen.out(&json::start(start, style.direction, style.dry_run));
         }
-        if let Some(log) = log.as_ref().filter(|_| style.two_way.is_none()) {
-            log.write(wording::log_header(style.direction));
+        if let Some(log) = &log {
+            log.write(&match &style.two_way {
+                Some(two_way) => plan::log_header(&two_way.names),
+                None => wording::log_header(style.direction).to_owned(),
+            });
         }
         Printer { style, clock: Clock::local(), screen, kept: log, header_due, remote: Mutex::default() }
     }
@@ -140,18 +141,18 @@ impl Printer {
         self.with_header(|| {});
     }
 
-    /// Shows the plan of a two-way run, before anything of it is done.
+    /// Shows the plan of a two-way run, before anything of it is done. The log gets all of it, however little is shown.
     pub(super) fn plan(&self, plan: &Plan) {
+        let Some(two_way) = &self.style.two_way else { return };
         if self.style.json.is_some() {
             json::plan(plan, &mut |line| self.screen.out(line));
-            return self.screen.flush();
+        } else {
+            plan::tell(plan, two_way, self.numbers(), &mut |text| self.screen.out(text));
         }
-        if let Some(two_way) = &self.style.two_way {
-            plan::tell(plan, two_way, self.numbers(), &mut |text| {
-                self.screen.out(text);
-                self.log(text);
-            });
-            self.screen.flush();
+        self.screen.flush();
+        if let Some(log) = &self.kept {
+            let all = TwoWayStyle { shown: Shown::All, says_in_sync: true, ..two_way.clone() };
+            plan::tell(plan, &all, self.numbers(), &mut |text| log.write(text));
         }
     }
 
@@ -228,10 +229,8 @@ impl Printer {
             Some(Line::Err(line)) => self.screen.err(&line),
             None => {}
         }
-        if self.style.json.is_some()
-            && let Some(line) = json::event(event)
-        {
-            self.screen.out(&line);
+        if self.style.json.is_some() {
+            self.screen.out(&json::event(event, &self.style.destination));
         }
         if let Some(log) = &self.kept
             && let Some(lines) = wording.log_lines(event)

@@ -52,12 +52,12 @@ impl Origins {
     }
 }
 
-/// Without slashes at its ends, and without elements at its end that go nowhere.
+/// Without slashes at its ends, and without elements there that go nowhere.
 fn trimmed(path: &[u8]) -> &[u8] {
     let mut path = path;
     loop {
         path = match path {
-            [b'/', rest @ ..] | [rest @ .., b'/'] | [rest @ .., b'/', b'.'] => rest,
+            [b'/', rest @ ..] | [b'.', b'/', rest @ ..] | [rest @ .., b'/'] | [rest @ .., b'/', b'.'] => rest,
             b"." => b"",
             _ => return path,
         };
@@ -73,6 +73,12 @@ mod tests {
         for (sources, path, expected) in [
             (&["src/"][..], "a/b", "src/a/b"),
             (&["src/."], "a/b", "src/a/b"),
+            (&["./src/"], "a/b", "src/a/b"),
+            (&[".//src/./"], "", "src/."),
+            (&["./../src/"], "a", "../src/a"),
+            (&["./"], "a", "a"),
+            (&["./src"], "src/a", "src/a"),
+            (&["../src/", "./x"], "a", "../src/a"),
             (&["src"], "src/a", "src/a"),
             (&["/home/src"], "src/a", "home/src/a"),
             (&["/"], "a", "a"),

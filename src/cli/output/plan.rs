@@ -51,6 +51,11 @@ impl Names {
     }
 }
 
+/// The first line of the log of a two-way run.
+pub(super) fn log_header(names: &Names) -> String {
+    format!("comparing {} and {}\n", names.left, names.right)
+}
+
 /// Shows a plan, a few lines at a time.
 pub(super) fn tell(plan: &Plan, style: &TwoWayStyle, numbers: Numbers, out: &mut dyn FnMut(&str)) {
     let names = &style.names;

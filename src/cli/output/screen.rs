@@ -41,7 +41,7 @@ pub(in crate::cli) struct Manner {
     pub buffering: Buffering,
     /// Whether all goes to standard error (`--stderr=all`).
     pub all_to_stderr: bool,
-    /// Whether bytes above 127 are written as they are (`-8`).
+    /// Whether bytes that are no valid text are written as they are (`-8`).
     pub eight_bit: bool,
 }
 
@@ -179,33 +179,58 @@ impl Screen {
     }
 }
 
-/// Lines in which names and all text from elsewhere are [`Escaped`](crate::tree::Escaped), with the bytes above 127 put
-/// back. What stands for such a byte cannot have been anything else.
+/// Lines in which names and all text from elsewhere are [`Escaped`](crate::tree::Escaped), with the bytes put back that
+/// are no valid text. What stands for such a byte cannot have been anything else. A character that is valid was escaped
+/// because it could act on a terminal, and stays so.
 fn with_high_bytes(lines: &str) -> Cow<'_, [u8]> {
-    let mut parts = lines.split("\\#");
-    let first = parts.next().unwrap_or_default();
-    if first.len() == lines.len() {
+    const MARK: &str = "\\#";
+    if !lines.contains(MARK) {
         return Cow::Borrowed(lines.as_bytes());
     }
-    let mut bytes = first.as_bytes().to_vec();
-    for part in parts {
-        let escape = part.split_at_checked(3).and_then(|(digits, rest)| {
-            let octal = digits.bytes().all(|digit| digit.is_ascii_digit());
-            let byte = u8::from_str_radix(digits, 8).ok().filter(|byte| octal && !byte.is_ascii())?;
-            Some((byte, rest))
-        });
-        match escape {
-            Some((byte, rest)) => {
-                bytes.push(byte);
-                bytes.extend_from_slice(rest.as_bytes());
+    let mut bytes = Vec::with_capacity(lines.len());
+    let mut escaped = Vec::new();
+    let mut rest = lines;
+    while !rest.is_empty() {
+        let mark = rest.find(MARK).unwrap_or(rest.len());
+        let (before, from) = rest.split_at_checked(mark).unwrap_or((rest, ""));
+        if !before.is_empty() {
+            put_back(&mut escaped, &mut bytes);
+            bytes.extend_from_slice(before.as_bytes());
+        }
+        let after = from.strip_prefix(MARK).unwrap_or_default();
+        rest = match high_byte(after) {
+            Some((byte, behind)) => {
+                escaped.push(byte);
+                behind
             }
             None => {
-                bytes.extend_from_slice(b"\\#");
-                bytes.extend_from_slice(part.as_bytes());
+                put_back(&mut escaped, &mut bytes);
+                bytes.extend_from_slice(from.strip_suffix(after).unwrap_or(from).as_bytes());
+                after
             }
-        }
+        };
     }
+    put_back(&mut escaped, &mut bytes);
     Cow::Owned(bytes)
+}
+
+/// The byte above 127 that stands in octal digits at the beginning of a text, and what follows it.
+fn high_byte(text: &str) -> Option<(u8, &str)> {
+    let (digits, rest) = text.split_at_checked(3)?;
+    let is_octal = digits.bytes().all(|digit| digit.is_ascii_digit());
+    let byte = u8::from_str_radix(digits, 8).ok().filter(|byte| is_octal && !byte.is_ascii())?;
+    Some((byte, rest))
+}
+
+/// Appends bytes that stood escaped one after the other, and escapes those again that together are characters.
+fn put_back(escaped: &mut Vec<u8>, bytes: &mut Vec<u8>) {
+    for chunk in escaped.utf8_chunks() {
+        for byte in chunk.valid().bytes() {
+            bytes.extend_from_slice(format!("\\#{byte:03o}").as_bytes());
+        }
+        bytes.extend_from_slice(chunk.invalid());
+    }
+    escaped.clear();
 }
 
 /// Does something to the terminal while the bar is out of the way.
@@ -229,6 +254,9 @@ mod tests {
             (b"a\x1b\xfe\n", b"a\\#033\xfe\\#012"),
             (b"\\#377\xff", b"\\#134#377\xff"),
             (b"\\#", b"\\#134#"),
+            (b"x\xc2\x9b[31mRED", b"x\\#302\\#233[31mRED"),
+            (b"\xff\xe2\x80\xae\xfe", b"\xff\\#342\\#200\\#256\xfe"),
+            (b"\x9b\xc2", b"\x9b\xc2"),
         ] {
             assert_eq!(&*with_high_bytes(&Escaped(name).to_string()), shown);
         }

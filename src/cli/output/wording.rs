@@ -44,21 +44,23 @@ impl Wording<'_> {
     pub(super) fn line(&self, event: &Event) -> Option<Line> {
         let style = self.style;
         match event {
-            Event::CreatedDestination => {
-                let shown = style.levels.name > 0 || style.format.is_some();
-                shown.then(|| Line::Out(format!("created directory {}\n", destination(style))))
-            }
-            Event::CreatedPath { count, path } => {
-                let shown = style.levels.name > 0 || style.format.is_some();
+            Event::CreatedDestination => self
+                .tells_of_destination()
+                .then(|| Line::Out(format!("created directory {}\n", destination(style)))),
+            Event::CreatedPath { count, path } => self.tells_of_destination().then(|| {
                 let what = if *count == 1 { "directory" } else { "directories" };
-                shown.then(|| Line::Out(format!("created {count} {what} for {}\n", Escaped(path))))
-            }
+                Line::Out(format!("created {count} {what} for {}\n", Escaped(path)))
+            }),
             Event::Shown(shown) => {
                 Some(Line::Out(listing::line(shown, Numbers::new(style.human), self.clock)))
             }
             Event::UnsafeLink { path, target } => {
                 let line = || format!("ignoring unsafe symlink \"{path}\" -> \"{}\"\n", Escaped(target));
                 (style.levels.name > 0).then(|| Line::Out(line()))
+            }
+            Event::FollowedLink { path, target } => {
+                let line = || format!("copying unsafe symlink \"{path}\" -> \"{}\"\n", Escaped(target));
+                (style.levels.unsafe_links > 0).then(|| Line::Out(line()))
             }
             Event::Item(item) => {
                 let names = Format::names();
@@ -80,7 +82,7 @@ impl Wording<'_> {
     pub(super) fn log_lines(&self, event: &Event) -> Option<String> {
         let format = self.style.log.as_ref().and_then(|log| log.format.as_ref());
         match (event, format) {
-            (Event::Item(_) | Event::Deleted { .. }, None) => None,
+            (Event::Item(_), None) => None,
             // What is the same is logged as it is shown.
             (Event::Item(item), Some(_)) if item.change.is_nothing() && self.style.itemise == 0 => {
                 self.item_line(item, None, 0)
@@ -90,6 +92,8 @@ impl Wording<'_> {
                 self.item_line(item, Some(format), itemise)
             }
             (Event::Deleted { path, kind }, Some(format)) => self.deletion_line(path, *kind, Some(format)),
+            // A deletion is logged also where changes are not.
+            (Event::Deleted { path, kind }, None) => Some(deletion(path, *kind)),
             _ => self.line(event).map(|line| match line {
                 Line::Out(text) | Line::Err(text) => text,
             }),
@@ -122,13 +126,23 @@ impl Wording<'_> {
         }
         let levels = &self.style.levels;
         let shown = levels.delete > 0 || levels.name > 0 || format.is_some();
-        shown.then(|| format!("deleting {}\n", name(path, kind)))
+        shown.then(|| deletion(path, kind))
+    }
+
+    /// Whether directories that were made for the destination are told of. A format of the user's own stands for entries
+    /// alone, unless it shows what `-i` shows.
+    fn tells_of_destination(&self) -> bool {
+        self.style.levels.name > 0 || self.style.itemise > 0
     }
 
     fn setting(&self) -> Setting<'_> {
         let Style { direction, origins, groups, .. } = self.style;
         Setting { direction: *direction, origins, clock: self.clock, groups: *groups }
     }
+}
+
+fn deletion(path: &RelPath, kind: Kind) -> String {
+    format!("deleting {}\n", name(path, kind))
 }
 
 fn destination(style: &Style) -> String {
@@ -298,6 +312,7 @@ mod tests {
         let format = |format, verbose| Style { format: Some(Format::new(format)), ..style(verbose, 0) };
         let [plain, loud, telling] = [format("<%n>", 0), format("<%n>", 2), format("%o %n", 0)];
         let deleted = Event::Deleted { path: RelPath::new(*b"a").unwrap(), kind: Kind::Directory };
+        let created = |count| Event::CreatedPath { count, path: b"x/y".to_vec() };
         for (event, expected) in [
             (item("f", Kind::File, Transfer, TimeChange::None), ["<f>", "<f>", "send f"]),
             (item("f", Kind::File, Attributes, TimeChange::Source), ["", "f", ""]),
@@ -306,6 +321,8 @@ mod tests {
             (item("d", Kind::Directory, Attributes, TimeChange::Source), ["<d/>", "<d/>", "send d/"]),
             (item("f", Kind::File, Attributes, TimeChange::None), ["", "f is uptodate", ""]),
             (deleted, ["deleting a/", "deleting a/", "del. a/"]),
+            (Event::CreatedDestination, ["", "created directory there", ""]),
+            (created(3), ["", "created 3 directories for x/y", ""]),
         ] {
             for (style, expected) in [&plain, &loud, &telling].into_iter().zip(expected) {
                 let expected = (!expected.is_empty()).then(|| Line::Out(format!("{expected}\n")));
@@ -316,7 +333,7 @@ mod tests {
 
     #[test]
     fn the_log_has_a_format_of_its_own() {
-        let log = |format: Option<&str>| LogStyle { path: "log".into(), format: format.map(Format::new) };
+        let log = |format: Option<&str>| LogStyle { format: format.map(Format::new) };
         let logged = |event: &Event, log: LogStyle| {
             let style = Style { log: Some(log), ..style(1, 0) };
             Wording { style: &style, clock: &Clock::at(0) }.log_lines(event).unwrap_or_default()
@@ -327,7 +344,7 @@ mod tests {
         assert_eq!(logged(&attributes, log(Some("%i %n"))), ".f..t...... f\n");
         assert_eq!(logged(&attributes, log(Some("%n"))), "");
         assert_eq!(logged(&deleted, log(Some("%n"))), "deleting a\n");
-        assert_eq!(logged(&deleted, log(None)), "");
+        assert_eq!(logged(&deleted, log(None)), "deleting a\n");
         assert_eq!(logged(&skipped, log(None)), "skipping non-regular file \"p\"\n");
     }
 

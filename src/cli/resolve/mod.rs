@@ -11,7 +11,7 @@ mod targets;
 mod two_way;
 mod view;
 
-pub(in crate::cli) use self::output::manner;
+pub(in crate::cli) use self::output::{log_file, manner};
 pub(in crate::cli) use self::rules::read as read_rules;
 pub(in crate::cli) use self::two_way::check_rules;
 pub(super) use self::view::paths;
@@ -146,7 +146,7 @@ fn options(flags: &Flags, style: &Style, environment: &Environment) -> Result<Op
         two_way: two_way::options(flags),
         prune_empty_dirs: flags.prune_empty_dirs,
         dry_run: flags.dry_run,
-        detail: output::detail(style),
+        detail: output::detail(style, deletes || flags.view.delete_missing_args),
         shortcuts: shortcuts(flags.plain.as_deref())?,
         ..Options::default()
     })

@@ -10,6 +10,7 @@ use crate::cli::output::{
 use crate::cli::resolve::two_way;
 use crate::request::Detail;
 use crate::transport::target::Target;
+use std::ffi::OsStr;
 
 /// How lines are written.
 pub(in crate::cli) fn manner(flags: &Flags) -> Result<Manner, Failure> {
@@ -34,7 +35,7 @@ fn buffering(mode: Option<&str>) -> Result<Buffering, Failure> {
 
 /// A word may be cut short.
 fn all_to_stderr(flags: &Flags) -> Result<bool, Failure> {
-    let Some(mode) = flags.stderr.as_deref() else { return Ok(flags.all_to_stderr) };
+    let Some(mode) = flags.stderr.as_deref() else { return Ok(false) };
     let word =
         ["errors", "all", "client"].into_iter().find(|word| !mode.is_empty() && word.starts_with(mode));
     let word = word.ok_or_else(|| {
@@ -99,6 +100,10 @@ fn format(flags: &Flags) -> Result<Option<Format>, Failure> {
         return Err(Failure::usage("--out-format does not go with --two-way")
             .with_hint("-v shows the plan of a two-way run, --plan=FILE writes it."));
     }
+    if flags.two_way && flags.log_file_format.is_some() {
+        return Err(Failure::usage("--log-file-format does not go with --two-way")
+            .with_hint("--log-file logs the plan of a two-way run."));
+    }
     Ok(match &flags.out_format {
         _ if flags.quiet => None,
         Some(format) => Some(Format::new(format)),
@@ -117,17 +122,22 @@ fn json(flags: &Flags, destination: &Target, sources: &[Target]) -> Result<Optio
     }))
 }
 
+/// Where the log is to be kept, if one is. An empty name stands for none, as in rsync.
+pub(in crate::cli) fn log_file(flags: &Flags) -> Option<&OsStr> {
+    flags.log_file.as_deref().filter(|path| !path.is_empty())
+}
+
 fn log(flags: &Flags) -> Option<LogStyle> {
     let format = match flags.log_file_format.as_deref() {
         None => Some(Format::itemised()),
-        Some("") => None,
+        Some(format) if format.is_empty() => None,
         Some(format) => Some(Format::new(format)),
     };
-    flags.log_file.clone().map(|path| LogStyle { path, format })
+    log_file(flags).map(|_| LogStyle { format })
 }
 
-/// The events that a style has a line for.
-pub(super) fn detail(style: &Style) -> Detail {
+/// The events that a style has a line for, in a run that may delete or not.
+pub(super) fn detail(style: &Style, deletes: bool) -> Detail {
     let levels = &style.levels;
     if style.two_way.is_some() {
         // The plan says it all, and before.
@@ -137,7 +147,13 @@ pub(super) fn detail(style: &Style) -> Detail {
     let any = |needs: fn(&Format) -> bool| formats().any(needs);
     let json = style.json.is_some();
     Detail {
-        changes: levels.name > 0 || levels.delete > 0 || json || any(|_| true),
+        // A log without a format tells of deletions all the same.
+        changes: levels.name > 0
+            || levels.delete > 0
+            || levels.unsafe_links > 0
+            || json
+            || any(|_| true)
+            || (deletes && style.log.is_some()),
         attributes: levels.name > 0 || json || any(|_| true),
         unchanged: levels.name > 1 || levels.skip > 0 || style.itemise > 1,
         progress: style.progress,

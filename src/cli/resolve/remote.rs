@@ -35,7 +35,7 @@ pub(super) fn peer_options(
     let mut peer = super::options(theirs, style, environment)?;
     view::set(&mut peer, theirs, options.list_only, options.names_from.clone());
     peer.rules = options.rules.clone();
-    let munge = theirs.view.munge_links && flags.remote.says("munge-links");
+    let munge = theirs.link_rules.munge_links && flags.remote.says("munge-links");
     peer.link_rules = LinkRules { munge, ..peer.link_rules };
     peer.validate().map_err(|error| Failure::of(USAGE, &error))?;
     Ok(peer)

@@ -4,7 +4,8 @@ use crate::request::{Detail, NamesFrom};
 use crate::transport::ssh;
 use crate::transport::target::{Host, RemoteTarget};
 use crate::tree::filter::Action;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
 fn environment() -> Environment {
@@ -233,6 +234,7 @@ fn only_events_with_a_line_are_asked_for() {
         ("-i", Detail { changes: true, attributes: true, ..nothing }),
         ("-ii", Detail { changes: true, attributes: true, unchanged: true, ..nothing }),
         ("--info=del", Detail { changes: true, ..nothing }),
+        ("--info=symsafe", Detail { changes: true, ..nothing }),
         ("--info=progress2", Detail { progress: true, ..nothing }),
         ("--stats", nothing),
         ("--out-format=%n", Detail { changes: true, attributes: true, ..nothing }),
@@ -245,6 +247,7 @@ fn only_events_with_a_line_are_asked_for() {
             Detail { changes: true, attributes: true, facts: true, sums: true, ..nothing },
         ),
         ("--log-file=x --log-file-format=", nothing),
+        ("--log-file=x --log-file-format= -r --delete", Detail { changes: true, ..nothing }),
         ("--json", Detail { changes: true, attributes: true, facts: true, sent: true, ..nothing }),
     ] {
         assert_eq!(options(line).detail, detail, "{line}");
@@ -263,7 +266,24 @@ fn a_format_takes_the_place_of_columns() {
     assert_eq!(shown("--out-format=%n%i"), (Some(Format::new("%n%i")), 1));
     assert_eq!(shown("-q -i"), (None, 0));
     assert!(refusal("--json --out-format=%n a b").contains("--json and --out-format"));
-    assert!(refusal("-2 --out-format=%n a b").contains("--out-format does not go with --two-way"));
+    for option in ["--out-format", "--log-file-format"] {
+        let refused = refusal(&format!("-2 {option}=%n a b"));
+        assert!(refused.contains(&format!("{option} does not go with --two-way")), "{refused}");
+    }
+}
+
+#[test]
+fn a_log_needs_a_name() {
+    assert!(style("--log-file=l a b").log.is_some());
+    assert_eq!(style("--log-file= a b").log, None);
+}
+
+#[test]
+fn formats_need_not_be_text() {
+    let words =
+        [OsString::from("--out-format"), OsString::from_vec(b"\xff%n".to_vec()), "a".into(), "b".into()];
+    let (_, style) = resolve(&Flags::parse(&words).unwrap(), &environment()).unwrap();
+    assert_eq!(style.format, Some(Format::new(OsStr::from_bytes(b"\xff%n"))));
 }
 
 #[test]
@@ -279,6 +299,10 @@ fn the_manner_of_output_is_said_in_short() {
         ("--outbuf=Full --msgs2stderr", Buffering::Blocks, true),
         ("--msgs2stderr --no-msgs2stderr", Buffering::ByTarget, false),
         ("--stderr=c", Buffering::ByTarget, false),
+        ("--stderr=a --no-msgs2stderr", Buffering::ByTarget, false),
+        ("--no-msgs2stderr --stderr=a", Buffering::ByTarget, true),
+        ("--msgs2stderr --stderr=e", Buffering::ByTarget, false),
+        ("--stderr=e --msgs2stderr", Buffering::ByTarget, true),
     ] {
         let manner = manner(line).unwrap();
         assert_eq!((manner.buffering, manner.all_to_stderr), (buffering, to_stderr), "{line}");

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 
 /// Sets the options that are about what the sources show.
 pub(super) fn set(options: &mut Options, flags: &Flags, list_only: bool, names_from: Option<NamesFrom>) {
-    let view = &flags.view;
+    let (view, links) = (&flags.view, &flags.link_rules);
     options.list_only = list_only;
     options.dirs = view.dirs || (list_only && !flags.recursive);
     options.relative = view.relative;
@@ -28,12 +28,12 @@ pub(super) fn set(options: &mut Options, flags: &Flags, list_only: bool, names_f
         (false, false) => Missing::Told,
     };
     options.link_rules = LinkRules {
-        copy: view.copy_links,
-        copy_dirs: view.copy_dirlinks,
-        copy_unsafe: view.copy_unsafe_links,
-        safe: view.safe_links && !view.copy_unsafe_links,
-        keep_dirs: view.keep_dirlinks,
-        munge: view.munge_links,
+        copy: links.copy_links,
+        copy_dirs: links.copy_dirlinks,
+        copy_unsafe: links.copy_unsafe_links,
+        safe: links.safe_links && !links.copy_unsafe_links,
+        keep_dirs: links.keep_dirlinks,
+        munge: links.munge_links,
     };
     options.names_from = names_from;
 }
@@ -94,8 +94,8 @@ fn host(target: &Target) -> Option<&Host> {
 
 /// How paths on this side are followed.
 pub(in crate::cli) fn paths(flags: &Flags) -> Result<Paths, Failure> {
-    let view = &flags.view;
-    match (&view.confine_root, view.insecure_links) {
+    let links = &flags.link_rules;
+    match (&links.confine_root, links.insecure_links) {
         (Some(_), true) => {
             Err(Failure::usage("--insecure-links cannot be meant together with --confine-root")
                 .with_hint("Links that are not looked at keep nobody inside."))
@@ -144,19 +144,19 @@ fn check_rises_not(path: &[u8]) -> Result<(), Failure> {
 pub(super) fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 15] {
     const NAMES: &str = "Filter rules say which names take part.";
     const LINKS: &str = "Symbolic links are kept as they are on both sides.";
-    let view = &flags.view;
+    let (view, links) = (&flags.view, &flags.link_rules);
     [
         (view.dirs, "--dirs (-d)", NAMES),
         (view.relative, "--relative (-R)", "Name the two directories themselves."),
         (view.no_implied_dirs, "--no-implied-dirs", NAMES),
         (view.one_file_system > 0, "--one-file-system (-x)", NAMES),
         (view.list_only, "--list-only", "-n shows what the run would do."),
-        (view.copy_links, "--copy-links (-L)", LINKS),
-        (view.copy_dirlinks, "--copy-dirlinks (-k)", LINKS),
-        (view.copy_unsafe_links, "--copy-unsafe-links", LINKS),
-        (view.safe_links, "--safe-links", LINKS),
-        (view.keep_dirlinks, "--keep-dirlinks (-K)", LINKS),
-        (view.munge_links, "--munge-links", LINKS),
+        (links.copy_links, "--copy-links (-L)", LINKS),
+        (links.copy_dirlinks, "--copy-dirlinks (-k)", LINKS),
+        (links.copy_unsafe_links, "--copy-unsafe-links", LINKS),
+        (links.safe_links, "--safe-links", LINKS),
+        (links.keep_dirlinks, "--keep-dirlinks (-K)", LINKS),
+        (links.munge_links, "--munge-links", LINKS),
         (view.mkpath, "--mkpath", "Make the directory first."),
         (view.files_from.is_some(), "--files-from", NAMES),
         (view.ignore_missing_args, "--ignore-missing-args", NAMES),

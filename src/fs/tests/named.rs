@@ -1,7 +1,7 @@
 //! Files a user named.
 
 use super::*;
-use crate::fs::open_named;
+use crate::fs::{append_named, open_named};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
@@ -52,6 +52,66 @@ fn a_named_file_behind_a_link_of_another_user_is_refused() {
         let any = open_named(at.path().join("planted").as_os_str(), Links::Any);
         assert!(any.is_ok());
     });
+}
+
+fn append(path: &Path, text: &str) -> Result<(), crate::fs::Error> {
+    append_named(path.as_os_str(), Links::Trusted)?.write_all(text.as_bytes()).unwrap();
+    Ok(())
+}
+
+#[test]
+fn a_file_is_made_where_own_links_lead() {
+    both_ways(|| {
+        let at = temporary();
+        let path = |name: &str| at.path().join(name);
+        fs::create_dir(path("dir")).unwrap();
+        symlink("dir/one", path("first")).unwrap();
+        symlink(path("first"), path("second")).unwrap();
+        symlink("loop", path("loop")).unwrap();
+        symlink("absent/one", path("astray")).unwrap();
+        append(&path("second"), "1").unwrap();
+        append(&path("first"), "2").unwrap();
+        append(&path("dir/one"), "3").unwrap();
+        assert_eq!(fs::read_to_string(path("dir/one")).unwrap(), "123");
+        assert!(fs::symlink_metadata(path("first")).unwrap().is_symlink());
+        assert!(append(&path("loop"), "x").is_err());
+        assert_eq!(append(&path("astray"), "x").unwrap_err().kind(), ErrorKind::NotFound);
+        assert!(append(&path("dir"), "x").is_err());
+    });
+}
+
+#[test]
+fn no_file_is_made_where_links_of_another_user_lead() {
+    if !root_or_skip("a link of another user") {
+        return;
+    }
+    both_ways(|| {
+        let at = temporary();
+        let path = |name: &str| at.path().join(name);
+        symlink("made", path("planted")).unwrap();
+        lchown(path("planted"), Some(65534), None).unwrap();
+        symlink("planted", path("own")).unwrap();
+        for name in ["planted", "own"] {
+            let error = append(&path(name), "x").unwrap_err();
+            assert!(error.to_string().contains("\"planted\" belongs to another user"), "{error}");
+        }
+        assert!(!path("made").exists());
+    });
+}
+
+/// Each of several runs that begin a log at the same time gets to write to it.
+#[test]
+fn a_file_that_several_begin_is_one() {
+    let at = temporary();
+    for round in 0..50 {
+        let path = at.path().join(round.to_string());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| append(&path, "x").unwrap());
+            }
+        });
+        assert_eq!(fs::read_to_string(&path).unwrap(), "xxxx");
+    }
 }
 
 /// What was looked at is what is read, whoever exchanges it in between.

@@ -134,8 +134,8 @@ impl Sink<'_> {
         {
             return false;
         }
-        self.announce(|| path.clone(), &entry.node, &entry.meta, update);
         let Counterpart::Writable(handle) = here else {
+            self.announce(|| path.clone(), &entry.node, &entry.meta, update);
             if update.change.new {
                 self.count_created(entry.kind());
             }
@@ -161,6 +161,7 @@ impl Sink<'_> {
         self.directories.touch(dir);
         match &made {
             Ok(()) => {
+                self.announce(|| path.clone(), &entry.node, &entry.meta, update);
                 if update.change.new {
                     self.count_created(entry.kind());
                 }

@@ -144,6 +144,12 @@ impl Walk<'_, '_> {
             }
         }
         self.groups.number(&mut listing.entries);
+        for (path, target) in std::mem::take(&mut listing.followed) {
+            let context = self.source.context;
+            if context.options.detail.changes {
+                context.reporter.report(Event::FollowedLink { path, target });
+            }
+        }
         let id = DirId(self.next);
         self.next =
             self.next.checked_add(1).ok_or(PassError::Protocol("there are more than 2^32 directories"))?;

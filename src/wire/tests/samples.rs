@@ -394,6 +394,13 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
             Message::Event(Event::Skipped { path: RelPath::root(), reason: Skip::NotExisting }),
         ),
         ("event-problem", Message::Event(problem())),
+        (
+            "event-followed",
+            Message::Event(Event::FollowedLink {
+                path: RelPath::new(*b"a/l").unwrap(),
+                target: b"/t\xff".to_vec(),
+            }),
+        ),
         ("event-notice", Message::Event(Event::Notice("n\u{f6}".into()))),
         ("event-remote", Message::Event(Event::Remote(b"\xffr\n".to_vec()))),
         (

@@ -50,15 +50,44 @@ fn shells_can_read_their_scripts() {
 #[test]
 fn bash_completes_what_was_begun() {
     let Some(bash) = shell("bash") else { return };
-    let complete = |word: &str| {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("stable"), "").expect("a file");
+    std::fs::write(folder.path().join("with blank"), "").expect("a file");
+    // The words as bash parts them, of which the last is being completed.
+    let complete = |words: &[&str]| {
+        let [.., before, word] = words else { panic!("{words:?}") };
+        let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
         let ask = format!(
-            "\nCOMP_WORDS=(dsync -a {word})\nCOMP_CWORD=2\n_dsync dsync {word} -a\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"\n"
+            "\ncd '{}'\nCOMP_WORDS=({})\nCOMP_CWORD={}\n_dsync dsync '{word}' '{before}'\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"\n",
+            folder.path().display(),
+            quoted.join(" "),
+            words.len() - 1,
         );
         read_by(bash.clone(), &["--norc"], &(script("complete-bash") + &ask))
     };
-    assert_eq!(complete("--two"), "--two-way\n");
-    assert!(complete("--del").lines().any(|line| line == "--delete-excluded"));
-    assert_eq!(complete("--secl"), "\n");
+    assert_eq!(complete(&["dsync", "-a", "--two"]), "--two-way\n");
+    assert!(complete(&["dsync", "-a", "--del"]).lines().any(|line| line == "--delete-excluded"));
+    assert!(complete(&["dsync", "-"]).lines().any(|line| line == "--archive"));
+    assert_eq!(complete(&["dsync", "-a", "--secl"]), "\n");
+    // Nothing, so that bash proposes files.
+    assert_eq!(complete(&["dsync", "-a", ""]), "\n");
+    assert_eq!(complete(&["dsync", "-a", "source/", "wi"]), "\n");
+    assert_eq!(complete(&["dsync", "wi"]), "\n");
+    let first = complete(&["dsync", ""]);
+    let mut first: Vec<&str> = first.lines().collect();
+    first.sort_unstable();
+    assert_eq!(first, ["log", "stable", "status", "trash", "undo", "with blank"]);
+    assert_eq!(complete(&["dsync", "sta"]), "status\nstable\n");
+    for words in [
+        &["dsync", "--generate", "=", "comp"][..],
+        &["dsync", "--generate", "comp"],
+        &["dsync", "-a", "--generate", "=", "comp"],
+    ] {
+        assert_eq!(complete(words), "complete-bash\ncomplete-zsh\ncomplete-fish\n", "{words:?}");
+    }
+    assert_eq!(complete(&["dsync", "--stderr", "="]), "errors\nall\nclient\n");
+    assert_eq!(complete(&["dsync", "-2", "--conflict", "=", "ol"]), "older\n");
+    assert_eq!(complete(&["dsync", "--outbuf", ""]), "N\nL\nB\n");
 }
 
 #[test]
@@ -66,5 +95,7 @@ fn the_manual_comes_with_the_program() {
     let page =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/man/dsync.1")).expect("the page");
     assert_eq!(script("man"), page);
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/man/dsync-events.schema.json");
+    assert_eq!(script("events-schema"), std::fs::read_to_string(schema).expect("the schema"));
     assert_eq!(dsync(["--generate=pdf"]).status.code(), Some(1));
 }

@@ -156,6 +156,23 @@ fn stops_at_once(running: Running, signal: Signal) {
     assert!(since.elapsed() < Duration::from_secs(3), "{signal:?}: it went on waiting\n{output}");
 }
 
+/// Ctrl-C in a shell with `timeout` arrives twice: from the terminal, and from the program before it.
+#[test]
+fn one_interrupt_that_arrives_twice_is_one() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("rsync has no JSON to lose");
+    }
+    let scene = scene();
+    let log = format!("--log-file={}", scene.path("log").display());
+    let running = begin(&scene, Way::LOCAL, &["--json", &log]);
+    running.signal(Signal::INT);
+    running.signal(Signal::TERM);
+    let output = running.finish().expect(20);
+    assert!(output.out().lines().last().is_some_and(|line| line.contains("\"summary\"")), "{output}");
+    let log = fs::read_to_string(scene.path("log")).unwrap();
+    assert!(log.lines().last().is_some_and(|line| line.ends_with("(code 20)")), "{log}");
+}
+
 #[test]
 fn a_second_signal_does_no_harm() {
     let scene = scene();

@@ -1,5 +1,8 @@
 //! Holds JSON against a schema: as much of JSON Schema (draft 2020-12) as the schemas of this project use. What it does
 //! not know fails the test, so that nothing in a schema goes unchecked.
+//!
+//! A schema that is open, so that readers are not surprised by what later versions add, is closed here: whatever it does
+//! not name is wrong.
 
 use serde_json::{Map, Value};
 
@@ -10,7 +13,10 @@ pub(crate) struct Schema(Value);
 impl Schema {
     /// The schema in this text.
     pub(crate) fn new(text: &str) -> Schema {
-        Schema(serde_json::from_str(text).unwrap())
+        let mut schema = serde_json::from_str(text).unwrap();
+        assert!(!text.contains("additionalProperties"), "it forbids what later versions may add");
+        close(&mut schema);
+        Schema(schema)
     }
 
     /// What is wrong with a value, if anything.
@@ -90,10 +96,24 @@ impl Schema {
     }
 }
 
+/// Forbids all objects what they do not name.
+fn close(schema: &mut Value) {
+    match schema {
+        Value::Object(rules) => {
+            if rules.get("type").is_some_and(|kind| kind == "object") {
+                rules.insert("additionalProperties".to_owned(), Value::Bool(false));
+            }
+            rules.values_mut().for_each(close);
+        }
+        Value::Array(items) => items.iter_mut().for_each(close),
+        _ => {}
+    }
+}
+
 #[test]
 fn a_schema_is_heeded() {
     let schema = Schema::new(
-        r##"{"oneOf": [{"type": "object", "required": ["a"], "additionalProperties": false,
+        r##"{"oneOf": [{"type": "object", "required": ["a"],
             "properties": {"a": {"$ref": "#/$defs/n"}, "b": {"type": "array", "items": {"enum": ["x"]}}}},
             {"const": 7}], "$defs": {"n": {"type": "integer", "minimum": 0}}}"##,
     );

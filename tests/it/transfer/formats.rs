@@ -5,9 +5,11 @@ use crate::support::scene::Scene;
 use crate::support::tools;
 use crate::support::transport::{Direction, Transport, Way};
 use crate::support::tree::{Tree, noise};
+use rustix::process::Signal;
 use std::fs;
 use std::os::unix::fs::{lchown, symlink};
 use std::path::Path;
+use std::time::Duration;
 
 fn scene() -> Scene {
     Scene::with_source(&Tree::new().file("a", "hello\n").file("dir/b", "text").symlink("link", "a"))
@@ -27,10 +29,7 @@ fn escapes_stand_for_the_same_in_all_directions() {
         let output =
             way.copy(&["-rl", "--out-format=%o %n%L %l"], &[&source], scene.path("to")).run().success();
         let operation = if way.direction == Direction::Pull { "recv" } else { "send" };
-        let mut expected = vec![format!("created directory {}", scene.path("to").display())];
-        expected
-            .extend(["a 6", "dir/ 0", "dir/b 4", "link -> a 1"].map(|rest| format!("{operation} {rest}")));
-        expected.retain(|line| !line.starts_with("created") || !command::is_rsync());
+        let expected = ["a 6", "dir/ 0", "dir/b 4", "link -> a 1"].map(|rest| format!("{operation} {rest}"));
         let mut told = lines(&output);
         told.retain(|line| !line.contains("./ "));
         assert_eq!(told, expected, "{way:?}");
@@ -89,6 +88,46 @@ fn high_bytes_are_shown_only_if_asked_for() {
     assert!(shows(&raw, b"x\xff\\#033\xc3\xa9\n"), "{raw}");
 }
 
+/// A control character of two bytes is one like any other, and what somebody typed stands for itself.
+#[test]
+fn high_bytes_that_are_characters_stay_harmless() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("rsync lets them through");
+    }
+    let scene = Scene::with_source(&Tree::new().file(b"q\xc2\x9b[31mRED", "1"));
+    let output =
+        dsync(["-rn8", "--out-format=\\#377 %n"]).args([scene.path("source/"), scene.path("to")]).run();
+    let shown = output.success().stdout;
+    assert!(shown.is_ascii(), "{shown:?}");
+    assert!(shown.ends_with(b"\\#134#377 q\\#302\\#233[31mRED\n"), "{shown:?}");
+}
+
+/// The name with its source, and what a format says itself.
+#[test]
+fn lines_are_those_of_rsync() {
+    let Some(rsync) = tools::find("rsync") else { return };
+    for (options, source) in [
+        (&["-rl", "--out-format=%f"][..], "./source/"),
+        (&["-rl", "--out-format=%f"], ".//source/./"),
+        (&["-rl", "--out-format=%f"], "./source/dir"),
+        (&["-rl", "--out-format=A\n%n\t\x1b\\#377"], "source/"),
+        (&["-rl8", "--out-format=A\n%n\t\u{e9}\\#377"], "source/"),
+        (&["-rl", "--out-format=%n%i"], "source/"),
+        (&["-rlv", "--out-format=%n"], "source/"),
+        (&["-rl", "--info=name"], "source/"),
+    ] {
+        let run = |program: &Path| {
+            let scene = scene();
+            let words = options.iter().map(std::ffi::OsString::from);
+            let run = command::Invocation::new(program, words).args([source, "to"]).current_dir(scene.root());
+            let mut lines = lines(&run.run().success());
+            lines.retain(|line| !line.starts_with("sent ") && !line.starts_with("total "));
+            lines
+        };
+        assert_eq!(run(command::binary()), run(&rsync), "{options:?} {source}");
+    }
+}
+
 #[test]
 fn all_goes_to_standard_error_if_asked_for() {
     let scene = scene();
@@ -122,7 +161,12 @@ fn a_log_says_what_rsyncs_says() {
         &["-aq", "--delete"],
         &["-rl", "--log-file-format=%o %n %l", "--delete", "--exclude=dir"],
         &["-a", "--log-file-format=%n", "--out-format=%n", "--delete"],
-        &["-a", "--log-file-format=", "-v"],
+        &["-a", "--log-file-format=", "-v", "--delete"],
+        &["-a", "--log-file-format=", "--delete"],
+        &["-a", "--log-file-format=A\n%o\t\x1b%n"],
+        &["-a", "--out-format=%n", "TO-NEW"],
+        &["-a", "--out-format=%i", "--log-file-format=%n", "TO-NEW"],
+        &["-av", "--log-file-format=%i", "TO-NEW"],
         &["-rv"],
         &["-rtvv", "--existing", "--specials", "--exclude=dir"],
         &["-aii"],
@@ -130,11 +174,11 @@ fn a_log_says_what_rsyncs_says() {
         let run = |program: &Path| {
             let scene = scene().tree("to", &tree);
             let log = scene.path("log");
-            let options = options.iter().map(std::ffi::OsString::from);
-            let log_option = format!("--log-file={}", log.display());
+            let is_new = options.contains(&"TO-NEW");
+            let options = options.iter().filter(|word| **word != "TO-NEW").map(std::ffi::OsString::from);
             command::Invocation::new(program, options)
-                .args([log_option])
-                .args([scene.path("source/"), scene.path("to")])
+                .args(["--log-file=log", "source/", if is_new { "new" } else { "to" }])
+                .current_dir(scene.root())
                 .run()
                 .success();
             let mut lines = log_lines(&log);
@@ -179,7 +223,49 @@ fn a_log_that_cannot_be_written_is_done_without() {
     let option = format!("--log-file={}", scene.path("nowhere/log").display());
     let output = dsync(["-a", &option]).args([scene.path("source/"), scene.path("to")]).run().expect(0);
     assert!(output.err().contains("nowhere/log"), "{output}");
+    assert!(!output.err().contains("os error"), "{output}");
     assert!(scene.path("to/a").exists());
+    let output = dsync(["-a", "--log-file="]).args([scene.path("source/"), scene.path("to")]).run().success();
+    assert_eq!(output.err(), "", "{output}");
+}
+
+#[test]
+fn a_log_is_begun_where_a_link_leads() {
+    let scene = scene();
+    symlink("real", scene.path("log")).unwrap();
+    let option = format!("--log-file={}", scene.path("log").display());
+    let output = dsync(["-a", &option]).args([scene.path("source/"), scene.path("to")]).run().success();
+    assert_eq!(output.err(), "", "{output}");
+    assert!(log_lines(&scene.path("real")).len() > 3);
+}
+
+#[test]
+fn what_keeps_a_run_from_beginning_is_logged() {
+    let scene = scene();
+    let option = format!("--log-file={}", scene.path("log").display());
+    let rules = format!("--exclude-from={}", scene.path("nowhere").display());
+    dsync(["-a", &option, &rules]).args([scene.path("source/"), scene.path("to")]).run().expect(11);
+    let told = log_lines(&scene.path("log"));
+    assert!(told.iter().any(|line| line.contains("nowhere") && line.contains("No such file")), "{told:?}");
+    assert!(told.last().is_some_and(|line| line.contains("(code 11)")), "{told:?}");
+}
+
+#[test]
+fn a_log_that_nobody_reads_can_be_given_up() {
+    let scene = scene();
+    let fifo = scene.path("fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
+        .unwrap();
+    let option = format!("--log-file={}", fifo.display());
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut running = dsync(["-a", &option]).args([scene.path("source/"), scene.path("to")]).start();
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!running.has_ended(), "nobody has opened the pipe");
+        running.signal(signal);
+        let output = running.finish();
+        assert!(output.elapsed < Duration::from_secs(5), "{output}");
+        assert!(output.signal.is_some() || output.code == Some(20), "{output}");
+    }
 }
 
 /// Whoever may plant a link where the log is expected must not choose what is written to.

@@ -113,6 +113,44 @@ fn a_run_that_is_ended_says_why() {
 }
 
 #[test]
+fn a_run_that_cannot_begin_says_why() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("rsync speaks no JSON");
+    }
+    let scene = Scene::with_source(&Tree::new().file("a", "1"));
+    let run =
+        |option: &str| dsync(["-r", "--json", option]).args([scene.path("source/"), scene.path("to")]).run();
+    let told = events(&run("--exclude-from=/nonexistent/rules").expect(11));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((&told[0]["event"], &told[0]["exit_code"]), (&"summary".into(), &11.into()));
+    assert!(told[0]["message"].as_str().is_some_and(|message| message.contains("/nonexistent/rules")));
+    let told = events(&run("--info=nosuch").expect(1));
+    assert_eq!(told[0]["exit_code"], 1, "{told:?}");
+    // Of a command line that is not understood it is not known what it asks for.
+    assert_eq!(run("--nosuch").expect(1).out(), "");
+}
+
+#[test]
+fn directories_that_are_made_for_the_destination_are_told() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("rsync speaks no JSON");
+    }
+    for way in Way::plain() {
+        let scene = Scene::with_source(&Tree::new().file("a", "1"));
+        for (option, to, count) in [("-r", "new", 1), ("--mkpath", "x/y/z", 3)] {
+            let options = ["-r", "--json", option];
+            let output = way.copy(&options, &[scene.path("source/")], scene.path(to)).run().success();
+            let events = events(&output);
+            let made = of(&events, "created");
+            let made: Vec<_> = made.iter().filter(|event| !event["destination"].is_null()).collect();
+            assert_eq!(made.len(), 1, "{way:?}: {events:#?}");
+            assert_eq!((&made[0]["kind"], &made[0]["count"]), (&"directory".into(), &count.into()));
+            assert!(made[0]["destination"].as_str().is_some_and(|path| path.ends_with(to)), "{}", made[0]);
+        }
+    }
+}
+
+#[test]
 fn a_two_way_run_tells_its_plan_and_its_conflicts() {
     if command::is_rsync() {
         return tools::not_for_rsync("rsync has no two-way runs");

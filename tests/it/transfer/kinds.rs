@@ -295,6 +295,23 @@ fn reading_the_source_changes_nothing_in_it() {
 }
 
 #[test]
+fn what_could_not_be_made_is_not_shown_as_made() {
+    if !tools::is_root() {
+        return tools::missing("root, who may make devices");
+    }
+    let tree = Tree::new().node("null", Node::CharDevice(1, 3)).symlink("link", "null");
+    let scene = Scene::with_source(&tree);
+    let to = Tree::new().file("old", "");
+    to.write(&scene.path("to"));
+    let run = Way::LOCAL.copy(&["-rliD", "--super"], &[scene.path("source/")], scene.path("to"));
+    let Some(run) = run.unprivileged() else { return };
+    scene.give_away("to", &to);
+    let output = run.run().expect(23);
+    assert!(output.out().contains("cL+++++++++ link") && !output.out().contains("cD"), "{output}");
+    assert!(output.err().contains("null"), "{output}");
+}
+
+#[test]
 fn restrictive_modes_do_not_stop_their_owner() {
     let scene = Scene::new();
     let tree = Tree::new().file("sealed/inside", "new").mode("sealed/inside", 0o444).mode("sealed", 0o555);

@@ -82,6 +82,28 @@ fn unsafe_links_are_followed_and_safe_ones_copied() {
 }
 
 #[test]
+fn unsafe_links_that_are_followed_are_told() {
+    for way in Way::plain() {
+        let source =
+            Tree::new().file("dir/file", "x").symlink("dir/out", "../../outside").symlink("in", "dir");
+        let scene = Scene::with_source(&source);
+        fs::write(scene.path("outside"), "out").unwrap();
+        let line = "copying unsafe symlink \"dir/out\" -> \"../../outside\"";
+        for (options, told) in [
+            (&["-av"][..], true),
+            (&["-an", "--info=symsafe"], true),
+            (&["-a"], false),
+            (&["-av", "--info=symsafe0"], false),
+            (&["-av", "--copy-links"], false),
+        ] {
+            let options = [options, &["--copy-unsafe-links"]].concat();
+            let output = way.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
+            assert_eq!(output.out().lines().any(|shown| shown == line), told, "{way:?}\n{output}");
+        }
+    }
+}
+
+#[test]
 fn unsafe_links_are_left_out_and_protect_what_has_their_names() {
     for way in Way::all() {
         let to = Tree::new().file("out-file", "mine").file("extra", "x");

@@ -57,6 +57,32 @@ fn a_dry_run_shows_the_plan_and_does_nothing() {
     }
 }
 
+/// The log has the whole plan, also where nothing is shown of it, or something else is.
+#[test]
+fn the_log_has_the_plan_however_the_run_is_shown() {
+    for options in [&[][..], &["-q"], &["-v"], &["--json"]] {
+        let left = (0..30).fold(Tree::new(), |tree, n| tree.file(format!("f{n}"), "new"));
+        let two = Two::new(Way::LOCAL, &left, &Tree::new().directory("dir"));
+        let log = two.scene.path("log");
+        let option = format!("--log-file={}", log.display());
+        two.sync(&[options, &[&option]].concat()).success();
+        let logged = || {
+            let text = fs::read_to_string(&log).unwrap();
+            text.lines().map(|line| line.split_once("] ").unwrap().1.to_owned()).collect::<Vec<_>>()
+        };
+        let first = logged();
+        assert!(first[0].starts_with("comparing ") && first[0].contains(" and "), "{options:?}: {first:?}");
+        for n in 0..30 {
+            assert!(first.contains(&format!("  new         f{n}")), "{options:?}: {first:?}");
+        }
+        assert!(first.contains(&"  new         dir/".to_owned()), "{options:?}: {first:?}");
+        assert!(first.last().is_some_and(|line| line.starts_with("sent ")), "{options:?}: {first:?}");
+        two.sync(&[options, &[&option]].concat()).success();
+        let second = &logged()[first.len()..];
+        assert!(second.iter().any(|line| line.ends_with(" are in sync")), "{options:?}: {second:?}");
+    }
+}
+
 #[test]
 fn a_plan_is_carried_out_later() {
     for way in Way::plain() {
