@@ -3,7 +3,7 @@
 use crate::fs::file::{self, ReadFile};
 use crate::fs::list::{self, Listing, Stamped};
 use crate::fs::resolve::{self, Links};
-use crate::fs::{Error, Look, Stamp, XattrNames, beneath, extended, status};
+use crate::fs::{Error, Holds, Look, Stamp, XattrNames, beneath, extended, status};
 use crate::tree::{DefaultAcl, Entry, Extra, Kind, Meta, Name, RelPath, Xattrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -96,6 +96,11 @@ impl Dir {
     /// What `look` sees of the directory itself.
     pub fn own_extra(&self, look: &Look) -> Result<Option<Box<Extra>>, Error> {
         extended::look_at(self.as_fd(), Kind::Directory, look)
+    }
+
+    /// What its file system can hold.
+    pub fn holds(&self) -> Holds {
+        extended::holds(self.as_fd())
     }
 
     /// The attributes of the directory itself, with its stamp.

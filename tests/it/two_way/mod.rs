@@ -7,6 +7,7 @@ mod conflicts;
 mod crash;
 mod editor;
 mod edits;
+mod extended;
 mod forks;
 mod guards;
 mod look;
