@@ -37,6 +37,11 @@ impl Dir {
         list::stamped(self.as_fd(), name)
     }
 
+    /// The stamp of an entry that is no directory and has other names besides; `None` if it has none, or is not there.
+    pub fn stamp_of_linked(&self, name: &Name) -> Result<Option<Stamp>, Error> {
+        list::stamp_of_linked(self.as_fd(), name)
+    }
+
     /// The entry of that name, `None` if there is none.
     pub fn entry(&self, name: &Name) -> Result<Option<Entry>, Error> {
         list::entry(self.as_fd(), name)

@@ -117,8 +117,12 @@ impl Carrier {
         let (parent, _) = task.path.split_last().ok_or(Trouble::Refused(CHANGED))?;
         self.check_emptied(task, at.dir, at.name)?;
         let trash = self.trash.open(&parent)?;
-        let replaced = staged.install_instead(&meta, slot, &expected(&task.before, look), &trash)?;
+        let mut held = self.links.hold(at.dir, at.name)?;
+        let expected = expected(&task.before, &held.look(look));
+        let replaced = staged.install_instead(&meta, slot, &expected, &trash)?;
         let replaced = replaced.ok_or(Trouble::Refused(CHANGED))?;
+        held.is_changed(look, None, &trash, &replaced.trashed);
+        drop(held);
         let trashed = self.is_trashed(&parent, &replaced.trashed, &task.path, &task.before);
         self.is_there(task, replaced.stamp, Some(trashed), unset)
     }

@@ -68,7 +68,9 @@ impl Carrier {
     pub(super) fn adjust(&self, number: usize, task: &Task) -> Result<(), TwoWayError> {
         self.carry_out(number, task, |look| {
             let (_, dir, name) = self.place(&task.path)?;
-            let is_expected = |found: &Stamped| look.is_some_and(|look| look.stamp == found.stamp);
+            let mut held = self.links.hold(&dir, &name)?;
+            let expected = look.map(|look| held.look(look).stamp);
+            let is_expected = |found: &Stamped| expected == Some(found.stamp);
             let found = dir.stamped(&name)?.filter(is_expected).ok_or(Trouble::Refused(CHANGED))?;
             let set = self.settings.lacking(&task.after, &found.entry.meta);
             let at = At::Entry(&dir, &name, found.entry.kind());
@@ -80,6 +82,9 @@ impl Carrier {
                 id(now) == id(&found) && now.entry.kind() == found.entry.kind()
             };
             let now = dir.stamped(&name)?.filter(is_same).ok_or(Trouble::Refused(CHANGED))?;
+            if let Some(look) = look {
+                held.is_changed(look, Some(task.after.mtime), &dir, &name);
+            }
             let look = Some(self.look_again(now.stamp, &task.after));
             Ok(Some(Done { look, trashed: None, unset }))
         })

@@ -115,16 +115,19 @@ impl Carrier {
         let (above, from_dir, from_name) = self.place(&old.path)?;
         let (_, dir, name) = self.place(&task.path)?;
         let (from, to) = (Slot { dir: &from_dir, name: &from_name }, Slot { dir: &dir, name: &name });
-        let renamed = from.rename(&Expected::Version(look.stamp), to, || self.trash.open(&above))?;
+        let mut held = self.links.hold(&from_dir, &from_name)?;
+        let expected = Expected::Version(held.look(&look).stamp);
+        let renamed = from.rename(&expected, to, || self.trash.open(&above))?;
         let Some(stamp) = renamed else {
             let is_taken = dir.entry(&name)?.is_some();
             return Err(if is_taken { Trouble::taken(to) } else { Trouble::Refused(CHANGED) });
         };
-        let set = || {
+        let mut set = || {
             let found = dir.stamped(&name)?.filter(|found| found.stamp == stamp);
             let found = found.ok_or(Trouble::Refused(CHANGED))?;
             let set = self.settings.lacking(&task.after, &found.entry.meta);
             dir.set_meta(&name, Kind::File, &set)?;
+            held.is_changed(&look, Some(task.after.mtime), &dir, &name);
             let now =
                 dir.stamped(&name)?.filter(|now| now.stamp.ino == stamp.ino && now.stamp.dev == stamp.dev);
             Ok(self.look_again(now.ok_or(Trouble::Refused(CHANGED))?.stamp, &task.after))

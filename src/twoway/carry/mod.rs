@@ -26,6 +26,7 @@ mod directories;
 mod extended;
 mod handles;
 mod journal;
+mod links;
 mod make;
 mod merged;
 mod recover;
@@ -54,6 +55,7 @@ use directories::Directories;
 use filetime::FileTime;
 use handles::Handles;
 use journal::Journal;
+use links::Links;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use telling::{Telling, entry};
@@ -90,6 +92,7 @@ pub struct Carrier {
     journal: Journal,
     telling: Telling,
     values: Mutex<Values>,
+    links: Links,
     settings: Settings,
     /// When the replica was opened.
     began: FileTime,
@@ -233,6 +236,7 @@ impl Carrier {
             journal: Journal::new(history)?,
             telling: Telling::new(reporter, settings.detail),
             values: Mutex::new(Values::new(replica.staging().clone())),
+            links: Links::default(),
             settings,
             began: replica.opened_at()?,
             stop,

@@ -66,9 +66,11 @@ impl Carrier {
         };
         let trash = self.trash.open(&parent)?;
         let slot = Slot { dir: &dir, name: &name };
-        let Some(trashed) = slot.discard(&expected(&task.before, look), &trash)? else {
+        let mut held = self.links.hold(&dir, &name)?;
+        let Some(trashed) = slot.discard(&expected(&task.before, &held.look(look)), &trash)? else {
             return is_gone(&dir, &name);
         };
+        held.is_changed(look, None, &trash, &trashed);
         let trashed = self.is_trashed(&parent, &trashed, &task.path, &task.before);
         Ok(Done { trashed: Some(trashed), ..Done::default() })
     }

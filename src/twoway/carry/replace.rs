@@ -25,8 +25,11 @@ impl Carrier {
         let staged = stage_name(&name);
         make(&self.staging, &staged)?;
         let slot = Slot { dir: &self.staging, name: &staged };
-        let replaced = slot.replace(Slot { dir: &dir, name: &name }, &expected(&task.before, look), &trash);
+        let mut held = self.links.hold(&dir, &name)?;
+        let expected = expected(&task.before, &held.look(look));
+        let replaced = slot.replace(Slot { dir: &dir, name: &name }, &expected, &trash);
         if let Ok(Some(replaced)) = &replaced {
+            held.is_changed(look, None, &trash, &replaced.trashed);
             self.handles.forget();
             return Ok((
                 replaced.stamp,

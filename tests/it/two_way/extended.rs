@@ -167,19 +167,19 @@ fn a_file_system_that_cannot_hold_them_takes_none_away() {
     let scene = Scene::new().tree("left", &tree());
     let Some(disk) = Disk::without_attributes(&scene, "right") else { return };
     let two = Two { scene, way: Way::LOCAL };
-    let output = two.sync(&[EXTENDED]).success();
+    let output = two.sync(&[EXTENDED]).expect(0);
     assert!(output.err().contains("cannot hold extended attributes"), "{output}");
     two.mark("left/marked", "green");
     std::fs::write(disk.path("marked"), "edited").unwrap();
     std::fs::remove_file(disk.path("plain")).unwrap();
     two.mark("left/plain", "white");
-    two.sync(&[EXTENDED]).success();
+    two.sync(&[EXTENDED]).expect(0);
     assert_eq!(
         (two.read("left/marked").as_str(), two.colour("left/marked").as_deref()),
         ("edited", Some("green"))
     );
     assert!(!two.scene.path("left/plain").exists());
-    let again = two.sync(&[EXTENDED, "-v"]).success();
+    let again = two.sync(&[EXTENDED, "-v"]).expect(0);
     assert!(again.out().contains("in sync"), "{again}");
 }
 
