@@ -3,7 +3,7 @@
 use crate::fs::file::{self, ReadFile};
 use crate::fs::list::{self, Listing, Stamped};
 use crate::fs::resolve::{self, Links};
-use crate::fs::{Error, Look, Stamp, XattrNames, beneath, extended, status};
+use crate::fs::{Error, Holds, Look, Stamp, XattrNames, beneath, extended, status};
 use crate::tree::{DefaultAcl, Entry, Extra, Kind, Meta, Name, RelPath, Xattrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -35,6 +35,11 @@ impl Dir {
     /// As [`entry`](Dir::entry), with its stamp.
     pub fn stamped(&self, name: &Name) -> Result<Option<Stamped>, Error> {
         list::stamped(self.as_fd(), name)
+    }
+
+    /// The stamp of an entry that is no directory and has other names besides; `None` if it has none, or is not there.
+    pub fn stamp_of_linked(&self, name: &Name) -> Result<Option<Stamp>, Error> {
+        list::stamp_of_linked(self.as_fd(), name)
     }
 
     /// The entry of that name, `None` if there is none.
@@ -96,6 +101,11 @@ impl Dir {
     /// What `look` sees of the directory itself.
     pub fn own_extra(&self, look: &Look) -> Result<Option<Box<Extra>>, Error> {
         extended::look_at(self.as_fd(), Kind::Directory, look)
+    }
+
+    /// What its file system can hold.
+    pub fn holds(&self) -> Holds {
+        extended::holds(self.as_fd())
     }
 
     /// The attributes of the directory itself, with its stamp.

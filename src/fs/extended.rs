@@ -70,6 +70,24 @@ impl XattrNames {
     }
 }
 
+/// What the file system of an entry can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holds {
+    /// ACLs.
+    pub acls: bool,
+    /// Extended attributes.
+    pub xattrs: bool,
+}
+
+/// What the file system of what a handle refers to can hold.
+pub(super) fn holds(handle: BorrowedFd<'_>) -> Holds {
+    let holds = |name| {
+        let found = kernel::get_attribute(handle, name, &mut []);
+        !matches!(found, Err(Errno::OPNOTSUPP | Errno::NOSYS))
+    };
+    Holds { acls: holds(ACCESS_ACL), xattrs: holds(b"user.dsync") }
+}
+
 /// What an entry is to have beside owner, mode and times. `None` leaves as it is.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SetExtended<'a> {

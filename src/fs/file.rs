@@ -288,6 +288,11 @@ impl WriteFile {
         extended::set(self.as_fd(), Kind::File, extended)
     }
 
+    /// What `look` sees of the file.
+    pub fn extra(&self, look: &Look) -> Result<Option<Box<Extra>>, Error> {
+        extended::look_at(self.as_fd(), Kind::File, look)
+    }
+
     /// Locks the file for as long as it is open here, or this process lives. `false` if another has it locked.
     ///
     /// # Errors

@@ -107,6 +107,18 @@ pub(super) fn seen(name: Name, node: Node, stat: &Stat) -> Entry {
     entry
 }
 
+/// The stamp of an entry that has other names besides, and is no directory.
+pub(super) fn stamp_of_linked(dir: BorrowedFd<'_>, name: &Name) -> Result<Option<Stamp>, Error> {
+    match rustix::fs::statat(dir, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => Ok(None),
+        stat => {
+            let stat = stat.map_err(Error::when(ATTRIBUTES))?;
+            let is_linked = stat.st_nlink > 1 && status::kind(&stat) != Some(Kind::Directory);
+            Ok(is_linked.then(|| Stamp::of(&stat)))
+        }
+    }
+}
+
 /// What a stat that followed a symbolic link says of the node at its end; `None` if that is a link all the same.
 pub(super) fn followed(stat: &Stat) -> Result<Option<Node>, Error> {
     match status::kind(stat) {

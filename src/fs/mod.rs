@@ -53,7 +53,7 @@ mod write;
 pub use attributes::SetMeta;
 pub use dir::Dir;
 pub use error::Error;
-pub use extended::{Look, SetAcls, SetExtended, XattrNames};
+pub use extended::{Holds, Look, SetAcls, SetExtended, XattrNames};
 pub use file::{ReadFile, Stamp, WriteFile};
 pub use guarded::{Expected, Replaced, Slot};
 pub use kernel::{give_up as give_up_kernel_calls, keep_access_times};

@@ -53,8 +53,14 @@ impl WriteDir {
     }
 
     /// How many bytes may still be written to the file system it is on, as far as that tells.
+    ///
+    /// # Errors
+    /// Those of the system, or the file system counts nothing, as one that is in memory alone may.
     pub fn free_bytes(&self) -> io::Result<u64> {
         let stat = rustix::fs::fstatvfs(self.as_fd())?;
+        if stat.f_blocks == 0 {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 

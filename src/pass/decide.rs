@@ -6,7 +6,7 @@
 use crate::fs::SetMeta;
 use crate::report::{Action, Change, Skip, TimeChange};
 use crate::request::Options;
-use crate::tree::{Entry, Extra, Kind, Meta, Node, Owner, XattrSums};
+use crate::tree::{Entry, Extra, Kind, Meta, Node, Owner, XattrSums, executable_like};
 use filetime::FileTime;
 
 /// What the sink may and by what it fills in what the source does not say.
@@ -307,18 +307,12 @@ impl Policy<'_> {
         }
     }
 
-    /// The mode of an entry that is there already. With `-E` a file that can be executed here by nobody, and can in the
-    /// source, can be by all who may read it; one that cannot in the source can be by nobody.
+    /// The mode of an entry that is there already.
     fn existing_mode(&self, kind: Kind, want: u32, have: u32) -> u32 {
-        const EXECUTE: u32 = 0o111;
         if self.options.perms {
             want
-        } else if !self.options.executability || kind != Kind::File {
-            have
-        } else if want & EXECUTE == 0 {
-            have & !EXECUTE
-        } else if have & EXECUTE == 0 {
-            have | (have & 0o444) >> 2
+        } else if self.options.executability && kind == Kind::File {
+            executable_like(have, want)
         } else {
             have
         }

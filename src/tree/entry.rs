@@ -136,6 +136,19 @@ pub struct Meta {
     pub gid: u32,
 }
 
+/// The permission bits of a file that is to be executable as another one is: one that nobody can execute, where somebody can
+/// execute the other, can be executed by all who may read it; one whose like nobody can execute, by nobody.
+pub fn executable_like(have: u32, other: u32) -> u32 {
+    const EXECUTE: u32 = 0o111;
+    if other & EXECUTE == 0 {
+        have & !EXECUTE
+    } else if have & EXECUTE == 0 {
+        have | (have & 0o444) >> 2
+    } else {
+        have
+    }
+}
+
 /// Whom an entry belongs to, by the numbers of one host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Owner {

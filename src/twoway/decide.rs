@@ -4,9 +4,11 @@
 //! Content (with existence) and attributes are decided apart, each by its own version, as long as both sides have the
 //! same kind of thing: so a changed mode and a changed content merge. Where the kinds differ there is one decision, and
 //! a side has it only if it covers the other in both versions. The modification time is no edit: it goes along with the
-//! content, and where that is the same the later one is taken.
+//! content, and where that is the same the later one is taken. ACLs and extended attributes are decided each by itself,
+//! too, beside the rest: [`facet()`].
 
-use crate::twoway::record::{Record, State};
+use crate::twoway::facet::Facet;
+use crate::twoway::record::{Record, Shared, State};
 use crate::twoway::version::{Order, Version};
 use serde::{Deserialize, Serialize};
 
@@ -68,20 +70,19 @@ impl Side {
     }
 }
 
-/// Decides a path that both replicas have told of. `perms`: whether permission bits are synchronised; if not, each side
-/// has its own.
-pub fn decide(left: &Record, right: &Record, perms: bool) -> Decision {
+/// Decides a path that both replicas have told of. What is not `shared` each side has of its own.
+pub fn decide(left: &Record, right: &Record, shared: Shared) -> Decision {
     match (&left.state, &right.state) {
         (State::Unknown, _) | (_, State::Unknown) => Decision::Unknown,
         (ours, theirs) if ours.is_like(theirs) => {
-            let same_attributes =
-                !ours.is_present() || left.attributes == left.attributes_with(&right.attributes, perms);
+            let same_attributes = !ours.is_present()
+                || left.attributes == left.attributes_with(&right.attributes, shared.modes);
             Decision::Alike {
                 content: part(ours == theirs, &left.content, &right.content),
                 attributes: part(same_attributes, &left.meta, &right.meta),
             }
         }
-        (ours, _) => match (left.covers(right), right.covers(left)) {
+        (ours, _) => match (left.covers(right, shared.facets), right.covers(left, shared.facets)) {
             (true, false) => Decision::Replace(Side::Left),
             (false, true) => Decision::Replace(Side::Right),
             _ if !ours.is_present() => Decision::RemovedAndEdited { edited: Side::Right },
@@ -91,9 +92,19 @@ pub fn decide(left: &Record, right: &Record, perms: bool) -> Decision {
     }
 }
 
+/// Decides a facet that is synchronised, of a path that has the same kind of thing on both sides. Where one side knows
+/// nothing of it, nothing is done about it.
+pub fn facet(left: &Record, right: &Record, facet: Facet) -> Part {
+    left.extended.order(&right.extended, facet).map_or(Part::Same, taken)
+}
+
 fn part(same: bool, left: &Version, right: &Version) -> Part {
-    match left.order(right) {
-        _ if same => Part::Same,
+    if same { Part::Same } else { taken(left.order(right)) }
+}
+
+/// What becomes of two that differ.
+fn taken(order: Order) -> Part {
+    match order {
         Order::Newer => Part::Take(Side::Left),
         Order::Older => Part::Take(Side::Right),
         // What has absorbed the same edits and yet differs was edited unseen.

@@ -50,6 +50,17 @@ pub enum TwoWayError {
         /// What it is instead.
         why: String,
     },
+    /// An earlier dsync wrote the history.
+    #[error(
+        "the history of this replica has format {found}, and this dsync knows format {known}; without it nothing is \
+         lost, but what was deleted may come back: move .dsync/history away and run again"
+    )]
+    OlderFormat {
+        /// The format found.
+        found: u32,
+        /// The format known here.
+        known: u32,
+    },
     /// A later dsync wrote the history.
     #[error(
         "the history of this replica has format {found}, and this dsync knows those up to {known}: a newer dsync is \

@@ -1,7 +1,7 @@
 //! Two trees that change on both sides: what each replica remembers, and how two of them come to one plan.
 //!
 //! Every replica keeps a [`record`] of each path: what was last seen there, and which edits that state has absorbed, as
-//! two [`version`] vectors. From the records of both replicas, [`reconcile`] makes the plan; it is a pure function, and
+//! two [`version`] vectors, and one more for each [`facet`] that is synchronised. From the records of both replicas, [`reconcile`] makes the plan; it is a pure function, and
 //! so are the two it is made of: [`decide`], which says what two records mean together, and [`policy`], which says who
 //! wins where each side has edits that the other has not.
 //!
@@ -22,6 +22,7 @@ pub mod carry;
 pub mod decide;
 mod error;
 pub mod exchange;
+pub mod facet;
 pub mod guard;
 pub mod history;
 pub mod lineage;

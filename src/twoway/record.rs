@@ -1,6 +1,8 @@
 //! What a replica knows of one path: the state it was last seen in, and which edits that state has absorbed.
 
-use crate::tree::{Kind, Rdev};
+use crate::request::Options;
+use crate::tree::{Kind, Rdev, executable_like};
+use crate::twoway::facet::{self, Extended, Facets};
 use crate::twoway::text;
 use crate::twoway::version::{Renaming, Version};
 use filetime::FileTime;
@@ -49,6 +51,27 @@ pub struct Attributes {
     pub owner: (Option<u32>, Option<u32>),
 }
 
+/// What of permission bits is synchronised.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Modes {
+    /// All of them.
+    Whole,
+    /// Of files, whether anybody can execute them; the rest each side has of its own.
+    Executable,
+    /// Nothing: each side has its own.
+    Own,
+}
+
+/// Which attributes both sides of a run keep alike. Of owners that is told by the records: where these have none, each
+/// side has its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shared {
+    /// What of permission bits.
+    pub modes: Modes,
+    /// Which facets.
+    pub facets: Facets,
+}
+
 /// All that is known of a path.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Record {
@@ -65,6 +88,9 @@ pub struct Record {
     /// Which edits of the attributes.
     #[serde(with = "text::version")]
     pub meta: Arc<Version>,
+    /// What is known of its ACLs and extended attributes.
+    #[serde(default, skip_serializing_if = "Extended::is_empty")]
+    pub extended: Extended,
     /// Whether a directory stands here that cannot go. Of a directory: it holds, at any depth, things that take no part
     /// (ignored, or of a kind that is not synchronised). Of what is absent: it was removed, but the directory stays for
     /// the sake of such things; its presence is no edit, nothing else can have its name, and it is there again as soon
@@ -112,6 +138,26 @@ impl State {
     }
 }
 
+impl Modes {
+    /// What the options of a run ask for.
+    pub fn asked(options: &Options) -> Modes {
+        match (options.perms, options.executability) {
+            (true, _) => Modes::Whole,
+            (false, true) => Modes::Executable,
+            (false, false) => Modes::Own,
+        }
+    }
+
+    /// The permission bits of an entry with the bits `own` that takes over those of another.
+    pub fn taken(self, own: u32, others: u32, kind: Option<Kind>) -> u32 {
+        match self {
+            Modes::Whole => others,
+            Modes::Executable if kind == Some(Kind::File) => executable_like(own, others),
+            Modes::Executable | Modes::Own => own,
+        }
+    }
+}
+
 impl Record {
     /// That of what a replica has never seen.
     pub fn never() -> Record {
@@ -121,28 +167,37 @@ impl Record {
             mtime: FileTime::zero(),
             content: Arc::default(),
             meta: Arc::default(),
+            extended: Extended::default(),
             occupied: false,
         }
     }
 
-    /// The attributes that this has once it takes over others: all, or all but the permission bits.
-    pub fn attributes_with(&self, others: &Attributes, perms: bool) -> Attributes {
-        let mode = if perms { others.mode } else { self.attributes.mode };
+    /// The attributes that this has once it takes over others, as far as these are synchronised.
+    pub fn attributes_with(&self, others: &Attributes, modes: Modes) -> Attributes {
+        let mode = modes.taken(self.attributes.mode, others.mode, self.state.kind());
         Attributes { mode, ..*others }
     }
 
-    /// Whether this has absorbed all edits of the other, of content and of attributes.
-    pub fn covers(&self, other: &Record) -> bool {
-        self.content.covers(&other.content) && self.meta.covers(&other.meta)
+    /// Whether this has absorbed all edits of the other, of content, of attributes and of these facets.
+    pub fn covers(&self, other: &Record, facets: Facets) -> bool {
+        self.content.covers(&other.content)
+            && self.meta.covers(&other.meta)
+            && self.extended.covers(&other.extended, facets)
+    }
+
+    /// The record that follows on this one where another is taken over, as far as that goes for facets: those that are not
+    /// shared stay with what is of the same kind, and are not known of what is made anew.
+    pub(super) fn followed_by(&self, other: Record, shared: Facets) -> Record {
+        // Of what is not there any more there is nothing left to find.
+        let keeps_own = self.state.is_like(&other.state) || !other.state.is_present();
+        Record { extended: self.extended.taken_over(&other.extended, shared, keeps_own), ..other }
     }
 
     /// This record with counts under another name.
     pub fn renamed(&self, renaming: &Renaming) -> Record {
-        let renamed = |version: &Arc<Version>| match version.count(renaming.author) < renaming.from {
-            true => version.clone(),
-            false => Arc::new(version.renamed(renaming)),
-        };
-        Record { content: renamed(&self.content), meta: renamed(&self.meta), ..self.clone() }
+        let renamed = |version: &Arc<Version>| facet::renamed(version, renaming);
+        let extended = self.extended.renamed(renamed);
+        Record { content: renamed(&self.content), meta: renamed(&self.meta), extended, ..self.clone() }
     }
 
     /// Whether nothing but a directory can have the name here, since one stands there that cannot go.

@@ -5,6 +5,7 @@
 
 use crate::tree::{Name, RelPath};
 use crate::twoway::decide::Side;
+use crate::twoway::facet::{Extended, Facet, Facets};
 use crate::twoway::packed::Store;
 use crate::twoway::plan::Rename;
 use crate::twoway::reconcile::{Change, Step, Why};
@@ -58,6 +59,8 @@ pub struct Outline {
     pub is_left: bool,
     /// Whether anything is to be written down.
     pub is_news: bool,
+    /// The facets whose new value is not here.
+    pub lacks: Facets,
 }
 
 /// The tasks of one replica in [the order of a walk](RelPath::walk_order), each path once.
@@ -106,6 +109,20 @@ impl Task {
         content && matches!(self.after.state, State::File { .. }) && !is_here
     }
 
+    /// The facets whose new value is not here.
+    pub fn lacks(&self) -> Facets {
+        let new = match self.here {
+            Some(Change::Create | Change::Replace) if self.renamed_from.is_none() => {
+                self.after.extended.differing(&Extended::default())
+            }
+            Some(Change::Update | Change::Adjust) => self.after.extended.differing(&self.before.extended),
+            _ => Facets::NONE,
+        };
+        let is_some =
+            |facet: &Facet| self.after.extended.get(*facet).is_some_and(|known| known.sum.is_some());
+        new.iter().filter(is_some).collect()
+    }
+
     /// Whether anything is to be written down, be it after something was done.
     pub fn is_news(&self) -> bool {
         self.before != self.after
@@ -124,6 +141,7 @@ impl Task {
             is_conflict: matches!(self.why, Why::Conflict(_)),
             is_left: self.why.is_left(),
             is_news: self.is_news(),
+            lacks: self.lacks(),
         }
     }
 }

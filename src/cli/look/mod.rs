@@ -17,7 +17,9 @@ use crate::session::Paths;
 use crate::transport::target::Target;
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
+use crate::twoway::facet::Facets;
 use crate::twoway::look::{Glance, Hold};
+use crate::twoway::record::Modes;
 use crate::twoway::scan::{Observer, ScanOptions, Trouble};
 use crate::twoway::trash;
 use filetime::FileTime;
@@ -136,7 +138,8 @@ fn status(asked: &StatusFlags, show: &Show<'_>) -> Result<u8, Failure> {
     resolve::check_rules(&rules)?;
     let options = ScanOptions {
         rules: &rules,
-        perms: true,
+        modes: Modes::Whole,
+        facets: Facets::NONE,
         owner: false,
         group: false,
         links: true,

@@ -6,6 +6,7 @@ use crate::cli::output::shell;
 use crate::cli::output::size::Numbers;
 use crate::tree::{Escaped, Kind, RelPath};
 use crate::twoway::decide::Side;
+use crate::twoway::facet::{Facet, FacetSum, Facets};
 use crate::twoway::plan::Plan;
 use crate::twoway::policy::ConflictKind;
 use crate::twoway::reconcile::{Step, Why};
@@ -32,7 +33,7 @@ pub(super) fn tell(plan: &Plan, telling: &Telling<'_>, out: &mut dyn FnMut(&str)
     let (mut first, mut count) = (Vec::new(), 0_usize);
     for Step { path, why, before, .. } in &plan.steps {
         let Why::Conflict(about) = why else { continue };
-        let title = format!("conflict: {} ({})\n", shown(&path), kind(about));
+        let title = format!("conflict: {} ({})\n", shown(&path), kind(about, &before.left, &before.right));
         out(&(title + &versions(&before.left, &before.right, about, telling)));
         count = count.saturating_add(1);
         if first.len() < IN_ONE_COMMAND {
@@ -55,6 +56,10 @@ pub(in crate::cli) fn versions(
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     let with_modes = about == ConflictKind::Attributes || left.attributes.mode != right.attributes.mode;
     let with_owners = left.attributes.owner != right.attributes.owner;
+    let differing = match about {
+        ConflictKind::Attributes => left.extended.differing(&right.extended),
+        _ => Facets::NONE,
+    };
     let line = |(name, record): (&str, &Record)| {
         let mut parts = vec![state(&record.state, telling.numbers), telling.clock.show(record.mtime)];
         if with_modes {
@@ -64,10 +69,24 @@ pub(in crate::cli) fn versions(
             parts.extend(user.map(|user| format!("user {user}")));
             parts.extend(group.map(|group| format!("group {group}")));
         }
+        parts.extend(differing.iter().map(|facet| extended(record, facet)));
         format!("  {name:<width$}  {}\n", parts.join("  "))
     };
     let [left_name, right_name] = names;
     [(left_name, left), (right_name, right)].map(line).concat()
+}
+
+/// What is there of a facet that differs, which has no short form but its sum.
+fn extended(record: &Record, facet: Facet) -> String {
+    let what = match facet {
+        Facet::Acls => "ACLs",
+        Facet::Xattrs => "extended attributes",
+        Facet::RootXattrs => "extended attributes of root's",
+    };
+    match record.extended.get(facet).and_then(|known| known.sum) {
+        Some(FacetSum([first, second, ..])) => format!("{what} {first:02x}{second:02x}"),
+        None => format!("no {what}"),
+    }
 }
 
 fn state(state: &State, numbers: Numbers) -> String {

@@ -10,7 +10,7 @@ use crate::twoway::decide::Side;
 use crate::twoway::plan::{Plan, Rename, Summary, Work};
 use crate::twoway::policy::{ConflictKind, Resolution};
 use crate::twoway::reconcile::{Change, Step, Why};
-use crate::twoway::record::State;
+use crate::twoway::record::{Record, State};
 use std::collections::BTreeMap;
 
 /// What the two sides are called, as they were typed.
@@ -211,7 +211,7 @@ fn settled(step: &Step, names: &Names, copies: &BTreeMap<RelPath, RelPath>) -> S
         },
         Resolution::Merged(_) => "merged".to_owned(),
     };
-    format!("{} ({}): {outcome}", step.path, self::kind(*kind))
+    format!("{} ({}): {outcome}", step.path, self::kind(*kind, &step.before.left, &step.before.right))
 }
 
 /// The names that losers got, by those that they had.
@@ -224,9 +224,12 @@ fn copies(plan: &Plan, copies: &[usize]) -> BTreeMap<RelPath, RelPath> {
 }
 
 /// What a conflict is about.
-pub(in crate::cli) fn kind(kind: ConflictKind) -> &'static str {
+pub(in crate::cli) fn kind(kind: ConflictKind, left: &Record, right: &Record) -> &'static str {
     match kind {
         ConflictKind::Content => "changed on both sides",
+        ConflictKind::Attributes if left.attributes == right.attributes => {
+            "other ACLs or extended attributes on each side"
+        }
         ConflictKind::Attributes => "other permissions or owners on each side",
         ConflictKind::Kinds => "another kind of thing on each side",
         ConflictKind::Occupied => "the name of a directory that holds what takes no part",

@@ -111,7 +111,11 @@ impl Dialogue {
         let path = if path.is_root() { ".".to_owned() } else { path.to_string() };
         let telling =
             Telling { names: &self.style.names, numbers: self.numbers, clock: &self.clock, words: &[] };
-        format!("\nConflict {number}: {path} ({})\n{}", kind(about), versions(left, right, about, &telling))
+        format!(
+            "\nConflict {number}: {path} ({})\n{}",
+            kind(about, left, right),
+            versions(left, right, about, &telling)
+        )
     }
 
     fn difference(&self, asked: &Asked<'_>) -> String {

@@ -75,7 +75,7 @@ fn only_two_way(flags: &Flags) -> [(bool, &'static str, ()); 7] {
     ]
 }
 
-fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 36] {
+fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 33] {
     const DELETIONS: &str = "Leave it out: what was deleted on one side is deleted on the other anyway.";
     const SELECTION: &str = "Filter rules say which names take part.";
     const TIMES: &str = "Leave it out: times go along with the contents.";
@@ -127,11 +127,8 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 36] {
         (flags.partial, "--partial (-P)", "Say --progress: a broken run goes on where it was anyway."),
         (!flags.recursive, "--no-recursive", "Filter rules say which directories take part."),
         (!flags.times, "--no-times", TIMES),
-        (flags.executability, "--executability (-E)", "Leave it out: permissions are kept anyway."),
-        (flags.acls, "--acls (-A)", "Run dsync without --two-way for them."),
         (flags.atimes > 0, "--atimes (-U)", "Leave it out: a time of access is no change."),
         (flags.super_user.is_some(), "--super", "Leave it out: who is root does what only root may."),
-        (flags.xattrs > 0, "--xattrs (-X)", "Run dsync without --two-way for them."),
         (flags.numeric_ids && !(flags.owner || flags.group), "--numeric-ids", "It needs --owner or --group."),
     ]
 }
@@ -239,6 +236,9 @@ mod tests {
                 ('g', options.group),
                 ('d', options.devices),
                 ('s', options.specials),
+                ('E', options.executability),
+                ('A', options.acls),
+                ('X', options.xattrs > 0),
             ];
             switches.iter().filter(|(_, on)| *on).map(|(letter, _)| letter).collect::<String>()
         };
@@ -251,6 +251,8 @@ mod tests {
             ("-a --no-perms", "rltogds"),
             ("-og", "rlptog"),
             ("-D", "rlptds"),
+            ("-EAX", "rlptEAX"),
+            ("-E --no-perms", "rltE"),
         ] {
             assert_eq!(letters(line), expected, "{line}");
         }

@@ -1,11 +1,13 @@
 //! What a pass fetches, and how each file gets its name.
 
-use crate::fs::{Error, Slot, Stage, Stamp};
+use crate::fs::{Error, SetMeta, Slot, Stage, Stamp, WriteDir};
 use crate::pass::{Agenda, IsNew, Place, describe};
 use crate::tree::{Entry, Node, RelPath};
 use crate::twoway::carry::copy::{check_content, is_as_planned};
+use crate::twoway::carry::extended::replaced;
 use crate::twoway::carry::{AT_SOURCE, CHANGED, Carrier, Done, Expectation, Trouble, expected};
 use crate::twoway::crash;
+use crate::twoway::facet::{At, Seen};
 use crate::twoway::history::Look;
 use crate::twoway::record::State;
 use crate::twoway::task::Task;
@@ -36,11 +38,12 @@ impl Agenda for Carrier {
     fn write(&self, at: &Place<'_>, content: &[u8]) -> Result<bool, Error> {
         self.give_name(at, |task, look| {
             check_content(content, &task.after.state)?;
-            if look.is_none() {
+            let is_plain = || self.extended(task, None, at.dir).map(|wanted| wanted.is_empty());
+            if look.is_none() && is_plain()? {
                 let meta = self.settings.all(&task.after, None);
                 let stamp = at.dir.write_if_free(at.name, content, &meta)?;
                 let taken = || Trouble::taken(Slot { dir: at.dir, name: at.name });
-                return self.is_there(task, stamp.ok_or_else(taken)?, None);
+                return self.is_there(task, stamp.ok_or_else(taken)?, None, Seen::new());
             }
             let staged = at.dir.stage(at.name)?;
             staged.write_at(content, 0)?;
@@ -105,20 +108,52 @@ impl Carrier {
     ) -> Result<Done, Trouble> {
         let slot = Slot { dir: at.dir, name: at.name };
         let meta = self.settings.all(&task.after, self.old_mode(task, at.dir, at.name)?);
+        let old = replaced(task, at.dir, at.name).filter(|_| look.is_some());
+        let unset = self.set_staged(task, old, at.dir, &meta, &staged)?;
         let Some(look) = look else {
             let stamp = staged.install_if_free(&meta, slot)?;
-            return self.is_there(task, stamp.ok_or_else(|| Trouble::taken(slot))?, None);
+            return self.is_there(task, stamp.ok_or_else(|| Trouble::taken(slot))?, None, unset);
         };
         let (parent, _) = task.path.split_last().ok_or(Trouble::Refused(CHANGED))?;
         self.check_emptied(task, at.dir, at.name)?;
         let trash = self.trash.open(&parent)?;
-        let replaced = staged.install_instead(&meta, slot, &expected(&task.before, look), &trash)?;
+        let mut held = self.links.hold(at.dir, at.name)?;
+        let expected = expected(&task.before, &held.look(look));
+        let replaced = staged.install_instead(&meta, slot, &expected, &trash)?;
         let replaced = replaced.ok_or(Trouble::Refused(CHANGED))?;
+        held.is_changed(look, None, &trash, &replaced.trashed);
+        drop(held);
         let trashed = self.is_trashed(&parent, &replaced.trashed, &task.path, &task.before);
-        self.is_there(task, replaced.stamp, Some(trashed))
+        self.is_there(task, replaced.stamp, Some(trashed), unset)
     }
 
-    fn is_there(&self, task: &Task, stamp: Stamp, trashed: Option<RelPath>) -> Result<Done, Trouble> {
-        Ok(Done { look: Some(self.look(stamp, &task.after)), trashed })
+    /// Gives a staged file its ACLs and extended attributes. Returns what it has of those that could not be set.
+    pub(super) fn set_staged(
+        &self,
+        task: &Task,
+        old: Option<At<'_>>,
+        dir: &WriteDir,
+        meta: &SetMeta,
+        staged: &Stage,
+    ) -> Result<Seen, Trouble> {
+        let wanted = self.extended(task, old, dir)?;
+        if wanted.is_empty() {
+            return Ok(Seen::new());
+        }
+        // Whoever gives a file away takes capabilities from it.
+        staged.set_meta(&meta.split_owner().0)?;
+        let mode = meta.mode.unwrap_or(task.after.attributes.mode);
+        let not_set = self.not_set(&task.path);
+        Ok(wanted.set(mode, |extended| staged.set_extended(extended), |look| staged.extra(look), not_set)?)
+    }
+
+    fn is_there(
+        &self,
+        task: &Task,
+        stamp: Stamp,
+        trashed: Option<RelPath>,
+        unset: Seen,
+    ) -> Result<Done, Trouble> {
+        Ok(Done { look: Some(self.look(stamp, &task.after)), trashed, unset })
     }
 }

@@ -1,9 +1,11 @@
 //! Which attributes an entry is to get, and setting those of what stays where it is.
 
-use crate::fs::{SetMeta, Stamped};
+use crate::fs::{Error, SetMeta, Stamped};
 use crate::tree::{Kind, Meta, Node};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::{CHANGED, Carrier, Done, Settings, Trouble, kind};
+use crate::twoway::crash;
+use crate::twoway::facet::{At, Seen};
 use crate::twoway::history::Look;
 use crate::twoway::record::{Record, State};
 use crate::twoway::scan;
@@ -12,11 +14,9 @@ use crate::twoway::task::Task;
 impl Settings {
     /// All attributes of an entry that is made as recorded, in place of one with the permission bits `old`.
     pub(super) fn all(&self, record: &Record, old: Option<u32>) -> SetMeta {
-        let mode = match old {
-            _ if self.perms => record.attributes.mode,
-            Some(old) => old,
-            None => record.attributes.mode & 0o777 & !self.umask,
-        };
+        let theirs = record.attributes.mode;
+        let own = old.unwrap_or(theirs & 0o777 & !self.umask);
+        let mode = self.shared.modes.taken(own, theirs, kind(record));
         let (owner, group) = record.attributes.owner;
         SetMeta {
             mode: (kind(record) != Some(Kind::Symlink)).then_some(mode),
@@ -68,17 +68,49 @@ impl Carrier {
     pub(super) fn adjust(&self, number: usize, task: &Task) -> Result<(), TwoWayError> {
         self.carry_out(number, task, |look| {
             let (_, dir, name) = self.place(&task.path)?;
-            let is_expected = |found: &Stamped| look.is_some_and(|look| look.stamp == found.stamp);
+            let mut held = self.links.hold(&dir, &name)?;
+            let expected = look.map(|look| held.look(look).stamp);
+            let is_expected = |found: &Stamped| expected == Some(found.stamp);
             let found = dir.stamped(&name)?.filter(is_expected).ok_or(Trouble::Refused(CHANGED))?;
             let set = self.settings.lacking(&task.after, &found.entry.meta);
-            dir.set_meta(&name, found.entry.kind(), &set)?;
+            let at = At::Entry(&dir, &name, found.entry.kind());
+            let unset = self.set_where_it_is(task, at, (&set, found.entry.meta.mode), &|set| {
+                dir.set_meta(&name, found.entry.kind(), set)
+            })?;
             let is_same = |now: &Stamped| {
                 let id = |of: &Stamped| (of.stamp.dev, of.stamp.ino, of.stamp.size);
                 id(now) == id(&found) && now.entry.kind() == found.entry.kind()
             };
             let now = dir.stamped(&name)?.filter(is_same).ok_or(Trouble::Refused(CHANGED))?;
-            Ok(Some(Done { look: Some(self.look_again(now.stamp, &task.after)), trashed: None }))
+            if let Some(look) = look {
+                held.is_changed(look, Some(task.after.mtime), &dir, &name);
+            }
+            let look = Some(self.look_again(now.stamp, &task.after));
+            Ok(Some(Done { look, trashed: None, unset }))
         })
+    }
+
+    /// Sets attributes of an entry that has this mode, and of its facets what is planned. Returns what it has of those
+    /// that could not be set.
+    pub(super) fn set_where_it_is(
+        &self,
+        task: &Task,
+        at: At<'_>,
+        (set, mode): (&SetMeta, u32),
+        set_meta: &dyn Fn(&SetMeta) -> Result<(), Error>,
+    ) -> Result<Seen, Trouble> {
+        let wanted = self.lacking_extended(&task.before.extended, &task.after.extended)?;
+        if wanted.is_empty() {
+            set_meta(set)?;
+            return Ok(Seen::new());
+        }
+        self.keep_replaced(at, &wanted)?;
+        let (owner, rest) = set.split_owner();
+        set_meta(&owner)?;
+        let unset = wanted.set_at(at, set.mode.unwrap_or(mode), self.not_set(&task.path))?;
+        crash::point("attributes");
+        set_meta(&rest)?;
+        Ok(unset)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Copies of what lost a conflict, made where the loser is.
 
 use crate::fs::{ReadFile, Slot, Stage};
-use crate::tree::RelPath;
+use crate::tree::{Kind, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::attributes::node;
 use crate::twoway::carry::{AT_SOURCE, CHANGED, Carrier, Done, Trouble};
+use crate::twoway::facet::At;
 use crate::twoway::history::Look;
 use crate::twoway::record::{ContentSum, State};
 use crate::twoway::scan;
@@ -22,11 +23,15 @@ impl Carrier {
         task: &Task,
         original: &RelPath,
     ) -> Result<(), TwoWayError> {
-        if node(&task.after).is_some() {
-            return self.make_node(number, task);
-        }
         let known = self.journal.known(original)?.filter(|known| !known.is_unknown);
         let known = known.filter(|known| known.record.state == task.after.state);
+        if node(&task.after).is_some() {
+            // What is not here comes with all else that does.
+            return match known.is_some() || task.lacks().is_empty() {
+                true => self.make_node(number, task, known.map(|_| original)),
+                false => Ok(()),
+            };
+        }
         match known.and_then(|known| known.look) {
             Some(look) => self.carry_out(number, task, |_| self.copy_file(task, original, &look).map(Some)),
             None => Ok(()),
@@ -49,9 +54,11 @@ impl Carrier {
         }
         let meta = self.settings.all(&task.after, Some(file.meta().mode));
         let slot = Slot { dir: &dir, name: &name };
+        let from = At::Entry(&from, &its_name, Kind::File);
+        let unset = self.set_staged(task, Some(from), &dir, &meta, &stage)?;
         let stamp = stage.install_if_free(&meta, slot)?;
         let stamp = stamp.ok_or_else(|| Trouble::taken(slot))?;
-        Ok(Done { look: Some(self.look(stamp, &task.after)), trashed: None })
+        Ok(Done { look: Some(self.look(stamp, &task.after)), trashed: None, unset })
     }
 }
 

@@ -7,8 +7,10 @@
 use crate::fs::{SetMeta, WriteDir};
 use crate::tree::{Meta, RelPath};
 use crate::twoway::carry::{CHANGED, Carrier, Done, Outcome, Trouble, lock};
+use crate::twoway::facet::At;
 use crate::twoway::history::{Known, Look};
 use crate::twoway::reconcile::Change;
+use crate::twoway::record::Modes;
 use crate::twoway::task::{Outline, Task};
 use crate::twoway::{TwoWayError, crash};
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,7 +115,7 @@ impl Carrier {
             if all_planned && is_adjusted(&task) {
                 self.carry_out(number, &task, |look| self.adjust_directory(&task, look).map(Some))?;
             }
-            if self.outcome(number) == Outcome::Done && task.here.is_some() {
+            if self.is_done_by_now(number) && task.here.is_some() {
                 return Ok(());
             }
         }
@@ -132,15 +134,24 @@ impl Carrier {
             let is_new = !task.before.occupied;
             let all = self.settings.all(&task.after, Some(own.mode).filter(|_| !is_new));
             // What it got from the directory it is in is what it is to have.
-            let inherited = if self.settings.perms { 0 } else { own.mode & 0o2000 };
-            dir.set_own_meta(&SetMeta { mode: all.mode.map(|mode| mode | inherited), ..all })?;
-            self.look_at(&dir, task)
+            let is_whole = self.settings.shared.modes == Modes::Whole;
+            let inherited = if is_whole { 0 } else { own.mode & 0o2000 };
+            let mode = all.mode.map(|mode| mode | inherited);
+            let meta = SetMeta { mode, ..all };
+            let old = Some(At::Own(&dir)).filter(|_| !is_new);
+            let wanted = self.extended(task, old, &dir)?;
+            dir.set_own_meta(&meta.split_owner().0)?;
+            let unset = wanted.set_at(At::Own(&dir), mode.unwrap_or(own.mode), self.not_set(&task.path))?;
+            dir.set_own_meta(&meta.split_owner().1)?;
+            Ok((self.look_at(&dir, task)?, unset))
         };
         crash::point("directory");
         let finished = finish();
         crash::point("directory finished");
         match finished {
-            Ok(look) => self.is_done(number, task, Done { look: Some(look), trashed: made.trashed }),
+            Ok((look, unset)) => {
+                self.is_done(number, task, Done { look: Some(look), trashed: made.trashed, unset })
+            }
             Err(trouble) => {
                 self.leave(number, task, &trouble);
                 Ok(())
@@ -159,7 +170,7 @@ impl Carrier {
         let opened = lock(&self.directories.opened).get(&task.path).copied();
         let mode = opened.map_or(task.before.attributes.mode, |mode| mode | 0o700);
         let is_same = look.is_some_and(|look| (look.stamp.dev, look.stamp.ino) == (stamp.dev, stamp.ino));
-        if !is_same || (self.settings.perms && own.mode != mode) {
+        if !is_same || (self.settings.shared.modes == Modes::Whole && own.mode != mode) {
             return Err(Trouble::Refused(CHANGED));
         }
         // Without its permission bits being synchronised it keeps those that it had.
@@ -167,8 +178,10 @@ impl Carrier {
         let set = self.settings.lacking(&task.after, &has);
         let mode =
             set.mode.or(opened.map(|_| self.settings.all(&task.after, opened).mode).unwrap_or_default());
-        dir.set_own_meta(&SetMeta { mode, ..set })?;
-        Ok(Done { look: Some(self.look_at(&dir, task)?), trashed: None })
+        let set = SetMeta { mode, ..set };
+        let set_meta = |set: &SetMeta| dir.set_own_meta(set);
+        let unset = self.set_where_it_is(task, At::Own(&dir), (&set, own.mode), &set_meta)?;
+        Ok(Done { look: Some(self.look_at(&dir, task)?), trashed: None, unset })
     }
 
     /// Gives a directory the time it had before something was done in it, and the mode it had before it was opened up.

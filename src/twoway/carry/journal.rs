@@ -6,6 +6,7 @@
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::lock;
+use crate::twoway::facet::{Facet, Value};
 use crate::twoway::history::{self, History, Known, Snapshot};
 use crate::twoway::log;
 use crate::twoway::record::Record;
@@ -31,6 +32,8 @@ pub(super) struct Journal {
 struct Waiting {
     done: Vec<(RelPath, Known)>,
     log: Vec<log::Entry>,
+    /// Attributes that others were set in place of.
+    replaced: Vec<(Facet, Value)>,
     since: Option<Instant>,
 }
 
@@ -62,6 +65,11 @@ impl Journal {
         lock(&self.waiting).log.extend(entry);
     }
 
+    /// Takes attributes that others were set in place of, before that is recorded.
+    pub(super) fn keep(&self, replaced: impl IntoIterator<Item = (Facet, Value)>) {
+        lock(&self.waiting).replaced.extend(replaced);
+    }
+
     /// Writes what is waiting.
     pub(super) fn flush(&self) -> Result<(), TwoWayError> {
         if let Some(error) = lock(&self.failed).take() {
@@ -69,11 +77,11 @@ impl Journal {
         }
         let mut history = lock(&self.history);
         let waiting = std::mem::take(&mut *lock(&self.waiting));
-        let Waiting { done, log, .. } = waiting;
+        let Waiting { done, log, replaced, .. } = waiting;
         if done.is_empty() && log.is_empty() {
             return Ok(());
         }
-        history.installed(&done, &log)?;
+        history.installed(&done, &log, &replaced)?;
         self.renew(&history)
     }
 

@@ -1,13 +1,15 @@
 //! Making what has no content of its own, and giving files other names.
 
-use crate::fs::{Expected, Slot};
-use crate::tree::{Kind, RelPath};
+use crate::fs::{Error, Expected, SetMeta, Slot, WriteDir};
+use crate::tree::{Kind, Name, Node, RelPath};
 use crate::twoway::carry::attributes::node;
+use crate::twoway::carry::extended::replaced;
 use crate::twoway::carry::telling::entry;
 use crate::twoway::carry::{CHANGED, Carrier, Done, Expectation, Outcome, Trouble, kind};
+use crate::twoway::facet::{At, Facet, Seen, Wanted};
 use crate::twoway::history::{Known, Look};
 use crate::twoway::reconcile::Change;
-use crate::twoway::record::State;
+use crate::twoway::record::{Modes, State};
 use crate::twoway::task::{Outline, Task};
 use crate::twoway::{TwoWayError, crash};
 
@@ -23,7 +25,7 @@ impl Carrier {
                     let (_, dir, name) = self.place(&task.path)?;
                     let identity = dir.open_dir_writable(&name)?.identity()?;
                     self.directories.is_made(number, identity, trashed);
-                    self.telling.made(&task, self.settings.perms);
+                    self.telling.made(&task, self.settings.shared.modes);
                     Ok(None)
                 })?;
             }
@@ -38,9 +40,12 @@ impl Carrier {
         change: Change,
         look: Option<&Look>,
     ) -> Result<Option<RelPath>, Trouble> {
-        let mode = (task.after.attributes.mode & 0o777) | 0o700;
+        // What an ACL lets the group do is less than the mode says.
+        let has_acls = task.after.extended.get(Facet::Acls).is_some_and(|known| known.sum.is_some());
+        let open = if has_acls { 0o707 } else { 0o777 };
+        let mode = (task.after.attributes.mode & open) | 0o700;
         if let (Change::Replace, Some(look)) = (change, look) {
-            let make = |staging: &crate::fs::WriteDir, name: &_| staging.make_dir(name, mode);
+            let make = |staging: &WriteDir, name: &_| staging.make_dir(name, mode);
             return self.replace(task, look, Kind::Directory, make).map(|(_, trashed)| Some(trashed));
         }
         let (_, dir, name) = self.place(&task.path)?;
@@ -80,7 +85,7 @@ impl Carrier {
             Ok(look) => {
                 for (number, task) in [(number, task), (gone, &old)] {
                     self.set_outcome(number, Outcome::Done);
-                    self.telling.done(task, self.settings.perms);
+                    self.telling.done(task, self.settings.shared.modes);
                 }
                 let done = vec![
                     (task.path.clone(), Known::there(task.after.clone(), Some(look))),
@@ -110,16 +115,19 @@ impl Carrier {
         let (above, from_dir, from_name) = self.place(&old.path)?;
         let (_, dir, name) = self.place(&task.path)?;
         let (from, to) = (Slot { dir: &from_dir, name: &from_name }, Slot { dir: &dir, name: &name });
-        let renamed = from.rename(&Expected::Version(look.stamp), to, || self.trash.open(&above))?;
+        let mut held = self.links.hold(&from_dir, &from_name)?;
+        let expected = Expected::Version(held.look(&look).stamp);
+        let renamed = from.rename(&expected, to, || self.trash.open(&above))?;
         let Some(stamp) = renamed else {
             let is_taken = dir.entry(&name)?.is_some();
             return Err(if is_taken { Trouble::taken(to) } else { Trouble::Refused(CHANGED) });
         };
-        let set = || {
+        let mut set = || {
             let found = dir.stamped(&name)?.filter(|found| found.stamp == stamp);
             let found = found.ok_or(Trouble::Refused(CHANGED))?;
             let set = self.settings.lacking(&task.after, &found.entry.meta);
             dir.set_meta(&name, Kind::File, &set)?;
+            held.is_changed(&look, Some(task.after.mtime), &dir, &name);
             let now =
                 dir.stamped(&name)?.filter(|now| now.stamp.ino == stamp.ino && now.stamp.dev == stamp.dev);
             Ok(self.look_again(now.ok_or(Trouble::Refused(CHANGED))?.stamp, &task.after))
@@ -146,7 +154,7 @@ impl Carrier {
                     if let Some(merged) = &task.at_hand {
                         self.install_merged(number, &task, merged)?;
                     } else if !matches!(task.after.state, State::File { .. }) {
-                        self.make_node(number, &task)?;
+                        self.make_node(number, &task, None)?;
                     }
                 }
                 Some(Change::Adjust) => self.adjust(number, &task)?,
@@ -156,35 +164,64 @@ impl Carrier {
         Ok(())
     }
 
-    /// Makes a link or special file.
-    pub(super) fn make_node(&self, number: usize, task: &Task) -> Result<(), TwoWayError> {
+    /// Makes a link or special file; one that is a copy has the attributes of the original.
+    pub(super) fn make_node(
+        &self,
+        number: usize,
+        task: &Task,
+        original: Option<&RelPath>,
+    ) -> Result<(), TwoWayError> {
         self.carry_out(number, task, |look| {
             let node = node(&task.after).ok_or(Trouble::Refused(IMPOSSIBLE))?;
             let (_, dir, name) = self.place(&task.path)?;
+            let original = original.map(|original| self.place(original)).transpose()?;
+            let original = original.as_ref().map(|(_, dir, name)| At::Entry(dir, name, node.kind()));
             let Some(look) = look else {
                 let meta = self.settings.all(&task.after, None);
+                let wanted = self.extended(task, original, &dir)?;
                 let at = Slot { dir: &dir, name: &name };
-                dir.make_node(&name, &node, &meta, false).map_err(|error| Trouble::of_making(error, at))?;
+                let unset = self
+                    .make_with(task, (&dir, &name), &node, &meta, &wanted)
+                    .map_err(|error| Trouble::of_making(error, at))?;
                 let made = dir.stamped(&name)?.filter(|made| made.entry.node == node);
                 let stamp = made.ok_or(Trouble::Refused(CHANGED))?.stamp;
-                return Ok(Some(Done { look: Some(self.look(stamp, &task.after)), trashed: None }));
+                return Ok(Some(Done { look: Some(self.look(stamp, &task.after)), trashed: None, unset }));
             };
             let meta = self.settings.all(&task.after, self.old_mode(task, &dir, &name)?);
-            let make = |staging: &crate::fs::WriteDir, name: &_| staging.make_node(name, &node, &meta, false);
+            let wanted = self.extended(task, replaced(task, &dir, &name), &self.staging)?;
+            let mut unset = Seen::new();
+            let make = |staging: &WriteDir, name: &_| {
+                unset = self.make_with(task, (staging, name), &node, &meta, &wanted)?;
+                Ok(())
+            };
             let (stamp, trashed) = self.replace(task, look, node.kind(), make)?;
-            Ok(Some(Done { look: Some(self.look(stamp, &task.after)), trashed: Some(trashed) }))
+            Ok(Some(Done { look: Some(self.look(stamp, &task.after)), trashed: Some(trashed), unset }))
         })
     }
 
-    /// The permission bits of an entry of the same kind that gives way to another version.
-    pub(super) fn old_mode(
+    /// Makes a link or special file with its attributes. Returns what it has of facets that could not be set.
+    fn make_with(
         &self,
         task: &Task,
-        dir: &crate::fs::WriteDir,
-        name: &crate::tree::Name,
-    ) -> Result<Option<u32>, crate::fs::Error> {
-        let of =
-            kind(&task.after).filter(|kind| !self.settings.perms && Some(*kind) == super::kind(&task.before));
+        (dir, name): (&WriteDir, &Name),
+        node: &Node,
+        meta: &SetMeta,
+        wanted: &Wanted,
+    ) -> Result<Seen, Error> {
+        dir.make_node(name, node, meta, false)?;
+        let at = At::Entry(dir, name, node.kind());
+        let unset = wanted.set_at(at, meta.mode.unwrap_or(0), self.not_set(&task.path))?;
+        if !wanted.is_empty() {
+            // Setting attributes leaves times alone, but an ACL sets the mode.
+            dir.set_meta(name, node.kind(), meta)?;
+        }
+        Ok(unset)
+    }
+
+    /// The permission bits of an entry of the same kind that gives way to another version.
+    pub(super) fn old_mode(&self, task: &Task, dir: &WriteDir, name: &Name) -> Result<Option<u32>, Error> {
+        let is_whole = self.settings.shared.modes == Modes::Whole;
+        let of = kind(&task.after).filter(|kind| !is_whole && Some(*kind) == super::kind(&task.before));
         let Some(kind) = of else { return Ok(None) };
         Ok(dir.entry(name)?.filter(|old| old.kind() == kind).map(|old| old.meta.mode))
     }

@@ -5,8 +5,8 @@
 //!
 //! 1. [`copy_losers`](Carrier::copy_losers): what lost a conflict gets a name of its own, before anything else;
 //! 2. [`write_down`](Carrier::write_down): what needs no file to be touched, and then what is intended;
-//! 3. when the other side has come so far too: [`make`](Carrier::make), which is everything that needs no content from
-//!    there;
+//! 3. when the other side has come so far too, and has told the attributes that this one [`lacks`](Carrier::lacks):
+//!    [`make`](Carrier::make), which is everything that needs no content from there;
 //! 4. the pass that fetches the rest, with the carrier as its [`Agenda`](crate::pass::Agenda);
 //! 5. [`finish`](Carrier::finish): removals, deepest first, and the attributes of directories;
 //! 6. [`ended`](Carrier::ended), which gives the history back.
@@ -23,8 +23,10 @@ mod agenda;
 mod attributes;
 mod copy;
 mod directories;
+mod extended;
 mod handles;
 mod journal;
+mod links;
 mod make;
 mod merged;
 mod recover;
@@ -34,6 +36,7 @@ mod telling;
 #[cfg(test)]
 mod tests;
 mod trash;
+mod values;
 
 pub use recover::{recover, recover_to_look};
 
@@ -41,26 +44,31 @@ use crate::fs::{Error, Expected, Slot, WriteDir};
 use crate::report::{Reporter, Totals};
 use crate::request::Detail;
 use crate::tree::{Kind, Name, RelPath};
+use crate::twoway::facet::{Facets, Register, Seen};
 use crate::twoway::history::{History, Known, Look};
 use crate::twoway::reconcile::{Change, Why};
-use crate::twoway::record::{Record, State};
+use crate::twoway::record::{Record, Shared, State};
 use crate::twoway::replica::Replica;
 use crate::twoway::task::{Outline, Task, Tasks};
-use crate::twoway::{TwoWayError, crash};
+use crate::twoway::{TwoWayError, crash, log};
 use directories::Directories;
 use filetime::FileTime;
 use handles::Handles;
 use journal::Journal;
+use links::Links;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use telling::{Telling, entry};
 use trash::Trash;
+use values::Values;
 
 /// What a run synchronises, and what is to be said of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// Whether permission bits are synchronised.
-    pub perms: bool,
+    /// Which attributes are synchronised, but for owners.
+    pub shared: Shared,
+    /// The facets that the file system here can hold and the running user may set.
+    pub holds: Facets,
     /// Whether owners are.
     pub owner: bool,
     /// Whether groups are.
@@ -83,6 +91,8 @@ pub struct Carrier {
     directories: Directories,
     journal: Journal,
     telling: Telling,
+    values: Mutex<Values>,
+    links: Links,
     settings: Settings,
     /// When the replica was opened.
     began: FileTime,
@@ -120,6 +130,8 @@ enum Outcome {
     Made,
     /// It is done and recorded.
     Done,
+    /// It is done and recorded, but for attributes that could not be set.
+    Partly,
     /// It cannot be done in this run.
     Left,
 }
@@ -131,6 +143,8 @@ struct Done {
     look: Option<Look>,
     /// Where the old one is, below the run's directory in the trash.
     trashed: Option<RelPath>,
+    /// What it has of facets that could not be set.
+    unset: Seen,
 }
 
 /// Why a task is not done.
@@ -221,6 +235,8 @@ impl Carrier {
             directories: Directories::default(),
             journal: Journal::new(history)?,
             telling: Telling::new(reporter, settings.detail),
+            values: Mutex::new(Values::new(replica.staging().clone())),
+            links: Links::default(),
             settings,
             began: replica.opened_at()?,
             stop,
@@ -320,7 +336,7 @@ impl Carrier {
                 continue;
             }
             left.push(number);
-            if outcome != Outcome::Left
+            if !matches!(outcome, Outcome::Left | Outcome::Partly)
                 && let Some(task) = self.tasks.get(number)
             {
                 self.journal.note(entry(&task, None, Some(NOT_REACHED.to_owned())));
@@ -369,10 +385,17 @@ impl Carrier {
 
     /// Records that a task is done, and tells of it.
     fn is_done(&self, number: usize, task: &Task, done: Done) -> Result<(), TwoWayError> {
-        self.set_outcome(number, Outcome::Done);
-        self.telling.done(task, self.settings.perms);
-        let known = Known::there(task.after.clone(), done.look);
-        self.journal.record(vec![(task.path.clone(), known)], entry(task, done.trashed, None))
+        let Done { look, trashed, unset } = done;
+        self.set_outcome(number, if unset.is_empty() { Outcome::Done } else { Outcome::Partly });
+        self.telling.done(task, self.settings.shared.modes);
+        let mut after = task.after.clone();
+        for (facet, sum) in unset {
+            let before = task.before.extended.get(facet);
+            let version = before.map_or_else(Arc::default, |register| register.version.clone());
+            after.extended.set(facet, Register { sum, version });
+        }
+        let entry = entry(task, trashed, None).map(|entry| log::Entry { after: after.clone(), ..entry });
+        self.journal.record(vec![(task.path.clone(), Known::there(after, look))], entry)
     }
 
     /// Leaves a task for a later run, and all that depend on it.
@@ -407,7 +430,7 @@ impl Carrier {
     fn is_done_below(&self, path: &RelPath) -> bool {
         let mut below = self.tasks.below(path);
         below.all(|number| {
-            self.outcome(number) == Outcome::Done
+            self.is_done_by_now(number)
                 || self.tasks.outline(number).is_none_or(|outline| outline.here.is_none())
         })
     }

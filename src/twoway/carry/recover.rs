@@ -6,8 +6,9 @@ use crate::twoway::TwoWayError;
 use crate::twoway::carry::attributes::node;
 use crate::twoway::carry::trash::run_name;
 use crate::twoway::carry::{expected, kind};
+use crate::twoway::facet::{Extended, look_for, sums_of};
 use crate::twoway::history::{History, Known, Look};
-use crate::twoway::record::{Attributes, ContentSum, Record, State};
+use crate::twoway::record::{Attributes, ContentSum, Modes, Record, State};
 use crate::twoway::replica::{ReadReplica, Replica};
 use crate::twoway::scan;
 use crate::twoway::trash;
@@ -22,13 +23,13 @@ const BUFFER: usize = 256 * 1024;
 ///
 /// # Errors
 /// Those of the history, and of clearing the staging directory.
-pub fn recover(replica: &Replica, history: &mut History, perms: bool) -> Result<(), TwoWayError> {
+pub fn recover(replica: &Replica, history: &mut History, modes: Modes) -> Result<(), TwoWayError> {
     history.count_runs_after(trash::last(replica.all_trash())?);
     replica.clear_staging(history.last_run())?;
     let root = replica.root();
     let trash = replica.all_trash().open_dir_writable(&run_name(history.last_run())?).ok();
     let repairs = Some(Repairs { root, trash });
-    Recovery { root, repairs, perms, began: replica.opened_at()?, given_up: HashSet::new() }
+    Recovery { root, repairs, modes, began: replica.opened_at()?, given_up: HashSet::new() }
         .recover(history)
         .map(drop)
 }
@@ -41,21 +42,21 @@ pub fn recover(replica: &Replica, history: &mut History, perms: bool) -> Result<
 pub fn recover_to_look(
     replica: &ReadReplica,
     history: &mut History,
-    perms: bool,
+    modes: Modes,
 ) -> Result<BTreeSet<RelPath>, TwoWayError> {
     if let Some(all) = replica.all_trash()? {
         history.count_runs_after(trash::last(&all)?);
     }
     let began = replica.opened_at();
-    Recovery { root: replica.root(), repairs: None, perms, began, given_up: HashSet::new() }.recover(history)
+    Recovery { root: replica.root(), repairs: None, modes, began, given_up: HashSet::new() }.recover(history)
 }
 
 struct Recovery<'a> {
     root: &'a Dir,
     /// What it takes to put right what was left unfinished, if anything may be changed.
     repairs: Option<Repairs<'a>>,
-    /// Whether permission bits are synchronised.
-    perms: bool,
+    /// What of permission bits is synchronised.
+    modes: Modes,
     began: FileTime,
     /// The files that were to be removed: one of them may have got its new name, and not yet the attributes that go with
     /// it.
@@ -106,7 +107,9 @@ impl Recovery<'_> {
                 Some(look) => {
                     let found = look.filter(|_| !intended.state.is_directory());
                     let mtime = found.map_or(intended.mtime, |look| look.stamp.mtime);
-                    Some(Known::there(Record { mtime, ..intended }, look))
+                    let extended =
+                        self.extended(&path, &intended, before.as_ref().map(|before| &before.record));
+                    Some(Known::there(Record { mtime, extended, ..intended }, look))
                 }
                 None => before.and_then(|before| {
                     self.put_back(&path, &before);
@@ -162,10 +165,36 @@ impl Recovery<'_> {
     }
 
     fn has_attributes(&self, intended: &Record, meta: &Meta) -> bool {
-        let has_mode = !self.perms
-            || matches!(intended.state, State::Symlink { .. })
-            || meta.mode == intended.attributes.mode;
+        let has_mode = matches!(intended.state, State::Symlink { .. })
+            || self.modes.taken(meta.mode, intended.attributes.mode, kind(intended)) == meta.mode;
         has_mode && has_owner(intended, meta)
+    }
+
+    /// What is known of the facets of an entry that is as intended: those that are not were not come to, or could not be
+    /// set, and what is found of them is an edit only if it is not as before either.
+    fn extended(&self, path: &RelPath, intended: &Record, before: Option<&Record>) -> Extended {
+        let (mut known, nothing) = (intended.extended.clone(), Extended::default());
+        let before = before.map_or(&nothing, |before| &before.extended);
+        let Some(kind) = kind(intended) else { return known };
+        let facets = intended.extended.differing(before);
+        if facets.is_empty() {
+            return known;
+        }
+        let look = look_for(facets);
+        let extra = match path.split_last() {
+            None => self.root.own_extra(&look),
+            Some((above, name)) => {
+                self.root.open_beneath(&above).and_then(|parent| parent.extra(&name, kind, &look))
+            }
+        };
+        let seen = extra.map(|extra| sums_of(facets, extra.as_deref())).unwrap_or_default();
+        for facet in facets.iter() {
+            let intended = intended.extended.get(facet).map(|register| register.sum);
+            if seen.get(&facet).copied() != intended {
+                known.set_from(before, facet);
+            }
+        }
+        known
     }
 
     /// Whether a file of this content and with these attributes was to be removed, as renamed ones are.
@@ -178,7 +207,8 @@ impl Recovery<'_> {
         let Some(Repairs { root, .. }) = &self.repairs else { return Some(was) };
         let dir = root.open_beneath_writable(above).ok()?;
         let Attributes { mode, owner: (owner, group) } = intended.attributes;
-        let mode = self.perms.then_some(mode);
+        let found = dir.entry(name).ok()??;
+        let mode = Some(self.modes.taken(found.meta.mode, mode, Some(Kind::File)));
         dir.set_meta(name, Kind::File, &SetMeta { mode, owner, group, mtime: None, atime: None }).ok()?;
         let now = dir.stamped(name).ok()?.filter(|now| now.stamp.ino == was.stamp.ino)?;
         Some(self.look(now.stamp, false))
@@ -214,7 +244,8 @@ impl Recovery<'_> {
                 was & 0o700 != 0o700 && own.mode == was | 0o700
             }
         };
-        let lacks_mode = self.perms && own.mode != mode;
+        let is_whole = self.modes == Modes::Whole;
+        let lacks_mode = is_whole && own.mode != mode;
         let lacks_owner = !has_owner(intended, &own);
         if (lacks_mode && !is_for_a_while()) || (lacks_owner && before.is_some()) {
             return None;
@@ -225,7 +256,7 @@ impl Recovery<'_> {
                 let (owner, group) = intended.attributes.owner;
                 dir.set_own_meta(&SetMeta { owner, group, ..SetMeta::default() }).ok()?;
             }
-            if lacks_mode || (lacks_owner && self.perms) {
+            if lacks_mode || (lacks_owner && is_whole) {
                 set_mode(&dir, mode)?;
             }
             let mtime = Some(intended.mtime).filter(|mtime| *mtime != own.mtime);

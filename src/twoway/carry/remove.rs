@@ -4,7 +4,8 @@ use crate::fs::{Error, Expected, Slot, WriteDir};
 use crate::tree::{Kind, Name, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::replace::clear_staged;
-use crate::twoway::carry::{CHANGED, Carrier, Done, NOT_EMPTY, Outcome, Trouble, expected};
+use crate::twoway::carry::{CHANGED, Carrier, Done, NOT_EMPTY, Trouble, expected};
+use crate::twoway::facet::{At, Wanted};
 use crate::twoway::history::Look;
 use crate::twoway::reconcile::Change;
 use crate::twoway::record::State;
@@ -26,7 +27,7 @@ impl Carrier {
     /// for moved.
     fn leave_what_did_not_move(&self) -> Result<(), TwoWayError> {
         let made = self.tasks.such(|outline| outline.here == Some(Change::Create));
-        let unmade = made.filter(|(number, _)| self.outcome(*number) != Outcome::Done);
+        let unmade = made.filter(|(number, _)| !self.is_done_by_now(*number));
         let files = unmade.filter(|(_, task)| matches!(task.after.state, State::File { .. }));
         let lacking: HashSet<State> = files.map(|(_, task)| task.after.state).collect();
         if lacking.is_empty() {
@@ -65,11 +66,13 @@ impl Carrier {
         };
         let trash = self.trash.open(&parent)?;
         let slot = Slot { dir: &dir, name: &name };
-        let Some(trashed) = slot.discard(&expected(&task.before, look), &trash)? else {
+        let mut held = self.links.hold(&dir, &name)?;
+        let Some(trashed) = slot.discard(&expected(&task.before, &held.look(look)), &trash)? else {
             return is_gone(&dir, &name);
         };
+        held.is_changed(look, None, &trash, &trashed);
         let trashed = self.is_trashed(&parent, &trashed, &task.path, &task.before);
-        Ok(Done { look: None, trashed: Some(trashed) })
+        Ok(Done { trashed: Some(trashed), ..Done::default() })
     }
 
     /// Removes an empty directory; the trash gets one like it, with what was in it.
@@ -86,7 +89,8 @@ impl Carrier {
         if !is_expected {
             return is_gone(&dir, &name);
         }
-        self.trash.make_like(&task.path, task.before.attributes.mode)?;
+        let like = Wanted::of(At::Entry(&dir, &name, Kind::Directory), self.settings.holds)?;
+        self.trash.make_like(&task.path, task.before.attributes.mode, &like)?;
         match remove_empty(&dir, &name) {
             Err(error) if is_full(&error) => {
                 let inside = dir.open_dir_writable(&name)?;
@@ -99,7 +103,7 @@ impl Carrier {
             done => done?,
         }
         self.handles.forget();
-        Ok(Done { look: None, trashed: Some(RelPath::clone(&task.path)) })
+        Ok(Done { trashed: Some(RelPath::clone(&task.path)), ..Done::default() })
     }
 }
 

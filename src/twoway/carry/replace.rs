@@ -4,6 +4,7 @@ use crate::fs::{Error, Slot, Stamp, WriteDir, stage_name};
 use crate::tree::{Kind, Name, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::{CHANGED, Carrier, NOT_EMPTY, Outcome, Trouble, expected};
+use crate::twoway::facet::{At, Wanted};
 use crate::twoway::history::Look;
 use crate::twoway::record::Record;
 use crate::twoway::task::Task;
@@ -24,8 +25,11 @@ impl Carrier {
         let staged = stage_name(&name);
         make(&self.staging, &staged)?;
         let slot = Slot { dir: &self.staging, name: &staged };
-        let replaced = slot.replace(Slot { dir: &dir, name: &name }, &expected(&task.before, look), &trash);
+        let mut held = self.links.hold(&dir, &name)?;
+        let expected = expected(&task.before, &held.look(look));
+        let replaced = slot.replace(Slot { dir: &dir, name: &name }, &expected, &trash);
         if let Ok(Some(replaced)) = &replaced {
+            held.is_changed(look, None, &trash, &replaced.trashed);
             self.handles.forget();
             return Ok((
                 replaced.stamp,
@@ -62,8 +66,9 @@ impl Carrier {
         let kind = super::kind(before).unwrap_or(Kind::File);
         if kind == Kind::Directory
             && let Ok(trash) = self.trash.open(parent)
+            && let Ok(like) = Wanted::of(At::Entry(&trash, name, kind), self.settings.holds)
             && trash.remove(name, kind).is_ok()
-            && self.trash.make_like(path, before.attributes.mode).is_ok()
+            && self.trash.make_like(path, before.attributes.mode, &like).is_ok()
         {
             return path.clone();
         }

@@ -5,9 +5,10 @@ use crate::report::{self, Action, Event, Item, Problem, ProblemClass, Reporter, 
 use crate::request::Detail;
 use crate::tree::{Escaped, Kind, RelPath};
 use crate::twoway::carry::{Trouble, kind, lock};
+use crate::twoway::facet::Facet;
 use crate::twoway::log;
 use crate::twoway::reconcile::Change;
-use crate::twoway::record::{Record, State};
+use crate::twoway::record::{Modes, Record, State};
 use crate::twoway::task::Task;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex};
@@ -28,14 +29,14 @@ impl Telling {
     }
 
     /// A task was done. Of what was fetched the pass tells.
-    pub(super) fn done(&self, task: &Task, perms: bool) {
+    pub(super) fn done(&self, task: &Task, modes: Modes) {
         if !task.is_fetched() && !is_made_before(task) {
-            self.made(task, perms);
+            self.made(task, modes);
         }
     }
 
     /// Something was made, changed or removed.
-    pub(super) fn made(&self, task: &Task, perms: bool) {
+    pub(super) fn made(&self, task: &Task, modes: Modes) {
         let Some(change) = task.here else { return };
         let event = match (change, kind(&task.before), kind(&task.after)) {
             (Change::Empty, ..) => return,
@@ -47,7 +48,7 @@ impl Telling {
                 if change == Change::Create {
                     self.count(|totals| totals.created.add(kind));
                 }
-                item(task, change, kind, perms)
+                item(task, change, kind, modes)
             }
             _ => return,
         };
@@ -111,7 +112,7 @@ fn doing(change: Option<Change>) -> &'static str {
     }
 }
 
-fn item(task: &Task, change: Change, kind: Kind, perms: bool) -> Event {
+fn item(task: &Task, change: Change, kind: Kind, modes: Modes) -> Event {
     let (before, after) = (&task.before, &task.after);
     let target = match &after.state {
         State::Symlink { target } => Some(target.to_vec()),
@@ -123,7 +124,7 @@ fn item(task: &Task, change: Change, kind: Kind, perms: bool) -> Event {
         _ => 0,
     };
     let change = match change {
-        Change::Adjust => attributes(before, after, perms),
+        Change::Adjust => attributes(before, after, modes),
         _ => report::Change {
             action: Action::Create,
             new: change != Change::Update,
@@ -142,7 +143,8 @@ fn item(task: &Task, change: Change, kind: Kind, perms: bool) -> Event {
 }
 
 /// How attributes differ.
-fn attributes(before: &Record, after: &Record, perms: bool) -> report::Change {
+fn attributes(before: &Record, after: &Record, modes: Modes) -> report::Change {
+    let facets = after.extended.differing(&before.extended);
     let time = before.mtime.unix_seconds() != after.mtime.unix_seconds();
     report::Change {
         action: Action::Attributes,
@@ -150,11 +152,11 @@ fn attributes(before: &Record, after: &Record, perms: bool) -> report::Change {
         content: false,
         size: false,
         time: if time { TimeChange::Source } else { TimeChange::None },
-        perms: perms && before.attributes.mode != after.attributes.mode,
+        perms: modes != Modes::Own && before.attributes.mode != after.attributes.mode,
         owner: before.attributes.owner.0 != after.attributes.owner.0,
         group: before.attributes.owner.1 != after.attributes.owner.1,
         atime: false,
-        acls: false,
-        xattrs: false,
+        acls: facets.contains(Facet::Acls),
+        xattrs: facets.contains(Facet::Xattrs) || facets.contains(Facet::RootXattrs),
     }
 }

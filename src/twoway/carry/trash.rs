@@ -4,6 +4,7 @@ use crate::fs::{Error, SetMeta, WriteDir};
 use crate::tree::{Kind, Name, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::lock;
+use crate::twoway::facet::{At, Wanted};
 use crate::twoway::replica::made;
 use filetime::FileTime;
 use std::collections::BTreeSet;
@@ -57,8 +58,11 @@ impl Trash {
     }
 
     /// Makes a directory like one of the tree, which its owner can enter whatever its mode.
-    pub(super) fn make_like(&self, path: &RelPath, mode: u32) -> Result<(), Error> {
-        self.open(path)?.set_own_meta(&SetMeta { mode: Some(mode | 0o700), ..SetMeta::default() })
+    pub(super) fn make_like(&self, path: &RelPath, mode: u32, like: &Wanted) -> Result<(), Error> {
+        let (dir, mode) = (self.open(path)?, mode | 0o700);
+        // What cannot be set here could not be put back from here either.
+        like.set_at(At::Own(&dir), mode, |_| ())?;
+        dir.set_own_meta(&SetMeta { mode: Some(mode), ..SetMeta::default() })
     }
 
     /// Takes note of what was put into the directory for `parent`, and returns its path in the trash.

@@ -18,6 +18,8 @@
 //!   Settled, Tasks ------------------------->  the plan, as far as it concerns the follower
 //!         <------------- Undone ------------>  losers that could not be copied, if any are to be
 //!         <------------- Ready ------------->  everything that needs no file is written down
+//!   Lack (attributes of these paths) ------->  if the planner needs any; the follower then does the same
+//!         <--------------------------------- Values
 //!   ... passes ...
 //!         <------------- Undone ------------>  what could not be done
 //!         <------------- Done -------------->
@@ -30,6 +32,7 @@ use crate::pass::PassError;
 use crate::report::{Progress, Reporter, Totals};
 use crate::tree::RelPath;
 use crate::twoway::decide::Side;
+use crate::twoway::facet::{Facet, Facets};
 use crate::twoway::guard::Census;
 use crate::twoway::history::Partner;
 use crate::twoway::lineage::{Heads, Lineages};
@@ -69,8 +72,12 @@ pub enum Talk {
     Tasks(Batch<PackedTask>, Option<Terms>),
     /// Nothing is to be done or remembered; or what was is only shown.
     Nothing,
-    /// All that needs no file to be touched is written down; whether files are to be fetched.
-    Ready(bool),
+    /// All that needs no file to be touched is written down; what is to come from the other side.
+    Ready(Ready),
+    /// Facets of these paths are needed; the last of them or not.
+    Lack(Batch<Facets>, bool),
+    /// What they are, as far as they can be had; the last of what was asked for together or not.
+    Values(Vec<(Facet, Vec<u8>)>, bool),
     /// What could not be done here; the last of it or not.
     Undone(Batch<()>, bool),
     /// This side has done what it could.
@@ -86,6 +93,8 @@ pub struct Meet {
     pub heads: Heads,
     /// How much there is here.
     pub census: Census,
+    /// Which attributes that are not in the permission bits can be kept here.
+    pub holds: Facets,
     /// Whether no run was ever carried out here.
     pub is_new: bool,
     /// The planner's: how the follower is to name it.
@@ -118,6 +127,15 @@ pub struct Terms {
     pub side: Side,
     /// What both are to remember of this run.
     pub token: [u8; 16],
+}
+
+/// What a side needs from the other to do what it is to do.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Ready {
+    /// Whether files are to be fetched.
+    pub fetches: bool,
+    /// Whether attributes are needed.
+    pub lacks: bool,
 }
 
 /// How a side ended.

@@ -3,6 +3,7 @@
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
 use crate::twoway::crash;
+use crate::twoway::facet::{Facet, Value};
 use crate::twoway::history::identity::{self, Identity, Place};
 use crate::twoway::history::row::{self, Authors, Known};
 use crate::twoway::history::{
@@ -219,14 +220,21 @@ impl History {
     }
 
     /// What was done to files: what is known of each now, with how it looks. It is no longer intended. A directory that
-    /// was removed but is still there has a record that says so. What the log of the run tells of it is written with it.
+    /// was removed but is still there has a record that says so. What the log of the run tells of it is written with it,
+    /// and the attributes that it set others in place of.
     ///
     /// # Errors
     /// Those of reading and writing.
-    pub fn installed(&mut self, done: &[(RelPath, Known)], log: &[log::Entry]) -> Result<(), TwoWayError> {
+    pub fn installed(
+        &mut self,
+        done: &[(RelPath, Known)],
+        log: &[log::Entry],
+        replaced: &[(Facet, Value)],
+    ) -> Result<(), TwoWayError> {
         let snapshot = self.snapshot()?;
         let mut change = Change::begin(self)?;
         change.log(log)?;
+        change.keep(replaced)?;
         change.drop_intents(done.iter().map(|(path, _)| path))?;
         for (path, known) in done {
             change.replace(path, known.clone(), &snapshot)?;

@@ -18,6 +18,7 @@
 //! | `intents` | path | the record that is to be true when what is going on is done |
 //! | `runs` | number | a run's header |
 //! | `entries` | number, a count | what the run did at some paths |
+//! | `values` | number, facet, sum | attributes that the run has set others in place of |
 //!
 //! The file is checked against its checksums whenever it is opened, as a wrong bit could look like a removal. What
 //! fails that check, is cut off, or is something else is told apart ([`TwoWayError`]); a run does not go on without the
@@ -54,6 +55,7 @@ use redb::{
     TableDefinition,
 };
 use row::Authors;
+use std::cmp::Ordering;
 use std::io::ErrorKind;
 use std::ops::Bound;
 
@@ -67,6 +69,7 @@ const LINEAGES: TableDefinition<'_, (), &[u8]> = TableDefinition::new("lineages"
 const INTENTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("intents");
 const RUNS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("runs");
 const ENTRIES: TableDefinition<'_, (u64, u64), &[u8]> = TableDefinition::new("entries");
+const VALUES: TableDefinition<'_, (u64, u8, [u8; 16]), &[u8]> = TableDefinition::new("values");
 
 /// What a redb file begins with.
 const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
@@ -158,6 +161,7 @@ impl History {
         txn.open_table(INTENTS).map_err(storage(failed))?;
         txn.open_table(RUNS).map_err(storage(failed))?;
         txn.open_table(ENTRIES).map_err(storage(failed))?;
+        txn.open_table(VALUES).map_err(storage(failed))?;
         txn.commit().map_err(storage(failed))
     }
 
@@ -317,7 +321,7 @@ impl Snapshot {
     }
 }
 
-pub(super) use row::{Stored, Time, key, path};
+pub(super) use row::{Stored, StoredFacet, Time, key, path};
 
 const OPENING: &str = "opening";
 const READING: &str = "reading";
@@ -379,8 +383,10 @@ impl Identity {
         let Some(row) = table.get(()).map_err(storage(READING))? else { return Ok(None) };
         let (format, _) =
             postcard::take_from_bytes::<u32>(row.value()).map_err(|error| row::damaged(&error))?;
-        if format > FORMAT {
-            return Err(TwoWayError::NewerFormat { found: format, known: FORMAT });
+        match format.cmp(&FORMAT) {
+            Ordering::Less => return Err(TwoWayError::OlderFormat { found: format, known: FORMAT }),
+            Ordering::Greater => return Err(TwoWayError::NewerFormat { found: format, known: FORMAT }),
+            Ordering::Equal => {}
         }
         postcard::from_bytes(row.value()).map(Some).map_err(|error| row::damaged(&error))
     }

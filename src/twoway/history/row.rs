@@ -10,6 +10,7 @@
 use crate::fs::Stamp;
 use crate::tree::{Kind, Rdev, RelPath};
 use crate::twoway::TwoWayError;
+use crate::twoway::facet::{Extended, Facet, FacetSum, Facets, Register};
 use crate::twoway::record::{Attributes, ContentSum, Record, State};
 use crate::twoway::text;
 use crate::twoway::version::{Author, Version};
@@ -38,6 +39,8 @@ pub struct Look {
     pub stamp: Stamp,
     /// Whether a later change would certainly show in the stamp. Not so soon after the last one, as clocks tick.
     pub settled: bool,
+    /// The facets that were looked at since the stamp was taken, and of which a later change would certainly show in it.
+    pub facets: Facets,
 }
 
 impl Known {
@@ -133,7 +136,23 @@ struct Row {
     content: Counts,
     /// None: the same.
     meta: Option<Counts>,
+    extended: Vec<StoredRegister>,
 }
+
+/// What is known of a facet, as it is stored.
+#[derive(Serialize, Deserialize)]
+struct StoredRegister {
+    facet: StoredFacet,
+    /// None: that of the content.
+    version: Option<Counts>,
+}
+
+/// A facet without its version, as it is stored and told: its code, and the sum of its value.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::twoway) struct StoredFacet(u8, Option<FacetDigest>);
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct FacetDigest(#[serde(with = "text::raw")] [u8; 16]);
 
 /// A state as it is stored and told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -166,6 +185,7 @@ struct StoredLook {
     /// None: the time of modification.
     ctime: Option<Time>,
     settled: bool,
+    facets: Facets,
 }
 
 impl From<FileTime> for Time {
@@ -184,6 +204,11 @@ pub(super) fn encode(known: &Known, authors: &mut Authors) -> Result<Vec<u8>, Tw
     let record = &known.record;
     let content = authors.counts(&record.content);
     let meta = (record.meta != record.content).then(|| authors.counts(&record.meta));
+    let register = |(facet, register): (Facet, &Register)| StoredRegister {
+        facet: StoredFacet::new(facet, register.sum),
+        version: (register.version != record.content).then(|| authors.counts(&register.version)),
+    };
+    let extended = record.extended.iter().map(register).collect();
     let row = Row {
         state: Stored::from(&record.state),
         mode: record.attributes.mode,
@@ -195,6 +220,7 @@ pub(super) fn encode(known: &Known, authors: &mut Authors) -> Result<Vec<u8>, Tw
         sequence: known.sequence,
         content,
         meta,
+        extended,
     };
     postcard::to_stdvec(&row).map_err(|error| TwoWayError::Storage {
         doing: "encoding",
@@ -206,12 +232,20 @@ pub(super) fn decode(bytes: &[u8], authors: &Authors) -> Result<Known, TwoWayErr
     let row: Row = postcard::from_bytes(bytes).map_err(|error| damaged(&error))?;
     let content = authors.version(&row.content)?;
     let meta = row.meta.map_or_else(|| Ok(content.clone()), |counts| authors.version(&counts))?;
+    let register = |stored: StoredRegister| {
+        let version =
+            stored.version.map_or_else(|| Ok(content.clone()), |counts| authors.version(&counts))?;
+        let (facet, sum) = stored.facet.read()?;
+        Ok((facet, Register { sum, version }))
+    };
+    let extended = row.extended.into_iter().map(register).collect::<Result<Extended, TwoWayError>>()?;
     let record = Record {
         state: row.state.read()?,
         attributes: Attributes { mode: row.mode, owner: row.owner },
         mtime: row.mtime.into(),
         content,
         meta,
+        extended,
         occupied: row.occupied,
     };
     let look = row.look.map(|look| look.read(&record));
@@ -247,6 +281,18 @@ impl Stored {
     }
 }
 
+impl StoredFacet {
+    pub(in crate::twoway) fn new(facet: Facet, sum: Option<FacetSum>) -> StoredFacet {
+        StoredFacet(facet.code(), sum.map(|FacetSum(sum)| FacetDigest(sum)))
+    }
+
+    pub(in crate::twoway) fn read(self) -> Result<(Facet, Option<FacetSum>), TwoWayError> {
+        let StoredFacet(code, sum) = self;
+        let facet = Facet::from_code(code).ok_or_else(|| damaged(&"attributes of an unknown kind"))?;
+        Ok((facet, sum.map(|FacetDigest(sum)| FacetSum(sum))))
+    }
+}
+
 /// The size that a record tells of a file.
 fn size(record: &Record) -> u64 {
     match record.state {
@@ -265,6 +311,7 @@ impl StoredLook {
             content: (!is_as_recorded).then(|| (stamp.size, stamp.mtime.into())),
             ctime: (stamp.ctime != stamp.mtime).then(|| stamp.ctime.into()),
             settled: look.settled,
+            facets: look.facets,
         }
     }
 
@@ -272,6 +319,7 @@ impl StoredLook {
         let (size, mtime) =
             self.content.map_or((size(record), record.mtime), |(size, time)| (size, time.into()));
         let ctime = self.ctime.map_or(mtime, FileTime::from);
-        Look { stamp: Stamp { dev: self.dev, ino: self.ino, size, mtime, ctime }, settled: self.settled }
+        let stamp = Stamp { dev: self.dev, ino: self.ino, size, mtime, ctime };
+        Look { stamp, settled: self.settled, facets: self.facets }
     }
 }

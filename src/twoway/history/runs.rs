@@ -3,9 +3,10 @@
 
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
+use crate::twoway::facet::{Extended, Facet, FacetSum, Register, Value};
 use crate::twoway::history::change::{Change, WRITING, unwritable};
-use crate::twoway::history::row::{self, Stored, Time};
-use crate::twoway::history::{ENTRIES, History, READING, RUNS, storage};
+use crate::twoway::history::row::{self, Stored, StoredFacet, Time};
+use crate::twoway::history::{ENTRIES, History, READING, RUNS, VALUES, storage};
 use crate::twoway::log::{Ending, Entry, Purpose, Run};
 use crate::twoway::reconcile::{self, Why};
 use crate::twoway::record::{Attributes, Record};
@@ -41,6 +42,7 @@ struct Seen {
     mode: u32,
     owner: (Option<u32>, Option<u32>),
     mtime: Time,
+    extended: Vec<StoredFacet>,
     occupied: bool,
 }
 
@@ -54,11 +56,13 @@ enum Place {
 
 impl From<&Record> for Seen {
     fn from(record: &Record) -> Seen {
+        let extended = record.extended.iter();
         Seen {
             state: Stored::from(&record.state),
             mode: record.attributes.mode,
             owner: record.attributes.owner,
             mtime: record.mtime.into(),
+            extended: extended.map(|(facet, register)| StoredFacet::new(facet, register.sum)).collect(),
             occupied: record.occupied,
         }
     }
@@ -66,12 +70,18 @@ impl From<&Record> for Seen {
 
 impl Seen {
     fn read(self, none: &Arc<Version>) -> Result<Record, TwoWayError> {
+        let register = |stored: StoredFacet| {
+            let (facet, sum) = stored.read()?;
+            Ok((facet, Register { sum, version: none.clone() }))
+        };
+        let extended = self.extended.into_iter().map(register).collect::<Result<Extended, TwoWayError>>()?;
         Ok(Record {
             state: self.state.read()?,
             attributes: Attributes { mode: self.mode, owner: self.owner },
             mtime: self.mtime.into(),
             content: none.clone(),
             meta: none.clone(),
+            extended,
             occupied: self.occupied,
         })
     }
@@ -159,6 +169,23 @@ impl Change<'_> {
         Ok(())
     }
 
+    /// Keeps attributes that the present run has set others in place of.
+    pub(super) fn keep(&mut self, values: &[(Facet, Value)]) -> Result<(), TwoWayError> {
+        if values.is_empty() {
+            return Ok(());
+        }
+        let run = self.identity.run;
+        let mut table = self.txn.open_table(VALUES).map_err(storage(WRITING))?;
+        for (facet, value) in values {
+            // None are known by that alone.
+            if let Some(FacetSum(sum)) = value.sum(*facet) {
+                let key = (run, facet.code(), sum);
+                table.insert(key, &*value.encode()).map_err(storage(WRITING))?;
+            }
+        }
+        Ok(())
+    }
+
     fn put_run(&mut self, run: &Run) -> Result<(), TwoWayError> {
         let bytes = postcard::to_stdvec(run).map_err(unwritable)?;
         let mut runs = self.txn.open_table(RUNS).map_err(storage(WRITING))?;
@@ -212,6 +239,9 @@ impl History {
             let mut entries = change.txn.open_table(ENTRIES).map_err(storage(WRITING))?;
             let of_run = (*number, 0)..=(*number, u64::MAX);
             entries.retain_in(of_run, |_, _| false).map_err(storage(WRITING))?;
+            let mut values = change.txn.open_table(VALUES).map_err(storage(WRITING))?;
+            let of_run = (*number, 0, [0; 16])..=(*number, u8::MAX, [u8::MAX; 16]);
+            values.retain_in(of_run, |_, _| false).map_err(storage(WRITING))?;
         }
         change.commit()
     }
@@ -251,6 +281,18 @@ impl History {
             Ok((_, entries)) => entries,
             Err(error) => vec![Err(error)],
         }))
+    }
+
+    /// The attributes with this sum that a run has set others in place of, if they are remembered.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn value(&self, run: u64, facet: Facet, sum: FacetSum) -> Result<Option<Value>, TwoWayError> {
+        let values = self.read()?.open_table(VALUES).map_err(storage(READING))?;
+        let value = values.get((run, facet.code(), sum.0)).map_err(storage(READING))?;
+        value
+            .map(|value| Value::decode(facet, value.value()).map_err(|error| row::damaged(&error)))
+            .transpose()
     }
 
     /// What all runs did at a path, and below it, with the number of the run, oldest first.

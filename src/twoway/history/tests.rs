@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::fs::{Links, Root, Stamp, WriteDir};
-use crate::tree::Kind;
+use crate::tree::{Kind, Xattr, Xattrs};
+use crate::twoway::facet::{Extended, Facet, FacetSum, Facets, Register, Value};
 use crate::twoway::lineage::{Fork, Lineages, Tag};
+use crate::twoway::log::Purpose;
 use crate::twoway::record::{Attributes, ContentSum, State};
 use crate::twoway::replica::Replica;
 use crate::twoway::version::{Renaming, Version};
@@ -41,6 +43,7 @@ pub(super) fn record(content: u8, counts: &[(u8, u64)]) -> Record {
         mtime: FileTime::from_unix_time(5, 6),
         content: version(counts),
         meta: version(counts),
+        extended: Extended::default(),
         occupied: false,
     }
 }
@@ -56,7 +59,11 @@ fn generations(author: Author, tags: &[u64]) -> Lineages {
 
 fn look(n: u64) -> Look {
     let time = FileTime::from_unix_time(5, 6);
-    Look { stamp: Stamp { dev: 1, ino: n, size: 1, mtime: time, ctime: time }, settled: true }
+    Look {
+        stamp: Stamp { dev: 1, ino: n, size: 1, mtime: time, ctime: time },
+        settled: true,
+        facets: Facets::NONE,
+    }
 }
 
 fn changes(history: &History, since: u64) -> Option<Vec<String>> {
@@ -83,6 +90,22 @@ fn state() -> impl Strategy<Value = State> {
     ]
 }
 
+fn facets() -> impl Strategy<Value = Facets> {
+    prop::sample::subsequence(Facet::ALL.to_vec(), 0..=3).prop_map(Facets::from_iter)
+}
+
+prop_compose! {
+    fn extended()(
+        facets in facets(), sums in any::<[Option<[u8; 16]>; 3]>(),
+        counts in prop::collection::vec((0_u8..9, 1_u64..99), 0..4),
+    ) -> Extended {
+        let register = |(facet, sum): (Facet, Option<[u8; 16]>)| {
+            (facet, Register { sum: sum.map(FacetSum), version: version(&counts) })
+        };
+        facets.iter().zip(sums).map(register).collect()
+    }
+}
+
 prop_compose! {
     fn time()(seconds in any::<i64>(), nanoseconds in 0_u32..1_000_000_000) -> FileTime {
         FileTime::from_unix_time(seconds, nanoseconds)
@@ -92,9 +115,9 @@ prop_compose! {
 prop_compose! {
     fn stamp()(
         dev in any::<u64>(), ino in any::<u64>(), size in any::<u64>(), mtime in time(), ctime in time(),
-        settled in any::<bool>(),
+        settled in any::<bool>(), facets in facets(),
     ) -> Look {
-        Look { stamp: Stamp { dev, ino, size, mtime, ctime }, settled }
+        Look { stamp: Stamp { dev, ino, size, mtime, ctime }, settled, facets }
     }
 }
 
@@ -104,11 +127,12 @@ prop_compose! {
         content in prop::collection::vec((0_u8..9, 1_u64..99), 0..4),
         meta in prop::option::of(prop::collection::vec((0_u8..9, 1_u64..99), 0..4)),
         look in prop::option::of(stamp()), sequence in any::<u64>(),
-        is_unknown in any::<bool>(), occupied in any::<bool>(),
+        is_unknown in any::<bool>(), occupied in any::<bool>(), extended in extended(),
     ) -> Known {
         let content = version(&content);
         let meta = meta.map_or_else(|| content.clone(), |meta| version(&meta));
-        let record = Record { state, attributes: Attributes { mode, owner }, mtime, content, meta, occupied };
+        let attributes = Attributes { mode, owner };
+        let record = Record { state, attributes, mtime, content, meta, extended, occupied };
         Known { record, look, sequence, is_unknown }
     }
 }
@@ -154,7 +178,7 @@ fn every_transaction_is_there_when_it_is_opened_again() {
     let me = history.author();
     history.intend([(path("a"), record(1, &[(1, 1)])), (path("b/c"), record(2, &[(2, 1)]))]).unwrap();
     history.plan_records([(path("joined"), record(3, &[(1, 1), (2, 2)]))]).unwrap();
-    history.installed(&[(path("a"), Known::there(record(1, &[(1, 1)]), Some(look(7))))], &[]).unwrap();
+    history.installed(&[(path("a"), Known::there(record(1, &[(1, 1)]), Some(look(7))))], &[], &[]).unwrap();
     assert!(!history.learn(&generations(author(1), &[11, 12])).unwrap());
     drop(history);
     let (history, origin) = open(at.path()).unwrap();
@@ -409,16 +433,40 @@ fn what_is_no_history_is_told() {
     assert!(matches!(open(at.path()), Err(TwoWayError::Foreign { .. })));
 }
 
-#[test]
-fn a_later_format_is_told() {
+/// What is said of a history of another format.
+fn of_format(format: u32) -> TwoWayError {
     let at = tempfile::tempdir().unwrap();
     drop(open(at.path()).unwrap());
     let db = Database::create(at.path().join(".dsync/history")).unwrap();
     let txn = db.begin_write().unwrap();
-    let later = postcard::to_stdvec(&(FORMAT + 1, "whatever comes")).unwrap();
-    txn.open_table(IDENTITY).unwrap().insert((), &*later).unwrap();
+    let other = postcard::to_stdvec(&(format, "whatever comes")).unwrap();
+    txn.open_table(IDENTITY).unwrap().insert((), &*other).unwrap();
     txn.commit().unwrap();
     drop(db);
-    let error = open(at.path()).unwrap_err();
+    open(at.path()).unwrap_err()
+}
+
+#[test]
+fn another_format_is_told() {
+    let error = of_format(FORMAT + 1);
     assert!(matches!(error, TwoWayError::NewerFormat { found, known: FORMAT } if found == FORMAT + 1));
+    let error = of_format(FORMAT - 1);
+    assert!(matches!(error, TwoWayError::OlderFormat { found, known: FORMAT } if found == FORMAT - 1));
+}
+
+#[test]
+fn attributes_are_kept_with_the_run_that_set_others_in_their_place() {
+    let at = tempfile::tempdir().unwrap();
+    let (mut history, _) = open(at.path()).unwrap();
+    let xattr = Xattr { name: (*b"user.a").into(), value: (*b"1").into() };
+    let value = Value::Xattrs(Xattrs::new(vec![xattr]));
+    let sum = value.sum(Facet::Xattrs).unwrap();
+    let purpose = Purpose::Undo { run: 0 };
+    let run = history.begin_run(FileTime::zero(), purpose).unwrap();
+    history.installed(&[], &[], &[(Facet::Xattrs, value.clone())]).unwrap();
+    let kept = |history: &History, run| history.value(run, Facet::Xattrs, sum).unwrap();
+    assert_eq!(kept(&history, run), Some(value));
+    assert_eq!(kept(&history, run + 1), None);
+    history.forget_runs(&[run]).unwrap();
+    assert_eq!(kept(&history, run), None);
 }

@@ -93,7 +93,7 @@ impl Glance {
         let last = self.history.runs()?.next_back().transpose()?;
         let is_interrupted =
             last.is_some_and(|run| run.ending.is_none()) || !self.history.intents()?.is_empty();
-        let unfinished = recover_to_look(&self.replica, &mut self.history, options.perms)?;
+        let unfinished = recover_to_look(&self.replica, &mut self.history, options.modes)?;
         let before = self.history.snapshot()?;
         let known = self.history.sequence();
         let root = self.replica.root().clone();

@@ -6,10 +6,12 @@ use crate::fs::Stamp;
 use crate::tree::RelPath;
 use crate::tree::filter::Rules;
 use crate::twoway::decide::Side;
+use crate::twoway::facet::Facets;
 use crate::twoway::history::{Acknowledgement, Known, Look, Partner};
 use crate::twoway::log::{Ending, Entry, Outcome, Purpose};
 use crate::twoway::look::status::{Edit, EditKind, Status};
 use crate::twoway::reconcile::{Change, Why};
+use crate::twoway::record::Modes;
 use crate::twoway::record::{Record, State};
 use crate::twoway::scan::{Observer, ScanOptions, Trouble, scan};
 use crate::twoway::version::Author;
@@ -78,7 +80,8 @@ impl Scene {
     fn options(&self) -> ScanOptions<'_> {
         ScanOptions {
             rules: &self.rules,
-            perms: true,
+            modes: Modes::Whole,
+            facets: Facets::NONE,
             owner: false,
             group: false,
             links: true,
@@ -160,7 +163,7 @@ impl Playing<'_> {
                 let ctime = FileTime::from_unix_time(meta.ctime(), meta.ctime_nsec() as u32);
                 let (dev, ino, size) = (meta.dev(), meta.ino(), meta.size());
                 let stamp = Stamp { dev, ino, size, mtime: after.mtime, ctime };
-                look = Some(Look { stamp, settled: true });
+                look = Some(Look { stamp, settled: true, facets: Facets::NONE });
                 if meta.is_dir() {
                     State::Directory
                 } else if meta.is_symlink() {
@@ -184,7 +187,7 @@ impl Playing<'_> {
             problem: None,
         });
         let entry = std::mem::take(&mut self.log);
-        self.hold.history.installed(&[(path(at), Known::there(after, look))], &entry).unwrap();
+        self.hold.history.installed(&[(path(at), Known::there(after, look))], &entry, &[]).unwrap();
     }
 
     fn replace(&mut self, at: &str, content: &str) {

@@ -8,6 +8,7 @@
 use crate::fs::{Error, SetMeta, Slot, Stamped, WriteDir};
 use crate::tree::{Kind, Name, RelPath};
 use crate::twoway::TwoWayError;
+use crate::twoway::facet::{At, Facet, Facets, Value, Wanted};
 use crate::twoway::history::History;
 use crate::twoway::log::{Ending, Entry, Outcome, Purpose};
 use crate::twoway::look::Hold;
@@ -24,6 +25,8 @@ const BATCH: usize = 256;
 const CHANGED: &str = "it was changed since";
 const LOST: &str = "what was there is not in the trash any more";
 const FULL: &str = "a directory is there with something in it";
+const ATTRIBUTES_LOST: &str = "its attributes were not kept";
+const UNSET: &str = "its attributes cannot be set";
 const TAKEN: &str = "something else has the name by now";
 
 /// What came of an undo.
@@ -103,6 +106,7 @@ impl Hold {
             renamed,
             directories: Vec::new(),
             log: Vec::new(),
+            replaced: Vec::new(),
             outcome: Outcome::default(),
         };
         for entry in entries {
@@ -136,6 +140,8 @@ struct Undo<'a> {
     /// Directories that get the attributes they had when all in them is done.
     directories: Vec<(RelPath, SetMeta)>,
     log: Vec<Entry>,
+    /// Attributes that others were set in place of.
+    replaced: Vec<(Facet, Value)>,
     outcome: Outcome,
 }
 
@@ -205,7 +211,8 @@ impl Undo<'_> {
     }
 
     fn write_log(&mut self) -> Result<(), TwoWayError> {
-        self.history.installed(&[], &std::mem::take(&mut self.log))
+        let (log, replaced) = (std::mem::take(&mut self.log), std::mem::take(&mut self.replaced));
+        self.history.installed(&[], &log, &replaced)
     }
 
     fn finish(mut self) -> Result<Undone, TwoWayError> {
@@ -255,6 +262,7 @@ impl Undo<'_> {
         match put {
             None if entry.before.state.is_directory() => from.remove(&from_name, Kind::Directory)?,
             Some(_) if entry.before.state.is_directory() => {
+                self.put_facets_back(entry, &dir, &name)?;
                 let (owner, group) = entry.before.attributes.owner;
                 let (mode, mtime) = (Some(entry.before.attributes.mode), Some(entry.before.mtime));
                 self.directories
@@ -263,6 +271,18 @@ impl Undo<'_> {
             _ => {}
         }
         Ok(Some(put.ok_or(Refusal::Because(CHANGED))?))
+    }
+
+    /// Gives a directory that is made again the attributes of the one in the trash.
+    fn put_facets_back(&self, entry: &Entry, dir: &WriteDir, name: &Name) -> Result<(), Refusal> {
+        let Some(trashed) = &entry.trashed else { return Ok(()) };
+        let like = self.replica.trash(self.run)?.open_beneath_writable(trashed);
+        let Ok(like) = like else { return Ok(()) };
+        let held = Facets::held_by(&like);
+        let wanted = Wanted::of(At::Own(&like), held)?;
+        // What cannot be set is less than what is back.
+        wanted.set_at(At::Entry(dir, name, Kind::Directory), entry.before.attributes.mode, |_| ())?;
+        Ok(())
     }
 
     /// Where what was at a path is, to be moved from there.
@@ -340,8 +360,22 @@ impl Undo<'_> {
             }
         };
         let meta = set_back(before, after, &now, is_directory).ok_or(Refusal::Because(CHANGED))?;
-        if meta.is_empty() {
+        let at = match (&name, before.state.kind()) {
+            (Some(name), Some(kind)) => At::Entry(&dir, name, kind),
+            _ => At::Own(&dir),
+        };
+        let wanted = self.facets_before(entry, at)?;
+        if meta.is_empty() && wanted.is_empty() {
             return Ok(false);
+        }
+        if !wanted.is_empty() {
+            self.replaced.extend(Wanted::of(at, wanted.facets())?.into_values());
+            let mut failed = None;
+            let mode = meta.mode.unwrap_or(now.mode);
+            wanted.set_at(at, mode, |error| failed = Some(error.to_string()))?;
+            if failed.is_some() {
+                return Err(Refusal::Because(UNSET));
+            }
         }
         if is_directory {
             // Its owner can go on working in it until all is done.
@@ -355,6 +389,31 @@ impl Undo<'_> {
             dir.set_meta(&name, kind, &meta)?;
         }
         Ok(true)
+    }
+
+    /// The attributes that the run has set others in place of, where these are still there.
+    fn facets_before(&self, entry: &Entry, at: At<'_>) -> Result<Wanted, Refusal> {
+        let (before, after) = (&entry.before.extended, &entry.after.extended);
+        let facets = after.differing(before);
+        let seen = Wanted::of(at, facets)?;
+        let mut wanted = Wanted::default();
+        for facet in facets.iter() {
+            // What nobody had looked at nobody can put back.
+            let Some((old, new)) = before.get(facet).zip(after.get(facet)) else { continue };
+            match seen.sum(facet).flatten() {
+                sum if sum == old.sum => continue,
+                sum if sum == new.sum => {}
+                _ => return Err(Refusal::Because(CHANGED)),
+            }
+            let value = match old.sum {
+                None => Value::none(facet),
+                Some(sum) => {
+                    self.history.value(self.run, facet, sum)?.ok_or(Refusal::Because(ATTRIBUTES_LOST))?
+                }
+            };
+            wanted.put(facet, value);
+        }
+        Ok(wanted)
     }
 
     /// Whether a path is as the run left it.

@@ -2,7 +2,8 @@
 
 use crate::tree::RelPath;
 use crate::twoway::exchange::Garbled;
-use crate::twoway::history::{Stored, Time};
+use crate::twoway::facet::{Extended, Facet, Facets, Register};
+use crate::twoway::history::{Stored, StoredFacet, Time};
 use crate::twoway::record::{Attributes, Record, State};
 use crate::twoway::text;
 use crate::twoway::version::{Author, Version};
@@ -41,8 +42,12 @@ pub struct PackedRecord {
     mtime: Time,
     content: u32,
     meta: u32,
+    extended: PackedFacets,
     occupied: bool,
 }
+
+/// Facets, each with the number of its version.
+pub(super) type PackedFacets = Vec<(StoredFacet, u32)>;
 
 /// Puts batches together.
 #[derive(Debug)]
@@ -99,8 +104,17 @@ impl<T> Packing<T> {
             mtime: record.mtime.into(),
             content: self.version(&record.content),
             meta: self.version(&record.meta),
+            extended: self.facets(&record.extended),
             occupied: record.occupied,
         }
+    }
+
+    /// Facets, to be told in this batch.
+    pub(super) fn facets(&mut self, extended: &Extended) -> PackedFacets {
+        let pack = |(facet, register): (Facet, &Register)| {
+            (StoredFacet::new(facet, register.sum), self.version(&register.version))
+        };
+        extended.iter().map(pack).collect()
     }
 
     /// The number of a version in this batch.
@@ -163,8 +177,18 @@ impl Versions {
             mtime: packed.mtime.into(),
             content: self.get(packed.content)?,
             meta: self.get(packed.meta)?,
+            extended: self.facets(packed.extended)?,
             occupied: packed.occupied,
         })
+    }
+
+    /// Facets that were told in this batch.
+    pub(super) fn facets(&self, packed: PackedFacets) -> Result<Extended, Garbled> {
+        let unpack = |(facet, version): (StoredFacet, u32)| {
+            let (facet, sum) = facet.read().map_err(|_| Garbled("attributes of an unknown kind"))?;
+            Ok((facet, Register { sum, version: self.get(version)? }))
+        };
+        packed.into_iter().map(unpack).collect()
     }
 }
 
@@ -243,6 +267,18 @@ impl<T> Batch<T> {
             Ok(())
         })?;
         Ok(paths)
+    }
+}
+
+impl Batch<Facets> {
+    /// The paths with the facets that are needed of each.
+    pub fn needed(self) -> Result<Vec<(RelPath, Facets)>, Garbled> {
+        let mut needed = Vec::with_capacity(self.items.len());
+        self.hear(|path, facets| {
+            needed.push((path, facets));
+            Ok(())
+        })?;
+        Ok(needed)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::tree::{Name, RelPath};
 use crate::twoway::exchange::Garbled;
 use crate::twoway::history::{Stored, Time};
-use crate::twoway::packed::batch::{Owners, check};
+use crate::twoway::packed::batch::{Owners, PackedFacets, check};
 use crate::twoway::packed::step::{pack_each_once, unpack_each};
 use crate::twoway::packed::{Batch, Packable, PackedRecord, Packing, Versions};
 use crate::twoway::reconcile::{Change, Why};
@@ -23,6 +23,7 @@ pub struct PackedTask {
     mtime: Option<Time>,
     content: u32,
     meta: u32,
+    extended: Option<PackedFacets>,
     occupied: bool,
 }
 
@@ -53,6 +54,7 @@ impl Packing<PackedTask> {
             mtime: (before.mtime != after.mtime).then(|| after.mtime.into()),
             content: self.version(&after.content),
             meta: self.version(&after.meta),
+            extended: (before.extended != after.extended).then(|| self.facets(&after.extended)),
             occupied: after.occupied,
         };
         self.add(&task.path, packed);
@@ -84,6 +86,10 @@ impl Batch<PackedTask> {
                 mtime: task.mtime.map_or(before.mtime, Into::into),
                 content: versions.get(task.content)?,
                 meta: versions.get(task.meta)?,
+                extended: match task.extended {
+                    Some(extended) => versions.facets(extended)?,
+                    None => before.extended.clone(),
+                },
                 occupied: task.occupied,
             };
             check(&after)?;

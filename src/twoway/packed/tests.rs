@@ -1,6 +1,7 @@
 use super::*;
 use crate::tree::RelPath;
 use crate::twoway::exchange::Garbled;
+use crate::twoway::facet::{Facet, FacetSum, Register};
 use crate::twoway::policy::ConflictKind;
 use crate::twoway::reconcile::{Pair, Step, Why};
 use crate::twoway::record::{Attributes, ContentSum, Record, State};
@@ -36,8 +37,15 @@ fn version() -> impl Strategy<Value = Arc<Version>> {
 fn record() -> impl Strategy<Value = Record> {
     let owner = (any::<Option<u32>>(), any::<Option<u32>>());
     let time = (any::<i64>(), 0..1_000_000_000_u32);
-    (state(), 0..0o10000_u32, owner, time, version(), version(), any::<bool>()).prop_map(
-        |(state, mode, owner, (seconds, nanos), content, meta, occupied)| Record {
+    let extended = vec((0..3_usize, any::<Option<[u8; 16]>>(), version()), 0..4);
+    (state(), 0..0o10000_u32, owner, time, version(), version(), extended, any::<bool>()).prop_map(
+        |(state, mode, owner, (seconds, nanos), content, meta, extended, occupied)| Record {
+            extended: extended
+                .into_iter()
+                .map(|(facet, sum, version)| {
+                    (Facet::ALL[facet], Register { sum: sum.map(FacetSum), version })
+                })
+                .collect(),
             attributes: Attributes { mode, owner },
             mtime: FileTime::from_unix_time(seconds, nanos),
             content,

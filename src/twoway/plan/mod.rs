@@ -81,6 +81,7 @@ impl Plan {
         let renewed = |record: &Record| Record {
             content: renew(&record.content),
             meta: renew(&record.meta),
+            extended: record.extended.renamed(renew),
             ..record.clone()
         };
         let renew = |step: Step| {

@@ -1,9 +1,10 @@
 //! Files that were renamed on one side, found again on the other: a cheaper way to carry out two steps.
 
 use crate::twoway::decide::Side;
+use crate::twoway::facet::Extended;
 use crate::twoway::plan::Plan;
 use crate::twoway::reconcile::{Change, Step, Why};
-use crate::twoway::record::{Attributes, State};
+use crate::twoway::record::{Attributes, Record, State};
 
 /// A file that a plan removes on a side and makes there again, with the same content, under another name. It need not
 /// be sent. A wrong guess does no harm: what is there in the end is the same.
@@ -24,6 +25,7 @@ type Content = u128;
 struct Gone {
     content: Content,
     attributes: Attributes,
+    extended: Extended,
     from: usize,
     made: Made,
 }
@@ -44,8 +46,11 @@ impl Plan {
         for (from, step) in self.steps.iter().enumerate() {
             for (side, gone) in &mut gone {
                 let content = content(&step, *side, Change::Remove);
-                let attributes = step.before.of(*side).attributes;
-                gone.extend(content.map(|content| Gone { content, attributes, from, made: Made::Nowhere }));
+                let Record { attributes, extended, .. } = step.before.of(*side);
+                gone.extend(content.map(|content| {
+                    let (attributes, extended) = (*attributes, extended.clone());
+                    Gone { content, attributes, extended, from, made: Made::Nowhere }
+                }));
             }
         }
         for (_, gone) in &mut gone {
@@ -62,7 +67,9 @@ impl Plan {
                 let found = gone.binary_search_by_key(&content, |gone| gone.content);
                 if let Some(gone) = found.ok().and_then(|place| gone.get_mut(place)) {
                     // A run that is killed between a new name and new attributes would leave what nobody planned.
-                    let is_same = step.after.of(*side).attributes == gone.attributes;
+                    let after = step.after.of(*side);
+                    let is_same = after.attributes == gone.attributes
+                        && after.extended.differing(&gone.extended).is_empty();
                     let is_first = is_same && matches!(gone.made, Made::Nowhere);
                     gone.made = if is_first { Made::Once(to) } else { Made::Often };
                 }

@@ -2,7 +2,7 @@
 
 use crate::tree::Name;
 use crate::twoway::decide::Side;
-use crate::twoway::record::{Record, State};
+use crate::twoway::record::{Attributes, Record, State};
 
 /// The mark between the stem of a copy's name and the digits after it.
 const MARK: &[u8] = b".conflict-";
@@ -16,7 +16,9 @@ const LONGEST: usize = 255;
 pub(in crate::twoway) fn keeps_the_name(left: &Record, right: &Record) -> Side {
     let rank = |record: &Record| {
         let stays = record.occupied || record.state.is_directory();
-        (stays, record.mtime, sum(&record.state), record.attributes.mode, record.attributes.owner)
+        let facets: Vec<_> = record.extended.iter().map(|(facet, register)| (facet, register.sum)).collect();
+        let Attributes { mode, owner } = record.attributes;
+        (stays, record.mtime, sum(&record.state), mode, owner, facets)
     };
     if rank(left) < rank(right) { Side::Right } else { Side::Left }
 }

@@ -31,15 +31,16 @@ impl Reconciliation<'_> {
             let stands = if right.occupied { Side::Right } else { Side::Left };
             let settled = self.settled(pair, stands);
             let alive = Record { state: State::Directory, ..settled.left };
-            self.plan(path, pair, pair.both(&alive), Why::Kept { removed: stands.other() });
+            self.plan(path, pair, self.both(pair, &alive), Why::Kept { removed: stands.other() });
         } else {
             let joined = Record {
                 content: Arc::new(left.content.joined(&right.content)),
                 meta: Arc::new(left.meta.joined(&right.meta)),
                 mtime: left.mtime.max(right.mtime),
+                extended: self.joined(pair, &left.extended),
                 ..left.clone()
             };
-            self.plan(path, pair, pair.both(&joined), Why::Clear);
+            self.plan(path, pair, self.both(pair, &joined), Why::Clear);
         }
         found
     }
@@ -76,7 +77,7 @@ impl Reconciliation<'_> {
                 }
             }
         } else {
-            self.plan(path, pair, pair.both(pair.of(winner)), Why::Clear);
+            self.plan(path, pair, self.both(pair, pair.of(winner)), Why::Clear);
         }
         Found { survivor: true, ..found }
     }

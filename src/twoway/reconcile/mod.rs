@@ -19,7 +19,7 @@ pub use self::step::{Change, Pair, Step, Why};
 use crate::tree::RelPath;
 use crate::twoway::decide::Side;
 use crate::twoway::policy::{ConflictKind, Resolution, Resolver};
-use crate::twoway::record::Record;
+use crate::twoway::record::{Record, Shared};
 use crate::twoway::version::Author;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -52,8 +52,8 @@ pub struct Rules<'a> {
     pub resolver: &'a mut dyn Resolver,
     /// What is at another path.
     pub elsewhere: &'a dyn Fn(&RelPath) -> Elsewhere,
-    /// Whether permission bits are synchronised.
-    pub perms: bool,
+    /// Which attributes are synchronised.
+    pub shared: Shared,
 }
 
 /// A path came before one that belongs before it, or came twice. Nothing may be done of what was planned until then: it
@@ -192,6 +192,11 @@ impl Reconciliation<'_> {
         if step.is_left() || step.before != step.after {
             self.steps.push(step);
         }
+    }
+
+    /// Both sides with this record, but for what each has of its own.
+    fn both(&self, pair: &Pair, record: &Record) -> Pair {
+        pair.both(record, self.rules.shared.facets)
     }
 
     fn leave(&mut self, path: &RelPath, pair: &Pair, why: Why) {

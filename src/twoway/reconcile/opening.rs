@@ -1,10 +1,10 @@
 //! What is planned for a path when it comes, before anything below it.
 
 use crate::tree::RelPath;
-use crate::twoway::decide::{Decision, Part, Side, decide};
+use crate::twoway::decide::{self, Decision, Part, Side, decide};
+use crate::twoway::facet::{Facet, Register};
 use crate::twoway::policy::{Conflict, ConflictKind, Resolution, keeps_the_name};
 use crate::twoway::reconcile::{Below, Fate, Found, Open, Pair, Reconciliation, Why, Win};
-use crate::twoway::record::Attributes;
 use std::sync::Arc;
 
 impl Reconciliation<'_> {
@@ -20,7 +20,7 @@ impl Reconciliation<'_> {
     }
 
     fn decide(&mut self, path: &RelPath, pair: &Pair) -> (Fate, Below) {
-        match decide(&pair.left, &pair.right, self.rules.perms) {
+        match decide(&pair.left, &pair.right, self.rules.shared) {
             Decision::Unknown => self.leave_unknown(path, pair),
             Decision::Alike { content: Part::Conflict, .. } => {
                 self.conflict(path, pair, ConflictKind::Content)
@@ -68,32 +68,77 @@ impl Reconciliation<'_> {
     }
 
     fn attributes(&mut self, path: &RelPath, pair: &Pair, part: Part, after: &mut Pair) -> Why {
+        let facets: Vec<(Facet, Part)> = self
+            .rules
+            .shared
+            .facets
+            .iter()
+            .map(|facet| (facet, decide::facet(&pair.left, &pair.right, facet)))
+            .collect();
+        let is_conflict = part == Part::Conflict || facets.iter().any(|(_, part)| *part == Part::Conflict);
+        let resolution = is_conflict.then(|| {
+            let kind = ConflictKind::Attributes;
+            self.rules.resolver.resolve(&Conflict { path, left: &pair.left, right: &pair.right, kind })
+        });
+        let winner = resolution.and_then(|resolution| match resolution {
+            Resolution::Skip | Resolution::Merged(_) => None,
+            Resolution::Win(side) => Some(side),
+            Resolution::KeepBoth => Some(keeps_the_name(&pair.left, &pair.right)),
+        });
+        self.modes_and_owners(pair, part, (resolution, winner), after);
+        for (facet, part) in facets {
+            self.facet(pair, facet, (part, winner), after);
+        }
+        match (resolution, winner) {
+            (None, _) => Why::Clear,
+            (Some(_), None) => Why::Conflict(ConflictKind::Attributes),
+            (Some(resolution), Some(_)) => Why::Settled(ConflictKind::Attributes, resolution),
+        }
+    }
+
+    fn modes_and_owners(
+        &self,
+        pair: &Pair,
+        part: Part,
+        (resolution, winner): (Option<Resolution>, Option<Side>),
+        after: &mut Pair,
+    ) {
         let joined = pair.left.meta.joined(&pair.right.meta);
-        let (attributes, version, why) = match part {
-            Part::Same => (pair.left.attributes, joined, Why::Clear),
-            Part::Take(side) => (pair.of(side).attributes, joined, Why::Clear),
-            Part::Conflict => {
-                let kind = ConflictKind::Attributes;
-                let conflict = Conflict { path, left: &pair.left, right: &pair.right, kind };
-                let resolution = self.rules.resolver.resolve(&conflict);
-                let attributes = match resolution {
-                    Resolution::Skip | Resolution::Merged(_) => return Why::Conflict(kind),
-                    Resolution::Win(side) => pair.of(side).attributes,
-                    Resolution::KeepBoth => Attributes {
-                        mode: pair.left.attributes.mode & pair.right.attributes.mode,
-                        ..pair.of(keeps_the_name(&pair.left, &pair.right)).attributes
-                    },
-                };
-                (attributes, self.settled_version(&joined), Why::Settled(kind, resolution))
+        let (attributes, version) = match (part, winner) {
+            (Part::Same, _) => (pair.left.attributes, joined),
+            (Part::Take(side), _) => (pair.of(side).attributes, joined),
+            (Part::Conflict, None) => return,
+            (Part::Conflict, Some(side)) => {
+                let mut attributes = pair.of(side).attributes;
+                if resolution == Some(Resolution::KeepBoth) {
+                    attributes.mode = pair.left.attributes.mode & pair.right.attributes.mode;
+                }
+                (attributes, self.settled_version(&joined))
             }
         };
         let version = Arc::new(version);
         for side in Side::BOTH {
             let record = after.of_mut(side);
-            record.attributes = record.attributes_with(&attributes, self.rules.perms);
+            record.attributes = record.attributes_with(&attributes, self.rules.shared.modes);
             record.meta = version.clone();
         }
-        why
+    }
+
+    fn facet(&self, pair: &Pair, facet: Facet, (part, winner): (Part, Option<Side>), after: &mut Pair) {
+        let registers = pair.left.extended.get(facet).zip(pair.right.extended.get(facet));
+        let Some((left, right)) = registers else { return };
+        let joined = left.version.joined(&right.version);
+        let (side, version) = match (part, winner) {
+            (Part::Same, _) => (Side::Left, joined),
+            (Part::Take(side), _) => (side, joined),
+            (Part::Conflict, None) => return,
+            (Part::Conflict, Some(side)) => (side, self.settled_version(&joined)),
+        };
+        let sum = if side == Side::Left { left.sum } else { right.sum };
+        let register = Register { sum, version: Arc::new(version) };
+        for side in Side::BOTH {
+            after.of_mut(side).extended.set(facet, register.clone());
+        }
     }
 
     /// One side has replaced or removed what the other has not touched, or made what the other never had.
@@ -102,7 +147,7 @@ impl Reconciliation<'_> {
         if old.bars(&new.state) {
             return self.conflict(path, pair, ConflictKind::Occupied);
         }
-        let after = pair.both(new);
+        let after = self.both(pair, new);
         let fate = if !new.state.is_present() {
             Fate::Goes { kept: winner.other(), after: Box::new(after), why: Why::Clear }
         } else if old.state.is_directory() {
@@ -119,9 +164,10 @@ impl Reconciliation<'_> {
         let removed = edited.other();
         let (gone, there) = (pair.of(removed), pair.of(edited));
         // Who never knew it has not removed it. Both versions have an edit if it became something else, or anew what it
-        // was: that is not what was removed. Neither has where edits were not noticed.
+        // was: that is not what was removed. None has where edits were not noticed.
         let knew = gone.content.counts().next().is_some();
-        let same_thing = gone.content.covers(&there.content) != gone.meta.covers(&there.meta);
+        let (content, meta) = (gone.content.covers(&there.content), gone.meta.covers(&there.meta));
+        let same_thing = (content || meta) && !gone.covers(there, self.rules.shared.facets);
         if knew && same_thing && self.rules.resolver.removals_win(path) == Some(removed) {
             let after = Box::new(self.settled(pair, removed));
             let why = Why::Settled(ConflictKind::Content, Resolution::Win(removed));

@@ -2,9 +2,10 @@
 
 use crate::tree::RelPath;
 use crate::twoway::decide::{Decision, Part, Side, decide};
+use crate::twoway::facet::{Extended, Facet, Register};
 use crate::twoway::policy::{Conflict, ConflictKind, Merged, Resolution, copy_name, keeps_the_name};
 use crate::twoway::reconcile::{Elsewhere, Pair, Reconciliation, Why, Win};
-use crate::twoway::record::{Record, State};
+use crate::twoway::record::{Record, Shared, State};
 use crate::twoway::version::Version;
 use std::sync::Arc;
 
@@ -55,12 +56,13 @@ impl Reconciliation<'_> {
             state: State::Absent,
             content: Arc::default(),
             meta: Arc::default(),
+            extended: Extended::default(),
             occupied: false,
             ..loser.clone()
         };
         let before = match (self.rules.elsewhere)(&copy) {
             Elsewhere::Unchanged(record) => record.unwrap_or(nothing),
-            Elsewhere::Changed(pair) => return will_be(&pair, &loser.state),
+            Elsewhere::Changed(pair) => return will_be(&pair, &loser.state, self.rules.shared),
             Elsewhere::Excluded => return false,
         };
         if before.state.is_present() || before.occupied {
@@ -69,6 +71,7 @@ impl Reconciliation<'_> {
         let made = Record {
             content: Arc::new(self.settled_version(&before.content)),
             meta: Arc::new(self.settled_version(&before.meta)),
+            extended: self.copied(&before.extended, &loser.extended),
             occupied: false,
             ..loser.clone()
         };
@@ -78,12 +81,22 @@ impl Reconciliation<'_> {
         true
     }
 
+    /// What is known of the facets of a copy: as much of them as is shared.
+    fn copied(&self, before: &Extended, loser: &Extended) -> Extended {
+        let shared = loser.only(self.rules.shared.facets);
+        let settled = |(facet, register): (Facet, &Register)| {
+            let version = before.joined_version(&Extended::default(), facet);
+            (facet, Register { version: Arc::new(self.settled_version(&version)), ..*register })
+        };
+        shared.iter().map(settled).collect()
+    }
+
     /// Plans that both get what the winner of a conflict above has.
     pub(super) fn plan_taken(&mut self, path: &RelPath, pair: &Pair, win: Win) {
         let Win { winner: side, kind, resolution } = win;
         // What the other has no edits of needs no edit of its own to win: it would be one that nobody made.
-        let (after, why) = match pair.of(side).covers(pair.of(side.other())) {
-            true => (pair.both(pair.of(side)), Why::Clear),
+        let (after, why) = match pair.of(side).covers(pair.of(side.other()), self.rules.shared.facets) {
+            true => (self.both(pair, pair.of(side)), Why::Clear),
             false => (self.settled(pair, side), Why::Settled(kind, resolution)),
         };
         self.plan(path, pair, after, why);
@@ -94,7 +107,28 @@ impl Reconciliation<'_> {
         let content = self.settled_version(&pair.left.content.joined(&pair.right.content));
         let meta = self.settled_version(&pair.left.meta.joined(&pair.right.meta));
         let (content, meta) = (Arc::new(content), Arc::new(meta));
-        pair.both(&Record { content, meta, ..pair.of(side).clone() })
+        let mut extended = pair.of(side).extended.clone();
+        for facet in self.rules.shared.facets.iter() {
+            if let Some(register) = extended.get(facet).cloned() {
+                let joined = pair.left.extended.joined_version(&pair.right.extended, facet);
+                let version = Arc::new(self.settled_version(&joined));
+                extended.set(facet, Register { version, ..register });
+            }
+        }
+        self.both(pair, &Record { content, meta, extended, ..pair.of(side).clone() })
+    }
+
+    /// What is known of facets with the versions of both sides.
+    pub(super) fn joined(&self, pair: &Pair, known: &Extended) -> Extended {
+        let mut joined = known.clone();
+        for facet in self.rules.shared.facets.iter() {
+            let register = [known, &pair.left.extended, &pair.right.extended];
+            if let Some(register) = register.iter().find_map(|extended| extended.get(facet)).cloned() {
+                let version = Arc::new(pair.left.extended.joined_version(&pair.right.extended, facet));
+                joined.set(facet, Register { version, ..register });
+            }
+        }
+        joined
     }
 
     pub(super) fn settled_version(&self, version: &Version) -> Version {
@@ -108,8 +142,8 @@ fn merged_file(record: Record, merged: Merged) -> Record {
 }
 
 /// Whether both will have this state, by what is clear of a path that changed.
-fn will_be(pair: &Pair, state: &State) -> bool {
-    match decide(&pair.left, &pair.right, true) {
+fn will_be(pair: &Pair, state: &State, shared: Shared) -> bool {
+    match decide(&pair.left, &pair.right, shared) {
         Decision::Alike { content: Part::Take(side), .. } | Decision::Replace(side) => {
             pair.of(side).state == *state
         }

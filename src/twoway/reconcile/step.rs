@@ -2,6 +2,7 @@
 
 use crate::tree::RelPath;
 use crate::twoway::decide::Side;
+use crate::twoway::facet::Facets;
 use crate::twoway::policy::{ConflictKind, Resolution};
 use crate::twoway::record::{Record, State};
 use crate::twoway::text;
@@ -98,10 +99,14 @@ impl Pair {
         }
     }
 
-    /// Both with this record, but for what is a fact about one side alone.
-    pub(super) fn both(&self, record: &Record) -> Pair {
+    /// Both with this record, but for what is a fact about one side alone, and for facets that are not shared.
+    pub(super) fn both(&self, record: &Record, shared: Facets) -> Pair {
         let stays = matches!(record.state, State::Absent | State::Directory);
-        let on = |side| Record { occupied: stays && self.of(side).occupied, ..record.clone() };
+        let on = |side| {
+            let own = self.of(side);
+            let record = record.clone();
+            Record { occupied: stays && own.occupied, ..own.followed_by(record, shared) }
+        };
         Pair { left: on(Side::Left), right: on(Side::Right) }
     }
 
@@ -121,6 +126,14 @@ impl Pair {
 }
 
 impl Step {
+    /// The same where no more than these facets is shared.
+    pub(in crate::twoway) fn within(self, shared: Facets) -> Step {
+        let Step { path, why, before, after } = self;
+        let (left, right) =
+            (before.left.followed_by(after.left, shared), before.right.followed_by(after.right, shared));
+        Step { path, why, before, after: Pair { left, right } }
+    }
+
     /// What is done on a side, if anything is done there.
     pub fn change(&self, side: Side) -> Option<Change> {
         Change::between(self.before.of(side), self.after.of(side))
@@ -155,7 +168,9 @@ impl Change {
             (old, new) if !old.is_like(new) => Some(Change::Replace),
             (old, new) if old != new => Some(Change::Update),
             _ => {
-                let same = before.attributes == after.attributes && before.mtime == after.mtime;
+                let same = before.attributes == after.attributes
+                    && before.mtime == after.mtime
+                    && after.extended.differing(&before.extended).is_empty();
                 (!same).then_some(Change::Adjust)
             }
         }

@@ -10,8 +10,9 @@
 
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
+use crate::twoway::facet::FacetSum;
 use crate::twoway::history::{self, Stored, Time};
-use crate::twoway::record::Record;
+use crate::twoway::record::{Record, Shared};
 use crate::twoway::run::told::{Keys, Knowledge};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -28,10 +29,10 @@ const MOST: usize = 1024;
 /// The stretches of all that is known of paths that take part, and how many records are in each.
 pub(super) fn stretches(
     knowledge: &Knowledge<'_>,
-    perms: bool,
+    shared: Shared,
 ) -> Result<(Vec<Stretch>, Vec<usize>), TwoWayError> {
     let (mut all, mut lengths) = (Vec::new(), Vec::new());
-    cut(knowledge, perms, &mut |stretch, keys| {
+    cut(knowledge, shared, &mut |stretch, keys| {
         all.push(stretch);
         lengths.push(keys.len());
     })?;
@@ -42,12 +43,12 @@ pub(super) fn stretches(
 /// if these are few: then it takes less to tell everything.
 pub(super) fn compare(
     knowledge: &Knowledge<'_>,
-    perms: bool,
+    shared: Shared,
     theirs: &[Stretch],
 ) -> Result<Option<(Vec<bool>, Keys)>, TwoWayError> {
     let there: HashSet<Stretch> = theirs.iter().copied().collect();
     let (mut both, mut rest) = (HashSet::new(), Keys::new());
-    cut(knowledge, perms, &mut |stretch, keys| match there.contains(&stretch) {
+    cut(knowledge, shared, &mut |stretch, keys| match there.contains(&stretch) {
         true => drop(both.insert(stretch)),
         false => rest.extend(keys.drain(..)),
     })?;
@@ -76,7 +77,7 @@ pub(super) fn rest(
 /// Hands each stretch, with the keys of what is in it, to `each`.
 fn cut(
     knowledge: &Knowledge<'_>,
-    perms: bool,
+    shared: Shared,
     each: &mut dyn FnMut(Stretch, &mut Vec<Vec<u8>>),
 ) -> Result<(), TwoWayError> {
     let (mut keys, mut bytes) = (Vec::new(), Vec::new());
@@ -90,7 +91,7 @@ fn cut(
     };
     for row in knowledge.all()? {
         let (path, record) = row?;
-        bytes = told(&path, &record, perms, bytes)?;
+        bytes = told(&path, &record, shared, bytes)?;
         let sum = blake3::hash(&bytes);
         hasher.update(sum.as_bytes());
         keys.push(history::key(&path));
@@ -104,15 +105,20 @@ fn cut(
     Ok(())
 }
 
-/// All that is told of a path, in a form that depends on nothing else. Each side has permissions of its own where these
-/// are not synchronised.
-fn told(path: &RelPath, record: &Record, perms: bool, mut bytes: Vec<u8>) -> Result<Vec<u8>, TwoWayError> {
+/// All that is told of a path, in a form that depends on nothing else, but for what each side has of its own.
+fn told(path: &RelPath, record: &Record, shared: Shared, mut bytes: Vec<u8>) -> Result<Vec<u8>, TwoWayError> {
     bytes.clear();
-    let mode = perms.then_some(record.attributes.mode);
+    let mode = shared.modes.taken(0o600, record.attributes.mode, record.state.kind());
     let rest = (mode, record.attributes.owner, Time::from(record.mtime), record.occupied);
     let all = (path.as_bytes(), Stored::from(&record.state), rest);
     let mut bytes = postcard::to_extend(&all, bytes).map_err(history::unwritable)?;
-    for version in [&record.content, &record.meta] {
+    let extended = record.extended.only(shared.facets);
+    for (facet, register) in extended.iter() {
+        bytes.push(facet.code());
+        bytes.extend_from_slice(&register.sum.map_or([0; 16], |FacetSum(sum)| sum));
+    }
+    let versions = extended.iter().map(|(_, register)| &register.version);
+    for version in [&record.content, &record.meta].into_iter().chain(versions) {
         for (author, count) in version.counts() {
             bytes.extend_from_slice(&author.0);
             bytes.extend_from_slice(&count.to_le_bytes());

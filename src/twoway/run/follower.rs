@@ -6,6 +6,7 @@ use crate::tree::RelPath;
 use crate::twoway::exchange::{Compare, Conversation, Talk, Terms};
 use crate::twoway::history;
 use crate::twoway::packed::{Collector, Store};
+use crate::twoway::record::Shared;
 use crate::twoway::run::alike;
 use crate::twoway::run::ancestor::Ancestry;
 use crate::twoway::run::contents::{show_ancestor, show_file};
@@ -30,8 +31,10 @@ pub fn follow(link: &mut Link, root: &Root, around: Around<'_>) -> Result<Totals
     let context = around.context;
     let mut conversation = Conversation::new(link, &*context.reporter, &context.progress);
     let planner = be_met(&mut own, &mut conversation, &context.options)?;
+    let shared = own.shared(&context.options, planner.holds);
     let (partner, name) = (planner.author, planner.name);
-    let Some((tasks, terms)) = tell(&mut own, partner, &mut conversation, (around, root.dir()))? else {
+    let with = (partner, shared);
+    let Some((tasks, terms)) = tell(&mut own, with, &mut conversation, (around, root.dir()))? else {
         return Ok(Totals::default());
     };
     let Terms { side, token } = terms;
@@ -44,6 +47,7 @@ pub fn follow(link: &mut Link, root: &Root, around: Around<'_>) -> Result<Totals
         name,
         token,
         tasks: Arc::new(Tasks::told(tasks)),
+        shared,
     };
     Ok(share.carry_out(own, &mut conversation)?.totals)
 }
@@ -51,7 +55,7 @@ pub fn follow(link: &mut Link, root: &Root, around: Around<'_>) -> Result<Totals
 /// Tells what has changed, and hears the plan; `None` if there is nothing to be done or remembered.
 fn tell(
     own: &mut Own,
-    partner: Author,
+    (partner, shared): (Author, Shared),
     conversation: &mut Conversation<'_>,
     (around, root): (Around<'_>, &Dir),
 ) -> Result<Option<(Store<Task>, Terms)>, RunError> {
@@ -67,7 +71,7 @@ fn tell(
             Some(keys)
         }
         Compare::Stretches(theirs) => {
-            let compared = alike::compare(&knowledge, around.context.options.perms, &theirs)?;
+            let compared = alike::compare(&knowledge, shared, &theirs)?;
             let (alike, keys) = compared.unzip();
             conversation.say(&Talk::Alike(alike))?;
             keys

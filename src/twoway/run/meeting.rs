@@ -84,6 +84,7 @@ impl Own {
             author: self.history.author(),
             heads: self.history.lineages().heads(),
             census: self.census(),
+            holds: self.holds,
             is_new: self.is_new,
             name: String::new(),
             remembers_another: false,

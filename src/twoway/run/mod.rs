@@ -15,6 +15,7 @@ mod own;
 mod planner;
 mod share;
 mod told;
+mod values;
 
 pub use alike::Stretch;
 pub use follower::follow;

@@ -7,9 +7,11 @@ use crate::request::Options;
 use crate::tree::{Kind, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry;
+use crate::twoway::facet::Facets;
 use crate::twoway::guard::{Census, Refusal};
 use crate::twoway::history::{History, Origin, Partner};
 use crate::twoway::log::Purpose;
+use crate::twoway::record::{Modes, Shared};
 use crate::twoway::replica::{Begun, ReadReplica, Replica};
 use crate::twoway::run::{Around, RunError};
 use crate::twoway::scan::{self, Counts, Observer, ScanOptions, Trouble};
@@ -31,6 +33,8 @@ pub(super) struct Own {
     /// In a dry run, what keeps another run from writing to the history that is read.
     _looked_at: Option<ReadReplica>,
     pub counts: Counts,
+    /// The facets that this replica can hold.
+    pub holds: Facets,
     /// Whether no run was ever carried out here.
     pub is_new: bool,
     /// How many problems the scan told of.
@@ -41,19 +45,20 @@ impl Own {
     /// Opens the replica at a root and finds out what has changed there. What was found is written down then.
     pub(super) fn open(root: &Root, around: Around<'_>) -> Result<Own, RunError> {
         let options = &around.context.options;
+        let modes = Modes::asked(options);
         let (mut looked_at, mut unfinished) = (None, None);
         let (replica, mut history, origin, began) = if options.dry_run {
             looked_at = Replica::look(root.dir())?;
             let file = looked_at.as_ref().map(ReadReplica::history_file).transpose()?.flatten();
             let (mut history, origin) = History::open_to_look(file, root.dir())?;
             if let Some(replica) = &looked_at {
-                unfinished = Some(carry::recover_to_look(replica, &mut history, options.perms)?);
+                unfinished = Some(carry::recover_to_look(replica, &mut history, modes)?);
             }
             (None, history, origin, looked_at.as_ref().map_or(FileTime::zero(), ReadReplica::opened_at))
         } else {
             let replica = Replica::open(&root.writable().ok_or(TwoWayError::Stopped)?)?;
             let (mut history, origin) = History::open(replica.history_file()?, root.dir())?;
-            carry::recover(&replica, &mut history, options.perms)?;
+            carry::recover(&replica, &mut history, modes)?;
             let began = replica.opened_at()?;
             (Some(replica), history, origin, began)
         };
@@ -63,10 +68,12 @@ impl Own {
         if let Some(text) = notice(origin, had_runs.unwrap_or(false)) {
             around.context.reporter.report(Event::Notice(text.to_owned()));
         }
+        let holds = Facets::held_by(root.dir());
         let mut teller = Teller { context: around.context, problems: 0 };
         let scan_options = ScanOptions {
             rules: &options.rules,
-            perms: options.perms,
+            modes,
+            facets: Facets::asked(options).and(holds),
             owner: options.owner,
             group: options.group,
             links: options.links,
@@ -93,7 +100,13 @@ impl Own {
         let problems = teller.problems;
         // A history that was only begun, by a run that was refused, is no past.
         let is_new = history.last_run() == 0;
-        Ok(Own { begun, replica, history, _looked_at: looked_at, counts, is_new, problems })
+        Ok(Own { begun, replica, history, _looked_at: looked_at, counts, holds, is_new, problems })
+    }
+
+    /// Which attributes both replicas keep alike, where the other can hold these facets.
+    pub(super) fn shared(&self, options: &Options, theirs: Facets) -> Shared {
+        let facets = Facets::asked(options).and(self.holds).and(theirs);
+        Shared { modes: Modes::asked(options), facets }
     }
 
     pub(super) fn census(&self) -> Census {
@@ -153,7 +166,8 @@ fn notice(origin: Origin, had_runs: bool) -> Option<&'static str> {
 /// `None` if that cannot be told, and then everything is to be compared.
 pub(super) fn digest(options: &Options) -> Option<[u8; 32]> {
     let Options { rules, perms, owner, group, links, devices, specials, .. } = options;
-    let bytes = postcard::to_stdvec(&(rules, perms, owner, group, links, devices, specials));
+    let extended = (options.executability, Facets::asked(options));
+    let bytes = postcard::to_stdvec(&(rules, perms, owner, group, links, devices, specials, extended));
     Some(blake3::derive_key("dsync 2026 two-way options of a run", &bytes.ok()?))
 }
 

@@ -6,13 +6,14 @@ use crate::report::{Event, Problem, Role, Totals};
 use crate::tree::{Name, RelPath};
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Compare, Conversation, Meet, Talk, Terms, say_paths};
+use crate::twoway::facet::{Facet, Facets};
 use crate::twoway::guard::{MaxDelete, Past, Tally, guard_past};
 use crate::twoway::history::{self, new_token};
 use crate::twoway::packed::{Collector, Packing};
 use crate::twoway::plan::{Plan, Rename, spread};
 use crate::twoway::policy::Policies;
 use crate::twoway::reconcile::{Elsewhere, Rules, Settler, Step, Why, reconcile};
-use crate::twoway::record::Record;
+use crate::twoway::record::{Record, Shared};
 use crate::twoway::replica::Replica;
 use crate::twoway::run::alike;
 use crate::twoway::run::ancestor::Ancestry;
@@ -80,7 +81,9 @@ pub fn plan_and_carry_out(
     let own = Own::open(root, around)?;
     let context = around.context;
     let mut conversation = Conversation::new(link, &*context.reporter, &context.progress);
-    Planner { own, root, settings, around }.run(&mut conversation)
+    // Until the other side is met, what is asked for is all that is known.
+    let shared = own.shared(&context.options, own.holds);
+    Planner { own, root, settings, around, shared }.run(&mut conversation)
 }
 
 /// Files in the staging directory that hold what was merged, by path.
@@ -115,12 +118,15 @@ struct Planner<'a> {
     root: &'a Root,
     settings: &'a Settings<'a>,
     around: Around<'a>,
+    /// Which attributes both keep alike.
+    shared: Shared,
 }
 
 impl Planner<'_> {
     fn run(mut self, conversation: &mut Conversation<'_>) -> Result<Outcome, RunError> {
         let met = meet(&mut self.own, conversation, &self.settings.names.here)?;
         self.warn_of_clock(&met);
+        self.look_at_facets(&met);
         self.look_at_pasts(&met)?;
         let theirs = &met.theirs;
         let partner = theirs.author;
@@ -156,9 +162,18 @@ impl Planner<'_> {
         let of = |side, renames, merged| Planned { steps: plan.steps.clone(), side, renames, merged };
         self.tell(&of(side.other(), theirs, Merged::new()), terms, conversation)?;
         let tasks = self.own_tasks(of(side, ours, merged));
-        let (around, root, tasks) = (self.around, self.root, Arc::new(tasks));
-        let share =
-            Share { around, root, who: Who::Planner, side, partner, name: names.there.clone(), token, tasks };
+        let (around, root, tasks, shared) = (self.around, self.root, Arc::new(tasks), self.shared);
+        let share = Share {
+            around,
+            root,
+            who: Who::Planner,
+            side,
+            partner,
+            name: names.there.clone(),
+            token,
+            tasks,
+            shared,
+        };
         let Carried { undone, totals } = share.carry_out(self.own, conversation)?;
         Ok(Outcome { plan, undone, totals })
     }
@@ -203,7 +218,6 @@ impl Planner<'_> {
         conversation: &mut Conversation<'_>,
     ) -> Result<bool, RunError> {
         let history = &self.own.history;
-        let perms = self.around.context.options.perms;
         let mut keys = Keys::new();
         let mut everything = false;
         match scope {
@@ -214,7 +228,7 @@ impl Planner<'_> {
                 }
             }
             Scope::Differences => {
-                let (stretches, lengths) = alike::stretches(knowledge, perms)?;
+                let (stretches, lengths) = alike::stretches(knowledge, self.shared)?;
                 conversation.say(&Talk::Compare(Compare::Stretches(stretches)))?;
                 let Talk::Alike(alike) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
                 match alike {
@@ -280,8 +294,8 @@ impl Planner<'_> {
             stopped: None,
         };
         let mut steps = Collector::default();
-        let perms = options.perms;
-        let rules = Rules { settler, resolver: &mut resolver, elsewhere: &elsewhere, perms };
+        let shared = self.shared;
+        let rules = Rules { settler, resolver: &mut resolver, elsewhere: &elsewhere, shared };
         reconcile(pairs, rules, &mut |step| steps.push(&step)).map_err(|_| OUT_OF_ORDER)?;
         if let Some(stopped) = resolver.stopped {
             return Err(stopped.into());
@@ -298,8 +312,7 @@ impl Planner<'_> {
         elsewhere: &dyn Fn(&RelPath) -> Elsewhere,
     ) -> Result<u64, RunError> {
         let mut counting = Counting { policies: self.settings.policies, count: 0 };
-        let perms = self.around.context.options.perms;
-        let rules = Rules { settler, resolver: &mut counting, elsewhere, perms };
+        let rules = Rules { settler, resolver: &mut counting, elsewhere, shared: self.shared };
         reconcile(&mut pairs, rules, &mut |_| ()).map_err(|_| OUT_OF_ORDER)?;
         match pairs.failure {
             Some(failure) => Err(failure.into()),
@@ -336,7 +349,8 @@ impl Planner<'_> {
         let mut steps = Collector::default();
         for ((step, fits), is_as_planned) in plan.steps.iter().zip(fits).zip(as_planned) {
             if fits {
-                steps.push(&step);
+                // The plan may have been made by a run that was asked for more.
+                steps.push(&step.within(self.shared.facets));
                 continue;
             }
             if is_as_planned && step.before.left != step.before.right {
@@ -438,6 +452,26 @@ impl Planner<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Finds out which of the attributes that were asked for both can hold, and tells which cannot be kept.
+    fn look_at_facets(&mut self, met: &Met) {
+        let options = &self.around.context.options;
+        self.shared = self.own.shared(options, met.theirs.holds);
+        let missing = Facets::asked(options).without(self.shared.facets);
+        let (left, right) = self.of_sides(self.own.holds, met.theirs.holds);
+        for (facet, what) in [(Facet::Acls, "ACLs"), (Facet::Xattrs, "extended attributes")] {
+            if !missing.contains(facet) {
+                continue;
+            }
+            let which = match (left.contains(facet), right.contains(facet)) {
+                (false, false) => "neither tree's file system can hold",
+                (false, true) => "the first tree's file system cannot hold",
+                _ => "the second tree's file system cannot hold",
+            };
+            let text = format!("{which} {what}: each side keeps its own");
+            self.around.context.reporter.report(Event::Notice(text));
+        }
     }
 
     fn warn_of_clock(&self, met: &Met) {

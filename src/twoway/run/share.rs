@@ -8,16 +8,18 @@
 
 use crate::fs::Root;
 use crate::pass::sink::Goal;
-use crate::pass::{self, PassError};
+use crate::pass::{self, Context, PassError};
 use crate::report::{Event, Problem, Role, Totals};
 use crate::request::Options;
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::{self, Carrier, Ended};
 use crate::twoway::decide::Side;
-use crate::twoway::exchange::{Conversation, Done, Talk, say_paths};
+use crate::twoway::exchange::{Conversation, Done, Ready, Talk, say_paths};
+use crate::twoway::facet::Facets;
 use crate::twoway::history::{Acknowledgement, History, Partner};
 use crate::twoway::log::{Ending, Outcome, Purpose};
+use crate::twoway::record::Shared;
 use crate::twoway::replica::Replica;
 use crate::twoway::run::own::{Own, digest};
 use crate::twoway::run::{Around, RunError};
@@ -51,6 +53,8 @@ pub(super) struct Share<'a> {
     pub name: String,
     pub token: [u8; 16],
     pub tasks: Arc<Tasks>,
+    /// Which attributes both keep alike.
+    pub shared: Shared,
 }
 
 /// What came of it.
@@ -67,6 +71,7 @@ impl Share<'_> {
         own: Own,
         conversation: &mut Conversation<'_>,
     ) -> Result<Carried, RunError> {
+        let holds = own.holds;
         let Own { begun, replica, mut history, problems, .. } = own;
         let replica = replica.ok_or(TwoWayError::Stopped)?;
         let context = self.around.context;
@@ -76,7 +81,7 @@ impl Share<'_> {
             begun.keep();
         }
         let (reporter, stop) = (context.reporter.clone(), self.around.stop.clone());
-        let settings = carry_settings(&context.options);
+        let settings = carry_settings(&context.options, self.shared, holds);
         let carrier = Carrier::new(&replica, history, run, self.tasks.clone(), settings, reporter, stop)?;
         let done = self.do_all(&carrier, conversation);
         // Whatever ended it early, what was done is written down.
@@ -122,8 +127,11 @@ impl Share<'_> {
         self.copy_losers(carrier, conversation)?;
         carrier.write_down()?;
         let fetches = self.tasks.outlines().iter().any(|outline| outline.is_fetched);
-        conversation.say(&Talk::Ready(fetches))?;
-        let Talk::Ready(they_fetch) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
+        let lacks = carrier.lacks_any();
+        conversation.say(&Talk::Ready(Ready { fetches, lacks }))?;
+        let Talk::Ready(theirs) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
+        self.tell_and_hear_values(carrier, (lacks, theirs.lacks), conversation)?;
+        let they_fetch = theirs.fetches;
         carrier.make()?;
         let mut totals = Totals::default();
         // The forward pass goes from the left to the right.
@@ -172,7 +180,8 @@ impl Share<'_> {
     fn send(&self, conversation: &mut Conversation<'_>) -> Result<Totals, RunError> {
         let asked_for = || self.tasks.such(Outline::is_asked_for).map(|(_, task)| task);
         let view = View::planned(self.root.dir().clone(), Selection::new(asked_for().map(|task| task.path)));
-        let counted = pass::source::run(conversation.link(), &view, Vec::new(), self.around.context)?;
+        let context = for_passes(self.around.context);
+        let counted = pass::source::run(conversation.link(), &view, Vec::new(), &context)?;
         if self.who == Who::Follower {
             // What it tells the planner of its own pass comes after that.
             let progress = &self.around.context.progress;
@@ -185,7 +194,7 @@ impl Share<'_> {
     /// The pass in which this side is the sink.
     fn fetch(&self, carrier: &Carrier, conversation: &mut Conversation<'_>) -> Result<Totals, RunError> {
         let goal = Goal::Planned { root: self.root.clone(), agenda: carrier };
-        Ok(pass::sink::run(conversation.link(), goal, self.around.context)?)
+        Ok(pass::sink::run(conversation.link(), goal, &for_passes(self.around.context))?)
     }
 
     fn acknowledge(
@@ -204,11 +213,17 @@ impl Share<'_> {
     }
 }
 
+/// What a pass has to know, of which attributes are no business: they have come before.
+fn for_passes(context: &Context) -> Context {
+    let options = Options { acls: false, xattrs: 0, ..context.options.clone() };
+    Context { options, ..context.clone() }
+}
+
 /// What of the options matters to who carries out tasks.
-pub(super) fn carry_settings(options: &Options) -> carry::Settings {
-    let Options { perms, owner, group, detail, .. } = *options;
+fn carry_settings(options: &Options, shared: Shared, holds: Facets) -> carry::Settings {
+    let Options { owner, group, detail, .. } = *options;
     let keep_trash = options.two_way.is_none_or(|two_way| two_way.keep_trash);
-    carry::Settings { perms, owner, group, keep_trash, umask: crate::fs::umask(), detail }
+    carry::Settings { shared, holds, owner, group, keep_trash, umask: crate::fs::umask(), detail }
 }
 
 /// Keeps what changes from now on for a partner that is not known yet.

@@ -2,7 +2,8 @@
 
 use crate::fs::Stamp;
 use crate::tree::{Entry, Kind, Meta, Node};
-use crate::twoway::history::Look;
+use crate::twoway::facet::Facets;
+use crate::twoway::history::{Known, Look};
 use crate::twoway::record::{Attributes, Record, State};
 use crate::twoway::scan::{ScanOptions, Trouble};
 use filetime::FileTime;
@@ -38,6 +39,7 @@ pub(super) fn difference(before: Option<&Record>, now: &Record) -> Difference {
     let attributes = differ(&before.attributes, &now.attributes);
     let news = content
         || before.attributes != now.attributes
+        || before.extended != now.extended
         || before.mtime != now.mtime
         || before.occupied != now.occupied;
     Difference { created: false, content, attributes, news }
@@ -55,8 +57,8 @@ impl ScanOptions<'_> {
     pub(super) fn attributes(&self, kind: Kind, meta: &Meta, before: Option<&Record>) -> Attributes {
         let mode = match kind {
             Kind::Symlink => LINK_MODE,
-            _ if self.perms => meta.mode,
-            _ => before.map_or(meta.mode, |before| before.attributes.mode),
+            _ => before
+                .map_or(meta.mode, |before| self.modes.taken(before.attributes.mode, meta.mode, Some(kind))),
         };
         Attributes { mode, owner: (self.owner.then_some(meta.uid), self.group.then_some(meta.gid)) }
     }
@@ -76,9 +78,18 @@ impl ScanOptions<'_> {
         }))
     }
 
-    /// A look at an entry.
-    pub(super) fn look(&self, stamp: Stamp) -> Look {
-        look(stamp, self.began)
+    /// A look at an entry, of which `before` was known and these facets were looked at now.
+    pub(super) fn look(&self, stamp: Stamp, before: Option<&Known>, facets: Facets) -> Look {
+        let look = look(stamp, self.began);
+        let before = before.and_then(|before| before.look).filter(|before| before.stamp == stamp);
+        let seen = before.map_or(Facets::NONE, |before| before.facets);
+        Look { facets: if look.settled { seen.or(facets) } else { seen }, ..look }
+    }
+
+    /// The facets that are to be looked at of an entry with this stamp.
+    pub(super) fn unseen(&self, stamp: Stamp, before: Option<&Known>) -> Facets {
+        let before = before.and_then(|before| before.look).filter(|before| before.stamp == stamp);
+        self.facets.without(before.map_or(Facets::NONE, |before| before.facets))
     }
 }
 
@@ -86,7 +97,8 @@ impl ScanOptions<'_> {
 /// one was.
 pub(in crate::twoway) fn look(stamp: Stamp, began: FileTime) -> Look {
     let ticks = if stamp.ctime.nanoseconds() == 0 { COARSE_TICKS } else { TICKS };
-    Look { stamp, settled: nanoseconds(stamp.ctime).saturating_add(ticks) < nanoseconds(began) }
+    let settled = nanoseconds(stamp.ctime).saturating_add(ticks) < nanoseconds(began);
+    Look { stamp, settled, facets: Facets::NONE }
 }
 
 fn nanoseconds(time: FileTime) -> i128 {

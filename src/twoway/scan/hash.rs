@@ -2,6 +2,7 @@
 
 use crate::fs::{Dir, Pieces, Stamp};
 use crate::tree::{Meta, Name};
+use crate::twoway::facet::{Facets, Seen, look_for, sums_of};
 use crate::twoway::record::ContentSum;
 use crate::twoway::scan::Trouble;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -23,6 +24,7 @@ pub(super) struct Read {
     pub sum: ContentSum,
     pub stamp: Stamp,
     pub meta: Meta,
+    pub seen: Seen,
 }
 
 /// What came of reading a file.
@@ -31,6 +33,7 @@ pub(super) type Outcome = Result<Read, Trouble>;
 struct Job {
     dir: Dir,
     name: Name,
+    facets: Facets,
     answer: Sender<Outcome>,
 }
 
@@ -51,10 +54,10 @@ impl<'scope, 'env> Readers<'scope, 'env> {
         Readers { scope, threads, stop, jobs: None }
     }
 
-    /// Has a file read, and returns where the outcome will be.
-    pub(super) fn read(&mut self, dir: Dir, name: Name) -> Receiver<Outcome> {
+    /// Has a file read and looked at for these facets, and returns where the outcome will be.
+    pub(super) fn read(&mut self, dir: Dir, name: Name, facets: Facets) -> Receiver<Outcome> {
         let (answer, outcome) = bounded(1);
-        let job = Job { dir, name, answer };
+        let job = Job { dir, name, facets, answer };
         let jobs = match self.jobs.take() {
             Some(jobs) => Some(jobs),
             None => self.start(),
@@ -88,22 +91,25 @@ impl<'scope, 'env> Readers<'scope, 'env> {
 
 impl Job {
     fn run(self, stop: &AtomicBool, buffer: &mut [u8]) {
-        let outcome = read(&self.dir, &self.name, stop, buffer);
+        let outcome = read(&self, stop, buffer);
         // Nobody waits for it any more if the scan has failed.
         let _ = self.answer.send(outcome);
     }
 }
 
 /// Reads a file until it is the same before and after.
-fn read(dir: &Dir, name: &Name, stop: &AtomicBool, buffer: &mut [u8]) -> Outcome {
+fn read(job: &Job, stop: &AtomicBool, buffer: &mut [u8]) -> Outcome {
     for _ in 0..ATTEMPTS {
-        let file = dir.open_file(name).map_err(Trouble::Failed)?;
+        let file = job.dir.open_file(&job.name).map_err(Trouble::Failed)?;
         let failed = |source| Trouble::Failed(crate::fs::Error { doing: "reading", source });
         // No further than it was long, or a file that grows all the time would never be done; that it has grown shows
         // in its stamp.
         let sum = sum(file.pieces(0..file.len()), stop, buffer).map_err(failed)?;
+        let look = look_for(job.facets);
+        let extra = if look.is_nothing() { None } else { file.extra(&look).map_err(Trouble::Failed)? };
         if !file.changed().map_err(failed)? {
-            return Ok(Read { sum, stamp: file.stamp(), meta: file.meta() });
+            let seen = sums_of(job.facets, extra.as_deref());
+            return Ok(Read { sum, stamp: file.stamp(), meta: file.meta(), seen });
         }
         if stop.load(Ordering::Relaxed) {
             break;

@@ -6,6 +6,10 @@
 //! stamp that was taken soon after the last change, within two ticks of the clock that stamps are made with, could hide
 //! another: such a file is read again next time.
 //!
+//! ACLs and extended attributes are looked at only where that shows, too, or where nobody has before: a look at an entry
+//! tells which [facets](crate::twoway::facet) it has seen. What takes no part keeps what is known of it, and is looked at
+//! by the next scan in which it does.
+//!
 //! What is different becomes an edit of this replica, under a new generation: in the version of content and existence,
 //! or in that of the attributes, or both for what is new or of another kind. A time of modification is no edit. What
 //! the rules hide keeps its record as it is. What cannot be read, does not keep still or is not synchronised for what
@@ -31,7 +35,9 @@ use crate::fs::{Dir, Error};
 use crate::tree::filter::Rules;
 use crate::tree::{Kind, RelPath};
 use crate::twoway::TwoWayError;
+use crate::twoway::facet::Facets;
 use crate::twoway::history::{Change, History};
+use crate::twoway::record::Modes;
 use filetime::FileTime;
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
@@ -41,8 +47,10 @@ use std::sync::atomic::AtomicBool;
 pub struct ScanOptions<'a> {
     /// Which paths take part.
     pub rules: &'a Rules,
-    /// Whether permission bits are.
-    pub perms: bool,
+    /// What of permission bits is.
+    pub modes: Modes,
+    /// Which facets are.
+    pub facets: Facets,
     /// Whether owners are.
     pub owner: bool,
     /// Whether groups are.

@@ -2,6 +2,7 @@
 
 use crate::tree::{Kind, RelPath};
 use crate::twoway::TwoWayError;
+use crate::twoway::facet::{Extended, Register, Seen};
 use crate::twoway::history::{self, Change, History, Known, Look, Told};
 use crate::twoway::record::{Attributes, Record, State};
 use crate::twoway::scan::compare::{Difference, difference};
@@ -52,6 +53,8 @@ pub(super) struct There {
     pub mtime: FileTime,
     /// Whether it is a directory that holds what takes no part.
     pub occupied: bool,
+    /// What was looked at of its facets.
+    pub seen: Seen,
     pub look: Look,
 }
 
@@ -158,9 +161,10 @@ impl<'a, 'h> Settling<'a, 'h> {
                 let state = State::File { sum: read.sum, size };
                 let record = before.as_ref().map(|before| &before.record);
                 let attributes = self.options.attributes(Kind::File, &read.meta, record);
-                let look = self.options.look(read.stamp);
-                let mtime = read.meta.mtime;
-                self.is_there(&path, before, There { state, attributes, mtime, occupied: false, look })
+                let facets = read.seen.keys().copied().collect();
+                let look = self.options.look(read.stamp, before.as_ref(), facets);
+                let (mtime, seen) = (read.meta.mtime, read.seen);
+                self.is_there(&path, before, There { state, attributes, mtime, occupied: false, seen, look })
             }
             Err(_) if self.options.stop.load(Ordering::Relaxed) => Err(TwoWayError::Stopped),
             Err(trouble) => {
@@ -171,11 +175,12 @@ impl<'a, 'h> Settling<'a, 'h> {
     }
 
     fn is_there(&mut self, path: &RelPath, before: Option<Known>, there: There) -> Result<(), TwoWayError> {
-        let There { state, mut attributes, mut mtime, occupied, look } = there;
+        let There { state, mut attributes, mut mtime, occupied, mut seen, look } = there;
         if let Some(before) = &before
             && self.options.unfinished.is_some_and(|unfinished| unfinished.contains(path))
         {
             (attributes, mtime) = (before.record.attributes, before.record.mtime);
+            seen.clear();
         }
         let none = Arc::new(Version::new());
         // What is written down may be finer than the times that the file system keeps.
@@ -184,14 +189,23 @@ impl<'a, 'h> Settling<'a, 'h> {
         let (content, meta, sequence) = before.as_ref().map_or((none.clone(), none, None), |before| {
             (before.record.content.clone(), before.record.meta.clone(), Some(before.sequence))
         });
-        let mut record = Record { state, attributes, mtime, content, meta, occupied };
+        let extended =
+            before.as_ref().map_or_else(Extended::default, |before| before.record.extended.clone());
+        let is_like = |before: &Known| before.record.state.is_like(&state);
+        let edited = extended.edited(&seen, !before.as_ref().is_some_and(is_like));
+        let mut record = Record { state, attributes, mtime, content, meta, extended, occupied };
+        for (facet, sum) in seen {
+            let version = record.extended.get(facet).map_or_else(Arc::default, |known| known.version.clone());
+            let version = if edited.contains(facet) { self.writer.edited(&version)? } else { version };
+            record.extended.set(facet, Register { sum, version });
+        }
         let found = difference(before.as_ref().map(|before| &before.record), &record);
         let was_unknown = before.as_ref().is_some_and(|before| before.is_unknown);
         let is_same_look = before.as_ref().is_some_and(|before| before.look == Some(look));
         if !found.news && !was_unknown && is_same_look {
             return Ok(());
         }
-        self.count_difference(path, found);
+        self.count_difference(path, found, !edited.is_empty());
         if found.content {
             record.content = self.writer.edited(&record.content)?;
         }
@@ -203,12 +217,13 @@ impl<'a, 'h> Settling<'a, 'h> {
         self.writer.change()?.put(history::key(path), known, told)
     }
 
-    fn count_difference(&mut self, path: &RelPath, found: Difference) {
+    fn count_difference(&mut self, path: &RelPath, found: Difference, edited_facets: bool) {
         let count = match found {
             _ if path.is_root() => return,
             Difference { created: true, .. } => &mut self.counts.created,
             Difference { content: true, .. } => &mut self.counts.edited,
             Difference { attributes: true, .. } => &mut self.counts.attributes,
+            _ if edited_facets => &mut self.counts.attributes,
             Difference { news: true, .. } => &mut self.counts.touched,
             _ => return,
         };
@@ -243,6 +258,7 @@ impl<'a, 'h> Settling<'a, 'h> {
                     mtime: FileTime::zero(),
                     content: Arc::new(Version::new()),
                     meta: Arc::new(Version::new()),
+                    extended: Extended::default(),
                     occupied: false,
                 },
                 look: None,

@@ -4,6 +4,7 @@ use crate::fs::{Dir, Error, Listing, Stamp, Stamped};
 use crate::tree::filter::{Rules, Side, Verdict};
 use crate::tree::{Entry, Kind, Meta, Name, Node, RelPath};
 use crate::twoway::TwoWayError;
+use crate::twoway::facet::{Seen, look_for, sums_of};
 use crate::twoway::history::{self, History, Known, Snapshot};
 use crate::twoway::record::State;
 use crate::twoway::scan::hash::Readers;
@@ -40,7 +41,15 @@ struct Level {
     /// Whether something in it, at any depth, takes no part, as far as it was walked.
     occupied: bool,
     /// What is known of it, for when all in it has been seen.
-    own: Option<(Option<Known>, Meta, Stamp)>,
+    own: Option<Own>,
+}
+
+/// What was seen of a directory itself.
+struct Own {
+    before: Option<Known>,
+    meta: Meta,
+    stamp: Stamp,
+    seen: Result<Seen, Error>,
 }
 
 struct Item {
@@ -98,16 +107,17 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
             return Err(TwoWayError::at(".")(error));
         }
         let before = self.take(&path)?;
+        let seen = self.own_seen(self.root, stamp, before.as_ref());
         let mut level = self.level(path, self.root.clone(), stamp.dev, listing);
-        level.own = Some((before, meta, stamp));
+        level.own = Some(Own { before, meta, stamp, seen });
         Ok(level)
     }
 
     /// Writes down a directory in which everything has been seen. Returns whether something in it takes no part.
     fn leave(&mut self, level: Level) -> Result<bool, TwoWayError> {
         let Level { path, occupied, own, .. } = level;
-        if let Some((before, meta, stamp)) = own {
-            self.found_there(path, before, State::Directory, &meta, stamp, occupied)?;
+        if let Some(Own { before, meta, stamp, seen }) = own {
+            self.found_there(path, before, (State::Directory, seen), &meta, stamp, occupied)?;
         }
         Ok(occupied)
     }
@@ -180,7 +190,8 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         };
         if !entry.is_dir() {
             self.count(&entry);
-            self.found_there(path, before, state, &entry.meta, stamp, false)?;
+            let seen = self.seen(level, &entry, stamp, before.as_ref());
+            self.found_there(path, before, (state, seen), &entry.meta, stamp, false)?;
             return Ok(None);
         }
         self.directory(level, path, before, &entry)
@@ -209,6 +220,7 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
                 return Ok(None);
             }
         };
+        let seen = self.own_seen(&dir, stamp, before.as_ref());
         let mut below = self.level(path.clone(), dir, level.dev, listing);
         if before.as_ref().is_some_and(is_kept) && !self.has_visible(&below)? {
             level.occupied = true;
@@ -216,7 +228,7 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
             return Ok(None);
         }
         self.count(entry);
-        below.own = Some((before, meta, stamp));
+        below.own = Some(Own { before, meta, stamp, seen });
         Ok(Some(below))
     }
 
@@ -288,13 +300,14 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         });
         if let (true, Some(before)) = (is_read, &before) {
             let state = before.record.state.clone();
-            return self.found_there(path, Some(before.clone()), state, &entry.meta, stamp, false);
+            let seen = self.seen(level, entry, stamp, Some(before));
+            return self.found_there(path, Some(before.clone()), (state, seen), &entry.meta, stamp, false);
         }
         let dir = match self.dir_of(level) {
             Ok(dir) => dir,
             Err(error) => return self.unknown(path, before, &Trouble::Failed(error)),
         };
-        let reading = self.readers.read(dir, entry.name.clone());
+        let reading = self.readers.read(dir, entry.name.clone(), self.options.facets);
         self.settling.take(Finding { path, before, found: Found::Reading(reading) })
     }
 
@@ -302,11 +315,19 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         &mut self,
         path: RelPath,
         before: Option<Known>,
-        state: State,
+        (state, seen): (State, Result<Seen, Error>),
         meta: &Meta,
         stamp: Stamp,
         occupied: bool,
     ) -> Result<(), TwoWayError> {
+        let seen = match seen {
+            Ok(seen) => seen,
+            // What is below a directory was seen all the same.
+            Err(error) => {
+                self.settling.trouble(&path, &Trouble::Failed(error));
+                return self.settling.take(Finding { path, before, found: Found::Unknown });
+            }
+        };
         let kind = match &state {
             State::Directory => Kind::Directory,
             State::Symlink { .. } => Kind::Symlink,
@@ -314,11 +335,35 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
             _ => Kind::File,
         };
         let attributes = self.options.attributes(kind, meta, before.as_ref().map(|before| &before.record));
-        let mut look = self.options.look(stamp);
+        let facets = seen.keys().copied().collect();
+        let mut look = self.options.look(stamp, before.as_ref(), facets);
         // The content of a file was read; of all else it has just been looked at.
         look.settled |= !matches!(state, State::File { .. });
-        let found = Found::There(There { state, attributes, mtime: meta.mtime, occupied, look });
+        let found = Found::There(There { state, attributes, mtime: meta.mtime, occupied, seen, look });
         self.settling.take(Finding { path, before, found })
+    }
+
+    /// Looks at those facets of an entry with this stamp that were not seen before.
+    fn seen(
+        &self,
+        level: &mut Level,
+        entry: &Entry,
+        stamp: Stamp,
+        before: Option<&Known>,
+    ) -> Result<Seen, Error> {
+        let facets = self.options.unseen(stamp, before);
+        if facets.is_empty() {
+            return Ok(Seen::new());
+        }
+        let extra = self.dir_of(level)?.extra(&entry.name, entry.kind(), &look_for(facets))?;
+        Ok(sums_of(facets, extra.as_deref()))
+    }
+
+    /// The same of a directory that is open.
+    fn own_seen(&self, dir: &Dir, stamp: Stamp, before: Option<&Known>) -> Result<Seen, Error> {
+        let facets = self.options.unseen(stamp, before);
+        let extra = if facets.is_empty() { None } else { dir.own_extra(&look_for(facets))? };
+        Ok(sums_of(facets, extra.as_deref()))
     }
 
     fn unknown(

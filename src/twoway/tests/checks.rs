@@ -2,6 +2,7 @@
 
 use crate::tree::RelPath;
 use crate::twoway::decide::Side;
+use crate::twoway::facet::Facet;
 use crate::twoway::policy::{ConflictKind, Policy};
 use crate::twoway::reconcile::{Step, Why};
 use crate::twoway::record::State;
@@ -16,12 +17,19 @@ fn has_news(of: &Replica, to: &Replica, concerns: impl Fn(&[u8], Of) -> bool) ->
 }
 
 /// A conflict is one only if neither side knew the other's edits, there or, where kinds differ, below.
-pub(super) fn conflict(path: &RelPath, kind: ConflictKind, left: &Replica, right: &Replica) {
+pub(super) fn conflict(path: &RelPath, kind: ConflictKind, left: &Replica, right: &Replica, xattrs: bool) {
     let path = path.as_bytes();
+    if kind == ConflictKind::Attributes {
+        let parts = [Of::Attributes, Of::Xattrs].into_iter().take(if xattrs { 2 } else { 1 });
+        let is_conflict = |part: Of| {
+            let concerns = |at: &[u8], of: Of| at == path && of == part;
+            has_news(left, right, concerns) && has_news(right, left, concerns)
+        };
+        return assert!(parts.into_iter().any(is_conflict), "a false conflict at {path:?} {kind:?}");
+    }
     let concerns = |at: &[u8], of: Of| match kind {
         ConflictKind::Content => at == path && of == Of::Content,
-        ConflictKind::Attributes => at == path && of == Of::Attributes,
-        ConflictKind::Kinds | ConflictKind::Occupied => at == path || is_below(at, path),
+        _ => (at == path || is_below(at, path)) && (xattrs || of != Of::Xattrs),
     };
     let (one, other) = (has_news(left, right, concerns), has_news(right, left, concerns));
     match kind {
@@ -47,6 +55,7 @@ pub(super) fn run(before: [&Replica; 2], after: [&Replica; 2], outcome: &Outcome
     convergence(after, &left, run);
     no_loss(before, after, outcome, run);
     no_silent_change(outcome, run);
+    own_xattrs(before, after, outcome, run);
     excluded(before, after, run);
     second_run(after, left.len(), run);
 }
@@ -58,7 +67,7 @@ fn convergence(after: [&Replica; 2], left: &[&Step], run: &Run) {
     };
     let paths: BTreeSet<&Path> = after[0].tree.keys().chain(after[1].tree.keys()).collect();
     for path in paths.into_iter().filter(|path| !is_ignored(path, run.filter) && !excused(path)) {
-        let seen = after.map(|replica| replica.seen(path, run.filter));
+        let seen = after.map(|replica| replica.seen(path, run.filter, run.xattrs));
         assert_eq!(seen[0], seen[1], "{path:?} differs");
     }
     if matches!(run.policy, Policy::Prefer(_)) {
@@ -99,6 +108,25 @@ pub(super) fn no_silent_change(outcome: &Outcome, run: &Run) {
                 let (own, other) = (own.events(&key), other.events(&key));
                 assert!(own.is_subset(&other), "overwritten in silence: {step:?}");
             }
+            let key = (step.path.as_bytes().to_vec(), Of::Xattrs);
+            let is_kept = before.state.is_present() && before.state.is_like(&after.state);
+            if is_kept && after.extended.differing(&before.extended).contains(Facet::Xattrs) {
+                let (own, other) = (own.events(&key), other.events(&key));
+                assert!(own.is_subset(&other), "attributes are overwritten in silence: {step:?}");
+            }
+        }
+    }
+}
+
+/// Extended attributes that take no part stay with what has the name, and those that do change only where that is planned.
+fn own_xattrs(before: [&Replica; 2], after: [&Replica; 2], outcome: &Outcome, run: &Run) {
+    for (replica, after) in before.into_iter().zip(after) {
+        for (path, thing) in &replica.tree {
+            let Some(now) = after.tree.get(path).filter(|now| now.state.is_like(&thing.state)) else {
+                continue;
+            };
+            let is_planned = || outcome.steps.iter().any(|step| step.path.as_bytes() == path);
+            assert!(now.xattrs == thing.xattrs || (run.xattrs && is_planned()), "{path:?} has lost its own");
         }
     }
 }

@@ -21,6 +21,7 @@ proptest! {
         right in edits(),
         policy in policy(),
         filter in filter(),
+        xattrs in any::<bool>(),
         until in prop::collection::vec((0_usize..100, 0_usize..100), 1..3),
     ) {
         let (mut a, mut b, mut event) = (Replica::new(1), Replica::new(2), 0);
@@ -29,7 +30,7 @@ proptest! {
         Run::new(Policy::Skip).go(&mut a, &mut b, &mut event);
         a.edit_all(&left, 100);
         b.edit_all(&right, 100);
-        let run = Run::new(policy).filtered(filter);
+        let run = Run::new(policy).filtered(filter).with_xattrs(xattrs);
         let (mut c, mut d) = (a.clone(), b.clone());
         let undisturbed = run.go(&mut c, &mut d, &mut event.clone());
         let length = undisturbed.length;

@@ -3,7 +3,9 @@
 use crate::fs::{Dir, Links, Root};
 use crate::tree::RelPath;
 use crate::tree::filter::Rules;
+use crate::twoway::facet::Facets;
 use crate::twoway::history::{History, Known, Origin};
+use crate::twoway::record::Modes;
 use crate::twoway::replica::Replica;
 use crate::twoway::scan::{Counts, Observer, ScanOptions, Trouble, scan};
 use filetime::FileTime;
@@ -24,7 +26,8 @@ impl Observer for Nobody {
 fn scanned(root: &Dir, history: &mut History, began: FileTime) -> Counts {
     let options = ScanOptions {
         rules: &Rules::new(),
-        perms: true,
+        modes: Modes::Whole,
+        facets: Facets::NONE,
         owner: false,
         group: false,
         links: true,

@@ -2,9 +2,10 @@
 
 use crate::tree::RelPath;
 use crate::twoway::decide::Side;
+use crate::twoway::facet::{Extended, Facet, FacetSum};
 use crate::twoway::lineage::{Lineages, Tag};
 use crate::twoway::policy::Policy;
-use crate::twoway::record::{Attributes, ContentSum, Record, State};
+use crate::twoway::record::{Attributes, ContentSum, Modes, Record, Shared, State};
 use crate::twoway::version::Author;
 use filetime::FileTime;
 use proptest::prelude::*;
@@ -22,8 +23,21 @@ pub(super) struct Thing {
     pub(super) state: State,
     pub(super) mode: u32,
     pub(super) mtime: i64,
+    /// Its extended attributes; 0 for none.
+    pub(super) xattrs: u8,
     /// Whether it cannot be looked at.
     pub(super) unreadable: bool,
+}
+
+/// What is synchronised besides contents: permission bits, and extended attributes if they are.
+pub(super) fn shared(xattrs: bool) -> Shared {
+    let facets = xattrs.then_some(Facet::Xattrs).into_iter().collect();
+    Shared { modes: Modes::Whole, facets }
+}
+
+/// What stands for extended attributes.
+pub(super) fn sum(xattrs: u8) -> Option<FacetSum> {
+    (xattrs > 0).then_some(FacetSum([xattrs; 16]))
 }
 
 /// What an edit was of.
@@ -31,6 +45,7 @@ pub(super) struct Thing {
 pub(super) enum Of {
     Content,
     Attributes,
+    Xattrs,
 }
 
 /// The edits that a path has absorbed, tracked apart from the versions.
@@ -45,7 +60,7 @@ pub(super) struct Replica {
     pub(super) database: Database,
     pub(super) absorbed: Absorbed,
     /// What the last look or run left there: what differs from it was edited since, whatever the history says.
-    pub(super) last: BTreeMap<Path, (State, u32)>,
+    pub(super) last: BTreeMap<Path, (State, u32, u8)>,
     /// What the last scan could not look at.
     pub(super) unknown: BTreeSet<Path>,
 }
@@ -74,6 +89,8 @@ pub(super) struct Partner {
     pub(super) pending: BTreeSet<Path>,
     /// What did not take part.
     pub(super) filter: Filter,
+    /// Whether extended attributes did.
+    pub(super) xattrs: bool,
     /// Their last run that came to its end: both remember the same, or one of them is not what it was.
     pub(super) run: u64,
 }
@@ -93,6 +110,7 @@ pub(super) enum Edit {
     Remove(usize),
     Chmod(usize, u8),
     Touch(usize, u8),
+    Mark(usize, u8),
     Rename(usize, usize),
     Lock(usize, bool),
 }
@@ -142,6 +160,7 @@ pub(super) fn never() -> Record {
         mtime: FileTime::zero(),
         content: Arc::default(),
         meta: Arc::default(),
+        extended: Extended::default(),
         occupied: false,
     }
 }
@@ -248,8 +267,8 @@ impl Replica {
             return;
         }
         self.remove(path);
-        let mode = there.map_or(0o644, |there| there.mode);
-        self.tree.insert(path.to_vec(), Thing { state, mode, mtime, unreadable: false });
+        let (mode, xattrs) = there.map_or((0o644, 0), |there| (there.mode, there.xattrs));
+        self.tree.insert(path.to_vec(), Thing { state, mode, mtime, xattrs, unreadable: false });
     }
 
     /// Removes a path with all below, and returns what was there.
@@ -292,6 +311,7 @@ impl Replica {
             Edit::MakeDir(at) => self.put(&place(*at), State::Directory, now),
             Edit::Remove(at) => drop(self.remove(&place(*at))),
             Edit::Chmod(at, mode) => self.change(*at, |thing| thing.mode = 0o600 | u32::from(*mode)),
+            Edit::Mark(at, xattrs) => self.change(*at, |thing| thing.xattrs = *xattrs),
             Edit::Touch(at, time) => self.change(*at, |thing| thing.mtime = i64::from(*time)),
             Edit::Rename(from, to) => self.rename(&place(*from), &place(*to)),
             Edit::Lock(at, locked) => self.change(*at, |thing| thing.unreadable = *locked),
@@ -312,6 +332,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         4 => at.clone().prop_map(Edit::Remove),
         2 => (at.clone(), 0_u8..4).prop_map(|(at, mode)| Edit::Chmod(at, mode)),
         2 => (at.clone(), 0_u8..4).prop_map(|(at, time)| Edit::Touch(at, time)),
+        2 => (at.clone(), 0_u8..3).prop_map(|(at, xattrs)| Edit::Mark(at, xattrs)),
         4 => (at.clone(), at).prop_map(|(from, to)| Edit::Rename(from, to)),
     ]
 }

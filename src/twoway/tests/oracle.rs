@@ -4,7 +4,7 @@
 use crate::twoway::decide::Side;
 use crate::twoway::policy::Policy;
 use crate::twoway::record::State;
-use crate::twoway::tests::model::{Replica, Tree, cases, edits, policy};
+use crate::twoway::tests::model::{Replica, Thing, Tree, cases, edits, policy};
 use crate::twoway::tests::run::Run;
 use proptest::prelude::*;
 use std::cmp::Ordering;
@@ -17,6 +17,7 @@ struct Node {
     what: What,
     mode: u32,
     mtime: i64,
+    xattrs: u8,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -126,6 +127,20 @@ impl Oracle {
                 other.mode = mode;
             }
         }
+        if left.xattrs != right.xattrs {
+            // Who begins with none has changed nothing.
+            let changed = |node: &Node| base.map_or(0, |base| base.xattrs) != node.xattrs;
+            let is_new = |node: &Node| base_alike.is_none() && node.xattrs > 0;
+            let xattrs = match [left, right].map(|node| changed(node) || is_new(node)) {
+                [true, true] => self.xattrs(path, left, right),
+                [true, false] => Some(left.xattrs),
+                _ => Some(right.xattrs),
+            };
+            if let Some(xattrs) = xattrs {
+                one.xattrs = xattrs;
+                other.xattrs = xattrs;
+            }
+        }
         if left.is_dir() {
             let (a, b) = self.below(path, base, Some(left), Some(right));
             one.what = Dir(a);
@@ -145,15 +160,29 @@ impl Oracle {
         winner.map(|side| if side == Side::Left { left.mode } else { right.mode })
     }
 
+    fn xattrs(&mut self, path: &str, left: &Node, right: &Node) -> Option<u8> {
+        let rank = |node: &Node| (node.is_dir(), node.mtime, node.sum(), node.mode, node.xattrs);
+        let winner = match self.policy {
+            Policy::KeepBoth if rank(left) < rank(right) => Some(Side::Right),
+            Policy::KeepBoth => Some(Side::Left),
+            _ => self.winner(left, right),
+        };
+        if winner.is_none() {
+            self.left.insert(path.to_owned());
+        }
+        winner.map(|side| if side == Side::Left { left.xattrs } else { right.xattrs })
+    }
+
     /// Only one side has something there; returns what both have then.
     fn one_sided(&mut self, path: &str, base: Option<&Node>, there: &Node, side: Side) -> Option<Node> {
         let kept = self.with_survivors(path, base, there, side);
         let Some(base) = base else { return Some(kept) };
         let other_kind = base.kind() != there.kind();
         let (content, mode) = (!base.same_content(there), base.mode != there.mode);
+        let edited = content || mode || base.xattrs != there.xattrs;
         let removal_wins = self.policy == Policy::Prefer(side.other()) && !other_kind && !(content && mode);
         let has_survivors = matches!(&kept.what, Dir(nodes) if !nodes.is_empty());
-        let stays = other_kind || ((content || mode) && !removal_wins) || has_survivors;
+        let stays = other_kind || (edited && !removal_wins) || has_survivors;
         stays.then_some(kept)
     }
 
@@ -173,7 +202,9 @@ impl Oracle {
     fn kinds(&mut self, path: &str, base: Option<&Node>, left: &Node, right: &Node) -> Merged {
         let same = |node: &Node| {
             base.is_some_and(|base| {
-                base.kind() == node.kind() && base.same_content(node) && base.mode == node.mode
+                base.kind() == node.kind()
+                    && base.same_content(node)
+                    && (base.mode, base.xattrs) == (node.mode, node.xattrs)
             })
         };
         let (new, old, old_side) = match (same(left), same(right)) {
@@ -252,7 +283,7 @@ impl Oracle {
 }
 
 fn nested(tree: &Tree) -> Node {
-    let mut root = Node { what: Dir(Nodes::new()), mode: 0, mtime: 0 };
+    let mut root = Node { what: Dir(Nodes::new()), mode: 0, mtime: 0, xattrs: 0 };
     for (path, thing) in tree {
         let what = match &thing.state {
             State::File { sum, .. } => File(sum.0[0]),
@@ -268,7 +299,8 @@ fn nested(tree: &Tree) -> Node {
             at = nodes.get_mut(element).unwrap();
         }
         let Dir(nodes) = &mut at.what else { panic!("{path} is below no directory") };
-        nodes.insert(name.to_owned(), Node { what, mode: thing.mode, mtime: thing.mtime });
+        let Thing { mode, mtime, xattrs, .. } = *thing;
+        nodes.insert(name.to_owned(), Node { what, mode, mtime, xattrs });
     }
     root
 }

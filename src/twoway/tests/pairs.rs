@@ -25,21 +25,26 @@ proptest! {
         right in edits_and_locks(),
         policy in policy(),
         filter in filter(),
+        xattrs in any::<[bool; 2]>(),
     ) {
         let (mut a, mut b, mut event) = (Replica::new(1), Replica::new(2), 0);
         a.edit_all(&base, 0);
         a.edit_all(&more, 10);
-        Run::new(Policy::Skip).go(&mut a, &mut b, &mut event);
-        prop_assert_eq!(&a.tree, &b.tree);
+        Run::new(Policy::Skip).with_xattrs(xattrs[0]).go(&mut a, &mut b, &mut event);
+        let plain = |tree: &Tree| -> Tree {
+            let plain = |thing: &Thing| Thing { xattrs: if xattrs[0] { thing.xattrs } else { 0 }, ..thing.clone() };
+            tree.iter().map(|(path, thing)| (path.clone(), plain(thing))).collect()
+        };
+        prop_assert_eq!(plain(&a.tree), plain(&b.tree));
         a.edit_all(&left, 100);
         b.edit_all(&right, 100);
-        let run = Run::new(policy.clone()).filtered(filter);
+        let run = Run::new(policy.clone()).filtered(filter).with_xattrs(xattrs[1]);
         let before = (a.clone(), b.clone());
         let outcome = run.go(&mut a, &mut b, &mut event);
         checks::run([&before.0, &before.1], [&a, &b], &outcome, &run);
         // Invariant 9: swapping the sides swaps the result.
         let (mut c, mut d) = before;
-        Run::new(swapped(&policy)).filtered(filter).go(&mut d, &mut c, &mut event);
+        Run::new(swapped(&policy)).filtered(filter).with_xattrs(xattrs[1]).go(&mut d, &mut c, &mut event);
         prop_assert_eq!((&c.tree, &d.tree), (&a.tree, &b.tree));
     }
 

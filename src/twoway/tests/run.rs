@@ -2,6 +2,7 @@
 
 use crate::tree::RelPath;
 use crate::twoway::decide::Side;
+use crate::twoway::facet::Facet;
 use crate::twoway::policy::{Conflict, ConflictKind, Policy, Resolution, Resolver};
 use crate::twoway::reconcile::{Change, Elsewhere, Pair, Rules, Settler, Step, Why, reconcile};
 use crate::twoway::record::{Record, State};
@@ -18,6 +19,8 @@ pub(super) struct Run {
     pub(super) until: [usize; 2],
     /// Whether conflicts are judged by the edit events.
     pub(super) judged: bool,
+    /// Whether extended attributes are synchronised.
+    pub(super) xattrs: bool,
 }
 
 /// What came of a run.
@@ -33,7 +36,7 @@ pub(super) struct Outcome {
 /// One thing that a side does; the process may end after any of them.
 enum Act {
     /// To the tree.
-    Do(Box<Step>, Absorbed),
+    Do(Box<Step>, Absorbed, bool),
     /// Records in one transaction, with what they have absorbed.
     Record(Vec<(Path, Record, Absorbed)>),
     Intend(Vec<(Path, Record, Absorbed)>),
@@ -42,12 +45,13 @@ enum Act {
 struct Asked<'a> {
     policy: Policy,
     judge: Option<(&'a Replica, &'a Replica)>,
+    xattrs: bool,
 }
 
 impl Resolver for Asked<'_> {
     fn resolve(&mut self, conflict: &Conflict<'_>) -> Resolution {
         if let Some((left, right)) = self.judge {
-            checks::conflict(conflict.path, conflict.kind, left, right);
+            checks::conflict(conflict.path, conflict.kind, left, right, self.xattrs);
         }
         self.policy.resolve(conflict)
     }
@@ -59,28 +63,33 @@ impl Resolver for Asked<'_> {
 
 impl Run {
     pub(super) fn new(policy: Policy) -> Run {
-        Run { policy, filter: None, until: [usize::MAX; 2], judged: true }
+        Run { policy, filter: None, until: [usize::MAX; 2], judged: true, xattrs: true }
     }
 
     pub(super) fn filtered(self, filter: Filter) -> Run {
         Run { filter, ..self }
     }
 
+    pub(super) fn with_xattrs(self, xattrs: bool) -> Run {
+        Run { xattrs, ..self }
+    }
+
     /// Runs, and remembers it under this number, which no other run has.
     pub(super) fn go(&self, left: &mut Replica, right: &mut Replica, event: &mut u64) -> Outcome {
-        left.scan(self.filter, event);
-        right.scan(self.filter, event);
+        left.scan(self.filter, self.xattrs, event);
+        right.scan(self.filter, self.xattrs, event);
         left.database.agree(&mut right.database, event);
         let steps = self.plan(left, right);
         *event += 1;
         left.database.count_on(*event);
         // The other's records will have this generation: it must know its tag, too.
         left.database.agree(&mut right.database, event);
-        let absorbed: Vec<Absorbed> = steps.iter().map(|step| absorbed(step, left, right, event)).collect();
+        let absorbed: Vec<Absorbed> =
+            steps.iter().map(|step| absorbed(step, left, right, self.xattrs, event)).collect();
         *event += 1;
         let (was_left, was_right) = (left.clone(), right.clone());
         let (mut trash, mut length) = (Vec::new(), [0; 2]);
-        let all = Side::BOTH.map(|side| acts(side, &steps, &absorbed));
+        let all = Side::BOTH.map(|side| acts(side, &steps, &absorbed, self.xattrs));
         let until = self.until_with_barrier(&all);
         for ((side, replica, other), acts) in
             [(Side::Left, &mut *left, &was_right), (Side::Right, &mut *right, &was_left)].into_iter().zip(all)
@@ -136,8 +145,9 @@ impl Run {
                 pair => Elsewhere::Changed(pair),
             };
             let settler = Settler { author: left.author(), count: left.database.generation + 1 };
-            let mut resolver = Asked { policy: self.policy.clone(), judge };
-            let rules = Rules { settler, resolver: &mut resolver, elsewhere: &elsewhere, perms: true };
+            let mut resolver = Asked { policy: self.policy.clone(), judge, xattrs: self.xattrs };
+            let shared = shared(self.xattrs);
+            let rules = Rules { settler, resolver: &mut resolver, elsewhere: &elsewhere, shared };
             let mut steps = Vec::new();
             let mut paths: Vec<RelPath> = paths.iter().map(|path| rel(path)).collect();
             paths.sort_by(RelPath::walk_order);
@@ -153,10 +163,13 @@ impl Run {
     /// Whether both remember the same last run, with the same filter.
     fn is_continued(&self, left: &Replica, right: &Replica) -> bool {
         let last = |of: &Replica, with: &Replica| {
-            of.database.partners.get(&with.author()).map(|partner| (partner.run, partner.filter))
+            of.database
+                .partners
+                .get(&with.author())
+                .map(|partner| (partner.run, partner.filter, partner.xattrs))
         };
-        last(left, right).is_some_and(|(_, filter)| filter == self.filter)
-            && last(left, right) == last(right, left)
+        let is_same = |(_, filter, xattrs)| filter == self.filter && xattrs == self.xattrs;
+        last(left, right).is_some_and(is_same) && last(left, right) == last(right, left)
     }
 
     fn acknowledge(
@@ -173,7 +186,8 @@ impl Run {
             ((left.author(), left.database.sequence), (right.author(), right.database.sequence));
         for (replica, (other, seen), really) in [(left, there, really[0]), (right, here, really[1])] {
             if really {
-                let partner = Partner { seen, pending: pending.clone(), filter: self.filter, run };
+                let (filter, xattrs) = (self.filter, self.xattrs);
+                let partner = Partner { seen, pending: pending.clone(), filter, xattrs, run };
                 replica.database.partners.insert(other, partner);
             }
         }
@@ -205,22 +219,41 @@ impl Replica {
 }
 
 /// What a step's path will have absorbed on either side.
-fn absorbed(step: &Step, left: &Replica, right: &Replica, event: &mut u64) -> Absorbed {
-    let open = match step.why {
+fn absorbed(step: &Step, left: &Replica, right: &Replica, xattrs: bool, event: &mut u64) -> Absorbed {
+    match step.why {
         Why::Unknown
         | Why::Conflict(ConflictKind::Content | ConflictKind::Kinds | ConflictKind::Occupied) => {
             return Absorbed::new();
         }
-        Why::Conflict(ConflictKind::Attributes) => Some(Of::Attributes),
-        _ => None,
-    };
+        _ => {}
+    }
     let mut all = Absorbed::new();
-    for of in [Of::Content, Of::Attributes].into_iter().filter(|of| Some(*of) != open) {
+    for of in [Of::Content, Of::Attributes, Of::Xattrs] {
+        // Of what is about attributes, the versions tell which of them.
+        let version = |record: &Record| match of {
+            Of::Content => Some(record.content.clone()),
+            Of::Attributes => Some(record.meta.clone()),
+            Of::Xattrs => record.extended.get(Facet::Xattrs).map(|register| register.version.clone()),
+        };
+        let is_same = |left: &Record, right: &Record| match of {
+            Of::Content => true,
+            Of::Attributes => left.attributes == right.attributes,
+            Of::Xattrs => left.extended == right.extended,
+        };
+        let (before, after) = (&step.before, &step.after);
+        let is_open = step.why == Why::Conflict(ConflictKind::Attributes)
+            && (version(&after.left) != version(&after.right) || !is_same(&after.left, &after.right));
+        if is_open || (of == Of::Xattrs && !xattrs) {
+            continue;
+        }
         let key = (step.path.as_bytes().to_vec(), of);
         let mut union = &left.events(&key) | &right.events(&key);
         // Who settles something thereby edits it.
         let settles = match step.why {
-            Why::Settled(ConflictKind::Attributes, _) => of == Of::Attributes,
+            Why::Settled(ConflictKind::Attributes, _) => {
+                let both = [&before.left, &before.right].map(|record| version(record).unwrap_or_default());
+                version(&after.left).is_some_and(|version| !both[0].joined(&both[1]).covers(&version))
+            }
             Why::Settled(..) | Why::Kept { .. } | Why::CopyOf(_) => true,
             Why::Clear | Why::Conflict(_) | Why::Unknown | Why::Unplanned => false,
         };
@@ -234,12 +267,17 @@ fn absorbed(step: &Step, left: &Replica, right: &Replica, event: &mut u64) -> Ab
 }
 
 /// What a side does, in order.
-fn acts(side: Side, steps: &[Step], absorbed: &[Absorbed]) -> Vec<Act> {
+fn acts(side: Side, steps: &[Step], absorbed: &[Absorbed], xattrs: bool) -> Vec<Act> {
     let recorded = |(step, absorbed): &(&Step, &Absorbed)| {
-        (step.path.as_bytes().to_vec(), step.after.of(side).clone(), Absorbed::clone(absorbed))
+        let (path, after) = (step.path.as_bytes().to_vec(), step.after.of(side).clone());
+        let mut absorbed = Absorbed::clone(absorbed);
+        if after.extended.get(Facet::Xattrs).is_none() {
+            absorbed.insert((path.clone(), Of::Xattrs), BTreeSet::new());
+        }
+        (path, after, absorbed)
     };
     let done = |step: &(&Step, &Absorbed)| {
-        [Act::Do(Box::new(step.0.clone()), step.1.clone()), Act::Record(vec![recorded(step)])]
+        [Act::Do(Box::new(step.0.clone()), recorded(step).2, xattrs), Act::Record(vec![recorded(step)])]
     };
     let steps = steps.iter().zip(absorbed).filter(|(step, _)| !step.path.is_root());
     let (copies, rest): (Vec<_>, Vec<_>) = steps.partition(|(step, _)| matches!(step.why, Why::CopyOf(_)));
@@ -263,11 +301,15 @@ fn acts(side: Side, steps: &[Step], absorbed: &[Absorbed]) -> Vec<Act> {
 /// Does one thing, and returns what it put into the trash.
 fn perform(act: Act, side: Side, replica: &mut Replica, known: [&Tree; 2]) -> Vec<Thing> {
     match act {
-        Act::Do(step, absorbed) => {
+        Act::Do(step, absorbed, xattrs) => {
             let after = step.after.of(side);
-            let trash = change(&step, side, replica, known);
-            let now = (after.state.clone(), after.attributes.mode);
-            replica.last.insert(step.path.as_bytes().to_vec(), now);
+            let trash = change(&step, side, replica, known, xattrs);
+            let path = step.path.as_bytes().to_vec();
+            let keeps_own = after.extended.get(Facet::Xattrs).is_some();
+            let was = replica.last.get(&path).filter(|_| keeps_own).map_or(0, |last| last.2);
+            let there = replica.tree.get(&path).filter(|_| xattrs).map_or(was, |there| there.xattrs);
+            let now = (after.state.clone(), after.attributes.mode, there);
+            replica.last.insert(path, now);
             replica.absorbed.extend(absorbed);
             return trash;
         }
@@ -286,7 +328,7 @@ fn perform(act: Act, side: Side, replica: &mut Replica, known: [&Tree; 2]) -> Ve
     Vec::new()
 }
 
-fn change(step: &Step, side: Side, replica: &mut Replica, known: [&Tree; 2]) -> Vec<Thing> {
+fn change(step: &Step, side: Side, replica: &mut Replica, known: [&Tree; 2], shares: bool) -> Vec<Thing> {
     let (before, after) = (step.before.of(side), step.after.of(side));
     let path = step.path.as_bytes().to_vec();
     let [_, old] = known;
@@ -318,7 +360,11 @@ fn change(step: &Step, side: Side, replica: &mut Replica, known: [&Tree; 2]) -> 
     }
     if after.state.is_present() {
         let (mode, mtime) = (after.attributes.mode, after.mtime.unix_seconds());
-        let thing = Thing { state: after.state.clone(), mode, mtime, unreadable: false };
+        // What takes no part stays with what has the name.
+        let own = was.filter(|was| was.state.is_like(&after.state)).map_or(0, |was| was.xattrs);
+        let planned = after.extended.get(Facet::Xattrs).and_then(|register| register.sum);
+        let xattrs = if shares { planned.map_or(0, |sum| sum.0[0]) } else { own };
+        let thing = Thing { state: after.state.clone(), mode, mtime, xattrs, unreadable: false };
         replica.tree.insert(path, thing);
     }
     trash

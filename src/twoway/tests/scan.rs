@@ -1,5 +1,6 @@
 //! What a scan does: recovers from a crash, and tells edits by comparing the tree with the history.
 
+use crate::twoway::facet::{Facet, Register};
 use crate::twoway::record::{Record, State};
 use crate::twoway::tests::model::*;
 use crate::twoway::version::Version;
@@ -25,6 +26,13 @@ impl Replica {
                 (_, None) => false,
             };
             if done {
+                let (mut intended, mut absorbed) = (intended, absorbed);
+                // What is not as intended was not come to.
+                let planned = intended.extended.get(Facet::Xattrs).map(|register| register.sum);
+                if there.is_some_and(|there| planned.is_some_and(|planned| planned != sum(there.xattrs))) {
+                    intended.extended.set_from(&self.database.record(&path).extended, Facet::Xattrs);
+                    absorbed.remove(&(path.clone(), Of::Xattrs));
+                }
                 self.database.note(path, intended);
                 self.absorbed.extend(absorbed);
             }
@@ -57,7 +65,7 @@ impl Replica {
         (there.state.clone(), there.state.is_directory() && self.tree.keys().any(holds))
     }
 
-    pub(super) fn scan(&mut self, filter: Filter, event: &mut u64) {
+    pub(super) fn scan(&mut self, filter: Filter, xattrs: bool, event: &mut u64) {
         self.recover();
         self.unknown.clear();
         let generation = self.database.generation + 1;
@@ -84,7 +92,8 @@ impl Replica {
                 occupied,
                 ..known.clone()
             };
-            edited |= self.tell(path, known, seen, generation, event);
+            let xattrs = there.filter(|_| xattrs).map(|there| there.xattrs);
+            edited |= self.tell(path, known, (seen, xattrs), generation, event);
         }
         if edited {
             *event += 1;
@@ -93,7 +102,14 @@ impl Replica {
     }
 
     /// Records what is seen at a path. Returns whether it was edited.
-    fn tell(&mut self, path: Path, known: Record, seen: Record, generation: u64, event: &mut u64) -> bool {
+    fn tell(
+        &mut self,
+        path: Path,
+        known: Record,
+        (seen, xattrs): (Record, Option<u8>),
+        generation: u64,
+        event: &mut u64,
+    ) -> bool {
         let present = seen.state.is_present();
         let content = seen.state != known.state;
         let meta = present && (!seen.state.is_like(&known.state) || seen.attributes != known.attributes);
@@ -102,23 +118,39 @@ impl Replica {
             true => Arc::new(version.edited(author, generation)),
             false => version.clone(),
         };
-        let record = Record { content: bump(&known.content, content), meta: bump(&known.meta, meta), ..seen };
-        let now = (record.state.clone(), record.attributes.mode);
-        let last = self.last.insert(path.clone(), now.clone()).unwrap_or((State::Absent, now.1));
-        let really = [now.0 != last.0, present && (!now.0.is_like(&last.0) || now.1 != last.1)];
-        for (of, really) in [Of::Content, Of::Attributes].into_iter().zip(really) {
+        let mut record =
+            Record { content: bump(&known.content, content), meta: bump(&known.meta, meta), ..seen };
+        let created = !record.state.is_like(&known.state);
+        let mut marked = false;
+        if let Some(xattrs) = xattrs {
+            let before = record.extended.get(Facet::Xattrs).cloned();
+            let has_other = before.as_ref().map_or(xattrs > 0, |before| before.sum != sum(xattrs));
+            marked = has_other || (created && xattrs > 0);
+            let version = bump(&before.map_or_else(Arc::default, |before| before.version), marked);
+            record.extended.set(Facet::Xattrs, Register { sum: sum(xattrs), version });
+        }
+        let last = self.last.get(&path).cloned().unwrap_or((State::Absent, record.attributes.mode, 0));
+        let now = (record.state.clone(), record.attributes.mode, xattrs.unwrap_or(last.2));
+        self.last.insert(path.clone(), now.clone());
+        let is_new = !now.0.is_like(&last.0);
+        let really = [
+            now.0 != last.0,
+            present && (is_new || now.1 != last.1),
+            xattrs.is_some() && (now.2 != last.2 || (is_new && now.2 > 0)),
+        ];
+        for (of, really) in [Of::Content, Of::Attributes, Of::Xattrs].into_iter().zip(really) {
             if really {
                 *event += 1;
                 self.absorbed.entry((path.clone(), of)).or_default().insert(*event);
             }
         }
         self.database.note(path, record);
-        content || meta
+        content || meta || marked
     }
 
     /// Whether both sides would say that the same is there.
-    pub(super) fn seen(&self, path: &[u8], filter: Filter) -> Option<(State, u32, i64)> {
+    pub(super) fn seen(&self, path: &[u8], filter: Filter, xattrs: bool) -> Option<(State, u32, i64, u8)> {
         let thing = self.tree.get(path).filter(|_| !self.is_emptied(path, filter))?;
-        Some((thing.state.clone(), thing.mode, thing.mtime))
+        Some((thing.state.clone(), thing.mode, thing.mtime, if xattrs { thing.xattrs } else { 0 }))
     }
 }

@@ -17,6 +17,8 @@ use std::path::Path;
 use std::process::Command;
 
 const SIDES: [&str; 2] = ["left", "right"];
+/// ACLs and extended attributes take part.
+const EXTENDED: &str = "-AX";
 const FORKS: u64 = 120;
 const KILLS: u64 = 100;
 /// The exit code of a run that cannot read a history.
@@ -30,7 +32,7 @@ fn start(random: &mut Random) -> Two {
     let scene = Scene::in_memory().tree("left", &Tree::new()).tree("right", &Tree::new());
     let two = Two { scene, way: Way::LOCAL };
     user::edit(&two.scene.path("left"), &Edit::first(random));
-    two.sync(&[]).success();
+    two.sync(&[EXTENDED]).success();
     two
 }
 
@@ -60,7 +62,7 @@ fn without_removals(random: &mut Random, root: &Path) -> Vec<Edit> {
     let mut edits = Edit::some(random, &places, 5);
     edits.retain(|edit| match edit {
         Edit::Write(at, ..) => !root.join(at).is_dir(),
-        Edit::Chmod(..) | Edit::Touch(..) | Edit::Restore(..) => true,
+        Edit::Chmod(..) | Edit::Mark(..) | Edit::Grant(..) | Edit::Touch(..) | Edit::Restore(..) => true,
         _ => false,
     });
     edits
@@ -117,7 +119,7 @@ fn accident(random: &mut Random, two: &Two, old: &Path) -> &'static str {
 /// The run after an accident. A history that cannot be read is removed, as the message says.
 fn next_run(two: &Two, policy: &str) -> Output {
     let policy = format!("--conflict={policy}");
-    let options = [policy.as_str(), "--allow-mass-delete"];
+    let options = [policy.as_str(), "--allow-mass-delete", EXTENDED];
     let before = read(two);
     let output = two.sync(&options);
     if output.code != Some(FILE_IO) {
@@ -147,7 +149,7 @@ fn a_history_that_is_not_what_it_should_be_deletes_nothing() {
             user::edit(&two.scene.path(side), &Edit::some(random, &places, 6));
         }
         let policy = *random.pick(&["skip", "keep-both"]);
-        two.sync(&[&format!("--conflict={policy}"), "--allow-mass-delete"]);
+        two.sync(&[&format!("--conflict={policy}"), "--allow-mass-delete", EXTENDED]);
         let what = accident(random, &two, &old);
         for side in SIDES {
             let root = two.scene.path(side);
@@ -193,7 +195,7 @@ fn a_killed_run_is_made_up_for() {
                 user::edit(&two.scene.path(side), &Edit::some(random, &places, 6));
             }
             let policy = *random.pick(&["skip", "keep-both", "larger", "local"]);
-            let options = ["-2", &format!("--conflict={policy}"), "--allow-mass-delete"];
+            let options = ["-2", EXTENDED, &format!("--conflict={policy}"), "--allow-mass-delete"];
             let written = contents(&two);
             if crashes {
                 let run = two.way.copy(&options, &[two.scene.path("left")], two.scene.path("right"));
@@ -210,7 +212,9 @@ fn a_killed_run_is_made_up_for() {
             let (one, other) = (one.below(), other.below());
             one.keys().eq(other.keys())
                 && one.iter().all(|(path, node)| {
-                    other.get(path).is_some_and(|other| node.same_content(other) && node.mode == other.mode)
+                    other.get(path).is_some_and(|other| {
+                        node.same_content(other) && (node.mode, node.marks) == (other.mode, other.marks)
+                    })
                 })
         };
         for side in 0..2 {

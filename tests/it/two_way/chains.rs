@@ -42,7 +42,7 @@ impl Chain {
     }
 
     fn run(&self, [one, other]: [usize; 2], policy: &str) -> Output {
-        self.run_with(&[&format!("--conflict={policy}")], [one, other])
+        self.run_with(&["-AX", &format!("--conflict={policy}")], [one, other])
     }
 
     fn run_with(&self, options: &[&str], [one, other]: [usize; 2]) -> Output {
@@ -54,9 +54,13 @@ impl Chain {
     fn run_some(&self, random: &mut Random, policy: &str) -> Output {
         let pair = self.some_pair(random);
         let policy = format!("--conflict={policy}");
+        // Not all of them care for attributes.
+        let extended = if random.chance(50) { "-AX" } else { "-p" };
         match random.chance(30) {
-            true => self.run_with(&[&policy, &format!("--exclude={}", random.pick(&EXCLUDED))], pair),
-            false => self.run_with(&[&policy], pair),
+            true => {
+                self.run_with(&[extended, &policy, &format!("--exclude={}", random.pick(&EXCLUDED))], pair)
+            }
+            false => self.run_with(&[extended, &policy], pair),
         }
     }
 
@@ -130,7 +134,7 @@ fn without_times(node: Node) -> Node {
         }
         same => same,
     };
-    Node { what, mode: node.mode, mtime: 0 }
+    Node { what, mtime: 0, ..node }
 }
 
 fn contents(tree: &Node) -> BTreeSet<Vec<u8>> {

@@ -7,13 +7,14 @@ use crate::support::command::Output;
 use crate::support::snapshot::{Columns, Content};
 use crate::support::transport::{Direction, Transport, Way, rsh_script, shell_options};
 use crate::support::tree::{Tree, noise};
+use crate::support::xattr::{self, ACCESS_ACL, DEFAULT_ACL, acl};
 use crate::two_way::{COLUMNS, Two};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::fs;
 
 const VARIABLE: &str = "DSYNC_CRASH_AT";
-const OPTIONS: [&str; 3] = ["-2", "--conflict=keep-both", "--allow-mass-delete"];
+const OPTIONS: [&str; 4] = ["-2", "-AX", "--conflict=keep-both", "--allow-mass-delete"];
 /// What the shell says that started a peer which was killed.
 const KILLED: &str = "killed at the point";
 /// More points than any run here has.
@@ -67,6 +68,16 @@ fn with_work(way: Way) -> Two {
     two.chmod("left/merged", 0o600);
     write("right/merged", "merged, edited");
     two.touch("left/touched", 1_700_000_000);
+    if xattr::are_here() {
+        for path in
+            ["left/mode", "left/edited left", "left/new too", "right/touched", "right/dir", "right/merged"]
+        {
+            xattr::set(&two.scene.path(path), b"user.mark", path.as_bytes());
+        }
+        xattr::set(&two.scene.path("left/mode"), ACCESS_ACL, &acl(0o644, 4, &[(1, 7)], &[]));
+        xattr::set(&two.scene.path("right/half"), DEFAULT_ACL, &acl(0o755, 5, &[(1, 7)], &[]));
+        two.touch("left/edited left", 1_700_000_000);
+    }
     two.rename("right/from", "right/dir/renamed");
     let mut large = two.scene.read("left/large");
     large[150_000] ^= 1;

@@ -1,6 +1,7 @@
 //! The decision table as simply as it can be said: three trees in, two out. Trees are maps; there are no records, no
 //! versions and nothing of dsync's own code.
 
+use crate::support::xattr;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +16,12 @@ pub(super) struct Node {
     pub(super) mode: u32,
     /// Nanoseconds since 1970.
     pub(super) mtime: i64,
+    pub(super) marks: Marks,
 }
+
+/// Attributes that each are decided apart: whom an ACL lets in, and an extended attribute; 0 for none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Marks(pub(super) [u8; 2]);
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum What {
@@ -53,7 +59,7 @@ pub(super) fn expected(policy: &str, base: &Node, left: &Node, right: &Node) -> 
 impl Node {
     /// A directory with nothing in it.
     pub(super) fn empty() -> Node {
-        Node { what: Dir(Nodes::new()), mode: 0o755, mtime: 0 }
+        Node { what: Dir(Nodes::new()), mode: 0o755, mtime: 0, marks: Marks::default() }
     }
 
     pub(super) fn is_dir(&self) -> bool {
@@ -105,6 +111,37 @@ impl Node {
     }
 }
 
+impl Marks {
+    /// The extended attribute, with its name.
+    pub(super) const NAME: &str = "user.mark";
+
+    /// An ACL that lets this user in, on what has this mode.
+    pub(super) fn acl(user: u8, mode: u32) -> Vec<u8> {
+        xattr::acl(mode, 4, &[(u32::from(user), 7)], &[])
+    }
+
+    /// What records have of them.
+    fn sums(self) -> [Option<[u8; 16]>; 2] {
+        let sum = |purpose: &str, name: &str, value: &[u8]| {
+            let mut hasher = blake3::Hasher::new_derive_key(purpose);
+            for text in [name.as_bytes(), value] {
+                hasher.update(&(text.len() as u64).to_le_bytes());
+                hasher.update(text);
+            }
+            let mut sum = [0; 16];
+            hasher.finalize_xof().fill(&mut sum);
+            sum
+        };
+        let [acl, mark] = self.0;
+        let acls = "dsync 2026 access control lists of an entry";
+        let xattrs = "dsync 2026 extended attributes of an entry";
+        [
+            (acl > 0).then(|| sum(acls, "access", &Marks::acl(acl, 0))),
+            (mark > 0).then(|| sum(xattrs, Marks::NAME, &[mark])),
+        ]
+    }
+}
+
 pub(super) fn join(above: &str, name: &str) -> String {
     if above.is_empty() { name.to_owned() } else { format!("{above}/{name}") }
 }
@@ -141,6 +178,7 @@ impl Table<'_> {
 
     /// Rows 1 to 6, 9 to 14 and 19: the same kind of thing on both sides.
     fn alike(&mut self, path: &str, base: Option<&Node>, left: &Node, right: &Node) -> Merged {
+        let marked = base.map_or(Marks::default(), |base| base.marks);
         let base = base.filter(|base| base.kind() == left.kind());
         let is_new = |node: &Node| base.is_none_or(|base| !base.same_content(node));
         let (mut one, mut other) = (left.clone(), right.clone());
@@ -170,6 +208,23 @@ impl Table<'_> {
                 other.mode = mode;
             }
         }
+        for n in 0..2 {
+            let [own, theirs] = [left, right].map(|node| node.marks.0[n]);
+            // Who begins with none has changed nothing; what is made anew with some has.
+            let changed = |mark: u8| marked.0[n] != mark || (base.is_none() && mark > 0);
+            let mark = match (changed(own), changed(theirs)) {
+                _ if own == theirs => continue,
+                (true, true) => match self.marked(path, left, right) {
+                    Some(Side::Left) => own,
+                    Some(Side::Right) => theirs,
+                    None => continue,
+                },
+                (true, false) => own,
+                _ => theirs,
+            };
+            one.marks.0[n] = mark;
+            other.marks.0[n] = mark;
+        }
         if left.is_dir() {
             let (a, b) = self.contents(path, base, Some(left), Some(right));
             one.what = Dir(a);
@@ -190,16 +245,31 @@ impl Table<'_> {
         winner.map(|side| if side == Side::Left { left.mode } else { right.mode })
     }
 
+    /// Row 10, for attributes that cannot be put together.
+    fn marked(&mut self, path: &str, left: &Node, right: &Node) -> Option<Side> {
+        let rank = |node: &Node| (node.is_dir(), node.mtime, node.sum(), node.mode, node.marks.sums());
+        let winner = match self.policy {
+            "keep-both" if rank(left) < rank(right) => Some(Side::Right),
+            "keep-both" => Some(Side::Left),
+            _ => self.winner(left, right),
+        };
+        if winner.is_none() {
+            self.conflicts.insert(path.to_owned());
+        }
+        winner
+    }
+
     /// Rows 3, 4, 7, 8, 17, 20 and 21: something is on one side only. Returns what both have then.
     fn one_sided(&mut self, path: &str, base: Option<&Node>, there: &Node, side: Side) -> Option<Node> {
         let kept = self.with_survivors(path, base, there, side);
         let Some(base) = base else { return Some(kept) };
         let other_kind = base.kind() != there.kind();
         let (content, mode) = (!base.same_content(there), base.mode != there.mode);
+        let edited = content || mode || base.marks != there.marks;
         let remover = if side == Side::Left { "remote" } else { "local" };
         let removal_wins = self.policy == remover && !other_kind && !(content && mode);
         let has_survivors = matches!(&kept.what, Dir(nodes) if !nodes.is_empty());
-        let stays = other_kind || ((content || mode) && !removal_wins) || has_survivors;
+        let stays = other_kind || (edited && !removal_wins) || has_survivors;
         stays.then_some(kept)
     }
 
@@ -220,7 +290,9 @@ impl Table<'_> {
     fn kinds(&mut self, path: &str, base: Option<&Node>, left: &Node, right: &Node) -> Merged {
         let same = |node: &Node| {
             base.is_some_and(|base| {
-                base.kind() == node.kind() && base.same_content(node) && base.mode == node.mode
+                base.kind() == node.kind()
+                    && base.same_content(node)
+                    && (base.mode, base.marks) == (node.mode, node.marks)
             })
         };
         let (new, old, old_side) = match (same(left), same(right)) {

@@ -159,7 +159,7 @@ impl Case {
         let roots = [scene.path("left"), scene.path("right")];
         let outside = user::stamps(&scene.path("outside"));
         let go = |options: &[&str]| {
-            let options: Vec<&str> = ["-2"].iter().chain(options).copied().collect();
+            let options: Vec<&str> = ["-2AX"].iter().chain(options).copied().collect();
             let [first, second] = if turned { [&roots[1], &roots[0]] } else { [&roots[0], &roots[1]] };
             way.copy(&options, &[first], second).run()
         };
@@ -309,7 +309,7 @@ impl Case {
             Tree::new().directory("one").directory("two").write(root);
         }
         let go = |options: &[&str]| {
-            let options: Vec<&str> = ["-2", "--allow-mass-delete"].iter().chain(options).copied().collect();
+            let options: Vec<&str> = ["-2AX", "--allow-mass-delete"].iter().chain(options).copied().collect();
             Way::LOCAL.copy(&options, &[&roots[0]], &roots[1]).run()
         };
         let edit = |edits: &dyn Fn(&Case) -> [Vec<Edit>; 2]| {
@@ -401,7 +401,9 @@ impl Case {
             }
             let [one, other] = [&one, &other].map(|tree| tree.get(path).map(|node| undated(node)));
             let same = match (&one, &other) {
-                (Some(one), Some(other)) => one.same_content(other) && one.mode == other.mode,
+                (Some(one), Some(other)) => {
+                    one.same_content(other) && (one.mode, one.marks) == (other.mode, other.marks)
+                }
                 _ => false,
             };
             check!(same, "{path} is {one:?} and {other:?}: {}", played.output);
@@ -552,7 +554,7 @@ fn changed(node: &Node, mtime: &impl Fn(&Node) -> i64) -> Node {
         }
         same => same.clone(),
     };
-    Node { what, mode: node.mode, mtime: mtime(node) }
+    Node { what, mtime: mtime(node), ..*node }
 }
 
 fn difference(found: [&Node; 2], expected: [&Node; 2]) -> String {
@@ -565,10 +567,10 @@ fn difference(found: [&Node; 2], expected: [&Node; 2]) -> String {
                 node.map_or("nothing".to_owned(), |node| match &node.what {
                     What::File(content) => {
                         let text: String = String::from_utf8_lossy(content).chars().take(20).collect();
-                        format!("file {text:?} {:o} {}", node.mode, node.mtime)
+                        format!("file {text:?} {:o} {} {:?}", node.mode, node.mtime, node.marks)
                     }
                     What::Link(target) => format!("link {} {}", String::from_utf8_lossy(target), node.mtime),
-                    What::Dir(_) => format!("directory {:o} {}", node.mode, node.mtime),
+                    What::Dir(_) => format!("directory {:o} {} {:?}", node.mode, node.mtime, node.marks),
                 })
             };
             let [found, expected] = [shown(found.get(path)), shown(expected.get(path))];

@@ -2,7 +2,8 @@
 
 use crate::oracle::random::Random;
 use crate::support::tree::noise;
-use crate::two_way::model::{Node, Nodes, What};
+use crate::support::xattr;
+use crate::two_way::model::{Marks, Node, Nodes, What};
 use filetime::FileTime;
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,6 +24,10 @@ pub(super) enum Edit {
     MakeDir(&'static str, u8),
     Remove(&'static str),
     Chmod(&'static str, u8),
+    /// An extended attribute gets this value, or goes.
+    Mark(&'static str, u8),
+    /// An ACL lets this user in, or goes.
+    Grant(&'static str, u8),
     Touch(&'static str, u8),
     Rename(&'static str, &'static str),
 }
@@ -48,7 +53,9 @@ impl Edit {
             39..45 => Edit::Link(at, common % 4, time),
             45..53 => Edit::MakeDir(at, time),
             53..63 => Edit::Remove(at),
-            63..75 => Edit::Chmod(at, common % 4),
+            63..71 => Edit::Chmod(at, common % 4),
+            71..73 => Edit::Mark(at, common % 3),
+            73..75 => Edit::Grant(at, common % 3),
             75..81 => Edit::Touch(at, time),
             _ => {
                 let &to = random.pick(places);
@@ -121,6 +128,19 @@ impl Edit {
                     fs::set_permissions(&at, fs::Permissions::from_mode(mode)).unwrap();
                 }
             }
+            Edit::Mark(path, value) => {
+                let at = at(path);
+                if there(&at).is_some_and(|meta| !meta.is_symlink()) {
+                    set_or_remove(&at, Marks::NAME.as_bytes(), (*value > 0).then(|| vec![*value]));
+                }
+            }
+            Edit::Grant(path, user) => {
+                let at = at(path);
+                if let Some(meta) = there(&at).filter(|meta| !meta.is_symlink()) {
+                    let acl = (*user > 0).then(|| Marks::acl(*user, meta.mode()));
+                    set_or_remove(&at, xattr::ACCESS_ACL, acl);
+                }
+            }
             Edit::Touch(path, time) => {
                 if there(&at(path)).is_some() {
                     date(&at(path), *time);
@@ -159,6 +179,14 @@ fn put(at: &Path, time: u8, write: impl FnOnce(&Path)) {
         }
         write(at);
         date(at, time);
+    }
+}
+
+fn set_or_remove(at: &Path, name: &[u8], value: Option<Vec<u8>>) {
+    match value {
+        Some(value) => xattr::set(at, name, &value),
+        None if xattr::get(at, name).is_some() => xattr::remove(at, name),
+        None => {}
     }
 }
 
@@ -235,7 +263,14 @@ pub(super) fn read(root: &Path) -> Node {
     } else {
         (What::File(fs::read(root).unwrap()), meta.mode() & 0o7777)
     };
-    Node { what, mode, mtime }
+    Node { what, mode, mtime, marks: marks(root) }
+}
+
+fn marks(at: &Path) -> Marks {
+    let found = xattr::read(at);
+    // The header, the owner, and then the user that is named: a tag, permissions, a number.
+    let user = found.get(xattr::ACCESS_ACL).map_or(0, |acl| acl[4 + 8 + 4]);
+    Marks([user, found.get(Marks::NAME.as_bytes()).map_or(0, |value| value[0])])
 }
 
 /// All that a file system tells about what is at and below `root`, but when it was read.

@@ -1,6 +1,7 @@
 //! Each change of each kind of thing.
 
 use super::*;
+use crate::twoway::record::Modes;
 
 #[test]
 fn everything_can_be_made() {
@@ -152,7 +153,7 @@ fn a_directory_keeps_its_time_when_something_is_done_in_it() {
 fn without_permissions_entries_keep_or_get_usual_ones() {
     let mut scene = Scene::new(&[("old", "1")]);
     fs::set_permissions(scene.path("old"), fs::Permissions::from_mode(0o604)).unwrap();
-    scene.settings.perms = false;
+    scene.settings.shared.modes = Modes::Own;
     scene.scan();
     let tasks = vec![
         scene.becomes("old", file("22"), 0o777),

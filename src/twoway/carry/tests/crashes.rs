@@ -1,6 +1,7 @@
 //! Killed at every point, a run leaves nothing that a scan takes for somebody's edit, and loses nothing.
 
 use super::*;
+use crate::twoway::record::Modes;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, ExitStatus};
 
@@ -73,7 +74,7 @@ fn looked(at: &std::path::Path) -> Counts {
     let root = Root::open(at.as_os_str(), Links::Trusted).unwrap().read_only();
     let replica = Replica::look(root.dir()).unwrap().unwrap();
     let (mut history, _) = History::open_to_look(replica.history_file().unwrap(), root.dir()).unwrap();
-    let unfinished = recover_to_look(&replica, &mut history, true).unwrap();
+    let unfinished = recover_to_look(&replica, &mut history, Modes::Whole).unwrap();
     assert_eq!(history.intents().unwrap(), []);
     let (rules, stop) = (Rules::new(), AtomicBool::new(false));
     let options =

@@ -15,9 +15,11 @@ use crate::report::Event;
 use crate::tree::filter::Rules;
 use crate::tree::{Meta, Node};
 use crate::twoway::decide::Side;
+use crate::twoway::facet::Facets;
 use crate::twoway::log::{Entry, Purpose};
 use crate::twoway::reconcile::{Pair, Step};
 use crate::twoway::record::ContentSum;
+use crate::twoway::record::{Modes, Shared};
 use crate::twoway::scan::{Counts, Observer, ScanOptions, Trouble as Unseen, scan};
 use crate::twoway::version::{Author, Version};
 use std::fs;
@@ -92,7 +94,8 @@ fn link(target: &str) -> State {
 fn scan_options<'a>(rules: &'a Rules, stop: &'a AtomicBool, began: FileTime) -> ScanOptions<'a> {
     ScanOptions {
         rules,
-        perms: true,
+        modes: Modes::Whole,
+        facets: Facets::NONE,
         owner: false,
         group: false,
         links: true,
@@ -124,15 +127,17 @@ impl Scene {
         let replica = Replica::open(&root).unwrap();
         let (history, _) = History::open(replica.history_file().unwrap(), &root).unwrap();
         let detail = Detail { changes: true, attributes: true, ..Detail::default() };
+        let shared = Shared { modes: Modes::Whole, facets: Facets::NONE };
+        let holds = Facets::held_by(&root);
         let settings =
-            Settings { perms: true, owner: false, group: false, keep_trash: true, umask: 0o022, detail };
+            Settings { shared, holds, owner: false, group: false, keep_trash: true, umask: 0o022, detail };
         let at = place.as_ref().map(|place| place.path().to_owned()).unwrap_or_default();
         Scene { at, _place: place, replica, history: Some(history), settings }
     }
 
     fn recover(&mut self) {
         let mut history = self.history.take().unwrap();
-        recover(&self.replica, &mut history, self.settings.perms).unwrap();
+        recover(&self.replica, &mut history, self.settings.shared.modes).unwrap();
         assert_eq!(history.intents().unwrap(), []);
         self.history = Some(history);
     }
@@ -177,7 +182,7 @@ impl Scene {
     fn scan(&mut self) -> Counts {
         let (rules, stop) = (Rules::new(), AtomicBool::new(false));
         let began = self.replica.opened_at().unwrap();
-        let options = ScanOptions { perms: self.settings.perms, ..scan_options(&rules, &stop, began) };
+        let options = ScanOptions { modes: self.settings.shared.modes, ..scan_options(&rules, &stop, began) };
         let root = self.replica.root().clone();
         scan(&root, self.history(), &options, &mut Deaf).unwrap().commit().unwrap()
     }

@@ -69,7 +69,7 @@ fn they_are_closed_after_a_run_that_was_killed() {
     assert_eq!((scene.looks("dir").1, scene.looks("dir/deep").1), (0o755, 0o700));
     let root = scene.replica.root().clone();
     let (mut history, _) = History::open(scene.replica.history_file().unwrap(), &root).unwrap();
-    recover(&scene.replica, &mut history, scene.settings.perms).unwrap();
+    recover(&scene.replica, &mut history, scene.settings.shared.modes).unwrap();
     scene.history = Some(history);
     assert_eq!((scene.looks("dir").1, scene.looks("dir/deep").1), (0o555, 0o500));
     assert!(!scene.scan().has_edits());

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::twoway::decide::Side;
+use crate::twoway::facet::Register;
 use crate::twoway::history::Known;
 use crate::twoway::history::tests::{known, open, path, record};
 use crate::twoway::log::Outcome;
@@ -23,7 +24,9 @@ fn ending(done: u64) -> Ending {
 
 fn bare(record: Record) -> Record {
     let none = Arc::new(Version::new());
-    Record { content: none.clone(), meta: none, ..record }
+    let bare = |(facet, register): (_, &Register)| (facet, Register { version: none.clone(), ..*register });
+    let extended = record.extended.iter().map(bare).collect();
+    Record { content: none.clone(), meta: none.clone(), extended, ..record }
 }
 
 fn entry(at: &str) -> Entry {
@@ -90,11 +93,11 @@ fn a_log_is_there_when_the_history_is_opened_again() {
     // More than one row holds.
     let many: Vec<Entry> = (0..2000).map(|n| entry(&format!("dir/{n}"))).collect();
     let done = [(path("a"), Known::there(record(2, &[(1, 1)]), None))];
-    history.installed(&done, &many).unwrap();
-    history.installed(&[], &[entry("later")]).unwrap();
+    history.installed(&done, &many, &[]).unwrap();
+    history.installed(&[], &[entry("later")], &[]).unwrap();
     history.end_run(ending(2001)).unwrap();
     assert_eq!(history.begin_run(time(5), Purpose::Undo { run: 1 }).unwrap(), 2);
-    history.installed(&[], &[entry("dir/7")]).unwrap();
+    history.installed(&[], &[entry("dir/7")], &[]).unwrap();
     drop(history);
     let (mut history, _) = open(at.path()).unwrap();
     let first = Run { number: 1, began: time(1), purpose: meeting("nas:docs"), ending: Some(ending(2001)) };

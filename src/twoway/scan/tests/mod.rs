@@ -62,7 +62,8 @@ impl Scene {
         let mut troubles = Troubles::default();
         let options = ScanOptions {
             rules: &self.rules,
-            perms: true,
+            modes: Modes::Whole,
+            facets: Facets::NONE,
             owner: false,
             group: false,
             links: true,
@@ -156,7 +157,8 @@ fn nothing_is_written_before_it_is_committed() {
     let rules = Rules::new();
     let options = ScanOptions {
         rules: &rules,
-        perms: true,
+        modes: Modes::Whole,
+        facets: Facets::NONE,
         owner: true,
         group: true,
         links: true,
@@ -290,7 +292,7 @@ fn a_kept_directory_lives_again_once_something_visible_is_inside() {
         (RelPath::new(path.as_bytes()).unwrap(), known)
     };
     let done = [removed(&scene, "dir"), removed(&scene, "dir/inner")];
-    scene.history.installed(&done, &[]).unwrap();
+    scene.history.installed(&done, &[], &[]).unwrap();
     let before = scene.all();
     let (counts, _) = scene.scan();
     assert!(!counts.has_edits());
@@ -303,7 +305,7 @@ fn a_kept_directory_lives_again_once_something_visible_is_inside() {
     }
     // A kept one that goes altogether only frees its name.
     let done = [removed(&scene, "dir")];
-    scene.history.installed(&done, &[]).unwrap();
+    scene.history.installed(&done, &[], &[]).unwrap();
     let version = scene.known("dir").unwrap().record.content;
     fs::remove_dir_all(scene.path("dir")).unwrap();
     scene.scan();

@@ -5,7 +5,7 @@ use crate::twoway::decide::Side;
 use crate::twoway::policy::{Conflict, ConflictKind, Merged, Resolution, Resolver};
 use crate::twoway::reconcile::{Elsewhere, OutOfOrder, Pair, Rules, Settler, Step, Why, reconcile};
 use crate::twoway::record::{ContentSum, Record, State};
-use crate::twoway::tests::model::{attributes, file, never, rel};
+use crate::twoway::tests::model::{attributes, file, never, rel, shared};
 use crate::twoway::version::{Author, Version};
 use filetime::FileTime;
 use std::sync::Arc;
@@ -31,7 +31,8 @@ fn by(author: u8, state: State) -> Record {
 
 fn plan(paths: &[(&str, Record, Record)], answer: &mut Answer) -> Result<Vec<Step>, OutOfOrder> {
     let settler = Settler { author: Author([1; 16]), count: 2 };
-    let rules = Rules { settler, resolver: answer, elsewhere: &|_| Elsewhere::Unchanged(None), perms: true };
+    let rules =
+        Rules { settler, resolver: answer, elsewhere: &|_| Elsewhere::Unchanged(None), shared: shared(true) };
     let paths = paths
         .iter()
         .map(|(path, left, right)| (rel(path.as_bytes()), Pair { left: left.clone(), right: right.clone() }));
@@ -51,7 +52,9 @@ fn both_take_what_was_merged() {
     assert_eq!(step.why, Why::Settled(ConflictKind::Content, Resolution::Merged(MERGED)));
     for after in [&step.after.left, &step.after.right] {
         assert_eq!((&after.state, after.mtime), (&file(9), MERGED.mtime));
-        assert!(after.covers(&step.before.left) && after.covers(&step.before.right));
+        for before in [&step.before.left, &step.before.right] {
+            assert!(after.covers(before, shared(true).facets));
+        }
     }
 }
 

@@ -157,7 +157,7 @@ fn thing(word: &str) -> (Path, Thing) {
         (path, file(content.parse().unwrap()))
     };
     let mode = u32::from_str_radix(mode, 8).unwrap();
-    (unescaped(path).unwrap(), Thing { state, mode, mtime: mtime.parse().unwrap(), unreadable })
+    (unescaped(path).unwrap(), Thing { state, mode, mtime: mtime.parse().unwrap(), xattrs: 0, unreadable })
 }
 
 /// The first argument's side, which is where the first of two trees is.

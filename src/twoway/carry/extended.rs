@@ -1,0 +1,120 @@
+//! ACLs and extended attributes of what is made, replaced and adjusted.
+//!
+//! What takes the place of an entry of its kind begins with the attributes that that one has, whatever this run
+//! synchronises: somebody gave them to the name, and not to the bytes below it. Then it gets those that are planned:
+//! they were told by the other side, or this one has them.
+//!
+//! What cannot be set is told, and keeps nothing else from being done. The record says then what there is, as if
+//! nobody had planned anything, and the path is left for a later run.
+
+use crate::fs::{Error, WriteDir};
+use crate::tree::{Name, RelPath};
+use crate::twoway::carry::{AT_SOURCE, Carrier, Outcome, Trouble, kind, lock};
+use crate::twoway::facet::{At, Extended, Facet, FacetSum, Facets, Value, Wanted};
+use crate::twoway::task::{Outline, Task};
+
+impl Carrier {
+    /// Whether the other side has to tell anything of that kind.
+    pub fn lacks_any(&self) -> bool {
+        let shared = self.settings.shared.facets;
+        let may_lack = |outline: &Outline| !outline.lacks.and(shared).is_empty();
+        self.tasks.such(may_lack).any(|(number, _)| self.is_waiting(number))
+    }
+
+    /// What the other side has to tell before anything is made: each value once, with the path of an entry there that has
+    /// it. Values that cannot be of use here are not asked for.
+    pub fn lacks(&self) -> impl Iterator<Item = (RelPath, Facets)> {
+        let may_lack = |outline: &Outline| !outline.lacks.and(self.settings.shared.facets).is_empty();
+        let lacking = self.tasks.such(may_lack).filter(|(number, _)| self.is_waiting(*number));
+        lacking.filter_map(|(_, task)| {
+            let mut values = lock(&self.values);
+            let is_news = |facet: &Facet| {
+                let sum = planned(&task.after.extended, *facet).flatten();
+                sum.is_some_and(|sum| values.need(*facet, sum))
+            };
+            let facets: Facets =
+                task.lacks().and(self.settings.shared.facets).iter().filter(is_news).collect();
+            (!facets.is_empty()).then_some((task.path, facets))
+        })
+    }
+
+    /// Takes a value that the other side has told.
+    ///
+    /// # Errors
+    /// Those of keeping it.
+    pub fn is_told(&self, facet: Facet, value: &Value) -> Result<(), Error> {
+        lock(&self.values).put(facet, value)
+    }
+
+    /// The attributes of what is made anew: those of `old` that it takes the place of or is a copy of, if it is of the
+    /// same kind, and those that are planned.
+    pub(super) fn extended(
+        &self,
+        task: &Task,
+        old: Option<At<'_>>,
+        dir: &WriteDir,
+    ) -> Result<Wanted, Trouble> {
+        let held = self.settings.holds;
+        let mut wanted = match old {
+            Some(old) => Wanted::of(old, held)?,
+            None => Wanted::default(),
+        };
+        for facet in self.settings.shared.facets.iter() {
+            let Some(sum) = planned(&task.after.extended, facet) else { continue };
+            let has = wanted.sum(facet);
+            if has == Some(sum) {
+                continue;
+            }
+            // What is new has none but those that a directory gives to what is made in it.
+            if sum.is_some() || old.is_some() || (facet == Facet::Acls && dir.default_acl()?.is_some()) {
+                wanted.put(facet, self.value(facet, sum)?);
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// The planned attributes that an entry is to get where it is.
+    pub(super) fn lacking_extended(&self, before: &Extended, after: &Extended) -> Result<Wanted, Trouble> {
+        let mut wanted = Wanted::default();
+        for facet in after.differing(before).and(self.settings.shared.facets).iter() {
+            if let Some(sum) = planned(after, facet) {
+                wanted.put(facet, self.value(facet, sum)?);
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn value(&self, facet: Facet, sum: Option<FacetSum>) -> Result<Value, Trouble> {
+        let Some(sum) = sum else { return Ok(Value::none(facet)) };
+        lock(&self.values).get(facet, sum)?.ok_or(Trouble::Refused(AT_SOURCE))
+    }
+
+    /// Keeps what an entry has of these facets for who undoes the run.
+    pub(super) fn keep_replaced(&self, at: At<'_>, wanted: &Wanted) -> Result<(), Error> {
+        if self.settings.keep_trash && !wanted.is_empty() {
+            self.journal.keep(Wanted::of(at, wanted.facets())?.into_values());
+        }
+        Ok(())
+    }
+
+    /// Tells that attributes could not be set.
+    pub(super) fn not_set(&self, path: &RelPath) -> impl FnOnce(&Error) {
+        move |error| self.telling.say(error.doing, path, &crate::pass::describe(&error.source))
+    }
+
+    /// Whether a task was done, if perhaps not as a whole.
+    pub(super) fn is_done_by_now(&self, number: usize) -> bool {
+        matches!(self.outcome(number), Outcome::Done | Outcome::Partly)
+    }
+}
+
+/// The entry whose attributes stay with a name when another of its kind takes it.
+pub(super) fn replaced<'a>(task: &Task, dir: &'a WriteDir, name: &'a Name) -> Option<At<'a>> {
+    let kind = kind(&task.after).filter(|new| kind(&task.before) == Some(*new))?;
+    Some(At::Entry(dir, name, kind))
+}
+
+/// The sum that is planned of a facet; `None` if nothing is.
+fn planned(after: &Extended, facet: Facet) -> Option<Option<FacetSum>> {
+    after.get(facet).map(|register| register.sum)
+}
