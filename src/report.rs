@@ -146,6 +146,8 @@ pub enum Skip {
     UpToDate,
     /// A directory that was to be removed holds something that must stay.
     NotEmpty,
+    /// `--append`: it differs and is no shorter at the destination.
+    NotShorter,
 }
 
 /// Something that could not be done. Never ends a run; decides its exit code.

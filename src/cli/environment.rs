@@ -12,6 +12,8 @@ use uzers::os::unix::UserExt;
 pub(super) struct Environment {
     /// The remote shell: `DSYNC_RSH`, else `RSYNC_RSH`.
     pub shell: Option<OsString>,
+    /// Where parts of files are kept: `RSYNC_PARTIAL_DIR`.
+    pub partial_dir: Option<OsString>,
     /// Whether standard error is a terminal, where a progress bar makes sense.
     pub stderr_is_terminal: bool,
     /// What the SSH client needs to know about the user.
@@ -28,6 +30,7 @@ impl Environment {
         let user = account_name.or_else(|| variable("USER")).or_else(|| variable("LOGNAME"));
         Environment {
             shell: variable("DSYNC_RSH").or_else(|| variable("RSYNC_RSH")),
+            partial_dir: variable("RSYNC_PARTIAL_DIR"),
             stderr_is_terminal: io::stderr().is_terminal(),
             ssh: ssh::Environment {
                 home: home.unwrap_or_else(|| Path::new("/").to_path_buf()),

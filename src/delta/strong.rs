@@ -1,12 +1,16 @@
 //! The strong sum: 128 bits that are as good as unique for what was hashed.
 //!
+//! Some functions have fewer bits, which come first, and zeros follow; of those that have more, the first 128 count.
+//!
 //! Used for the blocks of a signature, shortened to [`StrongLen`](super::StrongLen), and whole for file sums. Every
 //! sum is seeded with the session's seed, so that blocks which collide under one seed do not under the next: a redo
 //! under a new seed cannot fail in the same way (thesis, section 3.4.3), and no file can be prepared to collide.
 
 use md5::{Digest, Md5};
+use sha1::Sha1;
 use std::fmt;
-use xxhash_rust::xxh3::{Xxh3, xxh3_128_with_seed};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed, xxh3_128_with_seed};
+use xxhash_rust::xxh64::{Xxh64, xxh64};
 
 /// A whole strong sum.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +29,14 @@ pub enum StrongKind {
     Xxh3,
     /// MD5 (RFC 1321) over the seed, as eight little-endian bytes, followed by the data.
     Md5,
+    /// XXH3, 64 bits, with its own seed, in canonical (big-endian) order.
+    Xxh3Short,
+    /// XXH64 with its own seed, in canonical (big-endian) order.
+    Xxh64,
+    /// SHA-1 (RFC 3174) as MD5.
+    Sha1,
+    /// No sum: all that is compared by it is the same. For files that are sent whole.
+    None,
 }
 
 /// A strong sum function with its seed: what both ends must agree on before any sum has a meaning.
@@ -41,7 +53,11 @@ impl SumChoice {
     pub fn sum(self, data: &[u8]) -> Sum {
         match self.kind {
             StrongKind::Xxh3 => Sum(xxh3_128_with_seed(data, self.seed).to_be_bytes()),
-            StrongKind::Md5 => Sum(seeded_md5(self.seed).chain_update(data).finalize().into()),
+            StrongKind::Md5 => Sum(seeded::<Md5>(self.seed).chain_update(data).finalize().into()),
+            StrongKind::Xxh3Short => short(xxh3_64_with_seed(data, self.seed)),
+            StrongKind::Xxh64 => short(xxh64(data, self.seed)),
+            StrongKind::Sha1 => first(seeded::<Sha1>(self.seed).chain_update(data)),
+            StrongKind::None => Sum([0; 16]),
         }
     }
 
@@ -49,14 +65,28 @@ impl SumChoice {
     pub fn hasher(self) -> StrongHasher {
         let state = match self.kind {
             StrongKind::Xxh3 => State::Xxh3(Box::new(Xxh3::with_seed(self.seed))),
-            StrongKind::Md5 => State::Md5(seeded_md5(self.seed)),
+            StrongKind::Md5 => State::Md5(seeded(self.seed)),
+            StrongKind::Xxh3Short => State::Xxh3Short(Box::new(Xxh3::with_seed(self.seed))),
+            StrongKind::Xxh64 => State::Xxh64(Xxh64::new(self.seed)),
+            StrongKind::Sha1 => State::Sha1(seeded(self.seed)),
+            StrongKind::None => State::None,
         };
         StrongHasher { choice: self, state }
     }
 }
 
-fn seeded_md5(seed: u64) -> Md5 {
-    Md5::new_with_prefix(seed.to_le_bytes())
+fn seeded<D: Digest>(seed: u64) -> D {
+    D::new_with_prefix(seed.to_le_bytes())
+}
+
+fn short(sum: u64) -> Sum {
+    Sum((u128::from(sum) << 64).to_be_bytes())
+}
+
+fn first(digest: Sha1) -> Sum {
+    let mut sum = [0; 16];
+    sum.iter_mut().zip(digest.finalize()).for_each(|(place, byte)| *place = byte);
+    Sum(sum)
 }
 
 /// A strong sum in the making.
@@ -70,15 +100,22 @@ pub struct StrongHasher {
 enum State {
     // Boxed: its buffers are over half a kilobyte.
     Xxh3(Box<Xxh3>),
+    Xxh3Short(Box<Xxh3>),
+    Xxh64(Xxh64),
     Md5(Md5),
+    Sha1(Sha1),
+    None,
 }
 
 impl StrongHasher {
     /// Adds the next bytes.
     pub fn update(&mut self, data: &[u8]) {
         match &mut self.state {
-            State::Xxh3(hasher) => hasher.update(data),
+            State::Xxh3(hasher) | State::Xxh3Short(hasher) => hasher.update(data),
+            State::Xxh64(hasher) => hasher.update(data),
             State::Md5(hasher) => Digest::update(hasher, data),
+            State::Sha1(hasher) => Digest::update(hasher, data),
+            State::None => {}
         }
     }
 
@@ -90,10 +127,19 @@ impl StrongHasher {
                 hasher.reset();
                 sum
             }
-            State::Md5(hasher) => {
-                let hasher = std::mem::replace(hasher, seeded_md5(self.choice.seed));
-                Sum(hasher.finalize().into())
+            State::Xxh3Short(hasher) => {
+                let sum = short(hasher.digest());
+                hasher.reset();
+                sum
             }
+            State::Xxh64(hasher) => {
+                let sum = short(hasher.digest());
+                hasher.reset(self.choice.seed);
+                sum
+            }
+            State::Md5(hasher) => Sum(std::mem::replace(hasher, seeded(self.choice.seed)).finalize().into()),
+            State::Sha1(hasher) => first(std::mem::replace(hasher, seeded(self.choice.seed))),
+            State::None => Sum([0; 16]),
         }
     }
 }
@@ -109,17 +155,24 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const ALL: [StrongKind; 5] =
+        [StrongKind::Xxh3, StrongKind::Md5, StrongKind::Xxh3Short, StrongKind::Xxh64, StrongKind::Sha1];
+
     #[test]
     fn known_values() {
         let sum = |kind, seed| format!("{:?}", SumChoice { kind, seed }.sum(b""));
-        // XXH3-128 of nothing, as published; MD5 of eight zero bytes.
+        // Those of xxHash of nothing, as published; the others of eight zero bytes.
         assert_eq!(sum(StrongKind::Xxh3, 0), "99aa06d3014798d86001c324468d497f");
         assert_eq!(sum(StrongKind::Md5, 0), "7dea362b3fac8e00956a4952a3d4f474");
+        assert_eq!(sum(StrongKind::Xxh3Short, 0), "2d06800538d394c20000000000000000");
+        assert_eq!(sum(StrongKind::Xxh64, 0), "ef46db3751d8e9990000000000000000");
+        assert_eq!(sum(StrongKind::Sha1, 0), "05fe405753166f125559e7c9ac558654");
+        assert_eq!(sum(StrongKind::None, 0), "0".repeat(32));
     }
 
     #[test]
     fn seeds_matter() {
-        for kind in [StrongKind::Xxh3, StrongKind::Md5] {
+        for kind in ALL {
             let data = [7; 1000];
             assert_ne!(SumChoice { kind, seed: 1 }.sum(&data), SumChoice { kind, seed: 2 }.sum(&data));
         }
@@ -132,7 +185,7 @@ mod tests {
             piece in 1_usize..600,
             seed in any::<u64>(),
         ) {
-            for kind in [StrongKind::Xxh3, StrongKind::Md5] {
+            for kind in ALL.into_iter().chain([StrongKind::None]) {
                 let choice = SumChoice { kind, seed };
                 let mut hasher = choice.hasher();
                 for _again in 0..2 {

@@ -10,8 +10,8 @@
 //! |---|---|
 //! | `root`, `named`, `resolve` | user-named paths, and whose symbolic links they may go through |
 //! | `dir`, `beneath`, `list`, `status` | reading directories and attributes |
-//! | `file`, `pieces`, `copy` | reading and writing the content of one file |
-//! | `write`, `stage`, `in_place`, `attributes` | changing a directory, with names that are always old or new |
+//! | `file`, `pieces`, `copy`, `holes` | reading and writing the content of one file |
+//! | `writing`, `write`, `stage`, `aside`, `in_place`, `attributes` | changing a directory, with names that are always old or new |
 //! | `guarded` | changes that happen only where nobody else has made one |
 //! | `crash` | where tests have a run be killed |
 //! | `owners`, `limits`, `machine` | what the host knows about users, the umask, open files, itself |
@@ -20,6 +20,7 @@
 //! An operation that fails says what it was doing ([`Error`]); its caller knows the path. Used by `view` (reading),
 //! `pass` and `twoway` (both ways) and `session` (roots, owners, limits).
 
+mod aside;
 mod attributes;
 mod beneath;
 mod copy;
@@ -28,6 +29,7 @@ mod dir;
 mod error;
 mod file;
 mod guarded;
+mod holes;
 mod in_place;
 mod kernel;
 mod limits;
@@ -42,6 +44,7 @@ mod stage;
 mod status;
 mod whole;
 mod write;
+mod writing;
 
 pub use attributes::SetMeta;
 pub use dir::Dir;
@@ -59,6 +62,7 @@ pub use resolve::Links;
 pub use root::Root;
 pub use stage::{Stage, is_passing, is_reserved, is_stage_name, stage_name};
 pub use write::WriteDir;
+pub use writing::Writing;
 
 #[cfg(test)]
 pub(crate) mod tests;

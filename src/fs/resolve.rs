@@ -40,10 +40,20 @@ enum Step {
 
 /// Follows `path` to its end, the last element too. `doing` says what for.
 pub(super) fn resolve(path: &[u8], links: Links, doing: &'static str) -> std::result::Result<Place, Error> {
+    resolve_from(None, path, links, doing)
+}
+
+/// The same of a path that, if it is not absolute, begins at `from`, or else where this process is.
+pub(super) fn resolve_from(
+    from: Option<BorrowedFd<'_>>,
+    path: &[u8],
+    links: Links,
+    doing: &'static str,
+) -> std::result::Result<Place, Error> {
     if path.is_empty() {
         return Err(Error::when(doing)(Errno::NOENT));
     }
-    let mut place = Place::Directory(start(path).map_err(Error::when(doing))?);
+    let mut place = Place::Directory(start(from, path).map_err(Error::when(doing))?);
     let mut ahead = elements(path);
     let mut followed = 0;
     while let Some(element) = ahead.pop() {
@@ -63,7 +73,7 @@ pub(super) fn resolve(path: &[u8], links: Links, doing: &'static str) -> std::re
                     return Err(Error::refused(doing, io::ErrorKind::PermissionDenied, why));
                 }
                 if target.starts_with(b"/") {
-                    place = Place::Directory(start(&target).map_err(Error::when(doing))?);
+                    place = Place::Directory(start(None, &target).map_err(Error::when(doing))?);
                 }
                 ahead.extend(elements(&target));
             }
@@ -90,11 +100,12 @@ fn elements(path: &[u8]) -> Vec<Vec<u8>> {
     elements
 }
 
-fn start(path: &[u8]) -> Result<OwnedFd> {
-    let from: &[u8] = if path.starts_with(b"/") { b"/" } else { b"." };
-    match kernel::entry_handle(CWD, from) {
+fn start(from: Option<BorrowedFd<'_>>, path: &[u8]) -> Result<OwnedFd> {
+    let first: &[u8] = if path.starts_with(b"/") { b"/" } else { b"." };
+    let from = from.unwrap_or(CWD);
+    match kernel::entry_handle(from, first) {
         Some(handle) => handle,
-        None => beneath::open_one(CWD, from),
+        None => beneath::open_one(from, first),
     }
 }
 

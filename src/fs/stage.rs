@@ -11,9 +11,13 @@
 //! locks every such file counts as left behind. A small file that is there whole is staged
 //! without a lock, under a number instead of its target's and with the complement of the check, or without any name:
 //! see `whole`.
+//!
+//! Where a run has a directory for what is not finished ([`Writing::temp`](crate::fs::Writing)), files are staged there,
+//! under numbers too, and nobody goes on with what is left of them. One that cannot be renamed from there, as that is
+//! another file system, is copied beside its target first, so that the name holds the old or the new all the same.
 
 use crate::fs::file::{self, ReadFile, WriteFile};
-use crate::fs::{Error, Expected, Replaced, SetMeta, Slot, Stamp, WriteDir, status};
+use crate::fs::{Dir, Error, Expected, Replaced, SetMeta, Slot, Stamp, WriteDir, status, whole};
 use crate::tree::{Entry, Kind, Name};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -100,6 +104,8 @@ pub struct Stage {
     file: WriteFile,
     dir: WriteDir,
     target: Name,
+    /// Where it is, if not in `dir`.
+    elsewhere: Option<Dir>,
     staged: Name,
     leftover: Option<ReadFile>,
     installed: bool,
@@ -107,15 +113,42 @@ pub struct Stage {
 
 /// Begins a new version of `target`.
 pub(super) fn begin(dir: &WriteDir, target: &Name) -> Result<Stage, Error> {
+    match &dir.writing().temp {
+        None => begin_beside(dir, target),
+        Some(temp) => begin_in(temp, dir, target),
+    }
+}
+
+/// What staged files are created with.
+const CREATE: OFlags = OFlags::RDWR.union(OFlags::CREATE).union(OFlags::EXCL).union(file::PLAIN);
+
+/// Begins it in a directory for what is not finished.
+fn begin_in(temp: &Dir, dir: &WriteDir, target: &Name) -> Result<Stage, Error> {
+    for _ in 0..ATTEMPTS {
+        let staged = name_for(target, whole::next_number());
+        match rustix::fs::openat(temp, staged.as_bytes(), CREATE, Mode::RUSR | Mode::WUSR) {
+            Ok(handle) if is_ours(&handle).map_err(Error::when(STAGING))? => {
+                let file = WriteFile::new(handle, 0, dir.writing());
+                let (dir, target, elsewhere) = (dir.clone(), target.clone(), Some(temp.clone()));
+                return Ok(Stage { file, dir, target, elsewhere, staged, leftover: None, installed: false });
+            }
+            Ok(_) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(Error::when(STAGING)(error)),
+        }
+    }
+    Err(busy())
+}
+
+/// Begins it beside its target.
+fn begin_beside(dir: &WriteDir, target: &Name) -> Result<Stage, Error> {
     let staged = stage_name(target);
     let mut leftover = None;
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | file::PLAIN;
     for _ in 0..ATTEMPTS {
-        match rustix::fs::openat(dir, staged.as_bytes(), flags, Mode::RUSR | Mode::WUSR) {
+        match rustix::fs::openat(dir, staged.as_bytes(), CREATE, Mode::RUSR | Mode::WUSR) {
             Ok(handle) if is_ours(&handle).map_err(Error::when(STAGING))? => {
-                let file = WriteFile::new(handle);
+                let file = WriteFile::new(handle, 0, dir.writing());
                 let (dir, target) = (dir.clone(), target.clone());
-                return Ok(Stage { file, dir, target, staged, leftover, installed: false });
+                return Ok(Stage { file, dir, target, elsewhere: None, staged, leftover, installed: false });
             }
             Ok(_) => {}
             Err(Errno::EXIST) => {
@@ -252,7 +285,7 @@ impl Stage {
     /// Sets the attributes and gives the file a name, in any directory of the same file system, that must be free.
     /// Returns its stamp; `None` if the name is taken, and then the staged file is gone.
     pub fn install_if_free(mut self, meta: &SetMeta, at: Slot<'_>) -> Result<Option<Stamp>, Error> {
-        self.file.set_meta(meta)?;
+        self.file.finish(meta)?;
         let installed = self.slot().move_to(at)?;
         self.installed = installed.is_some();
         Ok(installed)
@@ -267,7 +300,7 @@ impl Stage {
         expected: &Expected,
         trash: &WriteDir,
     ) -> Result<Option<Replaced>, Error> {
-        self.file.set_meta(meta)?;
+        self.file.finish(meta)?;
         let replaced = self.slot().replace(at, expected, trash)?;
         self.installed = replaced.is_some();
         Ok(replaced)
@@ -279,12 +312,36 @@ impl Stage {
 
     /// Sets the attributes and renames the file over its target in one step, which must not be a directory. After an
     /// error the target is as it was.
-    pub fn install(mut self, meta: &SetMeta) -> Result<(), Error> {
-        self.file.set_meta(meta)?;
-        rustix::fs::renameat(&self.dir, self.staged.as_bytes(), &self.dir, self.target.as_bytes())
-            .map_err(Error::when(INSTALLING))?;
+    pub fn install(self, meta: &SetMeta) -> Result<(), Error> {
+        let (dir, target) = (self.dir.clone(), self.target.clone());
+        self.install_as(meta, Slot { dir: &dir, name: &target })
+    }
+
+    /// The same under another name, or in another directory.
+    pub fn install_as(mut self, meta: &SetMeta, at: Slot<'_>) -> Result<(), Error> {
+        self.file.finish(meta)?;
+        match rustix::fs::renameat(self.home(), self.staged.as_bytes(), at.dir, at.name.as_bytes()) {
+            Err(Errno::XDEV) => return self.install_copy(meta, at),
+            done => done.map_err(Error::when(INSTALLING))?,
+        }
         self.installed = true;
         Ok(())
+    }
+
+    /// Installs a copy that is made beside that name.
+    fn install_copy(&self, meta: &SetMeta, at: Slot<'_>) -> Result<(), Error> {
+        let mut near = begin_beside(at.dir, at.name)?;
+        near.file.copy_from(&self.file, 0, u64::MAX, 0, 1)?;
+        near.file.finish(meta)?;
+        rustix::fs::renameat(at.dir, near.staged.as_bytes(), at.dir, at.name.as_bytes())
+            .map_err(Error::when(INSTALLING))?;
+        near.installed = true;
+        Ok(())
+    }
+
+    /// The directory it is in.
+    fn home(&self) -> BorrowedFd<'_> {
+        self.elsewhere.as_ref().map_or(self.dir.as_fd(), |dir| dir.as_fd())
     }
 }
 
@@ -299,7 +356,7 @@ impl Drop for Stage {
     fn drop(&mut self) {
         if !self.installed {
             // A failure leaves what a killed run would leave, for the next run to clear.
-            let _ = rustix::fs::unlinkat(&self.dir, self.staged.as_bytes(), AtFlags::empty());
+            let _ = rustix::fs::unlinkat(self.home(), self.staged.as_bytes(), AtFlags::empty());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Both roles in one process.
 
 use crate::pass::{Context, PassError};
-use crate::session::{Failure, Outcome, Run, Surroundings, context, one_way, random_seed};
+use crate::session::{Failure, Outcome, Run, Surroundings, context, one_way};
 use crate::view::View;
 use crate::wire::Link;
 use crate::wire::pump::{self, PumpOptions};
@@ -19,8 +19,7 @@ pub(super) fn run(
     let start = Instant::now();
     let limited = run.options.bandwidth.is_some();
     let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
-    let context =
-        Context { local: !limited, ..context(run.options.clone(), random_seed(), reporter, progress) };
+    let context = Context { local: !limited, ..context(run.options.clone(), run.seed(), reporter, progress) };
     let (source, sink) = link(run)?;
     for end in [&source, &sink] {
         let stopper = end.sender.stopper();

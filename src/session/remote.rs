@@ -4,7 +4,7 @@ use crate::pass::{Context, PassError};
 use crate::report::{Event, Totals};
 use crate::request::{Part, Request};
 use crate::session::streams::Helpers;
-use crate::session::{Failure, Outcome, Run, Surroundings, TwoWayOutcome, context, one_way, random_seed};
+use crate::session::{Failure, Outcome, Run, Surroundings, TwoWayOutcome, context, one_way};
 use crate::transport::{Connection, Control, RemoteExit, child, command, ssh, target::Host};
 use crate::twoway::run::RunError;
 use crate::view::View;
@@ -72,7 +72,7 @@ pub(super) fn with_peer(
         Part::Source { .. } => (false, true),
         Part::Replica { .. } => (true, true),
     };
-    let seed = random_seed();
+    let seed = run.seed();
     let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
     let context = context(run.options.clone(), seed, reporter, progress);
     let mut greeting = Hello::new(seed).encode();

@@ -36,6 +36,8 @@ pub struct Fetched {
     pub files: Vec<FetchedFile>,
     /// The content of those that are whole, one after the other.
     pub data: Bytes,
+    /// Whether trying to compress it is a waste of time. Not encoded.
+    pub packed: bool,
 }
 
 /// What became of a file of a batch.
@@ -118,5 +120,5 @@ pub(crate) fn decode_fetched(cursor: &mut Cursor) -> Result<Fetched, WireError> 
             _ => return Err(WireError::Malformed("content of a batch")),
         });
     }
-    Ok(Fetched { batch, files, data: cursor.take(total)? })
+    Ok(Fetched { batch, files, data: cursor.take(total)?, packed: false })
 }

@@ -16,8 +16,7 @@ const IGNORED_SWITCHES: [(&str, &[&str], Option<char>); 4] = [
 ];
 
 /// The same with a value.
-const IGNORED_VALUES: [&str; 6] =
-    ["protocol", "checksum-seed", "max-alloc", "skip-compress", "compress-threads", "outbuf"];
+const IGNORED_VALUES: [&str; 2] = ["protocol", "outbuf"];
 
 /// Adds the ignored flags and then the negations to `command`, and lets every value begin with a dash, as in
 /// `--filter '- *.o'`.

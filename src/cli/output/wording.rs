@@ -107,6 +107,8 @@ fn skip_line(path: &RelPath, reason: Skip, style: &Style) -> Option<String> {
         Skip::NotEmpty => {
             (levels.delete > 0 || style.itemise > 0, format!("cannot delete non-empty directory: {path}"))
         }
+        // Nothing is said of it, as by rsync.
+        Skip::NotShorter => return None,
         Skip::UpToDate => (levels.name > 1 && style.itemise == 0, format!("{path} is uptodate")),
     };
     shown.then(|| text + "\n")

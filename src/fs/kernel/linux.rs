@@ -4,10 +4,11 @@ use crate::fs::kernel::{offered, wanted};
 use crate::tree::{Name, Rdev};
 use rustix::fs::{
     Advice, AtFlags, CWD, FallocateFlags, FileType, Gid, Mode, OFlags, RawDir, RawMode, RenameFlags,
-    ResolveFlags, Timestamps, Uid,
+    ResolveFlags, SeekFrom, Timestamps, Uid,
 };
 use rustix::io::{Errno, Result, retry_on_intr};
 use std::fs::File;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -209,6 +210,34 @@ pub(in crate::fs) fn reserve(file: BorrowedFd<'_>, len: u64) -> Result<()> {
     match retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, len)) {
         Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM | Errno::INVAL) => Ok(()),
         done => done,
+    }
+}
+
+/// Makes a stretch of a file a hole (fallocate(2), FALLOC_FL_PUNCH_HOLE). Its length stays. `None` where the file system
+/// cannot.
+pub(in crate::fs) fn punch_hole(file: BorrowedFd<'_>, offset: u64, len: u64) -> Option<Result<()>> {
+    if !wanted() {
+        return None;
+    }
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    match retry_on_intr(|| rustix::fs::fallocate(file, flags, offset, len)) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::NODEV) => None,
+        done => Some(done),
+    }
+}
+
+/// Where the next data begins in a file from `at` on, and where it ends (lseek(2), SEEK_DATA and SEEK_HOLE): nothing if
+/// there is none. `None` where the file system does not tell. The handle's offset is lost.
+pub(in crate::fs) fn data_after(file: BorrowedFd<'_>, at: u64) -> Option<Result<Option<Range<u64>>>> {
+    if !wanted() {
+        return None;
+    }
+    let found = rustix::fs::seek(file, SeekFrom::Data(at))
+        .and_then(|start| Ok(start..rustix::fs::seek(file, SeekFrom::Hole(start))?));
+    match found {
+        Err(Errno::NXIO) => Some(Ok(None)),
+        Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::SPIPE) => None,
+        found => Some(found.map(Some)),
     }
 }
 

@@ -14,15 +14,15 @@ mod portable;
 
 #[cfg(target_os = "linux")]
 pub(super) use linux::{
-    advise_sequential, clone_file, copies_page_by_page, copy_range, create_nameless, entry_handle, exchange,
-    give_name, make_special, open_beneath, read_names, rename_to_free, reserve, set_mode_by_handle,
-    set_owner_by_handle, set_times_by_handle,
+    advise_sequential, clone_file, copies_page_by_page, copy_range, create_nameless, data_after,
+    entry_handle, exchange, give_name, make_special, open_beneath, punch_hole, read_names, rename_to_free,
+    reserve, set_mode_by_handle, set_owner_by_handle, set_times_by_handle,
 };
 #[cfg(not(target_os = "linux"))]
 pub(super) use portable::{
-    advise_sequential, clone_file, copies_page_by_page, copy_range, create_nameless, entry_handle, exchange,
-    give_name, make_special, open_beneath, read_names, rename_to_free, reserve, set_mode_by_handle,
-    set_owner_by_handle, set_times_by_handle,
+    advise_sequential, clone_file, copies_page_by_page, copy_range, create_nameless, data_after,
+    entry_handle, exchange, give_name, make_special, open_beneath, punch_hole, read_names, rename_to_free,
+    reserve, set_mode_by_handle, set_owner_by_handle, set_times_by_handle,
 };
 
 #[cfg(test)]

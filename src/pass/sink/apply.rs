@@ -6,8 +6,9 @@
 //! changed under the signature, or two blocks collided), only the segments that differ are asked for again, twice at
 //! most.
 
-use crate::delta::{BlockLen, DeltaError, MAX_SEGMENTS, Op, Patch, Patched, SegmentSums, StrongLen, Sum};
-use crate::fs::SetMeta;
+use crate::delta::{
+    BlockLen, DeltaError, Held, MAX_SEGMENTS, Op, Patch, Patched, SegmentSums, StrongLen, Sum,
+};
 use crate::pass::PassError;
 use crate::pass::sink::flights::{Flight, Prepared};
 use crate::pass::sink::gaps::OpenGaps;
@@ -79,7 +80,8 @@ pub(super) fn run(
                 build.end_round(sink, file, (block_len, strong_len), signing)?
             }
             Some(end) => {
-                let may_repair = open.values().filter(|build| build.repairs > 0).count() < REPAIR_LIMIT;
+                let repaired = |build: &&Build| matches!(build.state, State::Repairing { .. });
+                let may_repair = open.values().filter(repaired).count() < REPAIR_LIMIT;
                 build.end(sink, file, end, may_repair)?
             }
         };
@@ -89,7 +91,7 @@ pub(super) fn run(
         open.extend(again.map(|build| (file, build)));
     }
     if sink.context.options.partial {
-        open.into_values().for_each(|build| build.keep_partial(sink));
+        open.into_values().try_for_each(|build| build.keep_partial(sink))?;
     }
     Ok(())
 }
@@ -145,15 +147,30 @@ impl Build {
         let Prepared { basis, stage, held, refined } = sink.flights.prepared(file);
         let dir = sink.directories.writable(sink, flight.dir)?;
         sink.directories.touch(flight.dir);
+        let from = flight.appended_to;
         let target = dir.and_then(|dir| match stage {
             Some(stage) => Ok((Target::Stage(stage), held)),
+            None if from > 0 => {
+                let file = dir.open_in_place(&flight.name)?;
+                Ok((Target::rest(file, from)?, Held::default()))
+            }
             None if sink.context.options.in_place => {
                 let file = dir.open_in_place(&flight.name)?;
                 Target::in_place(file, basis.clone(), held)
             }
             None => Ok((Target::Stage(dir.stage(&flight.name)?), held)),
         });
+        let target = target.and_then(|(target, held)| {
+            if sink.context.options.preallocate {
+                target.preallocate(flight.entry.node.size())?;
+            }
+            Ok((target, held))
+        });
         let mut build = Build::new(sink, flight, State::Failed);
+        if from > 0 {
+            // The places of its segments are others here, and what was read is what was summed.
+            build.repairs = REPAIRS;
+        }
         match target {
             Ok((target, held)) => {
                 // One updated in place is as long as it was, whether or not anything was signed of it.
@@ -273,7 +290,7 @@ impl Build {
 
     /// Whether the source has been asked for more of it.
     fn waits(&self) -> bool {
-        self.gaps.any() || self.repairs > 0
+        self.gaps.any() || matches!(self.state, State::Repairing { .. })
     }
 
     /// Notes how many gaps the file has.
@@ -394,15 +411,21 @@ impl Build {
             }
             (_, target) => {
                 let set = sink.set_owner_first(path, &update.set, |owner| target.set_meta(owner));
-                cut.and_then(|()| target.install(&set)).map(|()| true)
+                let installed = match (cut, target) {
+                    (Err(error), _) => Err(error),
+                    (Ok(()), Target::Stage(staged)) => sink.delay(&self.flight, staged, &set)?,
+                    (Ok(()), target) => target.install(&set),
+                };
+                installed.map(|()| true)
             }
         };
+        let done = matches!(installed, Ok(true));
         match installed {
-            Ok(true) => self.count(sink, len),
+            Ok(true) => self.count(sink, len.saturating_add(self.flight.appended_to)),
             Ok(false) => {}
             Err(error) => sink.tally.failed(path, &error),
         }
-        Ok(())
+        if done && !sink.delays() { sink.clear_partial(&self.flight) } else { Ok(()) }
     }
 
     /// Counts a file that has got its new content.
@@ -424,18 +447,13 @@ impl Build {
         sink.settle(self.flight.dir)
     }
 
-    /// The run was interrupted and `--partial` given: what there is gets the final name, with its own time, so that
-    /// the next run sees that it differs.
-    fn keep_partial(self, sink: &Sink<'_>) {
-        let State::Patching(patch) = self.state else { return };
-        let position = patch.prefix();
-        let target = patch.into_output();
-        if position == 0 || matches!(target, Target::InPlace { .. }) {
-            return;
-        }
-        let mode = SetMeta { mode: self.flight.update.set.mode, ..SetMeta::default() };
-        if let Err(error) = target.set_len(position).and_then(|()| target.install(&mode)) {
-            sink.tally.failed(&self.flight.path, &error);
+    /// The run was interrupted and `--partial` given: what there is is kept, with its own time, so that the next run sees
+    /// that it differs.
+    fn keep_partial(self, sink: &Sink<'_>) -> Result<(), PassError> {
+        let State::Patching(patch) = self.state else { return Ok(()) };
+        match (patch.prefix(), patch.into_output()) {
+            (len, Target::Stage(stage)) if len > 0 => sink.keep_part(&self.flight, stage, len),
+            _ => Ok(()),
         }
     }
 }

@@ -45,7 +45,8 @@ impl Wanted {
         let Wanted { index, entry, own, update } = self;
         let path = path.join(&entry.name);
         let name = renamed.unwrap_or(&entry.name).clone();
-        Flight { dir, index, name, path, entry, own, update, leftover, phase }
+        let (partial, appended_to, like) = (false, 0, None);
+        Flight { dir, index, name, path, entry, own, update, leftover, partial, appended_to, like, phase }
     }
 }
 
@@ -95,7 +96,7 @@ impl Sink<'_> {
     /// Writes the files of a batch that have come.
     pub(super) fn fetched(&self, fetched: Fetched, signing: &Sender<Job>) -> Result<(), PassError> {
         const NOT_ASKED_FOR: PassError = PassError::Protocol("content that was not asked for");
-        let Fetched { batch: id, files, data } = fetched;
+        let Fetched { batch: id, files, data, .. } = fetched;
         let mut data: &[u8] = &data;
         let mut batch = self.flights.take(id)?;
         if files.is_empty() || files.len() > batch.files.len() {

@@ -250,7 +250,8 @@ fn finish(sink: &Sink<'_>, dir: &OpenDir) {
     if dir.touched && dir.keeps_time {
         set.mtime = set.mtime.or(Some(dir.time_if_touched));
     }
-    if set == SetMeta::default() {
+    let syncs = dir.touched && sink.context.options.fsync;
+    if set == SetMeta::default() && !syncs {
         return;
     }
     let here = match &dir.counterpart {
@@ -264,7 +265,8 @@ fn finish(sink: &Sink<'_>, dir: &OpenDir) {
     };
     let done = handle.and_then(|handle| {
         let rest = sink.set_owner_first(&dir.path, &set, |owner| handle.set_own_meta(owner));
-        handle.set_own_meta(&rest)
+        handle.set_own_meta(&rest)?;
+        if syncs { handle.sync_names() } else { Ok(()) }
     });
     if let Err(error) = done {
         sink.tally.failed(&dir.path, &error);

@@ -21,6 +21,7 @@ impl Sink<'_> {
             Goal::Destination(_) if root_is_empty && begin.root.is_none() => at(None),
             Goal::Destination(path) => destination::open(path, begin.single, self.dry_run())?,
         };
+        let destination = destination.written_by(&self.context.options)?;
         if destination.created {
             self.announcer.say(Event::CreatedDestination);
         }

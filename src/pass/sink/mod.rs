@@ -5,13 +5,15 @@
 //! calling thread reads messages and hands them out, without ever waiting: its queues are bounded by the credit granted
 //! for what is in them. `directories` knows what is still unsettled in each directory, `flights` the files under way,
 //! `room` what they may take of the disk. Small files go
-//! through the same threads, many at a time (`batches`).
+//! through the same threads, many at a time (`batches`). What is interrupted, or waits for the end of the run, is kept
+//! `aside` where there is a place for it; a file that is new may have one `nearby` for a basis.
 //!
 //! A sink whose files were planned goes the same way, but for its two ends: instead of being compared, what is listed is
 //! looked up in the plan (`compare/planned`), and whoever planned a file installs it (`planned`).
 
 mod announce;
 mod apply;
+mod aside;
 mod basis;
 mod batches;
 mod compare;
@@ -22,6 +24,7 @@ mod enter;
 mod entry;
 mod flights;
 mod gaps;
+mod nearby;
 mod planned;
 mod room;
 mod sign;
@@ -39,6 +42,7 @@ use crate::tree::filter::Rules;
 use crate::tree::{Entry, Kind, Meta, Node, RelPath};
 use crate::wire::{Content, Fetched, Link, Message, Permit, Received, Receiver, Sender};
 use announce::Announcer;
+use aside::Delayed;
 use crossbeam_channel as channel;
 use destination::Destination;
 use directories::{Counterpart, Directories};
@@ -91,6 +95,8 @@ impl<'a> Goal<'a> {
         if self.agenda().is_some() {
             let options = &mut context.options;
             (options.in_place, options.partial, options.delete) = (false, false, None);
+            (options.temp_dir, options.partial_dir, options.delay_updates) = (None, None, false);
+            (options.append, options.fuzzy) = (None, false);
         }
         context
     }
@@ -107,6 +113,7 @@ struct Sink<'a> {
     room: Room,
     /// How many gaps are open in files being built.
     gaps: Arc<AtomicUsize>,
+    delayed: Delayed,
     announcer: Announcer,
     /// The rules as they are here.
     rules: Rules,
@@ -145,6 +152,7 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         flights: Flights::new(limits),
         room: Room::default(),
         gaps: Arc::default(),
+        delayed: Delayed::default(),
         announcer: Announcer::new(context.reporter.clone()),
         owners,
         umask: crate::fs::umask(),
@@ -403,6 +411,7 @@ impl Sink<'_> {
 
     /// Everything is settled: says so.
     fn finish(&self) -> Result<(), PassError> {
+        self.publish();
         if self.context.tell_progress {
             self.sender.send(Message::Progress(self.context.progress.read()))?;
         }

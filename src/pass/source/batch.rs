@@ -18,18 +18,25 @@ impl Source<'_> {
         let mut opened = Opened { source: self, kept, last: None };
         let mut files = Vec::new();
         let mut data = Vec::new();
+        let mut packed = false;
         for (number, &index) in indices.iter().enumerate() {
             if files.is_empty() {
                 let rest = indices.get(number..).unwrap_or_default();
                 files.reserve(rest.len());
                 data.reserve(room(kept, rest));
             }
+            let name = kept.listing.entries.get(index as usize).map(|entry| entry.name.as_bytes());
+            let is_packed = self.is_packed(name.unwrap_or_default());
+            if is_packed != packed && !files.is_empty() {
+                self.send_fetched(batch, &mut files, &mut data, packed)?;
+            }
+            packed = is_packed;
             files.push(self.fetch_one(&mut opened, index as usize, &mut data)?);
             if data.len() >= FULL {
-                self.send_fetched(batch, &mut files, &mut data)?;
+                self.send_fetched(batch, &mut files, &mut data, packed)?;
             }
         }
-        if files.is_empty() { Ok(()) } else { self.send_fetched(batch, &mut files, &mut data) }
+        if files.is_empty() { Ok(()) } else { self.send_fetched(batch, &mut files, &mut data, packed) }
     }
 
     fn send_fetched(
@@ -37,9 +44,10 @@ impl Source<'_> {
         batch: BatchId,
         files: &mut Vec<FetchedFile>,
         data: &mut Vec<u8>,
+        packed: bool,
     ) -> Result<(), Closed> {
         let (files, data) = (std::mem::take(files), std::mem::take(data).into());
-        self.sender.send(Message::Fetched(Fetched { batch, files, data }))
+        self.sender.send(Message::Fetched(Fetched { batch, files, data, packed }))
     }
 
     fn fetch_one(

@@ -52,9 +52,13 @@ fn each_message_cut_short_is_refused() {
 #[test]
 fn what_is_only_for_one_process_is_not_encoded() {
     let null = std::fs::File::open("/dev/null").unwrap();
-    let open =
-        Content { file: FileId(0), ops: vec![ContentOp::File(std::sync::Arc::new(null.into()))], end: None };
-    let end = Content { file: FileId(0), ops: Vec::new(), end: Some(ContentEnd::Local) };
+    let open = Content {
+        file: FileId(0),
+        ops: vec![ContentOp::File(std::sync::Arc::new(null.into()))],
+        end: None,
+        packed: false,
+    };
+    let end = Content { file: FileId(0), ops: Vec::new(), end: Some(ContentEnd::Local), packed: false };
     for content in [open, end] {
         assert!(codec::encode(&Message::Content(content), &mut Vec::new()).is_err());
     }

@@ -53,7 +53,12 @@ pub(super) fn listing(entries: Vec<Entry>) -> Message {
 }
 
 pub(super) fn literal(file: u32, data: impl Into<Bytes>) -> Message {
-    Message::Content(Content { file: FileId(file), ops: vec![ContentOp::Literal(data.into())], end: None })
+    Message::Content(Content {
+        file: FileId(file),
+        ops: vec![ContentOp::Literal(data.into())],
+        end: None,
+        packed: false,
+    })
 }
 
 /// An entry of each kind, so chosen that each way of telling attributes occurs.
@@ -200,14 +205,32 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
         ("expand-below", Message::Expand(Expand { dir: DirId(0), below: true, sums: Vec::new() })),
         ("expand-buckets", Message::Expand(expand(dir, &[0, 0xab]))),
         ("listed", Message::Listed),
-        ("want", Message::Want(Want { file: FileId(1), dir, index, basis: None, refine: false })),
+        (
+            "want-rest",
+            Message::Want(Want {
+                file: FileId(1),
+                dir,
+                index,
+                basis: None,
+                refine: false,
+                from: 5_000_000_000,
+            }),
+        ),
+        ("want", Message::Want(Want { file: FileId(1), dir, index, basis: None, refine: false, from: 0 })),
         (
             "want-delta",
-            Message::Want(Want { file: FileId(u32::MAX), dir, index, basis: Some(header), refine: false }),
+            Message::Want(Want {
+                file: FileId(u32::MAX),
+                dir,
+                index,
+                basis: Some(header),
+                refine: false,
+                from: 0,
+            }),
         ),
         (
             "want-refined",
-            Message::Want(Want { file: FileId(3), dir, index, basis: Some(header), refine: true }),
+            Message::Want(Want { file: FileId(3), dir, index, basis: Some(header), refine: true, from: 0 }),
         ),
         (
             "sums",
@@ -220,15 +243,28 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
         ("check", Message::Check(Check { file: FileId(1), dir, index, sum: Sum([0xab; 16]) })),
         ("verdict-same", Message::Verdict(Verdict { file: FileId(1), same: true })),
         ("verdict-differs", Message::Verdict(Verdict { file: FileId(1), same: false })),
-        ("content", Message::Content(Content { file: FileId(1), ops, end: None })),
+        ("content", Message::Content(Content { file: FileId(1), ops, end: None, packed: false })),
         (
             "content-end",
-            Message::Content(Content { file: FileId(128), ops: Vec::new(), end: complete(5_000_000_000) }),
+            Message::Content(Content {
+                file: FileId(128),
+                ops: Vec::new(),
+                end: complete(5_000_000_000),
+                packed: false,
+            }),
         ),
-        ("content-round", Message::Content(Content { file: FileId(1), ops: vec![gap], end: round })),
+        (
+            "content-round",
+            Message::Content(Content { file: FileId(1), ops: vec![gap], end: round, packed: false }),
+        ),
         (
             "content-unreadable",
-            Message::Content(Content { file: FileId(2), ops: Vec::new(), end: Some(ContentEnd::Unreadable) }),
+            Message::Content(Content {
+                file: FileId(2),
+                ops: Vec::new(),
+                end: Some(ContentEnd::Unreadable),
+                packed: false,
+            }),
         ),
         (
             "again",
@@ -255,6 +291,7 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
                     FetchedFile::Whole { len: 0, sum: Some(Sum([4; 16])) },
                 ],
                 data: Bytes::from_static(b"hello"),
+                packed: false,
             }),
         ),
         ("close", Message::Close(dir)),
@@ -400,8 +437,9 @@ fn any_content() -> impl Strategy<Value = Message> {
         }),
         (any::<u64>(), any_sum()).prop_map(|(len, sum)| Some(ContentEnd::Complete { len, sum })),
     ];
-    (any::<u32>(), vec(op, 0..6), end)
-        .prop_map(|(file, ops, end)| Message::Content(Content { file: FileId(file), ops, end }))
+    (any::<u32>(), vec(op, 0..6), end).prop_map(|(file, ops, end)| {
+        Message::Content(Content { file: FileId(file), ops, end, packed: false })
+    })
 }
 
 fn any_fetch() -> impl Strategy<Value = Message> {
@@ -419,7 +457,7 @@ fn any_fetched() -> impl Strategy<Value = Message> {
     let file = prop_oneof![4 => whole, 1 => other.prop_map(|file| (file, Bytes::new()))];
     (any::<u32>(), vec(file, 0..10)).prop_map(|(batch, files)| {
         let (files, data): (Vec<FetchedFile>, Vec<Bytes>) = files.into_iter().unzip();
-        Message::Fetched(Fetched { batch: BatchId(batch), files, data: data.concat().into() })
+        Message::Fetched(Fetched { batch: BatchId(batch), files, data: data.concat().into(), packed: false })
     })
 }
 
@@ -428,11 +466,13 @@ pub(super) fn any_message() -> impl Strategy<Value = Message> {
     let place = || any::<(u32, u32, u32)>().prop_map(|(file, dir, index)| (FileId(file), DirId(dir), index));
     let sums = (any::<u32>(), vec(any::<u32>(), 0..20), any_bytes())
         .prop_map(|(file, weak, strong)| Message::Sums(SumsPart { file: FileId(file), weak, strong }));
-    let want =
-        (place(), option::of(any_header()), any::<bool>()).prop_map(|((file, dir, index), basis, refine)| {
-            let refine = refine && basis.is_some();
-            Message::Want(Want { file, dir, index, basis, refine })
-        });
+    let want = (place(), option::of(any_header()), any::<bool>(), any::<u64>()).prop_map(
+        |(place, basis, refine, from)| {
+            let (file, dir, index) = place;
+            let (refine, from) = (refine && basis.is_some(), if basis.is_some() { 0 } else { from });
+            Message::Want(Want { file, dir, index, basis, refine, from })
+        },
+    );
     let check = (place(), any_sum())
         .prop_map(|((file, dir, index), sum)| Message::Check(Check { file, dir, index, sum }));
     let again =

@@ -321,7 +321,7 @@ fn content_that_nobody_can_use() {
 fn batches_that_nobody_asked_for() {
     let whole = |len| FetchedFile::Whole { len, sum: Some(Sum([0; 16])) };
     let fetched = |batch, files: Vec<FetchedFile>, data: usize| {
-        Message::Fetched(Fetched { batch, files, data: vec![b'x'; data].into() })
+        Message::Fetched(Fetched { batch, files, data: vec![b'x'; data].into(), packed: false })
     };
     let asked = |peer: &mut Peer| {
         peer.begin_with((0..3).map(|n| file(&n.to_string(), 4)).collect());
@@ -372,7 +372,12 @@ fn files_of_a_batch_that_do_not_verify() {
             peer.begin_with(vec![file("new", 4)]);
             let batch = peer.expect_fetch().batch;
             let data = if first == FetchedFile::Longer { &b""[..] } else { b"test" };
-            peer.send(Message::Fetched(Fetched { batch, files: vec![first], data: data.into() }));
+            peer.send(Message::Fetched(Fetched {
+                batch,
+                files: vec![first],
+                data: data.into(),
+                packed: false,
+            }));
             let want = peer.expect_want();
             assert_eq!((want.dir, want.index, want.basis), (DirId(0), 0, None));
             let complete = Some(ContentEnd::Complete { len: 4, sum: Sum([0; 16]) });
@@ -540,6 +545,7 @@ fn words_of_the_other_role() {
                 index: 0,
                 basis: None,
                 refine: false,
+                from: 0,
             })
         },
         || Message::Close(Default::default()),

@@ -61,6 +61,8 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("--existing", Effect::State),
     ("--ignore-existing", Effect::State),
     ("--inplace", Effect::State),
+    ("--append", Effect::State),
+    ("--append-verify", Effect::State),
     ("--delete", Effect::State),
     ("--delete-excluded", Effect::State),
     ("--max-delete", Effect::State),
@@ -84,7 +86,7 @@ pub(super) const ALL: &[(&str, Effect)] = &[
 
 /// What must do no harm between two directories of one host, and can do nothing else there: each case comes with some
 /// of it. Its effects are tested where they show.
-const HARMLESS: [&str; 9] = [
+const HARMLESS: [&str; 27] = [
     "--partial",
     "--numeric-ids",
     "--bwlimit=0",
@@ -94,6 +96,24 @@ const HARMLESS: [&str; 9] = [
     "--checksum-choice=md5",
     "--checksum-choice=auto",
     "--no-partial",
+    "-S",
+    "--preallocate",
+    "--fsync",
+    "--delay-updates",
+    "--partial-dir=.rsync-partial",
+    "--temp-dir=/tmp",
+    "--fuzzy",
+    "--zc=lz4",
+    "--zc=none",
+    "--cc=xxh64",
+    "--cc=sha1,md5",
+    "--checksum-seed=7",
+    "--skip-compress=c/o",
+    "--compress-threads=2",
+    "--max-alloc=1g",
+    "--stop-after=60",
+    "--stop-at=23:59",
+    "--no-sparse",
 ];
 
 /// Some of the options that do no harm.
@@ -238,6 +258,11 @@ impl Drawn<'_> {
 
     fn transfer(&mut self) {
         self.flag(22, "--inplace");
+        if self.random.chance(15) {
+            // What else is said of transfers does not go with them.
+            let append = if self.random.chance(50) { "--append" } else { "--append-verify" };
+            return self.flag(100, append);
+        }
         if self.random.chance(30) {
             self.flag(100, "--no-whole-file");
             if self.random.chance(65) {

@@ -2,6 +2,7 @@
 
 mod clones;
 mod connection;
+mod content;
 mod deletion;
 mod delta;
 mod fingerprints;
@@ -12,4 +13,5 @@ mod owners;
 mod remote_names;
 mod replicas;
 mod selection;
+mod staging;
 mod streams;

@@ -10,12 +10,14 @@ mod listed;
 mod mentioned;
 mod planned;
 
+use crate::fs::WriteDir;
 use crate::pass::PassError;
 use crate::pass::fingerprint::{self, Likenesses, Numbering};
 use crate::pass::sink::Sink;
 use crate::pass::sink::batches::Gathering;
 use crate::pass::sink::directories::Counterpart;
 use crate::pass::sink::enter::Own;
+use crate::pass::sink::nearby::Nearby;
 use crate::pass::sink::sign::Job;
 use crate::tree::{Buckets, Entry, Fingerprinter, RelPath};
 use crate::wire::{Begin, DirId, Listing, Mention, Message, Permit};
@@ -110,6 +112,10 @@ pub(super) struct Current {
     numbering: Numbering,
     /// Small files that are going to be asked for.
     pub gathering: Gathering,
+    /// What an interrupted run kept of files in it.
+    partials: Option<WriteDir>,
+    /// The files that may be a basis for new ones.
+    nearby: Nearby,
 }
 
 impl Comparison<'_, '_> {
@@ -196,7 +202,12 @@ impl Comparison<'_, '_> {
             own = Own { incomplete: true, ..Own::default() };
         }
         let (extra, gathering) = (Vec::new(), Gathering::default());
-        Ok(Current { id, path, counterpart, unusable, own, extra, numbering, gathering })
+        let partials = sink.partials_of(&counterpart);
+        let nearby = match sink.context.options.fuzzy && !sink.context.whole_file() {
+            true => Nearby::of(own.entries.iter()),
+            false => Nearby::default(),
+        };
+        Ok(Current { id, path, counterpart, unusable, own, extra, numbering, gathering, partials, nearby })
     }
 
     /// Takes out of what is here the entries of these buckets, which stand for those that are not listed: `count` in

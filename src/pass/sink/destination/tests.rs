@@ -31,7 +31,7 @@ fn meaning(place: &Path, argument: &str, single: bool, dry_run: bool) -> String 
             }
         }
         Err(DestinationError::NotADirectory(_)) => "not a directory".to_owned(),
-        Err(DestinationError::Failed { .. }) => "failed".to_owned(),
+        Err(DestinationError::Failed { .. } | DestinationError::NoTemp { .. }) => "failed".to_owned(),
     }
 }
 

@@ -25,6 +25,9 @@ fn flight(index: u32) -> Flight {
         own: None,
         update,
         leftover: false,
+        partial: false,
+        appended_to: 0,
+        like: None,
         phase: Phase::Fetching,
     }
 }
