@@ -48,7 +48,7 @@ fn entry(n: u64) -> Option<Entry> {
 fn listings() -> VecDeque<Message> {
     let part = |part| {
         let entries = (part * PART..(part + 1) * PART).filter_map(entry).collect();
-        let end = (part + 1 == PARTS).then_some(ListingEnd { complete: true });
+        let end = (part + 1 == PARTS).then_some(ListingEnd::Whole);
         Message::Listing(Listing {
             dir: DirId(1),
             parent: Some((DirId(0), 1)),
@@ -56,6 +56,7 @@ fn listings() -> VecDeque<Message> {
             same_entries: 0,
             entries,
             owners: Vec::new(),
+            asked: Default::default(),
             end,
         })
     };
@@ -67,6 +68,7 @@ fn content(data: Vec<u8>) -> VecDeque<Message> {
     let message = |place: usize| {
         let piece = data.slice(place * PIECE..(place + 1) * PIECE);
         Message::Content(Content {
+            attached: Bytes::new(),
             file: FileId(1),
             ops: vec![ContentOp::Literal(piece)],
             end: None,

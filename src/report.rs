@@ -56,6 +56,39 @@ pub enum Event {
     Notice(String),
     /// What the remote shell or the remote process wrote to its standard error.
     Remote(Vec<u8>),
+    /// `--mkpath`: so many directories were made, of which this is the last.
+    CreatedPath {
+        /// How many.
+        count: u32,
+        /// As the user named it.
+        path: Vec<u8>,
+    },
+    /// A symbolic link that may lead out of the tree was left out.
+    UnsafeLink {
+        /// Below the transfer root.
+        path: RelPath,
+        /// Its text.
+        target: Vec<u8>,
+    },
+    /// An entry of the source, where it is only to be shown.
+    Shown(Shown),
+}
+
+/// An entry of the source that is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// Below the transfer root.
+    pub path: RelPath,
+    /// What it is.
+    pub kind: Kind,
+    /// The target of a symbolic link, where links are asked for.
+    pub target: Option<Vec<u8>>,
+    /// Length in bytes.
+    pub size: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// Time of last modification, in seconds since 1970.
+    pub seconds: i64,
 }
 
 /// An entry of the destination and what happened to it.
@@ -71,6 +104,25 @@ pub struct Item {
     pub size: u64,
     /// What happened.
     pub change: Change,
+    /// What only some formats of output show; carried where the request asks for it.
+    pub facts: Option<Box<Facts>>,
+}
+
+/// What few people want to know of an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// When its content was changed, in seconds since 1970.
+    pub modified: i64,
+    /// Its permissions, as it is to have them.
+    pub mode: u32,
+    /// The number of its owner at the destination; `None` where owners are not preserved.
+    pub owner: Option<u32>,
+    /// That of its group.
+    pub group: Option<u32>,
+    /// How many bytes of its content travelled, not compressed.
+    pub sent: u64,
+    /// The sum of its whole content, if that was asked for and is known.
+    pub sum: Option<Vec<u8>>,
 }
 
 /// How an entry of the destination differs from the source, as rsync's `--itemize-changes` tells it.
@@ -92,6 +144,12 @@ pub struct Change {
     pub owner: bool,
     /// The group differs.
     pub group: bool,
+    /// The time of last access differs.
+    pub atime: bool,
+    /// The ACLs differ.
+    pub acls: bool,
+    /// The extended attributes differ.
+    pub xattrs: bool,
 }
 
 /// What is done about an entry.
@@ -121,6 +179,7 @@ impl Change {
     pub fn is_nothing(&self) -> bool {
         self.action == Action::Attributes
             && !(self.content || self.size || self.perms || self.owner || self.group)
+            && !(self.atime || self.acls || self.xattrs)
             && self.time == TimeChange::None
     }
 }
@@ -146,6 +205,8 @@ pub enum Skip {
     UpToDate,
     /// A directory that was to be removed holds something that must stay.
     NotEmpty,
+    /// `--safe-links`: a symbolic link that may lead out of the tree.
+    Unsafe,
     /// `--append`: it differs and is no shorter at the destination.
     NotShorter,
 }

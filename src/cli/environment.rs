@@ -14,6 +14,8 @@ pub(super) struct Environment {
     pub shell: Option<OsString>,
     /// Where parts of files are kept: `RSYNC_PARTIAL_DIR`.
     pub partial_dir: Option<OsString>,
+    /// Whether blanks part paths on another host (`RSYNC_OLD_ARGS`), where nothing else is said.
+    pub old_args: bool,
     /// Whether standard error is a terminal, where a progress bar makes sense.
     pub stderr_is_terminal: bool,
     /// What the SSH client needs to know about the user.
@@ -31,6 +33,7 @@ impl Environment {
         Environment {
             shell: variable("DSYNC_RSH").or_else(|| variable("RSYNC_RSH")),
             partial_dir: variable("RSYNC_PARTIAL_DIR"),
+            old_args: is_on("RSYNC_OLD_ARGS") && !is_on("RSYNC_PROTECT_ARGS"),
             stderr_is_terminal: io::stderr().is_terminal(),
             ssh: ssh::Environment {
                 home: home.unwrap_or_else(|| Path::new("/").to_path_buf()),
@@ -52,6 +55,11 @@ pub(super) fn meeting_folders() -> Vec<PathBuf> {
 #[cfg(feature = "crash-points")]
 pub(super) fn crash_at() -> Option<u64> {
     variable("DSYNC_CRASH_AT")?.to_str()?.parse().ok()
+}
+
+/// Whether a variable is set to anything but 0.
+fn is_on(name: &str) -> bool {
+    variable(name).is_some_and(|value| value != "0")
 }
 
 /// A variable that is set to something.

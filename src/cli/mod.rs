@@ -26,17 +26,19 @@ use self::failure::{FILE_IO, Failure};
 use self::flags::Flags;
 use self::output::moment::Clock;
 use self::output::size::Numbers;
-use self::output::{Printer, Screen, Style};
+use self::output::{Log, Printer, Screen, Style};
 use self::overseer::{Dialogue, TerminalOverseer};
 use self::progress::Bar;
 use self::prompt::TerminalPrompter;
 use crate::report::Progress;
 use crate::session::{self, Cancel, Run, Surroundings};
 use crate::transport::pipe;
-use std::ffi::OsString;
+use crate::tree::Escaped;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -77,9 +79,14 @@ fn obey(arguments: &[OsString], screen: &Arc<Screen>) -> Result<u8, Failure> {
         screen.out(&text);
         return Ok(0);
     }
+    if let Some(kind) = &flags.generate {
+        screen.out(&flags::generate(kind)?);
+        return Ok(0);
+    }
     if flags.server {
         return serve(&flags, screen);
     }
+    screen.set_manner(resolve::manner(&flags)?);
     let environment = Environment::read();
     let (run, style) = resolve::resolve(&flags, &environment)?;
     transfer(&run, style, flags.plan, environment, screen)
@@ -87,7 +94,7 @@ fn obey(arguments: &[OsString], screen: &Arc<Screen>) -> Result<u8, Failure> {
 
 /// The text for flags that only ask for one.
 fn told(flags: &Flags) -> Option<String> {
-    let asks_for_help = |values: &[String]| values.iter().any(|value| value.eq_ignore_ascii_case("help"));
+    let asks_for_help = |values: &[String]| values.iter().any(|value| output::asks_for_help(value));
     if flags.help {
         Some(flags::help())
     } else if flags.version > 0 {
@@ -95,7 +102,7 @@ fn told(flags: &Flags) -> Option<String> {
     } else if asks_for_help(&flags.info) {
         Some(output::info_help())
     } else if asks_for_help(&flags.debug) {
-        Some("--debug is accepted and changes nothing.\n".to_owned())
+        Some(output::debug_help())
     } else {
         None
     }
@@ -116,7 +123,8 @@ fn serve(flags: &Flags, screen: &Arc<Screen>) -> Result<u8, Failure> {
     let (input, output) = (input.map_err(no_stream)?, output.map_err(no_stream)?);
     pipe::widen(&input);
     pipe::widen(&output);
-    match session::serve(input, output, &environment::meeting_folders(), &cancel) {
+    let paths = resolve::paths(flags)?;
+    match session::serve(input, output, &environment::meeting_folders(), paths, &cancel) {
         Ok(()) => Ok(0),
         // The asking side knows better than its peer why it went away.
         Err(failure) if failure.is_lost() => Ok(failure::STREAM),
@@ -142,13 +150,18 @@ fn transfer(
     }
     let progress = Arc::new(Progress::default());
     let numbers = Numbers::new(style.human.max(2));
-    let bar = if style.progress { Bar::start(&progress, screen, numbers).ok() } else { None };
+    let bar = match style.progress {
+        true if style.json.is_some() => Bar::lines(&progress, screen).ok(),
+        true => Bar::start(&progress, screen, numbers).ok(),
+        false => None,
+    };
     let prompter = Arc::new(TerminalPrompter::new(Arc::clone(screen)));
     let dialogue = style
         .two_way
         .clone()
         .map(|two_way| Dialogue::new(prompter.clone(), two_way, Numbers::new(style.human), Clock::local()));
-    let printer = Arc::new(Printer::new(style, Arc::clone(screen)));
+    let log = style.log.as_ref().and_then(|log| open_log(&log.path, screen));
+    let printer = Arc::new(Printer::new(style, Arc::clone(screen), log));
     let overseer =
         TerminalOverseer { printer: printer.clone(), screen: Arc::clone(screen), dialogue, plan_file };
     let surroundings = Surroundings {
@@ -167,11 +180,17 @@ fn transfer(
         bar.finish(ended.is_ok());
     }
     printer.finish_remote();
-    let outcome = ended?;
-    printer.finish(&outcome);
+    let outcome = ended.map_err(|failure| {
+        let failure = Failure::from(failure);
+        printer.fail(&failure.to_string(), failure.code());
+        failure
+    })?;
     let code = failure::code_of(&outcome);
+    printer.finish(&outcome, code);
     if code != 0 {
-        screen.err(&format!("{}\n", failure::last_line(code)));
+        let last = failure::last_line(code);
+        printer.log(&last);
+        screen.err(&format!("{last}\n"));
     }
     Ok(code)
 }
@@ -187,4 +206,13 @@ fn wait_until(end: SystemTime, cancel: &Cancel) {
         std::thread::sleep(left.min(AT_MOST));
     }
     cancel.time_is_up();
+}
+
+/// Opens the log. A run without one is better than none, as rsync has it.
+fn open_log(path: &OsStr, screen: &Screen) -> Option<Log> {
+    let log = Log::open(path).map_err(|error| {
+        let path = Escaped(path.as_bytes());
+        screen.err(&format!("dsync: opening the log {path}: {error}; going on without it\n"));
+    });
+    log.ok()
 }

@@ -22,7 +22,7 @@ pub(super) fn write(plan: &Plan, path: &Path) -> io::Result<()> {
 pub(super) fn read(path: &Path) -> Result<Plan, Failure> {
     let shown = path.display();
     let unreadable = |error: io::Error| Failure::new(FILE_IO, format!("Reading the plan {shown}: {error}"));
-    let file = session::open_named(path.as_os_str()).map_err(unreadable)?;
+    let file = session::open_named(path.as_os_str(), session::Paths::default()).map_err(unreadable)?;
     let text = BufReader::new(file.take(MAX_PLAN));
     let invalid = |error: &dyn std::error::Error| {
         Failure::usage(format!("--apply: {shown} is no plan: {}", with_sources(error)))

@@ -1,11 +1,11 @@
-//! The progress bar: one calm line for the whole run, at the bottom of the terminal.
+//! The progress bar: one calm line for the whole run, at the bottom of the terminal; or lines of JSON.
 //!
 //! It is about the run, not about a file: bytes and files settled, of all that were found. While the source is still
 //! being counted it says so and shows no percentage, because there is none to show; once the totals are known the
 //! percentage only grows, and it is 100 when the run is over, not before.
 
-use crate::cli::output::Screen;
 use crate::cli::output::size::Numbers;
+use crate::cli::output::{Screen, json};
 use crate::report::{Progress, ProgressReading};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io;
@@ -23,14 +23,19 @@ const RATE_MEMORY: f64 = 4.0;
 /// Cells of the drawn bar.
 const CELLS: u64 = 10;
 
-/// A bar on the screen, and the thread that keeps it moving.
-pub(super) struct Bar {
-    bar: ProgressBar,
-    screen: Arc<Screen>,
-    progress: Arc<Progress>,
-    stop: Sender<()>,
-    thread: JoinHandle<Meter>,
-    start: Instant,
+/// What shows how far a run is, and the thread that keeps it moving.
+pub(super) enum Bar {
+    /// A bar on the screen.
+    Drawn {
+        bar: ProgressBar,
+        screen: Arc<Screen>,
+        progress: Arc<Progress>,
+        stop: Sender<()>,
+        thread: JoinHandle<Meter>,
+        start: Instant,
+    },
+    /// Lines of JSON.
+    Lines { screen: Arc<Screen>, progress: Arc<Progress>, stop: Sender<()>, thread: JoinHandle<()> },
 }
 
 impl Bar {
@@ -60,7 +65,7 @@ impl Bar {
         match thread {
             Ok(thread) => {
                 let (screen, progress) = (Arc::clone(screen), Arc::clone(progress));
-                Ok(Bar { bar, screen, progress, stop, thread, start })
+                Ok(Bar::Drawn { bar, screen, progress, stop, thread, start })
             }
             Err(error) => {
                 screen.set_bar(None);
@@ -69,21 +74,45 @@ impl Bar {
         }
     }
 
+    /// Writes a line of JSON every second that shows `progress`, until it is finished.
+    pub(super) fn lines(progress: &Arc<Progress>, screen: &Arc<Screen>) -> io::Result<Bar> {
+        let (stop, stopped) = mpsc::channel();
+        let parts = (Arc::clone(screen), Arc::clone(progress));
+        let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(move || {
+            let (screen, progress) = parts;
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(Duration::from_secs(1)) {
+                screen.out(&json::progress(&progress.read()));
+                screen.flush();
+            }
+        })?;
+        Ok(Bar::Lines { screen: Arc::clone(screen), progress: Arc::clone(progress), stop, thread })
+    }
+
     /// Takes the bar down. Of a run that came to its end, the last line stays.
     pub(super) fn finish(self, complete: bool) {
-        drop(self.stop);
-        let meter = self.thread.join();
-        self.screen.flush();
-        self.bar.finish_and_clear();
-        self.screen.set_bar(None);
-        if let (Ok(meter), true) = (meter, complete) {
-            self.screen.err(&(meter.last(&self.progress.read(), self.start.elapsed()) + "\n"));
+        match self {
+            Bar::Drawn { bar, screen, progress, stop, thread, start } => {
+                drop(stop);
+                let meter = thread.join();
+                screen.flush();
+                bar.finish_and_clear();
+                screen.set_bar(None);
+                if let (Ok(meter), true) = (meter, complete) {
+                    screen.err(&(meter.last(&progress.read(), start.elapsed()) + "\n"));
+                }
+            }
+            Bar::Lines { screen, progress, stop, thread } => {
+                drop(stop);
+                // A thread that failed has nothing to add.
+                let _ = thread.join();
+                screen.out(&json::progress(&progress.read()));
+            }
         }
     }
 }
 
 /// Turns readings into lines.
-struct Meter {
+pub(super) struct Meter {
     numbers: Numbers,
     /// Bytes a second, smoothed. `None` until two readings were taken.
     rate: Option<f64>,

@@ -18,12 +18,12 @@ const CAPABILITIES: [(&str, bool); 17] = [
     ("hardlink_specials", false),
     ("hardlink_symlinks", false),
     ("IPv6", true),
-    ("atimes", false),
+    ("atimes", true),
     ("batchfiles", false),
     ("inplace", true),
     ("append", true),
-    ("ACLs", false),
-    ("xattrs", false),
+    ("ACLs", cfg!(target_os = "linux")),
+    ("xattrs", cfg!(target_os = "linux")),
     ("iconv", false),
     ("prealloc", true),
     ("stop_at", true),
@@ -99,7 +99,7 @@ mod tests {
         let value: Value = serde_json::from_str(&json()).unwrap();
         assert_eq!(value["program"], "dsync");
         assert_eq!(value["capabilities"]["symlinks"], true);
-        assert_eq!(value["capabilities"]["ACLs"], false);
+        assert_eq!(value["capabilities"]["ACLs"], true);
         assert_eq!(value["checksum_list"][0], "xxh128");
         assert_eq!(value["compress_list"][0], "zstd");
     }

@@ -53,30 +53,30 @@ impl SumChoice {
     pub fn sum(self, data: &[u8]) -> Sum {
         match self.kind {
             StrongKind::Xxh3 => Sum(xxh3_128_with_seed(data, self.seed).to_be_bytes()),
-            StrongKind::Md5 => Sum(seeded::<Md5>(self.seed).chain_update(data).finalize().into()),
+            StrongKind::Md5 => Sum(begun::<Md5>(Some(self.seed)).chain_update(data).finalize().into()),
             StrongKind::Xxh3Short => short(xxh3_64_with_seed(data, self.seed)),
             StrongKind::Xxh64 => short(xxh64(data, self.seed)),
-            StrongKind::Sha1 => first(seeded::<Sha1>(self.seed).chain_update(data)),
+            StrongKind::Sha1 => first(begun::<Sha1>(Some(self.seed)).chain_update(data)),
             StrongKind::None => Sum([0; 16]),
         }
     }
 
     /// A hasher for data that comes in pieces; the same sum as [`sum`](Self::sum) over the whole.
     pub fn hasher(self) -> StrongHasher {
-        let state = match self.kind {
-            StrongKind::Xxh3 => State::Xxh3(Box::new(Xxh3::with_seed(self.seed))),
-            StrongKind::Md5 => State::Md5(seeded(self.seed)),
-            StrongKind::Xxh3Short => State::Xxh3Short(Box::new(Xxh3::with_seed(self.seed))),
-            StrongKind::Xxh64 => State::Xxh64(Xxh64::new(self.seed)),
-            StrongKind::Sha1 => State::Sha1(seeded(self.seed)),
-            StrongKind::None => State::None,
-        };
-        StrongHasher { choice: self, state }
+        StrongHasher::new(self.kind, Some(self.seed))
     }
 }
 
-fn seeded<D: Digest>(seed: u64) -> D {
-    D::new_with_prefix(seed.to_le_bytes())
+impl StrongKind {
+    /// A hasher without any seed: its [digests](StrongHasher::digest) are those that other programs show of a file.
+    pub fn plain_hasher(self) -> StrongHasher {
+        StrongHasher::new(self, None)
+    }
+}
+
+/// A digest to which the seed was added, if there is one.
+fn begun<D: Digest>(seed: Option<u64>) -> D {
+    seed.map_or_else(D::new, |seed| D::new_with_prefix(seed.to_le_bytes()))
 }
 
 fn short(sum: u64) -> Sum {
@@ -92,7 +92,7 @@ fn first(digest: Sha1) -> Sum {
 /// A strong sum in the making.
 #[derive(Clone)]
 pub struct StrongHasher {
-    choice: SumChoice,
+    seed: Option<u64>,
     state: State,
 }
 
@@ -108,6 +108,20 @@ enum State {
 }
 
 impl StrongHasher {
+    fn new(kind: StrongKind, seed: Option<u64>) -> StrongHasher {
+        // The functions of the XXH family call no seed 0.
+        let number = seed.unwrap_or(0);
+        let state = match kind {
+            StrongKind::Xxh3 => State::Xxh3(Box::new(Xxh3::with_seed(number))),
+            StrongKind::Md5 => State::Md5(begun(seed)),
+            StrongKind::Xxh3Short => State::Xxh3Short(Box::new(Xxh3::with_seed(number))),
+            StrongKind::Xxh64 => State::Xxh64(Xxh64::new(number)),
+            StrongKind::Sha1 => State::Sha1(begun(seed)),
+            StrongKind::None => State::None,
+        };
+        StrongHasher { seed, state }
+    }
+
     /// Adds the next bytes.
     pub fn update(&mut self, data: &[u8]) {
         match &mut self.state {
@@ -134,19 +148,32 @@ impl StrongHasher {
             }
             State::Xxh64(hasher) => {
                 let sum = short(hasher.digest());
-                hasher.reset(self.choice.seed);
+                hasher.reset(self.seed.unwrap_or(0));
                 sum
             }
-            State::Md5(hasher) => Sum(std::mem::replace(hasher, seeded(self.choice.seed)).finalize().into()),
-            State::Sha1(hasher) => first(std::mem::replace(hasher, seeded(self.choice.seed))),
+            State::Md5(hasher) => Sum(std::mem::replace(hasher, begun(self.seed)).finalize().into()),
+            State::Sha1(hasher) => first(std::mem::replace(hasher, begun(self.seed))),
             State::None => Sum([0; 16]),
+        }
+    }
+}
+
+impl StrongHasher {
+    /// The whole of what the function makes of everything added, as long as it is: 20 bytes of SHA-1, nothing of none.
+    pub fn digest(mut self) -> Vec<u8> {
+        match self.state {
+            State::Xxh3Short(hasher) => hasher.digest().to_be_bytes().into(),
+            State::Xxh64(hasher) => hasher.digest().to_be_bytes().into(),
+            State::Sha1(hasher) => hasher.finalize().to_vec(),
+            State::None => Vec::new(),
+            State::Xxh3(_) | State::Md5(_) => self.finish_reset().0.into(),
         }
     }
 }
 
 impl fmt::Debug for StrongHasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StrongHasher").field("choice", &self.choice).finish_non_exhaustive()
+        f.debug_struct("StrongHasher").field("seed", &self.seed).finish_non_exhaustive()
     }
 }
 
@@ -168,6 +195,22 @@ mod tests {
         assert_eq!(sum(StrongKind::Xxh64, 0), "ef46db3751d8e9990000000000000000");
         assert_eq!(sum(StrongKind::Sha1, 0), "05fe405753166f125559e7c9ac558654");
         assert_eq!(sum(StrongKind::None, 0), "0".repeat(32));
+    }
+
+    #[test]
+    fn plain_digests_are_those_of_other_programs() {
+        for (kind, digest) in [
+            (StrongKind::Xxh3, "99aa06d3014798d86001c324468d497f"),
+            (StrongKind::Md5, "d41d8cd98f00b204e9800998ecf8427e"),
+            (StrongKind::Xxh3Short, "2d06800538d394c2"),
+            (StrongKind::Xxh64, "ef46db3751d8e999"),
+            (StrongKind::Sha1, "da39a3ee5e6b4b0d3255bfef95601890afd80709"),
+            (StrongKind::None, ""),
+        ] {
+            let found: String =
+                kind.plain_hasher().digest().iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(found, digest);
+        }
     }
 
     #[test]

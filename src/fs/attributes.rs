@@ -7,7 +7,9 @@
 use crate::fs::{Error, beneath, file, kernel, status};
 use crate::tree::{Kind, Meta, Name};
 use filetime::FileTime;
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, UTIME_NOW, Uid};
+use rustix::fs::{
+    AtFlags, Gid, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid,
+};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,8 +24,10 @@ pub struct SetMeta {
     pub owner: Option<u32>,
     /// Group, by this host's numbers.
     pub group: Option<u32>,
-    /// Time of last modification. The time of last access becomes now with it.
+    /// Time of last modification. The time of last access becomes now with it where none is given.
     pub mtime: Option<FileTime>,
+    /// Time of last access.
+    pub atime: Option<FileTime>,
 }
 
 impl SetMeta {
@@ -41,7 +45,7 @@ impl SetMeta {
         // Who gives a file away may find that it has lost the bits which run it as its owner.
         let may_lose = |mode: u32| is_given_away && mode & !0o777 != 0;
         let mode = self.mode.filter(|mode| *mode != has.mode || may_lose(*mode));
-        SetMeta { mode, owner, group, mtime: self.mtime }
+        SetMeta { mode, owner, group, ..*self }
     }
 
     /// Whether there is nothing to set.
@@ -111,8 +115,7 @@ pub(super) fn set(handle: BorrowedFd<'_>, kind: Kind, meta: &SetMeta) -> Result<
     if let Some(mode) = meta.mode.filter(|_| kind != Kind::Symlink).map(mode_bits) {
         set_mode(handle, mode).map_err(Error::when(MODE))?;
     }
-    if let Some(mtime) = meta.mtime {
-        let times = times(mtime);
+    if let Some(times) = times(meta) {
         or_by_handle(rustix::fs::futimens(handle, &times), || kernel::set_times_by_handle(handle, &times))
             .map_err(Error::when(TIMES))?;
     }
@@ -146,9 +149,8 @@ fn set_by_name(dir: BorrowedFd<'_>, name: &Name, kind: Kind, meta: &SetMeta) -> 
     if let Some(mode) = meta.mode.filter(|_| kind != Kind::Symlink).map(mode_bits) {
         rustix::fs::chmodat(dir, name, mode, AtFlags::SYMLINK_NOFOLLOW).map_err(Error::when(MODE))?;
     }
-    if let Some(mtime) = meta.mtime {
-        rustix::fs::utimensat(dir, name, &times(mtime), AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(Error::when(TIMES))?;
+    if let Some(times) = times(meta) {
+        rustix::fs::utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(Error::when(TIMES))?;
     }
     Ok(())
 }
@@ -167,14 +169,17 @@ pub(super) fn mode_bits(mode: u32) -> Mode {
     Mode::from_raw_mode((mode & 0o7777) as RawMode)
 }
 
-fn times(mtime: FileTime) -> Timestamps {
-    Timestamps {
+/// Both times as the system takes them, if there is one to set.
+fn times(meta: &SetMeta) -> Option<Timestamps> {
+    let time = |time: FileTime| Timespec {
+        tv_sec: time.unix_seconds(),
+        // More than a second's worth comes only from a broken peer, and some such values are commands.
+        tv_nsec: time.nanoseconds().min(999_999_999) as _,
+    };
+    let some = meta.mtime.is_some() || meta.atime.is_some();
+    some.then(|| Timestamps {
         // Many file systems that are programs take both times or, without a word, none.
-        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
-        last_modification: Timespec {
-            tv_sec: mtime.unix_seconds(),
-            // More than a second's worth comes only from a broken peer, and some such values are commands.
-            tv_nsec: mtime.nanoseconds().min(999_999_999) as _,
-        },
-    }
+        last_access: meta.atime.map_or(Timespec { tv_sec: 0, tv_nsec: UTIME_NOW }, time),
+        last_modification: meta.mtime.map_or(Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT }, time),
+    })
 }

@@ -2,8 +2,9 @@
 
 use crate::fs::file::{self, ReadFile};
 use crate::fs::list::{self, Listing, Stamped};
-use crate::fs::{Error, Stamp, beneath, status};
-use crate::tree::{Entry, Meta, Name, RelPath};
+use crate::fs::resolve::{self, Links};
+use crate::fs::{Error, Look, Stamp, XattrNames, beneath, extended, status};
+use crate::tree::{DefaultAcl, Entry, Extra, Kind, Meta, Name, RelPath, Xattrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -41,6 +42,35 @@ impl Dir {
         list::entry(self.as_fd(), name)
     }
 
+    /// What `look` sees of an entry of this kind.
+    ///
+    /// # Errors
+    /// Those of the system: "not found" also if there is an entry of another kind by now.
+    pub fn extra(&self, name: &Name, kind: Kind, look: &Look) -> Result<Option<Box<Extra>>, Error> {
+        extended::look_at_entry(self.as_fd(), name, kind, look)
+    }
+
+    /// The extended attributes of an entry of this kind.
+    ///
+    /// # Errors
+    /// Those of the system, or they are longer than [`MAX_XATTRS`](crate::tree::xattr::MAX_XATTRS).
+    pub fn xattrs(&self, name: &Name, kind: Kind, of: XattrNames) -> Result<Xattrs, Error> {
+        extended::xattrs_of_entry(self.as_fd(), name, kind, of)
+    }
+
+    /// Those of the directory itself.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn own_xattrs(&self, of: XattrNames) -> Result<Xattrs, Error> {
+        extended::xattrs(self.as_fd(), of)
+    }
+
+    /// The ACL that new entries of the directory get, if it has one.
+    pub fn default_acl(&self) -> Result<Option<DefaultAcl>, Error> {
+        extended::default_acl(self.as_fd())
+    }
+
     /// The name of an entry that this file system does not tell from `name`, though it is another; `None` if an entry
     /// has just that name, or none has one like it.
     pub fn alias(&self, name: &Name) -> Result<Option<Name>, Error> {
@@ -60,6 +90,11 @@ impl Dir {
     pub fn own_meta(&self) -> Result<Meta, Error> {
         let stat = rustix::fs::fstat(&*self.0).map_err(Error::when("reading attributes of"))?;
         Ok(status::meta(&stat))
+    }
+
+    /// What `look` sees of the directory itself.
+    pub fn own_extra(&self, look: &Look) -> Result<Option<Box<Extra>>, Error> {
+        extended::look_at(self.as_fd(), Kind::Directory, look)
     }
 
     /// The attributes of the directory itself, with its stamp.
@@ -101,6 +136,19 @@ impl Dir {
     pub fn open_beneath(&self, path: &RelPath) -> Result<Dir, Error> {
         let opened = beneath::open(self.as_fd(), path).map_err(Error::when("opening directory"))?;
         Ok(opened.map_or_else(|| self.clone(), Dir::new))
+    }
+
+    /// Opens the directory that a path the user named leads to from here, going through symbolic links by the rule of
+    /// `links`, which may lead anywhere.
+    pub fn open_named(&self, path: &RelPath, links: Links) -> Result<Dir, Error> {
+        const OPENING: &str = "opening directory";
+        let here = self.as_fd().try_clone_to_owned().map_err(Error::when(OPENING))?;
+        match resolve::resolve_from(here, path.as_bytes(), links, OPENING)? {
+            resolve::Place::Directory(handle) => {
+                Ok(Dir::new(resolve::readable(handle).map_err(Error::when(OPENING))?))
+            }
+            resolve::Place::Other { .. } => Err(Error::when(OPENING)(rustix::io::Errno::NOTDIR)),
+        }
     }
 
     /// Opens a regular file for reading. Anything else is an error, and opening it does not wait (a fifo).

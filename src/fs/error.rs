@@ -24,6 +24,12 @@ impl Error {
         self.kind() == io::ErrorKind::NotFound
     }
 
+    /// Whether the file system, or the system, has nothing of the kind.
+    pub fn is_unsupported(&self) -> bool {
+        let unsupported = rustix::io::Errno::OPNOTSUPP.raw_os_error();
+        self.kind() == io::ErrorKind::Unsupported || self.source.raw_os_error() == Some(unsupported)
+    }
+
     /// A file is asked for that no listing had.
     pub fn not_listed() -> Error {
         Error::refused("opening", io::ErrorKind::NotFound, "it was never listed")

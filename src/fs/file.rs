@@ -4,8 +4,11 @@
 
 use crate::fs::holes::Holes;
 use crate::fs::stage::{self, Lock};
-use crate::fs::{Error, Pieces, SetMeta, Writing, attributes, copy, kernel, status};
-use crate::tree::{Kind, Meta, Name};
+use crate::fs::{
+    Error, Look, Pieces, SetExtended, SetMeta, Writing, XattrNames, attributes, copy, extended, kernel,
+    status,
+};
+use crate::tree::{Extra, Kind, Meta, Name, Xattrs};
 use filetime::FileTime;
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags, Stat};
@@ -57,7 +60,15 @@ pub struct ReadFile {
 
 /// Opens a regular file for reading.
 pub(super) fn open_to_read(dir: BorrowedFd<'_>, name: &Name) -> Result<ReadFile, Error> {
-    let handle = rustix::fs::openat(dir, name.as_bytes(), PLAIN | OFlags::RDONLY, Mode::empty());
+    let open =
+        |flags| rustix::fs::openat(dir, name.as_bytes(), flags | PLAIN | OFlags::RDONLY, Mode::empty());
+    let handle = match kernel::without_access() {
+        // Only the owner of a file may leave no trace of reading it.
+        Some(flag) => open(flag).or_else(|error| {
+            if error == rustix::io::Errno::PERM { open(OFlags::empty()) } else { Err(error) }
+        }),
+        None => open(OFlags::empty()),
+    };
     ReadFile::new(handle.map_err(Error::when("opening"))?)
 }
 
@@ -75,6 +86,22 @@ impl ReadFile {
         let stat = regular(&handle)?;
         let (stamp, meta) = (Stamp::of(&stat), status::meta(&stat));
         Ok(ReadFile { file: File::from(handle), stamp, meta, sparse: status::has_holes(&stat) })
+    }
+
+    /// What `look` sees of it besides what the system always tells.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn extra(&self, look: &Look) -> Result<Option<Box<Extra>>, Error> {
+        extended::look_at(self.file.as_fd(), Kind::File, look)
+    }
+
+    /// Its extended attributes.
+    ///
+    /// # Errors
+    /// Those of the system, or they are longer than [`MAX_XATTRS`](crate::tree::xattr::MAX_XATTRS).
+    pub fn xattrs(&self, of: XattrNames) -> Result<Xattrs, Error> {
+        extended::xattrs(self.file.as_fd(), of)
     }
 
     /// Length in bytes when the file was opened.
@@ -283,6 +310,12 @@ impl WriteFile {
     /// Sets attributes through the open file.
     pub fn set_meta(&self, meta: &SetMeta) -> Result<(), Error> {
         attributes::set(self.as_fd(), Kind::File, meta)
+    }
+
+    /// Sets extended attributes and ACLs through the open file. A change of owner afterwards would take the file's
+    /// capabilities away, and so would writing to it.
+    pub fn set_extended(&self, extended: &SetExtended<'_>) -> Result<(), Error> {
+        extended::set(self.as_fd(), Kind::File, extended)
     }
 
     /// Sees to it that what was written is on the disk, if that was asked for.

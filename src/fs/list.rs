@@ -102,6 +102,14 @@ pub(super) fn stamped(dir: BorrowedFd<'_>, name: &Name) -> Result<Option<Stamped
     }))
 }
 
+/// What a stat that followed a symbolic link says of the node at its end; `None` if that is a link all the same.
+pub(super) fn followed(stat: &Stat) -> Result<Option<Node>, Error> {
+    match status::kind(stat) {
+        Some(Kind::Symlink) => Ok(None),
+        _ => unlinked(stat).map(Some),
+    }
+}
+
 /// For [`list`].
 pub(super) fn with_stamp(entry: Entry, stat: &Stat) -> Stamped {
     Stamped { entry, stamp: Stamp::of(stat) }
@@ -124,24 +132,31 @@ fn look(dir: BorrowedFd<'_>, name: &Name) -> Result<Option<(Node, Stat)>, Error>
 
 /// The details of an entry; `None` if it is no longer the symbolic link that `stat` saw.
 fn node(dir: BorrowedFd<'_>, name: &Name, stat: &Stat) -> Result<Option<Node>, Error> {
-    Ok(Some(match status::kind(stat) {
+    if status::kind(stat) != Some(Kind::Symlink) {
+        return unlinked(stat).map(Some);
+    }
+    match rustix::fs::readlinkat(dir, name.as_bytes(), Vec::new()) {
+        Ok(target) => Ok(Some(Node::Symlink { target: target.into_bytes().into() })),
+        Err(Errno::INVAL | Errno::NOENT) => Ok(None),
+        Err(error) => Err(Error::when("reading symbolic link")(error)),
+    }
+}
+
+/// The details of anything but a symbolic link.
+fn unlinked(stat: &Stat) -> Result<Node, Error> {
+    Ok(match status::kind(stat) {
         Some(Kind::File) => Node::File { size: status::size(stat) },
         Some(Kind::Directory) => Node::Directory,
-        Some(Kind::Symlink) => match rustix::fs::readlinkat(dir, name.as_bytes(), Vec::new()) {
-            Ok(target) => Node::Symlink { target: target.into_bytes().into() },
-            Err(Errno::INVAL | Errno::NOENT) => return Ok(None),
-            Err(error) => return Err(Error::when("reading symbolic link")(error)),
-        },
         Some(Kind::Fifo) => Node::Fifo,
         Some(Kind::Socket) => Node::Socket,
         Some(Kind::CharDevice) => Node::CharDevice(status::device(stat)),
         Some(Kind::BlockDevice) => Node::BlockDevice(status::device(stat)),
-        None => {
+        Some(Kind::Symlink) | None => {
             return Err(Error::refused(
                 ATTRIBUTES,
                 io::ErrorKind::Unsupported,
                 "the entry is of an unknown kind",
             ));
         }
-    }))
+    })
 }

@@ -9,9 +9,12 @@
 //! | file | |
 //! |---|---|
 //! | `root`, `named`, `resolve` | user-named paths, and whose symbolic links they may go through |
+//! | `referent` | what a link leads to where the user asked for that: the one way out of a tree, to read |
+//! | `inside` | links at the destination that the user keeps and that stay inside |
 //! | `dir`, `beneath`, `list`, `status` | reading directories and attributes |
 //! | `file`, `pieces`, `copy`, `holes` | reading and writing the content of one file |
 //! | `writing`, `write`, `stage`, `aside`, `in_place`, `attributes` | changing a directory, with names that are always old or new |
+//! | `extended` | extended attributes and ACLs, read and set |
 //! | `guarded` | changes that happen only where nobody else has made one |
 //! | `crash` | where tests have a run be killed |
 //! | `owners`, `limits`, `machine` | what the host knows about users, the umask, open files, itself |
@@ -27,10 +30,12 @@ mod copy;
 pub mod crash;
 mod dir;
 mod error;
+mod extended;
 mod file;
 mod guarded;
 mod holes;
 mod in_place;
+mod inside;
 mod kernel;
 mod limits;
 mod list;
@@ -38,6 +43,7 @@ mod machine;
 mod named;
 mod owners;
 mod pieces;
+mod referent;
 mod resolve;
 mod root;
 mod stage;
@@ -49,13 +55,14 @@ mod writing;
 pub use attributes::SetMeta;
 pub use dir::Dir;
 pub use error::Error;
+pub use extended::{Look, SetAcls, SetExtended, XattrNames};
 pub use file::{ReadFile, Stamp, WriteFile};
 pub use guarded::{Expected, Replaced, Slot};
-pub use kernel::give_up as give_up_kernel_calls;
+pub use kernel::{give_up as give_up_kernel_calls, keep_access_times};
 pub use limits::{raise_file_limit, umask};
 pub use list::{Listing, Stamped};
 pub use machine::{host_name, machine_name, running_system};
-pub use named::open_named;
+pub use named::{append_named, open_named};
 pub use owners::Owners;
 pub use pieces::Pieces;
 pub use resolve::Links;

@@ -1,11 +1,13 @@
-//! A file that a user named beside source and destination, such as one of filter rules, to be read once.
+//! A file that a user named beside source and destination: one of filter rules to be read, a log to be written.
 
 use crate::fs::resolve::{self, Links, Place};
 use crate::fs::{Error, status};
 use crate::tree::Kind;
 use rustix::fs::Stat;
+use rustix::fs::{Mode, OFlags};
 use std::ffi::OsStr;
 use std::fs::File;
+use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
@@ -18,8 +20,36 @@ const OPENING: &str = "opening";
 /// at twice: before, because some devices act when they are only opened; and after, because nobody can exchange what is
 /// open by then.
 pub fn open_named(path: &OsStr, links: Links) -> Result<File, Error> {
+    open(path, links, File::options().read(true))
+}
+
+/// Opens the file at `path` to write at its end, and makes it if nothing is there, by the same rules as [`open_named`].
+pub fn append_named(path: &OsStr, links: Links) -> Result<File, Error> {
+    match open(path, links, File::options().append(true)) {
+        Err(error) if error.is_not_found() => make(path, links),
+        done => done,
+    }
+}
+
+/// Makes a file where none is, in a directory that the path leads to by the rule of `links`.
+fn make(path: &OsStr, links: Links) -> Result<File, Error> {
+    const MAKING: &str = "making";
+    let path = path.as_bytes();
+    let (parent, name) = match path.iter().rposition(|byte| *byte == b'/') {
+        Some(slash) => path.split_at_checked(slash + 1).unwrap_or_default(),
+        None => (&b"."[..], path),
+    };
+    let Place::Directory(parent) = resolve::resolve(parent, links, MAKING)? else {
+        return Err(Error::when(MAKING)(rustix::io::Errno::NOTDIR));
+    };
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let made = rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o666));
+    Ok(File::from(made.map_err(Error::when(MAKING))?))
+}
+
+fn open(path: &OsStr, links: Links, how: &OpenOptions) -> Result<File, Error> {
     where_to(path, links)?;
-    let file = File::open(path).map_err(Error::when(OPENING))?;
+    let file = how.open(path).map_err(Error::when(OPENING))?;
     let opened = rustix::fs::fstat(&file).map_err(Error::when(OPENING))?;
     let is_it = match where_to(path, links)? {
         Some(identity) => identity == status::identity(&opened),

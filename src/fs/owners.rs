@@ -21,6 +21,8 @@ const LONGEST_NAME: usize = 256;
 #[derive(Debug)]
 pub struct Owners {
     effective_user: u32,
+    /// Whether what only root may is tried, where somebody said.
+    tries: Option<bool>,
     groups: Vec<u32>,
     user_names: Answers<u32, Vec<u8>>,
     group_names: Answers<u32, Vec<u8>>,
@@ -36,6 +38,7 @@ impl Owners {
         groups.push(rustix::process::getegid());
         Ok(Owners {
             effective_user: rustix::process::geteuid().as_raw(),
+            tries: None,
             groups: groups.into_iter().map(|group| group.as_raw()).collect(),
             user_names: Answers::default(),
             group_names: Answers::default(),
@@ -44,12 +47,22 @@ impl Owners {
         })
     }
 
+    /// The same for who tries what only root may, or does not, whoever he is.
+    pub fn trying(self, tries: Option<bool>) -> Owners {
+        Owners { tries, ..self }
+    }
+
+    /// Whether this process tries what only root may: to set any owner, and to make devices.
+    pub fn is_super(&self) -> bool {
+        self.tries.unwrap_or(self.is_root())
+    }
+
     /// The user this process acts as.
     pub fn effective_user(&self) -> u32 {
         self.effective_user
     }
 
-    /// Whether this process may set any owner.
+    /// Whether this process may do everything.
     pub fn is_root(&self) -> bool {
         self.effective_user == 0
     }

@@ -13,16 +13,23 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Which symbolic links a path that a user named may go through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Links {
     /// Those that belong to root or to the user dsync runs as.
+    #[default]
     Trusted,
+    /// The same, and the path must not end outside of the directory with this [identity](crate::fs::Dir::identity)
+    /// (`--confine-root`).
+    Within((u64, u64)),
     /// All (`--insecure-links`).
     Any,
 }
 
 /// As many symbolic links as Linux follows in one path.
-const MOST_LINKS: usize = 40;
+pub(super) const MOST_LINKS: usize = 40;
+
+/// How many levels are looked at upwards.
+const MOST_ABOVE: usize = 4096;
 
 /// Where a path leads.
 pub(super) enum Place {
@@ -33,27 +40,40 @@ pub(super) enum Place {
 }
 
 /// One element further.
-enum Step {
+pub(super) enum Step {
     To(Place),
     Link { target: Vec<u8>, owner: u32 },
 }
 
 /// Follows `path` to its end, the last element too. `doing` says what for.
 pub(super) fn resolve(path: &[u8], links: Links, doing: &'static str) -> std::result::Result<Place, Error> {
-    resolve_from(None, path, links, doing)
+    if path.is_empty() {
+        return Err(Error::when(doing)(Errno::NOENT));
+    }
+    resolve_from(start(path).map_err(Error::when(doing))?, path, links, doing)
 }
 
-/// The same of a path that, if it is not absolute, begins at `from`, or else where this process is.
-pub(super) fn resolve_from(
-    from: Option<BorrowedFd<'_>>,
+/// The same of a path that, if it is not absolute, begins at `from`.
+pub(super) fn resolve_at(
+    from: BorrowedFd<'_>,
     path: &[u8],
     links: Links,
     doing: &'static str,
 ) -> std::result::Result<Place, Error> {
-    if path.is_empty() {
-        return Err(Error::when(doing)(Errno::NOENT));
+    if path.is_empty() || path.starts_with(b"/") {
+        return resolve(path, links, doing);
     }
-    let mut place = Place::Directory(start(from, path).map_err(Error::when(doing))?);
+    resolve_from(from.try_clone_to_owned().map_err(Error::when(doing))?, path, links, doing)
+}
+
+/// As [`resolve`], beginning at a directory, also where the path itself begins with a slash.
+pub(super) fn resolve_from(
+    from: OwnedFd,
+    path: &[u8],
+    links: Links,
+    doing: &'static str,
+) -> std::result::Result<Place, Error> {
+    let mut place = Place::Directory(from);
     let mut ahead = elements(path);
     let mut followed = 0;
     while let Some(element) = ahead.pop() {
@@ -62,24 +82,67 @@ pub(super) fn resolve_from(
             continue;
         }
         match step(dir.as_fd(), &element).map_err(Error::when(doing))? {
-            Step::To(next) => place = next,
+            Step::To(next) => {
+                if let (Links::Within(top), Place::Other { .. }) = (links, &next) {
+                    check_within(dir.as_fd(), top, doing)?;
+                }
+                place = next;
+            }
             Step::Link { target, owner } => {
                 followed += 1;
                 if followed > MOST_LINKS {
                     return Err(Error::when(doing)(Errno::LOOP));
                 }
-                if links == Links::Trusted && !is_trusted(owner) {
+                if links != Links::Any && !is_trusted(owner) {
                     let why = format!("the symbolic link \"{}\" belongs to another user", Escaped(&element));
                     return Err(Error::refused(doing, io::ErrorKind::PermissionDenied, why));
                 }
                 if target.starts_with(b"/") {
-                    place = Place::Directory(start(None, &target).map_err(Error::when(doing))?);
+                    place = Place::Directory(start(&target).map_err(Error::when(doing))?);
                 }
                 ahead.extend(elements(&target));
             }
         }
     }
+    if let (Links::Within(top), Place::Directory(dir)) = (links, &place) {
+        check_within(dir.as_fd(), top, doing)?;
+    }
     Ok(place)
+}
+
+/// Refuses a directory that is neither `top` nor below it.
+pub(super) fn check_within(
+    dir: BorrowedFd<'_>,
+    top: (u64, u64),
+    doing: &'static str,
+) -> std::result::Result<(), Error> {
+    let identity = |dir: BorrowedFd<'_>| rustix::fs::fstat(dir).map(|stat| status::identity(&stat));
+    let above = |dir: BorrowedFd<'_>| match kernel::entry_handle(dir, b"..") {
+        Some(handle) => handle,
+        None => beneath::open_one(dir, b".."),
+    };
+    let is_within = || {
+        let mut here = identity(dir)?;
+        let mut handle: Option<OwnedFd> = None;
+        for _ in 0..MOST_ABOVE {
+            if here == top {
+                return Ok(true);
+            }
+            let next = above(handle.as_ref().map_or(dir, AsFd::as_fd))?;
+            let there = identity(next.as_fd())?;
+            // The top of all is its own parent.
+            if there == here {
+                break;
+            }
+            (here, handle) = (there, Some(next));
+        }
+        Ok(false)
+    };
+    if is_within().map_err(Error::when::<Errno>(doing))? {
+        return Ok(());
+    }
+    let why = "the path ends outside of the directory given by --confine-root";
+    Err(Error::refused(doing, io::ErrorKind::PermissionDenied, why))
 }
 
 /// Opens for reading a directory that [`resolve`] reached, if it may be read.
@@ -91,7 +154,7 @@ pub(super) fn readable(dir: OwnedFd) -> Result<OwnedFd> {
 }
 
 /// The elements of a path, last first. A trailing slash demands a directory, as `.` does.
-fn elements(path: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn elements(path: &[u8]) -> Vec<Vec<u8>> {
     let mut elements: Vec<Vec<u8>> = Vec::new();
     if path.ends_with(b"/") {
         elements.push(b".".to_vec());
@@ -100,12 +163,11 @@ fn elements(path: &[u8]) -> Vec<Vec<u8>> {
     elements
 }
 
-fn start(from: Option<BorrowedFd<'_>>, path: &[u8]) -> Result<OwnedFd> {
-    let first: &[u8] = if path.starts_with(b"/") { b"/" } else { b"." };
-    let from = from.unwrap_or(CWD);
-    match kernel::entry_handle(from, first) {
+fn start(path: &[u8]) -> Result<OwnedFd> {
+    let from: &[u8] = if path.starts_with(b"/") { b"/" } else { b"." };
+    match kernel::entry_handle(CWD, from) {
         Some(handle) => handle,
-        None => beneath::open_one(from, first),
+        None => beneath::open_one(CWD, from),
     }
 }
 
@@ -113,7 +175,7 @@ fn is_trusted(owner: u32) -> bool {
     owner == 0 || owner == rustix::process::geteuid().as_raw()
 }
 
-fn step(dir: BorrowedFd<'_>, element: &[u8]) -> Result<Step> {
+pub(super) fn step(dir: BorrowedFd<'_>, element: &[u8]) -> Result<Step> {
     let Some(handle) = kernel::entry_handle(dir, element) else { return step_by_name(dir, element) };
     let handle = handle?;
     let stat = rustix::fs::fstat(&handle)?;

@@ -34,7 +34,7 @@ impl Root {
 
     /// Opens the directory at a path that, if it is not absolute, begins here. It may lead anywhere.
     pub fn open_from(&self, path: &OsStr, links: Links) -> Result<Root, Error> {
-        Root::at(resolve::resolve_from(Some(self.dir.as_fd()), path.as_bytes(), links, OPENING)?)
+        Root::at(resolve::resolve_at(self.dir.as_fd(), path.as_bytes(), links, OPENING)?)
     }
 
     fn at(place: Place) -> Result<Root, Error> {

@@ -13,11 +13,12 @@
 //! see `whole`.
 //!
 //! Where a run has a directory for what is not finished ([`Writing::temp`](crate::fs::Writing)), files are staged there,
-//! under numbers too, and nobody goes on with what is left of them. One that cannot be renamed from there, as that is
-//! another file system, is copied beside its target first, so that the name holds the old or the new all the same.
+//! under numbers too, and nobody goes on with what is left of them. If that is another file system, from where no file
+//! is renamed, a whole one is copied beside its target before it gets its attributes, so that the name holds the old or
+//! the new all the same.
 
 use crate::fs::file::{self, ReadFile, WriteFile};
-use crate::fs::{Dir, Error, Expected, Replaced, SetMeta, Slot, Stamp, WriteDir, status, whole};
+use crate::fs::{Dir, Error, Expected, Replaced, SetMeta, Slot, Stamp, WriteDir, kernel, status, whole};
 use crate::tree::{Entry, Kind, Name};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -29,6 +30,9 @@ use xxhash_rust::xxh3::xxh3_64;
 const PREFIX: &[u8] = b".dsync-";
 const SUFFIX: &[u8] = b".part";
 const TARGET_DIGITS: usize = 16;
+
+/// How much of a file that was staged elsewhere is copied before the next look at whether to go on, in bytes.
+const COPIED_AT_ONCE: u64 = 64 << 20;
 
 /// How often two runs may take the same staged name from each other before one gives up.
 const ATTEMPTS: usize = 16;
@@ -320,23 +324,32 @@ impl Stage {
     /// The same under another name, or in another directory.
     pub fn install_as(mut self, meta: &SetMeta, at: Slot<'_>) -> Result<(), Error> {
         self.file.finish(meta)?;
-        match rustix::fs::renameat(self.home(), self.staged.as_bytes(), at.dir, at.name.as_bytes()) {
-            Err(Errno::XDEV) => return self.install_copy(meta, at),
-            done => done.map_err(Error::when(INSTALLING))?,
-        }
+        rustix::fs::renameat(self.home(), self.staged.as_bytes(), at.dir, at.name.as_bytes())
+            .map_err(Error::when(INSTALLING))?;
         self.installed = true;
         Ok(())
     }
 
-    /// Installs a copy that is made beside that name.
-    fn install_copy(&self, meta: &SetMeta, at: Slot<'_>) -> Result<(), Error> {
-        let mut near = begin_beside(at.dir, at.name)?;
-        near.file.copy_from(&self.file, 0, u64::MAX, 0, 1)?;
-        near.file.finish(meta)?;
-        rustix::fs::renameat(at.dir, near.staged.as_bytes(), at.dir, at.name.as_bytes())
-            .map_err(Error::when(INSTALLING))?;
-        near.installed = true;
-        Ok(())
+    /// The same content where it can be renamed to its target: a copy beside that, if it is staged on another file
+    /// system. Only the content is copied. Fails when `go_on` says that nobody waits for it any more.
+    pub fn brought_home(self, go_on: impl Fn() -> bool) -> Result<Stage, Error> {
+        const COPYING: &str = "copying the staged file to";
+        let Some(elsewhere) = &self.elsewhere else { return Ok(self) };
+        if kernel::same_mount(elsewhere.as_fd(), self.dir.as_fd()).map_err(Error::when(COPYING))? {
+            return Ok(self);
+        }
+        let near = begin_beside(&self.dir, &self.target)?;
+        let mut at = 0;
+        loop {
+            let copied = near.file.copy_from(&self.file, at, COPIED_AT_ONCE, at, 1)?;
+            at = at.saturating_add(copied);
+            if copied < COPIED_AT_ONCE {
+                return Ok(near);
+            }
+            if !go_on() {
+                return Err(Error::refused(COPYING, io::ErrorKind::Interrupted, "the run was stopped"));
+            }
+        }
     }
 
     /// The directory it is in.

@@ -63,6 +63,12 @@ pub(super) fn changed(stat: &Stat) -> FileTime {
     time(stat.st_ctime as i64, stat.st_ctime_nsec as i64)
 }
 
+/// The time of the last access.
+#[allow(clippy::unnecessary_cast, reason = "the widths of the fields differ by platform")]
+pub(super) fn accessed(stat: &Stat) -> FileTime {
+    time(stat.st_atime as i64, stat.st_atime_nsec as i64)
+}
+
 /// Broken file systems report a billion nanoseconds and more, which no call would take back.
 fn time(seconds: i64, nanoseconds: i64) -> FileTime {
     FileTime::from_unix_time(seconds, u32::try_from(nanoseconds.clamp(0, 999_999_999)).unwrap_or(0))

@@ -2,7 +2,8 @@
 
 use crate::fs::attributes::{self, SetMeta};
 use crate::fs::{
-    Dir, Error, Slot, Stage, Stamp, WriteFile, Writing, beneath, in_place, kernel, stage, whole,
+    Dir, Error, SetExtended, Slot, Stage, Stamp, WriteFile, Writing, beneath, extended, in_place, kernel,
+    stage, whole,
 };
 use crate::tree::{Kind, Name, Node, Rdev, RelPath};
 use rustix::fs::{AtFlags, FileType, RawMode};
@@ -60,6 +61,11 @@ impl WriteDir {
         self.dir.open_beneath(path).map(|dir| self.like(dir))
     }
 
+    /// As [`Dir::open_inside`], to change what is in it.
+    pub fn open_inside_writable(&self, path: &RelPath) -> Result<WriteDir, Error> {
+        self.dir.open_inside(path).map(|dir| self.like(dir))
+    }
+
     /// How many bytes may still be written to the file system it is on, as far as that tells.
     pub fn free_bytes(&self) -> io::Result<u64> {
         let stat = rustix::fs::fstatvfs(self.as_fd())?;
@@ -76,14 +82,27 @@ impl WriteDir {
     /// whatever has the name (but a directory) in one step, so that the name always holds the old or the new entry;
     /// otherwise the name must be free. Files and directories are made elsewhere and refused here.
     pub fn make_node(&self, name: &Name, node: &Node, meta: &SetMeta, replace: bool) -> Result<(), Error> {
+        self.make_node_with(name, node, meta, &SetExtended::default(), replace)
+    }
+
+    /// The same with extended attributes and ACLs.
+    pub fn make_node_with(
+        &self,
+        name: &Name,
+        node: &Node,
+        meta: &SetMeta,
+        extended: &SetExtended<'_>,
+        replace: bool,
+    ) -> Result<(), Error> {
+        let make = |name: &Name| self.make_with_meta(name, node, meta, extended);
         if !replace {
-            return self.make_with_meta(name, node, meta);
+            return make(name);
         }
         let staged = stage::stage_name(name);
-        match self.make_with_meta(&staged, node, meta) {
+        match make(&staged) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 stage::take_leftover(self.as_fd(), &staged)?;
-                self.make_with_meta(&staged, node, meta)?;
+                make(&staged)?;
             }
             done => done?,
         }
@@ -96,9 +115,24 @@ impl WriteDir {
     }
 
     /// Makes the entry and sets its attributes, or leaves nothing.
-    fn make_with_meta(&self, name: &Name, node: &Node, meta: &SetMeta) -> Result<(), Error> {
+    fn make_with_meta(
+        &self,
+        name: &Name,
+        node: &Node,
+        meta: &SetMeta,
+        extended: &SetExtended<'_>,
+    ) -> Result<(), Error> {
         self.make(name, node, meta.mode)?;
-        attributes::set_entry(self.as_fd(), name, node.kind(), meta).inspect_err(|_| self.discard(name))
+        let (owner, rest) = meta.split_owner();
+        let (here, kind) = (self.as_fd(), node.kind());
+        let set = if extended.is_empty() {
+            attributes::set_entry(here, name, kind, meta)
+        } else {
+            attributes::set_entry(here, name, kind, &owner)
+                .and_then(|()| extended::set_entry(here, name, kind, extended))
+                .and_then(|()| attributes::set_entry(here, name, kind, &rest))
+        };
+        set.inspect_err(|_| self.discard(name))
     }
 
     fn make(&self, name: &Name, node: &Node, mode: Option<u32>) -> Result<(), Error> {
@@ -196,6 +230,16 @@ impl WriteDir {
     /// Sets attributes of the directory itself.
     pub fn set_own_meta(&self, meta: &SetMeta) -> Result<(), Error> {
         attributes::set(self.as_fd(), Kind::Directory, meta)
+    }
+
+    /// Sets extended attributes and ACLs of an entry, which must be of that kind. A symbolic link gets them itself.
+    pub fn set_extended(&self, name: &Name, kind: Kind, extended: &SetExtended<'_>) -> Result<(), Error> {
+        extended::set_entry(self.as_fd(), name, kind, extended)
+    }
+
+    /// Sets those of the directory itself.
+    pub fn set_own_extended(&self, extended: &SetExtended<'_>) -> Result<(), Error> {
+        extended::set(self.as_fd(), Kind::Directory, extended)
     }
 
     /// Removes an entry, which must be of that kind as far as directories go; a directory must be empty.

@@ -6,16 +6,17 @@
 use crate::fs::SetMeta;
 use crate::report::{Action, Change, Skip, TimeChange};
 use crate::request::Options;
-use crate::tree::{Entry, Kind, Meta, Node, Owner};
+use crate::tree::{Entry, Extra, Kind, Meta, Node, Owner, XattrSums};
 use filetime::FileTime;
 
 /// What the sink may and by what it fills in what the source does not say.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Policy<'a> {
     pub options: &'a Options,
-    /// The umask, for permissions nobody asked to preserve.
+    /// The bits that new entries do not get where nobody asked to preserve permissions: the umask, or what a directory's
+    /// default ACL has in its place.
     pub umask: u32,
-    /// Whether the running user is root, who alone changes owners and makes devices.
+    /// Whether the running user tries what only root may: to change owners, and to make devices.
     pub is_root: bool,
 }
 
@@ -39,18 +40,61 @@ pub(crate) enum Decision {
 pub(crate) struct Update {
     pub change: Change,
     pub set: SetMeta,
+    /// Whether the ACLs are to be set to the source's, and the mode that these then go with.
+    pub acls: Option<u32>,
+    pub xattrs: SetXattrs,
+}
+
+/// What is to be done about extended attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum SetXattrs {
+    /// Nothing.
+    #[default]
+    Leave,
+    /// The source has none that would be set here: those that are here go.
+    Clear,
+    /// They become the source's, which has to be asked for them.
+    Fetch,
+}
+
+/// An entry, as far as its attributes go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub meta: &'a Meta,
+    pub extra: Option<&'a Extra>,
+}
+
+impl<'a> From<&'a Entry> for Seen<'a> {
+    fn from(entry: &'a Entry) -> Seen<'a> {
+        Seen { meta: &entry.meta, extra: entry.extra.as_deref() }
+    }
+}
+
+impl Seen<'_> {
+    fn xattrs(&self) -> XattrSums {
+        self.extra.map_or_else(XattrSums::default, |extra| extra.xattrs)
+    }
 }
 
 impl Update {
     /// Nothing differs, as far as is known.
     pub(crate) fn none() -> Update {
-        Update { change: UNCHANGED, set: SetMeta::default() }
+        Update::of(UNCHANGED, SetMeta::default())
     }
 
     /// A file is fetched because that was planned, and its attributes are left to the plan.
     pub(crate) fn planned(is_new: bool) -> Update {
         let change = Change { action: Action::Transfer, new: is_new, content: !is_new, ..UNCHANGED };
-        Update { change, set: SetMeta::default() }
+        Update::of(change, SetMeta::default())
+    }
+
+    fn of(change: Change, set: SetMeta) -> Update {
+        Update { change, set, acls: None, xattrs: SetXattrs::Leave }
+    }
+
+    /// Whether nothing is to be set.
+    pub(crate) fn sets_nothing(&self) -> bool {
+        self.set.is_empty() && self.acls.is_none() && self.xattrs == SetXattrs::Leave
     }
 }
 
@@ -63,6 +107,9 @@ const UNCHANGED: Change = Change {
     perms: false,
     owner: false,
     group: false,
+    atime: false,
+    acls: false,
+    xattrs: false,
 };
 
 impl Policy<'_> {
@@ -96,7 +143,7 @@ impl Policy<'_> {
             (Node::File { size }, Some(own)) => self.file(entry, *size, own, may_set_group),
             (Node::File { .. }, None) => Decision::Transfer(self.new_entry(entry, may_set_group)),
             (node, Some(own)) if *node == own.node => {
-                Decision::Attributes(self.attributes(entry.kind(), &entry.meta, &own.meta, may_set_group))
+                Decision::Attributes(self.attributes(entry.kind(), entry.into(), own.into(), may_set_group))
             }
             (_, Some(own)) => {
                 let mut update = self.replacement(entry, own, may_set_group);
@@ -147,8 +194,8 @@ impl Policy<'_> {
         if same {
             return Decision::Attributes(self.attributes(
                 entry.kind(),
-                &entry.meta,
-                &own.meta,
+                entry.into(),
+                own.into(),
                 may_set_group,
             ));
         }
@@ -177,17 +224,33 @@ impl Policy<'_> {
         } else if differs {
             Decision::Transfer(self.replacement(entry, own, may_set_group))
         } else {
-            Decision::Attributes(self.attributes(entry.kind(), &entry.meta, &own.meta, may_set_group))
+            Decision::Attributes(self.attributes(entry.kind(), entry.into(), own.into(), may_set_group))
         }
     }
 
     /// What attributes differ between two entries of a kind, and how to set them on the existing one.
-    pub(crate) fn attributes(&self, kind: Kind, want: &Meta, have: &Meta, may_set_group: bool) -> Update {
+    pub(crate) fn attributes(
+        &self,
+        kind: Kind,
+        want: Seen<'_>,
+        have: Seen<'_>,
+        may_set_group: bool,
+    ) -> Update {
         let options = self.options;
         let has_mode = kind != Kind::Symlink;
-        let perms = options.perms && has_mode && want.mode != have.mode;
-        let (owner, group) = self.owner_differs(want.owner(), have.owner(), may_set_group);
-        let time = self.keeps_time(kind) && !self.is_same_time(want.mtime, have.mtime);
+        let mode = self.existing_mode(kind, want.meta.mode, have.meta.mode);
+        let perms = has_mode && mode != have.meta.mode;
+        let (owner, group) = self.owner_differs(want.meta.owner(), have.meta.owner(), may_set_group);
+        let time = self.keeps_time(kind) && !self.is_same_time(want.meta.mtime, have.meta.mtime);
+        let atime = self.atime(kind, want);
+        let atime_differs = atime.is_some_and(|atime| {
+            have.extra.and_then(|extra| extra.atime).is_none_or(|have| !self.is_same_time(atime, have))
+        });
+        let acls_of = |seen: &Seen<'_>| seen.extra.and_then(|extra| extra.acls.clone());
+        let acls = options.acls && has_mode && acls_of(&want) != acls_of(&have);
+        let xattrs = self.fetch_xattrs(want);
+        let xattrs_differ =
+            options.xattrs > 0 && want.xattrs().seen_by(self.is_root) != have.xattrs().seen_by(self.is_root);
         Update {
             change: Change {
                 action: Action::Attributes,
@@ -198,19 +261,56 @@ impl Policy<'_> {
                 perms,
                 owner,
                 group,
+                atime: atime_differs,
+                acls,
+                xattrs: xattrs_differ,
             },
             set: SetMeta {
-                // A change of owner clears setuid and setgid, so the mode has to be set again.
-                mode: (perms || ((owner || group) && has_mode)).then_some(if options.perms {
-                    want.mode
-                } else {
-                    have.mode
-                }),
-                owner: owner.then_some(want.uid),
-                group: group.then_some(want.gid),
-                mtime: time.then_some(want.mtime),
+                // A change of owner clears setuid and setgid, and one of ACLs may, so the mode has to be set again.
+                mode: (perms || ((owner || group || acls) && has_mode)).then_some(mode),
+                owner: owner.then_some(want.meta.uid),
+                group: group.then_some(want.meta.gid),
+                mtime: time.then_some(want.meta.mtime),
+                // With the other time, it would become now.
+                atime: atime.filter(|_| atime_differs || time),
+            },
+            acls: acls.then_some(mode),
+            xattrs: match xattrs_differ {
+                // A change of owner takes a file's capabilities away.
+                false if owner || group => xattrs,
+                false => SetXattrs::Leave,
+                true if xattrs == SetXattrs::Leave => SetXattrs::Clear,
+                true => xattrs,
             },
         }
+    }
+
+    /// The mode of an entry that is there already. With `-E` a file that can be executed here by nobody, and can in the
+    /// source, can be by all who may read it; one that cannot in the source can be by nobody.
+    fn existing_mode(&self, kind: Kind, want: u32, have: u32) -> u32 {
+        const EXECUTE: u32 = 0o111;
+        if self.options.perms {
+            want
+        } else if !self.options.executability || kind != Kind::File {
+            have
+        } else if want & EXECUTE == 0 {
+            have & !EXECUTE
+        } else if have & EXECUTE == 0 {
+            have | (have & 0o444) >> 2
+        } else {
+            have
+        }
+    }
+
+    /// The time of last access that an entry is to get, if one is kept.
+    fn atime(&self, kind: Kind, want: Seen<'_>) -> Option<FileTime> {
+        want.extra?.atime.filter(|_| self.options.atimes && kind != Kind::Directory)
+    }
+
+    /// What is to be done to an entry without extended attributes.
+    fn fetch_xattrs(&self, want: Seen<'_>) -> SetXattrs {
+        let fetch = self.options.xattrs > 0 && !want.xattrs().seen_by(self.is_root).is_empty();
+        if fetch { SetXattrs::Fetch } else { SetXattrs::Leave }
     }
 
     /// Whether the user is to be set where it should be another, and whether the group is. Both are this host's.
@@ -222,7 +322,7 @@ impl Policy<'_> {
 
     /// The same where the existing entry is replaced by one newly made, which has no attributes yet.
     fn replacement(&self, entry: &Entry, own: &Entry, may_set_group: bool) -> Update {
-        let differing = self.attributes(entry.kind(), &entry.meta, &own.meta, may_set_group);
+        let differing = self.attributes(entry.kind(), entry.into(), own.into(), may_set_group);
         let mut change = differing.change;
         change.action = Action::Transfer;
         // With -c, sizes that differ are contents that differ.
@@ -231,7 +331,7 @@ impl Policy<'_> {
         if !self.keeps_time(entry.kind()) {
             change.time = TimeChange::Now;
         }
-        let mode = if self.options.perms { entry.meta.mode } else { own.meta.mode };
+        let mode = self.existing_mode(entry.kind(), entry.meta.mode, own.meta.mode);
         if self.options.in_place && entry.kind() == Kind::File {
             // The file stays the same one; only what differs has to be set, and the time that writing changes.
             let mtime = self.options.times.then_some(entry.meta.mtime);
@@ -239,39 +339,57 @@ impl Policy<'_> {
             let cleared = (own.meta.mode & 0o6000 != 0).then_some(mode);
             return Update {
                 change,
-                set: SetMeta { mtime, mode: differing.set.mode.or(cleared), ..differing.set },
+                set: SetMeta {
+                    mtime,
+                    mode: differing.set.mode.or(cleared),
+                    atime: self.atime(entry.kind(), entry.into()),
+                    ..differing.set
+                },
+                // Writing takes capabilities away, and the others come with the content.
+                xattrs: match differing.xattrs {
+                    SetXattrs::Leave => self.fetch_xattrs(entry.into()),
+                    differing => differing,
+                },
+                ..differing
             };
         }
-        Update { change, set: self.all(entry.kind(), &entry.meta, mode, may_set_group) }
+        Update { change, ..self.all(entry.kind(), entry.into(), mode, may_set_group) }
     }
 
     fn new_entry(&self, entry: &Entry, may_set_group: bool) -> Update {
-        self.newly_made(entry.kind(), &entry.meta, may_set_group)
+        self.newly_made(entry.kind(), entry.into(), may_set_group)
     }
 
     /// What a newly made directory is to have.
-    pub(crate) fn new_directory(&self, meta: &Meta, may_set_group: bool) -> Update {
-        self.newly_made(Kind::Directory, meta, may_set_group)
+    pub(crate) fn new_directory(&self, want: Seen<'_>, may_set_group: bool) -> Update {
+        self.newly_made(Kind::Directory, want, may_set_group)
     }
 
-    fn newly_made(&self, kind: Kind, meta: &Meta, may_set_group: bool) -> Update {
+    fn newly_made(&self, kind: Kind, want: Seen<'_>, may_set_group: bool) -> Update {
         let action = if kind == Kind::File { Action::Transfer } else { Action::Create };
-        let mode = if self.options.perms { meta.mode } else { meta.mode & 0o777 & !self.umask };
-        Update {
-            change: Change { action, new: true, ..UNCHANGED },
-            set: self.all(kind, meta, mode, may_set_group),
-        }
+        let mode = want.meta.mode;
+        let mode = if self.options.perms { mode } else { mode & 0o777 & !self.umask };
+        let change = Change { action, new: true, ..UNCHANGED };
+        Update { change, ..self.all(kind, want, mode, may_set_group) }
     }
 
     /// Every attribute that a newly made entry is to have.
-    fn all(&self, kind: Kind, meta: &Meta, mode: u32, may_set_group: bool) -> SetMeta {
+    fn all(&self, kind: Kind, want: Seen<'_>, mode: u32, may_set_group: bool) -> Update {
         let options = self.options;
-        let Meta { mtime, uid, gid, .. } = *meta;
-        SetMeta {
-            mode: (kind != Kind::Symlink).then_some(mode),
+        let Meta { mtime, uid, gid, .. } = *want.meta;
+        let has_mode = kind != Kind::Symlink;
+        let set = SetMeta {
+            mode: has_mode.then_some(mode),
             owner: (options.owner && self.is_root).then_some(uid),
             group: (options.group && may_set_group).then_some(gid),
             mtime: self.keeps_time(kind).then_some(mtime),
+            atime: self.atime(kind, want),
+        };
+        Update {
+            // Also where the source has none: the directory may have given it some.
+            acls: (options.acls && has_mode).then_some(mode),
+            xattrs: self.fetch_xattrs(want),
+            ..Update::of(UNCHANGED, set)
         }
     }
 }

@@ -7,28 +7,41 @@
 //! What an entry is to have is known to both sides, except for its owner. That has another number on each host, and
 //! whether it is looked at depends on what the sink may set. So the source tells the owners that occur in a directory,
 //! and the sink looks for one of them that leaves it nothing to do. If it takes one that the source's entry does not
-//! have, though it would do as well, the sums differ, and the entry is listed.
+//! have, though it would do as well, the sums differ, and the entry is listed. ACLs name owners, so they are told in the
+//! same way; an entry's place says which owner it has of those told, and which ACLs.
 
 use crate::pass::Context;
 use crate::pass::decide::Policy;
 use crate::request::Options;
-use crate::tree::{Aspects, BucketSum, Buckets, Entry, Fingerprint, Fingerprinter, Name, Owner, RelPath};
-use crate::wire::MENTIONED_OWNERS;
+use crate::tree::{
+    Acls, Aspects, BucketSum, Buckets, Entry, Fingerprint, Fingerprinter, Name, Owner, RelPath,
+};
+use crate::wire::{MENTIONED_ACLS, MENTIONED_OWNERS};
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// How directories of this run are fingerprinted; `None` if they are listed in any case: contents are compared, or
 /// everything is transferred or told, or there is no wire to save, or they are not to be.
 pub(crate) fn fingerprinter(context: &Context) -> Option<Fingerprinter> {
     let options = &context.options;
-    let looks_at_all = options.checksum || options.ignore_times || options.detail.unchanged;
+    // Access times change by being looked at, so they mostly differ.
+    let looks_at_all = options.checksum || options.ignore_times || options.detail.unchanged || options.atimes;
     // Times may differ and be the same, or the source does not know which mode an entry is to have.
-    let is_vague = options.modify_window > 0 || (options.perms && options.chmod.asks_umask());
+    let is_vague = options.modify_window > 0 || (looks_at_modes(options) && options.chmod.asks_umask());
     // Which entries a limit spares is decided in the order of the listings.
     let in_order = options.delete.is_some_and(|deletion| deletion.limit.is_some());
+    // A link that is kept counts as a directory, one that is munged has another text, and a list of names is mostly less
+    // than what is there.
+    let is_apart = options.link_rules.keep_dirs || options.link_rules.munge || options.names_from.is_some();
     let worth_it = options.recursive && !context.local && options.shortcuts.fingerprints;
-    (worth_it && !looks_at_all && !in_order && !is_vague)
+    (worth_it && !looks_at_all && !is_vague && !in_order && !is_apart && !options.list_only)
         .then(|| Fingerprinter::new(context.sums.seed, aspects(options)))
+}
+
+/// Whether it matters which permissions an entry has.
+fn looks_at_modes(options: &Options) -> bool {
+    options.perms || options.executability
 }
 
 /// What `decide` looks at, besides owners.
@@ -40,36 +53,62 @@ pub(crate) fn aspects(options: &Options) -> Aspects {
         other_time: options.times,
         nanoseconds: options.modify_window < 0,
         mode: options.perms,
+        executable: options.executability && !options.perms,
+        xattrs: options.xattrs > 0,
     }
 }
 
-/// The entries of a directory of the source with their owners, and with the modes that they are to have.
+/// The place of an entry with the owner that was told as number `owner`, and ACLs so told; 0 and none are alike first.
+fn place(owner: usize, acls: Option<usize>) -> Option<u32> {
+    let acls = acls.map_or(0, |acls| acls.saturating_add(1));
+    u32::try_from(owner | acls << 8).ok()
+}
+
+/// The entries of a directory of the source with their owners and ACLs, and with the modes that they are to have.
 #[derive(Debug)]
 pub(crate) struct Owned<'a> {
     entries: Cow<'a, [Entry]>,
     /// Each once, in the order in which they first appear. What was not asked for is 0.
     owners: Vec<Owner>,
+    /// The same of ACLs.
+    acls: Vec<Arc<Acls>>,
     /// Which of them each entry has.
     places: Vec<u32>,
 }
 
 impl<'a> Owned<'a> {
-    /// `None` if there are more owners than a mention holds.
+    /// `None` if there are more owners or ACLs than a mention holds.
     pub(crate) fn new(entries: &'a [Entry], options: &Options) -> Option<Owned<'a>> {
         let mut owners: Vec<Owner> = Vec::new();
-        let mut place = |entry: &Entry| {
+        let mut all_acls: Vec<Arc<Acls>> = Vec::new();
+        let mut place_of = |entry: &Entry| {
             let Owner { uid, gid } = entry.meta.owner();
             let owner =
                 Owner { uid: if options.owner { uid } else { 0 }, gid: if options.group { gid } else { 0 } };
             let known = owners.iter().position(|known| *known == owner);
-            let place = known.or_else(|| {
+            let owner = known.or_else(|| {
                 owners.push(owner);
                 (owners.len() <= MENTIONED_OWNERS).then(|| owners.len() - 1)
             })?;
-            u32::try_from(place).ok()
+            let Some(acls) = entry.extra.as_ref().and_then(|extra| extra.acls.as_ref()) else {
+                return place(owner, None);
+            };
+            let known = all_acls.iter().position(|known| known == acls);
+            let acls = known.or_else(|| {
+                all_acls.push(acls.clone());
+                (all_acls.len() <= MENTIONED_ACLS).then(|| all_acls.len() - 1)
+            })?;
+            place(owner, Some(acls))
         };
-        let places = entries.iter().map(&mut place).collect::<Option<_>>()?;
-        Some(Owned { entries: with_modes(entries, options), owners, places })
+        let places = entries.iter().map(&mut place_of).collect::<Option<_>>()?;
+        let grants: usize = all_acls.iter().map(|acls| acls.grants()).sum();
+        let entries = with_modes(entries, options);
+        (grants <= MENTIONED_GRANTS).then_some(Owned { entries, owners, acls: all_acls, places })
+    }
+
+    /// The ACLs there are.
+    pub(crate) fn acls(&self) -> &[Arc<Acls>] {
+        &self.acls
     }
 
     /// The owners there are.
@@ -92,9 +131,12 @@ impl<'a> Owned<'a> {
     }
 }
 
+/// The most users and groups that the ACLs of a mention name.
+const MENTIONED_GRANTS: usize = 256;
+
 /// The entries with the modes that `--chmod` gives them, which is such that no umask is asked.
 fn with_modes<'a>(entries: &'a [Entry], options: &Options) -> Cow<'a, [Entry]> {
-    if !options.perms || options.chmod.is_empty() {
+    if !looks_at_modes(options) || options.chmod.is_empty() {
         return Cow::Borrowed(entries);
     }
     let changed = |entry: &Entry| {
@@ -105,6 +147,14 @@ fn with_modes<'a>(entries: &'a [Entry], options: &Options) -> Cow<'a, [Entry]> {
     Cow::Owned(entries.iter().map(changed).collect())
 }
 
+/// What a source told of its owners and ACLs, by this host's numbers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told<'a> {
+    /// Each owner, with whether the running user may set its group.
+    pub owners: &'a [(Owner, bool)],
+    pub acls: &'a [Arc<Acls>],
+}
+
 /// What an entry of the sink may be to the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Likeness {
@@ -112,19 +162,24 @@ pub(crate) enum Likeness {
     Hidden,
     /// Something would have to be done or said, whatever the source has.
     Unlike,
-    /// The same as the source's, if that has this one of the owners that were told.
+    /// The same as the source's, if that has this place: this one of the owners, and of the ACLs, that were told.
     Like(u32),
 }
 
 impl Likeness {
-    /// Of an entry that the source would list if it had it. `owners` are those told, by this host's numbers, each with
-    /// whether the running user may set its group.
-    pub(crate) fn of(entry: &Entry, policy: &Policy<'_>, owners: &[(Owner, bool)]) -> Likeness {
+    /// Of an entry that the source would list if it had it.
+    pub(crate) fn of(entry: &Entry, policy: &Policy<'_>, Told { owners, acls }: Told<'_>) -> Likeness {
         let fits = |(owner, may_set_group): &(Owner, bool)| {
             policy.owner_differs(*owner, entry.meta.owner(), *may_set_group) == (false, false)
         };
-        let place = owners.iter().position(fits).filter(|_| policy.is_wanted(entry.kind()));
-        place.and_then(|place| u32::try_from(place).ok()).map_or(Likeness::Unlike, Likeness::Like)
+        let owner = owners.iter().position(fits).filter(|_| policy.is_wanted(entry.kind()));
+        let place = match entry.acls() {
+            None => owner.and_then(|owner| place(owner, None)),
+            Some(own) => owner
+                .zip(acls.iter().position(|acls| **acls == *own))
+                .and_then(|(owner, acls)| place(owner, Some(acls))),
+        };
+        place.map_or(Likeness::Unlike, Likeness::Like)
     }
 }
 

@@ -17,7 +17,7 @@
 //!   walk ---- Mention (a fingerprint) ----->   compare: the same, so nothing to do, or
 //!        <--- Expand (sums of buckets) -----
 //!        ---- Listing (what differs) ------>   compare: same, different, absent, extra
-//!   content <--- Fetch (small files) -------
+//!   content <--- Fetch (small files, or attributes of what needs no content)
 //!           <--- Want, Sums, Check ---------   sign (what it has of a file, or of its gaps)
 //!           ---- Fetched, Content, Verdict ->   apply: stage, verify, install
 //!           <--- Again (what differs) ------
@@ -66,6 +66,8 @@ pub struct Context {
     pub local: bool,
     /// How many files this process may have open.
     pub open_files: u64,
+    /// Which links paths may go through that the user named.
+    pub paths: crate::fs::Links,
     /// Whether the peer must be told how far this role is, because the user is at its end.
     pub tell_progress: bool,
 }

@@ -3,10 +3,10 @@
 use crate::fs::Owners;
 use crate::request::{From, Options, OwnerRules, To};
 use crate::tree::filter::{Action, Rule, Rules, Side, Verdict};
-use crate::tree::{Meta, Owner};
+use crate::tree::{Acls, Extra, Meta, Owner};
 use crate::wire::{OwnerKind, OwnerName};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// At the source: which names were sent already.
 #[derive(Debug, Default)]
@@ -17,11 +17,36 @@ pub(crate) struct Names {
 impl Names {
     /// The names of `owners` that were not returned before.
     pub(crate) fn new_ones(&mut self, owners: &Owners, of: impl Iterator<Item = Owner>) -> Vec<OwnerName> {
-        let mut new = Vec::new();
         // Most entries of a directory have the owner of the one before.
         let mut last = None;
         let of = of.filter(|of| last.replace(*of) != Some(*of));
-        for (kind, id) in of.flat_map(|of| [(OwnerKind::User, of.uid), (OwnerKind::Group, of.gid)]) {
+        self.of(owners, of.flat_map(|of| [(OwnerKind::User, of.uid), (OwnerKind::Group, of.gid)]))
+    }
+
+    /// The same of those whom these ACLs name.
+    pub(crate) fn named_in<'a>(
+        &mut self,
+        owners: &Owners,
+        acls: impl Iterator<Item = &'a Arc<Acls>>,
+    ) -> Vec<OwnerName> {
+        let mut last: Option<&Arc<Acls>> = None;
+        let acls = acls.filter(|acls| !last.replace(*acls).is_some_and(|last| Arc::ptr_eq(last, acls)));
+        let all = acls.flat_map(|acls| {
+            let access = acls.access.as_ref();
+            access.into_iter().chain(acls.default.as_ref().map(|default| &default.rest))
+        });
+        self.of(
+            owners,
+            all.flat_map(|acl| {
+                let users = acl.users.keys().map(|id| (OwnerKind::User, *id));
+                users.chain(acl.groups.keys().map(|id| (OwnerKind::Group, *id)))
+            }),
+        )
+    }
+
+    fn of(&mut self, owners: &Owners, of: impl Iterator<Item = (OwnerKind, u32)>) -> Vec<OwnerName> {
+        let mut new = Vec::new();
+        for (kind, id) in of {
             if !self.sent.insert((kind, id)) {
                 continue;
             }
@@ -104,7 +129,7 @@ fn resolved(rules: &OwnerRules, number_of: impl Fn(&[u8]) -> Option<u32>) -> (Ve
 impl OwnerMap {
     /// What `options` make of owners, and the names in them that this host does not know.
     pub(crate) fn new(options: &Options) -> Result<(OwnerMap, Vec<Vec<u8>>), crate::fs::Error> {
-        let owners = Owners::new()?;
+        let owners = Owners::new()?.trying(options.super_user);
         // A lookup that fails finds nobody.
         let (users, mut unknown) = resolved(&options.user_map, |name| owners.user_id(name).ok().flatten());
         let (groups, more) = resolved(&options.group_map, |name| owners.group_id(name).ok().flatten());
@@ -155,6 +180,30 @@ impl OwnerMap {
         }
     }
 
+    /// What more is told of an entry, with this host's numbers.
+    pub(crate) fn translate_extra(&self, mut extra: Option<Box<Extra>>) -> Option<Box<Extra>> {
+        if let Some(acls) = extra.as_mut().and_then(|extra| extra.acls.as_mut()) {
+            *acls = self.translate_acls(acls);
+        }
+        extra
+    }
+
+    /// ACLs by this host's numbers.
+    pub(crate) fn translate_acls(&self, acls: &Arc<Acls>) -> Arc<Acls> {
+        let known = self.here.lock().unwrap_or_else(PoisonError::into_inner);
+        if (known.is_empty() && !self.has_maps()) || acls.grants() == 0 {
+            return acls.clone();
+        }
+        let here = |kind, id| self.here(&known, kind, id);
+        Arc::new(acls.renumbered(|id| here(OwnerKind::User, id), |id| here(OwnerKind::Group, id)))
+    }
+
+    /// The number here of one who may have been learnt. Who has not been named has no name.
+    fn here(&self, known: &HashMap<(OwnerKind, u32), u32>, kind: OwnerKind, id: u32) -> u32 {
+        let learnt = known.get(&(kind, id)).copied();
+        learnt.or_else(|| self.mapped(kind, id, None)).unwrap_or(id)
+    }
+
     /// The attributes with this host's numbers.
     pub(crate) fn translate_meta(&self, meta: Meta) -> Meta {
         let Owner { uid, gid } = self.translate_owner(meta.owner());
@@ -167,11 +216,7 @@ impl OwnerMap {
         if known.is_empty() && !self.has_maps() {
             return owner;
         }
-        let here = |kind, id| {
-            let learnt = known.get(&(kind, id)).copied();
-            // Who has not been named has no name.
-            learnt.or_else(|| self.mapped(kind, id, None)).unwrap_or(id)
-        };
+        let here = |kind, id| self.here(&known, kind, id);
         Owner { uid: here(OwnerKind::User, owner.uid), gid: here(OwnerKind::Group, owner.gid) }
     }
 }

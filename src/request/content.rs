@@ -21,6 +21,16 @@ pub enum SumKind {
 }
 
 impl SumKind {
+    /// How many bytes other programs show of it.
+    pub fn digest_len(self) -> usize {
+        match self {
+            SumKind::Xxh3 | SumKind::Md5 => 16,
+            SumKind::Xxh3Short | SumKind::Xxh64 => 8,
+            SumKind::Sha1 => 20,
+            SumKind::None => 0,
+        }
+    }
+
     /// What `--checksum-choice` calls them. A name that stands for another one's sum comes after it.
     pub const NAMES: [(&str, SumKind); 7] = [
         ("xxh128", SumKind::Xxh3),

@@ -4,8 +4,8 @@ use crate::request::{
     Chmod, Compression, InvalidChmod, InvalidOwnerRules, InvalidSkipCompress, OwnerRules, Shortcuts,
     SkipCompress, SumKind,
 };
-use crate::tree::Kind;
 use crate::tree::filter::Rules;
+use crate::tree::{Entry, Kind, Node, RelPath, leads_outside};
 use serde::{Deserialize, Serialize};
 
 /// Everything a run was asked besides its roots. [`Options::default`] is what `dsync` without any flag does: copy
@@ -14,10 +14,40 @@ use serde::{Deserialize, Serialize};
 pub struct Options {
     /// `-r`: enter directories.
     pub recursive: bool,
+    /// `-d`: make directories, and enter only those named with a slash at the end.
+    pub dirs: bool,
+    /// `-x`: what becomes of other file systems in the tree.
+    pub mounts: Mounts,
+    /// `--mkpath`: make the directories above the destination too.
+    pub make_path: bool,
+    /// `-R`: names are kept as they were typed.
+    pub relative: bool,
+    /// `--no-implied-dirs`: the directories that this makes have no attributes of the source.
+    pub no_implied_dirs: bool,
+    /// `--files-from`: where the list of names is.
+    pub names_from: Option<NamesFrom>,
+    /// What becomes of sources that are not there.
+    pub missing: Missing,
+    /// `--list-only`: show what there is, write nothing.
+    pub list_only: bool,
     /// `-l`: copy symbolic links as links.
     pub links: bool,
+    /// What else is done about symbolic links.
+    pub link_rules: LinkRules,
     /// `-p`: set permissions.
     pub perms: bool,
+    /// `-E`: set whether files can be executed, where their permissions are not set.
+    pub executability: bool,
+    /// `-A`: set ACLs.
+    pub acls: bool,
+    /// `-X`: set extended attributes; given twice, those too that rsync gives to itself. How often it was given.
+    pub xattrs: u8,
+    /// `-U`: set the times of last access, except of directories and symbolic links.
+    pub atimes: bool,
+    /// `--open-noatime`: reading a file leaves its time of last access, as far as the system lets it.
+    pub open_noatime: bool,
+    /// `--super`, `--no-super`: whether the sink tries what only root may. `None`: if it is root.
+    pub super_user: Option<bool>,
     /// `-t`: set modification times.
     pub times: bool,
     /// `-o`: set the owner, as far as the user may.
@@ -113,6 +143,8 @@ pub struct Options {
 
     /// `-n`: change nothing, say what would be.
     pub dry_run: bool,
+    /// Whether the peer talks to another peer, and somebody between them hears the events.
+    pub relayed: bool,
     /// Which events are worth sending.
     pub detail: Detail,
     /// `--plain`: the quicker ways that are taken.
@@ -126,6 +158,68 @@ pub enum Append {
     Trusting,
     /// The same, if what is there is what the source has; else it is changed.
     Verified,
+}
+
+/// What becomes of directories that are on another file system than the source argument they are below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Mounts {
+    /// They are entered.
+    #[default]
+    Entered,
+    /// `-x`: they are made and not entered.
+    Made,
+    /// `-xx`: they are left out.
+    LeftOut,
+}
+
+/// Which side has the list of names of `--files-from`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NamesFrom {
+    /// The asking side, which tells it if it is not the source.
+    Asking,
+    /// The peer: it reads a file of its own, and tells it if it is not the source.
+    Peer {
+        /// Which.
+        file: Vec<u8>,
+        /// `--from0`: whether names in it are parted by NUL, not by the ends of lines.
+        nul: bool,
+    },
+}
+
+/// What becomes of a source that was named and is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Missing {
+    /// It is an error.
+    #[default]
+    Told,
+    /// `--ignore-missing-args`: nothing.
+    Ignored,
+    /// `--delete-missing-args`: it is removed at the destination.
+    Deleted,
+}
+
+/// What is done about symbolic links besides copying them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LinkRules {
+    /// `-L`: what they lead to is copied.
+    pub copy: bool,
+    /// `-k`: where they lead to a directory, that is copied.
+    pub copy_dirs: bool,
+    /// `--copy-unsafe-links`: what those lead to is copied that may lead out of the tree.
+    pub copy_unsafe: bool,
+    /// `--safe-links`: those are left out that may lead out of the tree.
+    pub safe: bool,
+    /// `-K`: the destination keeps a link to a directory where the source has a directory.
+    pub keep_dirs: bool,
+    /// `--munge-links`: this side's links are kept so that they lead nowhere.
+    pub munge: bool,
+}
+
+impl LinkRules {
+    /// Whether a source ever looks at what a link leads to.
+    pub fn follows(&self) -> bool {
+        self.copy || self.copy_dirs || self.copy_unsafe
+    }
 }
 
 /// How `--delete` goes about it.
@@ -173,6 +267,19 @@ pub struct Detail {
     pub unchanged: bool,
     /// How far the run is (`--progress`).
     pub progress: bool,
+    /// With each entry its owner, permissions and time (`--out-format`).
+    pub facts: bool,
+    /// With each file how much of it travelled, so that it is told when it is there.
+    pub sent: bool,
+    /// With each file the sum of its content.
+    pub sums: bool,
+}
+
+impl Detail {
+    /// Whether there is something to tell of a file that is transferred which is not known before it was.
+    pub fn is_late(&self) -> bool {
+        self.sent || self.sums
+    }
 }
 
 /// Options that cannot go together, or a value out of range.
@@ -190,6 +297,9 @@ pub enum InvalidOptions {
     /// Contents cannot be compared without a sum.
     #[error("--checksum (-c) needs a checksum, and --checksum-choice=none asks for none")]
     NothingToCompareBy,
+    /// It names no directory of its own.
+    #[error("--partial-dir needs the name of a directory that is only for that")]
+    PartialDir,
     /// No path has a NUL byte.
     #[error("a path holds a NUL byte")]
     PathWithNul,
@@ -197,8 +307,8 @@ pub enum InvalidOptions {
     #[error("{0} streams are out of range (1 to {MAX_STREAMS})")]
     Streams(u8),
     /// Deleting needs whole directories.
-    #[error("--delete does not work without --recursive (-r)")]
-    DeleteNeedsRecursive,
+    #[error("--delete does not work without --recursive (-r) or --dirs (-d)")]
+    DeleteNeedsDirectories,
     /// Changes of permissions that no text stands for.
     #[error("--chmod: {0}")]
     Chmod(#[from] InvalidChmod),
@@ -209,7 +319,20 @@ pub enum InvalidOptions {
 
 impl Options {
     /// The directory beside files in which they wait for the end of the run, if no other was named.
-    pub const HOLDING: &[u8] = b".~tmp~";
+    const HOLDING: &[u8] = b".~tmp~";
+
+    /// The directory beside files in which they wait for the end of the run, if they do (`--delay-updates`): that of
+    /// `--partial-dir` if it is in each directory under one name. In one place for several directories those of one name
+    /// would meet.
+    pub fn holding(&self) -> Option<&[u8]> {
+        let own = self.partial_dir.as_deref().filter(|path| !path.contains(&b'/'));
+        self.delay_updates.then(|| own.unwrap_or(Options::HOLDING))
+    }
+
+    /// Where parts of files are kept: if nowhere else, where they wait for the end of the run.
+    pub fn parts(&self) -> Option<&[u8]> {
+        self.partial_dir.as_deref().or_else(|| self.holding())
+    }
 
     /// Whether entries of this kind are copied, as far as the user may make them.
     pub fn asks_for(&self, kind: Kind) -> bool {
@@ -219,6 +342,21 @@ impl Options {
             Kind::CharDevice | Kind::BlockDevice => self.devices,
             Kind::Fifo | Kind::Socket => self.specials,
         }
+    }
+
+    /// Whether a symbolic link in the directory `dir` stays out of the destination (`--safe-links`).
+    pub fn leaves_out(&self, entry: &Entry, dir: &RelPath) -> bool {
+        match &entry.node {
+            Node::Symlink { target } if self.links && self.link_rules.safe => {
+                leads_outside(target, dir.elements().count())
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a listing may have directories at all.
+    pub fn lists_directories(&self) -> bool {
+        self.recursive || self.dirs || self.relative
     }
 
     /// Checks what the type cannot: called where options are made and where they are decoded.
@@ -245,11 +383,19 @@ impl Options {
         if [&self.temp_dir, &self.partial_dir].into_iter().flatten().any(|path| path.contains(&0)) {
             return Err(InvalidOptions::PathWithNul);
         }
+        if let Some(path) = &self.partial_dir
+            && matches!(
+                path.rsplit(|byte| *byte == b'/').find(|last| !last.is_empty()),
+                None | Some(b"." | b"..")
+            )
+        {
+            return Err(InvalidOptions::PartialDir);
+        }
         self.chmod.validate()?;
         self.user_map.validate()?;
         self.group_map.validate()?;
-        if self.delete.is_some() && !self.recursive {
-            return Err(InvalidOptions::DeleteNeedsRecursive);
+        if self.delete.is_some() && !(self.recursive || self.dirs) {
+            return Err(InvalidOptions::DeleteNeedsDirectories);
         }
         Ok(())
     }

@@ -58,6 +58,14 @@ pub enum Failure {
         /// What to do about it, as a sentence.
         hint: Option<String>,
     },
+    /// The list of `--files-from` cannot be read.
+    #[error("reading the list of names {}: {source}", Escaped(.file))]
+    Names {
+        /// Where it is.
+        file: Vec<u8>,
+        /// Why.
+        source: io::Error,
+    },
     /// Something this process needs could not be had.
     #[error("{doing}: {source}")]
     System {
@@ -115,7 +123,7 @@ impl Failure {
             Failure::Destination(error) if error.is_selection() => FailureKind::FilesSelection,
             Failure::Destination(DestinationError::NoTemp { .. }) => FailureKind::Usage,
             Failure::Destination(_) => FailureKind::FileIo,
-            Failure::Replica { .. } => FailureKind::FileIo,
+            Failure::Replica { .. } | Failure::Names { .. } => FailureKind::FileIo,
             Failure::Connect(transport::Error::Spawn { .. }) | Failure::System { .. } => FailureKind::Ipc,
             Failure::Connect(transport::Error::Timeout { .. }) => FailureKind::Timeout,
             Failure::Connect(_) => FailureKind::RemoteShell(255),

@@ -2,7 +2,7 @@
 
 use crate::pass::{Context, PassError};
 use crate::session::{Failure, Outcome, Run, Surroundings, context, one_way};
-use crate::view::View;
+use crate::view::{View, source_look};
 use crate::wire::Link;
 use crate::wire::pump::{self, PumpOptions};
 use std::io;
@@ -19,13 +19,17 @@ pub(super) fn run(
     let start = Instant::now();
     let limited = run.options.bandwidth.is_some();
     let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
-    let context = Context { local: !limited, ..context(run.options.clone(), run.seed(), reporter, progress) };
+    let context = Context {
+        local: !limited,
+        ..context(run.options.clone(), run.paths, run.seed(), reporter, progress)
+    };
     let (source, sink) = link(run)?;
     for end in [&source, &sink] {
         let stopper = end.sender.stopper();
         surroundings.cancel.on_cancel(move || stopper.stop());
     }
-    let (view, missing) = View::open(sources, context.options.rules.clone(), context.options.recursive);
+    let (view, missing) = View::open(sources, run.names.as_deref(), &context.options, context.paths);
+    let view = view.looking_at(source_look(&context.options));
     let (read, written) = thread::scope(|scope| {
         let reading = thread::Builder::new()
             .name("source".into())
@@ -33,7 +37,8 @@ pub(super) fn run(
         match reading {
             Err(error) => (Err(PassError::thread(error)), Err(PassError::Lost)),
             Ok(reading) => {
-                let written = one_way::sink(sink, destination, &context);
+                let options = run.peer_options.clone();
+                let written = one_way::sink(sink, destination, &Context { options, ..context.clone() });
                 (reading.join().unwrap_or(Err(PassError::Lost)), written)
             }
         }

@@ -1,15 +1,18 @@
 //! A run from its beginning to its summary: who plays which role, and over what they talk.
 //!
 //! [`run`] is the asking side. Between two local paths it plays both roles of a pass over a link in memory; else it
-//! connects, greets the peer with a request, and plays the role the peer does not. [`serve()`] is the peer. Both end in
-//! an [`Outcome`] or a [`Failure`]; per-file problems are neither, they are events.
+//! connects, greets the peer with a request, and plays the role the peer does not. Between two other hosts it has a peer
+//! on each, and plays none (`relay`). [`serve()`] is the peer. All end in an [`Outcome`] or a [`Failure`]; per-file
+//! problems are neither, they are events.
 
 mod apart;
 mod cancel;
 mod failure;
 mod forward;
 mod local;
+mod names;
 mod one_way;
+mod relay;
 mod remote;
 mod serve;
 mod streams;
@@ -20,13 +23,16 @@ pub use crate::wire::hello::VERSION as PROTOCOL_VERSION;
 pub use cancel::Cancel;
 use cancel::Why;
 pub use failure::{Failure, FailureKind};
+pub use names::read_names;
 pub use serve::serve;
 pub use two_way::{TwoWayOutcome, TwoWayRun};
 
 use crate::delta::{StrongKind, SumChoice};
+use crate::fs::Links;
 use crate::pass::Context;
 use crate::report::{Progress, Prompter, Reporter, Totals};
 use crate::request::{Options, SumKind};
+use crate::transport::IpFamily;
 use crate::transport::ssh::Environment;
 use crate::transport::target::{Host, Target};
 use crate::twoway::run::Overseer;
@@ -44,8 +50,14 @@ pub struct Run {
     pub sources: Vec<Target>,
     /// Where to.
     pub destination: Target,
-    /// How.
+    /// How, on this side.
     pub options: Options,
+    /// How, on the peer's; without a peer, what the sink goes by.
+    pub peer_options: Options,
+    /// `--files-from`: the list, if it is on this side: names, each with a NUL after it.
+    pub names: Option<Vec<u8>>,
+    /// How paths are followed on this side.
+    pub paths: Paths,
     /// How to reach a host, if one is named.
     pub shell: Shell,
     /// `--two-way`: the source and the destination, exactly one of each, are the first and the second replica.
@@ -71,6 +83,8 @@ pub struct Shell {
     pub remote_program: OsString,
     /// `--ssh-config`: the file to read instead of the user's.
     pub ssh_config: Option<PathBuf>,
+    /// `-4`, `-6`: which addresses of the host are tried.
+    pub family: Option<IpFamily>,
 }
 
 /// What a run needs from where it runs.
@@ -113,8 +127,43 @@ pub struct Outcome {
 
 /// Opens a file the user named, other than source and destination, to read it. Refuses one that is reached through a
 /// symbolic link that belongs to neither root nor the running user: whoever made that link would choose what is read.
-pub fn open_named(path: &OsStr) -> io::Result<impl io::Read + use<>> {
-    crate::fs::open_named(path, crate::fs::Links::Trusted).map_err(|error| error.source)
+pub fn open_named(path: &OsStr, paths: Paths) -> io::Result<impl io::Read + use<>> {
+    crate::fs::open_named(path, paths.0).map_err(|error| error.source)
+}
+
+/// How paths are followed that the user named: through symbolic links of root or of the running user only, if nothing
+/// else was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Paths(Links);
+
+impl Paths {
+    /// `--insecure-links`: through any.
+    pub fn any() -> Paths {
+        Paths(Links::Any)
+    }
+
+    /// `--confine-root`: to places below this directory only.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn within(directory: &OsStr) -> io::Result<Paths> {
+        let root = crate::fs::Root::open(directory, Links::Trusted).map_err(|error| error.source)?;
+        let identity = root.dir().identity().map_err(|error| error.source)?;
+        Ok(Paths(Links::Within(identity)))
+    }
+}
+
+/// A leading `~/` means the home directory, which is where a peer starts.
+fn without_tilde(path: Vec<u8>) -> Vec<u8> {
+    match path.as_slice() {
+        b"~" => Vec::new(),
+        other => other.strip_prefix(b"~/").map(<[u8]>::to_vec).unwrap_or(path),
+    }
+}
+
+/// Opens a file the user named to write at its end, by the same rule; it is made if it is not there.
+pub fn append_named(path: &OsStr) -> io::Result<impl io::Write + Send + use<>> {
+    crate::fs::append_named(path, crate::fs::Links::Trusted).map_err(|error| error.source)
 }
 
 /// Which way a run goes.
@@ -122,6 +171,7 @@ enum Direction<'a> {
     Local { sources: Vec<Vec<u8>>, destination: Vec<u8> },
     Push { sources: Vec<Vec<u8>>, host: &'a Host, destination: Vec<u8> },
     Pull { host: &'a Host, sources: Vec<Vec<u8>>, destination: Vec<u8> },
+    Between { from: &'a Host, sources: Vec<Vec<u8>>, to: &'a Host, destination: Vec<u8> },
 }
 
 /// Runs a run.
@@ -137,6 +187,9 @@ pub fn run(run: &Run, surroundings: &Surroundings) -> Result<Outcome, Failure> {
         }
         (Direction::Pull { host, sources, destination }, None) => {
             remote::pull(run, surroundings, host, sources, &destination)
+        }
+        (Direction::Between { from, sources, to, destination }, None) => {
+            relay::run(run, surroundings, (from, sources), (to, destination))
         }
     };
     // Whatever a cancelled run trips over on its way out, it was the cancelling that ended it.
@@ -178,6 +231,13 @@ fn direction(run: &Run) -> Result<Direction<'_>, Failure> {
         paths.push(path.clone());
     }
     match (host, &run.destination) {
+        // Nothing goes to a destination, wherever it is.
+        (None, _) if run.options.list_only => {
+            Ok(Direction::Local { sources: paths, destination: Vec::new() })
+        }
+        (Some(host), _) if run.options.list_only => {
+            Ok(Direction::Pull { host, sources: paths, destination: Vec::new() })
+        }
         (None, Target::Local(destination)) => {
             Ok(Direction::Local { sources: paths, destination: destination.clone() })
         }
@@ -187,17 +247,26 @@ fn direction(run: &Run) -> Result<Direction<'_>, Failure> {
         (Some(host), Target::Local(destination)) => {
             Ok(Direction::Pull { host, sources: paths, destination: destination.clone() })
         }
-        (Some(_), _) => Err(Failure::Usage(
-            "source and destination cannot both be remote; run dsync on one of the two hosts".into(),
-        )),
-        (None, Target::SameHost(_)) => {
+        (Some(from), Target::Remote(remote)) => Ok(Direction::Between {
+            from,
+            sources: paths,
+            to: &remote.host,
+            destination: remote.path.clone(),
+        }),
+        (_, Target::SameHost(_)) => {
             Err(Failure::Usage("a destination cannot begin with a colon; name the host before it".into()))
         }
     }
 }
 
 /// What a role needs to know that plays against a peer and has the user at its own end.
-fn context(options: Options, seed: u64, reporter: Arc<dyn Reporter>, progress: Arc<Progress>) -> Context {
+fn context(
+    options: Options,
+    paths: Paths,
+    seed: u64,
+    reporter: Arc<dyn Reporter>,
+    progress: Arc<Progress>,
+) -> Context {
     let kind = |kind| match kind {
         SumKind::Xxh3 => StrongKind::Xxh3,
         SumKind::Md5 => StrongKind::Md5,
@@ -211,6 +280,9 @@ fn context(options: Options, seed: u64, reporter: Arc<dyn Reporter>, progress: A
     if !options.shortcuts.kernel_calls {
         crate::fs::give_up_kernel_calls();
     }
+    if options.open_noatime {
+        crate::fs::keep_access_times();
+    }
     Context {
         options,
         sums,
@@ -219,6 +291,7 @@ fn context(options: Options, seed: u64, reporter: Arc<dyn Reporter>, progress: A
         progress,
         local: false,
         open_files: crate::fs::raise_file_limit(),
+        paths: paths.0,
         tell_progress: false,
     }
 }

@@ -20,7 +20,8 @@ pub(super) fn source(
 
 /// Plays the sink below a destination argument, and then has nothing more to say.
 pub(super) fn sink(mut link: Link, destination: &[u8], context: &Context) -> Result<Totals, PassError> {
-    let played = pass::sink::run(&mut link, Goal::Destination(destination), context)?;
+    let goal = if context.options.list_only { Goal::Listing } else { Goal::Destination(destination) };
+    let played = pass::sink::run(&mut link, goal, context)?;
     link.sender.close();
     Ok(played)
 }

@@ -2,12 +2,12 @@
 
 use crate::pass::{Context, PassError};
 use crate::report::{Event, Totals};
-use crate::request::{Part, Request};
+use crate::request::{NamesFrom, Part, Request};
 use crate::session::streams::Helpers;
-use crate::session::{Failure, Outcome, Run, Surroundings, TwoWayOutcome, context, one_way};
+use crate::session::{Failure, Outcome, Run, Surroundings, TwoWayOutcome, context, names, one_way};
 use crate::transport::{Connection, Control, RemoteExit, child, command, ssh, target::Host};
 use crate::twoway::run::RunError;
-use crate::view::View;
+use crate::view::{View, source_look};
 use crate::wire::frame::Compressed;
 use crate::wire::hello::{self, Hello};
 use crate::wire::pump::{CompressedTraffic, Pump, PumpOptions, Traffic, Unconnected};
@@ -19,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long the peer may take to end after everything is done, or after the connection broke.
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 pub(super) fn push(
     run: &Run,
@@ -28,8 +28,14 @@ pub(super) fn push(
     host: &Host,
     destination: Vec<u8>,
 ) -> Result<Outcome, Failure> {
-    let (view, missing) = View::open(sources, run.options.rules.clone(), run.options.recursive);
-    with_peer(run, surroundings, host, Part::Sink { destination }, |link, context| {
+    with_peer(run, surroundings, host, Part::Sink { destination }, |mut link, context| {
+        let heard = match context.options.names_from {
+            Some(NamesFrom::Peer { .. }) => Some(names::hear(&mut link)?),
+            _ => None,
+        };
+        let (view, missing) =
+            View::open(sources, heard.as_deref().or(run.names.as_deref()), &context.options, context.paths);
+        let view = view.looking_at(source_look(&context.options));
         Ok(one_way::source(link, &view, missing, context)?.into())
     })
 }
@@ -41,7 +47,10 @@ pub(super) fn pull(
     sources: Vec<Vec<u8>>,
     destination: &[u8],
 ) -> Result<Outcome, Failure> {
-    with_peer(run, surroundings, host, Part::Source { arguments: sources }, |link, context| {
+    with_peer(run, surroundings, host, Part::Source { arguments: sources }, |mut link, context| {
+        if let Some(names) = &run.names {
+            names::say(&mut link, names)?;
+        }
         Ok(one_way::sink(link, destination, context)?.into())
     })
 }
@@ -74,9 +83,9 @@ pub(super) fn with_peer(
     };
     let seed = run.seed();
     let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
-    let context = context(run.options.clone(), seed, reporter, progress);
+    let context = context(run.options.clone(), run.paths, seed, reporter, progress);
     let mut greeting = Hello::new(seed).encode();
-    greeting.extend(hello::encode_request(&Request { part, options: run.options.clone() }));
+    greeting.extend(hello::encode_request(&Request { part, options: run.peer_options.clone() }));
     let options = PumpOptions {
         compression: run.options.compress,
         bandwidth: run.options.bandwidth,
@@ -136,10 +145,11 @@ pub(super) fn with_peer(
     outcome
 }
 
-fn connect(run: &Run, surroundings: &Surroundings, host: &Host) -> Result<Connection, Failure> {
+/// Gets a byte stream to a dsync on a host.
+pub(super) fn connect(run: &Run, surroundings: &Surroundings, host: &Host) -> Result<Connection, Failure> {
     let program = &run.shell.remote_program;
     if let Some(shell) = &run.shell.command {
-        return Ok(child::connect(shell, host, program)?);
+        return Ok(child::connect(shell, host, program, run.shell.family)?);
     }
     let interrupt = ssh::Interrupt::new();
     {
@@ -150,6 +160,7 @@ fn connect(run: &Run, surroundings: &Surroundings, host: &Host) -> Result<Connec
     let options = ssh::Options {
         environment: surroundings.environment.clone(),
         config_file: run.shell.ssh_config.clone(),
+        family: run.shell.family,
         connect_timeout: run.options.timeout.map(|seconds| Duration::from_secs(seconds.into())),
         interrupt,
         prompter: surroundings.prompter.clone(),

@@ -2,9 +2,9 @@
 
 use crate::pass::{Context, PassError};
 use crate::report::{Event, Progress, Reporter};
-use crate::request::{Part, Request};
+use crate::request::{NamesFrom, Part, Request};
 use crate::session::forward::Forward;
-use crate::session::{Cancel, Failure, context, one_way, two_way};
+use crate::session::{Cancel, Failure, Paths, context, names, one_way, two_way, without_tilde};
 use crate::transport;
 use crate::transport::meeting::{self, Door, Meeting};
 use crate::twoway::run::{Around, RunError};
@@ -22,11 +22,13 @@ use std::sync::Arc;
 /// said over the link; paths are relative to the current directory, which a remote shell makes the home directory.
 ///
 /// Or joins another process that does so, for the sake of a further channel: that then reads and writes the streams,
-/// until it ends. They meet below one of `folders`, which are the same for both.
+/// until it ends. They meet below one of `folders`, which are the same for both. `paths`: how paths are followed that
+/// the asking side names.
 pub fn serve(
     mut input: impl Read + AsFd + Send + 'static,
     mut output: impl Write + AsFd + Send + 'static,
     folders: &[PathBuf],
+    paths: Paths,
     cancel: &Cancel,
 ) -> Result<(), Failure> {
     // Before anything is read, so that a peer of another version learns what this one is.
@@ -42,7 +44,7 @@ pub fn serve(
         timeout: options.timeout,
         expects_hello: false,
     };
-    let (link, unconnected) = Unconnected::new();
+    let (mut link, unconnected) = Unconnected::new();
     let stopper = unconnected.stopper();
     cancel.on_cancel(move || stopper.stop());
     let reporter = Arc::new(Forward { sender: link.sender.clone() });
@@ -69,26 +71,45 @@ pub fn serve(
     }
     let context = Context {
         tell_progress: true,
-        ..context(options, hello.seed, reporter, Arc::new(Progress::default()))
+        ..context(options, paths, hello.seed, reporter, Arc::new(Progress::default()))
     };
+    let names = names::own(context.options.names_from.as_ref(), context.paths).inspect_err(|error| {
+        names::give_up(&link, error);
+    });
     let played = match part {
-        Part::Sink { destination } => {
-            one_way::sink(link, &without_tilde(destination), &context).map_err(RunError::from)
+        _ if names.is_err() => Err(PassError::Lost.into()),
+        Part::Sink { destination } => match names.as_ref() {
+            Ok(Some(names)) => names::say(&mut link, names),
+            _ => Ok(()),
         }
+        .and_then(|()| one_way::sink(link, &without_tilde(destination), &context))
+        .map_err(RunError::from),
         Part::Replica { root, landmarks } => {
             let stop = two_way::stop(cancel);
             let around = Around { context: &context, stop: &stop };
             two_way::follow_afar(link, &without_tilde(root), &landmarks, around)
         }
         Part::Source { arguments } => {
-            let arguments = view::expand(&arguments);
-            let (view, missing) =
-                View::open(&arguments, context.options.rules.clone(), context.options.recursive);
-            one_way::source(link, &view, missing, &context).map_err(RunError::from)
+            let names = match (&context.options.names_from, &names) {
+                (Some(NamesFrom::Asking), _) => names::hear(&mut link).map(Some),
+                (_, Ok(names)) => Ok(names.clone()),
+                (_, Err(_)) => Ok(None),
+            };
+            names
+                .and_then(|names| {
+                    let arguments = view::expand(&arguments, context.paths);
+                    let (view, missing) =
+                        View::open(&arguments, names.as_deref(), &context.options, context.paths);
+                    drop(names);
+                    let view = view.looking_at(view::source_look(&context.options));
+                    one_way::source(link, &view, missing, &context)
+                })
+                .map_err(RunError::from)
         }
     };
     let failure = pump.stopper().failure();
     pump.finish();
+    names?;
     match (played, failure) {
         (Ok(_), _) => Ok(()),
         (Err(RunError::Pass(PassError::Lost)), Some(failure)) => Err(failure.into()),
@@ -123,12 +144,4 @@ fn attend(
         stay.wait();
     }
     Ok(())
-}
-
-/// A leading `~/` means the home directory, which is where a peer starts.
-fn without_tilde(path: Vec<u8>) -> Vec<u8> {
-    match path.as_slice() {
-        b"~" => Vec::new(),
-        other => other.strip_prefix(b"~/").map(<[u8]>::to_vec).unwrap_or(path),
-    }
 }

@@ -63,6 +63,9 @@ pub(super) fn run(
             let replicas = (only(sources)?, destination.clone());
             remote(run, two_way, surroundings, (Side::Left, host), replicas)
         }
+        Direction::Between { .. } => {
+            Err(Failure::Usage("one of the two directories of a two-way run has to be here".into()))
+        }
         Direction::Pull { host, sources, destination } => {
             let replicas = (destination.clone(), only(sources)?);
             remote(run, two_way, surroundings, (Side::Right, host), replicas)
@@ -80,7 +83,7 @@ fn remote(
 ) -> Result<Outcome, Failure> {
     let stop = stop(&surroundings.cancel);
     let named = format!("{host}:{}", Escaped(&there));
-    let root = open(&here)?;
+    let root = open(&here, run.paths.0)?;
     let landmarks = landmarks(&root, running_system().as_deref());
     with_peer(run, surroundings, host, Part::Replica { root: there, landmarks }, |mut link, context| {
         let around = Around { context, stop: &stop };
@@ -96,10 +99,10 @@ fn local(
     [left, right]: [&Vec<u8>; 2],
 ) -> Result<Outcome, Failure> {
     let start = Instant::now();
-    let [left_root, right_root] = [open(left)?, open(right)?];
+    let [left_root, right_root] = [open(left, run.paths.0)?, open(right, run.paths.0)?];
     check_apart(&landmarks(&left_root, Some("")), &landmarks(&right_root, Some("")))?;
     let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
-    let context = context(run.options.clone(), run.seed(), reporter, progress);
+    let context = context(run.options.clone(), run.paths, run.seed(), reporter, progress);
     let limited = run.options.bandwidth.is_some();
     let (mut planning, following) = super::local::link(run)?;
     let context = Context { local: !limited, ..context };
@@ -169,7 +172,7 @@ pub(super) fn follow_afar(
     theirs: &[Landmark],
     around: Around<'_>,
 ) -> Result<Totals, RunError> {
-    let apart = open(path).and_then(|root| {
+    let apart = open(path, around.context.paths).and_then(|root| {
         check_apart(&landmarks(&root, running_system().as_deref()), theirs)?;
         Ok(root)
     });
@@ -200,9 +203,9 @@ fn absolute(path: &[u8]) -> String {
 }
 
 /// Opens the root of a replica.
-fn open(path: &[u8]) -> Result<Root, RunError> {
+fn open(path: &[u8], links: Links) -> Result<Root, RunError> {
     let here = OsStr::from_bytes(if path.is_empty() { b"." } else { path });
-    Root::open(here, Links::Trusted).map_err(|error| {
+    Root::open(here, links).map_err(|error| {
         let hint =
             if error.is_not_found() { "; make the directory first if it is meant to be there" } else { "" };
         RunError::Halted(format!("{}: {error}{hint}", Escaped(path)))

@@ -11,6 +11,7 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::transport::command::{SERVER_FLAG, checked_program};
 use crate::transport::connection::Carrier;
 use crate::transport::target::Host;
-use crate::transport::{Connection, Control, Error, RemoteExit};
+use crate::transport::{Connection, Control, Error, IpFamily, RemoteExit};
 
 /// How long a child that was told to end may take before it is killed.
 const GRACE: Duration = Duration::from_millis(300);
@@ -28,15 +29,20 @@ const GRACE: Duration = Duration::from_millis(300);
 /// How often a child is looked at while waiting for its end; there is no timed wait in the standard library.
 const POLL: Duration = Duration::from_millis(10);
 
-/// Starts `program --server` on `host` through the remote shell `shell`, a command and its leading arguments.
+/// Starts `program --server` on `host` through the remote shell `shell`, a command and its leading arguments. If that is
+/// OpenSSH's client it is told the `family`.
 ///
 /// # Errors
 /// When `shell` is empty or cannot be started, or `program` holds a line break. That the far side does not answer
 /// shows only when reading.
-pub fn connect(shell: &[OsString], host: &Host, program: &OsStr) -> Result<Connection, Error> {
-    let launch =
-        Launch { shell: shell.to_vec(), host: host.clone(), program: checked_program(program)?.to_owned() };
-    launch.start()
+pub fn connect(
+    shell: &[OsString],
+    host: &Host,
+    program: &OsStr,
+    family: Option<IpFamily>,
+) -> Result<Connection, Error> {
+    let (shell, host) = (shell.to_vec(), host.clone());
+    Launch { shell, host, program: checked_program(program)?.to_owned(), family }.start()
 }
 
 /// What is run, to be run again for a further channel.
@@ -45,6 +51,7 @@ struct Launch {
     shell: Vec<OsString>,
     host: Host,
     program: OsString,
+    family: Option<IpFamily>,
 }
 
 impl Launch {
@@ -60,6 +67,10 @@ impl Launch {
         }
         if let Some(port) = self.host.port {
             command.arg("-p").arg(port.to_string());
+        }
+        // Of other commands it is not known what it would mean to them.
+        if Path::new(shell).file_name() == Some(OsStr::new("ssh")) {
+            command.args(self.family.map(IpFamily::flag));
         }
         command.arg(&self.host.name).arg(&self.program).arg(SERVER_FLAG);
         command
@@ -208,7 +219,12 @@ mod tests {
 
     fn start(shell: &str) -> Result<Connection, Error> {
         let host = Host { user: Some("bob".into()), name: "box".into(), port: Some(22) };
-        connect(&split_command(OsStr::new(shell)).unwrap(), &host, OsStr::new("sudo dsync"))
+        connect(
+            &split_command(OsStr::new(shell)).unwrap(),
+            &host,
+            OsStr::new("sudo dsync"),
+            Some(IpFamily::V6),
+        )
     }
 
     fn read_all(mut reader: Box<dyn Read + Send>) -> Vec<u8> {
@@ -222,6 +238,14 @@ mod tests {
         let connection = start("sh -c 'printf \"<%s>\" \"$@\"' shell").unwrap();
         assert_eq!(read_all(connection.reader), b"<-l><bob><-p><22><box><sudo dsync><--server>");
         assert_eq!(connection.control.wait(Duration::from_secs(10)), Some(RemoteExit::Status(0)));
+    }
+
+    #[test]
+    fn only_openssh_is_told_which_addresses_to_try() {
+        let at = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/bin/echo", at.path().join("ssh")).unwrap();
+        let connection = start(at.path().join("ssh").to_str().unwrap()).unwrap();
+        assert_eq!(read_all(connection.reader), b"-l bob -p 22 -6 box sudo dsync --server\n");
     }
 
     #[test]

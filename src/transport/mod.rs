@@ -27,3 +27,22 @@ pub mod target;
 pub use connection::{Connection, Control, RemoteExit};
 pub use error::Error;
 pub use notice::{Notice, NoticeSink, StderrSink};
+
+/// Which addresses of a host are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IpFamily {
+    /// Those of IPv4.
+    V4,
+    /// Those of IPv6.
+    V6,
+}
+
+impl IpFamily {
+    /// The option that OpenSSH's client has for it.
+    pub(in crate::transport) fn flag(self) -> &'static str {
+        match self {
+            IpFamily::V4 => "-4",
+            IpFamily::V6 => "-6",
+        }
+    }
+}

@@ -1,8 +1,9 @@
 //! An entry of a directory as a run compares it.
 
-use crate::tree::Name;
+use crate::tree::{Acls, Name, XattrSums};
 use filetime::FileTime;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What an entry is, without its details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -165,16 +166,38 @@ pub struct Entry {
 }
 
 /// What only runs with certain options look at. Each field is `None` where nobody asked for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Extra {
     /// `-U`: time of last access, with nanoseconds.
     pub atime: Option<FileTime>,
+    /// `-A`: its ACLs, as far as its mode does not say them, by the numbers of the host it was seen on. Entries that
+    /// have the same may share them.
+    pub acls: Option<Arc<Acls>>,
+    /// `-X`: sums of its extended attributes.
+    pub xattrs: XattrSums,
+}
+
+impl Extra {
+    /// In the form in which an entry has it: none if it says nothing.
+    pub fn boxed(self) -> Option<Box<Extra>> {
+        (self != Extra::default()).then(|| Box::new(self))
+    }
 }
 
 impl Entry {
     /// An entry of which nothing more is known.
     pub fn new(name: Name, node: Node, meta: Meta) -> Entry {
         Entry { name, node, meta, extra: None }
+    }
+
+    /// Its ACLs, if it has any and they were looked at.
+    pub fn acls(&self) -> Option<&Acls> {
+        self.extra.as_ref()?.acls.as_deref()
+    }
+
+    /// Whether it has extended attributes, as far as they were looked at.
+    pub fn has_xattrs(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| !extra.xattrs.is_empty())
     }
 
     /// The kind alone.

@@ -16,9 +16,10 @@
 //!
 //! What is hashed is exact, never a summary: path, names, kinds, and of each entry whatever [`Aspects`] says. What it
 //! leaves out may differ. An owner has no number that both hosts share, so a directory's owners are told beside its
-//! fingerprint, and hashed is which of these each entry has.
+//! fingerprint, and hashed is which of these each entry has; so are its ACLs, which name owners. The two together are
+//! the entry's **place**.
 
-use crate::tree::{Entry, Kind, Name, Node, RelPath};
+use crate::tree::{Entry, Kind, Name, Node, RelPath, XattrSums};
 
 /// Length of a fingerprint in bytes.
 pub const FINGERPRINT_LEN: usize = 8;
@@ -94,6 +95,10 @@ pub struct Aspects {
     pub nanoseconds: bool,
     /// The mode, except of symbolic links.
     pub mode: bool,
+    /// Whether files can be executed by anybody.
+    pub executable: bool,
+    /// The sums of extended attributes.
+    pub xattrs: bool,
 }
 
 /// What makes fingerprints comparable: both ends of a run have the same.
@@ -110,14 +115,14 @@ impl Fingerprinter {
         Fingerprinter { key, aspects }
     }
 
-    /// The fingerprint of the directory at `path` with these entries, which must be sorted by name, each with the place
-    /// of its owner among those told.
+    /// The fingerprint of the directory at `path` with these entries, which must be sorted by name, each with its
+    /// place.
     pub fn of<'a>(&self, path: &RelPath, entries: impl Iterator<Item = (&'a Entry, u32)>) -> Fingerprint {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
         let mut bytes = Vec::with_capacity(GATHERED);
         self.put_text(path.as_bytes(), &mut bytes);
-        for (entry, owner) in entries {
-            self.put_entry(entry, owner, &mut bytes);
+        for (entry, place) in entries {
+            self.put_entry(entry, place, &mut bytes);
             if bytes.len() >= GATHERED {
                 hasher.update(&bytes);
                 bytes.clear();
@@ -134,7 +139,7 @@ impl Fingerprinter {
         self.short_hash(name.as_bytes()).checked_rem(count as u64).map_or(0, |bucket| bucket as usize)
     }
 
-    /// The sums of `count` buckets of these entries, in any order, each with the place of its owner among those told.
+    /// The sums of `count` buckets of these entries, in any order, each with its place.
     pub fn bucket_sums<'a>(
         &self,
         count: usize,
@@ -142,8 +147,8 @@ impl Fingerprinter {
     ) -> Vec<BucketSum> {
         let mut sums = vec![0_u64; count];
         let mut bytes = Vec::with_capacity(128);
-        for (entry, owner) in entries {
-            self.put_entry(entry, owner, &mut bytes);
+        for (entry, place) in entries {
+            self.put_entry(entry, place, &mut bytes);
             if let Some(sum) = sums.get_mut(self.bucket(&entry.name, count)) {
                 *sum = sum.wrapping_add(self.short_hash(&bytes));
             }
@@ -169,7 +174,7 @@ impl Fingerprinter {
     }
 
     /// Every field has a fixed length or carries its own, so that no two lists of entries give the same bytes.
-    fn put_entry(&self, entry: &Entry, owner: u32, out: &mut Vec<u8>) {
+    fn put_entry(&self, entry: &Entry, place: u32, out: &mut Vec<u8>) {
         let aspects = self.aspects;
         self.put_text(entry.name.as_bytes(), out);
         let kind = entry.kind();
@@ -198,7 +203,18 @@ impl Fingerprinter {
         if aspects.mode && kind != Kind::Symlink {
             out.extend_from_slice(&entry.meta.mode.to_le_bytes());
         }
-        out.extend_from_slice(&owner.to_le_bytes());
+        if aspects.executable && kind == Kind::File {
+            out.push(u8::from(entry.meta.mode & 0o111 != 0));
+        }
+        if aspects.xattrs {
+            let XattrSums { user, other } =
+                entry.extra.as_ref().map_or_else(XattrSums::default, |extra| extra.xattrs);
+            for sum in [user, other] {
+                out.push(sum.is_some().into());
+                out.extend_from_slice(&sum.unwrap_or_default());
+            }
+        }
+        out.extend_from_slice(&place.to_le_bytes());
     }
 
     fn put_text(&self, text: &[u8], out: &mut Vec<u8>) {
@@ -221,6 +237,8 @@ mod tests {
         other_time: true,
         nanoseconds: false,
         mode: true,
+        executable: false,
+        xattrs: false,
     };
 
     fn entry(name: &str, node: Node) -> Entry {
@@ -286,7 +304,7 @@ mod tests {
             assert!(!differs(aspects, (&base, 1), (&base, 1)));
         }
         let none = Aspects::default();
-        let sometimes: [(Aspects, Entry); 3] = [
+        let sometimes: [(Aspects, Entry); 5] = [
             (
                 Aspects { file_time: true, ..none },
                 with(|entry| entry.meta.mtime = FileTime::from_unix_time(8, 5)),
@@ -296,6 +314,14 @@ mod tests {
                 with(|entry| entry.meta.mtime = FileTime::from_unix_time(7, 6)),
             ),
             (Aspects { mode: true, ..none }, with(|entry| entry.meta.mode = 0o640)),
+            (Aspects { executable: true, ..none }, with(|entry| entry.meta.mode = 0o645)),
+            (
+                Aspects { xattrs: true, ..none },
+                with(|entry| {
+                    let xattrs = XattrSums { other: Some([1; 16]), ..XattrSums::default() };
+                    entry.extra = crate::tree::Extra { xattrs, ..Default::default() }.boxed();
+                }),
+            ),
         ];
         for (aspects, changed) in &sometimes {
             assert!(differs(*aspects, (&base, 0), (changed, 0)), "{aspects:?}");

@@ -5,18 +5,26 @@
 //! [`RelPath`] knows that it can never leave the directory it is used in, whether it came from `readdir` or from a
 //! peer.
 
+mod acl;
+mod asked;
 mod entry;
 mod escape;
 pub mod filter;
 mod fingerprint;
+mod link;
 mod name;
 mod path;
+pub mod xattr;
 
+pub use acl::{Acl, Acls, DefaultAcl, Grants, InvalidAcl, MAX_GRANTS, Perms};
+pub use asked::Asked;
 pub use entry::{Entry, Extra, Kind, Meta, Node, Owner, Rdev};
 pub use escape::{Escaped, unescaped};
 pub use fingerprint::{
     Aspects, BUCKET_SUM_LEN, BucketSum, Buckets, FINGERPRINT_LEN, Fingerprint, Fingerprinter, MAX_BUCKETS,
 };
+pub use link::{leads_outside, munged, unmunged};
 pub use name::{InvalidName, MAX_NAME, Name};
 pub use path::RelPath;
 pub(crate) use path::{below, walk_order};
+pub use xattr::{Xattr, XattrSummer, XattrSums, Xattrs};

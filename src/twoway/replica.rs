@@ -13,6 +13,7 @@ use crate::fs::{Dir, Error, ReadFile, SetMeta, WriteDir, WriteFile};
 use crate::tree::{Entry, Kind, Meta, Name, RelPath};
 use crate::twoway::TwoWayError;
 use filetime::FileTime;
+use std::time::{Duration, Instant};
 
 /// The name of the directory in the root.
 const HOME: &str = ".dsync";
@@ -20,6 +21,9 @@ const HISTORY: &str = "history";
 const LOCK: &str = "lock";
 const STAGING: &str = "staging";
 const TRASH: &str = "trash";
+
+/// How long a lock that somebody has is waited for.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// How much of the lock's text is told to who is refused.
 const MOST_TEXT: usize = 300;
@@ -34,6 +38,16 @@ pub struct Replica {
     /// Held as long as it is open.
     lock: WriteFile,
     had_runs: bool,
+    /// When the tree was modified before this made a replica of it, if it did.
+    made: Option<FileTime>,
+}
+
+/// A tree that has just been made a replica. It is none any more when this is dropped, unless it is to [stay](Begun::keep)
+/// one: what a guard refuses leaves nothing behind.
+#[derive(Debug)]
+pub struct Begun {
+    root: WriteDir,
+    before: Option<FileTime>,
 }
 
 /// A replica that is only looked at: nothing in it is written.
@@ -70,7 +84,13 @@ impl Replica {
         let (lock, had_runs) = lock(&home)?;
         let part = |part: &str| own_directory(&home, part, &format!("{HOME}/{part}"));
         let (staging, trash) = (part(STAGING)?, part(TRASH)?);
-        Ok(Replica { root: root.clone(), home, staging, trash, lock, had_runs })
+        let made = before.map(|meta| meta.mtime);
+        Ok(Replica { root: root.clone(), home, staging, trash, lock, had_runs, made })
+    }
+
+    /// Whether it has just been made, as what takes it back.
+    pub fn begun(&self) -> Option<Begun> {
+        Some(Begun { root: self.root.clone(), before: Some(self.made?) })
     }
 
     /// Opens the replica at `root` to look at it; `None` if it is none.
@@ -82,7 +102,7 @@ impl Replica {
         let at = || TwoWayError::at(format!("{HOME}/{LOCK}"));
         let lock = opened(&home, LOCK)?;
         if let Some(lock) = &lock
-            && !lock.lock_shared().map_err(at())?
+            && !patiently(|| lock.lock_shared()).map_err(at())?
         {
             return Err(TwoWayError::InUse { holder: holder(&|text| lock.read_full_at(text, 0)) });
         }
@@ -167,6 +187,37 @@ impl Replica {
     /// The directory in which there is one for each run that replaced or deleted something.
     pub fn all_trash(&self) -> &WriteDir {
         &self.trash
+    }
+}
+
+impl Begun {
+    /// The tree stays a replica.
+    pub fn keep(mut self) {
+        self.before = None;
+    }
+
+    fn take_back(&self, before: FileTime) -> Result<(), Error> {
+        let name = |name| Name::new(name).ok();
+        let Some(own) = name(HOME) else { return Ok(()) };
+        let home = self.root.open_dir_writable(&own)?;
+        for part in [HISTORY, LOCK, STAGING, TRASH] {
+            let kind = if matches!(part, STAGING | TRASH) { Kind::Directory } else { Kind::File };
+            match name(part).map(|part| home.remove(&part, kind)) {
+                Some(Err(error)) if !error.is_not_found() => return Err(error),
+                _ => {}
+            }
+        }
+        self.root.remove(&own, Kind::Directory)?;
+        self.root.set_own_meta(&SetMeta { mtime: Some(before), ..SetMeta::default() })
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if let Some(before) = self.before {
+            // What cannot be taken back is an empty history, which the next run goes on with.
+            let _ = self.take_back(before);
+        }
     }
 }
 
@@ -272,11 +323,24 @@ fn own_directory(parent: &WriteDir, directory: &str, what: &str) -> Result<Write
     Ok(opened)
 }
 
+/// Tries to have a lock for a moment: a run that has just ended may still be going away, on another host or in a process
+/// that it was starting.
+fn patiently(take: impl Fn() -> Result<bool, Error>) -> Result<bool, Error> {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        if take()? {
+            return Ok(true);
+        }
+        std::thread::sleep(PATIENCE / 30);
+    }
+    take()
+}
+
 /// Takes the lock and says in it who has it; and returns whether anybody had it before.
 fn lock(home: &WriteDir) -> Result<(WriteFile, bool), TwoWayError> {
     let at = || TwoWayError::at(format!("{HOME}/{LOCK}"));
     let lock = home.open_in_place(&name(LOCK)?).map_err(at())?;
-    if !lock.lock().map_err(at())? {
+    if !patiently(|| lock.lock()).map_err(at())? {
         // Nobody who only looks has written who that is.
         let holder = match lock.lock_shared().map_err(at())? {
             true => " (to look at it)".to_owned(),

@@ -1,7 +1,7 @@
 //! A source argument that cannot be read.
 
 use crate::fs;
-use crate::tree::Escaped;
+use crate::tree::{Escaped, InvalidName};
 use std::io;
 
 /// Why a source argument is left out.
@@ -32,5 +32,10 @@ impl ViewError {
     pub(crate) fn not_a_directory(path: &[u8]) -> ViewError {
         let source = io::Error::from_raw_os_error(rustix::io::Errno::NOTDIR.raw_os_error());
         ViewError { doing: "opening directory", path: path.to_vec(), source, hides_entries: true }
+    }
+
+    pub(crate) fn invalid(path: &[u8], error: InvalidName) -> ViewError {
+        let source = io::Error::new(io::ErrorKind::InvalidInput, error);
+        ViewError { doing: "looking up", path: path.to_vec(), source, hides_entries: true }
     }
 }

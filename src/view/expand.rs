@@ -15,16 +15,16 @@ const LIMIT: usize = 1 << 20;
 
 /// Replaces each argument that holds wildcards by the paths it matches. Relative paths start at the current
 /// directory, which for a peer is the home directory.
-pub fn expand(arguments: &[Vec<u8>]) -> Vec<Vec<u8>> {
+pub fn expand(arguments: &[Vec<u8>], links: Links) -> Vec<Vec<u8>> {
     arguments
         .iter()
         .flat_map(|argument| {
             let argument = without_tilde(argument);
             // A name that is there as it stands is meant as it stands.
-            if !has_wildcard(argument) || is_there(argument) {
+            if !has_wildcard(argument) || is_there(argument, links) {
                 return vec![argument.to_vec()];
             }
-            let matches = matching(argument);
+            let matches = matching(argument, links);
             if matches.is_empty() { vec![argument.to_vec()] } else { matches }
         })
         .collect()
@@ -41,12 +41,12 @@ fn has_wildcard(bytes: &[u8]) -> bool {
     bytes.iter().any(|byte| b"*?[".contains(byte))
 }
 
-fn is_there(path: &[u8]) -> bool {
-    matches!(Root::inspect(OsStr::from_bytes(path), Links::Trusted), Ok(Some(_)))
+fn is_there(path: &[u8], links: Links) -> bool {
+    matches!(Root::inspect(OsStr::from_bytes(path), links), Ok(Some(_)))
 }
 
 /// The existing paths that match, sorted element by element.
-fn matching(pattern: &[u8]) -> Vec<Vec<u8>> {
+fn matching(pattern: &[u8], links: Links) -> Vec<Vec<u8>> {
     let elements: Vec<&[u8]> = pattern.split(|&b| b == b'/').collect();
     let mut found: Vec<Vec<u8>> = vec![Vec::new()];
     for (place, element) in elements.iter().enumerate() {
@@ -54,7 +54,9 @@ fn matching(pattern: &[u8]) -> Vec<Vec<u8>> {
         let mut next = Vec::new();
         for path in &found {
             if has_wildcard(element) {
-                next.extend(names(path, element, last).into_iter().map(|name| joined(path, &name, last)));
+                next.extend(
+                    names(path, element, last, links).into_iter().map(|name| joined(path, &name, last)),
+                );
             } else {
                 next.push(joined(path, element, last));
             }
@@ -64,7 +66,7 @@ fn matching(pattern: &[u8]) -> Vec<Vec<u8>> {
         }
         found = next;
     }
-    found.retain(|path| is_there(path) || is_link(path));
+    found.retain(|path| is_there(path, links) || is_link(path, links));
     found
 }
 
@@ -76,9 +78,9 @@ fn joined(path: &[u8], element: &[u8], last: bool) -> Vec<u8> {
     joined
 }
 
-fn names(directory: &[u8], pattern: &[u8], last: bool) -> Vec<Vec<u8>> {
+fn names(directory: &[u8], pattern: &[u8], last: bool, links: Links) -> Vec<Vec<u8>> {
     let directory = if directory.is_empty() { b"." } else { directory };
-    let Ok(root) = Root::open(OsStr::from_bytes(directory), Links::Trusted) else { return Vec::new() };
+    let Ok(root) = Root::open(OsStr::from_bytes(directory), links) else { return Vec::new() };
     let Ok(listing) = root.dir().list() else { return Vec::new() };
     // A pattern is matched as everywhere else: as a rule that excludes, anchored here.
     let mut rules = Rules::new();
@@ -99,8 +101,8 @@ fn matches(rules: &Rules, name: &[u8]) -> bool {
 }
 
 /// A symbolic link that leads nowhere is still an entry that can be copied.
-fn is_link(path: &[u8]) -> bool {
-    match Root::open_parent(OsStr::from_bytes(path), Links::Trusted) {
+fn is_link(path: &[u8], links: Links) -> bool {
+    match Root::open_parent(OsStr::from_bytes(path), links) {
         Ok(Some((root, name))) => matches!(root.dir().entry(&name), Ok(Some(_))),
         _ => false,
     }

@@ -1,30 +1,45 @@
 //! One directory of a view: where it is, and what is in it.
 
-use crate::fs::{Dir, Error};
-use crate::tree::{Entry, Name, RelPath};
+use crate::fs::{Dir, Error, Listing};
+use crate::tree::{Acls, Asked, Entry, Extra, Name, RelPath};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Where a directory of the view is: below which arguments.
 #[derive(Debug, Clone)]
 pub struct ViewDir {
     path: RelPath,
-    /// Number of an argument, and the path below its root. Nearly always one.
-    places: Vec<(usize, RelPath)>,
+    /// Nearly always one; none if the directory is not entered.
+    places: Vec<Place>,
+}
+
+/// Where a directory is in one argument.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// The number of the argument.
+    pub argument: usize,
+    /// What it shows there.
+    pub shown: Shown,
+    /// How many bytes of the path the user named.
+    pub named: usize,
+    /// The file system outside of which nothing is entered, if that is so.
+    pub device: Option<u64>,
+}
+
+/// How much of a directory is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// What is in it, and all below.
+    All,
+    /// What is in it.
+    Layer,
+    /// What was selected.
+    Selected,
 }
 
 impl ViewDir {
-    pub(super) fn root(arguments: usize) -> ViewDir {
-        ViewDir { path: RelPath::root(), places: (0..arguments).map(|n| (n, RelPath::root())).collect() }
-    }
-
-    pub(super) fn child(&self, name: &Name, has: impl Fn(usize) -> bool) -> ViewDir {
-        let places = self
-            .places
-            .iter()
-            .filter(|(argument, _)| has(*argument))
-            .map(|(argument, path)| (*argument, path.join(name)))
-            .collect();
-        ViewDir { path: self.path.join(name), places }
+    pub(super) fn new(path: RelPath, places: Vec<Place>) -> ViewDir {
+        ViewDir { path, places }
     }
 
     /// The path below the transfer root.
@@ -32,7 +47,12 @@ impl ViewDir {
         &self.path
     }
 
-    pub(super) fn places(&self) -> &[(usize, RelPath)] {
+    /// Whether anything of what is in it may be shown.
+    pub fn is_entered(&self) -> bool {
+        !self.places.is_empty()
+    }
+
+    pub(super) fn places(&self) -> &[Place] {
         &self.places
     }
 }
@@ -46,15 +66,21 @@ pub struct ViewListing {
     origins: Vec<u32>,
     /// What could not be read.
     pub troubles: Vec<Trouble>,
+    /// Whether it has everything that an argument has in this directory, so that what is not listed is not there.
+    pub is_whole: bool,
+    /// What else is known of what was asked for by its name.
+    pub asked: Asked,
 }
 
 /// Something in a directory, or all of it, that could not be read.
 #[derive(Debug)]
 pub struct Trouble {
-    /// The entry; `None` is the directory itself.
-    pub name: Option<Vec<u8>>,
+    /// The entry, by its path below the transfer root; `None` is the directory itself.
+    pub path: Option<RelPath>,
     /// Why.
     pub error: Error,
+    /// Whether there may be entries that were not seen.
+    pub hides_entries: bool,
 }
 
 impl ViewListing {
@@ -62,59 +88,115 @@ impl ViewListing {
     pub fn origin(&self, index: usize) -> usize {
         self.origins.get(index).map_or(0, |&place| place as usize)
     }
-
-    /// Drops the entries that `keep` refuses.
-    pub fn retain(&mut self, keep: impl Fn(&Entry) -> bool) {
-        let kept: Vec<bool> = self.entries.iter().map(keep).collect();
-        let mut flags = kept.iter().copied();
-        self.entries.retain(|_| flags.next().unwrap_or(true));
-        let mut flags = kept.iter().copied();
-        self.origins.retain(|_| flags.next().unwrap_or(true));
-    }
 }
 
 /// What one place of a directory holds.
 #[derive(Debug, Default)]
 pub(super) struct Read {
-    entries: Vec<Entry>,
-    troubles: Vec<Trouble>,
+    pub entries: Vec<Entry>,
+    pub troubles: Vec<Trouble>,
+    pub asked: Asked,
+    pub is_whole: bool,
+    /// Names of directories that are on another file system.
+    mounts: Vec<Name>,
 }
 
 impl Read {
-    pub(super) fn all(dir: &Dir) -> Read {
-        match dir.list() {
+    /// All that is in the directory at `path`. Of directories on another device than `top`, if there is one, the names are kept.
+    pub(super) fn all(dir: &Dir, path: &RelPath, top: Option<u64>) -> Read {
+        let mut mounts = Vec::new();
+        let listed = match top {
+            None => dir.list(),
+            Some(top) => dir.list_stamped().map(|listing| {
+                let is_mounted = |dev: u64, entry: &Entry| entry.is_dir() && dev != top;
+                let mounted = listing.entries.iter().filter(|one| is_mounted(one.stamp.dev, &one.entry));
+                mounts = mounted.map(|one| one.entry.name.clone()).collect();
+                let entries = listing.entries.into_iter().map(|one| one.entry).collect();
+                Listing { entries, failed: listing.failed, broken: listing.broken }
+            }),
+        };
+        match listed {
             Err(error) => Read::failed(error),
             Ok(listing) => {
-                let mut troubles: Vec<Trouble> = listing
-                    .failed
-                    .into_iter()
-                    .map(|(name, error)| Trouble { name: Some(name), error })
-                    .collect();
-                troubles.extend(listing.broken.map(|error| Trouble { name: None, error }));
-                Read { entries: listing.entries, troubles }
+                let mut read = Read { entries: listing.entries, mounts, ..Read::default() };
+                for (name, error) in listing.failed {
+                    let path = Name::new(name).ok().map(|name| path.join(&name));
+                    read.troubles.push(Trouble { path, error, hides_entries: true });
+                }
+                read.troubles.extend(listing.broken.map(Trouble::of_directory));
+                read
             }
         }
     }
 
-    pub(super) fn one(dir: &Dir, name: &Name) -> Read {
-        match dir.entry(name) {
-            Ok(entry) => Read { entries: entry.into_iter().collect(), troubles: Vec::new() },
-            Err(error) => Read {
-                entries: Vec::new(),
-                troubles: vec![Trouble { name: Some(name.as_bytes().to_vec()), error }],
-            },
-        }
+    pub(super) fn failed(error: Error) -> Read {
+        Read { troubles: vec![Trouble::of_directory(error)], ..Read::default() }
+    }
+
+    /// Something is wrong with one entry of the directory, the one at `path`.
+    pub(super) fn trouble(&mut self, path: RelPath, error: Error) {
+        self.troubles.push(Trouble { path: Some(path), error, hides_entries: true });
     }
 
     /// Only what `shows` lets through.
-    pub(super) fn retain(mut self, shows: impl Fn(&Entry) -> bool) -> Read {
+    pub(super) fn retain(&mut self, shows: impl Fn(&Entry) -> bool) {
         self.entries.retain(|entry| shows(entry));
         self.entries.shrink_to_fit();
+    }
+
+    /// The same with what `look` sees of each entry. One of which that cannot be had is left out, and told, unless it is
+    /// not there any more.
+    pub(super) fn looked_at(
+        mut self,
+        path: &RelPath,
+        look: impl Fn(&Entry) -> Result<Option<Box<Extra>>, Error>,
+    ) -> Read {
+        let troubles = &mut self.troubles;
+        self.entries.retain_mut(|entry| match look(entry) {
+            Ok(extra) => {
+                entry.extra = extra;
+                true
+            }
+            Err(error) => {
+                if !error.is_not_found() {
+                    let path = Some(path.join(&entry.name));
+                    troubles.push(Trouble { path, error, hides_entries: true });
+                }
+                false
+            }
+        });
+        share_acls(&mut self.entries);
         self
     }
 
-    pub(super) fn failed(error: Error) -> Read {
-        Read { entries: Vec::new(), troubles: vec![Trouble { name: None, error }] }
+    /// Leaves out directories that are on another file system.
+    pub(super) fn leave_out_mounts(&mut self) {
+        let Read { entries, mounts, .. } = self;
+        // Both are sorted.
+        entries.retain(|entry| mounts.binary_search(&entry.name).is_err());
+    }
+}
+
+impl Trouble {
+    fn of_directory(error: Error) -> Trouble {
+        Trouble { path: None, error, hides_entries: true }
+    }
+}
+
+/// Has entries that have the same ACLs as one before them share these. Mostly files have those of the file before, and
+/// directories those of the directory before.
+fn share_acls(entries: &mut [Entry]) {
+    let mut known: [Option<Arc<Acls>>; 2] = [None, None];
+    for entry in entries {
+        let place = usize::from(entry.is_dir());
+        if let (Some(extra), Some(known)) = (&mut entry.extra, known.get_mut(place))
+            && let Some(acls) = &mut extra.acls
+        {
+            match known {
+                Some(known) if known == acls => *acls = known.clone(),
+                _ => *known = Some(acls.clone()),
+            }
+        }
     }
 }
 
@@ -133,6 +215,10 @@ pub(super) struct Merge {
     merged: BTreeMap<Name, (Entry, usize)>,
     several: bool,
     troubles: Vec<Trouble>,
+    is_whole: bool,
+    asked: Asked,
+    /// Directories that are meant by themselves in one of the places, if any may be implied.
+    meant: Vec<Name>,
 }
 
 impl Merge {
@@ -141,8 +227,11 @@ impl Merge {
         self.first.is_none() && !self.several
     }
 
-    pub(super) fn add(&mut self, place: usize, read: Read) {
+    /// Adds what a place has. `is_apart`: directories that are there only for what is below them are told apart.
+    pub(super) fn add(&mut self, place: usize, read: Read, is_apart: bool) {
         self.troubles.extend(read.troubles);
+        self.is_whole |= read.is_whole;
+        self.note(read.asked, &read.entries, is_apart);
         if self.first.is_none() && !self.several {
             self.first = Some((place, read.entries));
             return;
@@ -152,6 +241,16 @@ impl Merge {
             self.insert(place, entries);
         }
         self.insert(place, read.entries);
+    }
+
+    /// A directory that one place has only for what is below it may be meant in another.
+    fn note(&mut self, asked: Asked, entries: &[Entry], is_apart: bool) {
+        let is_meant = |entry: &&Entry| entry.is_dir() && !asked.implies(&entry.name);
+        if is_apart {
+            self.meant.extend(entries.iter().filter(is_meant).map(|entry| entry.name.clone()));
+        }
+        self.asked.absent.extend(asked.absent);
+        self.asked.implied.extend(asked.implied);
     }
 
     fn insert(&mut self, place: usize, entries: Vec<Entry>) {
@@ -165,8 +264,13 @@ impl Merge {
         }
     }
 
-    pub(super) fn finish(self) -> ViewListing {
-        let mut listing = ViewListing { troubles: self.troubles, ..ViewListing::default() };
+    pub(super) fn finish(mut self) -> ViewListing {
+        self.asked.implied.sort_unstable();
+        self.asked.implied.dedup();
+        self.meant.sort_unstable();
+        let Merge { meant, is_whole, mut asked, troubles, .. } = self;
+        asked.implied.retain(|name| meant.binary_search(name).is_err());
+        let mut listing = ViewListing { troubles, is_whole, asked, ..ViewListing::default() };
         match self.first {
             Some((place, entries)) => {
                 if place > 0 {

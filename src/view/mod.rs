@@ -1,45 +1,71 @@
 //! The source's tree as a run sees it: several arguments merged into one tree, without what the rules hide.
 //!
 //! A [`View`] is asked for one directory at a time and answers with a [`ViewListing`]: the entries to send, and from
-//! which argument each comes. Nothing is remembered between the calls but the roots and a few open directories, so a
-//! walk's memory is the walker's own. The transfer root is a directory that need not exist anywhere: it holds each
-//! argument named without a trailing slash as an entry, and the contents of each named with one. For a name found in
-//! two arguments the first wins, but a directory beats anything else, and directories of one name are merged.
+//! which argument each comes. Nothing is remembered between the calls but the arguments and a few open directories, so a
+//! walk's memory is the walker's own. The transfer root is a directory that need not exist anywhere. Below it each
+//! argument shows a [`Selection`]: one name; the contents of a directory; with `-R` or `--files-from` whole paths, with
+//! the directories above them. For a name found in two arguments the first wins, but a directory beats anything else,
+//! and directories of one name are merged. What is selected may be an entry alone, which is then not entered.
 //!
-//! Or a view shows what was [selected](Selection) of one tree, looked up by name: then no directory is read, and no rules
-//! are asked, since whoever selected has done that.
+//! A path that the user named is followed through symbolic links as any such path (`argument`); below it links are
+//! followed only where the user asked for what they lead to (`look`).
+//!
+//! Or a view shows what was [planned](View::planned) to be sent of one tree, looked up by name: then no directory is
+//! read, no link followed, and no rules are asked, since whoever planned has done that.
 //!
 //! Called by the source of a pass (to list and to open what it listed), and by `session` to expand wildcards.
 
+mod argument;
 mod error;
 mod expand;
 mod listing;
+mod look;
 mod selection;
 
 pub use error::ViewError;
 pub use expand::expand;
 pub use listing::{Trouble, ViewDir, ViewListing};
-pub use selection::{Selected, Selection};
+pub use selection::{Extent, Meant, Selected, Selection};
 
-use crate::fs::{Dir, Links, ReadFile, Root};
+use crate::fs::{Dir, Error, Links, Look, ReadFile, XattrNames};
+use crate::request::{LinkRules, Missing, Mounts, Options};
 use crate::tree::filter::{Rules, Side, Verdict};
-use crate::tree::{Entry, Kind, Meta, Name, RelPath};
+use crate::tree::{Entry, Extra, Meta, Name, RelPath, Xattrs};
+use argument::{Argument, Opened};
+use listing::{Merge, Place, Read, Shown};
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, PoisonError};
 
-/// The merged tree of a run's source arguments, or what was selected of one.
+/// The merged tree of a run's source arguments, or what was planned to be sent of one.
 #[derive(Debug)]
 pub struct View {
     arguments: Vec<Argument>,
-    /// All that is shown.
-    selection: Option<Selection>,
     rules: Rules,
-    recursive: bool,
-    unentered: bool,
+    manner: Manner,
+    /// Directories that were named and are not entered.
+    unentered: Vec<RelPath>,
+    /// What is looked at of each entry besides what the system always tells.
+    look: Look,
     /// Directories from which files were opened last: most files are followed by one of the same directory.
-    recent: Mutex<VecDeque<Place>>,
+    recent: Mutex<VecDeque<Recent>>,
+}
+
+/// How the arguments are looked at.
+#[derive(Debug, Clone, Copy, Default)]
+struct Manner {
+    /// Whether exactly what is selected is shown, and nobody is told of the rest.
+    planned: bool,
+    /// Whether directories are shown that are not above what was selected.
+    directories: bool,
+    /// Whether the directories above what was selected go without attributes.
+    plain_above: bool,
+    mounts: Mounts,
+    links: LinkRules,
+    missing: Missing,
+    /// Which links paths may go through that the user named.
+    paths: Links,
 }
 
 /// How many directories from which files were opened stay open.
@@ -47,203 +73,272 @@ const RECENT: usize = 16;
 
 /// A directory of one argument.
 #[derive(Debug)]
-struct Place {
+struct Recent {
     argument: usize,
     path: RelPath,
     dir: Dir,
 }
 
-/// One source argument.
-#[derive(Debug)]
-struct Argument {
-    root: Dir,
-    /// `None`: the contents of `root`. Else: this entry of it.
-    only: Option<Name>,
-}
-
 impl View {
-    /// Opens the arguments. Those that are missing are returned beside the view, as what is said about them; the
-    /// run goes on with the rest.
-    pub fn open(arguments: &[Vec<u8>], mut rules: Rules, recursive: bool) -> (View, Vec<ViewError>) {
-        if let Some(root) = arguments.first().and_then(|argument| transfer_root(argument)) {
+    /// Opens the arguments; with a list of `names`, which are separated by NUL, these names below the only argument.
+    /// `paths`: which links such paths may go through. What is missing is returned beside the view, as what is said about it; the run goes on with the rest.
+    pub fn open(
+        arguments: &[Vec<u8>],
+        names: Option<&[u8]>,
+        options: &Options,
+        paths: Links,
+    ) -> (View, Vec<ViewError>) {
+        let mut rules = options.rules.clone();
+        if let Some(root) = arguments.first().and_then(|argument| transfer_root(argument, options)) {
             rules.set_root(&root);
         }
-        let mut opened = Vec::new();
-        let mut missing = Vec::new();
-        let mut unentered = false;
-        for argument in arguments {
-            match Argument::open(argument) {
-                Ok(Argument { only: None, .. }) if !recursive => unentered = true,
-                Ok(new) => opened.push(new),
-                Err(error) => missing.push(error),
+        let (mut opened, mut missing, mut unentered) = (Vec::new(), Vec::new(), Vec::new());
+        match (names, arguments.first()) {
+            (Some(names), first) => {
+                let first = first.map(Vec::as_slice).unwrap_or_default();
+                (opened, missing) = Argument::listed(first, names, options, &rules, paths);
+            }
+            (None, _) => {
+                for argument in arguments {
+                    match Argument::open(argument, options, &rules, paths) {
+                        Ok(Opened::Shown(argument)) => opened.push(argument),
+                        Ok(Opened::Unentered(path)) => unentered.push(path),
+                        Ok(Opened::Nothing) => {}
+                        Err(error) => missing.push(error),
+                    }
+                }
             }
         }
-        let recent = Mutex::default();
-        (View { arguments: opened, selection: None, rules, recursive, unentered, recent }, missing)
+        let manner = Manner {
+            planned: false,
+            directories: options.recursive || options.dirs,
+            plain_above: options.no_implied_dirs,
+            mounts: options.mounts,
+            links: options.link_rules,
+            missing: options.missing,
+            paths,
+        };
+        let (recent, look) = (Mutex::default(), Look::default());
+        (View { arguments: opened, rules, manner, unentered, look, recent }, missing)
     }
 
-    /// What is selected below a directory, and the directories above that.
-    pub fn selected(root: Dir, selection: Selection) -> View {
+    /// The same with entries that say more.
+    pub fn looking_at(self, look: Look) -> View {
+        View { look, ..self }
+    }
+
+    /// What was planned to be sent of what is below a directory, and the directories above that.
+    pub fn planned(root: Dir, selection: Selection) -> View {
         View {
-            arguments: vec![Argument { root, only: None }],
-            selection: Some(selection),
+            arguments: vec![Argument { root, selection }],
             rules: Rules::new(),
-            recursive: true,
-            unentered: false,
+            manner: Manner { planned: true, ..Manner::default() },
+            unentered: Vec::new(),
+            look: Look::default(),
             recent: Mutex::default(),
         }
     }
 
-    /// Whether it shows only what was selected.
-    pub fn is_selected(&self) -> bool {
-        self.selection.is_some()
+    /// Whether it shows only what was planned.
+    pub fn is_planned(&self) -> bool {
+        self.manner.planned
     }
 
-    /// The attributes of the transfer root, if an argument stands for its contents: the first such argument's. Of what
-    /// was selected they are no part.
+    /// The attributes of the transfer root, if it stands for a directory of an argument: the first such argument's. Of
+    /// what was planned they are no part.
     pub fn root_meta(&self) -> Option<Meta> {
-        if self.is_selected() {
+        if self.manner.planned {
             return None;
         }
-        let contents = self.arguments.iter().find(|argument| argument.only.is_none())?;
-        contents.root.own_meta().ok()
+        self.contents()?.root.own_meta().ok()
+    }
+
+    /// What else is looked at of the directory that has these attributes.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn root_extra(&self) -> Result<Option<Box<Extra>>, Error> {
+        match self.contents() {
+            Some(argument) if !self.manner.planned => argument.root.own_extra(&self.look),
+            _ => Ok(None),
+        }
+    }
+
+    /// Its extended attributes.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn root_xattrs(&self, of: XattrNames) -> Result<Xattrs, Error> {
+        self.contents().map_or_else(|| Ok(Xattrs::default()), |argument| argument.root.own_xattrs(of))
+    }
+
+    /// The first argument that stands for its contents.
+    fn contents(&self) -> Option<&Argument> {
+        let is_root = |argument: &&Argument| argument.selection.at(&RelPath::root()).0.is_some();
+        self.arguments.iter().find(is_root)
     }
 
     /// Whether the transfer is one entry that is no directory.
     pub fn is_single(&self) -> bool {
-        let mut entries = self.arguments.iter().map(|Argument { root, only }| match only {
-            Some(name) => root.entry(name).ok().flatten(),
-            None => None,
-        });
-        // Directories that are not entered take no part.
-        let mut taking_part =
-            entries.by_ref().filter(|entry| self.recursive || !entry.as_ref().is_some_and(Entry::is_dir));
-        let first = taking_part.next();
-        taking_part.next().is_none() && matches!(first, Some(Some(entry)) if !entry.is_dir())
+        let [Argument { root, selection }] = self.arguments.as_slice() else { return false };
+        let Some((path, meant)) = selection.only().filter(|_| !self.manner.planned) else { return false };
+        let alone = path.split_last().filter(|(above, _)| above.is_root() && !meant.leads);
+        let entry = alone.and_then(|(above, name)| Some((above, root.entry(&name).ok()??)));
+        let seen = entry.and_then(|(above, entry)| self.seen(root, root, &above, entry).ok());
+        seen.is_some_and(|entry| !entry.is_dir())
     }
 
     /// The transfer root.
     pub fn root(&self) -> ViewDir {
-        ViewDir::root(self.arguments.len())
-    }
-
-    /// Lists a directory. What cannot be read is told in the listing.
-    pub fn list(&self, dir: &ViewDir) -> ViewListing {
-        if let Some(selection) = &self.selection {
-            return self.list_selected(selection, dir);
-        }
-        let mut merged = listing::Merge::default();
-        let mut seen = Vec::new();
-        let mut elsewhere = Vec::new();
-        for (place, (argument, path)) in dir.places().iter().enumerate() {
-            let Some(argument) = self.arguments.get(*argument) else { continue };
-            let read = match (&argument.only, dir.path().is_root()) {
-                (Some(name), true) => listing::Read::one(&argument.root, name),
-                _ => match self.open_place(argument, path) {
-                    Ok(handle) => {
-                        // One directory reached by two arguments is listed once.
-                        let identity = handle.identity().ok();
-                        if identity.is_some() && seen.contains(&identity) {
-                            continue;
-                        }
-                        seen.push(identity);
-                        listing::Read::all(&handle)
-                    }
-                    // It is a directory in some of the arguments; another may lack it, or have a file there.
-                    Err(error) if listing::is_no_directory(&error) => {
-                        elsewhere.push(error);
-                        continue;
-                    }
-                    Err(error) => listing::Read::failed(error),
-                },
-            };
-            // What the rules hide in one argument does not stand in the way of what another shows.
-            merged.add(place, read.retain(|entry| shows(&self.rules, dir.path(), entry)));
-        }
-        if merged.is_empty()
-            && let Some(error) = elsewhere.into_iter().next()
-        {
-            merged.add(0, listing::Read::failed(error));
-        }
-        merged.finish()
-    }
-
-    /// Looks up what is selected of a directory. What is not there any more is left out, as is what is a directory where
-    /// nothing below it is selected, or none where something is.
-    fn list_selected(&self, selection: &Selection, dir: &ViewDir) -> ViewListing {
-        let mut listing = ViewListing::default();
-        let handle = match self.dir_of(dir, 0) {
-            Ok(handle) => handle,
-            Err(error) => {
-                listing.troubles.push(Trouble { name: None, error });
-                return listing;
-            }
-        };
-        for Selected { name, itself, below } in selection.names(dir.path()) {
-            let is_meant = |entry: &Entry| if entry.is_dir() { below } else { itself };
-            match handle.entry(&name) {
-                Ok(entry) => {
-                    let entry = entry.filter(|entry| is_meant(entry) && !crate::fs::is_reserved(entry));
-                    listing.entries.extend(entry);
-                }
-                Err(error) => {
-                    let name = Some(name.as_bytes().to_vec());
-                    listing.troubles.push(Trouble { name, error });
-                }
-            }
-        }
-        listing
+        let root = RelPath::root();
+        let place = |number: usize| self.place(number, &root, None);
+        ViewDir::new(root.clone(), (0..self.arguments.len()).filter_map(place).collect())
     }
 
     /// The directory behind an entry of a listing.
     pub fn child(&self, dir: &ViewDir, name: &Name) -> ViewDir {
-        dir.child(name, |argument| {
-            self.arguments.get(argument).is_some_and(|argument| match &argument.only {
-                Some(only) if dir.path().is_root() => only == name,
-                _ => true,
-            })
-        })
+        let path = dir.path().join(name);
+        let inside = |place: &Place| match place.shown {
+            Shown::All => Some(place.clone()),
+            Shown::Layer | Shown::Selected => self.place(place.argument, &path, Some(dir)),
+        };
+        let places = dir.places().iter().filter_map(inside).collect();
+        ViewDir::new(path, places)
+    }
+
+    /// What one argument shows in a directory that it does not show with all that is above; nothing if that is not
+    /// entered.
+    fn place(&self, number: usize, path: &RelPath, above: Option<&ViewDir>) -> Option<Place> {
+        let argument = self.arguments.get(number)?;
+        let (meant, below) = argument.selection.at(path);
+        let shown = match meant.map(|meant| meant.extent) {
+            Some(Extent::All) => Shown::All,
+            Some(Extent::Layer) => Shown::Layer,
+            Some(Extent::Entry) | None if below || above.is_none() => Shown::Selected,
+            Some(Extent::Entry) | None => return None,
+        };
+        let leads = below || meant.is_some_and(|meant| meant.leads);
+        let named = match path.split_last() {
+            _ if self.manner.planned => 0,
+            Some((above, _)) if !leads => above.as_bytes().len(),
+            _ => path.as_bytes().len(),
+        };
+        let mut place = Place { argument: number, shown, named, device: None };
+        if self.manner.mounts != Mounts::Entered && shown != Shown::Selected {
+            let top = self.open_place(argument, &place, path).and_then(|dir| dir.identity());
+            place.device = top.ok().map(|(device, _)| device);
+        }
+        Some(place)
+    }
+
+    /// Lists a directory. What cannot be read is told in the listing.
+    pub fn list(&self, dir: &ViewDir) -> ViewListing {
+        let mut merged = Merge::default();
+        let mut seen = Vec::new();
+        let mut elsewhere = Vec::new();
+        for (number, place) in dir.places().iter().enumerate() {
+            let Some(argument) = self.arguments.get(place.argument) else { continue };
+            let read = match self.open_place(argument, place, dir.path()) {
+                Ok(handle) => {
+                    // One directory reached by two arguments is listed once.
+                    let identity = handle.identity().ok().filter(|_| place.shown == Shown::All);
+                    if identity.is_some() && seen.contains(&identity) {
+                        continue;
+                    }
+                    seen.push(identity);
+                    let read = self.read(argument, place, dir.path(), &handle);
+                    match self.look.is_nothing() {
+                        true => read,
+                        false => {
+                            read.looked_at(dir.path(), |entry| self.look_closer(&handle, dir.path(), entry))
+                        }
+                    }
+                }
+                // It is a directory in some of the arguments; another may lack it, or have a file there.
+                Err(error) if listing::is_no_directory(&error) => {
+                    elsewhere.push(error);
+                    continue;
+                }
+                Err(error) => Read::failed(error),
+            };
+            merged.add(number, read, self.manner.plain_above);
+        }
+        if merged.is_empty()
+            && let Some(error) = elsewhere.into_iter().next()
+            && !self.manner.planned
+        {
+            merged.add(0, Read::failed(error), false);
+        }
+        merged.finish()
     }
 
     /// Opens a file that `dir` listed, from the argument it came from.
-    pub fn open_file(&self, dir: &ViewDir, place: usize, name: &Name) -> Result<ReadFile, crate::fs::Error> {
-        self.dir_of(dir, place)?.open_file(name)
+    pub fn open_file(&self, dir: &ViewDir, place: usize, name: &Name) -> Result<ReadFile, Error> {
+        self.open_file_in(&self.dir_of(dir, place)?, dir, name)
     }
 
     /// The directory of one argument that `dir` is there.
-    pub fn dir_of(&self, dir: &ViewDir, place: usize) -> Result<Dir, crate::fs::Error> {
-        let not_listed = crate::fs::Error::not_listed;
-        let (number, path) = dir.places().get(place).ok_or_else(not_listed)?;
-        if let Some(dir) = self.recent_place(*number, path) {
+    pub fn dir_of(&self, dir: &ViewDir, place: usize) -> Result<Dir, Error> {
+        let place = dir.places().get(place).ok_or_else(Error::not_listed)?;
+        if let Some(dir) = self.recent_dir(place.argument, dir.path()) {
             return Ok(dir);
         }
-        let argument = self.arguments.get(*number).ok_or_else(not_listed)?;
-        let dir = self.open_place(argument, path)?;
+        let argument = self.arguments.get(place.argument).ok_or_else(Error::not_listed)?;
+        let opened = self.open_place(argument, place, dir.path())?;
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.push_front(Place { argument: *number, path: path.clone(), dir: dir.clone() });
+        let path = dir.path().clone();
+        recent.push_front(Recent { argument: place.argument, path, dir: opened.clone() });
         recent.truncate(RECENT);
-        Ok(dir)
+        Ok(opened)
     }
 
-    fn recent_place(&self, argument: usize, path: &RelPath) -> Option<Dir> {
+    fn recent_dir(&self, argument: usize, path: &RelPath) -> Option<Dir> {
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = recent.iter().find(|place| place.argument == argument && place.path == *path)?;
-        Some(place.dir.clone())
+        let recent = recent.iter().find(|recent| recent.argument == argument && recent.path == *path)?;
+        Some(recent.dir.clone())
     }
 
-    fn open_place(&self, argument: &Argument, path: &RelPath) -> Result<Dir, crate::fs::Error> {
-        if path.is_root() { Ok(argument.root.clone()) } else { argument.root.open_beneath(path) }
+    /// Opens a directory of an argument: the part of its path that the user named as such, and the rest as the rules
+    /// for links say.
+    fn open_place(&self, argument: &Argument, place: &Place, path: &RelPath) -> Result<Dir, Error> {
+        if path.is_root() {
+            return Ok(argument.root.clone());
+        }
+        match argument.root.open_beneath(path) {
+            Err(error) if listing::is_no_directory(&error) && self.may_lead(place) => {}
+            done => return done,
+        }
+        let bytes = path.as_bytes();
+        let (named, rest) = bytes.split_at_checked(place.named).unwrap_or((bytes, b""));
+        let part = |bytes: &[u8]| RelPath::new(bytes).unwrap_or_default();
+        let named = part(named);
+        let from = match named.is_root() {
+            true => argument.root.clone(),
+            false => argument.root.open_named(&named, self.manner.paths)?,
+        };
+        let rest = part(rest.strip_prefix(b"/").unwrap_or(rest));
+        if self.manner.links.follows() {
+            self.open_following(from, &named, &rest)
+        } else {
+            from.open_beneath(&rest)
+        }
     }
 
-    /// Whether an argument stands for the contents of a directory that is not entered.
-    pub fn has_unentered(&self) -> bool {
-        self.unentered
+    /// Whether the way to a directory may go through symbolic links.
+    fn may_lead(&self, place: &Place) -> bool {
+        place.named > 0 || self.manner.links.follows()
     }
 
-    /// Whether directories are entered (`-r`).
-    pub fn is_recursive(&self) -> bool {
-        self.recursive
+    /// Directories that were named as arguments and are not entered.
+    pub fn unentered(&self) -> &[RelPath] {
+        &self.unentered
     }
+}
+
+/// What a source looks at of each entry in a run with these options.
+pub fn source_look(options: &Options) -> Look {
+    let xattrs = XattrNames { all_namespaces: true, rsyncs_own: options.xattrs > 1 };
+    Look { acls: options.acls, xattrs: (options.xattrs > 0).then_some(xattrs), atimes: options.atimes }
 }
 
 /// Whether a source with these rules lists this entry of the directory `dir`.
@@ -255,35 +350,19 @@ pub fn shows(rules: &Rules, dir: &RelPath, entry: &Entry) -> bool {
 
 /// The absolute path of the directory that stands for the transfer root where this argument is concerned, for rules
 /// that look at absolute paths.
-fn transfer_root(argument: &[u8]) -> Option<Vec<u8>> {
-    let contents = argument.ends_with(b"/") || argument.ends_with(b"/.") || argument == b".";
-    let absolute = std::path::absolute(OsStr::from_bytes(argument)).ok()?;
-    let root = if contents { Some(absolute.as_path()) } else { absolute.parent() };
-    Some(root?.as_os_str().as_bytes().to_vec())
-}
-
-impl Argument {
-    fn open(path: &[u8]) -> Result<Argument, ViewError> {
-        let failed = |error| ViewError::new(path, error);
-        let os_path = OsStr::from_bytes(if path.is_empty() { b"." } else { path });
-        match Root::open_parent(os_path, Links::Trusted).map_err(failed)? {
-            Some((root, name)) => match root.dir().entry(&name).map_err(failed)? {
-                Some(_) => Ok(Argument { root: root.dir().clone(), only: Some(name) }),
-                None => Err(ViewError::missing(path, false)),
-            },
-            None => {
-                // A path that ends in a slash or a dot names what is inside.
-                match crate::fs::Root::inspect(os_path, Links::Trusted).map_err(failed)? {
-                    None => Err(ViewError::missing(path, true)),
-                    Some(Kind::Directory) => {
-                        let root = Root::open(os_path, Links::Trusted).map_err(failed)?;
-                        Ok(Argument { root: root.dir().clone(), only: None })
-                    }
-                    Some(_) => Err(ViewError::not_a_directory(path)),
-                }
-            }
+fn transfer_root(argument: &[u8], options: &Options) -> Option<Vec<u8>> {
+    let above = |path: &[u8]| std::path::absolute(OsStr::from_bytes(path)).ok();
+    let root = match argument.windows(3).position(|window| window == b"/./") {
+        _ if options.names_from.is_some() => above(argument)?,
+        Some(cut) if options.relative => above(argument.get(..=cut)?)?,
+        None if options.relative => above(if argument.starts_with(b"/") { b"/" } else { b"." })?,
+        _ => {
+            let contents = argument.ends_with(b"/") || argument.ends_with(b"/.") || argument == b".";
+            let absolute = above(argument)?;
+            if contents { absolute } else { absolute.parent()?.to_path_buf() }
         }
-    }
+    };
+    Some(root.as_os_str().as_bytes().to_vec())
 }
 
 #[cfg(test)]

@@ -7,27 +7,72 @@ use crate::tree::{Name, RelPath, below, walk_order};
 use std::cmp::Ordering;
 use std::ops::Range;
 
-/// A set of paths below a root.
+/// A set of paths below a root, each with how much of it is meant.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     bytes: Vec<u8>,
-    /// Where each path is in the bytes, in the order of a walk.
-    paths: Vec<Range<usize>>,
+    /// In the order of a walk.
+    paths: Vec<Chosen>,
+}
+
+/// Where a path is in the bytes.
+#[derive(Debug, Clone, Copy)]
+struct Chosen {
+    start: usize,
+    len: u32,
+    extent: Extent,
+    leads: bool,
+}
+
+/// How much of what is at a path is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Extent {
+    /// The entry.
+    Entry,
+    /// The entry, and if it is a directory, the entries of that.
+    Layer,
+    /// The entry and all below it.
+    All,
+}
+
+/// What is meant of an entry whose very path is selected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meant {
+    /// How much.
+    pub extent: Extent,
+    /// Whether the path was said as a directory's, with a slash at its end, so that a symbolic link stands for what it
+    /// leads to.
+    pub leads: bool,
 }
 
 impl Selection {
     /// These paths, in any order; in that of a walk they need no sorting.
     pub fn new(paths: impl Iterator<Item = RelPath>) -> Selection {
+        let entry = Meant { extent: Extent::Entry, leads: false };
+        Selection::of(paths.map(|path| (path, entry)))
+    }
+
+    /// The same, each with what is meant of it.
+    pub fn of(paths: impl Iterator<Item = (RelPath, Meant)>) -> Selection {
         let mut selection = Selection::default();
-        for path in paths {
-            let start = selection.bytes.len();
-            selection.bytes.extend_from_slice(path.as_bytes());
-            selection.paths.push(start..selection.bytes.len());
-        }
-        let Selection { bytes, paths } = &mut selection;
-        let bytes_of = |path: &Range<usize>| bytes.get(path.clone()).unwrap_or_default();
-        paths.sort_by(|one, other| walk_order(bytes_of(one), bytes_of(other)));
+        paths.for_each(|(path, meant)| selection.add(&path, meant));
+        selection.sort();
         selection
+    }
+
+    /// Adds a path, which counts when the selection is [sorted](Selection::sort).
+    pub(super) fn add(&mut self, path: &RelPath, Meant { extent, leads }: Meant) {
+        // No system has longer paths.
+        let Ok(len) = u32::try_from(path.as_bytes().len()) else { return };
+        self.paths.push(Chosen { start: self.bytes.len(), len, extent, leads });
+        self.bytes.extend_from_slice(path.as_bytes());
+    }
+
+    /// Brings the paths into their order.
+    pub(super) fn sort(&mut self) {
+        let Selection { bytes, paths } = self;
+        let bytes_of = |path: &Chosen| bytes.get(path.range()).unwrap_or_default();
+        paths.sort_by(|one, other| walk_order(bytes_of(one), bytes_of(other)));
     }
 
     /// Whether nothing is selected.
@@ -35,45 +80,83 @@ impl Selection {
         self.paths.is_empty()
     }
 
+    /// The path that is selected, if it is only one.
+    pub fn only(&self) -> Option<(RelPath, Meant)> {
+        let [only] = self.paths.as_slice() else { return None };
+        let meant = Meant { extent: only.extent, leads: only.leads };
+        Some((RelPath::new(self.bytes_of(only)).ok()?, meant))
+    }
+
+    /// What is meant of a path, and whether something below it is selected.
+    pub fn at(&self, path: &RelPath) -> (Option<Meant>, bool) {
+        let (meant, rest) = self.split_itself(path);
+        (meant, rest.first().is_some_and(|next| below(self.bytes_of(next), path).is_some()))
+    }
+
     /// The names in a directory under which something is selected, in order.
     pub fn names(&self, dir: &RelPath) -> Vec<Selected> {
         let mut names = Vec::new();
-        let mut rest = self.from(dir);
         // The directory may be selected itself.
-        while let Some((_, after)) =
-            rest.split_first().filter(|(path, _)| self.bytes_of(path) == dir.as_bytes())
-        {
-            rest = after;
-        }
+        let (_, mut rest) = self.split_itself(dir);
         while let Some(first) = rest.first().and_then(|path| below(self.bytes_of(path), dir)) {
             let element = first.split(|&b| b == b'/').next().unwrap_or_default();
             // Elements of paths are valid names.
             let Ok(name) = Name::new(element) else { break };
-            let has_name = |path: &Range<usize>| {
+            let has_name = |path: &Chosen| {
                 let path = below(self.bytes_of(path), dir).unwrap_or_default();
                 path.strip_prefix(element).is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
             };
             let is_alone = !rest.get(1).is_some_and(has_name);
             let count = if is_alone { 1 } else { rest.partition_point(has_name).max(1) };
             let (these, after) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+            let is_itself = |path: &&Chosen| below(self.bytes_of(path), dir) == Some(element);
+            let itself = meant(these.iter().take_while(is_itself));
             let last = these.last().and_then(|path| below(self.bytes_of(path), dir)).unwrap_or_default();
-            names.push(Selected { itself: first == element, below: last != element, name });
+            names.push(Selected { itself, below: last != element, name });
             rest = after;
         }
         names
     }
 
+    /// The paths that are selected below a path.
+    pub fn below<'s>(&'s self, dir: &'s RelPath) -> impl Iterator<Item = RelPath> + 's {
+        let (_, rest) = self.split_itself(dir);
+        let below = rest.iter().map(|path| self.bytes_of(path)).take_while(|path| below(path, dir).is_some());
+        below.filter_map(|path| RelPath::new(path).ok())
+    }
+
+    /// What is meant of a path, and what comes after it.
+    fn split_itself(&self, path: &RelPath) -> (Option<Meant>, &[Chosen]) {
+        let from = self.from(path);
+        let count = from.iter().take_while(|other| self.bytes_of(other) == path.as_bytes()).count();
+        let (these, after) = from.split_at_checked(count).unwrap_or((from, &[]));
+        (meant(these.iter()), after)
+    }
+
     /// From a path on, or from where it would be.
-    fn from(&self, path: &RelPath) -> &[Range<usize>] {
-        let is_before =
-            |other: &Range<usize>| walk_order(self.bytes_of(other), path.as_bytes()) == Ordering::Less;
+    fn from(&self, path: &RelPath) -> &[Chosen] {
+        let is_before = |other: &Chosen| walk_order(self.bytes_of(other), path.as_bytes()) == Ordering::Less;
         let first = self.paths.partition_point(is_before);
         self.paths.get(first..).unwrap_or_default()
     }
 
-    fn bytes_of(&self, path: &Range<usize>) -> &[u8] {
-        self.bytes.get(path.clone()).unwrap_or_default()
+    fn bytes_of(&self, path: &Chosen) -> &[u8] {
+        self.bytes.get(path.range()).unwrap_or_default()
     }
+}
+
+impl Chosen {
+    fn range(&self) -> Range<usize> {
+        self.start..self.start.saturating_add(self.len as usize)
+    }
+}
+
+/// What is meant of a path that was selected in these ways.
+fn meant<'c>(chosen: impl Iterator<Item = &'c Chosen>) -> Option<Meant> {
+    chosen.fold(None, |meant: Option<Meant>, Chosen { extent, leads, .. }| {
+        let (so_far, led) = meant.map_or((*extent, false), |meant| (meant.extent, meant.leads));
+        Some(Meant { extent: so_far.max(*extent), leads: led || *leads })
+    })
 }
 
 /// A name in a directory.
@@ -81,8 +164,8 @@ impl Selection {
 pub struct Selected {
     /// It.
     pub name: Name,
-    /// Whether its very path is selected.
-    pub itself: bool,
+    /// What is meant of it, if its very path is selected.
+    pub itself: Option<Meant>,
     /// Whether something below it is.
     pub below: bool,
 }
@@ -100,7 +183,7 @@ mod tests {
 
     fn names(selection: &Selection, dir: &str) -> Vec<(String, bool, bool)> {
         let names = selection.names(&path(dir)).into_iter();
-        names.map(|Selected { name, itself, below }| (name.to_string(), itself, below)).collect()
+        names.map(|Selected { name, itself, below }| (name.to_string(), itself.is_some(), below)).collect()
     }
 
     #[test]
@@ -140,9 +223,11 @@ mod tests {
                 .collect();
             let expected = names.into_iter().map(|name| {
                 let path = dir.join(&name);
-                Selected { itself: all.contains(&path), below: !below(&path).is_empty(), name }
+                (name, all.contains(&path), !below(&path).is_empty())
             });
-            prop_assert_eq!(selection.names(&dir), expected.collect::<Vec<_>>());
+            let names = selection.names(&dir);
+            let names = names.into_iter().map(|Selected { name, itself, below }| (name, itself.is_some(), below));
+            prop_assert_eq!(names.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
         }
     }
 }

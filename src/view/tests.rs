@@ -1,6 +1,8 @@
 //! Several arguments as one tree.
 
 use super::*;
+use crate::fs::Root;
+use crate::tree::Kind;
 use crate::tree::filter::{Action, Rule};
 use std::path::Path;
 
@@ -21,7 +23,8 @@ fn place(paths: &[&str]) -> tempfile::TempDir {
 
 fn view_with(place: &Path, arguments: &[&str], rules: Rules) -> (View, Vec<ViewError>) {
     let argument = |name: &&str| (place.join("").to_str().unwrap().to_owned() + name).into_bytes();
-    View::open(&arguments.iter().map(argument).collect::<Vec<_>>(), rules, true)
+    let options = Options { recursive: true, rules, ..Options::default() };
+    View::open(&arguments.iter().map(argument).collect::<Vec<_>>(), None, &options, Links::Trusted)
 }
 
 fn view(place: &Path, arguments: &[&str]) -> View {
@@ -204,7 +207,8 @@ fn one_entry_that_is_no_directory_may_be_renamed() {
     ] {
         let argument = |name: &&str| place.path().join(name).into_os_string().into_encoded_bytes();
         let names: Vec<Vec<u8>> = arguments.iter().map(argument).collect();
-        let (view, _) = View::open(&names, Rules::new(), recursive);
+        let (view, _) =
+            View::open(&names, None, &Options { recursive, ..Options::default() }, Links::Trusted);
         assert_eq!(view.is_single(), single, "{arguments:?}, entered: {recursive}");
     }
 }
@@ -212,9 +216,27 @@ fn one_entry_that_is_no_directory_may_be_renamed() {
 fn selected(place: &Path, paths: &[&str]) -> Vec<String> {
     let root = Root::open(place.as_os_str(), Links::Trusted).unwrap();
     let paths = paths.iter().map(|path| RelPath::new(path.as_bytes()).unwrap());
-    let view = View::selected(root.dir().clone(), Selection::new(paths));
-    assert!(view.is_recursive() && !view.is_single() && view.root_meta().is_none());
+    let view = View::planned(root.dir().clone(), Selection::new(paths));
+    assert!(!view.is_single() && view.root_meta().is_none());
     walk(&view, &view.root())
+}
+
+#[test]
+fn what_is_listed_below_what_is_shown_anyway_is_missed_all_the_same() {
+    let place = place(&["a/x/f", "a/g"]);
+    let argument = place.path().as_os_str().as_encoded_bytes().to_vec();
+    for recursive in [true, false] {
+        let names_from = Some(crate::request::NamesFrom::Asking);
+        let options = Options { recursive, dirs: true, relative: true, names_from, ..Options::default() };
+        let list = b"a/\0a/gone\0a/x/gone\0a/g\0";
+        let (view, missing) =
+            View::open(std::slice::from_ref(&argument), Some(list), &options, Links::Trusted);
+        assert!(missing.is_empty());
+        let shown = walk(&view, &view.root());
+        let told = shown.iter().filter(|line| line.contains("No such file")).count();
+        assert_eq!(told, 2, "{shown:?}");
+        assert_eq!(shown.iter().filter(|line| line.contains('=')).count(), if recursive { 2 } else { 1 });
+    }
 }
 
 #[test]

@@ -5,7 +5,9 @@
 //! every count against the least an element can take, so nothing is allocated that did not arrive.
 
 use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
+use crate::wire::attached::ATTACHED_LIMIT;
 use crate::wire::batch::{decode_fetch, decode_fetched, encode_fetch, encode_fetched};
+use crate::wire::extra::{LastAcls, decode_extra, encode_extra};
 use crate::wire::listing::{
     decode_expand, decode_listing, decode_mention, decode_owners, encode_expand, encode_listing,
     encode_mention, encode_owners,
@@ -157,9 +159,13 @@ pub(crate) fn encode(message: &Message, out: &mut Vec<u8>) -> Result<(), WireErr
     match message {
         Message::Begin(begin) => {
             out.push(1);
-            out.push(u8::from(begin.single) | u8::from(begin.root.is_some()) << 1);
+            let has_extra = u8::from(begin.extra.is_some());
+            out.push(u8::from(begin.single) | u8::from(begin.root.is_some()) << 1 | has_extra << 2);
             if let Some(meta) = &begin.root {
                 crate::wire::entry::encode_meta(meta, out);
+            }
+            if let Some(extra) = &begin.extra {
+                encode_extra(extra, true, &mut LastAcls::default(), out);
             }
             encode_owners(&begin.owners, out);
         }
@@ -270,7 +276,11 @@ pub(crate) fn decode(cursor: &mut Cursor) -> Result<Message, WireError> {
         1 => {
             let flags = cursor.byte()?;
             let root = if flags & 2 != 0 { Some(crate::wire::entry::decode_meta(cursor)?) } else { None };
-            Message::Begin(Begin { root, single: flags & 1 != 0, owners: decode_owners(cursor)? })
+            let extra = match flags & 4 {
+                0 => None,
+                _ => decode_extra(cursor, true, &mut LastAcls::default())?,
+            };
+            Message::Begin(Begin { root, extra, single: flags & 1 != 0, owners: decode_owners(cursor)? })
         }
         2 => Message::Listing(decode_listing(cursor)?),
         3 => Message::Listed,
@@ -360,6 +370,7 @@ fn encode_content(content: &Content, out: &mut Vec<u8>) -> Result<(), WireError>
     out.put_varint(content.file.0.into());
     out.push(match content.end {
         None => 0,
+        Some(ContentEnd::Complete { .. }) if !content.attached.is_empty() => 4,
         Some(ContentEnd::Complete { .. }) => 1,
         Some(ContentEnd::Unreadable) => 2,
         Some(ContentEnd::Round { .. }) => 3,
@@ -369,6 +380,9 @@ fn encode_content(content: &Content, out: &mut Vec<u8>) -> Result<(), WireError>
         Some(ContentEnd::Complete { len, sum }) => {
             out.put_varint(len);
             out.extend_from_slice(&sum.0);
+            if !content.attached.is_empty() {
+                out.put_bytes(&content.attached);
+            }
         }
         Some(ContentEnd::Round { block_len, strong_len }) => {
             out.put_varint(block_len.get().into());
@@ -407,9 +421,15 @@ fn encode_content(content: &Content, out: &mut Vec<u8>) -> Result<(), WireError>
 
 fn decode_content(cursor: &mut Cursor) -> Result<Content, WireError> {
     let file = FileId(cursor.u32()?);
+    let mut attached = Bytes::new();
     let end = match cursor.byte()? {
         0 => None,
         1 => Some(ContentEnd::Complete { len: cursor.varint()?, sum: cursor.sum()? }),
+        4 => {
+            let end = ContentEnd::Complete { len: cursor.varint()?, sum: cursor.sum()? };
+            attached = cursor.bytes("extended attributes", ATTACHED_LIMIT)?;
+            Some(end)
+        }
         2 => Some(ContentEnd::Unreadable),
         3 => {
             let (block_len, strong_len) = decode_lengths(cursor)?;
@@ -420,7 +440,7 @@ fn decode_content(cursor: &mut Cursor) -> Result<Content, WireError> {
     let ops = (0..cursor.count("list of operations", 2, MAX_OPS)?)
         .map(|_| decode_op(cursor))
         .collect::<Result<_, _>>()?;
-    Ok(Content { file, ops, end, packed: false })
+    Ok(Content { file, ops, attached, end, packed: false })
 }
 
 fn decode_op(cursor: &mut Cursor) -> Result<ContentOp, WireError> {

@@ -7,6 +7,7 @@
 use crate::tree::{Entry, Kind, MAX_NAME, Meta, Name, Node, Rdev};
 use crate::wire::WireError;
 use crate::wire::codec::{Cursor, Put};
+use crate::wire::extra::{LastAcls, decode_extra, encode_extra};
 use crate::wire::message::MAX_ENTRIES;
 use filetime::FileTime;
 
@@ -17,14 +18,19 @@ const SAME_MODE: u8 = 1 << 3;
 const SAME_OWNER: u8 = 1 << 4;
 const SAME_TIME: u8 = 1 << 5;
 const WHOLE_SECOND: u8 = 1 << 6;
+const HAS_EXTRA: u8 = 1 << 7;
 
 const NOTHING: Meta = Meta { mode: 0, mtime: FileTime::zero(), uid: 0, gid: 0 };
 
 pub(crate) fn encode_entries(entries: &[Entry], out: &mut Vec<u8>) {
     out.put_varint(entries.len() as u64);
     let (mut name, mut meta): (&[u8], &Meta) = (&[], &NOTHING);
+    let mut acls = LastAcls::default();
     for entry in entries {
         encode_entry(entry, name, meta, out);
+        if let Some(extra) = &entry.extra {
+            encode_extra(extra, entry.is_dir(), &mut acls, out);
+        }
         (name, meta) = (entry.name.as_bytes(), &entry.meta);
     }
 }
@@ -34,9 +40,10 @@ pub(crate) fn decode_entries(cursor: &mut Cursor) -> Result<Vec<Entry>, WireErro
     let count = cursor.count("list of entries", 3, MAX_ENTRIES)?;
     let mut entries: Vec<Entry> = Vec::with_capacity(count);
     let mut name = Vec::new();
+    let mut acls = LastAcls::default();
     for _ in 0..count {
         let last = entries.last();
-        let entry = decode_entry(cursor, &mut name, last.map_or(&NOTHING, |last| &last.meta))?;
+        let entry = decode_entry(cursor, &mut name, last.map_or(&NOTHING, |last| &last.meta), &mut acls)?;
         if last.is_some_and(|last| last.name >= entry.name) {
             return Err(WireError::Malformed("listing: it is not sorted"));
         }
@@ -46,7 +53,8 @@ pub(crate) fn decode_entries(cursor: &mut Cursor) -> Result<Vec<Entry>, WireErro
 }
 
 fn encode_entry(entry: &Entry, name_before: &[u8], before: &Meta, out: &mut Vec<u8>) {
-    out.push(entry.kind().code() | meta_flags(&entry.meta, before));
+    let extra = if entry.extra.is_some() { HAS_EXTRA } else { 0 };
+    out.push(entry.kind().code() | meta_flags(&entry.meta, before) | extra);
     let name = entry.name.as_bytes();
     let shared = name.iter().zip(name_before).take_while(|(a, b)| a == b).count();
     out.put_varint(shared as u64);
@@ -63,8 +71,13 @@ fn encode_entry(entry: &Entry, name_before: &[u8], before: &Meta, out: &mut Vec<
     }
 }
 
-/// `name` is the one before, and then the entry's.
-fn decode_entry(cursor: &mut Cursor, name: &mut Vec<u8>, before: &Meta) -> Result<Entry, WireError> {
+/// `name` is the one before, and then the entry's; `acls` those told last.
+fn decode_entry(
+    cursor: &mut Cursor,
+    name: &mut Vec<u8>,
+    before: &Meta,
+    acls: &mut LastAcls,
+) -> Result<Entry, WireError> {
     let flags = cursor.byte()?;
     let shared = usize::try_from(cursor.varint()?).ok().filter(|shared| *shared <= name.len());
     name.truncate(shared.ok_or(WireError::Malformed("name"))?);
@@ -87,7 +100,11 @@ fn decode_entry(cursor: &mut Cursor, name: &mut Vec<u8>, before: &Meta) -> Resul
         Kind::CharDevice => Node::CharDevice(decode_rdev(cursor)?),
         Kind::BlockDevice => Node::BlockDevice(decode_rdev(cursor)?),
     };
-    Ok(Entry::new(name, node, meta))
+    let mut entry = Entry::new(name, node, meta);
+    if flags & HAS_EXTRA != 0 {
+        entry.extra = decode_extra(cursor, entry.is_dir(), acls)?;
+    }
+    Ok(entry)
 }
 
 fn decode_rdev(cursor: &mut Cursor) -> Result<Rdev, WireError> {

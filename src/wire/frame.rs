@@ -290,6 +290,11 @@ impl FrameDecoder {
         std::mem::take(&mut self.listed)
     }
 
+    /// Whether the frame with this header holds content, and nothing else.
+    pub fn is_content([kind, ..]: [u8; HEADER]) -> bool {
+        kind & CONTENT != 0
+    }
+
     /// How long the payload after this header is. Refuses kinds that this version does not have.
     pub fn payload_len(header: [u8; HEADER]) -> Result<usize, WireError> {
         let [kind, length @ ..] = header;

@@ -396,6 +396,7 @@ mod tests {
 
     fn content(len: usize) -> Message {
         Message::Content(Content {
+            attached: Bytes::new(),
             file: FileId(1),
             ops: vec![ContentOp::Literal(Bytes::from(vec![0; len]))],
             end: None,

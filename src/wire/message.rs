@@ -2,7 +2,8 @@
 
 use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
 use crate::report::{Event, ProgressReading, Totals};
-use crate::tree::{BucketSum, Buckets, Entry, Fingerprint, Meta, Owner};
+use crate::tree::{Acls, Asked, BucketSum, Buckets, Entry, Extra, Fingerprint, Meta, Owner};
+use crate::wire::extra::{EntryCosts, acls_cost};
 use crate::wire::{ChannelSet, Fetch, Fetched, Rank, Token, WINDOWS};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -105,9 +106,11 @@ pub enum AbortKind {
 pub struct Begin {
     /// The attributes of the root directory itself, where a source was named with its contents (`src/`).
     pub root: Option<Meta>,
+    /// What else is told of it.
+    pub extra: Option<Box<Extra>>,
     /// Whether the whole transfer is one entry that is no directory, so that the destination may be its new name.
     pub single: bool,
-    /// Names of the owners in `root`.
+    /// Names of the owners in `root` and `extra`.
     pub owners: Vec<OwnerName>,
 }
 
@@ -127,6 +130,8 @@ pub struct Listing {
     pub entries: Vec<Entry>,
     /// Names of owners that were not sent before.
     pub owners: Vec<OwnerName>,
+    /// What is told of names that were asked for, and of entries of this part.
+    pub asked: Asked,
     /// Set in the last part of a directory.
     pub end: Option<ListingEnd>,
 }
@@ -143,6 +148,8 @@ pub struct Mention {
     /// The owners of its entries, each once, in the order in which they appear; the fingerprint says which of them each
     /// entry has.
     pub owned_by: Vec<Owner>,
+    /// The ACLs of its entries, in the same way.
+    pub acls: Vec<Arc<Acls>>,
     /// Names of owners that were not sent before.
     pub owners: Vec<OwnerName>,
 }
@@ -162,10 +169,14 @@ pub struct Expand {
 
 /// How a directory's listing ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ListingEnd {
-    /// Whether it holds everything: no read error here, and none anywhere before in this run. Only then may the sink
-    /// take a missing name for an absent entry.
-    pub complete: bool,
+pub enum ListingEnd {
+    /// It has everything: no read error here, and none anywhere before in this run. Only then may the sink take a missing
+    /// name for an absent entry.
+    Whole,
+    /// It would, but something could not be read, here or before.
+    Broken,
+    /// It only has what was asked for by name.
+    Part,
 }
 
 /// Users or groups.
@@ -246,6 +257,8 @@ pub struct Content {
     pub file: FileId,
     /// How to go on building it.
     pub ops: Vec<ContentOp>,
+    /// With the end of a whole content: the extended attributes that the file has, if these are asked for.
+    pub attached: Bytes,
     /// Set in the last part.
     pub end: Option<ContentEnd>,
     /// Whether trying to compress it is a waste of time. Not encoded.
@@ -335,11 +348,15 @@ const FETCHED: u64 = 32;
 const OWNER: u64 = 64;
 /// What an entry costs besides its name, target and extra.
 const ENTRY: u64 = 128;
+/// What its extra costs besides ACLs.
+const EXTRA: u64 = 128;
 
 /// The most operations in one message: as many as its window has credit for.
 pub(crate) const MAX_OPS: u64 = WINDOWS.content as u64 / OP;
 /// The most owners that a mention tells of: a directory with more is listed.
 pub const MENTIONED_OWNERS: usize = 16;
+/// The most ACLs that a mention tells of: a directory with more is listed.
+pub const MENTIONED_ACLS: usize = 16;
 /// The most owners in one message.
 pub(crate) const MAX_OWNERS: u64 = WINDOWS.listing as u64 / OWNER;
 /// The most entries in one message.
@@ -376,25 +393,30 @@ impl Message {
     /// The credit it spends: about the memory that holding it takes, in bytes. Both ends compute the same.
     pub fn cost(&self) -> u64 {
         let variable = match self {
-            Message::Begin(begin) => owners_cost(&begin.owners),
+            Message::Begin(begin) => {
+                let acls = begin.extra.as_ref().and_then(|extra| extra.acls.as_ref());
+                owners_cost(&begin.owners) + acls.map_or(0, |acls| acls_cost(acls))
+            }
             Message::Listing(listing) => {
-                listing.entries.iter().map(entry_cost).sum::<u64>()
+                EntryCosts::of(&listing.entries)
                     + owners_cost(&listing.owners)
                     + listing.same.as_bytes().len() as u64
+                    + asked_cost(&listing.asked)
             }
             Message::Mention(mention) => {
-                size_of_val(mention.owned_by.as_slice()) as u64 + owners_cost(&mention.owners)
+                size_of_val(mention.owned_by.as_slice()) as u64
+                    + mention.acls.iter().map(|acls| acls_cost(acls)).sum::<u64>()
+                    + owners_cost(&mention.owners)
             }
             Message::Expand(expand) => size_of_val(expand.sums.as_slice()) as u64,
             Message::Sums(part) => 4 * part.weak.len() as u64 + part.strong.len() as u64,
-            Message::Content(content) => content
-                .ops
-                .iter()
-                .map(|op| match op {
+            Message::Content(content) => {
+                let ops = content.ops.iter().map(|op| match op {
                     ContentOp::Literal(data) | ContentOp::Rewrite { data, .. } => OP + data.len() as u64,
                     ContentOp::Copy { .. } | ContentOp::Gap { .. } | ContentOp::File(_) => OP,
-                })
-                .sum(),
+                });
+                ops.sum::<u64>() + content.attached.len() as u64
+            }
             Message::Fetch(fetch) => 4 * fetch.indices.len() as u64,
             Message::Fetched(fetched) => FETCHED * fetched.files.len() as u64 + fetched.data.len() as u64,
             Message::Again(again) => 16 * again.segments.len() as u64,
@@ -409,14 +431,21 @@ fn owners_cost(owners: &[OwnerName]) -> u64 {
     owners.iter().map(|owner| OWNER + owner.name.len() as u64).sum()
 }
 
-/// What holding an entry costs, in bytes.
+/// What holding what is told of names costs, in bytes.
+pub(crate) fn asked_cost(asked: &Asked) -> u64 {
+    let paths = asked.absent.iter().map(|path| path.as_bytes().len());
+    let names = asked.implied.iter().map(|name| name.as_bytes().len());
+    paths.chain(names).map(|len| OWNER + len as u64).sum()
+}
+
+/// What holding an entry costs, in bytes, besides its ACLs.
 pub(crate) fn entry_cost(entry: &Entry) -> u64 {
     let target = match &entry.node {
         crate::tree::Node::Symlink { target } => target.len() as u64,
         _ => 0,
     };
-    let extra = entry.extra.as_deref().map_or(0, size_of_val);
-    ENTRY + entry.name.as_bytes().len() as u64 + target + extra as u64
+    let extra = if entry.extra.is_some() { EXTRA } else { 0 };
+    ENTRY + entry.name.as_bytes().len() as u64 + target + extra
 }
 
 #[cfg(test)]
@@ -432,6 +461,7 @@ mod tests {
             ("file of a batch", size_of::<FetchedFile>(), FETCHED),
             ("owner", size_of::<OwnerName>(), OWNER),
             ("entry", size_of::<Entry>(), ENTRY),
+            ("extra", size_of::<Extra>(), EXTRA),
         ] {
             assert!(size as u64 <= cost, "holding one {name} takes {size} bytes and costs {cost}");
         }

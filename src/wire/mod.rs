@@ -8,6 +8,7 @@
 //! [`pump`], [`hello`] and [`channels`] alone touch a stream. Everything decoded is checked before it is allocated for
 //! or handed on.
 
+mod attached;
 mod batch;
 pub mod channels;
 mod codec;
@@ -15,6 +16,7 @@ mod compression;
 mod credit;
 mod entry;
 mod error;
+mod extra;
 pub mod frame;
 pub mod hello;
 pub mod link;
@@ -27,14 +29,16 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{BATCH_FILES, BatchId, Fetch, Fetched, FetchedFile};
+pub(crate) use attached::{decode as decode_attached, encode as encode_attached};
+pub use batch::{BATCH_FILES, BatchId, Fetch, FetchWhat, Fetched, FetchedFile};
 pub use channels::{ChannelSet, Token};
 pub use credit::{OPEN_GAPS, Rank, WINDOWS, Windows};
 pub use error::WireError;
+pub(crate) use extra::EntryCosts;
 pub use link::{Closed, Link, Permit, Received, Receiver, Reservation, Sender, Stopper};
-pub(crate) use message::entry_cost;
+pub(crate) use message::asked_cost;
 pub use message::{
     Abort, AbortKind, Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, Expand, FileId, Listing,
-    ListingEnd, MAX_TALK, MENTIONED_OWNERS, MESSAGE_COST, Mention, Message, OwnerKind, OwnerName, SumsPart,
-    Verdict, Want,
+    ListingEnd, MAX_TALK, MENTIONED_ACLS, MENTIONED_OWNERS, MESSAGE_COST, Mention, Message, OwnerKind,
+    OwnerName, SumsPart, Verdict, Want,
 };

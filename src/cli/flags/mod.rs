@@ -8,11 +8,14 @@
 //! flag that can be implied has a `--no-` form (made by [`negation`], not written out), and the filter rules keep
 //! the order they have on the command line even across differently named flags.
 
+mod generate;
 mod negation;
 mod order;
+mod remote;
 mod repeat;
 pub(super) mod size;
 mod usage;
+mod view;
 
 use crate::cli::failure::Failure;
 use crate::request::Append;
@@ -20,8 +23,11 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+pub(super) use self::generate::generate;
 pub(super) use self::order::FilterFlag;
+use self::remote::RemoteFlags;
 use self::size::Size;
+use self::view::ViewFlags;
 
 const USAGE: &str = "dsync [OPTION]... SRC... DEST
        dsync [OPTION]... SRC... [USER@]HOST:DEST
@@ -33,22 +39,25 @@ const ABOUT: &str = "Copies directory trees, here or over SSH, sending only what
 SRC/ means the contents of a directory, SRC the directory itself.";
 
 const AFTER_HELP: &str = "\
-Every option that another one implies can be switched off again: -a --no-owner is -rlptgD.
-The option that comes later wins.
+Every option that another one implies can be switched off again:
+-a --no-owner is -rlptgD. The option that comes later wins.
 
 Examples:
-  dsync -a photos/ nas:photos/             copy what is new or changed to the host nas
-  dsync -a nas:photos/ photos/             the other way round
-  dsync -ain --delete src/ host:mirror/    show what a mirror run would change or delete
-  dsync -a --delete src/ host:mirror/      do it
-  dsync -aP disk.img host:                 one bar for the whole run; a broken run can be resumed
+  dsync -a photos/ nas:photos/           copy what is new or changed to nas
+  dsync -a nas:photos/ photos/           the other way round
+  dsync -ain --delete src/ host:mirror/  show what a mirror run would do
+  dsync -a --delete src/ host:mirror/    do it
+  dsync -aP disk.img host:               a bar; a broken run can be resumed
   dsync -a --exclude='*.o' --exclude=/target/ src/ host:src/
-  dsync -2 notes/ nas:notes/               changes of both sides to both sides; -2n shows them first
-  dsync status notes/                      look back at such runs; so do log, undo and trash (with --help)
+  dsync -2n notes/ nas:notes/            what both sides have for each other
+  dsync -2 notes/ nas:notes/             bring it to both sides
+  dsync status notes/                    look back; so do log, undo and trash
 
-dsync(1) tells the rest: filter rules, exit codes, what happens to interrupted files.";
+dsync(1) tells the rest: filter rules, exit codes, what happens to interrupted
+files.";
 
 const WHAT: &str = "What to copy";
+const LINKS: &str = "What to do about symbolic links";
 const ATTRIBUTES: &str = "What to keep of it";
 const TWO_WAY: &str = "Two-way";
 const FILTERS: &str = "Which names take part";
@@ -101,6 +110,39 @@ pub(super) struct Flags {
     /// Keep permissions
     #[arg(short = 'p', long, help_heading = ATTRIBUTES)]
     pub perms: bool,
+    /// Keep whether files can be executed, without the other permissions
+    ///
+    /// A file that nobody can execute at the source can be by nobody then. One that somebody can, and nobody at the
+    /// destination, can be by all who may read it there. With --perms this changes nothing.
+    #[arg(short = 'E', long, help_heading = ATTRIBUTES)]
+    pub executability: bool,
+    /// Keep ACLs, of directories also those that new entries get (implies --perms)
+    ///
+    /// Users and groups are found by name on the other host, as with --owner.
+    #[arg(short = 'A', long, help_heading = ATTRIBUTES)]
+    pub acls: bool,
+    /// Keep extended attributes
+    ///
+    /// All but those of the namespace system.*, or, where the receiving user is not root, those of user.* alone. Others
+    /// that an entry has at the destination are removed. Those that rsync gives to entries for itself, user.rsync.%*,
+    /// are sent only if this is given twice.
+    #[arg(short = 'X', long, action = ArgAction::Count, help_heading = ATTRIBUTES)]
+    pub xattrs: u8,
+    /// Keep times of last access, except of directories and links; -UU also leaves those of the source
+    #[arg(short = 'U', long, action = ArgAction::Count, help_heading = ATTRIBUTES)]
+    pub atimes: u8,
+    /// Leave the times of last access of the files that are read, where the system lets the user
+    #[arg(long, help_heading = ATTRIBUTES)]
+    pub open_noatime: bool,
+    /// Refused, since Linux cannot set the time at which a file was made
+    #[arg(short = 'N', long, hide = true)]
+    pub crtimes: bool,
+    /// Let the receiving side try what only root may; --no-super forbids it to
+    ///
+    /// That is setting owners and any group, making devices, and setting extended attributes outside of user.*. Without
+    /// it, root tries and others do not.
+    #[arg(long = "super", help_heading = ATTRIBUTES)]
+    super_flag: bool,
     /// Keep modification times; without it, the next run compares every file anew
     #[arg(short = 't', long, help_heading = ATTRIBUTES)]
     pub times: bool,
@@ -399,6 +441,23 @@ pub(super) struct Flags {
     /// Show what differs for each change; -ii also for what is the same
     #[arg(short = 'i', long, action = ArgAction::Count, help_heading = OUTPUT)]
     pub itemize_changes: u8,
+    /// Show a line of your own for each change: %i %n%L is that of -i
+    ///
+    /// Escapes are %n name, %f name with its source, %i what differs, %l length, %b bytes sent, %L link target, %o
+    /// operation, %M time, %C checksum, %B permissions, %U owner, %G group, %t now, %p process and %%. See OUTPUT.
+    #[arg(long, alias = "log-format", value_name = "FORMAT", help_heading = OUTPUT)]
+    pub out_format: Option<String>,
+    /// Tell what happens as JSON on standard output, a line for each event, for programs
+    ///
+    /// See EVENTS AS JSON. Problems are also told on standard error as usual.
+    #[arg(long, help_heading = OUTPUT)]
+    pub json: bool,
+    /// Keep a log in FILE: what is shown, with times, and each change
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
+    pub log_file: Option<OsString>,
+    /// How changes are logged, as for --out-format; nothing: not at all (default '%i %n%L')
+    #[arg(long, value_name = "FORMAT", help_heading = OUTPUT)]
+    pub log_file_format: Option<String>,
     /// Show numbers about the run at its end
     ///
     /// With another host, the connection time is the part of the run until dsync there had answered: connecting,
@@ -416,12 +475,31 @@ pub(super) struct Flags {
     /// Accepted for the sake of command lines written for rsync
     #[arg(long, value_name = "FLAGS", hide = true)]
     pub debug: Vec<String>,
+    /// Write all to standard error (all), or only problems (errors, client)
+    #[arg(long, value_name = "MODE", help_heading = OUTPUT)]
+    pub stderr: Option<String>,
+    /// rsync's old name of --stderr=all
+    #[arg(long = "msgs2stderr", hide = true)]
+    pub all_to_stderr: bool,
+    /// Write output line by line (L, N), or in blocks (B)
+    ///
+    /// The default is by line on a terminal, and else in blocks.
+    #[arg(long, value_name = "MODE", help_heading = OUTPUT)]
+    pub outbuf: Option<String>,
+    /// Show bytes above 127 in names as they are
+    ///
+    /// Without it, those that are not valid text are shown as \\#ooo, as control characters always are.
+    #[arg(short = '8', long = "8-bit-output", help_heading = OUTPUT)]
+    pub eight_bit_output: bool,
     /// Numbers in K, M, G of 1000; -hh of 1024
     #[arg(short = 'h', long, action = ArgAction::Count, help_heading = OUTPUT)]
     pub human_readable: u8,
     /// Show this help (so does -h alone)
     #[arg(long, help_heading = OUTPUT)]
     pub help: bool,
+    /// Print completions for a shell (complete-bash, complete-zsh, complete-fish), or the manual page (man)
+    #[arg(long, value_name = "KIND", help_heading = OUTPUT)]
+    pub generate: Option<String>,
     /// Show the version; -VV as JSON
     #[arg(short = 'V', long, action = ArgAction::Count, help_heading = OUTPUT)]
     pub version: u8,
@@ -432,6 +510,14 @@ pub(super) struct Flags {
     /// Be the peer of a dsync on another host: the protocol on standard input and output
     #[arg(long, hide = true)]
     pub server: bool,
+
+    /// The flags about what the sources show.
+    #[command(flatten)]
+    pub view: ViewFlags,
+
+    /// The flags about the other host.
+    #[command(flatten)]
+    pub remote: RemoteFlags,
 
     /// Sources, then the destination.
     #[arg(hide = true)]
@@ -452,9 +538,15 @@ pub(super) struct Flags {
     /// Whether plain digits are asked for (`--no-human-readable`).
     #[arg(skip)]
     pub plain_numbers: bool,
+    /// Whether what only root may is tried. `None`: nobody said.
+    #[arg(skip)]
+    pub super_user: Option<bool>,
     /// The words of the command line, without those about plans.
     #[arg(skip)]
     pub words: Vec<OsString>,
+    /// The flags with those of `-M`, if there are any, and without filter rules.
+    #[arg(skip)]
+    pub of_peer: Option<Box<Flags>>,
 }
 
 impl Flags {
@@ -463,6 +555,24 @@ impl Flags {
     /// # Errors
     /// For an unknown flag or an impossible value, as a usage failure that names it.
     pub(super) fn parse(arguments: &[OsString]) -> Result<Flags, Failure> {
+        let mut flags = Flags::parse_words(arguments)?;
+        if !flags.remote.remote_option.is_empty() {
+            // Before what ends the options.
+            let end = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
+            let (before, after) = arguments.split_at_checked(end).unwrap_or((arguments, &[]));
+            let words = [before, &flags.remote.remote_option, after].concat();
+            let mut of_peer = Flags::parse_words(&words)?;
+            if of_peer.operands.len() != flags.operands.len() {
+                return Err(Failure::usage("--remote-option: an option is missing its dash or its value")
+                    .with_hint("A value goes with its option: -M--timeout=9."));
+            }
+            of_peer.filters.clear();
+            flags.of_peer = Some(Box::new(of_peer));
+        }
+        Ok(flags)
+    }
+
+    fn parse_words(arguments: &[OsString]) -> Result<Flags, Failure> {
         let help_alone = matches!(arguments, [only] if only == "-h");
         let words = std::iter::once(OsString::from("dsync")).chain(arguments.iter().cloned());
         let parsed = command().try_get_matches_from(words).and_then(|matches| {

@@ -4,19 +4,15 @@
 use clap::{Arg, ArgAction, Command};
 
 /// Flags without a `--no-` form: they ask for something else than a run, or only stand for other flags.
-const NOT_NEGATED: [&str; 4] = ["archive", "help", "version", "server"];
+const NOT_NEGATED: [&str; 6] = ["archive", "generate", "help", "version", "server", "implied_dirs"];
 
 /// rsync's switches that change nothing here. Lists are always built as the run goes, names never pass through a
 /// shell, and standard streams are read as they come.
-const IGNORED_SWITCHES: [(&str, &[&str], Option<char>); 4] = [
-    ("inc-recursive", &["i-r"], None),
-    ("blocking-io", &[], None),
-    ("secluded-args", &["protect-args"], Some('s')),
-    ("qsort", &[], None),
-];
+const IGNORED_SWITCHES: [(&str, &[&str], Option<char>); 3] =
+    [("inc-recursive", &["i-r"], None), ("blocking-io", &[], None), ("qsort", &[], None)];
 
 /// The same with a value.
-const IGNORED_VALUES: [&str; 2] = ["protocol", "outbuf"];
+const IGNORED_VALUES: [&str; 1] = ["protocol"];
 
 /// Adds the ignored flags and then the negations to `command`, and lets every value begin with a dash, as in
 /// `--filter '- *.o'`.

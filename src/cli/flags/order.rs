@@ -32,9 +32,17 @@ impl Flags {
         let on = |ids: &[&str], off: &[&str]| switch(matches, ids, off) == Some(true);
         // What a two-way run includes wherever it is said.
         let unless = |id: &str| switch(matches, &["archive", id], &[id]).unwrap_or(self.two_way);
-        self.recursive = unless("recursive");
+        let names_listed = self.view.files_from.is_some();
+        self.recursive = match names_listed {
+            true => self.recursive,
+            false => unless("recursive"),
+        };
+        self.remote.old_args = switch(matches, &["old_args_given"], &["old_args_given"]);
+        let implied = |id: &str| switch(matches, &[id], &[id]).unwrap_or(names_listed);
+        self.view.relative = implied("relative");
+        self.view.dirs = implied("dirs");
         self.links = unless("links");
-        self.perms = unless("perms");
+        self.perms = switch(matches, &["archive", "perms", "acls"], &["perms"]).unwrap_or(self.two_way);
         self.times = unless("times");
         let chown = |is_about: fn(&str) -> bool| {
             let places = matches.indices_of("chown").into_iter().flatten().zip(&self.chown);
@@ -55,6 +63,7 @@ impl Flags {
         };
         self.progress = on(&["progress", "partial_progress"], &["progress", "partial_progress"]);
         self.compressed = on(&["compress", "compress_level", "compress_choice"], &["compress"]);
+        self.super_user = switch(matches, &["super_flag"], &["super_flag"]);
         self.whole = switch(matches, &["whole_file"], &["whole_file"]);
         self.plain_numbers = position(matches, &negated("human_readable")).is_some();
         let Flags { exclude, include, exclude_from, include_from, filter, .. } = self;

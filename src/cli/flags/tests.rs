@@ -240,3 +240,15 @@ fn help_names_every_flag_and_fits_its_lines() {
         assert!(line.chars().count() <= 80, "{line}");
     }
 }
+
+#[test]
+fn help_fits_a_narrow_terminal() {
+    let help = command().term_width(80).render_help().to_string();
+    for line in help.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    // What is laid out by hand is not broken again.
+    for line in USAGE.lines().chain(AFTER_HELP.lines()).chain(ABOUT.lines()) {
+        assert!(help.lines().any(|shown| shown.trim_start_matches("Usage: ") == line), "{line}");
+    }
+}

@@ -2,8 +2,8 @@
 //!
 //! `Y` is what is done (`<` sent, `>` received or copied here, `c` made, `.` attributes at most), `X` what it is
 //! (`f d L D S`), and each of the others a letter if that part differs: content, size, time (`T`: becomes the time of
-//! the transfer), permissions, owner, group. The last three belong to access times, ACLs and extended attributes and
-//! stay `.`. Nine `+` mark what is new, blanks what does not differ at all. See rsync(1), `--itemize-changes`.
+//! the transfer), permissions, owner, group, access time, ACLs, extended attributes. Nine `+` mark
+//! what is new, blanks what does not differ at all. See rsync(1), `--itemize-changes`.
 
 use crate::cli::output::Direction;
 use crate::report::{Action, Item, TimeChange};
@@ -45,7 +45,10 @@ pub(super) fn columns(item: &Item, direction: Direction) -> String {
     let perms = letter(change.perms, 'p');
     let owner = letter(change.owner, 'o');
     let group = letter(change.group, 'g');
-    format!("{action}{kind}{content}{size}{time}{perms}{owner}{group}...")
+    let atime = letter(change.atime, 'u');
+    let acls = letter(change.acls, 'a');
+    let xattrs = letter(change.xattrs, 'x');
+    format!("{action}{kind}{content}{size}{time}{perms}{owner}{group}{atime}{acls}{xattrs}")
 }
 
 #[cfg(test)]
@@ -63,6 +66,9 @@ mod tests {
         perms: false,
         owner: false,
         group: false,
+        atime: false,
+        acls: false,
+        xattrs: false,
     };
 
     #[test]
@@ -97,9 +103,15 @@ mod tests {
                 Direction::Push,
                 ".f...pog...",
             ),
+            (
+                Kind::File,
+                Change { atime: true, acls: true, xattrs: true, ..SAME },
+                Direction::Push,
+                ".f......uax",
+            ),
             (Kind::Socket, SAME, Direction::Push, ".S         "),
         ] {
-            let item = Item { path: RelPath::root(), kind, target: None, size: 0, change };
+            let item = Item { path: RelPath::root(), kind, target: None, size: 0, change, facts: None };
             assert_eq!(super::columns(&item, direction), columns);
         }
     }

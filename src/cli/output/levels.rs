@@ -3,61 +3,125 @@
 /// How much is shown of each kind; 0 is nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::cli) struct Levels {
+    /// What was kept of files that were replaced.
+    pub backup: u8,
+    /// Files copied at the destination instead of being sent.
+    pub copy: u8,
     /// Deletions.
     pub delete: u8,
     /// The first line.
     pub list: u8,
+    /// What belongs to no other kind.
+    pub misc: u8,
+    /// Mount points that are left out.
+    pub mount: u8,
     /// Names: 1 those that change, 2 all.
     pub name: u8,
     /// Files skipped for what they are.
     pub non_regular: u8,
     /// The progress bar.
     pub progress: u8,
+    /// Files removed at the source.
+    pub remove: u8,
     /// Files skipped because of the options.
     pub skip: u8,
     /// The end of the run: 1 the last two lines, 2 all numbers.
     pub stats: u8,
+    /// Symbolic links that lead out of the tree.
+    pub symsafe: u8,
 }
 
-/// A name that `--info` does not know.
+/// A name that an option does not know.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("--info: unknown kind of output {0:?}")]
-pub(in crate::cli) struct UnknownFlag(String);
+#[error("{option}: unknown kind of output {name:?}")]
+pub(in crate::cli) struct UnknownFlag {
+    option: &'static str,
+    name: String,
+}
 
-type Field = fn(&mut Levels) -> &mut u8;
+/// A kind of `--info`.
+struct Kind {
+    name: &'static str,
+    level: fn(&mut Levels) -> &mut u8,
+    about: &'static str,
+    /// The levels at which it is shown without `-v`, with one and with two.
+    verbose: [u8; 3],
+}
 
-/// The kinds of `--info`, with what they are about. rsync's other kinds are known, so that command lines written for
-/// it work, and have nothing to show here.
-const KINDS: [(&str, Option<Field>, &str); 13] = [
-    ("BACKUP", None, ""),
-    ("COPY", None, ""),
-    ("DEL", Some(|levels| &mut levels.delete), "Entries deleted at the destination"),
-    ("FLIST", Some(|levels| &mut levels.list), "The line that says which way the run goes"),
-    ("MISC", None, ""),
-    ("MOUNT", None, ""),
-    ("NAME", Some(|levels| &mut levels.name), "Names: 1) of what changes, 2) of everything"),
-    ("NONREG", Some(|levels| &mut levels.non_regular), "Files skipped for what they are (default 1)"),
-    ("PROGRESS", Some(|levels| &mut levels.progress), "The progress bar for the whole run"),
-    ("REMOVE", None, ""),
-    ("SKIP", Some(|levels| &mut levels.skip), "Files skipped because of the options"),
-    ("STATS", Some(|levels| &mut levels.stats), "The end of the run: 1) the last lines, 2) all numbers"),
-    ("SYMSAFE", None, ""),
+const fn kind(
+    name: &'static str,
+    verbose: [u8; 3],
+    level: fn(&mut Levels) -> &mut u8,
+    about: &'static str,
+) -> Kind {
+    Kind { name, level, about, verbose }
+}
+
+/// The kinds of `--info`, with what they are about.
+const KINDS: [Kind; 13] = [
+    kind("BACKUP", [0, 0, 1], |levels| &mut levels.backup, "Files kept before they are replaced"),
+    kind("COPY", [0, 1, 1], |levels| &mut levels.copy, "Files copied at the destination"),
+    kind("DEL", [0, 1, 1], |levels| &mut levels.delete, "Entries deleted at the destination"),
+    kind("FLIST", [0, 1, 1], |levels| &mut levels.list, "The line that says which way the run goes"),
+    kind("MISC", [0, 1, 2], |levels| &mut levels.misc, "What belongs to no other kind"),
+    kind("MOUNT", [0, 0, 1], |levels| &mut levels.mount, "Mount points that are left out"),
+    kind("NAME", [0, 1, 2], |levels| &mut levels.name, "Names: 1) of what changes, 2) of everything"),
+    kind("NONREG", [1, 1, 1], |levels| &mut levels.non_regular, "Files skipped for what they are"),
+    kind("PROGRESS", [0, 0, 0], |levels| &mut levels.progress, "The progress bar for the whole run"),
+    kind("REMOVE", [0, 0, 1], |levels| &mut levels.remove, "Files removed at the source"),
+    kind("SKIP", [0, 0, 1], |levels| &mut levels.skip, "Files skipped because of the options"),
+    kind(
+        "STATS",
+        [0, 1, 1],
+        |levels| &mut levels.stats,
+        "The end of the run: 1) the last lines, 2) all numbers",
+    ),
+    kind("SYMSAFE", [0, 1, 1], |levels| &mut levels.symsafe, "Symbolic links that lead out of the tree"),
 ];
+
+/// The kinds of rsync's `--debug`, known so that command lines written for it work. They are about its own insides, so
+/// there is nothing to show.
+const DEBUG_KINDS: [&str; 24] = [
+    "ACL", "BACKUP", "BIND", "CHDIR", "CONNECT", "CMD", "DEL", "DELTASUM", "DUP", "EXIT", "FILTER", "FLIST",
+    "FUZZY", "GENR", "HASH", "HLINK", "ICONV", "IO", "NSTR", "OWN", "PROTO", "RECV", "SEND", "TIME",
+];
+
+/// The names of a value of `--info` or `--debug`, in capitals, with their levels.
+fn named(flags: &str) -> impl Iterator<Item = (&str, String, u8)> {
+    flags.split(',').filter(|flag| !flag.is_empty()).map(|flag| {
+        let name = flag.trim_end_matches(|c: char| c.is_ascii_digit());
+        let digits = flag.strip_prefix(name).unwrap_or_default();
+        let level = if digits.is_empty() { 1 } else { digits.parse().unwrap_or(u8::MAX) };
+        (flag, name.to_ascii_uppercase(), level)
+    })
+}
+
+/// Whether a value of `--info` or `--debug` asks what there is.
+pub(in crate::cli) fn asks_for_help(flags: &str) -> bool {
+    named(flags).any(|(_, name, _)| name == "HELP")
+}
+
+/// Checks a value of `--debug`.
+pub(in crate::cli) fn check_debug(flags: &str) -> Result<(), UnknownFlag> {
+    let is_known = |name: &str| matches!(name, "ALL" | "NONE") || DEBUG_KINDS.contains(&name);
+    match named(flags).find(|(_, name, _)| !is_known(name)) {
+        Some((flag, ..)) => Err(UnknownFlag { option: "--debug", name: flag.to_owned() }),
+        None => Ok(()),
+    }
+}
 
 impl Levels {
     /// The levels that `-v` given so many times means.
     pub(in crate::cli) fn at_verbosity(verbose: u8) -> Levels {
-        let once = u8::from(verbose > 0);
-        let twice = u8::from(verbose > 1);
-        Levels {
-            delete: once,
-            list: once,
-            name: once.saturating_add(twice),
-            non_regular: 1,
-            progress: 0,
-            skip: twice,
-            stats: once,
+        let mut levels = Levels::default();
+        for Kind { level, verbose: [never, once, twice], .. } in &KINDS {
+            *level(&mut levels) = match verbose {
+                0 => *never,
+                1 => *once,
+                _ => *twice,
+            };
         }
+        levels
     }
 
     /// Adds what `--progress` and `--stats` stand for.
@@ -74,19 +138,14 @@ impl Levels {
 
     /// Applies one value of `--info`: names with an optional level, parted by commas.
     pub(in crate::cli) fn set(&mut self, flags: &str) -> Result<(), UnknownFlag> {
-        for flag in flags.split(',').filter(|flag| !flag.is_empty()) {
-            let name = flag.trim_end_matches(|c: char| c.is_ascii_digit());
-            let digits = flag.strip_prefix(name).unwrap_or_default();
-            let level = if digits.is_empty() { 1 } else { digits.parse().unwrap_or(u8::MAX) };
-            match name.to_ascii_uppercase().as_str() {
+        for (flag, name, level) in named(flags) {
+            match name.as_str() {
                 "ALL" => self.set_all(level),
                 "NONE" => self.set_all(0),
-                upper => {
-                    let kind = KINDS.iter().find(|(known, _, _)| *known == upper);
-                    let (_, field, _) = kind.ok_or_else(|| UnknownFlag(flag.to_owned()))?;
-                    if let Some(field) = field {
-                        *field(self) = level;
-                    }
+                name => {
+                    let kind = KINDS.iter().find(|kind| kind.name == name);
+                    let unknown = || UnknownFlag { option: "--info", name: flag.to_owned() };
+                    *(kind.ok_or_else(unknown)?.level)(self) = level;
                 }
             }
         }
@@ -94,19 +153,47 @@ impl Levels {
     }
 
     fn set_all(&mut self, level: u8) {
-        for field in KINDS.iter().filter_map(|(_, field, _)| *field) {
-            *field(self) = level;
+        for kind in &KINDS {
+            *(kind.level)(self) = level;
         }
     }
 }
 
 /// The text of `--info=help`.
-pub(in crate::cli) fn help() -> String {
+pub(in crate::cli) fn info_help() -> String {
     let mut text = String::from("NAME or NAME1 is level 1, NAME2 level 2; NAME0 is silence.\n\n");
-    for (name, _, about) in KINDS.iter().filter(|(_, field, _)| field.is_some()) {
+    for Kind { name, about, .. } in &KINDS {
         text.push_str(&format!("{name:<10} {about}\n"));
     }
-    text.push_str("\nALL        All of them (ALL2: at level 2)\nNONE       None of them\n");
+    text.push_str(
+        "\nALL        All of them (ALL2: at level 2)\nNONE       None of them\nHELP       This list\n",
+    );
+    text.push_str("\nShown by -v:\n");
+    for verbose in 0..3 {
+        text.push_str(&format!("{verbose}) {}\n", added(verbose).join(",")));
+    }
+    text
+}
+
+/// What one more `-v` adds, as it would be written.
+fn added(verbose: u8) -> Vec<String> {
+    let mut now = Levels::at_verbosity(verbose);
+    let mut before = verbose.checked_sub(1).map(Levels::at_verbosity).unwrap_or_default();
+    let mut written = |kind: &Kind| match ((kind.level)(&mut before), (kind.level)(&mut now)) {
+        (before, now) if before == now => None,
+        (_, 1) => Some(kind.name.to_owned()),
+        (_, level) => Some(format!("{}{level}", kind.name)),
+    };
+    KINDS.iter().filter_map(&mut written).collect()
+}
+
+/// The text of `--debug=help`.
+pub(in crate::cli) fn debug_help() -> String {
+    let mut text = String::from("These kinds are known from rsync, and have nothing to show in dsync:\n\n");
+    for name in DEBUG_KINDS {
+        text.push_str(&format!("{name}\n"));
+    }
+    text.push_str("\nALL        All of them\nNONE       None of them\nHELP       This list\n");
     text
 }
 
@@ -118,19 +205,21 @@ mod tests {
     fn info_overrides_what_verbosity_set() {
         let mut levels = Levels::at_verbosity(1);
         levels.set("name2,stats0,progress2,,backup").unwrap();
-        let expected = Levels { name: 2, stats: 0, progress: 2, ..Levels::at_verbosity(1) };
+        let expected = Levels { name: 2, stats: 0, progress: 2, backup: 1, ..Levels::at_verbosity(1) };
         assert_eq!(levels, expected);
         levels.set("none,del").unwrap();
         assert_eq!(levels, Levels { delete: 1, ..Levels::default() });
-        assert_eq!(levels.set("DEL,nosuch3"), Err(UnknownFlag("nosuch3".to_owned())));
+        let unknown = levels.set("DEL,nosuch3").unwrap_err();
+        assert_eq!(unknown.to_string(), "--info: unknown kind of output \"nosuch3\"");
     }
 
     #[test]
     fn verbosity_adds_up() {
         assert_eq!(Levels::at_verbosity(0), Levels { non_regular: 1, ..Levels::default() });
-        let most = Levels { delete: 1, list: 1, name: 2, non_regular: 1, progress: 0, skip: 1, stats: 1 };
-        assert_eq!(Levels::at_verbosity(2), most);
-        assert_eq!(Levels::at_verbosity(9), most);
+        assert_eq!(added(0), ["NONREG"]);
+        assert_eq!(added(1), ["COPY", "DEL", "FLIST", "MISC", "NAME", "STATS", "SYMSAFE"]);
+        assert_eq!(added(2), ["BACKUP", "MISC2", "MOUNT", "NAME2", "REMOVE", "SKIP"]);
+        assert_eq!(Levels::at_verbosity(9), Levels::at_verbosity(2));
     }
 
     #[test]
@@ -141,5 +230,13 @@ mod tests {
             levels,
             Levels { list: 1, name: 1, non_regular: 1, progress: 1, stats: 2, ..Levels::default() }
         );
+    }
+
+    #[test]
+    fn debug_knows_rsyncs_kinds() {
+        assert_eq!(check_debug("del2,ACL,all,none,,io9"), Ok(()));
+        let unknown = check_debug("del,foo2").unwrap_err();
+        assert_eq!(unknown.to_string(), "--debug: unknown kind of output \"foo2\"");
+        assert!(asks_for_help("del,help9") && asks_for_help("HELP") && !asks_for_help("del"));
     }
 }

@@ -6,9 +6,15 @@
 //! way.
 
 pub(super) mod conflicts;
+mod format;
 mod itemise;
+pub(super) mod json;
 mod levels;
+mod listing;
+mod log;
+mod mode;
 pub(super) mod moment;
+mod origins;
 pub(super) mod plan;
 mod screen;
 pub(super) mod shell;
@@ -16,14 +22,17 @@ pub(super) mod size;
 mod stats;
 mod wording;
 
-pub(super) use self::levels::{Levels, help as info_help};
-pub(super) use self::screen::Screen;
+pub(super) use self::format::Format;
+pub(super) use self::levels::{Levels, asks_for_help, check_debug, debug_help, info_help};
+pub(super) use self::log::Log;
+pub(super) use self::origins::Origins;
+pub(super) use self::screen::{Buffering, Manner, Screen};
 
 use self::conflicts::Telling;
 use self::moment::Clock;
 use self::plan::{Names, Shown};
 use self::size::Numbers;
-use self::wording::Line;
+use self::wording::{Line, Wording};
 use crate::report::{Event, Reporter};
 use crate::session::{Outcome, TwoWayOutcome};
 use crate::twoway::plan::Plan;
@@ -35,8 +44,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(super) struct Style {
     /// Which kinds of lines are shown.
     pub levels: Levels,
-    /// `-i`: 1 shows what differs, 2 also what is the same.
+    /// By what format entries are shown that change; `None`: by their names, if these are shown.
+    pub format: Option<Format>,
+    /// How often `-i` was given, if the format itemises: 1 shows what differs, 2 also what is the same.
     pub itemise: u8,
+    /// The log, if one is kept.
+    pub log: Option<LogStyle>,
+    /// `--json`: standard output is for programs, which are told this first.
+    pub json: Option<json::Start>,
     /// Whether a progress bar is asked for.
     pub progress: bool,
     /// 0: plain digits, 1: grouped, 2: units of 1000, 3 and up: units of 1024.
@@ -47,10 +62,25 @@ pub(super) struct Style {
     pub recursive: bool,
     /// The path of the destination as it was typed, without its host.
     pub destination: Vec<u8>,
+    /// The source arguments, where they are here.
+    pub origins: Origins,
+    /// Whether groups are preserved.
+    pub groups: bool,
+    /// How many characters the sum of a file has.
+    pub sum_width: usize,
     /// Where content goes.
     pub direction: Direction,
     /// How a two-way run is shown.
     pub two_way: Option<TwoWayStyle>,
+}
+
+/// How the log of a run looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LogStyle {
+    /// Where it is.
+    pub path: OsString,
+    /// By what format entries are told; `None`: not at all.
+    pub format: Option<Format>,
 }
 
 /// How the output of a two-way run looks.
@@ -83,7 +113,9 @@ const LONG_LINE: usize = 8192;
 /// Shows the events of a run.
 pub(super) struct Printer {
     style: Style,
+    clock: Clock,
     screen: Arc<Screen>,
+    kept: Option<Log>,
     /// Whether the first line is still to come. Also keeps the lines of different threads whole.
     header_due: Mutex<bool>,
     /// What the remote side wrote of a line it has not ended yet.
@@ -91,10 +123,16 @@ pub(super) struct Printer {
 }
 
 impl Printer {
-    /// A printer onto `screen`.
-    pub(super) fn new(style: Style, screen: Arc<Screen>) -> Printer {
-        let header_due = Mutex::new(style.levels.list > 0 && style.recursive);
-        Printer { style, screen, header_due, remote: Mutex::default() }
+    /// A printer onto `screen`, and into a log.
+    pub(super) fn new(style: Style, screen: Arc<Screen>, log: Option<Log>) -> Printer {
+        let header_due = Mutex::new(style.levels.list > 0 && style.recursive && style.json.is_none());
+        if let Some(start) = &style.json {
+            screen.out(&json::start(start, style.direction, style.dry_run));
+        }
+        if let Some(log) = log.as_ref().filter(|_| style.two_way.is_none()) {
+            log.write(wording::log_header(style.direction));
+        }
+        Printer { style, clock: Clock::local(), screen, kept: log, header_due, remote: Mutex::default() }
     }
 
     /// Shows the first line, if nothing has been shown yet.
@@ -104,14 +142,21 @@ impl Printer {
 
     /// Shows the plan of a two-way run, before anything of it is done.
     pub(super) fn plan(&self, plan: &Plan) {
+        if self.style.json.is_some() {
+            json::plan(plan, &mut |line| self.screen.out(line));
+            return self.screen.flush();
+        }
         if let Some(two_way) = &self.style.two_way {
-            plan::tell(plan, two_way, self.numbers(), &mut |text| self.screen.out(text));
+            plan::tell(plan, two_way, self.numbers(), &mut |text| {
+                self.screen.out(text);
+                self.log(text);
+            });
             self.screen.flush();
         }
     }
 
-    /// Shows the numbers of a run that came to its end.
-    pub(super) fn finish(&self, outcome: &Outcome) {
+    /// Shows the numbers of a run that came to its end with this exit code.
+    pub(super) fn finish(&self, outcome: &Outcome, code: u8) {
         let numbers = self.numbers();
         let both = self.style.two_way.as_ref().zip(outcome.two_way.as_ref());
         let counted = both.map(|(style, two_way)| plan::counted(&two_way.plan, &style.names, numbers));
@@ -122,7 +167,15 @@ impl Printer {
         if self.style.levels.stats > 0 {
             text.push_str(&stats::summary(outcome, numbers, self.style.dry_run));
         }
+        if text.is_empty() {
+            self.log(&stats::log_line(outcome));
+        } else {
+            self.log(&text);
+        }
         self.head();
+        if self.style.json.is_some() {
+            text = json::summary(outcome, code);
+        }
         self.screen.out(&text);
         self.screen.flush();
         if let Some((style, two_way)) = both {
@@ -130,11 +183,23 @@ impl Printer {
         }
     }
 
+    /// Shows why a run was ended, where that is not told in another way.
+    pub(super) fn fail(&self, message: &str, code: u8) {
+        self.log(message);
+        if self.style.json.is_some() {
+            self.screen.out(&json::failure(message, code));
+            self.screen.flush();
+        }
+    }
+
     fn finish_two_way(&self, style: &TwoWayStyle, two_way: &TwoWayOutcome) {
         let clock = Clock::local();
         let telling =
             Telling { names: &style.names, numbers: self.numbers(), clock: &clock, words: &style.words };
-        conflicts::tell(&two_way.plan, &telling, &mut |text| self.screen.err(text));
+        conflicts::tell(&two_way.plan, &telling, &mut |text| {
+            self.screen.err(text);
+            self.log(text);
+        });
     }
 
     fn numbers(&self) -> Numbers {
@@ -143,10 +208,35 @@ impl Printer {
 
     /// Shows what is left of the remote side's words. Called at the end of every run, whatever came of it.
     pub(super) fn finish_remote(&self) {
-        if let Some(event) = self.remote_lines(b"", true)
-            && let Some(Line::Err(line)) = wording::line(&event, &self.style)
+        if let Some(event) = self.remote_lines(b"", true) {
+            self.show(&event);
+        }
+    }
+
+    /// Puts words into the log that are shown in another way.
+    pub(super) fn log(&self, words: &str) {
+        if let Some(log) = &self.kept {
+            log.write(words);
+        }
+    }
+
+    fn show(&self, event: &Event) {
+        let wording = Wording { style: &self.style, clock: &self.clock };
+        match wording.line(event) {
+            Some(Line::Out(_)) if self.style.json.is_some() => {}
+            Some(Line::Out(line)) => self.with_header(|| self.screen.out(&line)),
+            Some(Line::Err(line)) => self.screen.err(&line),
+            None => {}
+        }
+        if self.style.json.is_some()
+            && let Some(line) = json::event(event)
         {
-            self.screen.err(&line);
+            self.screen.out(&line);
+        }
+        if let Some(log) = &self.kept
+            && let Some(lines) = wording.log_lines(event)
+        {
+            log.write(&lines);
         }
     }
 
@@ -181,10 +271,6 @@ impl Reporter for Printer {
             },
             event => event,
         };
-        match wording::line(&event, &self.style) {
-            Some(Line::Out(line)) => self.with_header(|| self.screen.out(&line)),
-            Some(Line::Err(line)) => self.screen.err(&line),
-            None => {}
-        }
+        self.show(&event);
     }
 }

@@ -23,6 +23,14 @@ impl Clock {
         }
     }
 
+    /// The same without its zone, as in a listing of files.
+    pub(in crate::cli) fn show_short(&self, seconds: i64) -> String {
+        match Timestamp::from_second(seconds) {
+            Ok(moment) => moment.to_zoned(self.0.clone()).strftime("%Y/%m/%d %H:%M:%S").to_string(),
+            Err(_) => format!("{seconds:>19}"),
+        }
+    }
+
     /// One at a fixed distance from UTC, in hours.
     #[cfg(test)]
     pub(in crate::cli) fn at(hours: i8) -> Clock {

@@ -60,8 +60,8 @@ pub(in crate::cli) fn scaled(number: u64, base: u64) -> String {
     let mut value = number as f64 / base;
     let mut units = UNITS.iter().peekable();
     let mut unit = units.next();
-    // What would be rounded up to the base belongs to the next unit.
-    while value >= base - 0.005 && units.peek().is_some() {
+    // What is only rounded up to the base stays in its unit, as in rsync: 1000.00K.
+    while value >= base && units.peek().is_some() {
         value /= base;
         unit = units.next();
     }
@@ -93,7 +93,9 @@ mod tests {
             (1000, ["1000", "1,000", "1.00K", "1,000"]),
             (1024, ["1024", "1,024", "1.02K", "1.00K"]),
             (1_234_567, ["1234567", "1,234,567", "1.23M", "1.18M"]),
-            (999_999, ["999999", "999,999", "1.00M", "976.56K"]),
+            (999_994, ["999994", "999,994", "999.99K", "976.56K"]),
+            (999_999, ["999999", "999,999", "1000.00K", "976.56K"]),
+            (1_048_575, ["1048575", "1,048,575", "1.05M", "1024.00K"]),
             (5_000_000_000, ["5000000000", "5,000,000,000", "5.00G", "4.66G"]),
             (u64::MAX, ["18446744073709551615", "18,446,744,073,709,551,615", "18446.74P", "16384.00P"]),
         ] {

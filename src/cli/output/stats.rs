@@ -82,6 +82,12 @@ pub(super) fn summary(outcome: &Outcome, numbers: Numbers, dry_run: bool) -> Str
     text
 }
 
+/// The last line of a log whose run shows no numbers.
+pub(super) fn log_line(outcome: &Outcome) -> String {
+    let Outcome { sent, received, totals, .. } = outcome;
+    format!("sent {sent} bytes  received {received} bytes  total size {}\n", totals.total_size)
+}
+
 /// A total, and in parentheses the kinds that occur.
 fn counts(counts: &Counts, numbers: Numbers) -> String {
     let kinds = [

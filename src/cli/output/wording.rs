@@ -1,6 +1,9 @@
 //! The line for each event.
 
-use crate::cli::output::itemise::{DELETED, columns};
+use crate::cli::output::format::{Format, Setting, Subject, name};
+use crate::cli::output::listing;
+use crate::cli::output::moment::Clock;
+use crate::cli::output::size::Numbers;
 use crate::cli::output::{Direction, Style};
 use crate::report::{Action, Event, Item, Problem, Skip};
 use crate::tree::{Escaped, Kind, RelPath};
@@ -22,19 +25,109 @@ pub(super) fn header(direction: Direction) -> &'static str {
     }
 }
 
-/// What is shown of an event; nothing if the style has no line for it.
-pub(super) fn line(event: &Event, style: &Style) -> Option<Line> {
-    match event {
-        Event::CreatedDestination => {
-            let shown = style.levels.name > 0 || style.itemise > 0;
-            shown.then(|| Line::Out(format!("created directory {}\n", destination(style))))
+/// The first line of the log of a run.
+pub(super) fn log_header(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Pull => "receiving file list\n",
+        Direction::Push | Direction::Local => "building file list\n",
+    }
+}
+
+/// How events are worded in a run.
+pub(super) struct Wording<'a> {
+    pub style: &'a Style,
+    pub clock: &'a Clock,
+}
+
+impl Wording<'_> {
+    /// What is shown of an event; nothing if the style has no line for it.
+    pub(super) fn line(&self, event: &Event) -> Option<Line> {
+        let style = self.style;
+        match event {
+            Event::CreatedDestination => {
+                let shown = style.levels.name > 0 || style.format.is_some();
+                shown.then(|| Line::Out(format!("created directory {}\n", destination(style))))
+            }
+            Event::CreatedPath { count, path } => {
+                let shown = style.levels.name > 0 || style.format.is_some();
+                let what = if *count == 1 { "directory" } else { "directories" };
+                shown.then(|| Line::Out(format!("created {count} {what} for {}\n", Escaped(path))))
+            }
+            Event::Shown(shown) => {
+                Some(Line::Out(listing::line(shown, Numbers::new(style.human), self.clock)))
+            }
+            Event::UnsafeLink { path, target } => {
+                let line = || format!("ignoring unsafe symlink \"{path}\" -> \"{}\"\n", Escaped(target));
+                (style.levels.name > 0).then(|| Line::Out(line()))
+            }
+            Event::Item(item) => {
+                let names = Format::names();
+                let shown = style.levels.name > 0 || style.format.is_some();
+                let format = style.format.as_ref().or(shown.then_some(&names));
+                self.item_line(item, format, style.itemise).map(Line::Out)
+            }
+            Event::Deleted { path, kind } => {
+                self.deletion_line(path, *kind, style.format.as_ref()).map(Line::Out)
+            }
+            Event::Skipped { path, reason } => skip_line(path, *reason, style).map(Line::Out),
+            Event::Problem(problem) => Some(Line::Err(problem_line(problem))),
+            Event::Notice(text) => {
+                style.wants_notices().then(|| Line::Err(prefixed("dsync: ", text.as_bytes())))
+            }
+            Event::Remote(bytes) => Some(Line::Err(prefixed("remote: ", bytes))),
         }
-        Event::Item(item) => item_line(item, style).map(Line::Out),
-        Event::Deleted { path, kind } => deletion_line(path, *kind, style).map(Line::Out),
-        Event::Skipped { path, reason } => skip_line(path, *reason, style).map(Line::Out),
-        Event::Problem(problem) => Some(Line::Err(problem_line(problem))),
-        Event::Notice(text) => style.wants_notices().then(|| Line::Err(prefixed("dsync: ", text.as_bytes()))),
-        Event::Remote(bytes) => Some(Line::Err(prefixed("remote: ", bytes))),
+    }
+
+    /// What the log says of an event, if anything.
+    pub(super) fn log_lines(&self, event: &Event) -> Option<String> {
+        let format = self.style.log.as_ref().and_then(|log| log.format.as_ref());
+        match (event, format) {
+            (Event::Item(_) | Event::Deleted { .. }, None) => None,
+            // What is the same is logged as it is shown.
+            (Event::Item(item), Some(_)) if item.change.is_nothing() && self.style.itemise == 0 => {
+                self.item_line(item, None, 0)
+            }
+            (Event::Item(item), Some(format)) => {
+                let itemise = if format.itemises() { self.style.itemise.max(1) } else { 0 };
+                self.item_line(item, Some(format), itemise)
+            }
+            (Event::Deleted { path, kind }, Some(format)) => self.deletion_line(path, *kind, Some(format)),
+            _ => self.line(event).map(|line| match line {
+                Line::Out(text) | Line::Err(text) => text,
+            }),
+        }
+    }
+
+    /// The line for an entry by a format, if it has one.
+    fn item_line(&self, item: &Item, format: Option<&Format>, itemise: u8) -> Option<String> {
+        let nothing = item.change.is_nothing();
+        let every_name = self.style.levels.name > 1;
+        let is_dir = item.kind == Kind::Directory;
+        if nothing && itemise == 0 {
+            return (every_name && !is_dir).then(|| format!("{} is uptodate\n", item.path));
+        }
+        // Without columns a change of attributes alone is only told of directories. Where every name is shown, there is
+        // nothing but the name.
+        if item.change.action == Action::Attributes && itemise == 0 && !is_dir {
+            return every_name.then(|| format!("{}\n", item.path));
+        }
+        let shown = !nothing || itemise > 1 || every_name;
+        let format = format.filter(|_| shown)?;
+        Some(format.line(Subject::Item(item), self.setting()) + "\n")
+    }
+
+    fn deletion_line(&self, path: &RelPath, kind: Kind, format: Option<&Format>) -> Option<String> {
+        if let Some(format) = format.filter(|format| format.tells_operations()) {
+            return Some(format.line(Subject::Deleted(path, kind), self.setting()) + "\n");
+        }
+        let levels = &self.style.levels;
+        let shown = levels.delete > 0 || levels.name > 0 || format.is_some();
+        shown.then(|| format!("deleting {}\n", name(path, kind)))
+    }
+
+    fn setting(&self) -> Setting<'_> {
+        let Style { direction, origins, groups, sum_width, .. } = self.style;
+        Setting { direction: *direction, origins, clock: self.clock, groups: *groups, sum_width: *sum_width }
     }
 }
 
@@ -51,49 +144,6 @@ fn destination(style: &Style) -> String {
     Escaped(trimmed).to_string()
 }
 
-fn item_line(item: &Item, style: &Style) -> Option<String> {
-    let nothing = item.change.is_nothing();
-    let every_name = style.levels.name > 1;
-    if style.itemise > 0 {
-        let shown = !nothing || style.itemise > 1 || every_name;
-        return shown.then(|| {
-            let columns = columns(item, style.direction);
-            format!("{columns} {}{}\n", name(&item.path, item.kind), arrow(item))
-        });
-    }
-    let is_dir = item.kind == Kind::Directory;
-    match item.change.action {
-        // Without -i a change of attributes alone is only told of directories, unless every name is.
-        Action::Attributes if nothing => {
-            (every_name && !is_dir).then(|| format!("{} is uptodate\n", item.path))
-        }
-        Action::Attributes => {
-            let shown = every_name || (is_dir && style.levels.name > 0);
-            shown.then(|| format!("{}\n", name(&item.path, item.kind)))
-        }
-        Action::Transfer | Action::Create => {
-            (style.levels.name > 0).then(|| format!("{}{}\n", name(&item.path, item.kind), arrow(item)))
-        }
-    }
-}
-
-/// A path, with a slash if it is a directory's.
-fn name(path: &RelPath, kind: Kind) -> String {
-    if kind == Kind::Directory { format!("{path}/") } else { path.to_string() }
-}
-
-fn arrow(item: &Item) -> String {
-    item.target.as_ref().map(|target| format!(" -> {}", Escaped(target))).unwrap_or_default()
-}
-
-fn deletion_line(path: &RelPath, kind: Kind, style: &Style) -> Option<String> {
-    let name = name(path, kind);
-    if style.itemise > 0 {
-        return Some(format!("{DELETED} {name}\n"));
-    }
-    (style.levels.delete > 0).then(|| format!("deleting {name}\n"))
-}
-
 fn skip_line(path: &RelPath, reason: Skip, style: &Style) -> Option<String> {
     let levels = &style.levels;
     let (shown, text) = match reason {
@@ -102,6 +152,7 @@ fn skip_line(path: &RelPath, reason: Skip, style: &Style) -> Option<String> {
         Skip::Newer => (levels.skip > 0, format!("{path} is newer")),
         Skip::Exists => (levels.skip > 0, format!("{path} exists")),
         Skip::NotExisting => (levels.skip > 0, format!("not creating new file \"{path}\"")),
+        Skip::Unsafe => (levels.name > 0, format!("ignoring unsafe symlink \"{path}\"")),
         Skip::TooLarge => (levels.skip > 0, format!("{path} is over max-size")),
         Skip::TooSmall => (levels.skip > 0, format!("{path} is under min-size")),
         Skip::NotEmpty => {
@@ -134,18 +185,24 @@ fn prefixed(before: &str, text: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::output::Levels;
+    use crate::cli::output::{Levels, LogStyle, Origins};
     use crate::report::{Change, ProblemClass, Role, TimeChange};
 
     fn style(verbose: u8, itemise: u8) -> Style {
         Style {
             levels: Levels::at_verbosity(verbose),
+            format: (itemise > 0).then(Format::itemised),
             itemise,
+            log: None,
+            json: None,
             progress: false,
             human: 1,
             dry_run: false,
             recursive: true,
             destination: b"there/".to_vec(),
+            origins: Origins::default(),
+            groups: false,
+            sum_width: 32,
             direction: Direction::Local,
             two_way: None,
         }
@@ -153,6 +210,9 @@ mod tests {
 
     fn item(path: &str, kind: Kind, action: Action, time: TimeChange) -> Event {
         let change = Change {
+            atime: false,
+            acls: false,
+            xattrs: false,
             action,
             new: action != Action::Attributes,
             content: false,
@@ -164,7 +224,11 @@ mod tests {
         };
         let target = (kind == Kind::Symlink).then(|| b"far/\xff".to_vec());
         let path = RelPath::new(path.as_bytes()).unwrap();
-        Event::Item(Item { path, kind, target, size: 0, change })
+        Event::Item(Item { path, kind, target, size: 0, change, facts: None })
+    }
+
+    fn line(event: &Event, style: &Style) -> Option<Line> {
+        Wording { style, clock: &Clock::at(0) }.line(event)
     }
 
     /// The lines of an event with `-v`, `-vv`, `-i` and `-ii`; an empty one for silence.
@@ -232,6 +296,45 @@ mod tests {
         ] {
             assert_eq!(lines(&event), expected, "{event:?}");
         }
+    }
+
+    #[test]
+    fn a_format_without_columns_leaves_out_attributes() {
+        use Action::{Attributes, Transfer};
+        let format = |format, verbose| Style { format: Some(Format::new(format)), ..style(verbose, 0) };
+        let [plain, loud, telling] = [format("<%n>", 0), format("<%n>", 2), format("%o %n", 0)];
+        let deleted = Event::Deleted { path: RelPath::new(*b"a").unwrap(), kind: Kind::Directory };
+        for (event, expected) in [
+            (item("f", Kind::File, Transfer, TimeChange::None), ["<f>", "<f>", "send f"]),
+            (item("f", Kind::File, Attributes, TimeChange::Source), ["", "f", ""]),
+            (item("l", Kind::Symlink, Attributes, TimeChange::Source), ["", "l", ""]),
+            (item("l", Kind::Symlink, Transfer, TimeChange::None), ["<l>", "<l>", "send l"]),
+            (item("d", Kind::Directory, Attributes, TimeChange::Source), ["<d/>", "<d/>", "send d/"]),
+            (item("f", Kind::File, Attributes, TimeChange::None), ["", "f is uptodate", ""]),
+            (deleted, ["deleting a/", "deleting a/", "del. a/"]),
+        ] {
+            for (style, expected) in [&plain, &loud, &telling].into_iter().zip(expected) {
+                let expected = (!expected.is_empty()).then(|| Line::Out(format!("{expected}\n")));
+                assert_eq!(line(&event, style), expected, "{event:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_log_has_a_format_of_its_own() {
+        let log = |format: Option<&str>| LogStyle { path: "log".into(), format: format.map(Format::new) };
+        let logged = |event: &Event, log: LogStyle| {
+            let style = Style { log: Some(log), ..style(1, 0) };
+            Wording { style: &style, clock: &Clock::at(0) }.log_lines(event).unwrap_or_default()
+        };
+        let attributes = item("f", Kind::File, Action::Attributes, TimeChange::Source);
+        let deleted = Event::Deleted { path: RelPath::new(*b"a").unwrap(), kind: Kind::File };
+        let skipped = Event::Skipped { path: RelPath::new(*b"p").unwrap(), reason: Skip::NotRegular };
+        assert_eq!(logged(&attributes, log(Some("%i %n"))), ".f..t...... f\n");
+        assert_eq!(logged(&attributes, log(Some("%n"))), "");
+        assert_eq!(logged(&deleted, log(Some("%n"))), "deleting a\n");
+        assert_eq!(logged(&deleted, log(None)), "");
+        assert_eq!(logged(&skipped, log(None)), "skipping non-regular file \"p\"\n");
     }
 
     #[test]

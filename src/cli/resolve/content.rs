@@ -27,6 +27,12 @@ pub(super) fn sums(flags: &Flags) -> Result<(SumKind, Option<SumKind>), Failure>
     Ok((transfer, (compare != transfer).then_some(compare)))
 }
 
+/// How many characters of a file's sum are shown. Of none two are blank, as in rsync.
+pub(super) fn shown_width(flags: &Flags) -> Result<usize, Failure> {
+    let (transfer, _) = sums(flags)?;
+    Ok(transfer.digest_len().saturating_mul(2).max(2))
+}
+
 /// What sums are seeded with, unless that is to be something new.
 pub(super) fn seed(flags: &Flags) -> Option<u64> {
     flags.checksum_seed.filter(|seed| *seed != 0).map(|seed| u64::from(seed.cast_unsigned()))

@@ -5,19 +5,24 @@
 
 mod content;
 mod moment;
+mod output;
 mod owners;
+mod remote;
 mod rules;
 mod staging;
 mod targets;
 mod two_way;
+mod view;
 
+pub(in crate::cli) use self::output::manner;
 pub(in crate::cli) use self::rules::read as read_rules;
+pub(super) use self::view::paths;
 
 use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};
 use crate::cli::flags::{Flags, size};
-use crate::cli::output::{Direction, Levels, Style};
-use crate::request::{Deletion, Detail, Options, Shortcuts};
+use crate::cli::output::Style;
+use crate::request::{Deletion, Options, Shortcuts};
 use crate::session::{Run, Shell};
 use crate::transport;
 use crate::transport::command::{remote_command, split_command};
@@ -33,10 +38,28 @@ const DEFAULT_PROGRAM: &str = "dsync";
 /// # Errors
 /// A usage failure for what cannot be meant, a file failure for a file of rules that cannot be read.
 pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, Style), Failure> {
-    let (sources, destination) = targets::read(&flags.operands)?;
+    let targets::Operands { sources, destination, alone } =
+        targets::read(&flags.operands, remote::splits(flags, environment))?;
+    if alone && flags.two_way {
+        return Err(Failure::usage("a second directory is needed after the first")
+            .with_hint("A two-way run brings two directories up to date with each other."));
+    }
+    if flags.crtimes {
+        return Err(Failure::usage(
+            "--crtimes (-N): this system does not let anybody set when a file was made",
+        ));
+    }
+    if flags.two_way && matches!((&sources[..], &destination), ([Target::Remote(_), ..], Target::Remote(_))) {
+        return Err(Failure::usage("one of the two directories of a two-way run has to be here")
+            .with_hint("Run dsync on one of the two hosts."));
+    }
     two_way::check(flags, &sources)?;
-    let style = style(flags, &destination, &sources, environment)?;
-    let options = options(flags, &style, environment)?;
+    let style = output::style(flags, &destination, &sources, environment)?;
+    let paths = view::paths(flags)?;
+    let (names_from, names) = view::names(flags, &sources, &destination, paths)?;
+    let mut options = options(flags, &style, environment)?;
+    view::set(&mut options, flags, alone || flags.view.list_only, names_from);
+    view::check_relative(&options, &sources)?;
     options.validate().map_err(|error| Failure::of(USAGE, &error))?;
     let shell = shell(flags, environment)?;
     let two_way = two_way::run(flags)?;
@@ -45,7 +68,8 @@ pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, 
         Some(_) => (sources.into_iter().map(two_way::root).collect(), two_way::root(destination)),
         None => (sources, destination),
     };
-    Ok((Run { sources, destination, options, shell, two_way, seed, ends }, style))
+    let peer_options = remote::peer_options(flags, &options, &style, environment)?;
+    Ok((Run { sources, destination, options, peer_options, names, paths, shell, two_way, seed, ends }, style))
 }
 
 fn operand_failure(error: &transport::Error) -> Failure {
@@ -64,7 +88,7 @@ fn options(flags: &Flags, style: &Style, environment: &Environment) -> Result<Op
         limit,
         ignore_errors: flags.ignore_errors,
     });
-    let rules = rules::read(&flags.filters)?;
+    let rules = rules::read(&flags.filters, flags.view.from_nul, view::paths(flags)?)?;
     let mut rules = if flags.delete_excluded { rules.with_delete_excluded() } else { rules };
     // What this adds is not excluded by the user, so it is protected in any case.
     let staging = staging::read(flags, environment, &mut rules)?;
@@ -74,6 +98,12 @@ fn options(flags: &Flags, style: &Style, environment: &Environment) -> Result<Op
         recursive: flags.recursive,
         links: flags.links,
         perms: flags.perms,
+        executability: flags.executability,
+        acls: flags.acls,
+        xattrs: flags.xattrs.min(2),
+        atimes: flags.atimes > 0,
+        open_noatime: flags.open_noatime || flags.atimes > 1,
+        super_user: flags.super_user,
         times: flags.times,
         owner: flags.owner,
         group: flags.group,
@@ -118,8 +148,9 @@ fn options(flags: &Flags, style: &Style, environment: &Environment) -> Result<Op
         rules,
         two_way: two_way::options(flags),
         dry_run: flags.dry_run,
-        detail: detail(style),
+        detail: output::detail(style),
         shortcuts: shortcuts(flags.plain.as_deref())?,
+        ..Options::default()
     })
 }
 
@@ -153,21 +184,6 @@ fn shortcuts(plain: Option<&str>) -> Result<Shortcuts, Failure> {
         }
     }
     Ok(shortcuts)
-}
-
-/// The events that [`Style`] has a line for.
-fn detail(style: &Style) -> Detail {
-    let levels = &style.levels;
-    if style.two_way.is_some() {
-        // The plan says it all, and before.
-        return Detail { progress: style.progress, ..Detail::default() };
-    }
-    Detail {
-        changes: levels.name > 0 || levels.delete > 0 || style.itemise > 0,
-        attributes: levels.name > 0 || style.itemise > 0,
-        unchanged: levels.name > 1 || levels.skip > 0 || style.itemise > 1,
-        progress: style.progress,
-    }
 }
 
 fn block_size(flags: &Flags) -> Result<Option<u32>, Failure> {
@@ -205,42 +221,7 @@ fn shell(flags: &Flags, environment: &Environment) -> Result<Shell, Failure> {
         command: command.map_err(|error| operand_failure(&error))?,
         remote_program,
         ssh_config: flags.ssh_config.clone(),
-    })
-}
-
-fn style(
-    flags: &Flags,
-    destination: &Target,
-    sources: &[Target],
-    environment: &Environment,
-) -> Result<Style, Failure> {
-    let mut levels = if flags.quiet { Levels::default() } else { Levels::at_verbosity(flags.verbose) };
-    if !flags.quiet {
-        levels.raise_for(flags.progress, flags.stats);
-        for text in &flags.info {
-            levels.set(text).map_err(|error| Failure::of(USAGE, &error))?;
-        }
-    }
-    let destination_path = match destination {
-        Target::Local(path) | Target::SameHost(path) => path,
-        Target::Remote(remote) => &remote.path,
-    };
-    let direction = match (destination, sources.first()) {
-        (Target::Remote(_), _) => Direction::Push,
-        (_, Some(Target::Remote(_))) => Direction::Pull,
-        _ => Direction::Local,
-    };
-    Ok(Style {
-        itemise: if flags.quiet { 0 } else { flags.itemize_changes },
-        progress: levels.progress > 0 && environment.stderr_is_terminal,
-        human: if flags.plain_numbers { 0 } else { flags.human_readable.saturating_add(1) },
-        dry_run: flags.dry_run,
-        // A two-way run has a plan to show, not a list.
-        recursive: flags.recursive && !flags.two_way,
-        destination: destination_path.clone(),
-        direction,
-        two_way: two_way::style(flags, &levels),
-        levels,
+        family: remote::family(flags),
     })
 }
 

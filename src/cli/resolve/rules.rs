@@ -14,7 +14,10 @@ use std::os::unix::ffi::OsStrExt;
 const MAX_RULE_FILE: u64 = 64 << 20;
 
 /// Reads the rules of all filter flags, in order.
-pub(in crate::cli) fn read(flags: &[FilterFlag]) -> Result<Rules, Failure> {
+///
+/// With `nul`, rules in files end in NUL bytes.
+pub(in crate::cli) fn read(flags: &[FilterFlag], nul: bool, paths: session::Paths) -> Result<Rules, Failure> {
+    let mut read_rules = |file: &[u8]| read_rules(file, paths);
     let mut rules = Rules::new();
     for flag in flags {
         let from = |file: &OsStr, action| {
@@ -29,7 +32,7 @@ pub(in crate::cli) fn read(flags: &[FilterFlag]) -> Result<Rules, Failure> {
             FilterFlag::IncludeFrom(file) => from(file, Action::Include),
         };
         if let Some(directive) = directive.map_err(|error| filter_failure(&error))? {
-            rules.add(directive, false, &mut read_rules).map_err(|error| filter_failure(&error))?;
+            rules.add(directive, nul, &mut read_rules).map_err(|error| filter_failure(&error))?;
         }
     }
     Ok(rules)
@@ -44,13 +47,13 @@ fn filter_failure(error: &FilterError) -> Failure {
 }
 
 /// The content of a file of rules; `-` is standard input.
-fn read_rules(file: &[u8]) -> io::Result<Vec<u8>> {
+fn read_rules(file: &[u8], paths: session::Paths) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     let limit = MAX_RULE_FILE.saturating_add(1);
     if file == b"-" {
         io::stdin().lock().take(limit).read_to_end(&mut content)?;
     } else {
-        session::open_named(OsStr::from_bytes(file))?.take(limit).read_to_end(&mut content)?;
+        session::open_named(OsStr::from_bytes(file), paths)?.take(limit).read_to_end(&mut content)?;
     }
     if u64::try_from(content.len()).is_ok_and(|length| length > MAX_RULE_FILE) {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is too large for filter rules"));

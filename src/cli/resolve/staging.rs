@@ -21,18 +21,20 @@ pub(super) fn read(flags: &Flags, environment: &Environment, rules: &mut Rules) 
     let named = flags.partial_dir.as_deref().map(|path| path.as_os_str());
     let usual = environment.partial_dir.as_deref();
     let usual = usual.filter(|_| flags.partial && named.is_none() && !in_place && !flags.delay_updates);
-    let dir = named.or(usual).and_then(trimmed);
-    check(flags, dir.is_some())?;
-    let goes_along = dir.clone().filter(|path| !path.starts_with(b"/"));
-    let holding = flags.delay_updates.then(|| Options::HOLDING.to_vec());
-    if let Some(path) = goes_along.or_else(|| holding.clone()) {
-        let rule = Rule { perishable: true, ..Rule::new(Action::Exclude, [path.as_slice(), b"/"].concat()) };
+    let partial_dir = named.or(usual).and_then(trimmed);
+    check(flags, partial_dir.is_some())?;
+    let options = Options { partial_dir, delay_updates: flags.delay_updates, ..Options::default() };
+    let along = options.partial_dir.as_deref().filter(|path| !path.starts_with(b"/"));
+    let apart = options.holding().filter(|path| along != Some(path));
+    for path in along.into_iter().chain(apart) {
+        let rule = Rule { perishable: true, ..Rule::new(Action::Exclude, [path, b"/"].concat()) };
         rules.push(rule).map_err(|error| Failure::of(USAGE, &error))?;
     }
-    Ok(Staging { in_place, partial: flags.partial || named.is_some(), partial_dir: dir.or(holding) })
+    let partial = flags.partial || named.is_some() || flags.delay_updates;
+    Ok(Staging { in_place, partial, partial_dir: options.partial_dir })
 }
 
-/// A path without slashes at its end. `None` if it names the directory of the files itself.
+/// A path without slashes at its end. `None` if it names the directory of the files itself, as in rsync.
 fn trimmed(path: &OsStr) -> Option<Vec<u8>> {
     let path = path.as_bytes();
     let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last.saturating_add(1));

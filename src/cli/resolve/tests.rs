@@ -1,5 +1,6 @@
 use super::*;
-use crate::request::{Append, CompressWhen, Compressor, DEFAULT_ZSTD_LEVEL, SumKind};
+use crate::cli::output::{Buffering, Direction, Format, Levels};
+use crate::request::{Append, CompressWhen, Compressor, DEFAULT_ZSTD_LEVEL, Detail, NamesFrom, SumKind};
 use crate::transport::ssh;
 use crate::transport::target::{Host, RemoteTarget};
 use crate::tree::filter::Action;
@@ -10,6 +11,7 @@ fn environment() -> Environment {
     Environment {
         shell: None,
         partial_dir: None,
+        old_args: false,
         stderr_is_terminal: true,
         ssh: ssh::Environment {
             home: PathBuf::from("/home/me"),
@@ -62,8 +64,12 @@ fn operands_become_targets() {
 fn operands_that_do_not_go_together_are_refused() {
     for (line, message) in [
         ("-a", "dsync: a source and a destination are needed\n"),
-        ("-a src", "dsync: src: a destination is needed after the source\n"),
-        ("one:a two:b", "dsync: the source and the destination cannot both be on another host\n"),
+        ("-2 src", "dsync: a second directory is needed after the first\n"),
+        ("-aR a/../b dst", "dsync: a/../b: there is a .. on a path that is to be kept (--relative)\n"),
+        ("--files-from=x a b dst", "dsync: --files-from goes with one source"),
+        ("--files-from=:x a dst", "dsync: --files-from names a host that is not that of the run\n"),
+        ("--files-from=two:x one:a dst", "dsync: --files-from names a host that is not that of the run\n"),
+        ("-2 one:a two:b", "dsync: one of the two directories of a two-way run has to be here\n"),
         ("one:a two:b dst", "dsync: all sources must be on the same host\n"),
         ("one:a b dst", "dsync: all sources must be on the same host\n"),
         ("b one:a dst", "dsync: all sources must be on the same host\n"),
@@ -160,22 +166,28 @@ fn what_is_not_finished_has_a_place() {
             .map(|rule| String::from_utf8_lossy(&rule.pattern).into_owned())
             .collect::<Vec<_>>()
     };
-    for (line, partial, dir, rule) in [
-        ("--partial", true, None, None),
-        ("--partial-dir=.rsync-partial/", true, Some(".rsync-partial"), Some(".rsync-partial/")),
-        ("--partial-dir=/var/partial", true, Some("/var/partial"), None),
-        ("--partial-dir=.", true, None, None),
-        ("--partial-dir=", true, None, None),
-        ("--delay-updates", false, Some(".~tmp~"), Some(".~tmp~/")),
-        ("--delay-updates --partial-dir=x", true, Some("x"), Some("x/")),
-        ("--delay-updates --partial-dir=/x", true, Some("/x"), Some(".~tmp~/")),
-        ("--delay-updates --no-delay-updates", false, None, None),
+    for (line, partial, dir, expected) in [
+        ("", false, None, &[][..]),
+        ("--partial", true, None, &[]),
+        ("--partial-dir=.rsync-partial/", true, Some(".rsync-partial"), &[".rsync-partial/"]),
+        ("--partial-dir=/var/partial", true, Some("/var/partial"), &[]),
+        ("--partial-dir=.", true, None, &[]),
+        ("--partial-dir=", true, None, &[]),
+        ("--delay-updates", true, None, &[".~tmp~/"]),
+        ("--delay-updates --partial-dir=x", true, Some("x"), &["x/"]),
+        ("--delay-updates --partial-dir=/x", true, Some("/x"), &[".~tmp~/"]),
+        ("--delay-updates --partial-dir=x/y", true, Some("x/y"), &["x/y/", ".~tmp~/"]),
+        ("--delay-updates --no-delay-updates", false, None, &[]),
     ] {
         let options = options(line);
         assert_eq!(options.partial, partial, "{line}");
         assert_eq!(options.partial_dir.as_deref(), dir.map(str::as_bytes), "{line}");
-        assert_eq!(patterns(&options), rule.into_iter().collect::<Vec<_>>(), "{line}");
+        assert_eq!(patterns(&options), expected, "{line}");
         assert!(options.rules.iter().all(|rule| rule.perishable), "{line}");
+    }
+    for line in ["--partial-dir=..", "--partial-dir=a/..", "--partial-dir=a/./"] {
+        let said = refusal(&format!("{line} a b"));
+        assert!(said.contains("--partial-dir needs the name"), "{line}: {said}");
     }
     let mut environment = environment();
     environment.partial_dir = Some("kept".into());
@@ -257,7 +269,7 @@ fn values_out_of_range_are_refused() {
         ("--compress=maybe a b", "dsync: --compress: \"maybe\" is none of its words\n  hint: They are"),
         ("--plain=threads,nosuch a b", "dsync: --plain: unknown shortcut \"nosuch\"\n  hint: There are "),
         ("--zc=lzw a b", "dsync: --compress-choice: unknown compression \"lzw\"\n"),
-        ("--delete a b", "dsync: --delete does not work without --recursive (-r)\n"),
+        ("--delete a b", "dsync: --delete does not work without --recursive (-r) or --dirs (-d)\n"),
         ("--info=nosuch a b", "dsync: --info: unknown kind of output \"nosuch\"\n"),
         ("-e 'ssh a b", "dsync: The remote shell command has a ' without its second one\n"),
         ("-f nosuch a b", "dsync: Filter rule \"nosuch\": it begins with no known rule name\n"),
@@ -332,13 +344,116 @@ fn only_events_with_a_line_are_asked_for() {
         ("", nothing),
         ("-q -vv", nothing),
         ("-v", Detail { changes: true, attributes: true, ..nothing }),
-        ("-vv", Detail { changes: true, attributes: true, unchanged: true, progress: false }),
+        ("-vv", Detail { changes: true, attributes: true, unchanged: true, ..nothing }),
         ("-i", Detail { changes: true, attributes: true, ..nothing }),
-        ("-ii", Detail { changes: true, attributes: true, unchanged: true, progress: false }),
+        ("-ii", Detail { changes: true, attributes: true, unchanged: true, ..nothing }),
         ("--info=del", Detail { changes: true, ..nothing }),
         ("--info=progress2", Detail { progress: true, ..nothing }),
         ("--stats", nothing),
+        ("--out-format=%n", Detail { changes: true, attributes: true, ..nothing }),
+        ("--out-format=%M", Detail { changes: true, attributes: true, facts: true, ..nothing }),
+        ("--out-format=%b", Detail { changes: true, attributes: true, facts: true, sent: true, ..nothing }),
+        ("-q --out-format=%b", nothing),
+        ("-q --log-file=x", Detail { changes: true, attributes: true, ..nothing }),
+        (
+            "--log-file=x --log-file-format=%C",
+            Detail { changes: true, attributes: true, facts: true, sums: true, ..nothing },
+        ),
+        ("--log-file=x --log-file-format=", nothing),
+        ("--json", Detail { changes: true, attributes: true, facts: true, sent: true, ..nothing }),
     ] {
         assert_eq!(options(line).detail, detail, "{line}");
+    }
+}
+
+#[test]
+fn a_format_takes_the_place_of_columns() {
+    let shown = |line: &str| {
+        let style = style(&format!("{line} a b"));
+        (style.format, style.itemise)
+    };
+    assert_eq!(shown("-v"), (None, 0));
+    assert_eq!(shown("-ii"), (Some(Format::itemised()), 2));
+    assert_eq!(shown("-ii --out-format=%n"), (Some(Format::new("%n")), 0));
+    assert_eq!(shown("--out-format=%n%i"), (Some(Format::new("%n%i")), 1));
+    assert_eq!(shown("-q -i"), (None, 0));
+    assert!(refusal("--json --out-format=%n a b").contains("--json and --out-format"));
+    assert!(refusal("-2 --out-format=%n a b").contains("--out-format does not go with --two-way"));
+}
+
+#[test]
+fn the_manner_of_output_is_said_in_short() {
+    let manner = |line: &str| {
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        manner(&Flags::parse(&words).unwrap())
+    };
+    for (line, buffering, to_stderr) in [
+        ("-a", Buffering::ByTarget, false),
+        ("--outbuf=N --stderr=e", Buffering::Lines, false),
+        ("--outbuf=line --stderr=all", Buffering::Lines, true),
+        ("--outbuf=Full --msgs2stderr", Buffering::Blocks, true),
+        ("--msgs2stderr --no-msgs2stderr", Buffering::ByTarget, false),
+        ("--stderr=c", Buffering::ByTarget, false),
+    ] {
+        let manner = manner(line).unwrap();
+        assert_eq!((manner.buffering, manner.all_to_stderr), (buffering, to_stderr), "{line}");
+    }
+    for line in ["--outbuf=x", "--outbuf=", "--stderr=x", "--stderr=allx", "--stderr="] {
+        assert_eq!(manner(line).unwrap_err().code(), 1, "{line}");
+    }
+}
+
+#[test]
+fn a_list_of_names_implies_what_it_needs() {
+    let options = |line: &str| resolved(line).unwrap().0.options;
+    let listed = options("-a --files-from=:x host:src dst");
+    assert!(listed.relative && listed.dirs && !listed.recursive && listed.times);
+    assert_eq!(listed.names_from, Some(NamesFrom::Peer { file: b"x".to_vec(), nul: false }));
+    assert!(options("-ar --files-from=host:x -0 host:src dst").recursive);
+    assert!(options("--files-from=:x -a -r src host:dst").recursive);
+    assert!(!options("-a --files-from=:x --no-R src host:dst").relative);
+    assert!(!options("-a --no-d --files-from=:x src host:dst").dirs);
+}
+
+#[test]
+fn a_source_alone_is_listed() {
+    let run = |line: &str| resolved(line).unwrap().0;
+    for line in ["src", "host:src", "--list-only src dst"] {
+        assert!(run(line).options.list_only && run(line).options.dirs, "{line}");
+    }
+    assert!(!run("-r src").options.dirs);
+    assert!(!run("src dst").options.list_only);
+}
+
+#[test]
+fn blanks_part_remote_paths_only_where_that_is_asked_for() {
+    let sources = |words: &[&str], old_args: bool| {
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        let environment = Environment { old_args, ..environment() };
+        resolve(&Flags::parse(&words).unwrap(), &environment).unwrap().0.sources
+    };
+    let (one, two) = ([remote("h", "a b")], [remote("h", "a"), remote("h", "b")]);
+    assert_eq!(sources(&["h:a b", "dst"], false), one);
+    assert_eq!(sources(&["--old-args", "h:a b", "dst"], false), two);
+    assert_eq!(sources(&["h:a  b", "dst"], true), two);
+    assert_eq!(sources(&["--no-old-args", "h:a b", "dst"], true), one);
+    assert_eq!(sources(&["-s", "h:a b", "dst"], true), one);
+    assert_eq!(sources(&["a b", "h:dst"], true), [Target::Local(b"a b".to_vec())]);
+}
+
+#[test]
+fn an_option_for_the_other_side_is_for_that_only() {
+    let run = |line: &str| resolved(line).unwrap().0;
+    let one = run("-a -M--munge-links -M--size-only src h:dst");
+    assert!(!one.options.link_rules.munge && !one.options.size_only);
+    assert!(one.peer_options.link_rules.munge && one.peer_options.size_only && one.peer_options.times);
+    let other = run("-a --munge-links src h:dst");
+    assert!(other.options.link_rules.munge && !other.peer_options.link_rules.munge);
+    for (option, message) in
+        [("-M--nosuch", "dsync: --nosuch: unknown option"), ("-Mword", "dsync: --remote-option: ")]
+    {
+        let words = ["-a", option, "src", "h:dst"].map(OsString::from);
+        let failure = Flags::parse(&words).unwrap_err();
+        assert!(failure.to_string().starts_with(message), "{failure}");
     }
 }

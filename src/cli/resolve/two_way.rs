@@ -5,7 +5,7 @@ use crate::cli::flags::Flags;
 use crate::cli::output::plan::{Names, Shown};
 use crate::cli::output::{Levels, TwoWayStyle};
 use crate::cli::plan_file;
-use crate::cli::resolve::content;
+use crate::cli::resolve::{content, view};
 use crate::request::{DEFAULT_TRASH_DAYS, SumKind, TwoWay};
 use crate::session::TwoWayRun;
 use crate::transport::target::{RemoteTarget, Target};
@@ -26,7 +26,8 @@ pub(super) fn check(flags: &Flags, sources: &[Target]) -> Result<(), Failure> {
         return Err(Failure::usage("a two-way run is between two directories, and there are more arguments")
             .with_hint("Run dsync once for each pair."));
     }
-    if let Some((flag, advice)) = first(&never_two_way(flags)) {
+    let never = first(&never_two_way(flags)).or_else(|| first(&view::never_two_way(flags)));
+    if let Some((flag, advice)) = never {
         return Err(Failure::usage(format!("{flag} has no meaning in a two-way run")).with_hint(advice));
     }
     if content::sums(flags)?.0 == SumKind::None {
@@ -68,7 +69,7 @@ fn only_two_way(flags: &Flags) -> [(bool, &'static str, ()); 7] {
 
 const COMPARED: &str = "Leave it out: changes are found by what each side remembers, and contents compared.";
 
-fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 29] {
+fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 34] {
     const DELETIONS: &str = "Leave it out: what was deleted on one side is deleted on the other anyway.";
     const SELECTION: &str = "Filter rules say which names take part.";
     const TIMES: &str = "Leave it out: times go along with the contents.";
@@ -118,6 +119,11 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 29] {
         (flags.temp_dir.is_some(), "--temp-dir (-T)", "Leave it out: each side stages in its .dsync/."),
         (!flags.recursive, "--no-recursive", "Filter rules say which directories take part."),
         (!flags.times, "--no-times", TIMES),
+        (flags.executability, "--executability (-E)", "Leave it out: permissions are kept anyway."),
+        (flags.acls, "--acls (-A)", "Run dsync without --two-way for them."),
+        (flags.atimes > 0, "--atimes (-U)", "Leave it out: a time of access is no change."),
+        (flags.super_user.is_some(), "--super", "Leave it out: who is root does what only root may."),
+        (flags.xattrs > 0, "--xattrs (-X)", "Run dsync without --two-way for them."),
         (flags.numeric_ids && !(flags.owner || flags.group), "--numeric-ids", "It needs --owner or --group."),
     ]
 }
@@ -294,7 +300,7 @@ mod tests {
                 "-2 a b c",
                 "dsync: a two-way run is between two directories, and there are more arguments\n  hint: ",
             ),
-            ("-2 x:a y:b", "dsync: the source and the destination cannot both be on another host\n  hint: "),
+            ("-2 x:a y:b", "dsync: one of the two directories of a two-way run has to be here\n  hint: "),
             ("-2 --delete a b", "dsync: --delete has no meaning in a two-way run\n  hint: Leave it out: "),
             ("-2 --delete-excluded a b", "dsync: --delete-excluded has no meaning"),
             ("-2 --ignore-errors a b", "dsync: --ignore-errors has no meaning"),

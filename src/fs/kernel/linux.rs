@@ -4,7 +4,7 @@ use crate::fs::kernel::{offered, wanted};
 use crate::tree::{Name, Rdev};
 use rustix::fs::{
     Advice, AtFlags, CWD, FallocateFlags, FileType, Gid, Mode, OFlags, RawDir, RawMode, RenameFlags,
-    ResolveFlags, SeekFrom, Timestamps, Uid,
+    ResolveFlags, SeekFrom, StatxFlags, Timestamps, Uid, XattrFlags,
 };
 use rustix::io::{Errno, Result, retry_on_intr};
 use std::fs::File;
@@ -213,6 +213,21 @@ pub(in crate::fs) fn reserve(file: BorrowedFd<'_>, len: u64) -> Result<()> {
     }
 }
 
+/// Whether a file can be renamed from one directory to the other: they are on the same file system and, as far as the
+/// kernel tells (Linux 5.8), reached through the same mount.
+pub(in crate::fs) fn same_mount(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> Result<bool> {
+    let mount = |dir| {
+        let mask = StatxFlags::MNT_ID;
+        let found = wanted().then(|| rustix::fs::statx(dir, "", AtFlags::EMPTY_PATH, mask));
+        found
+            .and_then(std::result::Result::ok)
+            .filter(|found| found.stx_mask & mask.bits() != 0)
+            .map(|found| found.stx_mnt_id)
+    };
+    let same_device = rustix::fs::fstat(one)?.st_dev == rustix::fs::fstat(other)?.st_dev;
+    Ok(same_device && mount(one) == mount(other))
+}
+
 /// Makes a stretch of a file a hole (fallocate(2), FALLOC_FL_PUNCH_HOLE). Its length stays. `None` where the file system
 /// cannot.
 pub(in crate::fs) fn punch_hole(file: BorrowedFd<'_>, offset: u64, len: u64) -> Option<Result<()>> {
@@ -274,4 +289,38 @@ pub(in crate::fs) fn make_special(
 ) -> Result<()> {
     let device = rustix::fs::makedev(device.major, device.minor);
     rustix::fs::mknodat(dir, name.as_bytes(), kind, Mode::from_raw_mode(mode), device)
+}
+
+/// Reads the extended attribute `name` of what a handle refers to, whether or not the handle gives access.
+pub(in crate::fs) fn get_attribute(handle: BorrowedFd<'_>, name: &[u8], buffer: &mut [u8]) -> Result<usize> {
+    match rustix::fs::fgetxattr(handle, name, &mut *buffer) {
+        Err(Errno::BADF) => rustix::fs::getxattr(proc_name(handle).as_str(), name, buffer),
+        done => done,
+    }
+}
+
+/// Reads the names of all its extended attributes, each followed by a NUL.
+pub(in crate::fs) fn list_attributes(handle: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
+    match rustix::fs::flistxattr(handle, &mut *buffer) {
+        Err(Errno::BADF) => rustix::fs::listxattr(proc_name(handle).as_str(), buffer),
+        done => done,
+    }
+}
+
+/// Sets one.
+pub(in crate::fs) fn set_attribute(handle: BorrowedFd<'_>, name: &[u8], value: &[u8]) -> Result<()> {
+    match rustix::fs::fsetxattr(handle, name, value, XattrFlags::empty()) {
+        Err(Errno::BADF) => {
+            rustix::fs::setxattr(proc_name(handle).as_str(), name, value, XattrFlags::empty())
+        }
+        done => done,
+    }
+}
+
+/// Removes one.
+pub(in crate::fs) fn remove_attribute(handle: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
+    match rustix::fs::fremovexattr(handle, name) {
+        Err(Errno::BADF) => rustix::fs::removexattr(proc_name(handle).as_str(), name),
+        done => done,
+    }
 }

@@ -15,14 +15,16 @@ mod portable;
 #[cfg(target_os = "linux")]
 pub(super) use linux::{
     advise_sequential, clone_file, copies_page_by_page, copy_range, create_nameless, data_after,
-    entry_handle, exchange, give_name, make_special, open_beneath, punch_hole, read_names, rename_to_free,
-    reserve, set_mode_by_handle, set_owner_by_handle, set_times_by_handle,
+    entry_handle, exchange, get_attribute, give_name, list_attributes, make_special, open_beneath,
+    punch_hole, read_names, remove_attribute, rename_to_free, reserve, same_mount, set_attribute,
+    set_mode_by_handle, set_owner_by_handle, set_times_by_handle,
 };
 #[cfg(not(target_os = "linux"))]
 pub(super) use portable::{
     advise_sequential, clone_file, copies_page_by_page, copy_range, create_nameless, data_after,
-    entry_handle, exchange, give_name, make_special, open_beneath, punch_hole, read_names, rename_to_free,
-    reserve, set_mode_by_handle, set_owner_by_handle, set_times_by_handle,
+    entry_handle, exchange, get_attribute, give_name, list_attributes, make_special, open_beneath,
+    punch_hole, read_names, remove_attribute, rename_to_free, reserve, same_mount, set_attribute,
+    set_mode_by_handle, set_owner_by_handle, set_times_by_handle,
 };
 
 #[cfg(test)]
@@ -44,6 +46,21 @@ static GIVEN_UP: AtomicBool = AtomicBool::new(false);
 /// From now on this process does without those of these calls that only save work, as in a sandbox that refuses them.
 pub fn give_up() {
     GIVEN_UP.store(true, Ordering::Relaxed);
+}
+
+static KEEPS_ACCESS: AtomicBool = AtomicBool::new(false);
+
+/// From now on this process leaves the times of last access of the files that it reads, where the system lets it.
+pub fn keep_access_times() {
+    KEEPS_ACCESS.store(true, Ordering::Relaxed);
+}
+
+/// What files are opened with so that reading leaves their times of last access, if that is asked for.
+pub(super) fn without_access() -> Option<rustix::fs::OFlags> {
+    #[cfg(target_os = "linux")]
+    return KEEPS_ACCESS.load(Ordering::Relaxed).then_some(rustix::fs::OFlags::NOATIME);
+    #[cfg(not(target_os = "linux"))]
+    None
 }
 
 /// Whether the calls may be tried at all.

@@ -96,6 +96,11 @@ pub(in crate::fs) fn reserve(_file: BorrowedFd<'_>, _len: u64) -> Result<()> {
     Ok(())
 }
 
+/// Whether two directories are on the same file system.
+pub(in crate::fs) fn same_mount(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> Result<bool> {
+    Ok(rustix::fs::fstat(one)?.st_dev == rustix::fs::fstat(other)?.st_dev)
+}
+
 /// No holes in what was written.
 pub(in crate::fs) fn punch_hole(_file: BorrowedFd<'_>, _offset: u64, _len: u64) -> Option<Result<()>> {
     None
@@ -137,4 +142,24 @@ pub(in crate::fs) fn make_special(
     _device: Rdev,
 ) -> Result<()> {
     Err(Errno::NOTSUP)
+}
+
+/// No extended attributes.
+pub(in crate::fs) fn get_attribute(_: BorrowedFd<'_>, _: &[u8], _: &mut [u8]) -> Result<usize> {
+    Err(Errno::OPNOTSUPP)
+}
+
+/// No extended attributes.
+pub(in crate::fs) fn list_attributes(_: BorrowedFd<'_>, _: &mut [u8]) -> Result<usize> {
+    Err(Errno::OPNOTSUPP)
+}
+
+/// No extended attributes.
+pub(in crate::fs) fn set_attribute(_: BorrowedFd<'_>, _: &[u8], _: &[u8]) -> Result<()> {
+    Err(Errno::OPNOTSUPP)
+}
+
+/// No extended attributes.
+pub(in crate::fs) fn remove_attribute(_: BorrowedFd<'_>, _: &[u8]) -> Result<()> {
+    Err(Errno::OPNOTSUPP)
 }

@@ -1,5 +1,6 @@
 //! The module against real file systems.
 
+mod extended;
 mod guarded;
 mod named;
 mod racing;

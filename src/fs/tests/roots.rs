@@ -170,3 +170,36 @@ fn a_root_stays_the_directory_it_was() {
     assert_eq!(names(&at.path().join("after")), ["made"]);
     assert!(names(&at.path().join("before")).is_empty());
 }
+
+#[test]
+fn a_path_that_is_confined_ends_inside() {
+    both_ways(|| {
+        let at = temporary();
+        for name in ["in/deep/x", "out/x"] {
+            fs::create_dir_all(at.path().join(name)).unwrap();
+        }
+        for name in ["in/file", "out/file"] {
+            fs::write(at.path().join(name), "").unwrap();
+        }
+        for (target, name) in [
+            ("deep", "in/inside"),
+            ("../out", "in/away"),
+            ("../out/file", "in/file-away"),
+            ("../in", "out/back"),
+        ] {
+            symlink(target, at.path().join(name)).unwrap();
+        }
+        let top = dir(&at.path().join("in")).identity().unwrap();
+        let open = |path: &str| Root::open(&joined(&at, path), Links::Within(top));
+        for inside in ["in", "in/", "in/deep", "in/deep/..", "in/inside/x", "out/back/deep", "out/../in"] {
+            assert!(open(inside).is_ok(), "{inside}");
+        }
+        for outside in ["out", "in/..", "in/away", "in/away/x", "", "in/deep/../.."] {
+            assert_eq!(open(outside).unwrap_err().kind(), ErrorKind::PermissionDenied, "{outside}");
+        }
+        let inspect = |path: &str| Root::inspect(&joined(&at, path), Links::Within(top));
+        assert_eq!(inspect("in/file").unwrap(), Some(Kind::File));
+        assert_eq!(inspect("in/nothing").unwrap(), None);
+        assert!(inspect("in/file-away").is_err() && inspect("out/file").is_err());
+    });
+}

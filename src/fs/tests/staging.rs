@@ -305,7 +305,13 @@ fn what_keeps_a_new_file_from_its_name_keeps_a_staged_one_from_it_too() {
 #[test]
 fn only_what_a_file_lacks_is_set() {
     let has = crate::tree::Meta { mode: 0o644, mtime: FileTime::zero(), uid: 1, gid: 2 };
-    let all = SetMeta { mode: Some(0o644), owner: Some(1), group: Some(2), mtime: Some(FileTime::zero()) };
+    let all = SetMeta {
+        mode: Some(0o644),
+        owner: Some(1),
+        group: Some(2),
+        mtime: Some(FileTime::zero()),
+        atime: None,
+    };
     let time = SetMeta { mtime: all.mtime, ..SetMeta::default() };
     assert_eq!(all.lacking(&has), time);
     assert_eq!(SetMeta { mode: Some(0o640), ..all }.lacking(&has), SetMeta { mode: Some(0o640), ..time });

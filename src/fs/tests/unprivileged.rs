@@ -93,7 +93,7 @@ fn closed_entries_of_ones_own_are_opened_up() {
     let group = Some(rustix::process::getegid().as_raw());
     let dir = root.open_dir_writable(&name("dir")).unwrap();
     assert!(dir.list().is_err());
-    dir.set_own_meta(&SetMeta { mode: Some(0o700), owner: None, group, mtime }).unwrap();
+    dir.set_own_meta(&SetMeta { mode: Some(0o700), owner: None, group, mtime, atime: None }).unwrap();
     assert!(dir.list().unwrap().is_whole());
     assert_eq!(root.entry(&name("dir")).unwrap().unwrap().meta.mode, 0o700);
 }

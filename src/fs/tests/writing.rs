@@ -9,6 +9,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, symlink};
 
 const ALL: SetMeta = SetMeta {
+    atime: None,
     mode: Some(0o2640),
     owner: None,
     group: None,
@@ -71,7 +72,8 @@ fn a_change_of_owner_does_not_cost_setuid() {
             Kind::File => fs::write(at.path().join("entry"), b"").unwrap(),
             _ => root.make_node(&name("entry"), &Node::Fifo, &SetMeta::default(), true).unwrap(),
         }
-        let meta = SetMeta { mode: Some(0o6755), owner: Some(1234), group: Some(5678), mtime: None };
+        let meta =
+            SetMeta { mode: Some(0o6755), owner: Some(1234), group: Some(5678), mtime: None, atime: None };
         root.set_meta(&name("entry"), kind, &meta).unwrap();
         let set = root.entry(&name("entry")).unwrap().unwrap().meta;
         assert_eq!((set.mode, set.uid, set.gid), (0o6755, 1234, 5678));

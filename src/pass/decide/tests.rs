@@ -1,9 +1,10 @@
 //! What each option makes of each pair of states, as a table; and what holds for every pair.
 
 use super::*;
-use crate::tree::{Name, Rdev};
+use crate::tree::{Acl, Acls, Name, Rdev};
 use filetime::FileTime;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 /// The run's umask in all tests.
 const UMASK: u32 = 0o027;
@@ -33,6 +34,10 @@ fn options(words: &str) -> Options {
                 't' => options.times = true,
                 'o' => options.owner = true,
                 'g' => options.group = true,
+                'E' => options.executability = true,
+                'A' => options.acls = true,
+                'X' => options.xattrs = 1,
+                'U' => options.atimes = true,
                 other => panic!("no option {other}"),
             }),
         }
@@ -78,6 +83,28 @@ impl Entry {
         self
     }
 
+    /// With ACLs in which this user is named.
+    fn with_acls(mut self, user: u32) -> Entry {
+        let acl = Acl { users: [(user, 7)].into(), ..Acl::default() };
+        let acls = Some(Arc::new(Acls { access: Some(acl), default: None }));
+        self.extra = Some(Box::new(Extra { acls, ..self.extra.map_or_else(Extra::default, |extra| *extra) }));
+        self
+    }
+
+    fn accessed_at(mut self, seconds: i64) -> Entry {
+        let atime = Some(FileTime::from_unix_time(seconds, 0));
+        self.extra = Extra { atime, ..self.extra.map_or_else(Extra::default, |extra| *extra) }.boxed();
+        self
+    }
+
+    /// With these sums of attributes, where they are not 0.
+    fn with_xattrs(mut self, user: u8, other: u8) -> Entry {
+        let sum = |byte: u8| (byte > 0).then_some([byte; 16]);
+        let xattrs = XattrSums { user: sum(user), other: sum(other) };
+        self.extra = Extra { xattrs, ..self.extra.map_or_else(Extra::default, |extra| *extra) }.boxed();
+        self
+    }
+
     fn owners(mut self, uid: u32, gid: u32) -> Entry {
         (self.meta.uid, self.meta.gid) = (uid, gid);
         self
@@ -95,7 +122,7 @@ fn short(decision: Decision) -> String {
     }
 }
 
-fn short_update(Update { change, set }: &Update) -> String {
+fn short_update(Update { change, set, acls, xattrs }: &Update) -> String {
     let mut letters = String::new();
     for (differs, letter) in [
         (change.new, "+"),
@@ -106,6 +133,9 @@ fn short_update(Update { change, set }: &Update) -> String {
         (change.perms, "p"),
         (change.owner, "o"),
         (change.group, "g"),
+        (change.atime, "u"),
+        (change.acls, "a"),
+        (change.xattrs, "x"),
     ] {
         letters.push_str(if differs { letter } else { "" });
     }
@@ -115,6 +145,9 @@ fn short_update(Update { change, set }: &Update) -> String {
         set.owner.map(|owner| format!(" owner={owner}")),
         set.group.map(|group| format!(" group={group}")),
         set.mtime.map(|mtime| format!(" time={}", mtime.unix_seconds())),
+        set.atime.map(|atime| format!(" atime={}", atime.unix_seconds())),
+        acls.map(|mode| format!(" acls={mode:o}")),
+        (*xattrs != SetXattrs::Leave).then(|| format!(" xattrs={xattrs:?}")),
     ];
     letters + &set.into_iter().flatten().collect::<String>()
 }
@@ -375,8 +408,11 @@ fn a_file_written_in_place_gets_what_differs() {
 }
 
 fn any_options() -> impl Strategy<Value = Options> {
-    (any::<[bool; 18]>(), -1..2_i32).prop_map(
-        |([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r], w)| Options {
+    (any::<[bool; 21]>(), -1..2_i32).prop_map(
+        |([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u], w)| Options {
+            executability: s,
+            acls: t,
+            xattrs: u.into(),
             omit_dir_times: o,
             omit_link_times: p,
             max_size: q.then_some(1),
@@ -412,20 +448,123 @@ fn any_entry() -> impl Strategy<Value = Entry> {
         (0_u32..2).prop_map(|minor| Node::CharDevice(Rdev { major: 1, minor })),
         (0_u32..2).prop_map(|minor| Node::BlockDevice(Rdev { major: 1, minor })),
     ];
-    (node, prop::sample::select(vec![0, 0o644, 0o4755]), 99_i64..102, 0_u32..2, 0_u32..2)
-        .prop_map(|(node, mode, seconds, uid, gid)| entry(node).mode(mode).at(seconds, 5).owners(uid, gid))
+    let extra = (0_u32..2, 0_u8..3, 0_u8..3);
+    (node, prop::sample::select(vec![0, 0o644, 0o4755]), 99_i64..102, 0_u32..2, 0_u32..2, extra).prop_map(
+        |(node, mode, seconds, uid, gid, (acls, user, other))| {
+            let entry = entry(node).mode(mode).at(seconds, 5).owners(uid, gid);
+            let has_acls = acls > 0 && entry.kind() != Kind::Symlink;
+            let entry = if has_acls { entry.with_acls(acls) } else { entry };
+            entry.with_xattrs(user, other)
+        },
+    )
 }
 
 /// What is there after an update: attributes that are not set are the old ones, or those of a new entry.
-fn carried_out(update: &Update, node: &Node, old: Option<&Entry>) -> Entry {
+fn carried_out(update: &Update, wanted: &Entry, old: Option<&Entry>) -> Entry {
+    let node = &wanted.node;
+    let extra = |entry: Option<&Entry>| {
+        entry.and_then(|entry| entry.extra.clone()).map_or_else(Extra::default, |extra| *extra)
+    };
+    let (mut after, wanted) = (extra(old), extra(Some(wanted)));
+    if update.acls.is_some() {
+        after.acls = wanted.acls;
+    }
+    match update.xattrs {
+        SetXattrs::Leave => {}
+        SetXattrs::Clear => after.xattrs = XattrSums::default(),
+        SetXattrs::Fetch => after.xattrs = wanted.xattrs,
+    }
     let made = entry(node.clone()).mode(0o600).at(5000, 0).owners(0, 0);
     let before = old.map_or(made.meta, |own| own.meta);
-    let SetMeta { mode, owner, group, mtime } = update.set;
+    let SetMeta { mode, owner, group, mtime, .. } = update.set;
     let mtime = mtime.unwrap_or(before.mtime);
-    entry(node.clone())
+    let mut entry = entry(node.clone())
         .mode(mode.unwrap_or(before.mode))
         .owners(owner.unwrap_or(before.uid), group.unwrap_or(before.gid))
-        .at(mtime.unix_seconds(), mtime.nanoseconds())
+        .at(mtime.unix_seconds(), mtime.nanoseconds());
+    entry.extra = after.boxed();
+    entry
+}
+
+#[test]
+fn executability_follows_without_other_permissions() {
+    check_as_root(vec![
+        ("none can", "tE", file(5).mode(0o644), Some(file(5).mode(0o755)), "keep p mode=644"),
+        ("some can", "tE", file(5).mode(0o100), Some(file(5).mode(0o640)), "keep p mode=750"),
+        ("some can already", "tE", file(5).mode(0o711), Some(file(5).mode(0o610)), "keep ."),
+        ("of files only", "tE", dir().mode(0o700), Some(dir().mode(0o755)), "keep ."),
+        ("with all of them", "ptE", file(5).mode(0o600), Some(file(5).mode(0o711)), "keep p mode=600"),
+        ("of a changed one", "tE", file(6).mode(0o700), Some(file(5)), "transfer sp mode=755 time=100"),
+        ("of a new one", "tE", file(6).mode(0o777), None, "transfer + mode=750 time=100"),
+    ]);
+}
+
+#[test]
+fn acls_are_set_with_the_mode_they_go_with() {
+    check_as_root(vec![
+        ("the same", "ptA", file(5).with_acls(1), Some(file(5).with_acls(1)), "keep ."),
+        ("others", "ptA", file(5).with_acls(1), Some(file(5).with_acls(2)), "keep a mode=644 acls=644"),
+        ("gone", "ptA", dir(), Some(dir().with_acls(2)), "keep a mode=755 acls=755"),
+        ("nobody asks", "pt", file(5), Some(file(5).with_acls(2)), "keep ."),
+        ("of what is new", "ptA", file(5), None, "transfer + mode=644 time=100 acls=644"),
+        ("of a link", "lptA", link("a").with_acls(1), Some(link("b")), "make c time=100"),
+        (
+            "of a changed one",
+            "ptA",
+            file(6).with_acls(1),
+            Some(file(5)),
+            "transfer sa mode=644 time=100 acls=644",
+        ),
+    ]);
+}
+
+#[test]
+fn times_of_last_access_are_kept_apart() {
+    let at = |seconds| file(5).accessed_at(seconds);
+    check_as_root(vec![
+        ("the same", "tU", at(7), Some(at(7)), "keep ."),
+        ("another", "tU", at(7), Some(at(8)), "keep u atime=7"),
+        ("nobody asks", "t", at(7), Some(at(8)), "keep ."),
+        ("without the other", "U", at(7), Some(at(8)), "keep u atime=7"),
+        ("of what is new", "tU", at(7), None, "transfer + mode=640 time=100 atime=7"),
+        ("in place", "tU in-place", file(6).accessed_at(7), Some(at(7)), "transfer s time=100 atime=7"),
+        ("of a directory", "tU", dir().accessed_at(7), Some(dir().accessed_at(8)), "keep ."),
+    ]);
+}
+
+#[test]
+fn extended_attributes_are_asked_for_where_they_differ() {
+    let (some, others) = (|| file(5).with_xattrs(1, 2), || file(5).with_xattrs(1, 3));
+    check_as_root(vec![
+        ("the same", "tX", some(), Some(some()), "keep ."),
+        ("others", "tX", some(), Some(others()), "keep x xattrs=Fetch"),
+        ("gone", "tX", file(5), Some(others()), "keep x xattrs=Clear"),
+        ("nobody asks", "t", some(), Some(others()), "keep ."),
+        ("of what is new", "tX", some(), None, "transfer + mode=640 time=100 xattrs=Fetch"),
+        ("none, and new", "tX", file(5), None, "transfer + mode=640 time=100"),
+        (
+            "of a changed one",
+            "tX",
+            file(6).with_xattrs(1, 0),
+            Some(file(5).with_xattrs(1, 0)),
+            "transfer s mode=644 time=100 xattrs=Fetch",
+        ),
+        (
+            "in place",
+            "tX in-place",
+            file(6).with_xattrs(1, 0),
+            Some(file(5).with_xattrs(1, 0)),
+            "transfer s time=100 xattrs=Fetch",
+        ),
+        ("in place, gone", "tX in-place", file(6), Some(some()), "transfer sx time=100 xattrs=Clear"),
+        ("of a link", "ltX", link("a").with_xattrs(0, 1), Some(link("a")), "keep x xattrs=Fetch"),
+    ]);
+    let table = vec![
+        ("only root sees", "tX", some(), Some(others()), "keep ."),
+        ("only root sets", "tX", file(5).with_xattrs(0, 1), None, "transfer + mode=640 time=100"),
+        ("its own", "tX", some(), Some(file(5)), "keep x xattrs=Fetch"),
+    ];
+    check(table, false, true);
 }
 
 proptest! {
@@ -447,7 +586,7 @@ proptest! {
             Decision::Attributes(update) => {
                 prop_assert_eq!(&own.unwrap().node.kind(), &entry.kind());
                 prop_assert_eq!(update.change.action, Action::Attributes);
-                prop_assert_eq!(update.change.is_nothing(), update.set == SetMeta::default());
+                prop_assert_eq!(update.change.is_nothing(), update.sets_nothing());
             }
             Decision::Make(update) => {
                 prop_assert!(!is_file && update.change.action == Action::Create);
@@ -494,9 +633,9 @@ proptest! {
         };
         let kept = own.as_ref().filter(|own| options.in_place && own.kind() == Kind::File && entry.kind() == Kind::File);
         let after = match decide(own.as_ref(), false) {
-            Decision::Attributes(update) => carried_out(&update, &entry.node, own.as_ref()),
-            Decision::Make(update) => carried_out(&update, &entry.node, None),
-            Decision::Transfer(update) => carried_out(&update, &entry.node, kept),
+            Decision::Attributes(update) => carried_out(&update, &entry, own.as_ref()),
+            Decision::Make(update) => carried_out(&update, &entry, None),
+            Decision::Transfer(update) => carried_out(&update, &entry, kept),
             Decision::Skip(_) | Decision::Compare => return Ok(()),
         };
         let again = decide(Some(&after), true);

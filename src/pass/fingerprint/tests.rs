@@ -64,7 +64,7 @@ impl Case {
         let owners: Vec<(Owner, bool)> = owners.iter().map(here).collect();
         let likeness = |entry: &Entry| match is_hidden(entry) {
             true => Likeness::Hidden,
-            false => Likeness::of(entry, &self.policy(), &owners),
+            false => Likeness::of(entry, &self.policy(), Told { owners: &owners, acls: &[] }),
         };
         Likenesses(self.own.iter().map(likeness).collect())
     }

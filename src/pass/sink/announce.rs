@@ -122,9 +122,13 @@ impl Turn {
             Turn::Said(Event::Problem(problem)) => {
                 problem.doing.len() + problem.path.len() + problem.cause.len()
             }
+            Turn::Said(Event::Shown(shown)) => {
+                shown.path.as_bytes().len() + shown.target.as_ref().map_or(0, Vec::len)
+            }
+            Turn::Said(Event::UnsafeLink { path, target }) => path.as_bytes().len() + target.len(),
             Turn::Said(Event::Notice(text)) => text.len(),
             Turn::Said(Event::Remote(text)) => text.len(),
-            Turn::Said(Event::CreatedDestination) | Turn::Place(_) => 0,
+            Turn::Said(Event::CreatedDestination | Event::CreatedPath { .. }) | Turn::Place(_) => 0,
         }
     }
 }

@@ -10,13 +10,16 @@ use crate::delta::{
     BlockLen, DeltaError, Held, MAX_SEGMENTS, Op, Patch, Patched, SegmentSums, StrongLen, Sum,
 };
 use crate::pass::PassError;
+use crate::pass::sink::batches::NO_ATTRIBUTES;
 use crate::pass::sink::flights::{Flight, Prepared};
 use crate::pass::sink::gaps::OpenGaps;
 use crate::pass::sink::sign::{Finer, Job};
 use crate::pass::sink::target::{BasisFile, Target};
+use crate::pass::sink::tell::Late;
 use crate::pass::sink::{Arrived, Sink};
 use crate::pass::tally::describe;
-use crate::wire::{Again, ContentEnd, ContentOp, FileId, Message, Permit};
+use crate::tree::Xattrs;
+use crate::wire::{Again, ContentEnd, ContentOp, FileId, Message, Permit, decode_attached};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -73,6 +76,7 @@ pub(super) fn run(
         for op in content.ops {
             build.op(sink, op)?;
         }
+        build.xattrs = decode_attached(content.attached).map_err(|_| NO_ATTRIBUTES)?;
         build.count_gaps()?;
         let again = match content.end {
             None => Some(build),
@@ -116,6 +120,8 @@ struct Build {
     segment_len: BlockLen,
     /// How long the target may be whatever is written to it.
     held: u64,
+    /// The extended attributes that came with the end.
+    xattrs: Xattrs,
 }
 
 enum State {
@@ -138,8 +144,8 @@ impl Build {
 
     fn new(sink: &Sink<'_>, flight: Arc<Flight>, state: State) -> Build {
         let gaps = OpenGaps::new(sink.gaps.clone());
-        let (segment_len, held) = (BlockLen::SEGMENT, 0);
-        Build { flight, state, gaps, repairs: 0, literal: 0, matched: 0, told: 0, segment_len, held }
+        let (segment_len, held, xattrs) = (BlockLen::SEGMENT, 0, Xattrs::NONE);
+        Build { flight, state, gaps, repairs: 0, literal: 0, matched: 0, told: 0, segment_len, held, xattrs }
     }
 
     fn begin(sink: &Sink<'_>, file: FileId) -> Result<Build, PassError> {
@@ -284,8 +290,17 @@ impl Build {
     }
 
     fn fail(&mut self, sink: &Sink<'_>, doing: &str, cause: &str) {
-        self.state = State::Failed;
+        if let State::Patching(patch) = std::mem::replace(&mut self.state, State::Failed) {
+            self.give_up(sink, &patch.into_output());
+        }
         sink.tally.problem(doing, &self.flight.path, &cause);
+    }
+
+    /// Nothing comes of what was written: a file that was appended to is as it was.
+    fn give_up(&self, sink: &Sink<'_>, target: &Target) {
+        if let Err(error) = target.take_back() {
+            sink.tally.failed(&self.flight.path, &error);
+        }
     }
 
     /// Whether the source has been asked for more of it.
@@ -359,6 +374,7 @@ impl Build {
                 }
             }
             (State::Copied(target), ContentEnd::Local) => self.install(sink, target, self.literal)?,
+            (State::Patching(patch), ContentEnd::Unreadable) => self.give_up(sink, &patch.into_output()),
             (State::Failed, _) | (_, ContentEnd::Unreadable) => {}
             _ => return Err(PassError::Protocol("an end that does not fit the file")),
         }
@@ -380,12 +396,16 @@ impl Build {
             return Ok(None);
         }
         let mut why = "it changed while it was being copied; run again";
-        if sums.sums().len() > MAX_SEGMENTS {
+        if self.repairs >= REPAIRS {
+            self.give_up(sink, &target);
+        } else if sums.sums().len() > MAX_SEGMENTS {
             why = "it changed while it was being copied, and is too long to be repaired; run again";
-        } else if self.repairs < REPAIRS {
+        } else {
             let Flight { dir, index, .. } = *self.flight;
             let segments = sums.sums().to_vec();
             self.repairs += 1;
+            // They come with the answer again.
+            self.xattrs = Xattrs::NONE;
             self.state = State::Repairing { target, sums: segments.clone(), rewritten: BTreeSet::new() };
             // Answers are content, which this thread takes: waiting for credit here could be waiting for itself. It is
             // short only while many huge files fail to verify at once.
@@ -404,24 +424,33 @@ impl Build {
     fn install(&self, sink: &Sink<'_>, target: Target, len: u64) -> Result<(), PassError> {
         let Flight { dir, name, path, update, .. } = &*self.flight;
         let cut = if self.held > len { target.set_len(len) } else { Ok(()) };
+        let sum = sink.plain_sum_of(|buffer, offset| target.read_full_at(buffer, offset));
         let installed = match (sink.goal.agenda(), target) {
             (Some(agenda), Target::Stage(staged)) => {
                 let dir = cut.and(sink.directories.writable(sink, *dir)?);
                 dir.map(|dir| sink.install_planned((path, name), &dir, |place| agenda.install(place, staged)))
             }
-            (_, target) => {
-                let set = sink.set_owner_first(path, &update.set, |owner| target.set_meta(owner));
-                let installed = match (cut, target) {
-                    (Err(error), _) => Err(error),
-                    (Ok(()), Target::Stage(staged)) => sink.delay(&self.flight, staged, &set)?,
-                    (Ok(()), target) => target.install(&set),
-                };
-                installed.map(|()| true)
-            }
+            (_, target) => match cut.and_then(|()| target.brought_home(|| !sink.sender.is_stopped())) {
+                Ok(target) => {
+                    let set = sink.set_owner_first(path, &update.set, |owner| target.set_meta(owner));
+                    let extended = sink.extended(self.flight.entry.acls(), update, Some(&self.xattrs));
+                    sink.set_extended(path, &extended, |extended| target.set_extended(extended));
+                    let installed = match target {
+                        Target::Stage(staged) => sink.delay(&self.flight, staged, &set)?,
+                        target => target.install(&set),
+                    };
+                    installed.map(|()| true)
+                }
+                Err(error) => Err(error),
+            },
         };
         let done = matches!(installed, Ok(true));
         match installed {
-            Ok(true) => self.count(sink, len.saturating_add(self.flight.appended_to)),
+            Ok(true) => {
+                self.count(sink, len.saturating_add(self.flight.appended_to));
+                let (entry, late) = (&self.flight.entry, Late { sent: self.literal, sum });
+                sink.tell_transferred(|| path.clone(), &entry.node, &entry.meta, update, late);
+            }
             Ok(false) => {}
             Err(error) => sink.tally.failed(path, &error),
         }

@@ -11,7 +11,6 @@ use crate::pass::sink::Sink;
 use crate::pass::sink::directories::Counterpart;
 use crate::pass::sink::entry::opened_up;
 use crate::pass::sink::flights::Flight;
-use crate::request::Options;
 use crate::tree::{Kind, Name, RelPath};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -32,26 +31,20 @@ fn goes_along(path: &[u8]) -> bool {
     !path.starts_with(b"/")
 }
 
-/// Where files wait for the end of the run, if they do: never in one place for all, where those of one name would meet.
-fn holding(options: &Options) -> Option<&[u8]> {
-    let own = options.partial_dir.as_deref().filter(|path| goes_along(path));
-    options.delay_updates.then(|| own.unwrap_or(Options::HOLDING))
-}
-
 impl Sink<'_> {
     /// The directory with parts of files of this one, if there is one that can be opened.
     pub(super) fn partials_of(&self, here: &Counterpart) -> Option<WriteDir> {
-        let path = self.context.options.partial_dir.as_deref()?;
+        let path = self.context.options.parts()?;
         match here {
-            Counterpart::Writable(dir) => dir.aside(path).ok()?,
+            Counterpart::Writable(dir) => dir.aside(path, self.context.paths).ok()?,
             _ => None,
         }
     }
 
     /// Opens what an earlier run has got of a file.
     pub(super) fn open_partial(&self, dir: &WriteDir, flight: &Flight) -> Option<ReadFile> {
-        let path = self.context.options.partial_dir.as_deref().filter(|_| flight.partial)?;
-        dir.aside(path).ok()??.open_file(&flight.name).ok()
+        let path = self.context.options.parts().filter(|_| flight.partial)?;
+        dir.aside(path, self.context.paths).ok()??.open_file(&flight.name).ok()
     }
 
     /// Keeps what there is of a file, of which `len` bytes are right, for the next run: under its own name, or where
@@ -60,15 +53,16 @@ impl Sink<'_> {
         let mode = SetMeta { mode: flight.update.set.mode, ..SetMeta::default() };
         let dir = self.directories.writable(self, flight.dir)?;
         let kept = dir.and_then(|dir| {
-            let Some(path) = &self.context.options.partial_dir else {
+            let Some(path) = self.context.options.parts() else {
                 stage.set_len(len)?;
-                return stage.install(&mode);
+                return stage.brought_home(|| true)?.install(&mode);
             };
             if self.open_partial(&dir, flight).is_some_and(|before| before.len() >= len) {
                 return Ok(());
             }
             stage.set_len(len)?;
-            let aside = dir.make_aside(path)?;
+            let stage = stage.brought_home(|| true)?;
+            let aside = dir.make_aside(path, self.context.paths)?;
             stage.install_as(&mode, Slot { dir: &aside, name: &flight.name })
         });
         if let Err(error) = kept {
@@ -79,28 +73,28 @@ impl Sink<'_> {
 
     /// Removes the part that was the basis of a file which is complete now.
     pub(super) fn clear_partial(&self, flight: &Flight) -> Result<(), PassError> {
-        let Some(path) = self.context.options.partial_dir.as_deref().filter(|_| flight.partial) else {
+        let Some(path) = self.context.options.parts().filter(|_| flight.partial) else {
             return Ok(());
         };
         let Ok(dir) = self.directories.writable(self, flight.dir)? else { return Ok(()) };
-        if let Ok(Some(aside)) = dir.aside(path) {
+        if let Ok(Some(aside)) = dir.aside(path, self.context.paths) {
             // One that cannot be removed is only in the way of nobody.
             let _ = aside.remove(&flight.name, Kind::File);
         }
         if goes_along(path) {
-            dir.remove_aside(path);
+            dir.remove_aside(path, self.context.paths);
         }
         Ok(())
     }
 
     /// Whether files get their names at the end of the run.
     pub(super) fn delays(&self) -> bool {
-        holding(&self.context.options).is_some()
+        self.context.options.delay_updates
     }
 
     /// Whether files may wait in directories of this name.
     pub(super) fn holds_delayed(&self, name: &Name) -> bool {
-        holding(&self.context.options).is_some_and(|path| path == name.as_bytes())
+        self.context.options.holding() == Some(name.as_bytes())
     }
 
     /// Has a file that is complete, with its attributes, wait for the end of the run, or installs it if nothing waits.
@@ -110,10 +104,10 @@ impl Sink<'_> {
         stage: Stage,
         set: &SetMeta,
     ) -> Result<Result<(), Error>, PassError> {
-        let Some(path) = holding(&self.context.options) else { return Ok(stage.install(set)) };
+        let Some(path) = self.context.options.holding() else { return Ok(stage.install(set)) };
         let (at, keeps_time) = self.directories.with(flight.dir, |dir| (dir.path.clone(), dir.keeps_time))?;
         let held = self.directories.writable(self, flight.dir)?.and_then(|dir| {
-            let aside = dir.make_aside(path)?;
+            let aside = dir.make_aside(path, self.context.paths)?;
             stage.install_as(set, Slot { dir: &aside, name: &flight.name })
         });
         if held.is_ok() {
@@ -127,7 +121,7 @@ impl Sink<'_> {
 
     /// Gives all files that wait their names.
     pub(super) fn publish(&self) {
-        let Some(path) = holding(&self.context.options) else { return };
+        let Some(path) = self.context.options.holding() else { return };
         let delayed = std::mem::take(&mut *self.delayed.0.lock().unwrap_or_else(PoisonError::into_inner));
         for (at, waiting) in delayed {
             if let Err(error) = self.publish_in(&at, path, &waiting) {
@@ -144,7 +138,7 @@ impl Sink<'_> {
         if shut {
             dir.set_own_meta(&opened_up(&had))?;
         }
-        if let Some(aside) = dir.aside(path)? {
+        if let Some(aside) = dir.aside(path, self.context.paths)? {
             for name in &waiting.names {
                 let renamed = Slot { dir: &aside, name }.rename_over(Slot { dir: &dir, name });
                 if let Err(error) = renamed {
@@ -152,7 +146,7 @@ impl Sink<'_> {
                 }
             }
         }
-        dir.remove_aside(path);
+        dir.remove_aside(path, self.context.paths);
         dir.sync_names()?;
         let mtime = waiting.keeps_time.then_some(had.mtime);
         dir.set_own_meta(&SetMeta { mtime, mode: shut.then_some(had.mode), ..SetMeta::default() })

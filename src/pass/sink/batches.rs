@@ -1,4 +1,4 @@
-//! Small files without a basis: asked for and written many at a time.
+//! Small files without a basis, and attributes of what needs no content: asked for and written many at a time.
 //!
 //! The comparison gathers them, directory by directory, and asks for them in batches. They arrive whole, in the order
 //! in which they were asked for, and each is written, given its attributes and renamed in one go. What cannot be done
@@ -10,11 +10,15 @@ use crate::pass::PassError;
 use crate::pass::decide::Update;
 use crate::pass::sink::Sink;
 use crate::pass::sink::compare::Current;
+use crate::pass::sink::extended::attached;
 use crate::pass::sink::flights::{Flight, Phase};
 use crate::pass::sink::sign::Job;
-
-use crate::tree::{Entry, Name, RelPath};
-use crate::wire::{BATCH_FILES, DirId, Fetch, Fetched, FetchedFile, Message};
+use crate::pass::sink::tell::Late;
+use crate::tree::{Entry, Name, RelPath, Xattrs};
+use crate::wire::{
+    BATCH_FILES, BatchId, DirId, Fetch, FetchWhat, Fetched, FetchedFile, Message, decode_attached,
+};
+use bytes::Bytes;
 use crossbeam_channel::Sender;
 use std::vec::IntoIter;
 
@@ -53,11 +57,31 @@ impl Wanted {
 /// A batch on its way.
 #[derive(Debug)]
 pub(super) struct Batch {
+    /// The directory in which this is to be settled.
     pub dir: DirId,
     /// The directory's path, as the user knows it.
     pub path: RelPath,
+    pub asked: Asked,
     /// What has not arrived.
     pub files: IntoIter<Wanted>,
+}
+
+/// What was asked for in a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Small files.
+    Content,
+    /// The extended attributes of entries.
+    Xattrs,
+    /// Those of the directory itself, which is one more than its files.
+    OwnXattrs,
+}
+
+impl Batch {
+    /// How many things have not arrived.
+    pub(super) fn expected(&self) -> usize {
+        self.files.len() + usize::from(self.asked == Asked::OwnXattrs)
+    }
 }
 
 /// Files of one directory that are going to be a batch.
@@ -65,6 +89,8 @@ pub(super) struct Batch {
 pub(super) struct Gathering {
     files: Vec<Wanted>,
     bytes: u64,
+    /// Those of which only the extended attributes are wanted.
+    xattrs: Vec<Wanted>,
 }
 
 impl Gathering {
@@ -73,35 +99,82 @@ impl Gathering {
         self.files.push(wanted);
     }
 
+    pub(super) fn add_xattrs(&mut self, wanted: Wanted) {
+        self.xattrs.push(wanted);
+    }
+
     pub(super) fn is_full(&self) -> bool {
-        self.files.len() >= BATCH_FILES || self.bytes >= FULL
+        self.files.len() >= BATCH_FILES || self.bytes >= FULL || self.xattrs.len() >= BATCH_FILES
     }
 }
 
 impl Sink<'_> {
     /// Asks for what was gathered of a directory, if anything.
     pub(super) fn fetch(&self, current: &mut Current) -> Result<(), PassError> {
-        let Gathering { files, .. } = std::mem::take(&mut current.gathering);
+        let Gathering { files, xattrs, .. } = std::mem::take(&mut current.gathering);
+        self.fetch_xattrs(current.id, &current.path, xattrs)?;
         if files.is_empty() {
             return Ok(());
         }
         let dir = current.id;
         let indices = files.iter().map(|file| file.index).collect();
         self.directories.with(dir, |dir| dir.unsettled += files.len() as u64)?;
-        let batch = Batch { dir, path: current.path.clone(), files: files.into_iter() };
+        let files = files.into_iter();
+        let batch = Batch { dir, path: current.path.clone(), asked: Asked::Content, files };
         let batch = self.flights.start_batch(batch)?;
-        Ok(self.sender.send(Message::Fetch(Fetch { batch, dir, indices }))?)
+        Ok(self.sender.send(Message::Fetch(Fetch { batch, dir, indices, what: FetchWhat::Content }))?)
     }
 
-    /// Writes the files of a batch that have come.
+    /// Writes what has come of a batch.
     pub(super) fn fetched(&self, fetched: Fetched, signing: &Sender<Job>) -> Result<(), PassError> {
-        const NOT_ASKED_FOR: PassError = PassError::Protocol("content that was not asked for");
         let Fetched { batch: id, files, data, .. } = fetched;
-        let mut data: &[u8] = &data;
-        let mut batch = self.flights.take(id)?;
-        if files.is_empty() || files.len() > batch.files.len() {
+        let batch = self.flights.take(id)?;
+        if files.is_empty() || files.len() > batch.expected() {
             return Err(NOT_ASKED_FOR);
         }
+        match batch.asked {
+            Asked::Content => self.fetched_content(id, batch, (files, data), signing),
+            Asked::Xattrs | Asked::OwnXattrs => self.fetched_xattrs(id, batch, (files, data)),
+        }
+    }
+
+    /// Sets extended attributes that have come by themselves.
+    fn fetched_xattrs(
+        &self,
+        id: BatchId,
+        mut batch: Batch,
+        (files, mut data): (Vec<FetchedFile>, Bytes),
+    ) -> Result<(), PassError> {
+        let (dir, settled) = (batch.dir, files.len() as u64);
+        for file in files {
+            let xattrs = match file {
+                FetchedFile::Xattrs { .. } => Some(take_attached(file, &mut data)?),
+                FetchedFile::Unreadable => None,
+                FetchedFile::Whole { .. } | FetchedFile::Longer => return Err(NOT_ASKED_FOR),
+            };
+            match (batch.files.next(), xattrs) {
+                (Some(wanted), Some(xattrs)) => {
+                    self.set_xattrs(dir, (&batch.path, &wanted.entry), &xattrs)?
+                }
+                (None, Some(xattrs)) => self.set_own_xattrs(dir, &batch.path, &xattrs)?,
+                (_, None) => {}
+            }
+        }
+        if batch.files.len() == 0 {
+            batch.asked = Asked::Xattrs;
+        }
+        self.flights.land_batch(id, batch, settled);
+        self.directories.settle(self, dir, settled)
+    }
+
+    /// Writes files that have come.
+    fn fetched_content(
+        &self,
+        id: BatchId,
+        mut batch: Batch,
+        (files, mut data): (Vec<FetchedFile>, Bytes),
+        signing: &Sender<Job>,
+    ) -> Result<(), PassError> {
         self.directories.touch(batch.dir);
         let writing =
             Writing { sink: self, path: &batch.path, dir: self.directories.writable(self, batch.dir)? };
@@ -109,13 +182,14 @@ impl Sink<'_> {
         let mut alone = Vec::new();
         for (file, wanted) in files.into_iter().zip(batch.files.by_ref()) {
             let is_done = match file {
-                FetchedFile::Whole { len, sum } => {
-                    let content;
-                    (content, data) = data.split_at_checked(len as usize).ok_or(NOT_ASKED_FOR)?;
+                FetchedFile::Whole { len, sum, .. } => {
+                    let xattrs = take_attached(file, &mut data)?;
+                    let content = take(&mut data, len)?;
                     let sums = self.context.sums;
-                    let is_right = sum.is_none_or(|sum| SegmentSums::of(sums, content).root(sums) == sum);
-                    is_right && writing.write(&wanted, content, &mut done)
+                    let is_right = sum.is_none_or(|sum| SegmentSums::of(sums, &content).root(sums) == sum);
+                    is_right && writing.write(&wanted, &content, &xattrs, &mut done)
                 }
+                FetchedFile::Xattrs { .. } => return Err(NOT_ASKED_FOR),
                 FetchedFile::Longer => false,
                 FetchedFile::Unreadable => true,
             };
@@ -147,6 +221,24 @@ impl Sink<'_> {
         self.settle_progress(done.files, done.size);
     }
 }
+
+const NOT_ASKED_FOR: PassError = PassError::Protocol("content that was not asked for");
+
+/// The next so many bytes of what came.
+fn take(data: &mut Bytes, len: u32) -> Result<Bytes, PassError> {
+    let len = len as usize;
+    if len > data.len() { Err(NOT_ASKED_FOR) } else { Ok(data.split_to(len)) }
+}
+
+/// The extended attributes of what came.
+fn take_attached(file: FetchedFile, data: &mut Bytes) -> Result<Xattrs, PassError> {
+    match attached(file) {
+        0 => Ok(Xattrs::NONE),
+        len => decode_attached(take(data, len)?).map_err(|_| NO_ATTRIBUTES),
+    }
+}
+
+pub(super) const NO_ATTRIBUTES: PassError = PassError::Protocol("extended attributes that no entry can have");
 
 /// What became of the files of a batch that came together.
 #[derive(Debug, Default)]
@@ -180,8 +272,9 @@ struct Writing<'a> {
 
 impl Writing<'_> {
     /// Writes a file, or tells why it cannot be. `false` if it is to be asked for by itself.
-    fn write(&self, wanted: &Wanted, content: &[u8], done: &mut Done) -> bool {
+    fn write(&self, wanted: &Wanted, content: &[u8], xattrs: &Xattrs, done: &mut Done) -> bool {
         let tell = |error: &Error| self.sink.tally.failed(&self.path.join(&wanted.entry.name), error);
+        let extended = self.sink.extended(wanted.entry.acls(), &wanted.update, Some(xattrs));
         let Wanted { entry: Entry { name, .. }, own, update, .. } = wanted;
         if let (Some(agenda), Ok(dir)) = (self.sink.goal.agenda(), &self.dir) {
             let path = self.path.join(name);
@@ -190,11 +283,16 @@ impl Writing<'_> {
             }
             return true;
         }
-        let mut no_owner = None;
+        let (mut no_owner, mut not_extended) = (None, None);
         let mut set = |file: &WriteFile| {
             let (owner, rest) = file.lacking(&update.set)?.split_owner();
             no_owner = file.set_meta(&owner).err();
-            file.set_meta(&rest)
+            if extended.is_empty() {
+                return file.set_meta(&rest);
+            }
+            not_extended = file.set_extended(&extended).err();
+            // That may have changed the mode.
+            file.set_meta(&file.lacking(&update.set.split_owner().1)?)
         };
         let written = match (&self.dir, update.set.mode) {
             (Ok(dir), Some(mode)) if own.is_none() => dir.write_new(name, content, mode, &mut set),
@@ -209,8 +307,15 @@ impl Writing<'_> {
             return false;
         }
         no_owner.iter().for_each(tell);
+        let path = || self.path.join(&wanted.entry.name);
+        not_extended.iter().for_each(|error| self.sink.not_extended(&path(), error));
         match written {
-            Ok(_) => done.count(wanted, content),
+            Ok(_) => {
+                done.count(wanted, content);
+                let late = Late { sent: content.len() as u64, sum: self.sink.plain_sum(content) };
+                let Entry { node, meta, .. } = &wanted.entry;
+                self.sink.tell_transferred(path, node, meta, update, late);
+            }
             Err(error) => tell(&error),
         }
         true

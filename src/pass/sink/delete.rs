@@ -7,6 +7,7 @@ use crate::fs::SetMeta;
 use crate::pass::sink::Sink;
 use crate::pass::sink::directories::Counterpart;
 use crate::report::{Event, Problem, ProblemClass, Role, Skip};
+use crate::request::{Missing, Mounts};
 use crate::tree::filter::{Side, Verdict};
 use crate::tree::{Entry, Kind, RelPath};
 
@@ -60,6 +61,37 @@ impl Sink<'_> {
         if self.is_at_risk(&path, &entry, false) {
             self.delete(dir, path, entry, Purpose::Extra);
         }
+    }
+
+    /// Whether a directory is on another file system than the destination, where `-x` leaves everything.
+    pub(super) fn is_mounted(&self, dir: &Counterpart) -> bool {
+        if self.context.options.mounts == Mounts::Entered {
+            return false;
+        }
+        let root = self.destination.get().and_then(|destination| destination.root.as_ref());
+        let device = |dir: &crate::fs::Dir| dir.identity().ok().map(|(device, _)| device);
+        let here = dir.dir().and_then(device);
+        here.is_some() && here != root.and_then(|root| device(root.dir()))
+    }
+
+    /// Removes what the source was asked for and does not have (`--delete-missing-args`), which has nothing to do with
+    /// what `--delete` removes. A directory with something in it goes only with that, or with `--force`.
+    pub(super) fn remove_absent(&self, path: RelPath) {
+        if self.context.options.missing != Missing::Deleted {
+            return;
+        }
+        let Some((above, name)) = path.split_last() else { return };
+        let Ok(dir) = self.counterpart_at(&above) else { return };
+        let Some(Ok(Some(own))) = dir.dir().map(|dir| dir.entry(&name)) else { return };
+        let options = &self.context.options;
+        let goes_whole = options.delete.is_some() || options.force;
+        if own.is_dir()
+            && !goes_whole
+            && dir.open(&name).and_then(|dir| dir.list()).is_ok_and(|inside| !inside.entries.is_empty())
+        {
+            return self.tell_not_empty(&path);
+        }
+        self.delete_extra(&dir, path, own);
     }
 
     /// Removes an entry of `dir`, with everything in it that is not protected; in a dry run it only says so.
@@ -121,7 +153,10 @@ impl Sink<'_> {
         match opened {
             Ok((_, _, true)) => {
                 self.close_again(opened_up, parent, &entry);
-                self.tally.problem("removing", &path, &"it is a mount point");
+                // With -x that is as it was asked.
+                if self.context.options.mounts == Mounts::Entered {
+                    self.tally.problem("removing", &path, &"it is a mount point");
+                }
                 None
             }
             Ok((listing, here, false)) => {

@@ -16,6 +16,8 @@ pub(super) struct Destination {
     pub rename: Option<Name>,
     /// Whether the directory was made (or would be).
     pub created: bool,
+    /// How many directories were made (or would be) with those above it, and what to call the last.
+    pub made_above: Option<(u32, Vec<u8>)>,
 }
 
 /// Why the destination cannot be used. Ends the run before anything is changed.
@@ -65,11 +67,15 @@ impl DestinationError {
 }
 
 impl Destination {
-    /// Has files written as the options say.
-    pub(super) fn written_by(mut self, options: &Options) -> Result<Destination, DestinationError> {
+    /// Has files written as the options say. `links` says through which a path may go that the user named.
+    pub(super) fn written_by(
+        mut self,
+        options: &Options,
+        links: Links,
+    ) -> Result<Destination, DestinationError> {
         let Some(root) = self.root.take() else { return Ok(self) };
         let open_temp = |path: &Vec<u8>| {
-            let opened = root.open_from(OsStr::from_bytes(path), Links::Trusted);
+            let opened = root.open_from(OsStr::from_bytes(path), links);
             opened.map(|temp| temp.dir().clone()).map_err(|error| DestinationError::NoTemp {
                 path: Escaped(path).to_string(),
                 cause: describe(&error.source),
@@ -81,8 +87,15 @@ impl Destination {
     }
 }
 
-/// Opens (or makes) the destination. `single` says that one entry that is no directory is all there is.
-pub(super) fn open(path: &[u8], single: bool, dry_run: bool) -> Result<Destination, DestinationError> {
+/// Opens (or makes) the destination. `single` says that one entry that is no directory is all there is, `makes_path`
+/// that what is missing above it is made, too.
+pub(super) fn open(
+    path: &[u8],
+    single: bool,
+    dry_run: bool,
+    makes_path: bool,
+    links: Links,
+) -> Result<Destination, DestinationError> {
     let path = if path.is_empty() { b"." } else { path };
     let failed = |error: fs::Error| DestinationError::failed(path, &error);
     let os_path = OsStr::from_bytes(path);
@@ -95,28 +108,105 @@ pub(super) fn open(path: &[u8], single: bool, dry_run: bool) -> Result<Destinati
     };
     let as_directory = path.ends_with(b"/");
     let guard = |root: Root| if dry_run { root.read_only() } else { root };
-    match Root::inspect(os_path, Links::Trusted).map_err(failed)? {
+    match Root::inspect(os_path, links).map_err(failed)? {
         Some(Kind::Directory) => {
-            let root = Root::open(os_path, Links::Trusted).map_err(failed)?;
-            Ok(Destination { root: Some(guard(root)), rename: None, created: false })
+            let root = Root::open(os_path, links).map_err(failed)?;
+            Ok(Destination { root: Some(guard(root)), rename: None, created: false, made_above: None })
         }
         found => {
-            if single
-                && !as_directory
-                && let Some((parent, name)) = Root::open_parent(os_path, Links::Trusted).map_err(no_parent)?
+            let is_renamed = single && !as_directory;
+            if makes_path
+                && found.is_none()
+                && let Some(missing) = Missing::of(path, is_renamed, links).map_err(failed)?
             {
-                return Ok(Destination { root: Some(guard(parent)), rename: Some(name), created: false });
+                return missing.make(path, is_renamed, dry_run, links);
+            }
+            if is_renamed
+                && let Some((parent, name)) = Root::open_parent(os_path, links).map_err(no_parent)?
+            {
+                let root = Some(guard(parent));
+                return Ok(Destination { root, rename: Some(name), created: false, made_above: None });
             }
             if found.is_some() {
                 return Err(DestinationError::NotADirectory(Escaped(path).to_string()));
             }
             if dry_run {
-                return Ok(Destination { root: None, rename: None, created: true });
+                return Ok(Destination { root: None, rename: None, created: true, made_above: None });
             }
-            let root = Root::create(os_path, Links::Trusted).map_err(failed)?;
-            Ok(Destination { root: Some(root), rename: None, created: true })
+            let root = Root::create(os_path, links).map_err(failed)?;
+            Ok(Destination { root: Some(root), rename: None, created: true, made_above: None })
         }
     }
+}
+
+/// Directories above a destination that are not there (`--mkpath`).
+struct Missing<'p> {
+    /// The outermost first; the last is what the destination is in, or it itself.
+    paths: Vec<&'p [u8]>,
+}
+
+impl<'p> Missing<'p> {
+    /// Those of a destination, without it if it will be a file. `None` if no more is missing than is made without being
+    /// asked.
+    fn of(path: &'p [u8], is_renamed: bool, links: Links) -> Result<Option<Missing<'p>>, fs::Error> {
+        let mut paths = Vec::new();
+        let mut rest = if is_renamed { above(path) } else { Some(trimmed(path)) };
+        while let Some(path) = rest.filter(|path| !path.is_empty()) {
+            match Root::inspect(OsStr::from_bytes(path), links)? {
+                Some(_) => break,
+                None => paths.push(path),
+            }
+            rest = above(path);
+        }
+        paths.reverse();
+        let made_anyway = usize::from(!is_renamed);
+        Ok((paths.len() > made_anyway).then_some(Missing { paths }))
+    }
+
+    fn make(
+        self,
+        path: &[u8],
+        is_renamed: bool,
+        dry_run: bool,
+        links: Links,
+    ) -> Result<Destination, DestinationError> {
+        let Missing { mut paths } = self;
+        if dry_run && !is_renamed {
+            // In a dry run the last is told as ever.
+            paths.pop();
+        }
+        let count = u32::try_from(paths.len()).unwrap_or(u32::MAX);
+        let told = if is_renamed { above(path).unwrap_or_default() } else { trimmed(path) };
+        let mut destination = Destination {
+            root: None,
+            rename: None,
+            created: !is_renamed,
+            made_above: Some((count, told.to_vec())),
+        };
+        if !dry_run {
+            for path in paths {
+                let made = Root::create(OsStr::from_bytes(path), links);
+                destination.root = Some(made.map_err(|error| DestinationError::failed(path, &error))?);
+            }
+        }
+        if is_renamed {
+            let last = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+            destination.rename = Name::new(last).ok();
+        }
+        Ok(destination)
+    }
+}
+
+/// A path without slashes at its end.
+fn trimmed(path: &[u8]) -> &[u8] {
+    let end = path.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last.saturating_add(1));
+    path.get(..end).unwrap_or_default()
+}
+
+/// The path of the directory that a path is in, if it names one.
+fn above(path: &[u8]) -> Option<&[u8]> {
+    let path = trimmed(path);
+    path.get(..path.iter().rposition(|&byte| byte == b'/')?).map(trimmed)
 }
 
 #[cfg(test)]

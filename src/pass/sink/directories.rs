@@ -4,14 +4,16 @@
 //! settled. Only then does it get its attributes, since changing what is in it changes its time and a mode without
 //! write permission would be in the way; and only then is the source told to forget its listing.
 
-use crate::fs::{Dir, Error, Listing, ReadFile, SetMeta, WriteDir};
+use crate::fs::{Dir, Error, Listing, ReadFile, SetAcls, SetExtended, SetMeta, WriteDir};
 use crate::pass::PassError;
+use crate::pass::decide::{SetXattrs, Update};
 use crate::pass::sink::Sink;
-use crate::tree::{Entry, Name, RelPath};
+use crate::pass::sink::linked::Child;
+use crate::tree::{Acls, Extra, Name, RelPath};
 use crate::wire::{DirId, Message};
 use filetime::FileTime;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The sink's own directory behind a listed one.
 #[derive(Debug, Clone)]
@@ -71,8 +73,8 @@ pub(super) struct OpenDir {
     pub parent: Option<DirId>,
     /// Entries in flight, directories below that are not closed, and one for the listing while it lasts.
     pub unsettled: u64,
-    /// Directories of this listing that were not listed themselves yet, by place, with what the sink has there.
-    pub children: HashMap<u32, (Entry, Option<Entry>)>,
+    /// Directories of this listing that were not listed themselves yet, by place.
+    pub children: HashMap<u32, Child>,
     pub counterpart: Counterpart,
     /// Whether it was skipped, or could not be made or opened, which was told: what is listed in it is passed over.
     pub unusable: bool,
@@ -80,6 +82,10 @@ pub(super) struct OpenDir {
     pub fresh: bool,
     /// Attributes to set at the end.
     pub finally: SetMeta,
+    /// ACLs to set then.
+    pub acls: Option<FinalAcls>,
+    /// What is to be done about extended attributes: those that have to come are set when they do.
+    pub xattrs: SetXattrs,
     /// Whether its time is the source's (`-t`), which has to be set again if anything in it changed.
     pub keeps_time: bool,
     pub time_if_touched: FileTime,
@@ -98,12 +104,30 @@ impl OpenDir {
             counterpart,
             unusable: false,
             finally: SetMeta::default(),
+            acls: None,
+            xattrs: SetXattrs::Leave,
             keeps_time: false,
             time_if_touched: FileTime::zero(),
             fresh: false,
             touched: false,
             listed_below: false,
         }
+    }
+}
+
+/// ACLs for a directory that is full.
+#[derive(Debug)]
+pub(super) struct FinalAcls {
+    /// The source's.
+    pub acls: Option<Arc<Acls>>,
+    /// The mode they go with.
+    pub mode: u32,
+}
+
+impl FinalAcls {
+    /// Those that an update gives to an entry with this.
+    pub(super) fn of(update: &Update, extra: Option<&Extra>) -> Option<FinalAcls> {
+        update.acls.map(|mode| FinalAcls { acls: extra.and_then(|extra| extra.acls.clone()), mode })
     }
 }
 
@@ -251,7 +275,10 @@ fn finish(sink: &Sink<'_>, dir: &OpenDir) {
         set.mtime = set.mtime.or(Some(dir.time_if_touched));
     }
     let syncs = dir.touched && sink.context.options.fsync;
-    if set == SetMeta::default() && !syncs {
+    let acls =
+        dir.acls.as_ref().map(|FinalAcls { acls, mode }| SetAcls { acls: acls.as_deref(), mode: *mode });
+    let extended = SetExtended { acls, xattrs: sink.cleared(dir.xattrs) };
+    if set == SetMeta::default() && extended.is_empty() && !syncs {
         return;
     }
     let here = match &dir.counterpart {
@@ -265,6 +292,7 @@ fn finish(sink: &Sink<'_>, dir: &OpenDir) {
     };
     let done = handle.and_then(|handle| {
         let rest = sink.set_owner_first(&dir.path, &set, |owner| handle.set_own_meta(owner));
+        sink.set_extended(&dir.path, &extended, |extended| handle.set_own_extended(extended));
         handle.set_own_meta(&rest)?;
         if syncs { handle.sync_names() } else { Ok(()) }
     });

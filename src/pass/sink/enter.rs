@@ -2,10 +2,11 @@
 
 use crate::fs::SetMeta;
 use crate::pass::PassError;
-use crate::pass::decide::{Decision, Update};
+use crate::pass::decide::{Decision, Policy, Seen, Update};
 use crate::pass::sink::destination::{self, Destination};
-use crate::pass::sink::directories::{Counterpart, OpenDir};
+use crate::pass::sink::directories::{Counterpart, FinalAcls, OpenDir};
 use crate::pass::sink::entry::opened_up;
+use crate::pass::sink::linked::{Child, Standing};
 use crate::pass::sink::{Goal, Sink};
 use crate::report::Event;
 use crate::tree::{Entry, Kind, Name, Node, RelPath};
@@ -15,14 +16,21 @@ use std::collections::{HashSet, VecDeque};
 impl Sink<'_> {
     /// Opens the destination, or leaves it alone if there is nothing to put there.
     pub(super) fn open_destination(&self, begin: &Begin, root_is_empty: bool) -> Result<(), PassError> {
-        let at = |root| Destination { root, rename: None, created: false };
+        let at = |root| Destination { root, rename: None, created: false, made_above: None };
         let destination = match &self.goal {
             Goal::Planned { root, .. } => at(Some(root.clone())),
+            Goal::Listing => at(None),
             Goal::Destination(_) if root_is_empty && begin.root.is_none() => at(None),
-            Goal::Destination(path) => destination::open(path, begin.single, self.dry_run())?,
+            Goal::Destination(path) => {
+                let makes_path = self.context.options.make_path;
+                destination::open(path, begin.single, self.dry_run(), makes_path, self.context.paths)?
+            }
         };
-        let destination = destination.written_by(&self.context.options)?;
-        if destination.created {
+        let destination = destination.written_by(&self.context.options, self.context.paths)?;
+        if let Some((count, path)) = &destination.made_above {
+            self.announcer.say(Event::CreatedPath { count: *count, path: path.clone() });
+        }
+        if destination.created && (destination.made_above.is_none() || self.dry_run()) {
             self.announcer.say(Event::CreatedDestination);
         }
         self.destination.set(destination).map_err(|_| PassError::Protocol("a second root is listed"))
@@ -37,11 +45,17 @@ impl Sink<'_> {
             },
         };
         let mut open = OpenDir::new(RelPath::root(), None, counterpart);
-        let is_copied = destination.rename.is_none() && self.goal.agenda().is_none();
+        if let Some(meta) = begin.root.filter(|_| self.goal.only_shows()) {
+            self.show(RelPath::root(), &Node::Directory, &meta);
+        }
+        let is_copied = destination.rename.is_none() && matches!(self.goal, Goal::Destination(_));
         let root = begin.root.filter(|_| is_copied);
         if let Some(meta) = root {
             let meta = self.meta_here(Kind::Directory, meta);
+            let extra = self.owners.translate_extra(begin.extra.clone());
+            let want = Seen { meta: &meta, extra: extra.as_deref() };
             let own = open.counterpart.dir().and_then(|dir| dir.own_meta().ok());
+            let own_extra = self.look_at_root(&open.counterpart);
             if let (Counterpart::Writable(dir), Some(own)) = (&open.counterpart, &own)
                 && self.shuts_out(own)
                 && dir.set_own_meta(&opened_up(own)).is_ok()
@@ -50,15 +64,23 @@ impl Sink<'_> {
             }
             let update = match own {
                 Some(own) if !destination.created => {
-                    self.policy().attributes(Kind::Directory, &meta, &own, self.may_set_group(meta.gid))
+                    let have = Seen { meta: &own, extra: own_extra.as_deref() };
+                    self.policy().attributes(Kind::Directory, want, have, self.may_set_group(meta.gid))
                 }
-                _ => self.policy().new_directory(&meta, self.may_set_group(meta.gid)),
+                _ => {
+                    // What it got from the directory it is in.
+                    let umask = self.umask_in(&open.counterpart);
+                    let policy = Policy { umask, ..self.policy() };
+                    policy.new_directory(want, self.may_set_group(meta.gid))
+                }
             };
             if destination.created {
                 self.count_created(Kind::Directory);
             }
-            self.announce(RelPath::root, &Node::Directory, &update);
+            self.announce(RelPath::root, &Node::Directory, &meta, &update);
             open.finally = SetMeta { mode: update.set.mode.or(open.finally.mode), ..update.set };
+            open.acls = FinalAcls::of(&update, extra.as_deref());
+            open.xattrs = update.xattrs;
             if let Some(own) = own {
                 hand_down_group(&open, own.mode);
             }
@@ -73,11 +95,12 @@ impl Sink<'_> {
         let (path, unusable, child) = self
             .directories
             .with(parent, |dir| (dir.path.clone(), dir.unusable, dir.children.remove(&index)))?;
-        let (entry, own) = child.ok_or(PassError::Protocol("a listing is of no listed directory"))?;
+        let Child { entry, own, standing } =
+            child.ok_or(PassError::Protocol("a listing is of no listed directory"))?;
         let path = path.join(&entry.name);
         let mut open = OpenDir::new(path, Some(parent), Counterpart::Absent);
-        open.unusable = unusable;
-        if unusable {
+        open.unusable = unusable || standing == Standing::Barred;
+        if open.unusable {
             return Ok(open);
         }
         let counterpart = match self.directories.counterpart(self, parent)? {
@@ -88,19 +111,31 @@ impl Sink<'_> {
                 return Ok(open);
             }
         };
+        if self.goal.only_shows() {
+            self.show(open.path.clone(), &entry.node, &entry.meta);
+            open.fresh = true;
+            return Ok(open);
+        }
         if self.goal.agenda().is_some() {
             self.open_existing(&mut open, &counterpart, &entry, None);
             return Ok(open);
         }
-        let decision = self.policy().decide(&entry, own.as_ref(), self.may_set_group(entry.meta.gid));
+        if standing == Standing::Implied {
+            self.enter_implied(&mut open, &counterpart, &entry, own.as_ref());
+            return Ok(open);
+        }
+        let policy = self.policy_in(|| self.umask_in(&counterpart), &entry, own.as_ref());
+        let decision = policy.decide(&entry, own.as_ref(), self.may_set_group(entry.meta.gid));
         match decision {
             Decision::Skip(reason) => {
-                self.skipped(&open.path, reason);
+                self.skipped(&open.path, &entry.node, reason);
                 open.unusable = true;
             }
             Decision::Attributes(update) => {
-                self.announce(|| open.path.clone(), &entry.node, &update);
+                self.announce(|| open.path.clone(), &entry.node, &entry.meta, &update);
                 open.finally = update.set;
+                open.acls = FinalAcls::of(&update, entry.extra.as_deref());
+                open.xattrs = update.xattrs;
                 self.open_existing(&mut open, &counterpart, &entry, own.as_ref());
             }
             Decision::Make(update) => {
@@ -121,11 +156,33 @@ impl Sink<'_> {
         {
             open.finally.mode = open.finally.mode.or(Some(own.meta.mode));
         }
-        match parent.open(&entry.name) {
+        match self.open_child(parent, &open.path, &entry.name) {
             Ok(here) => {
                 open.counterpart = here;
                 if let Some(own) = own {
                     hand_down_group(open, own.meta.mode);
+                }
+            }
+            Err(error) => {
+                self.tally.failed(&open.path, &error);
+                open.unusable = true;
+            }
+        }
+    }
+
+    /// Enters a directory that is there only for what is below it: one that is here stays as it is, another is made as
+    /// any program would make it.
+    fn enter_implied(&self, open: &mut OpenDir, parent: &Counterpart, entry: &Entry, own: Option<&Entry>) {
+        if let Some(own) = own.filter(|own| own.is_dir()) {
+            return self.open_existing(open, parent, entry, Some(own));
+        }
+        open.fresh = true;
+        let Counterpart::Writable(dir) = parent else { return };
+        match dir.make_dir(&entry.name, 0o777).and_then(|()| parent.open(&entry.name)) {
+            Ok(here) => {
+                open.counterpart = here;
+                if let Some(parent) = open.parent {
+                    self.directories.touch(parent);
                 }
             }
             Err(error) => {
@@ -145,20 +202,24 @@ impl Sink<'_> {
     ) {
         open.fresh = true;
         open.finally = update.set;
+        open.acls = FinalAcls::of(update, entry.extra.as_deref());
+        open.xattrs = update.xattrs;
         if let Some(own) = own
             && !self.make_room(parent, &open.path, own)
         {
             open.unusable = true;
             return;
         }
-        self.announce(|| open.path.clone(), &entry.node, update);
+        self.announce(|| open.path.clone(), &entry.node, &entry.meta, update);
         let Counterpart::Writable(dir) = parent else {
             self.count_created(Kind::Directory);
             return;
         };
         // Usable by its owner until it is full; the rest of the mode follows then.
         let mode = open.finally.mode.unwrap_or(0o777);
-        let made = dir.make_dir(&entry.name, (mode & 0o777) | 0o700);
+        // With an ACL the bits of the group are a mask, which without that ACL would let the group in.
+        let mask = if entry.acls().is_some() && self.context.options.perms { 0 } else { 0o070 };
+        let made = dir.make_dir(&entry.name, (mode & (0o707 | mask)) | 0o700);
         match made.and_then(|()| parent.open(&entry.name)) {
             Ok(here) => {
                 open.counterpart = here;
@@ -236,7 +297,9 @@ fn hand_down_group(open: &OpenDir, has: u32) {
     if let (Some(mode), Counterpart::Writable(dir)) = (open.finally.mode, &open.counterpart)
         && (mode ^ has) & 0o2000 != 0
     {
-        let now = SetMeta { mode: Some(mode | 0o700), ..SetMeta::default() };
+        // Without the ACL that is to come, the bits of the group would let it in.
+        let closed = if open.acls.as_ref().is_some_and(|acls| acls.acls.is_some()) { 0o070 } else { 0 };
+        let now = SetMeta { mode: Some((mode & !closed) | 0o700), ..SetMeta::default() };
         // What comes of it is seen when the directory gets its mode.
         let _ = dir.set_own_meta(&now);
     }
@@ -253,6 +316,8 @@ pub(super) struct Own {
     pub unreadable: HashSet<Name>,
     /// Whether there is or may be more, which could not be read.
     pub incomplete: bool,
+    /// Whether the entries were looked at closer, as far as that is asked for.
+    pub looked_closer: bool,
 }
 
 impl Own {

@@ -6,7 +6,7 @@ use crate::pass::decide::Update;
 use crate::pass::sink::Sink;
 use crate::pass::sink::directories::Counterpart;
 use crate::report::{Event, Skip};
-use crate::tree::{Entry, Kind, Meta, Name, Node, RelPath};
+use crate::tree::{Entry, Kind, Meta, Name, Node, RelPath, munged};
 use crate::wire::DirId;
 
 /// The mode with which a directory can be filled by its owner.
@@ -44,9 +44,30 @@ impl Sink<'_> {
         meta.mode & 0o700 != 0o700 && meta.uid == owners.effective_user() && !owners.is_root()
     }
 
-    pub(super) fn skipped(&self, path: &RelPath, reason: Skip) {
-        if reason == Skip::NotRegular || self.context.options.detail.unchanged {
-            self.announcer.say(Event::Skipped { path: path.clone(), reason });
+    pub(super) fn skipped(&self, path: &RelPath, node: &Node, reason: Skip) {
+        let detail = self.context.options.detail;
+        let is_told = match &reason {
+            Skip::NotRegular => true,
+            Skip::Unsafe => detail.changes,
+            _ => detail.unchanged,
+        };
+        if !is_told {
+            return;
+        }
+        let path = path.clone();
+        self.announcer.say(match (node, &reason) {
+            (Node::Symlink { target }, Skip::Unsafe) => Event::UnsafeLink { path, target: target.to_vec() },
+            _ => Event::Skipped { path, reason },
+        });
+    }
+
+    /// A link as it is kept here (`--munge-links`).
+    pub(super) fn kept_text(&self, entry: Entry) -> Entry {
+        match &entry.node {
+            Node::Symlink { target } if self.context.options.link_rules.munge => {
+                Entry { node: Node::Symlink { target: munged(target) }, ..entry }
+            }
+            _ => entry,
         }
     }
 
@@ -68,20 +89,23 @@ impl Sink<'_> {
         }
     }
 
-    /// Sets the attributes of an existing entry that differ.
+    /// Sets the attributes of an existing entry that differ, but for extended ones that have to come first.
     pub(super) fn set_attributes(
         &self,
         dir: DirId,
         path: &RelPath,
         name: &Name,
-        kind: Kind,
+        entry: &Entry,
         update: &Update,
     ) -> Result<(), PassError> {
-        if self.dry_run() || update.set == SetMeta::default() {
+        if self.dry_run() || update.sets_nothing() {
             return Ok(());
         }
+        let kind = entry.kind();
+        let extended = self.extended(entry.acls(), update, None);
         let done = self.directories.writable(self, dir)?.and_then(|dir| {
             let rest = self.set_owner_first(path, &update.set, |owner| dir.set_meta(name, kind, owner));
+            self.set_extended(path, &extended, |extended| dir.set_extended(name, kind, extended));
             dir.set_meta(name, kind, &rest)
         });
         if let Err(error) = done {
@@ -90,7 +114,7 @@ impl Sink<'_> {
         Ok(())
     }
 
-    /// Makes a link, a device, a fifo or a socket.
+    /// Makes a link, a device, a fifo or a socket. Returns whether it is there now.
     #[allow(clippy::too_many_arguments, reason = "an entry with everything that is known of it")]
     pub(super) fn make(
         &self,
@@ -101,39 +125,41 @@ impl Sink<'_> {
         entry: &Entry,
         own: Option<&Entry>,
         update: &Update,
-    ) -> Result<(), PassError> {
+    ) -> bool {
         if let Some(own) = own.filter(|own| own.is_dir())
             && !self.make_room(here, path, own)
         {
-            return Ok(());
+            return false;
         }
-        self.announce(|| path.clone(), &entry.node, update);
+        self.announce(|| path.clone(), &entry.node, &entry.meta, update);
         let Counterpart::Writable(handle) = here else {
             if update.change.new {
                 self.count_created(entry.kind());
             }
-            return Ok(());
+            return false;
         };
         let replace = own.is_some_and(|own| !own.is_dir());
+        let extended = self.extended(entry.acls(), update, None);
         // A new entry gets its owner with the rest; only a failure is worth a second try without it.
-        let made = handle.make_node(name, &entry.node, &update.set, replace).or_else(|error| {
-            let rest = SetMeta { owner: None, group: None, ..update.set };
-            if rest == update.set {
-                return Err(error);
-            }
-            handle.make_node(name, &entry.node, &rest, true)?;
-            self.tally.failed(path, &error);
-            Ok(())
-        });
+        let made =
+            handle.make_node_with(name, &entry.node, &update.set, &extended, replace).or_else(|error| {
+                let rest = SetMeta { owner: None, group: None, ..update.set };
+                if rest == update.set && extended.is_empty() {
+                    return Err(error);
+                }
+                handle.make_node(name, &entry.node, &rest, true)?;
+                self.not_extended(path, &error);
+                Ok(())
+            });
         self.directories.touch(dir);
-        match made {
+        match &made {
             Ok(()) => {
                 if update.change.new {
                     self.count_created(entry.kind());
                 }
             }
-            Err(error) => self.tally.failed(path, &error),
+            Err(error) => self.tally.failed(path, error),
         }
-        Ok(())
+        made.is_ok()
     }
 }

@@ -96,6 +96,14 @@ impl State {
         self.flights.len().saturating_add(usize::try_from(self.in_batches).unwrap_or(usize::MAX))
     }
 
+    fn insert_batch(&mut self, batch: Batch) -> BatchId {
+        let id = BatchId(self.next_batch);
+        self.next_batch = self.next_batch.wrapping_add(1);
+        self.in_batches += batch.expected() as u64;
+        self.batches.insert(id, batch);
+        id
+    }
+
     fn insert(&mut self, flight: Flight, prepared: Option<Prepared>) -> FileId {
         let id = FileId(self.next);
         self.next = self.next.wrapping_add(1);
@@ -135,11 +143,17 @@ impl Flights {
         if state.stopped {
             return Err(Closed);
         }
-        let id = BatchId(state.next_batch);
-        state.next_batch = state.next_batch.wrapping_add(1);
-        state.in_batches += batch.files.len() as u64;
-        state.batches.insert(id, batch);
-        Ok(id)
+        Ok(state.insert_batch(batch))
+    }
+
+    /// Registers a batch in the place of a file, which has landed. It waits for nothing: whoever goes on with files
+    /// that were compared is waited for by all of them.
+    pub(super) fn turn_into_batch(&self, file: FileId, batch: Batch) -> BatchId {
+        let mut state = self.lock();
+        let batch = state.insert_batch(batch);
+        drop(state);
+        self.land(file);
+        batch
     }
 
     /// Takes a batch of which files have come, to be given back by [`Flights::land_batch`].
@@ -159,7 +173,7 @@ impl Flights {
     pub(super) fn land_batch(&self, id: BatchId, batch: Batch, files: u64) {
         let mut state = self.lock();
         state.in_batches = state.in_batches.saturating_sub(files);
-        if batch.files.len() > 0 {
+        if batch.expected() > 0 {
             state.batches.insert(id, batch);
         }
         self.wake(state);

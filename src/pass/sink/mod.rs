@@ -4,8 +4,8 @@
 //! is there of changed files and of their gaps (`sign`, `basis`), several build and install files (`apply`). The
 //! calling thread reads messages and hands them out, without ever waiting: its queues are bounded by the credit granted
 //! for what is in them. `directories` knows what is still unsettled in each directory, `flights` the files under way,
-//! `room` what they may take of the disk. Small files go
-//! through the same threads, many at a time (`batches`). What is interrupted, or waits for the end of the run, is kept
+//! `room` what they may take of the disk. Small files go through the same threads, many at a time (`batches`), and so do
+//! extended attributes that come by themselves (`extended`). What is interrupted, or waits for the end of the run, is kept
 //! `aside` where there is a place for it; a file that is new may have one `nearby` for a basis.
 //!
 //! A sink whose files were planned goes the same way, but for its two ends: instead of being compared, what is listed is
@@ -22,30 +22,34 @@ mod destination;
 mod directories;
 mod enter;
 mod entry;
+mod extended;
 mod flights;
 mod gaps;
+mod linked;
 mod nearby;
 mod planned;
 mod room;
 mod sign;
 mod target;
+mod tell;
 
 pub use destination::DestinationError;
 
 use crate::fs::{Root, SetMeta};
-use crate::pass::decide::{Policy, Update};
+use crate::pass::decide::Policy;
 use crate::pass::names::OwnerMap;
 use crate::pass::tally::Tally;
 use crate::pass::{Agenda, Context, PassError, TALK};
-use crate::report::{Event, Item, Problem, ProblemClass, Role, Totals};
+use crate::report::{Problem, ProblemClass, Role, Totals};
 use crate::tree::filter::Rules;
-use crate::tree::{Entry, Kind, Meta, Node, RelPath};
+use crate::tree::{Entry, Kind, Meta, RelPath};
 use crate::wire::{Content, Fetched, Link, Message, Permit, Received, Receiver, Sender};
 use announce::Announcer;
 use aside::Delayed;
 use crossbeam_channel as channel;
 use destination::Destination;
 use directories::{Counterpart, Directories};
+use extended::Extended;
 use flights::{Flights, Limits};
 use room::Room;
 use std::ffi::OsStr;
@@ -60,6 +64,8 @@ use std::time::{Duration, Instant};
 pub enum Goal<'a> {
     /// It is copied to this destination argument, as far as the options say.
     Destination(&'a [u8]),
+    /// It is shown.
+    Listing,
     /// What was planned of it is fetched to below this root, which must be writable. The options say no more than how.
     Planned {
         /// Where.
@@ -72,7 +78,7 @@ pub enum Goal<'a> {
 impl<'a> Goal<'a> {
     fn agenda(&self) -> Option<&'a dyn Agenda> {
         match self {
-            Goal::Destination(_) => None,
+            Goal::Destination(_) | Goal::Listing => None,
             Goal::Planned { agenda, .. } => Some(*agenda),
         }
     }
@@ -88,11 +94,16 @@ impl<'a> Goal<'a> {
         rules
     }
 
+    /// Whether entries are only shown.
+    fn only_shows(&self) -> bool {
+        matches!(self, Goal::Listing)
+    }
+
     /// The context of a pass with this goal. What was planned has options of its own: files are staged, and whatever
     /// else an option would do besides fetching is not done.
     fn context(&self, context: &Context) -> Context {
         let mut context = context.clone();
-        if self.agenda().is_some() {
+        if !matches!(self, Goal::Destination(_)) {
             let options = &mut context.options;
             (options.in_place, options.partial, options.delete) = (false, false, None);
             (options.temp_dir, options.partial_dir, options.delay_updates) = (None, None, false);
@@ -119,6 +130,7 @@ struct Sink<'a> {
     rules: Rules,
     owners: OwnerMap,
     umask: u32,
+    extended: Extended,
     tally: Tally<'a>,
     told: Mutex<Instant>,
     /// Whether it was said that errors at the source keep extra entries from being deleted.
@@ -154,8 +166,9 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         gaps: Arc::default(),
         delayed: Delayed::default(),
         announcer: Announcer::new(context.reporter.clone()),
-        owners,
         umask: crate::fs::umask(),
+        extended: Extended::new(&context.options, owners.owners().is_super()),
+        owners,
         tally: Tally::new(Role::Sink, context),
         told: Mutex::new(Instant::now()),
         kept_extras: AtomicBool::new(false),
@@ -278,6 +291,8 @@ fn receive(receiver: &mut Receiver, sink: &Sink<'_>, queues: &Queues) -> Result<
             Message::Content(content) => queues.build(content.file.0, Arrived::Content(content), permit)?,
             Message::Fetched(fetched) => queues.build(fetched.batch.0, Arrived::Batch(fetched), permit)?,
             // The source counts its problems itself; here they only have to be told.
+            // Somebody has heard them on the way.
+            Message::Event(_) if sink.context.options.relayed => {}
             Message::Event(event) => sink.context.reporter.report(event),
             Message::Progress(reading) => sink.context.progress.set_totals(&reading),
             Message::Abort(abort) => return Err(PassError::Peer(abort)),
@@ -304,23 +319,32 @@ impl Sink<'_> {
         self.destination.get().ok_or(PassError::Protocol("a listing came before the beginning"))
     }
 
-    /// The directory at a path below the destination, with as much access as the run has.
-    fn counterpart_at(&self, path: &RelPath) -> Result<Counterpart, crate::fs::Error> {
-        let root = self.destination.get().and_then(|destination| destination.root.as_ref());
-        match root.map(|root| (root, root.writable())) {
-            None => Ok(Counterpart::Absent),
-            Some((_, Some(root))) => root.open_beneath_writable(path).map(Counterpart::Writable),
-            Some((root, None)) => root.dir().open_beneath(path).map(Counterpart::ReadOnly),
-        }
+    fn policy(&self) -> Policy<'_> {
+        Policy { options: &self.context.options, umask: self.umask, is_root: self.owners.owners().is_super() }
     }
 
-    fn policy(&self) -> Policy<'_> {
-        Policy { options: &self.context.options, umask: self.umask, is_root: self.owners.owners().is_root() }
+    /// The same about an entry that may be new in a directory whose [umask](Sink::umask_in) is asked for only then.
+    fn policy_in(&self, umask: impl FnOnce() -> u32, entry: &Entry, own: Option<&Entry>) -> Policy<'_> {
+        let is_new = own.is_none_or(|own| own.kind() != entry.kind());
+        let umask = if is_new { umask() } else { self.umask };
+        Policy { umask, ..self.policy() }
+    }
+
+    /// The permissions that new entries of a directory do not get where nobody asked for the source's: those that the
+    /// directory's default ACL does not grant, or else the umask.
+    fn umask_in(&self, dir: &Counterpart) -> u32 {
+        if self.context.options.perms {
+            return self.umask;
+        }
+        // One that cannot be read is the system's to heed.
+        let default = dir.dir().and_then(|dir| dir.default_acl().ok().flatten());
+        default.map_or(self.umask, |default| 0o777 & !default.mode())
     }
 
     /// A listed entry as it is to be here: with this host's owners, and the permissions of `--chmod`.
     fn entry_here(&self, mut entry: Entry) -> Entry {
         entry.meta = self.meta_here(entry.kind(), entry.meta);
+        entry.extra = self.owners.translate_extra(entry.extra);
         entry
     }
 
@@ -336,36 +360,11 @@ impl Sink<'_> {
     /// Whether the running user may give the group of this number to a file.
     fn may_set_group(&self, group: u32) -> bool {
         let owners = self.owners.owners();
-        owners.is_root() || owners.in_group(group)
+        owners.is_super() || owners.in_group(group)
     }
 
     fn dry_run(&self) -> bool {
         self.context.options.dry_run
-    }
-
-    /// Tells of a difference, if anybody wants to hear of it.
-    fn announce(&self, path: impl FnOnce() -> RelPath, node: &Node, update: &Update) {
-        if self.is_told(update)
-            && let Some(event) = self.item(path(), node, update)
-        {
-            self.announcer.say(event);
-        }
-    }
-
-    fn is_told(&self, update: &Update) -> bool {
-        let detail = self.context.options.detail;
-        if update.change.is_nothing() { detail.unchanged } else { detail.changes }
-    }
-
-    fn item(&self, path: RelPath, node: &Node, update: &Update) -> Option<Event> {
-        self.is_told(update).then(|| {
-            let target = match node {
-                Node::Symlink { target } => Some(target.to_vec()),
-                _ => None,
-            };
-            let size = node.size();
-            Event::Item(Item { path, kind: node.kind(), target, size, change: update.change })
-        })
     }
 
     /// Sets what differs; what cannot be set is a problem of its own and leaves the rest as it should be.

@@ -2,11 +2,11 @@
 
 use crate::delta::{BlockLen, Cover, SegmentHasher, SegmentSums, Signature, Signer, StrongLen};
 use crate::fs::ReadFile;
-use crate::pass::decide::Decision;
+use crate::pass::decide::{Decision, SetXattrs};
 use crate::pass::sink::Sink;
 use crate::pass::sink::flights::{Flight, Phase, Prepared};
 use crate::pass::{PassError, sink::entry};
-use crate::tree::Kind;
+use crate::tree::Entry;
 use crate::wire::{Check, DirId, FileId, MESSAGE_COST, Message, Rank, Reservation, SumsPart, Verdict, Want};
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
@@ -178,7 +178,8 @@ impl Sink<'_> {
         let may_set_group = self.may_set_group(flight.entry.meta.gid);
         match self.policy().compared(same, &flight.entry, own, may_set_group) {
             Decision::Transfer(update) => {
-                self.announcer.fill(file, self.item(flight.path.clone(), &flight.entry.node, &update));
+                let Entry { node, meta, .. } = &flight.entry;
+                self.announcer.fill(file, self.item(flight.path.clone(), node, meta, &update));
                 if self.dry_run() {
                     entry::count_transfer(self, &flight.entry, false);
                     self.flights.land(file);
@@ -190,23 +191,43 @@ impl Sink<'_> {
                 if whole { self.ask(file, flight.dir, flight.index) } else { self.ask_with_basis(file) }
             }
             Decision::Attributes(update) => {
-                self.announcer.fill(file, self.item(flight.path.clone(), &flight.entry.node, &update));
-                self.set_attributes(flight.dir, &flight.path, &flight.name, Kind::File, &update)?;
+                let Entry { node, meta, .. } = &flight.entry;
+                let sum = self.sum_here(&flight)?;
+                let item = self.item_of_known(flight.path.clone(), node, meta, &update, sum);
+                self.announcer.fill(file, item);
+                self.set_attributes(flight.dir, &flight.path, &flight.name, &flight.entry, &update)?;
                 self.settle_progress(1, flight.entry.node.size());
-                self.settle_unwritten(file, &flight)
+                self.clear_unwritten(&flight)?;
+                if update.xattrs == SetXattrs::Fetch && !self.dry_run() {
+                    return self.fetch_xattrs_of(file, Flight::clone(&flight), update);
+                }
+                self.flights.land(file);
+                self.settle(flight.dir)
             }
             Decision::Skip(_) | Decision::Make(_) | Decision::Compare => {
                 self.announcer.fill(file, None);
-                self.settle_unwritten(file, &flight)
+                self.clear_unwritten(&flight)?;
+                self.flights.land(file);
+                self.settle(flight.dir)
             }
         }
     }
 
-    fn settle_unwritten(&self, file: FileId, flight: &Flight) -> Result<(), PassError> {
-        if flight.leftover {
-            self.clear_leftover(flight.dir, &crate::fs::stage_name(&flight.name))?;
+    /// The sum of the content that is here of a file, if sums are asked for.
+    fn sum_here(&self, flight: &Flight) -> Result<Option<Vec<u8>>, PassError> {
+        if !self.context.options.detail.sums {
+            return Ok(None);
         }
-        self.flights.land(file);
-        self.settle(flight.dir)
+        let here = self.directories.counterpart(self, flight.dir)?;
+        let open = here.and_then(|here| here.open_file(&flight.name)).ok();
+        Ok(open.and_then(|open| self.plain_sum_of(|buffer, offset| open.read_full_at(buffer, offset))))
+    }
+
+    /// Removes what a killed run left of a file that is not going to be written.
+    fn clear_unwritten(&self, flight: &Flight) -> Result<(), PassError> {
+        match flight.leftover {
+            true => self.clear_leftover(flight.dir, &crate::fs::stage_name(&flight.name)),
+            false => Ok(()),
+        }
     }
 }

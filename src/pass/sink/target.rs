@@ -86,6 +86,22 @@ impl Target {
         }
     }
 
+    /// The same where it can be renamed to its name (see [`Stage::brought_home`]).
+    pub(super) fn brought_home(self, go_on: impl Fn() -> bool) -> Result<Target, Error> {
+        match self {
+            Target::Stage(stage) => stage.brought_home(go_on).map(Target::Stage),
+            target => Ok(target),
+        }
+    }
+
+    /// Takes back what was appended to a file, which was not what the source has.
+    pub(super) fn take_back(&self) -> Result<(), Error> {
+        match self {
+            Target::Rest { file, from } => file.set_len(*from),
+            Target::Stage(_) | Target::InPlace { .. } => Ok(()),
+        }
+    }
+
     /// Gives a verified file its attributes and, if it was staged, its name.
     pub(super) fn install(self, set: &SetMeta) -> Result<(), Error> {
         match self {

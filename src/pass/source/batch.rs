@@ -1,4 +1,5 @@
-//! Answers requests for batches: small files of one directory, read one after the other into few messages.
+//! Answers requests for batches: small files of one directory, or the extended attributes of entries of one, read one
+//! after the other into few messages.
 
 use crate::delta::SegmentSums;
 use crate::fs::{Dir, Error};
@@ -6,24 +7,28 @@ use crate::pass::SMALL;
 use crate::pass::source::Source;
 use crate::pass::source::content::Stop;
 use crate::pass::source::kept::Kept;
-use crate::tree::RelPath;
-use crate::wire::{BatchId, Closed, Fetched, FetchedFile, Message};
+use crate::tree::{RelPath, Xattrs};
+use crate::wire::{BatchId, Closed, Fetch, FetchWhat, Fetched, FetchedFile, Message, encode_attached};
 
 /// A message is sent once it holds so many bytes of content.
 const FULL: usize = 128 << 10;
 
 impl Source<'_> {
-    /// Sends the files at these places of a listing.
-    pub(super) fn fetch(&self, batch: BatchId, kept: &Kept, indices: &[u32]) -> Result<(), Closed> {
+    /// Sends what is asked for of a listing.
+    pub(super) fn fetch(&self, fetch: &Fetch, kept: &Kept) -> Result<(), Closed> {
+        let Fetch { batch, ref indices, what, .. } = *fetch;
         let mut opened = Opened { source: self, kept, last: None };
         let mut files = Vec::new();
         let mut data = Vec::new();
         let mut packed = false;
+        if what == FetchWhat::Xattrs && indices.is_empty() {
+            files.push(self.root_xattrs(&mut data)?);
+        }
         for (number, &index) in indices.iter().enumerate() {
             if files.is_empty() {
                 let rest = indices.get(number..).unwrap_or_default();
                 files.reserve(rest.len());
-                data.reserve(room(kept, rest));
+                data.reserve(if what == FetchWhat::Content { room(kept, rest) } else { 0 });
             }
             let name = kept.listing.entries.get(index as usize).map(|entry| entry.name.as_bytes());
             let is_packed = self.is_packed(name.unwrap_or_default());
@@ -31,7 +36,10 @@ impl Source<'_> {
                 self.send_fetched(batch, &mut files, &mut data, packed)?;
             }
             packed = is_packed;
-            files.push(self.fetch_one(&mut opened, index as usize, &mut data)?);
+            files.push(match what {
+                FetchWhat::Content => self.fetch_one(&mut opened, index as usize, &mut data)?,
+                FetchWhat::Xattrs => self.xattrs_of_one(&mut opened, index as usize, &mut data)?,
+            });
             if data.len() >= FULL {
                 self.send_fetched(batch, &mut files, &mut data, packed)?;
             }
@@ -56,22 +64,62 @@ impl Source<'_> {
         index: usize,
         data: &mut Vec<u8>,
     ) -> Result<FetchedFile, Closed> {
-        let start = data.len();
-        match opened.read(index, data) {
-            Ok(true) => {
+        let before = data.len();
+        let read = opened.attach(index, data).and_then(|attached| {
+            let start = data.len();
+            Ok((attached, start, opened.read(index, data)?))
+        });
+        match read {
+            Ok((attached, start, true)) => {
                 let content = data.get(start..).unwrap_or_default();
                 let sums = self.context.sums;
                 // Between two local paths the sink writes these very bytes.
                 let sum = (!self.context.local).then(|| SegmentSums::of(sums, content).root(sums));
                 // No longer than `SMALL`.
-                return Ok(FetchedFile::Whole { len: content.len() as u32, sum });
+                return Ok(FetchedFile::Whole { attached, len: content.len() as u32, sum });
             }
-            Ok(false) => return Ok(FetchedFile::Longer),
+            Ok((_, _, false)) => {
+                data.truncate(before);
+                return Ok(FetchedFile::Longer);
+            }
             Err(stop) => self.tell_unread(&opened.path(index), stop)?,
         }
-        data.truncate(start);
+        data.truncate(before);
         Ok(FetchedFile::Unreadable)
     }
+
+    fn xattrs_of_one(
+        &self,
+        opened: &mut Opened<'_>,
+        index: usize,
+        data: &mut Vec<u8>,
+    ) -> Result<FetchedFile, Closed> {
+        match opened.attach(index, data) {
+            Ok(attached) => Ok(FetchedFile::Xattrs { attached }),
+            Err(stop) => {
+                self.tell_unread(&opened.path(index), stop)?;
+                Ok(FetchedFile::Unreadable)
+            }
+        }
+    }
+
+    /// The attributes of the transfer root.
+    fn root_xattrs(&self, data: &mut Vec<u8>) -> Result<FetchedFile, Closed> {
+        match self.xattrs.map(|names| self.view.root_xattrs(names)).transpose() {
+            Ok(xattrs) => Ok(FetchedFile::Xattrs { attached: attach(&xattrs.unwrap_or_default(), data) }),
+            Err(error) => {
+                self.tell_unread(&RelPath::root(), error.into())?;
+                Ok(FetchedFile::Unreadable)
+            }
+        }
+    }
+}
+
+/// Appends attributes, and returns how many bytes that were: less than 4 GiB, as there are not more than some.
+fn attach(xattrs: &Xattrs, data: &mut Vec<u8>) -> u32 {
+    let attached = encode_attached(xattrs);
+    data.extend_from_slice(&attached);
+    u32::try_from(attached.len()).unwrap_or(u32::MAX)
 }
 
 /// How many bytes the next message is going to hold, if the files are as they were listed.
@@ -100,11 +148,27 @@ impl Opened<'_> {
     fn read(&mut self, index: usize, data: &mut Vec<u8>) -> Result<bool, Stop> {
         let listing = &self.kept.listing;
         let entry = listing.entries.get(index).ok_or_else(Error::not_listed)?;
-        let file = self.dir(listing.origin(index))?.open_file(&entry.name)?;
+        let (view, listed) = (self.source.view, &self.kept.dir);
+        let file = view.open_file_in(self.dir(listing.origin(index))?, listed, &entry.name)?;
         if file.len() > SMALL {
             return Ok(false);
         }
         file.append_to(data).map_err(Stop::Unreadable)
+    }
+
+    /// Appends the extended attributes of an entry, if these are asked for and it has any. Returns how many bytes that
+    /// were.
+    fn attach(&mut self, index: usize, data: &mut Vec<u8>) -> Result<u32, Stop> {
+        let listing = &self.kept.listing;
+        let entry = listing.entries.get(index).ok_or_else(Error::not_listed)?;
+        match self.source.xattrs.filter(|_| entry.has_xattrs()) {
+            None => Ok(0),
+            Some(names) => {
+                let (view, path) = (self.source.view, self.kept.dir.path());
+                let dir = self.dir(listing.origin(index))?;
+                Ok(attach(&view.xattrs(dir, path, entry, names)?, data))
+            }
+        }
     }
 
     fn dir(&mut self, place: usize) -> Result<&Dir, Error> {

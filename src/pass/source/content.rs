@@ -13,7 +13,9 @@ use crate::pass::source::rounds::Telling;
 use crate::pass::source::{Listed, Source};
 use crate::pass::tally::describe;
 use crate::tree::RelPath;
-use crate::wire::{Again, BatchId, Closed, ContentEnd, ContentOp, FileId, Message, Permit, Verdict};
+use crate::wire::{
+    Again, Closed, ContentEnd, ContentOp, Fetch, FileId, Message, Permit, Verdict, encode_attached,
+};
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use std::io;
@@ -34,8 +36,8 @@ pub(super) enum Job {
     Round(Box<Asked>),
     /// Read what is going to be asked for.
     Ahead(Arc<Ahead>),
-    /// Send several small files.
-    Fetch { batch: BatchId, kept: Arc<Kept>, indices: Vec<u32>, _permit: Permit },
+    /// Send several small files, or attributes of several entries.
+    Fetch { fetch: Fetch, kept: Arc<Kept>, _permit: Permit },
     /// Compare the content with a file sum.
     Check { file: FileId, listed: Listed, sum: Sum, _permit: Permit },
     /// Send the segments that differ from those given.
@@ -84,7 +86,7 @@ impl From<Closed> for Stop {
 impl Source<'_> {
     fn answer(&self, job: Job) -> Result<(), Closed> {
         match job {
-            Job::Send { file, listed, from, _permit } => self.telling(file, &path_of(&listed), |out| {
+            Job::Send { file, listed, from, _permit } => self.telling(file, &listed, |out| {
                 let open = self.open(&listed)?;
                 let may = self.context.local && self.context.options.shortcuts.handing_over;
                 let by_itself = may && from == 0 && open.len() > HANDED_OVER;
@@ -95,8 +97,8 @@ impl Source<'_> {
                 let summed = self.sum_ahead(&ahead);
                 ahead.summed(summed).map_or(Ok(()), |asked| self.next_round(*asked))
             }
-            Job::Fetch { batch, kept, indices, _permit } => self.fetch(batch, &kept, &indices),
-            Job::Again { again, listed, _permit } => self.telling(again.file, &path_of(&listed), |out| {
+            Job::Fetch { fetch, kept, _permit } => self.fetch(&fetch, &kept),
+            Job::Again { again, listed, _permit } => self.telling(again.file, &listed, |out| {
                 let most = listed.most_segments(again.segment_len);
                 self.differing(&self.open(&listed)?, &again, most, out)
             }),
@@ -111,23 +113,27 @@ impl Source<'_> {
     }
 
     fn next_round(&self, asked: Asked) -> Result<(), Closed> {
-        let path = path_of(&asked.telling.listed);
-        self.telling(asked.file, &path, |out| self.round(asked, out))
+        let listed = asked.telling.listed.clone();
+        self.telling(asked.file, &listed, |out| self.round(asked, out))
     }
 
-    /// Answers with what `send` makes of a file.
+    /// Answers with what `send` makes of a file, and with the attributes the file has where that is all of it.
     fn telling<'s>(
         &'s self,
         file: FileId,
-        path: &RelPath,
+        listed: &Listed,
         send: impl FnOnce(&mut Outgoing<'s>) -> Result<ContentEnd, Stop>,
     ) -> Result<(), Closed> {
-        let mut out = Outgoing::new(&self.sender, file, self.is_packed(path.as_bytes()));
-        match send(&mut out) {
-            Ok(end) => out.end(end),
+        let mut out = Outgoing::new(&self.sender, file, self.is_packed(path_of(listed).as_bytes()));
+        let sent = send(&mut out).and_then(|end| match end {
+            ContentEnd::Complete { .. } | ContentEnd::Local => Ok((end, self.attached(listed)?)),
+            ContentEnd::Round { .. } | ContentEnd::Unreadable => Ok((end, Bytes::new())),
+        });
+        match sent {
+            Ok((end, attached)) => out.end(end, attached),
             Err(stop) => {
-                self.tell_unread(path, stop)?;
-                out.end(ContentEnd::Unreadable)
+                self.tell_unread(&path_of(listed), stop)?;
+                out.end(ContentEnd::Unreadable, Bytes::new())
             }
         }
     }
@@ -136,6 +142,16 @@ impl Source<'_> {
     pub(super) fn is_packed(&self, name: &[u8]) -> bool {
         let options = &self.context.options;
         options.compress.is_some() && options.skip_compress.matches(name)
+    }
+
+    /// The extended attributes of a listed file, as they are attached to its content: nothing if nobody asks for them,
+    /// or it had none.
+    fn attached(&self, listed: &Listed) -> Result<Bytes, Stop> {
+        let Listed { kept, index } = listed;
+        let names = self.xattrs.zip(listed.entry()).filter(|(_, entry)| entry.has_xattrs());
+        let Some((names, entry)) = names else { return Ok(Bytes::new()) };
+        let dir = self.view.dir_of(&kept.dir, kept.listing.origin(*index))?;
+        Ok(encode_attached(&self.view.xattrs(&dir, kept.dir.path(), entry, names)?))
     }
 
     /// Tells why a file was not read.

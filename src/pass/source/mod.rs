@@ -16,14 +16,14 @@ mod rounds;
 mod walk;
 
 use crate::delta::{BlockLen, Gap, SignatureBuilder, SignatureHeader, SignaturePart};
-use crate::fs::Owners;
+use crate::fs::{Owners, XattrNames};
 use crate::pass::tally::Tally;
 use crate::pass::{Context, PassError, TALK};
 use crate::report::{Problem, Role, Totals};
 use crate::tree::{Entry, RelPath};
-use crate::view::{View, ViewError};
+use crate::view::{View, ViewError, source_look};
 use crate::wire::{
-    Check, DirId, Fetch, FileId, Link, Message, Permit, Received, Receiver, Sender, SumsPart, Want,
+    Check, DirId, Fetch, FetchWhat, FileId, Link, Message, Permit, Received, Receiver, Sender, SumsPart, Want,
 };
 use ahead::Ahead;
 use content::{Asked, Job};
@@ -44,6 +44,8 @@ struct Source<'a> {
     rounds: Rounds,
     owners: Owners,
     tally: Tally<'a>,
+    /// Which extended attributes are sent, if any.
+    xattrs: Option<XattrNames>,
     /// Whether anything of the source could not be read, so that nothing may be deleted any more.
     incomplete: AtomicBool,
 }
@@ -75,6 +77,7 @@ pub fn run(
         rounds: Rounds::new(context.share_of_open_files(8, 256)),
         owners: Owners::new()?,
         tally: Tally::new(Role::Source, context),
+        xattrs: source_look(&context.options).xattrs,
         incomplete: AtomicBool::new(missing.iter().any(|error| error.hides_entries)),
     };
     for error in missing {
@@ -126,7 +129,7 @@ fn spawn<'scope>(
         named("content").spawn_scoped(scope, move || content::run(source, &jobs))?;
     }
     // Whoever selected what is shown knows how much it is.
-    if source.context.options.detail.progress && !source.view.is_selected() {
+    if source.context.options.detail.progress && !source.view.is_planned() {
         named("count").spawn_scoped(scope, || count::run(source))?;
     }
     Ok(())
@@ -160,6 +163,8 @@ fn receive(
                 source.rounds.close(dir);
                 source.kept.close(dir)?;
             }
+            // Somebody has heard them on the way.
+            Message::Event(_) if source.context.options.relayed => {}
             Message::Event(event) => source.context.reporter.report(event),
             Message::Progress(reading) => source.context.progress.set_done(&reading),
             Message::Abort(abort) => return Err(PassError::Peer(abort)),
@@ -283,10 +288,20 @@ impl Inbox<'_, '_> {
     }
 
     fn fetch(&self, fetch: Fetch, permit: Permit) -> Result<(), PassError> {
-        let Fetch { batch, dir, indices } = fetch;
+        let Fetch { batch, dir, indices, what } = fetch;
         let kept = self.source.kept_of(dir)?;
-        indices.iter().try_for_each(|index| check_is_file(kept.listing.entries.get(*index as usize)))?;
-        self.enqueue(Job::Fetch { batch, kept, indices, _permit: permit })
+        let entry = |index: &u32| kept.listing.entries.get(*index as usize);
+        match what {
+            FetchWhat::Content => indices.iter().try_for_each(|index| check_is_file(entry(index)))?,
+            FetchWhat::Xattrs => {
+                let is_root = indices.is_empty() && kept.dir.path().is_root();
+                let listed = !indices.is_empty() && indices.iter().all(|index| entry(index).is_some());
+                if self.source.xattrs.is_none() || !(is_root || listed) {
+                    return Err(PassError::Protocol("a request names attributes that are not to be had"));
+                }
+            }
+        }
+        self.enqueue(Job::Fetch { fetch: Fetch { batch, dir, indices, what }, kept, _permit: permit })
     }
 
     /// Has a file summed that is going to be told, if that is worth it and there is room.

@@ -35,7 +35,7 @@ impl<'a> Outgoing<'a> {
         }
         self.ops.push(op);
         let full = self.bytes >= FULL_BYTES || self.covered >= FULL_COVERED || self.ops.len() >= FULL_OPS;
-        if full { self.send(None) } else { Ok(()) }
+        if full { self.send(None, Bytes::new()) } else { Ok(()) }
     }
 
     /// Sends literal bytes, however many: in pieces, so that a message stays within a frame.
@@ -46,14 +46,16 @@ impl<'a> Outgoing<'a> {
         Ok(())
     }
 
-    pub(super) fn end(mut self, end: ContentEnd) -> Result<(), Closed> {
-        self.send(Some(end))
+    /// Sends the rest, with what is attached.
+    pub(super) fn end(mut self, end: ContentEnd, attached: Bytes) -> Result<(), Closed> {
+        self.send(Some(end), attached)
     }
 
-    fn send(&mut self, end: Option<ContentEnd>) -> Result<(), Closed> {
+    fn send(&mut self, end: Option<ContentEnd>, attached: Bytes) -> Result<(), Closed> {
         self.bytes = 0;
         self.covered = 0;
         let ops = std::mem::take(&mut self.ops);
-        self.sender.send(Message::Content(Content { file: self.file, ops, end, packed: self.packed }))
+        let (file, packed) = (self.file, self.packed);
+        self.sender.send(Message::Content(Content { file, ops, attached, end, packed }))
     }
 }

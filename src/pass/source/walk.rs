@@ -6,18 +6,25 @@
 //!
 //! The walk keeps its own stack, since a tree may be deeper than a thread's.
 
+use crate::fs::Error;
 use crate::pass::PassError;
 use crate::pass::fingerprint::{self, Owned};
 use crate::pass::names::Names;
 use crate::pass::source::Source;
 use crate::pass::source::kept::Kept;
+use crate::pass::tally::describe;
 use crate::report::{Event, Skip};
-use crate::tree::{BucketSum, Buckets, Entry, Fingerprinter, Kind, Meta, Name, Owner, RelPath};
+use crate::tree::{Acls, Asked, BucketSum, Buckets, Entry, Fingerprinter, Kind, Meta, Owner, RelPath};
 use crate::view::{ViewDir, ViewListing};
-use crate::wire::{Begin, DirId, Expand, Listing, ListingEnd, Mention, Message, OwnerName, entry_cost};
+use crate::wire::{
+    Begin, DirId, EntryCosts, Expand, Listing, ListingEnd, Mention, Message, OwnerName, asked_cost,
+};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
+
+/// What a path that is told as absent costs besides its bytes, about.
+const NAMED: u64 = 64;
 
 /// A part of a listing is closed once it costs this much credit.
 const PART: u64 = 64 << 10;
@@ -51,15 +58,20 @@ impl Walk<'_, '_> {
     fn tree(&mut self) -> Result<(), PassError> {
         let Source { view, sender, context, .. } = self.source;
         let root = view.root_meta();
-        let owners = self.names_of(root.iter().map(Meta::owner));
-        sender.send(Message::Begin(Begin { root, single: view.is_single(), owners }))?;
-        if view.has_unentered() {
-            context.reporter.report(Event::Skipped { path: RelPath::root(), reason: Skip::Directory });
+        let extra = view.root_extra().unwrap_or_else(|error| {
+            self.source.unreadable(&RelPath::root(), &error);
+            None
+        });
+        let mut owners = self.names_of(root.iter().map(Meta::owner));
+        owners.extend(self.named_in(extra.iter().filter_map(|extra| extra.acls.as_ref())));
+        sender.send(Message::Begin(Begin { root, extra, single: view.is_single(), owners }))?;
+        for path in view.unentered() {
+            context.reporter.report(Event::Skipped { path: path.clone(), reason: Skip::Directory });
         }
         let start = Instant::now();
         // A destination whose name depends on what is there to be copied is not compared as a whole; and of what was
         // selected nothing is the same.
-        let listed = self.fingerprinter.is_none() || view.is_single() || view.is_selected();
+        let listed = self.fingerprinter.is_none() || view.is_single() || view.is_planned();
         let mut stack = vec![self.directory(view.root(), None, listed)?];
         loop {
             while let Some(expand) = self.source.kept.turn()? {
@@ -118,22 +130,20 @@ impl Walk<'_, '_> {
         let mut listing = self.source.view.list(&dir);
         let whole = listing.troubles.is_empty();
         for trouble in std::mem::take(&mut listing.troubles) {
-            let path = match &trouble.name {
-                None => dir.path().clone(),
-                Some(name) => match Name::new(name.as_slice()) {
-                    Ok(name) => dir.path().join(&name),
-                    Err(_) => dir.path().clone(),
-                },
-            };
-            self.source.unreadable(&path, &trouble.error);
-        }
-        if !self.source.view.is_recursive() {
-            self.leave_out_directories(&dir, &mut listing);
+            let path = trouble.path.as_ref().unwrap_or(dir.path());
+            match trouble.hides_entries {
+                true => self.source.unreadable(path, &trouble.error),
+                // Named and not there from the start: it did not vanish.
+                false => {
+                    let Error { doing, source } = &trouble.error;
+                    self.source.tally.problem(doing, path, &describe(source));
+                }
+            }
         }
         let id = DirId(self.next);
         self.next =
             self.next.checked_add(1).ok_or(PassError::Protocol("there are more than 2^32 directories"))?;
-        let cost = 256 + listing.entries.iter().map(entry_cost).sum::<u64>();
+        let cost = 256 + EntryCosts::of(&listing.entries) + asked_cost(&listing.asked);
         let at_once = listed || (parent.is_none() && self.root_is_listed(&listing, cost));
         let kept = Arc::new(Kept { dir, parent, listing, cost });
         self.count(&kept);
@@ -149,19 +159,9 @@ impl Walk<'_, '_> {
     /// Whether the root is not worth a mention.
     fn root_is_listed(&self, listing: &ViewListing, cost: u64) -> bool {
         // Without anything to put there the destination is left alone altogether.
-        listing.entries.is_empty()
+        (listing.entries.is_empty() && listing.asked.is_empty())
             // Where the sources go by their names, the destination mostly has others besides, so it would ask.
             || (self.source.view.root_meta().is_none() && cost <= PART)
-    }
-
-    fn leave_out_directories(&self, dir: &ViewDir, listing: &mut ViewListing) {
-        listing.retain(|entry| {
-            if entry.is_dir() {
-                let path = dir.path().join(&entry.name);
-                self.source.context.reporter.report(Event::Skipped { path, reason: Skip::Directory });
-            }
-            !entry.is_dir()
-        });
     }
 
     fn count(&self, kept: &Kept) {
@@ -181,21 +181,28 @@ impl Walk<'_, '_> {
     fn mention(&mut self, dir: DirId, kept: &Kept, whole: bool) -> Result<(), PassError> {
         let options = &self.source.context.options;
         let entries = kept.listing.entries.as_slice();
-        let comparable = whole && entries.iter().all(|entry| options.asks_for(entry.kind()));
+        // What was asked for by name is mostly less than what is there; but names at the top may be all of it.
+        let is_all = kept.listing.is_whole || (kept.dir.path().is_root() && kept.listing.asked.is_empty());
+        let is_copied =
+            |entry: &Entry| options.asks_for(entry.kind()) && !options.leaves_out(entry, kept.dir.path());
+        let comparable = whole && is_all && entries.iter().all(is_copied);
         let fingerprinter = self.fingerprinter.as_ref().filter(|_| comparable);
         let parent = kept.parent;
         let mention = match fingerprinter.zip(Owned::new(entries, options)) {
-            None => Mention { dir, parent, fingerprint: None, owned_by: Vec::new(), owners: Vec::new() },
+            None => Mention {
+                dir,
+                parent,
+                fingerprint: None,
+                owned_by: Vec::new(),
+                acls: Vec::new(),
+                owners: Vec::new(),
+            },
             Some((fingerprinter, owned)) => {
                 let fingerprint = Some(owned.fingerprint(fingerprinter, kept.dir.path()));
-                let owned_by = owned.owners().to_vec();
-                Mention {
-                    dir,
-                    parent,
-                    fingerprint,
-                    owners: self.names_of(owned_by.iter().copied()),
-                    owned_by,
-                }
+                let (owned_by, acls) = (owned.owners().to_vec(), owned.acls().to_vec());
+                let mut owners = self.names_of(owned_by.iter().copied());
+                owners.extend(self.named_in(acls.iter()));
+                Mention { dir, parent, fingerprint, owners, owned_by, acls }
             }
         };
         Ok(self.source.sender.send(Message::Mention(mention))?)
@@ -208,22 +215,36 @@ impl Walk<'_, '_> {
         let listed = self.listed(kept, &same, sums.len());
         let mut same_entries = kept.listing.entries.len().saturating_sub(listed.len()) as u64;
         let mut rest = listed.into_iter().peekable();
+        let mut absent = kept.listing.asked.absent.iter().peekable();
         loop {
-            let mut cost = 0;
-            let mut entries = Vec::new();
+            let (mut cost, mut costs) = (0, EntryCosts::default());
+            let (mut entries, mut asked) = (Vec::new(), Asked::default());
+            while cost < PART
+                && let Some(path) = absent.next()
+            {
+                cost += NAMED + path.as_bytes().len() as u64;
+                asked.absent.push(path.clone());
+            }
             while cost < PART
                 && let Some(entry) = rest.next()
             {
-                cost += entry_cost(entry);
+                cost += costs.next(entry);
+                if kept.listing.asked.implies(&entry.name) {
+                    asked.implied.push(entry.name.clone());
+                }
                 entries.push(entry.clone());
             }
-            let owners = self.names_of(entries.iter().map(|entry| entry.meta.owner()));
-            let end = rest
-                .peek()
-                .is_none()
-                .then(|| ListingEnd { complete: !self.source.incomplete.load(Ordering::Acquire) });
+            let mut owners = self.names_of(entries.iter().map(|entry| entry.meta.owner()));
+            let extras = entries.iter().filter_map(|entry| entry.extra.as_ref());
+            owners.extend(self.named_in(extras.filter_map(|extra| extra.acls.as_ref())));
+            let is_last = rest.peek().is_none() && absent.peek().is_none();
+            let end = is_last.then(|| match self.source.incomplete.load(Ordering::Acquire) {
+                _ if !kept.listing.is_whole => ListingEnd::Part,
+                true => ListingEnd::Broken,
+                false => ListingEnd::Whole,
+            });
             let (same, same_entries) = (std::mem::take(&mut same), std::mem::take(&mut same_entries));
-            let listing = Listing { dir, parent, same, same_entries, entries, owners, end };
+            let listing = Listing { dir, parent, same, same_entries, entries, owners, asked, end };
             self.source.sender.send(Message::Listing(listing))?;
             if end.is_some() {
                 return Ok(());
@@ -253,6 +274,14 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// The names of those in ACLs that the sink does not have yet, if it needs any.
+    fn named_in<'e>(&mut self, acls: impl Iterator<Item = &'e Arc<Acls>>) -> Vec<OwnerName> {
+        if self.source.context.options.numeric_ids {
+            return Vec::new();
+        }
+        self.names.named_in(&self.source.owners, acls)
+    }
+
     /// The names of owners that the sink does not have yet, if it needs any.
     fn names_of(&mut self, owners: impl Iterator<Item = Owner>) -> Vec<OwnerName> {
         let options = &self.source.context.options;
@@ -270,7 +299,6 @@ mod tests {
     use crate::pass::Context;
     use crate::report::Reporter;
     use crate::request::Options;
-    use crate::tree::filter::Rules;
     use crate::view::View;
     use crate::wire::Link;
     use std::path::PathBuf;
@@ -294,9 +322,10 @@ mod tests {
             progress: Arc::default(),
             local: false,
             open_files: 64,
+            paths: crate::fs::Links::Trusted,
             tell_progress: false,
         };
-        let (view, missing) = View::open(&sources, Rules::new(), true);
+        let (view, missing) = View::open(&sources, None, &context.options, context.paths);
         let (mut link, mut sink) = Link::pair();
         thread::scope(|scope| {
             scope.spawn(|| crate::pass::source::run(&mut link, &view, missing, &context));

@@ -22,12 +22,13 @@ fn listing(dir: u32, parent: Option<(u32, u32)>, entries: Vec<Entry>) -> Message
         same_entries: 0,
         entries,
         owners: Vec::new(),
-        end: Some(ListingEnd { complete: true }),
+        asked: Default::default(),
+        end: Some(ListingEnd::Whole),
     })
 }
 
 fn begin() -> Message {
-    Message::Begin(Begin { root: None, single: false, owners: Vec::new() })
+    Message::Begin(Begin { extra: None, root: None, single: false, owners: Vec::new() })
 }
 
 /// What a sink with this plan says to such a source, until it has finished or the link closes; and what it returns.
@@ -124,6 +125,7 @@ fn a_file_that_is_listed_as_a_directory_stays() {
 fn what_breaks_the_rules_ends_the_pass() {
     let staged = crate::fs::stage_name(&Name::new(*b"wanted").unwrap()).to_string();
     let mention = Message::Mention(Mention {
+        acls: Vec::new(),
         dir: DirId(0),
         parent: None,
         fingerprint: None,

@@ -66,6 +66,7 @@ fn context(heard: &Arc<Heard>) -> Context {
         progress: Arc::default(),
         local: false,
         open_files: 256,
+        paths: crate::fs::Links::Trusted,
         tell_progress: false,
     }
 }
@@ -184,7 +185,7 @@ impl Plan {
     }
 
     fn view(&self, at: &Path) -> View {
-        View::selected(root(at).dir().clone(), self.selection())
+        View::planned(root(at).dir().clone(), self.selection())
     }
 
     fn goal(&self, at: &Path) -> Goal<'_> {

@@ -32,7 +32,7 @@ impl Trees {
     /// Fetches what is selected, as far as it was planned.
     fn fetch_of(&self, plan: &Plan, selected: &[&str]) -> Totals {
         let paths = selected.iter().map(|name| path(name));
-        let view = View::selected(root(&self.one()).dir().clone(), Selection::new(paths));
+        let view = View::planned(root(&self.one()).dir().clone(), Selection::new(paths));
         let (mut source, mut sink) = if self.context.local { Link::pair() } else { pumped() };
         let (read, written) = pass((&mut source, &mut sink), &view, plan.goal(&self.other()), &self.context);
         assert_eq!(read.unwrap(), written.as_ref().copied().unwrap());

@@ -25,7 +25,13 @@ fn is_as_new(one: &mut Link, other: &mut Link) {
 
 fn all_of(at: &Path) -> View {
     let argument = at.join("").into_os_string().into_encoded_bytes();
-    View::open(&[argument], crate::tree::filter::Rules::new(), true).0
+    View::open(
+        &[argument],
+        None,
+        &Options { recursive: true, ..Options::default() },
+        crate::fs::Links::Trusted,
+    )
+    .0
 }
 
 /// Changes some of a tree in which there are many small files, and some large ones.

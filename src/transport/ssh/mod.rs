@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use crate::report::Prompter;
 use crate::transport::target::Host;
-use crate::transport::{Connection, Error, NoticeSink, StderrSink};
+use crate::transport::{Connection, Error, IpFamily, NoticeSink, StderrSink};
 
 mod acknowledge;
 mod algorithms;
@@ -55,6 +55,8 @@ pub struct Options {
     pub environment: Environment,
     /// A configuration file to read instead of the user's and the system's, or `none` for no file (`ssh -F`).
     pub config_file: Option<PathBuf>,
+    /// Which addresses are tried, whatever the configuration says.
+    pub family: Option<IpFamily>,
     /// The longest that connecting, and then the handshake and login without the user's own time, may take.
     /// Without it the configuration's `ConnectTimeout` holds, else one minute.
     pub connect_timeout: Option<Duration>,

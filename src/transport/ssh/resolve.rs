@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::transport::Error;
+use crate::transport::IpFamily;
 use crate::transport::ssh::Options;
 use crate::transport::ssh::server_text::visible;
-use crate::transport::ssh::settings::Settings;
+use crate::transport::ssh::settings::{Family, Settings};
 use crate::transport::target::Host;
 
 /// The value of `-F` that stands for no file.
@@ -45,6 +46,7 @@ fn ask_ssh(host: &Host, options: &Options) -> Result<String, Error> {
     if let Some(user) = &host.user {
         command.arg("-l").arg(user);
     }
+    command.args(options.family.map(IpFamily::flag));
     let output = command
         .arg("--")
         .arg(&host.name)
@@ -77,5 +79,10 @@ fn without_config(host: &Host, options: &Options) -> Settings {
     let mut settings = Settings::defaults(&host.name, &options.environment);
     settings.port = host.port.unwrap_or(settings.port);
     settings.user = host.user.clone().unwrap_or(settings.user);
+    settings.family = match options.family {
+        Some(IpFamily::V4) => Family::V4,
+        Some(IpFamily::V6) => Family::V6,
+        None => settings.family,
+    };
     settings
 }

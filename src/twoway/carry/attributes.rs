@@ -23,6 +23,7 @@ impl Settings {
             owner: owner.filter(|_| self.owner),
             group: group.filter(|_| self.group),
             mtime: Some(record.mtime),
+            atime: None,
         }
     }
 
@@ -38,6 +39,7 @@ impl Settings {
             owner,
             group,
             mtime: all.mtime.filter(|mtime| *mtime != has.mtime),
+            atime: None,
         }
     }
 }

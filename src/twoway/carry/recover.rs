@@ -179,7 +179,7 @@ impl Recovery<'_> {
         let dir = root.open_beneath_writable(above).ok()?;
         let Attributes { mode, owner: (owner, group) } = intended.attributes;
         let mode = self.perms.then_some(mode);
-        dir.set_meta(name, Kind::File, &SetMeta { mode, owner, group, mtime: None }).ok()?;
+        dir.set_meta(name, Kind::File, &SetMeta { mode, owner, group, mtime: None, atime: None }).ok()?;
         let now = dir.stamped(name).ok()?.filter(|now| now.stamp.ino == was.stamp.ino)?;
         Some(self.look(now.stamp, false))
     }

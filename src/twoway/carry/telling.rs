@@ -133,9 +133,12 @@ fn item(task: &Task, change: Change, kind: Kind, perms: bool) -> Event {
             perms: false,
             owner: false,
             group: false,
+            atime: false,
+            acls: false,
+            xattrs: false,
         },
     };
-    Event::Item(Item { path: task.path.clone(), kind, target, size, change })
+    Event::Item(Item { path: task.path.clone(), kind, target, size, change, facts: None })
 }
 
 /// How attributes differ.
@@ -150,5 +153,8 @@ fn attributes(before: &Record, after: &Record, perms: bool) -> report::Change {
         perms: perms && before.attributes.mode != after.attributes.mode,
         owner: before.attributes.owner.0 != after.attributes.owner.0,
         group: before.attributes.owner.1 != after.attributes.owner.1,
+        atime: false,
+        acls: false,
+        xattrs: false,
     }
 }

@@ -8,7 +8,9 @@
 //!         <--------------------------------- Meet, and what it remembers of the planner
 //!   News (of generations) ------------------>  unless the heads are the same; then both meet once more
 //!         <--------------------------------- News
-//!   Compare (what, since when), Paths ------>  what has changed here
+//!   Compare (what) ------------------------->
+//!         <--------------------------------- Alike (what is the same), if everything is compared and was met before
+//!   Paths (what has changed here) ---------->
 //!         <--------------------------------- Records (of all that has changed on either side)
 //!   Read (a file in conflict) -------------->  only to show or merge it, or
 //!   ReadAncestor (what it was made of) ----->  to merge it
@@ -32,6 +34,7 @@ use crate::twoway::guard::Census;
 use crate::twoway::history::Partner;
 use crate::twoway::lineage::{Heads, Lineages};
 use crate::twoway::packed::{Batch, PackedTask, Packing};
+use crate::twoway::run::Stretch;
 use crate::twoway::version::Author;
 use crate::wire::{Closed, Link, Message, Received};
 use bytes::Bytes;
@@ -46,6 +49,8 @@ pub enum Talk {
     News(Lineages),
     /// What is going to be compared.
     Compare(Compare),
+    /// Which of the planner's stretches of records the follower has, too; `None`: everything will be told.
+    Alike(Option<Vec<bool>>),
     /// Paths that have changed at the planner, in order; the last ones or not.
     Paths(Batch<()>, bool),
     /// What the follower knows of all that changed on either side, in order; the last of it or not. A batch of records,
@@ -96,10 +101,14 @@ pub struct Meet {
 }
 
 /// What is compared.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Compare {
-    /// Whether everything is, not only what has changed since the last run of the two.
-    pub everything: bool,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Compare {
+    /// What has changed since the last run of the two.
+    Changes,
+    /// Everything but stretches of records that are the same on both sides. These are the planner's.
+    Stretches(Vec<Stretch>),
+    /// Everything.
+    Everything,
 }
 
 /// What holds for a whole plan.

@@ -387,7 +387,7 @@ impl Change<'_> {
     }
 }
 
-pub(super) fn unwritable(error: postcard::Error) -> TwoWayError {
+pub(in crate::twoway) fn unwritable(error: postcard::Error) -> TwoWayError {
     let source = std::io::Error::new(std::io::ErrorKind::InvalidData, error);
     TwoWayError::Storage { doing: WRITING, source }
 }

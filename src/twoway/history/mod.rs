@@ -38,7 +38,7 @@ pub use identity::Origin;
 pub use partner::{Acknowledgement, Partner};
 pub use row::{Known, Look};
 
-pub(super) use change::{Change, Told};
+pub(super) use change::{Change, Told, unwritable};
 pub(super) use identity::{new_tag, new_token};
 
 use crate::fs::{Dir, ReadFile, WriteFile};

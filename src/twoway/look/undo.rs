@@ -257,7 +257,8 @@ impl Undo<'_> {
             Some(_) if entry.before.state.is_directory() => {
                 let (owner, group) = entry.before.attributes.owner;
                 let (mode, mtime) = (Some(entry.before.attributes.mode), Some(entry.before.mtime));
-                self.directories.push((entry.path.clone(), SetMeta { mode, owner, group, mtime }));
+                self.directories
+                    .push((entry.path.clone(), SetMeta { mode, owner, group, mtime, atime: None }));
             }
             _ => {}
         }

@@ -3,21 +3,21 @@
 use crate::fs::{Dir, Root};
 use crate::report::Totals;
 use crate::tree::RelPath;
-use crate::twoway::exchange::{Conversation, Talk, Terms};
+use crate::twoway::exchange::{Compare, Conversation, Talk, Terms};
 use crate::twoway::history;
 use crate::twoway::packed::{Collector, Store};
+use crate::twoway::run::alike;
 use crate::twoway::run::ancestor::Ancestry;
 use crate::twoway::run::contents::{show_ancestor, show_file};
 use crate::twoway::run::meeting::be_met;
 use crate::twoway::run::own::Own;
 use crate::twoway::run::share::{OUT_OF_TURN, Share, Who, make_acquainted};
-use crate::twoway::run::told::Knowledge;
+use crate::twoway::run::told::{Keys, Knowledge};
 use crate::twoway::run::{Around, RunError};
 use crate::twoway::task::{Task, Tasks};
 use crate::twoway::version::Author;
 use crate::wire::Link;
 use filetime::FileTime;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Takes part in a run as the replica at `root`.
@@ -58,20 +58,33 @@ fn tell(
     let Talk::Compare(compare) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
     make_acquainted(&mut own.history, partner)?;
     let knowledge = Knowledge::new(&own.history, &around.context.options.rules)?;
-    let mut keys = BTreeSet::new();
-    if !compare.everything
-        && let Some(remembered) = own.history.partner(partner)?
-    {
-        knowledge.changed(&own.history, partner, &remembered, &mut keys)?;
-    }
+    let mut keys = match compare {
+        Compare::Changes => {
+            let mut keys = Keys::new();
+            if let Some(remembered) = own.history.partner(partner)? {
+                knowledge.changed(&own.history, partner, &remembered, &mut keys)?;
+            }
+            Some(keys)
+        }
+        Compare::Stretches(theirs) => {
+            let compared = alike::compare(&knowledge, around.context.options.perms, &theirs)?;
+            let (alike, keys) = compared.unzip();
+            conversation.say(&Talk::Alike(alike))?;
+            keys
+        }
+        Compare::Everything => None,
+    };
     loop {
         let Talk::Paths(batch, is_last) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
-        keys.extend(batch.paths()?.iter().map(history::key));
+        let paths = batch.paths()?;
+        if let Some(keys) = &mut keys {
+            keys.extend(paths.iter().map(history::key));
+        }
         if is_last {
             break;
         }
     }
-    knowledge.tell(conversation, (!compare.everything).then_some(keys))?;
+    knowledge.tell(conversation, keys)?;
     let told = |path: &RelPath| Ok(knowledge.told(path)?);
     let mut tasks = Collector::default();
     loop {

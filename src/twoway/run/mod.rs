@@ -4,6 +4,7 @@
 //! (`own`). They find out what has changed (`told`), the planner makes the plan, and both carry out their share of
 //! it (`share`). In which order, and why in this one, is told where it is done.
 
+mod alike;
 mod ancestor;
 mod asking;
 mod contents;
@@ -15,6 +16,7 @@ mod planner;
 mod share;
 mod told;
 
+pub use alike::Stretch;
 pub use follower::follow;
 pub use overseer::{Answer, Asked, Contents, Overseer, Stopped};
 pub use planner::{Names, Outcome, Settings, plan_and_carry_out};

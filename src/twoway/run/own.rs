@@ -10,7 +10,7 @@ use crate::twoway::carry;
 use crate::twoway::guard::{Census, Refusal};
 use crate::twoway::history::{History, Origin, Partner};
 use crate::twoway::log::Purpose;
-use crate::twoway::replica::{ReadReplica, Replica};
+use crate::twoway::replica::{Begun, ReadReplica, Replica};
 use crate::twoway::run::{Around, RunError};
 use crate::twoway::scan::{self, Counts, Observer, ScanOptions, Trouble};
 use crate::twoway::version::Author;
@@ -22,6 +22,8 @@ const REMEMBERED: i64 = 180 * 24 * 60 * 60;
 /// A replica that takes part in a run.
 #[derive(Debug)]
 pub(super) struct Own {
+    /// Takes back what was made to open it, as long as no run was begun. First, so that it is still locked then.
+    pub begun: Option<Begun>,
     /// `None` in a dry run, which only looks.
     pub replica: Option<Replica>,
     /// In a dry run what is written here stays in memory.
@@ -55,6 +57,7 @@ impl Own {
             let began = replica.opened_at()?;
             (Some(replica), history, origin, began)
         };
+        let begun = replica.as_ref().and_then(Replica::begun);
         let had_runs =
             replica.as_ref().map(Replica::had_runs).or(looked_at.as_ref().map(ReadReplica::had_runs));
         if let Some(text) = notice(origin, had_runs.unwrap_or(false)) {
@@ -90,7 +93,7 @@ impl Own {
         let problems = teller.problems;
         // A history that was only begun, by a run that was refused, is no past.
         let is_new = history.last_run() == 0;
-        Ok(Own { replica, history, _looked_at: looked_at, counts, is_new, problems })
+        Ok(Own { begun, replica, history, _looked_at: looked_at, counts, is_new, problems })
     }
 
     pub(super) fn census(&self) -> Census {

@@ -14,19 +14,20 @@ use crate::twoway::policy::Policies;
 use crate::twoway::reconcile::{Elsewhere, Rules, Settler, Step, Why, reconcile};
 use crate::twoway::record::Record;
 use crate::twoway::replica::Replica;
+use crate::twoway::run::alike;
 use crate::twoway::run::ancestor::Ancestry;
 use crate::twoway::run::asking::{Asking, Counting};
 use crate::twoway::run::meeting::{Met, is_continued, meet};
 use crate::twoway::run::own::Own;
-use crate::twoway::run::share::{Carried, Share, Who, make_acquainted};
-use crate::twoway::run::told::{Knowledge, Pairs, Told, pair};
+use crate::twoway::run::share::{Carried, OUT_OF_TURN, Share, Who, make_acquainted};
+use crate::twoway::run::told::{Keys, Knowledge, Pairs, Told, pair};
 use crate::twoway::run::{Around, Overseer, RunError};
 use crate::twoway::scan;
 use crate::twoway::task::{Planned, Tasks};
 use crate::twoway::version::Author;
 use crate::wire::Link;
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// How conflicts are settled, and what is too much.
@@ -85,6 +86,17 @@ pub fn plan_and_carry_out(
 /// Files in the staging directory that hold what was merged, by path.
 type Merged = HashMap<RelPath, Name>;
 
+/// What is compared to make a plan.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// What has changed since the last run of the two.
+    Changes,
+    /// All that is not known alike.
+    Differences,
+    /// Everything.
+    Everything,
+}
+
 /// A plan that was made.
 struct Made {
     plan: Plan,
@@ -115,7 +127,13 @@ impl Planner<'_> {
         let options = &self.around.context.options;
         let is_continued = is_continued(&self.own, theirs, options)? && self.settings.apply.is_none();
         make_acquainted(&mut self.own.history, partner)?;
-        let Made { plan, merged, unfit, is_news } = self.plan(partner, !is_continued, conversation)?;
+        let scope = match (is_continued, self.own.is_new || theirs.is_new) {
+            (true, _) => Scope::Changes,
+            (false, false) => Scope::Differences,
+            // Where one has never been in a run, nothing is known alike.
+            (false, true) => Scope::Everything,
+        };
+        let Made { plan, merged, unfit, is_news } = self.plan(partner, scope, conversation)?;
         self.own.problems = self.own.problems.saturating_add(unfit);
         self.settings.overseer.planned(&plan)?;
         let tally = Tally::new(&plan.steps);
@@ -149,14 +167,14 @@ impl Planner<'_> {
     fn plan(
         &self,
         partner: Author,
-        everything: bool,
+        scope: Scope,
         conversation: &mut Conversation<'_>,
     ) -> Result<Made, RunError> {
         let rules = &self.around.context.options.rules;
         let knowledge = Knowledge::new(&self.own.history, rules)?;
-        self.ask(&knowledge, partner, everything, conversation)?;
+        let everything = self.ask(&knowledge, partner, scope, conversation)?;
         let told = Told::hear(conversation, self.own.history.lineages())?;
-        let is_news = everything || !told.is_empty();
+        let is_news = scope != Scope::Changes || !told.is_empty();
         let mut pairs = Pairs::new(self.settings.side, &knowledge, &told, everything)?;
         let (plan, merged, unfit) = match self.settings.apply {
             Some(plan) => {
@@ -175,23 +193,44 @@ impl Planner<'_> {
         }
     }
 
-    /// Has the follower tell what has changed there, and what it knows of all that has changed here.
+    /// Has the follower tell what is different there, and what it knows of all that is different here. Returns whether it
+    /// will tell everything.
     fn ask(
         &self,
         knowledge: &Knowledge<'_>,
         partner: Author,
-        everything: bool,
+        scope: Scope,
         conversation: &mut Conversation<'_>,
-    ) -> Result<(), RunError> {
+    ) -> Result<bool, RunError> {
         let history = &self.own.history;
-        let mut keys = BTreeSet::new();
-        if !everything && let Some(remembered) = history.partner(partner)? {
-            knowledge.changed(history, partner, &remembered, &mut keys)?;
+        let perms = self.around.context.options.perms;
+        let mut keys = Keys::new();
+        let mut everything = false;
+        match scope {
+            Scope::Changes => {
+                conversation.say(&Talk::Compare(Compare::Changes))?;
+                if let Some(remembered) = history.partner(partner)? {
+                    knowledge.changed(history, partner, &remembered, &mut keys)?;
+                }
+            }
+            Scope::Differences => {
+                let stretches = alike::stretches(knowledge, perms)?;
+                conversation.say(&Talk::Compare(Compare::Stretches(stretches)))?;
+                let Talk::Alike(alike) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
+                match alike {
+                    Some(alike) => keys = alike::rest(knowledge, perms, &alike)?,
+                    None => everything = true,
+                }
+            }
+            Scope::Everything => {
+                conversation.say(&Talk::Compare(Compare::Everything))?;
+                everything = true;
+            }
         }
-        conversation.say(&Talk::Compare(Compare { everything }))?;
         // Each of them was the key of a path.
         let paths = keys.into_iter().filter_map(|key| history::path(&key).ok());
-        Ok(say_paths(conversation, paths, Talk::Paths)?)
+        say_paths(conversation, paths, Talk::Paths)?;
+        Ok(everything)
     }
 
     fn reconciled(

@@ -67,11 +67,14 @@ impl Share<'_> {
         own: Own,
         conversation: &mut Conversation<'_>,
     ) -> Result<Carried, RunError> {
-        let Own { replica, mut history, problems, .. } = own;
+        let Own { begun, replica, mut history, problems, .. } = own;
         let replica = replica.ok_or(TwoWayError::Stopped)?;
         let context = self.around.context;
         let (partner, name, side) = (self.partner, self.name.clone(), self.side);
         let run = history.begin_run(FileTime::now(), Purpose::Meeting { partner, name, side })?;
+        if let Some(begun) = begun {
+            begun.keep();
+        }
         let (reporter, stop) = (context.reporter.clone(), self.around.stop.clone());
         let settings = carry_settings(&context.options);
         let carrier = Carrier::new(&replica, history, run, self.tasks.clone(), settings, reporter, stop)?;
@@ -168,7 +171,7 @@ impl Share<'_> {
     /// The pass in which this side is the source.
     fn send(&self, conversation: &mut Conversation<'_>) -> Result<Totals, RunError> {
         let asked_for = || self.tasks.such(Outline::is_asked_for).map(|(_, task)| task);
-        let view = View::selected(self.root.dir().clone(), Selection::new(asked_for().map(|task| task.path)));
+        let view = View::planned(self.root.dir().clone(), Selection::new(asked_for().map(|task| task.path)));
         let counted = pass::source::run(conversation.link(), &view, Vec::new(), self.around.context)?;
         if self.who == Who::Follower {
             // What it tells the planner of its own pass comes after that.

@@ -21,7 +21,7 @@ use std::iter::Peekable;
 type Row = Result<(RelPath, Record), TwoWayError>;
 
 /// Keys of the history.
-type Keys = BTreeSet<Vec<u8>>;
+pub(super) type Keys = BTreeSet<Vec<u8>>;
 
 /// What a replica knows of paths that take part in this run.
 pub(super) struct Knowledge<'a> {
@@ -45,7 +45,9 @@ impl<'a> Knowledge<'a> {
     }
 
     /// Everything, in order.
-    fn all(&self) -> Result<impl Iterator<Item = Result<(RelPath, Record), TwoWayError>>, TwoWayError> {
+    pub(super) fn all(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<(RelPath, Record), TwoWayError>>, TwoWayError> {
         let told = |row: Result<(Vec<u8>, Known), TwoWayError>| {
             let (key, known) = row?;
             Ok((history::path(&key)?, known.told()))

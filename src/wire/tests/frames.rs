@@ -324,7 +324,13 @@ fn a_small_message_does_not_keep_a_large_frame() {
     let data = |len: usize| bytes::Bytes::from(noise(len, len as u64));
     let ops = vec![ContentOp::Literal(data(1000)), ContentOp::Rewrite { offset: 7, data: data(2000) }];
     let small = [
-        Message::Content(Content { file: FileId(1), ops, end: None, packed: false }),
+        Message::Content(Content {
+            attached: Default::default(),
+            file: FileId(1),
+            ops,
+            end: None,
+            packed: false,
+        }),
         Message::Sums(SumsPart { file: FileId(1), weak: vec![1; 100], strong: data(500) }),
     ];
     for message in small {

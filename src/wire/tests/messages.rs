@@ -53,12 +53,19 @@ fn each_message_cut_short_is_refused() {
 fn what_is_only_for_one_process_is_not_encoded() {
     let null = std::fs::File::open("/dev/null").unwrap();
     let open = Content {
+        attached: Bytes::new(),
         file: FileId(0),
         ops: vec![ContentOp::File(std::sync::Arc::new(null.into()))],
         end: None,
         packed: false,
     };
-    let end = Content { file: FileId(0), ops: Vec::new(), end: Some(ContentEnd::Local), packed: false };
+    let end = Content {
+        attached: Bytes::new(),
+        file: FileId(0),
+        ops: Vec::new(),
+        end: Some(ContentEnd::Local),
+        packed: false,
+    };
     for content in [open, end] {
         assert!(codec::encode(&Message::Content(content), &mut Vec::new()).is_err());
     }
@@ -235,7 +242,12 @@ fn unknown_kinds_are_refused() {
     assert!(decoded(&[13, 4, 0]).is_err(), "a rank without credit");
     assert!(decoded(&[8, 0, 3, 0]).is_err(), "an end");
     assert!(decoded(&[8, 0, 0, 1, 3, 0]).is_err(), "an operation");
-    assert!(decoded(&[2, 3, 0, 0, 0]).is_err(), "an end of a listing");
+    let asked = |bytes: &[u8]| decoded(&[&[2, 16 | 3, 0], bytes, &[0, 0]].concat());
+    assert!(asked(&[0, 2, 1, b'a', 1, b'b']).is_ok());
+    assert!(asked(&[0, 2, 1, b'b', 1, b'a']).is_err(), "names that are not sorted");
+    assert!(asked(&[0, 1, 2, b'.', b'.']).is_err(), "a name that leads out");
+    assert!(asked(&[1, 0, 0]).is_err(), "the root as what is absent");
+    assert!(asked(&[1, 4, b'.', b'.', b'/', b'a', 0]).is_err(), "a path that leads out");
 }
 
 /// Holding a message costs at least what it takes in memory, so that the windows bound that too.

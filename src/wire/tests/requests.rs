@@ -1,8 +1,8 @@
 //! Requests as bytes and back, and requests of peers that are newer, older or hostile.
 
 use crate::request::{
-    Append, CompressWhen, Compression, Compressor, Deletion, Detail, Options, Part, Request, Shortcuts,
-    SumKind, TwoWay,
+    Append, CompressWhen, Compression, Compressor, Deletion, Detail, LinkRules, Missing, Mounts, NamesFrom,
+    Options, Part, Request, Shortcuts, SumKind, TwoWay,
 };
 use crate::tree::filter::{Action, Rule, Rules};
 use crate::wire::WireError;
@@ -17,8 +17,31 @@ pub(super) fn everything() -> Options {
     rules.push(Rule::new(Action::Exclude, "*.o")).unwrap();
     rules.push(Rule { negated: true, perishable: true, ..Rule::new(Action::Include, "/keep/") }).unwrap();
     Options {
+        executability: true,
+        acls: true,
+        xattrs: 2,
+        atimes: true,
+        open_noatime: true,
+        super_user: Some(false),
         recursive: true,
+        dirs: true,
+        mounts: Mounts::LeftOut,
+        make_path: true,
+        relative: true,
+        no_implied_dirs: true,
+        names_from: Some(NamesFrom::Peer { file: b"names".to_vec(), nul: true }),
+        missing: Missing::Deleted,
+        list_only: true,
+        relayed: true,
         links: true,
+        link_rules: LinkRules {
+            copy: true,
+            copy_dirs: true,
+            copy_unsafe: true,
+            safe: true,
+            keep_dirs: true,
+            munge: true,
+        },
         perms: true,
         times: true,
         owner: true,
@@ -64,7 +87,15 @@ pub(super) fn everything() -> Options {
         rules,
         two_way: Some(TwoWay { allow_mass_delete: true, keep_trash: false, trash_days: 7 }),
         dry_run: true,
-        detail: Detail { changes: true, attributes: true, unchanged: true, progress: true },
+        detail: Detail {
+            changes: true,
+            attributes: true,
+            unchanged: true,
+            progress: true,
+            facts: true,
+            sent: true,
+            sums: true,
+        },
         shortcuts: Shortcuts { threads: false, ..Shortcuts::default() },
     }
 }
@@ -131,7 +162,7 @@ fn options_with_their_default_are_not_sent() {
 fn each_option_survives_alone() {
     let all = values(&encoded(&sink(everything())));
     let (part, options) = all.split_first().unwrap();
-    assert_eq!(options.len(), 49, "one value for each field of Options");
+    assert_eq!(options.len(), 65, "one value for each field of Options");
     for (tag, value) in options {
         assert_eq!(options.iter().filter(|(other, _)| other >> 1 == tag >> 1).count(), 1, "{tag}");
         let mut bytes = tagged(part.0, &part.1);

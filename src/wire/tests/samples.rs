@@ -2,23 +2,24 @@
 
 use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
 use crate::report::{
-    Action, Change, Counts, Event, Item, Problem, ProblemClass, ProgressReading, Role, Skip, TimeChange,
-    Totals,
+    Action, Change, Counts, Event, Facts, Item, Problem, ProblemClass, ProgressReading, Role, Skip,
+    TimeChange, Totals,
 };
 use crate::tree::{
-    BUCKET_SUM_LEN, BucketSum, Buckets, Entry, FINGERPRINT_LEN, Fingerprint, Kind, MAX_NAME, Meta, Name,
-    Node, Owner, Rdev, RelPath,
+    Acl, Acls, Asked, BUCKET_SUM_LEN, BucketSum, Buckets, DefaultAcl, Entry, Extra, FINGERPRINT_LEN,
+    Fingerprint, Kind, MAX_NAME, Meta, Name, Node, Owner, Rdev, RelPath, XattrSums,
 };
 use crate::wire::{
     Abort, AbortKind, Again, BatchId, Begin, ChannelSet, Check, Content, ContentEnd, ContentOp, DirId,
-    Expand, Fetch, Fetched, FetchedFile, FileId, Listing, ListingEnd, Mention, Message, OwnerKind, OwnerName,
-    Rank, SumsPart, Verdict, Want,
+    Expand, Fetch, FetchWhat, Fetched, FetchedFile, FileId, Listing, ListingEnd, Mention, Message, OwnerKind,
+    OwnerName, Rank, SumsPart, Verdict, Want,
 };
 use bytes::Bytes;
 use filetime::FileTime;
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 pub(super) fn name(bytes: impl AsRef<[u8]>) -> Name {
     Name::new(bytes.as_ref()).unwrap()
@@ -39,7 +40,7 @@ fn owner(kind: OwnerKind, id: u32, name: &[u8]) -> OwnerName {
 
 /// A listing of the root without anything special about it.
 pub(super) fn listing(entries: Vec<Entry>) -> Message {
-    let end = Some(ListingEnd { complete: true });
+    let end = Some(ListingEnd::Whole);
     let same = Buckets::default();
     Message::Listing(Listing {
         dir: DirId(0),
@@ -48,12 +49,14 @@ pub(super) fn listing(entries: Vec<Entry>) -> Message {
         same_entries: 0,
         entries,
         owners: Vec::new(),
+        asked: Default::default(),
         end,
     })
 }
 
 pub(super) fn literal(file: u32, data: impl Into<Bytes>) -> Message {
     Message::Content(Content {
+        attached: Bytes::new(),
         file: FileId(file),
         ops: vec![ContentOp::Literal(data.into())],
         end: None,
@@ -74,6 +77,31 @@ fn entries() -> Vec<Entry> {
         entry(b"file.large", Node::File { size: u64::MAX }, meta(0, i64::MIN, 0, (1000, 1000))),
         entry(b"link", Node::Symlink { target: (*b"../\xff").into() }, meta(0o777, 7, 0, (1000, 1000))),
         entry(b"socket", Node::Socket, meta(0o777, 7, 0, (1000, 100))),
+    ]
+}
+
+fn acls() -> Arc<Acls> {
+    let rest = Acl { group: 5, users: [(5, 7), (1000, 0)].into(), groups: [(u32::MAX - 1, 4)].into() };
+    let default = DefaultAcl { user: 7, mask: Some(5), other: 0, rest: rest.clone() };
+    Arc::new(Acls { access: Some(rest), default: Some(default) })
+}
+
+fn extra(acls: Option<Arc<Acls>>, xattrs: XattrSums) -> Option<Box<Extra>> {
+    Extra { acls, xattrs, ..Extra::default() }.boxed()
+}
+
+/// Entries of which more is told, in each of the ways.
+fn entries_with_extras() -> Vec<Entry> {
+    let with = |name: &str, extra| Entry { extra, ..file(name, 1) };
+    let other = DefaultAcl { mask: None, ..DefaultAcl::default() };
+    let sums = XattrSums { user: Some([1; 16]), other: Some([2; 16]) };
+    let atime = Some(FileTime::from_unix_time(-5, 6));
+    vec![
+        with("a", extra(Some(acls()), XattrSums::default())),
+        with("b", extra(Some(acls()), sums)),
+        with("c", extra(Some(Arc::new(Acls { access: None, default: Some(other) })), sums)),
+        with("d", Extra { atime, ..Extra::default() }.boxed()),
+        with("e", None),
     ]
 }
 
@@ -103,6 +131,9 @@ fn item() -> Event {
         target: Some(b"to".to_vec()),
         size: 2,
         change: Change {
+            atime: false,
+            acls: false,
+            xattrs: false,
             action: Action::Create,
             new: false,
             content: true,
@@ -112,6 +143,14 @@ fn item() -> Event {
             owner: false,
             group: true,
         },
+        facts: Some(Box::new(Facts {
+            modified: -5,
+            mode: 0o4755,
+            owner: Some(1000),
+            group: None,
+            sent: 300,
+            sum: Some(vec![7; 16]),
+        })),
     })
 }
 
@@ -151,11 +190,21 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
     let owners = vec![owner(OwnerKind::User, 0, b"root"), owner(OwnerKind::Group, 1000, b"users")];
     let part = |entries, parent, end| {
         let same = Buckets::default();
-        Listing { dir, parent, same, same_entries: 0, entries, owners: Vec::new(), end }
+        let (owners, asked) = (Vec::new(), Asked::default());
+        Listing { dir, parent, same, same_entries: 0, entries, owners, asked, end }
     };
     vec![
-        ("begin", Message::Begin(Begin { root, single: false, owners: owners.clone() })),
-        ("begin-single", Message::Begin(Begin { root: None, single: true, owners: Vec::new() })),
+        ("begin", Message::Begin(Begin { extra: None, root, single: false, owners: owners.clone() })),
+        (
+            "begin-extra",
+            Message::Begin(Begin {
+                root: Some(meta(0o755, 0, 0, (0, 0))),
+                extra: extra(Some(acls()), XattrSums { user: Some([9; 16]), other: None }),
+                single: false,
+                owners: Vec::new(),
+            }),
+        ),
+        ("begin-single", Message::Begin(Begin { extra: None, root: None, single: true, owners: Vec::new() })),
         (
             "listing",
             Message::Listing(Listing {
@@ -165,25 +214,35 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
                 same_entries: 0,
                 entries: entries(),
                 owners,
-                end: Some(ListingEnd { complete: true }),
+                asked: Default::default(),
+                end: Some(ListingEnd::Whole),
             }),
         ),
         ("listing-part", Message::Listing(part(vec![file("a", 1), file("ab", 2)], None, None))),
+        ("listing-extra", Message::Listing(part(entries_with_extras(), None, None))),
+        ("listing-incomplete", Message::Listing(part(Vec::new(), None, Some(ListingEnd::Broken)))),
         (
-            "listing-incomplete",
-            Message::Listing(part(Vec::new(), None, Some(ListingEnd { complete: false }))),
+            "listing-of-names",
+            Message::Listing(Listing {
+                asked: Asked {
+                    absent: vec![RelPath::new(*b"x/gone").unwrap(), name("y").into()],
+                    implied: vec![name("a")],
+                },
+                ..part(vec![file("b", 1)], None, Some(ListingEnd::Part))
+            }),
         ),
         (
             "listing-of-buckets",
             Message::Listing(Listing {
                 same: Buckets::from_bytes(&[0xfe, 0x03]),
                 same_entries: 300,
-                ..part(vec![file("a", 1)], Some((DirId(299), 4)), Some(ListingEnd { complete: true }))
+                ..part(vec![file("a", 1)], Some((DirId(299), 4)), Some(ListingEnd::Whole))
             }),
         ),
         (
             "mention",
             Message::Mention(Mention {
+                acls: Vec::new(),
                 dir,
                 parent: Some((DirId(299), 4)),
                 fingerprint: Some(Fingerprint([7; FINGERPRINT_LEN])),
@@ -192,8 +251,20 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
             }),
         ),
         (
+            "mention-acls",
+            Message::Mention(Mention {
+                dir,
+                parent: Some((DirId(299), 4)),
+                fingerprint: Some(Fingerprint([7; FINGERPRINT_LEN])),
+                owned_by: vec![Owner { uid: 0, gid: 0 }],
+                acls: vec![acls()],
+                owners: vec![owner(OwnerKind::User, 5, b"five")],
+            }),
+        ),
+        (
             "mention-root",
             Message::Mention(Mention {
+                acls: Vec::new(),
                 dir: DirId(0),
                 parent: None,
                 fingerprint: None,
@@ -243,10 +314,20 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
         ("check", Message::Check(Check { file: FileId(1), dir, index, sum: Sum([0xab; 16]) })),
         ("verdict-same", Message::Verdict(Verdict { file: FileId(1), same: true })),
         ("verdict-differs", Message::Verdict(Verdict { file: FileId(1), same: false })),
-        ("content", Message::Content(Content { file: FileId(1), ops, end: None, packed: false })),
+        (
+            "content",
+            Message::Content(Content {
+                attached: Bytes::new(),
+                file: FileId(1),
+                ops,
+                end: None,
+                packed: false,
+            }),
+        ),
         (
             "content-end",
             Message::Content(Content {
+                attached: Bytes::new(),
                 file: FileId(128),
                 ops: Vec::new(),
                 end: complete(5_000_000_000),
@@ -254,12 +335,29 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
             }),
         ),
         (
+            "content-attached",
+            Message::Content(Content {
+                file: FileId(1),
+                ops: Vec::new(),
+                attached: Bytes::from_static(b"\x06user.a\x01b"),
+                end: complete(1),
+                packed: false,
+            }),
+        ),
+        (
             "content-round",
-            Message::Content(Content { file: FileId(1), ops: vec![gap], end: round, packed: false }),
+            Message::Content(Content {
+                attached: Bytes::new(),
+                file: FileId(1),
+                ops: vec![gap],
+                end: round,
+                packed: false,
+            }),
         ),
         (
             "content-unreadable",
             Message::Content(Content {
+                attached: Bytes::new(),
                 file: FileId(2),
                 ops: Vec::new(),
                 end: Some(ContentEnd::Unreadable),
@@ -278,19 +376,40 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
         ),
         (
             "fetch",
-            Message::Fetch(Fetch { batch: BatchId(300), dir, indices: vec![0, 1, 2, 9, 70_000, u32::MAX] }),
+            Message::Fetch(Fetch {
+                what: FetchWhat::Content,
+                batch: BatchId(300),
+                dir,
+                indices: vec![0, 1, 2, 9, 70_000, u32::MAX],
+            }),
         ),
         (
             "fetched",
             Message::Fetched(Fetched {
                 batch: BatchId(300),
                 files: vec![
-                    FetchedFile::Whole { len: 5, sum: Some(Sum([3; 16])) },
+                    FetchedFile::Whole { attached: 0, len: 5, sum: Some(Sum([3; 16])) },
                     FetchedFile::Longer,
                     FetchedFile::Unreadable,
-                    FetchedFile::Whole { len: 0, sum: Some(Sum([4; 16])) },
+                    FetchedFile::Whole { attached: 0, len: 0, sum: Some(Sum([4; 16])) },
                 ],
                 data: Bytes::from_static(b"hello"),
+                packed: false,
+            }),
+        ),
+        (
+            "fetch-xattrs",
+            Message::Fetch(Fetch { batch: BatchId(1), dir, indices: Vec::new(), what: FetchWhat::Xattrs }),
+        ),
+        (
+            "fetched-xattrs",
+            Message::Fetched(Fetched {
+                batch: BatchId(1),
+                files: vec![
+                    FetchedFile::Xattrs { attached: 9 },
+                    FetchedFile::Whole { attached: 9, len: 1, sum: Some(Sum([3; 16])) },
+                ],
+                data: Bytes::from_static(b"\x06user.a\x01b\x06user.a\x01bc"),
                 packed: false,
             }),
         ),
@@ -362,9 +481,32 @@ fn any_node() -> impl Strategy<Value = Node> {
 }
 
 fn any_entries() -> impl Strategy<Value = Vec<Entry>> {
-    btree_map(any_name(), (any_node(), any_meta()), 0..12).prop_map(|entries| {
-        entries.into_iter().map(|(name, (node, meta))| Entry::new(name, node, meta)).collect()
+    btree_map(any_name(), (any_node(), any_meta(), any_extra()), 0..12).prop_map(|entries| {
+        let entry = |(name, (node, meta, extra))| Entry { extra, ..Entry::new(name, node, meta) };
+        entries.into_iter().map(entry).collect()
     })
+}
+
+fn any_acl() -> impl Strategy<Value = Acl> {
+    let grants = || btree_map(0..u32::MAX, 0..8_u8, 0..4);
+    (0..8_u8, grants(), grants()).prop_map(|(group, users, groups)| Acl { group, users, groups })
+}
+
+fn any_acls() -> impl Strategy<Value = Arc<Acls>> {
+    let default = (0..8_u8, option::of(0..8_u8), 0..8_u8, any_acl())
+        .prop_map(|(user, mask, other, rest)| DefaultAcl { user, mask, other, rest });
+    let acls =
+        (option::of(any_acl()), option::of(default)).prop_map(|(access, default)| Acls { access, default });
+    // Some occur again and again.
+    prop_oneof![acls.prop_map(Arc::new), Just(self::acls())]
+}
+
+fn any_extra() -> impl Strategy<Value = Option<Box<Extra>>> {
+    let sum = || option::of(any::<[u8; 16]>());
+    let xattrs = (sum(), sum()).prop_map(|(user, other)| XattrSums { user, other });
+    let atime = (any::<i64>(), 0..1_000_000_000_u32).prop_map(|(s, n)| FileTime::from_unix_time(s, n));
+    (option::of(atime), option::of(any_acls()), xattrs)
+        .prop_map(|(atime, acls, xattrs)| Extra { atime, acls, xattrs }.boxed())
 }
 
 fn any_owners() -> impl Strategy<Value = Vec<OwnerName>> {
@@ -375,12 +517,18 @@ fn any_owners() -> impl Strategy<Value = Vec<OwnerName>> {
 
 fn any_listing() -> impl Strategy<Value = Message> {
     let parent = option::of(any::<(u32, u32)>().prop_map(|(dir, index)| (DirId(dir), index)));
-    let end = option::of(any::<bool>().prop_map(|complete| ListingEnd { complete }));
-    (any::<u32>(), parent, vec(any::<u8>(), 0..5), any_entries(), any_owners(), end).prop_map(
-        |(dir, parent, same, entries, owners, end)| {
+    let end = prop_oneof![Just(ListingEnd::Whole), Just(ListingEnd::Broken), Just(ListingEnd::Part)];
+    let asked = (vec(any_name(), 0..3), vec(any_name(), 0..3)).prop_map(|(absent, mut implied)| {
+        implied.sort();
+        Asked { absent: absent.into_iter().map(RelPath::from).collect(), implied }
+    });
+    let end = option::of(end);
+    (any::<u32>(), parent, vec(any::<u8>(), 0..5), any_entries(), any_owners(), asked, end).prop_map(
+        |(dir, parent, same, entries, owners, asked, end)| {
             let same = Buckets::from_bytes(&same);
             let same_entries = if same == Buckets::default() { 0 } else { 1 << 40 | u64::from(dir) };
-            Message::Listing(Listing { dir: DirId(dir), parent, same, same_entries, entries, owners, end })
+            let dir = DirId(dir);
+            Message::Listing(Listing { dir, parent, same, same_entries, entries, owners, asked, end })
         },
     )
 }
@@ -389,9 +537,9 @@ fn any_mention() -> impl Strategy<Value = Message> {
     let parent = option::of(any::<(u32, u32)>().prop_map(|(dir, index)| (DirId(dir), index)));
     let fingerprint = option::of(any::<[u8; FINGERPRINT_LEN]>().prop_map(Fingerprint));
     let owned_by = vec(any::<(u32, u32)>().prop_map(|(uid, gid)| Owner { uid, gid }), 0..4);
-    (any::<u32>(), parent, fingerprint, owned_by, any_owners()).prop_map(
-        |(dir, parent, fingerprint, owned_by, owners)| {
-            Message::Mention(Mention { dir: DirId(dir), parent, fingerprint, owned_by, owners })
+    (any::<u32>(), parent, fingerprint, owned_by, vec(any_acls(), 0..4), any_owners()).prop_map(
+        |(dir, parent, fingerprint, owned_by, acls, owners)| {
+            Message::Mention(Mention { dir: DirId(dir), parent, fingerprint, owned_by, acls, owners })
         },
     )
 }
@@ -438,7 +586,9 @@ fn any_content() -> impl Strategy<Value = Message> {
         (any::<u64>(), any_sum()).prop_map(|(len, sum)| Some(ContentEnd::Complete { len, sum })),
     ];
     (any::<u32>(), vec(op, 0..6), end).prop_map(|(file, ops, end)| {
-        Message::Content(Content { file: FileId(file), ops, end, packed: false })
+        let is_whole = matches!(end, Some(ContentEnd::Complete { len, .. }) if len % 2 == 0);
+        let attached = if is_whole { Bytes::from_static(b"attached") } else { Bytes::new() };
+        Message::Content(Content { file: FileId(file), ops, attached, end, packed: false })
     })
 }
 
@@ -446,14 +596,19 @@ fn any_fetch() -> impl Strategy<Value = Message> {
     let indices = btree_set(prop_oneof![0..50_u32, any::<u32>()], 0..20);
     (any::<(u32, u32)>(), indices).prop_map(|((batch, dir), indices)| {
         let indices = indices.into_iter().collect();
-        Message::Fetch(Fetch { batch: BatchId(batch), dir: DirId(dir), indices })
+        let what = if batch % 2 == 0 { FetchWhat::Content } else { FetchWhat::Xattrs };
+        Message::Fetch(Fetch { what, batch: BatchId(batch), dir: DirId(dir), indices })
     })
 }
 
 fn any_fetched() -> impl Strategy<Value = Message> {
-    let whole = (any_bytes(), any_sum())
-        .prop_map(|(data, sum)| (FetchedFile::Whole { len: data.len() as u32, sum: Some(sum) }, data));
-    let other = prop_oneof![Just(FetchedFile::Longer), Just(FetchedFile::Unreadable)];
+    let whole = (any_bytes(), any_sum(), 0..9_u32).prop_map(|(data, sum, attached)| {
+        let attached = attached.min(data.len() as u32);
+        let len = data.len() as u32 - attached;
+        (FetchedFile::Whole { attached, len, sum: Some(sum) }, data)
+    });
+    let none = FetchedFile::Xattrs { attached: 0 };
+    let other = prop_oneof![Just(FetchedFile::Longer), Just(FetchedFile::Unreadable), Just(none)];
     let file = prop_oneof![4 => whole, 1 => other.prop_map(|file| (file, Bytes::new()))];
     (any::<u32>(), vec(file, 0..10)).prop_map(|(batch, files)| {
         let (files, data): (Vec<FetchedFile>, Vec<Bytes>) = files.into_iter().unzip();

@@ -75,4 +75,5 @@ fn unharmed(name: &str, role: Role, way: Way, flags: &[&str], act: impl FnOnce(&
 const TREES: [&str; 3] = ["source", "to", "outside"];
 
 /// Names, kinds and contents alone: the destination's attributes are the run's to set.
-const CONTENT: Columns = Columns { mode: false, owner: false, mtime: false, directory_mtime: false };
+const CONTENT: Columns =
+    Columns { mode: false, owner: false, mtime: false, directory_mtime: false, xattrs: false };

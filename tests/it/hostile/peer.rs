@@ -115,7 +115,12 @@ impl Peer {
 
     /// Begins a transfer of the contents of a directory.
     pub(crate) fn begin(&mut self) {
-        self.send(Message::Begin(Begin { root: Some(meta(0o755)), single: false, owners: Vec::new() }));
+        self.send(Message::Begin(Begin {
+            extra: None,
+            root: Some(meta(0o755)),
+            single: false,
+            owners: Vec::new(),
+        }));
     }
 
     /// Begins, and lists a root with these entries and no more.
@@ -206,6 +211,7 @@ pub(crate) fn directory(name: &str) -> Entry {
 /// A directory with a fingerprint that is no directory's.
 pub(crate) fn mention(dir: u32, parent: Option<(u32, u32)>) -> Message {
     Message::Mention(Mention {
+        acls: Vec::new(),
         dir: DirId(dir),
         parent: parent.map(|(dir, index)| (DirId(dir), index)),
         fingerprint: Some(Fingerprint([7; FINGERPRINT_LEN])),
@@ -223,12 +229,13 @@ pub(crate) fn listing(dir: u32, parent: Option<(u32, u32)>, entries: Vec<Entry>,
         same_entries: 0,
         entries,
         owners: Vec::new(),
-        end: end.then_some(ListingEnd { complete: true }),
+        asked: Default::default(),
+        end: end.then_some(ListingEnd::Whole),
     })
 }
 
 pub(crate) fn content(file: FileId, ops: Vec<ContentOp>, end: Option<ContentEnd>) -> Message {
-    Message::Content(Content { file, ops, end, packed: false })
+    Message::Content(Content { attached: Default::default(), file, ops, end, packed: false })
 }
 
 /// LEB128, as on the wire.

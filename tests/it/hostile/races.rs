@@ -169,6 +169,30 @@ fn clearing_a_directory_that_is_swapped() {
     repeat(&["-r", "--delete"], "to/d/deeper", "in", make, nothing_secret);
 }
 
+/// A link that is kept is followed only as far as the destination goes, whatever it is the next moment.
+#[test]
+fn filling_a_directory_that_is_swapped_where_links_are_kept() {
+    for flags in [&["-aK", "-I"][..], &["-aK", "-I", "--inplace"], &["-aK", "--delete"]] {
+        let make = |scene: &Scene| {
+            write(&files("new"), &scene.path("source/d"));
+            write(&files("old"), &scene.path("to/real"));
+            write(&files("new"), &scene.path("source/real"));
+            symlink("real", scene.path("to/d")).unwrap();
+        };
+        repeat(flags, "to/d", "in", make, nothing_secret);
+    }
+}
+
+/// Links that stay inside are read through, and none that is swapped in: it is another one by then.
+#[test]
+fn reading_a_link_that_is_swapped_where_only_unsafe_ones_are_left_out() {
+    let make = |scene: &Scene| {
+        write(&files("open to all"), &scene.path("source/d"));
+        symlink("d/001", scene.path("source/link")).unwrap();
+    };
+    repeat(&["-a", "--safe-links"], "source/link", "lone", make, nothing_secret);
+}
+
 /// A directory in the place of a file is cleared by the same means.
 #[test]
 fn making_room_in_a_directory_that_is_swapped() {

@@ -37,12 +37,17 @@ fn again(dir: u32, index: u32) -> Message {
 }
 
 fn fetch(dir: u32, index: u32) -> Message {
-    Message::Fetch(Fetch { batch: BatchId(0), dir: DirId(dir), indices: vec![index] })
+    Message::Fetch(Fetch {
+        what: dsync::wire::FetchWhat::Content,
+        batch: BatchId(0),
+        dir: DirId(dir),
+        indices: vec![index],
+    })
 }
 
 /// A request for a batch whose files are so far from one another, in bytes, since the library makes none that is wrong.
 fn raw_fetch(steps: &[u32]) -> Vec<u8> {
-    let mut bytes = vec![19, 0, 0];
+    let mut bytes = vec![19, 0, 0, 0];
     bytes.extend(varint(steps.len() as u64));
     steps.iter().for_each(|step| bytes.extend(varint((*step).into())));
     bytes
@@ -86,6 +91,25 @@ fn requests_for_what_is_no_listed_file() {
         }
     }
     refused(cases);
+}
+
+/// Extended attributes are for runs that ask for them.
+#[test]
+fn attributes_that_are_not_to_be_had() {
+    let ask = |dir, indices: &'static [u32]| {
+        move |peer: &mut Peer| {
+            peer.expect_root();
+            let (batch, indices) = (BatchId(0), indices.to_vec());
+            let what = dsync::wire::FetchWhat::Xattrs;
+            peer.send(Message::Fetch(Fetch { batch, dir: DirId(dir), indices, what }));
+        }
+    };
+    refused(vec![
+        case("of an entry", "not to be had", ask(0, &[0])),
+        case("of the root", "not to be had", ask(0, &[])),
+        case("of an entry never listed", "not to be had", ask(0, &[1000])),
+        case("of a directory never listed", "not open", ask(99, &[])),
+    ]);
 }
 
 #[test]
@@ -265,7 +289,7 @@ fn words_of_the_other_role() {
                 packed: false,
             })
         },
-        || Message::Begin(Begin { root: None, single: false, owners: Vec::new() }),
+        || Message::Begin(Begin { extra: None, root: None, single: false, owners: Vec::new() }),
         || listing(0, None, Vec::new(), true),
         || Message::Listed,
         || mention(0, None),
@@ -308,7 +332,12 @@ fn everything_is_asked_for_at_once() {
     peer.send_all((0..1000).map(expand));
     let batch = |number| {
         let indices = (0..256).collect();
-        Message::Fetch(Fetch { batch: BatchId(number), dir: DirId(1), indices })
+        Message::Fetch(Fetch {
+            what: dsync::wire::FetchWhat::Content,
+            batch: BatchId(number),
+            dir: DirId(1),
+            indices,
+        })
     };
     peer.send_all((0..20_000).map(batch));
     peer.expect("content", |message| matches!(message, Message::Fetched(_)).then_some(()));

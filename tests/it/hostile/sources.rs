@@ -9,8 +9,8 @@ use dsync::delta::{BlockLen, StrongLen, Sum};
 use dsync::report::Event;
 use dsync::tree::{Aspects, Buckets, Entry, Fingerprinter, Name, Node, RelPath};
 use dsync::wire::{
-    BatchId, Begin, ContentEnd, ContentOp, DirId, Expand, Fetch, Fetched, FetchedFile, FileId, Listing,
-    ListingEnd, Mention, Message, Verdict, Want,
+    BatchId, Begin, Content, ContentEnd, ContentOp, DirId, Expand, Fetch, Fetched, FetchedFile, FileId,
+    Listing, ListingEnd, Mention, Message, Verdict, Want,
 };
 
 const FLAGS: &[&str] = &["-r", "-l", "-t"];
@@ -319,7 +319,7 @@ fn content_that_nobody_can_use() {
 
 #[test]
 fn batches_that_nobody_asked_for() {
-    let whole = |len| FetchedFile::Whole { len, sum: Some(Sum([0; 16])) };
+    let whole = |len| FetchedFile::Whole { attached: 0, len, sum: Some(Sum([0; 16])) };
     let fetched = |batch, files: Vec<FetchedFile>, data: usize| {
         Message::Fetched(Fetched { batch, files, data: vec![b'x'; data].into(), packed: false })
     };
@@ -363,11 +363,56 @@ fn batches_that_nobody_asked_for() {
     ]);
 }
 
+/// Attributes travel as bytes beside content: what is none, or would set something else, ends the run before it is set.
+#[test]
+fn attributes_that_no_entry_has() {
+    let attached = |name: &[u8], value_len: usize| {
+        let mut bytes = vec![u8::try_from(name.len()).unwrap()];
+        bytes.extend_from_slice(name);
+        bytes.extend(crate::hostile::peer::varint(value_len as u64));
+        bytes.resize(bytes.len() + value_len, b'v');
+        bytes
+    };
+    let bad = [
+        ("an ACL", attached(b"system.posix_acl_access", 4)),
+        ("no name", attached(b"", 4)),
+        ("a name that ends early", attached(b"user.\0a", 4)),
+        ("a value that is too long", attached(b"user.a", (64 << 10) + 1)),
+        ("less than is told", vec![6, b'u']),
+        ("twice", [attached(b"user.a", 1), attached(b"user.a", 1)].concat()),
+    ];
+    let mut cases = Vec::new();
+    for (what, bytes) in bad {
+        let (one, other) = (bytes.clone(), bytes);
+        cases.push(case(format!("{what}, with content"), "extended attributes", move |peer| {
+            let want = wanted(peer, "new", LARGE);
+            let end = Some(ContentEnd::Complete { len: 4, sum: Sum([0; 16]) });
+            let content =
+                Content { file: want.file, ops: vec![], attached: one.clone().into(), end, packed: false };
+            peer.send(Message::Content(content));
+        }));
+        cases.push(case(format!("{what}, in a batch"), "extended attributes", move |peer| {
+            peer.begin_with(vec![file("new", 4)]);
+            let batch = peer.expect_fetch().batch;
+            let attached = u32::try_from(other.len()).unwrap();
+            let files = vec![FetchedFile::Whole { attached, len: 0, sum: Some(Sum([0; 16])) }];
+            peer.send(Message::Fetched(Fetched { batch, files, data: other.clone().into(), packed: false }));
+        }));
+    }
+    cases.push(case("attributes in place of a file", "not asked for", move |peer| {
+        peer.begin_with(vec![file("new", 4)]);
+        let batch = peer.expect_fetch().batch;
+        let files = vec![FetchedFile::Xattrs { attached: 0 }];
+        peer.send(Message::Fetched(Fetched { batch, files, data: Default::default(), packed: false }));
+    }));
+    refused(cases);
+}
+
 /// A file of a batch that does not have its sum, or has become longer, is asked for by itself, and not believed then
 /// either.
 #[test]
 fn files_of_a_batch_that_do_not_verify() {
-    for first in [FetchedFile::Whole { len: 4, sum: Some(Sum([0; 16])) }, FetchedFile::Longer] {
+    for first in [FetchedFile::Whole { attached: 0, len: 4, sum: Some(Sum([0; 16])) }, FetchedFile::Longer] {
         let outcome = unharmed(&format!("{first:?}"), Role::Sink, Way::Client, FLAGS, |peer| {
             peer.begin_with(vec![file("new", 4)]);
             let batch = peer.expect_fetch().batch;
@@ -391,6 +436,26 @@ fn files_of_a_batch_that_do_not_verify() {
         });
         assert_eq!(outcome.code, Some(23), "{outcome}");
         assert!(outcome.errors.contains("verifying"), "{outcome}");
+    }
+}
+
+/// What was appended to a file is taken back if it is not what the source has, or the rest does not come.
+#[test]
+fn a_file_that_was_appended_to_is_as_it_was() {
+    let flags = [FLAGS, &["--append"]].concat();
+    let wrong = ContentEnd::Complete { len: 4, sum: Sum([0; 16]) };
+    for end in [wrong, ContentEnd::Unreadable] {
+        let outcome = unharmed(&format!("{end:?}"), Role::Sink, Way::Client, &flags, |peer| {
+            let want = wanted(peer, "old", 80_000);
+            assert!(want.basis.is_none() && want.from > 0, "{want:?}");
+            peer.send(content(want.file, vec![ContentOp::Literal(b"test"[..].into())], None));
+            peer.send(content(want.file, vec![], Some(end)));
+            peer.send(Message::Listed);
+            peer.expect("the sink's end", |message| matches!(message, Message::Finish(_)).then_some(()));
+            peer.send(Message::Finish(Default::default()));
+        });
+        let expected = if end == wrong { 23 } else { 0 };
+        assert_eq!(outcome.code, Some(expected), "{outcome}");
     }
 }
 
@@ -537,7 +602,14 @@ fn more_to_repair_than_is_kept_open() {
 #[test]
 fn words_of_the_other_role() {
     let words: [fn() -> Message; 5] = [
-        || Message::Fetch(Fetch { batch: BatchId(0), dir: Default::default(), indices: vec![0] }),
+        || {
+            Message::Fetch(Fetch {
+                what: dsync::wire::FetchWhat::Content,
+                batch: BatchId(0),
+                dir: Default::default(),
+                indices: vec![0],
+            })
+        },
         || {
             Message::Want(Want {
                 file: FileId(0),
@@ -657,7 +729,7 @@ fn deletion_is_the_sinks_own_business() {
         for way in [Way::Server, Way::Client] {
             unharmed(name, Role::Sink, way, flags, |peer| {
                 let root = contents.then(|| meta(0o755));
-                peer.send(Message::Begin(Begin { root, single: false, owners: Vec::new() }));
+                peer.send(Message::Begin(Begin { extra: None, root, single: false, owners: Vec::new() }));
                 peer.send(Message::Listing(Listing {
                     dir: Default::default(),
                     parent: None,
@@ -665,7 +737,8 @@ fn deletion_is_the_sinks_own_business() {
                     same_entries: 0,
                     entries: entries.clone(),
                     owners: Vec::new(),
-                    end: Some(ListingEnd { complete }),
+                    asked: Default::default(),
+                    end: Some(if complete { ListingEnd::Whole } else { ListingEnd::Broken }),
                 }));
                 peer.send_all([Message::Listed, Message::Finish(Default::default())]);
             });

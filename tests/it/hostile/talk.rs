@@ -71,6 +71,9 @@ fn what_a_peer_says_is_shown_harmlessly() {
             target: Some(evil.as_bytes().to_vec()),
             size: u64::MAX,
             change: Change {
+                atime: false,
+                acls: false,
+                xattrs: false,
                 action: Action::Create,
                 new: true,
                 content: true,
@@ -80,6 +83,7 @@ fn what_a_peer_says_is_shown_harmlessly() {
                 owner: true,
                 group: true,
             },
+            facts: None,
         }),
         Event::Deleted { path: RelPath::new(evil.as_bytes().to_vec()).unwrap(), kind: Kind::File },
     ];

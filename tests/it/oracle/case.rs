@@ -1,6 +1,6 @@
 //! A case: sources, a destination as it is before the run, and options. A seed determines all of it.
 
-use crate::oracle::options::{self, Choice};
+use crate::oracle::options::{self, Choice, Naming};
 use crate::oracle::outcome::Comparison;
 use crate::oracle::random::Random;
 use crate::oracle::trees::{self, Obstacles};
@@ -30,6 +30,10 @@ enum Operands {
     Itself,
     /// These names in the first source.
     Names(Vec<Vec<u8>>),
+    /// These paths in the first source, to be kept as they are.
+    Paths(Vec<Vec<u8>>),
+    /// The first source, below which a list has these names.
+    Listed(Vec<Vec<u8>>),
 }
 
 impl Case {
@@ -47,9 +51,27 @@ impl Case {
                 sources.push(trees::tree(&mut random, 8));
                 Operands::Contents
             }
+            34..44 => match some_paths(&mut random, &sources[0]) {
+                names if names.is_empty() => Operands::Contents,
+                names => Operands::Paths(names),
+            },
+            44..56 => Operands::Listed(a_list(&mut random, &sources[0])),
             _ => Operands::Contents,
         };
-        let options = options::draw(&mut random, &wanted(&sources, &operands));
+        let naming = match &operands {
+            Operands::Paths(_) => Naming::Paths,
+            Operands::Listed(names) => Naming::List(names),
+            _ => Naming::Plain,
+        };
+        let mut options = options::draw_named(&mut random, &wanted(&sources, &operands), naming);
+        if !matches!(naming, Naming::Plain) {
+            // Of a name that is not there and a limit that is reached, each has an exit code.
+            options.retain(|choice| choice.name != "--max-delete");
+        }
+        if ["-L", "-k", "--copy-unsafe-links"].iter().any(|name| options::has(&options, name)) {
+            let may_be_broken = !options::has(&options, "--delete");
+            sources.iter_mut().for_each(|source| tame_links(source, may_be_broken));
+        }
         if ["--max-delete", "--ignore-existing"].iter().any(|name| options::has(&options, name)) {
             sources.truncate(1); // only then is it known what would be an obstacle
         }
@@ -110,6 +132,10 @@ impl Case {
             Operands::Contents => (0..self.sources.len()).map(|number| contents(&source(number))).collect(),
             Operands::Itself => vec![source(0)],
             Operands::Names(names) => names.iter().map(|name| at(&source(0), name)).collect(),
+            Operands::Paths(paths) => {
+                paths.iter().map(|path| at(&source(0), &[b"./", path.as_slice()].concat())).collect()
+            }
+            Operands::Listed(_) => vec![source(0)],
         }
     }
 
@@ -118,7 +144,7 @@ impl Case {
         let sources = match &self.operands {
             Operands::Contents => self.sources.len(),
             Operands::Itself => 1,
-            Operands::Names(names) => names.len(),
+            Operands::Names(names) | Operands::Paths(names) | Operands::Listed(names) => names.len(),
         };
         Comparison::of(&self.options, sources)
     }
@@ -133,13 +159,68 @@ impl Case {
 
 /// Some names at the top of `tree`, without those that a remote side would take for patterns.
 fn some_names(random: &mut Random, tree: &Tree) -> Vec<Vec<u8>> {
+    some(random, tree, b"._ ")
+}
+
+/// Some paths in `tree`, by the same rule. None is below another: rsync may then leave out what is beside it.
+fn some_paths(random: &mut Random, tree: &Tree) -> Vec<Vec<u8>> {
+    let paths = some(random, tree, b"._ /");
+    let is_apart = |path: &Vec<u8>| !paths.iter().any(|above| path.starts_with(&[above, &b"/"[..]].concat()));
+    paths.iter().filter(|path| is_apart(path)).cloned().collect()
+}
+
+/// Some paths in `tree` that are made of letters, digits and these.
+fn some(random: &mut Random, tree: &Tree, besides: &[u8]) -> Vec<Vec<u8>> {
     let plain = |path: &&Vec<u8>| {
-        !path.is_empty() && path.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._ ".contains(byte))
+        !path.is_empty() && path.iter().all(|byte| byte.is_ascii_alphanumeric() || besides.contains(byte))
     };
     let mut names: Vec<Vec<u8>> = tree.entries.keys().filter(plain).cloned().collect();
     random.shuffle(&mut names);
     names.truncate(3);
     names
+}
+
+/// What is at these paths, below and above them.
+fn named(source: &Tree, names: &[Vec<u8>]) -> Tree {
+    let is_below = |path: &[u8], above: &[u8]| path.starts_with(&[above, b"/"].concat());
+    let is_named = |path: &[u8]| {
+        let mut names = names.iter().map(|name| name.strip_suffix(b"/").unwrap_or(name));
+        names.any(|name| path == name || is_below(path, name) || is_below(name, path))
+    };
+    let mut tree = source.clone();
+    tree.entries.retain(|path, _| path.is_empty() || is_named(path));
+    tree
+}
+
+/// Names for a list: most of them there, some said as a directory's, some twice.
+fn a_list(random: &mut Random, tree: &Tree) -> Vec<Vec<u8>> {
+    let paths: Vec<&Vec<u8>> = tree.entries.keys().filter(|path| !path.is_empty()).collect();
+    let mut names = Vec::new();
+    for _ in 0..1 + random.below(6) {
+        let path = if paths.is_empty() { Vec::new() } else { (*random.pick(&paths)).clone() };
+        let is_dir = tree.entries.get(&path).is_some_and(|entry| entry.node == Node::Directory);
+        names.push(match random.below(12) {
+            0 => b"nosuch".to_vec(),
+            1 => [path.as_slice(), b".gone"].concat(),
+            2 => [b"/", path.as_slice()].concat(),
+            3..5 if is_dir => [path.as_slice(), b"/"].concat(),
+            _ => path,
+        });
+    }
+    names.retain(|name| !name.is_empty() && name != b"/");
+    names
+}
+
+/// Links that lead to no directory above them, where they would be followed without end. A link that leads nowhere ends
+/// all deletion, sooner or later by program.
+fn tame_links(tree: &mut Tree, may_be_broken: bool) {
+    for entry in tree.entries.values_mut() {
+        if let Node::Symlink(target) = &mut entry.node
+            && (!may_be_broken || target.starts_with(b".."))
+        {
+            *target = b"/etc/passwd".to_vec();
+        }
+    }
 }
 
 /// Roughly what the destination will hold: enough to derive an earlier state and patterns from.
@@ -153,6 +234,7 @@ fn wanted(sources: &[Tree], operands: &Operands) -> Tree {
             merged
         }
         Operands::Itself => below(b"source-0/", &sources[0], &[]),
+        Operands::Paths(names) | Operands::Listed(names) => named(&sources[0], names),
         Operands::Names(names) => {
             let mut tree = Tree::new();
             for name in names {

@@ -41,7 +41,8 @@ impl Coverage {
             let (drawn, effective) = self.counts.get(name).copied().unwrap_or_default();
             // Files cannot be given away by everybody.
             let without_effect =
-                matches!(*name, "-o" | "-g" | "--chown" | "--usermap" | "--groupmap") && !tools::is_root();
+                matches!(*name, "-o" | "-g" | "--no-super" | "--chown" | "--usermap" | "--groupmap")
+                    && !tools::is_root();
             (if without_effect { drawn } else { effective }) < ENOUGH
         };
         ALL.iter().filter(lacks).map(|(name, _)| *name).collect()

@@ -1,6 +1,7 @@
 //! Which options a case runs with, and what each must show for itself.
 
 use crate::oracle::random::Random;
+use crate::support::tools;
 use crate::support::tree::{Entry, Node, Tree};
 use std::ffi::OsString;
 use std::fs;
@@ -40,6 +41,10 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("-r", Effect::State),
     ("-l", Effect::State),
     ("-p", Effect::State),
+    ("-E", Effect::State),
+    ("-A", Effect::State),
+    ("-X", Effect::State),
+    ("--no-super", Effect::State),
     ("-t", Effect::State),
     ("-o", Effect::State),
     ("-g", Effect::State),
@@ -76,13 +81,38 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("-vv", Effect::Output),
     ("-q", Effect::Output),
     ("-i", Effect::Output),
+    ("--out-format", Effect::Output),
+    ("--info", Effect::Output),
+    ("-8", Effect::Output),
+    ("-h", Effect::Output),
+    ("--no-h", Effect::Output),
     ("--stats", Effect::Output),
     ("-P", Effect::Output),
     ("--no-whole-file", Effect::Traffic),
     ("-B", Effect::Traffic),
     ("-z", Effect::Traffic),
     ("-W", Effect::Traffic),
+    ("-d", Effect::State),
+    ("-R", Effect::State),
+    ("--files-from", Effect::State),
+    ("-0", Effect::State),
+    ("--ignore-missing-args", Effect::State),
+    ("--delete-missing-args", Effect::State),
+    ("-L", Effect::State),
+    ("--copy-unsafe-links", Effect::State),
+    ("--safe-links", Effect::State),
 ];
+
+/// How the sources are named, which decides what options there must be.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Naming<'a> {
+    /// As directories or entries.
+    Plain,
+    /// By paths that are to be kept.
+    Paths,
+    /// In a list with these names.
+    List(&'a [Vec<u8>]),
+}
 
 /// What must do no harm between two directories of one host, and can do nothing else there: each case comes with some
 /// of it. Its effects are tested where they show.
@@ -112,7 +142,7 @@ const HARMLESS: [&str; 27] = [
     "--compress-threads=2",
     "--max-alloc=1g",
     "--stop-after=60",
-    "--stop-at=23:59",
+    "--stop-at=2035-01-01T00:00",
     "--no-sparse",
 ];
 
@@ -143,10 +173,18 @@ impl Choice {
 pub(crate) fn draw(random: &mut Random, tree: &Tree) -> Vec<Choice> {
     let mut drawn = Drawn { choices: Vec::new(), random, tree };
     drawn.attributes();
-    drawn.rules();
-    drawn.selection();
-    drawn.transfer();
-    drawn.output();
+    drawn.others();
+    let Drawn { choices, .. } = drawn;
+    choices
+}
+
+/// As [`draw`], with options about what the sources show, which are named in this way.
+pub(super) fn draw_named(random: &mut Random, tree: &Tree, naming: Naming<'_>) -> Vec<Choice> {
+    let mut drawn = Drawn { choices: Vec::new(), random, tree };
+    drawn.attributes();
+    drawn.naming(naming);
+    drawn.links();
+    drawn.others();
     let Drawn { choices, .. } = drawn;
     choices
 }
@@ -184,9 +222,23 @@ impl Drawn<'_> {
 
     fn attributes(&mut self) {
         self.changed_attributes();
+        self.kept_attributes();
+        let is_mapped = ["--chown", "--usermap", "--groupmap"].iter().any(|map| has(&self.choices, map));
+        // rsync makes ACLs that name somebody twice of those that name two who are mapped to one.
+        self.flag(if is_mapped { 0 } else { 40 }, "-A");
+        // Without -p, rsync gives an entry that gets other attributes also the permissions of the source.
+        let perms = ["-a", "-p", "-A"].iter().any(|flag| has(&self.choices, flag));
+        self.flag(if perms { 50 } else { 0 }, "-X");
+        // Not being root, rsync leaves what it has to open up for that opened up.
+        let extended = ["-A", "-X"].iter().any(|flag| has(&self.choices, flag));
+        self.flag(if tools::is_root() && !extended { 8 } else { 0 }, "--no-super");
+    }
+
+    fn kept_attributes(&mut self) {
         if self.random.chance(50) {
             return self.flag(100, "-a");
         }
+        self.flag(40, "-E");
         self.flag(92, "-r");
         self.flag(70, "-l");
         self.flag(55, "-p");
@@ -227,6 +279,50 @@ impl Drawn<'_> {
         self.value(12, "--groupmap", &["0:1", "1-30000:0", "daemon:7,*:3", ":9", "[d]aemon:daemon,*:1"]);
     }
 
+    fn others(&mut self) {
+        self.rules();
+        self.selection();
+        self.transfer();
+        self.output();
+    }
+
+    fn naming(&mut self, naming: Naming<'_>) {
+        if !has(&self.choices, "-a") && !has(&self.choices, "-r") {
+            self.flag(60, "-d");
+        }
+        match naming {
+            Naming::Plain => return,
+            Naming::Paths => {
+                self.flag(100, "-R");
+            }
+            Naming::List(names) => {
+                let nul = self.random.chance(30);
+                if nul {
+                    self.flag(100, "-0");
+                }
+                let end = if nul { 0 } else { b'\n' };
+                let lines = [b"#no name".to_vec(), Vec::new()].into_iter().chain(names.iter().cloned());
+                let lines: Vec<Vec<u8>> = lines.filter(|name| nul || !name.contains(&b'\n')).collect();
+                self.push("--files-from", Argument::File(vec![lines.join(&end)]));
+                self.flag(30, "-r");
+            }
+        }
+        if self.random.chance(60) {
+            let name = *self.random.pick(&["--ignore-missing-args", "--delete-missing-args"]);
+            self.flag(100, name);
+        }
+    }
+
+    fn links(&mut self) {
+        if self.random.chance(30) {
+            // With -X, rsync gives what a link leads to the attributes of the link.
+            let follow = ["-L", "--copy-unsafe-links", "--safe-links", "--safe-links"];
+            let names = if has(&self.choices, "-X") { &follow[2..] } else { &follow[..] };
+            let name = *self.random.pick(names);
+            self.flag(100, name);
+        }
+    }
+
     fn selection(&mut self) {
         self.flag(8, "-n");
         self.flag(24, "-c");
@@ -236,8 +332,13 @@ impl Drawn<'_> {
         self.value(14, "--max-size", &["0", "30", "1K", "1.5KB", "4KiB-1"]);
         self.value(10, "--min-size", &["1", "30", "1K+1", "0.5k"]);
         // With both, rsync takes for newer only what is so by more than a second.
-        let windows: &[&str] =
-            if has(&self.choices, "-u") { &["1", "50000"] } else { &["1", "50000", "-1", "-1"] };
+        let windows: &[&str] = match (has(&self.choices, "-c"), has(&self.choices, "-u")) {
+            // With -c, rsync sets a time that is within the window where it copies for another reason.
+            (true, true) => &["1"],
+            (true, false) => &["1", "-1"],
+            (false, true) => &["1", "50000"],
+            (false, false) => &["1", "50000", "-1", "-1"],
+        };
         if self.random.chance(20) {
             let window = *self.random.pick(windows);
             self.push("-@", Argument::Words(vec![format!("-@{window}").into()]));
@@ -286,6 +387,36 @@ impl Drawn<'_> {
         self.flag(22, "--stats");
         self.flag(9, "-P");
         self.flag(9, "-q");
+        let seed = self.random.clone().below(1 << 30);
+        let choices = std::mem::take(&mut self.choices);
+        let mut drawn = Drawn { choices, random: &mut Random::new(seed as u64), tree: self.tree };
+        drawn.looks();
+        self.choices = drawn.choices;
+    }
+
+    /// How lines look, which has no part in what a run does: drawn apart, so that the cases stay what they are.
+    fn looks(&mut self) {
+        self.out_format();
+        let kinds = ["name", "name2", "del", "name0,del0", "nonreg0", "name,nonreg0", "stats2", "none"];
+        self.value(18, "--info", &kinds);
+        self.flag(15, "-8");
+        let digits = if self.random.chance(50) { "-h" } else { "--no-h" };
+        self.flag(9, digits);
+    }
+
+    /// A format, with a mark by which its lines are known.
+    fn out_format(&mut self) {
+        let mut formats = vec!["=%n|%i|%o|%B|%L|%-7o|%%|%z", "=%n|%o", "%i=%n%L", "=%n%L|%m"];
+        // What is changed on the way is shown by rsync as it was.
+        if !["--chown", "--usermap", "--groupmap"].iter().any(|map| has(&self.choices, map)) {
+            formats.extend(["=%n|%M|%U|%G|%8B|", "=%n|%i|%U:%-6G|"]);
+        }
+        // rsync knows the sums of all files with -c, also of those that are not read here.
+        let knows_more = has(&self.choices, "-c") && has(&self.choices, "--size-only");
+        if !has(&self.choices, "-n") && !knows_more {
+            formats.extend(["=%n|%C", "=%n|%C|%i", "=%C%o%n"]);
+        }
+        self.value(30, "--out-format", &formats);
     }
 
     fn rules(&mut self) {

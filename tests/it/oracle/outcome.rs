@@ -20,6 +20,8 @@ pub(super) struct Outcome {
 pub(super) struct Comparison {
     columns: Columns,
     items: bool,
+    /// `--out-format`: lines of a form that is known by a mark.
+    formatted: bool,
     /// `-v` says the names, and with some options more.
     names: bool,
     stats: bool,
@@ -36,18 +38,23 @@ impl Comparison {
         // on the way to the same end.
         let times = options::has(options, "-t") || options::has(options, "-a");
         let limited_deletion = options::has(options, "--max-delete");
+        let any = |names: &[&str]| names.iter().any(|name| options::has(options, name));
+        let names_are_shown = any(&["-v", "-vv", "--info"]);
+        let every_name_is_shown = any(&["-vv", "--info"]);
+        // With -c, rsync corrects times by nanoseconds, and says so only here. And of what has only got other extended
+        // attributes, it says that it is up to date.
+        let more_is_shown = any(&["-c", "-i", "-P", "--stats", "--out-format"])
+            || (every_name_is_shown && options::has(options, "-X"));
         Comparison {
             columns: Columns {
                 directory_mtime: times && !limited_deletion,
                 // Not being root, rsync makes an entry writable before it finds that the limit forbids removing it.
-                mode: tools::is_root() || !limited_deletion,
+                mode: (tools::is_root() && !options::has(options, "--no-super")) || !limited_deletion,
                 ..Columns::ALL
             },
             items: options::has(options, "-i"),
-            // With -c, rsync corrects times by nanoseconds, and says so only here.
-            names: (options::has(options, "-v") || options::has(options, "-vv"))
-                && !options::has(options, "-c")
-                && !["-i", "-P", "--stats"].iter().any(|more| options::has(options, more)),
+            formatted: options::has(options, "--out-format"),
+            names: names_are_shown && !more_is_shown,
             stats: options::has(options, "--stats"),
             listed: sources == 1,
             limited_deletion,
@@ -97,6 +104,9 @@ impl Outcome {
         if how.items {
             lines.extend(line_differences(&self.items(how), &other.items(how)));
         }
+        if how.formatted {
+            lines.extend(line_differences(&self.formatted(how), &other.formatted(how)));
+        }
         if how.names {
             lines.extend(line_differences(&self.names(how), &other.names(how)));
         }
@@ -129,17 +139,38 @@ impl Outcome {
                 return Some(if how.limited_deletion { "*deleting".to_owned() } else { line.to_owned() });
             }
             let columns = bytes.len() > 12 && b"<>ch.".contains(&bytes[0]) && b"fdLDS".contains(&bytes[1]);
-            (columns && bytes[11] == b' ').then(|| line.replacen('<', ">", usize::from(bytes[0] == b'<')))
+            let of_a_pull = || line.replacen('<', ">", usize::from(bytes[0] == b'<'));
+            (columns && bytes[11] == b' ').then(|| without_perms_of_acls(of_a_pull()))
         };
         let mut items: Vec<String> = self.output.out().lines().filter_map(item).collect();
         items.sort();
         items
     }
 
+    /// The lines by a format of `--out-format`, sorted, without which way the content went.
+    fn formatted(&self, how: Comparison) -> Vec<String> {
+        let out = self.output.out();
+        let is_deletion =
+            |line: &str| ["del.", "*deleting", "deleting "].iter().any(|word| line.contains(word));
+        // The mark is at the beginning, or after the columns of `%i`.
+        let is_marked = |line: &&str| line.starts_with('=') || line.as_bytes().get(11) == Some(&b'=');
+        let lines = out.lines().filter(|line| is_marked(line) || line.starts_with("deleting "));
+        let mut lines: Vec<String> = lines
+            .filter(|line| !(how.limited_deletion && is_deletion(line)))
+            .map(|line| line.replace("|recv", "|send").replace('<', ">"))
+            .collect();
+        lines.sort();
+        lines
+    }
+
     /// The lines about single entries, sorted: all that does not belong to the beginning, the end or the diagnosis of
     /// the program's own doings.
     fn names(&self, how: Comparison) -> Vec<String> {
-        const OTHERS: [&str; 13] = [
+        const OTHERS: [&str; 16] = [
+            "done",
+            "building file list ",
+            // Which are followed is what the options say.
+            "copying unsafe symlink ",
             "sending incremental file list",
             "receiving incremental file list",
             "created directory ",
@@ -205,4 +236,13 @@ fn line_differences(left: &[String], right: &[String]) -> Vec<String> {
             .collect()
     };
     [only(left, right, "left"), only(right, left, "right")].concat()
+}
+
+/// The item without the letter of permissions where ACLs are set on what is there: rsync looks at the permissions only
+/// when setting the ACL has changed them, unless it is a dry run.
+fn without_perms_of_acls(mut line: String) -> String {
+    if line.starts_with('.') && line.as_bytes().get(9) == Some(&b'a') {
+        line.replace_range(5..6, ".");
+    }
+    line
 }

@@ -1,8 +1,8 @@
 //! Random trees, and the small changes that make one tree a plausible older or newer state of another.
 
 use crate::oracle::random::Random;
-use crate::support::tools;
 use crate::support::tree::{Entry, Node, Tree};
+use crate::support::{tools, xattr};
 use filetime::FileTime;
 
 /// Names that are apt to be mishandled somewhere: by a shell, by a pattern, by an output, by a text type.
@@ -191,6 +191,49 @@ fn alter_attributes(random: &mut Random, entry: &mut Entry) {
         // One with a name, one without.
         entry.owner = Some((*random.pick(&[0, 1, 12_345]), *random.pick(&[0, 1, 23_456])));
     }
+    if random.chance(30) && xattr::are_here() {
+        alter_xattrs(random, entry);
+    }
+}
+
+/// Gives an entry extended attributes, ACLs, both, or none of them any more.
+fn alter_xattrs(random: &mut Random, entry: &mut Entry) {
+    entry.xattrs.clear();
+    let users = matches!(entry.node, Node::File(_) | Node::Directory);
+    for _ in 0..random.below(4) {
+        // Only root has others, and other kinds of entries have only those.
+        let name = match (users, tools::is_root() && random.chance(35)) {
+            (true, false) => *random.pick(&[&b"user.a"[..], b"user.rsync.x", b"user.\xff \n", b"user.long"]),
+            (_, true) => *random.pick(&[&b"trusted.a"[..], b"trusted.overlay"]),
+            (false, false) => continue,
+        };
+        let length = match random.below(10) {
+            0 => 0,
+            1 => 900,
+            _ => random.below(50),
+        };
+        entry.xattrs.insert(name.to_vec(), random.bytes(length));
+    }
+    if matches!(entry.node, Node::Symlink(_)) {
+        return;
+    }
+    if random.chance(40) {
+        entry.xattrs.insert(xattr::ACCESS_ACL.to_vec(), acl(random, entry.mode));
+    }
+    if entry.node == Node::Directory && random.chance(30) {
+        let mode = *random.pick(&[0o755, 0o770, 0o777]);
+        entry.xattrs.insert(xattr::DEFAULT_ACL.to_vec(), acl(random, mode));
+    }
+}
+
+/// An ACL that goes with a mode.
+fn acl(random: &mut Random, mode: u32) -> Vec<u8> {
+    let mut some = |ids: [u32; 2]| {
+        let ids = ids.into_iter().filter(|_| random.chance(60)).collect::<Vec<_>>();
+        ids.into_iter().map(|id| (id, random.below(8) as u16)).collect::<Vec<_>>()
+    };
+    let (users, groups) = (some([1, 12_345]), some([2, 23_456]));
+    xattr::acl(mode, random.below(8) as u16, &users, &groups)
 }
 
 /// What an earlier state must not have in the place of what is wanted.

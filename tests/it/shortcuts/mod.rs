@@ -159,7 +159,9 @@ fn states() -> (Tree, Tree) {
     let obstacles = Obstacles { full_directories: true, for_directories: true };
     let earlier = trees::earlier(&mut random, &tree, obstacles);
     for (state, random) in [(&mut before, earlier), (&mut after, tree)] {
-        for (path, entry) in random.entries.into_iter().filter(|(path, _)| !path.is_empty()) {
+        for (path, mut entry) in random.entries.into_iter().filter(|(path, _)| !path.is_empty()) {
+            // Without -A and -X, what of them is left depends on whether a file is replaced.
+            entry.xattrs.clear();
             state.insert(&[&b"random/"[..], &path].concat(), entry);
         }
     }
@@ -205,7 +207,7 @@ fn compare(way: Way) {
     std::fs::hard_link(scene.path("source/large/new"), scene.path("source/large/linked")).unwrap();
     for (task, rows) in [("-ai", rows()), ("-aic", one_by_one())] {
         let usual = run(Way::LOCAL, &scene, &before, task, &[]);
-        assert!(usual.lines.lines().count() > 200, "{}", usual.output);
+        assert!(usual.lines.lines().count() > 150, "{}", usual.output);
         for row in rows {
             run(way, &scene, &before, task, &options(&row)).expect(&usual);
         }

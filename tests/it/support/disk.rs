@@ -45,6 +45,14 @@ impl Disk {
         })
     }
 
+    /// One that has neither extended attributes nor ACLs. `None` if that cannot be had here.
+    pub(crate) fn without_attributes(scene: &Scene, name: &str) -> Option<Disk> {
+        Disk::mount(scene.path(name), &["-t", "ramfs", "none"]).or_else(|| {
+            tools::missing("the right to mount");
+            None
+        })
+    }
+
     /// One on which files can share blocks: XFS in an image of `mebibytes`, 300 at least. `None` if that cannot be had
     /// here, which is so in many containers.
     pub(crate) fn sharing(scene: &Scene, name: &str, mebibytes: u64) -> Option<Disk> {

@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
+use crate::support::xattr::{self, Xattrs};
 use xxhash_rust::xxh3::xxh3_128;
 
 /// All entries below a root, and the root itself as the empty path.
@@ -28,6 +29,7 @@ pub(crate) struct Stamp {
     pub(crate) group: u32,
     /// Length and hash of a file, target of a link, number of a device.
     pub(crate) content: Content,
+    pub(crate) xattrs: Xattrs,
     pub(crate) inode: u64,
 }
 
@@ -56,11 +58,14 @@ pub(crate) struct Columns {
     pub(crate) owner: bool,
     pub(crate) mtime: bool,
     pub(crate) directory_mtime: bool,
+    /// Extended attributes and ACLs.
+    pub(crate) xattrs: bool,
 }
 
 impl Columns {
     /// Everything.
-    pub(crate) const ALL: Columns = Columns { mode: true, owner: true, mtime: true, directory_mtime: true };
+    pub(crate) const ALL: Columns =
+        Columns { mode: true, owner: true, mtime: true, directory_mtime: true, xattrs: true };
 }
 
 impl Snapshot {
@@ -164,6 +169,15 @@ impl Stamp {
         if columns.owner && (self.user, self.group) != (other.user, other.group) {
             found.push(format!("owner {}:{} and {}:{}", self.user, self.group, other.user, other.group));
         }
+        if columns.xattrs && self.xattrs != other.xattrs {
+            let shown = |xattrs: &Xattrs| {
+                let one = |(name, value): (&Vec<u8>, &Vec<u8>)| {
+                    format!("{}={}", name.escape_ascii(), value[..value.len().min(60)].escape_ascii())
+                };
+                xattrs.iter().map(one).collect::<Vec<_>>().join(" ")
+            };
+            found.push(format!("attributes {} and {}", shown(&self.xattrs), shown(&other.xattrs)));
+        }
         let times = if self.kind == 'd' { columns.directory_mtime } else { columns.mtime };
         if times && self.mtime != other.mtime {
             found.push(format!("mtime {:?} and {:?}", self.mtime, other.mtime));
@@ -220,6 +234,7 @@ fn stamp(at: &Path, meta: &Metadata) -> Stamp {
         user: meta.uid(),
         group: meta.gid(),
         content,
+        xattrs: xattr::read(at),
         inode: meta.ino(),
     }
 }

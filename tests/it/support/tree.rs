@@ -1,5 +1,6 @@
 //! Trees as data: built in memory, edited, and written wherever a test wants one.
 
+use crate::support::xattr::{self, Xattrs};
 use filetime::FileTime;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -31,6 +32,8 @@ pub(crate) struct Entry {
     pub(crate) mtime: FileTime,
     /// User and group; `None` leaves them as they come.
     pub(crate) owner: Option<(u32, u32)>,
+    /// Extended attributes, ACLs among them.
+    pub(crate) xattrs: Xattrs,
 }
 
 /// The modification time of what does not say otherwise.
@@ -40,7 +43,7 @@ impl Entry {
     /// A node with the attributes it would have if someone had made it [`LONG_AGO`].
     pub(crate) fn new(node: Node) -> Entry {
         let mode = if node == Node::Directory { 0o755 } else { 0o644 };
-        Entry { node, mode, mtime: LONG_AGO, owner: None }
+        Entry { node, mode, mtime: LONG_AGO, owner: None, xattrs: Xattrs::new() }
     }
 
     pub(crate) fn is_directory(&self) -> bool {
@@ -90,6 +93,18 @@ impl Tree {
     /// Gives the entry at `path` a mode.
     pub(crate) fn mode(mut self, path: impl AsRef<[u8]>, mode: u32) -> Tree {
         self.entry(path.as_ref()).mode = mode;
+        self
+    }
+
+    /// Gives the entry at `path` an extended attribute.
+    pub(crate) fn xattr(
+        mut self,
+        path: impl AsRef<[u8]>,
+        name: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Tree {
+        let xattrs = &mut self.entry(path.as_ref()).xattrs;
+        xattrs.insert(name.as_ref().to_vec(), value.as_ref().to_vec());
         self
     }
 
@@ -166,6 +181,15 @@ fn set_attributes(entry: &Entry, at: &Path) {
     }
     if !matches!(entry.node, Node::Symlink(_)) {
         fs::set_permissions(at, fs::Permissions::from_mode(entry.mode)).unwrap();
+    }
+    // A node that took another's place may have what it cannot keep.
+    let is_kept = |name: &[u8]| match &entry.node {
+        Node::Directory => true,
+        Node::File(_) => name != xattr::DEFAULT_ACL,
+        _ => !name.starts_with(b"user.") && !name.starts_with(b"system."),
+    };
+    for (name, value) in entry.xattrs.iter().filter(|(name, _)| is_kept(name)) {
+        xattr::set(at, name, value);
     }
     filetime::set_symlink_file_times(at, entry.mtime, entry.mtime).unwrap();
 }

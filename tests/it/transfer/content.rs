@@ -1,8 +1,9 @@
 //! How content travels and how it is written changes nothing about what arrives.
 
-use crate::support::command::{Output, dsync};
+use crate::support::command::{self, Output, dsync};
 use crate::support::scene::Scene;
 use crate::support::snapshot::{Columns, assert_same};
+use crate::support::tools;
 use crate::support::transport::Way;
 use crate::support::tree::{Tree, noise};
 use std::fs::{self, File};
@@ -116,6 +117,72 @@ fn what_is_on_the_disk_is_the_same() {
             copied(way, options);
         }
     }
+}
+
+/// With each call of one thread that gives a file a name: whether that thread's call before it was fsync.
+fn namings(trace: &str) -> Vec<(String, bool)> {
+    let mut last = std::collections::HashMap::new();
+    let mut namings = Vec::new();
+    for line in trace.lines() {
+        let Some((thread, call)) = line.split_once(' ') else { continue };
+        let call = call.trim_start();
+        if call.starts_with("rename") || call.starts_with("link") {
+            namings.push((call.to_owned(), last.get(thread).copied().unwrap_or(false)));
+        }
+        last.insert(thread.to_owned(), call.starts_with("fsync"));
+    }
+    namings
+}
+
+#[test]
+fn a_file_is_on_the_disk_before_it_has_its_name() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("how rsync does that is its own affair");
+    }
+    let Some(strace) = tools::find("strace") else { return };
+    for (options, least) in [
+        (&["--fsync"][..], 6),
+        (&["--fsync", "--no-whole-file"], 6),
+        (&["--fsync", "--temp-dir=/dev/shm"], 6),
+        (&["--fsync", "--delay-updates"], 12),
+        (&["--fsync", "--plain=all"], 6),
+    ] {
+        let scene = scene();
+        let trace = scene.path("trace");
+        let words = ["-f", "-e", "trace=fsync,rename,renameat,renameat2,link,linkat", "-o"];
+        command::Invocation::new(&strace, words.map(std::ffi::OsString::from))
+            .args([trace.clone().into_os_string(), command::binary().into()])
+            .args([&["-a"], options].concat())
+            .args([scene.path("source/"), scene.path("to")])
+            .run()
+            .success();
+        assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
+        let namings = namings(&fs::read_to_string(trace).unwrap());
+        assert!(namings.len() >= least, "{options:?} {namings:?}");
+        let unsynced = namings.iter().filter(|(call, synced)| !synced && !call.contains(".~tmp~"));
+        // At the end of the run files that are on the disk are only renamed.
+        let unsynced = unsynced.count();
+        let expected = if options.contains(&"--delay-updates") { least / 2 } else { 0 };
+        assert!(unsynced <= expected, "{options:?} {namings:?}");
+    }
+}
+
+#[test]
+fn holes_are_not_read() {
+    const LEN: u64 = 200 << 30;
+    let scene = Scene::in_memory().tree("source", &Tree::new());
+    write_sparse(&scene.path("source/large"), LEN);
+    let output = dsync(["-aS"]).args([scene.path("source/"), scene.path("to")]).run().success();
+    assert!(output.elapsed < std::time::Duration::from_secs(10), "{output}");
+    let (from, to) = (scene.path("source/large"), scene.path("to/large"));
+    assert_eq!(fs::metadata(&to).unwrap().len(), LEN);
+    assert!(allocated(&to) <= allocated(&from), "{}", allocated(&to));
+    let read = |path: &Path| {
+        let mut room = vec![0; 10_000];
+        File::open(path).unwrap().read_exact_at(&mut room, LEN / 2).unwrap();
+        room
+    };
+    assert_eq!(read(&from), read(&to));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::support::scene::Scene;
 use crate::support::tools;
 use crate::support::transport::{Direction, remote, rsh_script, shell_options};
 use crate::support::tree::Tree;
+use crate::support::xattr::{self, ACCESS_ACL, DEFAULT_ACL, acl};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, lchown};
 
@@ -14,7 +15,7 @@ const THERE: u32 = 4_242;
 const NAMELESS: u32 = 54_321;
 
 /// Copies to or from a host with users of its own.
-fn copy(scene: &Scene, direction: Direction, option: &str) -> Output {
+fn copy(scene: &Scene, direction: Direction, more: &[&str]) -> Output {
     for (file, line) in [("passwd", "nobody:x:4242:4242::/:/bin/false\n"), ("group", "nogroup:x:4242:\n")] {
         let root = "root:x:0:0:root:/root:/bin/sh\n";
         fs::write(scene.path(file), [if file == "passwd" { root } else { "root:x:0:\n" }, line].concat())
@@ -30,7 +31,12 @@ fn copy(scene: &Scene, direction: Direction, option: &str) -> Output {
         Direction::Pull => [remote(source), to.into_os_string()],
     };
     let options = shell_options(&script);
-    Invocation::new(command::binary(), options).args(["-a", option]).args(operands).run().success()
+    Invocation::new(command::binary(), options)
+        .args(["-a"])
+        .args(more.iter().copied())
+        .args(operands)
+        .run()
+        .success()
 }
 
 fn owners(scene: &Scene, path: &str) -> (u32, u32) {
@@ -42,7 +48,7 @@ fn owners(scene: &Scene, path: &str) -> (u32, u32) {
 fn arriving(direction: Direction, owner: u32, option: &str) -> (u32, u32) {
     let scene = Scene::with_source(&Tree::new().file("file", "content"));
     lchown(scene.path("source/file"), Some(owner), Some(owner)).unwrap();
-    copy(&scene, direction, option);
+    copy(&scene, direction, &[option]);
     owners(&scene, "to/file")
 }
 
@@ -69,6 +75,47 @@ fn owners_by_name_or_by_number() {
     assert_eq!(arriving(Direction::Push, NAMELESS, "--numeric-ids"), (NAMELESS, NAMELESS));
 }
 
+/// Whom an ACL names is found by name, too, and what names the same people is the same.
+#[test]
+fn acls_name_whom_the_other_host_calls_so() {
+    if !can_have_hosts() || !xattr::are_here() {
+        return;
+    }
+    let here = number("/etc/passwd", "nobody");
+    let group = number("/etc/group", "nogroup");
+    let names = |user, group| acl(0o640, 4, &[(0, 1), (user, 6), (NAMELESS, 4)], &[(group, 2)]);
+    for (direction, option, users, expected) in [
+        (Direction::Pull, "-A", (THERE, THERE), (here, group)),
+        (Direction::Pull, "--numeric-ids", (THERE, THERE), (THERE, THERE)),
+        (Direction::Push, "-A", (here, group), (THERE, THERE)),
+    ] {
+        let tree = Tree::new()
+            .directory("dir")
+            .xattr("dir", DEFAULT_ACL, names(users.0, users.1))
+            .file("file", "content")
+            .mode("file", 0o640)
+            .xattr("file", ACCESS_ACL, names(users.0, users.1));
+        let scene = Scene::with_source(&tree);
+        copy(&scene, direction, &[option, "-A"]);
+        for (path, name) in [("to/file", ACCESS_ACL), ("to/dir", DEFAULT_ACL)] {
+            let found = xattr::get(&scene.path(path), name).unwrap();
+            assert_eq!(found, sorted(names(expected.0, expected.1)), "{direction:?} {option} {path}");
+        }
+        let again = copy(&scene, direction, &[option, "-Ai"]);
+        assert!(!again.out().contains("file"), "{direction:?} {option}\n{again}");
+    }
+}
+
+/// The same ACL with its named users in order.
+fn sorted(acl: Vec<u8>) -> Vec<u8> {
+    let mut entries: Vec<&[u8]> = acl[4..].chunks(8).collect();
+    entries.sort_by_key(|entry| {
+        let id = u32::from_le_bytes(entry[4..].try_into().unwrap());
+        (u16::from_le_bytes([entry[0], entry[1]]), id)
+    });
+    [&acl[..4], &entries.concat()].concat()
+}
+
 /// What belongs to the same people, whom the other host knows by other numbers, is the same; and where it does not,
 /// that is found.
 #[test]
@@ -93,8 +140,8 @@ fn directories_are_compared_by_who_owns_what() {
             give("one", there);
             give("several", if file % 3 == 0 { there } else { (0, NAMELESS) });
         }
-        let first = copy(&scene, direction, "--stats");
-        let again = copy(&scene, direction, "--stats");
+        let first = copy(&scene, direction, &["--stats"]);
+        let again = copy(&scene, direction, &["--stats"]);
         let received =
             |output: &Output| output.number("Total bytes sent:") + output.number("Total bytes received:");
         assert!(received(&again) < 1000 && received(&first) > 3000, "{direction:?}\n{first}\n{again}");
@@ -105,7 +152,7 @@ fn directories_are_compared_by_who_owns_what() {
         ] {
             assert_eq!(owners(&scene, path), right, "{direction:?} {path}");
             lchown(scene.path(path), Some(wrong.0), Some(wrong.1)).unwrap();
-            copy(&scene, direction, "--stats");
+            copy(&scene, direction, &["--stats"]);
             assert_eq!(owners(&scene, path), right, "{direction:?} {path}");
         }
     }

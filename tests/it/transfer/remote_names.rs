@@ -164,14 +164,6 @@ fn a_host_that_looks_like_an_option_is_refused() {
     }
 }
 
-#[test]
-fn two_remote_ends_are_refused() {
-    let scene = Scene::new();
-    let script = rsh_script(scene.root(), "exit 99\n");
-    let output = dsync(shell_options(&script)).args(["-a", "one:a", "two:b"]).run().expect(1);
-    assert!(output.err().contains("both"), "{output}");
-}
-
 fn pulls() -> Vec<Way> {
     Way::remote().into_iter().filter(|way| way.direction == Direction::Pull).collect()
 }

@@ -110,6 +110,7 @@ fn a_tree_that_has_lost_all_it_had_is_not_filled_unasked() {
                 let output = two.sync(options).expect(41);
                 assert!(output.err().contains("--allow-mass-delete"), "{way:?} {lost}: {output}");
                 assert_eq!((count(&two, lost), count(&two, other)), (0, 20), "{way:?} {lost}");
+                assert_eq!(two.scene.paths(lost), [""; 0], "what was refused leaves nothing");
             }
             two.sync(&["--allow-mass-delete"]).expect(0);
             two.assert_same();

@@ -47,7 +47,7 @@ fn status_tells_what_has_changed_and_touches_nothing() {
         assert!(has_line(&output, &[what, path]), "{what} {path}: {output}");
     }
     assert!(output.out().contains("last met"), "{output}");
-    let all = Columns { mode: true, owner: true, mtime: true, directory_mtime: true };
+    let all = Columns { mode: true, owner: true, mtime: true, directory_mtime: true, xattrs: true };
     assert!(two.scene.snapshot("left").differences(&before, all).is_empty());
     let output = look(&two, "status", &["--exclude=new"], "left", &[]).success();
     assert!(!has_line(&output, &["new", "new"]), "{output}");

@@ -1,6 +1,6 @@
 //! The first run of two trees, and those after it.
 
-use crate::support::transport::Way;
+use crate::support::transport::{Direction, Transport, Way};
 use crate::support::tree::{Tree, noise};
 use crate::two_way::Two;
 
@@ -67,5 +67,39 @@ fn either_side_may_be_named_first() {
         turned.run().success();
         two.assert_same();
         assert_eq!(two.read("left/file"), "edited");
+    }
+}
+
+/// With rules that are others than last time everything is compared, and most of it is the same.
+#[test]
+fn of_what_is_known_alike_next_to_nothing_is_told() {
+    const FILES: usize = 4000;
+    let tree = (0..FILES).fold(Tree::new(), |tree, n| tree.file(format!("{}/{n}", n / 50), format!("{n}")));
+    for way in
+        [Direction::Push, Direction::Pull].map(|direction| Way { transport: Transport::Rsh, direction })
+    {
+        let two = Two::met_in_memory(way, &tree);
+        let told = |options: &[&str]| {
+            let output = two.sync(&[&["--stats"], options].concat()).success();
+            let bytes = ["Total bytes sent:", "Total bytes received:"].map(|line| output.number(line));
+            (bytes[0] + bytes[1], output)
+        };
+        two.write("left/7/350", "edited on the left");
+        two.write("right/60/3000", "edited on the right");
+        two.write("right/new/file", "new");
+        two.remove("left/70/3500");
+        two.write("left/3/155", "left out");
+        let (bytes, output) = told(&["--exclude=/3"]);
+        assert!(bytes < 25_000, "{way:?} {bytes}: {output}");
+        assert_eq!(two.read("right/7/350"), "edited on the left");
+        assert_eq!(two.read("left/60/3000"), "edited on the right");
+        assert_eq!((two.read("left/new/file"), two.read("right/3/155")), ("new".into(), "155".into()));
+        assert!(!two.scene.path("right/70/3500").exists());
+        let (bytes, output) = told(&[]);
+        assert!(bytes < 25_000, "{way:?} {bytes}: {output}");
+        assert_eq!(two.read("right/3/155"), "left out");
+        two.assert_same();
+        let (bytes, output) = told(&[]);
+        assert!(bytes < 1000, "{way:?} {bytes}: {output}");
     }
 }

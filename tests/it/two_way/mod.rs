@@ -32,7 +32,8 @@ pub(crate) struct Two {
 }
 
 /// All that is compared between two replicas.
-const COLUMNS: Columns = Columns { mode: true, owner: false, mtime: true, directory_mtime: true };
+const COLUMNS: Columns =
+    Columns { mode: true, owner: false, mtime: true, directory_mtime: true, xattrs: true };
 
 impl Two {
     /// Trees that have not met.

@@ -1,15 +1,16 @@
 //! An entry that is listed, and what is left when all are.
 
-use crate::pass::decide::{Decision, Update};
+use crate::pass::decide::{Decision, SetXattrs, Update};
 use crate::pass::fingerprint::Numbered;
 use crate::pass::sink::announce::Place;
 use crate::pass::sink::batches::Wanted;
 use crate::pass::sink::compare::{Comparison, Current};
 use crate::pass::sink::entry::count_transfer;
 use crate::pass::sink::flights::{Flight, Phase};
+use crate::pass::sink::linked::Standing;
 use crate::pass::sink::sign::Job;
 use crate::pass::{PassError, SMALL};
-use crate::report::Event;
+use crate::report::{Event, Skip};
 use crate::request::Append;
 use crate::tree::{Entry, Kind, Name};
 use crate::wire::ListingEnd;
@@ -27,17 +28,20 @@ impl Comparison<'_, '_> {
         let sink = self.sink;
         let (before, index) = current.numbering.listed(&entry.name).map_err(PassError::Protocol)?;
         self.pass_over(current, before)?;
-        if crate::fs::is_reserved(&entry) || (entry.is_dir() && !sink.context.options.recursive) {
+        if crate::fs::is_reserved(&entry) || (entry.is_dir() && !sink.context.options.lists_directories()) {
             return Err(PassError::Protocol("an entry is listed that must not be"));
         }
         if let Some(agenda) = sink.goal.agenda() {
             return self.planned(agenda, current, index, entry);
         }
+        if sink.goal.only_shows() {
+            return self.show(current, index, entry);
+        }
         let rename = sink.destination()?.rename.as_ref();
         if rename.is_some() && (index > 0 || entry.is_dir()) {
             return Err(PassError::Protocol("a single entry turned out to be more"));
         }
-        let entry = sink.entry_here(entry);
+        let entry = sink.entry_here(sink.kept_text(entry));
         let name = rename.unwrap_or(&entry.name);
         let own = match current.take_own(name) {
             None if current.own.unreadable.contains(name) => Err(Told),
@@ -56,10 +60,15 @@ impl Comparison<'_, '_> {
                 None
             }
         };
+        let own = own.map(|own| self.looked_at(current, own));
         if entry.is_dir() {
+            let is_implied = current.implied.binary_search(&entry.name).is_ok();
+            let standing = if is_implied { Standing::Implied } else { Standing::Meant };
+            let path = current.path.join(&entry.name);
+            let child = sink.child(path, entry, own, standing);
             return sink.directories.with(current.id, |dir| {
                 dir.unsettled += 1;
-                dir.children.insert(index, (entry, own));
+                dir.children.insert(index, child);
             });
         }
         if current.unusable {
@@ -67,7 +76,12 @@ impl Comparison<'_, '_> {
             return Ok(());
         }
         let (dir, may_set_group) = (current.id, sink.may_set_group(entry.meta.gid));
-        let decision = sink.policy().decide(&entry, own.as_ref(), may_set_group);
+        let Current { umask, counterpart, path: above, .. } = &mut *current;
+        let umask = || *umask.get_or_insert_with(|| sink.umask_in(counterpart));
+        let decision = match sink.context.options.leaves_out(&entry, above) {
+            true => Decision::Skip(Skip::Unsafe),
+            false => sink.policy_in(umask, &entry, own.as_ref()).decide(&entry, own.as_ref(), may_set_group),
+        };
         let leftover = current.take_leftover(name);
         if leftover && !matches!(decision, Decision::Transfer(_) | Decision::Compare) {
             sink.clear_leftover(dir, &crate::fs::stage_name(name))?;
@@ -75,18 +89,21 @@ impl Comparison<'_, '_> {
         let path = || current.path.join(&entry.name);
         match decision {
             Decision::Skip(reason) => {
-                sink.skipped(&path(), reason);
+                sink.skipped(&path(), &entry.node, reason);
                 sink.pass_by(&entry);
             }
             Decision::Attributes(update) => {
-                sink.announce(path, &entry.node, &update);
-                if !update.set.is_empty() {
-                    sink.set_attributes(dir, &path(), name, entry.kind(), &update)?;
+                sink.announce(path, &entry.node, &entry.meta, &update);
+                if !update.sets_nothing() {
+                    sink.set_attributes(dir, &path(), name, &entry, &update)?;
                 }
                 sink.pass_by(&entry);
+                self.fetch_xattrs(current, Wanted { index, entry, own, update })?;
             }
             Decision::Make(update) => {
-                sink.make(&current.counterpart, dir, &path(), name, &entry, own.as_ref(), &update)?;
+                if sink.make(&current.counterpart, dir, &path(), name, &entry, own.as_ref(), &update) {
+                    self.fetch_xattrs(current, Wanted { index, entry, own, update })?;
+                }
             }
             Decision::Transfer(update) => {
                 self.transfer(current, Wanted { index, entry, own, update }, leftover)?;
@@ -97,6 +114,25 @@ impl Comparison<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Gathers what needs nothing more than extended attributes that have to come.
+    fn fetch_xattrs(&self, current: &mut Current, wanted: Wanted) -> Result<(), PassError> {
+        if wanted.update.xattrs != SetXattrs::Fetch || self.sink.dry_run() {
+            return Ok(());
+        }
+        current.gathering.add_xattrs(wanted);
+        if current.gathering.is_full() { self.sink.fetch(current) } else { Ok(()) }
+    }
+
+    /// An entry that is here, with what more is asked for of it. What cannot be had of that is told, and taken not to be
+    /// there.
+    fn looked_at(&self, current: &Current, mut own: Entry) -> Entry {
+        if self.sink.looks_closer() && !current.own.looked_closer {
+            let looked = self.sink.look_closer(&current.counterpart, &mut own);
+            looked.unwrap_or_else(|error| self.sink.tally.failed(&current.path.join(&own.name), &error));
+        }
+        own
     }
 
     /// What is here under a name in a directory of which not all could be read, which was told. If names cannot be
@@ -142,7 +178,7 @@ impl Comparison<'_, '_> {
             sink.pass_by(entry);
             return Ok(());
         }
-        sink.announce(|| current.path.join(&entry.name), &entry.node, update);
+        sink.announce(|| current.path.join(&entry.name), &entry.node, &entry.meta, update);
         if sink.dry_run() {
             count_transfer(sink, entry, update.change.new);
             return Ok(());
@@ -203,19 +239,23 @@ impl Comparison<'_, '_> {
         let mut extra = std::mem::take(&mut current.extra);
         extra.extend(current.own.entries.drain(..));
         let whole_root = self.begin.as_ref().is_some_and(|begin| begin.root.is_some());
-        let is_whole = current.id.0 != 0 || (whole_root && sink.destination()?.rename.is_none());
+        let is_top = current.id.0 == 0;
+        let is_whole =
+            end != ListingEnd::Part && (!is_top || (whole_root && sink.destination()?.rename.is_none()));
+        let is_complete = end == ListingEnd::Whole;
         for staged in current.own.leftovers.drain() {
             // Of a file that this run knows nothing of, another may go on with what is there.
-            if (is_whole && end.complete) || crate::fs::is_passing(&staged) {
+            if (is_whole && is_complete) || crate::fs::is_passing(&staged) {
                 sink.clear_leftover(current.id, &staged)?;
             }
         }
         if let Some(deletion) = sink.context.options.delete
             && is_whole
             && !current.unusable
+            && !sink.is_mounted(&current.counterpart)
             && !extra.is_empty()
         {
-            if end.complete || deletion.ignore_errors {
+            if is_complete || deletion.ignore_errors {
                 for entry in extra {
                     let path = current.path.join(&entry.name);
                     sink.delete_extra(&current.counterpart, path, entry);

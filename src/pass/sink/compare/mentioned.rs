@@ -1,17 +1,22 @@
 //! A directory that is mentioned: whether it is the same, and if not, what of it has to be listed.
 
 use crate::pass::PassError;
-use crate::pass::fingerprint::{Likeness, Likenesses, Numbered, Numbering};
+use crate::pass::fingerprint::{Likeness, Likenesses, Numbered, Numbering, Told};
 use crate::pass::sink::announce::Place;
 use crate::pass::sink::compare::{Awaited, Comparison, Said};
 use crate::pass::sink::enter::Own;
-use crate::tree::{BucketSum, Entry, Fingerprint, Fingerprinter, Owner};
+use crate::pass::sink::linked::Child;
+use crate::tree::{Acls, BucketSum, Entry, Fingerprint, Fingerprinter, Owner};
 use crate::view;
 use crate::wire::{DirId, Expand, Mention, Message};
+use std::sync::Arc;
 
 /// How many directories may be mentioned before their own listing, or that of one above them, has come. A source keeps
 /// less.
 const DEFERRED: usize = 1 << 16;
+
+/// How many users and groups the ACLs may name that are kept of such a directory: one with more is listed.
+const DEFERRED_GRANTS: usize = 32;
 
 /// How many entries and leftovers may be remembered for the comparisons that are to come, besides those of one
 /// directory: beyond these, directories are listed as a whole, and read again when it is their turn.
@@ -27,7 +32,11 @@ impl Comparison<'_, '_> {
             return if self.compare_whole(mention)? { self.go_on_below(dir) } else { Ok(()) };
         };
         let dir = mention.dir;
-        above.push(Mention { owners: Vec::new(), ..mention });
+        let mut mention = Mention { owners: Vec::new(), ..mention };
+        if mention.acls.iter().map(|acls| acls.grants()).sum::<usize>() > DEFERRED_GRANTS {
+            (mention.fingerprint, mention.acls) = (None, Vec::new());
+        }
+        above.push(mention);
         self.defer_below(dir)
     }
 
@@ -59,7 +68,7 @@ impl Comparison<'_, '_> {
 
     /// Compares a mentioned directory as a whole. If it is not the same, a listing has to come: `false`.
     fn compare_whole(&mut self, mention: Mention) -> Result<bool, PassError> {
-        let Mention { dir, parent, fingerprint, owned_by, .. } = mention;
+        let Mention { dir, parent, fingerprint, owned_by, acls, .. } = mention;
         let mut awaited = self.enter(dir, parent, false)?;
         let directories = &self.sink.directories;
         let above = parent.map(|(parent, _)| directories.with(parent, |dir| dir.listed_below)).transpose()?;
@@ -67,7 +76,8 @@ impl Comparison<'_, '_> {
         let mut sums = Vec::new();
         if !comes_unasked
             && let (Some(theirs), Some(fingerprinter)) = (fingerprint, self.fingerprinter.as_ref())
-            && let Some(likenesses) = self.likenesses(&awaited, &owned_by)?
+            && self.look_closer(dir, &mut awaited)?
+            && let Some(likenesses) = self.likenesses(&awaited, &owned_by, &acls)?
         {
             if self.is_same(&awaited, &likenesses, fingerprinter, theirs) {
                 self.same(dir, awaited, likenesses)?;
@@ -98,8 +108,24 @@ impl Comparison<'_, '_> {
         self.remembered.saturating_sub(own) < REMEMBERED
     }
 
+    /// Looks closer at what is here in a directory, as far as it takes part. `false` if not all of that could be had;
+    /// it is told when the directory is listed.
+    fn look_closer(&self, dir: DirId, awaited: &mut Awaited) -> Result<bool, PassError> {
+        let sink = self.sink;
+        let Some(own) = awaited.own.as_mut().filter(|_| sink.looks_closer()) else { return Ok(true) };
+        let Ok(here) = sink.directories.counterpart(sink, dir)? else { return Ok(false) };
+        let mut shown = own.entries.iter_mut().filter(|own| view::shows(&sink.rules, &awaited.path, own));
+        own.looked_closer = shown.all(|entry| sink.look_closer(&here, entry).is_ok());
+        Ok(own.looked_closer)
+    }
+
     /// What each entry here may be to the source. `None` if nothing of the directory may go without being listed.
-    fn likenesses(&self, awaited: &Awaited, owned_by: &[Owner]) -> Result<Option<Likenesses>, PassError> {
+    fn likenesses(
+        &self,
+        awaited: &Awaited,
+        owned_by: &[Owner],
+        acls: &[Arc<Acls>],
+    ) -> Result<Option<Likenesses>, PassError> {
         let sink = self.sink;
         let is_renamed = sink.destination()?.rename.is_some();
         let own = awaited.own.as_ref().filter(|own| !own.incomplete && !awaited.unusable && !is_renamed);
@@ -110,8 +136,10 @@ impl Comparison<'_, '_> {
             (owner, sink.may_set_group(owner.gid))
         };
         let owners: Vec<(Owner, bool)> = owned_by.iter().map(here).collect();
+        let acls: Vec<Arc<Acls>> = acls.iter().map(|acls| sink.owners.translate_acls(acls)).collect();
+        let told = Told { owners: &owners, acls: &acls };
         let likeness = |entry: &Entry| match view::shows(&sink.rules, &awaited.path, entry) {
-            true => Likeness::of(entry, &policy, &owners),
+            true => Likeness::of(entry, &policy, told),
             false => Likeness::Hidden,
         };
         Ok(Some(Likenesses(own.entries.iter().map(likeness).collect())))
@@ -169,7 +197,7 @@ impl Comparison<'_, '_> {
         self.sink.directories.with(dir, |dir| {
             for (number, entry) in below {
                 dir.unsettled += 1;
-                dir.children.insert(number, (entry.clone(), Some(entry)));
+                dir.children.insert(number, Child::meant(entry.clone(), Some(entry)));
             }
         })
     }

@@ -9,9 +9,11 @@
 mod listed;
 mod mentioned;
 mod planned;
+mod shown;
 
 use crate::fs::WriteDir;
 use crate::pass::PassError;
+use crate::pass::decide::SetXattrs;
 use crate::pass::fingerprint::{self, Likenesses, Numbering};
 use crate::pass::sink::Sink;
 use crate::pass::sink::batches::Gathering;
@@ -19,7 +21,7 @@ use crate::pass::sink::directories::Counterpart;
 use crate::pass::sink::enter::Own;
 use crate::pass::sink::nearby::Nearby;
 use crate::pass::sink::sign::Job;
-use crate::tree::{Buckets, Entry, Fingerprinter, RelPath};
+use crate::tree::{Asked, Buckets, Entry, Fingerprinter, Name, RelPath};
 use crate::wire::{Begin, DirId, Listing, Mention, Message, Permit};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::{HashMap, VecDeque};
@@ -110,6 +112,10 @@ pub(super) struct Current {
     /// What is here and the listing does not have.
     extra: Vec<Entry>,
     numbering: Numbering,
+    /// What new entries here do not get of permissions, once that was asked.
+    umask: Option<u32>,
+    /// Directories of this part that are there only for what is below them, sorted.
+    implied: Vec<Name>,
     /// Small files that are going to be asked for.
     pub gathering: Gathering,
     /// What an interrupted run kept of files in it.
@@ -138,7 +144,8 @@ impl Comparison<'_, '_> {
                     Some(awaited) => awaited,
                     None => {
                         self.take_turn(listing.dir)?;
-                        let empty = listing.entries.is_empty() && listing.end.is_some();
+                        let is_empty = listing.entries.is_empty() && listing.asked.is_empty();
+                        let empty = is_empty && listing.end.is_some();
                         self.enter(listing.dir, listing.parent, empty)?
                     }
                 };
@@ -150,6 +157,9 @@ impl Comparison<'_, '_> {
         if listing.same != Buckets::default() {
             return Err(PassError::Protocol("buckets are named within a listing"));
         }
+        let Asked { absent, implied } = std::mem::take(&mut listing.asked);
+        absent.into_iter().for_each(|path| self.sink.remove_absent(path));
+        current.implied = implied;
         for entry in listing.entries {
             self.entry(&mut current, entry)?;
         }
@@ -202,12 +212,26 @@ impl Comparison<'_, '_> {
             own = Own { incomplete: true, ..Own::default() };
         }
         let (extra, gathering) = (Vec::new(), Gathering::default());
+        let (umask, implied) = (None, Vec::new());
         let partials = sink.partials_of(&counterpart);
         let nearby = match sink.context.options.fuzzy && !sink.context.whole_file() {
             true => Nearby::of(own.entries.iter()),
             false => Nearby::default(),
         };
-        Ok(Current { id, path, counterpart, unusable, own, extra, numbering, gathering, partials, nearby })
+        Ok(Current {
+            id,
+            path,
+            counterpart,
+            unusable,
+            own,
+            extra,
+            numbering,
+            umask,
+            implied,
+            gathering,
+            partials,
+            nearby,
+        })
     }
 
     /// Takes out of what is here the entries of these buckets, which stand for those that are not listed: `count` in
@@ -276,11 +300,17 @@ impl Comparison<'_, '_> {
             Some((parent, index)) => sink.enter_child(parent, index)?,
             None => return Err(PassError::Protocol("a second root is listed")),
         };
-        // One for the listing itself.
-        open.unsettled = 1;
+        // One for the listing itself, and one for attributes that have to come.
+        let fetches = open.xattrs == SetXattrs::Fetch
+            && !open.unusable
+            && matches!(open.counterpart, Counterpart::Writable(_));
+        open.unsettled = 1 + u64::from(fetches);
         let (path, counterpart, unusable) = (open.path.clone(), open.counterpart.clone(), open.unusable);
         let fresh = open.fresh;
         sink.directories.insert(id, open);
+        if fetches {
+            sink.fetch_own_xattrs(id, path.clone(), parent)?;
+        }
         // What was planned is looked up by its name.
         let own = match fresh || sink.goal.agenda().is_some() {
             true => Own::default(),

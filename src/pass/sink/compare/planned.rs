@@ -3,6 +3,7 @@
 use crate::pass::decide::Update;
 use crate::pass::sink::batches::Wanted;
 use crate::pass::sink::compare::{Comparison, Current};
+use crate::pass::sink::linked::Child;
 use crate::pass::{Agenda, PassError, SMALL};
 use crate::tree::{Entry, Kind, Name};
 
@@ -19,7 +20,7 @@ impl Comparison<'_, '_> {
         if entry.is_dir() {
             return sink.directories.with(current.id, |dir| {
                 dir.unsettled += 1;
-                dir.children.insert(index, (entry, None));
+                dir.children.insert(index, Child::meant(entry, None));
             });
         }
         let is_new = match current.unusable {

@@ -131,7 +131,12 @@ fn batch(files: u32) -> Batch {
         Wanted { index, entry, own, update }
     };
     let files: Vec<Wanted> = (0..files).map(wanted).collect();
-    Batch { dir: DirId(0), path: RelPath::root(), files: files.into_iter() }
+    Batch {
+        asked: crate::pass::sink::batches::Asked::Content,
+        dir: DirId(0),
+        path: RelPath::root(),
+        files: files.into_iter(),
+    }
 }
 
 #[test]

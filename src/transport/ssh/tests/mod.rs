@@ -78,6 +78,7 @@ fn options(home: &Path, config: &Path, prompter: Arc<Script>, heard: &Heard) -> 
             ssh_program: "ssh".into(),
         },
         config_file: Some(config.to_owned()),
+        family: None,
         connect_timeout: Some(Duration::from_secs(20)),
         interrupt: Interrupt::new(),
         prompter,

@@ -1,0 +1,343 @@
+//! Extended attributes and access control lists: reading what a run compares, and making an entry like another.
+//!
+//! Like all attributes they are reached by a handle of the very entry, never by a path. ACLs are attributes to the
+//! system, of names that no other attribute has, so the two are kept apart by name: setting the one never touches the
+//! other.
+//!
+//! A file system without them has none to read. That something cannot be set there is an error of the kind
+//! [`Unsupported`](io::ErrorKind::Unsupported).
+
+use crate::fs::{Error, attributes, kernel, status};
+use crate::tree::xattr::{MAX_XATTR_VALUE, MAX_XATTRS, is_carried, is_users};
+use crate::tree::{Acl, Acls, DefaultAcl, Extra, Kind, Name, Xattr, XattrSummer, XattrSums, Xattrs};
+use filetime::FileTime;
+use rustix::fs::{AtFlags, Mode};
+use rustix::io::{Errno, Result as SystemResult};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+const ACCESS_ACL: &[u8] = b"system.posix_acl_access";
+const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
+
+/// Names that rsync gives to attributes of its own.
+const RSYNCS_OWN: &[u8] = b"user.rsync.%";
+
+const READING_ACL: &str = "reading the ACL of";
+const READING: &str = "reading extended attributes of";
+const SETTING_ACL: &str = "setting the ACL of";
+const SETTING: &str = "setting extended attributes of";
+
+/// Room for most values and lists of names, in bytes.
+const SHORT: usize = 512;
+/// The longest list of names (XATTR_LIST_MAX of Linux), and the longest value.
+const LONGEST: usize = 64 << 10;
+/// How often an attribute may change its length between two looks.
+const ATTEMPTS: usize = 8;
+
+/// What is looked at of each entry besides what the system always tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Look {
+    /// ACLs.
+    pub acls: bool,
+    /// Extended attributes of these names.
+    pub xattrs: Option<XattrNames>,
+    /// Times of last access, except of directories and symbolic links: looking at one changes it.
+    pub atimes: bool,
+}
+
+impl Look {
+    /// Whether nothing more is looked at.
+    pub fn is_nothing(&self) -> bool {
+        *self == Look::default()
+    }
+}
+
+/// Which extended attributes take part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct XattrNames {
+    /// Those outside of `user.` too, though none of `system.`.
+    pub all_namespaces: bool,
+    /// Those too that rsync gives to itself, `user.rsync.%...`.
+    pub rsyncs_own: bool,
+}
+
+impl XattrNames {
+    fn contains(self, name: &[u8]) -> bool {
+        is_carried(name)
+            && (self.all_namespaces || is_users(name))
+            && (self.rsyncs_own || !name.starts_with(RSYNCS_OWN))
+    }
+}
+
+/// What an entry is to have beside owner, mode and times. `None` leaves as it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SetExtended<'a> {
+    /// Its ACLs.
+    pub acls: Option<SetAcls<'a>>,
+    /// Its extended attributes: these, and no others of the names that take part.
+    pub xattrs: Option<(&'a Xattrs, XattrNames)>,
+}
+
+/// ACLs to be set.
+#[derive(Debug, Clone, Copy)]
+pub struct SetAcls<'a> {
+    /// Them; `None` is none.
+    pub acls: Option<&'a Acls>,
+    /// The mode that the entry has or is to have, which says the rest of its access ACL.
+    pub mode: u32,
+}
+
+impl SetExtended<'_> {
+    /// Whether there is nothing to set.
+    pub fn is_empty(&self) -> bool {
+        self.acls.is_none() && self.xattrs.is_none()
+    }
+}
+
+/// What `look` sees of an entry of `dir`.
+pub(super) fn look_at_entry(
+    dir: BorrowedFd<'_>,
+    name: &Name,
+    kind: Kind,
+    look: &Look,
+) -> Result<Option<Box<Extra>>, Error> {
+    let atime = match look.atimes && !matches!(kind, Kind::Directory | Kind::Symlink) {
+        true => Some(atime(dir, name)?),
+        false => None,
+    };
+    let has_handle = look.xattrs.is_some() || (look.acls && kind != Kind::Symlink);
+    let handle = if has_handle { handle(dir, name, kind, READING)? } else { None };
+    let extra = handle.map_or(Ok(None), |handle| look_at(handle.as_fd(), kind, look))?;
+    Ok(match atime {
+        None => extra,
+        atime => Some(Box::new(Extra { atime, ..extra.map_or_else(Extra::default, |extra| *extra) })),
+    })
+}
+
+fn atime(dir: BorrowedFd<'_>, name: &Name) -> Result<FileTime, Error> {
+    let stat = rustix::fs::statat(dir, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW);
+    Ok(status::accessed(&stat.map_err(Error::when("reading attributes of"))?))
+}
+
+/// What it sees of what a handle refers to, but for its time of last access.
+pub(super) fn look_at(handle: BorrowedFd<'_>, kind: Kind, look: &Look) -> Result<Option<Box<Extra>>, Error> {
+    let acls = if look.acls && kind != Kind::Symlink { acls(handle, kind)?.map(Arc::new) } else { None };
+    let xattrs = match look.xattrs {
+        Some(names) => sums(handle, names).map_err(Error::when(READING))?,
+        None => XattrSums::default(),
+    };
+    Ok(Extra { acls, xattrs, ..Extra::default() }.boxed())
+}
+
+/// A handle on an entry. `None` where there are none that would do.
+fn handle(
+    dir: BorrowedFd<'_>,
+    name: &Name,
+    kind: Kind,
+    doing: &'static str,
+) -> Result<Option<OwnedFd>, Error> {
+    let opened = attributes::entry_handle(dir, name, kind).transpose();
+    opened.map_err(|error| match error {
+        // A link took its place, which is not followed.
+        Errno::LOOP | Errno::NOTDIR => Error::when(doing)(Errno::NOENT),
+        error => Error::when(doing)(error),
+    })
+}
+
+fn acls(handle: BorrowedFd<'_>, kind: Kind) -> Result<Option<Acls>, Error> {
+    let read = |name| value(handle, name).map_err(Error::when(READING_ACL));
+    let invalid = |error| Error::refused(READING_ACL, io::ErrorKind::InvalidData, error);
+    let access = match read(ACCESS_ACL)? {
+        Some(bytes) => Acl::from_bytes(&bytes).map_err(invalid)?,
+        None => None,
+    };
+    let default = if kind == Kind::Directory { default_acl(handle)? } else { None };
+    Ok((access.is_some() || default.is_some()).then_some(Acls { access, default }))
+}
+
+/// The ACL that new entries of a directory get, if it has one.
+pub(super) fn default_acl(dir: BorrowedFd<'_>) -> Result<Option<DefaultAcl>, Error> {
+    match value(dir, DEFAULT_ACL).map_err(Error::when(READING_ACL))? {
+        Some(bytes) => DefaultAcl::from_bytes(&bytes)
+            .map_err(|error| Error::refused(READING_ACL, io::ErrorKind::InvalidData, error)),
+        None => Ok(None),
+    }
+}
+
+/// The value of an attribute, `None` if there is no such one.
+fn value(handle: BorrowedFd<'_>, name: &[u8]) -> SystemResult<Option<Vec<u8>>> {
+    match whole(|buffer| kernel::get_attribute(handle, name, buffer)) {
+        Ok(value) => Ok(Some(value)),
+        Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The names that take part, sorted.
+fn names(handle: BorrowedFd<'_>, of: XattrNames) -> SystemResult<Vec<Vec<u8>>> {
+    let list = match whole(|buffer| kernel::list_attributes(handle, buffer)) {
+        Ok(list) => list,
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let names = list.split(|&byte| byte == 0).filter(|name| of.contains(name));
+    let mut names: Vec<Vec<u8>> = names.map(<[u8]>::to_vec).collect();
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
+}
+
+/// All that `read` has to say, in a buffer that is made as long as need be.
+fn whole(mut read: impl FnMut(&mut [u8]) -> SystemResult<usize>) -> SystemResult<Vec<u8>> {
+    let mut short = [0; SHORT];
+    match read(&mut short) {
+        Err(Errno::RANGE) => {}
+        done => return done.map(|len| short.get(..len).unwrap_or_default().to_vec()),
+    }
+    let mut buffer = vec![0; LONGEST];
+    for _ in 0..ATTEMPTS {
+        match read(&mut buffer) {
+            // File systems of other systems have longer ones, which are none that could be set here.
+            Err(Errno::RANGE) => {}
+            done => {
+                buffer.truncate(done?);
+                return Ok(buffer);
+            }
+        }
+    }
+    Err(Errno::TOOBIG)
+}
+
+fn sums(handle: BorrowedFd<'_>, of: XattrNames) -> SystemResult<XattrSums> {
+    let mut summer = XattrSummer::default();
+    for name in names(handle, of)? {
+        if let Some(value) = value(handle, &name)? {
+            summer.add(&name, &value);
+        }
+    }
+    Ok(summer.finish())
+}
+
+/// The attributes of an entry of `dir`.
+///
+/// # Errors
+/// Those of the system, or they are longer than [`MAX_XATTRS`].
+pub(super) fn xattrs_of_entry(
+    dir: BorrowedFd<'_>,
+    name: &Name,
+    kind: Kind,
+    of: XattrNames,
+) -> Result<Xattrs, Error> {
+    match handle(dir, name, kind, READING)? {
+        Some(handle) => xattrs(handle.as_fd(), of),
+        None => Ok(Xattrs::default()),
+    }
+}
+
+/// Those of what a handle refers to, by the same rules.
+pub(super) fn xattrs(handle: BorrowedFd<'_>, of: XattrNames) -> Result<Xattrs, Error> {
+    let mut xattrs = Vec::new();
+    let mut left = MAX_XATTRS;
+    for name in names(handle, of).map_err(Error::when(READING))? {
+        let Some(value) = value(handle, &name).map_err(Error::when(READING))? else { continue };
+        let shorter = left.checked_sub(name.len() + value.len());
+        left = shorter.ok_or_else(|| {
+            let why = "together they are longer than 1 MiB";
+            Error::refused(READING, io::ErrorKind::InvalidInput, why)
+        })?;
+        xattrs.push(Xattr { name: name.into(), value: value.into() });
+    }
+    Ok(Xattrs::new(xattrs))
+}
+
+/// Makes an entry of `dir`, which must be of that kind, have what is asked.
+pub(super) fn set_entry(
+    dir: BorrowedFd<'_>,
+    name: &Name,
+    kind: Kind,
+    extended: &SetExtended<'_>,
+) -> Result<(), Error> {
+    if extended.is_empty() {
+        return Ok(());
+    }
+    let Some(handle) = handle(dir, name, kind, SETTING)? else {
+        return Err(Error::when(SETTING)(Errno::OPNOTSUPP));
+    };
+    let stat = rustix::fs::fstat(&handle).map_err(Error::when(SETTING))?;
+    if status::kind(&stat) != Some(kind) {
+        let why = "the entry became one of another kind";
+        return Err(Error::refused(SETTING, io::ErrorKind::InvalidInput, why));
+    }
+    set(handle.as_fd(), kind, extended)
+}
+
+/// Makes what a handle refers to have what is asked, whether or not the handle gives access. What of it cannot be set
+/// does not keep the rest from being set; the first reason is told.
+pub(super) fn set(handle: BorrowedFd<'_>, kind: Kind, extended: &SetExtended<'_>) -> Result<(), Error> {
+    let mut done = Ok(());
+    if let Some((xattrs, names)) = extended.xattrs {
+        done = set_xattrs(handle, xattrs, names).map_err(Error::when(SETTING));
+    }
+    if let Some(acls) = extended.acls.filter(|_| kind != Kind::Symlink) {
+        done = done.and(set_acls(handle, kind, acls).map_err(Error::when(SETTING_ACL)));
+    }
+    done
+}
+
+fn set_acls(handle: BorrowedFd<'_>, kind: Kind, SetAcls { acls, mode }: SetAcls<'_>) -> SystemResult<()> {
+    let access = acls.and_then(|acls| acls.access.as_ref());
+    set_or_remove(handle, ACCESS_ACL, access.map(|acl| acl.to_bytes(mode)))?;
+    if kind != Kind::Directory {
+        return Ok(());
+    }
+    let default = acls.and_then(|acls| acls.default.as_ref());
+    set_or_remove(handle, DEFAULT_ACL, default.map(DefaultAcl::to_bytes))
+}
+
+fn set_or_remove(handle: BorrowedFd<'_>, name: &[u8], value: Option<Vec<u8>>) -> SystemResult<()> {
+    match value {
+        Some(value) => kernel::set_attribute(handle, name, &value),
+        None => match kernel::remove_attribute(handle, name) {
+            Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            done => done,
+        },
+    }
+}
+
+fn set_xattrs(handle: BorrowedFd<'_>, wanted: &Xattrs, of: XattrNames) -> SystemResult<()> {
+    let mut done = Ok(());
+    for name in names(handle, of)? {
+        if wanted.get(&name).is_none() {
+            done = done.and(writable(handle, || set_or_remove(handle, &name, None)));
+        }
+    }
+    for Xattr { name, value } in wanted.iter().filter(|xattr| of.contains(&xattr.name)) {
+        // What is there already may be one that nobody is let set.
+        if self::value(handle, name).is_ok_and(|here| here.as_deref() == Some(value)) {
+            continue;
+        }
+        done = done.and(writable(handle, || kernel::set_attribute(handle, name, value)));
+    }
+    done
+}
+
+/// Does what needs permission to write. The owner of an entry who has denied it to itself has it for the moment.
+fn writable(handle: BorrowedFd<'_>, set: impl Fn() -> SystemResult<()>) -> SystemResult<()> {
+    let done = set();
+    if done != Err(Errno::ACCESS) {
+        return done;
+    }
+    let stat = rustix::fs::fstat(handle)?;
+    let mode = Mode::from_raw_mode(stat.st_mode);
+    if stat.st_uid != rustix::process::geteuid().as_raw() || mode.contains(Mode::WUSR) {
+        return done;
+    }
+    attributes::set_mode(handle, mode | Mode::WUSR)?;
+    let done = set();
+    attributes::set_mode(handle, mode)?;
+    done
+}
+
+/// The longest value that can be set.
+const _: () = assert!(MAX_XATTR_VALUE == LONGEST);

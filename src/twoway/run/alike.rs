@@ -1,0 +1,112 @@
+//! Which stretches of two histories are the same, so that only the rest of them is told.
+//!
+//! Where two replicas have to compare everything (the rules are others than last time, or what they remember of each
+//! other is of different runs), most of what they know is the same all the same. So the records, in order, are cut into
+//! stretches, and sums of these are compared. Where a stretch ends is decided by the record itself: so one that only
+//! one side has changes the stretch it is in, and no other, as in the cutting of files by content (Muthitacharoen, Chen
+//! and Mazières, "A Low-bandwidth Network File System", SOSP 2001).
+//!
+//! What is summed is all that is told of a path, versions included, so of what is the same nothing would have to be done.
+
+use crate::tree::RelPath;
+use crate::twoway::TwoWayError;
+use crate::twoway::history::{self, Stored, Time};
+use crate::twoway::record::Record;
+use crate::twoway::run::told::{Keys, Knowledge};
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+
+/// The sum of a stretch: BLAKE3, cut to 128 bits, which is what hides no change for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Stretch([u8; 16]);
+
+/// Records in a stretch on average, less one in as many.
+const USUAL: u8 = 64;
+/// The most records in one.
+const MOST: usize = 1024;
+
+/// The stretches of all that is known of paths that take part.
+pub(super) fn stretches(knowledge: &Knowledge<'_>, perms: bool) -> Result<Vec<Stretch>, TwoWayError> {
+    let mut all = Vec::new();
+    cut(knowledge, perms, &mut |stretch, _| all.push(stretch))?;
+    Ok(all)
+}
+
+/// Which of the other side's stretches are here, too, one after the other; and the keys of what is in none of them. `None`
+/// if these are few: then it takes less to tell everything.
+pub(super) fn compare(
+    knowledge: &Knowledge<'_>,
+    perms: bool,
+    theirs: &[Stretch],
+) -> Result<Option<(Vec<bool>, Keys)>, TwoWayError> {
+    let there: HashSet<Stretch> = theirs.iter().copied().collect();
+    let (mut both, mut rest) = (HashSet::new(), Keys::new());
+    cut(knowledge, perms, &mut |stretch, keys| match there.contains(&stretch) {
+        true => drop(both.insert(stretch)),
+        false => rest.extend(keys.drain(..)),
+    })?;
+    let is_worth_it = both.len() > theirs.len() / 2;
+    Ok(is_worth_it.then(|| (theirs.iter().map(|stretch| both.contains(stretch)).collect(), rest)))
+}
+
+/// The keys of what is in none of the stretches that the other side has, too.
+pub(super) fn rest(knowledge: &Knowledge<'_>, perms: bool, alike: &[bool]) -> Result<Keys, TwoWayError> {
+    let mut rest = Keys::new();
+    let mut alike = alike.iter();
+    cut(knowledge, perms, &mut |_, keys| {
+        if alike.next() != Some(&true) {
+            rest.extend(keys.drain(..));
+        }
+    })?;
+    Ok(rest)
+}
+
+/// Hands each stretch, with the keys of what is in it, to `each`.
+fn cut(
+    knowledge: &Knowledge<'_>,
+    perms: bool,
+    each: &mut dyn FnMut(Stretch, &mut Vec<Vec<u8>>),
+) -> Result<(), TwoWayError> {
+    let (mut keys, mut bytes) = (Vec::new(), Vec::new());
+    let mut hasher = blake3::Hasher::new();
+    let mut end = |hasher: &mut blake3::Hasher, keys: &mut Vec<Vec<u8>>| {
+        let mut stretch = [0; 16];
+        hasher.finalize_xof().fill(&mut stretch);
+        hasher.reset();
+        each(Stretch(stretch), keys);
+        keys.clear();
+    };
+    for row in knowledge.all()? {
+        let (path, record) = row?;
+        bytes = told(&path, &record, perms, bytes)?;
+        let sum = blake3::hash(&bytes);
+        hasher.update(sum.as_bytes());
+        keys.push(history::key(&path));
+        if sum.as_bytes().first().is_some_and(|byte| byte % USUAL == 0) || keys.len() >= MOST {
+            end(&mut hasher, &mut keys);
+        }
+    }
+    if !keys.is_empty() {
+        end(&mut hasher, &mut keys);
+    }
+    Ok(())
+}
+
+/// All that is told of a path, in a form that depends on nothing else. Each side has permissions of its own where these
+/// are not synchronised.
+fn told(path: &RelPath, record: &Record, perms: bool, mut bytes: Vec<u8>) -> Result<Vec<u8>, TwoWayError> {
+    bytes.clear();
+    let mode = perms.then_some(record.attributes.mode);
+    let rest = (mode, record.attributes.owner, Time::from(record.mtime), record.occupied);
+    let all = (path.as_bytes(), Stored::from(&record.state), rest);
+    let mut bytes = postcard::to_extend(&all, bytes).map_err(history::unwritable)?;
+    for version in [&record.content, &record.meta] {
+        for (author, count) in version.counts() {
+            bytes.extend_from_slice(&author.0);
+            bytes.extend_from_slice(&count.to_le_bytes());
+        }
+        // Nobody counts to nothing.
+        bytes.extend_from_slice(&0_u64.to_le_bytes());
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,307 @@
+//! What the user typed as sources, and the list of `--files-from`: below which directory each is, and under which path
+//! it is shown.
+
+use crate::fs::{Dir, Links, Root};
+use crate::request::{Missing, Options};
+use crate::tree::filter::Rules;
+use crate::tree::{Entry, Kind, Name, Node, RelPath};
+use crate::view::selection::{Extent, Meant, Selection};
+use crate::view::{ViewError, shows};
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+/// Sources below one directory.
+#[derive(Debug)]
+pub(super) struct Argument {
+    /// The directory.
+    pub root: Dir,
+    /// What of it is shown, by the paths under which it is shown.
+    pub selection: Selection,
+}
+
+/// What came of one source argument.
+pub(super) enum Opened {
+    /// It takes part.
+    Shown(Argument),
+    /// It is a directory, and none are to be made or entered.
+    Unentered(RelPath),
+    /// It takes no part, and nothing is said.
+    Nothing,
+}
+
+/// A source as it was typed.
+struct Typed {
+    /// The directory it is below, as the user would name it.
+    from: Vec<u8>,
+    path: RelPath,
+    /// Whether it names a directory's contents, or what a symbolic link leads to.
+    leads: bool,
+    /// Whether it began with a dot for the directory itself, whose attributes are then meant too.
+    with_top: bool,
+}
+
+impl Argument {
+    /// Opens one source argument.
+    pub(super) fn open(
+        argument: &[u8],
+        options: &Options,
+        rules: &Rules,
+        links: Links,
+    ) -> Result<Opened, ViewError> {
+        let failed = |error| ViewError::new(argument, error);
+        let typed =
+            if options.relative { Typed::relative(argument, false)? } else { Typed::plain(argument)? };
+        let unusual = typed.leads && !typed.path.is_root();
+        let root = match Root::open(OsStr::from_bytes(&typed.from), links) {
+            Ok(root) => root.dir().clone(),
+            Err(error) if error.is_not_found() => {
+                return match options.missing {
+                    // What was to give its contents may be missed in the transfer root.
+                    _ if typed.path.is_root() => Err(ViewError::missing(argument, true)),
+                    Missing::Told => Err(ViewError::missing(argument, false)),
+                    Missing::Ignored | Missing::Deleted => Ok(Opened::Nothing),
+                };
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        let lists = options.recursive || options.dirs;
+        if typed.path.is_root() {
+            if !lists {
+                return Ok(Opened::Unentered(RelPath::root()));
+            }
+        } else {
+            let entry = entry_at(&root, &typed.path, typed.leads, options, links).map_err(failed)?;
+            match (&entry, options.missing) {
+                (None, Missing::Told) => return Err(ViewError::missing(argument, false)),
+                (None, Missing::Ignored) => return Ok(Opened::Nothing),
+                (None, Missing::Deleted) => {}
+                (Some(entry), _) if unusual && !entry.is_dir() => {
+                    return Err(ViewError::not_a_directory(argument));
+                }
+                (Some(entry), _) if entry.is_dir() && !lists => {
+                    return Ok(Opened::Unentered(typed.path));
+                }
+                (Some(entry), _) => {
+                    // Else the directories above it would be made for nothing.
+                    let above = typed.path.split_last().map(|(above, _)| above).unwrap_or_default();
+                    if options.relative && !shows(rules, &above, entry) {
+                        return Ok(Opened::Nothing);
+                    }
+                }
+            }
+        }
+        Ok(Opened::Shown(Argument { root, selection: Selection::of(typed.chosen(options).into_iter()) }))
+    }
+
+    /// The names of a list, separated by NUL, below the directory that is the only source argument.
+    pub(super) fn listed(
+        argument: &[u8],
+        names: &[u8],
+        options: &Options,
+        rules: &Rules,
+        links: Links,
+    ) -> (Vec<Argument>, Vec<ViewError>) {
+        let os_path = OsStr::from_bytes(if argument.is_empty() { b"." } else { argument });
+        let top = match Root::open(os_path, links) {
+            Ok(root) => root.dir().clone(),
+            Err(error) => return (Vec::new(), vec![ViewError::new(argument, error)]),
+        };
+        // In the order in which they are first met, since the first counts of what two of them have.
+        let mut arguments: Vec<Argument> = Vec::new();
+        let mut places: HashMap<RelPath, Option<usize>> = HashMap::new();
+        let mut troubles = Vec::new();
+        for name in names.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
+            let typed = match Typed::listed(name, options.relative) {
+                Ok(typed) => typed,
+                Err(error) => {
+                    troubles.push(error);
+                    continue;
+                }
+            };
+            let place = places.entry(typed.below.clone()).or_insert_with(|| {
+                let root = match typed.below.is_root() {
+                    true => Ok(top.clone()),
+                    false => top.open_named(&typed.below, links),
+                };
+                let add = |root| arguments.push(Argument { root, selection: Selection::default() });
+                let added = root.map(add).map_err(|error| ViewError::new(typed.below.as_bytes(), error));
+                added.map_err(|error| troubles.push(error)).ok().map(|()| arguments.len().saturating_sub(1))
+            });
+            let Some(argument) = place.and_then(|place| arguments.get_mut(place)) else { continue };
+            for (path, meant) in typed.source.chosen(options) {
+                // Else the directories above what is hidden would be made for nothing.
+                let is_hidden = || {
+                    let found = entry_at(&argument.root, &path, meant.leads, options, links).ok().flatten();
+                    let above = path.split_last().map(|(above, _)| above).unwrap_or_default();
+                    found.is_some_and(|entry| !shows(rules, &above, &entry))
+                };
+                if rules.is_empty() || !is_hidden() {
+                    argument.selection.add(&path, meant);
+                }
+            }
+        }
+        arguments.iter_mut().for_each(|argument| argument.selection.sort());
+        (arguments, troubles)
+    }
+}
+
+/// The entry at a path that the user named; with `leads`, or with `-L`, what a symbolic link there leads to.
+fn entry_at(
+    root: &Dir,
+    path: &RelPath,
+    leads: bool,
+    options: &Options,
+    links: Links,
+) -> Result<Option<Entry>, crate::fs::Error> {
+    let Some((above, name)) = path.split_last() else { return Ok(None) };
+    let found = root.open_named(&above, links).and_then(|dir| match dir.entry(&name)? {
+        Some(entry) if entry.kind() == Kind::Symlink && leads => {
+            named_directory(root, path, &name, links).map(Some)
+        }
+        Some(entry) if entry.kind() == Kind::Symlink && options.link_rules.copy => dir.referent(&name),
+        found => Ok(found),
+    });
+    match found {
+        Err(error) if error.is_not_found() => Ok(None),
+        found => found,
+    }
+}
+
+/// A path that the user named, as the directory it leads to.
+pub(super) fn named_directory(
+    root: &Dir,
+    path: &RelPath,
+    name: &Name,
+    links: Links,
+) -> Result<Entry, crate::fs::Error> {
+    let dir = root.open_named(path, links)?;
+    Ok(Entry::new(name.clone(), Node::Directory, dir.own_meta()?))
+}
+
+/// A name of a list.
+struct Listed {
+    /// The directory it is below, itself below that of the list.
+    below: RelPath,
+    source: Typed,
+}
+
+impl Typed {
+    /// Without `-R`: what is at the end of the path, or what is inside if that cannot be named.
+    fn plain(argument: &[u8]) -> Result<Typed, ViewError> {
+        let path = if argument.is_empty() { b"." } else { argument };
+        let (parent, last) = match path.iter().rposition(|&byte| byte == b'/') {
+            Some(slash) => path.split_at(slash.saturating_add(1)),
+            None => (&b"."[..], path),
+        };
+        if matches!(last, b"" | b"." | b"..") {
+            return Ok(Typed { from: path.to_vec(), path: RelPath::root(), leads: true, with_top: false });
+        }
+        let last = RelPath::new(last).map_err(|error| ViewError::invalid(argument, error))?;
+        Ok(Typed { from: parent.to_vec(), path: last, leads: false, with_top: false })
+    }
+
+    /// With `-R`: the whole path, or what comes after `/./`. A `..` is refused, or in a `clamped` path goes up as far as
+    /// there is something above.
+    fn relative(argument: &[u8], clamped: bool) -> Result<Typed, ViewError> {
+        let cut = argument.windows(3).position(|window| window == b"/./");
+        let (from, rest) = match cut {
+            Some(0) => (&b"/"[..], argument.get(3..)),
+            Some(cut) => (argument.get(..cut).unwrap_or_default(), argument.get(cut.saturating_add(3)..)),
+            None if argument.starts_with(b"/") => (&b"/"[..], Some(argument)),
+            None => (&b"."[..], Some(argument)),
+        };
+        let rest = rest.unwrap_or_default();
+        let mut elements: Vec<&[u8]> = Vec::new();
+        for element in rest.split(|&byte| byte == b'/').filter(|element| !matches!(*element, b"" | b".")) {
+            match element {
+                b".." if clamped => drop(elements.pop()),
+                element => elements.push(element),
+            }
+        }
+        let path = RelPath::new(elements.join(&b'/')).map_err(|error| ViewError::invalid(argument, error))?;
+        let last = rest.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        let leads = path.is_root() || matches!(last, b"" | b".");
+        Ok(Typed { from: from.to_vec(), path, leads, with_top: cut.is_none() && rest.starts_with(b"./") })
+    }
+
+    /// A name of a list: below the directory of the list whatever it is, a slash at its beginning meaning nothing.
+    fn listed(name: &[u8], relative: bool) -> Result<Listed, ViewError> {
+        let start = name.iter().position(|&byte| byte != b'/').unwrap_or(name.len());
+        let name = name.get(start..).unwrap_or_default();
+        let source = Typed::relative(name, true)?;
+        let below = match source.from.as_slice() {
+            b"." => RelPath::root(),
+            from => Typed::relative(&[from, b"/"].concat(), true)?.path,
+        };
+        if relative {
+            return Ok(Listed { below, source });
+        }
+        let whole = [below.as_bytes(), source.path.as_bytes()].join(&b'/');
+        let whole = Typed::relative(&whole, true)?.path;
+        Ok(match whole.split_last().filter(|_| !source.leads) {
+            Some((below, name)) => Listed { below, source: Typed { path: name.into(), ..source } },
+            None => Listed { below: whole, source: Typed { path: RelPath::root(), ..source } },
+        })
+    }
+
+    fn chosen(self, options: &Options) -> Vec<(RelPath, Meant)> {
+        let Typed { path, leads, with_top, .. } = self;
+        let extent = match leads {
+            _ if options.recursive => Extent::All,
+            true => Extent::Layer,
+            false => Extent::Entry,
+        };
+        let top = (RelPath::root(), Meant { extent: Extent::Entry, leads: true });
+        let top = (with_top && !options.no_implied_dirs).then_some(top);
+        top.into_iter().chain([(path, Meant { extent, leads })]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_kept_as_typed_or_from_the_dot_on() {
+        for (argument, from, path, leads, with_top) in [
+            ("a/b", ".", "a/b", false, false),
+            ("a//b/", ".", "a/b", true, false),
+            ("/a/b", "/", "a/b", false, false),
+            ("a/./b/c", "a", "b/c", false, false),
+            ("/a/b/./c", "/a/b", "c", false, false),
+            ("/./c", "/", "c", false, false),
+            ("a/b/./", "a/b", "", true, false),
+            ("a/./b/./c", "a", "b/c", false, false),
+            ("./a", ".", "a", false, true),
+            (".", ".", "", true, false),
+            ("a/.", ".", "a", true, false),
+        ] {
+            let typed = Typed::relative(argument.as_bytes(), false).unwrap();
+            assert_eq!(typed.from, from.as_bytes(), "{argument}");
+            assert_eq!(typed.path.as_bytes(), path.as_bytes(), "{argument}");
+            assert_eq!((typed.leads, typed.with_top), (leads, with_top), "{argument}");
+        }
+        assert!(Typed::relative(b"a/../b", false).is_err());
+    }
+
+    #[test]
+    fn no_name_of_a_list_rises_above_its_directory() {
+        for (name, relative, from, path) in [
+            ("/etc/passwd", true, "", "etc/passwd"),
+            ("../../x", true, "", "x"),
+            ("a/../../x", true, "", "x"),
+            ("a/..", true, "", ""),
+            ("a/b/./c", true, "a/b", "c"),
+            ("../a/./../c", true, "a", "c"),
+            ("a/b", false, "a", "b"),
+            ("a/b/", false, "a/b", ""),
+            ("x", false, "", "x"),
+            ("a/./b/c", false, "a/b", "c"),
+        ] {
+            let Listed { below, source } = Typed::listed(name.as_bytes(), relative).unwrap();
+            assert_eq!(below.as_bytes(), from.as_bytes(), "{name}");
+            assert_eq!(source.path.as_bytes(), path.as_bytes(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Symbolic links: copied, followed, left out, munged, kept at the destination.
+
+use crate::support::scene::Scene;
+use crate::support::tools;
+use crate::support::transport::{Direction, Way};
+use crate::support::tree::Tree;
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::path::PathBuf;
+
+/// Links to a file and a directory inside, to both outside, and to nothing.
+fn linked() -> Scene {
+    let source = Tree::new()
+        .file("real/file", "inside")
+        .symlink("to-file", "real/file")
+        .symlink("to-dir", "real")
+        .symlink("out-file", "../outside/secret")
+        .symlink("out-dir", "../outside")
+        .symlink("nowhere", "nothing");
+    Scene::with_source(&source).tree("outside", &Tree::new().file("secret", "outside").file("sub/more", "m"))
+}
+
+fn target(scene: &Scene, path: &str) -> Option<String> {
+    fs::read_link(scene.path(path)).ok().map(|target| target.to_str().unwrap().to_owned())
+}
+
+#[test]
+fn all_links_are_followed() {
+    for way in Way::all() {
+        let scene = linked();
+        let output = way.copy(&["-aL"], &[scene.path("source/")], scene.path("to")).run().expect(23);
+        assert!(output.err().contains("nowhere"), "{way:?}\n{output}");
+        let expected = [
+            "out-dir",
+            "out-dir/secret",
+            "out-dir/sub",
+            "out-dir/sub/more",
+            "out-file",
+            "real",
+            "real/file",
+            "to-dir",
+            "to-dir/file",
+            "to-file",
+        ];
+        assert_eq!(scene.paths("to"), expected, "{way:?}");
+        assert_eq!(scene.read("to/out-file"), b"outside", "{way:?}");
+        assert!(fs::symlink_metadata(scene.path("to/to-file")).unwrap().is_file(), "{way:?}");
+        // Once more there is nothing to do.
+        let again = way.copy(&["-aLi"], &[scene.path("source/")], scene.path("to")).run().expect(23);
+        assert_eq!(again.out(), "", "{way:?}");
+    }
+}
+
+#[test]
+fn links_to_directories_are_followed() {
+    for way in Way::all() {
+        let scene = linked();
+        way.copy(&["-ak"], &[scene.path("source/")], scene.path("to")).run().success();
+        assert_eq!(scene.read("to/to-dir/file"), b"inside", "{way:?}");
+        assert_eq!(scene.read("to/out-dir/sub/more"), b"m", "{way:?}");
+        assert_eq!(target(&scene, "to/to-file").as_deref(), Some("real/file"), "{way:?}");
+        assert_eq!(target(&scene, "to/nowhere").as_deref(), Some("nothing"), "{way:?}");
+    }
+}
+
+#[test]
+fn unsafe_links_are_followed_and_safe_ones_copied() {
+    for way in Way::all() {
+        let scene = linked();
+        way.copy(&["-a", "--copy-unsafe-links"], &[scene.path("source/")], scene.path("to")).run().success();
+        assert_eq!(scene.read("to/out-file"), b"outside", "{way:?}");
+        assert_eq!(scene.read("to/out-dir/sub/more"), b"m", "{way:?}");
+        assert_eq!(target(&scene, "to/to-dir").as_deref(), Some("real"), "{way:?}");
+        // Without the slash the directory that it is in is the top.
+        way.copy(&["-a", "--copy-unsafe-links"], &[scene.path("source")], scene.path("up")).run().success();
+        assert_eq!(target(&scene, "up/source/out-file").as_deref(), Some("../outside/secret"), "{way:?}");
+    }
+}
+
+#[test]
+fn unsafe_links_are_left_out_and_protect_what_has_their_names() {
+    for way in Way::all() {
+        let to = Tree::new().file("out-file", "mine").file("extra", "x");
+        let scene = linked().tree("to", &to);
+        let options = ["-av", "--safe-links", "--delete"];
+        let output = way.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
+        let line = "ignoring unsafe symlink \"out-file\" -> \"../outside/secret\"";
+        assert!(output.out().contains(line), "{way:?}\n{output}");
+        let expected = ["nowhere", "out-file", "real", "real/file", "to-dir", "to-file"];
+        assert_eq!(scene.paths("to"), expected, "{way:?}");
+        assert_eq!(scene.read("to/out-file"), b"mine", "{way:?}");
+    }
+}
+
+#[test]
+fn links_that_lead_to_a_directory_above_end() {
+    for way in Way::all() {
+        let source = Tree::new().file("a/b/file", "x").symlink("a/b/up", "..").symlink("a/self", ".");
+        let scene = Scene::with_source(&source.symlink("top", "."));
+        let output = way.copy(&["-aL"], &[scene.path("source/")], scene.path("to")).run().expect(23);
+        assert!(output.err().contains("above it"), "{way:?}\n{output}");
+        assert_eq!(scene.paths("to"), ["a", "a/b", "a/b/file"], "{way:?}");
+    }
+}
+
+#[test]
+fn links_that_lead_around_end_too() {
+    let source =
+        Tree::new().file("a/file", "x").file("b/file", "y").symlink("a/b", "../b").symlink("b/a", "../a");
+    let scene = Scene::with_source(&source);
+    Way::LOCAL.copy(&["-aL"], &[scene.path("source/")], scene.path("to")).run().expect(23);
+    let expected = ["a", "a/b", "a/b/file", "a/file", "b", "b/a", "b/a/file", "b/file"];
+    assert_eq!(scene.paths("to"), expected);
+}
+
+#[test]
+fn links_to_directories_are_kept_inside_and_never_followed_out() {
+    for way in Way::all() {
+        let source =
+            Tree::new().file("d/file", "new").file("e/file", "new").file("f/file", "new").file("plain", "p");
+        let to = Tree::new().directory("real").symlink("d", "real").symlink("plain", "real");
+        let scene = Scene::with_source(&source.mtime("d", 1_500_000_000)).tree("to", &to);
+        let (inside, outside) = (scene.path("to/real"), scene.path("outside"));
+        fs::create_dir(&outside).unwrap();
+        symlink(&outside, scene.path("to/e")).unwrap();
+        symlink(&inside, scene.path("to/f")).unwrap();
+        let output =
+            way.copy(&["-aK", "--delete"], &[scene.path("source/")], scene.path("to")).run().expect(23);
+        assert!(output.err().contains("leads out of the tree"), "{way:?}\n{output}");
+        assert_eq!(scene.paths("outside"), [""; 0], "{way:?}");
+        // Not listed at the source, and led to by what is: it goes, as any other name.
+        assert_eq!(target(&scene, "to/d").as_deref(), Some("real"), "{way:?}");
+        // A file takes the place of a link in any case.
+        assert_eq!(scene.read("to/plain"), b"p", "{way:?}");
+    }
+}
+
+#[test]
+fn what_is_below_a_kept_link_is_compared_and_cleaned() {
+    for way in Way::all() {
+        let source = Tree::new().file("d/file", "new").file("d/sub/more", "m").directory("real");
+        let to = Tree::new().file("real/keep/x", "x").symlink("d", "real").file("extra", "x");
+        let scene = Scene::with_source(&source.mtime("d", 1_500_000_000)).tree("to", &to);
+        let options = ["-aK", "--exclude=keep", "--exclude=real"];
+        way.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
+        assert_eq!(scene.read("to/real/sub/more"), b"m", "{way:?}");
+        assert_eq!(fs::metadata(scene.path("to/real")).unwrap().mtime(), 1_500_000_000, "{way:?}");
+        let again = way.copy(
+            &["-aKi", "--exclude=keep", "--exclude=real"],
+            &[scene.path("source/")],
+            scene.path("to"),
+        );
+        assert_eq!(again.run().success().out(), "", "{way:?}");
+        fs::remove_file(scene.path("source/d/file")).unwrap();
+        let options = ["-aK", "--delete", "--exclude=keep", "--exclude=/real"];
+        way.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
+        assert_eq!(
+            scene.paths("to"),
+            ["d", "real", "real/keep", "real/keep/x", "real/sub", "real/sub/more"],
+            "{way:?}"
+        );
+        // Without -K the link gives way.
+        way.copy(&["-a"], &[scene.path("source/")], scene.path("to")).run().success();
+        assert!(fs::symlink_metadata(scene.path("to/d")).unwrap().is_dir(), "{way:?}");
+    }
+}
+
+#[test]
+fn munged_links_lead_nowhere_and_come_back() {
+    for way in Way::all() {
+        let scene = linked();
+        let copy = |from: &str, to: &str| {
+            way.copy(&["-a", "--munge-links"], &[scene.path(from)], scene.path(to)).run().success()
+        };
+        copy("source/", "to");
+        let munged = "/rsyncd-munged/../outside/secret";
+        // The option is about this side's links: those that are written by a pull.
+        let expected = if way.direction == Direction::Pull { munged } else { "../outside/secret" };
+        assert_eq!(target(&scene, "to/out-file").as_deref(), Some(expected), "{way:?}");
+        let again =
+            way.copy(&["-ai", "--munge-links"], &[scene.path("source/")], scene.path("to")).run().success();
+        assert_eq!(again.out(), "", "{way:?}");
+        fs::remove_file(scene.path("source/out-file")).unwrap();
+        symlink(munged, scene.path("source/out-file")).unwrap();
+        copy("source/", "back");
+        let read: PathBuf = fs::read_link(scene.path("back/out-file")).unwrap();
+        let twice = "/rsyncd-munged//rsyncd-munged/../outside/secret";
+        let expected = if way.direction == Direction::Pull { twice } else { "../outside/secret" };
+        assert_eq!(read.to_str(), Some(expected), "{way:?}");
+    }
+}
+
+/// A link that somebody else made is followed on no path that was named, unless it is said that it may be.
+#[test]
+fn links_of_others_are_followed_on_request_and_on_this_side_only() {
+    if !tools::is_root() {
+        return tools::missing("root, to give a link away");
+    }
+    for way in Way::plain() {
+        let scene = Scene::with_source(&Tree::new().file("file", "x")).tree("real", &Tree::new());
+        symlink("real", scene.path("planted")).unwrap();
+        std::os::unix::fs::lchown(scene.path("planted"), Some(65_534), Some(65_534)).unwrap();
+        let copy =
+            |options: &[&str]| way.copy(options, &[scene.path("source/")], scene.path("planted")).run();
+        let output = copy(&["-a"]);
+        assert!(
+            output.code != Some(0) && output.err().contains("belongs to another user"),
+            "{way:?}\n{output}"
+        );
+        assert_eq!(scene.paths("real"), [""; 0], "{way:?}");
+        let output = copy(&["-a", "--insecure-links"]);
+        if way.direction == Direction::Push && way != Way::LOCAL {
+            assert_ne!(output.code, Some(0), "{way:?}: the peer was not told");
+        } else {
+            output.success();
+            assert_eq!(scene.paths("real"), ["file"], "{way:?}");
+        }
+    }
+}
+
+#[test]
+fn paths_are_confined_on_request() {
+    for way in Way::plain() {
+        let scene = Scene::with_source(&Tree::new().file("file", "x"))
+            .tree("inside", &Tree::new().symlink("out", "../away"));
+        fs::create_dir(scene.path("away")).unwrap();
+        let confined = format!("--confine-root={}", scene.path("inside").display());
+        let copy = |to: &str| way.copy(&["-a", &confined], &[scene.path("source/")], scene.path(to)).run();
+        if way.direction == Direction::Pull {
+            copy("inside/to").success();
+            assert_eq!(scene.paths("inside/to"), ["file"], "{way:?}");
+            for outside in ["away", "inside/out"] {
+                let output = copy(outside);
+                assert!(
+                    output.code != Some(0) && output.err().contains("--confine-root"),
+                    "{way:?}\n{output}"
+                );
+            }
+        } else {
+            // It is the source that is here, and it is outside.
+            assert_ne!(copy("inside/to").code, Some(0), "{way:?}");
+        }
+        assert_eq!(scene.paths("away"), [""; 0], "{way:?}");
+    }
+}
