@@ -115,7 +115,8 @@ fn said(text: &str) -> Option<Said> {
         if let Some(minute) = minute {
             said.minute = Some(number(minute, 0..=59)?);
         }
-        if said.hour.is_none() && (said.minute.is_none() || said.day.is_some()) {
+        // A minute by itself is written with a colon alone.
+        if said.hour.is_none() && (said.minute.is_none() || text.contains(['T', 't'])) {
             return None;
         }
     }

@@ -46,8 +46,10 @@ impl Sink<'_> {
     /// Whether the rules let an entry of the destination be removed.
     fn is_at_risk(&self, path: &RelPath, entry: &Entry, deleting_dir: bool) -> bool {
         let decision = self.rules.decide(path.as_bytes(), entry.is_dir(), Side::Receiver, deleting_dir);
-        // A replica's history stays, and files that wait for the end of the run; what a killed run staged goes with its directory.
-        let is_ours = entry.is_dir() && (crate::fs::is_reserved(entry) || self.holds_delayed(&entry.name));
+        // A replica's history stays, and files that wait for the end of the run; what a killed run staged goes with its
+        // directory.
+        let is_ours = entry.is_dir()
+            && (crate::fs::is_reserved(entry) || (!deleting_dir && self.holds_delayed(&entry.name)));
         decision.verdict == Verdict::Included && !is_ours
     }
 
