@@ -5,7 +5,7 @@
 //! queues in memory between two local paths, the same messages framed over a byte stream between hosts. The source's
 //! listings drive and the sink decides: it compares each listed directory with its own and asks for what it lacks.
 //! Every touch of either tree goes through handles of directories and single names, so nothing outside the two roots
-//! is read or written.
+//! is read or written, but for what links lead to where the user asked for that.
 //!
 //! | module | what it is | may use |
 //! |---|---|---|

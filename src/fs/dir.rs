@@ -81,7 +81,8 @@ impl Dir {
         }
         let is_found = |one: &&Stamped| (one.stamp.dev, one.stamp.ino) == (found.stamp.dev, found.stamp.ino);
         // File systems that are programs may number names, not entries.
-        let is_like = |one: &&Stamped| folded(&one.entry.name) == folded(name);
+        let sought = folded(name);
+        let is_like = |one: &&Stamped| folded(&one.entry.name) == sought;
         let alias = entries.iter().find(is_found).or_else(|| entries.iter().find(is_like));
         Ok(alias.map(|one| one.entry.name.clone()))
     }

@@ -3,8 +3,8 @@
 //! Everything here is a directory handle and one [`Name`](crate::tree::Name): a [`Root`] is resolved once from the
 //! path a user gave, a [`Dir`] is reached from it element by element, and no operation below a root follows a
 //! symbolic link or takes a path. So whatever a peer asks for, and whatever is renamed underneath while the run goes
-//! on, nothing outside the root is read or written. What is written goes through a [`WriteDir`], which a read-only
-//! root does not give out; a dry run therefore cannot write.
+//! on, nothing outside the root is written, nor is it read but through a [`referent`]. What is written goes through a
+//! [`WriteDir`], which a read-only root does not give out; a dry run therefore cannot write.
 //!
 //! | file | |
 //! |---|---|

@@ -112,6 +112,15 @@ const UNCHANGED: Change = Change {
     xattrs: false,
 };
 
+/// What the source says of an entry, with the permissions that `--chmod` makes of its.
+pub(crate) fn asked_meta(options: &Options, kind: Kind, meta: Meta, umask: u32) -> Meta {
+    let mode = match kind {
+        Kind::Symlink => meta.mode,
+        _ => options.chmod.apply(meta.mode, kind == Kind::Directory, umask),
+    };
+    Meta { mode, ..meta }
+}
+
 impl Policy<'_> {
     /// Decides about `entry`, of which the sink has `own`. The entry's owners are this host's numbers already;
     /// `may_set_group` is about its group.
@@ -395,4 +404,4 @@ impl Policy<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

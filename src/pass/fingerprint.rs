@@ -11,7 +11,7 @@
 //! same way; an entry's place says which owner it has of those told, and which ACLs.
 
 use crate::pass::Context;
-use crate::pass::decide::Policy;
+use crate::pass::decide::{Policy, asked_meta};
 use crate::request::Options;
 use crate::tree::{
     Acls, Aspects, BucketSum, Buckets, Entry, Fingerprint, Fingerprinter, Name, Owner, RelPath,
@@ -21,10 +21,17 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// How directories of this run are fingerprinted; `None` if they are listed in any case: contents are compared, or
-/// everything is transferred or told, or there is no wire to save, or they are not to be.
+/// How directories of this run are fingerprinted; `None` if they are listed in any case: fingerprints cannot tell enough,
+/// or there is no wire to save, or they are not to be.
 pub(crate) fn fingerprinter(context: &Context) -> Option<Fingerprinter> {
     let options = &context.options;
+    let worth_it = options.recursive && !context.local && options.shortcuts.fingerprints;
+    (worth_it && can_tell(options)).then(|| Fingerprinter::new(context.sums.seed, aspects(options)))
+}
+
+/// Whether nothing has to be done or said where fingerprints agree: not if contents are compared, or everything is
+/// transferred or told.
+fn can_tell(options: &Options) -> bool {
     // Access times change by being looked at, so they mostly differ.
     let looks_at_all = options.checksum || options.ignore_times || options.detail.unchanged || options.atimes;
     // Times may differ and be the same, or the source does not know which mode an entry is to have.
@@ -34,9 +41,7 @@ pub(crate) fn fingerprinter(context: &Context) -> Option<Fingerprinter> {
     // A link that is kept counts as a directory, one that is munged has another text, and a list of names is mostly less
     // than what is there.
     let is_apart = options.link_rules.keep_dirs || options.link_rules.munge || options.names_from.is_some();
-    let worth_it = options.recursive && !context.local && options.shortcuts.fingerprints;
-    (worth_it && !looks_at_all && !is_vague && !in_order && !is_apart && !options.list_only)
-        .then(|| Fingerprinter::new(context.sums.seed, aspects(options)))
+    !looks_at_all && !is_vague && !in_order && !is_apart && !options.list_only
 }
 
 /// Whether it matters which permissions an entry has.
@@ -141,7 +146,7 @@ fn with_modes<'a>(entries: &'a [Entry], options: &Options) -> Cow<'a, [Entry]> {
     }
     let changed = |entry: &Entry| {
         let mut entry = entry.clone();
-        entry.meta.mode = options.chmod.apply(entry.meta.mode, entry.is_dir(), 0);
+        entry.meta = asked_meta(options, entry.kind(), entry.meta, 0);
         entry
     };
     Cow::Owned(entries.iter().map(changed).collect())

@@ -76,11 +76,15 @@ pub fn serve(
     let names = names::own(context.options.names_from.as_ref(), context.paths).inspect_err(|error| {
         names::give_up(&link, error);
     });
+    let (names, refused) = match names {
+        Ok(names) => (names, Ok(())),
+        Err(error) => (None, Err(error)),
+    };
     let played = match part {
-        _ if names.is_err() => Err(PassError::Lost.into()),
-        Part::Sink { destination } => match names.as_ref() {
-            Ok(Some(names)) => names::say(&mut link, names),
-            _ => Ok(()),
+        _ if refused.is_err() => Err(PassError::Lost.into()),
+        Part::Sink { destination } => match &names {
+            Some(names) => names::say(&mut link, names),
+            None => Ok(()),
         }
         .and_then(|()| one_way::sink(link, &without_tilde(destination), &context))
         .map_err(RunError::from),
@@ -90,10 +94,9 @@ pub fn serve(
             two_way::follow_afar(link, &without_tilde(root), &landmarks, around)
         }
         Part::Source { arguments } => {
-            let names = match (&context.options.names_from, &names) {
-                (Some(NamesFrom::Asking), _) => names::hear(&mut link).map(Some),
-                (_, Ok(names)) => Ok(names.clone()),
-                (_, Err(_)) => Ok(None),
+            let names = match context.options.names_from {
+                Some(NamesFrom::Asking) => names::hear(&mut link).map(Some),
+                _ => Ok(names),
             };
             names
                 .and_then(|names| {
@@ -109,7 +112,7 @@ pub fn serve(
     };
     let failure = pump.stopper().failure();
     pump.finish();
-    names?;
+    refused?;
     match (played, failure) {
         (Ok(_), _) => Ok(()),
         (Err(RunError::Pass(PassError::Lost)), Some(failure)) => Err(failure.into()),

@@ -150,14 +150,19 @@ impl View {
                 read.entries.push(entry);
                 continue;
             }
-            let name = entry.name.clone();
-            let hidden = !shows(&self.rules, path, &entry);
-            match self.seen(root, dir, path, entry) {
+            match self.seen(root, dir, path, entry.clone()) {
                 Ok(entry) => read.entries.push(entry),
-                Err(_) if hidden => {}
-                Err(error) => read.trouble(path.join(&name), error),
+                // Nor is one missed that the rules leave out if it leads to a directory: that cannot be known.
+                Err(_) if !self.shows_as(Node::Directory, path, &entry) => {}
+                Err(_) if !shows(&self.rules, path, &entry) => {}
+                Err(error) => read.trouble(path.join(&entry.name), error),
             }
         }
+    }
+
+    /// Whether an entry would be listed if it were this.
+    fn shows_as(&self, node: Node, path: &RelPath, entry: &Entry) -> bool {
+        shows(&self.rules, path, &Entry { node, ..entry.clone() })
     }
 
     /// What an entry of the directory at `path` stands for: itself, or if it is a link that is to be followed, what that

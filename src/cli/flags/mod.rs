@@ -32,6 +32,7 @@ use self::view::ViewFlags;
 const USAGE: &str = "dsync [OPTION]... SRC... DEST
        dsync [OPTION]... SRC... [USER@]HOST:DEST
        dsync [OPTION]... [USER@]HOST:SRC... DEST
+       dsync [OPTION]... [USER@]HOST:SRC... [USER@]HOST:DEST
        dsync --two-way [OPTION]... DIR [[USER@]HOST:]DIR";
 
 const ABOUT: &str = "Copies directory trees, here or over SSH, sending only what changed.

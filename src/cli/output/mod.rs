@@ -42,6 +42,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// How output looks, worked out from the flags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Style {
+    /// Whether nothing but problems is said.
+    pub quiet: bool,
     /// Which kinds of lines are shown.
     pub levels: Levels,
     /// By what format entries are shown that change; `None`: by their names, if these are shown.

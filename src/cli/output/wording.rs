@@ -71,9 +71,7 @@ impl Wording<'_> {
             }
             Event::Skipped { path, reason } => skip_line(path, *reason, style).map(Line::Out),
             Event::Problem(problem) => Some(Line::Err(problem_line(problem))),
-            Event::Notice(text) => {
-                style.wants_notices().then(|| Line::Err(prefixed("dsync: ", text.as_bytes())))
-            }
+            Event::Notice(text) => (!style.quiet).then(|| Line::Err(prefixed("dsync: ", text.as_bytes()))),
             Event::Remote(bytes) => Some(Line::Err(prefixed("remote: ", bytes))),
         }
     }
@@ -131,13 +129,6 @@ impl Wording<'_> {
     }
 }
 
-impl Style {
-    /// Everything but `-q` wants to hear what is no failure.
-    fn wants_notices(&self) -> bool {
-        self.levels.non_regular > 0
-    }
-}
-
 fn destination(style: &Style) -> String {
     let path = style.destination.as_slice();
     let trimmed = path.strip_suffix(b"/").filter(|path| !path.is_empty()).unwrap_or(path);
@@ -148,7 +139,8 @@ fn skip_line(path: &RelPath, reason: Skip, style: &Style) -> Option<String> {
     let levels = &style.levels;
     let (shown, text) = match reason {
         Skip::NotRegular => (levels.non_regular > 0, format!("skipping non-regular file \"{path}\"")),
-        Skip::Directory => (levels.non_regular > 0, format!("skipping directory {path}")),
+        // As in rsync, this is no kind that can be left out.
+        Skip::Directory => (!style.quiet, format!("skipping directory {path}")),
         Skip::Newer => (levels.skip > 0, format!("{path} is newer")),
         Skip::Exists => (levels.skip > 0, format!("{path} exists")),
         Skip::NotExisting => (levels.skip > 0, format!("not creating new file \"{path}\"")),
@@ -190,6 +182,7 @@ mod tests {
 
     fn style(verbose: u8, itemise: u8) -> Style {
         Style {
+            quiet: false,
             levels: Levels::at_verbosity(verbose),
             format: (itemise > 0).then(Format::itemised),
             itemise,
@@ -338,8 +331,19 @@ mod tests {
     }
 
     #[test]
+    fn what_no_kind_is_about_is_said_without_any() {
+        let none = Style { levels: Levels::default(), ..style(0, 0) };
+        let told = |event| line(&event, &none);
+        let skipped = |reason| Event::Skipped { path: RelPath::root(), reason };
+        assert_eq!(told(skipped(Skip::Directory)), Some(Line::Out("skipping directory .\n".to_owned())));
+        assert_eq!(told(skipped(Skip::NotRegular)), None);
+        let told = told(Event::Notice("stored a key".to_owned()));
+        assert_eq!(told, Some(Line::Err("dsync: stored a key\n".to_owned())));
+    }
+
+    #[test]
     fn nothing_but_problems_is_said_when_quiet() {
-        let quiet = Style { levels: Levels::default(), ..style(0, 0) };
+        let quiet = Style { levels: Levels::default(), quiet: true, ..style(0, 0) };
         let problem = Problem {
             doing: "opening".to_owned(),
             path: b"a\x1bb".to_vec(),
@@ -353,6 +357,7 @@ mod tests {
             Event::CreatedDestination,
             Event::Notice("stored a key".to_owned()),
             Event::Skipped { path: RelPath::root(), reason: Skip::NotRegular },
+            Event::Skipped { path: RelPath::root(), reason: Skip::Directory },
             item("f", Kind::File, Action::Transfer, TimeChange::None),
         ] {
             assert_eq!(line(&event, &quiet), None);

@@ -10,7 +10,7 @@ use crate::tree::RelPath;
 use crate::twoway::decide::Side;
 use crate::twoway::policy::{Conflict, ConflictKind};
 use crate::twoway::record::State;
-use crate::twoway::run::{Answer, Asked, Contents};
+use crate::twoway::run::{Answer, Asked};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -43,11 +43,16 @@ pub(super) fn merge(
     shell.arg("-c").arg(command);
     for (name, side, variable) in COPIES {
         let path = place(name);
-        fetch(asked.contents, side, &path)?;
+        if !copy(&path, &mut |file| asked.contents.fetch(side, MAX_SIZE, file))? {
+            return Err("a file changed meanwhile, or is too large".to_owned());
+        }
         shell.env(variable, path);
     }
     let base = place("base");
-    fetch_base(asked.contents, &base)?;
+    if !copy(&base, &mut |file| asked.contents.fetch_ancestor(MAX_SIZE, file))? {
+        // What was written before it turned out to be another.
+        File::create(&base).map_err(unwritable)?;
+    }
     shell.env("BASE", base);
     let merged: PathBuf = place("merged");
     shell.env("MERGED", &merged);
@@ -68,22 +73,13 @@ pub(super) fn are_files(conflict: &Conflict<'_>) -> bool {
     [conflict.left, conflict.right].iter().all(|record| matches!(record.state, State::File { .. }))
 }
 
-fn fetch(contents: &dyn Contents, side: Side, path: &Path) -> Result<(), String> {
-    let unwritable = |error: io::Error| format!("writing a temporary file: {error}");
-    let mut file = File::create_new(path).map_err(unwritable)?;
-    match contents.fetch(side, MAX_SIZE, &mut file)? {
-        true => Ok(()),
-        false => Err("a file changed meanwhile, or is too large".to_owned()),
-    }
+/// Makes a file of what `fetch` writes; whether it is all of what was asked for.
+fn copy(path: &Path, fetch: &mut dyn FnMut(&mut File) -> Result<bool, String>) -> Result<bool, String> {
+    fetch(&mut File::create_new(path).map_err(unwritable)?)
 }
 
-fn fetch_base(contents: &dyn Contents, path: &Path) -> Result<(), String> {
-    let unwritable = |error: io::Error| format!("writing a temporary file: {error}");
-    let mut file = File::create_new(path).map_err(unwritable)?;
-    match contents.fetch_ancestor(MAX_SIZE, &mut file)? {
-        true => Ok(()),
-        false => file.set_len(0).map_err(unwritable),
-    }
+fn unwritable(error: io::Error) -> String {
+    format!("writing a temporary file: {error}")
 }
 
 /// The extension of a path, with its dot, if it is a plain one.

@@ -74,6 +74,7 @@ pub(super) fn style(
         Target::Remote(_) | Target::SameHost(_) => None,
     });
     Ok(Style {
+        quiet: flags.quiet,
         itemise: if itemises { flags.itemize_changes.max(1) } else { 0 },
         format,
         log: log(flags),

@@ -1,6 +1,7 @@
 //! What each option makes of each pair of states, as a table; and what holds for every pair.
 
 use super::*;
+use crate::request::Chmod;
 use crate::tree::{Acl, Acls, Name, Rdev};
 use filetime::FileTime;
 use proptest::prelude::*;
@@ -407,9 +408,13 @@ fn a_file_written_in_place_gets_what_differs() {
     ]);
 }
 
-fn any_options() -> impl Strategy<Value = Options> {
-    (any::<[bool; 21]>(), -1..2_i32).prop_map(
-        |([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u], w)| Options {
+/// All options that `decide` knows, and changes of permissions.
+pub(crate) fn any_options() -> impl Strategy<Value = Options> {
+    let chmod = prop::sample::select(vec!["", "", "F600", "D700,u-w", "a+x", "Fgo=u"]);
+    (any::<[bool; 22]>(), -1..2_i32, chmod).prop_map(
+        |([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v], w, chmod)| Options {
+            chmod: if chmod.is_empty() { Chmod::default() } else { chmod.parse().unwrap() },
+            atimes: v,
             executability: s,
             acls: t,
             xattrs: u.into(),

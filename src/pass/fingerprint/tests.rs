@@ -2,7 +2,7 @@
 //! owners that are others on the other host; the oracle is what `decide` makes of each entry.
 
 use super::*;
-use crate::pass::decide::{Decision, Update};
+use crate::pass::decide::{self, Decision, Update};
 use crate::report::Skip;
 use crate::tree::{Kind, Meta, Node, Rdev};
 use filetime::FileTime;
@@ -72,11 +72,15 @@ impl Case {
     /// Whether nothing is done or said about an entry of which the sink has `own`.
     fn is_left(&self, entry: &Entry, own: &Entry) -> bool {
         let Owner { uid, gid } = self.translate(entry.meta.owner());
-        let entry = Entry { meta: Meta { uid, gid, ..entry.meta }, ..entry.clone() };
+        let meta =
+            asked_meta(&self.options, entry.kind(), Meta { uid, gid, ..entry.meta }, self.policy().umask);
+        let entry = Entry { meta, ..entry.clone() };
         let decision = self.policy().decide(&entry, Some(own), self.may_set(gid));
         entry.name == own.name
-            && (matches!(decision, Decision::Skip(Skip::Exists | Skip::Newer))
-                || decision == Decision::Attributes(Update::none()))
+            && (matches!(
+                decision,
+                Decision::Skip(Skip::Exists | Skip::Newer | Skip::TooLarge | Skip::TooSmall)
+            ) || decision == Decision::Attributes(Update::none()))
     }
 
     /// What is not asked for is said, so it is always listed.
@@ -116,23 +120,9 @@ impl Case {
     }
 }
 
+/// Options with which fingerprints are used.
 fn any_options() -> impl Strategy<Value = Options> {
-    any::<[bool; 12]>().prop_map(|[a, b, c, d, e, f, g, h, i, j, k, l]| Options {
-        recursive: true,
-        links: a,
-        perms: b,
-        times: c,
-        owner: d,
-        group: e,
-        devices: f,
-        specials: g,
-        update: h,
-        size_only: i,
-        existing: j,
-        ignore_existing: k,
-        in_place: l,
-        ..Options::default()
-    })
+    decide::tests::any_options().prop_filter("listed in any case", can_tell)
 }
 
 fn any_entry() -> impl Strategy<Value = Entry> {
@@ -224,7 +214,7 @@ proptest! {
     fn owners_that_are_not_set_are_not_compared(case in any_case(), there in 0_u32..3, here in 0_u32..3) {
         let mut case = Case { is_root: false, settable: [false; 3], ..case };
         case.leave_out_unwanted();
-        case.own = case.source.clone();
+        case.own = case.source.iter().map(|entry| Entry { meta: asked_meta(&case.options, entry.kind(), entry.meta, 0), ..entry.clone() }).collect();
         case.source.iter_mut().for_each(|entry| (entry.meta.uid, entry.meta.gid) = (there, there));
         case.own.iter_mut().for_each(|entry| (entry.meta.uid, entry.meta.gid) = (here, here));
         prop_assert!(case.is_same());
@@ -238,7 +228,8 @@ proptest! {
         case.leave_out_unwanted();
         let copied = |entry: &Entry| {
             let Owner { uid, gid } = case.translate(entry.meta.owner());
-            Entry { meta: Meta { uid, gid, ..entry.meta }, ..entry.clone() }
+            let meta = Meta { uid, gid, ..entry.meta };
+            Entry { meta: asked_meta(&case.options, entry.kind(), meta, 0), ..entry.clone() }
         };
         case.own = case.source.iter().map(copied).collect();
         prop_assert!(case.is_same());

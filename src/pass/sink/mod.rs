@@ -36,7 +36,7 @@ mod tell;
 pub use destination::DestinationError;
 
 use crate::fs::{Root, SetMeta};
-use crate::pass::decide::Policy;
+use crate::pass::decide::{Policy, asked_meta};
 use crate::pass::names::OwnerMap;
 use crate::pass::tally::Tally;
 use crate::pass::{Agenda, Context, PassError, TALK};
@@ -350,11 +350,7 @@ impl Sink<'_> {
 
     /// The same of an entry's attributes.
     fn meta_here(&self, kind: Kind, meta: Meta) -> Meta {
-        let mut meta = self.owners.translate_meta(meta);
-        if kind != Kind::Symlink {
-            meta.mode = self.context.options.chmod.apply(meta.mode, kind == Kind::Directory, self.umask);
-        }
-        meta
+        asked_meta(&self.context.options, kind, self.owners.translate_meta(meta), self.umask)
     }
 
     /// Whether the running user may give the group of this number to a file.

@@ -89,7 +89,7 @@ impl Recovery<'_> {
         }
         // A directory is closed after what is in it was looked at.
         intents.sort_by(|(one, _), (other, _)| other.walk_order(one));
-        let mut known = Vec::with_capacity(intents.len());
+        let mut pending = Vec::with_capacity(intents.len());
         for (path, intended) in intents {
             let before = history.known(&path)?;
             if let (State::Absent, Some(before)) = (&intended.state, &before)
@@ -97,10 +97,10 @@ impl Recovery<'_> {
             {
                 self.given_up.insert((sum, before.record.attributes.mode));
             }
-            known.push((path, intended, before));
+            pending.push((path, intended, before));
         }
         let mut now = Vec::new();
-        for (path, intended, before) in known {
+        for (path, intended, before) in pending {
             let known = match self.found(&path, &intended, before.as_ref().map(|before| &before.record)) {
                 // Its time may be what was not come to. That of a directory is set, or counts as set.
                 Some(look) => {

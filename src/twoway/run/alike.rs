@@ -25,11 +25,17 @@ const USUAL: u8 = 64;
 /// The most records in one.
 const MOST: usize = 1024;
 
-/// The stretches of all that is known of paths that take part.
-pub(super) fn stretches(knowledge: &Knowledge<'_>, perms: bool) -> Result<Vec<Stretch>, TwoWayError> {
-    let mut all = Vec::new();
-    cut(knowledge, perms, &mut |stretch, _| all.push(stretch))?;
-    Ok(all)
+/// The stretches of all that is known of paths that take part, and how many records are in each.
+pub(super) fn stretches(
+    knowledge: &Knowledge<'_>,
+    perms: bool,
+) -> Result<(Vec<Stretch>, Vec<usize>), TwoWayError> {
+    let (mut all, mut lengths) = (Vec::new(), Vec::new());
+    cut(knowledge, perms, &mut |stretch, keys| {
+        all.push(stretch);
+        lengths.push(keys.len());
+    })?;
+    Ok((all, lengths))
 }
 
 /// Which of the other side's stretches are here, too, one after the other; and the keys of what is in none of them. `None`
@@ -49,15 +55,21 @@ pub(super) fn compare(
     Ok(is_worth_it.then(|| (theirs.iter().map(|stretch| both.contains(stretch)).collect(), rest)))
 }
 
-/// The keys of what is in none of the stretches that the other side has, too.
-pub(super) fn rest(knowledge: &Knowledge<'_>, perms: bool, alike: &[bool]) -> Result<Keys, TwoWayError> {
+/// The keys of what is in none of the stretches, of these lengths, that the other side has, too.
+pub(super) fn rest(
+    knowledge: &Knowledge<'_>,
+    lengths: &[usize],
+    alike: &[bool],
+) -> Result<Keys, TwoWayError> {
+    let told = lengths.iter().zip(alike).flat_map(|(length, alike)| std::iter::repeat_n(!alike, *length));
     let mut rest = Keys::new();
-    let mut alike = alike.iter();
-    cut(knowledge, perms, &mut |_, keys| {
-        if alike.next() != Some(&true) {
-            rest.extend(keys.drain(..));
+    // What the other side said nothing of is told.
+    for (row, is_told) in knowledge.all()?.zip(told.chain(std::iter::repeat(true))) {
+        let (path, _) = row?;
+        if is_told {
+            rest.insert(history::key(&path));
         }
-    })?;
+    }
     Ok(rest)
 }
 

@@ -214,11 +214,11 @@ impl Planner<'_> {
                 }
             }
             Scope::Differences => {
-                let stretches = alike::stretches(knowledge, perms)?;
+                let (stretches, lengths) = alike::stretches(knowledge, perms)?;
                 conversation.say(&Talk::Compare(Compare::Stretches(stretches)))?;
                 let Talk::Alike(alike) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
                 match alike {
-                    Some(alike) => keys = alike::rest(knowledge, perms, &alike)?,
+                    Some(alike) => keys = alike::rest(knowledge, &lengths, &alike)?,
                     None => everything = true,
                 }
             }

@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone)]
 pub(super) struct Case {
     pub(super) seed: u64,
-    sources: Vec<Tree>,
+    pub(super) sources: Vec<Tree>,
     operands: Operands,
     /// `None`: there is nothing yet.
-    destination: Option<Tree>,
+    pub(super) destination: Option<Tree>,
     pub(super) options: Vec<Choice>,
-    harmless: Vec<OsString>,
+    pub(super) harmless: Vec<OsString>,
 }
 
 /// What the source arguments name.

