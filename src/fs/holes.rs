@@ -77,16 +77,20 @@ impl Holes {
 }
 
 impl Known {
-    /// Has zeros where something may have been written before. The length stays.
-    fn leave(&self, file: BorrowedFd<'_>, range: Range<u64>) -> io::Result<()> {
-        let end = if self.reserved { range.end } else { range.end.min(self.len) };
+    /// Has zeros where something may have been written before, or blocks were set aside. The length stays, but for the
+    /// latter: nothing is punched beyond the end of a file (ext4).
+    fn leave(&mut self, file: BorrowedFd<'_>, range: Range<u64>) -> io::Result<()> {
+        if self.reserved {
+            self.reach(file, range.end)?;
+        }
+        let end = range.end.min(self.len);
         let len = end.saturating_sub(range.start);
         if len == 0 {
             return Ok(());
         }
         match kernel::punch_hole(file, range.start, len) {
             Some(done) => Ok(done?),
-            None => write_zeros(file, range.start..range.end.min(self.len)),
+            None => write_zeros(file, range.start..end),
         }
     }
 

@@ -77,9 +77,9 @@ fn a_seed_changes_nothing() {
 fn every_compressor_gives_back_what_it_got() {
     for way in Way::remote() {
         for (options, most) in [
-            (&["--zc=zstd"][..], 600_000),
-            (&["--zc=lz4"], 1_000_000),
-            (&["-z", "--compress-threads=2"], 600_000),
+            (&["--zc=zstd"][..], 800_000),
+            (&["--zc=lz4"], 1_100_000),
+            (&["-z", "--compress-threads=2"], 800_000),
         ] {
             let output = copied(way, options);
             let bytes = output.number("Total bytes sent:") + output.number("Total bytes received:");
