@@ -1,10 +1,10 @@
 //! A run between two other hosts: each has a peer, and what one says is handed to the other.
 //!
 //! Both peers were asked for the run as always, one to be the source and one the sink, and each takes the other for the
-//! asking side. Frames are handed over as they come, one at a time and never unpacked on the way, so that deltas, credit
-//! and compression are those of the two; what is held here is a frame for each direction. Of the frames without content
-//! a copy is read for what concerns the user: events, how far the run is, and the numbers at the end. The peers were
-//! told that they are `relayed`, so they do not repeat events to each other.
+//! asking side. Frames are handed over as they come and never unpacked on the way, so that deltas, credit and compression
+//! are those of the two; what is held here is a piece of a frame for each direction. Of the frames without content a copy is read for what concerns the user: events, how far the run is, and the numbers at the end. The peers were
+//! told that they are `relayed`, so they do not repeat events to each other. Each sends signs of life where there is a
+//! `--timeout`; who sends none is given up here, since there may be nobody left who could.
 
 use crate::report::Totals;
 use crate::request::{NamesFrom, Options, Part, Request};
@@ -16,15 +16,33 @@ use crate::wire::frame::{FrameDecoder, HEADER};
 use crate::wire::hello::{self, Hello};
 use crate::wire::{Abort, Message, WireError};
 use std::io::{self, Read, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// The most bytes that are handed over at once.
+const PIECE: usize = 64 * 1024;
 
 /// One of the two ends.
 struct End {
     reader: Box<dyn Read + Send>,
     writer: Box<dyn Write + Send>,
     control: Control,
+    silence: Arc<Silence>,
+}
+
+/// Since when one end has been waited for.
+#[derive(Default)]
+struct Silence {
+    since: Mutex<Option<Instant>>,
+    was_too_long: AtomicBool,
+}
+
+/// Notes while it waits for an end to say something.
+struct Awaited {
+    reader: Box<dyn Read + Send>,
+    silence: Arc<Silence>,
 }
 
 /// What was heard of the run in passing.
@@ -68,10 +86,11 @@ pub(super) fn run(
     let connecting = start.elapsed();
     let heard = Mutex::new(Heard::default());
     let controls = [source.control, sink.control];
+    let silences = [source.silence, sink.silence];
     let hand = |from, to, way| {
         let handed = hand_over(from, to, way, &heard, surroundings);
         // Whoever still waits for the other has nothing to wait for.
-        if handed.is_err() {
+        if handed.is_err() || was_too_long(&silences) {
             controls.iter().for_each(Control::close);
         }
         handed
@@ -81,6 +100,9 @@ pub(super) fn run(
         let there = hand(source.reader, sink.writer, Way::ToSink);
         (there, back.join().unwrap_or(Err(WireError::Ended)))
     });
+    if let Some(seconds) = run.options.timeout.filter(|_| was_too_long(&silences)) {
+        return Err(WireError::Timeout(seconds).into());
+    }
     let exits = controls.map(|control| control.wait(GRACE));
     let Heard { totals, finished, abort, listed } =
         heard.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -117,14 +139,26 @@ fn open(
     seed: u64,
     request: &Request,
 ) -> Result<End, Failure> {
-    let Connection { mut reader, mut writer, control } = connect(run, surroundings, host)?;
+    let Connection { reader, mut writer, control } = connect(run, surroundings, host)?;
+    let silence = Arc::new(Silence::default());
+    let mut reader = Box::new(Awaited { reader, silence: silence.clone() });
+    if let Some(seconds) = run.options.timeout.filter(|&seconds| seconds > 0) {
+        let (silence, control) = (Arc::downgrade(&silence), control.clone());
+        let watch = move || watch(&silence, &control, Duration::from_secs(seconds.into()));
+        let system = |source| Failure::System { doing: "setting up the connection", source };
+        thread::Builder::new().name("relay timeout".into()).spawn(watch).map_err(system)?;
+    }
     let hold = control.clone();
     surroundings.cancel.on_cancel(move || hold.close());
     let mut greeting = Hello::new(seed).encode();
     greeting.extend(hello::encode_request(request));
     let greeted = hello::write(&mut writer, &greeting).and_then(|()| Hello::read(&mut reader));
     match greeted {
-        Ok(_) => Ok(End { reader, writer, control }),
+        Ok(_) => Ok(End { reader, writer, control, silence }),
+        Err(_) if was_too_long(&[silence]) => {
+            control.close();
+            Err(WireError::Timeout(run.options.timeout.unwrap_or_default()).into())
+        }
         Err(WireError::Ended | WireError::Io(_)) => {
             let exit = control.wait(GRACE).filter(|exit| *exit != RemoteExit::Status(0));
             control.close();
@@ -137,6 +171,35 @@ fn open(
     }
 }
 
+impl Read for Awaited {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let note = |since| *self.silence.since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+        note(Some(Instant::now()));
+        let read = self.reader.read(buffer);
+        note(None);
+        read
+    }
+}
+
+/// Breaks a connection off when its end has been waited for longer than `limit`. A thread of its own, as only the end
+/// can end what waits for it; it is over when nobody waits any more.
+fn watch(silence: &Weak<Silence>, control: &Control, limit: Duration) {
+    while let Some(silence) = silence.upgrade() {
+        let since = *silence.since.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = limit.saturating_sub(since.map_or(Duration::ZERO, |since| since.elapsed()));
+        if left.is_zero() {
+            silence.was_too_long.store(true, Ordering::Relaxed);
+            return control.close();
+        }
+        drop(silence);
+        thread::sleep(left.min(Duration::from_millis(500)));
+    }
+}
+
+fn was_too_long(silences: &[Arc<Silence>]) -> bool {
+    silences.iter().any(|silence| silence.was_too_long.load(Ordering::Relaxed))
+}
+
 /// Hands frames over until there are no more. Returns how many bytes they had.
 fn hand_over(
     mut from: Box<dyn Read + Send>,
@@ -147,18 +210,28 @@ fn hand_over(
 ) -> Result<u64, WireError> {
     let mut decoder = FrameDecoder::new()?;
     let mut bytes = 0u64;
+    let mut buffer = vec![0; PIECE];
     loop {
         let mut header = [0; HEADER];
         if !read_header(&mut from, &mut header)? {
             return Ok(bytes);
         }
-        let mut payload = vec![0; FrameDecoder::payload_len(header)?];
-        from.read_exact(&mut payload)?;
+        let mut left = FrameDecoder::payload_len(header)?;
+        bytes = bytes.saturating_add((HEADER + left) as u64);
         to.write_all(&header)?;
-        to.write_all(&payload)?;
-        to.flush()?;
-        bytes = bytes.saturating_add((HEADER + payload.len()) as u64);
-        if !FrameDecoder::is_content(header) {
+        let is_content = FrameDecoder::is_content(header);
+        let mut payload = Vec::new();
+        // Not all of it at once: over a slow line that takes longer than the other end would wait for a sign of life.
+        while left > 0 {
+            let piece = read_some(&mut from, &mut buffer, left)?;
+            to.write_all(piece)?;
+            to.flush()?;
+            left = left.saturating_sub(piece.len());
+            if !is_content {
+                payload.extend_from_slice(piece);
+            }
+        }
+        if !is_content {
             decoder.messages(header, payload, |message, _| hear(message, way, heard, surroundings))?;
         }
         heard.lock().unwrap_or_else(PoisonError::into_inner).listed += decoder.take_listed();
@@ -178,6 +251,20 @@ fn read_header(from: &mut impl Read, header: &mut [u8; HEADER]) -> Result<bool, 
     }
     from.read_exact(rest)?;
     Ok(true)
+}
+
+/// What there is to read of the `left` bytes that are to come.
+fn read_some<'a>(from: &mut impl Read, buffer: &'a mut [u8], left: usize) -> Result<&'a [u8], WireError> {
+    let most = left.min(buffer.len());
+    let buffer = buffer.get_mut(..most).unwrap_or_default();
+    loop {
+        match from.read(buffer) {
+            Ok(0) => return Err(WireError::Ended),
+            Ok(read) => return Ok(buffer.get(..read).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// Takes from a message what concerns the user.

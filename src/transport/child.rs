@@ -103,10 +103,11 @@ struct Process {
 
 impl Carrier for Process {
     fn close(&self) {
+        // First: whoever reads here may end this process as soon as there is nothing more to read.
+        self.signal(Signal::TERM);
         // Fails only where the far end is closed already, which is as good.
         let _ = self.input.shutdown(Shutdown::Both);
         let _ = self.output.shutdown(Shutdown::Both);
-        self.signal(Signal::TERM);
     }
 
     fn wait(&self, timeout: Duration) -> Option<RemoteExit> {

@@ -5,10 +5,14 @@ use crate::support::scene::Scene;
 use crate::support::snapshot::Columns;
 use crate::support::tools;
 use crate::support::transport::{rsh_script, shell_options};
-use crate::support::tree::Tree;
+use crate::support::tree::{Tree, noise};
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A path on a host, which is this machine whatever it is called.
 fn on(host: &str, path: &Path) -> OsString {
@@ -102,4 +106,38 @@ fn a_list_on_the_host_of_the_source_is_used() {
     let operands = [on("one", &scene.path("source")), on("two", &scene.path("to/"))];
     dsync(["-a"]).args([list]).args(shell(&scene)).args(operands).run().success();
     assert_eq!(scene.paths("to"), ["d", "d/small"]);
+}
+
+/// The network is gone: neither host can say that it hears nothing of the other.
+#[test]
+fn hosts_that_both_fall_silent_meet_the_timeout() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("it refuses two other hosts");
+    }
+    let scene = Scene::with_source(&Tree::new().file("big", noise(4 << 20, 1))).tree("to", &Tree::new());
+    let script = rsh_script(scene.root(), "echo $$ >> pids; exec /bin/sh -c \"exec $*\"\n");
+    let mut running = dsync(["-a", "--timeout=2", "--bwlimit=100"])
+        .args(shell_options(&script))
+        .args([on("one", &scene.path("source/")), on("two", &scene.path("to"))])
+        .current_dir(scene.root())
+        .start();
+    let began = Instant::now();
+    while scene.paths("to").is_empty() && !running.has_ended() {
+        assert!(began.elapsed() < Duration::from_secs(60), "nothing arrives");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let pids = fs::read_to_string(scene.path("pids")).unwrap();
+    let pids: Vec<Pid> = pids.lines().map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap()).collect();
+    assert_eq!(pids.len(), 2);
+    pids.iter().for_each(|pid| kill_process(*pid, Signal::STOP).unwrap());
+    let output = running.finish().expect(30);
+    assert!(output.err().contains("2 seconds"), "{output}");
+    // Whoever never says anything is given up before that.
+    fs::write(&script, "exec sleep 60\n").unwrap();
+    let output = dsync(["-a", "--timeout=1"])
+        .args(shell_options(&script))
+        .args([on("one", &scene.path("source/")), on("two", &scene.path("to"))])
+        .run()
+        .expect(30);
+    assert!(output.err().contains("1 seconds"), "{output}");
 }
