@@ -213,7 +213,7 @@ mod tests {
     fn zeros_take_no_room() {
         let file = tempfile::tempfile().unwrap();
         let holes = Holes::default();
-        let data = vec![vec![7; 4096], vec![0; 1 << 20], vec![8; 4096], vec![0; 1 << 20]].concat();
+        let data = [vec![7; 4096], vec![0; 1 << 20], vec![8; 4096], vec![0; 1 << 20]].concat();
         for (number, piece) in data.chunks(100_000).enumerate() {
             holes.write(file.as_fd(), piece, number as u64 * 100_000).unwrap();
         }

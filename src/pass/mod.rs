@@ -73,6 +73,11 @@ pub struct Context {
 }
 
 impl Context {
+    /// The function of the sums that are shown: that by which the run looks at contents.
+    fn shown_sum(&self) -> StrongKind {
+        if self.options.checksum { self.compare_sums.kind } else { self.sums.kind }
+    }
+
     /// Whether changed files are sent whole.
     fn whole_file(&self) -> bool {
         // What is to be kept has to be looked at. Without a sum no block can be found.

@@ -29,8 +29,9 @@ pub(super) fn sums(flags: &Flags) -> Result<(SumKind, Option<SumKind>), Failure>
 
 /// How many characters of a file's sum are shown. Of none two are blank, as in rsync.
 pub(super) fn shown_width(flags: &Flags) -> Result<usize, Failure> {
-    let (transfer, _) = sums(flags)?;
-    Ok(transfer.digest_len().saturating_mul(2).max(2))
+    let (transfer, compare) = sums(flags)?;
+    let shown = compare.filter(|_| flags.checksum).unwrap_or(transfer);
+    Ok(shown.digest_len().saturating_mul(2).max(2))
 }
 
 /// What sums are seeded with, unless that is to be something new.

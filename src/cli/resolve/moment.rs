@@ -62,16 +62,16 @@ fn next(text: &str, now: DateTime) -> Option<DateTime> {
             at(date, hour.unwrap_or(0)).filter(later)
         }),
         (None, None, Some(day), hour) => (0..=48).find_map(|months| {
-            let first = now.date().first_of_month().checked_add(i32::from(months).months()).ok()?;
+            let first = now.date().first_of_month().checked_add(months.months()).ok()?;
             let date = Date::new(first.year(), first.month(), day).ok()?;
             at(date, hour.unwrap_or(0)).filter(later)
         }),
         (None, None, None, Some(hour)) => (0..=1).find_map(|days| {
-            let date = now.date().checked_add(i32::from(days).days()).ok()?;
+            let date = now.date().checked_add(days.days()).ok()?;
             at(date, hour).filter(later)
         }),
         (None, None, None, None) => (0..=1).find_map(|hours| {
-            let moment = now.checked_add(i32::from(hours).hours()).ok()?;
+            let moment = now.checked_add(hours.hours()).ok()?;
             at(moment.date(), moment.hour()).filter(later)
         }),
         _ => None,

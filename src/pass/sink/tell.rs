@@ -100,7 +100,7 @@ impl Sink<'_> {
     /// The sum of a content that is at hand, if sums are asked for.
     pub(super) fn plain_sum(&self, content: &[u8]) -> Option<Vec<u8>> {
         self.context.options.detail.sums.then(|| {
-            let mut hasher = self.context.sums.kind.plain_hasher();
+            let mut hasher = self.context.shown_sum().plain_hasher();
             hasher.update(content);
             hasher.digest()
         })
@@ -114,7 +114,7 @@ impl Sink<'_> {
         if !self.context.options.detail.sums {
             return None;
         }
-        let mut hasher = self.context.sums.kind.plain_hasher();
+        let mut hasher = self.context.shown_sum().plain_hasher();
         let mut buffer = vec![0; PIECE];
         let mut offset = 0;
         while !self.sender.is_stopped() {

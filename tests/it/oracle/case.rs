@@ -98,7 +98,9 @@ impl Case {
             files.for_each(|entry| entry.mode &= 0o1777);
             tree
         });
-        let harmless = options::harmless(&mut random);
+        let mut harmless = options::harmless(&mut random);
+        // Drawn apart, so that the cases stay what they are.
+        harmless.extend(options::writing(&mut Random::new(!seed), &options));
         Case { seed, sources, operands, destination, options, harmless }
     }
 

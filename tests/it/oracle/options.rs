@@ -116,7 +116,7 @@ pub(super) enum Naming<'a> {
 
 /// What must do no harm between two directories of one host, and can do nothing else there: each case comes with some
 /// of it. Its effects are tested where they show.
-const HARMLESS: [&str; 27] = [
+const HARMLESS: [&str; 9] = [
     "--partial",
     "--numeric-ids",
     "--bwlimit=0",
@@ -126,16 +126,23 @@ const HARMLESS: [&str; 27] = [
     "--checksum-choice=md5",
     "--checksum-choice=auto",
     "--no-partial",
+];
+
+/// Some of the options that do no harm.
+pub(super) fn harmless(random: &mut Random) -> Vec<OsString> {
+    HARMLESS.iter().filter(|_| random.chance(12)).map(OsString::from).collect()
+}
+
+/// How content travels and is written, which changes nothing about what arrives.
+const WRITING: [&str; 15] = [
     "-S",
     "--preallocate",
     "--fsync",
-    "--delay-updates",
-    "--partial-dir=.rsync-partial",
     "--temp-dir=/tmp",
-    "--fuzzy",
     "--zc=lz4",
     "--zc=none",
     "--cc=xxh64",
+    "--cc=xxh3",
     "--cc=sha1,md5",
     "--checksum-seed=7",
     "--skip-compress=c/o",
@@ -143,12 +150,23 @@ const HARMLESS: [&str; 27] = [
     "--max-alloc=1g",
     "--stop-after=60",
     "--stop-at=2035-01-01T00:00",
-    "--no-sparse",
 ];
 
-/// Some of the options that do no harm.
-pub(super) fn harmless(random: &mut Random) -> Vec<OsString> {
-    HARMLESS.iter().filter(|_| random.chance(12)).map(OsString::from).collect()
+/// The same where files are not written in place.
+const STAGED: [&str; 3] = ["--delay-updates", "--partial-dir=.rsync-partial", "--partial-dir=/tmp/no-parts"];
+
+/// Some options about writing that go with these.
+pub(super) fn writing(random: &mut Random, choices: &[Choice]) -> Vec<OsString> {
+    let mut words: Vec<OsString> = WRITING.iter().filter(|_| random.chance(8)).map(OsString::from).collect();
+    let grows = has(choices, "--append") || has(choices, "--append-verify");
+    if !grows && !has(choices, "--inplace") {
+        words.extend(STAGED.iter().filter(|_| random.chance(12)).map(OsString::from));
+    }
+    // With --append, rsync leaves out a new file that is no longer than the one like it.
+    if !grows && random.chance(15) {
+        words.push(random.pick(&["-y", "-yy"]).into());
+    }
+    words
 }
 
 impl Choice {
@@ -284,6 +302,7 @@ impl Drawn<'_> {
         self.selection();
         self.transfer();
         self.output();
+        self.apart(|drawn| drawn.growth());
     }
 
     fn naming(&mut self, naming: Naming<'_>) {
@@ -363,11 +382,6 @@ impl Drawn<'_> {
 
     fn transfer(&mut self) {
         self.flag(22, "--inplace");
-        if self.random.chance(15) {
-            // What else is said of transfers does not go with them.
-            let append = if self.random.chance(50) { "--append" } else { "--append-verify" };
-            return self.flag(100, append);
-        }
         if self.random.chance(30) {
             self.flag(100, "--no-whole-file");
             if self.random.chance(65) {
@@ -391,14 +405,34 @@ impl Drawn<'_> {
         self.flag(22, "--stats");
         self.flag(9, "-P");
         self.flag(9, "-q");
+        self.apart(|drawn| drawn.looks());
+    }
+
+    /// Draws something so that the rest of the case stays what it is without it.
+    fn apart(&mut self, draw: impl FnOnce(&mut Drawn<'_>)) {
         let seed = self.random.clone().below(1 << 30);
         let choices = std::mem::take(&mut self.choices);
         let mut drawn = Drawn { choices, random: &mut Random::new(seed as u64), tree: self.tree };
-        drawn.looks();
+        draw(&mut drawn);
         self.choices = drawn.choices;
     }
 
-    /// How lines look, which has no part in what a run does: drawn apart, so that the cases stay what they are.
+    /// What is made of files that only grow.
+    fn growth(&mut self) {
+        // They cannot be sent whole.
+        if self.random.chance(85) || has(&self.choices, "-W") {
+            return;
+        }
+        // rsync tells twice of a file that does not begin as the source's.
+        let speaks = ["-i", "-v", "-vv", "-P", "--stats", "--out-format", "--info"];
+        if self.random.chance(40) && !speaks.iter().any(|name| has(&self.choices, name)) {
+            self.flag(100, "--append-verify");
+        } else {
+            self.flag(100, "--append");
+        }
+    }
+
+    /// How lines look, which has no part in what a run does.
     fn looks(&mut self) {
         self.out_format();
         let kinds = ["name", "name2", "del", "name0,del0", "nonreg0", "name,nonreg0", "stats2", "none"];
