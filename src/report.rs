@@ -450,3 +450,8 @@ impl Progress {
         }
     }
 }
+
+/// The words of an error of the operating system, without the number that Rust puts after them.
+pub fn without_number(words: &str) -> &str {
+    words.rfind(" (os error ").and_then(|end| words.get(..end)).unwrap_or(words)
+}

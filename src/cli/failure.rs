@@ -4,6 +4,7 @@
 //! when it happens and decides the code at the end. What does end a run is a [`Failure`]: a sentence that says what
 //! went wrong, and hints, kept apart from it, that say what to do.
 
+use crate::report::without_number;
 use crate::session::{self, Outcome};
 use crate::tree::Escaped;
 use crate::twoway::reconcile::Why;
@@ -144,6 +145,7 @@ pub(super) fn last_line(code: u8) -> String {
         USAGE => "syntax or usage error",
         2 => "protocol incompatibility",
         FILE_SELECTION => "errors selecting input or output files",
+        UNSUPPORTED => "what is asked for is not supported",
         FILE_IO => "error in file I/O",
         STREAM => "error in the data stream between the hosts",
         SIGNAL => "received SIGINT, SIGTERM or SIGHUP",
@@ -177,7 +179,7 @@ pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
         }
         source = inner.source();
     }
-    text
+    without_number(&text).to_owned()
 }
 
 #[cfg(test)]

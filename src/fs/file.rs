@@ -294,11 +294,17 @@ impl WriteFile {
     }
 
     /// Sets space aside for `len` bytes where the file system can, so that a full one is noticed before anything is
-    /// sent. The length stays.
+    /// sent. The length stays, and so do the holes of what is there already in a file in which zeros are left out.
     pub fn preallocate(&self, len: u64) -> Result<(), Error> {
-        kernel::reserve(self.as_fd(), len).map_err(Error::when("allocating space for"))?;
-        self.holes.iter().for_each(|holes| holes.reserved());
-        Ok(())
+        const RESERVING: &str = "allocating space for";
+        let from = match &self.holes {
+            None => 0,
+            Some(holes) => {
+                holes.reserved();
+                self.len().map_err(Error::when(RESERVING))?
+            }
+        };
+        kernel::reserve(self.as_fd(), from..len).map_err(Error::when(RESERVING))
     }
 
     /// Those of the attributes that the file does not have, to be set; its time among them in any case.

@@ -1,7 +1,7 @@
 //! What a role counts, and how it tells of problems.
 
 use crate::pass::Context;
-use crate::report::{Event, Problem, ProblemClass, Role, Totals};
+use crate::report::{Event, Problem, ProblemClass, Role, Totals, without_number};
 use crate::tree::RelPath;
 use std::fmt;
 use std::io;
@@ -57,9 +57,5 @@ impl<'a> Tally<'a> {
 
 /// The operating system's words for an error, without the number Rust adds.
 pub(crate) fn describe(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" (os error ") {
-        Some(end) => text.get(..end).unwrap_or(&text).to_owned(),
-        None => text,
-    }
+    without_number(&error.to_string()).to_owned()
 }

@@ -59,7 +59,8 @@ impl Argument {
                 return match options.missing {
                     // What was to give its contents may be missed in the transfer root.
                     _ if typed.path.is_root() => Err(ViewError::missing(argument, true)),
-                    Missing::Told => Err(ViewError::missing(argument, false)),
+                    // As may be what is in a directory that is not there; with -R it is the path that is not there.
+                    Missing::Told => Err(ViewError::missing(argument, !options.relative)),
                     Missing::Ignored | Missing::Deleted => Ok(Opened::Nothing),
                 };
             }

@@ -567,6 +567,7 @@ impl Flags {
                 return Err(Failure::usage("--remote-option: an option is missing its dash or its value")
                     .with_hint("A value goes with its option: -M--timeout=9."));
             }
+            remote::check(&flags, &of_peer)?;
             of_peer.filters.clear();
             flags.of_peer = Some(Box::new(of_peer));
         }

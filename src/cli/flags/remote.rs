@@ -1,6 +1,7 @@
 //! The flags about the other host.
 
-use super::REMOTE;
+use super::{Flags, REMOTE};
+use crate::cli::failure::Failure;
 use clap::Args;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -10,7 +11,8 @@ use std::os::unix::ffi::OsStrExt;
 pub(in crate::cli) struct RemoteFlags {
     /// Give OPTION to the other side only; say it once for each
     ///
-    /// Written as one word, -M--munge-links. Between two local paths the other side is the destination.
+    /// Written as one word, -M--munge-links. Between two local paths the other side is the destination. Filter rules, the
+    /// log and what says how paths on a command line are followed are not given in this way.
     #[arg(short = 'M', long, value_name = "OPTION", help_heading = REMOTE)]
     pub remote_option: Vec<OsString>,
     /// Reach the host by IPv4 only
@@ -39,4 +41,37 @@ impl RemoteFlags {
         let is_it = |option: &OsString| option.as_bytes().strip_prefix(b"--") == Some(name.as_bytes());
         self.remote_option.iter().any(is_it)
     }
+}
+
+/// Whether an option that no request carries differs.
+type Differs = fn(&Flags, &Flags) -> bool;
+
+/// The options that no request carries.
+const NOT_CARRIED: [(&str, Differs); 8] = [
+    ("filter rules", |own, peer| own.filters.len() != peer.filters.len()),
+    ("--log-file", |own, peer| own.log_file != peer.log_file),
+    ("--log-file-format", |own, peer| own.log_file_format != peer.log_file_format),
+    ("--insecure-links", |own, peer| own.view.insecure_links != peer.view.insecure_links),
+    ("--confine-root", |own, peer| own.view.confine_root != peer.view.confine_root),
+    ("--rsh", |own, peer| own.rsh != peer.rsh),
+    ("--ssh-config", |own, peer| own.ssh_config != peer.ssh_config),
+    ("--remote-path", |own, peer| own.remote_path != peer.remote_path),
+];
+
+/// Refuses what `-M` cannot give to the other side, so that nobody relies on it there.
+///
+/// # Errors
+/// What it is, and what does instead.
+pub(super) fn check(own: &Flags, peer: &Flags) -> Result<(), Failure> {
+    let Some((name, _)) = NOT_CARRIED.iter().find(|(_, differs)| differs(own, peer)) else { return Ok(()) };
+    let hint = match *name {
+        "filter rules" => {
+            "Rules for one side go with all others: P and R are for the receiver, H and S for the sender."
+        }
+        "--insecure-links" | "--confine-root" => {
+            "Put it into the command there: --remote-path='dsync --confine-root=DIR'."
+        }
+        _ => "It is of use on this side only.",
+    };
+    Err(Failure::usage(format!("--remote-option cannot give {name} to the other side")).with_hint(hint))
 }

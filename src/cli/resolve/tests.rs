@@ -172,7 +172,6 @@ fn what_is_not_finished_has_a_place() {
         ("--partial-dir=.rsync-partial/", true, Some(".rsync-partial"), &[".rsync-partial/"]),
         ("--partial-dir=/var/partial", true, Some("/var/partial"), &[]),
         ("--partial-dir=.", true, None, &[]),
-        ("--partial-dir=", true, None, &[]),
         ("--delay-updates", true, None, &[".~tmp~/"]),
         ("--delay-updates --partial-dir=x", true, Some("x"), &["x/"]),
         ("--delay-updates --partial-dir=/x", true, Some("/x"), &[".~tmp~/"]),
@@ -449,9 +448,15 @@ fn an_option_for_the_other_side_is_for_that_only() {
     assert!(one.peer_options.link_rules.munge && one.peer_options.size_only && one.peer_options.times);
     let other = run("-a --munge-links src h:dst");
     assert!(other.options.link_rules.munge && !other.peer_options.link_rules.munge);
-    for (option, message) in
-        [("-M--nosuch", "dsync: --nosuch: unknown option"), ("-Mword", "dsync: --remote-option: ")]
-    {
+    for (option, message) in [
+        ("-M--nosuch", "dsync: --nosuch: unknown option"),
+        ("-Mword", "dsync: --remote-option: "),
+        // What would not be heard there is not taken as if it were.
+        ("-M--exclude=keep", "dsync: --remote-option cannot give filter rules"),
+        ("-M--confine-root=/x", "dsync: --remote-option cannot give --confine-root"),
+        ("-M--insecure-links", "dsync: --remote-option cannot give --insecure-links"),
+        ("-M--log-file=x", "dsync: --remote-option cannot give --log-file"),
+    ] {
         let words = ["-a", option, "src", "h:dst"].map(OsString::from);
         let failure = Flags::parse(&words).unwrap_err();
         assert!(failure.to_string().starts_with(message), "{failure}");

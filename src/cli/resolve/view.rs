@@ -1,6 +1,6 @@
 //! What the flags about the sources mean.
 
-use crate::cli::failure::{FILE_IO, Failure, with_sources};
+use crate::cli::failure::{FILE_IO, Failure, USAGE, with_sources};
 use crate::cli::flags::Flags;
 use crate::request::{LinkRules, Missing, Mounts, NamesFrom, Options};
 use crate::session::{self, Paths};
@@ -71,7 +71,7 @@ pub(super) fn names(
         (Ok(Target::Local(_)), _) | (Err(_), _) => {
             let names = read(file, nul, paths).map_err(|error| {
                 let told = format!("--files-from: reading {}: {}", file.to_string_lossy(), with_sources(&error));
-                Failure::new(FILE_IO, told)
+                Failure::new(USAGE, told)
             })?;
             Ok((Some(NamesFrom::Asking), Some(names)))
         }

@@ -201,13 +201,13 @@ pub(in crate::fs) fn clone_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Opt
     }
 }
 
-/// Sets blocks aside for the first `len` bytes without changing the file's length. Does nothing where the file system
-/// cannot.
-pub(in crate::fs) fn reserve(file: BorrowedFd<'_>, len: u64) -> Result<()> {
-    if !wanted() || len == 0 {
+/// Sets blocks aside for a stretch of a file without changing its length. Does nothing where the file system cannot.
+pub(in crate::fs) fn reserve(file: BorrowedFd<'_>, range: Range<u64>) -> Result<()> {
+    if !wanted() || range.is_empty() {
         return Ok(());
     }
-    match retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, len)) {
+    let len = range.end - range.start;
+    match retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, range.start, len)) {
         Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM | Errno::INVAL) => Ok(()),
         done => done,
     }

@@ -92,7 +92,7 @@ pub(in crate::fs) fn clone_file(_from: BorrowedFd<'_>, _to: BorrowedFd<'_>) -> O
 }
 
 /// Nothing is set aside.
-pub(in crate::fs) fn reserve(_file: BorrowedFd<'_>, _len: u64) -> Result<()> {
+pub(in crate::fs) fn reserve(_file: BorrowedFd<'_>, _range: Range<u64>) -> Result<()> {
     Ok(())
 }
 

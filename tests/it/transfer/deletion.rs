@@ -114,9 +114,13 @@ fn a_missing_source_switches_it_off() {
     for way in Way::all() {
         let scene = Scene::with_source(&wanted()).tree("to", &extras());
         let before = scene.paths("to");
+        // Of what is in a directory that is not there, nothing is known either.
+        for missing in ["no-such-source/", "no-such-source/sub"] {
+            let sources = [scene.path("source/"), scene.path(missing)];
+            way.copy(&["-a", "--delete"], &sources, scene.path("to")).run().expect(23);
+            assert_eq!(scene.paths("to"), before, "{way:?} {missing}");
+        }
         let sources = [scene.path("source/"), scene.path("no-such-source/")];
-        way.copy(&["-a", "--delete"], &sources, scene.path("to")).run().expect(23);
-        assert_eq!(scene.paths("to"), before, "{way:?}");
         way.copy(&["-a", "--delete", "--ignore-errors"], &sources, scene.path("to")).run().expect(23);
         assert_eq!(scene.paths("to"), ["kept"], "{way:?}");
     }

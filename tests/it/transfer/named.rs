@@ -122,6 +122,10 @@ fn a_list_names_what_is_copied() {
             .run()
             .success();
         assert_eq!(scene.paths("nul"), scene.paths("to"), "{way:?}");
+        let missing = ["-a", "--files-from=/no/such/list"];
+        let output = way.copy(&missing, &source, scene.path("none")).run().expect(1);
+        assert!(output.err().contains("/no/such/list"), "{way:?}\n{output}");
+        assert!(!scene.path("none").exists(), "{way:?}");
     }
 }
 

@@ -150,6 +150,24 @@ fn only_the_last_element_of_the_destination_is_made() {
     }
 }
 
+/// What is there does not do, or what is not there cannot be made: as rsync tells them apart.
+#[test]
+fn a_destination_that_does_not_do_has_an_exit_code_of_its_own() {
+    for way in Way::plain() {
+        let scene = Scene::with_source(&small()).tree("to", &Tree::new().file("file", "x"));
+        for (source, destination, code) in [
+            ("source/", "to/file/", 3),
+            ("source/", "to/file/below", 3),
+            ("source/", "to/no/such", 11),
+            ("source/one", "to/no/such", 3),
+        ] {
+            let output = way.copy(&["-a"], &[scene.path(source)], scene.path(destination)).run().expect(code);
+            assert!(output.err().contains(destination.trim_end_matches('/')), "{way:?}\n{output}");
+        }
+        assert_eq!(scene.paths("to"), ["file"], "{way:?}");
+    }
+}
+
 #[test]
 fn several_sources_need_a_directory() {
     for way in Way::all() {

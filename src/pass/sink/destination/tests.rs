@@ -31,7 +31,10 @@ fn meaning(place: &Path, argument: &str, single: bool, dry_run: bool) -> String 
             }
         }
         Err(DestinationError::NotADirectory(_)) => "not a directory".to_owned(),
-        Err(DestinationError::Failed { .. } | DestinationError::NoTemp { .. }) => "failed".to_owned(),
+        Err(DestinationError::Failed { unfit: true, .. }) => "does not do".to_owned(),
+        Err(DestinationError::Failed { unfit: false, .. } | DestinationError::NoTemp { .. }) => {
+            "failed".to_owned()
+        }
     }
 }
 
@@ -49,12 +52,13 @@ fn the_argument_and_what_is_there_decide() {
         ("new", "name new", "make"),
         ("new/", "make", "make"),
         ("new//", "make", "make"),
+        ("new/.", "make", "make"),
         ("dir/new", "name new", "make"),
         ("to-dir/new", "name new", "make"),
         // A link to nothing is an entry to be replaced, not a directory to be made elsewhere.
         ("dangling", "name dangling", "failed"),
-        ("no/such", "failed", "failed"),
-        ("file/below", "failed", "failed"),
+        ("no/such", "does not do", "failed"),
+        ("file/below", "does not do", "does not do"),
     ] {
         for (single, expected) in [(true, one_file), (false, anything_else)] {
             let place = place();
