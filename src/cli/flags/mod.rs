@@ -311,7 +311,7 @@ pub(super) struct Flags {
     /// Keep it in DIR instead, and begin with that the next time (implies --partial)
     ///
     /// The old file stays as it is. DIR is made when it is needed. One that is not absolute is beside each file; it is
-    /// removed when it is empty, and neither copied nor deleted.
+    /// removed when it is empty, and neither copied nor deleted. No symbolic link leads to it.
     #[arg(long, value_name = "DIR", help_heading = TRANSFER)]
     pub partial_dir: Option<PathBuf>,
     /// Give all files their names at the end of the run
@@ -321,11 +321,12 @@ pub(super) struct Flags {
     pub delay_updates: bool,
     /// Append to files that are shorter than at the source, and trust what they hold (implies --inplace)
     ///
-    /// For files that only grow. One that differs and is not shorter is left alone.
-    #[arg(long, help_heading = TRANSFER)]
+    /// For files that only grow. One that differs and is not shorter is left alone. What was appended by a run that is
+    /// interrupted stays, and the next one goes on behind it.
+    #[arg(long, overrides_with = "append_verify", help_heading = TRANSFER)]
     append: bool,
     /// The same, but compare what they hold, and change what differs
-    #[arg(long, help_heading = TRANSFER)]
+    #[arg(long, overrides_with = "append", help_heading = TRANSFER)]
     append_verify: bool,
     /// Begin a file that is new with another one like it
     ///

@@ -212,6 +212,7 @@ fn what_grows_is_written_where_it_is() {
         ("--append", Some(Append::Trusting)),
         ("--append-verify", Some(Append::Verified)),
         ("--append --append-verify", Some(Append::Verified)),
+        ("--append-verify --append", Some(Append::Trusting)),
         ("--append --no-append", None),
     ] {
         let options = options(line);

@@ -134,8 +134,7 @@ pub(super) fn harmless(random: &mut Random) -> Vec<OsString> {
 }
 
 /// How content travels and is written, which changes nothing about what arrives.
-const WRITING: [&str; 15] = [
-    "-S",
+const WRITING: [&str; 14] = [
     "--preallocate",
     "--fsync",
     "--temp-dir=/tmp",
@@ -152,18 +151,28 @@ const WRITING: [&str; 15] = [
     "--stop-at=2035-01-01T00:00",
 ];
 
-/// The same where files are not written in place.
-const STAGED: [&str; 3] = ["--delay-updates", "--partial-dir=.rsync-partial", "--partial-dir=/tmp/no-parts"];
+/// The same where files are not written in place. In a directory for all, rsync loses files of one name that wait.
+const STAGED: [&[&str]; 4] = [
+    &["--delay-updates"],
+    &["--partial-dir=.rsync-partial"],
+    &["--partial-dir=/tmp/no-parts"],
+    &["--delay-updates", "--partial-dir=.rsync-partial"],
+];
 
 /// Some options about writing that go with these.
 pub(super) fn writing(random: &mut Random, choices: &[Choice]) -> Vec<OsString> {
     let mut words: Vec<OsString> = WRITING.iter().filter(|_| random.chance(8)).map(OsString::from).collect();
     let grows = has(choices, "--append") || has(choices, "--append-verify");
-    if !grows && !has(choices, "--inplace") {
-        words.extend(STAGED.iter().filter(|_| random.chance(12)).map(OsString::from));
+    if !grows && !has(choices, "--inplace") && random.chance(30) {
+        words.extend(random.pick(&STAGED).iter().map(OsString::from));
     }
-    // With --append, rsync leaves out a new file that is no longer than the one like it.
-    if !grows && random.chance(15) {
+    // With --append, rsync loses the start of the file.
+    if !grows && random.chance(10) {
+        words.push("-S".into());
+    }
+    // With --append, rsync leaves out a new file that is no longer than the one like it, and with -E it gives a new file
+    // the permissions of that.
+    if !grows && !has(choices, "-E") && random.chance(15) {
         words.push(random.pick(&["-y", "-yy"]).into());
     }
     words
