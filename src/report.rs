@@ -100,6 +100,8 @@ pub struct Item {
     pub kind: Kind,
     /// The target of a symbolic link.
     pub target: Option<Vec<u8>>,
+    /// The name, below the destination, of which the entry becomes another.
+    pub leader: Option<RelPath>,
     /// Length in bytes of a regular file.
     pub size: u64,
     /// What happened.
@@ -161,6 +163,13 @@ pub enum Action {
     Create,
     /// At most attributes are set.
     Attributes,
+    /// It becomes another name of a file that is there.
+    Link,
+    /// It is another name of a file that is there, so nothing is done about it; or becomes one of the same file
+    /// elsewhere.
+    Linked,
+    /// It is copied from what is the same elsewhere at the destination.
+    Copied,
 }
 
 /// What happens to a modification time.
@@ -177,10 +186,14 @@ pub enum TimeChange {
 impl Change {
     /// Whether nothing is done at all.
     pub fn is_nothing(&self) -> bool {
-        self.action == Action::Attributes
-            && !(self.content || self.size || self.perms || self.owner || self.group)
-            && !(self.atime || self.acls || self.xattrs)
-            && self.time == TimeChange::None
+        matches!(self.action, Action::Attributes | Action::Linked | Action::Copied) && !self.differs()
+    }
+
+    /// Whether anything of it that has a column of its own differs.
+    pub fn differs(&self) -> bool {
+        let Change { content, size, perms, owner, group, time, atime, acls, xattrs, .. } = *self;
+        let has_changed = content || size || perms || owner || group || atime || acls || xattrs;
+        has_changed || time != TimeChange::None
     }
 }
 
@@ -205,6 +218,8 @@ pub enum Skip {
     UpToDate,
     /// A directory that was to be removed holds something that must stay.
     NotEmpty,
+    /// `--existing`: a directory that the destination does not have.
+    NoSuchDirectory,
     /// `--safe-links`: a symbolic link that may lead out of the tree.
     Unsafe,
     /// `--append`: it differs and is no shorter at the destination.

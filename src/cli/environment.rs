@@ -14,6 +14,8 @@ pub(super) struct Environment {
     pub shell: Option<OsString>,
     /// Where parts of files are kept: `RSYNC_PARTIAL_DIR`.
     pub partial_dir: Option<OsString>,
+    /// What CVS leaves out besides, parted by white space: `CVSIGNORE`.
+    pub cvs_ignore: Option<OsString>,
     /// Whether blanks part paths on another host (`RSYNC_OLD_ARGS`), where nothing else is said.
     pub old_args: bool,
     /// Whether standard error is a terminal, where a progress bar makes sense.
@@ -33,6 +35,7 @@ impl Environment {
         Environment {
             shell: variable("DSYNC_RSH").or_else(|| variable("RSYNC_RSH")),
             partial_dir: variable("RSYNC_PARTIAL_DIR"),
+            cvs_ignore: variable("CVSIGNORE"),
             old_args: is_on("RSYNC_OLD_ARGS") && !is_on("RSYNC_PROTECT_ARGS"),
             stderr_is_terminal: io::stderr().is_terminal(),
             ssh: ssh::Environment {

@@ -126,6 +126,12 @@ impl Dir {
         Ok(all)
     }
 
+    /// The directory that holds this one; `None` of the top of the system, or where it cannot be reached.
+    pub fn above(&self) -> Option<Dir> {
+        let above = beneath::open_one(self.as_fd(), b"..").map(Dir::new).ok()?;
+        (above.identity().ok()? != self.identity().ok()?).then_some(above)
+    }
+
     /// Opens a directory in this one. A symbolic link is "not a directory". One that may be searched but not read
     /// opens, and then cannot be listed.
     pub fn open_dir(&self, name: &Name) -> Result<Dir, Error> {

@@ -63,8 +63,7 @@ pub(super) fn list<E>(dir: BorrowedFd<'_>, make: impl Fn(Entry, &Stat) -> E) -> 
     for name in names {
         match look(dir, &name) {
             Ok(Some((node, stat))) => {
-                let entry = Entry::new(name, node, status::meta(&stat));
-                listing.entries.push(make(entry, &stat));
+                listing.entries.push(make(seen(name, node, &stat), &stat));
             }
             Ok(None) => {}
             Err(error) => listing.failed.push((name.into(), error)),
@@ -96,10 +95,16 @@ pub(super) fn entry(dir: BorrowedFd<'_>, name: &Name) -> Result<Option<Entry>, E
 
 /// The same with its stamp.
 pub(super) fn stamped(dir: BorrowedFd<'_>, name: &Name) -> Result<Option<Stamped>, Error> {
-    Ok(look(dir, name)?.map(|(node, stat)| {
-        let entry = Entry::new(name.clone(), node, status::meta(&stat));
-        with_stamp(entry, &stat)
-    }))
+    Ok(look(dir, name)?.map(|(node, stat)| with_stamp(seen(name.clone(), node, &stat), &stat)))
+}
+
+/// The entry that was looked at.
+pub(super) fn seen(name: Name, node: Node, stat: &Stat) -> Entry {
+    let mut entry = Entry::new(name, node, status::meta(stat));
+    if let Some(inode) = status::inode(stat) {
+        entry.extra_mut().inode = Some(inode);
+    }
+    entry
 }
 
 /// What a stat that followed a symbolic link says of the node at its end; `None` if that is a link all the same.

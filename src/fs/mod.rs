@@ -13,7 +13,7 @@
 //! | `inside` | links at the destination that the user keeps and that stay inside |
 //! | `dir`, `beneath`, `list`, `status` | reading directories and attributes |
 //! | `file`, `pieces`, `copy`, `holes` | reading and writing the content of one file |
-//! | `writing`, `write`, `stage`, `aside`, `in_place`, `attributes` | changing a directory, with names that are always old or new |
+//! | `writing`, `write`, `stage`, `link`, `aside`, `in_place`, `attributes` | changing a directory, with names that are always old or new |
 //! | `extended` | extended attributes and ACLs, read and set |
 //! | `guarded` | changes that happen only where nobody else has made one |
 //! | `crash` | where tests have a run be killed |
@@ -38,6 +38,7 @@ mod in_place;
 mod inside;
 mod kernel;
 mod limits;
+mod link;
 mod list;
 mod machine;
 mod named;
@@ -60,6 +61,7 @@ pub use file::{ReadFile, Stamp, WriteFile};
 pub use guarded::{Expected, Replaced, Slot};
 pub use kernel::{give_up as give_up_kernel_calls, keep_access_times};
 pub use limits::{raise_file_limit, umask};
+pub use link::{Linkable, Linked};
 pub use list::{Listing, Stamped};
 pub use machine::{host_name, machine_name, running_system};
 pub use named::{append_named, open_named};

@@ -4,7 +4,7 @@
 //! through one, since a [`Dir`] gives no access to that, and no sink calls this.
 
 use crate::fs::file::{self, ReadFile};
-use crate::fs::{Dir, Error, list, status};
+use crate::fs::{Dir, Error, list};
 use crate::tree::{Entry, Name};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -20,7 +20,7 @@ impl Dir {
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
             Err(error) => return Err(Error::when(FOLLOWING)(error)),
         };
-        Ok(list::followed(&stat)?.map(|node| Entry::new(name.clone(), node, status::meta(&stat))))
+        Ok(list::followed(&stat)?.map(|node| list::seen(name.clone(), node, &stat)))
     }
 
     /// Opens the directory that the symbolic link of that name leads to.

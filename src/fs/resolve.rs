@@ -47,23 +47,20 @@ pub(super) enum Step {
 
 /// Follows `path` to its end, the last element too. `doing` says what for.
 pub(super) fn resolve(path: &[u8], links: Links, doing: &'static str) -> std::result::Result<Place, Error> {
-    if path.is_empty() {
-        return Err(Error::when(doing)(Errno::NOENT));
-    }
-    resolve_from(start(path).map_err(Error::when(doing))?, path, links, doing)
+    resolve_relative(CWD, path, links, doing)
 }
 
-/// The same of a path that, if it is not absolute, begins at `from`.
-pub(super) fn resolve_at(
+/// The same for a path that is relative to the directory `from`.
+pub(super) fn resolve_relative(
     from: BorrowedFd<'_>,
     path: &[u8],
     links: Links,
     doing: &'static str,
 ) -> std::result::Result<Place, Error> {
-    if path.is_empty() || path.starts_with(b"/") {
-        return resolve(path, links, doing);
+    if path.is_empty() {
+        return Err(Error::when(doing)(Errno::NOENT));
     }
-    resolve_from(from.try_clone_to_owned().map_err(Error::when(doing))?, path, links, doing)
+    resolve_from(start(from, path).map_err(Error::when(doing))?, path, links, doing)
 }
 
 /// As [`resolve`], beginning at a directory, also where the path itself begins with a slash.
@@ -98,7 +95,7 @@ pub(super) fn resolve_from(
                     return Err(Error::refused(doing, io::ErrorKind::PermissionDenied, why));
                 }
                 if target.starts_with(b"/") {
-                    place = Place::Directory(start(&target).map_err(Error::when(doing))?);
+                    place = Place::Directory(start(CWD, &target).map_err(Error::when(doing))?);
                 }
                 ahead.extend(elements(&target));
             }
@@ -163,11 +160,11 @@ pub(super) fn elements(path: &[u8]) -> Vec<Vec<u8>> {
     elements
 }
 
-fn start(path: &[u8]) -> Result<OwnedFd> {
-    let from: &[u8] = if path.starts_with(b"/") { b"/" } else { b"." };
-    match kernel::entry_handle(CWD, from) {
+fn start(from: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd> {
+    let first: &[u8] = if path.starts_with(b"/") { b"/" } else { b"." };
+    match kernel::entry_handle(from, first) {
         Some(handle) => handle,
-        None => beneath::open_one(CWD, from),
+        None => beneath::open_one(from, first),
     }
 }
 

@@ -32,9 +32,44 @@ impl Root {
         Root::at(resolve::resolve(path.as_bytes(), links, OPENING)?)
     }
 
-    /// Opens the directory at a path that, if it is not absolute, begins here. It may lead anywhere.
-    pub fn open_from(&self, path: &OsStr, links: Links) -> Result<Root, Error> {
-        Root::at(resolve::resolve_at(self.dir.as_fd(), path.as_bytes(), links, OPENING)?)
+    /// The same for a path that is relative to a directory, of which it may lead out.
+    pub fn open_from(from: &Dir, path: &OsStr, links: Links) -> Result<Root, Error> {
+        Root::at(resolve::resolve_relative(from.as_fd(), path.as_bytes(), links, OPENING)?)
+    }
+
+    /// The same, where it and the directories above it are made if they are not there, with the mode the umask leaves.
+    pub fn make_from(from: &Dir, path: &OsStr, links: Links) -> Result<Root, Error> {
+        const CREATING: &str = "creating directory";
+        let mut missing: Vec<Name> = Vec::new();
+        let mut above = path.as_bytes();
+        let mut reached = loop {
+            let at = if above.is_empty() { b".".as_slice() } else { above };
+            match Root::open_from(from, OsStr::from_bytes(at), links) {
+                Err(error) if error.is_not_found() && !above.is_empty() => {
+                    let end = above.iter().rposition(|&b| b != b'/').map_or(0, |last| last.saturating_add(1));
+                    let trimmed = above.get(..end).unwrap_or_default();
+                    let start =
+                        trimmed.iter().rposition(|&b| b == b'/').map_or(0, |slash| slash.saturating_add(1));
+                    let (rest, last) = trimmed.split_at(start);
+                    match Name::new(last) {
+                        Ok(name) => missing.push(name),
+                        // What is missing is above it.
+                        Err(_) => return Err(error),
+                    }
+                    above = rest;
+                }
+                opened => break opened?,
+            }
+        };
+        while let Some(name) = missing.pop() {
+            let mode = Mode::from_raw_mode(0o777);
+            match rustix::fs::mkdirat(reached.dir.as_fd(), name.as_bytes(), mode) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(Error::when(CREATING)(error)),
+            }
+            reached = Root::new(reached.dir.open_dir(&name)?);
+        }
+        Ok(reached)
     }
 
     fn at(place: Place) -> Result<Root, Error> {

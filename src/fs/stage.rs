@@ -7,7 +7,8 @@
 //!
 //! A writer holds an exclusive flock(2) on its staged file for as long as it lives. What is under such a name is
 //! cleared only if it can be nobody's work in progress: the running user's (or anybody's, for root, which hands files
-//! to their owners before it renames them), with one link and, being a file, not locked. On a file system that has no
+//! to their owners before it renames them), with one link and, being a file, not locked (or, with several, the name of a
+//! link in the making: see `link`). On a file system that has no
 //! locks every such file counts as left behind. A small file that is there whole is staged
 //! without a lock, under a number instead of its target's and with the complement of the check, or without any name:
 //! see `whole`.
@@ -227,7 +228,10 @@ pub(super) fn take_leftover(dir: BorrowedFd<'_>, staged: &Name) -> Result<Option
             // Its writer installed it, and the next one replaced it, between the finding of the name and the look.
             continue;
         }
-        if kind == Some(Kind::Directory) || stat.st_nlink > 1 || !(own || euid.is_root()) {
+        // Of a file with several names that of a link in the making is one, and the file itself stays.
+        let linked = stat.st_nlink > 1;
+        let is_link = linked && is_passing(staged);
+        if kind == Some(Kind::Directory) || (linked && !is_link) || !(own || euid.is_root()) {
             return Err(Error::refused(
                 STAGING,
                 io::ErrorKind::AlreadyExists,
@@ -235,7 +239,7 @@ pub(super) fn take_leftover(dir: BorrowedFd<'_>, staged: &Name) -> Result<Option
             ));
         }
         let leftover = match kind {
-            Some(Kind::File) => match open_unlocked(dir, staged, &stat)? {
+            Some(Kind::File) if !is_link => match open_unlocked(dir, staged, &stat)? {
                 Some(file) if own => Leftover::File(file),
                 Some(_) => Leftover::Other,
                 None => continue,

@@ -1,6 +1,6 @@
 //! What a `stat` says, in the words of `tree`.
 
-use crate::tree::{Kind, Meta, Rdev};
+use crate::tree::{Inode, Kind, Meta, Rdev};
 use filetime::FileTime;
 use rustix::fs::{FileType, Stat};
 
@@ -55,6 +55,14 @@ pub(super) fn device(stat: &Stat) -> Rdev {
 #[allow(clippy::unnecessary_cast, reason = "the widths of the fields differ by platform")]
 pub(super) fn identity(stat: &Stat) -> (u64, u64) {
     (stat.st_dev as u64, stat.st_ino as u64)
+}
+
+/// Which file it is, if it has several names. Those of a directory are the system's own.
+#[allow(clippy::unnecessary_cast, reason = "the widths of the fields differ by platform")]
+pub(super) fn inode(stat: &Stat) -> Option<Inode> {
+    let names = stat.st_nlink as u64;
+    let several = names > 1 && kind(stat) != Some(Kind::Directory);
+    several.then(|| Inode { identity: identity(stat), names })
 }
 
 /// The time of the last change to content or attributes, which nobody can set back.

@@ -7,6 +7,7 @@ use crate::fs::{
 };
 use crate::tree::{Kind, Name, Node, Rdev, RelPath};
 use rustix::fs::{AtFlags, FileType, RawMode};
+use rustix::io::Errno;
 use std::io;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -212,6 +213,15 @@ impl WriteDir {
     /// Opens the file `name` to change it where it is, or creates it, open to its owner only.
     pub fn open_in_place(&self, name: &Name) -> Result<WriteFile, Error> {
         in_place::open(self, name)
+    }
+
+    /// Gives an entry another name, in any directory of the same file system, in place of whatever but a directory has
+    /// that. `false` if the other directory is on another file system.
+    pub fn rename(&self, name: &Name, to: &WriteDir, new: &Name) -> Result<bool, Error> {
+        match rustix::fs::renameat(self.as_fd(), name.as_bytes(), to.as_fd(), new.as_bytes()) {
+            Err(Errno::XDEV) => Ok(false),
+            done => done.map(|()| true).map_err(Error::when("renaming")),
+        }
     }
 
     /// Sets attributes of an entry, which must be of that kind. A symbolic link gets them itself.

@@ -35,6 +35,19 @@ pub(crate) enum Decision {
     Compare,
 }
 
+/// How an entry of the source is found elsewhere at the destination (`--link-dest` and its relatives).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Likeness {
+    /// With all attributes that are kept.
+    Exact,
+    /// With the same content, but other attributes.
+    Content,
+    /// As a file of the same length, and `-c` was given: the content has to be compared.
+    Length,
+    /// As another version.
+    Version,
+}
+
 /// The difference, as reported and as set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Update {
@@ -82,6 +95,11 @@ impl Update {
         Update::of(UNCHANGED, SetMeta::default())
     }
 
+    /// It is another name of a file that is as the entry is at the source.
+    pub(crate) fn is_linked() -> Update {
+        Update::of(Change { action: Action::Linked, ..UNCHANGED }, SetMeta::default())
+    }
+
     /// A file is fetched because that was planned, and its attributes are left to the plan.
     pub(crate) fn planned(is_new: bool) -> Update {
         let change = Change { action: Action::Transfer, new: is_new, content: !is_new, ..UNCHANGED };
@@ -127,6 +145,7 @@ impl Policy<'_> {
     pub(crate) fn decide(&self, entry: &Entry, own: Option<&Entry>, may_set_group: bool) -> Decision {
         let options = self.options;
         match own {
+            None if options.existing && entry.is_dir() => return Decision::Skip(Skip::NoSuchDirectory),
             None if options.existing => return Decision::Skip(Skip::NotExisting),
             Some(own) if options.ignore_existing && !(own.is_dir() && entry.is_dir()) => {
                 return Decision::Skip(Skip::Exists);
@@ -363,6 +382,81 @@ impl Policy<'_> {
             };
         }
         Update { change, ..self.all(entry.kind(), entry.into(), mode, may_set_group) }
+    }
+
+    /// What is told of an entry that becomes another name of a file that is as the entry is at the source.
+    pub(crate) fn linked(&self, entry: &Entry, own: Option<&Entry>, may_set_group: bool) -> Update {
+        let Some(own) = own else {
+            return Update::of(Change { action: Action::Link, new: true, ..UNCHANGED }, SetMeta::default());
+        };
+        let mut change = self.attributes(entry.kind(), entry.into(), own.into(), may_set_group).change;
+        change.action = Action::Link;
+        change.size = entry.kind() == Kind::File && entry.node != own.node;
+        if !self.keeps_time(entry.kind()) {
+            change.time = TimeChange::Now;
+        }
+        Update::of(change, SetMeta::default())
+    }
+
+    /// How like `entry` the one is that was found elsewhere; `None` if it is of another kind.
+    pub(crate) fn likeness(&self, entry: &Entry, found: &Entry, may_set_group: bool) -> Option<Likeness> {
+        if found.kind() != entry.kind() {
+            return None;
+        }
+        let of = |update: Update| {
+            if update.change.is_nothing() { Likeness::Exact } else { Likeness::Content }
+        };
+        Some(match &entry.node {
+            Node::File { size } => match self.file(entry, *size, found, may_set_group) {
+                Decision::Attributes(update) => of(update),
+                Decision::Compare => Likeness::Length,
+                _ => Likeness::Version,
+            },
+            _ => {
+                let update = self.attributes(entry.kind(), entry.into(), found.into(), may_set_group);
+                let is_exact = found.node == entry.node && update.change.is_nothing();
+                if is_exact { Likeness::Exact } else { Likeness::Version }
+            }
+        })
+    }
+
+    /// What is told and set of a directory that is made, if there is one elsewhere.
+    pub(crate) fn based_directory(&self, want: Seen<'_>, found: Seen<'_>, may_set_group: bool) -> Update {
+        let mut change = self.attributes(Kind::Directory, want, found, may_set_group).change;
+        change.action = Action::Copied;
+        if change.differs() && !self.keeps_time(Kind::Directory) {
+            change.time = TimeChange::Now;
+        }
+        Update { change, ..self.new_directory(want, may_set_group) }
+    }
+
+    /// What is told and set of an entry that is made, if it is told by what differs from the one found elsewhere.
+    pub(crate) fn based(
+        &self,
+        entry: &Entry,
+        found: &Entry,
+        likeness: Likeness,
+        may_set_group: bool,
+    ) -> Update {
+        let kind = entry.kind();
+        let mut change = self.attributes(kind, entry.into(), found.into(), may_set_group).change;
+        let is_version = likeness == Likeness::Version;
+        change.action = match kind {
+            Kind::File if is_version => Action::Transfer,
+            _ if is_version => Action::Create,
+            _ => Action::Copied,
+        };
+        change.content = is_version && (self.options.checksum || kind != Kind::File);
+        change.size = kind == Kind::File && entry.node != found.node;
+        if !self.keeps_time(kind) && (is_version || kind == Kind::File) {
+            change.time = TimeChange::Now;
+        }
+        let mut update = Update { change, ..self.newly_made(kind, entry.into(), may_set_group) };
+        if kind == Kind::File && is_version && !self.options.perms {
+            // As a file that is here keeps its own.
+            update.set.mode = Some(self.existing_mode(kind, entry.meta.mode, found.meta.mode) & 0o777);
+        }
+        update
     }
 
     fn new_entry(&self, entry: &Entry, may_set_group: bool) -> Update {

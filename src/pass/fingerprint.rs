@@ -41,7 +41,8 @@ fn can_tell(options: &Options) -> bool {
     // A link that is kept counts as a directory, one that is munged has another text, and a list of names is mostly less
     // than what is there.
     let is_apart = options.link_rules.keep_dirs || options.link_rules.munge || options.names_from.is_some();
-    !looks_at_all && !is_vague && !in_order && !is_apart && !options.list_only
+    let shows_or_looks_elsewhere = options.list_only || options.bases.is_some();
+    !looks_at_all && !is_vague && !in_order && !is_apart && !shows_or_looks_elsewhere
 }
 
 /// Whether it matters which permissions an entry has.

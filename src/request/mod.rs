@@ -13,8 +13,8 @@ mod skip_compress;
 pub use chmod::{Chmod, InvalidChmod};
 pub use content::{CompressWhen, Compression, Compressor, DEFAULT_ZSTD_LEVEL, SumKind};
 pub use options::{
-    Append, DEFAULT_TRASH_DAYS, Deletion, Detail, InvalidOptions, LinkRules, MAX_STREAMS, Missing, Mounts,
-    NamesFrom, Options, TwoWay,
+    Append, Backup, Bases, BasisKind, DEFAULT_TRASH_DAYS, Deletion, Detail, InvalidOptions, LinkRules,
+    MAX_BASES, MAX_STREAMS, Missing, Mounts, NamesFrom, Options, TwoWay,
 };
 pub use owner_map::{From, InvalidOwnerRules, OwnerRule, OwnerRules, To};
 pub use shortcuts::Shortcuts;

@@ -34,6 +34,8 @@ pub struct Options {
     pub links: bool,
     /// What else is done about symbolic links.
     pub link_rules: LinkRules,
+    /// `-H`: names that are one file at the source become one file.
+    pub hard_links: bool,
     /// `-p`: set permissions.
     pub perms: bool,
     /// `-E`: set whether files can be executed, where their permissions are not set.
@@ -91,6 +93,8 @@ pub struct Options {
     /// than 0 within the same nanosecond.
     pub modify_window: i32,
 
+    /// `--compare-dest`, `--copy-dest`, `--link-dest`: what else to compare with.
+    pub bases: Option<Bases>,
     /// `-W`: no delta. `None` means: only between local paths.
     pub whole_file: Option<bool>,
     /// `--inplace`: write into the existing file.
@@ -133,6 +137,8 @@ pub struct Options {
 
     /// `--delete`: remove what the source does not have.
     pub delete: Option<Deletion>,
+    /// `-b`: what is replaced or deleted is kept under another name.
+    pub backup: Option<Backup>,
     /// `--force`: a directory with something in it may be removed to make room for a non-directory.
     pub force: bool,
     /// `--exclude`, `--include`, `--filter`.
@@ -140,6 +146,9 @@ pub struct Options {
 
     /// `--two-way`: what both replicas have to know of it.
     pub two_way: Option<TwoWay>,
+
+    /// `-m`: leave out directories that are or become empty.
+    pub prune_empty_dirs: bool,
 
     /// `-n`: change nothing, say what would be.
     pub dry_run: bool,
@@ -233,6 +242,50 @@ pub struct Deletion {
     pub ignore_errors: bool,
 }
 
+/// Where what is replaced or deleted is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backup {
+    /// `--backup-dir`: the directory, relative to the destination, in which it gets the path it had. `None`: it stays
+    /// where it is.
+    pub directory: Option<Vec<u8>>,
+    /// `--suffix`: what is appended to its name. Only in another directory it may be empty.
+    pub suffix: Vec<u8>,
+}
+
+/// Directories at the destination's host that are compared with besides the destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bases {
+    /// What becomes of a file that is in one of them as it is at the source.
+    pub kind: BasisKind,
+    /// Their paths, relative to the destination, in the order in which they are searched.
+    pub directories: Vec<Vec<u8>>,
+}
+
+/// What becomes of a file that is as at the source, but elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BasisKind {
+    /// `--compare-dest`: it is not made.
+    Compare,
+    /// `--copy-dest`: it is copied from there.
+    Copy,
+    /// `--link-dest`: it becomes another name of the file there.
+    Link,
+}
+
+impl BasisKind {
+    /// The option that asks for it.
+    pub fn option(self) -> &'static str {
+        match self {
+            BasisKind::Compare => "--compare-dest",
+            BasisKind::Copy => "--copy-dest",
+            BasisKind::Link => "--link-dest",
+        }
+    }
+}
+
+/// The most directories to compare with besides the destination, as in rsync.
+pub const MAX_BASES: usize = 20;
+
 /// What both replicas of a two-way run are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TwoWay {
@@ -306,6 +359,18 @@ pub enum InvalidOptions {
     /// No such number of streams is possible.
     #[error("{0} streams are out of range (1 to {MAX_STREAMS})")]
     Streams(u8),
+    /// Too many directories to compare with, or none.
+    #[error("at most {MAX_BASES} {} options may be given", .0.option())]
+    Bases(BasisKind),
+    /// A directory to compare with has no possible path.
+    #[error("{}: a path is empty or holds a NUL byte", .0.option())]
+    BasisPath(BasisKind),
+    /// The suffix of backups is none.
+    #[error("--suffix: {0}")]
+    Suffix(&'static str),
+    /// The directory for backups has no possible path.
+    #[error("--backup-dir: the path is empty or holds a NUL byte")]
+    BackupPath,
     /// Deleting needs whole directories.
     #[error("--delete does not work without --recursive (-r) or --dirs (-d)")]
     DeleteNeedsDirectories,
@@ -390,6 +455,25 @@ impl Options {
             )
         {
             return Err(InvalidOptions::PartialDir);
+        }
+        if let Some(Bases { kind, directories }) = &self.bases {
+            if !(1..=MAX_BASES).contains(&directories.len()) {
+                return Err(InvalidOptions::Bases(*kind));
+            }
+            if directories.iter().any(|path| path.is_empty() || path.contains(&0)) {
+                return Err(InvalidOptions::BasisPath(*kind));
+            }
+        }
+        if let Some(Backup { directory, suffix }) = &self.backup {
+            if suffix.iter().any(|byte| matches!(byte, b'/' | 0)) {
+                return Err(InvalidOptions::Suffix("it cannot contain slashes or NUL bytes"));
+            }
+            if suffix.is_empty() && directory.is_none() {
+                return Err(InvalidOptions::Suffix("it cannot be empty without --backup-dir"));
+            }
+            if directory.as_ref().is_some_and(|path| path.is_empty() || path.contains(&0)) {
+                return Err(InvalidOptions::BackupPath);
+            }
         }
         self.chmod.validate()?;
         self.user_map.validate()?;

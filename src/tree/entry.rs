@@ -175,6 +175,10 @@ pub struct Extra {
     pub acls: Option<Arc<Acls>>,
     /// `-X`: sums of its extended attributes.
     pub xattrs: XattrSums,
+    /// Of an entry that was seen to have several names: which of the host's files it is. It never leaves the host.
+    pub inode: Option<Inode>,
+    /// `-H`: of an entry that is listed as one of several names of a file.
+    pub group: Option<Group>,
 }
 
 impl Extra {
@@ -182,6 +186,24 @@ impl Extra {
     pub fn boxed(self) -> Option<Box<Extra>> {
         (self != Extra::default()).then(|| Box::new(self))
     }
+}
+
+/// Names that are one file at the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Group {
+    /// The number that the source gave to the file.
+    pub number: u32,
+    /// Whether this is the last of its names, after which the number is no longer needed.
+    pub last: bool,
+}
+
+/// A file of a host, whatever it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Inode {
+    /// Device and inode: what tells it from every other at the same moment.
+    pub identity: (u64, u64),
+    /// How many names it has.
+    pub names: u64,
 }
 
 impl Entry {
@@ -203,6 +225,37 @@ impl Entry {
     /// The kind alone.
     pub fn kind(&self) -> Kind {
         self.node.kind()
+    }
+
+    /// What only some runs look at, to be changed.
+    pub fn extra_mut(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// Takes in what a closer look saw of it, which is not told of its names.
+    pub fn see_more(&mut self, seen: Option<Box<Extra>>) {
+        let inode = self.inode();
+        self.extra = seen;
+        if inode.is_some() {
+            self.extra_mut().inode = inode;
+        }
+    }
+
+    /// Takes out which of the host's files it is, if it has several names.
+    pub fn take_inode(&mut self) -> Option<Inode> {
+        let inode = self.extra.as_mut()?.inode.take();
+        self.extra.take_if(|extra| **extra == Extra::default());
+        inode
+    }
+
+    /// Which of the host's files it is, if it has several names.
+    pub fn inode(&self) -> Option<Inode> {
+        self.extra.as_ref()?.inode
+    }
+
+    /// The group of names it belongs to, which are one file at the source.
+    pub fn group(&self) -> Option<Group> {
+        self.extra.as_ref()?.group
     }
 
     /// Whether it is a directory.

@@ -3,10 +3,10 @@
 
 use crate::fs::{Dir, Links, Root};
 use crate::request::{Missing, Options};
-use crate::tree::filter::Rules;
+use crate::tree::filter::Scope;
 use crate::tree::{Entry, Kind, Name, Node, RelPath};
 use crate::view::selection::{Extent, Meant, Selection};
-use crate::view::{ViewError, shows};
+use crate::view::{ViewError, enter_above, shows, transfer_root};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -18,6 +18,10 @@ pub(super) struct Argument {
     pub root: Dir,
     /// What of it is shown, by the paths under which it is shown.
     pub selection: Selection,
+    /// What holds for what was named, about which files of rules mostly say nothing, as in rsync.
+    pub itself: Scope,
+    /// What holds above the top of it.
+    pub scope: Scope,
 }
 
 /// What came of one source argument.
@@ -43,12 +47,8 @@ struct Typed {
 
 impl Argument {
     /// Opens one source argument.
-    pub(super) fn open(
-        argument: &[u8],
-        options: &Options,
-        rules: &Rules,
-        links: Links,
-    ) -> Result<Opened, ViewError> {
+    pub(super) fn open(argument: &[u8], options: &Options, links: Links) -> Result<Opened, ViewError> {
+        let itself = rules_at(argument, options);
         let failed = |error| ViewError::new(argument, error);
         let typed =
             if options.relative { Typed::relative(argument, false)? } else { Typed::plain(argument)? };
@@ -86,13 +86,15 @@ impl Argument {
                 (Some(entry), _) => {
                     // Else the directories above it would be made for nothing.
                     let above = typed.path.split_last().map(|(above, _)| above).unwrap_or_default();
-                    if options.relative && !shows(rules, &above, entry) {
+                    if options.relative && !shows(&itself, &above, entry) {
                         return Ok(Opened::Nothing);
                     }
                 }
             }
         }
-        Ok(Opened::Shown(Argument { root, selection: Selection::of(typed.chosen(options).into_iter()) }))
+        let scope = enter_above(&itself, &root, !typed.path.is_root()).map_err(failed)?;
+        let selection = Selection::of(typed.chosen(options).into_iter());
+        Ok(Opened::Shown(Argument { root, selection, itself, scope }))
     }
 
     /// The names of a list, separated by NUL, below the directory that is the only source argument.
@@ -100,9 +102,9 @@ impl Argument {
         argument: &[u8],
         names: &[u8],
         options: &Options,
-        rules: &Rules,
         links: Links,
     ) -> (Vec<Argument>, Vec<ViewError>) {
+        let itself = rules_at(argument, options);
         let os_path = OsStr::from_bytes(if argument.is_empty() { b"." } else { argument });
         let top = match Root::open(os_path, links) {
             Ok(root) => root.dir().clone(),
@@ -125,8 +127,13 @@ impl Argument {
                     true => Ok(top.clone()),
                     false => top.open_named(&typed.below, links),
                 };
-                let add = |root| arguments.push(Argument { root, selection: Selection::default() });
-                let added = root.map(add).map_err(|error| ViewError::new(typed.below.as_bytes(), error));
+                let argument = |root: Dir| {
+                    let scope = enter_above(&itself, &root, true)?;
+                    Ok(Argument { root, selection: Selection::default(), itself: itself.clone(), scope })
+                };
+                let add = |argument| arguments.push(argument);
+                let added = root.and_then(argument).map(add);
+                let added = added.map_err(|error| ViewError::new(typed.below.as_bytes(), error));
                 added.map_err(|error| troubles.push(error)).ok().map(|()| arguments.len().saturating_sub(1))
             });
             let Some(argument) = place.and_then(|place| arguments.get_mut(place)) else { continue };
@@ -135,9 +142,9 @@ impl Argument {
                 let is_hidden = || {
                     let found = entry_at(&argument.root, &path, meant.leads, options, links).ok().flatten();
                     let above = path.split_last().map(|(above, _)| above).unwrap_or_default();
-                    found.is_some_and(|entry| !shows(rules, &above, &entry))
+                    found.is_some_and(|entry| !shows(&itself, &above, &entry))
                 };
-                if rules.is_empty() || !is_hidden() {
+                if itself.is_empty() || !is_hidden() {
                     argument.selection.add(&path, meant);
                 }
             }
@@ -145,6 +152,15 @@ impl Argument {
         arguments.iter_mut().for_each(|argument| argument.selection.sort());
         (arguments, troubles)
     }
+}
+
+/// The rules of the command line, where this argument is concerned.
+fn rules_at(argument: &[u8], options: &Options) -> Scope {
+    let mut rules = options.rules.clone();
+    if let Some(root) = transfer_root(argument, options) {
+        rules.set_root(&root);
+    }
+    Scope::from(rules)
 }
 
 /// The entry at a path that the user named; with `leads`, or with `-L`, what a symbolic link there leads to.

@@ -1,6 +1,7 @@
 //! One directory of a view: where it is, and what is in it.
 
 use crate::fs::{Dir, Error, Listing};
+use crate::tree::filter::Scope;
 use crate::tree::{Acls, Asked, Entry, Extra, Name, RelPath};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub(super) struct Place {
     pub named: usize,
     /// The file system outside of which nothing is entered, if that is so.
     pub device: Option<u64>,
+    /// What holds in the directory above it.
+    pub scope: Scope,
 }
 
 /// How much of a directory is shown.
@@ -70,6 +73,8 @@ pub struct ViewListing {
     pub is_whole: bool,
     /// What else is known of what was asked for by its name.
     pub asked: Asked,
+    /// What holds in each place of the directory.
+    pub(super) scopes: Vec<Scope>,
 }
 
 /// Something in a directory, or all of it, that could not be read.
@@ -87,6 +92,15 @@ impl ViewListing {
     /// The place the entry at `index` comes from.
     pub fn origin(&self, index: usize) -> usize {
         self.origins.get(index).map_or(0, |&place| place as usize)
+    }
+
+    /// Drops the entries that `keeps` refuses.
+    pub(super) fn retain(&mut self, keeps: impl Fn(&Entry) -> bool) {
+        let kept: Vec<bool> = self.entries.iter().map(keeps).collect();
+        let mut flags = kept.iter().copied();
+        self.entries.retain(|_| flags.next().unwrap_or(true));
+        let mut flags = kept.into_iter();
+        self.origins.retain(|_| flags.next().unwrap_or(true));
     }
 }
 
@@ -154,7 +168,7 @@ impl Read {
         let troubles = &mut self.troubles;
         self.entries.retain_mut(|entry| match look(entry) {
             Ok(extra) => {
-                entry.extra = extra;
+                entry.see_more(extra);
                 true
             }
             Err(error) => {
@@ -264,13 +278,14 @@ impl Merge {
         }
     }
 
-    pub(super) fn finish(mut self) -> ViewListing {
+    /// The listing of a directory, in whose places this holds.
+    pub(super) fn finish(mut self, scopes: Vec<Scope>) -> ViewListing {
         self.asked.implied.sort_unstable();
         self.asked.implied.dedup();
         self.meant.sort_unstable();
         let Merge { meant, is_whole, mut asked, troubles, .. } = self;
         asked.implied.retain(|name| meant.binary_search(name).is_err());
-        let mut listing = ViewListing { troubles, is_whole, asked, ..ViewListing::default() };
+        let mut listing = ViewListing { troubles, is_whole, asked, scopes, ..ViewListing::default() };
         match self.first {
             Some((place, entries)) => {
                 if place > 0 {

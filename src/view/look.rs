@@ -1,8 +1,9 @@
 //! What a view makes of a directory of one argument: what was selected of it, what its links stand for, and where
 //! another file system begins.
 
-use crate::fs::{Dir, Error, ReadFile, XattrNames};
+use crate::fs::{Dir, Error, Look, ReadFile, XattrNames};
 use crate::request::{Missing, Mounts};
+use crate::tree::filter::Scope;
 use crate::tree::{Entry, Extra, Kind, Name, Node, RelPath, Xattrs, leads_outside, unmunged};
 use crate::view::argument::{self, Argument};
 use crate::view::listing::{Place, Read, Shown, Trouble, is_no_directory};
@@ -16,12 +17,18 @@ const MOST_LINKS: usize = 40;
 const FOLLOWING: &str = "following";
 
 impl View {
-    /// What an argument shows of a directory.
-    pub(super) fn read(&self, argument: &Argument, place: &Place, path: &RelPath, dir: &Dir) -> Read {
+    /// What an argument shows of a directory, in which `scope` holds.
+    pub(super) fn read(
+        &self,
+        argument: &Argument,
+        (place, scope): (&Place, &Scope),
+        path: &RelPath,
+        dir: &Dir,
+    ) -> Read {
         if place.shown == Shown::Selected {
             let mut read = Read::default();
             for selected in argument.selection.names(path) {
-                self.look_up(argument, path, dir, selected, &mut read);
+                self.look_up((argument, scope), path, dir, selected, &mut read);
             }
             return read;
         }
@@ -41,17 +48,17 @@ impl View {
             read.leave_out_mounts();
         }
         if self.manner.links.follows() || self.manner.links.munge {
-            self.see(&argument.root, path, dir, &mut read);
+            self.see((&argument.root, scope), path, dir, &mut read);
         }
         // What the rules hide in one argument does not stand in the way of what another shows.
-        read.retain(|entry| shows(&self.rules, path, entry) && (self.manner.directories || !entry.is_dir()));
+        read.retain(|entry| shows(scope, path, entry) && (self.manner.directories || !entry.is_dir()));
         if place.shown == Shown::Layer {
             for selected in selected {
                 let is_shown = |entry: &Entry| entry.name == selected.name && entry.is_dir();
                 let leads = selected.below || selected.itself.is_some_and(|meant| meant.leads);
                 if leads && !read.entries.iter().any(is_shown) {
                     read.entries.retain(|entry| entry.name != selected.name);
-                    self.look_up(argument, path, dir, selected, &mut read);
+                    self.look_up((argument, scope), path, dir, selected, &mut read);
                 }
             }
             read.entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
@@ -67,8 +74,18 @@ impl View {
     }
 
     /// Looks up one name that was selected, or below which something was.
-    fn look_up(&self, argument: &Argument, path: &RelPath, dir: &Dir, selected: Selected, read: &mut Read) {
+    fn look_up(
+        &self,
+        (argument, scope): (&Argument, &Scope),
+        path: &RelPath,
+        dir: &Dir,
+        selected: Selected,
+        read: &mut Read,
+    ) {
         let Selected { name, itself, below } = selected;
+        // As in rsync, files of rules count for what is named in a directory below the top, if any directory is entered.
+        let heeds_files = self.manner.heeds_files && !path.is_root();
+        let rules = if heeds_files { scope } else { &argument.itself };
         let whole = || path.join(&name);
         let found = match dir.entry(&name) {
             Ok(found) => found,
@@ -104,13 +121,13 @@ impl View {
                 let source = io::Error::from_raw_os_error(rustix::io::Errno::NOTDIR.raw_os_error());
                 read.trouble(path.join(&name), Error { doing: "opening directory", source });
                 // Its name may have been said for itself as well.
-                if itself.is_some_and(|meant| !meant.leads) && shows(&self.rules, path, &entry) {
+                if itself.is_some_and(|meant| !meant.leads) && shows(rules, path, &entry) {
                     read.entries.push(entry);
                 }
             }
             Some(entry) => {
                 let said = itself.is_some() && (self.manner.directories || !entry.is_dir());
-                if said && shows(&self.rules, path, &entry) {
+                if said && shows(rules, path, &entry) {
                     read.entries.push(entry);
                 } else if below && !crate::fs::is_reserved(&entry) {
                     if self.manner.plain_above {
@@ -143,7 +160,7 @@ impl View {
     }
 
     /// Puts in the place of links what they stand for.
-    fn see(&self, root: &Dir, path: &RelPath, dir: &Dir, read: &mut Read) {
+    fn see(&self, (root, scope): (&Dir, &Scope), path: &RelPath, dir: &Dir, read: &mut Read) {
         let entries = std::mem::take(&mut read.entries);
         for entry in entries {
             if entry.kind() != Kind::Symlink {
@@ -153,16 +170,11 @@ impl View {
             match self.seen(root, dir, path, entry.clone()) {
                 Ok(entry) => read.entries.push(entry),
                 // Nor is one missed that the rules leave out if it leads to a directory: that cannot be known.
-                Err(_) if !self.shows_as(Node::Directory, path, &entry) => {}
-                Err(_) if !shows(&self.rules, path, &entry) => {}
+                Err(_) if !shows(scope, path, &Entry { node: Node::Directory, ..entry.clone() }) => {}
+                Err(_) if !shows(scope, path, &entry) => {}
                 Err(error) => read.trouble(path.join(&entry.name), error),
             }
         }
-    }
-
-    /// Whether an entry would be listed if it were this.
-    fn shows_as(&self, node: Node, path: &RelPath, entry: &Entry) -> bool {
-        shows(&self.rules, path, &Entry { node, ..entry.clone() })
     }
 
     /// What an entry of the directory at `path` stands for: itself, or if it is a link that is to be followed, what that
@@ -259,11 +271,12 @@ impl View {
         dir: &Dir,
         path: &RelPath,
         entry: &Entry,
+        look: &Look,
     ) -> Result<Option<Box<Extra>>, Error> {
-        match dir.extra(&entry.name, entry.kind(), &self.look) {
+        match dir.extra(&entry.name, entry.kind(), look) {
             Err(error) if self.stands_for_another(dir, path, entry) => match entry.kind() {
-                Kind::Directory => dir.open_referent_dir(&entry.name)?.own_extra(&self.look),
-                Kind::File => dir.open_referent_file(&entry.name)?.extra(&self.look),
+                Kind::Directory => dir.open_referent_dir(&entry.name)?.own_extra(look),
+                Kind::File => dir.open_referent_file(&entry.name)?.extra(look),
                 _ => Err(error),
             },
             seen => seen,

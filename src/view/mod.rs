@@ -7,6 +7,9 @@
 //! the directories above them. For a name found in two arguments the first wins, but a directory beats anything else,
 //! and directories of one name are merged. What is selected may be an entry alone, which is then not entered.
 //!
+//! Rules in files of the directories hold where they are: each listing knows what holds in it, for those of the
+//! directories below (`rules`). Each argument has its own.
+//!
 //! A path that the user named is followed through symbolic links as any such path (`argument`); below it links are
 //! followed only where the user asked for what they lead to (`look`).
 //!
@@ -20,16 +23,19 @@ mod error;
 mod expand;
 mod listing;
 mod look;
+mod prune;
+mod rules;
 mod selection;
 
 pub use error::ViewError;
 pub use expand::expand;
 pub use listing::{Trouble, ViewDir, ViewListing};
+pub use rules::{enter, enter_above};
 pub use selection::{Extent, Meant, Selected, Selection};
 
 use crate::fs::{Dir, Error, Links, Look, ReadFile, XattrNames};
 use crate::request::{LinkRules, Missing, Mounts, Options};
-use crate::tree::filter::{Rules, Side, Verdict};
+use crate::tree::filter::{Scope, Side, Verdict};
 use crate::tree::{Entry, Extra, Meta, Name, RelPath, Xattrs};
 use argument::{Argument, Opened};
 use listing::{Merge, Place, Read, Shown};
@@ -42,7 +48,6 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug)]
 pub struct View {
     arguments: Vec<Argument>,
-    rules: Rules,
     manner: Manner,
     /// Directories that were named and are not entered.
     unentered: Vec<RelPath>,
@@ -61,6 +66,10 @@ struct Manner {
     directories: bool,
     /// Whether the directories above what was selected go without attributes.
     plain_above: bool,
+    /// Whether files of rules say something about what was selected, and not only about what is below that.
+    heeds_files: bool,
+    /// Whether directories are left out in which nothing but directories would be listed.
+    prune: bool,
     mounts: Mounts,
     links: LinkRules,
     missing: Missing,
@@ -88,19 +97,15 @@ impl View {
         options: &Options,
         paths: Links,
     ) -> (View, Vec<ViewError>) {
-        let mut rules = options.rules.clone();
-        if let Some(root) = arguments.first().and_then(|argument| transfer_root(argument, options)) {
-            rules.set_root(&root);
-        }
         let (mut opened, mut missing, mut unentered) = (Vec::new(), Vec::new(), Vec::new());
         match (names, arguments.first()) {
             (Some(names), first) => {
                 let first = first.map(Vec::as_slice).unwrap_or_default();
-                (opened, missing) = Argument::listed(first, names, options, &rules, paths);
+                (opened, missing) = Argument::listed(first, names, options, paths);
             }
             (None, _) => {
                 for argument in arguments {
-                    match Argument::open(argument, options, &rules, paths) {
+                    match Argument::open(argument, options, paths) {
                         Ok(Opened::Shown(argument)) => opened.push(argument),
                         Ok(Opened::Unentered(path)) => unentered.push(path),
                         Ok(Opened::Nothing) => {}
@@ -113,13 +118,15 @@ impl View {
             planned: false,
             directories: options.recursive || options.dirs,
             plain_above: options.no_implied_dirs,
+            heeds_files: options.recursive && options.relative,
+            prune: options.prune_empty_dirs,
             mounts: options.mounts,
             links: options.link_rules,
             missing: options.missing,
             paths,
         };
         let (recent, look) = (Mutex::default(), Look::default());
-        (View { arguments: opened, rules, manner, unentered, look, recent }, missing)
+        (View { arguments: opened, manner, unentered, look, recent }, missing)
     }
 
     /// The same with entries that say more.
@@ -130,8 +137,7 @@ impl View {
     /// What was planned to be sent of what is below a directory, and the directories above that.
     pub fn planned(root: Dir, selection: Selection) -> View {
         View {
-            arguments: vec![Argument { root, selection }],
-            rules: Rules::new(),
+            arguments: vec![Argument { root, selection, itself: Scope::default(), scope: Scope::default() }],
             manner: Manner { planned: true, ..Manner::default() },
             unentered: Vec::new(),
             look: Look::default(),
@@ -178,9 +184,14 @@ impl View {
         self.arguments.iter().find(is_root)
     }
 
+    /// Whether it shows no more than one argument.
+    pub fn is_of_one(&self) -> bool {
+        self.arguments.len() < 2
+    }
+
     /// Whether the transfer is one entry that is no directory.
     pub fn is_single(&self) -> bool {
-        let [Argument { root, selection }] = self.arguments.as_slice() else { return false };
+        let [Argument { root, selection, .. }] = self.arguments.as_slice() else { return false };
         let Some((path, meant)) = selection.only().filter(|_| !self.manner.planned) else { return false };
         let alone = path.split_last().filter(|(above, _)| above.is_root() && !meant.leads);
         let entry = alone.and_then(|(above, name)| Some((above, root.entry(&name).ok()??)));
@@ -191,24 +202,28 @@ impl View {
     /// The transfer root.
     pub fn root(&self) -> ViewDir {
         let root = RelPath::root();
-        let place = |number: usize| self.place(number, &root, None);
-        ViewDir::new(root.clone(), (0..self.arguments.len()).filter_map(place).collect())
+        let place =
+            |(number, argument): (usize, &Argument)| self.place(number, &root, argument.scope.clone(), None);
+        ViewDir::new(root.clone(), self.arguments.iter().enumerate().filter_map(place).collect())
     }
 
-    /// The directory behind an entry of a listing.
-    pub fn child(&self, dir: &ViewDir, name: &Name) -> ViewDir {
+    /// The directory behind an entry of the listing of `dir`.
+    pub fn child(&self, dir: &ViewDir, listing: &ViewListing, name: &Name) -> ViewDir {
         let path = dir.path().join(name);
-        let inside = |place: &Place| match place.shown {
-            Shown::All => Some(place.clone()),
-            Shown::Layer | Shown::Selected => self.place(place.argument, &path, Some(dir)),
+        let inside = |(number, place): (usize, &Place)| {
+            let scope = listing.scopes.get(number).cloned().unwrap_or_default();
+            match place.shown {
+                Shown::All => Some(Place { scope, ..place.clone() }),
+                Shown::Layer | Shown::Selected => self.place(place.argument, &path, scope, Some(dir)),
+            }
         };
-        let places = dir.places().iter().filter_map(inside).collect();
+        let places = dir.places().iter().enumerate().filter_map(inside).collect();
         ViewDir::new(path, places)
     }
 
     /// What one argument shows in a directory that it does not show with all that is above; nothing if that is not
-    /// entered.
-    fn place(&self, number: usize, path: &RelPath, above: Option<&ViewDir>) -> Option<Place> {
+    /// entered. `scope` holds above it.
+    fn place(&self, number: usize, path: &RelPath, scope: Scope, above: Option<&ViewDir>) -> Option<Place> {
         let argument = self.arguments.get(number)?;
         let (meant, below) = argument.selection.at(path);
         let shown = match meant.map(|meant| meant.extent) {
@@ -223,7 +238,7 @@ impl View {
             Some((above, _)) if !leads => above.as_bytes().len(),
             _ => path.as_bytes().len(),
         };
-        let mut place = Place { argument: number, shown, named, device: None };
+        let mut place = Place { argument: number, shown, named, device: None, scope };
         if self.manner.mounts != Mounts::Entered && shown != Shown::Selected {
             let top = self.open_place(argument, &place, path).and_then(|dir| dir.identity());
             place.device = top.ok().map(|(device, _)| device);
@@ -233,9 +248,19 @@ impl View {
 
     /// Lists a directory. What cannot be read is told in the listing.
     pub fn list(&self, dir: &ViewDir) -> ViewListing {
+        let mut listing = self.list_all(dir, &self.look);
+        if self.manner.prune {
+            self.prune(dir, &mut listing);
+        }
+        listing
+    }
+
+    /// Lists a directory with all that is in it, at which so much is looked.
+    fn list_all(&self, dir: &ViewDir, look: &Look) -> ViewListing {
         let mut merged = Merge::default();
         let mut seen = Vec::new();
         let mut elsewhere = Vec::new();
+        let mut scopes: Vec<Scope> = dir.places().iter().map(|place| place.scope.clone()).collect();
         for (number, place) in dir.places().iter().enumerate() {
             let Some(argument) = self.arguments.get(place.argument) else { continue };
             let read = match self.open_place(argument, place, dir.path()) {
@@ -246,13 +271,10 @@ impl View {
                         continue;
                     }
                     seen.push(identity);
-                    let read = self.read(argument, place, dir.path(), &handle);
-                    match self.look.is_nothing() {
-                        true => read,
-                        false => {
-                            read.looked_at(dir.path(), |entry| self.look_closer(&handle, dir.path(), entry))
-                        }
-                    }
+                    let (read, here) = self.read_by_rules((argument, place), dir.path(), &handle);
+                    scopes.get_mut(number).into_iter().for_each(|scope| scope.clone_from(&here));
+                    let closer = |entry: &Entry| self.look_closer(&handle, dir.path(), entry, look);
+                    if look.is_nothing() { read } else { read.looked_at(dir.path(), closer) }
                 }
                 // It is a directory in some of the arguments; another may lack it, or have a file there.
                 Err(error) if listing::is_no_directory(&error) => {
@@ -269,7 +291,24 @@ impl View {
         {
             merged.add(0, Read::failed(error), false);
         }
-        merged.finish()
+        merged.finish(scopes)
+    }
+
+    /// What a place shows of a directory, and what holds there.
+    fn read_by_rules(
+        &self,
+        (argument, place): (&Argument, &Place),
+        path: &RelPath,
+        dir: &Dir,
+    ) -> (Read, Scope) {
+        // The top of what was named is above all that is shown.
+        let is_above = place.shown == Shown::Selected && path.is_root();
+        let scope = if is_above { Ok(place.scope.clone()) } else { enter(&place.scope, dir, path) };
+        match scope {
+            Ok(scope) => (self.read(argument, (place, &scope), path, dir), scope),
+            // What would be left out by rules that nobody knows is not sent.
+            Err(error) => (Read::failed(error), place.scope.clone()),
+        }
     }
 
     /// Opens a file that `dir` listed, from the argument it came from.
@@ -341,11 +380,12 @@ pub fn source_look(options: &Options) -> Look {
     Look { acls: options.acls, xattrs: (options.xattrs > 0).then_some(xattrs), atimes: options.atimes }
 }
 
-/// Whether a source with these rules lists this entry of the directory `dir`.
-pub fn shows(rules: &Rules, dir: &RelPath, entry: &Entry) -> bool {
-    let passes =
-        |path: &RelPath| rules.check(path.as_bytes(), entry.is_dir(), Side::Sender) == Verdict::Included;
-    !crate::fs::is_reserved(entry) && (rules.is_empty() || passes(&dir.join(&entry.name)))
+/// Whether a source lists this entry of the directory `dir`, in which this holds.
+pub fn shows(scope: &Scope, dir: &RelPath, entry: &Entry) -> bool {
+    let passes = |path: &RelPath| {
+        scope.check(path.as_bytes(), entry.is_dir(), Side::Sender, false) == Verdict::Included
+    };
+    !crate::fs::is_reserved(entry) && (scope.is_empty() || passes(&dir.join(&entry.name)))
 }
 
 /// The absolute path of the directory that stands for the transfer root where this argument is concerned, for rules

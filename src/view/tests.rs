@@ -3,7 +3,7 @@
 use super::*;
 use crate::fs::Root;
 use crate::tree::Kind;
-use crate::tree::filter::{Action, Rule};
+use crate::tree::filter::{Action, Rule, Rules};
 use std::path::Path;
 
 /// A place with files at these paths; a path that ends in a slash is a directory, `->` makes a link.
@@ -43,7 +43,7 @@ fn walk(view: &View, dir: &ViewDir) -> Vec<String> {
         match entry.kind() {
             Kind::Directory => {
                 all.push(format!("{path}/"));
-                all.extend(walk(view, &view.child(dir, &entry.name)));
+                all.extend(walk(view, &view.child(dir, &listing, &entry.name)));
             }
             Kind::File => {
                 let file = view.open_file(dir, listing.origin(index), &entry.name).unwrap();
@@ -172,8 +172,8 @@ fn a_directory_that_went_away_is_a_trouble() {
     let place = place(&["a/x/f", "b/"]);
     let view = view(place.path(), &["a/", "b/"]);
     let root = view.root();
-    let name = view.list(&root).entries[0].name.clone();
-    let child = view.child(&root, &name);
+    let listing = view.list(&root);
+    let child = view.child(&root, &listing, &listing.entries[0].name);
     std::fs::remove_dir_all(place.path().join("a/x")).unwrap();
     let listing = view.list(&child);
     assert!(listing.entries.is_empty());

@@ -7,7 +7,7 @@
 use crate::tree::{Entry, Kind, MAX_NAME, Meta, Name, Node, Rdev};
 use crate::wire::WireError;
 use crate::wire::codec::{Cursor, Put};
-use crate::wire::extra::{LastAcls, decode_extra, encode_extra};
+use crate::wire::extra::{LastAcls, decode_extra, encode_extra, tells};
 use crate::wire::message::MAX_ENTRIES;
 use filetime::FileTime;
 
@@ -28,7 +28,7 @@ pub(crate) fn encode_entries(entries: &[Entry], out: &mut Vec<u8>) {
     let mut acls = LastAcls::default();
     for entry in entries {
         encode_entry(entry, name, meta, out);
-        if let Some(extra) = &entry.extra {
+        if let Some(extra) = entry.extra.as_deref().filter(|extra| tells(extra)) {
             encode_extra(extra, entry.is_dir(), &mut acls, out);
         }
         (name, meta) = (entry.name.as_bytes(), &entry.meta);
@@ -53,7 +53,7 @@ pub(crate) fn decode_entries(cursor: &mut Cursor) -> Result<Vec<Entry>, WireErro
 }
 
 fn encode_entry(entry: &Entry, name_before: &[u8], before: &Meta, out: &mut Vec<u8>) {
-    let extra = if entry.extra.is_some() { HAS_EXTRA } else { 0 };
+    let extra = if entry.extra.as_deref().is_some_and(tells) { HAS_EXTRA } else { 0 };
     out.push(entry.kind().code() | meta_flags(&entry.meta, before) | extra);
     let name = entry.name.as_bytes();
     let shared = name.iter().zip(name_before).take_while(|(a, b)| a == b).count();

@@ -4,7 +4,7 @@
 //! there are no more than these two.
 
 use crate::tree::xattr::XattrSum;
-use crate::tree::{Acl, Acls, DefaultAcl, Entry, Extra, Grants, MAX_GRANTS, Perms, XattrSums};
+use crate::tree::{Acl, Acls, DefaultAcl, Entry, Extra, Grants, Group, MAX_GRANTS, Perms, XattrSums};
 use crate::wire::WireError;
 use crate::wire::codec::{Cursor, Put};
 use crate::wire::message::entry_cost;
@@ -16,7 +16,9 @@ const ACLS: u8 = 1 << 1;
 const SAME_ACLS: u8 = 1 << 2;
 const USER_XATTRS: u8 = 1 << 3;
 const OTHER_XATTRS: u8 = 1 << 4;
-const KNOWN: u8 = ATIME | ACLS | SAME_ACLS | USER_XATTRS | OTHER_XATTRS;
+const GROUP: u8 = 1 << 5;
+const LAST_OF_GROUP: u8 = 1 << 6;
+const KNOWN: u8 = ATIME | ACLS | SAME_ACLS | USER_XATTRS | OTHER_XATTRS | GROUP | LAST_OF_GROUP;
 
 const ACCESS: u8 = 1 << 0;
 const DEFAULT: u8 = 1 << 1;
@@ -72,15 +74,23 @@ pub(crate) fn acls_cost(acls: &Acls) -> u64 {
     ACLS_COST + GRANT_COST * acls.grants() as u64
 }
 
+/// Whether there is anything in this that another host is told.
+pub(crate) fn tells(extra: &Extra) -> bool {
+    let Extra { atime, acls, xattrs, group, inode: _ } = extra;
+    atime.is_some() || acls.is_some() || !xattrs.is_empty() || group.is_some()
+}
+
 pub(crate) fn encode_extra(extra: &Extra, is_dir: bool, last: &mut LastAcls, out: &mut Vec<u8>) {
-    let Extra { atime, acls, xattrs: XattrSums { user, other } } = extra;
+    let Extra { atime, acls, xattrs: XattrSums { user, other }, group, inode: _ } = extra;
     let acls = acls.as_ref().map(|acls| (acls, last.next(is_dir, acls)));
     let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
     out.push(
         flag(atime.is_some(), ATIME)
             | acls.map_or(0, |(_, is_same)| if is_same { SAME_ACLS } else { ACLS })
             | flag(user.is_some(), USER_XATTRS)
-            | flag(other.is_some(), OTHER_XATTRS),
+            | flag(other.is_some(), OTHER_XATTRS)
+            | flag(group.is_some(), GROUP)
+            | flag(group.is_some_and(|group| group.last), LAST_OF_GROUP),
     );
     if let Some(atime) = atime {
         out.put_signed(atime.unix_seconds());
@@ -90,6 +100,9 @@ pub(crate) fn encode_extra(extra: &Extra, is_dir: bool, last: &mut LastAcls, out
         encode_acls(acls, out);
     }
     [user, other].into_iter().flatten().for_each(|sum| out.extend_from_slice(sum));
+    if let Some(group) = group {
+        out.put_varint(group.number.into());
+    }
 }
 
 pub(crate) fn decode_extra(
@@ -122,6 +135,14 @@ pub(crate) fn decode_extra(
         _ => cursor.array("sum of attributes").map(|sum: XattrSum| Some(sum)),
     };
     extra.xattrs = XattrSums { user: sum(USER_XATTRS)?, other: sum(OTHER_XATTRS)? };
+    if flags & GROUP != 0 {
+        if is_dir {
+            return Err(WireError::Malformed("entry: a directory with several names"));
+        }
+        extra.group = Some(Group { number: cursor.u32()?, last: flags & LAST_OF_GROUP != 0 });
+    } else if flags & LAST_OF_GROUP != 0 {
+        return Err(WireError::Malformed("entry: it is the last of no group"));
+    }
     Ok(extra.boxed())
 }
 

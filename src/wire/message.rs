@@ -3,7 +3,7 @@
 use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
 use crate::report::{Event, ProgressReading, Totals};
 use crate::tree::{Acls, Asked, BucketSum, Buckets, Entry, Extra, Fingerprint, Meta, Owner};
-use crate::wire::extra::{EntryCosts, acls_cost};
+use crate::wire::extra::{EntryCosts, acls_cost, tells};
 use crate::wire::{ChannelSet, Fetch, Fetched, Rank, Token, WINDOWS};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -444,7 +444,7 @@ pub(crate) fn entry_cost(entry: &Entry) -> u64 {
         crate::tree::Node::Symlink { target } => target.len() as u64,
         _ => 0,
     };
-    let extra = if entry.extra.is_some() { EXTRA } else { 0 };
+    let extra = if entry.extra.as_deref().is_some_and(tells) { EXTRA } else { 0 };
     ENTRY + entry.name.as_bytes().len() as u64 + target + extra
 }
 

@@ -13,7 +13,7 @@ use std::process::Command;
 
 use crate::support::tools;
 use dsync::tree::filter::{
-    Action, Directive, FileKind, FilterError, Merge, Rules, Side, Verdict, parse_filter, parse_pattern,
+    Action, Directive, FileKind, FilterError, Merge, Rules, Side, Text, Verdict, parse_filter, parse_pattern,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -264,7 +264,10 @@ impl Trees {
                 }
             };
             if let Some(directive) = directive {
-                rules.add(directive, false, &mut |file| fs::read(Path::new(OsStr::from_bytes(file))))?;
+                rules.add(directive, false, &mut |text| match text {
+                    Text::File(file) => fs::read(Path::new(OsStr::from_bytes(file))),
+                    Text::Cvs => Ok(Vec::new()),
+                })?;
             }
         }
         rules.set_root(self.full.as_os_str().as_bytes());

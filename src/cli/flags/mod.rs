@@ -93,6 +93,12 @@ pub(super) struct Flags {
     /// Copy symbolic links as links (otherwise they are skipped)
     #[arg(short = 'l', long, help_heading = WHAT)]
     pub links: bool,
+    /// Make names that are one file at the source (hard links) one file at the destination
+    ///
+    /// The content of such a file is sent once, for the first of its names. Names outside of what is copied take no
+    /// part. Names that are one file at the destination only stay so.
+    #[arg(short = 'H', long, help_heading = WHAT)]
+    pub hard_links: bool,
     /// Same as --devices --specials
     #[arg(short = 'D', help_heading = WHAT)]
     devices_and_specials: bool,
@@ -234,6 +240,24 @@ pub(super) struct Flags {
     /// is left out can be taken in again. See FILTER RULES.
     #[arg(short = 'f', long, value_name = "RULE", help_heading = FILTERS)]
     filter: Vec<OsString>,
+    /// Read rules from .rsync-filter in each directory; -FF: and leave these files out
+    ///
+    /// Same as --filter=': /.rsync-filter', and given again, as --filter='- .rsync-filter'.
+    #[arg(short = 'F', num_args = 0, default_missing_value = "true", action = ArgAction::Append,
+        help_heading = FILTERS)]
+    dir_filters: Vec<bool>,
+    /// Leave out what CVS does: backups, objects, .git/ ..., and what .cvsignore in each directory names
+    ///
+    /// These rules come after all others: --filter=':C' and --filter=-C put them elsewhere. They also hold what
+    /// ~/.cvsignore and the variable CVSIGNORE name.
+    #[arg(short = 'C', long, help_heading = FILTERS)]
+    pub cvs_exclude: bool,
+    /// Leave out directories in which there is nothing but directories
+    ///
+    /// Also those that are so because of what filter rules leave out. With --delete, they count as not there. A directory
+    /// that a rule protects, as in --filter='protect keep/', is not left out.
+    #[arg(short = 'm', long, help_heading = FILTERS)]
+    pub prune_empty_dirs: bool,
 
     /// Compare contents where sizes agree, not times
     ///
@@ -271,6 +295,23 @@ pub(super) struct Flags {
     #[arg(long, value_name = "SIZE", help_heading = CHANGED)]
     pub min_size: Option<Size>,
 
+    /// Compare also with DIR; leave out of the destination what is there as at the source
+    ///
+    /// A file that is neither at the destination nor the same in DIR is made; if DIR has another version of it, only
+    /// what differs is sent. DIR is at the destination's host, and relative to the destination. The option may be given
+    /// up to 20 times: the directories are searched in that order.
+    #[arg(long, value_name = "DIR", help_heading = CHANGED)]
+    pub compare_dest: Vec<OsString>,
+    /// The same, but copy from DIR what is there as at the source
+    #[arg(long, value_name = "DIR", help_heading = CHANGED)]
+    pub copy_dest: Vec<OsString>,
+    /// The same, but link to the file in DIR what is there as at the source
+    ///
+    /// The file at the destination is then another name of the one in DIR, so all attributes that are kept have to be
+    /// the same; else it is copied. Backups made so hold each version of a file once.
+    #[arg(long, value_name = "DIR", help_heading = CHANGED)]
+    pub link_dest: Vec<OsString>,
+
     /// Delete at the destination what the source does not have
     ///
     /// Only in directories that are sent as a whole, and only as long as the source was read without error. Names
@@ -289,6 +330,21 @@ pub(super) struct Flags {
     /// Delete even after an error in reading the source
     #[arg(long, help_heading = DELETING)]
     pub ignore_errors: bool,
+    /// Keep what is replaced or deleted, as a backup beside it, with ~ after its name
+    ///
+    /// A backup replaces the one before it. Without --backup-dir, --delete leaves names alone that end like backups, as
+    /// if the last filter rule were 'P *~', and the times of directories are not kept (-O).
+    #[arg(short = 'b', long, help_heading = DELETING)]
+    pub backup: bool,
+    /// Keep it in DIR instead, under the path it had (implies -b)
+    ///
+    /// DIR is at the destination's host, and relative to the destination. If it is below the destination, a filter rule
+    /// should keep it from being deleted.
+    #[arg(long, value_name = "DIR", help_heading = DELETING)]
+    pub backup_dir: Option<OsString>,
+    /// End the names of backups in SUFFIX (default ~, or nothing with --backup-dir)
+    #[arg(long, value_name = "SUFFIX", help_heading = DELETING)]
+    pub suffix: Option<OsString>,
     /// Let a file take the place of a directory that is not empty
     #[arg(long, help_heading = DELETING)]
     pub force: bool,

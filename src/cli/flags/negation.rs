@@ -18,7 +18,7 @@ const IGNORED_VALUES: [&str; 1] = ["protocol"];
 /// `--filter '- *.o'`.
 pub(super) fn extend(command: Command) -> Command {
     let command = ignored(command).mut_args(|arg| {
-        let takes_value = !arg.is_positional() && arg.get_action().takes_values();
+        let takes_value = !arg.is_positional() && takes_value(&arg);
         if takes_value { arg.allow_hyphen_values(true) } else { arg }
     });
     let negations: Vec<Arg> = command
@@ -27,6 +27,11 @@ pub(super) fn extend(command: Command) -> Command {
         .map(negation)
         .collect();
     command.args(negations)
+}
+
+/// Whether a flag has a value: one that may be repeated need not.
+pub(super) fn takes_value(arg: &Arg) -> bool {
+    arg.get_action().takes_values() && arg.get_num_args().is_none_or(|count| count.takes_values())
 }
 
 fn ignored(command: Command) -> Command {

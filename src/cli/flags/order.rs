@@ -24,6 +24,10 @@ pub(in crate::cli) enum FilterFlag {
     IncludeFrom(OsString),
     /// `-f`, `--filter`
     Filter(OsString),
+    /// `-F`: the first of them
+    DirMerges,
+    /// `-F`: any further
+    HideDirMerges,
 }
 
 impl Flags {
@@ -67,17 +71,27 @@ impl Flags {
         self.whole = switch(matches, &["whole_file"], &["whole_file"]);
         self.plain_numbers = position(matches, &negated("human_readable")).is_some();
         let Flags { exclude, include, exclude_from, include_from, filter, .. } = self;
-        self.filters = FilterFlag::in_order(matches, [exclude, include, exclude_from, include_from, filter]);
+        let mut filters = FilterFlag::placed(matches, [exclude, include, exclude_from, include_from, filter]);
+        let given = matches.value_source("dir_filters") == Some(ValueSource::CommandLine);
+        let places = matches.indices_of("dir_filters").filter(|_| given).into_iter().flatten();
+        let more = std::iter::repeat(FilterFlag::HideDirMerges);
+        filters.extend(places.zip(std::iter::once(FilterFlag::DirMerges).chain(more)));
+        self.filters = FilterFlag::sorted(filters);
     }
 }
 
 impl FilterFlag {
     /// The filter flags of a command line in their order, from what was given for each: excludes, includes, files of
     /// either, and rules.
-    pub(in crate::cli) fn in_order(
+    pub(in crate::cli) fn in_order(matches: &ArgMatches, values: [&mut Vec<OsString>; 5]) -> Vec<FilterFlag> {
+        FilterFlag::sorted(FilterFlag::placed(matches, values))
+    }
+
+    /// The same with the place of each.
+    fn placed(
         matches: &ArgMatches,
         [exclude, include, exclude_from, include_from, filter]: [&mut Vec<OsString>; 5],
-    ) -> Vec<FilterFlag> {
+    ) -> Vec<(usize, FilterFlag)> {
         let mut found: Vec<(usize, FilterFlag)> = Vec::new();
         let mut collect = |id: &str, values: &mut Vec<OsString>, make: fn(OsString) -> FilterFlag| {
             let places = matches.indices_of(id).into_iter().flatten();
@@ -88,8 +102,12 @@ impl FilterFlag {
         collect("exclude_from", exclude_from, FilterFlag::ExcludeFrom);
         collect("include_from", include_from, FilterFlag::IncludeFrom);
         collect("filter", filter, FilterFlag::Filter);
-        found.sort_by_key(|(place, _)| *place);
-        found.into_iter().map(|(_, flag)| flag).collect()
+        found
+    }
+
+    fn sorted(mut placed: Vec<(usize, FilterFlag)>) -> Vec<FilterFlag> {
+        placed.sort_by_key(|(place, _)| *place);
+        placed.into_iter().map(|(_, flag)| flag).collect()
     }
 }
 

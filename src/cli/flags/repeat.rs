@@ -1,6 +1,7 @@
 //! The words of a command line without some of its flags, to be said again.
 
 use crate::cli::flags::command;
+use crate::cli::flags::negation::takes_value;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
@@ -66,7 +67,7 @@ impl Values {
         let command = command();
         let mut values = Values { long: Vec::new(), short: Vec::new() };
         for flag in command.get_arguments().filter(|arg| !arg.is_positional()) {
-            if flag.get_action().takes_values() && !flag.is_require_equals_set() {
+            if takes_value(flag) && !flag.is_require_equals_set() {
                 let aliases = flag.get_all_aliases().unwrap_or_default();
                 values.long.extend(flag.get_long().into_iter().chain(aliases).map(str::to_owned));
                 values.short.extend(flag.get_short().and_then(|short| u8::try_from(short).ok()));

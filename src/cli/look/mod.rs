@@ -8,6 +8,7 @@ mod show;
 
 use self::flags::{Command, LogFlags, StatusFlags, TrashFlags, UndoFlags};
 use self::show::Show;
+use crate::cli::environment::Environment;
 use crate::cli::failure::{CONFLICTS, FILE_IO, FILE_SELECTION, Failure, PARTIAL};
 use crate::cli::flags::Flags;
 use crate::cli::output::{Screen, shell};
@@ -129,7 +130,9 @@ impl Observer for Troubles<'_> {
 
 fn status(asked: &StatusFlags, show: &Show<'_>) -> Result<u8, Failure> {
     let dir = Directory::new(&asked.dir, "status")?;
-    let rules = resolve::read_rules(&asked.filters, false, Paths::default())?;
+    let input = (false, Paths::default());
+    let rules = resolve::read_rules(&asked.filters, false, input, &Environment::read(), None)?;
+    resolve::check_rules(&rules)?;
     let options = ScanOptions {
         rules: &rules,
         perms: true,

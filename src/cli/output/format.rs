@@ -61,8 +61,10 @@ enum What {
     Percent,
 }
 
-/// What stands before the target of a link.
+/// What stands before the target of a symbolic link.
 const ARROW: &str = " -> ";
+/// As wide, before the name of which an entry becomes another.
+const LEADS: &str = " => ";
 /// As wide, where there is none.
 const NO_ARROW: &str = "    ";
 
@@ -290,6 +292,9 @@ fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 fn arrow(item: &Item) -> String {
+    if let Some(leader) = &item.leader {
+        return format!("{LEADS}{leader}");
+    }
     item.target.as_ref().map(|target| format!("{ARROW}{}", Escaped(target))).unwrap_or_default()
 }
 
@@ -330,6 +335,7 @@ mod tests {
             path: RelPath::new(*b"d/f\n").unwrap(),
             kind: Kind::File,
             target: None,
+            leader: None,
             size: 1_234_567,
             change,
             facts: Some(Box::new(facts)),

@@ -1,6 +1,7 @@
 //! The eleven columns of `--itemize-changes`: `YXcstpoguax`.
 //!
-//! `Y` is what is done (`<` sent, `>` received or copied here, `c` made, `.` attributes at most), `X` what it is
+//! `Y` is what is done (`<` sent, `>` received or copied here, `c` made, `h` made another name of a file
+//! that is there, `.` attributes at most), `X` what it is
 //! (`f d L D S`), and each of the others a letter if that part differs: content, size, time (`T`: becomes the time of
 //! the transfer), permissions, owner, group, access time, ACLs, extended attributes. Nine `+` mark
 //! what is new, blanks what does not differ at all. See rsync(1), `--itemize-changes`.
@@ -18,7 +19,8 @@ pub(super) fn columns(item: &Item, direction: Direction) -> String {
     let action = match (change.action, direction) {
         (Action::Transfer, Direction::Push) => '<',
         (Action::Transfer, Direction::Pull | Direction::Local) => '>',
-        (Action::Create, _) => 'c',
+        (Action::Create | Action::Copied, _) => 'c',
+        (Action::Link | Action::Linked, _) => 'h',
         (Action::Attributes, _) => '.',
     };
     let kind = match item.kind {
@@ -31,7 +33,7 @@ pub(super) fn columns(item: &Item, direction: Direction) -> String {
     if change.new {
         return format!("{action}{kind}+++++++++");
     }
-    if change.is_nothing() {
+    if change.is_nothing() || (change.action == Action::Link && !change.differs()) {
         return format!("{action}{kind}         ");
     }
     let letter = |differs: bool, letter: char| if differs { letter } else { '.' };
@@ -75,6 +77,7 @@ mod tests {
     fn columns_are_those_of_rsync() {
         let transfer = Change { action: Action::Transfer, ..SAME };
         let create = Change { action: Action::Create, ..SAME };
+        let link = Change { action: Action::Link, ..SAME };
         for (kind, change, direction, columns) in [
             (Kind::File, Change { new: true, ..transfer }, Direction::Local, ">f+++++++++"),
             (Kind::File, Change { new: true, ..transfer }, Direction::Push, "<f+++++++++"),
@@ -110,8 +113,25 @@ mod tests {
                 ".f......uax",
             ),
             (Kind::Socket, SAME, Direction::Push, ".S         "),
+            (Kind::File, link, Direction::Push, "hf         "),
+            (Kind::File, Change { new: true, ..link }, Direction::Push, "hf+++++++++"),
+            (
+                Kind::File,
+                Change { perms: true, time: TimeChange::Now, ..link },
+                Direction::Pull,
+                "hf..Tp.....",
+            ),
+            (Kind::Symlink, Change { action: Action::Linked, ..SAME }, Direction::Push, "hL         "),
         ] {
-            let item = Item { path: RelPath::root(), kind, target: None, size: 0, change, facts: None };
+            let item = Item {
+                path: RelPath::root(),
+                kind,
+                target: None,
+                leader: None,
+                size: 0,
+                change,
+                facts: None,
+            };
             assert_eq!(super::columns(&item, direction), columns);
         }
     }

@@ -81,6 +81,7 @@ impl Line {
 
 const PATH: [&str; 2] = ["path", "path_escaped"];
 const TARGET: [&str; 2] = ["target", "target_escaped"];
+const LEADER: [&str; 2] = ["leader", "leader_escaped"];
 const FROM: [&str; 2] = ["from", "from_escaped"];
 
 /// The first line.
@@ -136,12 +137,14 @@ pub(super) fn event(event: &Event) -> Option<String> {
 }
 
 fn item(item: &Item) -> Line {
-    let Item { path, kind, target, size, change, facts } = item;
+    let Item { path, kind, target, leader, size, change, facts } = item;
     let name = match change.action {
         Action::Transfer => "transferred",
         Action::Create => "created",
-        Action::Attributes if change.is_nothing() => "unchanged",
-        Action::Attributes => "attributes",
+        Action::Link => "linked",
+        Action::Copied => "copied",
+        Action::Attributes | Action::Linked if change.is_nothing() => "unchanged",
+        Action::Attributes | Action::Linked => "attributes",
     };
     let mut line = Line::new(name).path(path).with("kind", self::kind(*kind));
     if name != "unchanged" {
@@ -152,6 +155,9 @@ fn item(item: &Item) -> Line {
     }
     if let Some(target) = target {
         line = line.named(TARGET, target);
+    }
+    if let Some(leader) = leader {
+        line = line.named(LEADER, leader.as_bytes());
     }
     let Some(facts) = facts.as_deref() else { return line };
     if change.action == Action::Transfer {
@@ -220,6 +226,7 @@ fn reason(reason: Skip) -> &'static str {
         Skip::NotEmpty => "not-empty",
         Skip::NotShorter => "not-shorter",
         Skip::Unsafe => "unsafe",
+        Skip::NoSuchDirectory => "not-existing",
     }
 }
 

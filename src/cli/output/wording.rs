@@ -102,7 +102,9 @@ impl Wording<'_> {
         let every_name = self.style.levels.name > 1;
         let is_dir = item.kind == Kind::Directory;
         if nothing && itemise == 0 {
-            return (every_name && !is_dir).then(|| format!("{} is uptodate\n", item.path));
+            // What is found as it is to be is told of directories, too, if they have to be made.
+            let shown = every_name && (!is_dir || item.change.action == Action::Copied);
+            return shown.then(|| format!("{} is uptodate\n", name(&item.path, item.kind)));
         }
         // Without columns a change of attributes alone is only told of directories. Where every name is shown, there is
         // nothing but the name.
@@ -143,6 +145,7 @@ fn skip_line(path: &RelPath, reason: Skip, style: &Style) -> Option<String> {
         Skip::Directory => (!style.quiet, format!("skipping directory {path}")),
         Skip::Newer => (levels.skip > 0, format!("{path} is newer")),
         Skip::Exists => (levels.skip > 0, format!("{path} exists")),
+        Skip::NoSuchDirectory => (levels.skip > 0, format!("not creating new directory \"{path}\"")),
         Skip::NotExisting => (levels.skip > 0, format!("not creating new file \"{path}\"")),
         Skip::Unsafe => (levels.name > 0, format!("ignoring unsafe symlink \"{path}\"")),
         Skip::TooLarge => (levels.skip > 0, format!("{path} is over max-size")),
@@ -217,7 +220,7 @@ mod tests {
         };
         let target = (kind == Kind::Symlink).then(|| b"far/\xff".to_vec());
         let path = RelPath::new(path.as_bytes()).unwrap();
-        Event::Item(Item { path, kind, target, size: 0, change, facts: None })
+        Event::Item(Item { path, kind, target, leader: None, size: 0, change, facts: None })
     }
 
     fn line(event: &Event, style: &Style) -> Option<Line> {
@@ -282,6 +285,7 @@ mod tests {
             (skipped(Skip::Newer), with_names("a/b is newer\n")),
             (skipped(Skip::Exists), with_names("a/b exists\n")),
             (skipped(Skip::NotExisting), with_names("not creating new file \"a/b\"\n")),
+            (skipped(Skip::NoSuchDirectory), with_names("not creating new directory \"a/b\"\n")),
             (skipped(Skip::TooLarge), with_names("a/b is over max-size\n")),
             (skipped(Skip::TooSmall), with_names("a/b is under min-size\n")),
             (skipped(Skip::UpToDate), with_names("a/b is uptodate\n")),

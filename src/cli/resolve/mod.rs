@@ -16,13 +16,14 @@ mod view;
 
 pub(in crate::cli) use self::output::manner;
 pub(in crate::cli) use self::rules::read as read_rules;
+pub(in crate::cli) use self::two_way::check_rules;
 pub(super) use self::view::paths;
 
 use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};
 use crate::cli::flags::{Flags, size};
 use crate::cli::output::Style;
-use crate::request::{Deletion, Options, Shortcuts};
+use crate::request::{Backup, Bases, BasisKind, Deletion, Options, Shortcuts};
 use crate::session::{Run, Shell};
 use crate::transport;
 use crate::transport::command::{remote_command, split_command};
@@ -88,7 +89,15 @@ fn options(flags: &Flags, style: &Style, environment: &Environment) -> Result<Op
         limit,
         ignore_errors: flags.ignore_errors,
     });
-    let rules = rules::read(&flags.filters, flags.view.from_nul, view::paths(flags)?)?;
+    let backup = backup(flags);
+    let beside = backup.as_ref().filter(|backup| backup.directory.is_none());
+    // Backups beside what they are of are not to be deleted, unless a rule says otherwise.
+    let spared = beside.filter(|_| deletes && !flags.delete_excluded).map(|backup| backup.suffix.as_slice());
+    let input = (flags.view.from_nul, view::paths(flags)?);
+    let rules = rules::read(&flags.filters, flags.cvs_exclude, input, environment, spared)?;
+    if flags.two_way {
+        two_way::check_rules(&rules)?;
+    }
     let mut rules = if flags.delete_excluded { rules.with_delete_excluded() } else { rules };
     // What this adds is not excluded by the user, so it is protected in any case.
     let staging = staging::read(flags, environment, &mut rules)?;
@@ -97,6 +106,7 @@ fn options(flags: &Flags, style: &Style, environment: &Environment) -> Result<Op
     Ok(Options {
         recursive: flags.recursive,
         links: flags.links,
+        hard_links: flags.hard_links,
         perms: flags.perms,
         executability: flags.executability,
         acls: flags.acls,
@@ -113,7 +123,6 @@ fn options(flags: &Flags, style: &Style, environment: &Environment) -> Result<Op
         user_map,
         group_map,
         chmod: owners::chmod(flags)?,
-        omit_dir_times: flags.omit_dir_times,
         omit_link_times: flags.omit_link_times,
         checksum: flags.checksum,
         update: flags.update,
@@ -121,6 +130,7 @@ fn options(flags: &Flags, style: &Style, environment: &Environment) -> Result<Op
         size_only: flags.size_only,
         existing: flags.existing,
         ignore_existing: flags.ignore_existing,
+        bases: bases(flags)?,
         max_size: flags.max_size.map(|size| size.0),
         min_size: flags.min_size.map(|size| size.0),
         modify_window: flags.modify_window.unwrap_or(0),
@@ -144,14 +154,45 @@ fn options(flags: &Flags, style: &Style, environment: &Environment) -> Result<Op
         timeout: flags.timeout.filter(|&seconds| seconds > 0),
         streams: flags.streams.filter(|&streams| streams != 1),
         delete,
+        omit_dir_times: flags.omit_dir_times || beside.is_some(),
+        backup,
         force: flags.force,
         rules,
         two_way: two_way::options(flags),
+        prune_empty_dirs: flags.prune_empty_dirs,
         dry_run: flags.dry_run,
         detail: output::detail(style),
         shortcuts: shortcuts(flags.plain.as_deref())?,
         ..Options::default()
     })
+}
+
+/// Where what is replaced or deleted is kept, if it is.
+fn backup(flags: &Flags) -> Option<Backup> {
+    let directory = flags.backup_dir.as_ref().map(|path| path.as_bytes().to_vec());
+    let default: &[u8] = if directory.is_some() { b"" } else { b"~" };
+    let suffix = flags.suffix.as_ref().map_or(default, |suffix| suffix.as_bytes()).to_vec();
+    (flags.backup || directory.is_some()).then_some(Backup { directory, suffix })
+}
+
+/// The directories to compare with besides the destination, which are all of one kind.
+fn bases(flags: &Flags) -> Result<Option<Bases>, Failure> {
+    let given = [
+        (BasisKind::Compare, &flags.compare_dest),
+        (BasisKind::Copy, &flags.copy_dest),
+        (BasisKind::Link, &flags.link_dest),
+    ];
+    let mut given = given.into_iter().filter(|(_, paths)| !paths.is_empty());
+    let Some((kind, paths)) = given.next() else { return Ok(None) };
+    if let Some((other, _)) = given.next() {
+        return Err(Failure::usage(format!(
+            "{} and {} cannot be meant together",
+            kind.option(),
+            other.option()
+        )));
+    }
+    let directories = paths.iter().map(|path| path.as_bytes().to_vec()).collect();
+    Ok(Some(Bases { kind, directories }))
 }
 
 /// The value of `--max-delete` in a run that is not two-way.

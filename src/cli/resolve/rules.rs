@@ -1,10 +1,11 @@
 //! From filter flags to rules: the only place that reads files of rules the user names.
 
+use crate::cli::environment::Environment;
 use crate::cli::failure::{FILE_IO, Failure, USAGE};
 use crate::cli::flags::FilterFlag;
 use crate::session;
 use crate::tree::filter::{
-    Action, Directive, FileKind, FilterError, Merge, Rules, parse_filter, parse_pattern,
+    Action, Directive, FileKind, FilterError, Merge, Rule, Rules, Sides, Text, parse_filter, parse_pattern,
 };
 use std::ffi::OsStr;
 use std::io::{self, Read};
@@ -13,34 +14,70 @@ use std::os::unix::ffi::OsStrExt;
 /// The largest file of filter rules that is read, in bytes.
 const MAX_RULE_FILE: u64 = 64 << 20;
 
-/// Reads the rules of all filter flags, in order.
+/// Reads the rules of all filter flags, in order. Names that end in `spared` are not deleted, if no rule is about them.
 ///
-/// With `nul`, rules in files end in NUL bytes.
-pub(in crate::cli) fn read(flags: &[FilterFlag], nul: bool, paths: session::Paths) -> Result<Rules, Failure> {
-    let mut read_rules = |file: &[u8]| read_rules(file, paths);
+/// `input`: whether rules in files end in NUL bytes, and which links the paths of such files may go through.
+pub(in crate::cli) fn read(
+    flags: &[FilterFlag],
+    cvs_exclude: bool,
+    (nul, paths): (bool, session::Paths),
+    environment: &Environment,
+    spared: Option<&[u8]>,
+) -> Result<Rules, Failure> {
     let mut rules = Rules::new();
-    for flag in flags {
-        let from = |file: &OsStr, action| {
-            let merge = Merge { file: file.as_bytes().to_vec(), kind: FileKind::Patterns(action) };
-            Ok(Some(Directive::Merge(merge)))
-        };
-        let directive = match flag {
-            FilterFlag::Exclude(pattern) => parse_pattern(pattern.as_bytes(), Action::Exclude),
-            FilterFlag::Include(pattern) => parse_pattern(pattern.as_bytes(), Action::Include),
-            FilterFlag::Filter(rule) => parse_filter(rule.as_bytes()),
-            FilterFlag::ExcludeFrom(file) => from(file, Action::Exclude),
-            FilterFlag::IncludeFrom(file) => from(file, Action::Include),
-        };
+    let mut read = |text: Text<'_>| match text {
+        Text::File(file) => read_rules(file, paths),
+        Text::Cvs => cvs_patterns(environment, paths),
+    };
+    let in_full: [&[u8]; 2] = if cvs_exclude { [b":C", b"-C"] } else { [b"", b""] };
+    let in_full = in_full.iter().map(|rule| parse_filter(rule));
+    for directive in flags.iter().map(directive).chain(in_full) {
         if let Some(directive) = directive.map_err(|error| filter_failure(&error))? {
-            rules.add(directive, nul, &mut read_rules).map_err(|error| filter_failure(&error))?;
+            rules.add(directive, nul, &mut read).map_err(|error| filter_failure(&error))?;
         }
+    }
+    if let Some(suffix) = spared {
+        let pattern = [b"*", suffix].concat();
+        let rule = Rule { sides: Sides::Receiver, ..Rule::new(Action::Exclude, pattern) };
+        rules.push(rule).map_err(|error| filter_failure(&error))?;
     }
     Ok(rules)
 }
 
+fn directive(flag: &FilterFlag) -> Result<Option<Directive>, FilterError> {
+    let from = |file: &OsStr, action| {
+        let merge = Merge { file: file.as_bytes().to_vec(), kind: FileKind::Patterns(action) };
+        Ok(Some(Directive::Merge(merge)))
+    };
+    match flag {
+        FilterFlag::Exclude(pattern) => parse_pattern(pattern.as_bytes(), Action::Exclude),
+        FilterFlag::Include(pattern) => parse_pattern(pattern.as_bytes(), Action::Include),
+        FilterFlag::Filter(rule) => parse_filter(rule.as_bytes()),
+        FilterFlag::ExcludeFrom(file) => from(file, Action::Exclude),
+        FilterFlag::IncludeFrom(file) => from(file, Action::Include),
+        FilterFlag::DirMerges => parse_filter(b": /.rsync-filter"),
+        FilterFlag::HideDirMerges => parse_filter(b"- .rsync-filter"),
+    }
+}
+
+/// What the user adds to the patterns of CVS: those of the file in the home directory, if there is one, and those of the
+/// environment.
+fn cvs_patterns(environment: &Environment, paths: session::Paths) -> io::Result<Vec<u8>> {
+    let file = environment.ssh.home.join(".cvsignore");
+    let mut patterns = match read_rules(file.as_os_str().as_bytes(), paths) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        read => read?,
+    };
+    if let Some(more) = &environment.cvs_ignore {
+        patterns.push(b' ');
+        patterns.extend_from_slice(more.as_bytes());
+    }
+    Ok(patterns)
+}
+
 fn filter_failure(error: &FilterError) -> Failure {
     let code = match error {
-        FilterError::Read { .. } => FILE_IO,
+        FilterError::Read { .. } | FilterError::MergeDepth { .. } => FILE_IO,
         _ => USAGE,
     };
     Failure::of(code, error)

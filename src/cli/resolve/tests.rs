@@ -11,6 +11,7 @@ fn environment() -> Environment {
     Environment {
         shell: None,
         partial_dir: None,
+        cvs_ignore: Some("from-environment".into()),
         old_args: false,
         stderr_is_terminal: true,
         ssh: ssh::Environment {

@@ -9,6 +9,7 @@ use crate::cli::resolve::{content, view};
 use crate::request::{DEFAULT_TRASH_DAYS, SumKind, TwoWay};
 use crate::session::TwoWayRun;
 use crate::transport::target::{RemoteTarget, Target};
+use crate::tree::filter::Rules;
 use crate::twoway::guard::MaxDelete;
 use crate::twoway::policy::{Override, Policies, Policy};
 use std::os::unix::ffi::OsStrExt;
@@ -50,6 +51,18 @@ pub(super) fn check(flags: &Flags, sources: &[Target]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Refuses rules that would not be the same on both sides.
+pub(in crate::cli) fn check_rules(rules: &Rules) -> Result<(), Failure> {
+    if rules.has_dir_merges() {
+        let message =
+            "filter rules in files of each directory (-F, -C, dir-merge) cannot be used in a two-way run";
+        return Err(Failure::usage(message).with_hint(
+            "Both sides must know all rules before they compare: give them as options, or by --exclude-from.",
+        ));
+    }
+    Ok(())
+}
+
 /// The first flag of a table that was given.
 fn first<T: Copy>(table: &[(bool, &'static str, T)]) -> Option<(&'static str, T)> {
     table.iter().find(|(given, _, _)| *given).map(|(_, flag, advice)| (*flag, *advice))
@@ -69,18 +82,26 @@ fn only_two_way(flags: &Flags) -> [(bool, &'static str, ()); 7] {
 
 const COMPARED: &str = "Leave it out: changes are found by what each side remembers, and contents compared.";
 
-fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 34] {
+fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 41] {
     const DELETIONS: &str = "Leave it out: what was deleted on one side is deleted on the other anyway.";
     const SELECTION: &str = "Filter rules say which names take part.";
     const TIMES: &str = "Leave it out: times go along with the contents.";
     const SAME: &str = "Leave it out: what one side has is to be as it is on the other.";
+    const BACKUPS: &str = "Leave it out: what is replaced or deleted is kept in .dsync/trash.";
+    const BASES: &str = "Leave it out: what both sides have is not sent anyway.";
     [
+        (!flags.compare_dest.is_empty(), "--compare-dest", BASES),
+        (!flags.copy_dest.is_empty(), "--copy-dest", BASES),
+        (!flags.link_dest.is_empty(), "--link-dest", BASES),
+        (flags.backup, "--backup (-b)", BACKUPS),
+        (flags.backup_dir.is_some(), "--backup-dir", BACKUPS),
         (flags.delete, "--delete", DELETIONS),
         (flags.delete_excluded, "--delete-excluded", DELETIONS),
         (flags.ignore_errors, "--ignore-errors", "Leave it out: what cannot be read is left on both sides."),
         (flags.force, "--force", "Leave it out: what is in the way goes to the trash."),
         (flags.update, "--update (-u)", "--conflict=newer lets the later file win where both changed."),
         (flags.existing, "--existing", SELECTION),
+        (flags.prune_empty_dirs, "--prune-empty-dirs (-m)", SELECTION),
         (flags.modify_window.is_some(), "--modify-window (-@)", COMPARED),
         (flags.max_size.is_some(), "--max-size", SELECTION),
         (flags.min_size.is_some(), "--min-size", SELECTION),
@@ -102,6 +123,11 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 34] {
             flags.inplace,
             "--inplace",
             "Leave it out: files are replaced when they are complete, never before.",
+        ),
+        (
+            flags.hard_links,
+            "--hard-links (-H)",
+            "Leave it out: each name is brought up to date as a file of its own.",
         ),
         (flags.partial, "--partial (-P)", "Say --progress: a broken run goes on where it was anyway."),
         (
@@ -313,6 +339,9 @@ mod tests {
             ("-2 --size-only a b", "dsync: --size-only has no meaning"),
             ("-2 --inplace a b", "dsync: --inplace has no meaning"),
             ("-2P a b", "dsync: --partial (-P) has no meaning in a two-way run\n  hint: Say --progress"),
+            ("-2F a b", "dsync: filter rules in files of each directory (-F, -C, dir-merge) cannot be used"),
+            ("-2C a b", "dsync: filter rules in files of each directory"),
+            ("-2m a b", "dsync: --prune-empty-dirs (-m) has no meaning"),
             ("-2 --no-r a b", "dsync: --no-recursive has no meaning"),
             ("-2 --no-times a b", "dsync: --no-times has no meaning"),
             ("-2 --max-delete=-1 a b", "dsync: --max-delete: \"-1\" is neither a number nor a percentage"),

@@ -2,6 +2,7 @@
 
 mod extended;
 mod guarded;
+mod linking;
 mod named;
 mod racing;
 mod reading;

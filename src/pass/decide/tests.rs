@@ -290,7 +290,7 @@ fn entries_left_alone() {
         ("a newer directory", "t update", dir(), Some(dir().at(900, 0)), "keep t time=100"),
         ("a newer link", "lt update", link("y"), Some(link("x").at(900, 0)), "make ct time=100"),
         ("a new file", "a existing", file(5), None, "skip NotExisting"),
-        ("a new directory", "a existing", dir(), None, "skip NotExisting"),
+        ("a new directory", "a existing", dir(), None, "skip NoSuchDirectory"),
         ("a known file", "t existing", file(6), Some(file(5)), "transfer s mode=644 time=100"),
         ("any known file", "a ignore-existing", file(6), Some(file(5)), "skip Exists"),
         ("any known link", "a ignore-existing", link("y"), Some(link("x")), "skip Exists"),
@@ -585,7 +585,8 @@ proptest! {
         match policy.decide(&entry, own.as_ref(), may_set_group) {
             Decision::Skip(reason) => {
                 let known = own.is_some();
-                prop_assert_eq!(reason == Skip::NotExisting, options.existing && !known);
+                let is_not_there = matches!(reason, Skip::NotExisting | Skip::NoSuchDirectory);
+                prop_assert_eq!(is_not_there, options.existing && !known);
                 prop_assert!(known || !matches!(reason, Skip::Exists | Skip::Newer));
             }
             Decision::Attributes(update) => {

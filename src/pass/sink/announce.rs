@@ -18,8 +18,8 @@ const MOST_BYTES: usize = 8 << 20;
 /// Passes events on, holding back those after a place that is still open. The comparison speaks, and may have to wait
 /// for those who sign, who fill the places of files and never wait.
 ///
-/// It cannot wait for the place of a directory, which it fills itself when the listing comes; and the source may list
-/// any number of other entries before that. So beyond [`MOST_TURNS`] or [`MOST_BYTES`] the order is given up: the
+/// It cannot wait for the place of a directory or of a link, which it fills itself, when the listing or the verdict
+/// comes; and the source may list any number of other entries before that. So beyond [`MOST_TURNS`] or [`MOST_BYTES`] the order is given up: the
 /// places of directories that are open then are given up, and what they held back is said in the order in which it
 /// stands.
 pub(super) struct Announcer {
@@ -35,6 +35,7 @@ struct Held {
     /// The places that something may still be said in.
     files: HashSet<FileId>,
     dirs: HashSet<DirId>,
+    links: HashSet<u32>,
     /// The directory whose place is being filled, if that is open.
     at: Option<DirId>,
     /// The places whose turn it is, each in the one before it.
@@ -53,6 +54,8 @@ pub(super) enum Place {
     File(FileId),
     /// What will be said about everything in a directory.
     Dir(DirId),
+    /// What will be said about a name of a file that is being compared, by a number that the comparison chose.
+    Link(u32),
 }
 
 enum Turn {
@@ -66,6 +69,7 @@ impl Held {
         match place {
             Place::File(file) => self.files.contains(&file),
             Place::Dir(dir) => self.dirs.contains(&dir),
+            Place::Link(link) => self.links.contains(&link),
         }
     }
 
@@ -84,7 +88,7 @@ impl Held {
         self.bytes += turn.bytes();
         self.queues.entry(place).or_default().push_back(turn);
         if self.is_too_much() {
-            self.dirs = HashSet::new();
+            (self.dirs, self.links) = Default::default();
             self.at = None;
         }
     }
@@ -116,7 +120,8 @@ impl Turn {
     fn bytes(&self) -> usize {
         match self {
             Turn::Said(Event::Item(item)) => {
-                item.path.as_bytes().len() + item.target.as_ref().map_or(0, Vec::len)
+                let leader = item.leader.as_ref().map_or(0, |leader| leader.as_bytes().len());
+                item.path.as_bytes().len() + item.target.as_ref().map_or(0, Vec::len) + leader
             }
             Turn::Said(Event::Deleted { path, .. } | Event::Skipped { path, .. }) => path.as_bytes().len(),
             Turn::Said(Event::Problem(problem)) => {
@@ -153,6 +158,7 @@ impl Announcer {
         let is_new = match place {
             Place::File(file) => held.files.insert(file),
             Place::Dir(dir) => !held.is_too_much() && held.dirs.insert(dir),
+            Place::Link(link) => !held.is_too_much() && held.links.insert(link),
         };
         if is_new {
             let at = held.at.map(Place::Dir);
@@ -169,6 +175,17 @@ impl Announcer {
         }
         if let Some(event) = event {
             held.add(Some(Place::File(file)), Turn::Said(event));
+        }
+        self.go_on(held);
+    }
+
+    /// The same for the place of a link. Was that given up, it is said now.
+    pub(super) fn fill_link(&self, link: u32, event: Option<Event>) {
+        let mut held = self.lock();
+        let place = held.links.remove(&link).then_some(Place::Link(link));
+        if let Some(event) = event {
+            let place = place.or(held.at.map(Place::Dir));
+            held.add(place, Turn::Said(event));
         }
         self.go_on(held);
     }

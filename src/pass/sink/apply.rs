@@ -10,9 +10,11 @@ use crate::delta::{
     BlockLen, DeltaError, Held, MAX_SEGMENTS, Op, Patch, Patched, SegmentSums, StrongLen, Sum,
 };
 use crate::pass::PassError;
+use crate::pass::sink::backup::Fate;
 use crate::pass::sink::batches::NO_ATTRIBUTES;
 use crate::pass::sink::flights::{Flight, Prepared};
 use crate::pass::sink::gaps::OpenGaps;
+use crate::pass::sink::landings::Landing;
 use crate::pass::sink::sign::{Finer, Job};
 use crate::pass::sink::target::{BasisFile, Target};
 use crate::pass::sink::tell::Late;
@@ -122,6 +124,8 @@ struct Build {
     held: u64,
     /// The extended attributes that came with the end.
     xattrs: Xattrs,
+    /// How it went, for its other names.
+    landing: Landing,
 }
 
 enum State {
@@ -145,7 +149,19 @@ impl Build {
     fn new(sink: &Sink<'_>, flight: Arc<Flight>, state: State) -> Build {
         let gaps = OpenGaps::new(sink.gaps.clone());
         let (segment_len, held, xattrs) = (BlockLen::SEGMENT, 0, Xattrs::NONE);
-        Build { flight, state, gaps, repairs: 0, literal: 0, matched: 0, told: 0, segment_len, held, xattrs }
+        Build {
+            flight,
+            state,
+            gaps,
+            repairs: 0,
+            literal: 0,
+            matched: 0,
+            told: 0,
+            segment_len,
+            held,
+            xattrs,
+            landing: Landing::Failed,
+        }
     }
 
     fn begin(sink: &Sink<'_>, file: FileId) -> Result<Build, PassError> {
@@ -157,10 +173,14 @@ impl Build {
         let target = dir.and_then(|dir| match stage {
             Some(stage) => Ok((Target::Stage(stage), held)),
             None if from > 0 => {
+                sink.keep_of(&dir, &flight.path, &flight.name, Fate::Overwritten)?;
                 let file = dir.open_in_place(&flight.name)?;
                 Ok((Target::rest(file, from)?, Held::default()))
             }
             None if sink.context.options.in_place => {
+                if flight.own.is_some() {
+                    sink.keep_of(&dir, &flight.path, &flight.name, Fate::Overwritten)?;
+                }
                 let file = dir.open_in_place(&flight.name)?;
                 Target::in_place(file, basis.clone(), held)
             }
@@ -421,8 +441,9 @@ impl Build {
         Ok(None)
     }
 
-    fn install(&self, sink: &Sink<'_>, target: Target, len: u64) -> Result<(), PassError> {
-        let Flight { dir, name, path, update, .. } = &*self.flight;
+    fn install(&mut self, sink: &Sink<'_>, target: Target, len: u64) -> Result<(), PassError> {
+        let Flight { dir, name, path, update, entry, own, .. } = &*self.flight;
+        let mut identity = None;
         let cut = if self.held > len { target.set_len(len) } else { Ok(()) };
         let sum = sink.plain_sum_of(|buffer, offset| target.read_full_at(buffer, offset));
         let installed = match (sink.goal.agenda(), target) {
@@ -432,12 +453,23 @@ impl Build {
             }
             (_, target) => match cut.and_then(|()| target.brought_home(|| !sink.sender.is_stopped())) {
                 Ok(target) => {
+                    if sink.may_be_linked(entry) {
+                        identity = target.stamp().ok().map(|stamp| (stamp.dev, stamp.ino));
+                    }
                     let set = sink.set_owner_first(path, &update.set, |owner| target.set_meta(owner));
-                    let extended = sink.extended(self.flight.entry.acls(), update, Some(&self.xattrs));
+                    let kept = match target {
+                        Target::Stage(_) if own.is_some() && !sink.delays_file(entry) => {
+                            sink.keep_replaced(*dir, path, name)?
+                        }
+                        // What is written in place was kept before, and what waits will be.
+                        _ => Ok(()),
+                    };
+                    let extended = sink.extended(entry.acls(), update, Some(&self.xattrs));
                     sink.set_extended(path, &extended, |extended| target.set_extended(extended));
-                    let installed = match target {
-                        Target::Stage(staged) => sink.delay(&self.flight, staged, &set)?,
-                        target => target.install(&set),
+                    let installed = match (kept, target) {
+                        (Err(error), _) => Err(error),
+                        (Ok(()), Target::Stage(staged)) => sink.delay(&self.flight, staged, &set)?,
+                        (Ok(()), target) => target.install(&set),
                     };
                     installed.map(|()| true)
                 }
@@ -447,8 +479,10 @@ impl Build {
         let done = matches!(installed, Ok(true));
         match installed {
             Ok(true) => {
+                self.landing = Landing::of(identity);
                 self.count(sink, len.saturating_add(self.flight.appended_to));
-                let (entry, late) = (&self.flight.entry, Late { sent: self.literal, sum });
+                let late = Late { sent: self.literal, sum };
+                let Flight { path, entry, update, .. } = &*self.flight;
                 sink.tell_transferred(|| path.clone(), &entry.node, &entry.meta, update, late);
             }
             Ok(false) => {}
@@ -473,6 +507,7 @@ impl Build {
     fn settle(self, sink: &Sink<'_>, file: FileId) -> Result<(), PassError> {
         sink.settle_progress(1, self.flight.entry.node.size().saturating_sub(self.told));
         sink.flights.land(file);
+        sink.landed(&self.flight.entry, self.landing);
         sink.settle(self.flight.dir)
     }
 

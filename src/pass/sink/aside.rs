@@ -8,10 +8,11 @@
 use crate::fs::{Error, ReadFile, SetMeta, Slot, Stage, WriteDir};
 use crate::pass::PassError;
 use crate::pass::sink::Sink;
+use crate::pass::sink::backup::Fate;
 use crate::pass::sink::directories::Counterpart;
 use crate::pass::sink::entry::opened_up;
 use crate::pass::sink::flights::Flight;
-use crate::tree::{Kind, Name, RelPath};
+use crate::tree::{Entry, Kind, Name, RelPath};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -54,6 +55,9 @@ impl Sink<'_> {
         let dir = self.directories.writable(self, flight.dir)?;
         let kept = dir.and_then(|dir| {
             let Some(path) = self.context.options.parts() else {
+                if flight.own.is_some() {
+                    self.keep_of(&dir, &flight.path, &flight.name, Fate::Replaced)?;
+                }
                 stage.set_len(len)?;
                 return stage.brought_home(|| true)?.install(&mode);
             };
@@ -97,6 +101,12 @@ impl Sink<'_> {
         self.context.options.holding() == Some(name.as_bytes())
     }
 
+    /// Whether a file gets its name at the end of the run. One that has several does not, since the others are linked to
+    /// it while the run goes on.
+    pub(super) fn delays_file(&self, entry: &Entry) -> bool {
+        self.delays() && !self.may_be_linked(entry)
+    }
+
     /// Has a file that is complete, with its attributes, wait for the end of the run, or installs it if nothing waits.
     pub(super) fn delay(
         &self,
@@ -104,7 +114,8 @@ impl Sink<'_> {
         stage: Stage,
         set: &SetMeta,
     ) -> Result<Result<(), Error>, PassError> {
-        let Some(path) = self.context.options.holding() else { return Ok(stage.install(set)) };
+        let path = self.context.options.holding().filter(|_| self.delays_file(&flight.entry));
+        let Some(path) = path else { return Ok(stage.install(set)) };
         let (at, keeps_time) = self.directories.with(flight.dir, |dir| (dir.path.clone(), dir.keeps_time))?;
         let held = self.directories.writable(self, flight.dir)?.and_then(|dir| {
             let aside = dir.make_aside(path, self.context.paths)?;
@@ -140,7 +151,9 @@ impl Sink<'_> {
         }
         if let Some(aside) = dir.aside(path, self.context.paths)? {
             for name in &waiting.names {
-                let renamed = Slot { dir: &aside, name }.rename_over(Slot { dir: &dir, name });
+                let kept = self.keep(at, &dir, name, Fate::Replaced);
+                let renamed =
+                    kept.and_then(|()| Slot { dir: &aside, name }.rename_over(Slot { dir: &dir, name }));
                 if let Err(error) = renamed {
                     self.tally.failed(&at.join(name), &error);
                 }

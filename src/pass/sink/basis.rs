@@ -75,7 +75,8 @@ impl Sink<'_> {
         if options.in_place || options.block_size.is_some() || !options.shortcuts.refinement {
             return Ok(true);
         }
-        let own = flight.own.as_ref().map_or(0, |own| own.node.size());
+        let found = flight.found.as_ref().map(|found| &found.entry);
+        let own = flight.own.as_ref().or(found).map_or(0, |own| own.node.size());
         let bytes = flight.entry.node.size().max(own);
         // The other half is for what is built meanwhile.
         let most = match self.directories.writable(self, flight.dir)? {
@@ -85,14 +86,15 @@ impl Sink<'_> {
         Ok(self.room.take(file, bytes, most))
     }
 
-    /// Opens what is to serve as the basis: what an interrupted run kept, the file that is there, what a killed run left
-    /// of it, or a file like it.
+    /// Opens what is to serve as the basis: what an interrupted run kept, the file that is there, or was found elsewhere,
+    /// what a killed run left of it, or a file like it.
     pub(super) fn basis(&self, flight: &Flight) -> Result<Option<Basis>, PassError> {
         let Ok(dir) = self.directories.writable(self, flight.dir)? else { return Ok(None) };
         let is_file = flight.own.as_ref().is_some_and(|own| own.kind() == Kind::File);
         let own = || is_file.then(|| dir.open_file(&flight.name).ok()).flatten();
+        let found = || self.bases()?.open(flight, flight.found.as_ref().filter(|_| !is_file)?).ok();
         let like = || dir.open_file(flight.like.as_ref()?).ok();
-        if let Some(file) = self.open_partial(&dir, flight).or_else(own).or_else(like) {
+        if let Some(file) = self.open_partial(&dir, flight).or_else(own).or_else(found).or_else(like) {
             let mut basis = self.shape(file, flight);
             if !self.context.options.in_place && basis.is_worth_copying() {
                 self.directories.touch(flight.dir);

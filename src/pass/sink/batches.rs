@@ -9,9 +9,12 @@ use crate::fs::{Error, WriteDir, WriteFile};
 use crate::pass::PassError;
 use crate::pass::decide::Update;
 use crate::pass::sink::Sink;
+use crate::pass::sink::backup::Fate;
+use crate::pass::sink::bases::Found;
 use crate::pass::sink::compare::Current;
 use crate::pass::sink::extended::attached;
 use crate::pass::sink::flights::{Flight, Phase};
+use crate::pass::sink::landings::Landing;
 use crate::pass::sink::sign::Job;
 use crate::pass::sink::tell::Late;
 use crate::tree::{Entry, Name, RelPath, Xattrs};
@@ -34,6 +37,8 @@ pub(super) struct Wanted {
     pub entry: Entry,
     /// What is here.
     pub own: Option<Entry>,
+    /// What is like it elsewhere, if it is not here.
+    pub found: Option<Found>,
     pub update: Update,
 }
 
@@ -46,11 +51,25 @@ impl Wanted {
         leftover: bool,
         phase: Phase,
     ) -> Flight {
-        let Wanted { index, entry, own, update } = self;
+        let Wanted { index, entry, own, found, update } = self;
         let path = path.join(&entry.name);
         let name = renamed.unwrap_or(&entry.name).clone();
         let (partial, appended_to, like) = (false, 0, None);
-        Flight { dir, index, name, path, entry, own, update, leftover, partial, appended_to, like, phase }
+        Flight {
+            dir,
+            index,
+            name,
+            path,
+            entry,
+            own,
+            found,
+            update,
+            leftover,
+            partial,
+            appended_to,
+            like,
+            phase,
+        }
     }
 }
 
@@ -191,7 +210,10 @@ impl Sink<'_> {
                 }
                 FetchedFile::Xattrs { .. } => return Err(NOT_ASKED_FOR),
                 FetchedFile::Longer => false,
-                FetchedFile::Unreadable => true,
+                FetchedFile::Unreadable => {
+                    self.landed(&wanted.entry, Landing::Failed);
+                    true
+                }
             };
             if is_done {
                 done.files += 1;
@@ -283,8 +305,12 @@ impl Writing<'_> {
             }
             return true;
         }
-        let (mut no_owner, mut not_extended) = (None, None);
+        let (mut no_owner, mut not_extended, mut identity) = (None, None, None);
+        let is_linked = self.sink.may_be_linked(&wanted.entry);
         let mut set = |file: &WriteFile| {
+            if is_linked {
+                identity = file.stamp().ok().map(|stamp| (stamp.dev, stamp.ino));
+            }
             let (owner, rest) = file.lacking(&update.set)?.split_owner();
             no_owner = file.set_meta(&owner).err();
             if extended.is_empty() {
@@ -296,9 +322,16 @@ impl Writing<'_> {
         };
         let written = match (&self.dir, update.set.mode) {
             (Ok(dir), Some(mode)) if own.is_none() => dir.write_new(name, content, mode, &mut set),
-            (Ok(dir), _) => dir.write_whole(name, content, set),
+            (Ok(dir), _) => {
+                let kept = match own {
+                    Some(_) => self.sink.keep(self.path, dir, name, Fate::Replaced),
+                    None => Ok(()),
+                };
+                kept.and_then(|()| dir.write_whole(name, content, set))
+            }
             (Err(error), _) => {
                 tell(error);
+                self.sink.landed(&wanted.entry, Landing::Failed);
                 return true;
             }
         };
@@ -309,15 +342,20 @@ impl Writing<'_> {
         no_owner.iter().for_each(tell);
         let path = || self.path.join(&wanted.entry.name);
         not_extended.iter().for_each(|error| self.sink.not_extended(&path(), error));
-        match written {
+        let landing = match written {
             Ok(_) => {
                 done.count(wanted, content);
                 let late = Late { sent: content.len() as u64, sum: self.sink.plain_sum(content) };
                 let Entry { node, meta, .. } = &wanted.entry;
                 self.sink.tell_transferred(path, node, meta, update, late);
+                Landing::of(identity)
             }
-            Err(error) => tell(&error),
-        }
+            Err(error) => {
+                tell(&error);
+                Landing::Failed
+            }
+        };
+        self.sink.landed(&wanted.entry, landing);
         true
     }
 }

@@ -3,13 +3,15 @@
 //! Which names are extra was found by comparing whole, error-free listings; the rules of the receiving side protect
 //! what they exclude. A directory is emptied first, and stays if anything protected is inside. Mount points stay.
 
-use crate::fs::SetMeta;
+use crate::fs::{SetMeta, WriteDir};
 use crate::pass::sink::Sink;
+use crate::pass::sink::backup::Fate;
 use crate::pass::sink::directories::Counterpart;
 use crate::report::{Event, Problem, ProblemClass, Role, Skip};
 use crate::request::{Missing, Mounts};
-use crate::tree::filter::{Side, Verdict};
+use crate::tree::filter::{Scope, Side, Verdict};
 use crate::tree::{Entry, Kind, RelPath};
+use crate::view;
 
 /// How much of a directory that is being removed keeps its handle: deeper ones are opened again on the way up.
 const HANDLES: usize = 64;
@@ -40,28 +42,30 @@ struct Level {
     left: Left,
     /// Whether its mode was widened so that it could be emptied.
     opened_up: bool,
+    /// What holds in it.
+    scope: Scope,
 }
 
 impl Sink<'_> {
     /// Whether the rules let an entry of the destination be removed.
-    fn is_at_risk(&self, path: &RelPath, entry: &Entry, deleting_dir: bool) -> bool {
-        let decision = self.rules.decide(path.as_bytes(), entry.is_dir(), Side::Receiver, deleting_dir);
+    fn is_at_risk(&self, scope: &Scope, path: &RelPath, entry: &Entry, deleting_dir: bool) -> bool {
+        let verdict = scope.check(path.as_bytes(), entry.is_dir(), Side::Receiver, deleting_dir);
         // A replica's history stays, and files that wait for the end of the run; what a killed run staged goes with its
         // directory.
         let is_ours = entry.is_dir()
             && (crate::fs::is_reserved(entry) || (!deleting_dir && self.holds_delayed(&entry.name)));
-        decision.verdict == Verdict::Included && !is_ours
+        verdict == Verdict::Included && !is_ours
     }
 
     /// Whether an entry that the source does not list is to be removed.
-    pub(super) fn is_extra(&self, dir: &RelPath, entry: &Entry) -> bool {
-        self.context.options.delete.is_some() && self.is_at_risk(&dir.join(&entry.name), entry, false)
+    pub(super) fn is_extra(&self, scope: &Scope, dir: &RelPath, entry: &Entry) -> bool {
+        self.context.options.delete.is_some() && self.is_at_risk(scope, &dir.join(&entry.name), entry, false)
     }
 
-    /// Removes an entry of `dir` that the source does not have, if the rules and the limit allow.
-    pub(super) fn delete_extra(&self, dir: &Counterpart, path: RelPath, entry: Entry) {
-        if self.is_at_risk(&path, &entry, false) {
-            self.delete(dir, path, entry, Purpose::Extra);
+    /// Removes an entry of `dir`, in which `scope` holds, that the source does not have, if the rules and the limit allow.
+    pub(super) fn delete_extra(&self, dir: &Counterpart, scope: &Scope, path: RelPath, entry: Entry) {
+        if self.is_at_risk(scope, &path, &entry, false) {
+            self.delete(dir, scope, path, entry, Purpose::Extra);
         }
     }
 
@@ -93,17 +97,24 @@ impl Sink<'_> {
         {
             return self.tell_not_empty(&path);
         }
-        self.delete_extra(&dir, path, own);
+        self.delete_extra(&dir, &self.scope_at(&above), path, own);
     }
 
     /// Removes an entry of `dir`, with everything in it that is not protected; in a dry run it only says so.
     /// As in rsync, what only clears the place for another entry is not counted itself, what was inside it is.
-    fn delete(&self, dir: &Counterpart, path: RelPath, entry: Entry, purpose: Purpose) -> Left {
+    fn delete(
+        &self,
+        dir: &Counterpart,
+        scope: &Scope,
+        path: RelPath,
+        entry: Entry,
+        purpose: Purpose,
+    ) -> Left {
         if !entry.is_dir() {
             return self.delete_one(dir, &path, &entry, purpose);
         }
         let mut stack: Vec<Level> = Vec::new();
-        stack.extend(self.level(dir, path, entry));
+        stack.extend(self.level(dir, scope, path, entry));
         let mut left = if stack.is_empty() { Left::Something } else { Left::Nothing };
         while let Some(level) = stack.last_mut() {
             let Some(next) = level.rest.next() else {
@@ -116,15 +127,17 @@ impl Sink<'_> {
                 continue;
             };
             let path = level.path.join(&next.name);
-            let here = if self.is_at_risk(&path, &next, true) { self.reopened(level) } else { None };
+            let is_at_risk = self.is_at_risk(&level.scope, &path, &next, true);
+            let here = if is_at_risk { self.reopened(level) } else { None };
             let below = match here {
                 None => {
                     level.left = Left::Something;
                     continue;
                 }
-                Some(here) if next.is_dir() => self.level(&here, path, next),
+                Some(here) if next.is_dir() => self.level(&here, &level.scope, path, next),
                 Some(here) => {
-                    if self.delete_one(&here, &path, &next, Purpose::Extra) == Left::Something {
+                    let left = self.delete_one(&here, &path, &next, Purpose::Extra);
+                    if left == Left::Something || self.stays_as_backup(&next.name, next.kind()) {
                         level.left = Left::Something;
                     }
                     continue;
@@ -146,7 +159,7 @@ impl Sink<'_> {
     }
 
     /// Opens and lists a directory that is to be removed; `None` if that cannot be, which was told.
-    fn level(&self, parent: &Counterpart, path: RelPath, entry: Entry) -> Option<Level> {
+    fn level(&self, parent: &Counterpart, above: &Scope, path: RelPath, entry: Entry) -> Option<Level> {
         let opened_up = self.open_up(parent, &entry);
         let opened = parent.open(&entry.name).and_then(|here| {
             let mounted = here.identity()?.0 != parent.identity()?.0;
@@ -162,6 +175,9 @@ impl Sink<'_> {
                 None
             }
             Ok((listing, here, false)) => {
+                let scope =
+                    here.dir().map_or_else(|| Ok(above.clone()), |dir| view::enter(above, dir, &path));
+                let scope = self.scope_or_closed(&path, scope);
                 let left = if listing.is_whole() { Left::Nothing } else { Left::Something };
                 Some(Level {
                     entry,
@@ -170,6 +186,7 @@ impl Sink<'_> {
                     rest: listing.entries.into_iter(),
                     left,
                     opened_up,
+                    scope,
                 })
             }
             Err(error) => {
@@ -235,10 +252,16 @@ impl Sink<'_> {
             return Left::Something;
         }
         if let Counterpart::Writable(dir) = dir
-            && let Err(error) = dir.remove(&entry.name, entry.kind())
+            && let Err(error) = self.remove(dir, path, entry)
             && !error.is_not_found()
         {
-            self.tally.failed(path, &error);
+            if error.kind() == std::io::ErrorKind::DirectoryNotEmpty && self.context.options.backup.is_some()
+            {
+                // Backups of what was in it went there.
+                self.tell_not_empty(path);
+            } else {
+                self.tally.failed(path, &error);
+            }
             return Left::Something;
         }
         if purpose == Purpose::Extra {
@@ -248,6 +271,19 @@ impl Sink<'_> {
             }
         }
         Left::Nothing
+    }
+
+    /// Removes an entry, or keeps it elsewhere, if that is asked for.
+    pub(super) fn remove(
+        &self,
+        dir: &WriteDir,
+        path: &RelPath,
+        entry: &Entry,
+    ) -> Result<(), crate::fs::Error> {
+        match &self.context.options.backup {
+            Some(_) if !entry.is_dir() => self.keep_of(dir, path, &entry.name, Fate::Removed),
+            _ => dir.remove(&entry.name, entry.kind()),
+        }
     }
 
     /// Whether `--max-delete` allows one more; counts it as left over if not.
@@ -268,9 +304,9 @@ impl Sink<'_> {
         false
     }
 
-    /// Clears the name of `own` in `dir` for something of another kind. A directory with something in it goes only with
+    /// Clears the name of `own` in `dir`, in which `scope` holds, for something of another kind. A directory with something in it goes only with
     /// `--delete` or `--force`. Returns whether the name is free (or would be, in a dry run).
-    pub(super) fn make_room(&self, dir: &Counterpart, path: &RelPath, own: &Entry) -> bool {
+    pub(super) fn make_room(&self, dir: &Counterpart, scope: &Scope, path: &RelPath, own: &Entry) -> bool {
         let options = &self.context.options;
         if own.is_dir() && crate::fs::is_reserved(own) {
             self.tally.problem("making room for", path, &"the history of a replica is in its place");
@@ -294,7 +330,7 @@ impl Sink<'_> {
             }
             return removed.is_ok();
         }
-        let free = self.delete(dir, path.clone(), own.clone(), Purpose::Room) == Left::Nothing;
+        let free = self.delete(dir, scope, path.clone(), own.clone(), Purpose::Room) == Left::Nothing;
         if !free {
             self.tally.problem("making room for", path, &"not everything in its place could be removed");
         }

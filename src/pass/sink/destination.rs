@@ -71,7 +71,7 @@ impl Destination {
     ) -> Result<Destination, DestinationError> {
         let Some(root) = self.root.take() else { return Ok(self) };
         let open_temp = |path: &Vec<u8>| {
-            let opened = root.open_from(OsStr::from_bytes(path), links);
+            let opened = Root::open_from(root.dir(), OsStr::from_bytes(path), links);
             opened.map(|temp| temp.dir().clone()).map_err(|error| DestinationError::NoTemp {
                 path: Escaped(path).to_string(),
                 cause: describe(&error.source),

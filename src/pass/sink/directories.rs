@@ -8,8 +8,10 @@ use crate::fs::{Dir, Error, Listing, ReadFile, SetAcls, SetExtended, SetMeta, Wr
 use crate::pass::PassError;
 use crate::pass::decide::{SetXattrs, Update};
 use crate::pass::sink::Sink;
+use crate::pass::sink::landings::Identity;
 use crate::pass::sink::linked::Child;
-use crate::tree::{Acls, Extra, Name, RelPath};
+use crate::tree::filter::Scope;
+use crate::tree::{Acls, Extra, Name, Node, RelPath};
 use crate::wire::{DirId, Message};
 use filetime::FileTime;
 use std::collections::{HashMap, VecDeque};
@@ -48,6 +50,12 @@ impl Counterpart {
 
     pub(super) fn identity(&self) -> Result<(u64, u64), Error> {
         self.dir().ok_or_else(absent)?.identity()
+    }
+
+    /// Which file has this name, if it is just this one.
+    pub(super) fn identity_of(&self, name: &Name, node: &Node) -> Option<Identity> {
+        let found = self.dir()?.stamped(name).ok()??;
+        (found.entry.node == *node).then_some((found.stamp.dev, found.stamp.ino))
     }
 
     pub(super) fn dir(&self) -> Option<&Dir> {
@@ -92,6 +100,8 @@ pub(super) struct OpenDir {
     pub touched: bool,
     /// Whether the directories below are listed without being asked for.
     pub listed_below: bool,
+    /// What holds in it.
+    pub scope: Scope,
 }
 
 impl OpenDir {
@@ -111,6 +121,7 @@ impl OpenDir {
             fresh: false,
             touched: false,
             listed_below: false,
+            scope: Scope::default(),
         }
     }
 }

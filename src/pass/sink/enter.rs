@@ -1,6 +1,6 @@
 //! What the sink does with a directory before anything in it is compared: it is found or made, and opened.
 
-use crate::fs::SetMeta;
+use crate::fs::{Dir, SetMeta};
 use crate::pass::PassError;
 use crate::pass::decide::{Decision, Policy, Seen, Update};
 use crate::pass::sink::destination::{self, Destination};
@@ -9,7 +9,10 @@ use crate::pass::sink::entry::opened_up;
 use crate::pass::sink::linked::{Child, Standing};
 use crate::pass::sink::{Goal, Sink};
 use crate::report::Event;
+use crate::request::Missing;
+use crate::tree::filter::Scope;
 use crate::tree::{Entry, Kind, Name, Node, RelPath};
+use crate::view;
 use crate::wire::{Begin, DirId};
 use std::collections::{HashSet, VecDeque};
 
@@ -33,6 +36,10 @@ impl Sink<'_> {
         if destination.created && (destination.made_above.is_none() || self.dry_run()) {
             self.announcer.say(Event::CreatedDestination);
         }
+        if let Some(bases) = self.open_bases(destination.root.as_ref()) {
+            // It is set once, as the destination is.
+            let _ = self.bases.set(bases);
+        }
         self.destination.set(destination).map_err(|_| PassError::Protocol("a second root is listed"))
     }
 
@@ -45,6 +52,9 @@ impl Sink<'_> {
             },
         };
         let mut open = OpenDir::new(RelPath::root(), None, counterpart);
+        // Beside a single file, nothing is deleted.
+        open.scope = self.scope_above(open.counterpart.dir().filter(|_| destination.rename.is_none()));
+        self.enter_scope(&mut open);
         if let Some(meta) = begin.root.filter(|_| self.goal.only_shows()) {
             self.show(RelPath::root(), &Node::Directory, &meta);
         }
@@ -70,11 +80,10 @@ impl Sink<'_> {
                 _ => {
                     // What it got from the directory it is in.
                     let umask = self.umask_in(&open.counterpart);
-                    let policy = Policy { umask, ..self.policy() };
-                    policy.new_directory(want, self.may_set_group(meta.gid))
+                    self.new_root(want, &Policy { umask, ..self.policy() })
                 }
             };
-            if destination.created {
+            if destination.created && update.change.new {
                 self.count_created(Kind::Directory);
             }
             self.announce(RelPath::root, &Node::Directory, &meta, &update);
@@ -92,13 +101,14 @@ impl Sink<'_> {
 
     /// Enters a directory that was listed: makes it, or sets going what its own attributes need.
     pub(super) fn enter_child(&self, parent: DirId, index: u32) -> Result<OpenDir, PassError> {
-        let (path, unusable, child) = self
-            .directories
-            .with(parent, |dir| (dir.path.clone(), dir.unusable, dir.children.remove(&index)))?;
+        let (path, unusable, scope, child) = self.directories.with(parent, |dir| {
+            (dir.path.clone(), dir.unusable, dir.scope.clone(), dir.children.remove(&index))
+        })?;
         let Child { entry, own, standing } =
             child.ok_or(PassError::Protocol("a listing is of no listed directory"))?;
         let path = path.join(&entry.name);
         let mut open = OpenDir::new(path, Some(parent), Counterpart::Absent);
+        open.scope = scope;
         open.unusable = unusable || standing == Standing::Barred;
         if open.unusable {
             return Ok(open);
@@ -126,7 +136,7 @@ impl Sink<'_> {
         }
         let policy = self.policy_in(|| self.umask_in(&counterpart), &entry, own.as_ref());
         let decision = policy.decide(&entry, own.as_ref(), self.may_set_group(entry.meta.gid));
-        match decision {
+        match self.based_directory(&open.path, &entry, &policy, decision) {
             Decision::Skip(reason) => {
                 self.skipped(&open.path, &entry.node, reason);
                 open.unusable = true;
@@ -147,7 +157,106 @@ impl Sink<'_> {
         }
         open.time_if_touched = entry.meta.mtime;
         open.keeps_time = self.policy().keeps_time(Kind::Directory);
+        self.enter_scope(&mut open);
         Ok(open)
+    }
+
+    /// Whether what files of rules here say matters to this run: as long as nothing is deleted and no fingerprint is
+    /// compared, it does not.
+    fn asks_scope(&self) -> bool {
+        let options = &self.context.options;
+        let deletes = options.delete.is_some() || options.force || options.missing == Missing::Deleted;
+        let asks = deletes || !self.context.local;
+        asks && self.scope.has_files() && self.goal.agenda().is_none()
+    }
+
+    /// Goes on from what holds above a directory to what holds in it.
+    fn enter_scope(&self, open: &mut OpenDir) {
+        let here = open.counterpart.dir().filter(|_| self.asks_scope() && !open.fresh);
+        if let Some(dir) = here {
+            let scope = view::enter(&open.scope, dir, &open.path);
+            open.scope = self.scope_or_closed(&open.path, scope);
+        }
+    }
+
+    /// What holds above the destination, which is `top`.
+    fn scope_above(&self, top: Option<&Dir>) -> Scope {
+        let top = top.filter(|_| self.asks_scope());
+        let scope = top.map_or(Ok(self.scope.clone()), |top| view::enter_above(&self.scope, top, false));
+        self.scope_or_closed(&RelPath::root(), scope)
+    }
+
+    /// What holds in a directory of the destination that need not have been listed.
+    pub(super) fn scope_at(&self, path: &RelPath) -> Scope {
+        if !self.asks_scope() {
+            return self.scope.clone();
+        }
+        let mut here = RelPath::root();
+        let mut names = path.elements();
+        let mut scope = None;
+        loop {
+            let opened = self.counterpart_at(&here).unwrap_or(Counterpart::Absent);
+            let above = scope.unwrap_or_else(|| self.scope_above(opened.dir()));
+            let entered = opened.dir().map_or(Ok(above.clone()), |dir| view::enter(&above, dir, &here));
+            let entered = self.scope_or_closed(&here, entered);
+            match names.next().and_then(|name| Name::new(name).ok()) {
+                Some(name) => here = here.join(&name),
+                None => return entered,
+            }
+            scope = Some(entered);
+        }
+    }
+
+    /// What holds in a directory. Where nobody knows that, nothing is deleted, which is told.
+    pub(super) fn scope_or_closed(&self, path: &RelPath, scope: Result<Scope, crate::fs::Error>) -> Scope {
+        scope.unwrap_or_else(|error| {
+            if self.context.options.delete.is_some() {
+                self.tally.failed(path, &error);
+            }
+            Scope::closed()
+        })
+    }
+
+    /// What is told of a destination that is made: whatever differs from a directory that is compared with besides.
+    fn new_root(&self, want: Seen<'_>, policy: &Policy<'_>) -> Update {
+        let may_set_group = self.may_set_group(want.meta.gid);
+        let dirs = self.bases().map(|bases| bases.at(&RelPath::root())).unwrap_or_default();
+        let found = dirs.iter().filter_map(|(_, dir)| {
+            let (meta, extra) = (dir.own_meta().ok()?, self.look_at_basis(dir).ok()?);
+            let have = Seen { meta: &meta, extra: extra.as_deref() };
+            Some(policy.based_directory(want, have, may_set_group))
+        });
+        found
+            .min_by_key(|update| !update.change.is_nothing())
+            .unwrap_or_else(|| policy.new_directory(want, may_set_group))
+    }
+
+    /// The same for a directory that is listed.
+    fn based_directory(
+        &self,
+        path: &RelPath,
+        entry: &Entry,
+        policy: &Policy<'_>,
+        decision: Decision,
+    ) -> Decision {
+        let (Decision::Make(_), Some(bases), Some((parent, name))) =
+            (decision, self.bases(), path.split_last())
+        else {
+            return decision;
+        };
+        let found = self.found(&bases.at(&parent), entry, &name);
+        let may_set_group = self.may_set_group(entry.meta.gid);
+        let updates = found
+            .iter()
+            .map(|(_, found)| policy.based_directory(entry.into(), (&found.entry).into(), may_set_group));
+        updates.min_by_key(|update| !update.change.is_nothing()).map_or(decision, Decision::Make)
+    }
+
+    /// A directory was made, which counts if there is none like it.
+    fn count_made(&self, update: &Update) {
+        if update.change.new {
+            self.count_created(Kind::Directory);
+        }
     }
 
     fn open_existing(&self, open: &mut OpenDir, parent: &Counterpart, entry: &Entry, own: Option<&Entry>) {
@@ -205,14 +314,14 @@ impl Sink<'_> {
         open.acls = FinalAcls::of(update, entry.extra.as_deref());
         open.xattrs = update.xattrs;
         if let Some(own) = own
-            && !self.make_room(parent, &open.path, own)
+            && !self.make_room(parent, &open.scope, &open.path, own)
         {
             open.unusable = true;
             return;
         }
         self.announce(|| open.path.clone(), &entry.node, &entry.meta, update);
         let Counterpart::Writable(dir) = parent else {
-            self.count_created(Kind::Directory);
+            self.count_made(update);
             return;
         };
         // Usable by its owner until it is full; the rest of the mode follows then.
@@ -223,7 +332,7 @@ impl Sink<'_> {
         match made.and_then(|()| parent.open(&entry.name)) {
             Ok(here) => {
                 open.counterpart = here;
-                self.count_created(Kind::Directory);
+                self.count_made(update);
                 let inherited = open.counterpart.dir().and_then(|dir| dir.own_meta().ok());
                 let inherited = inherited.map_or(mode, |own| own.mode);
                 if self.context.options.perms {

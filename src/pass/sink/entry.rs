@@ -4,8 +4,10 @@ use crate::fs::SetMeta;
 use crate::pass::PassError;
 use crate::pass::decide::Update;
 use crate::pass::sink::Sink;
+use crate::pass::sink::backup::Fate;
 use crate::pass::sink::directories::Counterpart;
 use crate::report::{Event, Skip};
+use crate::tree::filter::Scope;
 use crate::tree::{Entry, Kind, Meta, Name, Node, RelPath, munged};
 use crate::wire::DirId;
 
@@ -114,11 +116,12 @@ impl Sink<'_> {
         Ok(())
     }
 
-    /// Makes a link, a device, a fifo or a socket. Returns whether it is there now.
+    /// Makes a symbolic link, a device, a fifo or a socket in a directory, in which `scope` holds. Returns whether it is
+    /// there (or would be, in a dry run).
     #[allow(clippy::too_many_arguments, reason = "an entry with everything that is known of it")]
     pub(super) fn make(
         &self,
-        here: &Counterpart,
+        (here, scope): (&Counterpart, &Scope),
         dir: DirId,
         path: &RelPath,
         name: &Name,
@@ -127,7 +130,7 @@ impl Sink<'_> {
         update: &Update,
     ) -> bool {
         if let Some(own) = own.filter(|own| own.is_dir())
-            && !self.make_room(here, path, own)
+            && !self.make_room(here, scope, path, own)
         {
             return false;
         }
@@ -136,9 +139,13 @@ impl Sink<'_> {
             if update.change.new {
                 self.count_created(entry.kind());
             }
-            return false;
+            return true;
         };
         let replace = own.is_some_and(|own| !own.is_dir());
+        if replace && let Err(error) = self.keep_of(handle, path, name, Fate::Replaced) {
+            self.tally.failed(path, &error);
+            return false;
+        }
         let extended = self.extended(entry.acls(), update, None);
         // A new entry gets its owner with the rest; only a failure is worth a second try without it.
         let made =

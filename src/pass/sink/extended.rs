@@ -4,7 +4,7 @@
 //! where they are needed: with the content of a file, and by themselves to what needs no content. They are set before a
 //! file gets its name; on what is there already, and on directories, when they come.
 
-use crate::fs::{Error, Look, SetAcls, SetExtended, XattrNames};
+use crate::fs::{Dir, Error, Look, SetAcls, SetExtended, XattrNames};
 use crate::pass::PassError;
 use crate::pass::decide::{SetXattrs, Update};
 use crate::pass::sink::Sink;
@@ -50,12 +50,30 @@ impl Sink<'_> {
     /// Looks closer at an entry of a directory. What is not there any more has nothing to be seen.
     pub(super) fn look_closer(&self, dir: &Counterpart, entry: &mut Entry) -> Result<(), Error> {
         if let Some(dir) = dir.dir() {
-            entry.extra = match dir.extra(&entry.name, entry.kind(), &self.extended.look) {
+            entry.see_more(match dir.extra(&entry.name, entry.kind(), &self.extended.look) {
                 Err(error) if error.is_not_found() => None,
                 seen => seen?,
-            };
+            });
         }
         Ok(())
+    }
+
+    /// The same of an entry of a directory that is compared with besides.
+    pub(super) fn look_closer_in(&self, basis: &Dir, entry: &mut Entry) -> Result<(), Error> {
+        if self.looks_closer() {
+            entry.see_more(basis.extra(&entry.name, entry.kind(), &self.extended.look)?);
+        }
+        Ok(())
+    }
+
+    /// Which attributes the running user may set.
+    pub(super) fn set_names(&self) -> XattrNames {
+        self.extended.names
+    }
+
+    /// What is looked at of such a directory itself.
+    pub(super) fn look_at_basis(&self, basis: &Dir) -> Result<Option<Box<crate::tree::Extra>>, Error> {
+        if self.looks_closer() { basis.own_extra(&self.extended.look) } else { Ok(None) }
     }
 
     /// The same of the directory at the top.
@@ -153,7 +171,7 @@ impl Sink<'_> {
     ) -> Result<(), PassError> {
         let Flight { dir, index, entry, own, .. } = flight;
         let path = self.directories.with(dir, |dir| dir.path.clone())?;
-        let files = vec![Wanted { index, entry, own, update }].into_iter();
+        let files = vec![Wanted { index, entry, own, found: None, update }].into_iter();
         let batch = Batch { dir, path, asked: Asked::Xattrs, files };
         let batch = self.flights.turn_into_batch(file, batch);
         let (indices, what) = (vec![index], FetchWhat::Xattrs);

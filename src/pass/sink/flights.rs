@@ -4,6 +4,7 @@ use crate::delta::{BlockLen, Held};
 use crate::fs::{ReadFile, Stage};
 use crate::pass::PassError;
 use crate::pass::decide::Update;
+use crate::pass::sink::bases::Found;
 use crate::pass::sink::batches::Batch;
 use crate::tree::{Entry, Name, RelPath};
 use crate::wire::{BatchId, Closed, DirId, FileId};
@@ -24,6 +25,8 @@ pub(super) struct Flight {
     pub entry: Entry,
     /// What is here.
     pub own: Option<Entry>,
+    /// What is like it elsewhere, if it is not here.
+    pub found: Option<Found>,
     pub update: Update,
     /// Whether a killed run left a part of it.
     pub leftover: bool,

@@ -5,8 +5,12 @@
 //! calling thread reads messages and hands them out, without ever waiting: its queues are bounded by the credit granted
 //! for what is in them. `directories` knows what is still unsettled in each directory, `flights` the files under way,
 //! `room` what they may take of the disk. Small files go through the same threads, many at a time (`batches`), and so do
-//! extended attributes that come by themselves (`extended`). What is interrupted, or waits for the end of the run, is kept
-//! `aside` where there is a place for it; a file that is new may have one `nearby` for a basis.
+//! extended attributes that come by themselves (`extended`). Of the names of a file (`-H`) the first goes this way; the
+//! comparison links the others to it when it hears how it went (`compare/grouped`, `landings`).
+//!
+//! What is not here may be elsewhere (`bases`), or there is a file like it `nearby`; what gives way is kept, if that is
+//! asked for (`backup`). What is interrupted, or waits for the end of the run, is kept `aside` where there is a place for
+//! it.
 //!
 //! A sink whose files were planned goes the same way, but for its two ends: instead of being compared, what is listed is
 //! looked up in the plan (`compare/planned`), and whoever planned a file installs it (`planned`).
@@ -14,6 +18,8 @@
 mod announce;
 mod apply;
 mod aside;
+mod backup;
+mod bases;
 mod basis;
 mod batches;
 mod compare;
@@ -25,6 +31,7 @@ mod entry;
 mod extended;
 mod flights;
 mod gaps;
+mod landings;
 mod linked;
 mod nearby;
 mod planned;
@@ -41,16 +48,19 @@ use crate::pass::names::OwnerMap;
 use crate::pass::tally::Tally;
 use crate::pass::{Agenda, Context, PassError, TALK};
 use crate::report::{Problem, ProblemClass, Role, Totals};
-use crate::tree::filter::Rules;
+use crate::tree::filter::Scope;
 use crate::tree::{Entry, Kind, Meta, RelPath};
 use crate::wire::{Content, Fetched, Link, Message, Permit, Received, Receiver, Sender};
 use announce::Announcer;
 use aside::Delayed;
+use backup::Backups;
+use bases::Bases;
 use crossbeam_channel as channel;
 use destination::Destination;
 use directories::{Counterpart, Directories};
 use extended::Extended;
 use flights::{Flights, Limits};
+use landings::Landed;
 use room::Room;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -83,15 +93,15 @@ impl<'a> Goal<'a> {
         }
     }
 
-    /// The rules as they are at the destination: some look at absolute paths.
-    fn rules(&self, context: &Context) -> Rules {
+    /// What holds at the destination: some rules look at absolute paths.
+    fn scope(&self, context: &Context) -> Scope {
         let mut rules = context.options.rules.clone();
         if let Goal::Destination(path) = self
             && let Ok(absolute) = std::path::absolute(OsStr::from_bytes(path))
         {
             rules.set_root(absolute.as_os_str().as_bytes());
         }
-        rules
+        Scope::from(rules)
     }
 
     /// Whether entries are only shown.
@@ -108,6 +118,7 @@ impl<'a> Goal<'a> {
             (options.in_place, options.partial, options.delete) = (false, false, None);
             (options.temp_dir, options.partial_dir, options.delay_updates) = (None, None, false);
             (options.append, options.fuzzy) = (None, false);
+            (options.hard_links, options.bases, options.backup) = (false, None, None);
         }
         context
     }
@@ -119,6 +130,8 @@ struct Sink<'a> {
     goal: Goal<'a>,
     sender: Sender,
     destination: OnceLock<Destination>,
+    bases: OnceLock<Bases>,
+    backups: Backups,
     directories: Directories,
     flights: Flights,
     room: Room,
@@ -126,8 +139,8 @@ struct Sink<'a> {
     gaps: Arc<AtomicUsize>,
     delayed: Delayed,
     announcer: Announcer,
-    /// The rules as they are here.
-    rules: Rules,
+    /// What holds above the destination.
+    scope: Scope,
     owners: OwnerMap,
     umask: u32,
     extended: Extended,
@@ -135,6 +148,8 @@ struct Sink<'a> {
     told: Mutex<Instant>,
     /// Whether it was said that errors at the source keep extra entries from being deleted.
     kept_extras: AtomicBool,
+    /// Where the comparison hears of the first names of groups.
+    landings: channel::Sender<Landed>,
     /// Whether everything is settled, so that the source may end.
     finished: AtomicBool,
 }
@@ -154,12 +169,15 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         all: if context.local { context.share_of_open_files(4, 2048) } else { 2048 },
         with_basis: context.share_of_open_files(8, 256),
     };
+    let (landings, landed) = channel::unbounded();
     let sink = Sink {
         context,
-        rules: goal.rules(context),
+        scope: goal.scope(context),
         goal,
         sender: sender.clone(),
         destination: OnceLock::new(),
+        bases: OnceLock::new(),
+        backups: Backups::default(),
         directories: Directories::new(context.share_of_open_files(8, 256)),
         flights: Flights::new(limits),
         room: Room::default(),
@@ -172,6 +190,7 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         tally: Tally::new(Role::Sink, context),
         told: Mutex::new(Instant::now()),
         kept_extras: AtomicBool::new(false),
+        landings,
         finished: AtomicBool::new(false),
     };
     for name in unknown {
@@ -195,7 +214,7 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         }
     };
     let received = thread::scope(|scope| {
-        let queues = match spawn(scope, &sink, &fail) {
+        let queues = match spawn(scope, &sink, landed, &fail) {
             Ok(queues) => queues,
             Err(error) => {
                 fail(PassError::thread(error));
@@ -243,6 +262,7 @@ impl Queues {
 fn spawn<'scope, 'env>(
     scope: &'scope thread::Scope<'scope, 'env>,
     sink: &'env Sink<'env>,
+    landed: channel::Receiver<Landed>,
     fail: &'env (dyn Fn(PassError) + Sync),
 ) -> std::io::Result<Queues> {
     let named = |name: &str| thread::Builder::new().name(name.to_owned());
@@ -250,7 +270,7 @@ fn spawn<'scope, 'env>(
     let (listings, listed) = channel::unbounded();
     let signer = signing.clone();
     named("compare").spawn_scoped(scope, move || {
-        if let Err(error) = compare::run(sink, &listed, &signer) {
+        if let Err(error) = compare::run(sink, &listed, &landed, &signer) {
             fail(error);
         }
     })?;

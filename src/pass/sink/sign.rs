@@ -5,6 +5,7 @@ use crate::fs::ReadFile;
 use crate::pass::decide::{Decision, SetXattrs};
 use crate::pass::sink::Sink;
 use crate::pass::sink::flights::{Flight, Phase, Prepared};
+use crate::pass::sink::landings::Landing;
 use crate::pass::{PassError, sink::entry};
 use crate::tree::Entry;
 use crate::wire::{Check, DirId, FileId, MESSAGE_COST, Message, Rank, Reservation, SumsPart, Verdict, Want};
@@ -28,6 +29,8 @@ pub(super) enum Job {
     Refine(Finer),
     /// Sum a file and ask whether the source's is the same.
     Check(FileId),
+    /// Copy a file from elsewhere.
+    Copy(FileId),
     /// Go on after the answer to that.
     Verdict(Verdict),
 }
@@ -52,6 +55,7 @@ pub(super) fn run(sink: &Sink<'_>, jobs: &Receiver<Job>) -> Result<(), PassError
             }
             Job::Refine(finer) => sink.refine(&finer)?,
             Job::Check(file) => sink.check(file)?,
+            Job::Copy(file) => sink.take_found(file, false)?,
             Job::Verdict(verdict) => sink.compared(verdict)?,
         }
     }
@@ -72,7 +76,7 @@ impl Sink<'_> {
 
     /// Asks for a file's content as a difference to what is here, before that is signed: the source has its own reading
     /// to do meanwhile. Does nothing yet if there is no room for it.
-    fn ask_with_basis(&self, file: FileId) -> Result<(), PassError> {
+    pub(super) fn ask_with_basis(&self, file: FileId) -> Result<(), PassError> {
         let flight = self.flights.get(file)?;
         if !self.takes_room(file, &flight)? {
             return Ok(());
@@ -143,11 +147,9 @@ impl Sink<'_> {
         self.send_sums(*file, &joined, &mut credit)
     }
 
-    fn check(&self, file: FileId) -> Result<(), PassError> {
+    pub(super) fn check(&self, file: FileId) -> Result<(), PassError> {
         let flight = self.flights.get(file)?;
-        let here = self.directories.counterpart(self, flight.dir)?;
-        let open = here.and_then(|here| here.open_file(&flight.name));
-        match open.ok().and_then(|open| self.sum(&open).ok()) {
+        match self.open_compared(&flight)?.ok().and_then(|open| self.sum(&open).ok()) {
             Some(sums) => {
                 let sum = sums.root(self.context.compare_sums);
                 let check = Check { file, dir: flight.dir, index: flight.index, sum };
@@ -172,8 +174,11 @@ impl Sink<'_> {
         Ok(hasher.finish())
     }
 
-    fn compared(&self, Verdict { file, same }: Verdict) -> Result<(), PassError> {
+    pub(super) fn compared(&self, Verdict { file, same }: Verdict) -> Result<(), PassError> {
         let flight = self.flights.compared(file)?;
+        if flight.found.is_some() {
+            return self.compared_elsewhere(file, &flight, same);
+        }
         let Some(own) = &flight.own else { return Err(PassError::Protocol("a verdict nobody asked for")) };
         let may_set_group = self.may_set_group(flight.entry.meta.gid);
         match self.policy().compared(same, &flight.entry, own, may_set_group) {
@@ -182,8 +187,9 @@ impl Sink<'_> {
                 self.announcer.fill(file, self.item(flight.path.clone(), node, meta, &update));
                 if self.dry_run() {
                     entry::count_transfer(self, &flight.entry, false);
-                    self.flights.land(file);
-                    return self.settle(flight.dir);
+                    let kept = own.inode().filter(|_| self.context.options.in_place);
+                    let landing = Landing::There(kept.map(|inode| inode.identity));
+                    return self.land(file, &flight, landing);
                 }
                 let whole = self.context.whole_file();
                 let phase = if whole { Phase::Fetching } else { Phase::Signing };
@@ -192,39 +198,63 @@ impl Sink<'_> {
             }
             Decision::Attributes(update) => {
                 let Entry { node, meta, .. } = &flight.entry;
-                let sum = self.sum_here(&flight)?;
+                let sum = self.sum_compared(&flight)?;
                 let item = self.item_of_known(flight.path.clone(), node, meta, &update, sum);
                 self.announcer.fill(file, item);
                 self.set_attributes(flight.dir, &flight.path, &flight.name, &flight.entry, &update)?;
                 self.settle_progress(1, flight.entry.node.size());
                 self.clear_unwritten(&flight)?;
+                let landing = self.kept_file(&flight, own)?;
                 if update.xattrs == SetXattrs::Fetch && !self.dry_run() {
+                    self.landed(&flight.entry, landing);
                     return self.fetch_xattrs_of(file, Flight::clone(&flight), update);
                 }
-                self.flights.land(file);
-                self.settle(flight.dir)
+                self.land(file, &flight, landing)
             }
             Decision::Skip(_) | Decision::Make(_) | Decision::Compare => {
                 self.announcer.fill(file, None);
                 self.clear_unwritten(&flight)?;
-                self.flights.land(file);
-                self.settle(flight.dir)
+                self.land(file, &flight, Landing::Failed)
             }
         }
     }
 
-    /// The sum of the content that is here of a file, if sums are asked for.
-    fn sum_here(&self, flight: &Flight) -> Result<Option<Vec<u8>>, PassError> {
+    /// The file that is here and stays, for its other names.
+    fn kept_file(&self, flight: &Flight, own: &Entry) -> Result<Landing, PassError> {
+        if !self.may_be_linked(&flight.entry) {
+            return Ok(Landing::Failed);
+        }
+        let here = self.directories.counterpart(self, flight.dir)?;
+        Ok(here.map_or(Landing::Failed, |here| Landing::There(here.identity_of(&flight.name, &own.node))))
+    }
+
+    /// A file is settled: its directory and its other names hear of it.
+    pub(super) fn land(&self, file: FileId, flight: &Flight, landing: Landing) -> Result<(), PassError> {
+        self.flights.land(file);
+        self.landed(&flight.entry, landing);
+        self.settle(flight.dir)
+    }
+
+    /// Opens what the source's file is compared with: what is here, or was found elsewhere.
+    fn open_compared(&self, flight: &Flight) -> Result<Result<ReadFile, crate::fs::Error>, PassError> {
+        if let (Some(found), Some(bases)) = (&flight.found, self.bases()) {
+            return Ok(bases.open(flight, found));
+        }
+        let here = self.directories.counterpart(self, flight.dir)?;
+        Ok(here.and_then(|here| here.open_file(&flight.name)))
+    }
+
+    /// The sum of the content that a file was compared with, if sums are asked for.
+    pub(super) fn sum_compared(&self, flight: &Flight) -> Result<Option<Vec<u8>>, PassError> {
         if !self.context.options.detail.sums {
             return Ok(None);
         }
-        let here = self.directories.counterpart(self, flight.dir)?;
-        let open = here.and_then(|here| here.open_file(&flight.name)).ok();
+        let open = self.open_compared(flight)?.ok();
         Ok(open.and_then(|open| self.plain_sum_of(|buffer, offset| open.read_full_at(buffer, offset))))
     }
 
     /// Removes what a killed run left of a file that is not going to be written.
-    fn clear_unwritten(&self, flight: &Flight) -> Result<(), PassError> {
+    pub(super) fn clear_unwritten(&self, flight: &Flight) -> Result<(), PassError> {
         match flight.leftover {
             true => self.clear_leftover(flight.dir, &crate::fs::stage_name(&flight.name)),
             false => Ok(()),

@@ -94,7 +94,7 @@ impl Sink<'_> {
             })
         });
         let (kind, size, change) = (node.kind(), node.size(), update.change);
-        Event::Item(Item { path, kind, target, size, change, facts })
+        Event::Item(Item { path, kind, target, leader: None, size, change, facts })
     }
 
     /// The sum of a content that is at hand, if sums are asked for.

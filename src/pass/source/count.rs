@@ -23,7 +23,7 @@ pub(super) fn run(source: &Source<'_>) {
         for entry in listing.entries.iter().rev() {
             match &entry.node {
                 Node::File { size } => progress.found(*size),
-                Node::Directory => stack.push(source.view.child(&dir, &entry.name)),
+                Node::Directory => stack.push(source.view.child(&dir, &listing, &entry.name)),
                 _ => {}
             }
         }

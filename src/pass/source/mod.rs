@@ -10,6 +10,7 @@ mod batch;
 mod content;
 mod count;
 mod delta;
+mod groups;
 mod kept;
 mod outgoing;
 mod rounds;

@@ -11,6 +11,7 @@ use crate::pass::PassError;
 use crate::pass::fingerprint::{self, Owned};
 use crate::pass::names::Names;
 use crate::pass::source::Source;
+use crate::pass::source::groups::Groups;
 use crate::pass::source::kept::Kept;
 use crate::pass::tally::describe;
 use crate::report::{Event, Skip};
@@ -32,7 +33,8 @@ const PART: u64 = 64 << 10;
 /// Lists everything. The receiving thread learns of a closed link itself.
 pub(super) fn run(source: &Source<'_>) {
     let fingerprinter = fingerprint::fingerprinter(source.context);
-    let mut walk = Walk { source, fingerprinter, names: Names::default(), next: 0 };
+    let (names, groups) = (Names::default(), Groups::new(&source.context.options, source.view));
+    let mut walk = Walk { source, fingerprinter, names, groups, next: 0 };
     if walk.tree().and_then(|()| walk.answer()).is_err() {
         source.sender.stopper().stop();
     }
@@ -42,6 +44,7 @@ struct Walk<'a, 'b> {
     source: &'a Source<'b>,
     fingerprinter: Option<Fingerprinter>,
     names: Names,
+    groups: Groups,
     next: u32,
 }
 
@@ -83,7 +86,7 @@ impl Walk<'_, '_> {
             match here {
                 Some((index, entry)) => {
                     level.next = index + 1;
-                    let child = view.child(&level.kept.dir, &entry.name);
+                    let child = view.child(&level.kept.dir, &level.kept.listing, &entry.name);
                     let parent = (level.id, index as u32);
                     let listed = level.listed;
                     stack.push(self.directory(child, Some(parent), listed)?);
@@ -140,6 +143,7 @@ impl Walk<'_, '_> {
                 }
             }
         }
+        self.groups.number(&mut listing.entries);
         let id = DirId(self.next);
         self.next =
             self.next.checked_add(1).ok_or(PassError::Protocol("there are more than 2^32 directories"))?;
@@ -183,8 +187,12 @@ impl Walk<'_, '_> {
         let entries = kept.listing.entries.as_slice();
         // What was asked for by name is mostly less than what is there; but names at the top may be all of it.
         let is_all = kept.listing.is_whole || (kept.dir.path().is_root() && kept.listing.asked.is_empty());
-        let is_copied =
-            |entry: &Entry| options.asks_for(entry.kind()) && !options.leaves_out(entry, kept.dir.path());
+        // The sink has to be told of the names of a group one by one, since one may be in any other directory.
+        let is_copied = |entry: &Entry| {
+            options.asks_for(entry.kind())
+                && !options.leaves_out(entry, kept.dir.path())
+                && entry.group().is_none()
+        };
         let comparable = whole && is_all && entries.iter().all(is_copied);
         let fingerprinter = self.fingerprinter.as_ref().filter(|_| comparable);
         let parent = kept.parent;

@@ -1,5 +1,6 @@
 //! Passes between real trees: one after the other on one link, and such as were planned.
 
+mod grouped;
 mod hostile;
 mod planned;
 mod repeated;

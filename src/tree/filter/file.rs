@@ -2,7 +2,8 @@
 
 use crate::tree::filter::error::{FilterError, SyntaxError};
 use crate::tree::filter::parse::{Directive, parse_old_rule, parse_rule};
-use crate::tree::filter::rule::{Action, Rule, Sides};
+use crate::tree::filter::rule::{Action, MAX_PATTERN_BYTES, Rule, Sides};
+use serde::{Deserialize, Serialize};
 
 /// A file whose rules stand in the place of this directive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +12,62 @@ pub struct Merge {
     pub file: Vec<u8>,
     /// How to read it.
     pub kind: FileKind,
+}
+
+/// A file that may be in any directory, whose rules then stand in the place of this directive there and below.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirMerge {
+    /// Its name, or a path below the directory.
+    pub file: Vec<u8>,
+    /// The name began with a slash: it is also looked for above the top of the transfer, from this absolute path on,
+    /// which is given without a slash at its ends.
+    pub from: Option<Vec<u8>>,
+    /// How to read it.
+    pub defaults: RuleDefaults,
+    /// Modifier `n`: its rules hold in its own directory alone.
+    pub not_below: bool,
+    /// Rules in it that name no side act on the sender alone (`--delete-excluded`).
+    pub sender_only: bool,
+}
+
+impl DirMerge {
+    /// Of a file named as in a rule.
+    pub(super) fn new(
+        named: &[u8],
+        defaults: RuleDefaults,
+        not_below: bool,
+    ) -> Result<DirMerge, SyntaxError> {
+        let (file, from) = match named.strip_prefix(b"/") {
+            None => (named, None),
+            Some(below) => match below.iter().rposition(|&byte| byte == b'/') {
+                None => (below, Some(Vec::new())),
+                Some(slash) => {
+                    let (from, name) = below.split_at_checked(slash).unwrap_or_default();
+                    (name.get(1..).unwrap_or_default(), Some(from.to_vec()))
+                }
+            },
+        };
+        let merge = DirMerge { file: file.to_vec(), from, defaults, not_below, sender_only: false };
+        merge.validate().map(|()| merge)
+    }
+
+    /// Checks what parsing guarantees and decoding does not.
+    pub(super) fn validate(&self) -> Result<(), SyntaxError> {
+        let paths = [Some(&self.file), self.from.as_ref()];
+        match () {
+            () if self.file.is_empty() => Err(SyntaxError::MissingPattern),
+            () if paths.iter().flatten().any(|path| path.len() > MAX_PATTERN_BYTES) => {
+                Err(SyntaxError::PatternTooLong)
+            }
+            () if paths.iter().flatten().any(|path| path.contains(&0)) => Err(SyntaxError::NulByte),
+            () => Ok(()),
+        }
+    }
+
+    /// The name without the directories above it.
+    pub(super) fn name(&self) -> &[u8] {
+        self.file.rsplit(|&byte| byte == b'/').next().unwrap_or(&self.file)
+    }
 }
 
 /// How a file is read.
@@ -24,7 +81,7 @@ pub enum FileKind {
 }
 
 /// What a merge rule's modifiers say about the rules in its file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleDefaults {
     /// Modifiers `-` and `+`: the file holds only patterns, without any prefix.
     pub bare_patterns: Option<Action>,
@@ -38,9 +95,22 @@ pub struct RuleDefaults {
     pub exclude_self: bool,
     /// Modifier `w`: rules are parted by white space, and there are no comments.
     pub split_words: bool,
+    /// Modifier `C`: although it holds only patterns, a lone `!` clears.
+    pub cvs: bool,
 }
 
 impl RuleDefaults {
+    /// As CVS reads its files: patterns of what is left out, parted by white space.
+    pub(super) const CVS: RuleDefaults = RuleDefaults {
+        bare_patterns: Some(Action::Exclude),
+        sides: Sides::Unnamed,
+        absolute: false,
+        perishable: false,
+        exclude_self: false,
+        split_words: true,
+        cvs: true,
+    };
+
     /// The rule with the defaults put in.
     pub(super) fn apply(&self, mut rule: Rule) -> Result<Rule, SyntaxError> {
         rule.sides = self.sides_for(rule.sides)?;

@@ -7,7 +7,8 @@
 //! * [`parse_filter`], [`parse_pattern`] and [`parse_file`] turn the text of options and files into [`Directive`]s;
 //! * [`Rules::add`] collects these into a list, asking its caller for the content of merged files, since this module
 //!   reads no file itself;
-//! * [`Rules::check`] and [`Rules::decide`] give the verdict for one path.
+//! * [`Rules::check`] and [`Rules::decide`] give the verdict for one path, [`Scope::check`] that of a directory's own
+//!   files too.
 //!
 //! The walk calls the check for every entry, top down, and never enters an excluded directory; so a verdict is about
 //! the path it is given, not about the directories above it.
@@ -15,10 +16,13 @@
 //! Names are bytes, as the kernel gives them. The rule language and its corners are those of rsync's manual page,
 //! section FILTER RULES, held to by a test that compares verdicts with the installed rsync.
 //!
-//! Refused for now, with an error that says so: per-directory merge files (`:`, `dir-merge`), the CVS rules (`C`) and
-//! rules for extended attribute names (`x`).
+//! A list may hold places for the rules of files that are found in the directories of the tree. What stands there is told
+//! by the [`Scope`] of each directory, which is made of that of the directory above it and of such files.
+//!
+//! Refused for now, with an error that says so: rules for extended attribute names (`x`).
 
 mod class;
+mod cvs;
 mod error;
 mod file;
 mod glob;
@@ -26,12 +30,16 @@ mod parse;
 mod pattern;
 mod rule;
 mod rules;
+mod scope;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::error::{FilterError, SyntaxError};
-pub use self::file::{FileKind, Merge, RuleDefaults, parse_file};
+pub use self::file::{DirMerge, FileKind, Merge, RuleDefaults, parse_file};
 pub use self::parse::{Directive, parse_filter, parse_pattern};
 pub use self::rule::{Action, MAX_PATTERN_BYTES, Rule, Sides};
-pub use self::rules::{Decision, MAX_MERGE_DEPTH, MAX_RULES, Rules, Side, Verdict};
+pub use self::rules::{
+    Decision, Item, MAX_DIR_MERGES, MAX_MERGE_DEPTH, MAX_RULES, Rules, Side, Text, Verdict,
+};
+pub use self::scope::Scope;

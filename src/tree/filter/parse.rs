@@ -4,7 +4,7 @@
 //! blanks included. Words need a comma before their modifiers; for letters it is optional.
 
 use crate::tree::filter::error::{FilterError, SyntaxError};
-use crate::tree::filter::file::{FileKind, Merge, RuleDefaults};
+use crate::tree::filter::file::{DirMerge, FileKind, Merge, RuleDefaults};
 use crate::tree::filter::rule::{Action, Rule, Sides};
 
 /// What one rule tells whoever builds the list; [`Rules::add`](crate::tree::filter::Rules::add) does so.
@@ -16,6 +16,10 @@ pub enum Directive {
     Clear,
     /// Put the rules of a file here.
     Merge(Merge),
+    /// Put the rules of a file here that is in the directory, or in one above it.
+    DirMerge(DirMerge),
+    /// Put the patterns here that CVS leaves out by default, and those of the user.
+    Cvs,
 }
 
 /// Parses the value of `--filter`. An empty value says nothing.
@@ -48,6 +52,9 @@ pub(super) fn parse_rule(text: &[u8], defaults: &RuleDefaults) -> Result<Option<
         return Ok(None);
     }
     if let Some(action) = defaults.bare_patterns {
+        if defaults.cvs && text == b"!" {
+            return Ok(Some(Directive::Clear));
+        }
         return checked(defaults.apply(Rule::new(action, text))?);
     }
     let (kind, modifiers_start) = rule_kind(text)?;
@@ -59,17 +66,24 @@ pub(super) fn parse_rule(text: &[u8], defaults: &RuleDefaults) -> Result<Option<
     match kind {
         Kind::Clear if rest.is_empty() => Ok(Some(Directive::Clear)),
         Kind::Clear => Err(SyntaxError::ClearWithPattern),
+        // A pattern that follows is not looked at, as in rsync.
+        Kind::Match(Action::Exclude, Sides::Unnamed) if letters == b"C" => Ok(Some(Directive::Cvs)),
         Kind::Match(action, sides) => {
             let rule = modified_rule(Rule { sides, ..Rule::new(action, argument) }, modifiers())?;
             checked(defaults.apply(rule)?)
         }
-        Kind::Merge => {
-            let own = merge_defaults(modifiers())?;
-            if argument.is_empty() {
-                return Err(SyntaxError::MissingPattern);
-            }
-            let kind = FileKind::Rules(own.within(defaults)?);
-            Ok(Some(Directive::Merge(Merge { file: argument.to_vec(), kind })))
+        Kind::Merge | Kind::DirMerge => {
+            let (own, not_below) = merge_defaults(modifiers())?;
+            let file = match argument {
+                [] if own.cvs => CVS_FILE,
+                [] => return Err(SyntaxError::MissingPattern),
+                named => named,
+            };
+            let own = own.within(defaults)?;
+            Ok(Some(match kind {
+                Kind::DirMerge => Directive::DirMerge(DirMerge::new(file, own, not_below)?),
+                _ => Directive::Merge(Merge { file: file.to_vec(), kind: FileKind::Rules(own) }),
+            }))
         }
     }
 }
@@ -83,10 +97,14 @@ fn checked(rule: Rule) -> Result<Option<Directive>, SyntaxError> {
 enum Kind {
     Match(Action, Sides),
     Merge,
+    DirMerge,
     Clear,
 }
 
-const KINDS: [(u8, &[u8], Kind); 8] = [
+/// The file of patterns that CVS looks for in each directory.
+const CVS_FILE: &[u8] = b".cvsignore";
+
+const KINDS: [(u8, &[u8], Kind); 9] = [
     (b'-', b"exclude", Kind::Match(Action::Exclude, Sides::Unnamed)),
     (b'+', b"include", Kind::Match(Action::Include, Sides::Unnamed)),
     (b'H', b"hide", Kind::Match(Action::Exclude, Sides::Sender)),
@@ -94,6 +112,7 @@ const KINDS: [(u8, &[u8], Kind); 8] = [
     (b'P', b"protect", Kind::Match(Action::Exclude, Sides::Receiver)),
     (b'R', b"risk", Kind::Match(Action::Include, Sides::Receiver)),
     (b'.', b"merge", Kind::Merge),
+    (b':', b"dir-merge", Kind::DirMerge),
     (b'!', b"clear", Kind::Clear),
 ];
 
@@ -103,9 +122,6 @@ fn rule_kind(text: &[u8]) -> Result<(Kind, usize), SyntaxError> {
         text.strip_prefix(word)
             .is_some_and(|rest| matches!(rest, [] | [b' ' | b'_' | b',' | b'\t'..=b'\r', ..]))
     };
-    if text.first() == Some(&b':') || has_word(b"dir-merge") {
-        return Err(SyntaxError::NotSupported("per-directory merge files"));
-    }
     let (kind, name_end) = KINDS
         .iter()
         .find_map(|&(letter, word, kind)| match text.first() {
@@ -127,16 +143,15 @@ fn modified_rule(mut rule: Rule, modifiers: impl Iterator<Item = (usize, u8)>) -
             b's' if !named_by_letter => rule.sides = rule.sides.and(Sides::Sender),
             b'r' if !named_by_letter => rule.sides = rule.sides.and(Sides::Receiver),
             b'x' => return Err(SyntaxError::NotSupported("rules for extended attribute names")),
-            b'C' if !named_by_letter => return Err(CVS_NOT_SUPPORTED),
             _ => return Err(SyntaxError::BadModifier { position }),
         }
     }
     Ok(rule)
 }
 
-const CVS_NOT_SUPPORTED: SyntaxError = SyntaxError::NotSupported("CVS rules");
-
-fn merge_defaults(modifiers: impl Iterator<Item = (usize, u8)>) -> Result<RuleDefaults, SyntaxError> {
+/// What the modifiers of a merge rule say of the rules in its file, and whether these hold in its directory alone.
+fn merge_defaults(modifiers: impl Iterator<Item = (usize, u8)>) -> Result<(RuleDefaults, bool), SyntaxError> {
+    let mut not_below = false;
     let mut defaults = RuleDefaults::default();
     for (position, modifier) in modifiers {
         match modifier {
@@ -148,12 +163,15 @@ fn merge_defaults(modifiers: impl Iterator<Item = (usize, u8)>) -> Result<RuleDe
             b'r' => defaults.sides = defaults.sides.and(Sides::Receiver),
             b'e' => defaults.exclude_self = true,
             b'w' => defaults.split_words = true,
-            // A file merged once is inherited by nobody.
-            b'n' => {}
+            b'n' => not_below = true,
             b'x' => return Err(SyntaxError::NotSupported("rules for extended attribute names")),
-            b'C' => return Err(CVS_NOT_SUPPORTED),
+            b'C' if defaults.bare_patterns.is_none() => {
+                let RuleDefaults { bare_patterns, split_words, cvs, .. } = RuleDefaults::CVS;
+                defaults = RuleDefaults { bare_patterns, split_words, cvs, ..defaults };
+                not_below = true;
+            }
             _ => return Err(SyntaxError::BadModifier { position }),
         }
     }
-    Ok(defaults)
+    Ok((defaults, not_below))
 }

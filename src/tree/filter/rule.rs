@@ -33,6 +33,11 @@ pub enum Sides {
 }
 
 impl Sides {
+    /// What they are with `--delete-excluded`.
+    pub(super) fn sender_if_unnamed(self) -> Sides {
+        if self == Sides::Unnamed { Sides::Sender } else { self }
+    }
+
     /// Both what `self` and what `other` name.
     pub(super) fn and(self, other: Sides) -> Sides {
         match (self, other) {

@@ -1,18 +1,23 @@
 //! The rule list and its verdicts.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use crate::tree::filter::cvs;
 use crate::tree::filter::error::FilterError;
-use crate::tree::filter::file::{FileKind, Merge, parse_file};
+use crate::tree::filter::file::{DirMerge, FileKind, Merge, parse_file};
 use crate::tree::filter::parse::Directive;
 use crate::tree::filter::pattern::{Pattern, Subject};
 use crate::tree::filter::rule::{Action, Rule, Sides};
 
 /// The most rules a list holds.
 pub const MAX_RULES: usize = 65_536;
+
+/// The most places for rules of files in directories.
+pub const MAX_DIR_MERGES: usize = 64;
 
 /// How deep files of rules may merge one another. As in rsync.
 pub const MAX_MERGE_DEPTH: usize = 32;
@@ -46,24 +51,46 @@ pub struct Decision {
 
 /// An ordered list of rules, ready to be asked.
 ///
-/// It is encoded as the list of its [`Rule`]s; whoever decodes one calls [`Rules::validate`].
+/// It is encoded as the list of its [`Item`]s; whoever decodes one calls [`Rules::validate`]. Places for the rules of
+/// files that may be in any directory are part of it; what stands there in a directory, its [`Scope`] knows.
+///
+/// [`Scope`]: crate::tree::filter::Scope
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Vec<Rule>", into = "Vec<Rule>")]
+#[serde(from = "Vec<Item>", into = "Vec<Item>")]
 pub struct Rules {
-    list: Vec<CompiledRule>,
+    pub(super) list: Vec<Place>,
+    /// The files that [`Place::Merged`] is about.
+    pub(super) merges: Vec<DirMerge>,
     /// Absolute path of the transfer root with a `/` at its end and none at its start. Each side has its own, so it
     /// is not encoded.
-    root: Vec<u8>,
+    pub(super) root: Vec<u8>,
+}
+
+/// What a list of rules holds, as it is encoded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Item {
+    /// A rule.
+    Rule(Rule),
+    /// The place for those of a file in each directory.
+    DirMerge(DirMerge),
+}
+
+/// A place in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    Rule(CompiledRule),
+    /// That of the file of this number.
+    Merged(usize),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct CompiledRule {
-    rule: Rule,
+pub(super) struct CompiledRule {
+    pub rule: Rule,
     pattern: Pattern,
 }
 
 impl CompiledRule {
-    fn new(rule: Rule) -> Self {
+    pub(super) fn new(rule: Rule) -> Self {
         CompiledRule { pattern: Pattern::compile(&rule.pattern), rule }
     }
 
@@ -78,18 +105,93 @@ impl CompiledRule {
     fn needs_absolute_path(&self) -> bool {
         self.rule.absolute && self.pattern.sees_directories()
     }
+
+    pub(super) fn verdict(&self) -> Verdict {
+        match self.rule.action {
+            Action::Exclude => Verdict::Excluded,
+            Action::Include => Verdict::Included,
+        }
+    }
+}
+
+/// What the rules are asked.
+pub(super) struct Question<'a> {
+    path: &'a [u8],
+    is_dir: bool,
+    side: Side,
+    deleting_dir: bool,
+    root: &'a [u8],
+    /// The path with the root before it, made only if a rule looks at it.
+    absolute: OnceCell<Cow<'a, [u8]>>,
+}
+
+impl<'a> Question<'a> {
+    pub(super) fn new(root: &'a [u8], path: &'a [u8], is_dir: bool, side: Side, deleting_dir: bool) -> Self {
+        Question { path, is_dir, side, deleting_dir, root, absolute: OnceCell::new() }
+    }
+
+    /// Whether a rule matches. `anchor` leads to the path below the directory whose file the rule is in.
+    pub(super) fn is_answered_by(
+        &self,
+        compiled: &CompiledRule,
+        anchor: impl Fn(&'a [u8]) -> Cow<'a, [u8]>,
+    ) -> bool {
+        if !compiled.acts_on(self.side) || (self.deleting_dir && compiled.rule.perishable) {
+            return false;
+        }
+        let matches = |path: &[u8]| compiled.pattern.matches(Subject::new(path, self.is_dir));
+        let matched = if compiled.needs_absolute_path() {
+            matches(self.absolute())
+        } else if compiled.rule.pattern.starts_with(b"/") {
+            matches(&anchor(self.path))
+        } else {
+            matches(self.path)
+        };
+        matched != compiled.rule.negated
+    }
+
+    fn absolute(&self) -> &[u8] {
+        self.absolute.get_or_init(|| match self.root {
+            [] => Cow::Borrowed(self.path),
+            root => Cow::Owned([root, self.path].concat()),
+        })
+    }
 }
 
 impl From<Vec<Rule>> for Rules {
     fn from(rules: Vec<Rule>) -> Self {
-        Rules { list: rules.into_iter().map(CompiledRule::new).collect(), root: Vec::new() }
+        Rules::from(rules.into_iter().map(Item::Rule).collect::<Vec<_>>())
     }
 }
 
-impl From<Rules> for Vec<Rule> {
-    fn from(rules: Rules) -> Self {
-        rules.list.into_iter().map(|compiled| compiled.rule).collect()
+impl From<Vec<Item>> for Rules {
+    fn from(items: Vec<Item>) -> Self {
+        let mut rules = Rules::default();
+        items.into_iter().for_each(|item| rules.put(item));
+        rules
     }
+}
+
+impl From<Rules> for Vec<Item> {
+    fn from(rules: Rules) -> Self {
+        let Rules { list, mut merges, .. } = rules;
+        let mut merges = merges.drain(..);
+        let item = |place| match place {
+            Place::Rule(compiled) => Some(Item::Rule(compiled.rule)),
+            // They are numbered in the order of the list.
+            Place::Merged(_) => merges.next().map(Item::DirMerge),
+        };
+        list.into_iter().filter_map(item).collect()
+    }
+}
+
+/// The text of a file of rules that a list asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Text<'a> {
+    /// The file that a merge rule names.
+    File(&'a [u8]),
+    /// What the user adds to the patterns of CVS, parted by white space.
+    Cvs,
 }
 
 impl Rules {
@@ -98,14 +200,20 @@ impl Rules {
         Self::default()
     }
 
-    /// The rules in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Rule> {
-        self.list.iter().map(|compiled| &compiled.rule)
+    /// The rules in order, without those of files in directories.
+    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.list.iter().filter_map(|place| match place {
+            Place::Rule(compiled) => Some(&compiled.rule),
+            Place::Merged(_) => None,
+        })
     }
 
     /// The rule at a place given by [`Decision::rule`].
     pub fn get(&self, place: usize) -> Option<&Rule> {
-        self.list.get(place).map(|compiled| &compiled.rule)
+        match self.list.get(place)? {
+            Place::Rule(compiled) => Some(&compiled.rule),
+            Place::Merged(_) => None,
+        }
     }
 
     /// Whether there are no rules.
@@ -113,24 +221,46 @@ impl Rules {
         self.list.is_empty()
     }
 
-    /// Checks a decoded list: at most [`MAX_RULES`] rules, each valid by itself.
+    /// Whether there are more rules in files of the directories that are listed.
+    pub fn has_dir_merges(&self) -> bool {
+        !self.merges.is_empty()
+    }
+
+    /// Checks a decoded list: at most [`MAX_RULES`] rules and [`MAX_DIR_MERGES`] places for more, each valid by itself.
     pub fn validate(&self) -> Result<(), FilterError> {
-        if self.list.len() > MAX_RULES {
+        if self.list.len() > MAX_RULES || self.merges.len() > MAX_DIR_MERGES {
             return Err(FilterError::TooManyRules);
         }
         for (number, rule) in (1..).zip(self.iter()) {
             rule.validate().map_err(|source| FilterError::Decoded { number, source })?;
+        }
+        for (number, merge) in (1..).zip(&self.merges) {
+            merge.validate().map_err(|source| FilterError::Decoded { number, source })?;
         }
         Ok(())
     }
 
     /// Appends a rule.
     pub fn push(&mut self, rule: Rule) -> Result<(), FilterError> {
-        if self.list.len() >= MAX_RULES {
+        self.push_item(Item::Rule(rule))
+    }
+
+    fn push_item(&mut self, item: Item) -> Result<(), FilterError> {
+        if self.list.len() >= MAX_RULES || self.merges.len() >= MAX_DIR_MERGES {
             return Err(FilterError::TooManyRules);
         }
-        self.list.push(CompiledRule::new(rule));
+        self.put(item);
         Ok(())
+    }
+
+    fn put(&mut self, item: Item) {
+        self.list.push(match item {
+            Item::Rule(rule) => Place::Rule(CompiledRule::new(rule)),
+            Item::DirMerge(merge) => {
+                self.merges.push(merge);
+                Place::Merged(self.merges.len().saturating_sub(1))
+            }
+        });
     }
 
     /// Appends a rule, clears the list, or merges a file and the files it merges in turn.
@@ -141,7 +271,7 @@ impl Rules {
         &mut self,
         directive: Directive,
         nul_separated: bool,
-        read: &mut dyn FnMut(&[u8]) -> io::Result<Vec<u8>>,
+        read: &mut dyn FnMut(Text<'_>) -> io::Result<Vec<u8>>,
     ) -> Result<(), FilterError> {
         self.add_nested(directive, nul_separated, read, 0)
     }
@@ -150,14 +280,28 @@ impl Rules {
         &mut self,
         directive: Directive,
         nul_separated: bool,
-        read: &mut dyn FnMut(&[u8]) -> io::Result<Vec<u8>>,
+        read: &mut dyn FnMut(Text<'_>) -> io::Result<Vec<u8>>,
         depth: usize,
     ) -> Result<(), FilterError> {
         let Merge { file, kind } = match directive {
             Directive::Rule(rule) => return self.push(rule),
             Directive::Clear => {
                 self.list.clear();
+                self.merges.clear();
                 return Ok(());
+            }
+            Directive::Cvs => {
+                let file = || "the CVS rules".to_owned();
+                let more = read(Text::Cvs).map_err(|source| FilterError::Read { file: file(), source })?;
+                return cvs::rules(&more)?.into_iter().try_for_each(|rule| self.push(rule));
+            }
+            Directive::DirMerge(merge) => {
+                if merge.defaults.exclude_self {
+                    self.push(Rule::new(Action::Exclude, merge.name()))?;
+                }
+                // One that is there already stays where it is.
+                let is_known = self.merges.iter().any(|known| known.name() == merge.name());
+                return if is_known { Ok(()) } else { self.push_item(Item::DirMerge(merge)) };
             }
             Directive::Merge(merge) => merge,
         };
@@ -171,7 +315,8 @@ impl Rules {
             let name = file.rsplit(|&byte| byte == b'/').next().unwrap_or(&file);
             self.push(Rule::new(Action::Exclude, name))?;
         }
-        let content = read(&file).map_err(|source| FilterError::Read { file: file_name(), source })?;
+        let content =
+            read(Text::File(&file)).map_err(|source| FilterError::Read { file: file_name(), source })?;
         for directive in parse_file(&file, &content, kind, nul_separated)? {
             self.add_nested(directive, nul_separated, read, depth.saturating_add(1))?;
         }
@@ -179,14 +324,14 @@ impl Rules {
     }
 
     /// The list as it is with `--delete-excluded`: rules that name no side act on the sender alone, so what they
-    /// exclude is not protected.
+    /// exclude is not protected. That goes for those of files in directories too.
     pub fn with_delete_excluded(mut self) -> Self {
-        for compiled in &mut self.list {
-            compiled.rule.sides = match compiled.rule.sides {
-                Sides::Unnamed => Sides::Sender,
-                named => named,
-            };
+        for place in &mut self.list {
+            if let Place::Rule(compiled) = place {
+                compiled.rule.sides = compiled.rule.sides.sender_if_unnamed();
+            }
         }
+        self.merges.iter_mut().for_each(|merge| merge.sender_only = true);
         self
     }
 
@@ -203,44 +348,27 @@ impl Rules {
         );
     }
 
-    /// The verdict on a path for one side. See [`Rules::decide`].
+    /// The verdict on a path for one side, without asking files in directories. See [`Rules::decide`].
     pub fn check(&self, path: &[u8], is_dir: bool, side: Side) -> Verdict {
         self.decide(path, is_dir, side, false).verdict
     }
 
-    /// The verdict on a path for one side, with the rule that gave it.
+    /// The same with the rule that gave it.
     ///
     /// `path` is relative to the transfer root, without a slash at either end; the root itself, an empty path, is
     /// always included. `deleting_dir` says that the directory which holds the entry is being deleted: perishable rules
     /// do not count there.
     pub fn decide(&self, path: &[u8], is_dir: bool, side: Side, deleting_dir: bool) -> Decision {
-        if path.is_empty() || self.list.is_empty() {
-            return Decision { verdict: Verdict::Included, rule: None };
-        }
-        let below_root = Subject::new(path, is_dir);
-        let absolute_path = self.absolute_path(path);
-        let absolute = Subject::new(&absolute_path, is_dir);
-        for (place, compiled) in self.list.iter().enumerate() {
-            if !compiled.acts_on(side) || (deleting_dir && compiled.rule.perishable) {
-                continue;
-            }
-            let subject = if compiled.needs_absolute_path() { absolute } else { below_root };
-            if compiled.pattern.matches(subject) != compiled.rule.negated {
-                let verdict = match compiled.rule.action {
-                    Action::Exclude => Verdict::Excluded,
-                    Action::Include => Verdict::Included,
-                };
-                return Decision { verdict, rule: Some(place) };
+        if !path.is_empty() {
+            let question = Question::new(&self.root, path, is_dir, side, deleting_dir);
+            for (number, place) in self.list.iter().enumerate() {
+                if let Place::Rule(compiled) = place
+                    && question.is_answered_by(compiled, Cow::Borrowed)
+                {
+                    return Decision { verdict: compiled.verdict(), rule: Some(number) };
+                }
             }
         }
         Decision { verdict: Verdict::Included, rule: None }
-    }
-
-    /// The path with the root before it, made only if a rule looks at it.
-    fn absolute_path<'a>(&self, path: &'a [u8]) -> Cow<'a, [u8]> {
-        if self.root.is_empty() || !self.list.iter().any(CompiledRule::needs_absolute_path) {
-            return Cow::Borrowed(path);
-        }
-        Cow::Owned([self.root.as_slice(), path].concat())
     }
 }

@@ -138,7 +138,7 @@ fn item(task: &Task, change: Change, kind: Kind, perms: bool) -> Event {
             xattrs: false,
         },
     };
-    Event::Item(Item { path: task.path.clone(), kind, target, size, change, facts: None })
+    Event::Item(Item { path: task.path.clone(), kind, target, leader: None, size, change, facts: None })
 }
 
 /// How attributes differ.

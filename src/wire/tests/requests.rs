@@ -1,8 +1,8 @@
 //! Requests as bytes and back, and requests of peers that are newer, older or hostile.
 
 use crate::request::{
-    Append, CompressWhen, Compression, Compressor, Deletion, Detail, LinkRules, Missing, Mounts, NamesFrom,
-    Options, Part, Request, Shortcuts, SumKind, TwoWay,
+    Append, Backup, Bases, BasisKind, CompressWhen, Compression, Compressor, Deletion, Detail, LinkRules,
+    Missing, Mounts, NamesFrom, Options, Part, Request, Shortcuts, SumKind, TwoWay,
 };
 use crate::tree::filter::{Action, Rule, Rules};
 use crate::wire::WireError;
@@ -34,6 +34,7 @@ pub(super) fn everything() -> Options {
         list_only: true,
         relayed: true,
         links: true,
+        hard_links: true,
         link_rules: LinkRules {
             copy: true,
             copy_dirs: true,
@@ -60,6 +61,10 @@ pub(super) fn everything() -> Options {
         size_only: true,
         existing: true,
         ignore_existing: true,
+        bases: Some(Bases {
+            kind: BasisKind::Link,
+            directories: vec![b"../before".to_vec(), b"/\xff".to_vec()],
+        }),
         max_size: Some(u64::MAX),
         min_size: Some(1),
         modify_window: -1,
@@ -83,9 +88,11 @@ pub(super) fn everything() -> Options {
         timeout: Some(u32::MAX),
         streams: Some(8),
         delete: Some(Deletion { excluded: true, limit: Some(3), ignore_errors: true }),
+        backup: Some(Backup { directory: Some(b"../old".to_vec()), suffix: b".bak".to_vec() }),
         force: true,
         rules,
         two_way: Some(TwoWay { allow_mass_delete: true, keep_trash: false, trash_days: 7 }),
+        prune_empty_dirs: true,
         dry_run: true,
         detail: Detail {
             changes: true,
@@ -162,7 +169,7 @@ fn options_with_their_default_are_not_sent() {
 fn each_option_survives_alone() {
     let all = values(&encoded(&sink(everything())));
     let (part, options) = all.split_first().unwrap();
-    assert_eq!(options.len(), 65, "one value for each field of Options");
+    assert_eq!(options.len(), 69, "one value for each field of Options");
     for (tag, value) in options {
         assert_eq!(options.iter().filter(|(other, _)| other >> 1 == tag >> 1).count(), 1, "{tag}");
         let mut bytes = tagged(part.0, &part.1);

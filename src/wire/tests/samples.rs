@@ -7,7 +7,7 @@ use crate::report::{
 };
 use crate::tree::{
     Acl, Acls, Asked, BUCKET_SUM_LEN, BucketSum, Buckets, DefaultAcl, Entry, Extra, FINGERPRINT_LEN,
-    Fingerprint, Kind, MAX_NAME, Meta, Name, Node, Owner, Rdev, RelPath, XattrSums,
+    Fingerprint, Group, Kind, MAX_NAME, Meta, Name, Node, Owner, Rdev, RelPath, XattrSums,
 };
 use crate::wire::{
     Abort, AbortKind, Again, BatchId, Begin, ChannelSet, Check, Content, ContentEnd, ContentOp, DirId,
@@ -68,6 +68,11 @@ pub(super) fn literal(file: u32, data: impl Into<Bytes>) -> Message {
 fn entries() -> Vec<Entry> {
     let rdev = |major, minor| Rdev { major, minor };
     let entry = |bytes: &[u8], node, meta| Entry::new(name(bytes), node, meta);
+    let grouped = |bytes: &[u8], node, group| {
+        let mut entry = Entry::new(name(bytes), node, meta(0o644, 7, 0, (1000, 1000)));
+        entry.extra_mut().group = Some(Group { number: group, last: group > 0 });
+        entry
+    };
     vec![
         entry(b"block", Node::BlockDevice(rdev(8, 1)), meta(0o660, 1_700_000_000, 5, (0, 6))),
         entry(b"char", Node::CharDevice(rdev(u32::MAX, 0)), meta(0o660, 1_700_000_000, 5, (0, 6))),
@@ -75,6 +80,8 @@ fn entries() -> Vec<Entry> {
         entry(b"fifo", Node::Fifo, meta(0o600, 0, 0, (0, 0))),
         entry(b"file", Node::File { size: 0 }, meta(0o4755, i64::MAX, 0, (u32::MAX, u32::MAX))),
         entry(b"file.large", Node::File { size: u64::MAX }, meta(0, i64::MIN, 0, (1000, 1000))),
+        grouped(b"hard", Node::File { size: 1 }, 0),
+        grouped(b"hard.2", Node::File { size: 1 }, u32::MAX),
         entry(b"link", Node::Symlink { target: (*b"../\xff").into() }, meta(0o777, 7, 0, (1000, 1000))),
         entry(b"socket", Node::Socket, meta(0o777, 7, 0, (1000, 100))),
     ]
@@ -129,6 +136,7 @@ fn item() -> Event {
         path: RelPath::new(*b"dir/link").unwrap(),
         kind: Kind::Symlink,
         target: Some(b"to".to_vec()),
+        leader: Some(RelPath::new(*b"dir/other").unwrap()),
         size: 2,
         change: Change {
             atime: false,
@@ -482,7 +490,14 @@ fn any_node() -> impl Strategy<Value = Node> {
 
 fn any_entries() -> impl Strategy<Value = Vec<Entry>> {
     btree_map(any_name(), (any_node(), any_meta(), any_extra()), 0..12).prop_map(|entries| {
-        let entry = |(name, (node, meta, extra))| Entry { extra, ..Entry::new(name, node, meta) };
+        let entry = |(name, (node, meta, extra))| {
+            let mut entry = Entry { extra, ..Entry::new(name, node, meta) };
+            // A directory has one name.
+            if let Some(extra) = entry.extra.take_if(|_| entry.node == Node::Directory) {
+                entry.extra = Extra { group: None, ..*extra }.boxed();
+            }
+            entry
+        };
         entries.into_iter().map(entry).collect()
     })
 }
@@ -505,8 +520,9 @@ fn any_extra() -> impl Strategy<Value = Option<Box<Extra>>> {
     let sum = || option::of(any::<[u8; 16]>());
     let xattrs = (sum(), sum()).prop_map(|(user, other)| XattrSums { user, other });
     let atime = (any::<i64>(), 0..1_000_000_000_u32).prop_map(|(s, n)| FileTime::from_unix_time(s, n));
-    (option::of(atime), option::of(any_acls()), xattrs)
-        .prop_map(|(atime, acls, xattrs)| Extra { atime, acls, xattrs }.boxed())
+    let group = any::<(u32, bool)>().prop_map(|(number, last)| Group { number, last });
+    (option::of(atime), option::of(any_acls()), xattrs, option::of(group))
+        .prop_map(|(atime, acls, xattrs, group)| Extra { atime, acls, xattrs, group, inode: None }.boxed())
 }
 
 fn any_owners() -> impl Strategy<Value = Vec<OwnerName>> {

@@ -144,6 +144,36 @@ fn replacing_a_file_that_is_swapped() {
     }
 }
 
+/// Names in a directory that is swapped, of files in one that is not; and the other way round.
+#[test]
+fn linking_in_a_directory_that_is_swapped() {
+    for flipped in ["to/d", "to/e"] {
+        let make = |scene: &Scene| {
+            write(&files("new"), &scene.path("source/d"));
+            fs::create_dir(scene.path("source/e")).unwrap();
+            for name in names() {
+                let (one, other) = (format!("source/d/{name}"), format!("source/e/{name}"));
+                fs::hard_link(scene.path(&one), scene.path(&other)).unwrap();
+            }
+            write(&files("old"), &scene.path("to/d"));
+            write(&files("old"), &scene.path("to/e"));
+        };
+        repeat(&["-aH", "-I"], flipped, "in", make, nothing_secret);
+    }
+}
+
+#[test]
+fn looking_elsewhere_in_a_directory_that_is_swapped() {
+    for option in ["--link-dest=basis", "--copy-dest=basis"] {
+        let make = |scene: &Scene| {
+            write(&files("the same"), &scene.path("source/d"));
+            fs::create_dir(scene.path("to/basis")).unwrap();
+            write(&files("the same"), &scene.path("to/basis/d"));
+        };
+        repeat(&["-a", option], "to/basis/d", "in", make, nothing_secret);
+    }
+}
+
 #[test]
 fn reading_a_directory_that_is_swapped() {
     for flags in [&["-rt"][..], &["-a"], &["-a", "-c"]] {

@@ -69,6 +69,7 @@ fn what_a_peer_says_is_shown_harmlessly() {
             path: RelPath::new(evil.as_bytes().to_vec()).unwrap(),
             kind: Kind::Symlink,
             target: Some(evil.as_bytes().to_vec()),
+            leader: Some(RelPath::new(evil.as_bytes().to_vec()).unwrap()),
             size: u64::MAX,
             change: Change {
                 atime: false,

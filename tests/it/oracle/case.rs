@@ -6,7 +6,9 @@ use crate::oracle::random::Random;
 use crate::oracle::trees::{self, Obstacles};
 use crate::support::snapshot::Snapshot;
 use crate::support::tree::{Entry, Node, Tree, at, contents};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::mem::discriminant;
 use std::path::{Path, PathBuf};
 
 /// One comparison of two programs.
@@ -17,6 +19,8 @@ pub(super) struct Case {
     operands: Operands,
     /// `None`: there is nothing yet.
     pub(super) destination: Option<Tree>,
+    /// What else is compared with: the trees at `basis-0` and so on, which the options name.
+    bases: Vec<Tree>,
     pub(super) options: Vec<Choice>,
     pub(super) harmless: Vec<OsString>,
 }
@@ -66,14 +70,25 @@ impl Case {
         let mut options = options::draw_named(&mut random, &wanted(&sources, &operands), naming);
         if !matches!(naming, Naming::Plain) {
             // Of a name that is not there and a limit that is reached, each has an exit code.
-            options.retain(|choice| choice.name != "--max-delete");
+            // And which files of rules count for what is named depends in rsync on how its list is put together.
+            options.retain(|choice| !["--max-delete", "-F", "dir-merge", "-C"].contains(&choice.name));
         }
         if ["-L", "-k", "--copy-unsafe-links"].iter().any(|name| options::has(&options, name)) {
             let may_be_broken = !options::has(&options, "--delete");
             sources.iter_mut().for_each(|source| tame_links(source, may_be_broken));
         }
-        if ["--max-delete", "--ignore-existing"].iter().any(|name| options::has(&options, name)) {
+        // The files of rules at the top of the first source are those of all sources to rsync.
+        let one_only = ["--max-delete", "--ignore-existing", "-F", "dir-merge", "-C"];
+        let is_based = options::BASES.iter().any(|name| options::has(&options, name));
+        if is_based || one_only.iter().any(|name| options::has(&options, name)) {
             sources.truncate(1); // only then is it known what would be an obstacle
+        }
+        for source in &mut sources {
+            options::rule_files(&mut random, &options, source);
+        }
+        if !options::has(&options, "-H") {
+            // Written in place, names that are one file only here would have the last one's content.
+            sources.iter_mut().for_each(|source| source.links.clear());
         }
         let wanted = wanted(&sources, &operands);
         let obstacles = Obstacles {
@@ -85,10 +100,18 @@ impl Case {
         let destination = match random.below(100) {
             // By a name alone, what is listed decides whether a missing destination is the new name or a directory.
             // With --existing, rsync makes it or not by the number of entries.
-            0..10 if matches!(operands, Operands::Contents) && !options::has(&options, "--existing") => None,
+            // Compared with other directories, it may be there as well, which rsync says in its own way.
+            0..10
+                if matches!(operands, Operands::Contents)
+                    && !options::has(&options, "--existing")
+                    && !is_based =>
+            {
+                None
+            }
             10..15 => Some(Tree::new()),
             _ => Some(trees::earlier(&mut random, &wanted, obstacles)),
         };
+        let destination = destination.map(|tree| with_rule_files(&mut random, tree, &options, &wanted));
         let is_given_away =
             ["--chown", "--usermap", "--groupmap"].iter().any(|name| options::has(&options, name));
         let destination = destination.map(|mut tree: Tree| {
@@ -101,13 +124,41 @@ impl Case {
         let mut harmless = options::harmless(&mut random);
         // Drawn apart, so that the cases stay what they are.
         harmless.extend(options::writing(&mut Random::new(!seed), &options));
-        Case { seed, sources, operands, destination, options, harmless }
+        let is_kept = ["-b", "--backup-dir"].iter().any(|name| options::has(&options, name));
+        let none = Obstacles { full_directories: false, for_directories: false };
+        let mut destination = destination;
+        // Linking a name in the place of a directory, rsync asks for the ACL that only directories have.
+        let is_led_astray = ["-H", "-A"].iter().all(|name| options::has(&options, name));
+        if let Some(tree) = destination.as_mut().filter(|_| is_based || is_led_astray) {
+            leave_out_other_kinds(tree, &wanted);
+        }
+        if is_based {
+            // rsync forgets those of what has no content, if something like it is elsewhere.
+            let entries = sources.iter_mut().flat_map(|source| source.entries.values_mut());
+            let others = entries.filter(|entry| !matches!(entry.node, Node::File(_) | Node::Directory));
+            others.for_each(|entry| entry.xattrs.clear());
+        }
+        if let Some(tree) = destination.as_mut().filter(|_| is_kept) {
+            // rsync ends where it cannot make a backup.
+            tree.entries.retain(|path, _| path.split(|byte| *byte == b'/').all(|name| name.len() < 250));
+        }
+        let mut basis = || {
+            let mut basis = trees::earlier(&mut random, &wanted, none);
+            basis.links.clear();
+            leave_out_other_kinds(&mut basis, &wanted);
+            basis
+        };
+        let bases = if is_based { vec![basis(), basis()] } else { Vec::new() };
+        Case { seed, sources, operands, destination, bases, options, harmless }
     }
 
     /// Writes the sources and the files that options name into `directory`.
     pub(super) fn write(&self, directory: &Path) {
         for (number, source) in self.sources.iter().enumerate() {
             source.write(&directory.join(format!("source-{number}")));
+        }
+        for (number, basis) in self.bases.iter().enumerate() {
+            basis.write(&directory.join(format!("basis-{number}")));
         }
         for (number, choice) in self.options.iter().enumerate() {
             choice.write(directory, number);
@@ -125,6 +176,12 @@ impl Case {
     pub(super) fn snapshots(&self, directory: &Path) -> Vec<Snapshot> {
         let source = |number| Snapshot::of(&directory.join(format!("source-{number}")));
         (0..self.sources.len()).map(source).collect()
+    }
+
+    /// What else is compared with, in `directory`, as it is.
+    pub(super) fn bases(&self, directory: &Path) -> Vec<Snapshot> {
+        let basis = |number| Snapshot::of(&directory.join(format!("basis-{number}")));
+        (0..self.bases.len()).map(basis).collect()
     }
 
     /// The source arguments, for sources in `directory`.
@@ -148,7 +205,12 @@ impl Case {
             Operands::Itself => 1,
             Operands::Names(names) | Operands::Paths(names) | Operands::Listed(names) => names.len(),
         };
-        Comparison::of(&self.options, sources)
+        let groups = match options::has(&self.options, "-H") {
+            true => wanted(&self.sources, &self.operands).links,
+            false => BTreeMap::new(),
+        };
+        let names = groups.into_iter().flat_map(|(name, other)| [name, other]).collect();
+        Comparison::of(&self.options, sources, &names)
     }
 
     /// The words of all options but the one at `without`.
@@ -157,6 +219,40 @@ impl Case {
         let words = chosen.flat_map(|(number, choice)| choice.words(directory, number));
         words.chain(self.harmless.iter().cloned()).collect()
     }
+}
+
+/// The same with files of rules that are some: the same ones, others, or none.
+fn with_rule_files(random: &mut Random, mut tree: Tree, options: &[Choice], wanted: &Tree) -> Tree {
+    tree.entries.retain(|path, entry| {
+        let above = path.iter().rposition(|byte| *byte == b'/').and_then(|slash| path.get(..slash));
+        let is_file = matches!(entry.node, Node::File(_));
+        // What is in the way of one may hold something.
+        !above.is_some_and(|above| above.split(|byte| *byte == b'/').any(options::is_rule_file))
+            && (is_file || !options::is_rule_file(path))
+    });
+    for (path, entry) in &mut tree.entries {
+        if let (true, Some(known)) = (options::is_rule_file(path), wanted.entries.get(path)) {
+            *entry = known.clone();
+        }
+    }
+    if random.chance(50) {
+        options::rule_files(random, options, &mut tree);
+    }
+    tree
+}
+
+/// Without -p, rsync takes the mode of anything that has the name.
+fn leave_out_other_kinds(tree: &mut Tree, wanted: &Tree) {
+    let others: Vec<Vec<u8>> = tree
+        .entries
+        .iter()
+        .filter(|(path, entry)| {
+            let wanted = wanted.entries.get(*path);
+            wanted.is_some_and(|wanted| discriminant(&wanted.node) != discriminant(&entry.node))
+        })
+        .map(|(path, _)| path.clone())
+        .collect();
+    others.iter().for_each(|path| tree.remove(path));
 }
 
 /// Some names at the top of `tree`, without those that a remote side would take for patterns.
@@ -232,6 +328,7 @@ fn wanted(sources: &[Tree], operands: &Operands) -> Tree {
             let mut merged = sources[0].clone();
             for tree in &sources[1..] {
                 merge(&mut merged, tree);
+                merged.links.extend(tree.links.clone());
             }
             merged
         }
@@ -242,6 +339,7 @@ fn wanted(sources: &[Tree], operands: &Operands) -> Tree {
             for name in names {
                 merge(&mut tree, &below(b"", &sources[0], name));
             }
+            tree.links = sources[0].links.clone();
             tree
         }
     }
@@ -267,6 +365,10 @@ fn below(prefix: &[u8], tree: &Tree, top: &[u8]) -> Tree {
             let path = [prefix, path.as_slice()].concat();
             moved.insert(path.strip_suffix(b"/").unwrap_or(&path), entry.clone());
         }
+    }
+    if top.is_empty() {
+        let moved_to = |path: &Vec<u8>| [prefix, path.as_slice()].concat();
+        moved.links = tree.links.iter().map(|(path, other)| (moved_to(path), moved_to(other))).collect();
     }
     if top.is_empty() || tree.entries.contains_key(top) {
         moved.entries.entry(Vec::new()).or_insert_with(|| Entry::new(Node::Directory));

@@ -140,14 +140,19 @@ impl Comparing {
         let theirs = here.join("dsync");
         case.write_destination(&theirs);
         let way = (self.way)(case.seed);
-        let sources = case.snapshots(here);
+        let (sources, bases) = (case.snapshots(here), case.bases(here));
         let outcome = Outcome::of(&theirs, since, || {
             way.copy(&case.words(here, None), &case.operands(here), &theirs).run()
         });
-        let mut differences = oracle.state_differences(&outcome, how);
-        differences.extend(oracle.output_differences(&outcome, how));
+        let mut differences = oracle.state_differences(&outcome, &how);
+        differences.extend(oracle.output_differences(&outcome, &how));
         if case.snapshots(here) != sources {
             differences.push("a source was changed".to_owned());
+        }
+        differences.extend(oracle.backup_differences(&outcome, &how));
+        differences.extend(oracle.sharing_differences(&outcome, &bases));
+        if case.bases(here) != bases {
+            differences.push("what is compared with was changed".to_owned());
         }
         Examined { since, differences, oracle, output: outcome.output }
     }
@@ -214,7 +219,7 @@ impl Comparing {
             } else {
                 let without = self.rsync(case, here, Some(number), *since, &[]);
                 match choice.effect {
-                    Effect::State => !whole.state_differences(&without, how).is_empty(),
+                    Effect::State => !whole.state_differences(&without, &how).is_empty(),
                     _ => whole.output.stdout != without.output.stdout,
                 }
             };

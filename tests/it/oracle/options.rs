@@ -31,6 +31,8 @@ pub(crate) struct Choice {
 #[derive(Debug, Clone)]
 enum Argument {
     Words(Vec<OsString>),
+    /// The option is given so many directories to compare with.
+    Bases(usize),
     /// The option is given the name of a file with these lines.
     File(Vec<Vec<u8>>),
 }
@@ -49,6 +51,7 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("-o", Effect::State),
     ("-g", Effect::State),
     ("-D", Effect::State),
+    ("-H", Effect::State),
     ("-n", Effect::State),
     ("-c", Effect::State),
     ("-u", Effect::State),
@@ -72,11 +75,21 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("--delete-excluded", Effect::State),
     ("--max-delete", Effect::State),
     ("--force", Effect::State),
+    ("-b", Effect::State),
+    ("--suffix", Effect::State),
+    ("--backup-dir", Effect::State),
+    ("--compare-dest", Effect::State),
+    ("--copy-dest", Effect::State),
+    ("--link-dest", Effect::State),
     ("--exclude", Effect::State),
     ("--include", Effect::State),
     ("--exclude-from", Effect::State),
     ("--include-from", Effect::State),
     ("-f", Effect::State),
+    ("-F", Effect::State),
+    ("dir-merge", Effect::State),
+    ("-C", Effect::State),
+    ("-m", Effect::State),
     ("-v", Effect::Output),
     ("-vv", Effect::Output),
     ("-q", Effect::Output),
@@ -102,6 +115,9 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("--copy-unsafe-links", Effect::State),
     ("--safe-links", Effect::State),
 ];
+
+/// Those that name directories to compare with.
+pub(super) const BASES: [&str; 3] = ["--compare-dest", "--copy-dest", "--link-dest"];
 
 /// How the sources are named, which decides what options there must be.
 #[derive(Debug, Clone, Copy)]
@@ -183,6 +199,9 @@ impl Choice {
     pub(crate) fn words(&self, directory: &Path, number: usize) -> Vec<OsString> {
         match &self.argument {
             Argument::Words(words) => words.clone(),
+            Argument::Bases(count) => (0..*count)
+                .flat_map(|basis| [self.name.into(), directory.join(format!("basis-{basis}")).into()])
+                .collect(),
             Argument::File(_) => vec![self.name.into(), directory.join(format!("rules-{number}")).into()],
         }
     }
@@ -214,6 +233,65 @@ pub(super) fn draw_named(random: &mut Random, tree: &Tree, naming: Naming<'_>) -
     drawn.others();
     let Drawn { choices, .. } = drawn;
     choices
+}
+
+/// Puts files of rules into directories of a tree, if the options look for some.
+pub(super) fn rule_files(random: &mut Random, choices: &[Choice], tree: &mut Tree) {
+    for choice in choices {
+        let (name, words) = match (choice.name, &choice.argument) {
+            ("-F", _) => (".rsync-filter", String::new()),
+            ("-C", _) => (".cvsignore", "C".to_owned()),
+            ("dir-merge", Argument::Words(words)) => (".rules", words[1].to_string_lossy().into_owned()),
+            _ => continue,
+        };
+        let directories = tree.entries.iter().filter(|(_, entry)| entry.node == Node::Directory);
+        let mut directories: Vec<Vec<u8>> = directories.map(|(path, _)| path.clone()).collect();
+        random.shuffle(&mut directories);
+        directories.truncate(1 + random.below(3));
+        if random.chance(70) && !directories.contains(&Vec::new()) {
+            directories.push(Vec::new());
+        }
+        for directory in directories {
+            let slash: &[u8] = if directory.is_empty() { b"" } else { b"/" };
+            let lines = rule_lines(random, tree, &words);
+            tree.insert(&[&directory, slash, name.as_bytes()].concat(), Entry::new(Node::File(lines)));
+        }
+    }
+}
+
+/// Whether a path is that of a file of rules.
+pub(super) fn is_rule_file(path: &[u8]) -> bool {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    [&b".rsync-filter"[..], b".cvsignore", b".rules"].contains(&name)
+}
+
+/// Lines of such a file, as the modifiers of the rule that names it have it.
+pub(super) fn rule_lines(random: &mut Random, tree: &Tree, modifiers: &str) -> Vec<u8> {
+    let modifiers = modifiers.strip_prefix("dir-merge").unwrap_or(modifiers);
+    let has = |letters: &str| modifiers.chars().take_while(|c| *c != '.').any(|c| letters.contains(c));
+    let bare = has("-+C") && !modifiers.is_empty();
+    let kinds: &[&str] = match () {
+        () if bare => &[""],
+        () if has("sr") => &["- ", "- ", "+ ", "-! "],
+        () => &["- ", "- ", "- ", "+ ", "P ", "R ", "H ", "S ", "-p ", "-s ", "-r ", "-! "],
+    };
+    let mut lines = Vec::new();
+    for _ in 0..1 + random.below(3) {
+        let names: Vec<&[u8]> =
+            tree.entries.keys().map(|path| path.rsplit(|byte| *byte == b'/').next().unwrap()).collect();
+        let mut name = random.pick(&names).to_vec();
+        // What would end a line or a word, or begin something else.
+        if name.is_empty() || name.iter().any(|byte| !byte.is_ascii_alphanumeric() && !b"._~".contains(byte))
+        {
+            name = random.pick(&[&b"*.c"[..], b"a*", b"src/", b"*/", b"lib/b"]).to_vec();
+        }
+        let anchor: &[u8] = if random.chance(25) { b"/" } else { b"" };
+        lines.extend([random.pick(kinds).as_bytes(), anchor, &name, b"\n"].concat());
+        if random.chance(8) && (!bare || has("C")) {
+            lines.extend(b"!\n");
+        }
+    }
+    lines
 }
 
 /// Whether `name` is among the choices.
@@ -308,6 +386,7 @@ impl Drawn<'_> {
 
     fn others(&mut self) {
         self.rules();
+        self.rules_in_directories();
         self.selection();
         self.transfer();
         self.output();
@@ -385,11 +464,21 @@ impl Drawn<'_> {
                 self.flag(75, "--delete-excluded");
             }
         } else {
-            self.flag(50, "--force");
+            // rsync then reads no files of rules but those in what it removes.
+            let has_files = ["-F", "dir-merge", "-C"].iter().any(|name| has(&self.choices, name));
+            self.flag(if has_files { 0 } else { 50 }, "--force");
         }
     }
 
     fn transfer(&mut self) {
+        // What becomes of a file with several names must not depend on which of them is looked at.
+        let all =
+            has(&self.choices, "-a") || ["-t", "-p", "-o", "-g"].iter().all(|name| has(&self.choices, name));
+        let depends = ["-u", "--size-only", "--existing", "-O"].iter().any(|name| has(&self.choices, name));
+        if all && !depends && self.random.chance(50) {
+            // So that names come in the same order from both.
+            self.push("-H", Argument::Words(vec!["-H".into(), "--no-inc-recursive".into()]));
+        }
         self.flag(22, "--inplace");
         if self.random.chance(30) {
             self.flag(100, "--no-whole-file");
@@ -402,6 +491,36 @@ impl Drawn<'_> {
             }
         }
         self.flag(15, "-z");
+        self.backup();
+        // Of what is elsewhere as at the source, rsync makes no backup; which names of a file are elsewhere, each
+        // program finds out in its own order; and -O and -J are told otherwise of what is elsewhere.
+        let others = ["-b", "--backup-dir", "-H", "-O", "-J"];
+        // rsync follows links below such a directory; and a dry run of it looks for the attributes of what is not there.
+        let is_lost = ["-L", "--copy-unsafe-links"].iter().any(|name| has(&self.choices, name))
+            || (has(&self.choices, "-n") && has(&self.choices, "-X"));
+        if !is_lost && !others.iter().any(|name| has(&self.choices, name)) && self.random.chance(20) {
+            let name = *self.random.pick(&BASES);
+            // With -c the first of the same length is compared, no others.
+            let count = if has(&self.choices, "-c") { 1 } else { 1 + self.random.below(2) };
+            self.push(name, Argument::Bases(count));
+        }
+    }
+
+    fn backup(&mut self) {
+        // rsync does not find its way to a directory above when it writes in place, deletes other entries up to a
+        // limit, clears the place of a name of several in another way, and loses unsafe links.
+        if ["--inplace", "--max-delete", "-H", "--safe-links"].iter().any(|name| has(&self.choices, name)) {
+            return;
+        }
+        if self.random.chance(10) {
+            self.push("--backup-dir", Argument::Words(vec!["--backup-dir=../backup/of it".into()]));
+        } else if !has(&self.choices, "-n") {
+            // A dry run of rsync does not know that backups keep a directory.
+            self.flag(12, "-b");
+        }
+        if has(&self.choices, "-b") || has(&self.choices, "--backup-dir") {
+            self.value(35, "--suffix", &[".old", "~~", "a"]);
+        }
     }
 
     fn output(&mut self) {
@@ -493,6 +612,36 @@ impl Drawn<'_> {
                     self.rule("-f", kind, &pattern);
                 }
             }
+        }
+    }
+
+    /// Rules that are in the trees, where `rule_files` puts them.
+    fn rules_in_directories(&mut self) {
+        self.flag(12, "-m");
+        self.flag(10, "-C");
+        if self.random.chance(14) {
+            let word = *self.random.pick(&["-F", "-F", "-FF"]);
+            self.push("-F", Argument::Words(vec![word.into()]));
+        }
+        if self.random.chance(16) {
+            let kinds = [
+                ": ",
+                ": ",
+                ":n ",
+                ":e ",
+                ":-w ",
+                ":- ",
+                ":+ ",
+                ":s ",
+                ":r ",
+                ":p ",
+                ":n-p ",
+                "dir-merge,- ",
+                ":C ",
+                ": /",
+            ];
+            let word = format!("{}.rules", self.random.pick(&kinds));
+            self.push("dir-merge", Argument::Words(vec!["-f".into(), word.into()]));
         }
     }
 

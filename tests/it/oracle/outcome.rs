@@ -4,6 +4,7 @@ use crate::oracle::options::{self, Choice};
 use crate::support::command::Output;
 use crate::support::snapshot::{Columns, Snapshot};
 use crate::support::tools;
+use dsync::tree::Escaped;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -13,10 +14,12 @@ pub(super) struct Outcome {
     pub(super) output: Output,
     before: Snapshot,
     after: Snapshot,
+    /// The directory for backups.
+    backup: Snapshot,
 }
 
 /// How far two outcomes of a case are comparable.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Comparison {
     columns: Columns,
     items: bool,
@@ -29,15 +32,20 @@ pub(super) struct Comparison {
     listed: bool,
     /// Which entries a limited deletion takes is each program's own affair; how many is not.
     limited_deletion: bool,
+    /// Which names are one file counts. Which of them comes first does not: rsync prefers one that is there.
+    linked: bool,
+    /// Names that are one file with others at a source, as they are shown.
+    names_of_groups: Vec<String>,
 }
 
 impl Comparison {
-    /// For runs with these options and this many source arguments.
-    pub(super) fn of(options: &[Choice], sources: usize) -> Comparison {
+    /// For runs with these options and this many source arguments, where these names are in groups.
+    pub(super) fn of(options: &[Choice], sources: usize, groups: &BTreeSet<Vec<u8>>) -> Comparison {
         // Without -t a directory gets the time of the last change in it, and programs differ in what they change
         // on the way to the same end.
         let times = options::has(options, "-t") || options::has(options, "-a");
         let limited_deletion = options::has(options, "--max-delete");
+        let linked = options::has(options, "-H");
         let any = |names: &[&str]| names.iter().any(|name| options::has(options, name));
         let names_are_shown = any(&["-v", "-vv", "--info"]);
         let every_name_is_shown = any(&["-vv", "--info"]);
@@ -50,14 +58,20 @@ impl Comparison {
                 directory_mtime: times && !limited_deletion,
                 // Not being root, rsync makes an entry writable before it finds that the limit forbids removing it.
                 mode: (tools::is_root() && !options::has(options, "--no-super")) || !limited_deletion,
+                // Written in place, names of a file have what the one had that was looked at.
+                xattrs: !linked || (options::has(options, "-A") && options::has(options, "-X")),
                 ..Columns::ALL
             },
             items: options::has(options, "-i"),
-            formatted: options::has(options, "--out-format"),
-            names: names_are_shown && !more_is_shown,
+            formatted: !linked && options::has(options, "--out-format"),
+            names: !linked && names_are_shown && !more_is_shown,
             stats: options::has(options, "--stats"),
-            listed: sources == 1,
+            // Nor does it take off those that are pruned, and it counts what is not there and to be removed.
+            listed: sources == 1
+                && !["-m", "--delete-missing-args"].iter().any(|more| options::has(options, more)),
             limited_deletion,
+            linked,
+            names_of_groups: groups.iter().map(|path| Escaped(path).to_string()).collect(),
         }
     }
 }
@@ -68,11 +82,12 @@ impl Outcome {
         let before = Snapshot::of(at);
         let output = run();
         let after = Snapshot::of(at).with_now(since).without_fractions_kept_from(&before);
-        Outcome { output, before, after }
+        let backup = Snapshot::of(&at.with_file_name("backup"));
+        Outcome { output, before, after, backup }
     }
 
     /// What differs in the destination and the exit code.
-    pub(super) fn state_differences(&self, other: &Outcome, how: Comparison) -> Vec<String> {
+    pub(super) fn state_differences(&self, other: &Outcome, how: &Comparison) -> Vec<String> {
         let mut lines = Vec::new();
         let (mut mine, mut theirs) = (self.kept(), other.kept());
         if self.output.code != other.output.code {
@@ -88,8 +103,27 @@ impl Outcome {
             lines.extend(settled(self).differences(&settled(other), how.columns));
             mine.retain(|path| !unsettled(path));
             theirs.retain(|path| !unsettled(path));
+        } else if how.linked {
+            // A name may have the time of another that agrees in its seconds.
+            let whole = |outcome: &Outcome| outcome.after.clone().in_whole_seconds();
+            lines.extend(whole(self).differences(&whole(other), how.columns));
         } else {
             lines.extend(self.after.differences(&other.after, how.columns));
+        }
+        if how.linked {
+            let linked: BTreeSet<Vec<u8>> = self.linked().union(&other.linked()).cloned().collect();
+            mine.retain(|path| !linked.contains(path));
+            theirs.retain(|path| !linked.contains(path));
+            // With a limit, a name may be gone from one file only here, and from another only there.
+            let none = BTreeSet::new;
+            let groups =
+                |outcome: &Outcome| if how.limited_deletion { none() } else { outcome.after.groups() };
+            let (groups, groups_there) = (groups(self), groups(other));
+            for group in groups.symmetric_difference(&groups_there) {
+                let which = if groups.contains(group) { "left" } else { "right" };
+                let names: Vec<String> = group.iter().map(|path| path.escape_ascii().to_string()).collect();
+                lines.push(format!("one file only {which}: {}", names.join(" ")));
+            }
         }
         for path in mine.symmetric_difference(&theirs) {
             let which = if mine.contains(path) { "left" } else { "right" };
@@ -98,8 +132,41 @@ impl Outcome {
         lines
     }
 
+    /// Which files are those of another tree only in one of the outcomes.
+    pub(super) fn sharing_differences(&self, other: &Outcome, trees: &[Snapshot]) -> Vec<String> {
+        let files: BTreeSet<u64> = trees
+            .iter()
+            .flat_map(|tree| tree.paths().filter_map(|path| tree.get(path)))
+            .filter(|stamp| stamp.kind != 'd')
+            .map(|stamp| stamp.inode)
+            .collect();
+        let shared = |outcome: &Outcome| -> BTreeSet<Vec<u8>> {
+            let is_shared =
+                |path: &&Vec<u8>| outcome.after.get(path).is_some_and(|stamp| files.contains(&stamp.inode));
+            outcome.after.paths().filter(is_shared).cloned().collect()
+        };
+        let (mine, theirs) = (shared(self), shared(other));
+        let lines = mine.symmetric_difference(&theirs);
+        lines.map(|path| format!("{}: shared only by one", path.escape_ascii())).collect()
+    }
+
+    /// What differs in the directory for backups. The attributes of what is there for the paths alone, and that before
+    /// it is settled, are each program's own.
+    pub(super) fn backup_differences(&self, other: &Outcome, how: &Comparison) -> Vec<String> {
+        if how.limited_deletion {
+            return Vec::new();
+        }
+        let files = |outcome: &Outcome| {
+            let is_directory =
+                |path: &Vec<u8>| outcome.backup.get(path).is_some_and(|stamp| stamp.kind == 'd');
+            outcome.backup.clone().retain(|path| !is_directory(path))
+        };
+        let lines = files(self).differences(&files(other), Columns::ALL);
+        lines.into_iter().map(|line| format!("backup of {line}")).collect()
+    }
+
     /// What differs in the lines about changes and in the numbers, as far as the options ask for them.
-    pub(super) fn output_differences(&self, other: &Outcome, how: Comparison) -> Vec<String> {
+    pub(super) fn output_differences(&self, other: &Outcome, how: &Comparison) -> Vec<String> {
         let mut lines = Vec::new();
         if how.items {
             lines.extend(line_differences(&self.items(how), &other.items(how)));
@@ -120,6 +187,11 @@ impl Outcome {
         self.before.paths().filter(|path| self.after.get(path).is_none()).collect()
     }
 
+    /// Names of files that have or had several.
+    fn linked(&self) -> BTreeSet<Vec<u8>> {
+        [&self.before, &self.after].iter().flat_map(|snapshot| snapshot.groups()).flatten().collect()
+    }
+
     /// Regular files that are still the same inode.
     fn kept(&self) -> BTreeSet<Vec<u8>> {
         let same = |path: &&Vec<u8>| match (self.before.get(path), self.after.get(path)) {
@@ -132,7 +204,7 @@ impl Outcome {
     }
 
     /// The itemized lines and the deletions, sorted, with the direction taken out.
-    fn items(&self, how: Comparison) -> Vec<String> {
+    fn items(&self, how: &Comparison) -> Vec<String> {
         let item = |line: &str| -> Option<String> {
             let bytes = line.as_bytes();
             if line.starts_with("*deleting ") {
@@ -142,13 +214,23 @@ impl Outcome {
             let of_a_pull = || line.replacen('<', ">", usize::from(bytes[0] == b'<'));
             (columns && bytes[11] == b' ').then(|| without_perms_of_acls(of_a_pull()))
         };
-        let mut items: Vec<String> = self.output.out().lines().filter_map(item).collect();
+        let before = if how.linked { self.linked() } else { BTreeSet::new() };
+        let mut linked: Vec<String> = before.iter().map(|path| Escaped(path).to_string()).collect();
+        linked.extend(how.names_of_groups.iter().cloned());
+        let is_linked = |line: &&str| {
+            let rest = line.get(12..).unwrap_or_default();
+            let follows = |rest: &str| rest.is_empty() || rest.starts_with([' ', '/']);
+            let is_limited = how.limited_deletion && line.starts_with("*deleting ");
+            !is_limited && linked.iter().any(|name| rest.strip_prefix(name.as_str()).is_some_and(follows))
+        };
+        let lines = self.output.out();
+        let mut items: Vec<String> = lines.lines().filter(|line| !is_linked(line)).filter_map(item).collect();
         items.sort();
         items
     }
 
     /// The lines by a format of `--out-format`, sorted, without which way the content went.
-    fn formatted(&self, how: Comparison) -> Vec<String> {
+    fn formatted(&self, how: &Comparison) -> Vec<String> {
         let out = self.output.out();
         let is_deletion =
             |line: &str| ["del.", "*deleting", "deleting "].iter().any(|word| line.contains(word));
@@ -165,12 +247,15 @@ impl Outcome {
 
     /// The lines about single entries, sorted: all that does not belong to the beginning, the end or the diagnosis of
     /// the program's own doings.
-    fn names(&self, how: Comparison) -> Vec<String> {
-        const OTHERS: [&str; 16] = [
+    fn names(&self, how: &Comparison) -> Vec<String> {
+        const OTHERS: [&str; 19] = [
             "done",
             "building file list ",
+            "receiving file list ",
             // Which are followed is what the options say.
             "copying unsafe symlink ",
+            "backed up ",
+            "(new) backup_dir is ",
             "sending incremental file list",
             "receiving incremental file list",
             "created directory ",
@@ -201,7 +286,7 @@ impl Outcome {
     }
 
     /// The statistics that do not depend on how a program talks to its peer.
-    fn stats(&self, how: Comparison) -> Vec<String> {
+    fn stats(&self, how: &Comparison) -> Vec<String> {
         const LABELS: [&str; 6] = [
             "Number of files:",
             "Number of created files:",
@@ -214,7 +299,8 @@ impl Outcome {
             let limited = how.limited_deletion && line.starts_with("Number of deleted");
             let merged =
                 !how.listed && (line.starts_with("Number of files:") || line.starts_with("Total file size:"));
-            LABELS.iter().any(|label| line.starts_with(label)) && !limited && !merged
+            let led = how.linked && line.contains("transferred");
+            LABELS.iter().any(|label| line.starts_with(label)) && !limited && !merged && !led
         };
         self.output.out().lines().filter(wanted).map(str::to_owned).collect()
     }

@@ -36,7 +36,23 @@ pub(crate) fn tree(random: &mut Random, size: usize) -> Tree {
     for _ in 0..size {
         add(random, &mut tree, 4);
     }
+    link(random, &mut tree);
     tree
+}
+
+/// Makes some names one file.
+fn link(random: &mut Random, tree: &mut Tree) {
+    let files = tree.entries.iter().filter(|(_, entry)| !entry.is_directory());
+    let mut paths: Vec<Vec<u8>> = files.map(|(path, _)| path.clone()).collect();
+    random.shuffle(&mut paths);
+    let (first, others) = paths.split_at(paths.len() / 3);
+    for path in others {
+        if !first.is_empty() && random.chance(40) {
+            let other = random.pick(first).clone();
+            tree.entries.insert(path.clone(), tree.entries[&other].clone());
+            tree.links.insert(path.clone(), other);
+        }
+    }
 }
 
 /// Adds an entry with a random name in a random directory not deeper than `depth`, unless the name is taken.
@@ -256,6 +272,7 @@ pub(crate) fn earlier(random: &mut Random, tree: &Tree, obstacles: Obstacles) ->
         add(random, &mut earlier, 5);
     }
     clear(&mut earlier, tree, obstacles);
+    earlier.links.retain(|_, _| random.chance(60));
     earlier
 }
 
@@ -296,6 +313,8 @@ fn change(random: &mut Random, tree: &mut Tree, path: &[u8], obstacles: Obstacle
             // The change that only -c and -I see.
             if let Node::File(content) = &mut entry.node
                 && !content.is_empty()
+                // Whether it is seen would depend on which name of a file is looked at.
+                && tree.links.is_empty()
             {
                 let at = random.below(content.len());
                 content[at] ^= 0x55;

@@ -39,7 +39,7 @@ pub(crate) struct Invocation {
     arguments: Vec<OsString>,
     directory: Option<PathBuf>,
     input: Option<Vec<u8>>,
-    variable: Option<(&'static str, String)>,
+    variables: Vec<(&'static str, String)>,
     deadline: Duration,
 }
 
@@ -59,7 +59,7 @@ impl Invocation {
             arguments: arguments.into_iter().map(Into::into).collect(),
             directory: None,
             input: None,
-            variable: None,
+            variables: Vec::new(),
             deadline: DEADLINE,
         }
     }
@@ -84,7 +84,7 @@ impl Invocation {
 
     /// A variable of the program's environment.
     pub(crate) fn variable(mut self, name: &'static str, value: impl ToString) -> Invocation {
-        self.variable = Some((name, value.to_string()));
+        self.variables.push((name, value.to_string()));
         self
     }
 
@@ -139,7 +139,7 @@ impl Invocation {
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
-        if let Some((name, value)) = &self.variable {
+        for (name, value) in &self.variables {
             command.env(name, value);
         }
         let started = Instant::now();

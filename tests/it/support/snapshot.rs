@@ -1,9 +1,9 @@
 //! A tree as it is on disk, and how two of them differ.
 //!
-//! Hard links are not part of it: each name stands for itself.
+//! Hard links are no part of the comparison: each name stands for itself.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Keys;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
@@ -83,6 +83,15 @@ impl Snapshot {
         self.entries.keys()
     }
 
+    /// The names that are one file, of each file that has several.
+    pub(crate) fn groups(&self) -> BTreeSet<BTreeSet<Vec<u8>>> {
+        let mut files: BTreeMap<u64, BTreeSet<Vec<u8>>> = BTreeMap::new();
+        for (path, stamp) in self.entries.iter().filter(|(_, stamp)| stamp.kind != 'd') {
+            files.entry(stamp.inode).or_default().insert(path.clone());
+        }
+        files.into_values().filter(|names| names.len() > 1).collect()
+    }
+
     /// What is at `path`.
     pub(crate) fn get(&self, path: impl AsRef<[u8]>) -> Option<&Stamp> {
         self.entries.get(path.as_ref())
@@ -107,6 +116,16 @@ impl Snapshot {
                 (stamp.mtime, before.entries.get(path).map(|stamp| stamp.mtime))
                 && seconds == old
             {
+                stamp.mtime = Mtime::At(seconds, 0);
+            }
+        }
+        self
+    }
+
+    /// The same with whole seconds.
+    pub(crate) fn in_whole_seconds(mut self) -> Snapshot {
+        for stamp in self.entries.values_mut() {
+            if let Mtime::At(seconds, _) = stamp.mtime {
                 stamp.mtime = Mtime::At(seconds, 0);
             }
         }

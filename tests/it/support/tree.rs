@@ -5,6 +5,7 @@ use filetime::FileTime;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
+use std::mem::discriminant;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, lchown, symlink};
 use std::path::{Path, PathBuf};
@@ -56,12 +57,14 @@ impl Entry {
 pub(crate) struct Tree {
     /// By path; parents come before what is in them.
     pub(crate) entries: BTreeMap<Vec<u8>, Entry>,
+    /// Names that are to be the file which has another name, where both are there, of one kind and no directories.
+    pub(crate) links: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Tree {
     /// An empty root.
     pub(crate) fn new() -> Tree {
-        Tree { entries: BTreeMap::from([(Vec::new(), Entry::new(Node::Directory))]) }
+        Tree { entries: BTreeMap::from([(Vec::new(), Entry::new(Node::Directory))]), links: BTreeMap::new() }
     }
 
     /// Adds a regular file.
@@ -137,6 +140,14 @@ impl Tree {
     pub(crate) fn write(&self, root: &Path) {
         for (path, entry) in &self.entries {
             make(&entry.node, &at(root, path));
+        }
+        for (path, other) in &self.links {
+            let kind = |path| self.entries.get(path).map(|entry| discriminant(&entry.node));
+            let is_linked = path != other && kind(path) == kind(other);
+            if is_linked && self.entries.get(path).is_some_and(|entry| !entry.is_directory()) {
+                fs::remove_file(at(root, path)).unwrap();
+                fs::hard_link(at(root, other), at(root, path)).unwrap();
+            }
         }
         // From the leaves up: a directory may take its own writability away, and gets its time when it is full.
         for (path, entry) in self.entries.iter().rev() {

@@ -1,5 +1,7 @@
 //! What a run does, told in words and tried over every transport in both directions.
 
+mod backups;
+mod bases;
 mod clones;
 mod connection;
 mod content;
@@ -8,9 +10,11 @@ mod delta;
 mod extended;
 mod fingerprints;
 mod formats;
+mod hard_links;
 mod json;
 mod kinds;
 mod links;
+mod merge_files;
 mod named;
 mod operands;
 mod output;

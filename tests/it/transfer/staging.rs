@@ -2,10 +2,11 @@
 
 use crate::support::scene::Scene;
 use crate::support::snapshot::{Columns, assert_same};
+use crate::support::tools;
 use crate::support::transport::Way;
 use crate::support::tree::{Tree, noise};
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown};
 use std::path::Path;
 
 fn scene() -> Scene {
@@ -217,6 +218,52 @@ fn a_directory_that_is_not_there_ends_the_run_before_anything_is_changed() {
                 assert!(output.err().contains("--temp-dir"), "{output}");
                 scene.snapshot("to").assert_same(&before, Columns::ALL);
             }
+        }
+    }
+}
+
+/// What waits takes its place as if it had not: the old version is kept, and a file has all its names.
+#[test]
+fn what_waits_is_backed_up_and_linked() {
+    for way in Way::plain() {
+        let scene = scene();
+        fs::hard_link(scene.path("source/large"), scene.path("source/dir/again")).unwrap();
+        let options = ["-aH", "--delay-updates", "-b"];
+        way.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
+        assert_eq!(scene.read("to/small"), b"new", "{way:?}");
+        assert_eq!(scene.read("to/small~"), b"older", "{way:?}");
+        assert_eq!(scene.read("to/large~"), noise(1 << 19, 2), "{way:?}");
+        assert_eq!(scene.read("to/large"), noise(1 << 20, 1), "{way:?}");
+        let inode = |name: &str| fs::metadata(scene.path(name)).unwrap().ino();
+        assert_eq!(inode("to/large"), inode("to/dir/again"), "{way:?}");
+        assert!(!scene.path("to/.~tmp~").exists(), "{way:?}");
+    }
+}
+
+#[test]
+fn what_comes_from_another_file_system_has_its_attributes() {
+    let other = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let temp = format!("--temp-dir={}", other.path().display());
+    for way in Way::plain() {
+        for options in [&["-a", "-b"][..], &["-a", "--no-whole-file"], &["-a", "--delay-updates"]] {
+            let scene = scene();
+            for (name, mode) in [("small", 0o640), ("large", 0o755)] {
+                let file = scene.path("source").join(name);
+                fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+                if tools::is_root() {
+                    lchown(&file, Some(1234), Some(2345)).unwrap();
+                }
+            }
+            let options = [options, &["--filter=P *~", &temp]].concat();
+            way.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
+            for name in ["small~", "large~"] {
+                if fs::remove_file(scene.path("to").join(name)).is_ok() {
+                    assert!(options.contains(&"-b"));
+                }
+            }
+            let columns = Columns { directory_mtime: false, ..Columns::ALL };
+            scene.snapshot("to").assert_same(&scene.snapshot("source"), columns);
+            assert_eq!(fs::read_dir(other.path()).unwrap().count(), 0, "{way:?}");
         }
     }
 }

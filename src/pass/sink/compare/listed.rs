@@ -2,6 +2,7 @@
 
 use crate::pass::decide::{Decision, SetXattrs, Update};
 use crate::pass::fingerprint::Numbered;
+use crate::pass::sink::Sink;
 use crate::pass::sink::announce::Place;
 use crate::pass::sink::batches::Wanted;
 use crate::pass::sink::compare::{Comparison, Current};
@@ -22,9 +23,24 @@ const WORTH_SIGNING: u64 = 256;
 /// There is something that cannot be looked at, which was told.
 struct Told;
 
+/// What becomes of an entry, for what is to be another name of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is not as at the source, and will not be.
+    Left,
+    /// It is, or was made so (or would be, in a dry run).
+    There,
+    /// It would be, in a dry run, written anew.
+    Written,
+    /// Its content is being compared.
+    Comparing,
+    /// Its content was asked for.
+    Transferring,
+}
+
 impl Comparison<'_, '_> {
     /// Compares one entry with its counterpart.
-    pub(super) fn entry(&self, current: &mut Current, entry: Entry) -> Result<(), PassError> {
+    pub(super) fn entry(&mut self, current: &mut Current, entry: Entry) -> Result<(), PassError> {
         let sink = self.sink;
         let (before, index) = current.numbering.listed(&entry.name).map_err(PassError::Protocol)?;
         self.pass_over(current, before)?;
@@ -75,13 +91,30 @@ impl Comparison<'_, '_> {
             sink.pass_by(&entry);
             return Ok(());
         }
-        let (dir, may_set_group) = (current.id, sink.may_set_group(entry.meta.gid));
-        let Current { umask, counterpart, path: above, .. } = &mut *current;
-        let umask = || *umask.get_or_insert_with(|| sink.umask_in(counterpart));
-        let decision = match sink.context.options.leaves_out(&entry, above) {
-            true => Decision::Skip(Skip::Unsafe),
-            false => sink.policy_in(umask, &entry, own.as_ref()).decide(&entry, own.as_ref(), may_set_group),
-        };
+        if sink.may_be_linked(&entry) {
+            return self.grouped(current, index, entry, own);
+        }
+        self.single(current, index, entry, own).map(|_| ())
+    }
+
+    /// Sets going what an entry needs that is no directory.
+    pub(super) fn single(
+        &self,
+        current: &mut Current,
+        index: u32,
+        entry: Entry,
+        own: Option<Entry>,
+    ) -> Result<Outcome, PassError> {
+        let sink = self.sink;
+        let name = sink.destination()?.rename.as_ref().unwrap_or(&entry.name);
+        let dir = current.id;
+        let decision = self.decide(current, &entry, own.as_ref());
+        if !matches!(decision, Decision::Skip(_))
+            && let Some((likeness, found)) = self.look_elsewhere(current, &entry, own.as_ref(), name)
+        {
+            let wanted = Wanted { index, entry, own, found: Some(found), update: Update::none() };
+            return self.based(current, wanted, likeness);
+        }
         let leftover = current.take_leftover(name);
         if leftover && !matches!(decision, Decision::Transfer(_) | Decision::Compare) {
             sink.clear_leftover(dir, &crate::fs::stage_name(name))?;
@@ -91,6 +124,7 @@ impl Comparison<'_, '_> {
             Decision::Skip(reason) => {
                 sink.skipped(&path(), &entry.node, reason);
                 sink.pass_by(&entry);
+                Ok(Outcome::Left)
             }
             Decision::Attributes(update) => {
                 sink.announce(path, &entry.node, &entry.meta, &update);
@@ -98,26 +132,39 @@ impl Comparison<'_, '_> {
                     sink.set_attributes(dir, &path(), name, &entry, &update)?;
                 }
                 sink.pass_by(&entry);
-                self.fetch_xattrs(current, Wanted { index, entry, own, update })?;
+                self.fetch_xattrs(current, Wanted { index, entry, own, found: None, update })?;
+                Ok(Outcome::There)
             }
             Decision::Make(update) => {
-                if sink.make(&current.counterpart, dir, &path(), name, &entry, own.as_ref(), &update) {
-                    self.fetch_xattrs(current, Wanted { index, entry, own, update })?;
+                let here = (&current.counterpart, &current.scope);
+                if !sink.make(here, dir, &path(), name, &entry, own.as_ref(), &update) {
+                    return Ok(Outcome::Left);
                 }
+                self.fetch_xattrs(current, Wanted { index, entry, own, found: None, update })?;
+                Ok(Outcome::There)
             }
             Decision::Transfer(update) => {
-                self.transfer(current, Wanted { index, entry, own, update }, leftover)?;
+                self.transfer(current, Wanted { index, entry, own, found: None, update }, leftover)
             }
             Decision::Compare => {
-                let wanted = Wanted { index, entry, own, update: Update::none() };
-                self.compare_content(current, wanted, leftover)?;
+                let wanted = Wanted { index, entry, own, found: None, update: Update::none() };
+                self.compare_content(current, wanted, leftover).map(|()| Outcome::Comparing)
             }
         }
-        Ok(())
+    }
+
+    /// What an entry needs that is no directory.
+    pub(super) fn decide(&self, current: &mut Current, entry: &Entry, own: Option<&Entry>) -> Decision {
+        let sink = self.sink;
+        if sink.context.options.leaves_out(entry, &current.path) {
+            return Decision::Skip(Skip::Unsafe);
+        }
+        let policy = sink.policy_in(|| current.umask(sink), entry, own);
+        policy.decide(entry, own, sink.may_set_group(entry.meta.gid))
     }
 
     /// Gathers what needs nothing more than extended attributes that have to come.
-    fn fetch_xattrs(&self, current: &mut Current, wanted: Wanted) -> Result<(), PassError> {
+    pub(super) fn fetch_xattrs(&self, current: &mut Current, wanted: Wanted) -> Result<(), PassError> {
         if wanted.update.xattrs != SetXattrs::Fetch || self.sink.dry_run() {
             return Ok(());
         }
@@ -167,21 +214,21 @@ impl Comparison<'_, '_> {
         current: &mut Current,
         wanted: Wanted,
         leftover: bool,
-    ) -> Result<(), PassError> {
+    ) -> Result<Outcome, PassError> {
         let sink = self.sink;
         let options = &sink.context.options;
-        let Wanted { index, entry, own, update } = &wanted;
+        let Wanted { index, entry, own, update, found } = &wanted;
         if let Some(own) = own
             && (own.is_dir() || (own.kind() != Kind::File && options.in_place))
-            && !sink.make_room(&current.counterpart, &current.path.join(&entry.name), own)
+            && !sink.make_room(&current.counterpart, &current.scope, &current.path.join(&entry.name), own)
         {
             sink.pass_by(entry);
-            return Ok(());
+            return Ok(Outcome::Left);
         }
         sink.announce(|| current.path.join(&entry.name), &entry.node, &entry.meta, update);
         if sink.dry_run() {
             count_transfer(sink, entry, update.change.new);
-            return Ok(());
+            return Ok(Outcome::Written);
         }
         // Nobody goes on with what is beside the file if it is staged elsewhere.
         let leftover = if leftover && options.temp_dir.is_some() {
@@ -194,19 +241,25 @@ impl Comparison<'_, '_> {
         let name = renamed.unwrap_or(&entry.name);
         let there = own.as_ref().filter(|own| own.kind() == Kind::File).map(|own| own.node.size());
         let partial = current.has_partial(name);
-        let like = if there.is_none() { current.nearby.like(entry).cloned() } else { None };
+        let is_found = found.as_ref().is_some_and(|found| {
+            found.entry.kind() == Kind::File && found.entry.node.size() >= WORTH_SIGNING
+        });
+        let like = if there.is_none() && !is_found { current.nearby.like(entry).cloned() } else { None };
         let appended_to = match options.append {
             Some(Append::Trusting) => there.unwrap_or(0),
             _ => 0,
         };
-        let has_basis =
-            there.is_some_and(|size| size >= WORTH_SIGNING) || leftover || partial || like.is_some();
+        let is_worth = there.is_some_and(|size| size >= WORTH_SIGNING) || is_found;
+        let has_basis = is_worth || leftover || partial || like.is_some();
         let with_basis = !sink.context.whole_file() && has_basis && appended_to == 0;
         let elsewhere = options.temp_dir.is_some() || sink.delays() || options.in_place;
         let is_plain = !(with_basis || leftover || partial || elsewhere) && renamed.is_none();
         if entry.node.size() <= SMALL && is_plain && options.shortcuts.small_files {
             current.gathering.add(wanted);
-            return if current.gathering.is_full() { sink.fetch(current) } else { Ok(()) };
+            if current.gathering.is_full() {
+                sink.fetch(current)?;
+            }
+            return Ok(Outcome::Transferring);
         }
         let (dir, index) = (current.id, *index);
         let phase = if with_basis { Phase::Signing } else { Phase::Fetching };
@@ -215,13 +268,19 @@ impl Comparison<'_, '_> {
         let file = sink.flights.start(flight, with_basis)?;
         sink.directories.with(dir, |dir| dir.unsettled += 1)?;
         if with_basis {
-            self.signing.send(Job::Sign(file)).map_err(|_| PassError::Lost)
+            self.signing.send(Job::Sign(file)).map_err(|_| PassError::Lost)?;
         } else {
-            sink.ask_rest(file, dir, index, appended_to)
+            sink.ask_rest(file, dir, index, appended_to)?;
         }
+        Ok(Outcome::Transferring)
     }
 
-    fn compare_content(&self, current: &Current, wanted: Wanted, leftover: bool) -> Result<(), PassError> {
+    pub(super) fn compare_content(
+        &self,
+        current: &Current,
+        wanted: Wanted,
+        leftover: bool,
+    ) -> Result<(), PassError> {
         let dir = current.id;
         let renamed = self.sink.destination()?.rename.as_ref();
         let flight = wanted.flight(dir, &current.path, renamed, leftover, Phase::Comparing);
@@ -258,7 +317,7 @@ impl Comparison<'_, '_> {
             if is_complete || deletion.ignore_errors {
                 for entry in extra {
                     let path = current.path.join(&entry.name);
-                    sink.delete_extra(&current.counterpart, path, entry);
+                    sink.delete_extra(&current.counterpart, &current.scope, path, entry);
                 }
                 sink.directories.touch(current.id);
             } else if !sink.kept_extras.swap(true, std::sync::atomic::Ordering::Relaxed) {
@@ -277,6 +336,11 @@ impl Current {
         found.is_some_and(|found| found.kind() == Kind::File)
     }
 
+    /// What new entries here do not get of permissions.
+    pub(super) fn umask(&mut self, sink: &Sink<'_>) -> u32 {
+        *self.umask.get_or_insert_with(|| sink.umask_in(&self.counterpart))
+    }
+
     /// What is here under this name. The listing has passed everything before it.
     fn take_own(&mut self, name: &Name) -> Option<Entry> {
         while let Some(entry) = self.own.entries.pop_front_if(|own| own.name < *name) {
@@ -286,7 +350,7 @@ impl Current {
     }
 
     /// Whether a killed run left a part of this file.
-    fn take_leftover(&mut self, name: &Name) -> bool {
+    pub(super) fn take_leftover(&mut self, name: &Name) -> bool {
         !self.own.leftovers.is_empty() && self.own.leftovers.remove(&crate::fs::stage_name(name))
     }
 }

@@ -114,7 +114,7 @@ impl Comparison<'_, '_> {
         let sink = self.sink;
         let Some(own) = awaited.own.as_mut().filter(|_| sink.looks_closer()) else { return Ok(true) };
         let Ok(here) = sink.directories.counterpart(sink, dir)? else { return Ok(false) };
-        let mut shown = own.entries.iter_mut().filter(|own| view::shows(&sink.rules, &awaited.path, own));
+        let mut shown = own.entries.iter_mut().filter(|own| view::shows(&awaited.scope, &awaited.path, own));
         own.looked_closer = shown.all(|entry| sink.look_closer(&here, entry).is_ok());
         Ok(own.looked_closer)
     }
@@ -138,7 +138,7 @@ impl Comparison<'_, '_> {
         let owners: Vec<(Owner, bool)> = owned_by.iter().map(here).collect();
         let acls: Vec<Arc<Acls>> = acls.iter().map(|acls| sink.owners.translate_acls(acls)).collect();
         let told = Told { owners: &owners, acls: &acls };
-        let likeness = |entry: &Entry| match view::shows(&sink.rules, &awaited.path, entry) {
+        let likeness = |entry: &Entry| match view::shows(&awaited.scope, &awaited.path, entry) {
             true => Likeness::of(entry, &policy, told),
             false => Likeness::Hidden,
         };
@@ -157,7 +157,7 @@ impl Comparison<'_, '_> {
         let is_left = |(entry, likeness): (&Entry, &Likeness)| match likeness {
             Likeness::Like(_) => true,
             Likeness::Unlike => false,
-            Likeness::Hidden => !self.sink.is_extra(&awaited.path, entry),
+            Likeness::Hidden => !self.sink.is_extra(&awaited.scope, &awaited.path, entry),
         };
         own.entries.iter().zip(&likenesses.0).all(is_left)
             && likenesses.fingerprint(fingerprinter, &awaited.path, own.entries.iter()) == theirs

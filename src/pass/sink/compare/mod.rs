@@ -4,14 +4,20 @@
 //! A directory that is only mentioned (`mentioned`) is done if what is here has the same fingerprint. If not, a listing
 //! of what differs in it is asked for, and whatever is mentioned below it has to wait until that has come (`listed`).
 //!
+//! What is not here may be elsewhere, if the run was told where to look (`based`).
+//!
+//! Of names that are one file at the source, all but the first are linked to that (`grouped`).
+//!
 //! Where it was planned what to fetch, nothing is compared: each listed entry is looked up in the plan (`planned`).
 
+mod based;
+mod grouped;
 mod listed;
 mod mentioned;
 mod planned;
 mod shown;
 
-use crate::fs::WriteDir;
+use crate::fs::{Dir, WriteDir};
 use crate::pass::PassError;
 use crate::pass::decide::SetXattrs;
 use crate::pass::fingerprint::{self, Likenesses, Numbering};
@@ -19,22 +25,28 @@ use crate::pass::sink::Sink;
 use crate::pass::sink::batches::Gathering;
 use crate::pass::sink::directories::Counterpart;
 use crate::pass::sink::enter::Own;
+use crate::pass::sink::landings::Landed;
 use crate::pass::sink::nearby::Nearby;
 use crate::pass::sink::sign::Job;
+use crate::tree::filter::Scope;
 use crate::tree::{Asked, Buckets, Entry, Fingerprinter, Name, RelPath};
 use crate::wire::{Begin, DirId, Listing, Mention, Message, Permit};
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, select};
+use grouped::Groups;
 use std::collections::{HashMap, VecDeque};
 
 /// Compares until the queue ends.
 pub(super) fn run(
     sink: &Sink<'_>,
     listings: &Receiver<(Message, Permit)>,
+    landings: &Receiver<Landed>,
     signing: &Sender<Job>,
 ) -> Result<(), PassError> {
     let mut comparison = Comparison {
         sink,
         signing,
+        landings,
+        groups: Groups::default(),
         fingerprinter: fingerprint::fingerprinter(sink.context),
         begin: None,
         awaited: HashMap::new(),
@@ -44,24 +56,23 @@ pub(super) fn run(
         next: 0,
         all_listed: false,
     };
-    for (message, _permit) in listings {
-        match message {
-            Message::Begin(begin) => comparison.begin(begin)?,
-            Message::Listing(listing) => comparison.listing(listing)?,
-            Message::Mention(_) if sink.goal.agenda().is_some() => {
-                return Err(PassError::Protocol("a directory is mentioned where all are listed"));
-            }
-            Message::Mention(mention) => comparison.mention(mention)?,
-            Message::Listed if comparison.next > 0 && comparison.in_parts.is_none() => comparison.listed()?,
-            _ => return Err(PassError::Protocol("the listings ended too early")),
+    loop {
+        select! {
+            recv(listings) -> message => match message {
+                Ok((message, _permit)) => comparison.message(message)?,
+                Err(_) => return Ok(()),
+            },
+            // The sink itself holds the other end.
+            recv(landings) -> landed => landed.map_or(Ok(()), |landed| comparison.landed(landed))?,
         }
     }
-    Ok(())
 }
 
 struct Comparison<'a, 'b> {
     sink: &'a Sink<'b>,
     signing: &'a Sender<Job>,
+    landings: &'a Receiver<Landed>,
+    groups: Groups,
     fingerprinter: Option<Fingerprinter>,
     begin: Option<Begin>,
     /// Directories whose listing is to come.
@@ -90,6 +101,8 @@ struct Awaited {
     own: Option<Own>,
     /// Whether not all of it could be read, which was told.
     told: bool,
+    /// What holds in it.
+    scope: Scope,
     /// What was said of it, if only what differs is to be listed.
     said: Option<Said>,
 }
@@ -107,11 +120,15 @@ pub(super) struct Current {
     pub path: RelPath,
     counterpart: Counterpart,
     unusable: bool,
+    /// The directories of this path that are compared with besides, with their places.
+    bases: Vec<(usize, Dir)>,
     /// What is here and has not been passed by the listing.
     own: Own,
     /// What is here and the listing does not have.
     extra: Vec<Entry>,
     numbering: Numbering,
+    /// What holds in it.
+    pub scope: Scope,
     /// What new entries here do not get of permissions, once that was asked.
     umask: Option<u32>,
     /// Directories of this part that are there only for what is below them, sorted.
@@ -125,6 +142,19 @@ pub(super) struct Current {
 }
 
 impl Comparison<'_, '_> {
+    fn message(&mut self, message: Message) -> Result<(), PassError> {
+        match message {
+            Message::Begin(begin) => self.begin(begin),
+            Message::Listing(listing) => self.listing(listing),
+            Message::Mention(_) if self.sink.goal.agenda().is_some() => {
+                Err(PassError::Protocol("a directory is mentioned where all are listed"))
+            }
+            Message::Mention(mention) => self.mention(mention),
+            Message::Listed if self.next > 0 && self.in_parts.is_none() => self.listed(),
+            _ => Err(PassError::Protocol("the listings ended too early")),
+        }
+    }
+
     fn begin(&mut self, begin: Begin) -> Result<(), PassError> {
         let sink = self.sink;
         sink.owners.learn(&begin.owners);
@@ -189,7 +219,7 @@ impl Comparison<'_, '_> {
         (same, count): (Buckets, u64),
     ) -> Result<Current, PassError> {
         let sink = self.sink;
-        let Awaited { path, mut unusable, own, told, said } = awaited;
+        let Awaited { path, mut unusable, own, told, said, scope } = awaited;
         let counterpart = match sink.directories.counterpart(sink, id)? {
             Ok(counterpart) => counterpart,
             Err(error) => {
@@ -211,6 +241,7 @@ impl Comparison<'_, '_> {
             // What was here is out of reach now, and nobody knows what became of it.
             own = Own { incomplete: true, ..Own::default() };
         }
+        let bases = sink.bases().map(|bases| bases.at(&path)).unwrap_or_default();
         let (extra, gathering) = (Vec::new(), Gathering::default());
         let (umask, implied) = (None, Vec::new());
         let partials = sink.partials_of(&counterpart);
@@ -223,9 +254,11 @@ impl Comparison<'_, '_> {
             path,
             counterpart,
             unusable,
+            bases,
             own,
             extra,
             numbering,
+            scope,
             umask,
             implied,
             gathering,
@@ -306,7 +339,7 @@ impl Comparison<'_, '_> {
             && matches!(open.counterpart, Counterpart::Writable(_));
         open.unsettled = 1 + u64::from(fetches);
         let (path, counterpart, unusable) = (open.path.clone(), open.counterpart.clone(), open.unusable);
-        let fresh = open.fresh;
+        let (fresh, scope) = (open.fresh, open.scope.clone());
         sink.directories.insert(id, open);
         if fetches {
             sink.fetch_own_xattrs(id, path.clone(), parent)?;
@@ -318,6 +351,6 @@ impl Comparison<'_, '_> {
         };
         self.remembered = self.remembered.saturating_add(own.weight());
         let told = own.incomplete;
-        Ok(Awaited { path, unusable, own: Some(own), told, said: None })
+        Ok(Awaited { path, unusable, own: Some(own), told, said: None, scope })
     }
 }

@@ -37,7 +37,7 @@ impl Comparison<'_, '_> {
             && entry.node.size() > SMALL
             && current.file(&crate::fs::stage_name(&entry.name)).is_some();
         let update = Update::planned(is_new);
-        self.transfer(current, Wanted { index, entry, own, update }, leftover)
+        self.transfer(current, Wanted { index, entry, own, found: None, update }, leftover).map(|_| ())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod matching;
 mod properties;
+mod scopes;
 mod syntax;
 mod verdicts;
 

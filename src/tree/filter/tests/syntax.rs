@@ -5,7 +5,7 @@ use std::io;
 use crate::tree::filter::tests::rule;
 use crate::tree::filter::{
     Action, Directive, FileKind, FilterError, MAX_MERGE_DEPTH, MAX_PATTERN_BYTES, Merge, Rule, RuleDefaults,
-    Rules, Sides, SyntaxError, parse_file, parse_filter, parse_pattern,
+    Rules, Sides, SyntaxError, Text, parse_file, parse_filter, parse_pattern,
 };
 
 const EXCLUDE: FileKind = FileKind::Patterns(Action::Exclude);
@@ -16,6 +16,7 @@ const RULES: FileKind = FileKind::Rules(RuleDefaults {
     perishable: false,
     exclude_self: false,
     split_words: false,
+    cvs: false,
 });
 
 fn syntax_error(error: &FilterError) -> SyntaxError {
@@ -65,6 +66,7 @@ fn other_directives() {
         perishable: true,
         exclude_self: true,
         split_words: true,
+        cvs: false,
     };
     let cases = [
         ("", None),
@@ -76,6 +78,10 @@ fn other_directives() {
         ("merge -", merge("-", RuleDefaults::default())),
         ("merge,- f", merge("f", bare)),
         (".+sr/penw f", merge("f", all)),
+        (".C f", merge("f", RuleDefaults::CVS)),
+        (".C", merge(".cvsignore", RuleDefaults::CVS)),
+        ("-C", Some(Directive::Cvs)),
+        ("exclude,C", Some(Directive::Cvs)),
     ];
     for (text, expected) in cases {
         assert_eq!(parse_filter(text.as_bytes()).expect(text), expected, "{text}");
@@ -108,11 +114,12 @@ fn malformed_rules() {
         (".! x", modifier(1)),
         (".-+ x", modifier(2)),
         ("HC", modifier(1)),
-        (": .rules", SyntaxError::NotSupported("per-directory merge files")),
-        ("dir-merge,n- .rules", SyntaxError::NotSupported("per-directory merge files")),
-        (":C", SyntaxError::NotSupported("per-directory merge files")),
-        ("-C", SyntaxError::NotSupported("CVS rules")),
-        (".C f", SyntaxError::NotSupported("CVS rules")),
+        (":", SyntaxError::MissingPattern),
+        (": ", SyntaxError::MissingPattern),
+        (":! .rules", modifier(1)),
+        (":++ .rules", modifier(2)),
+        (":nwC- .rules", modifier(4)),
+        ("+C", modifier(1)),
         ("-x user.*", SyntaxError::NotSupported("rules for extended attribute names")),
     ];
     for (text, expected) in cases {
@@ -153,6 +160,8 @@ fn canonical(directives: &[Directive]) -> Vec<String> {
         Directive::Rule(rule) => rule.to_string(),
         Directive::Clear => "!".to_owned(),
         Directive::Merge(merge) => format!(". {}", String::from_utf8_lossy(&merge.file)),
+        Directive::DirMerge(merge) => format!(": {}", String::from_utf8_lossy(&merge.file)),
+        Directive::Cvs => "-C".to_owned(),
     };
     directives.iter().map(text).collect()
 }
@@ -212,9 +221,9 @@ fn errors_in_files_tell_the_place_and_not_the_text() {
 fn build(arguments: &[&str], files: &[(&str, &str)]) -> Result<Vec<String>, FilterError> {
     let files: HashMap<&[u8], &str> =
         files.iter().map(|(name, content)| (name.as_bytes(), *content)).collect();
-    let mut read = |file: &[u8]| {
-        let content = files.get(file).ok_or(io::ErrorKind::NotFound)?;
-        Ok(content.as_bytes().to_vec())
+    let mut read = |text: Text<'_>| match text {
+        Text::File(file) => Ok(files.get(file).ok_or(io::ErrorKind::NotFound)?.as_bytes().to_vec()),
+        Text::Cvs => Ok(b"! mine\n*.tmp".to_vec()),
     };
     let mut rules = Rules::new();
     for argument in arguments {
@@ -241,6 +250,9 @@ fn merged_files() {
     assert_eq!(list(&[".e- d/more"]), ["- more", "- + z"]);
     assert_eq!(list(&[".p/ plain"]), ["-/p x", "+/p z", "-/p y"]);
     assert_eq!(list(&["- a", "!", "+ b"]), ["+ b"]);
+
+    assert_eq!(list(&["- a", "-C", "+ b"]), ["- a", "- mine", "- *.tmp", "+ b"]);
+    assert_eq!(list(&[":e d/.rules", "- b"]), ["- .rules", "- b"]);
 
     let error = build(&[". circle"], &files).expect_err("a circle");
     assert!(error.to_string().contains(&MAX_MERGE_DEPTH.to_string()), "{error}");

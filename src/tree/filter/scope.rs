@@ -1,0 +1,301 @@
+//! The rules as they hold in one directory: a list, with what files there and above say in the places kept for them.
+//!
+//! The rules of the nearest file come first, then those of the file of the same name in the directory above, and so on;
+//! a lone `!` in a file forgets what came from above it. A pattern that is anchored starts in the directory of its
+//! file. A file may itself keep places for further ones, which hold in its directory and below.
+//!
+//! A [`Scope`] is made of that of the directory above, so that whoever goes down a tree holds those of the directories
+//! it is in; they share what they have in common. Files are read by the caller, each in its own directory.
+
+use crate::tree::RelPath;
+use crate::tree::filter::error::FilterError;
+use crate::tree::filter::file::{DirMerge, FileKind, Merge, RuleDefaults, parse_file};
+use crate::tree::filter::parse::Directive;
+use crate::tree::filter::rule::{Action, Rule, Sides};
+use crate::tree::filter::rules::{
+    CompiledRule, MAX_DIR_MERGES, MAX_MERGE_DEPTH, MAX_RULES, Place, Question, Rules, Side, Verdict,
+};
+use std::borrow::Cow;
+use std::io;
+use std::sync::Arc;
+
+/// Hands out the content of a file in the directory that is entered; `None` if there is none.
+type ReadInDirectory<'a> = &'a mut dyn FnMut(&[u8]) -> io::Result<Option<Vec<u8>>>;
+
+/// The rules that hold in a directory. Clones share everything.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    rules: Arc<Rules>,
+    /// By number, what stands in the places of files.
+    files: Arc<Vec<File>>,
+}
+
+/// A file that may be in each directory.
+#[derive(Debug, Clone)]
+struct File {
+    merge: DirMerge,
+    /// The rules of the nearest one that was found.
+    nearest: Option<Arc<Layer>>,
+}
+
+/// The rules of one file that was found.
+#[derive(Debug)]
+struct Layer {
+    places: Vec<Place>,
+    base: Base,
+    /// Those of the file further up.
+    above: Option<Arc<Layer>>,
+}
+
+/// Where the directory of a file is.
+#[derive(Debug, Clone)]
+enum Base {
+    /// So many bytes of a path lead to it, its slash included.
+    Below(usize),
+    /// It is above the top of the transfer, and this leads from it to there, with a slash at its end.
+    Above(Vec<u8>),
+}
+
+impl Base {
+    fn anchor<'a>(&self, path: &'a [u8]) -> Cow<'a, [u8]> {
+        match self {
+            Base::Below(length) => Cow::Borrowed(path.get(*length..).unwrap_or_default()),
+            Base::Above(way) => Cow::Owned([way.as_slice(), path].concat()),
+        }
+    }
+}
+
+impl From<Rules> for Scope {
+    fn from(rules: Rules) -> Scope {
+        let files = rules.merges.iter().map(|merge| File { merge: merge.clone(), nearest: None });
+        Scope { files: Arc::new(files.collect()), rules: Arc::new(rules) }
+    }
+}
+
+impl Scope {
+    /// One in which all names are left out, and nothing may be deleted.
+    pub fn closed() -> Scope {
+        let rule = Rule { sides: Sides::Both, ..Rule::new(Action::Exclude, "*") };
+        Scope::from(Rules::from(vec![rule]))
+    }
+
+    /// Whether there are no rules, nor files that may hold some.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Whether directories may hold files of rules.
+    pub fn has_files(&self) -> bool {
+        !self.files.is_empty()
+    }
+
+    /// What holds in a directory, which is at `path` below the top of the transfer and in a directory in which this
+    /// holds. `read` is asked for its files.
+    ///
+    /// # Errors
+    /// A file cannot be read, or holds what is no rule.
+    pub fn enter(&self, path: &RelPath, read: ReadInDirectory<'_>) -> Result<Scope, FilterError> {
+        let length = if path.is_root() { 0 } else { path.as_bytes().len().saturating_add(1) };
+        self.entered(&Base::Below(length), |_| true, read)
+    }
+
+    /// How many directories above the top of the transfer may hold files that count in it.
+    pub fn levels_above(&self) -> usize {
+        let depth = self.root_elements().count();
+        let from = |file: &File| {
+            let from = elements(file.merge.from.as_ref()?);
+            from.clone().eq(self.root_elements().take(from.clone().count())).then(|| from.count())
+        };
+        let first = self.files.iter().filter_map(from).min();
+        first.map_or(0, |first| depth.saturating_sub(first))
+    }
+
+    /// What holds below a directory that is `levels` above the top of the transfer; with 0 it is that top itself, whose
+    /// own listing is not part of the transfer. Called from the outermost to the innermost.
+    ///
+    /// # Errors
+    /// Those of [`enter`](Scope::enter).
+    pub fn enter_above(&self, levels: usize, read: ReadInDirectory<'_>) -> Result<Scope, FilterError> {
+        let depth = self.root_elements().count().saturating_sub(levels);
+        let way =
+            self.root_elements().skip(depth).fold(Vec::new(), |way, element| [&way, element, b"/"].concat());
+        let is_from_here = |merge: &DirMerge| {
+            merge.from.as_ref().is_some_and(|from| {
+                let from = elements(from);
+                from.clone().count() <= depth && from.clone().eq(self.root_elements().take(from.count()))
+            })
+        };
+        self.entered(&Base::Above(way), is_from_here, read)
+    }
+
+    fn root_elements(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        elements(&self.rules.root)
+    }
+
+    fn entered(
+        &self,
+        base: &Base,
+        is_asked: impl Fn(&DirMerge) -> bool,
+        read: ReadInDirectory<'_>,
+    ) -> Result<Scope, FilterError> {
+        if self.files.is_empty() {
+            return Ok(self.clone());
+        }
+        let mut entering = Entering { files: self.files.to_vec(), changed: false, read };
+        entering.files.iter_mut().filter(|file| file.merge.not_below).for_each(|file| {
+            entering.changed |= file.nearest.take().is_some();
+        });
+        let mut number = 0;
+        // There may be more of them with each that is read.
+        while let Some(file) = entering.files.get(number) {
+            if is_asked(&file.merge) {
+                entering.file(number, base)?;
+            }
+            number = number.saturating_add(1);
+        }
+        let Entering { files, changed, .. } = entering;
+        let files = if changed { Arc::new(files) } else { self.files.clone() };
+        Ok(Scope { rules: self.rules.clone(), files })
+    }
+
+    /// The verdict on a path for one side. `path` is that of an entry of the directory in which this holds, or of the
+    /// directory itself, below the top of the transfer, which is an empty path and always included. `deleting_dir` says
+    /// that the directory is being deleted: perishable rules do not count there.
+    pub fn check(&self, path: &[u8], is_dir: bool, side: Side, deleting_dir: bool) -> Verdict {
+        let question = Question::new(&self.rules.root, path, is_dir, side, deleting_dir);
+        let found =
+            if path.is_empty() { None } else { self.first(&self.rules.list, &Base::Below(0), &question) };
+        found.map_or(Verdict::Included, CompiledRule::verdict)
+    }
+
+    /// The first rule that matches. A file keeps places only for files that are numbered after it, so there is an end to
+    /// it.
+    fn first<'a>(
+        &'a self,
+        places: &'a [Place],
+        base: &Base,
+        question: &Question<'_>,
+    ) -> Option<&'a CompiledRule> {
+        places.iter().find_map(|place| match place {
+            Place::Rule(compiled) => {
+                question.is_answered_by(compiled, |path| base.anchor(path)).then_some(compiled)
+            }
+            Place::Merged(number) => {
+                let nearest = self.files.get(*number).and_then(|file| file.nearest.as_deref());
+                std::iter::successors(nearest, |layer| layer.above.as_deref())
+                    .find_map(|layer| self.first(&layer.places, &layer.base, question))
+            }
+        })
+    }
+}
+
+fn elements(path: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    path.split(|&byte| byte == b'/').filter(|element| !element.is_empty())
+}
+
+/// A directory whose files are being read.
+struct Entering<'a> {
+    files: Vec<File>,
+    changed: bool,
+    read: ReadInDirectory<'a>,
+}
+
+impl Entering<'_> {
+    /// Reads a file, if there is one.
+    fn file(&mut self, number: usize, base: &Base) -> Result<(), FilterError> {
+        let Some(File { merge, nearest }) = self.files.get(number).cloned() else { return Ok(()) };
+        let Some(content) = self.content(&merge.file)? else { return Ok(()) };
+        let mut found = Found { places: Vec::new(), above: nearest, sender_only: merge.sender_only };
+        self.add(&mut found, &merge.file, &content, merge.defaults, 0)?;
+        let Found { places, above, .. } = found;
+        if let Some(file) = self.files.get_mut(number) {
+            file.nearest = Some(Arc::new(Layer { places, base: base.clone(), above }));
+            self.changed = true;
+        }
+        Ok(())
+    }
+
+    fn content(&mut self, file: &[u8]) -> Result<Option<Vec<u8>>, FilterError> {
+        (self.read)(file).map_err(|source| FilterError::Read { file: shown(file), source })
+    }
+
+    fn add(
+        &mut self,
+        found: &mut Found,
+        file: &[u8],
+        content: &[u8],
+        defaults: RuleDefaults,
+        depth: usize,
+    ) -> Result<(), FilterError> {
+        if depth >= MAX_MERGE_DEPTH {
+            return Err(FilterError::MergeDepth { file: shown(file) });
+        }
+        for directive in parse_file(file, content, FileKind::Rules(defaults), false)? {
+            match directive {
+                Directive::Rule(rule) => found.push(rule)?,
+                Directive::Clear => {
+                    found.places.clear();
+                    found.above = None;
+                }
+                Directive::DirMerge(merge) => self.keep_place(found, merge)?,
+                Directive::Merge(Merge { file, kind: FileKind::Rules(defaults) }) => {
+                    let missing =
+                        || FilterError::Read { file: shown(&file), source: io::ErrorKind::NotFound.into() };
+                    let content = self.content(&file)?.ok_or_else(missing)?;
+                    if defaults.exclude_self {
+                        found.push(Rule::new(Action::Exclude, file.clone()))?;
+                    }
+                    self.add(found, &file, &content, defaults, depth.saturating_add(1))?;
+                }
+                // What the user adds to the rules of CVS is known only where the command line is.
+                Directive::Cvs | Directive::Merge(_) => {
+                    let source =
+                        crate::tree::filter::SyntaxError::NotSupported("CVS rules in files of directories");
+                    return Err(FilterError::File { file: shown(file), entry: 0, source });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a place for a further file, unless there is one for those of its name.
+    fn keep_place(&mut self, found: &mut Found, mut merge: DirMerge) -> Result<(), FilterError> {
+        if merge.defaults.exclude_self {
+            found.push(Rule::new(Action::Exclude, merge.name()))?;
+        }
+        if self.files.iter().any(|known| known.merge.name() == merge.name()) {
+            return Ok(());
+        }
+        if self.files.len() >= MAX_DIR_MERGES {
+            return Err(FilterError::TooManyRules);
+        }
+        merge.sender_only = found.sender_only;
+        found.places.push(Place::Merged(self.files.len()));
+        self.files.push(File { merge, nearest: None });
+        Ok(())
+    }
+}
+
+/// What was found in a file so far.
+struct Found {
+    places: Vec<Place>,
+    above: Option<Arc<Layer>>,
+    sender_only: bool,
+}
+
+impl Found {
+    fn push(&mut self, mut rule: Rule) -> Result<(), FilterError> {
+        if self.places.len() >= MAX_RULES {
+            return Err(FilterError::TooManyRules);
+        }
+        if self.sender_only {
+            rule.sides = rule.sides.sender_if_unnamed();
+        }
+        self.places.push(Place::Rule(CompiledRule::new(rule)));
+        Ok(())
+    }
+}
+
+fn shown(file: &[u8]) -> String {
+    String::from_utf8_lossy(file).into_owned()
+}

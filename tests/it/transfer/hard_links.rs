@@ -1,0 +1,335 @@
+//! Names that are one file at the source become one file (`-H`).
+
+use crate::support::command::Output;
+use crate::support::disk::Disk;
+use crate::support::scene::Scene;
+use crate::support::snapshot::{Columns, Snapshot, assert_same};
+use crate::support::transport::Way;
+use crate::support::tree::{Node, Tree, noise};
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+/// Which paths below `root` are one file, as far as several are.
+fn groups(root: &Path) -> BTreeSet<BTreeSet<String>> {
+    let shown = |path: Vec<u8>| path.escape_ascii().to_string();
+    let groups = Snapshot::of(root).groups().into_iter();
+    groups.map(|names| names.into_iter().map(shown).collect()).collect()
+}
+
+fn group<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
+    names.map(str::to_owned).into()
+}
+
+/// A source whose names are linked as told.
+fn linked(tree: &Tree, links: &[(&str, &str)]) -> Scene {
+    let scene = Scene::with_source(tree);
+    for (name, other) in links {
+        fs::hard_link(scene.path("source").join(name), scene.path("source").join(other)).unwrap();
+    }
+    scene
+}
+
+fn run(way: Way, scene: &Scene, options: &[&str]) -> Output {
+    way.copy(options, &[scene.path("source/")], scene.path("to")).run()
+}
+
+fn three() -> Scene {
+    let tree = Tree::new().file("a/x", "one file").directory("b").file("single", "another");
+    linked(&tree, &[("a/x", "b/y"), ("a/x", "z")])
+}
+
+#[test]
+fn names_in_any_directories_are_one_file_and_stay_so() {
+    for way in Way::all() {
+        let scene = three();
+        let first = run(way, &scene, &["-aHi", "--stats"]).success();
+        assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
+        assert_eq!(groups(&scene.path("to")), [group(["a/x", "b/y", "z"])].into(), "{way:?}\n{first}");
+        assert_eq!(first.number("Number of regular files transferred:"), 2, "{way:?}\n{first}");
+        assert_eq!(first.number("Number of created files:"), 7, "{way:?}\n{first}");
+        for line in ["hf+++++++++ a/x => z\n", "hf+++++++++ b/y => z\n"] {
+            assert!(first.out().contains(line), "{way:?}\n{first}");
+        }
+        let before = scene.snapshot("to");
+        let again = run(way, &scene, &["-aHi"]).success();
+        assert!(
+            !again.out().lines().any(|line| line.starts_with(['<', '>', 'h', '.', 'c'])),
+            "{way:?}\n{again}"
+        );
+        assert!(before == scene.snapshot("to"), "{way:?}: the second run changed something");
+        let all = run(way, &scene, &["-aHii"]).success();
+        assert!(all.out().contains("hf          b/y\n"), "{way:?}\n{all}");
+    }
+}
+
+#[test]
+fn a_changed_file_is_sent_once() {
+    for way in Way::plain() {
+        for options in [&["-aHi", "--stats"][..], &["-aHi", "--stats", "--inplace"]] {
+            let scene = three();
+            run(way, &scene, &["-aH"]).success();
+            let inode = fs::metadata(scene.path("to/z")).unwrap().ino();
+            fs::write(scene.path("source/a/x"), "changed, and longer").unwrap();
+            let again = run(way, &scene, options).success();
+            assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
+            assert_eq!(groups(&scene.path("to")), [group(["a/x", "b/y", "z"])].into(), "{way:?}\n{again}");
+            assert_eq!(again.number("Number of regular files transferred:"), 1, "{way:?}\n{again}");
+            let in_place = options.len() > 2;
+            assert_eq!(again.out().contains("hf.st...... a/x => z\n"), !in_place, "{way:?}\n{again}");
+            assert_eq!(fs::metadata(scene.path("to/z")).unwrap().ino() == inode, in_place, "{way:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_apart_is_put_together() {
+    for way in Way::plain() {
+        for options in [&["-aHi"][..], &["-aHci"], &["-aHi", "--size-only"], &["-aHIi"]] {
+            let scene = three();
+            run(way, &scene, &["-a"]).success();
+            assert_eq!(groups(&scene.path("to")), BTreeSet::new());
+            let kept = fs::metadata(scene.path("to/z")).unwrap().ino();
+            let output = run(way, &scene, options).success();
+            assert_eq!(groups(&scene.path("to")), [group(["a/x", "b/y", "z"])].into(), "{way:?}\n{output}");
+            assert!(output.out().contains("hf          a/x => z\n"), "{way:?} {options:?}\n{output}");
+            let same = fs::metadata(scene.path("to/z")).unwrap().ino() == kept;
+            assert_eq!(same, options != ["-aHIi"], "{way:?} {options:?}\n{output}");
+            assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
+        }
+    }
+}
+
+#[test]
+fn contents_are_compared_once_for_all_names() {
+    for way in Way::plain() {
+        let scene = three();
+        run(way, &scene, &["-aH"]).success();
+        let unchanged = run(way, &scene, &["-aHci"]).success();
+        assert!(!unchanged.out().contains("hf"), "{way:?}\n{unchanged}");
+        // Of the same length and time.
+        let time = fs::metadata(scene.path("to/z")).unwrap().modified().unwrap();
+        fs::write(scene.path("to/z"), "eno file").unwrap();
+        fs::File::options().write(true).open(scene.path("to/z")).unwrap().set_modified(time).unwrap();
+        let output = run(way, &scene, &["-aHci", "--stats"]).success();
+        assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
+        assert_eq!(groups(&scene.path("to")), [group(["a/x", "b/y", "z"])].into(), "{way:?}\n{output}");
+        assert_eq!(output.number("Number of regular files transferred:"), 1, "{way:?}\n{output}");
+        let order: Vec<String> = output
+            .out()
+            .lines()
+            .take_while(|line| !line.is_empty())
+            .filter_map(|line| line.get(12..)?.split(' ').next().map(str::to_owned))
+            .filter(|name| ["z", "a/x", "b/y"].contains(&name.as_str()))
+            .collect();
+        assert_eq!(order, ["z", "a/x", "b/y"], "{way:?}\n{output}");
+    }
+}
+
+#[test]
+fn symbolic_links_and_fifos_have_several_names_too() {
+    for way in Way::plain() {
+        let tree = Tree::new().symlink("l", "target").node("p", Node::Fifo).directory("d");
+        let scene = linked(&tree, &[("l", "d/l"), ("p", "p2")]);
+        let output = run(way, &scene, &["-aHi"]).success();
+        assert_eq!(groups(&scene.path("to")), [group(["d/l", "l"]), group(["p", "p2"])].into());
+        assert!(output.out().contains("hL+++++++++ d/l => l\n"), "{way:?}\n{output}");
+        assert!(output.out().contains("hS+++++++++ p2 => p\n"), "{way:?}\n{output}");
+        assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
+        assert!(!run(way, &scene, &["-aHi"]).success().out().contains('h'));
+    }
+}
+
+#[test]
+fn names_of_several_arguments_are_linked_and_those_outside_are_not() {
+    for way in Way::plain() {
+        let scene = three();
+        fs::hard_link(scene.path("source/single"), scene.path("outside")).unwrap();
+        fs::create_dir(scene.path("to")).unwrap();
+        fs::write(scene.path("to/outside"), "another").unwrap();
+        let arguments = ["source/a", "source/b", "source/single"].map(|name| scene.path(name));
+        way.copy(&["-aH"], &arguments, scene.path("to")).run().success();
+        assert_eq!(groups(&scene.path("to")), [group(["a/x", "b/y"])].into(), "{way:?}");
+    }
+}
+
+#[test]
+fn without_the_option_each_name_is_a_file_and_links_at_the_destination_stay() {
+    let scene = three();
+    run(Way::LOCAL, &scene, &["-a"]).success();
+    assert_eq!(groups(&scene.path("to")), BTreeSet::new());
+    // Names that are one file here only.
+    fs::remove_file(scene.path("to/single")).unwrap();
+    fs::hard_link(scene.path("to/z"), scene.path("to/single")).unwrap();
+    fs::write(scene.path("source/single"), "one file").unwrap();
+    Tree::new().file("source/single", "one file").write(scene.root());
+    run(Way::LOCAL, &scene, &["-aH"]).success();
+    assert_eq!(groups(&scene.path("to")), [group(["a/x", "b/y", "single", "z"])].into());
+    fs::write(scene.path("source/single"), "no longer").unwrap();
+    run(Way::LOCAL, &scene, &["-aH"]).success();
+    assert_eq!(groups(&scene.path("to")), [group(["a/x", "b/y", "z"])].into());
+    assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
+}
+
+#[test]
+fn a_name_that_is_skipped_takes_no_part() {
+    for way in Way::plain() {
+        let scene = three();
+        fs::create_dir_all(scene.path("to/a")).unwrap();
+        fs::write(scene.path("to/a/x"), "mine").unwrap();
+        run(way, &scene, &["-aH", "--ignore-existing"]).success();
+        assert_eq!(groups(&scene.path("to")), [group(["b/y", "z"])].into(), "{way:?}");
+        assert_eq!(scene.read("to/a/x"), b"mine");
+
+        let scene = three();
+        fs::create_dir_all(scene.path("to/a")).unwrap();
+        fs::create_dir_all(scene.path("to/b")).unwrap();
+        fs::write(scene.path("to/b/y"), "old").unwrap();
+        fs::write(scene.path("to/a/x"), "old").unwrap();
+        run(way, &scene, &["-aH", "--existing"]).success();
+        assert_eq!(groups(&scene.path("to")), [group(["a/x", "b/y"])].into(), "{way:?}");
+        assert!(!scene.path("to/z").exists());
+
+        // Unlike rsync's, for which only the first name counts.
+        let scene = three();
+        fs::create_dir_all(scene.path("to/b")).unwrap();
+        fs::write(scene.path("to/b/y"), "newer than the source's").unwrap();
+        run(way, &scene, &["-aHu"]).success();
+        assert_eq!(groups(&scene.path("to")), [group(["a/x", "z"])].into(), "{way:?}");
+        assert_eq!(scene.read("to/b/y"), b"newer than the source's");
+    }
+}
+
+#[test]
+fn a_dry_run_tells_the_same_and_does_nothing() {
+    for way in Way::plain() {
+        for options in [["-aHi", "-aHin"], ["-aHci", "-aHcin"], ["-aHi", "-aHin"]] {
+            let scene = three();
+            fs::create_dir_all(scene.path("to/b/y")).unwrap();
+            fs::write(scene.path("to/z"), "eno file").unwrap();
+            let before = scene.snapshot("to");
+            let would = run(way, &scene, &[options[1]]).success();
+            assert!(before == scene.snapshot("to"), "{way:?}");
+            let does = run(way, &scene, &[options[0]]).success();
+            let lines = |output: &Output| {
+                output
+                    .out()
+                    .lines()
+                    .take_while(|line| !line.is_empty())
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(lines(&would), lines(&does), "{way:?}");
+        }
+    }
+}
+
+#[test]
+fn a_name_in_the_place_of_another_kind_counts_as_made() {
+    for way in Way::plain() {
+        let scene = three();
+        fs::create_dir_all(scene.path("to/b/y")).unwrap();
+        fs::create_dir_all(scene.path("to/a")).unwrap();
+        fs::write(scene.path("to/a/x"), "old").unwrap();
+        let output = run(way, &scene, &["-aHi", "--stats"]).success();
+        // The first name, the one in the place of a directory, and the single file.
+        assert_eq!(output.number("Number of created files:"), 3, "{way:?}\n{output}");
+        assert!(output.out().contains("hf.stp..... b/y => z\n"), "{way:?}\n{output}");
+    }
+}
+
+#[test]
+fn a_full_directory_in_the_way_of_a_name_stays() {
+    let scene = three();
+    fs::create_dir_all(scene.path("to/b/y")).unwrap();
+    fs::write(scene.path("to/b/y/mine"), "mine").unwrap();
+    assert_eq!(run(Way::LOCAL, &scene, &["-aH"]).code, Some(23));
+    assert_eq!(groups(&scene.path("to")), [group(["a/x", "z"])].into());
+    assert_eq!(scene.read("to/b/y/mine"), b"mine");
+    run(Way::LOCAL, &scene, &["-aH", "--force"]).success();
+    assert_eq!(groups(&scene.path("to")), [group(["a/x", "b/y", "z"])].into());
+}
+
+#[test]
+fn a_name_takes_the_place_of_one_that_cannot_be_had() {
+    for way in Way::plain() {
+        // A full directory is in the way of the first; the second has to be fetched then.
+        let scene = three();
+        fs::create_dir_all(scene.path("to/z")).unwrap();
+        fs::write(scene.path("to/z/mine"), "mine").unwrap();
+        let output = run(way, &scene, &["-aH"]);
+        assert_eq!(output.code, Some(23), "{output}");
+        assert_eq!(groups(&scene.path("to")), [group(["a/x", "b/y"])].into(), "{way:?}\n{output}");
+        assert_eq!(scene.read("to/b/y"), b"one file");
+    }
+}
+
+#[test]
+fn large_files_wait_for_their_first_name() {
+    for way in Way::plain() {
+        let content = noise(3 << 20, 7);
+        let tree = Tree::new().file("first", &content).directory("d");
+        let links: Vec<String> = (0..300).map(|n| format!("d/{n:03}")).collect();
+        let links: Vec<(&str, &str)> = links.iter().map(|name| ("first", name.as_str())).collect();
+        let scene = linked(&tree, &links);
+        run(way, &scene, &["-aH", "--partial"]).success();
+        assert_eq!(groups(&scene.path("to")).first().unwrap().len(), 301, "{way:?}");
+        let mut changed = content.clone();
+        changed.splice(5000..5000, *b"inserted");
+        fs::write(scene.path("source/first"), &changed).unwrap();
+        let output = run(way, &scene, &["-aH", "--stats", "--no-whole-file"]).success();
+        assert!(output.number("Literal data:") < 100_000, "{output}");
+        assert_eq!(groups(&scene.path("to")).first().unwrap().len(), 301, "{way:?}");
+        assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
+    }
+}
+
+/// Directories that hold names of groups are listed, so that what is the same can be linked.
+#[test]
+fn fingerprints_do_not_hide_a_name_that_is_apart() {
+    for way in Way::plain() {
+        let scene = three();
+        run(way, &scene, &["-aH"]).success();
+        let bytes = scene.read("to/b/y");
+        let time = fs::metadata(scene.path("to/b/y")).unwrap().modified().unwrap();
+        fs::remove_file(scene.path("to/b/y")).unwrap();
+        fs::write(scene.path("to/b/y"), bytes).unwrap();
+        fs::File::options().write(true).open(scene.path("to/b/y")).unwrap().set_modified(time).unwrap();
+        run(way, &scene, &["-aH"]).success();
+        assert_eq!(groups(&scene.path("to")), [group(["a/x", "b/y", "z"])].into(), "{way:?}");
+    }
+}
+
+#[test]
+fn many_groups_take_no_long_search() {
+    let files = if cfg!(debug_assertions) { 20_000 } else { 100_000 };
+    let scene = Scene::in_memory();
+    for dir in ["source/a", "source/b"] {
+        fs::create_dir_all(scene.path(dir)).unwrap();
+    }
+    for n in 0..files {
+        let (one, other) = (format!("source/a/{n:06}"), format!("source/b/{n:06}"));
+        fs::write(scene.path(&one), n.to_string()).unwrap();
+        fs::hard_link(scene.path(&one), scene.path(&other)).unwrap();
+    }
+    run(Way::LOCAL, &scene, &["-aH"]).success();
+    let pairs = groups(&scene.path("to"));
+    assert_eq!(pairs.len(), files);
+    assert!(pairs.iter().all(|names| names.len() == 2));
+}
+
+/// Between two file systems there are no links.
+#[test]
+fn where_links_are_refused_each_name_is_a_file() {
+    let scene = three();
+    fs::create_dir(scene.path("to")).unwrap();
+    let Some(disk) = Disk::small(&scene, "to/b", 1) else { return };
+    let output = run(Way::LOCAL, &scene, &["-aH"]);
+    let content = fs::read(disk.at.join("y"));
+    drop(disk);
+    assert_eq!(content.unwrap(), b"one file", "{output}");
+    assert_eq!(output.code, Some(23), "{output}");
+    assert_eq!(output.err().matches("a file of its own").count(), 1, "{output}");
+    assert_eq!(groups(&scene.path("to")), [group(["a/x", "z"])].into());
+}
