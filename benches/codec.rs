@@ -6,7 +6,7 @@ mod noise;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use dsync::request::{CompressWhen, Compression, DEFAULT_ZSTD_LEVEL};
+use dsync::request::{CompressWhen, Compression, Compressor, DEFAULT_ZSTD_LEVEL};
 use dsync::tree::{Entry, Meta, Name, Node};
 use dsync::wire::frame::{FrameDecoder, FrameEncoder, HEADER};
 use dsync::wire::{Content, ContentOp, DirId, FileId, Listing, ListingEnd, Message};
@@ -21,7 +21,8 @@ const PIECE: usize = 128 << 10;
 const PIECES: usize = 256;
 
 /// As `-z`.
-const DEFAULT: Compression = Compression { level: DEFAULT_ZSTD_LEVEL, when: CompressWhen::Always };
+const DEFAULT: Compression =
+    Compression { level: DEFAULT_ZSTD_LEVEL, when: CompressWhen::Always, by: Compressor::Zstd };
 
 /// Text as compressible as logs are: lines that differ in their numbers.
 fn text(len: usize) -> Vec<u8> {
@@ -71,6 +72,7 @@ fn content(data: Vec<u8>) -> VecDeque<Message> {
             file: FileId(1),
             ops: vec![ContentOp::Literal(piece)],
             end: None,
+            packed: false,
         })
     };
     (0..data.len() / PIECE).map(message).collect()

@@ -131,7 +131,7 @@ pub struct Facts {
     /// How many bytes of its content travelled, not compressed.
     pub sent: u64,
     /// The sum of its whole content, if that was asked for and is known.
-    pub sum: Option<[u8; 16]>,
+    pub sum: Option<Vec<u8>>,
 }
 
 /// How an entry of the destination differs from the source, as rsync's `--itemize-changes` tells it.
@@ -229,6 +229,8 @@ pub enum Skip {
     NoSuchDirectory,
     /// `--safe-links`: a symbolic link that may lead out of the tree.
     Unsafe,
+    /// `--append`: it differs and is no shorter at the destination.
+    NotShorter,
 }
 
 /// Something that could not be done. Never ends a run; decides its exit code.

@@ -12,6 +12,8 @@ use uzers::os::unix::UserExt;
 pub(super) struct Environment {
     /// The remote shell: `DSYNC_RSH`, else `RSYNC_RSH`.
     pub shell: Option<OsString>,
+    /// Where parts of files are kept: `RSYNC_PARTIAL_DIR`.
+    pub partial_dir: Option<OsString>,
     /// What CVS leaves out besides, parted by white space: `CVSIGNORE`.
     pub cvs_ignore: Option<OsString>,
     /// Whether blanks part paths on another host (`RSYNC_OLD_ARGS`), where nothing else is said.
@@ -32,6 +34,7 @@ impl Environment {
         let user = account_name.or_else(|| variable("USER")).or_else(|| variable("LOGNAME"));
         Environment {
             shell: variable("DSYNC_RSH").or_else(|| variable("RSYNC_RSH")),
+            partial_dir: variable("RSYNC_PARTIAL_DIR"),
             cvs_ignore: variable("CVSIGNORE"),
             old_args: is_on("RSYNC_OLD_ARGS") && !is_on("RSYNC_PROTECT_ARGS"),
             stderr_is_terminal: io::stderr().is_terminal(),

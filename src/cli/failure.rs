@@ -14,6 +14,8 @@ use std::fmt;
 pub(super) const USAGE: u8 = 1;
 /// The destination or a file of rules could not be opened.
 pub(super) const FILE_SELECTION: u8 = 3;
+/// What was asked for is not to be had.
+pub(super) const UNSUPPORTED: u8 = 4;
 /// Reading or writing files failed in a way that stops the run.
 pub(super) const FILE_IO: u8 = 11;
 /// The stream between the hosts broke.
@@ -143,6 +145,7 @@ pub(super) fn last_line(code: u8) -> String {
         USAGE => "syntax or usage error",
         2 => "protocol incompatibility",
         FILE_SELECTION => "errors selecting input or output files",
+        UNSUPPORTED => "what is asked for is not supported",
         FILE_IO => "error in file I/O",
         STREAM => "error in the data stream between the hosts",
         SIGNAL => "received SIGINT, SIGTERM or SIGHUP",
@@ -235,6 +238,7 @@ mod tests {
             (Kind::FileIo, 11),
             (Kind::Stream, 12),
             (Kind::Cancelled, 20),
+            (session::Failure::OutOfTime.kind(), 30),
             (Kind::Timeout, 30),
             (Kind::Halted, 41),
             (Kind::RemoteShell(255), 255),

@@ -42,6 +42,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 /// Does what the command line of this process asks for.
 pub fn main() -> ExitCode {
@@ -157,6 +158,12 @@ fn transfer(
 ) -> Result<u8, Failure> {
     let cancel = Cancel::new();
     signals::install(cancel.clone(), Arc::clone(screen)).map_err(|error| Failure::of(FILE_IO, &error))?;
+    if let Some(end) = run.ends {
+        let cancel = cancel.clone();
+        let waits = move || wait_until(end, &cancel);
+        let spawned = std::thread::Builder::new().name("clock".to_owned()).spawn(waits);
+        spawned.map_err(|error| Failure::of(FILE_IO, &error))?;
+    }
     let progress = Arc::new(Progress::default());
     let numbers = Numbers::new(style.human.max(2));
     let bar = match style.progress {
@@ -201,6 +208,19 @@ fn transfer(
         screen.err(&format!("{last}\n"));
     }
     Ok(code)
+}
+
+/// Stops a run when its time is up.
+fn wait_until(end: SystemTime, cancel: &Cancel) {
+    /// The clock may be set meanwhile, and a machine may sleep.
+    const AT_MOST: Duration = Duration::from_secs(1);
+    while let Ok(left) = end.duration_since(SystemTime::now()) {
+        if left.is_zero() {
+            break;
+        }
+        std::thread::sleep(left.min(AT_MOST));
+    }
+    cancel.time_is_up();
 }
 
 /// Opens the log. A run without one is better than none, as rsync has it.

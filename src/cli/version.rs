@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const LICENSE: &str = env!("CARGO_PKG_LICENSE");
-const CHECKSUMS: [&str; 3] = ["xxh128", "xxh3", "md5"];
-const COMPRESSIONS: [&str; 2] = ["zstd", "none"];
+const CHECKSUMS: [&str; 6] = ["xxh128", "xxh3", "xxh64", "md5", "sha1", "none"];
+const COMPRESSIONS: [&str; 3] = ["zstd", "lz4", "none"];
 
 /// What rsync's capability names mean here. Those it has and dsync does not are named too, so that a script that asks
 /// gets an answer.
@@ -21,12 +21,12 @@ const CAPABILITIES: [(&str, bool); 17] = [
     ("atimes", true),
     ("batchfiles", false),
     ("inplace", true),
-    ("append", false),
+    ("append", true),
     ("ACLs", cfg!(target_os = "linux")),
     ("xattrs", cfg!(target_os = "linux")),
     ("iconv", false),
-    ("prealloc", false),
-    ("stop_at", false),
+    ("prealloc", true),
+    ("stop_at", true),
     ("crtimes", false),
 ];
 

@@ -6,6 +6,7 @@
 //! share nothing and leave nothing to another machine, if there are many: two threads can read and write at the same
 //! time.
 
+use crate::fs::holes::{Extents, Holes};
 use crate::fs::{file, kernel, status};
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -51,6 +52,40 @@ pub(super) fn copy(
         turn: Mutex::new(()),
     };
     Ok(done + copying.run(many)?)
+}
+
+/// The same into a file in which zeros are to be holes: what `from` has no data for is not read.
+pub(super) fn copy_sparse(
+    from: BorrowedFd<'_>,
+    offset: u64,
+    len: u64,
+    to: BorrowedFd<'_>,
+    at: u64,
+    holes: &Holes,
+) -> io::Result<u64> {
+    let there = status::size(&rustix::fs::fstat(from)?);
+    let end = offset.saturating_add(len);
+    let mut extents = Extents::new();
+    let mut buffer = vec![0; BUFFER];
+    let mut place = offset;
+    while place < end {
+        let goes_to = at.saturating_add(place - offset);
+        let hole = extents.hole(from, place, there.min(end)).transpose()?.map_or(place, |hole| hole.min(end));
+        if hole > place {
+            holes.leave(to, goes_to..goes_to.saturating_add(hole - place))?;
+            place = hole;
+            continue;
+        }
+        let ask = usize::try_from(end - place).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let Some(room) = buffer.get_mut(..ask) else { break };
+        let read = file::read_full(from, room, place)?;
+        holes.write(to, room.get(..read).unwrap_or_default(), goes_to)?;
+        place = place.saturating_add(read as u64);
+        if read < ask {
+            break;
+        }
+    }
+    Ok(place - offset)
 }
 
 /// Copies as far as the kernel does it by itself, and returns how far that was. It is less than `len` where the kernel

@@ -2,9 +2,11 @@
 //!
 //! Positions are given with every call, so one open file serves several threads.
 
+use crate::fs::holes::Holes;
 use crate::fs::stage::{self, Lock};
 use crate::fs::{
-    Error, Look, Pieces, SetExtended, SetMeta, XattrNames, attributes, copy, extended, kernel, status,
+    Error, Look, Pieces, SetExtended, SetMeta, Writing, XattrNames, attributes, copy, extended, kernel,
+    status,
 };
 use crate::tree::{Extra, Kind, Meta, Name, Xattrs};
 use filetime::FileTime;
@@ -52,6 +54,8 @@ pub struct ReadFile {
     file: File,
     stamp: Stamp,
     meta: Meta,
+    /// Whether it has holes.
+    sparse: bool,
 }
 
 /// Opens a regular file for reading.
@@ -80,7 +84,8 @@ pub(super) fn regular(handle: &OwnedFd) -> Result<Stat, Error> {
 impl ReadFile {
     pub(super) fn new(handle: OwnedFd) -> Result<ReadFile, Error> {
         let stat = regular(&handle)?;
-        Ok(ReadFile { file: File::from(handle), stamp: Stamp::of(&stat), meta: status::meta(&stat) })
+        let (stamp, meta) = (Stamp::of(&stat), status::meta(&stat));
+        Ok(ReadFile { file: File::from(handle), stamp, meta, sparse: status::has_holes(&stat) })
     }
 
     /// What `look` sees of it besides what the system always tells.
@@ -166,7 +171,7 @@ impl ReadFile {
     /// A stretch of the file, to be read piece by piece; one that ends at [`u64::MAX`] goes on to the end of the file,
     /// however long it has become.
     pub fn pieces(&self, range: Range<u64>) -> Pieces<'_> {
-        Pieces::new(self.as_fd(), self.len(), range)
+        Pieces::new(self.as_fd(), self.len(), range).with_holes(self.sparse)
     }
 
     /// Locks the file against [`WriteFile::lock`], together with others that do the same, for as long as it is open here.
@@ -199,22 +204,30 @@ impl AsFd for ReadFile {
 /// A regular file open for writing and reading: a [`Stage`](crate::fs::Stage), or one to be changed where it is. The
 /// content of that stays until it is written over, so it serves as a basis as well.
 #[derive(Debug)]
-pub struct WriteFile(OwnedFd);
+pub struct WriteFile {
+    file: OwnedFd,
+    /// If zeros are to be left out.
+    holes: Option<Box<Holes>>,
+    /// Whether what was written is to be on the disk in the end.
+    fsync: bool,
+}
 
 impl WriteFile {
-    pub(super) fn new(handle: OwnedFd) -> WriteFile {
-        WriteFile(handle)
+    /// A file of this length that is written so.
+    pub(super) fn new(file: OwnedFd, len: u64, writing: &Writing) -> WriteFile {
+        let holes = writing.sparse.then(|| Box::new(Holes::of_len(len)));
+        WriteFile { file, holes, fsync: writing.fsync }
     }
 
     /// Length in bytes now.
     #[allow(clippy::len_without_is_empty, reason = "each would be a question to the system")]
     pub fn len(&self) -> io::Result<u64> {
-        Ok(status::size(&rustix::fs::fstat(&self.0)?))
+        Ok(status::size(&rustix::fs::fstat(&self.file)?))
     }
 
     /// Reads what is there, as [`ReadFile::read_at`].
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        Ok(retry_on_intr(|| rustix::io::pread(&self.0, &mut *buffer, offset))?)
+        Ok(retry_on_intr(|| rustix::io::pread(&self.file, &mut *buffer, offset))?)
     }
 
     /// Reads what is there, as [`ReadFile::read_full_at`].
@@ -229,13 +242,17 @@ impl WriteFile {
 
     /// Which version of the file this is now.
     pub fn stamp(&self) -> Result<Stamp, Error> {
-        let stat = rustix::fs::fstat(&self.0).map_err(Error::when("reading attributes of"))?;
+        let stat = rustix::fs::fstat(&self.file).map_err(Error::when("reading attributes of"))?;
         Ok(Stamp::of(&stat))
     }
 
     /// Writes all of `data` at `offset`, past the present end too.
     pub fn write_at(&self, data: &[u8], offset: u64) -> Result<(), Error> {
-        write_full(self.as_fd(), data, offset).map_err(Error::when("writing"))
+        let written = match &self.holes {
+            None => write_full(self.as_fd(), data, offset),
+            Some(holes) => holes.write(self.as_fd(), data, offset),
+        };
+        written.map_err(Error::when("writing"))
     }
 
     /// Copies `len` bytes from `offset` of `from` to `at` in this file, inside the kernel where possible. Returns how
@@ -249,31 +266,50 @@ impl WriteFile {
         at: u64,
         threads: usize,
     ) -> Result<u64, Error> {
-        copy::copy(from.as_fd(), offset, len, self.as_fd(), at, threads).map_err(Error::when("copying into"))
+        let copied = match &self.holes {
+            None => copy::copy(from.as_fd(), offset, len, self.as_fd(), at, threads),
+            Some(holes) => copy::copy_sparse(from.as_fd(), offset, len, self.as_fd(), at, holes),
+        };
+        copied.map_err(Error::when("copying into"))
     }
 
     /// Makes this file, which must be empty, share all blocks of `from`: a copy of that as it is now, made at once and
     /// without room of its own. `false` where the file system cannot.
     pub fn share_blocks_of(&self, from: impl AsFd) -> Result<bool, Error> {
-        kernel::clone_file(from.as_fd(), self.as_fd())
+        let shared = kernel::clone_file(from.as_fd(), self.as_fd())
             .transpose()
-            .map_or_else(|error| Err(Error::when("copying into")(error)), |done| Ok(done.is_some()))
+            .map_or_else(|error| Err(Error::when("copying into")(error)), |done| Ok(done.is_some()))?;
+        if let (true, Some(holes)) = (shared, &self.holes) {
+            holes.set_len(self.len().map_err(Error::when("copying into"))?);
+        }
+        Ok(shared)
     }
 
     /// Cuts the file off at `len` bytes, or extends it by a hole.
     pub fn set_len(&self, len: u64) -> Result<(), Error> {
-        retry_on_intr(|| rustix::fs::ftruncate(&self.0, len)).map_err(Error::when("setting the length of"))
+        retry_on_intr(|| rustix::fs::ftruncate(&self.file, len))
+            .map_err(Error::when("setting the length of"))?;
+        self.holes.iter().for_each(|holes| holes.set_len(len));
+        Ok(())
     }
 
     /// Sets space aside for `len` bytes where the file system can, so that a full one is noticed before anything is
-    /// sent. The length stays.
+    /// sent. The length stays, and so do the holes of what is there already in a file in which zeros are left out.
     pub fn preallocate(&self, len: u64) -> Result<(), Error> {
-        kernel::reserve(self.as_fd(), len).map_err(Error::when("allocating space for"))
+        const RESERVING: &str = "allocating space for";
+        let from = match &self.holes {
+            None => 0,
+            Some(holes) => {
+                holes.reserved();
+                self.len().map_err(Error::when(RESERVING))?
+            }
+        };
+        kernel::reserve(self.as_fd(), from..len).map_err(Error::when(RESERVING))
     }
 
     /// Those of the attributes that the file does not have, to be set; its time among them in any case.
     pub fn lacking(&self, meta: &SetMeta) -> Result<SetMeta, Error> {
-        let stat = rustix::fs::fstat(&self.0).map_err(Error::when("reading attributes of"))?;
+        let stat = rustix::fs::fstat(&self.file).map_err(Error::when("reading attributes of"))?;
         Ok(meta.lacking(&status::meta(&stat)))
     }
 
@@ -293,12 +329,26 @@ impl WriteFile {
         extended::look_at(self.as_fd(), Kind::File, look)
     }
 
+    /// Sees to it that what was written is on the disk, if that was asked for.
+    pub fn sync(&self) -> Result<(), Error> {
+        if !self.fsync {
+            return Ok(());
+        }
+        retry_on_intr(|| rustix::fs::fsync(&self.file)).map_err(Error::when("writing to the disk"))
+    }
+
+    /// Ends the writing: sets these attributes, and all is on the disk if that was asked for.
+    pub fn finish(&self, meta: &SetMeta) -> Result<(), Error> {
+        self.set_meta(meta)?;
+        self.sync()
+    }
+
     /// Locks the file for as long as it is open here, or this process lives. `false` if another has it locked.
     ///
     /// # Errors
     /// The file system has no locks.
     pub fn lock(&self) -> Result<bool, Error> {
-        is_held(stage::lock(&self.0))
+        is_held(stage::lock(&self.file))
     }
 
     /// As [`ReadFile::lock_shared`].
@@ -306,7 +356,7 @@ impl WriteFile {
     /// # Errors
     /// The file system has no locks.
     pub fn lock_shared(&self) -> Result<bool, Error> {
-        is_held(stage::lock_shared(&self.0))
+        is_held(stage::lock_shared(&self.file))
     }
 }
 
@@ -325,13 +375,13 @@ fn is_held(lock: rustix::io::Result<Lock>) -> Result<bool, Error> {
 
 impl From<WriteFile> for File {
     fn from(file: WriteFile) -> File {
-        file.0.into()
+        file.file.into()
     }
 }
 
 impl AsFd for WriteFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.file.as_fd()
     }
 }
 

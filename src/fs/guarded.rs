@@ -105,6 +105,12 @@ impl Slot<'_> {
         }
     }
 
+    /// Renames what is here over whatever has the other name, but a directory.
+    pub fn rename_over(self, to: Slot<'_>) -> std::result::Result<(), Error> {
+        rustix::fs::renameat(self.dir, self.name.as_bytes(), to.dir, to.name.as_bytes())
+            .map_err(Error::when(INSTALLING))
+    }
+
     /// Moves what is here, in a directory that nobody else changes, to a name that must be free. Returns its stamp
     /// there; `None` if the name is taken, and then nothing has changed.
     pub fn move_to(self, to: Slot<'_>) -> std::result::Result<Option<Stamp>, Error> {

@@ -1,7 +1,7 @@
 //! Opening a file to change it where it is, keeping its inode and its links (`--inplace`).
 
 use crate::fs::file::{self, WriteFile};
-use crate::fs::{Error, attributes, status};
+use crate::fs::{Error, WriteDir, attributes, status};
 use crate::tree::{Kind, Name};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, Result};
@@ -11,10 +11,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 const ATTEMPTS: usize = 16;
 
 /// Opens or creates the file `name` of `dir`.
-pub(super) fn open(dir: BorrowedFd<'_>, name: &Name) -> std::result::Result<WriteFile, Error> {
-    let handle = open_or_create(dir, name).map_err(Error::when("opening for writing"))?;
-    file::regular(&handle)?;
-    Ok(WriteFile::new(handle))
+pub(super) fn open(dir: &WriteDir, name: &Name) -> std::result::Result<WriteFile, Error> {
+    let handle = open_or_create(dir.as_fd(), name).map_err(Error::when("opening for writing"))?;
+    let stat = file::regular(&handle)?;
+    Ok(WriteFile::new(handle, status::size(&stat), dir.writing()))
 }
 
 /// Opens the file that is there, or else creates it: in separate calls, because in a sticky directory Linux refuses

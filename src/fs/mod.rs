@@ -12,8 +12,8 @@
 //! | `referent` | what a link leads to where the user asked for that: the one way out of a tree, to read |
 //! | `inside` | links at the destination that the user keeps and that stay inside |
 //! | `dir`, `beneath`, `list`, `status` | reading directories and attributes |
-//! | `file`, `pieces`, `copy` | reading and writing the content of one file |
-//! | `write`, `stage`, `link`, `in_place`, `attributes` | changing a directory, with names that are always old or new |
+//! | `file`, `pieces`, `copy`, `holes` | reading and writing the content of one file |
+//! | `writing`, `write`, `stage`, `link`, `aside`, `in_place`, `attributes` | changing a directory, with names that are always old or new |
 //! | `extended` | extended attributes and ACLs, read and set |
 //! | `guarded` | changes that happen only where nobody else has made one |
 //! | `crash` | where tests have a run be killed |
@@ -23,6 +23,7 @@
 //! An operation that fails says what it was doing ([`Error`]); its caller knows the path. Used by `view` (reading),
 //! `pass` and `twoway` (both ways) and `session` (roots, owners, limits).
 
+mod aside;
 mod attributes;
 mod beneath;
 mod copy;
@@ -32,6 +33,7 @@ mod error;
 mod extended;
 mod file;
 mod guarded;
+mod holes;
 mod in_place;
 mod inside;
 mod kernel;
@@ -49,6 +51,7 @@ mod stage;
 mod status;
 mod whole;
 mod write;
+mod writing;
 
 pub use attributes::SetMeta;
 pub use dir::Dir;
@@ -68,6 +71,7 @@ pub use resolve::Links;
 pub use root::Root;
 pub use stage::{Stage, is_passing, is_reserved, is_stage_name, stage_name};
 pub use write::WriteDir;
+pub use writing::Writing;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,6 +1,7 @@
 //! Reading a stretch of a file piece by piece, from front to back.
 
 use crate::fs::file;
+use crate::fs::holes::Extents;
 use rustix::io::retry_on_intr;
 use std::io;
 use std::ops::Range;
@@ -16,11 +17,18 @@ pub struct Pieces<'a> {
     end: u64,
     /// Whether the file has ended.
     ended: bool,
+    /// If it has holes, of which the zeros need not be read.
+    extents: Option<Extents>,
 }
 
 impl<'a> Pieces<'a> {
     pub(super) fn new(file: BorrowedFd<'a>, len: u64, range: Range<u64>) -> Pieces<'a> {
-        Pieces { file, len, at: range.start, end: range.end, ended: false }
+        Pieces { file, len, at: range.start, end: range.end, ended: false, extents: None }
+    }
+
+    /// Says whether the file has holes.
+    pub(super) fn with_holes(self, has_holes: bool) -> Pieces<'a> {
+        Pieces { extents: has_holes.then(Extents::new), ..self }
     }
 
     /// A buffer of at most `most` bytes, and no longer than is of use: so long that a short file and its end are one
@@ -41,6 +49,12 @@ impl<'a> Pieces<'a> {
         let room = self.room(buffer);
         if self.have_ended() || room.is_empty() {
             return Ok(None);
+        }
+        if self.is_hole(room.len()) {
+            room.fill(0);
+            self.at = self.at.saturating_add(room.len() as u64);
+            self.ended = self.at == self.len;
+            return Ok(Some(room));
         }
         let mut read = retry_on_intr(|| rustix::io::pread(self.file, &mut *room, self.at))?;
         self.ended = read as u64 == self.len.saturating_sub(self.at);
@@ -67,6 +81,21 @@ impl<'a> Pieces<'a> {
     /// Whether nothing is left.
     pub fn have_ended(&self) -> bool {
         self.ended || self.at >= self.end
+    }
+
+    /// Whether the next bytes, so many of them, are in a hole, before the end that the file is expected to have.
+    fn is_hole(&mut self, bytes: usize) -> bool {
+        let end = self.at.saturating_add(bytes as u64);
+        let Some(extents) = self.extents.as_mut().filter(|_| end <= self.len) else { return false };
+        match extents.hole(self.file, self.at, self.len) {
+            Some(Ok(hole)) => hole >= end,
+            // Reading will tell.
+            Some(Err(_)) => false,
+            None => {
+                self.extents = None;
+                false
+            }
+        }
     }
 
     /// As much of a buffer as there is use for.

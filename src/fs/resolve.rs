@@ -119,7 +119,11 @@ pub(super) fn check_owner(
 }
 
 /// Refuses a directory that is neither `top` nor below it.
-fn check_within(dir: BorrowedFd<'_>, top: (u64, u64), doing: &'static str) -> std::result::Result<(), Error> {
+pub(super) fn check_within(
+    dir: BorrowedFd<'_>,
+    top: (u64, u64),
+    doing: &'static str,
+) -> std::result::Result<(), Error> {
     let identity = |dir: BorrowedFd<'_>| rustix::fs::fstat(dir).map(|stat| status::identity(&stat));
     let above = |dir: BorrowedFd<'_>| match kernel::entry_handle(dir, b"..") {
         Some(handle) => handle,

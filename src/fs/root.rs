@@ -1,7 +1,7 @@
 //! A directory that a user named, where a run works.
 
 use crate::fs::resolve::{self, Links, Place};
-use crate::fs::{Dir, Error, WriteDir};
+use crate::fs::{Dir, Error, WriteDir, Writing};
 use crate::tree::{Kind, Name};
 use rustix::fs::Mode;
 use rustix::io::Errno;
@@ -9,6 +9,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 const OPENING: &str = "opening directory";
 
@@ -18,9 +19,14 @@ const OPENING: &str = "opening directory";
 pub struct Root {
     dir: Dir,
     writable: bool,
+    writing: Arc<Writing>,
 }
 
 impl Root {
+    fn new(dir: Dir) -> Root {
+        Root { dir, writable: true, writing: Arc::default() }
+    }
+
     /// Opens the directory at `path`, following symbolic links by the rule of `links`.
     pub fn open(path: &OsStr, links: Links) -> Result<Root, Error> {
         Root::at(resolve::resolve(path.as_bytes(), links, OPENING)?)
@@ -61,7 +67,7 @@ impl Root {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(error) => return Err(Error::when(CREATING)(error)),
             }
-            reached = Root { dir: reached.dir.open_dir(&name)?, writable: true };
+            reached = Root::new(reached.dir.open_dir(&name)?);
         }
         Ok(reached)
     }
@@ -70,7 +76,7 @@ impl Root {
         match place {
             Place::Directory(handle) => {
                 let handle = resolve::readable(handle).map_err(Error::when(OPENING))?;
-                Ok(Root { dir: Dir::new(handle), writable: true })
+                Ok(Root::new(Dir::new(handle)))
             }
             Place::Other { .. } => Err(Error::when(OPENING)(Errno::NOTDIR)),
         }
@@ -118,7 +124,7 @@ impl Root {
         };
         rustix::fs::mkdirat(parent.dir.as_fd(), name.as_bytes(), Mode::from_raw_mode(0o777))
             .map_err(Error::when(CREATING))?;
-        Ok(Root { dir: parent.dir.open_dir(&name)?, writable: true })
+        Ok(Root::new(parent.dir.open_dir(&name)?))
     }
 
     /// The directory, to read.
@@ -128,7 +134,12 @@ impl Root {
 
     /// The directory, to change; `None` for a read-only root.
     pub fn writable(&self) -> Option<WriteDir> {
-        self.writable.then(|| WriteDir::new(self.dir.clone()))
+        self.writable.then(|| WriteDir::new(self.dir.clone(), self.writing.clone()))
+    }
+
+    /// The same root, below which files are written so.
+    pub fn with_writing(self, writing: Writing) -> Root {
+        Root { writing: Arc::new(writing), ..self }
     }
 
     /// The same root, for a run that must not change anything.

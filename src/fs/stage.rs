@@ -12,9 +12,14 @@
 //! locks every such file counts as left behind. A small file that is there whole is staged
 //! without a lock, under a number instead of its target's and with the complement of the check, or without any name:
 //! see `whole`.
+//!
+//! Where a run has a directory for what is not finished ([`Writing::temp`](crate::fs::Writing)), files are staged there,
+//! under numbers too, and nobody goes on with what is left of them. If that is another file system, from where no file
+//! is renamed, a whole one is copied beside its target before it gets its attributes, so that the name holds the old or
+//! the new all the same.
 
 use crate::fs::file::{self, ReadFile, WriteFile};
-use crate::fs::{Error, Expected, Replaced, SetMeta, Slot, Stamp, WriteDir, status};
+use crate::fs::{Dir, Error, Expected, Replaced, SetMeta, Slot, Stamp, WriteDir, kernel, status, whole};
 use crate::tree::{Entry, Kind, Name};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -26,6 +31,9 @@ use xxhash_rust::xxh3::xxh3_64;
 const PREFIX: &[u8] = b".dsync-";
 const SUFFIX: &[u8] = b".part";
 const TARGET_DIGITS: usize = 16;
+
+/// How much of a file that was staged elsewhere is copied before the next look at whether to go on, in bytes.
+const COPIED_AT_ONCE: u64 = 64 << 20;
 
 /// How often two runs may take the same staged name from each other before one gives up.
 const ATTEMPTS: usize = 16;
@@ -101,6 +109,8 @@ pub struct Stage {
     file: WriteFile,
     dir: WriteDir,
     target: Name,
+    /// Where it is, if not in `dir`.
+    elsewhere: Option<Dir>,
     staged: Name,
     leftover: Option<ReadFile>,
     installed: bool,
@@ -108,15 +118,42 @@ pub struct Stage {
 
 /// Begins a new version of `target`.
 pub(super) fn begin(dir: &WriteDir, target: &Name) -> Result<Stage, Error> {
+    match &dir.writing().temp {
+        None => begin_beside(dir, target),
+        Some(temp) => begin_in(temp, dir, target),
+    }
+}
+
+/// What staged files are created with.
+const CREATE: OFlags = OFlags::RDWR.union(OFlags::CREATE).union(OFlags::EXCL).union(file::PLAIN);
+
+/// Begins it in a directory for what is not finished.
+fn begin_in(temp: &Dir, dir: &WriteDir, target: &Name) -> Result<Stage, Error> {
+    for _ in 0..ATTEMPTS {
+        let staged = name_for(target, whole::next_number());
+        match rustix::fs::openat(temp, staged.as_bytes(), CREATE, Mode::RUSR | Mode::WUSR) {
+            Ok(handle) if is_ours(&handle).map_err(Error::when(STAGING))? => {
+                let file = WriteFile::new(handle, 0, dir.writing());
+                let (dir, target, elsewhere) = (dir.clone(), target.clone(), Some(temp.clone()));
+                return Ok(Stage { file, dir, target, elsewhere, staged, leftover: None, installed: false });
+            }
+            Ok(_) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(Error::when(STAGING)(error)),
+        }
+    }
+    Err(busy())
+}
+
+/// Begins it beside its target.
+fn begin_beside(dir: &WriteDir, target: &Name) -> Result<Stage, Error> {
     let staged = stage_name(target);
     let mut leftover = None;
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | file::PLAIN;
     for _ in 0..ATTEMPTS {
-        match rustix::fs::openat(dir, staged.as_bytes(), flags, Mode::RUSR | Mode::WUSR) {
+        match rustix::fs::openat(dir, staged.as_bytes(), CREATE, Mode::RUSR | Mode::WUSR) {
             Ok(handle) if is_ours(&handle).map_err(Error::when(STAGING))? => {
-                let file = WriteFile::new(handle);
+                let file = WriteFile::new(handle, 0, dir.writing());
                 let (dir, target) = (dir.clone(), target.clone());
-                return Ok(Stage { file, dir, target, staged, leftover, installed: false });
+                return Ok(Stage { file, dir, target, elsewhere: None, staged, leftover, installed: false });
             }
             Ok(_) => {}
             Err(Errno::EXIST) => {
@@ -256,7 +293,7 @@ impl Stage {
     /// Sets the attributes and gives the file a name, in any directory of the same file system, that must be free.
     /// Returns its stamp; `None` if the name is taken, and then the staged file is gone.
     pub fn install_if_free(mut self, meta: &SetMeta, at: Slot<'_>) -> Result<Option<Stamp>, Error> {
-        self.file.set_meta(meta)?;
+        self.file.finish(meta)?;
         let installed = self.slot().move_to(at)?;
         self.installed = installed.is_some();
         Ok(installed)
@@ -271,7 +308,7 @@ impl Stage {
         expected: &Expected,
         trash: &WriteDir,
     ) -> Result<Option<Replaced>, Error> {
-        self.file.set_meta(meta)?;
+        self.file.finish(meta)?;
         let replaced = self.slot().replace(at, expected, trash)?;
         self.installed = replaced.is_some();
         Ok(replaced)
@@ -283,12 +320,45 @@ impl Stage {
 
     /// Sets the attributes and renames the file over its target in one step, which must not be a directory. After an
     /// error the target is as it was.
-    pub fn install(mut self, meta: &SetMeta) -> Result<(), Error> {
-        self.file.set_meta(meta)?;
-        rustix::fs::renameat(&self.dir, self.staged.as_bytes(), &self.dir, self.target.as_bytes())
+    pub fn install(self, meta: &SetMeta) -> Result<(), Error> {
+        let (dir, target) = (self.dir.clone(), self.target.clone());
+        self.install_as(meta, Slot { dir: &dir, name: &target })
+    }
+
+    /// The same under another name, or in another directory.
+    pub fn install_as(mut self, meta: &SetMeta, at: Slot<'_>) -> Result<(), Error> {
+        self.file.finish(meta)?;
+        rustix::fs::renameat(self.home(), self.staged.as_bytes(), at.dir, at.name.as_bytes())
             .map_err(Error::when(INSTALLING))?;
         self.installed = true;
         Ok(())
+    }
+
+    /// The same content where it can be renamed to its target: a copy beside that, if it is staged on another file
+    /// system. Only the content is copied. Fails when `go_on` says that nobody waits for it any more.
+    pub fn brought_home(self, go_on: impl Fn() -> bool) -> Result<Stage, Error> {
+        const COPYING: &str = "copying the staged file to";
+        let Some(elsewhere) = &self.elsewhere else { return Ok(self) };
+        if kernel::same_mount(elsewhere.as_fd(), self.dir.as_fd()).map_err(Error::when(COPYING))? {
+            return Ok(self);
+        }
+        let near = begin_beside(&self.dir, &self.target)?;
+        let mut at = 0;
+        loop {
+            let copied = near.file.copy_from(&self.file, at, COPIED_AT_ONCE, at, 1)?;
+            at = at.saturating_add(copied);
+            if copied < COPIED_AT_ONCE {
+                return Ok(near);
+            }
+            if !go_on() {
+                return Err(Error::refused(COPYING, io::ErrorKind::Interrupted, "the run was stopped"));
+            }
+        }
+    }
+
+    /// The directory it is in.
+    fn home(&self) -> BorrowedFd<'_> {
+        self.elsewhere.as_ref().map_or(self.dir.as_fd(), |dir| dir.as_fd())
     }
 }
 
@@ -303,7 +373,7 @@ impl Drop for Stage {
     fn drop(&mut self) {
         if !self.installed {
             // A failure leaves what a killed run would leave, for the next run to clear.
-            let _ = rustix::fs::unlinkat(&self.dir, self.staged.as_bytes(), AtFlags::empty());
+            let _ = rustix::fs::unlinkat(self.home(), self.staged.as_bytes(), AtFlags::empty());
         }
     }
 }

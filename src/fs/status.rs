@@ -35,6 +35,17 @@ pub(super) fn size(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size as i64).unwrap_or(0)
 }
 
+/// Whether a file has holes of some size. One that its file system compresses may seem so.
+#[allow(clippy::unnecessary_cast, reason = "the widths of the fields differ by platform")]
+pub(super) fn has_holes(stat: &Stat) -> bool {
+    /// What st_blocks counts in.
+    const UNIT: u64 = 512;
+    /// Bytes that are worth asking where they are.
+    const LEAST: u64 = 64 << 10;
+    let held = u64::try_from(stat.st_blocks as i64).unwrap_or(0).saturating_mul(UNIT);
+    size(stat) >= held.saturating_add(LEAST)
+}
+
 /// The number of a device entry.
 pub(super) fn device(stat: &Stat) -> Rdev {
     Rdev { major: rustix::fs::major(stat.st_rdev), minor: rustix::fs::minor(stat.st_rdev) }

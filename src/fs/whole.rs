@@ -42,8 +42,9 @@ pub(super) fn create_if_free(
     content: &[u8],
     meta: &SetMeta,
 ) -> Option<Result<Option<Stamp>, Error>> {
-    let file = WriteFile::new(kernel::create_nameless(dir.as_fd(), Mode::RUSR | Mode::WUSR)?);
-    if let Err(error) = file.write_at(content, 0).and_then(|()| file.set_meta(meta)) {
+    let file =
+        WriteFile::new(kernel::create_nameless(dir.as_fd(), Mode::RUSR | Mode::WUSR)?, 0, dir.writing());
+    if let Err(error) = file.write_at(content, 0).and_then(|()| file.finish(meta)) {
         return Some(Err(error));
     }
     let is_free = kernel::give_name(file.as_fd(), dir.as_fd(), target)?;
@@ -58,8 +59,9 @@ fn create_nameless(
     mode: u32,
     set: impl FnOnce(&WriteFile) -> Result<(), Error>,
 ) -> Option<Result<bool, Error>> {
-    let file = WriteFile::new(kernel::create_nameless(dir.as_fd(), mode_bits(mode & 0o777))?);
-    if let Err(error) = file.write_at(content, 0).and_then(|()| set(&file)) {
+    let file =
+        WriteFile::new(kernel::create_nameless(dir.as_fd(), mode_bits(mode & 0o777))?, 0, dir.writing());
+    if let Err(error) = file.write_at(content, 0).and_then(|()| set(&file)).and_then(|()| file.sync()) {
         return Some(Err(error));
     }
     kernel::give_name(file.as_fd(), dir.as_fd(), target).map(Ok)
@@ -76,11 +78,11 @@ pub(super) fn replace(
     let staged = stage::name_for(target, next_number());
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | file::PLAIN;
     let file = match rustix::fs::openat(dir, staged.as_bytes(), flags, Mode::RUSR | Mode::WUSR) {
-        Ok(handle) => WriteFile::new(handle),
+        Ok(handle) => WriteFile::new(handle, 0, dir.writing()),
         Err(Errno::EXIST) => return Ok(false),
         Err(error) => return Err(Error::when(stage::STAGING)(error)),
     };
-    let written = file.write_at(content, 0).and_then(|()| set(&file));
+    let written = file.write_at(content, 0).and_then(|()| set(&file)).and_then(|()| file.sync());
     let renamed =
         written.and_then(|()| match rustix::fs::renameat(dir, staged.as_bytes(), dir, target.as_bytes()) {
             Ok(()) => Ok(true),

@@ -2,7 +2,8 @@
 
 use crate::fs::attributes::{self, SetMeta};
 use crate::fs::{
-    Dir, Error, SetExtended, Slot, Stage, Stamp, WriteFile, beneath, extended, in_place, kernel, stage, whole,
+    Dir, Error, SetExtended, Slot, Stage, Stamp, WriteFile, Writing, beneath, extended, in_place, kernel,
+    stage, whole,
 };
 use crate::tree::{Kind, Name, Node, Rdev, RelPath};
 use rustix::fs::{AtFlags, FileType, RawMode};
@@ -10,46 +11,60 @@ use rustix::io::Errno;
 use std::io;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 
 const CREATING: &str = "creating";
 
 /// A handle on a directory that may be changed. It does all that a [`Dir`] does. Only a writable
 /// [`Root`](crate::fs::Root) gives one out.
 #[derive(Debug, Clone)]
-pub struct WriteDir(Dir);
+pub struct WriteDir {
+    dir: Dir,
+    writing: Arc<Writing>,
+}
 
 impl Deref for WriteDir {
     type Target = Dir;
     fn deref(&self) -> &Dir {
-        &self.0
+        &self.dir
     }
 }
 
 impl AsFd for WriteDir {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.dir.as_fd()
     }
 }
 
 impl WriteDir {
-    pub(super) fn new(dir: Dir) -> WriteDir {
-        WriteDir(dir)
+    pub(super) fn new(dir: Dir, writing: Arc<Writing>) -> WriteDir {
+        WriteDir { dir, writing }
+    }
+
+    /// How files in it are written.
+    pub(super) fn writing(&self) -> &Writing {
+        &self.writing
+    }
+
+    /// Another directory, in which files are written as in this one.
+    pub(super) fn like(&self, dir: Dir) -> WriteDir {
+        WriteDir { dir, writing: self.writing.clone() }
     }
 
     /// As [`Dir::open_dir`], to change what is in it.
     pub fn open_dir_writable(&self, name: &Name) -> Result<WriteDir, Error> {
         let opened = beneath::open_one(self.as_fd(), name.as_bytes());
-        Ok(WriteDir(Dir::new(opened.map_err(Error::when("opening directory"))?)))
+        Ok(self.like(Dir::new(opened.map_err(Error::when("opening directory"))?)))
     }
 
     /// As [`Dir::open_beneath`], to change what is in it.
     pub fn open_beneath_writable(&self, path: &RelPath) -> Result<WriteDir, Error> {
-        self.0.open_beneath(path).map(WriteDir)
+        self.dir.open_beneath(path).map(|dir| self.like(dir))
     }
 
     /// As [`Dir::open_inside`], to change what is in it.
     pub fn open_inside_writable(&self, path: &RelPath) -> Result<WriteDir, Error> {
-        self.0.open_inside(path).map(WriteDir)
+        self.dir.open_inside(path).map(|dir| self.like(dir))
     }
 
     /// How many bytes may still be written to the file system it is on, as far as that tells.
@@ -203,7 +218,7 @@ impl WriteDir {
 
     /// Opens the file `name` to change it where it is, or creates it, open to its owner only.
     pub fn open_in_place(&self, name: &Name) -> Result<WriteFile, Error> {
-        in_place::open(self.as_fd(), name)
+        in_place::open(self, name)
     }
 
     /// Gives an entry another name, in any directory of the same file system, in place of whatever but a directory has
@@ -218,6 +233,14 @@ impl WriteDir {
     /// Sets attributes of an entry, which must be of that kind. A symbolic link gets them itself.
     pub fn set_meta(&self, name: &Name, kind: Kind, meta: &SetMeta) -> Result<(), Error> {
         attributes::set_entry(self.as_fd(), name, kind, meta)
+    }
+
+    /// Sees to it that the names in it are on the disk, if files are to be.
+    pub fn sync_names(&self) -> Result<(), Error> {
+        if !self.writing.fsync {
+            return Ok(());
+        }
+        rustix::fs::fsync(self.as_fd()).map_err(Error::when("writing to the disk"))
     }
 
     /// Sets attributes of the directory itself.

@@ -227,6 +227,9 @@ impl Policy<'_> {
                 may_set_group,
             ));
         }
+        if self.options.append.is_some() {
+            return Decision::Skip(Skip::NotShorter);
+        }
         let mut update = self.replacement(entry, own, may_set_group);
         update.change.content = true;
         Decision::Transfer(update)
@@ -243,7 +246,10 @@ impl Policy<'_> {
         } else {
             options.ignore_times || !self.is_same_time(own.meta.mtime, entry.meta.mtime)
         };
-        if differs {
+        if differs && options.append.is_some() && own.node.size() >= size {
+            // Files only grow, so it is something of its own.
+            Decision::Skip(Skip::NotShorter)
+        } else if differs {
             Decision::Transfer(self.replacement(entry, own, may_set_group))
         } else {
             Decision::Attributes(self.attributes(entry.kind(), entry.into(), own.into(), may_set_group))

@@ -42,7 +42,8 @@ pub use agenda::{Agenda, IsNew, Place};
 
 pub(crate) use tally::describe;
 
-use crate::delta::SumChoice;
+use crate::delta::{StrongKind, SumChoice};
+use crate::pass::sink::DestinationError;
 use crate::report::{Progress, Reporter};
 use crate::request::Options;
 use crate::wire::{Abort, AbortKind, Message, Sender};
@@ -53,8 +54,10 @@ use std::sync::Arc;
 pub struct Context {
     /// What was asked.
     pub options: Options,
-    /// The strong sum, with the run's seed.
+    /// The strong sum of what is transferred, with the run's seed.
     pub sums: SumChoice,
+    /// The one that contents are compared by where nothing is transferred yet.
+    pub compare_sums: SumChoice,
     /// Where events go: to the user, or to the peer that has one.
     pub reporter: Arc<dyn Reporter>,
     /// How far the run is.
@@ -70,9 +73,16 @@ pub struct Context {
 }
 
 impl Context {
+    /// The function of the sums that are shown: that by which the run looks at contents.
+    fn shown_sum(&self) -> StrongKind {
+        if self.options.checksum { self.compare_sums.kind } else { self.sums.kind }
+    }
+
     /// Whether changed files are sent whole.
     fn whole_file(&self) -> bool {
-        self.options.whole_file.unwrap_or(self.local)
+        // What is to be kept has to be looked at. Without a sum no block can be found.
+        let default = self.local && self.options.append.is_none();
+        self.options.whole_file.unwrap_or(default) || self.sums.kind == StrongKind::None
     }
 }
 
@@ -108,6 +118,7 @@ impl PassError {
             error => {
                 let kind = match error {
                     PassError::Destination(error) if error.is_selection() => AbortKind::Selection,
+                    PassError::Destination(DestinationError::NoTemp { .. }) => AbortKind::Usage,
                     PassError::Protocol(_) => AbortKind::Protocol,
                     _ => AbortKind::Failed,
                 };

@@ -4,18 +4,21 @@
 //! of it per run and nothing changes it afterwards.
 
 mod chmod;
+mod content;
 mod options;
 mod owner_map;
 mod shortcuts;
+mod skip_compress;
 
 pub use chmod::{Chmod, InvalidChmod};
+pub use content::{CompressWhen, Compression, Compressor, DEFAULT_ZSTD_LEVEL, SumKind};
 pub use options::{
-    Backup, Bases, BasisKind, CompressWhen, Compression, DEFAULT_TRASH_DAYS, DEFAULT_ZSTD_LEVEL, Deletion,
-    Detail, InvalidOptions, LinkRules, MAX_BASES, MAX_STREAMS, Missing, Mounts, NamesFrom, Options, SumKind,
-    TwoWay,
+    Append, Backup, Bases, BasisKind, DEFAULT_TRASH_DAYS, Deletion, Detail, InvalidOptions, LinkRules,
+    MAX_BASES, MAX_STREAMS, Missing, Mounts, NamesFrom, Options, TwoWay,
 };
 pub use owner_map::{From, InvalidOwnerRules, OwnerRule, OwnerRules, To};
 pub use shortcuts::Shortcuts;
+pub use skip_compress::{InvalidSkipCompress, SkipCompress};
 
 /// What the peer is asked to play, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]

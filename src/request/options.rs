@@ -1,6 +1,9 @@
 //! The options of a run: what the flags mean once they are parsed.
 
-use crate::request::{Chmod, InvalidChmod, InvalidOwnerRules, OwnerRules, Shortcuts};
+use crate::request::{
+    Chmod, Compression, InvalidChmod, InvalidOwnerRules, InvalidSkipCompress, OwnerRules, Shortcuts,
+    SkipCompress, SumKind,
+};
 use crate::tree::filter::Rules;
 use crate::tree::{Entry, Kind, Node, RelPath, leads_outside};
 use serde::{Deserialize, Serialize};
@@ -100,10 +103,31 @@ pub struct Options {
     pub partial: bool,
     /// `-B`: length of a block of the delta signature, in bytes. `None` means: by the file's size.
     pub block_size: Option<u32>,
-    /// `--checksum-choice`: the strong sum of blocks and files.
+    /// `--checksum-choice`: the strong sum of blocks and files that are transferred.
     pub sum: SumKind,
+    /// `--checksum-choice`: the one that `-c` compares by, if it is another.
+    pub compare_sum: Option<SumKind>,
     /// `-z`: compress content on the way.
     pub compress: Option<Compression>,
+    /// `--skip-compress`: of which files not.
+    pub skip_compress: SkipCompress,
+    /// `--fsync`: a file is on the disk before it gets its name.
+    pub fsync: bool,
+    /// `--sparse`: zeros are holes at the destination.
+    pub sparse: bool,
+    /// `--preallocate`: a file gets all its room before its content.
+    pub preallocate: bool,
+    /// `--temp-dir`: where files are staged. A path that is not absolute begins at the destination.
+    pub temp_dir: Option<Vec<u8>>,
+    /// `--partial-dir`: where an interrupted transfer leaves what it has. A path that is not absolute begins at the
+    /// directory of each file.
+    pub partial_dir: Option<Vec<u8>>,
+    /// `--delay-updates`: files get their names at the end of the run.
+    pub delay_updates: bool,
+    /// `--append`, `--append-verify`: files only grow.
+    pub append: Option<Append>,
+    /// `--fuzzy`: a file that is new may have another one for a basis.
+    pub fuzzy: bool,
     /// `--bwlimit`: bytes a second the content may take, both directions separately.
     pub bandwidth: Option<u64>,
     /// `--timeout`: seconds without a byte from the peer after which the run fails.
@@ -134,6 +158,15 @@ pub struct Options {
     pub detail: Detail,
     /// `--plain`: the quicker ways that are taken.
     pub shortcuts: Shortcuts,
+}
+
+/// What is made of files that are shorter than at the source, where no others are changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Append {
+    /// The rest is appended to what is there.
+    Trusting,
+    /// The same, if what is there is what the source has; else it is changed.
+    Verified,
 }
 
 /// What becomes of directories that are on another file system than the source argument they are below.
@@ -273,40 +306,8 @@ impl Default for TwoWay {
     }
 }
 
-/// Which strong sum blocks and files are compared by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum SumKind {
-    /// XXH3-128 with a seed drawn per run.
-    #[default]
-    Xxh3,
-    /// MD5 with the same seed.
-    Md5,
-}
-
-/// How content is compressed on the way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Compression {
-    /// zstd's level, 1 to 22.
-    pub level: i32,
-    /// Which of it.
-    pub when: CompressWhen,
-}
-
-/// Which content is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum CompressWhen {
-    /// `-z`: whatever becomes shorter by it.
-    #[default]
-    Always,
-    /// `--compress=auto`: as long as it also makes the run shorter, which depends on the line.
-    Auto,
-}
-
 /// The most streams a run may ask for. OpenSSH's server allows ten sessions on a connection.
 pub const MAX_STREAMS: u8 = 8;
-
-/// zstd's own default level.
-pub const DEFAULT_ZSTD_LEVEL: i32 = 3;
 
 /// Which events of the sink and the source the asking side wants to hear of, so that a silent run sends none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -343,6 +344,18 @@ pub enum InvalidOptions {
     /// The compression level is none of zstd's.
     #[error("compression level {0} is out of range (1 to 22)")]
     Level(i32),
+    /// A list of names that no text stands for.
+    #[error("--skip-compress: {0}")]
+    SkipCompress(#[from] InvalidSkipCompress),
+    /// Contents cannot be compared without a sum.
+    #[error("--checksum (-c) needs a checksum, and --checksum-choice=none asks for none")]
+    NothingToCompareBy,
+    /// It names no directory of its own.
+    #[error("--partial-dir needs the name of a directory that is only for that")]
+    PartialDir,
+    /// No path has a NUL byte.
+    #[error("a path holds a NUL byte")]
+    PathWithNul,
     /// No such number of streams is possible.
     #[error("{0} streams are out of range (1 to {MAX_STREAMS})")]
     Streams(u8),
@@ -370,6 +383,22 @@ pub enum InvalidOptions {
 }
 
 impl Options {
+    /// The directory beside files in which they wait for the end of the run, if no other was named.
+    const HOLDING: &[u8] = b".~tmp~";
+
+    /// The directory beside files in which they wait for the end of the run, if they do (`--delay-updates`): that of
+    /// `--partial-dir` if it is in each directory under one name. In one place for several directories those of one name
+    /// would meet.
+    pub fn holding(&self) -> Option<&[u8]> {
+        let own = self.partial_dir.as_deref().filter(|path| !path.contains(&b'/'));
+        self.delay_updates.then(|| own.unwrap_or(Options::HOLDING))
+    }
+
+    /// Where parts of files are kept: if nowhere else, where they wait for the end of the run.
+    pub fn parts(&self) -> Option<&[u8]> {
+        self.partial_dir.as_deref().or_else(|| self.holding())
+    }
+
     /// Whether entries of this kind are copied, as far as the user may make them.
     pub fn asks_for(&self, kind: Kind) -> bool {
         match kind {
@@ -407,10 +436,25 @@ impl Options {
         {
             return Err(InvalidOptions::Level(level));
         }
+        self.skip_compress.validate()?;
+        if self.checksum && self.compare_sum.unwrap_or(self.sum) == SumKind::None {
+            return Err(InvalidOptions::NothingToCompareBy);
+        }
         if let Some(streams) = self.streams
             && !(1..=MAX_STREAMS).contains(&streams)
         {
             return Err(InvalidOptions::Streams(streams));
+        }
+        if [&self.temp_dir, &self.partial_dir].into_iter().flatten().any(|path| path.contains(&0)) {
+            return Err(InvalidOptions::PathWithNul);
+        }
+        if let Some(path) = &self.partial_dir
+            && matches!(
+                path.rsplit(|byte| *byte == b'/').find(|last| !last.is_empty()),
+                None | Some(b"." | b"..")
+            )
+        {
+            return Err(InvalidOptions::PartialDir);
         }
         if let Some(Bases { kind, directories }) = &self.bases {
             if !(1..=MAX_BASES).contains(&directories.len()) {

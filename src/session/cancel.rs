@@ -9,9 +9,18 @@ pub struct Cancel {
     state: Arc<Mutex<State>>,
 }
 
+/// Why a run was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// By a signal.
+    Cancelled,
+    /// It was to take no longer.
+    OutOfTime,
+}
+
 #[derive(Default)]
 struct State {
-    cancelled: bool,
+    why: Option<Why>,
     actions: Vec<Box<dyn Fn() + Send>>,
 }
 
@@ -23,8 +32,17 @@ impl Cancel {
 
     /// Stops the run. May be called at any time, any number of times.
     pub fn cancel(&self) {
+        self.stop(Why::Cancelled);
+    }
+
+    /// Stops the run because its time is up.
+    pub fn time_is_up(&self) {
+        self.stop(Why::OutOfTime);
+    }
+
+    fn stop(&self, why: Why) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.cancelled = true;
+        state.why.get_or_insert(why);
         for action in state.actions.drain(..) {
             action();
         }
@@ -32,13 +50,17 @@ impl Cancel {
 
     /// Whether the run was stopped.
     pub fn is_cancelled(&self) -> bool {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).cancelled
+        self.why().is_some()
+    }
+
+    pub(super) fn why(&self) -> Option<Why> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).why
     }
 
     /// Does `action` when the run is stopped, at once if it was.
     pub(crate) fn on_cancel(&self, action: impl Fn() + Send + 'static) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.cancelled {
+        if state.why.is_some() {
             action();
         } else {
             state.actions.push(Box::new(action));

@@ -39,6 +39,9 @@ pub enum Failure {
     /// Stopped by a signal.
     #[error("interrupted")]
     Cancelled,
+    /// `--stop-after` or `--stop-at`.
+    #[error("stopped, as the time for this run is over")]
+    OutOfTime,
     /// A replica on this side, or its history, cannot be used.
     #[error("{}: {source}", Escaped(.root))]
     Replica {
@@ -118,6 +121,7 @@ impl Failure {
         match self {
             Failure::Usage(_) => FailureKind::Usage,
             Failure::Destination(error) if error.is_selection() => FailureKind::FilesSelection,
+            Failure::Destination(DestinationError::NoTemp { .. }) => FailureKind::Usage,
             Failure::Destination(_) => FailureKind::FileIo,
             Failure::Replica { .. } | Failure::Names { .. } => FailureKind::FileIo,
             Failure::Connect(transport::Error::Spawn { .. }) | Failure::System { .. } => FailureKind::Ipc,
@@ -132,12 +136,14 @@ impl Failure {
                 AbortKind::Protocol => FailureKind::Protocol,
                 AbortKind::Timeout => FailureKind::Timeout,
                 AbortKind::Halted => FailureKind::Halted,
+                AbortKind::Usage => FailureKind::Usage,
             },
             Failure::NotStarted(Some(RemoteExit::Status(code))) => {
                 FailureKind::RemoteShell(i32::try_from(*code).unwrap_or(255))
             }
             Failure::NotStarted(_) => FailureKind::Stream,
             Failure::Cancelled => FailureKind::Cancelled,
+            Failure::OutOfTime => FailureKind::Timeout,
             Failure::Halted { .. } => FailureKind::Halted,
         }
     }

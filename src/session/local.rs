@@ -1,7 +1,7 @@
 //! Both roles in one process.
 
 use crate::pass::{Context, PassError};
-use crate::session::{Failure, Outcome, Run, Surroundings, context, one_way, random_seed};
+use crate::session::{Failure, Outcome, Run, Surroundings, context, one_way};
 use crate::view::{View, source_look};
 use crate::wire::Link;
 use crate::wire::pump::{self, PumpOptions};
@@ -21,7 +21,7 @@ pub(super) fn run(
     let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
     let context = Context {
         local: !limited,
-        ..context(run.options.clone(), run.paths, random_seed(), reporter, progress)
+        ..context(run.options.clone(), run.paths, run.seed(), reporter, progress)
     };
     let (source, sink) = link(run)?;
     for end in [&source, &sink] {

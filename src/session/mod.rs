@@ -21,6 +21,7 @@ mod two_way;
 pub use crate::wire::frame::Compressed;
 pub use crate::wire::hello::VERSION as PROTOCOL_VERSION;
 pub use cancel::Cancel;
+use cancel::Why;
 pub use failure::{Failure, FailureKind};
 pub use names::read_names;
 pub use serve::serve;
@@ -40,7 +41,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A run as the command line asks for it.
 #[derive(Debug, Clone)]
@@ -61,6 +62,16 @@ pub struct Run {
     pub shell: Shell,
     /// `--two-way`: the source and the destination, exactly one of each, are the first and the second replica.
     pub two_way: Option<TwoWayRun>,
+    /// `--checksum-seed`: what sums are seeded with. `None`: something new each time.
+    pub seed: Option<u64>,
+    /// `--stop-after`, `--stop-at`: when it ends at the latest. Whoever runs it has to see to that.
+    pub ends: Option<SystemTime>,
+}
+
+impl Run {
+    fn seed(&self) -> u64 {
+        self.seed.unwrap_or_else(random_seed)
+    }
 }
 
 /// How to reach a host and what to start there.
@@ -182,8 +193,10 @@ pub fn run(run: &Run, surroundings: &Surroundings) -> Result<Outcome, Failure> {
         }
     };
     // Whatever a cancelled run trips over on its way out, it was the cancelling that ended it.
-    if surroundings.cancel.is_cancelled() {
-        return Err(Failure::Cancelled);
+    match surroundings.cancel.why() {
+        Some(Why::Cancelled) => return Err(Failure::Cancelled),
+        Some(Why::OutOfTime) => return Err(Failure::OutOfTime),
+        None => {}
     }
     outcome
 }
@@ -254,10 +267,16 @@ fn context(
     reporter: Arc<dyn Reporter>,
     progress: Arc<Progress>,
 ) -> Context {
-    let kind = match options.sum {
+    let kind = |kind| match kind {
         SumKind::Xxh3 => StrongKind::Xxh3,
         SumKind::Md5 => StrongKind::Md5,
+        SumKind::Xxh3Short => StrongKind::Xxh3Short,
+        SumKind::Xxh64 => StrongKind::Xxh64,
+        SumKind::Sha1 => StrongKind::Sha1,
+        SumKind::None => StrongKind::None,
     };
+    let sums = SumChoice { kind: kind(options.sum), seed };
+    let compare_sums = SumChoice { kind: kind(options.compare_sum.unwrap_or(options.sum)), seed };
     if !options.shortcuts.kernel_calls {
         crate::fs::give_up_kernel_calls();
     }
@@ -266,7 +285,8 @@ fn context(
     }
     Context {
         options,
-        sums: SumChoice { kind, seed },
+        sums,
+        compare_sums,
         reporter,
         progress,
         local: false,

@@ -4,9 +4,7 @@ use crate::pass::{Context, PassError};
 use crate::report::{Event, Totals};
 use crate::request::{NamesFrom, Part, Request};
 use crate::session::streams::Helpers;
-use crate::session::{
-    Failure, Outcome, Run, Surroundings, TwoWayOutcome, context, names, one_way, random_seed,
-};
+use crate::session::{Failure, Outcome, Run, Surroundings, TwoWayOutcome, context, names, one_way};
 use crate::transport::{Connection, Control, RemoteExit, child, command, ssh, target::Host};
 use crate::twoway::run::RunError;
 use crate::view::{View, source_look};
@@ -83,7 +81,7 @@ pub(super) fn with_peer(
         Part::Source { .. } => (false, true),
         Part::Replica { .. } => (true, true),
     };
-    let seed = random_seed();
+    let seed = run.seed();
     let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
     let context = context(run.options.clone(), run.paths, seed, reporter, progress);
     let mut greeting = Hello::new(seed).encode();

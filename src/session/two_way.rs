@@ -6,7 +6,7 @@ use crate::report::Totals;
 use crate::request::{Landmark, Part};
 use crate::session::apart::{check_apart, landmarks};
 use crate::session::remote::{Played, with_peer};
-use crate::session::{Cancel, Direction, Failure, Outcome, Run, Surroundings, context, random_seed};
+use crate::session::{Cancel, Direction, Failure, Outcome, Run, Surroundings, context};
 use crate::transport::target::Host;
 use crate::tree::{Escaped, RelPath};
 use crate::twoway::decide::Side;
@@ -102,7 +102,7 @@ fn local(
     let [left_root, right_root] = [open(left, run.paths.0)?, open(right, run.paths.0)?];
     check_apart(&landmarks(&left_root, Some("")), &landmarks(&right_root, Some("")))?;
     let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
-    let context = context(run.options.clone(), run.paths, random_seed(), reporter, progress);
+    let context = context(run.options.clone(), run.paths, run.seed(), reporter, progress);
     let limited = run.options.bandwidth.is_some();
     let (mut planning, following) = super::local::link(run)?;
     let context = Context { local: !limited, ..context };

@@ -48,6 +48,8 @@ pub struct Fetched {
     pub files: Vec<FetchedFile>,
     /// Of those that are whole, one after the other: what is attached, and the content.
     pub data: Bytes,
+    /// Whether trying to compress it is a waste of time. Not encoded.
+    pub packed: bool,
 }
 
 /// What became of a file of a batch.
@@ -159,5 +161,5 @@ pub(crate) fn decode_fetched(cursor: &mut Cursor) -> Result<Fetched, WireError> 
             _ => return Err(WireError::Malformed("content of a batch")),
         });
     }
-    Ok(Fetched { batch, files, data: cursor.take(total)? })
+    Ok(Fetched { batch, files, data: cursor.take(total)?, packed: false })
 }

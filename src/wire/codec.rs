@@ -179,6 +179,10 @@ pub(crate) fn encode(message: &Message, out: &mut Vec<u8>) -> Result<(), WireErr
                 out.put_varint(number.into());
             }
             match &want.basis {
+                None if want.from > 0 => {
+                    out.push(3);
+                    out.put_varint(want.from);
+                }
                 None => out.push(0),
                 Some(header) => {
                     out.push(if want.refine { 2 } else { 1 });
@@ -324,8 +328,13 @@ pub(crate) fn decode(cursor: &mut Cursor) -> Result<Message, WireError> {
 fn decode_want(cursor: &mut Cursor) -> Result<Want, WireError> {
     let (file, dir, index) = (FileId(cursor.u32()?), DirId(cursor.u32()?), cursor.u32()?);
     let kind = cursor.byte()?;
+    let mut from = 0;
     let basis = match kind {
         0 => None,
+        3 => {
+            from = cursor.varint()?;
+            None
+        }
         1 | 2 => {
             let basis_len = cursor.varint()?;
             let (block_len, strong_len) = decode_lengths(cursor)?;
@@ -335,7 +344,7 @@ fn decode_want(cursor: &mut Cursor) -> Result<Want, WireError> {
         }
         _ => return Err(WireError::Malformed("request")),
     };
-    Ok(Want { file, dir, index, basis, refine: kind == 2 })
+    Ok(Want { file, dir, index, basis, refine: kind == 2, from })
 }
 
 fn decode_lengths(cursor: &mut Cursor) -> Result<(BlockLen, StrongLen), WireError> {
@@ -431,7 +440,7 @@ fn decode_content(cursor: &mut Cursor) -> Result<Content, WireError> {
     let ops = (0..cursor.count("list of operations", 2, MAX_OPS)?)
         .map(|_| decode_op(cursor))
         .collect::<Result<_, _>>()?;
-    Ok(Content { file, ops, attached, end })
+    Ok(Content { file, ops, attached, end, packed: false })
 }
 
 fn decode_op(cursor: &mut Cursor) -> Result<ContentOp, WireError> {

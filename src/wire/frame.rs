@@ -3,14 +3,16 @@
 //! A frame is one byte of kind, four bytes of payload length (little endian), and the payload: whole messages, one
 //! after the other. Messages are of two classes. Those about the trees (`Class::Meta`: listings, requests,
 //! outcomes) are always compressed, in one zstd stream per direction, so that each frame profits from those before.
-//! Content is compressed only when asked, and then as far as it pays (`compression`).
+//! Content is compressed only when asked, and then as far as it pays (`compression`): in another zstd stream, or each
+//! frame by itself with LZ4. What the options say is not worth it is never tried.
 //! Stream and class never mix, so each side needs two compressors and two decompressors.
 
-use crate::request::Compression;
+use crate::request::{Compression, Compressor};
 use crate::wire::codec::{self, Cursor};
 use crate::wire::compression::{Block, Choice};
-use crate::wire::{ContentOp, Message, Rank, WireError};
+use crate::wire::{Content, ContentOp, Fetched, Message, Rank, WireError};
 use bytes::Bytes;
+use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 use std::io;
 use std::time::{Duration, Instant};
 use zstd::stream::raw::{Decoder, Encoder, InBuffer, Operation, OutBuffer};
@@ -33,17 +35,28 @@ const META_LEVEL: i32 = 3;
 
 const COMPRESSED: u8 = 1 << 0;
 const CONTENT: u8 = 1 << 1;
+/// With both others: by LZ4.
+const LZ4: u8 = 1 << 2;
+
+/// Bytes before an LZ4 block, which say how long it becomes.
+const LZ4_LENGTH: usize = 4;
 
 /// Which compressor a message goes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
     Meta,
     Content,
+    /// The same as it is.
+    Packed,
 }
 
 fn class(message: &Message) -> Class {
     match message.rank() {
-        Rank::Content | Rank::Again => Class::Content,
+        Rank::Content | Rank::Again => match message {
+            Message::Content(Content { packed: true, .. })
+            | Message::Fetched(Fetched { packed: true, .. }) => Class::Packed,
+            _ => Class::Content,
+        },
         // Block sums look random, so they travel with the content, uncompressed; and what announces them does, so that
         // those of many small files share a frame.
         Rank::Want => match message {
@@ -87,7 +100,8 @@ pub struct FrameEncoder {
 
 /// The compressor for content, and the decision whether to use it.
 struct ContentEncoder {
-    encoder: Encoder<'static>,
+    /// `None`: LZ4, which has no memory.
+    encoder: Option<Encoder<'static>>,
     choice: Choice,
     compressed: Compressed,
 }
@@ -97,8 +111,8 @@ impl FrameEncoder {
     pub fn new(compression: Option<Compression>) -> io::Result<FrameEncoder> {
         let content = match compression {
             None => None,
-            Some(Compression { level, when }) => Some(ContentEncoder {
-                encoder: encoder(level)?,
+            Some(Compression { level, when, by }) => Some(ContentEncoder {
+                encoder: (by == Compressor::Zstd).then(|| encoder(level)).transpose()?,
                 choice: Choice::new(when),
                 compressed: Compressed::default(),
             }),
@@ -151,26 +165,27 @@ impl FrameEncoder {
             }
             messages.pop_front();
         }
-        let kind = if class == Class::Content { CONTENT } else { 0 };
+        let kind = if class == Class::Meta { 0 } else { CONTENT };
         let header = out.len();
         out.extend_from_slice(&[kind; HEADER]);
         let start = out.len();
         let compressed = match class {
             Class::Meta => {
                 compress(&mut self.meta, &self.payload, out).map_err(WireError::Compression)?;
-                true
+                COMPRESSED
             }
             Class::Content => match &mut self.content {
                 Some(content) => content.compress(&self.payload, out)?,
-                None => false,
+                None => 0,
             },
+            Class::Packed => 0,
         };
-        if !compressed {
+        if compressed == 0 {
             out.extend_from_slice(&self.payload);
         }
         let len = u32::try_from(out.len() - start).map_err(|_| WireError::Malformed("frame"))?;
         if let Some([kind, length @ ..]) = out.get_mut(header..start) {
-            *kind |= if compressed { COMPRESSED } else { 0 };
+            *kind |= compressed;
             length.copy_from_slice(&len.to_le_bytes());
         }
         self.listed += share(out.len() - header, listed, self.payload.len());
@@ -179,20 +194,24 @@ impl FrameEncoder {
 }
 
 impl ContentEncoder {
-    /// Appends the payload compressed, or nothing if it is better sent as it is. Returns which. What was compressed
-    /// must be sent so, whatever came of it: the decompressor would lack it.
-    fn compress(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<bool, WireError> {
+    /// Appends the payload compressed, or nothing if it is better sent as it is. Returns which, as bits of the kind.
+    /// What was compressed must be sent so, whatever came of it: the decompressor would lack it.
+    fn compress(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<u8, WireError> {
         let begun = Instant::now();
         if !self.choice.compresses(begun) {
-            return Ok(false);
+            return Ok(0);
         }
         let start = out.len();
-        compress(&mut self.encoder, payload, out).map_err(WireError::Compression)?;
+        let (done, how) = match &mut self.encoder {
+            Some(encoder) => (compress(encoder, payload, out), COMPRESSED),
+            None => (compress_lz4(payload, out), COMPRESSED | LZ4),
+        };
+        done.map_err(WireError::Compression)?;
         let now = Instant::now();
         let block = Block { from: payload.len(), to: out.len() - start, took: now.duration_since(begun) };
         self.compressed.add(block.from, block.to);
         self.choice.compressed(block, now);
-        Ok(true)
+        Ok(how)
     }
 }
 
@@ -223,6 +242,18 @@ fn compress(encoder: &mut Encoder<'static>, payload: &[u8], out: &mut Vec<u8>) -
             return Ok(());
         }
     }
+}
+
+/// Appends the payload as an LZ4 block with its length before it, whatever comes of it.
+fn compress_lz4(payload: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    let len = u32::try_from(payload.len()).map_err(io::Error::other)?;
+    out.extend_from_slice(&len.to_le_bytes());
+    let start = out.len();
+    out.resize(start.saturating_add(get_maximum_output_size(payload.len())), 0);
+    let room = out.get_mut(start..).unwrap_or_default();
+    let written = compress_into(payload, room).map_err(io::Error::other)?;
+    out.truncate(start.saturating_add(written));
+    Ok(())
 }
 
 /// Turns frames into messages.
@@ -267,7 +298,8 @@ impl FrameDecoder {
     /// How long the payload after this header is. Refuses kinds that this version does not have.
     pub fn payload_len(header: [u8; HEADER]) -> Result<usize, WireError> {
         let [kind, length @ ..] = header;
-        if kind & !(COMPRESSED | CONTENT) != 0 {
+        let has_unfit = kind & LZ4 != 0 && kind & (COMPRESSED | CONTENT) != COMPRESSED | CONTENT;
+        if kind & !(COMPRESSED | CONTENT | LZ4) != 0 || has_unfit {
             return Err(WireError::Malformed("frame: its kind is unknown"));
         }
         let length = u32::from_le_bytes(length);
@@ -290,7 +322,10 @@ impl FrameDecoder {
             (false, _) => payload,
             (true, false) => decompress(&mut self.meta, &payload)?,
             (true, true) => {
-                let content = decompress(&mut self.content, &payload)?;
+                let content = match kind & LZ4 {
+                    0 => decompress(&mut self.content, &payload)?,
+                    _ => decompress_lz4(&payload)?,
+                };
                 self.compressed.add(content.len(), payload.len());
                 content
             }
@@ -330,6 +365,22 @@ fn unshare(message: &mut Message) {
         Message::Fetched(fetched) => copy(&mut fetched.data),
         Message::Talk(talk) => copy(talk),
         _ => {}
+    }
+}
+
+fn decompress_lz4(payload: &[u8]) -> Result<Vec<u8>, WireError> {
+    const BROKEN: WireError = WireError::Malformed("frame: its content cannot be decompressed");
+    let (length, block) = payload.split_first_chunk::<LZ4_LENGTH>().ok_or(BROKEN)?;
+    let len = u32::from_le_bytes(*length);
+    let fits = usize::try_from(len).ok().filter(|len| *len <= MAX_PAYLOAD);
+    let Some(fits) = fits else {
+        let what = "decompressed frame";
+        return Err(WireError::TooLong { what, length: len.into(), limit: MAX_PAYLOAD as u64 });
+    };
+    let mut out = vec![0; fits];
+    match decompress_into(block, &mut out) {
+        Ok(written) if written == out.len() => Ok(out),
+        _ => Err(BROKEN),
     }
 }
 

@@ -400,6 +400,7 @@ mod tests {
             file: FileId(1),
             ops: vec![ContentOp::Literal(Bytes::from(vec![0; len]))],
             end: None,
+            packed: false,
         })
     }
 

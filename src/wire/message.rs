@@ -97,6 +97,8 @@ pub enum AbortKind {
     Timeout,
     /// A guard of a two-way run: nothing has been changed.
     Halted,
+    /// What was asked for cannot be meant, as things are on this side.
+    Usage,
 }
 
 /// What the transfer root is.
@@ -211,6 +213,8 @@ pub struct Want {
     /// Whether there may be gaps, for which the sink then sends finer sums. The segments of the file are then as long
     /// as the blocks of the basis.
     pub refine: bool,
+    /// Without a basis: from where on it is wanted, in bytes. Length and file sum are then those of the rest.
+    pub from: u64,
 }
 
 /// Block sums of a basis, in order; or of what the gaps of a round name, one after the other.
@@ -257,6 +261,8 @@ pub struct Content {
     pub attached: Bytes,
     /// Set in the last part.
     pub end: Option<ContentEnd>,
+    /// Whether trying to compress it is a waste of time. Not encoded.
+    pub packed: bool,
 }
 
 /// One step of building a file.

@@ -98,6 +98,16 @@ options! {
     96 critical user_map,
     97 critical group_map,
     98 critical prune_empty_dirs,
+    120 critical fsync,
+    121 optional skip_compress,
+    122 critical compare_sum,
+    123 critical sparse,
+    124 critical preallocate,
+    125 critical temp_dir,
+    126 critical partial_dir,
+    127 critical delay_updates,
+    128 critical append,
+    129 critical fuzzy,
 }
 
 /// Appends `request`.

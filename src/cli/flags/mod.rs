@@ -19,6 +19,7 @@ mod usage;
 mod view;
 
 use crate::cli::failure::Failure;
+use crate::request::Append;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -369,6 +370,32 @@ pub(super) struct Flags {
     /// old file stays as it is.
     #[arg(long, help_heading = TRANSFER)]
     pub partial: bool,
+    /// Keep it in DIR instead, and begin with that the next time (implies --partial)
+    ///
+    /// The old file stays as it is. DIR is made when it is needed. One that is not absolute is beside each file; it is
+    /// removed when it is empty, and neither copied nor deleted. No symbolic link leads to it.
+    #[arg(long, value_name = "DIR", help_heading = TRANSFER)]
+    pub partial_dir: Option<PathBuf>,
+    /// Give all files their names at the end of the run
+    ///
+    /// Until then they are in .~tmp~, or in the DIR of --partial-dir, beside the old ones.
+    #[arg(long, help_heading = TRANSFER)]
+    pub delay_updates: bool,
+    /// Append to files that are shorter than at the source, and trust what they hold (implies --inplace)
+    ///
+    /// For files that only grow. One that differs and is not shorter is left alone. What was appended by a run that is
+    /// interrupted stays, and the next one goes on behind it.
+    #[arg(long, overrides_with = "append_verify", help_heading = TRANSFER)]
+    append: bool,
+    /// The same, but compare what they hold, and change what differs
+    #[arg(long, overrides_with = "append", help_heading = TRANSFER)]
+    append_verify: bool,
+    /// Begin a file that is new with another one like it
+    ///
+    /// One in the same directory, of the same length and time, or else with a similar name. Given twice, it changes
+    /// nothing more.
+    #[arg(short = 'y', long, action = ArgAction::Count, help_heading = TRANSFER)]
+    pub fuzzy: u8,
     /// Same as --partial --progress
     #[arg(short = 'P', help_heading = TRANSFER)]
     partial_progress: bool,
@@ -383,9 +410,42 @@ pub(super) struct Flags {
     /// How hard, 1 to 22 (default 3; implies -z, unless --compress says otherwise)
     #[arg(long, alias = "zl", value_name = "N", help_heading = TRANSFER)]
     pub compress_level: Option<i32>,
-    /// How: zstd, or none to switch it off
+    /// How: zstd, lz4 (faster, and larger), or none to switch it off
     #[arg(long, alias = "zc", value_name = "NAME", help_heading = TRANSFER)]
     pub compress_choice: Option<String>,
+    /// Send files with these suffixes as they are: gz/jpg/mp[34] (an empty LIST: none)
+    ///
+    /// The suffixes are parted by slashes; [34] is one of these characters. Without this option they are those of files
+    /// that are compressed already, as rsync lists them.
+    #[arg(long, value_name = "LIST", help_heading = TRANSFER)]
+    pub skip_compress: Option<String>,
+    /// Accepted: each stream is compressed by a thread of its own
+    #[arg(long, alias = "zt", value_name = "N", hide = true)]
+    pub compress_threads: Option<i32>,
+    /// Accepted: memory is bounded whatever is copied
+    #[arg(long, value_name = "SIZE", hide = true)]
+    pub max_alloc: Option<Size>,
+    /// Have every file on the disk before it gets its name
+    ///
+    /// Each file is flushed by fsync(2) before it takes the place of the old one, and each directory after its names
+    /// were changed, so that a power failure leaves the old or the new one.
+    #[arg(long, help_heading = TRANSFER)]
+    pub fsync: bool,
+    /// Leave out zeros, so that they take no room at the destination
+    ///
+    /// Holes of the source are not read either. In files that are updated in place, zeros are punched out where the file
+    /// system can.
+    #[arg(short = 'S', long, help_heading = TRANSFER)]
+    pub sparse: bool,
+    /// Give a file all its room before its content comes
+    #[arg(long, help_heading = TRANSFER)]
+    pub preallocate: bool,
+    /// Write new versions of files in DIR, until they are whole
+    ///
+    /// DIR is at the destination, and must be there; if it is not absolute, it begins there. If it is on another file
+    /// system, a file is copied beside the old one before it takes its place. Interrupted files do not stay.
+    #[arg(short = 'T', long, value_name = "DIR", help_heading = TRANSFER)]
+    pub temp_dir: Option<PathBuf>,
     /// Send at most RATE a second: KiB, or with a suffix (1.5m); 0 is no limit
     #[arg(long, value_name = "RATE", help_heading = TRANSFER)]
     pub bwlimit: Option<String>,
@@ -403,9 +463,24 @@ pub(super) struct Flags {
     /// Length of the blocks that are compared (default: by the size of the file)
     #[arg(short = 'B', long, value_name = "SIZE", help_heading = TRANSFER)]
     pub block_size: Option<Size>,
-    /// Sum that blocks and files are compared by: xxh3 (same as xxh128), md5 or auto
+    /// Sum that blocks and files are compared by: xxh128 (also auto), xxh3, xxh64, md5, sha1 or none
+    ///
+    /// With two names, ONE,OTHER, the other is for -c. Without a sum files are sent whole, and not verified.
     #[arg(long, alias = "cc", value_name = "NAME", help_heading = TRANSFER)]
     pub checksum_choice: Option<String>,
+    /// Seed the sums with N (0: with something new each time)
+    #[arg(long, value_name = "N", help_heading = TRANSFER)]
+    pub checksum_seed: Option<i32>,
+    /// Stop after N minutes, with exit code 30
+    ///
+    /// What is complete by then is at the destination, and the next run goes on.
+    #[arg(long, alias = "time-limit", value_name = "N", help_heading = TRANSFER)]
+    pub stop_after: Option<u32>,
+    /// Stop at a time like 14:00, :30, 31T14:00, 12-24 or 2030-12-24T14:00, with exit code 30
+    ///
+    /// What is left out is the next that fits, in local time; a day without a time is its beginning.
+    #[arg(long, value_name = "TIME", overrides_with = "stop_after", help_heading = TRANSFER)]
+    pub stop_at: Option<String>,
 
     /// Reach the host by running COMMAND, like 'ssh -p 2222', not by the built-in SSH client
     ///
@@ -524,6 +599,9 @@ pub(super) struct Flags {
     /// Whether content is compressed.
     #[arg(skip)]
     pub compressed: bool,
+    /// What is made of files that only grow.
+    #[arg(skip)]
+    pub appends: Option<Append>,
     /// Whether plain digits are asked for (`--no-human-readable`).
     #[arg(skip)]
     pub plain_numbers: bool,

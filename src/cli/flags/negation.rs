@@ -12,8 +12,7 @@ const IGNORED_SWITCHES: [(&str, &[&str], Option<char>); 3] =
     [("inc-recursive", &["i-r"], None), ("blocking-io", &[], None), ("qsort", &[], None)];
 
 /// The same with a value.
-const IGNORED_VALUES: [&str; 5] =
-    ["protocol", "checksum-seed", "max-alloc", "skip-compress", "compress-threads"];
+const IGNORED_VALUES: [&str; 1] = ["protocol"];
 
 /// Adds the ignored flags and then the negations to `command`, and lets every value begin with a dash, as in
 /// `--filter '- *.o'`.

@@ -6,6 +6,7 @@
 
 use crate::cli::flags::Flags;
 use crate::cli::flags::negation::negated;
+use crate::request::Append;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use std::ffi::OsString;
@@ -59,6 +60,11 @@ impl Flags {
         self.devices = on(&["archive", both, "devices"], &["devices", both]);
         self.specials = on(&["archive", both, "specials"], &["specials", both]);
         self.partial = on(&["partial", "partial_progress"], &["partial", "partial_progress"]);
+        self.appends = match (self.append, self.append_verify) {
+            (_, true) => Some(Append::Verified),
+            (true, false) => Some(Append::Trusting),
+            (false, false) => None,
+        };
         self.progress = on(&["progress", "partial_progress"], &["progress", "partial_progress"]);
         self.compressed = on(&["compress", "compress_level", "compress_choice"], &["compress"]);
         self.super_user = switch(matches, &["super_flag"], &["super_flag"]);

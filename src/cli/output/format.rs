@@ -72,9 +72,6 @@ const LEADS: &str = " => ";
 /// As wide, where there is none.
 const NO_ARROW: &str = "    ";
 
-/// Characters of a sum.
-const SUM_WIDTH: usize = 32;
-
 /// The widest an escape is made; nobody reads more.
 const MOST_WIDTH: usize = 4096;
 
@@ -95,6 +92,8 @@ pub(super) struct Setting<'a> {
     pub clock: &'a Clock,
     /// Whether groups are preserved.
     pub groups: bool,
+    /// How many characters a sum has.
+    pub sum_width: usize,
 }
 
 impl Format {
@@ -269,13 +268,13 @@ impl Subject<'_> {
             What::Modified => {
                 setting.clock.show_short(facts.map_or(0, |facts| facts.modified)).replace(' ', "-")
             }
-            What::Sum => match facts.and_then(|facts| facts.sum) {
-                Some(sum) => format!("{:0SUM_WIDTH$x}", u128::from_be_bytes(sum)),
+            What::Sum => match facts.and_then(|facts| facts.sum.as_ref()) {
+                Some(sum) => format!("{:width$}", hexadecimal(sum), width = setting.sum_width),
                 // Nothing was read, so there is none yet.
                 None if item.is_some_and(|item| item.change.action == Action::Transfer) => {
-                    "0".repeat(SUM_WIDTH)
+                    "0".repeat(setting.sum_width)
                 }
-                None => " ".repeat(SUM_WIDTH),
+                None => " ".repeat(setting.sum_width),
             },
             What::Permissions => permissions(facts.map_or(0, |facts| facts.mode)),
             What::Owner => facts.and_then(|facts| facts.owner).unwrap_or(0).to_string(),
@@ -297,6 +296,10 @@ impl Subject<'_> {
 /// A path, with a slash if it is a directory's.
 pub(super) fn name(path: &RelPath, kind: Kind) -> String {
     if kind == Kind::Directory { format!("{path}/") } else { path.to_string() }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn arrow(item: &Item) -> String {
@@ -337,7 +340,7 @@ mod tests {
             owner: Some(1000),
             group: None,
             sent: 1024,
-            sum: Some([0xab; 16]),
+            sum: Some(vec![0xab; 16]),
         };
         Item {
             path: RelPath::new(*b"d/f\n").unwrap(),
@@ -352,8 +355,13 @@ mod tests {
 
     fn line(format: &str, subject: Subject<'_>) -> String {
         let origins = Origins::new([&b"/home/src/"[..]], false);
-        let setting =
-            Setting { direction: Direction::Push, origins: &origins, clock: &Clock::at(0), groups: false };
+        let setting = Setting {
+            direction: Direction::Push,
+            origins: &origins,
+            clock: &Clock::at(0),
+            groups: false,
+            sum_width: 32,
+        };
         Format::new(format).line(subject, setting)
     }
 
@@ -395,6 +403,7 @@ mod tests {
                 origins: &Origins::default(),
                 clock: &Clock::at(0),
                 groups: false,
+                sum_width: 32,
             };
             assert_eq!(format.line(Subject::Item(&item), setting), expected);
         }

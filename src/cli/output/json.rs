@@ -235,6 +235,7 @@ fn reason(reason: Skip) -> &'static str {
         Skip::TooSmall => "too-small",
         Skip::UpToDate => "up-to-date",
         Skip::NotEmpty => "not-empty",
+        Skip::NotShorter => "not-shorter",
         Skip::Unsafe => "unsafe",
         Skip::NoSuchDirectory => "not-existing",
     }

@@ -68,6 +68,8 @@ pub(super) struct Style {
     pub origins: Origins,
     /// Whether groups are preserved.
     pub groups: bool,
+    /// How many characters the sum of a file has.
+    pub sum_width: usize,
     /// Where content goes.
     pub direction: Direction,
     /// How a two-way run is shown.

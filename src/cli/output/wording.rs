@@ -136,8 +136,8 @@ impl Wording<'_> {
     }
 
     fn setting(&self) -> Setting<'_> {
-        let Style { direction, origins, groups, .. } = self.style;
-        Setting { direction: *direction, origins, clock: self.clock, groups: *groups }
+        let Style { direction, origins, groups, sum_width, .. } = self.style;
+        Setting { direction: *direction, origins, clock: self.clock, groups: *groups, sum_width: *sum_width }
     }
 }
 
@@ -167,6 +167,8 @@ fn skip_line(path: &RelPath, reason: Skip, style: &Style) -> Option<String> {
         Skip::NotEmpty => {
             (levels.delete > 0 || style.itemise > 0, format!("cannot delete non-empty directory: {path}"))
         }
+        // Nothing is said of it, as by rsync.
+        Skip::NotShorter => return None,
         Skip::UpToDate => (levels.name > 1 && style.itemise == 0, format!("{path} is uptodate")),
     };
     shown.then(|| text + "\n")
@@ -210,6 +212,7 @@ mod tests {
             destination: b"there/".to_vec(),
             origins: Origins::default(),
             groups: false,
+            sum_width: 32,
             direction: Direction::Local,
             two_way: None,
         }

@@ -3,10 +3,13 @@
 //! Here flags become what they mean together: files of filter rules are read, operands become targets, units are
 //! worked out, and what cannot go together is refused. After this nothing looks at a flag again.
 
+mod content;
+mod moment;
 mod output;
 mod owners;
 mod remote;
 mod rules;
+mod staging;
 mod targets;
 mod two_way;
 mod view;
@@ -20,10 +23,7 @@ use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};
 use crate::cli::flags::{Flags, size};
 use crate::cli::output::Style;
-use crate::request::{
-    Backup, Bases, BasisKind, CompressWhen, Compression, DEFAULT_ZSTD_LEVEL, Deletion, Options, Shortcuts,
-    SumKind,
-};
+use crate::request::{Backup, Bases, BasisKind, Deletion, Options, Shortcuts};
 use crate::session::{Run, Shell};
 use crate::transport;
 use crate::transport::command::{remote_command, split_command};
@@ -64,12 +64,13 @@ pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, 
     options.validate().map_err(|error| Failure::of(USAGE, &error))?;
     let shell = shell(flags, environment)?;
     let two_way = two_way::run(flags)?;
+    let (seed, ends) = (content::seed(flags), moment::end(flags)?);
     let (sources, destination) = match two_way {
         Some(_) => (sources.into_iter().map(two_way::root).collect(), two_way::root(destination)),
         None => (sources, destination),
     };
     let peer_options = remote::peer_options(flags, &options, &style, environment)?;
-    Ok((Run { sources, destination, options, peer_options, names, paths, shell, two_way }, style))
+    Ok((Run { sources, destination, options, peer_options, names, paths, shell, two_way, seed, ends }, style))
 }
 
 fn operand_failure(error: &transport::Error) -> Failure {
@@ -97,7 +98,11 @@ fn options(flags: &Flags, style: &Style, environment: &Environment) -> Result<Op
     if flags.two_way {
         two_way::check_rules(&rules)?;
     }
+    let mut rules = if flags.delete_excluded { rules.with_delete_excluded() } else { rules };
+    // What this adds is not excluded by the user, so it is protected in any case.
+    let staging = staging::read(flags, environment, &mut rules)?;
     let (user_map, group_map) = owners::maps(flags)?;
+    let (sum, compare_sum) = content::sums(flags)?;
     Ok(Options {
         recursive: flags.recursive,
         links: flags.links,
@@ -130,11 +135,21 @@ fn options(flags: &Flags, style: &Style, environment: &Environment) -> Result<Op
         min_size: flags.min_size.map(|size| size.0),
         modify_window: flags.modify_window.unwrap_or(0),
         whole_file: flags.whole,
-        in_place: flags.inplace,
-        partial: flags.partial,
+        in_place: staging.in_place,
+        partial: staging.partial,
+        partial_dir: staging.partial_dir,
+        delay_updates: flags.delay_updates,
+        append: flags.appends,
+        fuzzy: flags.fuzzy > 0,
         block_size: block_size(flags)?,
-        sum: sum(flags.checksum_choice.as_deref())?,
-        compress: compression(flags)?,
+        sum,
+        compare_sum,
+        compress: content::compression(flags)?,
+        skip_compress: content::skip_compress(flags)?,
+        fsync: flags.fsync,
+        sparse: flags.sparse,
+        preallocate: flags.preallocate,
+        temp_dir: flags.temp_dir.as_ref().map(|path| path.as_os_str().as_bytes().to_vec()),
         bandwidth: bandwidth(flags.bwlimit.as_deref())?,
         timeout: flags.timeout.filter(|&seconds| seconds > 0),
         streams: flags.streams.filter(|&streams| streams != 1),
@@ -142,7 +157,7 @@ fn options(flags: &Flags, style: &Style, environment: &Environment) -> Result<Op
         omit_dir_times: flags.omit_dir_times || beside.is_some(),
         backup,
         force: flags.force,
-        rules: if flags.delete_excluded { rules.with_delete_excluded() } else { rules },
+        rules,
         two_way: two_way::options(flags),
         prune_empty_dirs: flags.prune_empty_dirs,
         dry_run: flags.dry_run,
@@ -219,54 +234,6 @@ fn block_size(flags: &Flags) -> Result<Option<u32>, Failure> {
             .map(Some)
             .map_err(|_| Failure::usage(format!("--block-size: {bytes} bytes are too many"))),
     }
-}
-
-fn sum(choice: Option<&str>) -> Result<SumKind, Failure> {
-    let one = |name: &str| match name {
-        "auto" | "xxh3" | "xxh128" => Ok(SumKind::Xxh3),
-        "md5" => Ok(SumKind::Md5),
-        other => Err(Failure::usage(format!("--checksum-choice: unknown checksum {other:?}"))
-            .with_hint("The choices are xxh3, xxh128, md5 and auto.")),
-    };
-    // rsync takes two names, for blocks and for whole files; here one sum serves both.
-    match choice.unwrap_or("auto").split_once(',') {
-        None => one(choice.unwrap_or("auto")),
-        Some((blocks, files)) => {
-            let (blocks, files) = (one(blocks)?, one(files)?);
-            if blocks == files {
-                Ok(blocks)
-            } else {
-                Err(Failure::usage("--checksum-choice: two different checksums are not supported"))
-            }
-        }
-    }
-}
-
-fn compression(flags: &Flags) -> Result<Option<Compression>, Failure> {
-    let when = match flags.compress.as_deref() {
-        None | Some("always") => Some(CompressWhen::Always),
-        Some("auto") => Some(CompressWhen::Auto),
-        Some("never") => None,
-        Some(other) => {
-            return Err(Failure::usage(format!("--compress: {other:?} is none of its words"))
-                .with_hint("They are always, never and auto."));
-        }
-    };
-    let none = match flags.compress_choice.as_deref() {
-        None | Some("zstd" | "auto") => false,
-        Some("none") => true,
-        Some(other) => {
-            return Err(Failure::usage(format!("--compress-choice: unknown compression {other:?}"))
-                .with_hint("The choices are zstd, none and auto."));
-        }
-    };
-    // Levels outside of zstd's range are brought into it, as rsync does; 0 is zstd's name for its default.
-    let level = match flags.compress_level {
-        None | Some(0) => DEFAULT_ZSTD_LEVEL,
-        Some(level) => level.clamp(1, 22),
-    };
-    let asked = flags.compressed && !none;
-    Ok(when.filter(|_| asked).map(|when| Compression { level, when }))
 }
 
 /// rsync's lowest limit, in bytes a second.

@@ -7,7 +7,7 @@ use crate::cli::output::json;
 use crate::cli::output::{
     Buffering, Direction, Format, Levels, LogStyle, Manner, Origins, Style, check_debug,
 };
-use crate::cli::resolve::two_way;
+use crate::cli::resolve::{content, two_way};
 use crate::request::Detail;
 use crate::transport::target::Target;
 use std::ffi::OsStr;
@@ -88,6 +88,7 @@ pub(super) fn style(
         destination: destination_path.clone(),
         origins: Origins::new(local, flags.view.relative),
         groups: flags.group,
+        sum_width: content::shown_width(flags)?,
         direction,
         two_way: two_way::style(flags, &levels),
         levels,

@@ -5,8 +5,8 @@ use crate::cli::flags::Flags;
 use crate::cli::output::plan::{Names, Shown};
 use crate::cli::output::{Levels, TwoWayStyle};
 use crate::cli::plan_file;
-use crate::cli::resolve::view;
-use crate::request::{DEFAULT_TRASH_DAYS, TwoWay};
+use crate::cli::resolve::{content, view};
+use crate::request::{DEFAULT_TRASH_DAYS, SumKind, TwoWay};
 use crate::session::TwoWayRun;
 use crate::transport::target::{RemoteTarget, Target};
 use crate::tree::filter::Rules;
@@ -30,6 +30,11 @@ pub(super) fn check(flags: &Flags, sources: &[Target]) -> Result<(), Failure> {
     let never = first(&never_two_way(flags)).or_else(|| first(&view::never_two_way(flags)));
     if let Some((flag, advice)) = never {
         return Err(Failure::usage(format!("{flag} has no meaning in a two-way run")).with_hint(advice));
+    }
+    if content::sums(flags)?.0 == SumKind::None {
+        return Err(
+            Failure::usage("--checksum-choice=none has no meaning in a two-way run").with_hint(COMPARED)
+        );
     }
     if flags.apply.is_some() {
         if flags.plan.is_some() {
@@ -75,13 +80,13 @@ fn only_two_way(flags: &Flags) -> [(bool, &'static str, ()); 7] {
     ]
 }
 
-fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 33] {
+const COMPARED: &str = "Leave it out: changes are found by what each side remembers, and contents compared.";
+
+fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 38] {
     const DELETIONS: &str = "Leave it out: what was deleted on one side is deleted on the other anyway.";
     const SELECTION: &str = "Filter rules say which names take part.";
     const TIMES: &str = "Leave it out: times go along with the contents.";
     const SAME: &str = "Leave it out: what one side has is to be as it is on the other.";
-    const COMPARISON: &str =
-        "Leave it out: changes are found by what each side remembers, and contents compared.";
     const BACKUPS: &str = "Leave it out: what is replaced or deleted is kept in .dsync/trash.";
     const BASES: &str = "Leave it out: what both sides have is not sent anyway.";
     [
@@ -97,7 +102,7 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 33] {
         (flags.update, "--update (-u)", "--conflict=newer lets the later file win where both changed."),
         (flags.existing, "--existing", SELECTION),
         (flags.prune_empty_dirs, "--prune-empty-dirs (-m)", SELECTION),
-        (flags.modify_window.is_some(), "--modify-window (-@)", COMPARISON),
+        (flags.modify_window.is_some(), "--modify-window (-@)", COMPARED),
         (flags.max_size.is_some(), "--max-size", SELECTION),
         (flags.min_size.is_some(), "--min-size", SELECTION),
         (flags.omit_dir_times, "--omit-dir-times (-O)", TIMES),
@@ -111,9 +116,9 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 33] {
             "--ignore-existing",
             "--conflict=skip changes no file that changed on both sides.",
         ),
-        (flags.checksum, "--checksum (-c)", COMPARISON),
-        (flags.ignore_times, "--ignore-times (-I)", COMPARISON),
-        (flags.size_only, "--size-only", COMPARISON),
+        (flags.checksum, "--checksum (-c)", COMPARED),
+        (flags.ignore_times, "--ignore-times (-I)", COMPARED),
+        (flags.size_only, "--size-only", COMPARED),
         (
             flags.inplace,
             "--inplace",
@@ -125,6 +130,19 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 33] {
             "Leave it out: each name is brought up to date as a file of its own.",
         ),
         (flags.partial, "--partial (-P)", "Say --progress: a broken run goes on where it was anyway."),
+        (
+            flags.partial_dir.is_some(),
+            "--partial-dir",
+            "Leave it out: a broken run goes on where it was anyway.",
+        ),
+        (flags.delay_updates, "--delay-updates", "Leave it out: files are replaced when they are complete."),
+        (flags.appends.is_some(), "--append", "Leave it out: what was appended is found by comparing."),
+        (
+            flags.fuzzy > 0,
+            "--fuzzy (-y)",
+            "Leave it out: what was renamed is found by what each side remembers.",
+        ),
+        (flags.temp_dir.is_some(), "--temp-dir (-T)", "Leave it out: each side stages in its .dsync/."),
         (!flags.recursive, "--no-recursive", "Filter rules say which directories take part."),
         (!flags.times, "--no-times", TIMES),
         (flags.atimes > 0, "--atimes (-U)", "Leave it out: a time of access is no change."),

@@ -4,10 +4,11 @@ use crate::fs::kernel::{offered, wanted};
 use crate::tree::{Name, Rdev};
 use rustix::fs::{
     Advice, AtFlags, CWD, FallocateFlags, FileType, Gid, Mode, OFlags, RawDir, RawMode, RenameFlags,
-    ResolveFlags, Timestamps, Uid, XattrFlags,
+    ResolveFlags, SeekFrom, StatxFlags, Timestamps, Uid, XattrFlags,
 };
 use rustix::io::{Errno, Result, retry_on_intr};
 use std::fs::File;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -200,15 +201,58 @@ pub(in crate::fs) fn clone_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Opt
     }
 }
 
-/// Sets blocks aside for the first `len` bytes without changing the file's length. Does nothing where the file system
-/// cannot.
-pub(in crate::fs) fn reserve(file: BorrowedFd<'_>, len: u64) -> Result<()> {
-    if !wanted() || len == 0 {
+/// Sets blocks aside for a stretch of a file without changing its length. Does nothing where the file system cannot.
+pub(in crate::fs) fn reserve(file: BorrowedFd<'_>, range: Range<u64>) -> Result<()> {
+    if !wanted() || range.is_empty() {
         return Ok(());
     }
-    match retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, len)) {
+    let len = range.end - range.start;
+    match retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, range.start, len)) {
         Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM | Errno::INVAL) => Ok(()),
         done => done,
+    }
+}
+
+/// Whether a file can be renamed from one directory to the other: they are on the same file system and, as far as the
+/// kernel tells (Linux 5.8), reached through the same mount.
+pub(in crate::fs) fn same_mount(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> Result<bool> {
+    let mount = |dir| {
+        let mask = StatxFlags::MNT_ID;
+        let found = wanted().then(|| rustix::fs::statx(dir, "", AtFlags::EMPTY_PATH, mask));
+        found
+            .and_then(std::result::Result::ok)
+            .filter(|found| found.stx_mask & mask.bits() != 0)
+            .map(|found| found.stx_mnt_id)
+    };
+    let same_device = rustix::fs::fstat(one)?.st_dev == rustix::fs::fstat(other)?.st_dev;
+    Ok(same_device && mount(one) == mount(other))
+}
+
+/// Makes a stretch of a file a hole (fallocate(2), FALLOC_FL_PUNCH_HOLE). Its length stays. `None` where the file system
+/// cannot.
+pub(in crate::fs) fn punch_hole(file: BorrowedFd<'_>, offset: u64, len: u64) -> Option<Result<()>> {
+    if !wanted() {
+        return None;
+    }
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    match retry_on_intr(|| rustix::fs::fallocate(file, flags, offset, len)) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::NODEV) => None,
+        done => Some(done),
+    }
+}
+
+/// Where the next data begins in a file from `at` on, and where it ends (lseek(2), SEEK_DATA and SEEK_HOLE): nothing if
+/// there is none. `None` where the file system does not tell. The handle's offset is lost.
+pub(in crate::fs) fn data_after(file: BorrowedFd<'_>, at: u64) -> Option<Result<Option<Range<u64>>>> {
+    if !wanted() {
+        return None;
+    }
+    let found = rustix::fs::seek(file, SeekFrom::Data(at))
+        .and_then(|start| Ok(start..rustix::fs::seek(file, SeekFrom::Hole(start))?));
+    match found {
+        Err(Errno::NXIO) => Some(Ok(None)),
+        Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::SPIPE) => None,
+        found => Some(found.map(Some)),
     }
 }
 

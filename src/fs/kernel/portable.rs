@@ -4,6 +4,7 @@ use crate::tree::{Name, Rdev};
 use rustix::fs::{FileType, Gid, Mode, OFlags, RawMode, Timestamps, Uid};
 use rustix::io::{Errno, Result};
 use std::fs::File;
+use std::ops::Range;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// No several elements in one call.
@@ -91,8 +92,23 @@ pub(in crate::fs) fn clone_file(_from: BorrowedFd<'_>, _to: BorrowedFd<'_>) -> O
 }
 
 /// Nothing is set aside.
-pub(in crate::fs) fn reserve(_file: BorrowedFd<'_>, _len: u64) -> Result<()> {
+pub(in crate::fs) fn reserve(_file: BorrowedFd<'_>, _range: Range<u64>) -> Result<()> {
     Ok(())
+}
+
+/// Whether two directories are on the same file system.
+pub(in crate::fs) fn same_mount(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> Result<bool> {
+    Ok(rustix::fs::fstat(one)?.st_dev == rustix::fs::fstat(other)?.st_dev)
+}
+
+/// No holes in what was written.
+pub(in crate::fs) fn punch_hole(_file: BorrowedFd<'_>, _offset: u64, _len: u64) -> Option<Result<()>> {
+    None
+}
+
+/// Nobody says where data is.
+pub(in crate::fs) fn data_after(_file: BorrowedFd<'_>, _at: u64) -> Option<Result<Option<Range<u64>>>> {
+    None
 }
 
 /// No hint.

@@ -26,7 +26,7 @@ fn path(bytes: impl AsRef<[u8]>) -> RelPath {
     RelPath::new(bytes.as_ref()).unwrap()
 }
 
-fn temporary() -> TempDir {
+pub(crate) fn temporary() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
@@ -38,7 +38,7 @@ fn dir(at: &Path) -> Dir {
     open(at).dir().clone()
 }
 
-fn writable(at: &Path) -> WriteDir {
+pub(crate) fn writable(at: &Path) -> WriteDir {
     open(at).writable().unwrap()
 }
 

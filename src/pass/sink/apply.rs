@@ -6,8 +6,9 @@
 //! changed under the signature, or two blocks collided), only the segments that differ are asked for again, twice at
 //! most.
 
-use crate::delta::{BlockLen, DeltaError, MAX_SEGMENTS, Op, Patch, Patched, SegmentSums, StrongLen, Sum};
-use crate::fs::SetMeta;
+use crate::delta::{
+    BlockLen, DeltaError, Held, MAX_SEGMENTS, Op, Patch, Patched, SegmentSums, StrongLen, Sum,
+};
 use crate::pass::PassError;
 use crate::pass::sink::backup::Fate;
 use crate::pass::sink::batches::NO_ATTRIBUTES;
@@ -85,7 +86,8 @@ pub(super) fn run(
                 build.end_round(sink, file, (block_len, strong_len), signing)?
             }
             Some(end) => {
-                let may_repair = open.values().filter(|build| build.repairs > 0).count() < REPAIR_LIMIT;
+                let repaired = |build: &&Build| matches!(build.state, State::Repairing { .. });
+                let may_repair = open.values().filter(repaired).count() < REPAIR_LIMIT;
                 build.end(sink, file, end, may_repair)?
             }
         };
@@ -95,7 +97,7 @@ pub(super) fn run(
         open.extend(again.map(|build| (file, build)));
     }
     if sink.context.options.partial {
-        open.into_values().for_each(|build| build.keep_partial(sink));
+        open.into_values().try_for_each(|build| build.keep_partial(sink))?;
     }
     Ok(())
 }
@@ -167,8 +169,14 @@ impl Build {
         let Prepared { basis, stage, held, refined } = sink.flights.prepared(file);
         let dir = sink.directories.writable(sink, flight.dir)?;
         sink.directories.touch(flight.dir);
+        let from = flight.appended_to;
         let target = dir.and_then(|dir| match stage {
             Some(stage) => Ok((Target::Stage(stage), held)),
+            None if from > 0 => {
+                sink.keep_of(&dir, &flight.path, &flight.name, Fate::Overwritten)?;
+                let file = dir.open_in_place(&flight.name)?;
+                Ok((Target::rest(file, from)?, Held::default()))
+            }
             None if sink.context.options.in_place => {
                 if flight.own.is_some() {
                     sink.keep_of(&dir, &flight.path, &flight.name, Fate::Overwritten)?;
@@ -178,7 +186,17 @@ impl Build {
             }
             None => Ok((Target::Stage(dir.stage(&flight.name)?), held)),
         });
+        let target = target.and_then(|(target, held)| {
+            if sink.context.options.preallocate {
+                target.preallocate(flight.entry.node.size())?;
+            }
+            Ok((target, held))
+        });
         let mut build = Build::new(sink, flight, State::Failed);
+        if from > 0 {
+            // The places of its segments are others here, and what was read is what was summed.
+            build.repairs = REPAIRS;
+        }
         match target {
             Ok((target, held)) => {
                 // One updated in place is as long as it was, whether or not anything was signed of it.
@@ -292,13 +310,22 @@ impl Build {
     }
 
     fn fail(&mut self, sink: &Sink<'_>, doing: &str, cause: &str) {
-        self.state = State::Failed;
+        if let State::Patching(patch) = std::mem::replace(&mut self.state, State::Failed) {
+            self.give_up(sink, &patch.into_output());
+        }
         sink.tally.problem(doing, &self.flight.path, &cause);
+    }
+
+    /// Nothing comes of what was written: a file that was appended to is as it was.
+    fn give_up(&self, sink: &Sink<'_>, target: &Target) {
+        if let Err(error) = target.take_back() {
+            sink.tally.failed(&self.flight.path, &error);
+        }
     }
 
     /// Whether the source has been asked for more of it.
     fn waits(&self) -> bool {
-        self.gaps.any() || self.repairs > 0
+        self.gaps.any() || matches!(self.state, State::Repairing { .. })
     }
 
     /// Notes how many gaps the file has.
@@ -367,6 +394,7 @@ impl Build {
                 }
             }
             (State::Copied(target), ContentEnd::Local) => self.install(sink, target, self.literal)?,
+            (State::Patching(patch), ContentEnd::Unreadable) => self.give_up(sink, &patch.into_output()),
             (State::Failed, _) | (_, ContentEnd::Unreadable) => {}
             _ => return Err(PassError::Protocol("an end that does not fit the file")),
         }
@@ -388,9 +416,11 @@ impl Build {
             return Ok(None);
         }
         let mut why = "it changed while it was being copied; run again";
-        if sums.sums().len() > MAX_SEGMENTS {
+        if self.repairs >= REPAIRS {
+            self.give_up(sink, &target);
+        } else if sums.sums().len() > MAX_SEGMENTS {
             why = "it changed while it was being copied, and is too long to be repaired; run again";
-        } else if self.repairs < REPAIRS {
+        } else {
             let Flight { dir, index, .. } = *self.flight;
             let segments = sums.sums().to_vec();
             self.repairs += 1;
@@ -413,10 +443,7 @@ impl Build {
 
     fn install(&mut self, sink: &Sink<'_>, target: Target, len: u64) -> Result<(), PassError> {
         let Flight { dir, name, path, update, entry, own, .. } = &*self.flight;
-        let identity = match sink.may_be_linked(entry) {
-            true => target.stamp().ok().map(|stamp| (stamp.dev, stamp.ino)),
-            false => None,
-        };
+        let mut identity = None;
         let cut = if self.held > len { target.set_len(len) } else { Ok(()) };
         let sum = sink.plain_sum_of(|buffer, offset| target.read_full_at(buffer, offset));
         let installed = match (sink.goal.agenda(), target) {
@@ -424,22 +451,36 @@ impl Build {
                 let dir = cut.and(sink.directories.writable(sink, *dir)?);
                 dir.map(|dir| sink.install_planned((path, name), &dir, |place| agenda.install(place, staged)))
             }
-            (_, target) => {
-                let set = sink.set_owner_first(path, &update.set, |owner| target.set_meta(owner));
-                let kept = match target {
-                    Target::Stage(_) if own.is_some() => sink.keep_replaced(*dir, path, name)?,
-                    // What is written in place was kept before.
-                    _ => Ok(()),
-                };
-                let extended = sink.extended(entry.acls(), update, Some(&self.xattrs));
-                sink.set_extended(path, &extended, |extended| target.set_extended(extended));
-                cut.and(kept).and_then(|()| target.install(&set)).map(|()| true)
-            }
+            (_, target) => match cut.and_then(|()| target.brought_home(|| !sink.sender.is_stopped())) {
+                Ok(target) => {
+                    if sink.may_be_linked(entry) {
+                        identity = target.stamp().ok().map(|stamp| (stamp.dev, stamp.ino));
+                    }
+                    let set = sink.set_owner_first(path, &update.set, |owner| target.set_meta(owner));
+                    let kept = match target {
+                        Target::Stage(_) if own.is_some() && !sink.delays_file(entry) => {
+                            sink.keep_replaced(*dir, path, name)?
+                        }
+                        // What is written in place was kept before, and what waits will be.
+                        _ => Ok(()),
+                    };
+                    let extended = sink.extended(entry.acls(), update, Some(&self.xattrs));
+                    sink.set_extended(path, &extended, |extended| target.set_extended(extended));
+                    let installed = match (kept, target) {
+                        (Err(error), _) => Err(error),
+                        (Ok(()), Target::Stage(staged)) => sink.delay(&self.flight, staged, &set)?,
+                        (Ok(()), target) => target.install(&set),
+                    };
+                    installed.map(|()| true)
+                }
+                Err(error) => Err(error),
+            },
         };
+        let done = matches!(installed, Ok(true));
         match installed {
             Ok(true) => {
                 self.landing = Landing::of(identity);
-                self.count(sink, len);
+                self.count(sink, len.saturating_add(self.flight.appended_to));
                 let late = Late { sent: self.literal, sum };
                 let Flight { path, entry, update, .. } = &*self.flight;
                 sink.tell_transferred(|| path.clone(), &entry.node, &entry.meta, update, late);
@@ -447,7 +488,7 @@ impl Build {
             Ok(false) => {}
             Err(error) => sink.tally.failed(path, &error),
         }
-        Ok(())
+        if done && !sink.delays() { sink.clear_partial(&self.flight) } else { Ok(()) }
     }
 
     /// Counts a file that has got its new content.
@@ -470,26 +511,13 @@ impl Build {
         sink.settle(self.flight.dir)
     }
 
-    /// The run was interrupted and `--partial` given: what there is gets the final name, with its own time, so that
-    /// the next run sees that it differs.
-    fn keep_partial(self, sink: &Sink<'_>) {
-        let State::Patching(patch) = self.state else { return };
-        let position = patch.prefix();
-        let target = patch.into_output();
-        if position == 0 || matches!(target, Target::InPlace { .. }) {
-            return;
-        }
-        let Flight { dir, path, name, own, update, .. } = &*self.flight;
-        let mode = SetMeta { mode: update.set.mode, ..SetMeta::default() };
-        let kept = match own {
-            // A link that broke has nothing more to lose.
-            Some(_) => {
-                sink.keep_replaced(*dir, path, name).unwrap_or_else(|_| Err(crate::fs::Error::not_listed()))
-            }
-            None => Ok(()),
-        };
-        if let Err(error) = kept.and(target.set_len(position)).and_then(|()| target.install(&mode)) {
-            sink.tally.failed(path, &error);
+    /// The run was interrupted and `--partial` given: what there is is kept, with its own time, so that the next run sees
+    /// that it differs.
+    fn keep_partial(self, sink: &Sink<'_>) -> Result<(), PassError> {
+        let State::Patching(patch) = self.state else { return Ok(()) };
+        match (patch.prefix(), patch.into_output()) {
+            (len, Target::Stage(stage)) if len > 0 => sink.keep_part(&self.flight, stage, len),
+            _ => Ok(()),
         }
     }
 }

@@ -186,6 +186,7 @@ impl Sink<'_> {
         if !stage.share_blocks_of(&file)? {
             stage.copy_from(&file, 0, file.len(), 0, 1)?;
         }
+        let stage = stage.brought_home(|| true)?;
         let _ = stage.set_meta(&owner);
         let mode = kept.set(meta.mode, |extended| stage.set_extended(extended))?;
         stage.install(&SetMeta { mode: Some(mode), ..set })

@@ -333,6 +333,7 @@ impl Sink<'_> {
         if !is_whole {
             return Ok(None);
         }
+        let stage = stage.brought_home(|| !self.sender.is_stopped())?;
         let stamp = stage.stamp()?;
         let Flight { path, entry, update, .. } = flight;
         let set = self.set_owner_first(path, &update.set, |owner| stage.set_meta(owner));

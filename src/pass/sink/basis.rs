@@ -86,16 +86,15 @@ impl Sink<'_> {
         Ok(self.room.take(file, bytes, most))
     }
 
-    /// Opens what is to serve as the basis: the file that is there, or elsewhere, else what a killed run
-    /// left of it.
+    /// Opens what is to serve as the basis: what an interrupted run kept, the file that is there, or was found elsewhere,
+    /// what a killed run left of it, or a file like it.
     pub(super) fn basis(&self, flight: &Flight) -> Result<Option<Basis>, PassError> {
         let Ok(dir) = self.directories.writable(self, flight.dir)? else { return Ok(None) };
         let is_file = flight.own.as_ref().is_some_and(|own| own.kind() == Kind::File);
-        let opened = match (&flight.found, self.bases()) {
-            (Some(found), Some(bases)) if !is_file => Some(bases.open(flight, found)),
-            _ => is_file.then(|| dir.open_file(&flight.name)),
-        };
-        if let Some(Ok(file)) = opened {
+        let own = || is_file.then(|| dir.open_file(&flight.name).ok()).flatten();
+        let found = || self.bases()?.open(flight, flight.found.as_ref().filter(|_| !is_file)?).ok();
+        let like = || dir.open_file(flight.like.as_ref()?).ok();
+        if let Some(file) = self.open_partial(&dir, flight).or_else(own).or_else(found).or_else(like) {
             let mut basis = self.shape(file, flight);
             if !self.context.options.in_place && basis.is_worth_copying() {
                 self.directories.touch(flight.dir);

@@ -54,7 +54,22 @@ impl Wanted {
         let Wanted { index, entry, own, found, update } = self;
         let path = path.join(&entry.name);
         let name = renamed.unwrap_or(&entry.name).clone();
-        Flight { dir, index, name, path, entry, own, found, update, leftover, phase }
+        let (partial, appended_to, like) = (false, 0, None);
+        Flight {
+            dir,
+            index,
+            name,
+            path,
+            entry,
+            own,
+            found,
+            update,
+            leftover,
+            partial,
+            appended_to,
+            like,
+            phase,
+        }
     }
 }
 
@@ -131,7 +146,7 @@ impl Sink<'_> {
 
     /// Writes what has come of a batch.
     pub(super) fn fetched(&self, fetched: Fetched, signing: &Sender<Job>) -> Result<(), PassError> {
-        let Fetched { batch: id, files, data } = fetched;
+        let Fetched { batch: id, files, data, .. } = fetched;
         let batch = self.flights.take(id)?;
         if files.is_empty() || files.len() > batch.expected() {
             return Err(NOT_ASKED_FOR);

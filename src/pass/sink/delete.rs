@@ -48,20 +48,23 @@ struct Level {
 
 impl Sink<'_> {
     /// Whether the rules let an entry of the destination be removed.
-    fn is_at_risk(scope: &Scope, path: &RelPath, entry: &Entry, deleting_dir: bool) -> bool {
+    fn is_at_risk(&self, scope: &Scope, path: &RelPath, entry: &Entry, deleting_dir: bool) -> bool {
         let verdict = scope.check(path.as_bytes(), entry.is_dir(), Side::Receiver, deleting_dir);
-        // A replica's history stays; what a killed run staged goes with its directory.
-        verdict == Verdict::Included && !(entry.is_dir() && crate::fs::is_reserved(entry))
+        // A replica's history stays, and files that wait for the end of the run; what a killed run staged goes with its
+        // directory.
+        let is_ours = entry.is_dir()
+            && (crate::fs::is_reserved(entry) || (!deleting_dir && self.holds_delayed(&entry.name)));
+        verdict == Verdict::Included && !is_ours
     }
 
     /// Whether an entry that the source does not list is to be removed.
     pub(super) fn is_extra(&self, scope: &Scope, dir: &RelPath, entry: &Entry) -> bool {
-        self.context.options.delete.is_some() && Self::is_at_risk(scope, &dir.join(&entry.name), entry, false)
+        self.context.options.delete.is_some() && self.is_at_risk(scope, &dir.join(&entry.name), entry, false)
     }
 
     /// Removes an entry of `dir`, in which `scope` holds, that the source does not have, if the rules and the limit allow.
     pub(super) fn delete_extra(&self, dir: &Counterpart, scope: &Scope, path: RelPath, entry: Entry) {
-        if Self::is_at_risk(scope, &path, &entry, false) {
+        if self.is_at_risk(scope, &path, &entry, false) {
             self.delete(dir, scope, path, entry, Purpose::Extra);
         }
     }
@@ -124,7 +127,7 @@ impl Sink<'_> {
                 continue;
             };
             let path = level.path.join(&next.name);
-            let is_at_risk = Self::is_at_risk(&level.scope, &path, &next, true);
+            let is_at_risk = self.is_at_risk(&level.scope, &path, &next, true);
             let here = if is_at_risk { self.reopened(level) } else { None };
             let below = match here {
                 None => {

@@ -1,7 +1,8 @@
 //! What the destination argument means: a directory to fill, or a new name for one file.
 
-use crate::fs::{self, Links, Root};
+use crate::fs::{self, Links, Root, Writing};
 use crate::pass::tally::describe;
+use crate::request::Options;
 use crate::tree::{Escaped, Kind, Name};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -25,6 +26,14 @@ pub enum DestinationError {
     /// More than one entry, or a directory, is to go where a file is.
     #[error("{0} is not a directory, so only a single file can be copied to it")]
     NotADirectory(String),
+    /// There is no directory for what is not finished.
+    #[error("the directory of --temp-dir (-T) cannot be used: {path}: {cause}")]
+    NoTemp {
+        /// The path that was given.
+        path: String,
+        /// Why not.
+        cause: String,
+    },
     /// It cannot be opened or made.
     #[error("{doing} {path}: {cause}")]
     Failed {
@@ -50,6 +59,27 @@ impl DestinationError {
     /// Whether sources and destination do not fit each other, rather than that something failed.
     pub fn is_selection(&self) -> bool {
         matches!(self, DestinationError::NotADirectory(_) | DestinationError::Failed { unfit: true, .. })
+    }
+}
+
+impl Destination {
+    /// Has files written as the options say. `links` says through which a path may go that the user named.
+    pub(super) fn written_by(
+        mut self,
+        options: &Options,
+        links: Links,
+    ) -> Result<Destination, DestinationError> {
+        let Some(root) = self.root.take() else { return Ok(self) };
+        let open_temp = |path: &Vec<u8>| {
+            let opened = Root::open_from(root.dir(), OsStr::from_bytes(path), links);
+            opened.map(|temp| temp.dir().clone()).map_err(|error| DestinationError::NoTemp {
+                path: Escaped(path).to_string(),
+                cause: describe(&error.source),
+            })
+        };
+        let temp = options.temp_dir.as_ref().map(open_temp).transpose()?;
+        self.root = Some(root.with_writing(Writing { fsync: options.fsync, sparse: options.sparse, temp }));
+        Ok(self)
     }
 }
 

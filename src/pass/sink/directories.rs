@@ -285,10 +285,11 @@ fn finish(sink: &Sink<'_>, dir: &OpenDir) {
     if dir.touched && dir.keeps_time {
         set.mtime = set.mtime.or(Some(dir.time_if_touched));
     }
+    let syncs = dir.touched && sink.context.options.fsync;
     let acls =
         dir.acls.as_ref().map(|FinalAcls { acls, mode }| SetAcls { acls: acls.as_deref(), mode: *mode });
     let extended = SetExtended { acls, xattrs: sink.cleared(dir.xattrs) };
-    if set == SetMeta::default() && extended.is_empty() {
+    if set == SetMeta::default() && extended.is_empty() && !syncs {
         return;
     }
     let here = match &dir.counterpart {
@@ -303,7 +304,8 @@ fn finish(sink: &Sink<'_>, dir: &OpenDir) {
     let done = handle.and_then(|handle| {
         let rest = sink.set_owner_first(&dir.path, &set, |owner| handle.set_own_meta(owner));
         sink.set_extended(&dir.path, &extended, |extended| handle.set_own_extended(extended));
-        handle.set_own_meta(&rest)
+        handle.set_own_meta(&rest)?;
+        if syncs { handle.sync_names() } else { Ok(()) }
     });
     if let Err(error) = done {
         sink.tally.failed(&dir.path, &error);

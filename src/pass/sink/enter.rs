@@ -29,6 +29,7 @@ impl Sink<'_> {
                 destination::open(path, begin.single, self.dry_run(), makes_path, self.context.paths)?
             }
         };
+        let destination = destination.written_by(&self.context.options, self.context.paths)?;
         if let Some((count, path)) = &destination.made_above {
             self.announcer.say(Event::CreatedPath { count: *count, path: path.clone() });
         }

@@ -30,6 +30,12 @@ pub(super) struct Flight {
     pub update: Update,
     /// Whether a killed run left a part of it.
     pub leftover: bool,
+    /// Whether an interrupted run kept a part of it in a directory for that.
+    pub partial: bool,
+    /// How much of it is here and stays, in bytes: the rest is appended.
+    pub appended_to: u64,
+    /// Another file of the directory that is to be its basis.
+    pub like: Option<Name>,
     pub phase: Phase,
 }
 

@@ -8,13 +8,16 @@
 //! extended attributes that come by themselves (`extended`). Of the names of a file (`-H`) the first goes this way; the
 //! comparison links the others to it when it hears how it went (`compare/grouped`, `landings`).
 //!
-//! What is not here may be elsewhere (`bases`), and what gives way is kept, if that is asked for (`backup`).
+//! What is not here may be elsewhere (`bases`), or there is a file like it `nearby`; what gives way is kept, if that is
+//! asked for (`backup`). What is interrupted, or waits for the end of the run, is kept `aside` where there is a place for
+//! it.
 //!
 //! A sink whose files were planned goes the same way, but for its two ends: instead of being compared, what is listed is
 //! looked up in the plan (`compare/planned`), and whoever planned a file installs it (`planned`).
 
 mod announce;
 mod apply;
+mod aside;
 mod backup;
 mod bases;
 mod basis;
@@ -30,6 +33,7 @@ mod flights;
 mod gaps;
 mod landings;
 mod linked;
+mod nearby;
 mod planned;
 mod room;
 mod sign;
@@ -48,6 +52,7 @@ use crate::tree::filter::Scope;
 use crate::tree::{Entry, Kind, Meta, RelPath};
 use crate::wire::{Content, Fetched, Link, Message, Permit, Received, Receiver, Sender};
 use announce::Announcer;
+use aside::Delayed;
 use backup::Backups;
 use bases::Bases;
 use crossbeam_channel as channel;
@@ -111,6 +116,8 @@ impl<'a> Goal<'a> {
         if !matches!(self, Goal::Destination(_)) {
             let options = &mut context.options;
             (options.in_place, options.partial, options.delete) = (false, false, None);
+            (options.temp_dir, options.partial_dir, options.delay_updates) = (None, None, false);
+            (options.append, options.fuzzy) = (None, false);
             (options.hard_links, options.bases, options.backup) = (false, None, None);
         }
         context
@@ -130,6 +137,7 @@ struct Sink<'a> {
     room: Room,
     /// How many gaps are open in files being built.
     gaps: Arc<AtomicUsize>,
+    delayed: Delayed,
     announcer: Announcer,
     /// What holds above the destination.
     scope: Scope,
@@ -174,6 +182,7 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         flights: Flights::new(limits),
         room: Room::default(),
         gaps: Arc::default(),
+        delayed: Delayed::default(),
         announcer: Announcer::new(context.reporter.clone()),
         umask: crate::fs::umask(),
         extended: Extended::new(&context.options, owners.owners().is_super()),
@@ -417,6 +426,7 @@ impl Sink<'_> {
 
     /// Everything is settled: says so.
     fn finish(&self) -> Result<(), PassError> {
+        self.publish();
         if self.context.tell_progress {
             self.sender.send(Message::Progress(self.context.progress.read()))?;
         }

@@ -1,6 +1,6 @@
 //! Reads what the sink has of changed files: for signatures, and for comparison by content.
 
-use crate::delta::{BlockLen, Cover, SegmentHasher, SegmentSums, Signature, Signer, StrongLen, Sum};
+use crate::delta::{BlockLen, Cover, SegmentHasher, SegmentSums, Signature, Signer, StrongLen};
 use crate::fs::ReadFile;
 use crate::pass::decide::{Decision, SetXattrs};
 use crate::pass::sink::Sink;
@@ -65,7 +65,12 @@ pub(super) fn run(sink: &Sink<'_>, jobs: &Receiver<Job>) -> Result<(), PassError
 impl Sink<'_> {
     /// Asks for a file's content without a basis.
     pub(super) fn ask(&self, file: FileId, dir: DirId, index: u32) -> Result<(), PassError> {
-        let want = Want { file, dir, index, basis: None, refine: false };
+        self.ask_rest(file, dir, index, 0)
+    }
+
+    /// Asks for it from a place on.
+    pub(super) fn ask_rest(&self, file: FileId, dir: DirId, index: u32, from: u64) -> Result<(), PassError> {
+        let want = Want { file, dir, index, basis: None, refine: false, from };
         Ok(self.sender.send(Message::Want(want))?)
     }
 
@@ -88,7 +93,7 @@ impl Sink<'_> {
         }
         let mut credit = self.reserve_sums(header.block_count(), header.strong_len)?;
         let Flight { dir, index, .. } = *flight;
-        let want = Want { file, dir, index, basis: Some(header), refine: basis.refine };
+        let want = Want { file, dir, index, basis: Some(header), refine: basis.refine, from: 0 };
         self.sender.send_reserved(Message::Want(want), &mut credit)?;
         let (signature, prepared) = self.sign(basis, &flight)?;
         self.flights.prepare(file, prepared);
@@ -146,7 +151,7 @@ impl Sink<'_> {
         let flight = self.flights.get(file)?;
         match self.open_compared(&flight)?.ok().and_then(|open| self.sum(&open).ok()) {
             Some(sums) => {
-                let sum = sums.root(self.context.sums);
+                let sum = sums.root(self.context.compare_sums);
                 let check = Check { file, dir: flight.dir, index: flight.index, sum };
                 Ok(self.sender.send(Message::Check(check))?)
             }
@@ -157,7 +162,7 @@ impl Sink<'_> {
 
     /// Sums a file. Fails if the run is stopped meanwhile.
     fn sum(&self, open: &ReadFile) -> io::Result<SegmentSums> {
-        let mut hasher = SegmentHasher::new(self.context.sums, BlockLen::SEGMENT);
+        let mut hasher = SegmentHasher::new(self.context.compare_sums, BlockLen::SEGMENT);
         let mut pieces = open.pieces(0..open.len());
         let mut buffer = pieces.buffer(CHUNK);
         while let Some(piece) = pieces.next(&mut buffer)? {
@@ -240,7 +245,7 @@ impl Sink<'_> {
     }
 
     /// The sum of the content that a file was compared with, if sums are asked for.
-    pub(super) fn sum_compared(&self, flight: &Flight) -> Result<Option<Sum>, PassError> {
+    pub(super) fn sum_compared(&self, flight: &Flight) -> Result<Option<Vec<u8>>, PassError> {
         if !self.context.options.detail.sums {
             return Ok(None);
         }

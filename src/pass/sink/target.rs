@@ -1,4 +1,4 @@
-//! What a file's new content is written to: a staged file beside it, or the file itself.
+//! What a file's new content is written to: a staged file beside it, the file itself, or its end.
 
 use crate::delta::{Basis, Held, MAX_BASIS_LEN, Output};
 use crate::fs::{Error, ReadFile, SetMeta, Stage, WriteFile};
@@ -17,6 +17,13 @@ pub(super) enum Target {
         file: WriteFile,
         /// What it was when it was signed.
         signed: Signed,
+    },
+    /// The rest of the old one itself (`--append`).
+    Rest {
+        /// It.
+        file: WriteFile,
+        /// How much of it stays, in bytes. Places are told from there on.
+        from: u64,
     },
 }
 
@@ -48,10 +55,21 @@ impl Target {
         Ok((Target::InPlace { file, signed: Signed::Untouched(signed) }, held))
     }
 
+    /// The rest of a file that is to be as long as it was when it was listed.
+    pub(super) fn rest(file: WriteFile, from: u64) -> Result<Target, Error> {
+        const APPENDING: &str = "appending to";
+        let len = file.len().map_err(|source| Error { doing: APPENDING, source })?;
+        if len != from {
+            let source = io::Error::other("it has another length than when it was listed; run again");
+            return Err(Error { doing: APPENDING, source });
+        }
+        Ok(Target::Rest { file, from })
+    }
+
     /// Whether somebody made it shorter than `len` bytes, as which it has been told.
     pub(super) fn is_cut(&self, len: u64) -> io::Result<bool> {
         match self {
-            Target::Stage(_) => Ok(false),
+            Target::Stage(_) | Target::Rest { .. } => Ok(false),
             Target::InPlace { file, .. } => Ok(file.len()? < len),
         }
     }
@@ -60,9 +78,27 @@ impl Target {
     /// to be there. It cannot be told from this run's own changes once these have begun.
     pub(super) fn has_changed(&self) -> io::Result<bool> {
         match self {
-            Target::Stage(_) | Target::InPlace { signed: Signed::Untouched(None), .. } => Ok(false),
+            Target::Stage(_)
+            | Target::Rest { .. }
+            | Target::InPlace { signed: Signed::Untouched(None), .. } => Ok(false),
             Target::InPlace { signed: Signed::Untouched(Some(signed)), .. } => signed.changed(),
             Target::InPlace { signed: Signed::Touched(changed), .. } => Ok(*changed),
+        }
+    }
+
+    /// The same where it can be renamed to its name (see [`Stage::brought_home`]).
+    pub(super) fn brought_home(self, go_on: impl Fn() -> bool) -> Result<Target, Error> {
+        match self {
+            Target::Stage(stage) => stage.brought_home(go_on).map(Target::Stage),
+            target => Ok(target),
+        }
+    }
+
+    /// Takes back what was appended to a file, which was not what the source has.
+    pub(super) fn take_back(&self) -> Result<(), Error> {
+        match self {
+            Target::Rest { file, from } => file.set_len(*from),
+            Target::Stage(_) | Target::InPlace { .. } => Ok(()),
         }
     }
 
@@ -70,7 +106,7 @@ impl Target {
     pub(super) fn install(self, set: &SetMeta) -> Result<(), Error> {
         match self {
             Target::Stage(stage) => stage.install(set),
-            Target::InPlace { file, .. } => file.set_meta(set),
+            Target::InPlace { file, .. } | Target::Rest { file, .. } => file.finish(set),
         }
     }
 }
@@ -80,7 +116,7 @@ impl Deref for Target {
     fn deref(&self) -> &WriteFile {
         match self {
             Target::Stage(stage) => stage,
-            Target::InPlace { file, .. } => file,
+            Target::InPlace { file, .. } | Target::Rest { file, .. } => file,
         }
     }
 }
@@ -91,7 +127,11 @@ impl Output for Target {
         if let Target::InPlace { signed, .. } = self {
             *signed = Signed::Touched(changed);
         }
-        WriteFile::write_at(self, data, position).map_err(|error| error.source)
+        let at = match self {
+            Target::Rest { from, .. } => position.saturating_add(*from),
+            _ => position,
+        };
+        WriteFile::write_at(self, data, at).map_err(|error| error.source)
     }
 }
 
@@ -121,6 +161,18 @@ mod tests {
     use super::*;
     use crate::fs::{Links, Root};
     use crate::tree::Name;
+
+    #[test]
+    fn what_is_appended_goes_to_the_end_that_was_listed() {
+        let at = tempfile::tempdir().unwrap();
+        std::fs::write(at.path().join("file"), "content").unwrap();
+        let root = Root::open(at.path().as_os_str(), Links::Trusted).unwrap();
+        let open = || root.writable().unwrap().open_in_place(&Name::new(&b"file"[..]).unwrap()).unwrap();
+        assert!(Target::rest(open(), 6).is_err() && Target::rest(open(), 8).is_err());
+        let mut target = Target::rest(open(), 7).unwrap();
+        Output::write_at(&mut target, b"more", 1).unwrap();
+        assert_eq!(std::fs::read(at.path().join("file")).unwrap(), b"content\0more");
+    }
 
     #[test]
     fn of_another_file_than_was_signed_nothing_is_held() {

@@ -4,7 +4,6 @@
 //! say what is not known by then, how much of a file travelled or what its content sums up to, files are told of when
 //! they have their content, in the order in which they do.
 
-use crate::delta::Sum;
 use crate::pass::decide::Update;
 use crate::pass::sink::Sink;
 use crate::report::{Action, Event, Facts, Item};
@@ -15,12 +14,12 @@ use std::io;
 const PIECE: usize = 256 << 10;
 
 /// What became known of a file by transferring it, or by comparing its content.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Late {
     /// How many bytes of it travelled.
     pub sent: u64,
     /// The sum of its content, if it was asked for.
-    pub sum: Option<Sum>,
+    pub sum: Option<Vec<u8>>,
 }
 
 impl Sink<'_> {
@@ -49,7 +48,7 @@ impl Sink<'_> {
         node: &Node,
         meta: &Meta,
         update: &Update,
-        sum: Option<Sum>,
+        sum: Option<Vec<u8>>,
     ) -> Option<Event> {
         self.is_told(update).then(|| self.event(path, node, meta, update, Late { sent: 0, sum }))
     }
@@ -91,7 +90,7 @@ impl Sink<'_> {
                 owner: options.owner.then_some(meta.uid),
                 group: options.group.then_some(meta.gid),
                 sent: late.sent,
-                sum: late.sum.map(|sum| sum.0),
+                sum: late.sum,
             })
         });
         let (kind, size, change) = (node.kind(), node.size(), update.change);
@@ -99,20 +98,23 @@ impl Sink<'_> {
     }
 
     /// The sum of a content that is at hand, if sums are asked for.
-    pub(super) fn plain_sum(&self, content: &[u8]) -> Option<Sum> {
+    pub(super) fn plain_sum(&self, content: &[u8]) -> Option<Vec<u8>> {
         self.context.options.detail.sums.then(|| {
-            let mut hasher = self.context.sums.kind.plain_hasher();
+            let mut hasher = self.context.shown_sum().plain_hasher();
             hasher.update(content);
-            hasher.finish_reset()
+            hasher.digest()
         })
     }
 
     /// The sum of what can be read of a file, if sums are asked for. One that cannot be read has none.
-    pub(super) fn plain_sum_of(&self, read_at: impl Fn(&mut [u8], u64) -> io::Result<usize>) -> Option<Sum> {
+    pub(super) fn plain_sum_of(
+        &self,
+        read_at: impl Fn(&mut [u8], u64) -> io::Result<usize>,
+    ) -> Option<Vec<u8>> {
         if !self.context.options.detail.sums {
             return None;
         }
-        let mut hasher = self.context.sums.kind.plain_hasher();
+        let mut hasher = self.context.shown_sum().plain_hasher();
         let mut buffer = vec![0; PIECE];
         let mut offset = 0;
         while !self.sender.is_stopped() {
@@ -120,7 +122,7 @@ impl Sink<'_> {
             hasher.update(buffer.get(..read).unwrap_or_default());
             offset += read as u64;
             if read < PIECE {
-                return Some(hasher.finish_reset());
+                return Some(hasher.digest());
             }
         }
         None

@@ -6,7 +6,7 @@
 //!
 //! The two things come from two threads. Neither waits for the other: whoever brings the second goes on with both.
 
-use crate::delta::{BlockLen, SegmentHasher, SegmentSums};
+use crate::delta::{BlockLen, SegmentHasher, SegmentSums, SumChoice};
 use crate::fs::ReadFile;
 use crate::pass::source::content::{Asked, Stop, check_growth};
 use crate::pass::source::rounds::Room;
@@ -97,20 +97,20 @@ impl Source<'_> {
     /// Sums a file that is going to be asked for, unless nobody will.
     pub(super) fn sum_ahead(&self, ahead: &Ahead) -> Summed {
         let go_on = || if ahead.abandoned.load(Ordering::Relaxed) { Err(Stop::Closed) } else { Ok(()) };
-        self.sum(&ahead.listed, ahead.segment_len, go_on)
+        self.sum(&ahead.listed, (self.context.sums, ahead.segment_len), go_on)
     }
 
     /// Reads a file from front to back and sums it, while `go_on` allows it.
     pub(super) fn sum(
         &self,
         listed: &Listed,
-        segment_len: BlockLen,
+        (choice, segment_len): (SumChoice, BlockLen),
         go_on: impl Fn() -> Result<(), Stop>,
     ) -> Summed {
         go_on()?;
         let open = self.open(listed)?;
         let most = listed.most_segments(segment_len);
-        let mut hasher = SegmentHasher::new(self.context.sums, segment_len);
+        let mut hasher = SegmentHasher::new(choice, segment_len);
         let mut pieces = open.pieces(0..u64::MAX);
         let mut buffer = pieces.buffer(PIECE.max(segment_len.get() as usize));
         while let Some(piece) = pieces.next(&mut buffer).map_err(Stop::Unreadable)? {

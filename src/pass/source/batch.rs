@@ -20,6 +20,7 @@ impl Source<'_> {
         let mut opened = Opened { source: self, kept, last: None };
         let mut files = Vec::new();
         let mut data = Vec::new();
+        let mut packed = false;
         if what == FetchWhat::Xattrs && indices.is_empty() {
             files.push(self.root_xattrs(&mut data)?);
         }
@@ -29,15 +30,21 @@ impl Source<'_> {
                 files.reserve(rest.len());
                 data.reserve(if what == FetchWhat::Content { room(kept, rest) } else { 0 });
             }
+            let name = kept.listing.entries.get(index as usize).map(|entry| entry.name.as_bytes());
+            let is_packed = self.is_packed(name.unwrap_or_default());
+            if is_packed != packed && !files.is_empty() {
+                self.send_fetched(batch, &mut files, &mut data, packed)?;
+            }
+            packed = is_packed;
             files.push(match what {
                 FetchWhat::Content => self.fetch_one(&mut opened, index as usize, &mut data)?,
                 FetchWhat::Xattrs => self.xattrs_of_one(&mut opened, index as usize, &mut data)?,
             });
             if data.len() >= FULL {
-                self.send_fetched(batch, &mut files, &mut data)?;
+                self.send_fetched(batch, &mut files, &mut data, packed)?;
             }
         }
-        if files.is_empty() { Ok(()) } else { self.send_fetched(batch, &mut files, &mut data) }
+        if files.is_empty() { Ok(()) } else { self.send_fetched(batch, &mut files, &mut data, packed) }
     }
 
     fn send_fetched(
@@ -45,9 +52,10 @@ impl Source<'_> {
         batch: BatchId,
         files: &mut Vec<FetchedFile>,
         data: &mut Vec<u8>,
+        packed: bool,
     ) -> Result<(), Closed> {
         let (files, data) = (std::mem::take(files), std::mem::take(data).into());
-        self.sender.send(Message::Fetched(Fetched { batch, files, data }))
+        self.sender.send(Message::Fetched(Fetched { batch, files, data, packed }))
     }
 
     fn fetch_one(

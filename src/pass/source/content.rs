@@ -30,8 +30,8 @@ const HANDED_OVER: u64 = 64 << 10;
 
 /// A request, with the credit it holds until it is answered.
 pub(super) enum Job {
-    /// Send the content.
-    Send { file: FileId, listed: Listed, _permit: Permit },
+    /// Send the content, from this place on.
+    Send { file: FileId, listed: Listed, from: u64, _permit: Permit },
     /// Send the next round of it.
     Round(Box<Asked>),
     /// Read what is going to be asked for.
@@ -86,11 +86,11 @@ impl From<Closed> for Stop {
 impl Source<'_> {
     fn answer(&self, job: Job) -> Result<(), Closed> {
         match job {
-            Job::Send { file, listed, _permit } => self.telling(file, &listed, |out| {
+            Job::Send { file, listed, from, _permit } => self.telling(file, &listed, |out| {
                 let open = self.open(&listed)?;
                 let may = self.context.local && self.context.options.shortcuts.handing_over;
-                let by_itself = may && open.len() > HANDED_OVER;
-                if by_itself { self.hand_over(open, out) } else { self.whole(&open, &listed, out) }
+                let by_itself = may && from == 0 && open.len() > HANDED_OVER;
+                if by_itself { self.hand_over(open, out) } else { self.whole(&open, &listed, from, out) }
             }),
             Job::Round(asked) => self.next_round(*asked),
             Job::Ahead(ahead) => {
@@ -103,9 +103,10 @@ impl Source<'_> {
                 self.differing(&self.open(&listed)?, &again, most, out)
             }),
             Job::Check { file, listed, sum, _permit } => {
+                let choice = self.context.compare_sums;
                 // What cannot be read is called different: the request that follows finds out why.
-                let summed = self.sum(&listed, BlockLen::SEGMENT, || Ok(())).ok();
-                let same = summed.is_some_and(|(_, sums)| sums.root(self.context.sums) == sum);
+                let summed = self.sum(&listed, (choice, BlockLen::SEGMENT), || Ok(())).ok();
+                let same = summed.is_some_and(|(_, sums)| sums.root(choice) == sum);
                 self.sender.send(Message::Verdict(Verdict { file, same }))
             }
         }
@@ -123,7 +124,7 @@ impl Source<'_> {
         listed: &Listed,
         send: impl FnOnce(&mut Outgoing<'s>) -> Result<ContentEnd, Stop>,
     ) -> Result<(), Closed> {
-        let mut out = Outgoing::new(&self.sender, file);
+        let mut out = Outgoing::new(&self.sender, file, self.is_packed(path_of(listed).as_bytes()));
         let sent = send(&mut out).and_then(|end| match end {
             ContentEnd::Complete { .. } | ContentEnd::Local => Ok((end, self.attached(listed)?)),
             ContentEnd::Round { .. } | ContentEnd::Unreadable => Ok((end, Bytes::new())),
@@ -135,6 +136,12 @@ impl Source<'_> {
                 out.end(ContentEnd::Unreadable, Bytes::new())
             }
         }
+    }
+
+    /// Whether the content of a file of this name is not worth compressing.
+    pub(super) fn is_packed(&self, name: &[u8]) -> bool {
+        let options = &self.context.options;
+        options.compress.is_some() && options.skip_compress.matches(name)
     }
 
     /// The extended attributes of a listed file, as they are attached to its content: nothing if nobody asks for them,
@@ -172,8 +179,15 @@ impl Source<'_> {
         Ok(ContentEnd::Local)
     }
 
-    fn whole(&self, open: &ReadFile, listed: &Listed, out: &mut Outgoing<'_>) -> Result<ContentEnd, Stop> {
-        let mut pieces = open.pieces(0..u64::MAX);
+    /// Sends all of a file from a place on.
+    fn whole(
+        &self,
+        open: &ReadFile,
+        listed: &Listed,
+        from: u64,
+        out: &mut Outgoing<'_>,
+    ) -> Result<ContentEnd, Stop> {
+        let mut pieces = open.pieces(from..u64::MAX);
         if open.len() < CHUNK as u64 {
             // All of it, unless it has grown.
             let all = next_chunk(&mut pieces)?;
@@ -182,7 +196,7 @@ impl Source<'_> {
                 out.literal(all)?;
                 return Ok(self.complete(&sums));
             }
-            pieces = open.pieces(0..u64::MAX);
+            pieces = open.pieces(from..u64::MAX);
         }
         let most = listed.most_segments(BlockLen::SEGMENT);
         let mut hasher = SegmentHasher::new(self.context.sums, BlockLen::SEGMENT);

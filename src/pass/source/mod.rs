@@ -257,9 +257,9 @@ struct Arriving {
 impl Inbox<'_, '_> {
     fn want(&mut self, want: Want, permit: Permit) -> Result<(), PassError> {
         let listed = self.source.listed(want.dir, want.index)?;
-        let Want { file, dir, basis, refine, .. } = want;
+        let Want { file, dir, basis, refine, from, .. } = want;
         let Some(header) = basis else {
-            return self.enqueue(Job::Send { file, listed, _permit: permit });
+            return self.enqueue(Job::Send { file, listed, from, _permit: permit });
         };
         let builder =
             SignatureBuilder::new(header).map_err(|_| PassError::Protocol("an impossible signature"))?;

@@ -18,11 +18,13 @@ pub(super) struct Outgoing<'a> {
     ops: Vec<ContentOp>,
     bytes: usize,
     covered: u64,
+    packed: bool,
 }
 
 impl<'a> Outgoing<'a> {
-    pub(super) fn new(sender: &'a Sender, file: FileId) -> Outgoing<'a> {
-        Outgoing { sender, file, ops: Vec::new(), bytes: 0, covered: 0 }
+    /// Content of a file; `packed` if it is not worth compressing.
+    pub(super) fn new(sender: &'a Sender, file: FileId, packed: bool) -> Outgoing<'a> {
+        Outgoing { sender, file, ops: Vec::new(), bytes: 0, covered: 0, packed }
     }
 
     pub(super) fn push(&mut self, op: ContentOp) -> Result<(), Closed> {
@@ -53,6 +55,7 @@ impl<'a> Outgoing<'a> {
         self.bytes = 0;
         self.covered = 0;
         let ops = std::mem::take(&mut self.ops);
-        self.sender.send(Message::Content(Content { file: self.file, ops, attached, end }))
+        let (file, packed) = (self.file, self.packed);
+        self.sender.send(Message::Content(Content { file, ops, attached, end, packed }))
     }
 }

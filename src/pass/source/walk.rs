@@ -331,6 +331,7 @@ mod tests {
         let context = Context {
             options: Options { recursive: true, ..Options::default() },
             sums: SumChoice { kind: StrongKind::Xxh3, seed: 1 },
+            compare_sums: SumChoice { kind: StrongKind::Xxh3, seed: 1 },
             reporter: Arc::new(Deaf),
             progress: Arc::default(),
             local: false,

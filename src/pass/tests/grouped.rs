@@ -53,7 +53,10 @@ fn copied(at: &Path, heard: &Arc<Heard>, entries: Vec<Entry>, has: impl Fn(u32) 
                     let files: Vec<FetchedFile> = indices.iter().map(of).collect();
                     let data =
                         Bytes::from(b"bytes".repeat(files.iter().filter(|file| **file == whole).count()));
-                    source.sender.send(Message::Fetched(Fetched { batch, files, data })).unwrap();
+                    source
+                        .sender
+                        .send(Message::Fetched(Fetched { batch, files, data, packed: false }))
+                        .unwrap();
                 };
                 match received.message {
                     Message::Fetch(fetch) => send(fetch.batch, fetch.indices),

@@ -62,6 +62,7 @@ fn context(heard: &Arc<Heard>) -> Context {
     Context {
         options,
         sums: SumChoice { kind: StrongKind::Xxh3, seed: 1 },
+        compare_sums: SumChoice { kind: StrongKind::Xxh3, seed: 1 },
         reporter: heard.clone(),
         progress: Arc::default(),
         local: false,

@@ -148,7 +148,7 @@ fn a_sink_that_does_not_care_any_more_keeps_nobody_waiting() {
                     break;
                 }
             }
-            let want = Want { file: FileId(0), dir: DirId(0), index: 0, basis: None, refine: false };
+            let want = Want { file: FileId(0), dir: DirId(0), index: 0, basis: None, refine: false, from: 0 };
             sink.sender.send(Message::Want(want)).unwrap();
             // Until there is no more credit.
             let mut bytes = 0;

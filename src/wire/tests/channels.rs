@@ -1,7 +1,7 @@
 //! Streams over several channels: whatever the channels do, what arrives is what was sent.
 
 use super::samples::literal;
-use crate::request::{CompressWhen, Compression};
+use crate::request::{CompressWhen, Compression, Compressor};
 use crate::wire::channels::{Channel, ChannelSet, Dealer, Further, Gatherer, Halves, Spreader, TURN, chosen};
 use crate::wire::frame::{FrameDecoder, FrameEncoder, HEADER};
 use crate::wire::mailbox::Mailbox;
@@ -158,7 +158,7 @@ fn start(stream: &UnixStream, further: Further) -> (Link, Pump) {
     let (link, unconnected) = Unconnected::new();
     let (reader, writer) = (stream.try_clone().unwrap(), stream.try_clone().unwrap());
     let options = PumpOptions {
-        compression: Some(Compression { level: 1, when: CompressWhen::Always }),
+        compression: Some(Compression { level: 1, when: CompressWhen::Always, by: Compressor::Zstd }),
         ..PumpOptions::default()
     };
     let pump = unconnected.connect(Box::new(reader), Box::new(writer), Vec::new(), options, further);

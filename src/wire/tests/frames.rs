@@ -1,7 +1,7 @@
 //! Frames: messages in, messages out, whatever the compression does.
 
 use super::samples::{any_message, each, file, listing, literal, shown};
-use crate::request::{CompressWhen, Compression};
+use crate::request::{CompressWhen, Compression, Compressor};
 use crate::tree::Entry;
 use crate::wire::codec;
 use crate::wire::frame::{Compressed, FrameDecoder, FrameEncoder, HEADER, MAX_PAYLOAD};
@@ -15,9 +15,10 @@ use zstd::zstd_safe::CParameter;
 
 const COMPRESSED: u8 = 1;
 const CONTENT: u8 = 2;
+const LZ4: u8 = 4;
 
 fn always(level: i32) -> Option<Compression> {
-    Some(Compression { level, when: CompressWhen::Always })
+    Some(Compression { level, when: CompressWhen::Always, by: Compressor::Zstd })
 }
 
 /// Splits a stream into headers and payloads.
@@ -96,7 +97,8 @@ fn compressed(data: &[u8], window_log: u32) -> Vec<u8> {
 
 #[test]
 fn each_message_survives() {
-    for compression in [None, always(1), always(19)] {
+    let lz4 = Some(Compression { level: 1, when: CompressWhen::Always, by: Compressor::Lz4 });
+    for compression in [None, always(1), always(19), lz4] {
         let mut encoder = FrameEncoder::new(compression).unwrap();
         let mut decoder = FrameDecoder::new().unwrap();
         let (names, messages): (Vec<_>, Vec<_>) = each().into_iter().unzip();
@@ -109,6 +111,43 @@ fn each_message_survives() {
             assert_eq!(back.len(), messages.len());
         }
     }
+}
+
+#[test]
+fn content_is_compressed_by_lz4() {
+    let lz4 = Some(Compression { level: 1, when: CompressWhen::Always, by: Compressor::Lz4 });
+    let mut encoder = FrameEncoder::new(lz4).unwrap();
+    let mut decoder = FrameDecoder::new().unwrap();
+    for _ in 0..3 {
+        let messages = vec![literal(1, b"again and ".repeat(10_000)), literal(1, noise(1000, 3))];
+        let stream = frames(&mut encoder, messages.clone());
+        assert!(stream.len() < 10_000, "{}", stream.len());
+        assert!(split(&stream).iter().all(|(header, _)| header[0] == COMPRESSED | CONTENT | LZ4));
+        assert_eq!(shown(&read_all(&mut decoder, &stream)), shown(&messages));
+    }
+}
+
+#[test]
+fn broken_lz4_is_refused() {
+    let mut decoder = FrameDecoder::new().unwrap();
+    let long = [&u32::MAX.to_le_bytes()[..], &[0; 20]].concat();
+    let wrong = [&7_u32.to_le_bytes()[..], &[0; 20]].concat();
+    for payload in [vec![], vec![0; 3], long, wrong] {
+        let header = header(COMPRESSED | CONTENT | LZ4, payload.len());
+        assert!(read(&mut decoder, header, payload).is_err());
+    }
+}
+
+#[test]
+fn what_is_not_worth_compressing_is_not_tried() {
+    let mut encoder = FrameEncoder::new(always(3)).unwrap();
+    let mut packed = literal(1, vec![0; 100_000]);
+    let Message::Content(content) = &mut packed else { panic!() };
+    content.packed = true;
+    let stream = frames(&mut encoder, vec![packed, literal(2, vec![0; 100_000])]);
+    let kinds: Vec<u8> = split(&stream).iter().map(|(header, _)| header[0]).collect();
+    assert_eq!(kinds, [CONTENT, COMPRESSED | CONTENT]);
+    assert_eq!(read_all(&mut FrameDecoder::new().unwrap(), &stream).len(), 2);
 }
 
 #[test]
@@ -225,7 +264,7 @@ fn a_frame_longer_than_allowed_is_refused_by_its_header() {
 
 #[test]
 fn unknown_kinds_of_frames_are_refused() {
-    for kind in 4..=255 {
+    for kind in (8..=255).chain([LZ4, LZ4 | COMPRESSED, LZ4 | CONTENT]) {
         assert!(FrameDecoder::payload_len(header(kind, 0)).is_err(), "{kind}");
     }
 }
@@ -285,7 +324,13 @@ fn a_small_message_does_not_keep_a_large_frame() {
     let data = |len: usize| bytes::Bytes::from(noise(len, len as u64));
     let ops = vec![ContentOp::Literal(data(1000)), ContentOp::Rewrite { offset: 7, data: data(2000) }];
     let small = [
-        Message::Content(Content { attached: Default::default(), file: FileId(1), ops, end: None }),
+        Message::Content(Content {
+            attached: Default::default(),
+            file: FileId(1),
+            ops,
+            end: None,
+            packed: false,
+        }),
         Message::Sums(SumsPart { file: FileId(1), weak: vec![1; 100], strong: data(500) }),
     ];
     for message in small {
@@ -359,7 +404,7 @@ proptest! {
     }
 
     #[test]
-    fn any_payload_is_harmless(kind in 0_u8..4, payloads in vec(vec(any::<u8>(), 0..300), 1..4)) {
+    fn any_payload_is_harmless(kind in prop::sample::select(vec![0, 1, 2, 3, 7]), payloads in vec(vec(any::<u8>(), 0..300), 1..4)) {
         let mut decoder = FrameDecoder::new().unwrap();
         for payload in payloads {
             let _ = read(&mut decoder, header(kind, payload.len()), payload);

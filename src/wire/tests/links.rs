@@ -150,8 +150,9 @@ fn sink(plan: &Plan, link: Link) -> usize {
 
 /// Asks for each entry: half of the requests together, as a signature is sent, half one by one.
 fn ask(sender: &Sender, entries: usize) {
-    let want =
-        || Message::Want(Want { file: FileId(0), dir: DirId(0), index: 0, basis: None, refine: false });
+    let want = || {
+        Message::Want(Want { file: FileId(0), dir: DirId(0), index: 0, basis: None, refine: false, from: 0 })
+    };
     let together = entries / 2;
     let mut credit = sender.reserve(Rank::Want, together as u64 * want().cost() + 100).unwrap();
     for _ in 0..together {
@@ -227,8 +228,9 @@ fn reserved_messages_dearer_than_the_window_leak_no_credit() {
 
 #[test]
 fn what_cannot_be_sent_now_is_not_sent() {
-    let want =
-        || Message::Want(Want { file: FileId(0), dir: DirId(0), index: 0, basis: None, refine: false });
+    let want = || {
+        Message::Want(Want { file: FileId(0), dir: DirId(0), index: 0, basis: None, refine: false, from: 0 })
+    };
     let window = u32::try_from(want().cost()).unwrap();
     let (mut a, mut b) =
         Link::pair_with(Windows { listing: window, want: window, content: window, again: window });

@@ -57,9 +57,15 @@ fn what_is_only_for_one_process_is_not_encoded() {
         file: FileId(0),
         ops: vec![ContentOp::File(std::sync::Arc::new(null.into()))],
         end: None,
+        packed: false,
     };
-    let end =
-        Content { attached: Bytes::new(), file: FileId(0), ops: Vec::new(), end: Some(ContentEnd::Local) };
+    let end = Content {
+        attached: Bytes::new(),
+        file: FileId(0),
+        ops: Vec::new(),
+        end: Some(ContentEnd::Local),
+        packed: false,
+    };
     for content in [open, end] {
         assert!(codec::encode(&Message::Content(content), &mut Vec::new()).is_err());
     }

@@ -1,7 +1,7 @@
 //! Links over a byte stream.
 
 use super::samples::{each, literal, shown};
-use crate::request::{CompressWhen, Compression};
+use crate::request::{CompressWhen, Compression, Compressor};
 use crate::wire::frame::FrameEncoder;
 use crate::wire::hello::Hello;
 use crate::wire::pump::{self, Pump, PumpOptions};
@@ -45,7 +45,7 @@ fn failure_after(bytes: &[u8], options: PumpOptions) -> Option<WireError> {
 #[test]
 fn everything_arrives_in_order_both_ways_at_once() {
     let (a, b) = UnixStream::pair().unwrap();
-    let compression = Some(Compression { level: 1, when: CompressWhen::Always });
+    let compression = Some(Compression { level: 1, when: CompressWhen::Always, by: Compressor::Zstd });
     let options = PumpOptions { compression, ..PumpOptions::default() };
     let (done, all_done) = mpsc::channel();
     let ends = [start(&a, options), start(&b, options)].map(|(link, pump)| {

@@ -1,8 +1,8 @@
 //! Requests as bytes and back, and requests of peers that are newer, older or hostile.
 
 use crate::request::{
-    Backup, Bases, BasisKind, CompressWhen, Compression, Deletion, Detail, LinkRules, Missing, Mounts,
-    NamesFrom, Options, Part, Request, Shortcuts, SumKind, TwoWay,
+    Append, Backup, Bases, BasisKind, CompressWhen, Compression, Compressor, Deletion, Detail, LinkRules,
+    Missing, Mounts, NamesFrom, Options, Part, Request, Shortcuts, SumKind, TwoWay,
 };
 use crate::tree::filter::{Action, Rule, Rules};
 use crate::wire::WireError;
@@ -73,7 +73,17 @@ pub(super) fn everything() -> Options {
         partial: true,
         block_size: Some(4096),
         sum: SumKind::Md5,
-        compress: Some(Compression { level: 22, when: CompressWhen::Auto }),
+        compare_sum: Some(SumKind::Sha1),
+        skip_compress: "gz/mp[34]".parse().unwrap(),
+        fsync: true,
+        sparse: true,
+        preallocate: true,
+        temp_dir: Some(b"tmp".to_vec()),
+        partial_dir: Some(b".partial".to_vec()),
+        delay_updates: true,
+        append: Some(Append::Verified),
+        fuzzy: true,
+        compress: Some(Compression { level: 22, when: CompressWhen::Auto, by: Compressor::Lz4 }),
         bandwidth: Some(u64::MAX),
         timeout: Some(u32::MAX),
         streams: Some(8),
@@ -159,7 +169,7 @@ fn options_with_their_default_are_not_sent() {
 fn each_option_survives_alone() {
     let all = values(&encoded(&sink(everything())));
     let (part, options) = all.split_first().unwrap();
-    assert_eq!(options.len(), 59, "one value for each field of Options");
+    assert_eq!(options.len(), 69, "one value for each field of Options");
     for (tag, value) in options {
         assert_eq!(options.iter().filter(|(other, _)| other >> 1 == tag >> 1).count(), 1, "{tag}");
         let mut bytes = tagged(part.0, &part.1);
@@ -206,15 +216,15 @@ fn values_out_of_range_are_refused() {
     let delete = Some(Deletion::default());
     for options in [
         Options {
-            compress: Some(Compression { level: 0, when: CompressWhen::Always }),
+            compress: Some(Compression { level: 0, when: CompressWhen::Always, by: Compressor::Zstd }),
             ..Options::default()
         },
         Options {
-            compress: Some(Compression { level: 23, when: CompressWhen::Always }),
+            compress: Some(Compression { level: 23, when: CompressWhen::Always, by: Compressor::Zstd }),
             ..Options::default()
         },
         Options {
-            compress: Some(Compression { level: i32::MIN, when: CompressWhen::Always }),
+            compress: Some(Compression { level: i32::MIN, when: CompressWhen::Always, by: Compressor::Zstd }),
             ..Options::default()
         },
         Options { block_size: Some(0), ..Options::default() },
@@ -244,7 +254,7 @@ fn values_of_another_type_are_refused() {
     for (number, value) in [
         (10, &b"\x02"[..]),
         (10, b""),
-        (34, b"\x02"),
+        (34, b"\x06"),
         (33, b"\x01"),
         (40, b"\x01\x01"),
         (42, b"\xff\xff\xff\xff\x0f"),
@@ -273,7 +283,7 @@ proptest! {
 
     #[test]
     fn any_values_are_harmless(
-        values in prop::collection::vec((0..120_u64, prop::collection::vec(any::<u8>(), 0..20)), 0..10)
+        values in prop::collection::vec((0..160_u64, prop::collection::vec(any::<u8>(), 0..20)), 0..10)
     ) {
         let _ = decoded(&values.iter().flat_map(|(tag, value)| tagged(*tag, value)).collect::<Vec<_>>());
     }

@@ -60,6 +60,7 @@ pub(super) fn literal(file: u32, data: impl Into<Bytes>) -> Message {
         file: FileId(file),
         ops: vec![ContentOp::Literal(data.into())],
         end: None,
+        packed: false,
     })
 }
 
@@ -156,7 +157,7 @@ fn item() -> Event {
             owner: Some(1000),
             group: None,
             sent: 300,
-            sum: Some([7; 16]),
+            sum: Some(vec![7; 16]),
         })),
     })
 }
@@ -283,14 +284,32 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
         ("expand-below", Message::Expand(Expand { dir: DirId(0), below: true, sums: Vec::new() })),
         ("expand-buckets", Message::Expand(expand(dir, &[0, 0xab]))),
         ("listed", Message::Listed),
-        ("want", Message::Want(Want { file: FileId(1), dir, index, basis: None, refine: false })),
+        (
+            "want-rest",
+            Message::Want(Want {
+                file: FileId(1),
+                dir,
+                index,
+                basis: None,
+                refine: false,
+                from: 5_000_000_000,
+            }),
+        ),
+        ("want", Message::Want(Want { file: FileId(1), dir, index, basis: None, refine: false, from: 0 })),
         (
             "want-delta",
-            Message::Want(Want { file: FileId(u32::MAX), dir, index, basis: Some(header), refine: false }),
+            Message::Want(Want {
+                file: FileId(u32::MAX),
+                dir,
+                index,
+                basis: Some(header),
+                refine: false,
+                from: 0,
+            }),
         ),
         (
             "want-refined",
-            Message::Want(Want { file: FileId(3), dir, index, basis: Some(header), refine: true }),
+            Message::Want(Want { file: FileId(3), dir, index, basis: Some(header), refine: true, from: 0 }),
         ),
         (
             "sums",
@@ -303,7 +322,16 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
         ("check", Message::Check(Check { file: FileId(1), dir, index, sum: Sum([0xab; 16]) })),
         ("verdict-same", Message::Verdict(Verdict { file: FileId(1), same: true })),
         ("verdict-differs", Message::Verdict(Verdict { file: FileId(1), same: false })),
-        ("content", Message::Content(Content { attached: Bytes::new(), file: FileId(1), ops, end: None })),
+        (
+            "content",
+            Message::Content(Content {
+                attached: Bytes::new(),
+                file: FileId(1),
+                ops,
+                end: None,
+                packed: false,
+            }),
+        ),
         (
             "content-end",
             Message::Content(Content {
@@ -311,6 +339,7 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
                 file: FileId(128),
                 ops: Vec::new(),
                 end: complete(5_000_000_000),
+                packed: false,
             }),
         ),
         (
@@ -320,11 +349,18 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
                 ops: Vec::new(),
                 attached: Bytes::from_static(b"\x06user.a\x01b"),
                 end: complete(1),
+                packed: false,
             }),
         ),
         (
             "content-round",
-            Message::Content(Content { attached: Bytes::new(), file: FileId(1), ops: vec![gap], end: round }),
+            Message::Content(Content {
+                attached: Bytes::new(),
+                file: FileId(1),
+                ops: vec![gap],
+                end: round,
+                packed: false,
+            }),
         ),
         (
             "content-unreadable",
@@ -333,6 +369,7 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
                 file: FileId(2),
                 ops: Vec::new(),
                 end: Some(ContentEnd::Unreadable),
+                packed: false,
             }),
         ),
         (
@@ -365,6 +402,7 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
                     FetchedFile::Whole { attached: 0, len: 0, sum: Some(Sum([4; 16])) },
                 ],
                 data: Bytes::from_static(b"hello"),
+                packed: false,
             }),
         ),
         (
@@ -380,6 +418,7 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
                     FetchedFile::Whole { attached: 9, len: 1, sum: Some(Sum([3; 16])) },
                 ],
                 data: Bytes::from_static(b"\x06user.a\x01b\x06user.a\x01bc"),
+                packed: false,
             }),
         ),
         ("close", Message::Close(dir)),
@@ -572,7 +611,7 @@ fn any_content() -> impl Strategy<Value = Message> {
     (any::<u32>(), vec(op, 0..6), end).prop_map(|(file, ops, end)| {
         let is_whole = matches!(end, Some(ContentEnd::Complete { len, .. }) if len % 2 == 0);
         let attached = if is_whole { Bytes::from_static(b"attached") } else { Bytes::new() };
-        Message::Content(Content { file: FileId(file), ops, attached, end })
+        Message::Content(Content { file: FileId(file), ops, attached, end, packed: false })
     })
 }
 
@@ -596,7 +635,7 @@ fn any_fetched() -> impl Strategy<Value = Message> {
     let file = prop_oneof![4 => whole, 1 => other.prop_map(|file| (file, Bytes::new()))];
     (any::<u32>(), vec(file, 0..10)).prop_map(|(batch, files)| {
         let (files, data): (Vec<FetchedFile>, Vec<Bytes>) = files.into_iter().unzip();
-        Message::Fetched(Fetched { batch: BatchId(batch), files, data: data.concat().into() })
+        Message::Fetched(Fetched { batch: BatchId(batch), files, data: data.concat().into(), packed: false })
     })
 }
 
@@ -605,11 +644,13 @@ pub(super) fn any_message() -> impl Strategy<Value = Message> {
     let place = || any::<(u32, u32, u32)>().prop_map(|(file, dir, index)| (FileId(file), DirId(dir), index));
     let sums = (any::<u32>(), vec(any::<u32>(), 0..20), any_bytes())
         .prop_map(|(file, weak, strong)| Message::Sums(SumsPart { file: FileId(file), weak, strong }));
-    let want =
-        (place(), option::of(any_header()), any::<bool>()).prop_map(|((file, dir, index), basis, refine)| {
-            let refine = refine && basis.is_some();
-            Message::Want(Want { file, dir, index, basis, refine })
-        });
+    let want = (place(), option::of(any_header()), any::<bool>(), any::<u64>()).prop_map(
+        |(place, basis, refine, from)| {
+            let (file, dir, index) = place;
+            let (refine, from) = (refine && basis.is_some(), if basis.is_some() { 0 } else { from });
+            Message::Want(Want { file, dir, index, basis, refine, from })
+        },
+    );
     let check = (place(), any_sum())
         .prop_map(|((file, dir, index), sum)| Message::Check(Check { file, dir, index, sum }));
     let again =

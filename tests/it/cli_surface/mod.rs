@@ -79,7 +79,6 @@ fn a_wrong_command_line_touches_nothing() {
         (&["-a", "--exlude=x", "source/", "made"], "dsync: --exlude: unknown option"),
         (&["-a", "--timeout=soon", "source/", "made"], "dsync: --timeout: the value \"soon\" is not valid"),
         (&["-a", "--bwlimit=1x", "source/", "made"], "dsync: --bwlimit: the value \"1x\" is not valid"),
-        (&["-a", "--cc=crc32", "source/", "made"], "dsync: --checksum-choice: unknown checksum \"crc32\""),
         (&["-a", "-f", "nosuch x", "source/", "made"], "dsync: Filter rule \"nosuch x\""),
         (
             &["--delete", "source/", "made"],
@@ -98,6 +97,26 @@ fn a_wrong_command_line_touches_nothing() {
         assert!(errors.ends_with("dsync error: syntax or usage error (code 1)\n"), "{arguments:?}: {errors}");
         assert!(output.stdout.is_empty(), "{arguments:?}");
         assert!(!folder.path().join("made").exists(), "{arguments:?}");
+    }
+}
+
+/// With rsync's code for what it cannot do.
+#[test]
+fn what_is_not_to_be_had_touches_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::create_dir(folder.path().join("source")).expect("making the source");
+    for (option, message) in [
+        ("--cc=crc32", "dsync: --checksum-choice: unknown checksum \"crc32\""),
+        ("--cc=md5,crc32", "dsync: --checksum-choice: unknown checksum \"crc32\""),
+        ("--zc=lzw", "dsync: --compress-choice: unknown compression \"lzw\""),
+    ] {
+        let output =
+            command(["-a", option, "source/", "made"]).current_dir(folder.path()).output().expect("running");
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{option}: {errors}");
+        assert!(errors.starts_with(message), "{option}: {errors}");
+        assert!(errors.ends_with("dsync error: what is asked for is not supported (code 4)\n"), "{errors}");
+        assert!(!folder.path().join("made").exists(), "{option}");
     }
 }
 

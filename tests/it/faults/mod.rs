@@ -7,6 +7,7 @@ mod changing;
 mod full_disk;
 mod killed;
 mod lost;
+mod parts;
 mod signals;
 mod streams;
 

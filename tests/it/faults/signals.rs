@@ -71,6 +71,43 @@ fn with_partial_what_was_sent_is_kept_and_used() {
     }
 }
 
+#[test]
+fn with_a_directory_for_it_what_was_sent_is_kept_there() {
+    for way in Way::all() {
+        let scene = scene();
+        let old = scene.read("to/large");
+        let running = begin(&scene, way, &["--partial-dir=.kept"]);
+        running.signal(Signal::INT);
+        running.finish().expect(20);
+        wait_for("the part is kept", || scene.path("to/.kept/large").exists());
+        wait_until_nothing_is_staged(&scene);
+        assert_eq!(scene.read("to/large"), old, "{way:?}");
+        let kept = scene.read("to/.kept/large");
+        assert!(!kept.is_empty() && large().starts_with(&kept), "{way:?}: kept {} bytes", kept.len());
+        let options = ["-av", "--partial-dir=.kept", "--stats", "--no-whole-file"];
+        let output = way.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
+        let (sent, block) = (output.number("Literal data:"), 16_384);
+        assert!(sent <= (large().len() - kept.len()) as u64 + block, "{way:?}\n{output}");
+        assert!(!scene.path("to/.kept").exists(), "{way:?}");
+        assert_completes(&scene, way);
+    }
+}
+
+#[test]
+fn updates_that_were_to_come_at_the_end_do_not_come_when_there_is_none() {
+    for way in Way::all() {
+        let scene = scene();
+        let before = ["small", "large"].map(|name| scene.read(&format!("to/{name}")));
+        let running = begin(&scene, way, &["--delay-updates"]);
+        running.signal(Signal::INT);
+        running.finish().expect(20);
+        wait_until_nothing_is_staged(&scene);
+        assert_eq!(["small", "large"].map(|name| scene.read(&format!("to/{name}"))), before, "{way:?}");
+        way.copy(&["-a", "--delay-updates"], &[scene.path("source/")], scene.path("to")).run().success();
+        assert_completes(&scene, way);
+    }
+}
+
 /// What is kept of a file that was made over a copy of its old version ends where it is new.
 #[test]
 fn with_partial_nothing_is_kept_of_the_old_version() {

@@ -152,7 +152,7 @@ fn a_basis_that_is_longer_is_cut() {
 
 fn want(file: u32, basis: Option<SignatureHeader>) -> Message {
     let refine = basis.is_some();
-    Message::Want(Want { file: FileId(file), dir: DirId(0), index: 0, basis, refine })
+    Message::Want(Want { file: FileId(file), dir: DirId(0), index: 0, basis, refine, from: 0 })
 }
 
 fn header(block_len: u64) -> SignatureHeader {

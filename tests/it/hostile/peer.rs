@@ -235,7 +235,7 @@ pub(crate) fn listing(dir: u32, parent: Option<(u32, u32)>, entries: Vec<Entry>,
 }
 
 pub(crate) fn content(file: FileId, ops: Vec<ContentOp>, end: Option<ContentEnd>) -> Message {
-    Message::Content(Content { attached: Default::default(), file, ops, end })
+    Message::Content(Content { attached: Default::default(), file, ops, end, packed: false })
 }
 
 /// LEB128, as on the wire.

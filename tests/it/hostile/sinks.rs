@@ -24,7 +24,7 @@ fn place_of(entries: &[Entry], kind: Kind) -> u32 {
 }
 
 fn want(dir: u32, index: u32) -> Message {
-    Message::Want(Want { file: FileId(0), dir: DirId(dir), index, basis: None, refine: false })
+    Message::Want(Want { file: FileId(0), dir: DirId(dir), index, basis: None, refine: false, from: 0 })
 }
 
 fn check(dir: u32, index: u32) -> Message {
@@ -227,7 +227,7 @@ fn answer(peer: &mut Peer, close: bool, (blocks, strong): (usize, usize), times:
     let index = entries.iter().position(|entry| entry.name.as_bytes() == b"old").unwrap() as u32;
     let (block_len, strong_len) = (BlockLen::new(4096).unwrap(), StrongLen::new(4).unwrap());
     let basis = Some(SignatureHeader { basis_len: 8192, block_len, strong_len });
-    peer.send(Message::Want(Want { file: FileId(3), dir: DirId(0), index, basis, refine: true }));
+    peer.send(Message::Want(Want { file: FileId(3), dir: DirId(0), index, basis, refine: true, from: 0 }));
     let sums = |blocks, strong| {
         Message::Sums(SumsPart { file: FileId(3), weak: vec![1; blocks], strong: vec![0; strong].into() })
     };
@@ -281,7 +281,14 @@ fn an_end_too_early() {
 #[test]
 fn words_of_the_other_role() {
     let words: [fn() -> Message; 7] = [
-        || Message::Fetched(Fetched { batch: BatchId(0), files: Vec::new(), data: Default::default() }),
+        || {
+            Message::Fetched(Fetched {
+                batch: BatchId(0),
+                files: Vec::new(),
+                data: Default::default(),
+                packed: false,
+            })
+        },
         || Message::Begin(Begin { extra: None, root: None, single: false, owners: Vec::new() }),
         || listing(0, None, Vec::new(), true),
         || Message::Listed,
@@ -375,7 +382,14 @@ fn a_signature_that_matches_everywhere_and_nowhere() {
                 block_len: BlockLen::new(1).unwrap(),
                 strong_len: StrongLen::new(5).unwrap(),
             });
-            peer.send(Message::Want(Want { file: FileId(0), dir: DirId(0), index, basis, refine: false }));
+            peer.send(Message::Want(Want {
+                file: FileId(0),
+                dir: DirId(0),
+                index,
+                basis,
+                refine: false,
+                from: 0,
+            }));
             for _ in 0..128 {
                 let (weak, strong) = (vec![0x0041_0041; 8192], vec![0; 5 * 8192].into());
                 peer.send(Message::Sums(SumsPart { file: FileId(0), weak, strong }));

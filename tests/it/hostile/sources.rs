@@ -321,7 +321,7 @@ fn content_that_nobody_can_use() {
 fn batches_that_nobody_asked_for() {
     let whole = |len| FetchedFile::Whole { attached: 0, len, sum: Some(Sum([0; 16])) };
     let fetched = |batch, files: Vec<FetchedFile>, data: usize| {
-        Message::Fetched(Fetched { batch, files, data: vec![b'x'; data].into() })
+        Message::Fetched(Fetched { batch, files, data: vec![b'x'; data].into(), packed: false })
     };
     let asked = |peer: &mut Peer| {
         peer.begin_with((0..3).map(|n| file(&n.to_string(), 4)).collect());
@@ -387,7 +387,8 @@ fn attributes_that_no_entry_has() {
         cases.push(case(format!("{what}, with content"), "extended attributes", move |peer| {
             let want = wanted(peer, "new", LARGE);
             let end = Some(ContentEnd::Complete { len: 4, sum: Sum([0; 16]) });
-            let content = Content { file: want.file, ops: vec![], attached: one.clone().into(), end };
+            let content =
+                Content { file: want.file, ops: vec![], attached: one.clone().into(), end, packed: false };
             peer.send(Message::Content(content));
         }));
         cases.push(case(format!("{what}, in a batch"), "extended attributes", move |peer| {
@@ -395,14 +396,14 @@ fn attributes_that_no_entry_has() {
             let batch = peer.expect_fetch().batch;
             let attached = u32::try_from(other.len()).unwrap();
             let files = vec![FetchedFile::Whole { attached, len: 0, sum: Some(Sum([0; 16])) }];
-            peer.send(Message::Fetched(Fetched { batch, files, data: other.clone().into() }));
+            peer.send(Message::Fetched(Fetched { batch, files, data: other.clone().into(), packed: false }));
         }));
     }
     cases.push(case("attributes in place of a file", "not asked for", move |peer| {
         peer.begin_with(vec![file("new", 4)]);
         let batch = peer.expect_fetch().batch;
         let files = vec![FetchedFile::Xattrs { attached: 0 }];
-        peer.send(Message::Fetched(Fetched { batch, files, data: Default::default() }));
+        peer.send(Message::Fetched(Fetched { batch, files, data: Default::default(), packed: false }));
     }));
     refused(cases);
 }
@@ -416,7 +417,12 @@ fn files_of_a_batch_that_do_not_verify() {
             peer.begin_with(vec![file("new", 4)]);
             let batch = peer.expect_fetch().batch;
             let data = if first == FetchedFile::Longer { &b""[..] } else { b"test" };
-            peer.send(Message::Fetched(Fetched { batch, files: vec![first], data: data.into() }));
+            peer.send(Message::Fetched(Fetched {
+                batch,
+                files: vec![first],
+                data: data.into(),
+                packed: false,
+            }));
             let want = peer.expect_want();
             assert_eq!((want.dir, want.index, want.basis), (DirId(0), 0, None));
             let complete = Some(ContentEnd::Complete { len: 4, sum: Sum([0; 16]) });
@@ -430,6 +436,26 @@ fn files_of_a_batch_that_do_not_verify() {
         });
         assert_eq!(outcome.code, Some(23), "{outcome}");
         assert!(outcome.errors.contains("verifying"), "{outcome}");
+    }
+}
+
+/// What was appended to a file is taken back if it is not what the source has, or the rest does not come.
+#[test]
+fn a_file_that_was_appended_to_is_as_it_was() {
+    let flags = [FLAGS, &["--append"]].concat();
+    let wrong = ContentEnd::Complete { len: 4, sum: Sum([0; 16]) };
+    for end in [wrong, ContentEnd::Unreadable] {
+        let outcome = unharmed(&format!("{end:?}"), Role::Sink, Way::Client, &flags, |peer| {
+            let want = wanted(peer, "old", 80_000);
+            assert!(want.basis.is_none() && want.from > 0, "{want:?}");
+            peer.send(content(want.file, vec![ContentOp::Literal(b"test"[..].into())], None));
+            peer.send(content(want.file, vec![], Some(end)));
+            peer.send(Message::Listed);
+            peer.expect("the sink's end", |message| matches!(message, Message::Finish(_)).then_some(()));
+            peer.send(Message::Finish(Default::default()));
+        });
+        let expected = if end == wrong { 23 } else { 0 };
+        assert_eq!(outcome.code, Some(expected), "{outcome}");
     }
 }
 
@@ -591,6 +617,7 @@ fn words_of_the_other_role() {
                 index: 0,
                 basis: None,
                 refine: false,
+                from: 0,
             })
         },
         || Message::Close(Default::default()),

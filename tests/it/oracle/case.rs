@@ -121,7 +121,9 @@ impl Case {
             files.for_each(|entry| entry.mode &= 0o1777);
             tree
         });
-        let harmless = options::harmless(&mut random);
+        let mut harmless = options::harmless(&mut random);
+        // Drawn apart, so that the cases stay what they are.
+        harmless.extend(options::writing(&mut Random::new(!seed), &options));
         let is_kept = ["-b", "--backup-dir"].iter().any(|name| options::has(&options, name));
         let none = Obstacles { full_directories: false, for_directories: false };
         let mut destination = destination;

@@ -69,6 +69,8 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("--existing", Effect::State),
     ("--ignore-existing", Effect::State),
     ("--inplace", Effect::State),
+    ("--append", Effect::State),
+    ("--append-verify", Effect::State),
     ("--delete", Effect::State),
     ("--delete-excluded", Effect::State),
     ("--max-delete", Effect::State),
@@ -145,6 +147,51 @@ const HARMLESS: [&str; 9] = [
 /// Some of the options that do no harm.
 pub(super) fn harmless(random: &mut Random) -> Vec<OsString> {
     HARMLESS.iter().filter(|_| random.chance(12)).map(OsString::from).collect()
+}
+
+/// How content travels and is written, which changes nothing about what arrives.
+const WRITING: [&str; 14] = [
+    "--preallocate",
+    "--fsync",
+    "--temp-dir=/tmp",
+    "--zc=lz4",
+    "--zc=none",
+    "--cc=xxh64",
+    "--cc=xxh3",
+    "--cc=sha1,md5",
+    "--checksum-seed=7",
+    "--skip-compress=c/o",
+    "--compress-threads=2",
+    "--max-alloc=1g",
+    "--stop-after=60",
+    "--stop-at=2035-01-01T00:00",
+];
+
+/// The same where files are not written in place. In a directory for all, rsync loses files of one name that wait.
+const STAGED: [&[&str]; 4] = [
+    &["--delay-updates"],
+    &["--partial-dir=.rsync-partial"],
+    &["--partial-dir=/tmp/no-parts"],
+    &["--delay-updates", "--partial-dir=.rsync-partial"],
+];
+
+/// Some options about writing that go with these.
+pub(super) fn writing(random: &mut Random, choices: &[Choice]) -> Vec<OsString> {
+    let mut words: Vec<OsString> = WRITING.iter().filter(|_| random.chance(8)).map(OsString::from).collect();
+    let grows = has(choices, "--append") || has(choices, "--append-verify");
+    if !grows && !has(choices, "--inplace") && random.chance(30) {
+        words.extend(random.pick(&STAGED).iter().map(OsString::from));
+    }
+    // With --append, rsync loses the start of the file.
+    if !grows && random.chance(10) {
+        words.push("-S".into());
+    }
+    // With --append, rsync leaves out a new file that is no longer than the one like it, and with -E it gives a new file
+    // the permissions of that.
+    if !grows && !has(choices, "-E") && random.chance(15) {
+        words.push(random.pick(&["-y", "-yy"]).into());
+    }
+    words
 }
 
 impl Choice {
@@ -343,6 +390,7 @@ impl Drawn<'_> {
         self.selection();
         self.transfer();
         self.output();
+        self.apart(|drawn| drawn.growth());
     }
 
     fn naming(&mut self, naming: Naming<'_>) {
@@ -487,14 +535,34 @@ impl Drawn<'_> {
         self.flag(22, "--stats");
         self.flag(9, "-P");
         self.flag(9, "-q");
+        self.apart(|drawn| drawn.looks());
+    }
+
+    /// Draws something so that the rest of the case stays what it is without it.
+    fn apart(&mut self, draw: impl FnOnce(&mut Drawn<'_>)) {
         let seed = self.random.clone().below(1 << 30);
         let choices = std::mem::take(&mut self.choices);
         let mut drawn = Drawn { choices, random: &mut Random::new(seed as u64), tree: self.tree };
-        drawn.looks();
+        draw(&mut drawn);
         self.choices = drawn.choices;
     }
 
-    /// How lines look, which has no part in what a run does: drawn apart, so that the cases stay what they are.
+    /// What is made of files that only grow.
+    fn growth(&mut self) {
+        // They cannot be sent whole.
+        if self.random.chance(85) || has(&self.choices, "-W") {
+            return;
+        }
+        // rsync tells twice of a file that does not begin as the source's.
+        let speaks = ["-i", "-v", "-vv", "-P", "--stats", "--out-format", "--info"];
+        if self.random.chance(40) && !speaks.iter().any(|name| has(&self.choices, name)) {
+            self.flag(100, "--append-verify");
+        } else {
+            self.flag(100, "--append");
+        }
+    }
+
+    /// How lines look, which has no part in what a run does.
     fn looks(&mut self) {
         self.out_format();
         let kinds = ["name", "name2", "del", "name0,del0", "nonreg0", "name,nonreg0", "stats2", "none"];

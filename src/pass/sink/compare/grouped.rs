@@ -20,6 +20,7 @@ use crate::pass::sink::compare::{Comparison, Current};
 use crate::pass::sink::directories::Counterpart;
 use crate::pass::sink::enter::Own;
 use crate::pass::sink::landings::{Identity, Landed, Landing};
+use crate::pass::sink::nearby::Nearby;
 use crate::report::Event;
 use crate::tree::{Entry, Kind, RelPath};
 use crate::wire::DirId;
@@ -166,6 +167,7 @@ impl Comparison<'_, '_> {
         let mut current = Current {
             id: dir,
             bases: sink.bases().map(|bases| bases.at(&path)).unwrap_or_default(),
+            partials: sink.partials_of(&counterpart),
             path,
             counterpart,
             unusable,
@@ -176,6 +178,7 @@ impl Comparison<'_, '_> {
             umask: None,
             implied: Vec::new(),
             gathering: Gathering::default(),
+            nearby: Nearby::default(),
         };
         if unusable {
             self.tell(named.told, None);

@@ -7,11 +7,12 @@ use crate::pass::sink::announce::Place;
 use crate::pass::sink::batches::Wanted;
 use crate::pass::sink::compare::{Comparison, Current};
 use crate::pass::sink::entry::count_transfer;
-use crate::pass::sink::flights::Phase;
+use crate::pass::sink::flights::{Flight, Phase};
 use crate::pass::sink::linked::Standing;
 use crate::pass::sink::sign::Job;
 use crate::pass::{PassError, SMALL};
 use crate::report::{Event, Skip};
+use crate::request::Append;
 use crate::tree::{Entry, Kind, Name};
 use crate::wire::ListingEnd;
 use std::io;
@@ -229,12 +230,30 @@ impl Comparison<'_, '_> {
             count_transfer(sink, entry, update.change.new);
             return Ok(Outcome::Written);
         }
-        let is_basis = |own: &Entry| own.kind() == Kind::File && own.node.size() >= WORTH_SIGNING;
-        let has_basis =
-            own.as_ref().is_some_and(is_basis) || found.as_ref().is_some_and(|found| is_basis(&found.entry));
-        let with_basis = !sink.context.whole_file() && (has_basis || leftover);
+        // Nobody goes on with what is beside the file if it is staged elsewhere.
+        let leftover = if leftover && options.temp_dir.is_some() {
+            sink.clear_leftover(current.id, &crate::fs::stage_name(&entry.name))?;
+            false
+        } else {
+            leftover
+        };
         let renamed = sink.destination()?.rename.as_ref();
-        let is_plain = !with_basis && !leftover && !options.in_place && renamed.is_none();
+        let name = renamed.unwrap_or(&entry.name);
+        let there = own.as_ref().filter(|own| own.kind() == Kind::File).map(|own| own.node.size());
+        let partial = current.has_partial(name);
+        let is_found = found.as_ref().is_some_and(|found| {
+            found.entry.kind() == Kind::File && found.entry.node.size() >= WORTH_SIGNING
+        });
+        let like = if there.is_none() && !is_found { current.nearby.like(entry).cloned() } else { None };
+        let appended_to = match options.append {
+            Some(Append::Trusting) => there.unwrap_or(0),
+            _ => 0,
+        };
+        let is_worth = there.is_some_and(|size| size >= WORTH_SIGNING) || is_found;
+        let has_basis = is_worth || leftover || partial || like.is_some();
+        let with_basis = !sink.context.whole_file() && has_basis && appended_to == 0;
+        let elsewhere = options.temp_dir.is_some() || sink.delays() || options.in_place;
+        let is_plain = !(with_basis || leftover || partial || elsewhere) && renamed.is_none();
         if entry.node.size() <= SMALL && is_plain && options.shortcuts.small_files {
             current.gathering.add(wanted);
             if current.gathering.is_full() {
@@ -245,12 +264,13 @@ impl Comparison<'_, '_> {
         let (dir, index) = (current.id, *index);
         let phase = if with_basis { Phase::Signing } else { Phase::Fetching };
         let flight = wanted.flight(dir, &current.path, renamed, leftover, phase);
+        let flight = Flight { partial, appended_to, like, ..flight };
         let file = sink.flights.start(flight, with_basis)?;
         sink.directories.with(dir, |dir| dir.unsettled += 1)?;
         if with_basis {
             self.signing.send(Job::Sign(file)).map_err(|_| PassError::Lost)?;
         } else {
-            sink.ask(file, dir, index)?;
+            sink.ask_rest(file, dir, index, appended_to)?;
         }
         Ok(Outcome::Transferring)
     }
@@ -310,6 +330,12 @@ impl Comparison<'_, '_> {
 }
 
 impl Current {
+    /// Whether an interrupted run kept a part of this file.
+    fn has_partial(&self, name: &Name) -> bool {
+        let found = self.partials.as_ref().and_then(|dir| dir.entry(name).ok()?);
+        found.is_some_and(|found| found.kind() == Kind::File)
+    }
+
     /// What new entries here do not get of permissions.
     pub(super) fn umask(&mut self, sink: &Sink<'_>) -> u32 {
         *self.umask.get_or_insert_with(|| sink.umask_in(&self.counterpart))

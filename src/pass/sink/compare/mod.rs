@@ -17,7 +17,7 @@ mod mentioned;
 mod planned;
 mod shown;
 
-use crate::fs::Dir;
+use crate::fs::{Dir, WriteDir};
 use crate::pass::PassError;
 use crate::pass::decide::SetXattrs;
 use crate::pass::fingerprint::{self, Likenesses, Numbering};
@@ -26,6 +26,7 @@ use crate::pass::sink::batches::Gathering;
 use crate::pass::sink::directories::Counterpart;
 use crate::pass::sink::enter::Own;
 use crate::pass::sink::landings::Landed;
+use crate::pass::sink::nearby::Nearby;
 use crate::pass::sink::sign::Job;
 use crate::tree::filter::Scope;
 use crate::tree::{Asked, Buckets, Entry, Fingerprinter, Name, RelPath};
@@ -134,6 +135,10 @@ pub(super) struct Current {
     implied: Vec<Name>,
     /// Small files that are going to be asked for.
     pub gathering: Gathering,
+    /// What an interrupted run kept of files in it.
+    partials: Option<WriteDir>,
+    /// The files that may be a basis for new ones.
+    nearby: Nearby,
 }
 
 impl Comparison<'_, '_> {
@@ -239,6 +244,11 @@ impl Comparison<'_, '_> {
         let bases = sink.bases().map(|bases| bases.at(&path)).unwrap_or_default();
         let (extra, gathering) = (Vec::new(), Gathering::default());
         let (umask, implied) = (None, Vec::new());
+        let partials = sink.partials_of(&counterpart);
+        let nearby = match sink.context.options.fuzzy && !sink.context.whole_file() {
+            true => Nearby::of(own.entries.iter()),
+            false => Nearby::default(),
+        };
         Ok(Current {
             id,
             path,
@@ -252,6 +262,8 @@ impl Comparison<'_, '_> {
             umask,
             implied,
             gathering,
+            partials,
+            nearby,
         })
     }
 

@@ -32,7 +32,9 @@ fn meaning(place: &Path, argument: &str, single: bool, dry_run: bool) -> String 
         }
         Err(DestinationError::NotADirectory(_)) => "not a directory".to_owned(),
         Err(DestinationError::Failed { unfit: true, .. }) => "does not do".to_owned(),
-        Err(DestinationError::Failed { unfit: false, .. }) => "failed".to_owned(),
+        Err(DestinationError::Failed { unfit: false, .. } | DestinationError::NoTemp { .. }) => {
+            "failed".to_owned()
+        }
     }
 }
 

@@ -26,6 +26,9 @@ fn flight(index: u32) -> Flight {
         found: None,
         update,
         leftover: false,
+        partial: false,
+        appended_to: 0,
+        like: None,
         phase: Phase::Fetching,
     }
 }
