@@ -68,6 +68,10 @@ impl Case {
             _ => Naming::Plain,
         };
         let mut options = options::draw_named(&mut random, &wanted(&sources, &operands), naming);
+        if options::has(&options, "--no-super") {
+            // Not being root, rsync opens up what it then may not remove, and leaves it so.
+            options.retain(|choice| choice.name != "--max-delete");
+        }
         if !matches!(naming, Naming::Plain) {
             // Of a name that is not there and a limit that is reached, each has an exit code.
             // And which files of rules count for what is named depends in rsync on how its list is put together.

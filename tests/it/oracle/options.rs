@@ -179,6 +179,10 @@ const STAGED: [&[&str]; 4] = [
 pub(super) fn writing(random: &mut Random, choices: &[Choice]) -> Vec<OsString> {
     let mut words: Vec<OsString> = WRITING.iter().filter(|_| random.chance(8)).map(OsString::from).collect();
     let grows = has(choices, "--append") || has(choices, "--append-verify");
+    let mut others = ALTERNATIVES.iter().take(2).flat_map(|group| *group);
+    if others.any(|name| has(choices, name)) {
+        return words;
+    }
     if !grows && !has(choices, "--inplace") && random.chance(30) {
         words.extend(random.pick(&STAGED).iter().map(OsString::from));
     }
@@ -186,9 +190,9 @@ pub(super) fn writing(random: &mut Random, choices: &[Choice]) -> Vec<OsString> 
     if !grows && random.chance(10) {
         words.push("-S".into());
     }
-    // With --append, rsync leaves out a new file that is no longer than the one like it, and with -E it gives a new file
-    // the permissions of that.
-    if !grows && !has(choices, "-E") && random.chance(15) {
+    // With --append, rsync leaves out a new file that is no longer than the one like it, and without -p it may give a new
+    // file the permissions of that.
+    if !grows && (has(choices, "-p") || has(choices, "-a")) && random.chance(15) {
         words.push(random.pick(&["-y", "-yy"]).into());
     }
     words
@@ -224,6 +228,22 @@ pub(crate) fn draw(random: &mut Random, tree: &Tree) -> Vec<Choice> {
     choices
 }
 
+/// Groups of options of which a case has one only, if it has any: what they do to each other is put to the test by hand.
+const ALTERNATIVES: [&[&str]; 3] = [
+    &["-H", "-b", "--suffix", "--backup-dir", "--compare-dest", "--copy-dest", "--link-dest"],
+    &["-F", "dir-merge", "-C", "-m"],
+    &["--append", "--append-verify"],
+];
+
+/// Leaves all but one of the groups out.
+fn one_group(random: &mut Random, choices: &mut Vec<Choice>) {
+    let kept = random.below(ALTERNATIVES.len());
+    let others =
+        ALTERNATIVES.iter().enumerate().filter(|(number, _)| *number != kept).flat_map(|(_, group)| *group);
+    let others: Vec<&str> = others.copied().collect();
+    choices.retain(|choice| !others.contains(&choice.name));
+}
+
 /// As [`draw`], with options about what the sources show, which are named in this way.
 pub(super) fn draw_named(random: &mut Random, tree: &Tree, naming: Naming<'_>) -> Vec<Choice> {
     let mut drawn = Drawn { choices: Vec::new(), random, tree };
@@ -231,7 +251,8 @@ pub(super) fn draw_named(random: &mut Random, tree: &Tree, naming: Naming<'_>) -
     drawn.naming(naming);
     drawn.links();
     drawn.others();
-    let Drawn { choices, .. } = drawn;
+    let Drawn { mut choices, random, .. } = drawn;
+    one_group(random, &mut choices);
     choices
 }
 
@@ -443,6 +464,8 @@ impl Drawn<'_> {
             // With -c, rsync sets a time that is within the window where it copies for another reason.
             (true, true) => &["1"],
             (true, false) => &["1", "-1"],
+            // Nor with -X, where attributes differ.
+            _ if has(&self.choices, "-X") => &["1", "-1"],
             (false, true) => &["1", "50000"],
             (false, false) => &["1", "50000", "-1", "-1"],
         };
@@ -521,7 +544,7 @@ impl Drawn<'_> {
             self.flag(12, "-b");
         }
         if has(&self.choices, "-b") || has(&self.choices, "--backup-dir") {
-            self.value(35, "--suffix", &[".old", "~~", "a"]);
+            self.value(35, "--suffix", &[".old", "~~", ".b"]);
         }
     }
 
