@@ -79,7 +79,7 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("--suffix", Effect::State),
     ("--backup-dir", Effect::State),
     ("--compare-dest", Effect::State),
-    ("--copy-dest", Effect::State),
+    ("--copy-dest", Effect::Traffic),
     ("--link-dest", Effect::State),
     ("--exclude", Effect::State),
     ("--include", Effect::State),

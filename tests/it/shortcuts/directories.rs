@@ -77,8 +77,13 @@ impl Case {
             words.chain(["-i", "--stats"].iter().chain(more).map(OsString::from)).collect();
         let output = self.way.copy(&words, &[scene.path(operand)], &to).run();
         let out = output.out();
-        let lines = out.lines().filter(|line| !OTHER_NUMBERS.iter().any(|other| line.starts_with(other)));
-        let said = lines.map(|line| format!("{line}\n")).collect::<String>();
+        let mut lines: Vec<&str> =
+            out.lines().filter(|line| !OTHER_NUMBERS.iter().any(|other| line.starts_with(other))).collect();
+        // A line with a sum comes when the file is there, which may be before or after another one.
+        if words.iter().any(|word| word.to_string_lossy().contains("%C")) {
+            lines.sort_unstable();
+        }
+        let said = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
         let errors = output.err().replace(&format!("{}/", to.display()), "");
         let after = Snapshot::of(&to).with_now(since).without_fractions_kept_from(&before);
         (after, format!("{said}{errors}exit {:?}", output.code))
