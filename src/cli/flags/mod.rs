@@ -413,9 +413,9 @@ pub(super) struct Flags {
     /// How: zstd, lz4 (faster, and larger), or none to switch it off
     #[arg(long, alias = "zc", value_name = "NAME", help_heading = TRANSFER)]
     pub compress_choice: Option<String>,
-    /// Send files with these suffixes as they are: gz/jpg/mp[34] (an empty LIST: none)
+    /// Send files with these suffixes as they are: gz/jpg/mp3 (an empty LIST: none)
     ///
-    /// The suffixes are parted by slashes; [34] is one of these characters. Without this option they are those of files
+    /// The suffixes are parted by slashes; of characters in brackets, one is meant. Without this option they are those of files
     /// that are compressed already, as rsync lists them.
     #[arg(long, value_name = "LIST", help_heading = TRANSFER)]
     pub skip_compress: Option<String>,

@@ -190,15 +190,22 @@ impl Comparing {
 
     /// rsync on its own copy of the destination, with the options of the case but one and with `more`.
     fn rsync(&self, case: &Case, here: &Path, without: Option<usize>, since: i64, more: &[&str]) -> Outcome {
-        let at = tempfile::tempdir_in(here).unwrap().keep().join("rsync");
-        case.write_destination(&at);
-        Outcome::of(&at, since, || {
-            Invocation::new(&self.rsync, case.words(here, without))
-                .args(more)
-                .args(case.operands(here))
-                .args([&at])
-                .run()
-        })
+        loop {
+            let at = tempfile::tempdir_in(here).unwrap().keep().join("rsync");
+            case.write_destination(&at);
+            let outcome = Outcome::of(&at, since, || {
+                Invocation::new(&self.rsync, case.words(here, without))
+                    .args(more)
+                    .args(case.operands(here))
+                    .args([&at])
+                    .run()
+            });
+            // Two processes of rsync make the same directory for backups, and now and then one of them fails.
+            let errors = outcome.output.err();
+            if !(errors.contains("make_backup(") && errors.contains("File exists")) {
+                return outcome;
+            }
+        }
     }
 
     /// Counts the options that changed what rsync did.
