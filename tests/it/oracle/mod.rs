@@ -35,7 +35,7 @@ const LOCAL_CASES: usize = 160;
 const RSH_CASES: usize = 40;
 const SSH_CASES: usize = 20;
 /// Seeds looked at for further cases of options that had too little effect, as a multiple of the cases.
-const FURTHER: usize = 30;
+const FURTHER: usize = 250;
 /// Failures shown in full, with their smallest case; of the others only what differs.
 const SHOWN: usize = 4;
 
