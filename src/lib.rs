@@ -12,7 +12,7 @@
 //! | [`delta`] | block signatures, the search, patching; pure | - |
 //! | [`tree`] | names, paths, entries, filter rules; pure | - |
 //! | [`report`] | what a run says: events, problems, totals, progress | `tree` |
-//! | [`request`] | what a run was asked, as data; pure | `tree` |
+//! | [`request`] | what a run was asked, as data; pure | `tree`, `delta` |
 //! | [`fs`] | the only code that touches the trees | `tree` |
 //! | [`view`] | the source's tree as a run sees it | `tree`, `request`, `fs`, `report` |
 //! | [`wire`] | messages, frames, credit, the link | `tree`, `delta`, `request`, `report` |

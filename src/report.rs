@@ -79,6 +79,11 @@ pub enum Event {
         /// Its text.
         target: Vec<u8>,
     },
+    /// `--remove-source-files`: an entry of the source was removed.
+    Removed {
+        /// Below the transfer root.
+        path: RelPath,
+    },
 }
 
 /// An entry of the source that is shown.
@@ -107,7 +112,7 @@ pub struct Item {
     pub kind: Kind,
     /// The target of a symbolic link.
     pub target: Option<Vec<u8>>,
-    /// The name, below the destination, of which the entry becomes another.
+    /// The name, below the destination, of which the entry becomes another, or from which its content is taken.
     pub leader: Option<RelPath>,
     /// Length in bytes of a regular file.
     pub size: u64,
@@ -175,7 +180,7 @@ pub enum Action {
     /// It is another name of a file that is there, so nothing is done about it; or becomes one of the same file
     /// elsewhere.
     Linked,
-    /// It is copied from what is the same elsewhere at the destination.
+    /// It is copied from what is the same elsewhere at the destination, or gets its name.
     Copied,
 }
 
@@ -193,7 +198,8 @@ pub enum TimeChange {
 impl Change {
     /// Whether nothing is done at all.
     pub fn is_nothing(&self) -> bool {
-        matches!(self.action, Action::Attributes | Action::Linked | Action::Copied) && !self.differs()
+        let leaves = matches!(self.action, Action::Attributes | Action::Linked | Action::Copied);
+        leaves && !self.new && !self.differs()
     }
 
     /// Whether anything of it that has a column of its own differs.

@@ -81,6 +81,8 @@ pub(crate) enum Part {
     File(Bytes),
     /// One of half that.
     HalfFile(Bytes),
+    /// A directory of this name, with files of 1 MiB that are a quarter of that.
+    Directory(&'static str),
     /// Small files (200 B to 8 kB), 100 in a directory. Some, anywhere among them, have 37 bytes in the middle
     /// overwritten and another time.
     SmallFiles {
@@ -123,6 +125,8 @@ pub(crate) struct Case {
     pub(crate) streams: Option<u8>,
     /// Whether dsync goes both ways, between trees that have met before; rsync goes one way.
     pub(crate) two_way: bool,
+    /// Whether dsync looks for what was renamed; rsync has nothing like it.
+    pub(crate) detects_renames: bool,
     /// The path between the hosts; none is the loopback as it is.
     pub(crate) link: Option<Link>,
     pub(crate) source: &'static [Part],
@@ -202,6 +206,7 @@ const SPEED: Case = Case {
     options: &[],
     streams: None,
     two_way: false,
+    detects_renames: false,
     link: None,
     source: &[],
     destination: &[],
@@ -303,6 +308,15 @@ pub(crate) const CASES: &[Case] = &[
         limit: Limit::Stat,
         wire_bound: Some(400_000),
         least_ratio: &[(Mode::Push, 2.0)],
+        ..SPEED
+    },
+    Case {
+        name: "256 MiB in a renamed directory, --delete",
+        options: &["--delete"],
+        detects_renames: true,
+        source: &[Part::Directory("after")],
+        destination: &[Part::Directory("before")],
+        wire_bound: Some(100_000),
         ..SPEED
     },
     MANY_UNCHANGED,

@@ -157,6 +157,7 @@ impl Comparison {
             options: case.options,
             streams: case.streams,
             two_way: case.two_way,
+            detects_renames: case.detects_renames,
             source: &self.source,
             destination: &self.destination,
             ssh_config: &self.server.client_config,

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use crate::cases::{Bytes, Part};
 use crate::failure::{Doing, Failure};
 use crate::noise;
-use crate::scale::Scale;
+use crate::scale::{LARGER, Scale};
 
 /// Modification time of what is in both states, in seconds since 1970: any fixed time in the past.
 const UNCHANGED: u64 = 1_600_000_000;
@@ -70,6 +70,7 @@ fn fill(root: &Path, parts: &[Part], scale: Scale) -> io::Result<()> {
         match *part {
             Part::File(bytes) => large_file(&root.join("file"), bytes, scale.file_bytes)?,
             Part::HalfFile(bytes) => large_file(&root.join("file"), bytes, scale.file_bytes / 2)?,
+            Part::Directory(name) => larger_files(&root.join(name), scale.directory_files())?,
             Part::SmallFiles { count, edited } => small_files(root, scale.count(count), edited)?,
             Part::EmptyFiles { directories, in_each } => {
                 empty_files(root, scale.count(directories), in_each)?;
@@ -133,6 +134,17 @@ fn repeated(out: &mut impl Write, first: u64, length: u64) -> io::Result<()> {
         written += count;
     }
     Ok(())
+}
+
+/// The same files whatever the directory is called.
+fn larger_files(directory: &Path, count: u64) -> io::Result<()> {
+    fs::create_dir(directory)?;
+    for number in 0..count {
+        let mut file = File::create(directory.join(format!("file-{number:06}")))?;
+        noise::write(&mut file, FILE_SEED, number * LARGER..(number + 1) * LARGER)?;
+        date_on_its_own(&file, UNCHANGED, number)?;
+    }
+    date_directory(directory)
 }
 
 fn small_files(root: &Path, count: u64, edited: u64) -> io::Result<()> {

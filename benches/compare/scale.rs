@@ -4,6 +4,9 @@ use crate::cases::{Case, Part};
 
 const GIB: u64 = 1 << 30;
 
+/// Length of the files of which a directory has many.
+pub(crate) const LARGER: u64 = 1 << 20;
+
 /// The sizes of a run.
 #[derive(Clone, Copy)]
 pub(crate) struct Scale {
@@ -23,6 +26,11 @@ impl Scale {
     pub(crate) const QUICK: Self =
         Self { file_bytes: GIB / 16, count_divisor: 10, touched_bytes: 5 * GIB / 32 };
 
+    /// Files of a directory, each of [`LARGER`] bytes.
+    pub(crate) fn directory_files(self) -> u64 {
+        self.file_bytes / 4 / LARGER
+    }
+
     /// A count of the table at this scale, at least 1.
     pub(crate) fn count(self, stated: u64) -> u64 {
         (stated / self.count_divisor).max(1)
@@ -35,6 +43,10 @@ impl Scale {
             match *part {
                 Part::File(_) => bytes += self.file_bytes,
                 Part::HalfFile(_) => bytes += self.file_bytes / 2,
+                Part::Directory(_) => {
+                    bytes += self.directory_files() * LARGER;
+                    inodes += self.directory_files();
+                }
                 Part::SmallFiles { count, .. } => {
                     bytes += self.count(count) * 8192;
                     inodes += self.count(count);

@@ -33,6 +33,8 @@ pub(crate) struct Job<'a> {
     pub(crate) streams: Option<u8>,
     /// Whether dsync goes both ways.
     pub(crate) two_way: bool,
+    /// Whether dsync looks for what was renamed.
+    pub(crate) detects_renames: bool,
     pub(crate) source: &'a Path,
     pub(crate) destination: &'a Path,
     pub(crate) ssh_config: &'a Path,
@@ -55,7 +57,7 @@ impl Tool {
         Ok(Self { name, program, dialect })
     }
 
-    /// `-a` and the case's options, which mean the same to both: beside these and `--streams`, which rsync lacks, each
+    /// `-a` and the case's options, which mean the same to both: beside these, `--streams` and `--detect-renames`, which rsync lacks, each
     /// tool at its defaults, rsync over OpenSSH at its.
     pub(crate) fn command(&self, job: Job<'_>) -> Command {
         let mut command = Command::new(&self.program);
@@ -68,6 +70,9 @@ impl Tool {
         command.arg("-a").args(job.options);
         if let (Dialect::Dsync, Some(streams)) = (self.dialect, job.streams) {
             command.arg(format!("--streams={streams}"));
+        }
+        if job.detects_renames && self.dialect == Dialect::Dsync {
+            command.arg("--detect-renames");
         }
         if self.goes_both_ways(job) {
             command.arg("--two-way");

@@ -143,6 +143,8 @@ fn serve(flags: &Flags, screen: &Arc<Screen>) -> Result<u8, Failure> {
         Ok(()) => Ok(0),
         // The asking side knows better than its peer why it went away.
         Err(failure) if failure.is_lost() => Ok(failure::STREAM),
+        // It says so itself, and would show the same words once more.
+        Err(failure) if failure.is_told() => Ok(Failure::from(failure).code()),
         Err(failure) => Err(failure.into()),
     }
 }

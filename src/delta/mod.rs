@@ -34,6 +34,7 @@
 //! through `wire`.
 
 mod block;
+mod digest;
 mod error;
 mod filesum;
 mod gap;
@@ -52,6 +53,7 @@ mod signature;
 mod strong;
 
 pub use block::{BlockLen, MAX_BASIS_LEN, MAX_BLOCK_LEN, MAX_BLOCKS, MAX_SEGMENTS, StrongLen};
+pub use digest::{DIGEST_LEN, Digest, Digester};
 pub use error::DeltaError;
 pub use filesum::{SegmentHasher, SegmentSums};
 pub use gap::{Cover, Gap, MAX_GAPS};

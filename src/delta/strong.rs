@@ -7,6 +7,7 @@
 //! under a new seed cannot fail in the same way (thesis, section 3.4.3), and no file can be prepared to collide.
 
 use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
 use sha1::Sha1;
 use std::fmt;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed, xxh3_128_with_seed};
@@ -23,9 +24,10 @@ impl fmt::Debug for Sum {
 }
 
 /// Which function makes strong sums.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum StrongKind {
     /// XXH3, 128 bits, with its own seed, in canonical (big-endian) order. The default: tens of times as fast as MD5.
+    #[default]
     Xxh3,
     /// MD5 (RFC 1321) over the seed, as eight little-endian bytes, followed by the data.
     Md5,
@@ -37,6 +39,18 @@ pub enum StrongKind {
     Sha1,
     /// No sum: all that is compared by it is the same. For files that are sent whole.
     None,
+}
+
+impl StrongKind {
+    /// How many bytes other programs show of it.
+    pub fn digest_len(self) -> usize {
+        match self {
+            StrongKind::Xxh3 | StrongKind::Md5 => 16,
+            StrongKind::Xxh3Short | StrongKind::Xxh64 => 8,
+            StrongKind::Sha1 => 20,
+            StrongKind::None => 0,
+        }
+    }
 }
 
 /// A strong sum function with its seed: what both ends must agree on before any sum has a meaning.

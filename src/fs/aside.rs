@@ -4,7 +4,7 @@
 //! the destination, where a symbolic link may have come from the source; so it goes through none, and what is kept
 //! there stays in the tree that the user meant. What is in it is opened by its name, like everything else.
 
-use crate::fs::resolve::{self, Links, Place};
+use crate::fs::resolve::{self, Bounds, Links, Place};
 use crate::fs::{Dir, Error, WriteDir, beneath};
 use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
@@ -53,7 +53,7 @@ impl WriteDir {
             },
             _ => self.walk(path, links)?,
         };
-        Ok(self.like(Dir::new(handle)))
+        Ok(self.like(Dir::like(self, handle)))
     }
 
     /// Goes from here element by element, and through no link.
@@ -62,7 +62,7 @@ impl WriteDir {
         for element in path.split(|byte| *byte == b'/').filter(|element| !element.is_empty()) {
             here = beneath::open_one(here.as_fd(), element).map_err(Error::when(OPENING))?;
         }
-        if let Links::Within(top) = links {
+        if let Links::Within(Bounds { top, .. }) = links {
             resolve::check_within(here.as_fd(), top, OPENING)?;
         }
         Ok(here)
@@ -81,8 +81,8 @@ fn split(path: &[u8]) -> (&[u8], &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use crate::fs::Links;
     use crate::fs::tests::{temporary, writable};
+    use crate::fs::{Bounds, Links};
     use std::fs;
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::{PermissionsExt, lchown, symlink};
@@ -135,14 +135,14 @@ mod tests {
         let (root, path) = (writable(at.path()), link.as_os_str().as_bytes());
         assert!(root.aside(path, LINKS).unwrap().is_some());
         let top = root.identity().unwrap();
-        assert!(root.aside(path, Links::Within(top)).is_err());
+        assert!(root.aside(path, Links::Within(Bounds { top, sources: false })).is_err());
         if lchown(&link, Some(12_345), None).is_ok() {
             assert!(root.aside(path, LINKS).is_err());
             assert!(root.make_aside(path, LINKS).is_err());
             assert!(root.aside(path, Links::Any).unwrap().is_some());
         }
         // Nor does one from a directory lead out.
-        assert!(root.aside(b"..", Links::Within(top)).is_err());
+        assert!(root.aside(b"..", Links::Within(Bounds { top, sources: false })).is_err());
         assert!(root.aside(b"..", LINKS).unwrap().is_some());
     }
 }

@@ -4,12 +4,10 @@
 //! opened (no permission on it, or a kind whose opening has effects) is reached by a handle without access; only
 //! systems that have no such handles set attributes by directory and name, still without following.
 
-use crate::fs::{Error, beneath, file, kernel, status};
+use crate::fs::{Dir, Error, Keeping, beneath, crash, fake, file, kernel, status};
 use crate::tree::{Kind, Meta, Name};
 use filetime::FileTime;
-use rustix::fs::{
-    AtFlags, Gid, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid,
-};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, RawMode, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -59,30 +57,42 @@ const MODE: &str = "setting permissions of";
 const TIMES: &str = "setting times of";
 
 /// Sets attributes of the entry `name` of `dir`, which must be of that kind.
-pub(super) fn set_entry(dir: BorrowedFd<'_>, name: &Name, kind: Kind, meta: &SetMeta) -> Result<(), Error> {
+pub(super) fn set_entry(dir: &Dir, name: &Name, kind: Kind, meta: &SetMeta) -> Result<(), Error> {
+    const READING: &str = "reading attributes of";
+    const SETTING: &str = "setting attributes of";
     if meta.is_empty() {
         return Ok(());
     }
-    match entry_handle(dir, name, kind) {
+    match dir.keeping().handle(dir.as_fd(), name, kind) {
         Some(handle) => {
             let handle = handle.map_err(Error::when("opening"))?;
-            check_kind(rustix::fs::fstat(&handle), kind)?;
-            set(handle.as_fd(), kind, meta)
+            check_kind(handle.as_fd(), dir, kind, SETTING)?;
+            set(handle.as_fd(), dir.keeping(), kind, meta)
         }
         None => {
-            check_kind(rustix::fs::statat(dir, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW), kind)?;
-            set_by_name(dir, name, kind, meta)
+            let stat = rustix::fs::statat(dir, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW);
+            if status::kind(&stat.map_err(Error::when(READING))?) != Some(kind) {
+                return Err(of_another_kind(SETTING));
+            }
+            set_by_name(dir.as_fd(), name, kind, meta)
         }
     }
 }
 
-fn check_kind(stat: rustix::io::Result<Stat>, kind: Kind) -> Result<(), Error> {
-    let stat = stat.map_err(Error::when("reading attributes of"))?;
-    if status::kind(&stat) == Some(kind) {
-        return Ok(());
-    }
-    let why = "the entry became one of another kind";
-    Err(Error::refused("setting attributes of", io::ErrorKind::InvalidInput, why))
+/// Refuses what is not of the kind that was listed.
+pub(super) fn check_kind(
+    handle: BorrowedFd<'_>,
+    dir: &Dir,
+    kind: Kind,
+    doing: &'static str,
+) -> Result<(), Error> {
+    let stat = rustix::fs::fstat(handle).map_err(Error::when(doing))?;
+    let found = dir.keeping().status(handle, &stat)?.kind;
+    if dir.devices().may_be(found, kind) { Ok(()) } else { Err(of_another_kind(doing)) }
+}
+
+fn of_another_kind(doing: &'static str) -> Error {
+    Error::refused(doing, io::ErrorKind::InvalidInput, "the entry became one of another kind")
 }
 
 /// A handle on an entry: a file or directory is opened, which asks no more of the system than that; all else, and
@@ -104,20 +114,31 @@ pub(super) fn entry_handle(
 }
 
 /// Sets attributes of what a handle refers to, whether or not the handle gives access.
-pub(super) fn set(handle: BorrowedFd<'_>, kind: Kind, meta: &SetMeta) -> Result<(), Error> {
+pub(super) fn set(handle: BorrowedFd<'_>, keeping: Keeping, kind: Kind, meta: &SetMeta) -> Result<(), Error> {
+    match keeping {
+        Keeping::Inodes => set_in_inode(handle, kind, meta)?,
+        Keeping::Attributes => fake::set(handle, meta)?,
+    }
+    if let Some(times) = times(meta) {
+        or_by_handle(rustix::fs::futimens(handle, &times), || kernel::set_times_by_handle(handle, &times))
+            .map_err(Error::when(TIMES))?;
+    }
+    Ok(())
+}
+
+/// Sets owner, group and mode.
+fn set_in_inode(handle: BorrowedFd<'_>, kind: Kind, meta: &SetMeta) -> Result<(), Error> {
     if meta.owner.is_some() || meta.group.is_some() {
         let (owner, group) = owners(meta)?;
         or_by_handle(rustix::fs::fchown(handle, owner, group), || {
             kernel::set_owner_by_handle(handle, owner, group)
         })
         .map_err(Error::when(OWNER))?;
+        crash::point("owner");
     }
     if let Some(mode) = meta.mode.filter(|_| kind != Kind::Symlink).map(mode_bits) {
         set_mode(handle, mode).map_err(Error::when(MODE))?;
-    }
-    if let Some(times) = times(meta) {
-        or_by_handle(rustix::fs::futimens(handle, &times), || kernel::set_times_by_handle(handle, &times))
-            .map_err(Error::when(TIMES))?;
+        crash::point("mode");
     }
     Ok(())
 }
@@ -145,6 +166,7 @@ fn set_by_name(dir: BorrowedFd<'_>, name: &Name, kind: Kind, meta: &SetMeta) -> 
         let (owner, group) = owners(meta)?;
         rustix::fs::chownat(dir, name, owner, group, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(Error::when(OWNER))?;
+        crash::point("owner");
     }
     if let Some(mode) = meta.mode.filter(|_| kind != Kind::Symlink).map(mode_bits) {
         rustix::fs::chmodat(dir, name, mode, AtFlags::SYMLINK_NOFOLLOW).map_err(Error::when(MODE))?;
@@ -156,7 +178,7 @@ fn set_by_name(dir: BorrowedFd<'_>, name: &Name, kind: Kind, meta: &SetMeta) -> 
 }
 
 /// The numbers as the system takes them. The highest one means "leave as it is" to chown(2), so nobody has it.
-fn owners(meta: &SetMeta) -> Result<(Option<Uid>, Option<Gid>), Error> {
+pub(super) fn owners(meta: &SetMeta) -> Result<(Option<Uid>, Option<Gid>), Error> {
     if meta.owner == Some(u32::MAX) || meta.group == Some(u32::MAX) {
         return Err(Error::refused(OWNER, io::ErrorKind::InvalidInput, "the number is not a valid owner"));
     }

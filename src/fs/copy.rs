@@ -25,19 +25,18 @@ const MANY: u64 = 2 << 20;
 
 /// Copies `len` bytes from `offset` of `from` to `at` of `to`, and returns how many there were before `from` ended. If
 /// that happens while it is being copied, some of what was behind may be there too. There are at most `threads`
-/// threads.
+/// threads. Unless it may be done `in_kernel`, no blocks are shared.
 pub(super) fn copy(
-    from: BorrowedFd<'_>,
-    offset: u64,
+    (from, offset): (BorrowedFd<'_>, u64),
     len: u64,
-    to: BorrowedFd<'_>,
-    at: u64,
+    (to, at): (BorrowedFd<'_>, u64),
     threads: usize,
+    in_kernel: bool,
 ) -> io::Result<u64> {
     let there = status::size(&rustix::fs::fstat(from)?).saturating_sub(offset).min(len);
     let many = threads > 1 && there >= MANY;
-    let done =
-        if many && kernel::copies_page_by_page(to) { 0 } else { inside_kernel(from, offset, len, to, at)? };
+    let is_better = in_kernel && !(many && kernel::copies_page_by_page(to));
+    let done = if is_better { inside_kernel(from, offset, len, to, at)? } else { 0 };
     if done == len {
         return Ok(len);
     }

@@ -3,7 +3,7 @@
 use crate::fs::file::{self, ReadFile};
 use crate::fs::list::{self, Listing, Stamped};
 use crate::fs::resolve::{self, Links};
-use crate::fs::{Error, Holds, Look, Stamp, XattrNames, beneath, extended, status};
+use crate::fs::{Devices, Error, Holds, Keeping, Look, Stamp, XattrNames, beneath, extended, status};
 use crate::tree::{DefaultAcl, Entry, Extra, Kind, Meta, Name, RelPath, Xattrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -14,27 +14,61 @@ const MOST_ABOVE: usize = 4096;
 /// A handle on a directory: it stays the same directory however it is renamed or moved. Nothing can be written
 /// through it. Clones share the handle.
 #[derive(Debug, Clone)]
-pub struct Dir(Arc<OwnedFd>);
+pub struct Dir {
+    handle: Arc<OwnedFd>,
+    keeping: Keeping,
+    devices: Devices,
+}
 
 impl Dir {
     pub(super) fn new(handle: OwnedFd) -> Dir {
-        Dir(Arc::new(handle))
+        Dir { handle: Arc::new(handle), keeping: Keeping::default(), devices: Devices::default() }
+    }
+
+    /// Another directory, for which holds what does for this one.
+    pub(super) fn like(&self, handle: OwnedFd) -> Dir {
+        Dir { handle: Arc::new(handle), keeping: self.keeping, devices: self.devices }
+    }
+
+    /// The same directory, in which and below which attributes are kept so.
+    pub(super) fn with_keeping(self, keeping: Keeping) -> Dir {
+        Dir { keeping, ..self }
+    }
+
+    /// The same directory, in which and below which that becomes of devices.
+    pub(super) fn with_devices(self, devices: Devices) -> Dir {
+        Dir { devices, ..self }
+    }
+
+    /// What becomes of devices here.
+    pub(super) fn devices(&self) -> Devices {
+        self.devices
+    }
+
+    /// How attributes are kept here.
+    pub(super) fn keeping(&self) -> Keeping {
+        self.keeping
     }
 
     /// Lists the directory, sorted by the bytes of the names. Entries that vanish meanwhile are left out; what else
     /// goes wrong after the opening is told in the listing.
     pub fn list(&self) -> Result<Listing, Error> {
-        list::list(self.as_fd(), |entry, _| entry)
+        list::list(self, |entry, _| entry)
+    }
+
+    /// Whether there is nothing in the directory. No entry is looked at.
+    pub fn is_empty(&self) -> Result<bool, Error> {
+        list::is_empty(self.as_fd())
     }
 
     /// As [`list`](Dir::list), each entry with its stamp.
     pub fn list_stamped(&self) -> Result<Listing<Stamped>, Error> {
-        list::list(self.as_fd(), list::with_stamp)
+        list::list(self, list::with_stamp)
     }
 
     /// As [`entry`](Dir::entry), with its stamp.
     pub fn stamped(&self, name: &Name) -> Result<Option<Stamped>, Error> {
-        list::stamped(self.as_fd(), name)
+        list::stamped(self, name)
     }
 
     /// The stamp of an entry that is no directory and has other names besides; `None` if it has none, or is not there.
@@ -44,7 +78,7 @@ impl Dir {
 
     /// The entry of that name, `None` if there is none.
     pub fn entry(&self, name: &Name) -> Result<Option<Entry>, Error> {
-        list::entry(self.as_fd(), name)
+        list::entry(self, name)
     }
 
     /// What `look` sees of an entry of this kind.
@@ -52,7 +86,7 @@ impl Dir {
     /// # Errors
     /// Those of the system: "not found" also if there is an entry of another kind by now.
     pub fn extra(&self, name: &Name, kind: Kind, look: &Look) -> Result<Option<Box<Extra>>, Error> {
-        extended::look_at_entry(self.as_fd(), name, kind, look)
+        extended::look_at_entry(self, name, kind, look)
     }
 
     /// The extended attributes of an entry of this kind.
@@ -60,7 +94,7 @@ impl Dir {
     /// # Errors
     /// Those of the system, or they are longer than [`MAX_XATTRS`](crate::tree::xattr::MAX_XATTRS).
     pub fn xattrs(&self, name: &Name, kind: Kind, of: XattrNames) -> Result<Xattrs, Error> {
-        extended::xattrs_of_entry(self.as_fd(), name, kind, of)
+        extended::xattrs_of_entry(self, name, kind, of)
     }
 
     /// Those of the directory itself.
@@ -68,12 +102,15 @@ impl Dir {
     /// # Errors
     /// The same.
     pub fn own_xattrs(&self, of: XattrNames) -> Result<Xattrs, Error> {
-        extended::xattrs(self.as_fd(), of)
+        extended::xattrs(self.as_fd(), self.keeping, of)
     }
 
-    /// The ACL that new entries of the directory get, if it has one.
+    /// The ACL that new entries of the directory get, if it has one. What only stands for one is heeded by no system.
     pub fn default_acl(&self) -> Result<Option<DefaultAcl>, Error> {
-        extended::default_acl(self.as_fd())
+        match self.keeping {
+            Keeping::Inodes => extended::default_acl(self.as_fd()),
+            Keeping::Attributes => Ok(None),
+        }
     }
 
     /// The name of an entry that this file system does not tell from `name`, though it is another; `None` if an entry
@@ -94,13 +131,12 @@ impl Dir {
 
     /// The attributes of the directory itself.
     pub fn own_meta(&self) -> Result<Meta, Error> {
-        let stat = rustix::fs::fstat(&*self.0).map_err(Error::when("reading attributes of"))?;
-        Ok(status::meta(&stat))
+        Ok(self.own_stamped()?.0)
     }
 
     /// What `look` sees of the directory itself.
     pub fn own_extra(&self, look: &Look) -> Result<Option<Box<Extra>>, Error> {
-        extended::look_at(self.as_fd(), Kind::Directory, look)
+        extended::look_at(self.as_fd(), self.keeping, Kind::Directory, look)
     }
 
     /// What its file system can hold.
@@ -110,13 +146,13 @@ impl Dir {
 
     /// The attributes of the directory itself, with its stamp.
     pub fn own_stamped(&self) -> Result<(Meta, Stamp), Error> {
-        let stat = rustix::fs::fstat(&*self.0).map_err(Error::when("reading attributes of"))?;
-        Ok((status::meta(&stat), Stamp::of(&stat)))
+        let stat = rustix::fs::fstat(&*self.handle).map_err(Error::when("reading attributes of"))?;
+        Ok((self.keeping.status(self.as_fd(), &stat)?.meta, Stamp::of(&stat)))
     }
 
     /// Device and inode of the directory: equal for two handles on the same directory only.
     pub fn identity(&self) -> Result<(u64, u64), Error> {
-        let stat = rustix::fs::fstat(&*self.0).map_err(Error::when("reading attributes of"))?;
+        let stat = rustix::fs::fstat(&*self.handle).map_err(Error::when("reading attributes of"))?;
         Ok(status::identity(&stat))
     }
 
@@ -126,7 +162,7 @@ impl Dir {
         let mut all = vec![self.identity()?];
         let mut dir = self.clone();
         while let Ok(above) = beneath::open_one(dir.as_fd(), b"..") {
-            dir = Dir::new(above);
+            dir = self.like(above);
             match dir.identity() {
                 // The top is its own parent.
                 Ok(identity) if all.last() != Some(&identity) && all.len() < MOST_ABOVE => all.push(identity),
@@ -138,7 +174,7 @@ impl Dir {
 
     /// The directory that holds this one; `None` of the top of the system, or where it cannot be reached.
     pub fn above(&self) -> Option<Dir> {
-        let above = beneath::open_one(self.as_fd(), b"..").map(Dir::new).ok()?;
+        let above = beneath::open_one(self.as_fd(), b"..").map(|above| self.like(above)).ok()?;
         (above.identity().ok()? != self.identity().ok()?).then_some(above)
     }
 
@@ -146,13 +182,13 @@ impl Dir {
     /// opens, and then cannot be listed.
     pub fn open_dir(&self, name: &Name) -> Result<Dir, Error> {
         let opened = beneath::open_one(self.as_fd(), name.as_bytes());
-        Ok(Dir::new(opened.map_err(Error::when("opening directory"))?))
+        Ok(self.like(opened.map_err(Error::when("opening directory"))?))
     }
 
     /// Opens a directory any number of levels down, by the same rules at each.
     pub fn open_beneath(&self, path: &RelPath) -> Result<Dir, Error> {
         let opened = beneath::open(self.as_fd(), path).map_err(Error::when("opening directory"))?;
-        Ok(opened.map_or_else(|| self.clone(), Dir::new))
+        Ok(opened.map_or_else(|| self.clone(), |handle| self.like(handle)))
     }
 
     /// Opens the directory that a path the user named leads to from here, going through symbolic links by the rule of
@@ -162,21 +198,22 @@ impl Dir {
         let here = self.as_fd().try_clone_to_owned().map_err(Error::when(OPENING))?;
         match resolve::resolve_from(here, path.as_bytes(), links, OPENING)? {
             resolve::Place::Directory(handle) => {
-                Ok(Dir::new(resolve::readable(handle).map_err(Error::when(OPENING))?))
+                Ok(self.like(resolve::readable(handle).map_err(Error::when(OPENING))?))
             }
             resolve::Place::Other { .. } => Err(Error::when(OPENING)(rustix::io::Errno::NOTDIR)),
         }
     }
 
-    /// Opens a regular file for reading. Anything else is an error, and opening it does not wait (a fifo).
+    /// Opens a regular file for reading, or a device if these are read as files. Anything else is an error, and opening
+    /// it does not wait (a fifo).
     pub fn open_file(&self, name: &Name) -> Result<ReadFile, Error> {
-        file::open_to_read(self.as_fd(), name)
+        file::open_to_read(self, name)
     }
 }
 
 impl AsFd for Dir {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.handle.as_fd()
     }
 }
 

@@ -24,6 +24,11 @@ impl Error {
         self.kind() == io::ErrorKind::NotFound
     }
 
+    /// Whether a path was refused that the system would have followed.
+    pub fn is_refusal(&self) -> bool {
+        self.kind() == io::ErrorKind::PermissionDenied && self.source.raw_os_error().is_none()
+    }
+
     /// Whether the file system, or the system, has nothing of the kind.
     pub fn is_unsupported(&self) -> bool {
         let unsupported = rustix::io::Errno::OPNOTSUPP.raw_os_error();

@@ -7,7 +7,7 @@
 //! A file system without them has none to read. That something cannot be set there is an error of the kind
 //! [`Unsupported`](io::ErrorKind::Unsupported).
 
-use crate::fs::{Error, attributes, kernel, status};
+use crate::fs::{Dir, Error, Keeping, attributes, crash, fake, kernel, status};
 use crate::tree::xattr::{MAX_XATTR_VALUE, MAX_XATTRS, is_carried, is_users};
 use crate::tree::{Acl, Acls, DefaultAcl, Extra, Kind, Name, Xattr, XattrSummer, XattrSums, Xattrs};
 use filetime::FileTime;
@@ -115,18 +115,18 @@ impl SetExtended<'_> {
 
 /// What `look` sees of an entry of `dir`.
 pub(super) fn look_at_entry(
-    dir: BorrowedFd<'_>,
+    dir: &Dir,
     name: &Name,
     kind: Kind,
     look: &Look,
 ) -> Result<Option<Box<Extra>>, Error> {
     let atime = match look.atimes && !matches!(kind, Kind::Directory | Kind::Symlink) {
-        true => Some(atime(dir, name)?),
+        true => Some(atime(dir.as_fd(), name)?),
         false => None,
     };
     let has_handle = look.xattrs.is_some() || (look.acls && kind != Kind::Symlink);
     let handle = if has_handle { handle(dir, name, kind, READING)? } else { None };
-    let extra = handle.map_or(Ok(None), |handle| look_at(handle.as_fd(), kind, look))?;
+    let extra = handle.map_or(Ok(None), |handle| look_at(handle.as_fd(), dir.keeping(), kind, look))?;
     Ok(match atime {
         None => extra,
         atime => Some(Box::new(Extra { atime, ..extra.map_or_else(Extra::default, |extra| *extra) })),
@@ -139,23 +139,26 @@ fn atime(dir: BorrowedFd<'_>, name: &Name) -> Result<FileTime, Error> {
 }
 
 /// What it sees of what a handle refers to, but for its time of last access.
-pub(super) fn look_at(handle: BorrowedFd<'_>, kind: Kind, look: &Look) -> Result<Option<Box<Extra>>, Error> {
-    let acls = if look.acls && kind != Kind::Symlink { acls(handle, kind)?.map(Arc::new) } else { None };
+pub(super) fn look_at(
+    handle: BorrowedFd<'_>,
+    keeping: Keeping,
+    kind: Kind,
+    look: &Look,
+) -> Result<Option<Box<Extra>>, Error> {
+    let acls = match look.acls && kind != Kind::Symlink {
+        true => acls(handle, keeping, kind)?.map(Arc::new),
+        false => None,
+    };
     let xattrs = match look.xattrs {
-        Some(names) => sums(handle, names).map_err(Error::when(READING))?,
+        Some(names) => sums(handle, keeping, names).map_err(Error::when(READING))?,
         None => XattrSums::default(),
     };
     Ok(Extra { acls, xattrs, ..Extra::default() }.boxed())
 }
 
 /// A handle on an entry. `None` where there are none that would do.
-fn handle(
-    dir: BorrowedFd<'_>,
-    name: &Name,
-    kind: Kind,
-    doing: &'static str,
-) -> Result<Option<OwnedFd>, Error> {
-    let opened = attributes::entry_handle(dir, name, kind).transpose();
+fn handle(dir: &Dir, name: &Name, kind: Kind, doing: &'static str) -> Result<Option<OwnedFd>, Error> {
+    let opened = dir.keeping().handle(dir.as_fd(), name, kind).transpose();
     opened.map_err(|error| match error {
         // A link took its place, which is not followed.
         Errno::LOOP | Errno::NOTDIR => Error::when(doing)(Errno::NOENT),
@@ -163,7 +166,11 @@ fn handle(
     })
 }
 
-fn acls(handle: BorrowedFd<'_>, kind: Kind) -> Result<Option<Acls>, Error> {
+fn acls(handle: BorrowedFd<'_>, keeping: Keeping, kind: Kind) -> Result<Option<Acls>, Error> {
+    if keeping == Keeping::Attributes {
+        let stat = rustix::fs::fstat(handle).map_err(Error::when(READING_ACL))?;
+        return fake::acls(handle, kind, keeping.status(handle, &stat)?.meta.mode);
+    }
     let read = |name| value(handle, name).map_err(Error::when(READING_ACL));
     let invalid = |error| Error::refused(READING_ACL, io::ErrorKind::InvalidData, error);
     let access = match read(ACCESS_ACL)? {
@@ -184,7 +191,7 @@ pub(super) fn default_acl(dir: BorrowedFd<'_>) -> Result<Option<DefaultAcl>, Err
 }
 
 /// The value of an attribute, `None` if there is no such one.
-fn value(handle: BorrowedFd<'_>, name: &[u8]) -> SystemResult<Option<Vec<u8>>> {
+pub(super) fn value(handle: BorrowedFd<'_>, name: &[u8]) -> SystemResult<Option<Vec<u8>>> {
     match whole(|buffer| kernel::get_attribute(handle, name, buffer)) {
         Ok(value) => Ok(Some(value)),
         Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(None),
@@ -192,17 +199,29 @@ fn value(handle: BorrowedFd<'_>, name: &[u8]) -> SystemResult<Option<Vec<u8>>> {
     }
 }
 
+/// An attribute that takes part.
+struct Named {
+    /// The name it is seen under.
+    name: Vec<u8>,
+    /// The name it is kept under.
+    at: Vec<u8>,
+}
+
 /// The names that take part, sorted.
-fn names(handle: BorrowedFd<'_>, of: XattrNames) -> SystemResult<Vec<Vec<u8>>> {
+fn names(handle: BorrowedFd<'_>, keeping: Keeping, of: XattrNames) -> SystemResult<Vec<Named>> {
     let list = match whole(|buffer| kernel::list_attributes(handle, buffer)) {
         Ok(list) => list,
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => Vec::new(),
         Err(error) => return Err(error),
     };
-    let names = list.split(|&byte| byte == 0).filter(|name| of.contains(name));
-    let mut names: Vec<Vec<u8>> = names.map(<[u8]>::to_vec).collect();
-    names.sort_unstable();
-    names.dedup();
+    let named = |at: &[u8]| {
+        let name = keeping.seen(at).filter(|name| of.contains(name))?;
+        Some(Named { name: name.to_vec(), at: at.to_vec() })
+    };
+    let mut names: Vec<Named> = list.split(|&byte| byte == 0).filter_map(named).collect();
+    // Of two that are seen under one name, that which stands for it counts.
+    names.sort_unstable_by(|one, other| one.name.cmp(&other.name).then(other.at.len().cmp(&one.at.len())));
+    names.dedup_by(|one, other| one.name == other.name);
     Ok(names)
 }
 
@@ -227,10 +246,10 @@ fn whole(mut read: impl FnMut(&mut [u8]) -> SystemResult<usize>) -> SystemResult
     Err(Errno::TOOBIG)
 }
 
-fn sums(handle: BorrowedFd<'_>, of: XattrNames) -> SystemResult<XattrSums> {
+fn sums(handle: BorrowedFd<'_>, keeping: Keeping, of: XattrNames) -> SystemResult<XattrSums> {
     let mut summer = XattrSummer::default();
-    for name in names(handle, of)? {
-        if let Some(value) = value(handle, &name)? {
+    for Named { name, at } in names(handle, keeping, of)? {
+        if let Some(value) = value(handle, &at)? {
             summer.add(&name, &value);
         }
     }
@@ -241,24 +260,19 @@ fn sums(handle: BorrowedFd<'_>, of: XattrNames) -> SystemResult<XattrSums> {
 ///
 /// # Errors
 /// Those of the system, or they are longer than [`MAX_XATTRS`].
-pub(super) fn xattrs_of_entry(
-    dir: BorrowedFd<'_>,
-    name: &Name,
-    kind: Kind,
-    of: XattrNames,
-) -> Result<Xattrs, Error> {
+pub(super) fn xattrs_of_entry(dir: &Dir, name: &Name, kind: Kind, of: XattrNames) -> Result<Xattrs, Error> {
     match handle(dir, name, kind, READING)? {
-        Some(handle) => xattrs(handle.as_fd(), of),
+        Some(handle) => xattrs(handle.as_fd(), dir.keeping(), of),
         None => Ok(Xattrs::default()),
     }
 }
 
 /// Those of what a handle refers to, by the same rules.
-pub(super) fn xattrs(handle: BorrowedFd<'_>, of: XattrNames) -> Result<Xattrs, Error> {
+pub(super) fn xattrs(handle: BorrowedFd<'_>, keeping: Keeping, of: XattrNames) -> Result<Xattrs, Error> {
     let mut xattrs = Vec::new();
     let mut left = MAX_XATTRS;
-    for name in names(handle, of).map_err(Error::when(READING))? {
-        let Some(value) = value(handle, &name).map_err(Error::when(READING))? else { continue };
+    for Named { name, at } in names(handle, keeping, of).map_err(Error::when(READING))? {
+        let Some(value) = value(handle, &at).map_err(Error::when(READING))? else { continue };
         let shorter = left.checked_sub(name.len() + value.len());
         left = shorter.ok_or_else(|| {
             let why = "together they are longer than 1 MiB";
@@ -270,72 +284,80 @@ pub(super) fn xattrs(handle: BorrowedFd<'_>, of: XattrNames) -> Result<Xattrs, E
 }
 
 /// Makes an entry of `dir`, which must be of that kind, have what is asked.
-pub(super) fn set_entry(
-    dir: BorrowedFd<'_>,
-    name: &Name,
-    kind: Kind,
-    extended: &SetExtended<'_>,
-) -> Result<(), Error> {
+pub(super) fn set_entry(dir: &Dir, name: &Name, kind: Kind, extended: &SetExtended<'_>) -> Result<(), Error> {
     if extended.is_empty() {
         return Ok(());
     }
     let Some(handle) = handle(dir, name, kind, SETTING)? else {
         return Err(Error::when(SETTING)(Errno::OPNOTSUPP));
     };
-    let stat = rustix::fs::fstat(&handle).map_err(Error::when(SETTING))?;
-    if status::kind(&stat) != Some(kind) {
-        let why = "the entry became one of another kind";
-        return Err(Error::refused(SETTING, io::ErrorKind::InvalidInput, why));
-    }
-    set(handle.as_fd(), kind, extended)
+    attributes::check_kind(handle.as_fd(), dir, kind, SETTING)?;
+    set(handle.as_fd(), dir.keeping(), kind, extended)
 }
 
 /// Makes what a handle refers to have what is asked, whether or not the handle gives access. What of it cannot be set
 /// does not keep the rest from being set; the first reason is told.
-pub(super) fn set(handle: BorrowedFd<'_>, kind: Kind, extended: &SetExtended<'_>) -> Result<(), Error> {
+pub(super) fn set(
+    handle: BorrowedFd<'_>,
+    keeping: Keeping,
+    kind: Kind,
+    extended: &SetExtended<'_>,
+) -> Result<(), Error> {
     let mut done = Ok(());
     if let Some((xattrs, names)) = extended.xattrs {
-        done = set_xattrs(handle, xattrs, names).map_err(Error::when(SETTING));
+        done = set_xattrs(handle, keeping, xattrs, names).map_err(Error::when(SETTING));
     }
     if let Some(acls) = extended.acls.filter(|_| kind != Kind::Symlink) {
-        done = done.and(set_acls(handle, kind, acls).map_err(Error::when(SETTING_ACL)));
+        done = done.and(set_acls(handle, keeping, kind, acls).map_err(Error::when(SETTING_ACL)));
     }
     done
 }
 
-fn set_acls(handle: BorrowedFd<'_>, kind: Kind, SetAcls { acls, mode }: SetAcls<'_>) -> SystemResult<()> {
+fn set_acls(
+    handle: BorrowedFd<'_>,
+    keeping: Keeping,
+    kind: Kind,
+    SetAcls { acls, mode }: SetAcls<'_>,
+) -> SystemResult<()> {
+    if keeping == Keeping::Attributes {
+        return fake::set_acls(handle, kind, acls, mode);
+    }
     let access = acls.and_then(|acls| acls.access.as_ref());
-    set_or_remove(handle, ACCESS_ACL, access.map(|acl| acl.to_bytes(mode)))?;
+    set_or_remove(handle, ACCESS_ACL, access.map(|acl| acl.to_bytes(mode)).as_deref())?;
     if kind != Kind::Directory {
         return Ok(());
     }
     let default = acls.and_then(|acls| acls.default.as_ref());
-    set_or_remove(handle, DEFAULT_ACL, default.map(DefaultAcl::to_bytes))
+    set_or_remove(handle, DEFAULT_ACL, default.map(DefaultAcl::to_bytes).as_deref())
 }
 
-fn set_or_remove(handle: BorrowedFd<'_>, name: &[u8], value: Option<Vec<u8>>) -> SystemResult<()> {
-    match value {
-        Some(value) => kernel::set_attribute(handle, name, &value),
+/// Sets an attribute, or removes it if it is there.
+pub(super) fn set_or_remove(handle: BorrowedFd<'_>, name: &[u8], value: Option<&[u8]>) -> SystemResult<()> {
+    let done = match value {
+        Some(value) => kernel::set_attribute(handle, name, value),
         None => match kernel::remove_attribute(handle, name) {
             Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
             done => done,
         },
-    }
+    };
+    crash::point("attribute");
+    done
 }
 
-fn set_xattrs(handle: BorrowedFd<'_>, wanted: &Xattrs, of: XattrNames) -> SystemResult<()> {
+fn set_xattrs(handle: BorrowedFd<'_>, keeping: Keeping, wanted: &Xattrs, of: XattrNames) -> SystemResult<()> {
     let mut done = Ok(());
-    for name in names(handle, of)? {
+    for Named { name, at } in names(handle, keeping, of)? {
         if wanted.get(&name).is_none() {
-            done = done.and(writable(handle, || set_or_remove(handle, &name, None)));
+            done = done.and(writable(handle, || set_or_remove(handle, &at, None)));
         }
     }
     for Xattr { name, value } in wanted.iter().filter(|xattr| of.contains(&xattr.name)) {
+        let Some(at) = keeping.kept(name) else { continue };
         // What is there already may be one that nobody is let set.
-        if self::value(handle, name).is_ok_and(|here| here.as_deref() == Some(value)) {
+        if self::value(handle, &at).is_ok_and(|here| here.as_deref() == Some(value)) {
             continue;
         }
-        done = done.and(writable(handle, || kernel::set_attribute(handle, name, value)));
+        done = done.and(writable(handle, || set_or_remove(handle, &at, Some(value))));
     }
     done
 }
@@ -352,6 +374,7 @@ fn writable(handle: BorrowedFd<'_>, set: impl Fn() -> SystemResult<()>) -> Syste
         return done;
     }
     attributes::set_mode(handle, mode | Mode::WUSR)?;
+    crash::point("writable");
     let done = set();
     attributes::set_mode(handle, mode)?;
     done

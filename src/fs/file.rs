@@ -4,11 +4,12 @@
 
 use crate::fs::holes::Holes;
 use crate::fs::stage::{self, Lock};
+use crate::fs::status::{self, Status};
 use crate::fs::{
-    Error, Look, Pieces, SetExtended, SetMeta, Writing, XattrNames, attributes, copy, extended, kernel,
-    status,
+    Devices, Dir, Error, Keeping, Look, Pieces, SetExtended, SetMeta, Sharing, WriteDir, XattrNames,
+    attributes, copy, devices, extended, kernel,
 };
-use crate::tree::{Extra, Kind, Meta, Name, Xattrs};
+use crate::tree::{Extra, Kind, Meta, Name, Stamp, Xattrs};
 use filetime::FileTime;
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags, Stat};
@@ -18,22 +19,6 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-/// What tells a version of a file from every other: if it is equal at two moments, nobody changed the file between
-/// them (within the clock's resolution).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
-    /// Device the file is on.
-    pub dev: u64,
-    /// Inode on that device.
-    pub ino: u64,
-    /// Length in bytes.
-    pub size: u64,
-    /// Last modification.
-    pub mtime: FileTime,
-    /// Last change to content or attributes.
-    pub ctime: FileTime,
-}
 
 impl Stamp {
     pub(super) fn of(stat: &Stat) -> Stamp {
@@ -56,10 +41,13 @@ pub struct ReadFile {
     meta: Meta,
     /// Whether it has holes.
     sparse: bool,
+    keeping: Keeping,
+    /// Whether it is a device, of which nothing is read behind its end.
+    device: bool,
 }
 
 /// Opens a regular file for reading.
-pub(super) fn open_to_read(dir: BorrowedFd<'_>, name: &Name) -> Result<ReadFile, Error> {
+pub(super) fn open_to_read(dir: &Dir, name: &Name) -> Result<ReadFile, Error> {
     let open =
         |flags| rustix::fs::openat(dir, name.as_bytes(), flags | PLAIN | OFlags::RDONLY, Mode::empty());
     let handle = match kernel::without_access() {
@@ -69,23 +57,31 @@ pub(super) fn open_to_read(dir: BorrowedFd<'_>, name: &Name) -> Result<ReadFile,
         }),
         None => open(OFlags::empty()),
     };
-    ReadFile::new(handle.map_err(Error::when("opening"))?)
+    ReadFile::new(handle.map_err(Error::when("opening"))?, dir.keeping(), dir.devices())
 }
 
-/// The attributes of an open file, which must be a regular one.
-pub(super) fn regular(handle: &OwnedFd) -> Result<Stat, Error> {
+/// The attributes of an open file, which must be a regular one, or a device where these have content.
+pub(super) fn with_content(handle: &OwnedFd, devices: Devices) -> Result<Stat, Error> {
     let stat = rustix::fs::fstat(handle).map_err(Error::when("reading attributes of"))?;
-    match status::kind(&stat) {
-        Some(Kind::File) => Ok(stat),
-        _ => Err(Error::refused("opening", io::ErrorKind::InvalidInput, "not a regular file")),
-    }
+    if devices.have_content(&stat) { Ok(stat) } else { Err(not_regular()) }
+}
+
+fn not_regular() -> Error {
+    Error::refused("opening", io::ErrorKind::InvalidInput, "not a regular file")
 }
 
 impl ReadFile {
-    pub(super) fn new(handle: OwnedFd) -> Result<ReadFile, Error> {
-        let stat = regular(&handle)?;
-        let (stamp, meta) = (Stamp::of(&stat), status::meta(&stat));
-        Ok(ReadFile { file: File::from(handle), stamp, meta, sparse: status::has_holes(&stat) })
+    pub(super) fn new(handle: OwnedFd, keeping: Keeping, devices: Devices) -> Result<ReadFile, Error> {
+        let stat = with_content(&handle, devices)?;
+        let Status { kind, meta, .. } = keeping.status(handle.as_fd(), &stat)?;
+        if !devices.may_be(kind, Kind::File) {
+            return Err(not_regular());
+        }
+        let device = status::kind(&stat) != Some(Kind::File);
+        let sparse = !device && status::has_holes(&stat);
+        let size = if device { devices::length(&handle) } else { status::size(&stat) };
+        let stamp = Stamp { size, ..Stamp::of(&stat) };
+        Ok(ReadFile { file: File::from(handle), stamp, meta, sparse, keeping, device })
     }
 
     /// What `look` sees of it besides what the system always tells.
@@ -93,7 +89,7 @@ impl ReadFile {
     /// # Errors
     /// Those of the system.
     pub fn extra(&self, look: &Look) -> Result<Option<Box<Extra>>, Error> {
-        extended::look_at(self.file.as_fd(), Kind::File, look)
+        extended::look_at(self.file.as_fd(), self.keeping, Kind::File, look)
     }
 
     /// Its extended attributes.
@@ -101,7 +97,7 @@ impl ReadFile {
     /// # Errors
     /// Those of the system, or they are longer than [`MAX_XATTRS`](crate::tree::xattr::MAX_XATTRS).
     pub fn xattrs(&self, of: XattrNames) -> Result<Xattrs, Error> {
-        extended::xattrs(self.file.as_fd(), of)
+        extended::xattrs(self.file.as_fd(), self.keeping, of)
     }
 
     /// Length in bytes when the file was opened.
@@ -131,7 +127,10 @@ impl ReadFile {
 
     /// Whether the file is another version by now.
     pub fn changed(&self) -> io::Result<bool> {
-        Ok(Stamp::of(&rustix::fs::fstat(&self.file)?) != self.stamp)
+        let now = Stamp::of(&rustix::fs::fstat(&self.file)?);
+        // A device stays as long as it is.
+        let size = if self.device { self.stamp.size } else { now.size };
+        Ok(Stamp { size, ..now } != self.stamp)
     }
 
     /// Reads into `buffer` from `offset` on; fewer bytes than fit are possible anywhere, 0 means the end of the file.
@@ -150,6 +149,12 @@ impl ReadFile {
         let start = data.len();
         let expected = usize::try_from(self.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
         let end = start.saturating_add(expected);
+        if self.device {
+            data.resize(end, 0);
+            let read = self.read_full_at(data.get_mut(start..).unwrap_or_default(), 0)?;
+            data.truncate(start.saturating_add(read));
+            return Ok(true);
+        }
         // One byte more shows where the file ends.
         data.reserve(expected.saturating_add(1));
         loop {
@@ -171,7 +176,13 @@ impl ReadFile {
     /// A stretch of the file, to be read piece by piece; one that ends at [`u64::MAX`] goes on to the end of the file,
     /// however long it has become.
     pub fn pieces(&self, range: Range<u64>) -> Pieces<'_> {
-        Pieces::new(self.as_fd(), self.len(), range).with_holes(self.sparse)
+        let end = if self.device { range.end.min(self.len()) } else { range.end };
+        Pieces::new(self.as_fd(), self.len(), range.start..end).with_holes(self.sparse)
+    }
+
+    /// Whether it is a device, which only who reads it here knows the length of.
+    pub fn is_device(&self) -> bool {
+        self.device
     }
 
     /// Locks the file against [`WriteFile::lock`], together with others that do the same, for as long as it is open here.
@@ -210,18 +221,44 @@ pub struct WriteFile {
     holes: Option<Box<Holes>>,
     /// Whether what was written is to be on the disk in the end.
     fsync: bool,
+    sharing: Sharing,
+    keeping: Keeping,
+    /// Whether it is a device, whose length is its own.
+    device: bool,
 }
 
 impl WriteFile {
-    /// A file of this length that is written so.
-    pub(super) fn new(file: OwnedFd, len: u64, writing: &Writing) -> WriteFile {
+    /// A file of this length that is written as those of a directory.
+    pub(super) fn new(file: OwnedFd, len: u64, dir: &WriteDir) -> WriteFile {
+        let writing = dir.writing();
         let holes = writing.sparse.then(|| Box::new(Holes::of_len(len)));
-        WriteFile { file, holes, fsync: writing.fsync }
+        WriteFile {
+            file,
+            holes,
+            fsync: writing.fsync,
+            sharing: writing.sharing,
+            keeping: dir.keeping(),
+            device: false,
+        }
+    }
+
+    /// The same as what it turned out to be: a device has no holes.
+    pub(super) fn of_kind(self, kind: Option<Kind>) -> WriteFile {
+        let device = kind != Some(Kind::File);
+        WriteFile { device, holes: self.holes.filter(|_| !device), ..self }
+    }
+
+    /// Whether it is a device, whose length is its own.
+    pub fn is_device(&self) -> bool {
+        self.device
     }
 
     /// Length in bytes now.
     #[allow(clippy::len_without_is_empty, reason = "each would be a question to the system")]
     pub fn len(&self) -> io::Result<u64> {
+        if self.device {
+            return Ok(devices::length(&self.file));
+        }
         Ok(status::size(&rustix::fs::fstat(&self.file)?))
     }
 
@@ -267,15 +304,46 @@ impl WriteFile {
         threads: usize,
     ) -> Result<u64, Error> {
         let copied = match &self.holes {
-            None => copy::copy(from.as_fd(), offset, len, self.as_fd(), at, threads),
+            None => {
+                let in_kernel = self.sharing != Sharing::Never;
+                copy::copy((from.as_fd(), offset), len, (self.as_fd(), at), threads, in_kernel)
+            }
             Some(holes) => copy::copy_sparse(from.as_fd(), offset, len, self.as_fd(), at, holes),
         };
         copied.map_err(Error::when("copying into"))
     }
 
-    /// Makes this file, which must be empty, share all blocks of `from`: a copy of that as it is now, made at once and
-    /// without room of its own. `false` where the file system cannot.
+    /// Whether a copy of all of a file may only be made by sharing its blocks.
+    pub fn demands_sharing(&self) -> bool {
+        self.sharing == Sharing::Demanded
+    }
+
+    /// The error of a copy that would have to be made otherwise, though sharing is demanded.
+    pub fn check_unshared(&self) -> Result<(), Error> {
+        if self.demands_sharing() { Err(unshared()) } else { Ok(()) }
+    }
+
+    /// As [`share_blocks_of`](WriteFile::share_blocks_of), or an error. Returns how many bytes `from` has.
+    pub fn share_all_of(&self, from: impl AsFd) -> Result<u64, Error> {
+        const SHARING: &str = "copying into";
+        let len = || rustix::fs::fstat(&from).map(|stat| status::size(&stat)).map_err(Error::when(SHARING));
+        let before = len()?;
+        if !self.share_blocks_of(&from)? {
+            return Err(unshared());
+        }
+        match len()? == before {
+            true => Ok(before),
+            false => Err(Error::refused(SHARING, io::ErrorKind::Other, "the file changed; run again")),
+        }
+    }
+
+    /// Makes this file, which is empty or is to lose what it holds, share all blocks of `from`: a copy of that as it is
+    /// now, made at once and without room of its own. What it holds behind the end of `from` stays. `false` where the
+    /// file system cannot, or this is not to be.
     pub fn share_blocks_of(&self, from: impl AsFd) -> Result<bool, Error> {
+        if self.sharing == Sharing::Never {
+            return Ok(false);
+        }
         let shared = kernel::clone_file(from.as_fd(), self.as_fd())
             .transpose()
             .map_or_else(|error| Err(Error::when("copying into")(error)), |done| Ok(done.is_some()))?;
@@ -285,8 +353,11 @@ impl WriteFile {
         Ok(shared)
     }
 
-    /// Cuts the file off at `len` bytes, or extends it by a hole.
+    /// Cuts the file off at `len` bytes, or extends it by a hole. A device stays as long as it is.
     pub fn set_len(&self, len: u64) -> Result<(), Error> {
+        if self.device {
+            return Ok(());
+        }
         retry_on_intr(|| rustix::fs::ftruncate(&self.file, len))
             .map_err(Error::when("setting the length of"))?;
         self.holes.iter().for_each(|holes| holes.set_len(len));
@@ -297,6 +368,9 @@ impl WriteFile {
     /// sent. The length stays, and so do the holes of what is there already in a file in which zeros are left out.
     pub fn preallocate(&self, len: u64) -> Result<(), Error> {
         const RESERVING: &str = "allocating space for";
+        if self.device {
+            return Ok(());
+        }
         let from = match &self.holes {
             None => 0,
             Some(holes) => {
@@ -310,23 +384,23 @@ impl WriteFile {
     /// Those of the attributes that the file does not have, to be set; its time among them in any case.
     pub fn lacking(&self, meta: &SetMeta) -> Result<SetMeta, Error> {
         let stat = rustix::fs::fstat(&self.file).map_err(Error::when("reading attributes of"))?;
-        Ok(meta.lacking(&status::meta(&stat)))
+        Ok(meta.lacking(&self.keeping.status(self.as_fd(), &stat)?.meta))
     }
 
     /// Sets attributes through the open file.
     pub fn set_meta(&self, meta: &SetMeta) -> Result<(), Error> {
-        attributes::set(self.as_fd(), Kind::File, meta)
+        attributes::set(self.as_fd(), self.keeping, Kind::File, meta)
     }
 
     /// Sets extended attributes and ACLs through the open file. A change of owner afterwards would take the file's
     /// capabilities away, and so would writing to it.
     pub fn set_extended(&self, extended: &SetExtended<'_>) -> Result<(), Error> {
-        extended::set(self.as_fd(), Kind::File, extended)
+        extended::set(self.as_fd(), self.keeping, Kind::File, extended)
     }
 
     /// What `look` sees of the file.
     pub fn extra(&self, look: &Look) -> Result<Option<Box<Extra>>, Error> {
-        extended::look_at(self.as_fd(), Kind::File, look)
+        extended::look_at(self.as_fd(), self.keeping, Kind::File, look)
     }
 
     /// Sees to it that what was written is on the disk, if that was asked for.
@@ -358,6 +432,11 @@ impl WriteFile {
     pub fn lock_shared(&self) -> Result<bool, Error> {
         is_held(stage::lock_shared(&self.file))
     }
+}
+
+fn unshared() -> Error {
+    let why = "the file system does not let the two files share blocks (--reflink=always)";
+    Error::refused("copying into", io::ErrorKind::Unsupported, why)
 }
 
 /// Whether a lock was had.

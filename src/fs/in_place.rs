@@ -13,8 +13,8 @@ const ATTEMPTS: usize = 16;
 /// Opens or creates the file `name` of `dir`.
 pub(super) fn open(dir: &WriteDir, name: &Name) -> std::result::Result<WriteFile, Error> {
     let handle = open_or_create(dir.as_fd(), name).map_err(Error::when("opening for writing"))?;
-    let stat = file::regular(&handle)?;
-    Ok(WriteFile::new(handle, status::size(&stat), dir.writing()))
+    let stat = file::with_content(&handle, dir.devices())?;
+    Ok(WriteFile::new(handle, status::size(&stat), dir).of_kind(status::kind(&stat)))
 }
 
 /// Opens the file that is there, or else creates it: in separate calls, because in a sticky directory Linux refuses

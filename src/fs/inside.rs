@@ -19,7 +19,7 @@ impl Dir {
     /// A link that leads out is "permission denied".
     pub fn open_inside(&self, path: &RelPath) -> std::result::Result<Dir, Error> {
         match walk(self, path.as_bytes()).map_err(Error::when(OPENING))? {
-            Some(handle) => Ok(Dir::new(resolve::readable(handle).map_err(Error::when(OPENING))?)),
+            Some(handle) => Ok(self.like(resolve::readable(handle).map_err(Error::when(OPENING))?)),
             None => {
                 let why = "a symbolic link leads out of the tree";
                 Err(Error::refused(OPENING, io::ErrorKind::PermissionDenied, why))

@@ -1,7 +1,8 @@
 //! Listing a directory: its names, then the attributes of each.
 
-use crate::fs::{Error, Stamp, kernel, status};
-use crate::tree::{Entry, InvalidName, Kind, Name, Node};
+use crate::fs::status::{self, Status};
+use crate::fs::{Dir, Error, Stamp, fake, file, kernel};
+use crate::tree::{Entry, InvalidName, Kind, Meta, Name, Node};
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::io;
@@ -40,11 +41,23 @@ impl<E> Listing<E> {
     }
 }
 
-/// Lists the directory behind a handle. `make` makes of each entry and its stat what the listing holds of it.
-pub(super) fn list<E>(dir: BorrowedFd<'_>, make: impl Fn(Entry, &Stat) -> E) -> Result<Listing<E>, Error> {
-    // A handle of its own, since the reading position belongs to the handle and clones share theirs.
+/// A handle of its own, since the reading position belongs to the handle and clones share theirs.
+fn reader(dir: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let reader = rustix::fs::openat(dir, ".", flags, Mode::empty()).map_err(Error::when(LISTING))?;
+    rustix::fs::openat(dir, ".", flags, Mode::empty()).map_err(Error::when(LISTING))
+}
+
+/// Whether there is no name in the directory behind a handle.
+pub(super) fn is_empty(dir: BorrowedFd<'_>) -> Result<bool, Error> {
+    let mut is_empty = true;
+    let mut see = |name: &[u8]| is_empty &= matches!(name, b"." | b"..");
+    read_names(reader(dir)?, &mut see).map_err(Error::when(LISTING))?;
+    Ok(is_empty)
+}
+
+/// Lists the directory behind a handle. `make` makes of each entry and its stat what the listing holds of it.
+pub(super) fn list<E>(dir: &Dir, make: impl Fn(Entry, &Stat) -> E) -> Result<Listing<E>, Error> {
+    let reader = reader(dir.as_fd())?;
     let mut names: Vec<Name> = Vec::new();
     let mut listing = Listing { entries: Vec::new(), failed: Vec::new(), broken: None };
     let outcome = read_names(reader, &mut |bytes| match Name::new(bytes) {
@@ -62,8 +75,8 @@ pub(super) fn list<E>(dir: BorrowedFd<'_>, make: impl Fn(Entry, &Stat) -> E) -> 
     listing.entries.reserve_exact(names.len());
     for name in names {
         match look(dir, &name) {
-            Ok(Some((node, stat))) => {
-                listing.entries.push(make(seen(name, node, &stat), &stat));
+            Ok(Some((node, meta, stat))) => {
+                listing.entries.push(make(seen(name, node, meta, &stat), &stat));
             }
             Ok(None) => {}
             Err(error) => listing.failed.push((name.into(), error)),
@@ -89,18 +102,18 @@ fn read_names(reader: OwnedFd, each: &mut dyn FnMut(&[u8])) -> rustix::io::Resul
 }
 
 /// The entry of that name, `None` if there is none.
-pub(super) fn entry(dir: BorrowedFd<'_>, name: &Name) -> Result<Option<Entry>, Error> {
+pub(super) fn entry(dir: &Dir, name: &Name) -> Result<Option<Entry>, Error> {
     Ok(stamped(dir, name)?.map(|found| found.entry))
 }
 
 /// The same with its stamp.
-pub(super) fn stamped(dir: BorrowedFd<'_>, name: &Name) -> Result<Option<Stamped>, Error> {
-    Ok(look(dir, name)?.map(|(node, stat)| with_stamp(seen(name.clone(), node, &stat), &stat)))
+pub(super) fn stamped(dir: &Dir, name: &Name) -> Result<Option<Stamped>, Error> {
+    Ok(look(dir, name)?.map(|(node, meta, stat)| with_stamp(seen(name.clone(), node, meta, &stat), &stat)))
 }
 
 /// The entry that was looked at.
-pub(super) fn seen(name: Name, node: Node, stat: &Stat) -> Entry {
-    let mut entry = Entry::new(name, node, status::meta(stat));
+pub(super) fn seen(name: Name, node: Node, meta: Meta, stat: &Stat) -> Entry {
+    let mut entry = Entry::new(name, node, meta);
     if let Some(inode) = status::inode(stat) {
         entry.extra_mut().inode = Some(inode);
     }
@@ -119,11 +132,11 @@ pub(super) fn stamp_of_linked(dir: BorrowedFd<'_>, name: &Name) -> Result<Option
     }
 }
 
-/// What a stat that followed a symbolic link says of the node at its end; `None` if that is a link all the same.
-pub(super) fn followed(stat: &Stat) -> Result<Option<Node>, Error> {
-    match status::kind(stat) {
+/// What is at the end of a symbolic link that was followed; `None` if that is a link all the same.
+pub(super) fn followed(status: &Status, stat: &Stat) -> Result<Option<Node>, Error> {
+    match status.kind {
         Some(Kind::Symlink) => Ok(None),
-        _ => unlinked(stat).map(Some),
+        _ => unlinked(status, stat).map(Some),
     }
 }
 
@@ -133,24 +146,34 @@ pub(super) fn with_stamp(entry: Entry, stat: &Stat) -> Stamped {
 }
 
 /// Looks at one entry without following it.
-fn look(dir: BorrowedFd<'_>, name: &Name) -> Result<Option<(Node, Stat)>, Error> {
+fn look(dir: &Dir, name: &Name) -> Result<Option<(Node, Meta, Stat)>, Error> {
     for _ in 0..ATTEMPTS {
         let stat = match rustix::fs::statat(dir, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
             Err(Errno::NOENT) => return Ok(None),
             Err(error) => return Err(Error::when(ATTRIBUTES)(error)),
         };
-        if let Some(node) = node(dir, name, &stat)? {
-            return Ok(Some((node, stat)));
+        let (status, handle) = match dir.keeping().status_of_entry(dir.as_fd(), name, &stat) {
+            Err(error) if error.is_not_found() => continue,
+            status => status?,
+        };
+        let node = match handle.filter(|_| status.kind == Some(Kind::Symlink)) {
+            Some(handle) => Some(Node::Symlink { target: fake::target(handle.as_fd())? }),
+            None => node(dir.as_fd(), name, &status, &stat)?,
+        };
+        if let Some(node) = node {
+            let open = |flags| rustix::fs::openat(dir, name.as_bytes(), file::PLAIN | flags, Mode::empty());
+            let (node, meta) = dir.devices().listed((node, status.meta), &stat, open);
+            return Ok(Some((node, meta, stat)));
         }
     }
     Err(Error::refused(ATTRIBUTES, io::ErrorKind::Other, "the entry keeps changing"))
 }
 
 /// The details of an entry; `None` if it is no longer the symbolic link that `stat` saw.
-fn node(dir: BorrowedFd<'_>, name: &Name, stat: &Stat) -> Result<Option<Node>, Error> {
-    if status::kind(stat) != Some(Kind::Symlink) {
-        return unlinked(stat).map(Some);
+fn node(dir: BorrowedFd<'_>, name: &Name, status: &Status, stat: &Stat) -> Result<Option<Node>, Error> {
+    if status.kind != Some(Kind::Symlink) {
+        return unlinked(status, stat).map(Some);
     }
     match rustix::fs::readlinkat(dir, name.as_bytes(), Vec::new()) {
         Ok(target) => Ok(Some(Node::Symlink { target: target.into_bytes().into() })),
@@ -160,14 +183,14 @@ fn node(dir: BorrowedFd<'_>, name: &Name, stat: &Stat) -> Result<Option<Node>, E
 }
 
 /// The details of anything but a symbolic link.
-fn unlinked(stat: &Stat) -> Result<Node, Error> {
-    Ok(match status::kind(stat) {
+fn unlinked(status: &Status, stat: &Stat) -> Result<Node, Error> {
+    Ok(match status.kind {
         Some(Kind::File) => Node::File { size: status::size(stat) },
         Some(Kind::Directory) => Node::Directory,
         Some(Kind::Fifo) => Node::Fifo,
         Some(Kind::Socket) => Node::Socket,
-        Some(Kind::CharDevice) => Node::CharDevice(status::device(stat)),
-        Some(Kind::BlockDevice) => Node::BlockDevice(status::device(stat)),
+        Some(Kind::CharDevice) => Node::CharDevice(status.device),
+        Some(Kind::BlockDevice) => Node::BlockDevice(status.device),
         Some(Kind::Symlink) | None => {
             return Err(Error::refused(
                 ATTRIBUTES,

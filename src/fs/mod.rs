@@ -15,6 +15,9 @@
 //! | `file`, `pieces`, `copy`, `holes` | reading and writing the content of one file |
 //! | `writing`, `write`, `stage`, `link`, `aside`, `in_place`, `attributes` | changing a directory, with names that are always old or new |
 //! | `extended` | extended attributes and ACLs, read and set |
+//! | `fake` | attributes that only root may set, kept in extended attributes |
+//! | `devices` | devices that are read and written as files |
+//! | `removal` | entries that go from a tree which is otherwise only read |
 //! | `guarded` | changes that happen only where nobody else has made one |
 //! | `crash` | where tests have a run be killed |
 //! | `owners`, `limits`, `machine` | what the host knows about users, the umask, open files, itself |
@@ -28,9 +31,11 @@ mod attributes;
 mod beneath;
 mod copy;
 pub mod crash;
+mod devices;
 mod dir;
 mod error;
 mod extended;
+mod fake;
 mod file;
 mod guarded;
 mod holes;
@@ -45,6 +50,7 @@ mod named;
 mod owners;
 mod pieces;
 mod referent;
+mod removal;
 mod resolve;
 mod root;
 mod stage;
@@ -53,11 +59,14 @@ mod whole;
 mod write;
 mod writing;
 
+pub use crate::tree::Stamp;
 pub use attributes::SetMeta;
+pub use devices::Devices;
 pub use dir::Dir;
 pub use error::Error;
 pub use extended::{Holds, Look, SetAcls, SetExtended, XattrNames};
-pub use file::{ReadFile, Stamp, WriteFile};
+pub use fake::Keeping;
+pub use file::{ReadFile, WriteFile};
 pub use guarded::{Expected, Replaced, Slot};
 pub use kernel::{give_up as give_up_kernel_calls, keep_access_times};
 pub use limits::{raise_file_limit, umask};
@@ -67,11 +76,12 @@ pub use machine::{host_name, machine_name, running_system};
 pub use named::{append_named, open_named};
 pub use owners::Owners;
 pub use pieces::Pieces;
-pub use resolve::Links;
+pub use removal::{Removal, Removed};
+pub use resolve::{Bounds, Links};
 pub use root::Root;
 pub use stage::{Stage, is_passing, is_reserved, is_stage_name, stage_name};
 pub use write::WriteDir;
-pub use writing::Writing;
+pub use writing::{Sharing, Writing};
 
 #[cfg(test)]
 pub(crate) mod tests;

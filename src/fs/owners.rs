@@ -21,6 +21,7 @@ const LONGEST_NAME: usize = 256;
 #[derive(Debug)]
 pub struct Owners {
     effective_user: u32,
+    effective_group: u32,
     /// Whether what only root may is tried, where somebody said.
     tries: Option<bool>,
     groups: Vec<u32>,
@@ -38,6 +39,7 @@ impl Owners {
         groups.push(rustix::process::getegid());
         Ok(Owners {
             effective_user: rustix::process::geteuid().as_raw(),
+            effective_group: rustix::process::getegid().as_raw(),
             tries: None,
             groups: groups.into_iter().map(|group| group.as_raw()).collect(),
             user_names: Answers::default(),
@@ -60,6 +62,11 @@ impl Owners {
     /// The user this process acts as.
     pub fn effective_user(&self) -> u32 {
         self.effective_user
+    }
+
+    /// The group that files get which this process makes, if their directory does not give them another.
+    pub fn effective_group(&self) -> u32 {
+        self.effective_group
     }
 
     /// Whether this process may do everything.

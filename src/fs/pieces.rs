@@ -108,13 +108,14 @@ impl<'a> Pieces<'a> {
 
 #[cfg(test)]
 mod tests {
-    use crate::fs::ReadFile;
+    use crate::fs::{Devices, Keeping, ReadFile};
     use std::io::Write;
 
     fn open(len: usize) -> (tempfile::NamedTempFile, ReadFile) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(&content(len)).unwrap();
-        let open = ReadFile::new(std::fs::File::open(file.path()).unwrap().into()).unwrap();
+        let open = std::fs::File::open(file.path()).unwrap();
+        let open = ReadFile::new(open.into(), Keeping::Inodes, Devices::Entries).unwrap();
         (file, open)
     }
 

@@ -4,33 +4,66 @@
 //! through one, since a [`Dir`] gives no access to that, and no sink calls this.
 
 use crate::fs::file::{self, ReadFile};
-use crate::fs::{Dir, Error, list};
-use crate::tree::{Entry, Name};
+use crate::fs::status::{self, Status};
+use crate::fs::{Dir, Error, Keeping, kernel, list};
+use crate::tree::{Entry, Kind, Name};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 
+/// What a file at the end of a link is opened with.
+const FILE: OFlags = file::PLAIN.difference(OFlags::NOFOLLOW).union(OFlags::RDONLY);
+
 const FOLLOWING: &str = "following";
 
 impl Dir {
-    /// What the symbolic link of that name leads to, as an entry of the link's name; `None` if nothing is there.
+    /// What the symbolic link of that name leads to, as an entry of the link's name; `None` if nothing is there. What only
+    /// stands for a link leads nowhere, and is the link itself.
     pub fn referent(&self, name: &Name) -> Result<Option<Entry>, Error> {
         let stat = match rustix::fs::statat(self.as_fd(), name.as_bytes(), AtFlags::empty()) {
             Ok(stat) => stat,
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
             Err(error) => return Err(Error::when(FOLLOWING)(error)),
         };
-        Ok(list::followed(&stat)?.map(|node| list::seen(name.clone(), node, &stat)))
+        let status = match (self.keeping(), status::kind(&stat)) {
+            (Keeping::Attributes, Some(Kind::File)) => {
+                let file = self.follow(name, FILE)?;
+                self.keeping().status(file.as_fd(), &stat)?
+            }
+            (Keeping::Attributes, Some(Kind::Directory)) => {
+                self.keeping().status(self.open_referent_dir(name)?.as_fd(), &stat)?
+            }
+            _ => Status::of(&stat),
+        };
+        match list::followed(&status, &stat)? {
+            Some(node) => {
+                let open = |_| self.follow(name, FILE).map_err(|_| Errno::NXIO);
+                let (node, meta) = self.devices().listed((node, status.meta), &stat, open);
+                Ok(Some(list::seen(name.clone(), node, meta, &stat)))
+            }
+            // No system follows what only stands for a link.
+            None => self.entry(name),
+        }
     }
 
-    /// Opens the directory that the symbolic link of that name leads to.
+    /// Opens the directory that the symbolic link of that name leads to. One that may be searched but not read opens, and
+    /// then cannot be listed.
     pub fn open_referent_dir(&self, name: &Name) -> Result<Dir, Error> {
-        self.follow(name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC).map(Dir::new)
+        let opened = self.follow(name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC);
+        match opened {
+            Err(error) if error.source.raw_os_error() == Some(Errno::ACCESS.raw_os_error()) => {
+                match kernel::referent_handle(self.as_fd(), name.as_bytes()) {
+                    Some(handle) => Ok(self.like(handle.map_err(Error::when(FOLLOWING))?)),
+                    None => Err(error),
+                }
+            }
+            opened => opened.map(|handle| self.like(handle)),
+        }
     }
 
     /// Opens the regular file that the symbolic link of that name leads to.
     pub fn open_referent_file(&self, name: &Name) -> Result<ReadFile, Error> {
-        ReadFile::new(self.follow(name, file::PLAIN.difference(OFlags::NOFOLLOW) | OFlags::RDONLY)?)
+        ReadFile::new(self.follow(name, FILE)?, self.keeping(), self.devices())
     }
 
     fn follow(&self, name: &Name, flags: OFlags) -> Result<OwnedFd, Error> {

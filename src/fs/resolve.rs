@@ -3,7 +3,7 @@
 //! Such a path may lead through directories that others can write, where a symbolic link planted by one of them would
 //! turn a privileged run elsewhere. So it is walked element by element, and by default a symbolic link is followed only
 //! if it belongs to root or to the user dsync runs as: those could have named the other place themselves. The link that
-//! is judged is the link that is read, as both go through one handle.
+//! is judged is the link that is read, as both go through one handle. Sources alone are read wherever they lead.
 
 use crate::fs::{Error, beneath, kernel, status};
 use crate::tree::{Escaped, Kind};
@@ -18,11 +18,30 @@ pub enum Links {
     /// Those that belong to root or to the user dsync runs as.
     #[default]
     Trusted,
-    /// The same, and the path must not end outside of the directory with this [identity](crate::fs::Dir::identity)
-    /// (`--confine-root`).
-    Within((u64, u64)),
+    /// The same, and the path must not end outside of a directory (`--confine-root`).
+    Within(Bounds),
     /// All (`--insecure-links`).
     Any,
+}
+
+/// Where paths have to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// The [identity](crate::fs::Dir::identity) of the directory.
+    pub top: (u64, u64),
+    /// Whether sources have to be below it as well, since it is a peer that names them.
+    pub sources: bool,
+}
+
+impl Links {
+    /// Which links the path of a source may go through. As in rsync these are all, since nothing is written there and the
+    /// user chose what is read; but what a peer chooses stays within its bounds.
+    pub fn for_sources(self) -> Links {
+        match self {
+            Links::Within(Bounds { sources: true, .. }) => self,
+            Links::Trusted | Links::Within(_) | Links::Any => Links::Any,
+        }
+    }
 }
 
 /// As many symbolic links as Linux follows in one path.
@@ -80,7 +99,7 @@ pub(super) fn resolve_from(
         }
         match step(dir.as_fd(), &element).map_err(Error::when(doing))? {
             Step::To(next) => {
-                if let (Links::Within(top), Place::Other { .. }) = (links, &next) {
+                if let (Links::Within(Bounds { top, .. }), Place::Other { .. }) = (links, &next) {
                     check_within(dir.as_fd(), top, doing)?;
                 }
                 place = next;
@@ -98,7 +117,7 @@ pub(super) fn resolve_from(
             }
         }
     }
-    if let (Links::Within(top), Place::Directory(dir)) = (links, &place) {
+    if let (Links::Within(Bounds { top, .. }), Place::Directory(dir)) = (links, &place) {
         check_within(dir.as_fd(), top, doing)?;
     }
     Ok(place)

@@ -1,7 +1,7 @@
 //! A directory that a user named, where a run works.
 
 use crate::fs::resolve::{self, Links, Place};
-use crate::fs::{Dir, Error, WriteDir, Writing};
+use crate::fs::{Devices, Dir, Error, Keeping, WriteDir, Writing};
 use crate::tree::{Kind, Name};
 use rustix::fs::Mode;
 use rustix::io::Errno;
@@ -32,9 +32,10 @@ impl Root {
         Root::at(resolve::resolve(path.as_bytes(), links, OPENING)?)
     }
 
-    /// The same for a path that is relative to a directory, of which it may lead out.
+    /// The same for a path that is relative to a directory, of which it may lead out. Attributes are kept there as here.
     pub fn open_from(from: &Dir, path: &OsStr, links: Links) -> Result<Root, Error> {
-        Root::at(resolve::resolve_relative(from.as_fd(), path.as_bytes(), links, OPENING)?)
+        let root = Root::at(resolve::resolve_relative(from.as_fd(), path.as_bytes(), links, OPENING)?)?;
+        Ok(root.with_keeping(from.keeping()))
     }
 
     /// The same, where it and the directories above it are made if they are not there, with the mode the umask leaves.
@@ -135,6 +136,16 @@ impl Root {
     /// The directory, to change; `None` for a read-only root.
     pub fn writable(&self) -> Option<WriteDir> {
         self.writable.then(|| WriteDir::new(self.dir.clone(), self.writing.clone()))
+    }
+
+    /// The same root, in which and below which attributes are kept so.
+    pub fn with_keeping(self, keeping: Keeping) -> Root {
+        Root { dir: self.dir.with_keeping(keeping), ..self }
+    }
+
+    /// The same root, in which and below which that becomes of devices.
+    pub fn with_devices(self, devices: Devices) -> Root {
+        Root { dir: self.dir.with_devices(devices), ..self }
     }
 
     /// The same root, below which files are written so.

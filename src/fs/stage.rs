@@ -19,7 +19,9 @@
 //! the new all the same.
 
 use crate::fs::file::{self, ReadFile, WriteFile};
-use crate::fs::{Dir, Error, Expected, Replaced, SetMeta, Slot, Stamp, WriteDir, kernel, status, whole};
+use crate::fs::{
+    Devices, Dir, Error, Expected, Keeping, Replaced, SetMeta, Slot, Stamp, WriteDir, kernel, status, whole,
+};
 use crate::tree::{Entry, Kind, Name};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -133,7 +135,7 @@ fn begin_in(temp: &Dir, dir: &WriteDir, target: &Name) -> Result<Stage, Error> {
         let staged = name_for(target, whole::next_number());
         match rustix::fs::openat(temp, staged.as_bytes(), CREATE, Mode::RUSR | Mode::WUSR) {
             Ok(handle) if is_ours(&handle).map_err(Error::when(STAGING))? => {
-                let file = WriteFile::new(handle, 0, dir.writing());
+                let file = WriteFile::new(handle, 0, dir);
                 let (dir, target, elsewhere) = (dir.clone(), target.clone(), Some(temp.clone()));
                 return Ok(Stage { file, dir, target, elsewhere, staged, leftover: None, installed: false });
             }
@@ -151,7 +153,7 @@ fn begin_beside(dir: &WriteDir, target: &Name) -> Result<Stage, Error> {
     for _ in 0..ATTEMPTS {
         match rustix::fs::openat(dir, staged.as_bytes(), CREATE, Mode::RUSR | Mode::WUSR) {
             Ok(handle) if is_ours(&handle).map_err(Error::when(STAGING))? => {
-                let file = WriteFile::new(handle, 0, dir.writing());
+                let file = WriteFile::new(handle, 0, dir);
                 let (dir, target) = (dir.clone(), target.clone());
                 return Ok(Stage { file, dir, target, elsewhere: None, staged, leftover, installed: false });
             }
@@ -275,7 +277,7 @@ fn open_unlocked(dir: BorrowedFd<'_>, staged: &Name, seen: &Stat) -> Result<Opti
         Err(Errno::NOENT) => return Ok(None),
         now => now.map_err(Error::when(STAGING))?,
     };
-    let file = ReadFile::new(handle)?;
+    let file = ReadFile::new(handle, Keeping::Inodes, Devices::Entries)?;
     let same = |stat: &Stat| status::identity(stat) == (file.stamp().dev, file.stamp().ino);
     Ok((same(seen) && same(&now)).then_some(file))
 }

@@ -4,6 +4,23 @@ use crate::tree::{Inode, Kind, Meta, Rdev};
 use filetime::FileTime;
 use rustix::fs::{FileType, Stat};
 
+/// What an entry is and has, apart from what only its kind has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Status {
+    /// `None` for a kind that dsync does not know.
+    pub kind: Option<Kind>,
+    pub meta: Meta,
+    /// The number of a device entry.
+    pub device: Rdev,
+}
+
+impl Status {
+    /// What the inode itself says.
+    pub(super) fn of(stat: &Stat) -> Status {
+        Status { kind: kind(stat), meta: meta(stat), device: device(stat) }
+    }
+}
+
 /// The kind of an entry; `None` for a kind that dsync does not know (doors, whiteouts of other systems).
 pub(super) fn kind(stat: &Stat) -> Option<Kind> {
     match FileType::from_raw_mode(stat.st_mode) {
@@ -47,7 +64,7 @@ pub(super) fn has_holes(stat: &Stat) -> bool {
 }
 
 /// The number of a device entry.
-pub(super) fn device(stat: &Stat) -> Rdev {
+fn device(stat: &Stat) -> Rdev {
     Rdev { major: rustix::fs::major(stat.st_rdev), minor: rustix::fs::minor(stat.st_rdev) }
 }
 

@@ -42,8 +42,7 @@ pub(super) fn create_if_free(
     content: &[u8],
     meta: &SetMeta,
 ) -> Option<Result<Option<Stamp>, Error>> {
-    let file =
-        WriteFile::new(kernel::create_nameless(dir.as_fd(), Mode::RUSR | Mode::WUSR)?, 0, dir.writing());
+    let file = WriteFile::new(kernel::create_nameless(dir.as_fd(), Mode::RUSR | Mode::WUSR)?, 0, dir);
     if let Err(error) = file.write_at(content, 0).and_then(|()| file.finish(meta)) {
         return Some(Err(error));
     }
@@ -59,8 +58,11 @@ fn create_nameless(
     mode: u32,
     set: impl FnOnce(&WriteFile) -> Result<(), Error>,
 ) -> Option<Result<bool, Error>> {
-    let file =
-        WriteFile::new(kernel::create_nameless(dir.as_fd(), mode_bits(mode & 0o777))?, 0, dir.writing());
+    let file = WriteFile::new(
+        kernel::create_nameless(dir.as_fd(), mode_bits(dir.keeping().made_with(mode) & 0o777))?,
+        0,
+        dir,
+    );
     if let Err(error) = file.write_at(content, 0).and_then(|()| set(&file)).and_then(|()| file.sync()) {
         return Some(Err(error));
     }
@@ -78,7 +80,7 @@ pub(super) fn replace(
     let staged = stage::name_for(target, next_number());
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | file::PLAIN;
     let file = match rustix::fs::openat(dir, staged.as_bytes(), flags, Mode::RUSR | Mode::WUSR) {
-        Ok(handle) => WriteFile::new(handle, 0, dir.writing()),
+        Ok(handle) => WriteFile::new(handle, 0, dir),
         Err(Errno::EXIST) => return Ok(false),
         Err(error) => return Err(Error::when(stage::STAGING)(error)),
     };

@@ -2,8 +2,8 @@
 
 use crate::fs::attributes::{self, SetMeta};
 use crate::fs::{
-    Dir, Error, SetExtended, Slot, Stage, Stamp, WriteFile, Writing, beneath, extended, in_place, kernel,
-    stage, whole,
+    Dir, Error, Keeping, SetExtended, Slot, Stage, Stamp, WriteFile, Writing, beneath, extended, fake,
+    in_place, kernel, limits, stage, whole,
 };
 use crate::tree::{Kind, Name, Node, Rdev, RelPath};
 use rustix::fs::{AtFlags, FileType, RawMode};
@@ -54,7 +54,7 @@ impl WriteDir {
     /// As [`Dir::open_dir`], to change what is in it.
     pub fn open_dir_writable(&self, name: &Name) -> Result<WriteDir, Error> {
         let opened = beneath::open_one(self.as_fd(), name.as_bytes());
-        Ok(self.like(Dir::new(opened.map_err(Error::when("opening directory"))?)))
+        Ok(self.like(self.dir.like(opened.map_err(Error::when("opening directory"))?)))
     }
 
     /// As [`Dir::open_beneath`], to change what is in it.
@@ -131,7 +131,7 @@ impl WriteDir {
     ) -> Result<(), Error> {
         self.make(name, node, meta.mode)?;
         let (owner, rest) = meta.split_owner();
-        let (here, kind) = (self.as_fd(), node.kind());
+        let (here, kind) = (&self.dir, node.kind());
         let set = if extended.is_empty() {
             attributes::set_entry(here, name, kind, meta)
         } else {
@@ -144,6 +144,9 @@ impl WriteDir {
 
     fn make(&self, name: &Name, node: &Node, mode: Option<u32>) -> Result<(), Error> {
         const NO_DEVICE: Rdev = Rdev { major: 0, minor: 0 };
+        if self.keeping() == Keeping::Attributes && !matches!(node, Node::File { .. } | Node::Directory) {
+            return fake::make(self.as_fd(), name, node, mode, limits::umask());
+        }
         let (kind, device) = match node {
             Node::Symlink { target } => {
                 return rustix::fs::symlinkat(&**target, self.as_fd(), name.as_bytes())
@@ -232,7 +235,7 @@ impl WriteDir {
 
     /// Sets attributes of an entry, which must be of that kind. A symbolic link gets them itself.
     pub fn set_meta(&self, name: &Name, kind: Kind, meta: &SetMeta) -> Result<(), Error> {
-        attributes::set_entry(self.as_fd(), name, kind, meta)
+        attributes::set_entry(&self.dir, name, kind, meta)
     }
 
     /// Sees to it that the names in it are on the disk, if files are to be.
@@ -245,17 +248,17 @@ impl WriteDir {
 
     /// Sets attributes of the directory itself.
     pub fn set_own_meta(&self, meta: &SetMeta) -> Result<(), Error> {
-        attributes::set(self.as_fd(), Kind::Directory, meta)
+        attributes::set(self.as_fd(), self.keeping(), Kind::Directory, meta)
     }
 
     /// Sets extended attributes and ACLs of an entry, which must be of that kind. A symbolic link gets them itself.
     pub fn set_extended(&self, name: &Name, kind: Kind, extended: &SetExtended<'_>) -> Result<(), Error> {
-        extended::set_entry(self.as_fd(), name, kind, extended)
+        extended::set_entry(&self.dir, name, kind, extended)
     }
 
     /// Sets those of the directory itself.
     pub fn set_own_extended(&self, extended: &SetExtended<'_>) -> Result<(), Error> {
-        extended::set(self.as_fd(), Kind::Directory, extended)
+        extended::set(self.as_fd(), self.keeping(), Kind::Directory, extended)
     }
 
     /// Removes an entry, which must be of that kind as far as directories go; a directory must be empty.

@@ -351,7 +351,8 @@ impl Policy<'_> {
         change.content = self.options.checksum && entry.kind() == Kind::File;
         change.size = entry.kind() == Kind::File && entry.node.size() != own.node.size();
         if !self.keeps_time(entry.kind()) {
-            change.time = TimeChange::Now;
+            // As rsync shows it, times that are only not kept here are not those of the transfer.
+            change.time = if self.options.times { TimeChange::Source } else { TimeChange::Now };
         }
         let mode = self.existing_mode(entry.kind(), entry.meta.mode, own.meta.mode);
         if self.options.in_place && entry.kind() == Kind::File {
@@ -475,8 +476,10 @@ impl Policy<'_> {
         let options = self.options;
         let Meta { mtime, uid, gid, .. } = *want.meta;
         let has_mode = kind != Kind::Symlink;
+        // The file that stands for a link has a mode.
+        let is_faked = options.fakes_super();
         let set = SetMeta {
-            mode: has_mode.then_some(mode),
+            mode: (has_mode || is_faked).then_some(mode),
             owner: (options.owner && self.is_root).then_some(uid),
             group: (options.group && may_set_group).then_some(gid),
             mtime: self.keeps_time(kind).then_some(mtime),

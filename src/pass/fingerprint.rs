@@ -12,7 +12,7 @@
 
 use crate::pass::Context;
 use crate::pass::decide::{Policy, asked_meta};
-use crate::request::Options;
+use crate::request::{DeletionTime, Options};
 use crate::tree::{
     Acls, Aspects, BucketSum, Buckets, Entry, Fingerprint, Fingerprinter, Name, Owner, RelPath,
 };
@@ -37,12 +37,16 @@ fn can_tell(options: &Options) -> bool {
     // Times may differ and be the same, or the source does not know which mode an entry is to have.
     let is_vague = options.modify_window > 0 || (looks_at_modes(options) && options.chmod.asks_umask());
     // Which entries a limit spares is decided in the order of the listings.
-    let in_order = options.delete.is_some_and(|deletion| deletion.limit.is_some());
+    let in_order = options.delete.is_some() && options.max_delete.is_some();
     // A link that is kept counts as a directory, one that is munged has another text, and a list of names is mostly less
     // than what is there.
     let is_apart = options.link_rules.keep_dirs || options.link_rules.munge || options.names_from.is_some();
+    // Which extra entries are to go depends on files that are still to come.
+    let by_later_rules = options.delete.is_some_and(|deletion| deletion.when == DeletionTime::After)
+        && options.rules.has_dir_merges();
     let shows_or_looks_elsewhere = options.list_only || options.bases.is_some();
-    !looks_at_all && !is_vague && !in_order && !is_apart && !shows_or_looks_elsewhere
+    let is_told = !looks_at_all && !is_vague && !is_apart && !shows_or_looks_elsewhere;
+    is_told && !in_order && !by_later_rules && !options.remove_source_files
 }
 
 /// Whether it matters which permissions an entry has.

@@ -46,6 +46,8 @@ use crate::delta::{StrongKind, SumChoice};
 use crate::pass::sink::DestinationError;
 use crate::report::{Progress, Reporter};
 use crate::request::Options;
+use crate::tree::Escaped;
+use crate::view::ViewError;
 use crate::wire::{Abort, AbortKind, Message, Sender};
 use std::sync::Arc;
 
@@ -70,6 +72,20 @@ pub struct Context {
     pub paths: crate::fs::Links,
     /// Whether the peer must be told how far this role is, because the user is at its end.
     pub tell_progress: bool,
+    /// What this pass has to do with deletion.
+    pub sweep: Sweep,
+}
+
+/// With `--delete-before`, one pass removes what the source does not have, and another does all else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sweep {
+    /// There is one pass for everything.
+    #[default]
+    None,
+    /// This pass only removes. Its source counts nothing and says nothing, since it will all be met again.
+    Now,
+    /// A pass before this one has removed so many entries.
+    Done(u64),
 }
 
 impl Context {
@@ -98,6 +114,9 @@ pub enum PassError {
     /// The destination cannot be used.
     #[error("{0}")]
     Destination(#[from] sink::DestinationError),
+    /// There are no sources to begin with.
+    #[error("{} {}: {}", .0.doing, Escaped(&.0.path), describe(&.0.source))]
+    Sources(ViewError),
     /// The other role gave up.
     #[error("{}", .0.text)]
     Peer(Abort),
@@ -119,6 +138,7 @@ impl PassError {
                 let kind = match error {
                     PassError::Destination(error) if error.is_selection() => AbortKind::Selection,
                     PassError::Destination(DestinationError::NoTemp { .. }) => AbortKind::Usage,
+                    PassError::Sources(_) => AbortKind::Selection,
                     PassError::Protocol(_) => AbortKind::Protocol,
                     _ => AbortKind::Failed,
                 };

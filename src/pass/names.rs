@@ -1,7 +1,7 @@
 //! Owners across hosts: numbers travel in entries, and the name behind each number travels once.
 
 use crate::fs::Owners;
-use crate::request::{From, Options, OwnerRules, To};
+use crate::request::{From, Options, OwnerRules, Super, To};
 use crate::tree::filter::{Action, Rule, Rules, Side, Verdict};
 use crate::tree::{Acls, Extra, Meta, Owner};
 use crate::wire::{OwnerKind, OwnerName};
@@ -129,7 +129,7 @@ fn resolved(rules: &OwnerRules, number_of: impl Fn(&[u8]) -> Option<u32>) -> (Ve
 impl OwnerMap {
     /// What `options` make of owners, and the names in them that this host does not know.
     pub(crate) fn new(options: &Options) -> Result<(OwnerMap, Vec<Vec<u8>>), crate::fs::Error> {
-        let owners = Owners::new()?.trying(options.super_user);
+        let owners = Owners::new()?.trying(options.super_user.map(|said| said != Super::Forgone));
         // A lookup that fails finds nobody.
         let (users, mut unknown) = resolved(&options.user_map, |name| owners.user_id(name).ok().flatten());
         let (groups, more) = resolved(&options.group_map, |name| owners.group_id(name).ok().flatten());

@@ -3,7 +3,9 @@
 use crate::pass::Context;
 use crate::report::{Event, Problem, ProblemClass, Role, Totals, without_numbers};
 use crate::tree::RelPath;
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,11 +14,15 @@ pub(crate) struct Tally<'a> {
     role: Role,
     context: &'a Context,
     totals: Mutex<Totals>,
+    /// The entries of which something was told, by the hashes of their paths, if that is to be known.
+    failed: Option<Mutex<HashSet<u64>>>,
+    hasher: RandomState,
 }
 
 impl<'a> Tally<'a> {
     pub(crate) fn new(role: Role, context: &'a Context) -> Tally<'a> {
-        Tally { role, context, totals: Mutex::new(Totals::default()) }
+        let failed = (role == Role::Sink && context.options.remove_source_files).then(Mutex::default);
+        Tally { role, context, totals: Mutex::default(), failed, hasher: RandomState::new() }
     }
 
     /// Changes the counts.
@@ -31,17 +37,36 @@ impl<'a> Tally<'a> {
 
     /// Reports and counts that something could not be done with the entry at `path`.
     pub(crate) fn problem(&self, doing: &str, path: &RelPath, cause: &impl fmt::Display) {
+        self.note(path);
         self.report(Problem::new(self.role, doing, path, cause));
     }
 
     /// The same for a failed operation of `fs`. At the source, what is not there any more has vanished.
     pub(crate) fn failed(&self, path: &RelPath, error: &crate::fs::Error) {
+        self.note(path);
         let problem = Problem::new(self.role, error.doing, path, &describe(&error.source));
         if self.role == Role::Source && error.is_not_found() {
             self.report(problem.of_class(ProblemClass::Vanished));
         } else {
             self.report(problem);
         }
+    }
+
+    /// Something of the entry at `path` is not as it should be.
+    pub(crate) fn note(&self, path: &RelPath) {
+        if let Some(failed) = &self.failed {
+            let hash = self.hasher.hash_one(path.as_bytes());
+            failed.lock().unwrap_or_else(PoisonError::into_inner).insert(hash);
+        }
+    }
+
+    /// Whether anything was told of the entry at `path`, where that matters; two paths may rarely be taken for one.
+    pub(crate) fn has_failed(&self, path: &RelPath) -> bool {
+        let hash = self.hasher.hash_one(path.as_bytes());
+        let has = |failed: &Mutex<HashSet<u64>>| {
+            failed.lock().unwrap_or_else(PoisonError::into_inner).contains(&hash)
+        };
+        self.failed.as_ref().is_some_and(has)
     }
 
     /// Reports and counts a problem.

@@ -10,11 +10,13 @@ mod owner_map;
 mod shortcuts;
 mod skip_compress;
 
+pub use crate::delta::StrongKind;
 pub use chmod::{Chmod, InvalidChmod};
-pub use content::{CompressWhen, Compression, Compressor, DEFAULT_ZSTD_LEVEL, SumKind};
+pub use content::{CompressWhen, Compression, Compressor, DEFAULT_ZSTD_LEVEL};
 pub use options::{
-    Append, Backup, Bases, BasisKind, DEFAULT_TRASH_DAYS, Deletion, Detail, InvalidOptions, LinkRules,
-    MAX_BASES, MAX_STREAMS, Missing, Mounts, NamesFrom, Options, TwoWay,
+    Append, Backup, Bases, BasisKind, DEFAULT_TRASH_DAYS, Deletion, DeletionLimit, DeletionTime, Detail,
+    InvalidOptions, LinkRules, MAX_BASES, MAX_STREAMS, Missing, Mounts, NamesFrom, Options, Reflink, Super,
+    TwoWay,
 };
 pub use owner_map::{From, InvalidOwnerRules, OwnerRule, OwnerRules, To};
 pub use shortcuts::Shortcuts;

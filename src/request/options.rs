@@ -2,11 +2,12 @@
 
 use crate::request::{
     Chmod, Compression, InvalidChmod, InvalidOwnerRules, InvalidSkipCompress, OwnerRules, Shortcuts,
-    SkipCompress, SumKind,
+    SkipCompress, StrongKind,
 };
 use crate::tree::filter::Rules;
 use crate::tree::{Entry, Kind, Node, RelPath, leads_outside};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Everything a run was asked besides its roots. [`Options::default`] is what `dsync` without any flag does: copy
 /// regular files, with the quick check, whole content verified.
@@ -48,8 +49,9 @@ pub struct Options {
     pub atimes: bool,
     /// `--open-noatime`: reading a file leaves its time of last access, as far as the system lets it.
     pub open_noatime: bool,
-    /// `--super`, `--no-super`: whether the sink tries what only root may. `None`: if it is root.
-    pub super_user: Option<bool>,
+    /// `--super`, `--no-super`, `--fake-super`: what this side does about what only root may. `None`: it tries if it is
+    /// root.
+    pub super_user: Option<Super>,
     /// `-t`: set modification times.
     pub times: bool,
     /// `-o`: set the owner, as far as the user may.
@@ -58,6 +60,11 @@ pub struct Options {
     pub group: bool,
     /// `--devices`: make devices.
     pub devices: bool,
+    /// `--copy-devices`: what devices of the source hold is copied, not they themselves.
+    pub copy_devices: bool,
+    /// `--write-devices`: what is at the destination a device is written to, not replaced. Only what is written in place
+    /// can be.
+    pub write_devices: bool,
     /// `--specials`: make fifos and sockets.
     pub specials: bool,
     /// `--numeric-ids`: owners and groups by number, not by name.
@@ -104,9 +111,9 @@ pub struct Options {
     /// `-B`: length of a block of the delta signature, in bytes. `None` means: by the file's size.
     pub block_size: Option<u32>,
     /// `--checksum-choice`: the strong sum of blocks and files that are transferred.
-    pub sum: SumKind,
+    pub sum: StrongKind,
     /// `--checksum-choice`: the one that `-c` compares by, if it is another.
-    pub compare_sum: Option<SumKind>,
+    pub compare_sum: Option<StrongKind>,
     /// `-z`: compress content on the way.
     pub compress: Option<Compression>,
     /// `--skip-compress`: of which files not.
@@ -126,8 +133,13 @@ pub struct Options {
     pub delay_updates: bool,
     /// `--append`, `--append-verify`: files only grow.
     pub append: Option<Append>,
-    /// `--fuzzy`: a file that is new may have another one for a basis.
-    pub fuzzy: bool,
+    /// `--fuzzy`: a file that is new may have another one for a basis: from 1 on one of its directory, from 2 on one of the
+    /// same directory where it is compared with others besides (`bases`).
+    pub fuzzy: u8,
+    /// `--reflink`: whether copies on one host share blocks.
+    pub reflink: Reflink,
+    /// `--detect-renames`: content that is at the destination under another name is taken from there.
+    pub detect_renames: bool,
     /// `--bwlimit`: bytes a second the content may take, both directions separately.
     pub bandwidth: Option<u64>,
     /// `--timeout`: seconds without a byte from the peer after which the run fails.
@@ -139,6 +151,10 @@ pub struct Options {
     pub delete: Option<Deletion>,
     /// `-b`: what is replaced or deleted is kept under another name.
     pub backup: Option<Backup>,
+    /// `--remove-source-files`: what is no directory is removed at the source when it is at the destination.
+    pub remove_source_files: bool,
+    /// `--max-delete`: entries removed at most, whatever for. `None` means no limit.
+    pub max_delete: Option<DeletionLimit>,
     /// `--force`: a directory with something in it may be removed to make room for a non-directory.
     pub force: bool,
     /// `--exclude`, `--include`, `--filter`.
@@ -158,6 +174,29 @@ pub struct Options {
     pub detail: Detail,
     /// `--plain`: the quicker ways that are taken.
     pub shortcuts: Shortcuts,
+}
+
+/// What a side does about what only root may: to change owners, to make devices, to set some attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Super {
+    /// `--no-super`: it does not try, even if it is root.
+    Forgone,
+    /// `--super`: it tries, even if it is not root.
+    Tried,
+    /// `--fake-super`: it keeps all that in extended attributes, and finds it there.
+    Faked,
+}
+
+/// Whether copies of files that are made on one host share blocks with these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Reflink {
+    /// Where the file system can.
+    #[default]
+    Auto,
+    /// A file that is copied whole must.
+    Always,
+    /// They never do.
+    Never,
 }
 
 /// What is made of files that are shorter than at the source, where no others are changed.
@@ -236,10 +275,45 @@ impl LinkRules {
 pub struct Deletion {
     /// `--delete-excluded`: excluded entries are removed too.
     pub excluded: bool,
-    /// `--max-delete`: entries removed at most. `None` means no limit.
-    pub limit: Option<u64>,
     /// `--ignore-errors`: delete even after a read error at the source.
     pub ignore_errors: bool,
+    /// When.
+    pub when: DeletionTime,
+    /// `--delete-from-empty`: also if the source is an empty directory, or one that cannot be read.
+    pub from_empty: bool,
+}
+
+/// How many entries a run may remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeletionLimit {
+    /// So many.
+    Count(u64),
+    /// So many of a hundred that the directories at the destination hold which are compared. That is about what is
+    /// removed because the source does not have it, and about nothing else.
+    Percent(u8),
+}
+
+impl fmt::Display for DeletionLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DeletionLimit::Count(count) => write!(f, "{count}"),
+            DeletionLimit::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+/// When `--delete` removes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum DeletionTime {
+    /// `--delete-during`: as each directory has its turn.
+    #[default]
+    During,
+    /// `--delete-delay`: when all else is done, what was found as each directory had its turn.
+    Delay,
+    /// `--delete-after`: when all else is done, by the rules that then are in the directories.
+    After,
+    /// `--delete-before`: before anything else is done, in a pass for that alone.
+    Before,
 }
 
 /// Where what is replaced or deleted is kept.
@@ -347,6 +421,9 @@ pub enum InvalidOptions {
     /// A list of names that no text stands for.
     #[error("--skip-compress: {0}")]
     SkipCompress(#[from] InvalidSkipCompress),
+    /// What stands for attributes is no attribute to be copied.
+    #[error("--fake-super cannot be meant together with -XX, which copies the attributes that it makes")]
+    FakedTwice,
     /// Contents cannot be compared without a sum.
     #[error("--checksum (-c) needs a checksum, and --checksum-choice=none asks for none")]
     NothingToCompareBy,
@@ -374,6 +451,9 @@ pub enum InvalidOptions {
     /// Deleting needs whole directories.
     #[error("--delete does not work without --recursive (-r) or --dirs (-d)")]
     DeleteNeedsDirectories,
+    /// More than all.
+    #[error("--max-delete={0}%: more than 100 of a hundred cannot be")]
+    DeletePercent(u8),
     /// Changes of permissions that no text stands for.
     #[error("--chmod: {0}")]
     Chmod(#[from] InvalidChmod),
@@ -409,6 +489,16 @@ impl Options {
         }
     }
 
+    /// Whether devices at the destination are written to.
+    pub fn writes_devices(&self) -> bool {
+        self.write_devices && self.in_place
+    }
+
+    /// Whether what only root may set is kept in extended attributes (`--fake-super`).
+    pub fn fakes_super(&self) -> bool {
+        self.super_user == Some(Super::Faked)
+    }
+
     /// Whether a symbolic link in the directory `dir` stays out of the destination (`--safe-links`).
     pub fn leaves_out(&self, entry: &Entry, dir: &RelPath) -> bool {
         match &entry.node {
@@ -417,6 +507,18 @@ impl Options {
             }
             _ => false,
         }
+    }
+
+    /// Whether what the source does not have is kept in mind until a pass has done all else, and removed then.
+    pub fn deletes_late(&self) -> bool {
+        let is_part = matches!(self.max_delete, Some(DeletionLimit::Percent(_)));
+        let is_late = is_part || self.detect_renames;
+        self.delete.is_some_and(|deletion| is_late || deletion.when != DeletionTime::During)
+    }
+
+    /// Whether a pass for deletion alone comes before the one that does the rest.
+    pub fn sweeps_first(&self) -> bool {
+        !self.list_only && self.delete.is_some_and(|deletion| deletion.when == DeletionTime::Before)
     }
 
     /// Whether a listing may have directories at all.
@@ -437,7 +539,10 @@ impl Options {
             return Err(InvalidOptions::Level(level));
         }
         self.skip_compress.validate()?;
-        if self.checksum && self.compare_sum.unwrap_or(self.sum) == SumKind::None {
+        if self.fakes_super() && self.xattrs > 1 {
+            return Err(InvalidOptions::FakedTwice);
+        }
+        if self.checksum && self.compare_sum.unwrap_or(self.sum) == StrongKind::None {
             return Err(InvalidOptions::NothingToCompareBy);
         }
         if let Some(streams) = self.streams
@@ -478,6 +583,11 @@ impl Options {
         self.chmod.validate()?;
         self.user_map.validate()?;
         self.group_map.validate()?;
+        if let Some(DeletionLimit::Percent(percent)) = self.max_delete
+            && percent > 100
+        {
+            return Err(InvalidOptions::DeletePercent(percent));
+        }
         if self.delete.is_some() && !(self.recursive || self.dirs) {
             return Err(InvalidOptions::DeleteNeedsDirectories);
         }

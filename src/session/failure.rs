@@ -18,6 +18,9 @@ pub enum Failure {
     /// The destination cannot be used.
     #[error(transparent)]
     Destination(#[from] DestinationError),
+    /// The sources cannot be used.
+    #[error("{0}")]
+    Sources(String),
     /// The host could not be reached.
     #[error(transparent)]
     Connect(#[from] transport::Error),
@@ -116,10 +119,17 @@ impl Failure {
         matches!(self, Failure::Lost(_) | Failure::Wire(WireError::Io(_) | WireError::Ended))
     }
 
+    /// Whether the two sides of a run have told it one another, so that the peer need not say it in another way.
+    pub fn is_told(&self) -> bool {
+        use Failure::{Destination, Halted, Names, Peer, Replica, Sources};
+        matches!(self, Destination(_) | Halted { .. } | Names { .. } | Peer(_) | Replica { .. } | Sources(_))
+    }
+
     /// Its class.
     pub fn kind(&self) -> FailureKind {
         match self {
             Failure::Usage(_) => FailureKind::Usage,
+            Failure::Sources(_) => FailureKind::FilesSelection,
             Failure::Destination(error) if error.is_selection() => FailureKind::FilesSelection,
             Failure::Destination(DestinationError::NoTemp { .. }) => FailureKind::Usage,
             Failure::Destination(_) => FailureKind::FileIo,
@@ -192,6 +202,7 @@ impl From<PassError> for Failure {
             PassError::Lost => Failure::Lost(None),
             PassError::Protocol(what) => Failure::Protocol(what),
             PassError::Destination(error) => Failure::Destination(error),
+            error @ PassError::Sources(_) => Failure::Sources(error.to_string()),
             PassError::Peer(abort) => Failure::Peer(abort),
             PassError::Setup(error) => Failure::System { doing: error.doing, source: error.source },
         }

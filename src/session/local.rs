@@ -2,9 +2,9 @@
 
 use crate::pass::{Context, PassError};
 use crate::session::{Failure, Outcome, Run, Surroundings, context, one_way};
-use crate::view::{View, source_look};
 use crate::wire::Link;
 use crate::wire::pump::{self, PumpOptions};
+use std::borrow::Cow;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::thread;
@@ -28,12 +28,11 @@ pub(super) fn run(
         let stopper = end.sender.stopper();
         surroundings.cancel.on_cancel(move || stopper.stop());
     }
-    let (view, missing) = View::open(sources, run.names.as_deref(), &context.options, context.paths);
-    let view = view.looking_at(source_look(&context.options));
+    let names = run.names.as_deref().map(Cow::Borrowed);
     let (read, written) = thread::scope(|scope| {
         let reading = thread::Builder::new()
             .name("source".into())
-            .spawn_scoped(scope, || one_way::source(source, &view, missing, &context));
+            .spawn_scoped(scope, || one_way::source(source, sources, names, &context));
         match reading {
             Err(error) => (Err(PassError::thread(error)), Err(PassError::Lost)),
             Ok(reading) => {

@@ -27,11 +27,11 @@ pub use names::read_names;
 pub use serve::serve;
 pub use two_way::{TwoWayOutcome, TwoWayRun};
 
-use crate::delta::{StrongKind, SumChoice};
-use crate::fs::Links;
-use crate::pass::Context;
+use crate::delta::SumChoice;
+use crate::fs::{Bounds, Links};
+use crate::pass::{Context, Sweep};
 use crate::report::{Progress, Prompter, Reporter, Totals};
-use crate::request::{Options, SumKind};
+use crate::request::Options;
 use crate::transport::IpFamily;
 use crate::transport::ssh::Environment;
 use crate::transport::target::{Host, Target};
@@ -131,8 +131,8 @@ pub fn open_named(path: &OsStr, paths: Paths) -> io::Result<impl io::Read + use<
     crate::fs::open_named(path, paths.0).map_err(|error| error.source)
 }
 
-/// How paths are followed that the user named: through symbolic links of root or of the running user only, if nothing
-/// else was said.
+/// How paths are followed that the user named, besides those of sources: through symbolic links of root or of the running
+/// user only, if nothing else was said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Paths(Links);
 
@@ -142,14 +142,22 @@ impl Paths {
         Paths(Links::Any)
     }
 
-    /// `--confine-root`: to places below this directory only.
+    /// `--confine-root`: to places below this directory only. Sources are read wherever they are.
     ///
     /// # Errors
     /// It cannot be opened.
     pub fn within(directory: &OsStr) -> io::Result<Paths> {
         let root = crate::fs::Root::open(directory, Links::Trusted).map_err(|error| error.source)?;
-        let identity = root.dir().identity().map_err(|error| error.source)?;
-        Ok(Paths(Links::Within(identity)))
+        let top = root.dir().identity().map_err(|error| error.source)?;
+        Ok(Paths(Links::Within(Bounds { top, sources: false })))
+    }
+
+    /// The same for paths that a peer names, of which the sources have to be below the directory, too.
+    fn of_peer(self) -> Paths {
+        match self.0 {
+            Links::Within(bounds) => Paths(Links::Within(Bounds { sources: true, ..bounds })),
+            Links::Trusted | Links::Any => self,
+        }
     }
 }
 
@@ -267,16 +275,8 @@ fn context(
     reporter: Arc<dyn Reporter>,
     progress: Arc<Progress>,
 ) -> Context {
-    let kind = |kind| match kind {
-        SumKind::Xxh3 => StrongKind::Xxh3,
-        SumKind::Md5 => StrongKind::Md5,
-        SumKind::Xxh3Short => StrongKind::Xxh3Short,
-        SumKind::Xxh64 => StrongKind::Xxh64,
-        SumKind::Sha1 => StrongKind::Sha1,
-        SumKind::None => StrongKind::None,
-    };
-    let sums = SumChoice { kind: kind(options.sum), seed };
-    let compare_sums = SumChoice { kind: kind(options.compare_sum.unwrap_or(options.sum)), seed };
+    let sums = SumChoice { kind: options.sum, seed };
+    let compare_sums = SumChoice { kind: options.compare_sum.unwrap_or(options.sum), seed };
     if !options.shortcuts.kernel_calls {
         crate::fs::give_up_kernel_calls();
     }
@@ -293,6 +293,7 @@ fn context(
         open_files: crate::fs::raise_file_limit(),
         paths: paths.0,
         tell_progress: false,
+        sweep: Sweep::None,
     }
 }
 

@@ -6,7 +6,7 @@
 //! told that they are `relayed`, so they do not repeat events to each other. Each sends signs of life where there is a
 //! `--timeout`; who sends none is given up here, since there may be nobody left who could.
 
-use crate::report::Totals;
+use crate::report::{Event, Totals};
 use crate::request::{NamesFrom, Options, Part, Request};
 use crate::session::remote::{GRACE, connect};
 use crate::session::{Failure, Outcome, Run, Surroundings, random_seed};
@@ -74,6 +74,10 @@ pub(super) fn run(
             "between two other hosts, the list of --files-from has to be on that of the source".into(),
         ));
     }
+    if let Some(streams) = run.options.streams.filter(|&streams| streams > 1) {
+        let text = format!("going on with 1 of {streams} streams: between two other hosts each has one");
+        surroundings.reporter.report(Event::Notice(text));
+    }
     let start = Instant::now();
     let seed = random_seed();
     let asked = Options { relayed: true, streams: None, ..run.peer_options.clone() };
@@ -109,8 +113,10 @@ pub(super) fn run(
     if let Some(abort) = abort {
         return Err(Failure::Peer(abort));
     }
+    // Both, in each pass.
+    let expected = if run.peer_options.sweeps_first() { 4 } else { 2 };
     let (sent, received) = match (there, back) {
-        (Ok(there), Ok(back)) if finished == 2 => (there, back),
+        (Ok(there), Ok(back)) if finished == expected => (there, back),
         (Err(error), _) | (_, Err(error)) if !matches!(error, WireError::Ended | WireError::Io(_)) => {
             return Err(error.into());
         }

@@ -7,11 +7,11 @@ use crate::session::streams::Helpers;
 use crate::session::{Failure, Outcome, Run, Surroundings, TwoWayOutcome, context, names, one_way};
 use crate::transport::{Connection, Control, RemoteExit, child, command, ssh, target::Host};
 use crate::twoway::run::RunError;
-use crate::view::{View, source_look};
 use crate::wire::frame::Compressed;
 use crate::wire::hello::{self, Hello};
 use crate::wire::pump::{CompressedTraffic, Pump, PumpOptions, Traffic, Unconnected};
 use crate::wire::{Link, WireError};
+use std::borrow::Cow;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -33,10 +33,8 @@ pub(super) fn push(
             Some(NamesFrom::Peer { .. }) => Some(names::hear(&mut link)?),
             _ => None,
         };
-        let (view, missing) =
-            View::open(sources, heard.as_deref().or(run.names.as_deref()), &context.options, context.paths);
-        let view = view.looking_at(source_look(&context.options));
-        Ok(one_way::source(link, &view, missing, context)?.into())
+        let names = heard.map(Cow::Owned).or(run.names.as_deref().map(Cow::Borrowed));
+        Ok(one_way::source(link, sources, names, context)?.into())
     })
 }
 

@@ -8,11 +8,12 @@ use crate::session::{Cancel, Failure, Paths, context, names, one_way, two_way, w
 use crate::transport;
 use crate::transport::meeting::{self, Door, Meeting};
 use crate::twoway::run::{Around, RunError};
-use crate::view::{self, View};
+use crate::view;
 use crate::wire::Message;
 use crate::wire::channels::{Channel, Further};
 use crate::wire::hello::{self, Hello, Join};
 use crate::wire::pump::{PumpOptions, Unconnected};
+use std::borrow::Cow;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -71,7 +72,7 @@ pub fn serve(
     }
     let context = Context {
         tell_progress: true,
-        ..context(options, paths, hello.seed, reporter, Arc::new(Progress::default()))
+        ..context(options, paths.of_peer(), hello.seed, reporter, Arc::new(Progress::default()))
     };
     let names = names::own(context.options.names_from.as_ref(), context.paths).inspect_err(|error| {
         names::give_up(&link, error);
@@ -100,12 +101,8 @@ pub fn serve(
             };
             names
                 .and_then(|names| {
-                    let arguments = view::expand(&arguments, context.paths);
-                    let (view, missing) =
-                        View::open(&arguments, names.as_deref(), &context.options, context.paths);
-                    drop(names);
-                    let view = view.looking_at(view::source_look(&context.options));
-                    one_way::source(link, &view, missing, &context)
+                    let arguments = view::expand(&arguments, context.paths.for_sources());
+                    one_way::source(link, &arguments, names.map(Cow::Owned), &context)
                 })
                 .map_err(RunError::from)
         }

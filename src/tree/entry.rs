@@ -190,6 +190,9 @@ pub struct Extra {
     pub xattrs: XattrSums,
     /// Of an entry that was seen to have several names: which of the host's files it is. It never leaves the host.
     pub inode: Option<Inode>,
+    /// `--remove-source-files`: what the entry itself was when it was seen, even if another one that it leads to stands for
+    /// it. It never leaves the host.
+    pub stamp: Option<Box<Stamp>>,
     /// `-H`: of an entry that is listed as one of several names of a file.
     pub group: Option<Group>,
 }
@@ -199,6 +202,22 @@ impl Extra {
     pub fn boxed(self) -> Option<Box<Extra>> {
         (self != Extra::default()).then(|| Box::new(self))
     }
+}
+
+/// What tells a version of a file from every other: if it is equal at two moments, nobody changed the file between
+/// them (within the clock's resolution).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Device the file is on.
+    pub dev: u64,
+    /// Inode on that device.
+    pub ino: u64,
+    /// Length in bytes.
+    pub size: u64,
+    /// Last modification.
+    pub mtime: FileTime,
+    /// Last change to content or attributes.
+    pub ctime: FileTime,
 }
 
 /// Names that are one file at the source.
@@ -247,10 +266,11 @@ impl Entry {
 
     /// Takes in what a closer look saw of it, which is not told of its names.
     pub fn see_more(&mut self, seen: Option<Box<Extra>>) {
-        let inode = self.inode();
+        let (inode, stamp) = (self.inode(), self.stamp());
         self.extra = seen;
-        if inode.is_some() {
-            self.extra_mut().inode = inode;
+        if inode.is_some() || stamp.is_some() {
+            let extra = self.extra_mut();
+            (extra.inode, extra.stamp) = (inode, stamp.map(Box::new));
         }
     }
 
@@ -259,6 +279,21 @@ impl Entry {
         let inode = self.extra.as_mut()?.inode.take();
         self.extra.take_if(|extra| **extra == Extra::default());
         inode
+    }
+
+    /// What it was when it was seen, if that is to be known.
+    pub fn stamp(&self) -> Option<Stamp> {
+        self.extra.as_ref()?.stamp.as_deref().copied()
+    }
+
+    /// The same as another host is told of it.
+    pub fn told(&self) -> Entry {
+        let mut told = self.clone();
+        if let Some(extra) = &mut told.extra {
+            extra.stamp = None;
+        }
+        told.extra.take_if(|extra| **extra == Extra::default());
+        told
     }
 
     /// Which of the host's files it is, if it has several names.

@@ -4,12 +4,14 @@
 use crate::fs::{Dir, Links, Root};
 use crate::request::{Missing, Options};
 use crate::tree::filter::Scope;
-use crate::tree::{Entry, Kind, Name, Node, RelPath};
+use crate::tree::{Entry, Kind, Node, RelPath};
+use crate::view::listing::is_no_directory;
 use crate::view::selection::{Extent, Meant, Selection};
-use crate::view::{ViewError, enter_above, shows, transfer_root};
+use crate::view::{ViewError, as_asked, enter_above, shows};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, PathBuf};
 
 /// Sources below one directory.
 #[derive(Debug)]
@@ -39,7 +41,7 @@ struct Typed {
     /// The directory it is below, as the user would name it.
     from: Vec<u8>,
     path: RelPath,
-    /// Whether it names a directory's contents, or what a symbolic link leads to.
+    /// Whether it names a directory's contents, or the directory that a symbolic link leads to.
     leads: bool,
     /// Whether it began with a dot for the directory itself, whose attributes are then meant too.
     with_top: bool,
@@ -48,13 +50,12 @@ struct Typed {
 impl Argument {
     /// Opens one source argument.
     pub(super) fn open(argument: &[u8], options: &Options, links: Links) -> Result<Opened, ViewError> {
-        let itself = rules_at(argument, options);
         let failed = |error| ViewError::new(argument, error);
         let typed =
             if options.relative { Typed::relative(argument, false)? } else { Typed::plain(argument)? };
-        let unusual = typed.leads && !typed.path.is_root();
+        let itself = rules_at(&typed.from, options);
         let root = match Root::open(OsStr::from_bytes(&typed.from), links) {
-            Ok(root) => root.dir().clone(),
+            Ok(root) => as_asked(root, options).dir().clone(),
             Err(error) if error.is_not_found() => {
                 return match options.missing {
                     // What was to give its contents may be missed in the transfer root.
@@ -67,6 +68,7 @@ impl Argument {
             Err(error) => return Err(failed(error)),
         };
         let lists = options.recursive || options.dirs;
+        let mut is_hidden = false;
         if typed.path.is_root() {
             if !lists {
                 return Ok(Opened::Unentered(RelPath::root()));
@@ -77,39 +79,44 @@ impl Argument {
                 (None, Missing::Told) => return Err(ViewError::missing(argument, false)),
                 (None, Missing::Ignored) => return Ok(Opened::Nothing),
                 (None, Missing::Deleted) => {}
-                (Some(entry), _) if unusual && !entry.is_dir() => {
-                    return Err(ViewError::not_a_directory(argument));
-                }
                 (Some(entry), _) if entry.is_dir() && !lists => {
                     return Ok(Opened::Unentered(typed.path));
                 }
                 (Some(entry), _) => {
                     // Else the directories above it would be made for nothing.
                     let above = typed.path.split_last().map(|(above, _)| above).unwrap_or_default();
-                    if options.relative && !shows(&itself, &above, entry) {
-                        return Ok(Opened::Nothing);
-                    }
+                    is_hidden = options.relative && !shows(&itself, &above, entry);
                 }
             }
         }
         let scope = enter_above(&itself, &root, !typed.path.is_root()).map_err(failed)?;
-        let selection = Selection::of(typed.chosen(options).into_iter());
+        let mut chosen = typed.chosen(options);
+        if is_hidden {
+            // Nothing but the top is left, if that was meant.
+            chosen.pop();
+        }
+        if chosen.is_empty() {
+            return Ok(Opened::Nothing);
+        }
+        let selection = Selection::of(chosen.into_iter());
         Ok(Opened::Shown(Argument { root, selection, itself, scope }))
     }
 
-    /// The names of a list, separated by NUL, below the directory that is the only source argument.
+    /// The names of a list, separated by NUL, below the directory that is the only source argument. `links`: which links
+    /// the names may go through.
+    ///
+    /// # Errors
+    /// There is no such directory.
     pub(super) fn listed(
         argument: &[u8],
         names: &[u8],
         options: &Options,
         links: Links,
-    ) -> (Vec<Argument>, Vec<ViewError>) {
-        let itself = rules_at(argument, options);
-        let os_path = OsStr::from_bytes(if argument.is_empty() { b"." } else { argument });
-        let top = match Root::open(os_path, links) {
-            Ok(root) => root.dir().clone(),
-            Err(error) => return (Vec::new(), vec![ViewError::new(argument, error)]),
-        };
+    ) -> Result<(Vec<Argument>, Vec<ViewError>), ViewError> {
+        let from = if argument.is_empty() { b"." } else { argument };
+        let top = Root::open(OsStr::from_bytes(from), links.for_sources());
+        let top = top.map_err(|error| ViewError::new(argument, error))?;
+        let top = as_asked(top, options).dir().clone();
         // In the order in which they are first met, since the first counts of what two of them have.
         let mut arguments: Vec<Argument> = Vec::new();
         let mut places: HashMap<RelPath, Option<usize>> = HashMap::new();
@@ -128,8 +135,9 @@ impl Argument {
                     false => top.open_named(&typed.below, links),
                 };
                 let argument = |root: Dir| {
+                    let itself = rules_at(&[from, b"/", typed.below.as_bytes()].concat(), options);
                     let scope = enter_above(&itself, &root, true)?;
-                    Ok(Argument { root, selection: Selection::default(), itself: itself.clone(), scope })
+                    Ok(Argument { root, selection: Selection::default(), itself, scope })
                 };
                 let add = |argument| arguments.push(argument);
                 let added = root.and_then(argument).map(add);
@@ -142,25 +150,39 @@ impl Argument {
                 let is_hidden = || {
                     let found = entry_at(&argument.root, &path, meant.leads, options, links).ok().flatten();
                     let above = path.split_last().map(|(above, _)| above).unwrap_or_default();
-                    found.is_some_and(|entry| !shows(&itself, &above, &entry))
+                    found.is_some_and(|entry| !shows(&argument.itself, &above, &entry))
                 };
-                if itself.is_empty() || !is_hidden() {
+                if argument.itself.is_empty() || !is_hidden() {
                     argument.selection.add(&path, meant);
                 }
             }
         }
         arguments.iter_mut().for_each(|argument| argument.selection.sort());
-        (arguments, troubles)
+        Ok((arguments, troubles))
     }
 }
 
-/// The rules of the command line, where this argument is concerned.
-fn rules_at(argument: &[u8], options: &Options) -> Scope {
+/// The rules of the command line, where what is named is below this directory.
+fn rules_at(from: &[u8], options: &Options) -> Scope {
     let mut rules = options.rules.clone();
-    if let Some(root) = transfer_root(argument, options) {
-        rules.set_root(&root);
+    if let Some(root) = transfer_root(from) {
+        rules.set_root(root.as_os_str().as_bytes());
     }
     Scope::from(rules)
+}
+
+/// The absolute path of the directory that stands for the transfer root, for rules that look at absolute paths. As in
+/// rsync it is the path as it was typed: `a/..` is the current directory whatever `a` leads to.
+fn transfer_root(from: &[u8]) -> Option<PathBuf> {
+    let absolute = std::path::absolute(OsStr::from_bytes(from)).ok()?;
+    let mut root = PathBuf::new();
+    for component in absolute.components() {
+        match component {
+            Component::ParentDir => drop(root.pop()),
+            component => root.push(component),
+        }
+    }
+    Some(root)
 }
 
 /// The entry at a path that the user named; with `leads`, or with `-L`, what a symbolic link there leads to.
@@ -173,10 +195,11 @@ fn entry_at(
 ) -> Result<Option<Entry>, crate::fs::Error> {
     let Some((above, name)) = path.split_last() else { return Ok(None) };
     let found = root.open_named(&above, links).and_then(|dir| match dir.entry(&name)? {
-        Some(entry) if entry.kind() == Kind::Symlink && leads => {
-            named_directory(root, path, &name, links).map(Some)
-        }
-        Some(entry) if entry.kind() == Kind::Symlink && options.link_rules.copy => dir.referent(&name),
+        Some(entry) if entry.kind() == Kind::Symlink => match named_directory(root, path, leads, links)? {
+            None if options.link_rules.copy => dir.referent(&name),
+            None => Ok(Some(entry)),
+            directory => Ok(directory),
+        },
         found => Ok(found),
     });
     match found {
@@ -185,15 +208,20 @@ fn entry_at(
     }
 }
 
-/// A path that the user named, as the directory it leads to.
+/// What a symbolic link at a path that the user named stands for: if it was said as a directory's (`leads`), the
+/// directory that it leads to. `None`: for what any link would. A slash after anything else means nothing, as in rsync.
 pub(super) fn named_directory(
     root: &Dir,
     path: &RelPath,
-    name: &Name,
+    leads: bool,
     links: Links,
-) -> Result<Entry, crate::fs::Error> {
-    let dir = root.open_named(path, links)?;
-    Ok(Entry::new(name.clone(), Node::Directory, dir.own_meta()?))
+) -> Result<Option<Entry>, crate::fs::Error> {
+    let Some((_, name)) = path.split_last().filter(|_| leads) else { return Ok(None) };
+    match root.open_named(path, links) {
+        Ok(dir) => Ok(Some(Entry::new(name, Node::Directory, dir.own_meta()?))),
+        Err(error) if is_no_directory(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// A name of a list.
@@ -262,6 +290,7 @@ impl Typed {
         })
     }
 
+    /// What is selected by it: itself, and before that what goes with it.
     fn chosen(self, options: &Options) -> Vec<(RelPath, Meant)> {
         let Typed { path, leads, with_top, .. } = self;
         let extent = match leads {

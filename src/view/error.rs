@@ -29,11 +29,6 @@ impl ViewError {
         ViewError { doing: "looking up", path: path.to_vec(), source, hides_entries }
     }
 
-    pub(crate) fn not_a_directory(path: &[u8]) -> ViewError {
-        let source = io::Error::from_raw_os_error(rustix::io::Errno::NOTDIR.raw_os_error());
-        ViewError { doing: "opening directory", path: path.to_vec(), source, hides_entries: true }
-    }
-
     pub(crate) fn invalid(path: &[u8], error: InvalidName) -> ViewError {
         let source = io::Error::new(io::ErrorKind::InvalidInput, error);
         ViewError { doing: "looking up", path: path.to_vec(), source, hides_entries: true }

@@ -41,8 +41,12 @@ fn has_wildcard(bytes: &[u8]) -> bool {
     bytes.iter().any(|byte| b"*?[".contains(byte))
 }
 
+/// Whether something is at a path, or nobody may know, which is told when it is opened.
 fn is_there(path: &[u8], links: Links) -> bool {
-    matches!(Root::inspect(OsStr::from_bytes(path), links), Ok(Some(_)))
+    match Root::inspect(OsStr::from_bytes(path), links) {
+        Ok(found) => found.is_some(),
+        Err(error) => error.is_refusal(),
+    }
 }
 
 /// The existing paths that match, sorted element by element.

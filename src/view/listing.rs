@@ -1,6 +1,6 @@
 //! One directory of a view: where it is, and what is in it.
 
-use crate::fs::{Dir, Error, Listing};
+use crate::fs::{Dir, Error, Listing, Stamped};
 use crate::tree::filter::Scope;
 use crate::tree::{Acls, Asked, Entry, Extra, Name, RelPath};
 use std::collections::BTreeMap;
@@ -119,16 +119,24 @@ pub(super) struct Read {
 }
 
 impl Read {
-    /// All that is in the directory at `path`. Of directories on another device than `top`, if there is one, the names are kept.
-    pub(super) fn all(dir: &Dir, path: &RelPath, top: Option<u64>) -> Read {
+    /// All that is in the directory at `path`. Of directories on another device than `top`, if there is one, the names are
+    /// kept; and with `stamps`, of everything else what it was when it was seen.
+    pub(super) fn all(dir: &Dir, path: &RelPath, (top, stamps): (Option<u64>, bool)) -> Read {
         let mut mounts = Vec::new();
-        let listed = match top {
-            None => dir.list(),
-            Some(top) => dir.list_stamped().map(|listing| {
-                let is_mounted = |dev: u64, entry: &Entry| entry.is_dir() && dev != top;
-                let mounted = listing.entries.iter().filter(|one| is_mounted(one.stamp.dev, &one.entry));
+        let listed = match (top, stamps) {
+            (None, false) => dir.list(),
+            _ => dir.list_stamped().map(|listing| {
+                let is_mounted =
+                    |one: &Stamped| one.entry.is_dir() && top.is_some_and(|top| one.stamp.dev != top);
+                let mounted = listing.entries.iter().filter(|one| is_mounted(one));
                 mounts = mounted.map(|one| one.entry.name.clone()).collect();
-                let entries = listing.entries.into_iter().map(|one| one.entry).collect();
+                let noted = |Stamped { mut entry, stamp }| {
+                    if stamps && !Entry::is_dir(&entry) {
+                        entry.extra_mut().stamp = Some(Box::new(stamp));
+                    }
+                    entry
+                };
+                let entries = listing.entries.into_iter().map(noted).collect();
                 Listing { entries, failed: listing.failed, broken: listing.broken }
             }),
         };

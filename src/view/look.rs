@@ -1,7 +1,7 @@
 //! What a view makes of a directory of one argument: what was selected of it, what its links stand for, and where
 //! another file system begins.
 
-use crate::fs::{Dir, Error, Look, ReadFile, XattrNames};
+use crate::fs::{Dir, Error, Look, ReadFile, Stamped, XattrNames};
 use crate::request::{Missing, Mounts};
 use crate::tree::filter::Scope;
 use crate::tree::{Entry, Extra, Kind, Name, Node, RelPath, Xattrs, leads_outside, unmunged};
@@ -35,15 +35,11 @@ impl View {
         if self.is_mounted(place, dir) {
             return Read::default();
         }
-        let mut read = Read::all(dir, path, place.device);
-        let mut selected = argument.selection.names(path);
-        selected.retain(|one| {
-            let is_there = read.entries.binary_search_by(|entry| entry.name.cmp(&one.name)).is_ok();
-            if !is_there && read.troubles.is_empty() {
-                self.missing(argument, &path.join(&one.name), one.itself.is_some(), &mut read);
-            }
-            is_there
-        });
+        let mut read = Read::all(dir, path, (place.device, self.manner.stamps));
+        let is_listed =
+            |one: &Selected| read.entries.binary_search_by(|entry| entry.name.cmp(&one.name)).is_ok();
+        let (selected, unlisted): (Vec<_>, Vec<_>) =
+            argument.selection.names(path).into_iter().partition(is_listed);
         if self.manner.mounts == Mounts::LeftOut {
             read.leave_out_mounts();
         }
@@ -52,6 +48,10 @@ impl View {
         }
         // What the rules hide in one argument does not stand in the way of what another shows.
         read.retain(|entry| shows(scope, path, entry) && (self.manner.directories || !entry.is_dir()));
+        // What was named in a directory that cannot be listed may be there all the same.
+        for selected in unlisted {
+            self.look_up((argument, scope), path, dir, selected, &mut read);
+        }
         if place.shown == Shown::Layer {
             for selected in selected {
                 let is_shown = |entry: &Entry| entry.name == selected.name && entry.is_dir();
@@ -61,8 +61,8 @@ impl View {
                     self.look_up((argument, scope), path, dir, selected, &mut read);
                 }
             }
-            read.entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         }
+        read.entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         read.is_whole = true;
         read
     }
@@ -87,7 +87,8 @@ impl View {
         let heeds_files = self.manner.heeds_files && !path.is_root();
         let rules = if heeds_files { scope } else { &argument.itself };
         let whole = || path.join(&name);
-        let found = match dir.entry(&name) {
+        let found = dir.stamped(&name).map(|found| found.map(|found| self.noted(found)));
+        let found = match found {
             Ok(found) => found,
             Err(error) => return read.trouble(path.join(&name), error),
         };
@@ -100,49 +101,48 @@ impl View {
         }
         let leads = below || itself.is_some_and(|meant| meant.leads);
         let found = match found {
-            Some(entry) if leads && entry.kind() == Kind::Symlink => {
-                match argument::named_directory(&argument.root, &whole(), &name, self.manner.paths) {
-                    Ok(entry) => Some(entry),
-                    Err(error) if error.is_not_found() => None,
-                    Err(error) => return read.trouble(path.join(&name), error),
-                }
-            }
-            // It is its referent that was named.
-            Some(entry) if self.names_nothing(dir, &entry) => None,
-            Some(entry) if !leads => {
-                self.note_unsafe(path, &entry, read);
-                match self.seen(&argument.root, dir, path, entry) {
-                    Ok(entry) => Some(entry),
+            Some(entry) if entry.kind() == Kind::Symlink => {
+                match argument::named_directory(&argument.root, &whole(), leads, self.manner.paths) {
+                    Ok(directory) => directory.or(Some(entry)),
                     Err(error) => return read.trouble(path.join(&name), error),
                 }
             }
             found => found,
         };
-        match found {
-            None => self.missing(argument, &whole(), itself.is_some(), read),
-            Some(entry) if leads && !entry.is_dir() => {
-                let source = io::Error::from_raw_os_error(rustix::io::Errno::NOTDIR.raw_os_error());
-                read.trouble(path.join(&name), Error { doing: "opening directory", source });
-                // Its name may have been said for itself as well.
-                if itself.is_some_and(|meant| !meant.leads) && shows(rules, path, &entry) {
-                    read.entries.push(entry);
-                }
-            }
-            Some(entry) => {
-                let said = itself.is_some() && (self.manner.directories || !entry.is_dir());
-                if said && shows(rules, path, &entry) {
-                    read.entries.push(entry);
-                } else if below && !crate::fs::is_reserved(&entry) && !self.leads_to_any(argument, &whole()) {
-                    // Nor is it made for what is not there.
-                    self.missing(argument, &whole(), false, read);
-                } else if below && !crate::fs::is_reserved(&entry) {
-                    if self.manner.plain_above {
-                        read.asked.implied.push(entry.name.clone());
-                    }
-                    read.entries.push(entry);
-                }
-            }
+        let Some(entry) = found else { return self.missing(argument, &whole(), itself.is_some(), read) };
+        if below && !entry.is_dir() {
+            self.has_nothing_below(argument, &whole(), entry.kind(), read);
         }
+        if itself.is_none() && !entry.is_dir() {
+            return;
+        }
+        // It is its referent that was named.
+        if self.names_nothing(dir, &entry) {
+            return self.absent(std::iter::once(whole()), read);
+        }
+        let Some(entry) = self.shown_as((&argument.root, rules), path, dir, entry, read) else { return };
+        let said = itself.is_some() && (self.manner.directories || !entry.is_dir());
+        if said && shows(rules, path, &entry) {
+            read.entries.push(entry);
+        } else if below && entry.is_dir() && !crate::fs::is_reserved(&entry) {
+            if !self.leads_to_any(argument, &whole()) {
+                // Nor is it made for what is not there.
+                return self.missing(argument, &whole(), false, read);
+            }
+            if self.manner.plain_above {
+                read.asked.implied.push(entry.name.clone());
+            }
+            read.entries.push(entry);
+        }
+    }
+
+    /// What was named below a path is not there, since at that is no directory.
+    fn has_nothing_below(&self, argument: &Argument, path: &RelPath, kind: Kind, read: &mut Read) {
+        if kind == Kind::Symlink {
+            return self.missing(argument, path, false, read);
+        }
+        let source = io::Error::from_raw_os_error(rustix::io::Errno::NOTDIR.raw_os_error());
+        read.trouble(path.clone(), Error { doing: "opening directory", source });
     }
 
     /// Whether anything of what was named below a path is there, or is to be deleted.
@@ -167,6 +167,11 @@ impl View {
     /// Something that was named is not there: it, or what was named below it.
     fn missing(&self, argument: &Argument, path: &RelPath, itself: bool, read: &mut Read) {
         let gone = itself.then(|| path.clone()).into_iter().chain(argument.selection.below(path));
+        self.absent(gone, read);
+    }
+
+    /// These paths were named, and nothing is there.
+    fn absent(&self, gone: impl Iterator<Item = RelPath>, read: &mut Read) {
         match self.manner.missing {
             Missing::Ignored => {}
             Missing::Deleted => read.asked.absent.extend(gone),
@@ -179,22 +184,35 @@ impl View {
     }
 
     /// Puts in the place of links what they stand for.
-    fn see(&self, (root, scope): (&Dir, &Scope), path: &RelPath, dir: &Dir, read: &mut Read) {
-        let entries = std::mem::take(&mut read.entries);
-        for entry in entries {
-            if entry.kind() != Kind::Symlink {
-                read.entries.push(entry);
-                continue;
-            }
-            self.note_unsafe(path, &entry, read);
-            match self.seen(root, dir, path, entry.clone()) {
-                Ok(entry) => read.entries.push(entry),
-                // Nor is one missed that the rules leave out if it leads to a directory: that cannot be known.
-                Err(_) if !shows(scope, path, &Entry { node: Node::Directory, ..entry.clone() }) => {}
-                Err(_) if !shows(scope, path, &entry) => {}
-                Err(error) => read.trouble(path.join(&entry.name), error),
-            }
+    fn see(&self, place: (&Dir, &Scope), path: &RelPath, dir: &Dir, read: &mut Read) {
+        for entry in std::mem::take(&mut read.entries) {
+            let shown = self.shown_as(place, path, dir, entry, read);
+            read.entries.extend(shown);
         }
+    }
+
+    /// What an entry of the directory at `path` is shown as, the rules for that apart: itself, or what it stands for. `None`
+    /// if nobody can know that, which is told.
+    fn shown_as(
+        &self,
+        (root, scope): (&Dir, &Scope),
+        path: &RelPath,
+        dir: &Dir,
+        entry: Entry,
+        read: &mut Read,
+    ) -> Option<Entry> {
+        if entry.kind() != Kind::Symlink {
+            return Some(entry);
+        }
+        self.note_unsafe(path, &entry, read);
+        match self.seen(root, dir, path, entry.clone()) {
+            Ok(seen) => return Some(standing_for(seen, &entry)),
+            // None is missed that the rules leave out, if only as a directory: whether it leads to one cannot be known.
+            Err(_) if !shows(scope, path, &Entry { node: Node::Directory, ..entry.clone() }) => {}
+            Err(_) if !shows(scope, path, &entry) => {}
+            Err(error) => read.trouble(path.join(&entry.name), error),
+        }
+        None
     }
 
     /// Notes a link that is followed only because it may lead out of the tree, whatever comes of it.
@@ -207,6 +225,15 @@ impl View {
         {
             read.followed.push((path.join(&entry.name), target.to_vec()));
         }
+    }
+
+    /// An entry with what is to be known of it.
+    fn noted(&self, found: Stamped) -> Entry {
+        let Stamped { mut entry, stamp } = found;
+        if self.manner.stamps && !entry.is_dir() {
+            entry.extra_mut().stamp = Some(Box::new(stamp));
+        }
+        entry
     }
 
     /// What an entry of the directory at `path` stands for: itself, or if it is a link that is to be followed, what that
@@ -344,6 +371,14 @@ impl View {
         });
         Ok(target.is_some_and(|target| self.may_follow(target, path)))
     }
+}
+
+/// What is seen in the place of an entry, which is what may be removed.
+fn standing_for(mut seen: Entry, entry: &Entry) -> Entry {
+    if let Some(stamp) = entry.stamp().filter(|_| !seen.is_dir()) {
+        seen.extra_mut().stamp = Some(Box::new(stamp));
+    }
+    seen
 }
 
 fn is_unsafe(target: &[u8], dir: &RelPath) -> bool {

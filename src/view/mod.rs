@@ -33,15 +33,13 @@ pub use listing::{Trouble, ViewDir, ViewListing};
 pub use rules::{enter, enter_above};
 pub use selection::{Extent, Meant, Selected, Selection};
 
-use crate::fs::{Dir, Error, Links, Look, ReadFile, XattrNames};
+use crate::fs::{Devices, Dir, Error, Keeping, Links, Look, ReadFile, Root, XattrNames};
 use crate::request::{LinkRules, Missing, Mounts, Options};
 use crate::tree::filter::{Scope, Side, Verdict};
 use crate::tree::{Entry, Extra, Meta, Name, RelPath, Xattrs};
 use argument::{Argument, Opened};
 use listing::{Merge, Place, Read, Shown};
 use std::collections::VecDeque;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, PoisonError};
 
 /// The merged tree of a run's source arguments, or what was planned to be sent of one.
@@ -62,6 +60,8 @@ pub struct View {
 struct Manner {
     /// Whether exactly what is selected is shown, and nobody is told of the rest.
     planned: bool,
+    /// Whether what is shown was named in a list.
+    listed: bool,
     /// Whether directories are shown that are not above what was selected.
     directories: bool,
     /// Whether the directories above what was selected go without attributes.
@@ -73,6 +73,8 @@ struct Manner {
     mounts: Mounts,
     links: LinkRules,
     missing: Missing,
+    /// Whether it is to be known what each entry was when it was seen.
+    stamps: bool,
     /// Which links paths may go through that the user named.
     paths: Links,
 }
@@ -90,22 +92,29 @@ struct Recent {
 
 impl View {
     /// Opens the arguments; with a list of `names`, which are separated by NUL, these names below the only argument.
-    /// `paths`: which links such paths may go through. What is missing is returned beside the view, as what is said about it; the run goes on with the rest.
+    /// `paths`: which links the names may go through, and where sources are removed the arguments too; these else as
+    /// [`Links::for_sources`] says. What is missing is
+    /// returned beside the view, as what is said about it; the run goes on with the rest.
+    ///
+    /// # Errors
+    /// There is no directory for the names to be below.
     pub fn open(
         arguments: &[Vec<u8>],
         names: Option<&[u8]>,
         options: &Options,
         paths: Links,
-    ) -> (View, Vec<ViewError>) {
+    ) -> Result<(View, Vec<ViewError>), ViewError> {
         let (mut opened, mut missing, mut unentered) = (Vec::new(), Vec::new(), Vec::new());
+        // What is removed is not to be found through links of others.
+        let sources = if options.remove_source_files { paths } else { paths.for_sources() };
         match (names, arguments.first()) {
             (Some(names), first) => {
                 let first = first.map(Vec::as_slice).unwrap_or_default();
-                (opened, missing) = Argument::listed(first, names, options, paths);
+                (opened, missing) = Argument::listed(first, names, options, paths)?;
             }
             (None, _) => {
                 for argument in arguments {
-                    match Argument::open(argument, options, paths) {
+                    match Argument::open(argument, options, sources) {
                         Ok(Opened::Shown(argument)) => opened.push(argument),
                         Ok(Opened::Unentered(path)) => unentered.push(path),
                         Ok(Opened::Nothing) => {}
@@ -116,6 +125,7 @@ impl View {
         }
         let manner = Manner {
             planned: false,
+            listed: names.is_some(),
             directories: options.recursive || options.dirs,
             plain_above: options.no_implied_dirs,
             heeds_files: options.recursive && options.relative,
@@ -123,10 +133,11 @@ impl View {
             mounts: options.mounts,
             links: options.link_rules,
             missing: options.missing,
-            paths,
+            stamps: options.remove_source_files && !options.dry_run,
+            paths: if names.is_some() { paths } else { sources },
         };
         let (recent, look) = (Mutex::default(), Look::default());
-        (View { arguments: opened, manner, unentered, look, recent }, missing)
+        Ok((View { arguments: opened, manner, unentered, look, recent }, missing))
     }
 
     /// The same with entries that say more.
@@ -193,10 +204,35 @@ impl View {
     pub fn is_single(&self) -> bool {
         let [Argument { root, selection, .. }] = self.arguments.as_slice() else { return false };
         let Some((path, meant)) = selection.only().filter(|_| !self.manner.planned) else { return false };
-        let alone = path.split_last().filter(|(above, _)| above.is_root() && !meant.leads);
-        let entry = alone.and_then(|(above, name)| Some((above, root.entry(&name).ok()??)));
-        let seen = entry.and_then(|(above, entry)| self.seen(root, root, &above, entry).ok());
-        seen.is_some_and(|entry| !entry.is_dir())
+        let Some((above, name)) = path.split_last().filter(|(above, _)| above.is_root()) else {
+            return false;
+        };
+        let Ok(Some(entry)) = root.entry(&name) else { return false };
+        let leads_on = || argument::named_directory(root, &path, meant.leads, self.manner.paths);
+        !matches!(leads_on(), Ok(Some(_)))
+            && self.seen(root, root, &above, entry).is_ok_and(|entry| !entry.is_dir())
+    }
+
+    /// Whether of directories that were named the contents are sent, and there are none in any of them, or none that can
+    /// be read. What rules leave out is there.
+    pub fn is_bare(&self) -> bool {
+        let has_none = |argument: &Argument, path: &RelPath| {
+            let place = Place {
+                argument: 0,
+                shown: Shown::All,
+                named: path.as_bytes().len(),
+                device: None,
+                scope: Scope::default(),
+            };
+            let is_empty = self.open_place(argument, &place, path).and_then(|dir| dir.is_empty());
+            is_empty.unwrap_or_else(|error| !listing::is_no_directory(&error))
+        };
+        let is_bare = |argument: &Argument| {
+            let mut wholes = argument.selection.wholes().peekable();
+            wholes.peek().is_some() && wholes.all(|path| has_none(argument, &path))
+        };
+        let arguments = &self.arguments;
+        !self.manner.planned && !self.manner.listed && !arguments.is_empty() && arguments.iter().all(is_bare)
     }
 
     /// The transfer root.
@@ -331,6 +367,20 @@ impl View {
         Ok(opened)
     }
 
+    /// The same, but only if no symbolic link is on the way to it besides those that the user named.
+    ///
+    /// # Errors
+    /// Those of the system; there is one.
+    pub fn unfollowed(&self, dir: &ViewDir, place: usize) -> Result<Dir, Error> {
+        if !self.manner.links.follows() {
+            return self.dir_of(dir, place);
+        }
+        let place = dir.places().get(place).ok_or_else(Error::not_listed)?;
+        let argument = self.arguments.get(place.argument).ok_or_else(Error::not_listed)?;
+        let (from, _, rest) = self.named_part(argument, place, dir.path())?;
+        from.open_beneath(&rest)
+    }
+
     fn recent_dir(&self, argument: usize, path: &RelPath) -> Option<Dir> {
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let recent = recent.iter().find(|recent| recent.argument == argument && recent.path == *path)?;
@@ -347,6 +397,21 @@ impl View {
             Err(error) if listing::is_no_directory(&error) && self.may_lead(place) => {}
             done => return done,
         }
+        let (from, named, rest) = self.named_part(argument, place, path)?;
+        if self.manner.links.follows() {
+            self.open_following(from, &named, &rest)
+        } else {
+            from.open_beneath(&rest)
+        }
+    }
+
+    /// Opens the part of a path that the user named. Returns that part and the rest, too.
+    fn named_part(
+        &self,
+        argument: &Argument,
+        place: &Place,
+        path: &RelPath,
+    ) -> Result<(Dir, RelPath, RelPath), Error> {
         let bytes = path.as_bytes();
         let (named, rest) = bytes.split_at_checked(place.named).unwrap_or((bytes, b""));
         let part = |bytes: &[u8]| RelPath::new(bytes).unwrap_or_default();
@@ -356,11 +421,7 @@ impl View {
             false => argument.root.open_named(&named, self.manner.paths)?,
         };
         let rest = part(rest.strip_prefix(b"/").unwrap_or(rest));
-        if self.manner.links.follows() {
-            self.open_following(from, &named, &rest)
-        } else {
-            from.open_beneath(&rest)
-        }
+        Ok((from, named, rest))
     }
 
     /// Whether the way to a directory may go through symbolic links.
@@ -372,6 +433,16 @@ impl View {
     pub fn unentered(&self) -> &[RelPath] {
         &self.unentered
     }
+}
+
+/// Where the attributes are kept that only root may set, on a side with these options.
+pub fn keeping(options: &Options) -> Keeping {
+    Keeping::faked(options.fakes_super())
+}
+
+/// A root of the source, with attributes and devices as these options have them.
+fn as_asked(root: Root, options: &Options) -> Root {
+    root.with_keeping(keeping(options)).with_devices(Devices::read(options.copy_devices))
 }
 
 /// What a source looks at of each entry in a run with these options.
@@ -386,23 +457,6 @@ pub fn shows(scope: &Scope, dir: &RelPath, entry: &Entry) -> bool {
         scope.check(path.as_bytes(), entry.is_dir(), Side::Sender, false) == Verdict::Included
     };
     !crate::fs::is_reserved(entry) && (scope.is_empty() || passes(&dir.join(&entry.name)))
-}
-
-/// The absolute path of the directory that stands for the transfer root where this argument is concerned, for rules
-/// that look at absolute paths.
-fn transfer_root(argument: &[u8], options: &Options) -> Option<Vec<u8>> {
-    let above = |path: &[u8]| std::path::absolute(OsStr::from_bytes(path)).ok();
-    let root = match argument.windows(3).position(|window| window == b"/./") {
-        _ if options.names_from.is_some() => above(argument)?,
-        Some(cut) if options.relative => above(argument.get(..=cut)?)?,
-        None if options.relative => above(if argument.starts_with(b"/") { b"/" } else { b"." })?,
-        _ => {
-            let contents = argument.ends_with(b"/") || argument.ends_with(b"/.") || argument == b".";
-            let absolute = above(argument)?;
-            if contents { absolute } else { absolute.parent()?.to_path_buf() }
-        }
-    };
-    Some(root.as_os_str().as_bytes().to_vec())
 }
 
 #[cfg(test)]

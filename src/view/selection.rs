@@ -125,6 +125,12 @@ impl Selection {
         below.filter_map(|path| RelPath::new(path).ok())
     }
 
+    /// The paths of which more is selected than the entry.
+    pub(super) fn wholes(&self) -> impl Iterator<Item = RelPath> {
+        let wholes = self.paths.iter().filter(|path| path.extent != Extent::Entry);
+        wholes.filter_map(|path| RelPath::new(self.bytes_of(path)).ok())
+    }
+
     /// What is meant of a path, and what comes after it.
     fn split_itself(&self, path: &RelPath) -> (Option<Meant>, &[Chosen]) {
         let from = self.from(path);

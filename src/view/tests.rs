@@ -24,7 +24,7 @@ fn place(paths: &[&str]) -> tempfile::TempDir {
 fn view_with(place: &Path, arguments: &[&str], rules: Rules) -> (View, Vec<ViewError>) {
     let argument = |name: &&str| (place.join("").to_str().unwrap().to_owned() + name).into_bytes();
     let options = Options { recursive: true, rules, ..Options::default() };
-    View::open(&arguments.iter().map(argument).collect::<Vec<_>>(), None, &options, Links::Trusted)
+    View::open(&arguments.iter().map(argument).collect::<Vec<_>>(), None, &options, Links::Trusted).unwrap()
 }
 
 fn view(place: &Path, arguments: &[&str]) -> View {
@@ -208,7 +208,7 @@ fn one_entry_that_is_no_directory_may_be_renamed() {
         let argument = |name: &&str| place.path().join(name).into_os_string().into_encoded_bytes();
         let names: Vec<Vec<u8>> = arguments.iter().map(argument).collect();
         let (view, _) =
-            View::open(&names, None, &Options { recursive, ..Options::default() }, Links::Trusted);
+            View::open(&names, None, &Options { recursive, ..Options::default() }, Links::Trusted).unwrap();
         assert_eq!(view.is_single(), single, "{arguments:?}, entered: {recursive}");
     }
 }
@@ -230,7 +230,7 @@ fn what_is_listed_below_what_is_shown_anyway_is_missed_all_the_same() {
         let options = Options { recursive, dirs: true, relative: true, names_from, ..Options::default() };
         let list = b"a/\0a/gone\0a/x/gone\0a/g\0";
         let (view, missing) =
-            View::open(std::slice::from_ref(&argument), Some(list), &options, Links::Trusted);
+            View::open(std::slice::from_ref(&argument), Some(list), &options, Links::Trusted).unwrap();
         assert!(missing.is_empty());
         let shown = walk(&view, &view.root());
         let told = shown.iter().filter(|line| line.contains("No such file")).count();

@@ -4,7 +4,7 @@
 //! byte strings carry their length. A decoder checks every length against what is left before it takes a byte, and
 //! every count against the least an element can take, so nothing is allocated that did not arrive.
 
-use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
+use crate::delta::{BlockLen, Digest, SignatureHeader, StrongLen, Sum};
 use crate::wire::attached::ATTACHED_LIMIT;
 use crate::wire::batch::{decode_fetch, decode_fetched, encode_fetch, encode_fetched};
 use crate::wire::extra::{LastAcls, decode_extra, encode_extra};
@@ -14,10 +14,11 @@ use crate::wire::listing::{
 };
 use crate::wire::message::{MAX_OPS, MAX_TALK};
 use crate::wire::{
-    Again, Begin, ChannelSet, Check, Content, ContentEnd, ContentOp, DirId, FileId, Message, Rank, SumsPart,
-    Token, Verdict, Want, WireError,
+    Again, Begin, ChannelSet, Check, Confirm, Content, ContentEnd, ContentOp, DirId, FileId, FileThere,
+    Identified, Identify, Message, Rank, SumsPart, Token, Verdict, Want, WireError,
 };
 use bytes::{Buf, Bytes};
+use filetime::FileTime;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -87,6 +88,15 @@ impl Cursor {
         Err(WireError::Malformed("number: it is longer than 64 bits"))
     }
 
+    /// Seconds and nanoseconds.
+    pub(crate) fn time(&mut self) -> Result<FileTime, WireError> {
+        let (seconds, nanos) = (self.signed()?, self.u32()?);
+        match nanos {
+            0..1_000_000_000 => Ok(FileTime::from_unix_time(seconds, nanos)),
+            _ => Err(WireError::Malformed("time")),
+        }
+    }
+
     pub(crate) fn signed(&mut self) -> Result<i64, WireError> {
         let value = self.varint()?;
         Ok(((value >> 1) as i64) ^ -((value & 1) as i64))
@@ -136,6 +146,10 @@ impl Cursor {
         self.array("sum").map(Sum)
     }
 
+    fn digest(&mut self) -> Result<Digest, WireError> {
+        self.array("digest").map(Digest)
+    }
+
     pub(crate) fn token(&mut self) -> Result<Token, WireError> {
         self.array("token")
     }
@@ -159,8 +173,9 @@ pub(crate) fn encode(message: &Message, out: &mut Vec<u8>) -> Result<(), WireErr
     match message {
         Message::Begin(begin) => {
             out.push(1);
-            let has_extra = u8::from(begin.extra.is_some());
-            out.push(u8::from(begin.single) | u8::from(begin.root.is_some()) << 1 | has_extra << 2);
+            let (has_root, has_extra) = (begin.root.is_some(), begin.extra.is_some());
+            let flags = [begin.single, has_root, has_extra, begin.bare];
+            out.push((0..).zip(flags).fold(0, |all, (bit, flag)| all | u8::from(flag) << bit));
             if let Some(meta) = &begin.root {
                 crate::wire::entry::encode_meta(meta, out);
             }
@@ -213,6 +228,18 @@ pub(crate) fn encode(message: &Message, out: &mut Vec<u8>) -> Result<(), WireErr
             out.put_varint(verdict.file.0.into());
             out.push(verdict.same.into());
         }
+        Message::Identify(Identify { file, dir, index }) => {
+            out.push(24);
+            for number in [file.0, dir.0, *index] {
+                out.put_varint(number.into());
+            }
+        }
+        Message::Identified(identified) => {
+            out.push(25);
+            out.put_varint(identified.file.0.into());
+            out.push(identified.digest.is_some().into());
+            out.extend_from_slice(identified.digest.as_ref().map_or(&[], |digest| digest.0.as_slice()));
+        }
         Message::Content(content) => encode_content(content, out)?,
         Message::Again(again) => {
             out.push(9);
@@ -226,6 +253,14 @@ pub(crate) fn encode(message: &Message, out: &mut Vec<u8>) -> Result<(), WireErr
         Message::Close(dir) => {
             out.push(10);
             out.put_varint(dir.0.into());
+        }
+        Message::Confirm(Confirm { dir, index, there }) => {
+            out.push(26);
+            for number in [dir.0.into(), (*index).into(), there.dev, there.ino] {
+                out.put_varint(number);
+            }
+            out.put_signed(there.ctime.unix_seconds());
+            out.put_varint(there.ctime.nanoseconds().into());
         }
         Message::Event(event) => {
             out.push(11);
@@ -280,7 +315,8 @@ pub(crate) fn decode(cursor: &mut Cursor) -> Result<Message, WireError> {
                 0 => None,
                 _ => decode_extra(cursor, true, &mut LastAcls::default())?,
             };
-            Message::Begin(Begin { root, extra, single: flags & 1 != 0, owners: decode_owners(cursor)? })
+            let (single, bare) = (flags & 1 != 0, flags & 8 != 0);
+            Message::Begin(Begin { root, extra, single, bare, owners: decode_owners(cursor)? })
         }
         2 => Message::Listing(decode_listing(cursor)?),
         3 => Message::Listed,
@@ -316,11 +352,28 @@ pub(crate) fn decode(cursor: &mut Cursor) -> Result<Message, WireError> {
         16 => Message::Abort(cursor.postcard("reason")?),
         17 => Message::Mention(decode_mention(cursor)?),
         18 => Message::Expand(decode_expand(cursor)?),
+        26 => {
+            let (dir, index) = (DirId(cursor.u32()?), cursor.u32()?);
+            let (dev, ino) = (cursor.varint()?, cursor.varint()?);
+            Message::Confirm(Confirm { dir, index, there: FileThere { dev, ino, ctime: cursor.time()? } })
+        }
         19 => Message::Fetch(decode_fetch(cursor)?),
         20 => Message::Fetched(decode_fetched(cursor)?),
         21 => Message::Invite(cursor.token()?),
         22 => Message::Spread(ChannelSet(cursor.byte()?)),
         23 => Message::Talk(cursor.bytes("talk", MAX_TALK)?),
+        24 => {
+            let (file, dir) = (FileId(cursor.u32()?), DirId(cursor.u32()?));
+            Message::Identify(Identify { file, dir, index: cursor.u32()? })
+        }
+        25 => {
+            let file = FileId(cursor.u32()?);
+            let digest = match cursor.byte()? {
+                0 => None,
+                _ => Some(cursor.digest()?),
+            };
+            Message::Identified(Identified { file, digest })
+        }
         _ => return Err(WireError::Malformed("message: its kind is unknown")),
     })
 }

@@ -16,8 +16,9 @@
 use crate::request::CompressWhen;
 use std::time::{Duration, Instant};
 
-/// After a block that did not pay, as many as the first are sent as they are before the next try, then twice as many
-/// each time up to the second: data changes from one file to the next, but often not for a long time.
+/// After a block that did not pay, so many times its length is sent as it is before the next try, first the first, then
+/// twice as many each time up to the second: data changes from one file to the next, but often not for a long time. It
+/// is by length, as a few bytes say nothing of the megabytes behind them.
 const REST: (u32, u32) = (4, 512);
 /// A rest is over earlier when so many times the time has passed that the try took, as over a slow line.
 const TRIES: u32 = 100;
@@ -50,7 +51,7 @@ pub(crate) struct Choice {
     /// The blocks compressed since the last rest, those further back counting ever less.
     lately: Block,
     rest: Option<Rest>,
-    /// How many blocks the last rest was meant for; none if the last block paid.
+    /// How many times the length of what was tried the last rest was meant for; none if the last block paid.
     last_rest: u32,
     line: Line,
 }
@@ -58,7 +59,8 @@ pub(crate) struct Choice {
 /// A time of not compressing.
 #[derive(Debug)]
 struct Rest {
-    blocks: u32,
+    /// Bytes before compression.
+    bytes: u64,
     until: Instant,
 }
 
@@ -95,12 +97,15 @@ impl Choice {
         Choice { when, lately: Block::default(), rest: None, last_rest: 0, line }
     }
 
-    /// Whether to compress the next block.
-    pub(crate) fn compresses(&mut self, now: Instant) -> bool {
-        if let Some(rest) = self.rest.as_mut().filter(|rest| rest.blocks > 0 && now < rest.until) {
-            rest.blocks -= 1;
+    /// Whether to compress the next block, which has `len` bytes.
+    pub(crate) fn compresses(&mut self, len: usize, now: Instant) -> bool {
+        if let Some(rest) = self.rest.as_mut().filter(|rest| now < rest.until)
+            && let Some(bytes) = rest.bytes.checked_sub(len as u64)
+        {
+            rest.bytes = bytes;
             return false;
         }
+        self.rest = None;
         self.when == CompressWhen::Always || self.line.is_known()
     }
 
@@ -118,7 +123,8 @@ impl Choice {
             let (first, longest) = REST;
             self.last_rest = self.last_rest.saturating_mul(2).clamp(first, longest);
             let until = now.checked_add(block.took.saturating_mul(TRIES));
-            self.rest = until.map(|until| Rest { blocks: self.last_rest, until });
+            let bytes = (block.from as u64).saturating_mul(self.last_rest.into());
+            self.rest = until.map(|until| Rest { bytes, until });
             self.lately = Block::default();
         }
     }

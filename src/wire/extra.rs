@@ -8,7 +8,6 @@ use crate::tree::{Acl, Acls, DefaultAcl, Entry, Extra, Grants, Group, MAX_GRANTS
 use crate::wire::WireError;
 use crate::wire::codec::{Cursor, Put};
 use crate::wire::message::entry_cost;
-use filetime::FileTime;
 use std::sync::Arc;
 
 const ATIME: u8 = 1 << 0;
@@ -76,12 +75,12 @@ pub(crate) fn acls_cost(acls: &Acls) -> u64 {
 
 /// Whether there is anything in this that another host is told.
 pub(crate) fn tells(extra: &Extra) -> bool {
-    let Extra { atime, acls, xattrs, group, inode: _ } = extra;
+    let Extra { atime, acls, xattrs, group, inode: _, stamp: _ } = extra;
     atime.is_some() || acls.is_some() || !xattrs.is_empty() || group.is_some()
 }
 
 pub(crate) fn encode_extra(extra: &Extra, is_dir: bool, last: &mut LastAcls, out: &mut Vec<u8>) {
-    let Extra { atime, acls, xattrs: XattrSums { user, other }, group, inode: _ } = extra;
+    let Extra { atime, acls, xattrs: XattrSums { user, other }, group, inode: _, stamp: _ } = extra;
     let acls = acls.as_ref().map(|acls| (acls, last.next(is_dir, acls)));
     let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
     out.push(
@@ -116,11 +115,7 @@ pub(crate) fn decode_extra(
     }
     let mut extra = Extra::default();
     if flags & ATIME != 0 {
-        let (seconds, nanos) = (cursor.signed()?, cursor.u32()?);
-        if nanos >= 1_000_000_000 {
-            return Err(WireError::Malformed("time"));
-        }
-        extra.atime = Some(FileTime::from_unix_time(seconds, nanos));
+        extra.atime = Some(cursor.time()?);
     }
     if flags & SAME_ACLS != 0 {
         let same = last.last(is_dir).ok_or(WireError::Malformed("entry: it shares an ACL with none"))?;

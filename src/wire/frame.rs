@@ -198,7 +198,7 @@ impl ContentEncoder {
     /// What was compressed must be sent so, whatever came of it: the decompressor would lack it.
     fn compress(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<u8, WireError> {
         let begun = Instant::now();
-        if !self.choice.compresses(begun) {
+        if !self.choice.compresses(payload.len(), begun) {
             return Ok(0);
         }
         let start = out.len();

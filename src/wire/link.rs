@@ -216,7 +216,7 @@ impl Sender {
             // These cost no credit, since the reader at the other end deals with them at once; but a slow line, or a
             // peer that does not read, must not make them pile up here. They are sent by threads that work, never by
             // the one that receives, so both ends go on reading while these wait, and room comes.
-            Message::Event(_) | Message::Close(_) | Message::Progress(_) => {
+            Message::Event(_) | Message::Close(_) | Message::Confirm(_) | Message::Progress(_) => {
                 self.end.outbox.put_below(FREE_WAITING, message)
             }
             // The walk is far ahead of the comparison anyway.

@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// The longest path that may be told as absent.
 const PATH_LIMIT: u64 = 64 << 10;
 
+/// The flag of a part where something could not be read.
+const BROKEN_PART: u8 = 32;
+
 /// The longest name of a user or group.
 const OWNER_LIMIT: u64 = 256;
 
@@ -23,6 +26,7 @@ pub(crate) fn encode_listing(listing: &Listing, out: &mut Vec<u8>) {
         Some(ListingEnd::Broken) => 1,
         Some(ListingEnd::Whole) => 2,
         Some(ListingEnd::Part) => 3,
+        Some(ListingEnd::BrokenPart) => 3 | BROKEN_PART,
     };
     let same = listing.same.as_bytes();
     let asked = &listing.asked;
@@ -66,6 +70,7 @@ pub(crate) fn decode_listing(cursor: &mut Cursor) -> Result<Listing, WireError> 
         0 => None,
         1 => Some(ListingEnd::Broken),
         2 => Some(ListingEnd::Whole),
+        _ if flags & BROKEN_PART != 0 => Some(ListingEnd::BrokenPart),
         _ => Some(ListingEnd::Part),
     };
     let dir = DirId(cursor.u32()?);

@@ -1,11 +1,12 @@
 //! The messages of a pass, and of what is said between passes.
 
-use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
+use crate::delta::{BlockLen, Digest, SignatureHeader, StrongLen, Sum};
 use crate::report::{Event, ProgressReading, Totals};
 use crate::tree::{Acls, Asked, BucketSum, Buckets, Entry, Extra, Fingerprint, Meta, Owner};
 use crate::wire::extra::{EntryCosts, acls_cost, tells};
 use crate::wire::{ChannelSet, Fetch, Fetched, Rank, Token, WINDOWS};
 use bytes::Bytes;
+use filetime::FileTime;
 use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -39,6 +40,10 @@ pub enum Message {
     Check(Check),
     /// Source: the answer to a check.
     Verdict(Verdict),
+    /// Sink: which content has this file?
+    Identify(Identify),
+    /// Source: the answer to that.
+    Identified(Identified),
     /// Source: content of a wanted file.
     Content(Content),
     /// Sink: send these small files.
@@ -49,6 +54,8 @@ pub enum Message {
     Again(Again),
     /// Sink: this directory and all below it is settled; its listing may be forgotten.
     Close(DirId),
+    /// Sink: an entry is here, so the source may remove its own (`--remove-source-files`).
+    Confirm(Confirm),
     /// Either: something for the other side's reporter.
     Event(Event),
     /// Either: how far the run is.
@@ -89,7 +96,7 @@ pub struct Abort {
 pub enum AbortKind {
     /// Something this role needs could not be had.
     Failed,
-    /// Sources and destination do not fit each other.
+    /// Sources and destination do not fit each other, or cannot be used.
     Selection,
     /// The other side broke the protocol.
     Protocol,
@@ -104,6 +111,8 @@ pub enum AbortKind {
 /// What the transfer root is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Begin {
+    /// Whether nothing but directories' contents are sent, and there are none, or they cannot be read.
+    pub bare: bool,
     /// The attributes of the root directory itself, where a source was named with its contents (`src/`).
     pub root: Option<Meta>,
     /// What else is told of it.
@@ -175,8 +184,10 @@ pub enum ListingEnd {
     Whole,
     /// It would, but something could not be read, here or before.
     Broken,
-    /// It only has what was asked for by name.
+    /// It only has what was asked for by name, or what could be read.
     Part,
+    /// The same, and something could not be read, here or before.
+    BrokenPart,
 }
 
 /// Users or groups.
@@ -248,6 +259,26 @@ pub struct Verdict {
     pub file: FileId,
     /// Whether the contents agree.
     pub same: bool,
+}
+
+/// A question which content a listed file has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identify {
+    /// The number the answer will carry.
+    pub file: FileId,
+    /// The directory it was listed in.
+    pub dir: DirId,
+    /// Its place in that directory's entries.
+    pub index: u32,
+}
+
+/// The answer to an [`Identify`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identified {
+    /// The number the question gave.
+    pub file: FileId,
+    /// The digest of the content, if it could be read.
+    pub digest: Option<Digest>,
 }
 
 /// A part of a wanted file's content.
@@ -335,6 +366,28 @@ pub struct Again {
     pub segments: Vec<Sum>,
 }
 
+/// An entry that is here as it was listed, and stays, if the run is asked to remove it at the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Confirm {
+    /// The directory it was listed in.
+    pub dir: DirId,
+    /// Its place in that directory's entries.
+    pub index: u32,
+    /// What was found here, which must not be the source's own.
+    pub there: FileThere,
+}
+
+/// Which file was found at the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileThere {
+    /// Device it is on, by the numbers of that host.
+    pub dev: u64,
+    /// Inode on that device.
+    pub ino: u64,
+    /// When it last changed.
+    pub ctime: FileTime,
+}
+
 /// The most bytes in one [`Message::Talk`]: what is gathered to 64 KiB and ends with something longer than most.
 pub const MAX_TALK: u64 = 80 << 10;
 
@@ -374,11 +427,15 @@ impl Message {
             Message::Want(_)
             | Message::Sums(_)
             | Message::Check(_)
+            | Message::Identify(_)
             | Message::Expand(_)
             | Message::Fetch(_) => Rank::Want,
-            Message::Verdict(_) | Message::Content(_) | Message::Fetched(_) => Rank::Content,
+            Message::Verdict(_) | Message::Identified(_) | Message::Content(_) | Message::Fetched(_) => {
+                Rank::Content
+            }
             Message::Again(_) => Rank::Again,
             Message::Close(_)
+            | Message::Confirm(_)
             | Message::Event(_)
             | Message::Progress(_)
             | Message::Credit { .. }

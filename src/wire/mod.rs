@@ -38,7 +38,7 @@ pub(crate) use extra::EntryCosts;
 pub use link::{Closed, Link, Permit, Received, Receiver, Reservation, Sender, Stopper};
 pub(crate) use message::asked_cost;
 pub use message::{
-    Abort, AbortKind, Again, Begin, Check, Content, ContentEnd, ContentOp, DirId, Expand, FileId, Listing,
-    ListingEnd, MAX_TALK, MENTIONED_ACLS, MENTIONED_OWNERS, MESSAGE_COST, Mention, Message, OwnerKind,
-    OwnerName, SumsPart, Verdict, Want,
+    Abort, AbortKind, Again, Begin, Check, Confirm, Content, ContentEnd, ContentOp, DirId, Expand, FileId,
+    FileThere, Identified, Identify, Listing, ListingEnd, MAX_TALK, MENTIONED_ACLS, MENTIONED_OWNERS,
+    MESSAGE_COST, Mention, Message, OwnerKind, OwnerName, SumsPart, Verdict, Want,
 };

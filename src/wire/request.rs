@@ -67,6 +67,8 @@ options! {
     41 critical force,
     42 critical rules,
     45 critical two_way,
+    46 critical max_delete,
+    47 critical remove_source_files,
     50 critical dry_run,
     51 optional detail,
     52 critical shortcuts,
@@ -108,6 +110,10 @@ options! {
     127 critical delay_updates,
     128 critical append,
     129 critical fuzzy,
+    140 critical copy_devices,
+    141 critical write_devices,
+    142 critical reflink,
+    150 critical detect_renames,
 }
 
 /// Appends `request`.

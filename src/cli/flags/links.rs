@@ -38,12 +38,13 @@ pub(in crate::cli) struct LinkFlags {
     /// Follow symbolic links of other users on the paths that you name here
     ///
     /// Without this option only those of root and your own are followed, since whoever makes another could lead the run
-    /// elsewhere. It is about this side only.
+    /// elsewhere; on the paths of sources all are. It is about this side only.
     #[arg(long, help_heading = LINKS)]
     pub insecure_links: bool,
     /// Refuse paths named here that end outside of DIR
     ///
-    /// It is about this side only, or in --remote-path about the other one.
+    /// These are the destination, what options name, and the names of a list, but not the sources themselves. It is about
+    /// this side only; in --remote-path it is about the other one, and there about sources, too.
     #[arg(long, value_name = "DIR", help_heading = LINKS)]
     pub confine_root: Option<OsString>,
 }

@@ -19,7 +19,7 @@ mod usage;
 mod view;
 
 use crate::cli::failure::Failure;
-use crate::request::Append;
+use crate::request::{Append, Super};
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -107,6 +107,18 @@ pub(super) struct Flags {
     /// Make device files (needs to be root at the destination)
     #[arg(long, help_heading = WHAT)]
     pub devices: bool,
+    /// Copy what devices of the source hold, as if they were files
+    ///
+    /// A device that holds blocks is as long as these are, and counts as changed in any case. Of others, as terminals,
+    /// nothing is read, and an empty file is made. Fifos and sockets stay what they are.
+    #[arg(long, help_heading = WHAT)]
+    pub copy_devices: bool,
+    /// Write content into devices that are at the destination, in place of replacing them (implies --inplace)
+    ///
+    /// Only where the source has a file of the name of the device, or a device and --copy-devices is given. Know what is
+    /// there: nothing of what the device held comes back. Without this, no device is ever written to.
+    #[arg(long, help_heading = WHAT)]
+    pub write_devices: bool,
     /// Make named pipes and sockets
     #[arg(long, help_heading = WHAT)]
     pub specials: bool,
@@ -152,6 +164,15 @@ pub(super) struct Flags {
     /// it, root tries and others do not.
     #[arg(long = "super", help_heading = ATTRIBUTES)]
     super_flag: bool,
+    /// Keep what only root may set in extended attributes, in rsync's form, and read it there
+    ///
+    /// Owner and group, permissions that would shut the user out or run a program as somebody else, kinds and numbers of
+    /// devices, ACLs (with -A) and extended attributes outside of user.* (with -X). Symbolic links, devices and special
+    /// files become regular files. A tree that was copied so without being root gives everything back to a copy that
+    /// reads it so, of dsync or of rsync. It is about this side; -M--fake-super is about the other. Between two local
+    /// paths it is about both, -M--fake-super about the destination only, and with -M--super about the source only.
+    #[arg(long, help_heading = ATTRIBUTES)]
+    fake_super: bool,
     /// Keep modification times; without it, the next run compares every file anew
     #[arg(short = 't', long, help_heading = ATTRIBUTES)]
     pub times: bool,
@@ -321,21 +342,49 @@ pub(super) struct Flags {
     /// Delete at the destination what the source does not have
     ///
     /// Only in directories that are sent as a whole, and only as long as the source was read without error. Names
-    /// left out by a filter rule are not deleted. Entries are deleted as their directory's turn comes.
-    #[arg(long, aliases = ["del", "delete-during"], help_heading = DELETING)]
+    /// left out by a filter rule are not deleted. If the source is empty, or cannot be read, nothing is done at all, unless
+    /// --delete-from-empty is said.
+    #[arg(long, help_heading = DELETING)]
     pub delete: bool,
+    /// Delete in each directory as its turn comes (the default with --delete, which it implies)
+    #[arg(long, alias = "del", help_heading = DELETING)]
+    pub delete_during: bool,
+    /// Delete before anything else is done (implies --delete)
+    ///
+    /// The source is read twice for that. After an error in reading it nothing is deleted.
+    #[arg(long, help_heading = DELETING)]
+    pub delete_before: bool,
+    /// Find what to delete as each directory's turn comes, delete it when all else is done (implies --delete)
+    #[arg(long, help_heading = DELETING)]
+    pub delete_delay: bool,
+    /// Delete when all else is done (implies --delete)
+    ///
+    /// Rules in files of the destination's directories are then those that this run has put there.
+    #[arg(long, help_heading = DELETING)]
+    pub delete_after: bool,
+    /// Delete also if the source is empty or cannot be read, as when it is not mounted
+    #[arg(long, help_heading = DELETING)]
+    pub delete_from_empty: bool,
     /// Delete also what the filter rules leave out (implies --delete)
     #[arg(long, help_heading = DELETING)]
     pub delete_excluded: bool,
     /// Delete at most N entries; exit with 25 if there were more. With -2: change nothing at all then
     ///
-    /// With --two-way, N may also be a percentage of the files on a side, like 10%. Without this option, more than
-    /// half of the files on a side, and more than five, are too many.
+    /// What is in a directory that gives way to something else (--force) and what --delete-missing-args removes counts
+    /// too. N may also be a percentage, like 10%, of what the destination's directories hold: that limits what --delete
+    /// removes, which then waits until all else is done. With --two-way, it is one of the files on a side; without this
+    /// option, more than half of the files on a side, and more than five, are too many.
     #[arg(long, value_name = "N", help_heading = DELETING)]
     pub max_delete: Option<String>,
     /// Delete even after an error in reading the source
     #[arg(long, help_heading = DELETING)]
     pub ignore_errors: bool,
+    /// Remove at the source what is no directory, once it is at the destination
+    ///
+    /// Also what was there before as it is at the source. What has changed since it was listed stays, and so does a file
+    /// that the destination has itself, as another name of it. Directories stay.
+    #[arg(long, help_heading = DELETING)]
+    pub remove_source_files: bool,
     /// Keep what is replaced or deleted, as a backup beside it, with ~ after its name
     ///
     /// A backup replaces the one before it. Without --backup-dir, --delete leaves names alone that end like backups, as
@@ -392,10 +441,19 @@ pub(super) struct Flags {
     append_verify: bool,
     /// Begin a file that is new with another one like it
     ///
-    /// One in the same directory, of the same length and time, or else with a similar name. Given twice, it changes
-    /// nothing more.
+    /// One in the same directory, of the same length and time, or else with a similar name. Given twice, it also looks
+    /// into that directory where --compare-dest, --copy-dest or --link-dest have it.
     #[arg(short = 'y', long, action = ArgAction::Count, help_heading = TRANSFER)]
     pub fuzzy: u8,
+    /// Rename or copy at the destination what was moved or copied at the source, instead of sending it
+    ///
+    /// A file that is new is looked for among all files of the destination, by its length, its time and its name; only
+    /// where both sides find the same content, by its BLAKE3 sum, is it taken from there. With --delete the file that
+    /// would be deleted is renamed, so deletions come last, after all else. What is shorter than 1 KiB is sent. The
+    /// first change of a run reads all directories of the destination, which no run without this option does. It does not
+    /// go with --delete-before and --remove-source-files.
+    #[arg(long, help_heading = TRANSFER)]
+    pub detect_renames: bool,
     /// Same as --partial --progress
     #[arg(short = 'P', help_heading = TRANSFER)]
     partial_progress: bool,
@@ -431,6 +489,14 @@ pub(super) struct Flags {
     /// were changed, so that a power failure leaves the old or the new one.
     #[arg(long, help_heading = TRANSFER)]
     pub fsync: bool,
+    /// Whether copies share blocks with what they are copies of: auto, always or never
+    ///
+    /// That is between two local paths, with --copy-dest, and for what a new version has of the old one, on file systems
+    /// as Btrfs and XFS. Such a copy takes no room until one of the two files is changed, which the other does not see.
+    /// The default is auto: where the file system can. With always, a file that is copied whole and cannot be copied so
+    /// is an error. With never, every byte is written.
+    #[arg(long, value_name = "WHEN", help_heading = TRANSFER)]
+    pub reflink: Option<String>,
     /// Leave out zeros, so that they take no room at the destination
     ///
     /// Holes of the source are not read either. In files that are updated in place, zeros are punched out where the file
@@ -605,9 +671,9 @@ pub(super) struct Flags {
     /// Whether plain digits are asked for (`--no-human-readable`).
     #[arg(skip)]
     pub plain_numbers: bool,
-    /// Whether what only root may is tried. `None`: nobody said.
+    /// What is done about what only root may. `None`: nobody said.
     #[arg(skip)]
-    pub super_user: Option<bool>,
+    pub super_user: Option<Super>,
     /// The words of the command line, without those about plans.
     #[arg(skip)]
     pub words: Vec<OsString>,

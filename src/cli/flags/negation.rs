@@ -3,8 +3,10 @@
 
 use clap::{Arg, ArgAction, Command};
 
-/// Flags without a `--no-` form: they ask for something else than a run, or only stand for other flags.
-const NOT_NEGATED: [&str; 6] = ["archive", "generate", "help", "version", "server", "implied_dirs"];
+/// Flags without a `--no-` form: they ask for something else than a run, only stand for other flags, or are themselves
+/// taken back by another.
+const NOT_NEGATED: [&str; 7] =
+    ["archive", "fake_super", "generate", "help", "version", "server", "implied_dirs"];
 
 /// rsync's switches that change nothing here. Lists are always built as the run goes, names never pass through a
 /// shell, and standard streams are read as they come.

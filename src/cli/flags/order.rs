@@ -6,7 +6,7 @@
 
 use crate::cli::flags::Flags;
 use crate::cli::flags::negation::negated;
-use crate::request::Append;
+use crate::request::{Append, Super};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use std::ffi::OsString;
@@ -60,14 +60,21 @@ impl Flags {
         self.devices = on(&["archive", both, "devices"], &["devices", both]);
         self.specials = on(&["archive", both, "specials"], &["specials", both]);
         self.partial = on(&["partial", "partial_progress"], &["partial", "partial_progress"]);
-        self.appends = match (self.append, self.append_verify) {
-            (_, true) => Some(Append::Verified),
-            (true, false) => Some(Append::Trusting),
-            (false, false) => None,
-        };
+        // As in rsync --no-append takes back either.
+        let appends = on(&["append", "append_verify"], &["append", "append_verify"]);
+        let how = if self.append_verify { Append::Verified } else { Append::Trusting };
+        self.appends = appends.then_some(how);
         self.progress = on(&["progress", "partial_progress"], &["progress", "partial_progress"]);
         self.compressed = on(&["compress", "compress_level", "compress_choice"], &["compress"]);
-        self.super_user = switch(matches, &["super_flag"], &["super_flag"]);
+        // The last of three words wins.
+        let faked = position(matches, "fake_super");
+        let other = switch(matches, &["super_flag"], &["super_flag"]);
+        self.super_user = match other {
+            _ if faked > last(matches, "super_flag") => Some(Super::Faked),
+            Some(true) => Some(Super::Tried),
+            Some(false) => Some(Super::Forgone),
+            None => None,
+        };
         self.whole = switch(matches, &["whole_file"], &["whole_file"]);
         let old_name = switch(matches, &["all_to_stderr"], &["all_to_stderr"]);
         let is_later = last(matches, "all_to_stderr") > last(matches, "stderr");

@@ -48,7 +48,9 @@ type Differs = fn(&Flags, &Flags) -> bool;
 
 /// The options that no request carries.
 const NOT_CARRIED: [(&str, Differs); 8] = [
-    ("filter rules", |own, peer| own.filters.len() != peer.filters.len()),
+    ("filter rules", |own, peer| {
+        own.filters.len() != peer.filters.len() || own.cvs_exclude != peer.cvs_exclude
+    }),
     ("--log-file", |own, peer| own.log_file != peer.log_file),
     ("--log-file-format", |own, peer| own.log_file_format != peer.log_file_format),
     ("--insecure-links", |own, peer| own.link_rules.insecure_links != peer.link_rules.insecure_links),

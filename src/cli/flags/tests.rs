@@ -141,12 +141,12 @@ fn later_flags_win() {
 #[test]
 fn aliases_are_those_of_rsync() {
     let flags = parsed("--del --ignore-non-existing --zl 7 --zc zstd --cc md5 --rsync-path /opt/dsync");
-    assert!(flags.delete && flags.existing);
+    assert!(flags.delete_during && flags.existing);
     assert_eq!(flags.compress_level, Some(7));
     assert_eq!(flags.compress_choice.as_deref(), Some("zstd"));
     assert_eq!(flags.checksum_choice.as_deref(), Some("md5"));
     assert_eq!(flags.remote_path, Some(OsString::from("/opt/dsync")));
-    assert!(parsed("--delete-during").delete);
+    assert!(parsed("--delete-during").delete_during);
     assert_eq!(parsed("--max-delete=-1").max_delete.as_deref(), Some("-1"));
     assert_eq!(parsed("-B700").block_size, Some(Size(700)));
     assert_eq!(parsed("--block-size 1K").block_size, Some(Size(1024)));

@@ -10,7 +10,7 @@ use crate::cli::output::moment::Clock;
 use crate::cli::output::origins::Origins;
 use crate::cli::output::size::Numbers;
 use crate::report::{Action, Item};
-use crate::tree::{Escaped, Kind, RelPath};
+use crate::tree::{Escaped, Kind, RelPath, unmunged};
 use std::ffi::OsStr;
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -89,6 +89,8 @@ pub(super) enum Subject<'a> {
 pub(super) struct Setting<'a> {
     pub direction: Direction,
     pub origins: &'a Origins,
+    /// Whether the other side writes the texts of links so that they lead nowhere, which are shown as the source's.
+    pub unmunges: bool,
     pub clock: &'a Clock,
     /// Whether groups are preserved.
     pub groups: bool,
@@ -249,12 +251,15 @@ impl Subject<'_> {
                 Some(item) => columns(item, setting.direction),
                 None => DELETED.to_owned(),
             },
+            What::Name if item.is_some() && setting.origins.is_absolute(path) => {
+                format!("/{}", name(path, kind))
+            }
             What::Name => name(path, kind),
             What::LongName => match item {
                 Some(_) => Escaped(&setting.origins.long_name(path)).to_string(),
                 None => path.to_string(),
             },
-            What::Target => item.map(arrow).unwrap_or_default(),
+            What::Target => item.map(|item| arrow(item, setting.unmunges)).unwrap_or_default(),
             What::Length => numbers.bytes(item.map_or(0, |item| item.size)),
             What::Sent => numbers.bytes(facts.map_or(0, |facts| facts.sent)),
             // How much the sums of blocks took that were compared is not counted for each file.
@@ -302,11 +307,12 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn arrow(item: &Item) -> String {
+fn arrow(item: &Item, unmunges: bool) -> String {
     if let Some(leader) = &item.leader {
         return format!("{LEADS}{leader}");
     }
-    item.target.as_ref().map(|target| format!("{ARROW}{}", Escaped(target))).unwrap_or_default()
+    let text = |target| if unmunges { unmunged(target) } else { target };
+    item.target.as_ref().map(|target| format!("{ARROW}{}", Escaped(text(target)))).unwrap_or_default()
 }
 
 /// Seconds since 1970.
@@ -354,10 +360,11 @@ mod tests {
     }
 
     fn line(format: &str, subject: Subject<'_>) -> String {
-        let origins = Origins::new([&b"/home/src/"[..]], false);
+        let origins = Origins::new([&b"/home/src/"[..]], false, false);
         let setting = Setting {
             direction: Direction::Push,
             origins: &origins,
+            unmunges: false,
             clock: &Clock::at(0),
             groups: false,
             sum_width: 32,
@@ -401,6 +408,7 @@ mod tests {
             let setting = Setting {
                 direction: Direction::Push,
                 origins: &Origins::default(),
+                unmunges: false,
                 clock: &Clock::at(0),
                 groups: false,
                 sum_width: 32,

@@ -124,6 +124,7 @@ pub(super) fn event(event: &Event, destination: &[u8]) -> String {
         Event::FollowedLink { path, target } => Line::new("followed").path(path).named(TARGET, target),
         Event::Item(item) => self::item(item),
         Event::Deleted { path, kind } => Line::new("deleted").path(path).with("kind", self::kind(*kind)),
+        Event::Removed { path } => Line::new("removed").path(path),
         Event::Skipped { path, reason } => {
             Line::new("skipped").path(path).with("reason", self::reason(*reason))
         }

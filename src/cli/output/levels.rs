@@ -13,6 +13,8 @@ pub(in crate::cli) struct Levels {
     pub non_regular: u8,
     /// The progress bar.
     pub progress: u8,
+    /// Files removed at the source.
+    pub remove: u8,
     /// Files skipped because of the options.
     pub skip: u8,
     /// The end of the run: 1 the last two lines, 2 all numbers.
@@ -48,12 +50,13 @@ const fn kind(
 }
 
 /// The kinds of `--info`, with what they are about.
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     kind("DEL", [0, 1, 1], |levels| &mut levels.delete, "Entries deleted at the destination"),
     kind("FLIST", [0, 1, 1], |levels| &mut levels.list, "The line that says which way the run goes"),
     kind("NAME", [0, 1, 2], |levels| &mut levels.name, "Names: 1) of what changes, 2) of everything"),
     kind("NONREG", [1, 1, 1], |levels| &mut levels.non_regular, "Files skipped for what they are"),
     kind("PROGRESS", [0, 0, 0], |levels| &mut levels.progress, "The progress bar for the whole run"),
+    kind("REMOVE", [0, 0, 1], |levels| &mut levels.remove, "Files removed at the source"),
     kind("SKIP", [0, 0, 1], |levels| &mut levels.skip, "Files skipped because of the options"),
     kind(
         "STATS",
@@ -65,7 +68,7 @@ const KINDS: [Kind; 8] = [
 ];
 
 /// The kinds of rsync's `--info` that are known so that command lines written for it work, and have nothing to show.
-const SILENT_KINDS: [&str; 5] = ["BACKUP", "COPY", "MISC", "MOUNT", "REMOVE"];
+const SILENT_KINDS: [&str; 4] = ["BACKUP", "COPY", "MISC", "MOUNT"];
 
 /// The kinds of rsync's `--debug`, known so that command lines written for it work. They are about its own insides, so
 /// there is nothing to show.
@@ -217,7 +220,7 @@ mod tests {
         assert_eq!(Levels::at_verbosity(0), Levels { non_regular: 1, ..Levels::default() });
         assert_eq!(added(0), ["NONREG"]);
         assert_eq!(added(1), ["DEL", "FLIST", "NAME", "STATS", "SYMSAFE"]);
-        assert_eq!(added(2), ["NAME2", "SKIP"]);
+        assert_eq!(added(2), ["NAME2", "REMOVE", "SKIP"]);
         assert_eq!(Levels::at_verbosity(9), Levels::at_verbosity(2));
     }
 

@@ -66,6 +66,8 @@ pub(super) struct Style {
     pub destination: Vec<u8>,
     /// The source arguments, where they are here.
     pub origins: Origins,
+    /// Whether the other side writes the texts of links so that they lead nowhere, which are shown as the source's.
+    pub unmunges: bool,
     /// Whether groups are preserved.
     pub groups: bool,
     /// How many characters the sum of a file has.

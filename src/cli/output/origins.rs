@@ -13,17 +13,25 @@ struct Origin {
     before: Vec<u8>,
     /// The first element of these paths, if all have the same.
     first: Option<Vec<u8>>,
+    /// The path that was typed, if it is kept with the slash at its beginning: without that and without one at its end.
+    absolute: Option<Vec<u8>>,
 }
 
 impl Origins {
     /// Those of these arguments, of which entries keep all of the path, or what follows a `/./` in it, if it is
-    /// `relative`.
-    pub(in crate::cli) fn new<'a>(sources: impl IntoIterator<Item = &'a [u8]>, relative: bool) -> Origins {
+    /// `relative`; of one that a list is about only the names in that are kept.
+    pub(in crate::cli) fn new<'a>(
+        sources: impl IntoIterator<Item = &'a [u8]>,
+        relative: bool,
+        listed: bool,
+    ) -> Origins {
         let origin = |source: &[u8]| {
             if relative {
                 let cut = source.windows(3).position(|part| part == b"/./").unwrap_or(0);
                 let before = source.get(..cut).unwrap_or_default();
-                return Origin { before: trimmed(before).to_vec(), first: None };
+                let is_whole = !listed && source.starts_with(b"/") && cut == 0 && !source.starts_with(b"/./");
+                let absolute = is_whole.then(|| trimmed(source).to_vec());
+                return Origin { before: trimmed(before).to_vec(), first: None, absolute };
             }
             let (before, first) = match source.iter().rposition(|byte| *byte == b'/') {
                 Some(slash) => source.split_at_checked(slash + 1).unwrap_or_default(),
@@ -31,9 +39,22 @@ impl Origins {
             };
             let is_all = matches!(first, b"" | b"." | b"..");
             let before = if is_all { source } else { before };
-            Origin { before: trimmed(before).to_vec(), first: (!is_all).then(|| first.to_vec()) }
+            let first = (!is_all).then(|| first.to_vec());
+            Origin { before: trimmed(before).to_vec(), first, absolute: None }
         };
         Origins(sources.into_iter().map(origin).collect())
+    }
+
+    /// Whether a path below the transfer root is that of an entry on or below the path of a source that was typed with a
+    /// slash at its beginning and is kept, which is then shown with that.
+    pub(super) fn is_absolute(&self, path: &RelPath) -> bool {
+        let path = path.as_bytes();
+        let is_on = |one: &[u8], other: &[u8]| {
+            one.strip_prefix(other)
+                .is_some_and(|rest| other.is_empty() || matches!(rest.first(), None | Some(b'/')))
+        };
+        let mut absolute = self.0.iter().filter_map(|origin| origin.absolute.as_deref());
+        !path.is_empty() && absolute.any(|source| is_on(path, source) || is_on(source, path))
     }
 
     /// The path of an entry below the transfer root, with what its source argument has before it, if it is certain which
@@ -91,11 +112,28 @@ mod tests {
             (&["x/a", "x/a"], "a/c", "x/a/c"),
             (&[], "b", "b"),
         ] {
-            let origins = Origins::new(sources.iter().map(|source| source.as_bytes()), false);
+            let origins = Origins::new(sources.iter().map(|source| source.as_bytes()), false, false);
             let name = origins.long_name(&RelPath::new(path.as_bytes()).unwrap());
             assert_eq!(String::from_utf8(name).unwrap(), expected, "{sources:?}");
         }
     }
+
+    #[test]
+    fn kept_paths_that_begin_with_a_slash_are_shown_with_it() {
+        let sources = ["/home/src/", "other", "/x/./cut"];
+        let origins = Origins::new(sources.iter().map(|source| source.as_bytes()), true, false);
+        let is_absolute = |path: &str| origins.is_absolute(&RelPath::new(path.as_bytes()).unwrap());
+        for path in ["home", "home/src", "home/src/a/b"] {
+            assert!(is_absolute(path), "{path}");
+        }
+        for path in ["", "hom", "home/srcs", "home/s", "other", "other/a", "cut", "x"] {
+            assert!(!is_absolute(path), "{path}");
+        }
+        let origins = Origins::new(sources.iter().map(|source| source.as_bytes()), false, false);
+        assert!(!origins.is_absolute(&RelPath::new(*b"src").unwrap()));
+        assert!(Origins::new([&b"/"[..]], true, false).is_absolute(&RelPath::new(*b"etc").unwrap()));
+    }
+
     #[test]
     fn relative_names_have_what_was_cut_off_before_them() {
         for (sources, path, expected) in [
@@ -104,7 +142,7 @@ mod tests {
             (&["x/./a", "x/./b"], "b", "x/b"),
             (&["x/./a", "y/./b"], "b", "b"),
         ] {
-            let origins = Origins::new(sources.iter().map(|source| source.as_bytes()), true);
+            let origins = Origins::new(sources.iter().map(|source| source.as_bytes()), true, false);
             let name = origins.long_name(&RelPath::new(path.as_bytes()).unwrap());
             assert_eq!(String::from_utf8(name).unwrap(), expected, "{sources:?}");
         }

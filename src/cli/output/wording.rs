@@ -71,6 +71,9 @@ impl Wording<'_> {
             Event::Deleted { path, kind } => {
                 self.deletion_line(path, *kind, style.format.as_ref()).map(Line::Out)
             }
+            Event::Removed { path } => {
+                (style.levels.remove > 0).then(|| Line::Out(format!("sender removed {path}\n")))
+            }
             Event::Skipped { path, reason } => skip_line(path, *reason, style).map(Line::Out),
             Event::Problem(problem) => Some(Line::Err(problem_line(problem))),
             Event::Notice(text) => (!style.quiet).then(|| Line::Err(prefixed("dsync: ", text.as_bytes()))),
@@ -136,8 +139,9 @@ impl Wording<'_> {
     }
 
     fn setting(&self) -> Setting<'_> {
-        let Style { direction, origins, groups, sum_width, .. } = self.style;
-        Setting { direction: *direction, origins, clock: self.clock, groups: *groups, sum_width: *sum_width }
+        let Style { direction, origins, unmunges, groups, sum_width, .. } = self.style;
+        let (direction, unmunges, groups, sum_width) = (*direction, *unmunges, *groups, *sum_width);
+        Setting { direction, origins, unmunges, clock: self.clock, groups, sum_width }
     }
 }
 
@@ -211,6 +215,7 @@ mod tests {
             recursive: true,
             destination: b"there/".to_vec(),
             origins: Origins::default(),
+            unmunges: false,
             groups: false,
             sum_width: 32,
             direction: Direction::Local,
@@ -302,6 +307,7 @@ mod tests {
             (skipped(Skip::NoSuchDirectory), with_names("not creating new directory \"a/b\"\n")),
             (skipped(Skip::TooLarge), with_names("a/b is over max-size\n")),
             (skipped(Skip::TooSmall), with_names("a/b is under min-size\n")),
+            (Event::Removed { path: path() }, with_names("sender removed a/b\n")),
             (skipped(Skip::UpToDate), with_names("a/b is uptodate\n")),
             (Event::CreatedDestination, always("created directory there\n")),
         ] {

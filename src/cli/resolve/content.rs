@@ -2,17 +2,28 @@
 
 use crate::cli::failure::{Failure, UNSUPPORTED};
 use crate::cli::flags::Flags;
-use crate::request::{CompressWhen, Compression, Compressor, DEFAULT_ZSTD_LEVEL, SkipCompress, SumKind};
+use crate::request::{CompressWhen, Compression, Compressor, DEFAULT_ZSTD_LEVEL, SkipCompress, StrongKind};
+
+/// What `--checksum-choice` calls them. A name that stands for another one's sum comes after it.
+const SUM_NAMES: [(&str, StrongKind); 7] = [
+    ("xxh128", StrongKind::Xxh3),
+    ("xxh3", StrongKind::Xxh3Short),
+    ("xxh64", StrongKind::Xxh64),
+    ("xxhash", StrongKind::Xxh64),
+    ("md5", StrongKind::Md5),
+    ("sha1", StrongKind::Sha1),
+    ("none", StrongKind::None),
+];
 
 /// The sum of what is transferred, and that of `-c` if it is another.
-pub(super) fn sums(flags: &Flags) -> Result<(SumKind, Option<SumKind>), Failure> {
+pub(super) fn sums(flags: &Flags) -> Result<(StrongKind, Option<StrongKind>), Failure> {
     let one = |name: &str| {
         if name == "auto" {
-            return Ok(SumKind::default());
+            return Ok(StrongKind::default());
         }
-        let known = SumKind::NAMES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
+        let known = SUM_NAMES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
         known.ok_or_else(|| {
-            let names: Vec<&str> = SumKind::NAMES.iter().map(|(name, _)| *name).collect();
+            let names: Vec<&str> = SUM_NAMES.iter().map(|(name, _)| *name).collect();
             Failure::new(UNSUPPORTED, format!("--checksum-choice: unknown checksum {name:?}"))
                 .with_hint(format!("The choices are {} and auto.", names.join(", ")))
         })
@@ -20,7 +31,7 @@ pub(super) fn sums(flags: &Flags) -> Result<(SumKind, Option<SumKind>), Failure>
     let choice = flags.checksum_choice.as_deref().unwrap_or("auto");
     let (transfer, compare) = choice.split_once(',').unwrap_or((choice, choice));
     let (transfer, compare) = (one(transfer)?, one(compare)?);
-    if compare == SumKind::None && flags.checksum {
+    if compare == StrongKind::None && flags.checksum {
         let why = "--checksum (-c) needs a checksum, and --checksum-choice=none asks for none";
         return Err(Failure::new(UNSUPPORTED, why));
     }

@@ -23,7 +23,9 @@ use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};
 use crate::cli::flags::{Flags, size};
 use crate::cli::output::Style;
-use crate::request::{Backup, Bases, BasisKind, Deletion, Options, Shortcuts};
+use crate::request::{
+    Backup, Bases, BasisKind, Deletion, DeletionLimit, DeletionTime, Options, Reflink, Shortcuts,
+};
 use crate::session::{Run, Shell};
 use crate::transport;
 use crate::transport::command::{remote_command, split_command};
@@ -55,6 +57,7 @@ pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, 
             .with_hint("Run dsync on one of the two hosts."));
     }
     two_way::check(flags, &sources)?;
+    remote::check_paths(flags, &sources, &destination)?;
     let style = output::style(flags, &destination, &sources, environment)?;
     let paths = view::paths(flags)?;
     let (names_from, names) = view::names(flags, &sources, &destination, paths)?;
@@ -69,7 +72,12 @@ pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, 
         Some(_) => (sources.into_iter().map(two_way::root).collect(), two_way::root(destination)),
         None => (sources, destination),
     };
-    let peer_options = remote::peer_options(flags, &options, &style, environment)?;
+    let is_local = sources.iter().chain([&destination]).all(|target| matches!(target, Target::Local(_)));
+    if is_local && options.reflink == Reflink::Always && options.bandwidth.is_some() {
+        return Err(Failure::usage("--reflink=always cannot be used with --bwlimit")
+            .with_hint("Blocks that are shared are not sent."));
+    }
+    let peer_options = remote::peer_options(flags, &options, &style, environment, is_local)?;
     Ok((Run { sources, destination, options, peer_options, names, paths, shell, two_way, seed, ends }, style))
 }
 
@@ -82,12 +90,13 @@ fn operand_failure(error: &transport::Error) -> Failure {
 }
 
 fn options(flags: &Flags, style: &Style, environment: &Environment) -> Result<Options, Failure> {
-    let deletes = flags.delete || flags.delete_excluded;
-    let limit = if flags.two_way { None } else { delete_limit(flags.max_delete.as_deref())? };
+    let when = deletion_time(flags)?;
+    let deletes = flags.delete || flags.delete_excluded || when.is_some();
     let delete = deletes.then_some(Deletion {
         excluded: flags.delete_excluded,
-        limit,
         ignore_errors: flags.ignore_errors,
+        when: when.unwrap_or_default(),
+        from_empty: flags.delete_from_empty,
     });
     let backup = backup(flags);
     let beside = backup.as_ref().filter(|backup| backup.directory.is_none());
@@ -118,6 +127,8 @@ fn options(flags: &Flags, style: &Style, environment: &Environment) -> Result<Op
         owner: flags.owner,
         group: flags.group,
         devices: flags.devices,
+        copy_devices: flags.copy_devices,
+        write_devices: flags.write_devices,
         specials: flags.specials,
         numeric_ids: flags.numeric_ids,
         user_map,
@@ -140,7 +151,8 @@ fn options(flags: &Flags, style: &Style, environment: &Environment) -> Result<Op
         partial_dir: staging.partial_dir,
         delay_updates: flags.delay_updates,
         append: flags.appends,
-        fuzzy: flags.fuzzy > 0,
+        fuzzy: flags.fuzzy.min(2),
+        detect_renames: detect_renames(flags)?,
         block_size: block_size(flags)?,
         sum,
         compare_sum,
@@ -150,10 +162,13 @@ fn options(flags: &Flags, style: &Style, environment: &Environment) -> Result<Op
         sparse: flags.sparse,
         preallocate: flags.preallocate,
         temp_dir: flags.temp_dir.as_ref().map(|path| path.as_os_str().as_bytes().to_vec()),
+        reflink: reflink(flags.reflink.as_deref())?,
         bandwidth: bandwidth(flags.bwlimit.as_deref())?,
         timeout: flags.timeout.filter(|&seconds| seconds > 0),
         streams: flags.streams.filter(|&streams| streams != 1),
         delete,
+        remove_source_files: flags.remove_source_files,
+        max_delete: if flags.two_way { None } else { delete_limit(flags.max_delete.as_deref())? },
         omit_dir_times: flags.omit_dir_times || beside.is_some(),
         backup,
         force: flags.force,
@@ -196,16 +211,46 @@ fn bases(flags: &Flags) -> Result<Option<Bases>, Failure> {
 }
 
 /// The value of `--max-delete` in a run that is not two-way.
-fn delete_limit(text: Option<&str>) -> Result<Option<u64>, Failure> {
+fn delete_limit(text: Option<&str>) -> Result<Option<DeletionLimit>, Failure> {
     let Some(text) = text else { return Ok(None) };
     match text.parse::<i64>() {
         // rsync takes a negative limit as "delete nothing".
-        Ok(limit) => Ok(Some(u64::try_from(limit).unwrap_or(0))),
-        Err(_) if text.ends_with('%') => {
-            Err(Failure::usage(format!("--max-delete={text}: a percentage needs --two-way"))
-                .with_hint("Here the limit is a number of entries."))
+        Ok(limit) => Ok(Some(DeletionLimit::Count(u64::try_from(limit).unwrap_or(0)))),
+        Err(error) => match text.strip_suffix('%').map(str::parse) {
+            Some(Ok(percent)) => Ok(Some(DeletionLimit::Percent(percent))),
+            _ => Err(Failure::usage(format!("--max-delete: the value {text:?} is not valid: {error}"))),
+        },
+    }
+}
+
+/// Whether new files may be taken from others at the destination.
+fn detect_renames(flags: &Flags) -> Result<bool, Failure> {
+    if flags.detect_renames && flags.remove_source_files {
+        return Err(Failure::usage("--remove-source-files and --detect-renames cannot be given together")
+            .with_hint(
+                "Leave one out: files that are renamed at the end of the run are confirmed to nobody.",
+            ));
+    }
+    Ok(flags.detect_renames)
+}
+
+/// When to delete, if anybody says.
+fn deletion_time(flags: &Flags) -> Result<Option<DeletionTime>, Failure> {
+    let given = [
+        (flags.delete_before, DeletionTime::Before),
+        (flags.delete_during, DeletionTime::During),
+        (flags.delete_delay, DeletionTime::Delay),
+        (flags.delete_after, DeletionTime::After),
+    ];
+    let mut given = given.iter().filter(|(given, _)| *given).map(|(_, time)| *time);
+    match (given.next(), given.next()) {
+        (Some(DeletionTime::Before), None) if flags.detect_renames => {
+            Err(Failure::usage("--delete-before removes what --detect-renames would rename")
+                .with_hint("Leave out --delete-before: with --detect-renames, deletions come last."))
         }
-        Err(error) => Err(Failure::usage(format!("--max-delete: the value {text:?} is not valid: {error}"))),
+        (time, None) => Ok(time),
+        (_, Some(_)) => Err(Failure::usage("two options say when to delete")
+            .with_hint("Give one of --delete-before, --delete-during, --delete-delay and --delete-after.")),
     }
 }
 
@@ -225,6 +270,16 @@ fn shortcuts(plain: Option<&str>) -> Result<Shortcuts, Failure> {
         }
     }
     Ok(shortcuts)
+}
+
+fn reflink(when: Option<&str>) -> Result<Reflink, Failure> {
+    match when {
+        None | Some("auto") => Ok(Reflink::Auto),
+        Some("always") => Ok(Reflink::Always),
+        Some("never") => Ok(Reflink::Never),
+        Some(other) => Err(Failure::usage(format!("--reflink: the value {other:?} is not valid"))
+            .with_hint("It is auto, always or never.")),
+    }
 }
 
 fn block_size(flags: &Flags) -> Result<Option<u32>, Failure> {

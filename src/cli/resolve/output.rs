@@ -86,7 +86,8 @@ pub(super) fn style(
         // A two-way run has a plan to show, not a list.
         recursive: flags.recursive && !flags.two_way,
         destination: destination_path.clone(),
-        origins: Origins::new(local, flags.view.relative),
+        origins: Origins::new(local, flags.view.relative, flags.view.files_from.is_some()),
+        unmunges: direction != Direction::Pull && flags.remote.says("munge-links"),
         groups: flags.group,
         sum_width: content::shown_width(flags)?,
         direction,
@@ -152,6 +153,7 @@ pub(super) fn detail(style: &Style, deletes: bool) -> Detail {
         changes: levels.name > 0
             || levels.delete > 0
             || levels.unsafe_links > 0
+            || levels.remove > 0
             || json
             || any(|_| true)
             || (deletes && style.log.is_some()),

@@ -2,11 +2,12 @@
 
 use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};
-use crate::cli::flags::Flags;
+use crate::cli::flags::{FilterFlag, Flags};
 use crate::cli::output::Style;
 use crate::cli::resolve::view;
-use crate::request::{LinkRules, Options};
+use crate::request::{LinkRules, Options, Super};
 use crate::transport::IpFamily;
+use crate::transport::target::Target;
 
 /// Whether blanks part a path on another host into several, as they did when a shell there saw it.
 pub(super) fn splits(flags: &Flags, environment: &Environment) -> bool {
@@ -23,20 +24,60 @@ pub(super) fn family(flags: &Flags) -> Option<IpFamily> {
     }
 }
 
-/// The options as the other side has them: what is said of this side's links is not said of its, and what `-M` says is
-/// said of nothing else.
+/// Refuses what is said about paths on this side where none is named here.
+pub(super) fn check_paths(flags: &Flags, sources: &[Target], destination: &Target) -> Result<(), Failure> {
+    let is_between = matches!((sources, destination), ([Target::Remote(_), ..], Target::Remote(_)));
+    let names_rules = flags.cvs_exclude
+        || flags.filters.iter().any(|filter| {
+            matches!(filter, FilterFlag::ExcludeFrom(_) | FilterFlag::IncludeFrom(_) | FilterFlag::Filter(_))
+        });
+    let said = [
+        ("--insecure-links", flags.link_rules.insecure_links),
+        ("--confine-root", flags.link_rules.confine_root.is_some()),
+    ];
+    match said.iter().find(|(_, is_said)| *is_said && is_between && !names_rules) {
+        None => Ok(()),
+        Some((option, _)) => {
+            Err(Failure::usage(format!("{option} is about paths on this side, and here is none"))
+                .with_hint("Put it into the command of the hosts: --remote-path='dsync --insecure-links'."))
+        }
+    }
+}
+
+/// The options as the other side has them: what is said of this side's links and attributes is not said of its, and what
+/// `-M` says is said of nothing else.
 pub(super) fn peer_options(
     flags: &Flags,
     options: &Options,
     style: &Style,
     environment: &Environment,
+    is_local: bool,
 ) -> Result<Options, Failure> {
-    let Some(theirs) = &flags.of_peer else { return Ok(view::for_peer(options)) };
-    let mut peer = super::options(theirs, style, environment)?;
-    view::set(&mut peer, theirs, options.list_only, options.names_from.clone());
-    peer.rules = options.rules.clone();
-    let munge = theirs.link_rules.munge_links && flags.remote.says("munge-links");
-    peer.link_rules = LinkRules { munge, ..peer.link_rules };
+    let mut peer = match &flags.of_peer {
+        None => view::for_peer(options),
+        Some(theirs) => {
+            let mut peer = super::options(theirs, style, environment)?;
+            view::set(&mut peer, theirs, options.list_only, options.names_from.clone());
+            peer.rules = options.rules.clone();
+            let munge = theirs.link_rules.munge_links && flags.remote.says("munge-links");
+            peer.link_rules = LinkRules { munge, ..peer.link_rules };
+            if peer.sweeps_first() != options.sweeps_first() {
+                return Err(Failure::usage(
+                    "--remote-option (-M): --delete-before has to be said to both sides",
+                ));
+            }
+            peer
+        }
+    };
+    // Each host keeps attributes in its own way; two paths of one host, in the same.
+    if !is_local && !flags.remote.says("fake-super") {
+        peer.super_user = peer.super_user.filter(|said| *said != Super::Faked);
+    }
+    if peer.remove_source_files != options.remove_source_files {
+        return Err(Failure::usage(
+            "--remote-option (-M): --remove-source-files has to be said to both sides",
+        ));
+    }
     peer.validate().map_err(|error| Failure::of(USAGE, &error))?;
     Ok(peer)
 }

@@ -17,7 +17,7 @@ pub(super) struct Staging {
 
 /// Reads them, and adds to the rules that directories for what is not finished are neither copied nor deleted.
 pub(super) fn read(flags: &Flags, environment: &Environment, rules: &mut Rules) -> Result<Staging, Failure> {
-    let in_place = flags.inplace || flags.appends.is_some();
+    let in_place = flags.inplace || flags.write_devices || flags.appends.is_some();
     let named = flags.partial_dir.as_deref().map(|path| path.as_os_str());
     let usual = environment.partial_dir.as_deref();
     let usual = usual.filter(|_| flags.partial && named.is_none() && !in_place && !flags.delay_updates);
@@ -45,10 +45,11 @@ fn trimmed(path: &OsStr) -> Option<Vec<u8>> {
 /// Refuses what cannot be meant together.
 fn check(flags: &Flags, has_partial_dir: bool) -> Result<(), Failure> {
     let together = |one: &str, other: &str| Err(Failure::usage(format!("{one} cannot be used with {other}")));
-    let in_place = match (flags.appends.is_some(), flags.inplace) {
-        (true, _) => Some("--append"),
-        (false, true) => Some("--inplace"),
-        (false, false) => None,
+    let in_place = match (flags.appends.is_some(), flags.inplace, flags.write_devices) {
+        (true, _, _) => Some("--append"),
+        (false, true, _) => Some("--inplace"),
+        (false, false, true) => Some("--write-devices"),
+        (false, false, false) => None,
     };
     match in_place {
         Some("--append") if flags.whole == Some(true) => together("--append", "--whole-file (-W)"),

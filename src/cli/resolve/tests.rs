@@ -1,6 +1,6 @@
 use super::*;
 use crate::cli::output::{Buffering, Direction, Format, Levels};
-use crate::request::{Append, CompressWhen, Compressor, DEFAULT_ZSTD_LEVEL, Detail, NamesFrom, SumKind};
+use crate::request::{Append, CompressWhen, Compressor, DEFAULT_ZSTD_LEVEL, Detail, NamesFrom, StrongKind};
 use crate::transport::ssh;
 use crate::transport::target::{Host, RemoteTarget};
 use crate::tree::filter::Action;
@@ -138,15 +138,15 @@ fn values_are_worked_out() {
     assert_eq!(options("-B0").block_size, None);
     assert_eq!(options("-B4k").block_size, Some(4096));
     for (name, sum, compare) in [
-        ("auto", SumKind::Xxh3, None),
-        ("xxh128", SumKind::Xxh3, None),
-        ("xxh3", SumKind::Xxh3Short, None),
-        ("xxh64", SumKind::Xxh64, None),
-        ("xxhash", SumKind::Xxh64, None),
-        ("md5,md5", SumKind::Md5, None),
-        ("md5,sha1", SumKind::Md5, Some(SumKind::Sha1)),
-        ("none", SumKind::None, None),
-        ("auto,none", SumKind::Xxh3, Some(SumKind::None)),
+        ("auto", StrongKind::Xxh3, None),
+        ("xxh128", StrongKind::Xxh3, None),
+        ("xxh3", StrongKind::Xxh3Short, None),
+        ("xxh64", StrongKind::Xxh64, None),
+        ("xxhash", StrongKind::Xxh64, None),
+        ("md5,md5", StrongKind::Md5, None),
+        ("md5,sha1", StrongKind::Md5, Some(StrongKind::Sha1)),
+        ("none", StrongKind::None, None),
+        ("auto,none", StrongKind::Xxh3, Some(StrongKind::None)),
     ] {
         let options = options(&format!("--cc={name}"));
         assert_eq!((options.sum, options.compare_sum), (sum, compare), "{name}");
@@ -216,6 +216,9 @@ fn what_grows_is_written_where_it_is() {
         ("--append --append-verify", Some(Append::Verified)),
         ("--append-verify --append", Some(Append::Trusting)),
         ("--append --no-append", None),
+        ("--append-verify --no-append", None),
+        ("--append --append-verify --no-append", None),
+        ("--append-verify --no-append --append", Some(Append::Trusting)),
     ] {
         let options = options(line);
         assert_eq!((options.append, options.in_place), (append, append.is_some()), "{line}");
@@ -282,10 +285,12 @@ fn values_out_of_range_are_refused() {
 
 #[test]
 fn deletion_gathers_its_flags() {
-    assert_eq!(options("-r --max-delete=3").delete, None);
+    let limited = options("-r --max-delete=3");
+    assert_eq!((limited.delete, limited.max_delete), (None, Some(DeletionLimit::Count(3))));
     assert_eq!(options("-r --delete").delete, Some(Deletion::default()));
-    let all = options("-r --delete-excluded --max-delete=-1 --ignore-errors").delete;
-    assert_eq!(all, Some(Deletion { excluded: true, limit: Some(0), ignore_errors: true }));
+    let all = options("-r --delete-excluded --max-delete=-1 --ignore-errors");
+    let deletion = Deletion { excluded: true, ignore_errors: true, ..Deletion::default() };
+    assert_eq!((all.delete, all.max_delete), (Some(deletion), Some(DeletionLimit::Count(0))));
 }
 
 #[test]
@@ -474,6 +479,19 @@ fn an_option_for_the_other_side_is_for_that_only() {
     assert!(one.peer_options.link_rules.munge && one.peer_options.size_only && one.peer_options.times);
     let other = run("-a --munge-links src h:dst");
     assert!(other.options.link_rules.munge && !other.peer_options.link_rules.munge);
+    // What one side takes for a pass of its own the other would not know of.
+    for line in ["-a --delete-before -M--no-delete-before src h:dst", "-a -M--delete-before h:src dst"] {
+        let expected = "dsync: --remote-option (-M): --delete-before has to be said to both sides";
+        assert!(refusal(line).starts_with(expected), "{line}: {}", refusal(line));
+    }
+    let one_sided = refusal("-a -M--remove-source-files src h:dst");
+    assert!(one_sided.contains("--remove-source-files has to be said to both sides"), "{one_sided}");
+    let late = run("-a --delete-after -M--max-delete=3 -M--delete-from-empty src h:dst");
+    assert_eq!(
+        (late.options.max_delete, late.peer_options.max_delete),
+        (None, Some(DeletionLimit::Count(3)))
+    );
+    assert!(late.peer_options.delete.is_some_and(|deletion| deletion.from_empty));
     for (option, message) in [
         ("-M--nosuch", "dsync: --nosuch: unknown option"),
         ("-Mword", "dsync: --remote-option: "),

@@ -6,7 +6,7 @@ use crate::cli::output::plan::{Names, Shown};
 use crate::cli::output::{Levels, TwoWayStyle};
 use crate::cli::plan_file;
 use crate::cli::resolve::{content, view};
-use crate::request::{DEFAULT_TRASH_DAYS, SumKind, TwoWay};
+use crate::request::{DEFAULT_TRASH_DAYS, StrongKind, Super, TwoWay};
 use crate::session::TwoWayRun;
 use crate::transport::target::{RemoteTarget, Target};
 use crate::tree::filter::Rules;
@@ -31,7 +31,7 @@ pub(super) fn check(flags: &Flags, sources: &[Target]) -> Result<(), Failure> {
     if let Some((flag, advice)) = never {
         return Err(Failure::usage(format!("{flag} has no meaning in a two-way run")).with_hint(advice));
     }
-    if content::sums(flags)?.0 == SumKind::None {
+    if content::sums(flags)?.0 == StrongKind::None {
         return Err(
             Failure::usage("--checksum-choice=none has no meaning in a two-way run").with_hint(COMPARED)
         );
@@ -82,7 +82,7 @@ fn only_two_way(flags: &Flags) -> [(bool, &'static str, ()); 7] {
 
 const COMPARED: &str = "Leave it out: changes are found by what each side remembers, and contents compared.";
 
-fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 38] {
+fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 49] {
     const DELETIONS: &str = "Leave it out: what was deleted on one side is deleted on the other anyway.";
     const SELECTION: &str = "Filter rules say which names take part.";
     const TIMES: &str = "Leave it out: times go along with the contents.";
@@ -96,8 +96,14 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 38] {
         (flags.backup, "--backup (-b)", BACKUPS),
         (flags.backup_dir.is_some(), "--backup-dir", BACKUPS),
         (flags.delete, "--delete", DELETIONS),
+        (flags.delete_before, "--delete-before", DELETIONS),
+        (flags.delete_during, "--delete-during", DELETIONS),
+        (flags.delete_delay, "--delete-delay", DELETIONS),
+        (flags.delete_after, "--delete-after", DELETIONS),
+        (flags.delete_from_empty, "--delete-from-empty", DELETIONS),
         (flags.delete_excluded, "--delete-excluded", DELETIONS),
         (flags.ignore_errors, "--ignore-errors", "Leave it out: what cannot be read is left on both sides."),
+        (flags.remove_source_files, "--remove-source-files", SAME),
         (flags.force, "--force", "Leave it out: what is in the way goes to the trash."),
         (flags.update, "--update (-u)", "--conflict=newer lets the later file win where both changed."),
         (flags.existing, "--existing", SELECTION),
@@ -142,10 +148,27 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 38] {
             "--fuzzy (-y)",
             "Leave it out: what was renamed is found by what each side remembers.",
         ),
+        (
+            flags.detect_renames,
+            "--detect-renames",
+            "Leave it out: what was renamed is found by what each side remembers.",
+        ),
         (flags.temp_dir.is_some(), "--temp-dir (-T)", "Leave it out: each side stages in its .dsync/."),
         (!flags.recursive, "--no-recursive", "Filter rules say which directories take part."),
         (!flags.times, "--no-times", TIMES),
         (flags.atimes > 0, "--atimes (-U)", "Leave it out: a time of access is no change."),
+        (flags.reflink.is_some(), "--reflink", "Leave it out: copies share blocks where they can."),
+        (flags.copy_devices, "--copy-devices", "Leave it out: devices are made on both sides, not read."),
+        (
+            flags.write_devices,
+            "--write-devices",
+            "Leave it out: devices are made on both sides, not written to.",
+        ),
+        (
+            flags.super_user == Some(Super::Faked),
+            "--fake-super",
+            "Leave it out: each side has the attributes that its user may set.",
+        ),
         (flags.super_user.is_some(), "--super", "Leave it out: who is root does what only root may."),
         (flags.numeric_ids && !(flags.owner || flags.group), "--numeric-ids", "It needs --owner or --group."),
     ]
@@ -366,7 +389,9 @@ mod tests {
             ),
             ("-a --apply=x a b", "dsync: --apply is about two-way runs\n"),
             ("-a --no-trash a b", "dsync: --no-trash is about two-way runs\n"),
-            ("-a --delete --max-delete=5% a b", "dsync: --max-delete=5%: a percentage needs --two-way\n"),
+            ("-a --delete --max-delete=101% a b", "dsync: --max-delete=101%: more than 100 of a hundred"),
+            ("-a --delete --max-delete=x% a b", "dsync: --max-delete: the value \"x%\" is not valid"),
+            ("-a --del --delete-after a b", "dsync: two options say when to delete\n  hint: Give one of"),
             ("-a --delete --max-delete=x a b", "dsync: --max-delete: the value \"x\" is not valid"),
         ] {
             let refusal = refusal(line);

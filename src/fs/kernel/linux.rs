@@ -53,6 +53,13 @@ pub(in crate::fs) fn entry_handle(dir: BorrowedFd<'_>, name: &[u8]) -> Option<Re
     })
 }
 
+/// A handle on the directory that the symbolic link of that name leads to, which needs no permission to read it.
+pub(in crate::fs) fn referent_handle(dir: BorrowedFd<'_>, name: &[u8]) -> Option<Result<OwnedFd>> {
+    offered().then(|| {
+        rustix::fs::openat(dir, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+    })
+}
+
 /// Whether a file without a name could not be made, or not be given one, so that it is not worth trying again.
 static NAMELESS_MISSING: AtomicBool = AtomicBool::new(false);
 

@@ -21,6 +21,11 @@ pub(in crate::fs) fn entry_handle(_dir: BorrowedFd<'_>, _name: &[u8]) -> Option<
     None
 }
 
+/// No handles without access.
+pub(in crate::fs) fn referent_handle(_dir: BorrowedFd<'_>, _name: &[u8]) -> Option<Result<OwnedFd>> {
+    None
+}
+
 /// No files without names.
 pub(in crate::fs) fn create_nameless(_dir: BorrowedFd<'_>, _mode: Mode) -> Option<OwnedFd> {
     None

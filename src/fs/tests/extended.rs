@@ -7,17 +7,17 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 const USERS: XattrNames = XattrNames { all_namespaces: false, rsyncs_own: false };
-const ALL: XattrNames = XattrNames { all_namespaces: true, rsyncs_own: true };
-const LOOK: Look = Look { acls: true, xattrs: Some(ALL), atimes: false };
+pub(super) const ALL: XattrNames = XattrNames { all_namespaces: true, rsyncs_own: true };
+pub(super) const LOOK: Look = Look { acls: true, xattrs: Some(ALL), atimes: false };
 
-fn xattrs(all: &[(&str, &str)]) -> Xattrs {
+pub(super) fn xattrs(all: &[(&str, &str)]) -> Xattrs {
     let one =
         |(name, value): &(&str, &str)| Xattr { name: name.as_bytes().into(), value: value.as_bytes().into() };
     Xattrs::new(all.iter().map(one).collect())
 }
 
 /// Whether the file system of temporary files has what is tested here.
-fn are_here() -> bool {
+pub(super) fn are_here() -> bool {
     let at = temporary();
     fs::write(at.path().join("file"), "").unwrap();
     let wanted = xattrs(&[("user.a", "b")]);

@@ -1,6 +1,7 @@
 //! The module against real file systems.
 
 mod extended;
+mod faked;
 mod guarded;
 mod linking;
 mod named;
@@ -11,7 +12,7 @@ mod staging;
 pub(crate) mod unprivileged;
 mod writing;
 
-use crate::fs::{Dir, Links, Root, WriteDir};
+use crate::fs::{Bounds, Dir, Links, Root, WriteDir};
 use crate::testing::{is_root, missing};
 use crate::tree::{Name, RelPath};
 use std::path::Path;

@@ -349,7 +349,7 @@ fn times_that_are_not_kept() {
             "transfer t mode=644 time=9",
         ),
         ("of a link", "lt omit-link-times", link("x").at(9, 0), Some(link("x")), "keep ."),
-        ("of another link", "lt omit-link-times", link("y"), Some(link("x")), "make cT"),
+        ("of another link", "lt omit-link-times", link("y"), Some(link("x")), "make ct"),
     ]);
 }
 

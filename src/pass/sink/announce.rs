@@ -123,7 +123,9 @@ impl Turn {
                 let leader = item.leader.as_ref().map_or(0, |leader| leader.as_bytes().len());
                 item.path.as_bytes().len() + item.target.as_ref().map_or(0, Vec::len) + leader
             }
-            Turn::Said(Event::Deleted { path, .. } | Event::Skipped { path, .. }) => path.as_bytes().len(),
+            Turn::Said(
+                Event::Deleted { path, .. } | Event::Skipped { path, .. } | Event::Removed { path },
+            ) => path.as_bytes().len(),
             Turn::Said(Event::Problem(problem)) => {
                 problem.doing.len() + problem.path.len() + problem.cause.len()
             }

@@ -284,6 +284,17 @@ impl Build {
         let (target, threads) = (patch.into_output(), sink.context.workers());
         // If it becomes shorter meanwhile, something from behind its new end may have been copied.
         self.held = u64::MAX;
+        if target.demands_sharing() {
+            match target.share_all_of(from) {
+                Ok(len) => {
+                    self.literal = len;
+                    self.advance(sink, len);
+                    self.state = State::Copied(target);
+                }
+                Err(error) => self.fail(sink, error.doing, &describe(&error.source)),
+            }
+            return;
+        }
         loop {
             // In pieces, so that stopping the run and telling how far it is need not wait for a huge file.
             match target.copy_from(from, self.literal, COPY_PIECE, self.literal, threads) {
@@ -487,6 +498,9 @@ impl Build {
             }
             Ok(false) => {}
             Err(error) => sink.tally.failed(path, &error),
+        }
+        if done && !sink.delays_file(&self.flight.entry) {
+            sink.confirm(self.flight.place(), &self.flight.entry)?;
         }
         if done && !sink.delays() { sink.clear_partial(&self.flight) } else { Ok(()) }
     }

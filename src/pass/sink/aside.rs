@@ -9,10 +9,11 @@ use crate::fs::{Error, ReadFile, SetMeta, Slot, Stage, WriteDir};
 use crate::pass::PassError;
 use crate::pass::sink::Sink;
 use crate::pass::sink::backup::Fate;
+use crate::pass::sink::confirm::Listed;
 use crate::pass::sink::directories::Counterpart;
 use crate::pass::sink::entry::opened_up;
 use crate::pass::sink::flights::Flight;
-use crate::tree::{Entry, Kind, Name, RelPath};
+use crate::tree::{Entry, Kind, Name, Node, RelPath};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -22,9 +23,17 @@ pub(super) struct Delayed(Mutex<BTreeMap<RelPath, Waiting>>);
 
 #[derive(Debug, Default)]
 struct Waiting {
-    names: Vec<Name>,
+    files: Vec<Held>,
     /// Whether the directory has got the source's time, which renaming changes.
     keeps_time: bool,
+}
+
+/// A file that waits.
+#[derive(Debug)]
+struct Held {
+    name: Name,
+    /// What it is at the source, and where that is listed, if the source is to hear when it has its name.
+    listed: Option<Box<(Listed, RelPath, Node)>>,
 }
 
 /// Whether a directory for partial files belongs to each directory, and not to the whole run.
@@ -125,43 +134,74 @@ impl Sink<'_> {
             let mut delayed = self.delayed.0.lock().unwrap_or_else(PoisonError::into_inner);
             let waiting = delayed.entry(at).or_default();
             waiting.keeps_time = keeps_time;
-            waiting.names.push(flight.name.clone());
+            let listed = || Box::new((flight.place(), flight.path.clone(), flight.entry.node.clone()));
+            let listed = self.confirms().then(listed);
+            waiting.files.push(Held { name: flight.name.clone(), listed });
         }
         Ok(held)
     }
 
     /// Gives all files that wait their names.
-    pub(super) fn publish(&self) {
-        let Some(path) = self.context.options.holding() else { return };
+    pub(super) fn publish(&self) -> Result<(), PassError> {
+        let Some(path) = self.context.options.holding() else { return Ok(()) };
         let delayed = std::mem::take(&mut *self.delayed.0.lock().unwrap_or_else(PoisonError::into_inner));
         for (at, waiting) in delayed {
-            if let Err(error) = self.publish_in(&at, path, &waiting) {
+            let mut named = Vec::new();
+            if let Err(error) = self.publish_in(&at, path, &waiting, &mut named) {
                 self.tally.failed(&at, &error);
             }
+            for (Held { name, listed }, dir) in named {
+                if let Some((place, path, node)) = listed.as_deref() {
+                    self.confirm_in(*place, path, (name, node), &dir)?;
+                }
+            }
         }
+        Ok(())
     }
 
-    fn publish_in(&self, at: &RelPath, path: &[u8], waiting: &Waiting) -> Result<(), Error> {
-        let Counterpart::Writable(dir) = self.counterpart_at(at)? else { return Ok(()) };
-        // It is as it was to be in the end, and is to be that again.
+    /// Those of one directory. Appends those that have got theirs to `named`.
+    fn publish_in<'w>(
+        &self,
+        at: &RelPath,
+        path: &[u8],
+        waiting: &'w Waiting,
+        named: &mut Vec<(&'w Held, WriteDir)>,
+    ) -> Result<(), Error> {
+        self.in_finished(at, waiting.keeps_time, |dir| {
+            if let Some(aside) = dir.aside(path, self.context.paths)? {
+                for held in &waiting.files {
+                    let name = &held.name;
+                    let kept = self.keep(at, dir, name, Fate::Replaced);
+                    let renamed =
+                        kept.and_then(|()| Slot { dir: &aside, name }.rename_over(Slot { dir, name }));
+                    match renamed {
+                        Ok(()) => named.push((held, dir.clone())),
+                        Err(error) => self.tally.failed(&at.join(name), &error),
+                    }
+                }
+            }
+            dir.remove_aside(path, self.context.paths);
+            Ok(())
+        })
+    }
+
+    /// Changes what is in a directory that is as it was to be in the end, and is to be that again.
+    pub(super) fn in_finished<T>(
+        &self,
+        at: &RelPath,
+        keeps_time: bool,
+        change: impl FnOnce(&WriteDir) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let Counterpart::Writable(dir) = self.counterpart_at(at)? else { return Err(Error::not_listed()) };
         let had = dir.own_meta()?;
         let shut = self.shuts_out(&had);
         if shut {
             dir.set_own_meta(&opened_up(&had))?;
         }
-        if let Some(aside) = dir.aside(path, self.context.paths)? {
-            for name in &waiting.names {
-                let kept = self.keep(at, &dir, name, Fate::Replaced);
-                let renamed =
-                    kept.and_then(|()| Slot { dir: &aside, name }.rename_over(Slot { dir: &dir, name }));
-                if let Err(error) = renamed {
-                    self.tally.failed(&at.join(name), &error);
-                }
-            }
-        }
-        dir.remove_aside(path, self.context.paths);
-        dir.sync_names()?;
-        let mtime = waiting.keeps_time.then_some(had.mtime);
-        dir.set_own_meta(&SetMeta { mtime, mode: shut.then_some(had.mode), ..SetMeta::default() })
+        let changed = change(&dir);
+        let mtime = keeps_time.then_some(had.mtime);
+        let again = SetMeta { mtime, mode: shut.then_some(had.mode), ..SetMeta::default() };
+        let restored = dir.sync_names().and_then(|()| dir.set_own_meta(&again));
+        changed.and_then(|changed| restored.map(|()| changed))
     }
 }

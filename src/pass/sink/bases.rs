@@ -4,10 +4,11 @@
 //! is followed. A peer names none of them, since what comes from it is a path below the destination, and the directory
 //! is chosen by its place in the list. Nothing in them is changed but for the number of names a file has.
 
-use crate::fs::{Dir, Error, Linkable, Linked, ReadFile, Root, WriteDir};
+use crate::fs::{Dir, Error, Linkable, Linked, ReadFile, Root, SetMeta, Stage, WriteDir};
 use crate::pass::PassError;
 use crate::pass::decide::{Likeness, SetXattrs, Update};
 use crate::pass::sink::backup::Fate;
+use crate::pass::sink::confirm::Listed;
 use crate::pass::sink::entry::count_transfer;
 use crate::pass::sink::flights::{Flight, Phase};
 use crate::pass::sink::landings::{Identity, Landing};
@@ -16,6 +17,7 @@ use crate::pass::tally::describe;
 use crate::report::{Event, Problem, ProblemClass, Role};
 use crate::request::BasisKind;
 use crate::tree::{Entry, Escaped, Name, RelPath};
+use crate::view::keeping;
 use crate::wire::{FileId, Verdict};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -60,15 +62,20 @@ impl Bases {
     }
 
     /// The same for the directory that a file in flight is in.
-    fn dir_of(&self, flight: &Flight, found: &Found) -> Result<Dir, Error> {
-        let dir = self.directories.get(found.basis).ok_or_else(Error::not_listed)?;
+    fn dir_of(&self, flight: &Flight, basis: usize) -> Result<Dir, Error> {
+        let dir = self.directories.get(basis).ok_or_else(Error::not_listed)?;
         let (parent, _) = flight.path.split_last().ok_or_else(Error::not_listed)?;
         dir.open_beneath(&parent)
     }
 
     /// Opens the file that was found for one in flight.
     pub(super) fn open(&self, flight: &Flight, found: &Found) -> Result<ReadFile, Error> {
-        self.dir_of(flight, found)?.open_file(&flight.name)
+        self.dir_of(flight, found.basis)?.open_file(&flight.name)
+    }
+
+    /// Opens another file of the directory that a file in flight is in, below the one in this place.
+    pub(super) fn open_beside(&self, flight: &Flight, basis: usize, name: &Name) -> Result<ReadFile, Error> {
+        self.dir_of(flight, basis)?.open_file(name)
     }
 }
 
@@ -104,6 +111,11 @@ impl Sink<'_> {
 
     /// Opens a directory by its path from the destination, which need not be there in a dry run.
     fn open_named(&self, destination: Option<&Root>, path: &[u8], named: &[u8]) -> Result<Root, Error> {
+        let opened = self.open_from(destination, path, named)?;
+        Ok(opened.with_keeping(keeping(&self.context.options)))
+    }
+
+    fn open_from(&self, destination: Option<&Root>, path: &[u8], named: &[u8]) -> Result<Root, Error> {
         let os = OsStr::from_bytes;
         if let Some(root) = destination {
             return Root::open_from(root.dir(), os(named), self.context.paths);
@@ -219,6 +231,7 @@ impl Sink<'_> {
             }
             self.settle_progress(1, entry.node.size());
             self.clear_unwritten(flight)?;
+            self.confirm_found(flight.place(), &flight.path, entry, found)?;
             return self.land(file, flight, Landing::Failed);
         }
         let whole = self.context.whole_file();
@@ -269,7 +282,26 @@ impl Sink<'_> {
             }
             _ => {}
         }
+        if matches!(landing, Landing::There(_)) {
+            self.confirm(flight.place(), &flight.entry)?;
+        }
         self.land(file, &flight, landing)
+    }
+
+    /// An entry need not be here, since it is in a directory that is compared with.
+    pub(super) fn confirm_found(
+        &self,
+        place: Listed,
+        path: &RelPath,
+        entry: &Entry,
+        found: &Found,
+    ) -> Result<(), PassError> {
+        let above = path.split_last().map(|(above, _)| above).unwrap_or_default();
+        let bases = self.bases().map(|bases| bases.at(&above)).unwrap_or_default();
+        match bases.iter().find(|(basis, _)| *basis == found.basis) {
+            Some((_, dir)) => self.confirm_in(place, path, (&found.entry.name, &entry.node), dir),
+            None => Ok(()),
+        }
     }
 
     fn link_or_copy(
@@ -285,7 +317,7 @@ impl Sink<'_> {
             self.keep_of(dir, &flight.path, &flight.name, Fate::Replaced)?;
         }
         if exact && bases.kind == BasisKind::Link {
-            let from = bases.dir_of(flight, found)?;
+            let from = bases.dir_of(flight, found.basis)?;
             if let Some(identity) = self.link_to(dir, &flight.name, &from, &found.entry)? {
                 return Ok(Taken::Linked(identity));
             }
@@ -318,11 +350,26 @@ impl Sink<'_> {
         if !is_it(&open) {
             return Ok(None);
         }
-        let stage = dir.stage(&flight.name)?;
-        if !stage.share_blocks_of(&open)? {
+        let Some(stage) = self.copied(dir, &flight.name, &open)? else { return Ok(None) };
+        let stamp = stage.stamp()?;
+        let set = self.dress(&stage, (&flight.path, &flight.entry), &flight.update);
+        stage.install(&set)?;
+        Ok(Some((stamp.dev, stamp.ino)))
+    }
+
+    /// Stages a copy of an open file for `name`. `None` if that changed meanwhile.
+    pub(super) fn copied(
+        &self,
+        dir: &WriteDir,
+        name: &Name,
+        open: &ReadFile,
+    ) -> Result<Option<Stage>, Error> {
+        let stage = dir.stage(name)?;
+        if !stage.share_blocks_of(open)? {
+            stage.check_unshared()?;
             let mut at = 0;
             while at < open.len() && !self.sender.is_stopped() {
-                match stage.copy_from(&open, at, PIECE, at, self.context.workers())? {
+                match stage.copy_from(open, at, PIECE, at, self.context.workers())? {
                     0 => break,
                     copied => at = at.saturating_add(copied),
                 }
@@ -333,13 +380,14 @@ impl Sink<'_> {
         if !is_whole {
             return Ok(None);
         }
-        let stage = stage.brought_home(|| !self.sender.is_stopped())?;
-        let stamp = stage.stamp()?;
-        let Flight { path, entry, update, .. } = flight;
+        stage.brought_home(|| !self.sender.is_stopped()).map(Some)
+    }
+
+    /// Gives a staged copy its owner and extended attributes. Returns what is to be set when it is installed.
+    pub(super) fn dress(&self, stage: &Stage, (path, entry): (&RelPath, &Entry), update: &Update) -> SetMeta {
         let set = self.set_owner_first(path, &update.set, |owner| stage.set_meta(owner));
         let extended = self.extended(entry.acls(), update, None);
         self.set_extended(path, &extended, |extended| stage.set_extended(extended));
-        stage.install(&set)?;
-        Ok(Some((stamp.dev, stamp.ino)))
+        set
     }
 }

@@ -11,6 +11,7 @@ use crate::fs::{ReadFile, Stage};
 use crate::pass::PassError;
 use crate::pass::sink::Sink;
 use crate::pass::sink::flights::{Flight, Prepared};
+use crate::pass::sink::nearby::Like;
 use crate::pass::tally::describe;
 use crate::tree::Kind;
 use crate::wire::FileId;
@@ -93,8 +94,13 @@ impl Sink<'_> {
         let is_file = flight.own.as_ref().is_some_and(|own| own.kind() == Kind::File);
         let own = || is_file.then(|| dir.open_file(&flight.name).ok()).flatten();
         let found = || self.bases()?.open(flight, flight.found.as_ref().filter(|_| !is_file)?).ok();
-        let like = || dir.open_file(flight.like.as_ref()?).ok();
-        if let Some(file) = self.open_partial(&dir, flight).or_else(own).or_else(found).or_else(like) {
+        let like = || match flight.like.as_ref()? {
+            Like { place: None, name } => dir.open_file(name).ok(),
+            Like { place: Some(place), name } => self.bases()?.open_beside(flight, *place, name).ok(),
+        };
+        let elsewhere = || self.open_here(flight.namesake.as_ref()?).ok();
+        let near = self.open_partial(&dir, flight).or_else(own).or_else(found).or_else(like);
+        if let Some(file) = near.or_else(elsewhere) {
             let mut basis = self.shape(file, flight);
             if !self.context.options.in_place && basis.is_worth_copying() {
                 self.directories.touch(flight.dir);

@@ -12,6 +12,7 @@ use crate::pass::sink::Sink;
 use crate::pass::sink::backup::Fate;
 use crate::pass::sink::bases::Found;
 use crate::pass::sink::compare::Current;
+use crate::pass::sink::confirm::Listed;
 use crate::pass::sink::extended::attached;
 use crate::pass::sink::flights::{Flight, Phase};
 use crate::pass::sink::landings::Landing;
@@ -23,6 +24,7 @@ use crate::wire::{
 };
 use bytes::Bytes;
 use crossbeam_channel::Sender;
+use std::sync::Arc;
 use std::vec::IntoIter;
 
 /// A batch is asked for once it holds this many bytes.
@@ -54,7 +56,7 @@ impl Wanted {
         let Wanted { index, entry, own, found, update } = self;
         let path = path.join(&entry.name);
         let name = renamed.unwrap_or(&entry.name).clone();
-        let (partial, appended_to, like) = (false, 0, None);
+        let (partial, appended_to, like, namesake, candidates) = (false, 0, None, None, Arc::default());
         Flight {
             dir,
             index,
@@ -68,6 +70,8 @@ impl Wanted {
             partial,
             appended_to,
             like,
+            namesake,
+            candidates,
             phase,
         }
     }
@@ -173,7 +177,8 @@ impl Sink<'_> {
             };
             match (batch.files.next(), xattrs) {
                 (Some(wanted), Some(xattrs)) => {
-                    self.set_xattrs(dir, (&batch.path, &wanted.entry), &xattrs)?
+                    self.set_xattrs(dir, (&batch.path, &wanted.entry), &xattrs)?;
+                    self.confirm(Listed { dir, index: wanted.index }, &wanted.entry)?;
                 }
                 (None, Some(xattrs)) => self.set_own_xattrs(dir, &batch.path, &xattrs)?,
                 (_, None) => {}
@@ -199,6 +204,7 @@ impl Sink<'_> {
             Writing { sink: self, path: &batch.path, dir: self.directories.writable(self, batch.dir)? };
         let mut done = Done::default();
         let mut alone = Vec::new();
+        let mut written = Vec::new();
         for (file, wanted) in files.into_iter().zip(batch.files.by_ref()) {
             let is_done = match file {
                 FetchedFile::Whole { len, sum, .. } => {
@@ -206,7 +212,12 @@ impl Sink<'_> {
                     let content = take(&mut data, len)?;
                     let sums = self.context.sums;
                     let is_right = sum.is_none_or(|sum| SegmentSums::of(sums, &content).root(sums) == sum);
-                    is_right && writing.write(&wanted, &content, &xattrs, &mut done)
+                    let before = done.written;
+                    let is_done = is_right && writing.write(&wanted, &content, &xattrs, &mut done);
+                    if self.confirms() && done.written > before {
+                        written.push((wanted.index, wanted.entry.clone()));
+                    }
+                    is_done
                 }
                 FetchedFile::Xattrs { .. } => return Err(NOT_ASKED_FOR),
                 FetchedFile::Longer => false,
@@ -229,6 +240,7 @@ impl Sink<'_> {
             signing.send(Job::Ask(file)).map_err(|_| PassError::Lost)?;
         }
         let dir = batch.dir;
+        written.into_iter().try_for_each(|(index, entry)| self.confirm(Listed { dir, index }, &entry))?;
         self.flights.land_batch(id, batch, done.files);
         self.directories.settle(self, dir, done.files)
     }

@@ -4,14 +4,17 @@
 //! what they exclude. A directory is emptied first, and stays if anything protected is inside. Mount points stay.
 
 use crate::fs::{SetMeta, WriteDir};
+use crate::pass::Sweep;
 use crate::pass::sink::Sink;
 use crate::pass::sink::backup::Fate;
 use crate::pass::sink::directories::Counterpart;
+use crate::pass::sink::moved::Away;
 use crate::report::{Event, Problem, ProblemClass, Role, Skip};
 use crate::request::{Missing, Mounts};
 use crate::tree::filter::{Scope, Side, Verdict};
 use crate::tree::{Entry, Kind, RelPath};
 use crate::view;
+use crate::wire::DirId;
 
 /// How much of a directory that is being removed keeps its handle: deeper ones are opened again on the way up.
 const HANDLES: usize = 64;
@@ -57,9 +60,14 @@ impl Sink<'_> {
         verdict == Verdict::Included && !is_ours
     }
 
+    /// Whether this pass removes what the source does not have.
+    pub(super) fn deletes(&self) -> bool {
+        self.context.options.delete.is_some() && !matches!(self.context.sweep, Sweep::Done(_))
+    }
+
     /// Whether an entry that the source does not list is to be removed.
     pub(super) fn is_extra(&self, scope: &Scope, dir: &RelPath, entry: &Entry) -> bool {
-        self.context.options.delete.is_some() && self.is_at_risk(scope, &dir.join(&entry.name), entry, false)
+        self.deletes() && self.is_at_risk(scope, &dir.join(&entry.name), entry, false)
     }
 
     /// Removes an entry of `dir`, in which `scope` holds, that the source does not have, if the rules and the limit allow.
@@ -81,14 +89,22 @@ impl Sink<'_> {
     }
 
     /// Removes what the source was asked for and does not have (`--delete-missing-args`), which has nothing to do with
-    /// what `--delete` removes. A directory with something in it goes only with that, or with `--force`.
-    pub(super) fn remove_absent(&self, path: RelPath) {
+    /// what `--delete` removes. A directory with something in it goes only with that, or with `--force`. `listed` is the directory that is
+    /// being listed, mostly the one that it is in.
+    pub(super) fn remove_absent(&self, (listed, at): (DirId, &RelPath), path: RelPath) {
         if self.context.options.missing != Missing::Deleted {
             return;
         }
         let Some((above, name)) = path.split_last() else { return };
         let Ok(dir) = self.counterpart_at(&above) else { return };
+        if self.moves.is_on() && self.let_go_of(&path).is_err() {
+            // The run was stopped.
+            return;
+        }
         let Some(Ok(Some(own))) = dir.dir().map(|dir| dir.entry(&name)) else { return };
+        if above == *at {
+            self.directories.touch(listed);
+        }
         let options = &self.context.options;
         let goes_whole = options.delete.is_some() || options.force;
         if own.is_dir()
@@ -251,7 +267,15 @@ impl Sink<'_> {
         if purpose == Purpose::Extra && !self.may_delete_another(path) {
             return Left::Something;
         }
+        let away = match dir {
+            Counterpart::Writable(dir) if self.moves.is_on() => self.take_away(dir, path, &entry.name),
+            _ => Away::Still,
+        };
+        if away == Away::Needed {
+            return Left::Something;
+        }
         if let Counterpart::Writable(dir) = dir
+            && away == Away::Still
             && let Err(error) = self.remove(dir, path, entry)
             && !error.is_not_found()
         {
@@ -288,13 +312,14 @@ impl Sink<'_> {
 
     /// Whether `--max-delete` allows one more; counts it as left over if not.
     fn may_delete_another(&self, path: &RelPath) -> bool {
-        let limit = self.context.options.delete.and_then(|deletion| deletion.limit);
-        let Some(limit) = limit else { return true };
+        let (Some(limit), Some(asked)) = (self.deletion_limit(), self.context.options.max_delete) else {
+            return true;
+        };
         if self.tally.totals().deleted.total() < limit {
             return true;
         }
         if self.tally.totals().not_deleted == 0 {
-            let text = format!("--max-delete={limit} is reached; the rest is left");
+            let text = format!("--max-delete={asked} is reached; the rest is left");
             self.tally.report(
                 Problem::new(Role::Sink, "removing", path, &text).of_class(ProblemClass::DeleteLimit),
             );
@@ -304,8 +329,8 @@ impl Sink<'_> {
         false
     }
 
-    /// Clears the name of `own` in `dir`, in which `scope` holds, for something of another kind. A directory with something in it goes only with
-    /// `--delete` or `--force`. Returns whether the name is free (or would be, in a dry run).
+    /// Clears the name of `own` in `dir`, in which `scope` holds, for something of another kind. A directory with something
+    /// in it goes only with `--delete` or `--force`. Returns whether the name is free (or would be, in a dry run).
     pub(super) fn make_room(&self, dir: &Counterpart, scope: &Scope, path: &RelPath, own: &Entry) -> bool {
         let options = &self.context.options;
         if own.is_dir() && crate::fs::is_reserved(own) {

@@ -1,9 +1,10 @@
 //! What the destination argument means: a directory to fill, or a new name for one file.
 
-use crate::fs::{self, Links, Root, Writing};
+use crate::fs::{self, Devices, Links, Root, Sharing, Writing};
 use crate::pass::tally::describe;
-use crate::request::Options;
+use crate::request::{Options, Reflink};
 use crate::tree::{Escaped, Kind, Name};
+use crate::view::keeping;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -14,9 +15,9 @@ pub(super) struct Destination {
     pub root: Option<Root>,
     /// The name the one entry of the transfer gets.
     pub rename: Option<Name>,
-    /// Whether the directory was made (or would be).
+    /// Whether the directory was made (or would be) because it is listed, so that it is new.
     pub created: bool,
-    /// How many directories were made (or would be) with those above it, and what to call the last.
+    /// How many directories were made before that (or would be), and what to call the last (`--mkpath`).
     pub made_above: Option<(u32, Vec<u8>)>,
 }
 
@@ -26,6 +27,12 @@ pub enum DestinationError {
     /// More than one entry, or a directory, is to go where a file is.
     #[error("{0} is not a directory, so only a single file can be copied to it")]
     NotADirectory(String),
+    /// The source has nothing, and with `--delete` everything here would go.
+    #[error(
+        "the source is empty or cannot be read, so with --delete everything at the destination would go; if that is meant, \
+         say --delete-from-empty"
+    )]
+    EmptySource,
     /// There is no directory for what is not finished.
     #[error("the directory of --temp-dir (-T) cannot be used: {path}: {cause}")]
     NoTemp {
@@ -58,7 +65,11 @@ impl DestinationError {
 impl DestinationError {
     /// Whether sources and destination do not fit each other, rather than that something failed.
     pub fn is_selection(&self) -> bool {
-        matches!(self, DestinationError::NotADirectory(_) | DestinationError::Failed { unfit: true, .. })
+        match self {
+            DestinationError::NotADirectory(_) | DestinationError::EmptySource => true,
+            DestinationError::Failed { unfit, .. } => *unfit,
+            DestinationError::NoTemp { .. } => false,
+        }
     }
 }
 
@@ -70,6 +81,8 @@ impl Destination {
         links: Links,
     ) -> Result<Destination, DestinationError> {
         let Some(root) = self.root.take() else { return Ok(self) };
+        let root =
+            root.with_keeping(keeping(options)).with_devices(Devices::written(options.writes_devices()));
         let open_temp = |path: &Vec<u8>| {
             let opened = Root::open_from(root.dir(), OsStr::from_bytes(path), links);
             opened.map(|temp| temp.dir().clone()).map_err(|error| DestinationError::NoTemp {
@@ -78,7 +91,13 @@ impl Destination {
             })
         };
         let temp = options.temp_dir.as_ref().map(open_temp).transpose()?;
-        self.root = Some(root.with_writing(Writing { fsync: options.fsync, sparse: options.sparse, temp }));
+        let sharing = match options.reflink {
+            Reflink::Auto => Sharing::Possible,
+            Reflink::Always => Sharing::Demanded,
+            Reflink::Never => Sharing::Never,
+        };
+        let writing = Writing { fsync: options.fsync, sparse: options.sparse, sharing, temp };
+        self.root = Some(root.with_writing(writing));
         Ok(self)
     }
 }
@@ -131,15 +150,15 @@ pub(super) fn open(
     }
 }
 
-/// Directories above a destination that are not there (`--mkpath`).
+/// Directories on the path of a destination that are not there (`--mkpath`). As in rsync they are made before anything else,
+/// and the destination is then one that was there.
 struct Missing<'p> {
     /// The outermost first; the last is what the destination is in, or it itself.
     paths: Vec<&'p [u8]>,
 }
 
 impl<'p> Missing<'p> {
-    /// Those of a destination, without it if it will be a file. `None` if no more is missing than is made without being
-    /// asked.
+    /// Those of a destination, without it if it will be a file. `None` if there are none.
     fn of(path: &'p [u8], is_renamed: bool, links: Links) -> Result<Option<Missing<'p>>, fs::Error> {
         let mut paths = Vec::new();
         let mut rest = if is_renamed { above(path) } else { Some(trimmed(path)) };
@@ -151,8 +170,7 @@ impl<'p> Missing<'p> {
             rest = above(path);
         }
         paths.reverse();
-        let made_anyway = usize::from(!is_renamed);
-        Ok((paths.len() > made_anyway).then_some(Missing { paths }))
+        Ok((!paths.is_empty()).then_some(Missing { paths }))
     }
 
     fn make(
@@ -162,17 +180,14 @@ impl<'p> Missing<'p> {
         dry_run: bool,
         links: Links,
     ) -> Result<Destination, DestinationError> {
-        let Missing { mut paths } = self;
-        if dry_run && !is_renamed {
-            // In a dry run the last is told as ever.
-            paths.pop();
-        }
+        let Missing { paths } = self;
         let count = u32::try_from(paths.len()).unwrap_or(u32::MAX);
         let told = if is_renamed { above(path).unwrap_or_default() } else { trimmed(path) };
         let mut destination = Destination {
             root: None,
             rename: None,
-            created: !is_renamed,
+            // In a dry run it is told as ever, too.
+            created: dry_run && !is_renamed,
             made_above: Some((count, told.to_vec())),
         };
         if !dry_run {

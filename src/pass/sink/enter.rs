@@ -1,13 +1,13 @@
 //! What the sink does with a directory before anything in it is compared: it is found or made, and opened.
 
 use crate::fs::{Dir, SetMeta};
-use crate::pass::PassError;
 use crate::pass::decide::{Decision, Policy, Seen, Update};
 use crate::pass::sink::destination::{self, Destination};
 use crate::pass::sink::directories::{Counterpart, FinalAcls, OpenDir};
 use crate::pass::sink::entry::opened_up;
 use crate::pass::sink::linked::{Child, Standing};
 use crate::pass::sink::{Goal, Sink};
+use crate::pass::{PassError, Sweep};
 use crate::report::Event;
 use crate::request::Missing;
 use crate::tree::filter::Scope;
@@ -26,14 +26,19 @@ impl Sink<'_> {
             Goal::Destination(_) if root_is_empty && begin.root.is_none() => at(None),
             Goal::Destination(path) => {
                 let makes_path = self.context.options.make_path;
-                destination::open(path, begin.single, self.dry_run(), makes_path, self.context.paths)?
+                let open =
+                    |dry_run| destination::open(path, begin.single, dry_run, makes_path, self.context.paths);
+                match self.context.sweep == Sweep::Now {
+                    true if open(true)?.created => at(None),
+                    _ => open(self.dry_run())?,
+                }
             }
         };
         let destination = destination.written_by(&self.context.options, self.context.paths)?;
         if let Some((count, path)) = &destination.made_above {
             self.announcer.say(Event::CreatedPath { count: *count, path: path.clone() });
         }
-        if destination.created && (destination.made_above.is_none() || self.dry_run()) {
+        if destination.created {
             self.announcer.say(Event::CreatedDestination);
         }
         if let Some(bases) = self.open_bases(destination.root.as_ref()) {
@@ -58,7 +63,8 @@ impl Sink<'_> {
         if let Some(meta) = begin.root.filter(|_| self.goal.only_shows()) {
             self.show(RelPath::root(), &Node::Directory, &meta);
         }
-        let is_copied = destination.rename.is_none() && matches!(self.goal, Goal::Destination(_));
+        let is_goal = matches!(self.goal, Goal::Destination(_)) && self.context.sweep != Sweep::Now;
+        let is_copied = destination.rename.is_none() && is_goal;
         let root = begin.root.filter(|_| is_copied);
         if let Some(meta) = root {
             let meta = self.meta_here(Kind::Directory, meta);
@@ -104,9 +110,9 @@ impl Sink<'_> {
         let (path, unusable, scope, child) = self.directories.with(parent, |dir| {
             (dir.path.clone(), dir.unusable, dir.scope.clone(), dir.children.remove(&index))
         })?;
-        let Child { entry, own, standing } =
-            child.ok_or(PassError::Protocol("a listing is of no listed directory"))?;
-        let path = path.join(&entry.name);
+        let child = child.ok_or(PassError::Protocol("a listing is of no listed directory"))?;
+        let path = path.join(&child.entry.name);
+        let Child { entry, own, standing } = self.through_link(&path, child);
         let mut open = OpenDir::new(path, Some(parent), Counterpart::Absent);
         open.scope = scope;
         open.unusable = unusable || standing == Standing::Barred;
@@ -128,6 +134,14 @@ impl Sink<'_> {
         }
         if self.goal.agenda().is_some() {
             self.open_existing(&mut open, &counterpart, &entry, None);
+            return Ok(open);
+        }
+        if self.context.sweep == Sweep::Now {
+            match own.as_ref().filter(|own| own.is_dir()) {
+                Some(own) => self.open_existing(&mut open, &counterpart, &entry, Some(own)),
+                None => open.unusable = true,
+            }
+            self.enter_scope(&mut open);
             return Ok(open);
         }
         if standing == Standing::Implied {
@@ -210,7 +224,7 @@ impl Sink<'_> {
     /// What holds in a directory. Where nobody knows that, nothing is deleted, which is told.
     pub(super) fn scope_or_closed(&self, path: &RelPath, scope: Result<Scope, crate::fs::Error>) -> Scope {
         scope.unwrap_or_else(|error| {
-            if self.context.options.delete.is_some() {
+            if self.deletes() {
                 self.tally.failed(path, &error);
             }
             Scope::closed()
@@ -273,7 +287,9 @@ impl Sink<'_> {
                 }
             }
             Err(error) => {
-                self.tally.failed(&open.path, &error);
+                if self.context.sweep != Sweep::Now {
+                    self.tally.failed(&open.path, &error);
+                }
                 open.unusable = true;
             }
         }
@@ -425,7 +441,7 @@ pub(super) struct Own {
     pub unreadable: HashSet<Name>,
     /// Whether there is or may be more, which could not be read.
     pub incomplete: bool,
-    /// Whether the entries were looked at closer, as far as that is asked for.
+    /// Whether the entries that take part by the rules here were looked at closer, as far as that is asked for.
     pub looked_closer: bool,
 }
 

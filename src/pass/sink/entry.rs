@@ -41,6 +41,17 @@ impl Sink<'_> {
         }
     }
 
+    /// What is here, as it is compared with what the source lists: a device that is written to is an empty file.
+    pub(super) fn as_written(&self, entry: &Entry, own: Entry) -> Entry {
+        let options = &self.context.options;
+        let is_written = options.writes_devices() && own.kind().is_device() && entry.kind() == Kind::File;
+        // What only stands for a device holds nothing.
+        if !is_written || options.fakes_super() {
+            return own;
+        }
+        Entry { node: Node::File { size: 0 }, ..own }
+    }
+
     pub(super) fn shuts_out(&self, meta: &Meta) -> bool {
         let owners = self.owners.owners();
         meta.mode & 0o700 != 0o700 && meta.uid == owners.effective_user() && !owners.is_root()

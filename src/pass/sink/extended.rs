@@ -126,6 +126,7 @@ impl Sink<'_> {
     /// Tells that something of the kind could not be set.
     pub(super) fn not_extended(&self, path: &RelPath, error: &Error) {
         if error.is_unsupported() && self.extended.told_unsupported.swap(true, Ordering::Relaxed) {
+            self.tally.note(path);
             self.tally.count(|totals| totals.count(ProblemClass::Failed));
         } else {
             self.tally.failed(path, error);

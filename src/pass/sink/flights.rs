@@ -6,6 +6,8 @@ use crate::pass::PassError;
 use crate::pass::decide::Update;
 use crate::pass::sink::bases::Found;
 use crate::pass::sink::batches::Batch;
+use crate::pass::sink::confirm::Listed;
+use crate::pass::sink::nearby::Like;
 use crate::tree::{Entry, Name, RelPath};
 use crate::wire::{BatchId, Closed, DirId, FileId};
 use std::collections::HashMap;
@@ -34,8 +36,12 @@ pub(super) struct Flight {
     pub partial: bool,
     /// How much of it is here and stays, in bytes: the rest is appended.
     pub appended_to: u64,
-    /// Another file of the directory that is to be its basis.
-    pub like: Option<Name>,
+    /// Another file that is to be its basis.
+    pub like: Option<Like>,
+    /// One of its name elsewhere at the destination, or of its length, that is to be its basis if there is no other.
+    pub namesake: Option<RelPath>,
+    /// Those that may have its content.
+    pub candidates: Arc<[RelPath]>,
     pub phase: Phase,
 }
 
@@ -44,6 +50,8 @@ pub(super) struct Flight {
 pub(super) enum Phase {
     /// Whether its content is the one that is here.
     Comparing,
+    /// Which content it has.
+    Identifying,
     /// That was answered, and nothing else asked yet.
     Compared,
     /// Its content, once the block sums of what is here are there.
@@ -112,6 +120,13 @@ impl State {
         self.next = self.next.wrapping_add(1);
         self.flights.insert(id, (Arc::new(flight), prepared));
         id
+    }
+}
+
+impl Flight {
+    /// Where it was listed.
+    pub(super) fn place(&self) -> Listed {
+        Listed { dir: self.dir, index: self.index }
     }
 }
 
@@ -196,11 +211,12 @@ impl Flights {
         }
     }
 
-    /// A file whose content was compared. The answer counts once, also where it came twice at the same time.
-    pub(super) fn compared(&self, id: FileId) -> Result<Arc<Flight>, PassError> {
+    /// A file of which this was asked about its content. The answer counts once, also where it came twice at the same
+    /// time.
+    pub(super) fn answered(&self, id: FileId, asked: Phase) -> Result<Arc<Flight>, PassError> {
         let mut state = self.lock();
         match state.flights.get_mut(&id) {
-            Some((flight, _)) if flight.phase == Phase::Comparing => {
+            Some((flight, _)) if flight.phase == asked => {
                 *flight = Arc::new(Flight { phase: Phase::Compared, ..Flight::clone(flight) });
                 Ok(flight.clone())
             }

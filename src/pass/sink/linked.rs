@@ -3,7 +3,7 @@
 //!
 //! They are found from the root each time, since a link may lead anywhere inside the tree, and never out of it.
 
-use crate::fs::Error;
+use crate::fs::{Error, ReadFile};
 use crate::pass::sink::Sink;
 use crate::pass::sink::directories::Counterpart;
 use crate::tree::{Entry, Kind, Name, Node, RelPath};
@@ -44,20 +44,22 @@ impl Sink<'_> {
         self.context.options.link_rules.keep_dirs || standing == Standing::Implied
     }
 
-    /// A listed directory, of which there is `own` here: a link that is kept counts as the directory it leads to.
-    pub(super) fn child(&self, path: RelPath, entry: Entry, own: Option<Entry>, standing: Standing) -> Child {
+    /// A listed directory as it is entered: a link that is kept counts as the directory it leads to, which may have been
+    /// deleted since the link was seen.
+    pub(super) fn through_link(&self, path: &RelPath, child: Child) -> Child {
+        let Child { entry, own, standing } = child;
         let is_link = own.as_ref().is_some_and(|own| own.kind() == Kind::Symlink);
         if !is_link || !self.keeps_link(standing) {
             return Child { entry, own, standing };
         }
-        let inside = self.inside(&path).and_then(|dir| dir.dir().ok_or_else(Error::not_listed)?.own_meta());
+        let inside = self.inside(path).and_then(|dir| dir.dir().ok_or_else(Error::not_listed)?.own_meta());
         match inside {
             Ok(meta) => {
                 let own = Entry::new(entry.name.clone(), Node::Directory, meta);
                 Child { entry, own: Some(own), standing }
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                self.tally.failed(&path, &error);
+                self.tally.failed(path, &error);
                 Child { entry, own, standing: Standing::Barred }
             }
             // To a file, or to nothing.
@@ -94,6 +96,12 @@ impl Sink<'_> {
             }
             opened => opened,
         }
+    }
+
+    /// Opens the file at a path below the destination for reading.
+    pub(super) fn open_here(&self, path: &RelPath) -> Result<ReadFile, Error> {
+        let (above, name) = path.split_last().ok_or_else(Error::not_listed)?;
+        self.counterpart_at(&above)?.open_file(&name)
     }
 
     /// Whether any link may be kept in this run.

@@ -8,9 +8,9 @@
 //! extended attributes that come by themselves (`extended`). Of the names of a file (`-H`) the first goes this way; the
 //! comparison links the others to it when it hears how it went (`compare/grouped`, `landings`).
 //!
-//! What is not here may be elsewhere (`bases`), or there is a file like it `nearby`; what gives way is kept, if that is
+//! What is not here may be elsewhere (`bases`), or have been `moved`, or there is a file like it `nearby`; what gives way is kept, if that is
 //! asked for (`backup`). What is interrupted, or waits for the end of the run, is kept `aside` where there is a place for
-//! it.
+//! it. What the source is to remove is told to it (`confirm`).
 //!
 //! A sink whose files were planned goes the same way, but for its two ends: instead of being compared, what is listed is
 //! looked up in the plan (`compare/planned`), and whoever planned a file installs it (`planned`).
@@ -23,6 +23,7 @@ mod bases;
 mod basis;
 mod batches;
 mod compare;
+mod confirm;
 mod delete;
 mod destination;
 mod directories;
@@ -33,10 +34,12 @@ mod flights;
 mod gaps;
 mod landings;
 mod linked;
+mod moved;
 mod nearby;
 mod planned;
 mod room;
 mod sign;
+mod spool;
 mod target;
 mod tell;
 
@@ -61,7 +64,9 @@ use directories::{Counterpart, Directories};
 use extended::Extended;
 use flights::{Flights, Limits};
 use landings::Landed;
+use moved::Moves;
 use room::Room;
+use spool::Spool;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -117,7 +122,7 @@ impl<'a> Goal<'a> {
             let options = &mut context.options;
             (options.in_place, options.partial, options.delete) = (false, false, None);
             (options.temp_dir, options.partial_dir, options.delay_updates) = (None, None, false);
-            (options.append, options.fuzzy) = (None, false);
+            (options.append, options.fuzzy, options.detect_renames) = (None, 0, false);
             (options.hard_links, options.bases, options.backup) = (false, None, None);
         }
         context
@@ -138,6 +143,7 @@ struct Sink<'a> {
     /// How many gaps are open in files being built.
     gaps: Arc<AtomicUsize>,
     delayed: Delayed,
+    moves: Moves,
     announcer: Announcer,
     /// What holds above the destination.
     scope: Scope,
@@ -146,6 +152,8 @@ struct Sink<'a> {
     extended: Extended,
     tally: Tally<'a>,
     told: Mutex<Instant>,
+    /// What is removed when all else is done.
+    spool: Spool,
     /// Whether it was said that errors at the source keep extra entries from being deleted.
     kept_extras: AtomicBool,
     /// Where the comparison hears of the first names of groups.
@@ -183,12 +191,14 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         room: Room::default(),
         gaps: Arc::default(),
         delayed: Delayed::default(),
+        moves: Moves::new(context.options.detect_renames),
         announcer: Announcer::new(context.reporter.clone()),
         umask: crate::fs::umask(),
         extended: Extended::new(&context.options, owners.owners().is_super()),
         owners,
         tally: Tally::new(Role::Sink, context),
         told: Mutex::new(Instant::now()),
+        spool: Spool::default(),
         kept_extras: AtomicBool::new(false),
         landings,
         finished: AtomicBool::new(false),
@@ -308,6 +318,10 @@ fn receive(receiver: &mut Receiver, sink: &Sink<'_>, queues: &Queues) -> Result<
                 // than files in flight.
                 queues.signing.send(sign::Job::Verdict(verdict)).map_err(|_| PassError::Lost)?;
             }
+            Message::Identified(identified) => {
+                // Neither is its.
+                queues.signing.send(sign::Job::Identified(identified)).map_err(|_| PassError::Lost)?;
+            }
             Message::Content(content) => queues.build(content.file.0, Arrived::Content(content), permit)?,
             Message::Fetched(fetched) => queues.build(fetched.batch.0, Arrived::Batch(fetched), permit)?,
             // The source counts its problems itself; here they only have to be told.
@@ -324,9 +338,11 @@ fn receive(receiver: &mut Receiver, sink: &Sink<'_>, queues: &Queues) -> Result<
             | Message::Sums(_)
             | Message::Fetch(_)
             | Message::Check(_)
+            | Message::Identify(_)
             | Message::Expand(_)
             | Message::Again(_)
-            | Message::Close(_) => {
+            | Message::Close(_)
+            | Message::Confirm(_) => {
                 return Err(PassError::Protocol("a source sent what only a sink sends"));
             }
             Message::Talk(_) => return Err(PassError::Protocol(TALK)),
@@ -424,9 +440,11 @@ impl Sink<'_> {
         self.directories.settle(self, dir, 1)
     }
 
-    /// Everything is settled: says so.
+    /// Everything is settled: removes what was kept in mind for that, and says so.
     fn finish(&self) -> Result<(), PassError> {
-        self.publish();
+        self.publish()?;
+        self.delete_spooled();
+        self.finish_moves();
         if self.context.tell_progress {
             self.sender.send(Message::Progress(self.context.progress.read()))?;
         }

@@ -1,4 +1,5 @@
-//! A basis for a file that is not there yet: another file of the same directory that may be much like it (`--fuzzy`).
+//! A basis for a file that is not there yet: another file of the same directory that may be much like it (`--fuzzy`), or
+//! of that directory where it is compared with others besides (if that is said twice).
 //!
 //! One with the same length and time is most likely the same file under its old name. Else the one with the most
 //! similar name is taken, if that is similar enough: versions of a file differ in a number in the middle of their names,
@@ -14,38 +15,77 @@ const NEAREST: usize = 500;
 /// Files shorter than this are not worth it, in bytes.
 const LEAST: u64 = 256;
 
-/// The files of a directory, as they were before anything was done in it.
+/// The files that may be a basis for new ones of a directory.
 #[derive(Debug, Default)]
 pub(super) struct Nearby {
+    /// Those of the directory, and those of the same directory elsewhere.
+    places: Vec<(Place, Files)>,
+}
+
+/// Where a file is: in the directory itself, or in the same one below one of those that are compared with besides, by its
+/// place in their list.
+pub(super) type Place = Option<usize>;
+
+/// A file that is much like one that is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Like {
+    pub place: Place,
+    pub name: Name,
+}
+
+/// The files of a directory, as they were before anything was done in it.
+#[derive(Debug, Default)]
+struct Files {
     /// Sorted.
     names: Vec<Name>,
     by_size_and_time: HashMap<(u64, FileTime), usize>,
 }
 
 impl Nearby {
-    /// Of these entries, which are sorted by name.
-    pub(super) fn of<'a>(entries: impl Iterator<Item = &'a Entry>) -> Nearby {
-        let mut nearby = Nearby::default();
-        for entry in entries.filter(|entry| entry.kind() == Kind::File && entry.node.size() >= LEAST) {
-            nearby.by_size_and_time.insert((entry.node.size(), entry.meta.mtime), nearby.names.len());
-            nearby.names.push(entry.name.clone());
-        }
-        nearby
+    /// Adds what a directory holds, sorted by name. What is added first counts first.
+    pub(super) fn add<'a>(&mut self, place: Place, entries: impl Iterator<Item = &'a Entry>) {
+        self.places.push((place, Files::of(entries)));
     }
 
     /// The file that is most like one that is not there.
-    pub(super) fn like(&self, entry: &Entry) -> Option<&Name> {
+    pub(super) fn like(&self, entry: &Entry) -> Option<Like> {
         if entry.node.size() < LEAST {
             return None;
         }
-        let exact = self.by_size_and_time.get(&(entry.node.size(), entry.meta.mtime));
-        if let Some(place) = exact {
-            return self.names.get(*place);
+        let like = |place: &Place, name: &Name| Like { place: *place, name: name.clone() };
+        let exact = |(place, files): &(Place, Files)| Some(like(place, files.same(entry)?));
+        let similar = |(place, files): &(Place, Files)| {
+            let (name, likeness) = files.similar(entry)?;
+            Some((like(place, name), likeness))
+        };
+        self.places.iter().find_map(exact).or_else(|| {
+            let found = self.places.iter().rev().filter_map(similar);
+            found.max_by_key(|(_, likeness)| *likeness).map(|(like, _)| like)
+        })
+    }
+}
+
+impl Files {
+    fn of<'a>(entries: impl Iterator<Item = &'a Entry>) -> Files {
+        let mut files = Files::default();
+        for entry in entries.filter(|entry| entry.kind() == Kind::File && entry.node.size() >= LEAST) {
+            files.by_size_and_time.insert((entry.node.size(), entry.meta.mtime), files.names.len());
+            files.names.push(entry.name.clone());
         }
+        files
+    }
+
+    /// The one that is most likely the same under another name.
+    fn same(&self, entry: &Entry) -> Option<&Name> {
+        self.names.get(*self.by_size_and_time.get(&(entry.node.size(), entry.meta.mtime))?)
+    }
+
+    /// The one with the most similar name, and how similar that is.
+    fn similar(&self, entry: &Entry) -> Option<(&Name, usize)> {
         let place = self.names.partition_point(|name| *name < entry.name);
         let nearest = self.names.iter().skip(place.saturating_sub(NEAREST)).take(2 * NEAREST);
-        let likeness = |name: &&Name| likeness(name.as_bytes(), entry.name.as_bytes());
-        nearest.filter(|name| likeness(name) >= ENOUGH).max_by_key(likeness)
+        let known = nearest.map(|name| (name, likeness(name.as_bytes(), entry.name.as_bytes())));
+        known.filter(|(_, likeness)| *likeness >= ENOUGH).max_by_key(|(_, likeness)| *likeness)
     }
 }
 
@@ -82,7 +122,25 @@ mod tests {
         let mut entries: Vec<Entry> =
             has.iter().map(|(name, size, time)| entry(name, *size, *time)).collect();
         entries.sort_by(|a, b| a.name.cmp(&b.name));
-        Nearby::of(entries.iter()).like(&entry(name, size, seconds)).map(Name::to_string)
+        let mut nearby = Nearby::default();
+        nearby.add(None, entries.iter());
+        nearby.like(&entry(name, size, seconds)).map(|like| like.name.to_string())
+    }
+
+    #[test]
+    fn what_is_nearer_counts_first_if_it_is_as_alike() {
+        let mut nearby = Nearby::default();
+        nearby.add(None, [entry("file-1", 1000, 5)].iter());
+        nearby.add(Some(0), [entry("file-1", 1000, 6), entry("other", 2000, 7)].iter());
+        nearby.add(Some(1), [entry("file-22", 1000, 8)].iter());
+        let like = |name, size, seconds| {
+            let like = nearby.like(&entry(name, size, seconds))?;
+            Some((like.place, like.name.to_string()))
+        };
+        assert_eq!(like("file-3", 3000, 9), Some((None, "file-1".to_owned())));
+        assert_eq!(like("file-3", 2000, 7), Some((Some(0), "other".to_owned())));
+        assert_eq!(like("file-23", 3000, 9), Some((Some(1), "file-22".to_owned())));
+        assert_eq!(like("unlike", 3000, 9), None);
     }
 
     #[test]

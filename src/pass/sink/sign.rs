@@ -8,7 +8,9 @@ use crate::pass::sink::flights::{Flight, Phase, Prepared};
 use crate::pass::sink::landings::Landing;
 use crate::pass::{PassError, sink::entry};
 use crate::tree::Entry;
-use crate::wire::{Check, DirId, FileId, MESSAGE_COST, Message, Rank, Reservation, SumsPart, Verdict, Want};
+use crate::wire::{
+    Check, DirId, FileId, Identified, MESSAGE_COST, Message, Rank, Reservation, SumsPart, Verdict, Want,
+};
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use std::io;
@@ -31,8 +33,10 @@ pub(super) enum Job {
     Check(FileId),
     /// Copy a file from elsewhere.
     Copy(FileId),
-    /// Go on after the answer to that.
+    /// Go on after the answer to a check.
     Verdict(Verdict),
+    /// Look for the content that a file has.
+    Identified(Identified),
 }
 
 /// What there is to sign of the basis of a file in the making.
@@ -57,6 +61,7 @@ pub(super) fn run(sink: &Sink<'_>, jobs: &Receiver<Job>) -> Result<(), PassError
             Job::Check(file) => sink.check(file)?,
             Job::Copy(file) => sink.take_found(file, false)?,
             Job::Verdict(verdict) => sink.compared(verdict)?,
+            Job::Identified(identified) => sink.identified(identified)?,
         }
     }
     Ok(())
@@ -175,7 +180,7 @@ impl Sink<'_> {
     }
 
     pub(super) fn compared(&self, Verdict { file, same }: Verdict) -> Result<(), PassError> {
-        let flight = self.flights.compared(file)?;
+        let flight = self.flights.answered(file, Phase::Comparing)?;
         if flight.found.is_some() {
             return self.compared_elsewhere(file, &flight, same);
         }
@@ -209,6 +214,7 @@ impl Sink<'_> {
                     self.landed(&flight.entry, landing);
                     return self.fetch_xattrs_of(file, Flight::clone(&flight), update);
                 }
+                self.confirm(flight.place(), &flight.entry)?;
                 self.land(file, &flight, landing)
             }
             Decision::Skip(_) | Decision::Make(_) | Decision::Compare => {

@@ -70,7 +70,8 @@ impl Target {
     pub(super) fn is_cut(&self, len: u64) -> io::Result<bool> {
         match self {
             Target::Stage(_) | Target::Rest { .. } => Ok(false),
-            Target::InPlace { file, .. } => Ok(file.len()? < len),
+            // Nobody makes a device shorter, and some hold nothing of what is written to them.
+            Target::InPlace { file, .. } => Ok(!file.is_device() && file.len()? < len),
         }
     }
 

@@ -4,7 +4,7 @@
 //! even if the file changes meanwhile. Its modification time was sent with the listing, before this, so a change is
 //! found by the next run.
 
-use crate::delta::{BlockLen, SegmentHasher, SegmentSums, Signatures, Sum};
+use crate::delta::{BlockLen, Digest, Digester, SegmentHasher, SegmentSums, Signatures, Sum};
 use crate::fs::{Pieces, ReadFile};
 use crate::pass::source::ahead::{Ahead, Summed};
 use crate::pass::source::kept::Kept;
@@ -12,9 +12,11 @@ use crate::pass::source::outgoing::Outgoing;
 use crate::pass::source::rounds::Telling;
 use crate::pass::source::{Listed, Source};
 use crate::pass::tally::describe;
+use crate::request::Reflink;
 use crate::tree::RelPath;
 use crate::wire::{
-    Again, Closed, ContentEnd, ContentOp, Fetch, FileId, Message, Permit, Verdict, encode_attached,
+    Again, Closed, ContentEnd, ContentOp, Fetch, FileId, Identified, Message, Permit, Verdict,
+    encode_attached,
 };
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
@@ -40,6 +42,8 @@ pub(super) enum Job {
     Fetch { fetch: Fetch, kept: Arc<Kept>, _permit: Permit },
     /// Compare the content with a file sum.
     Check { file: FileId, listed: Listed, sum: Sum, _permit: Permit },
+    /// Tell which content it is.
+    Identify { file: FileId, listed: Listed, _permit: Permit },
     /// Send the segments that differ from those given.
     Again { again: Again, listed: Listed, _permit: Permit },
 }
@@ -88,8 +92,12 @@ impl Source<'_> {
         match job {
             Job::Send { file, listed, from, _permit } => self.telling(file, &listed, |out| {
                 let open = self.open(&listed)?;
-                let may = self.context.local && self.context.options.shortcuts.handing_over;
-                let by_itself = may && from == 0 && open.len() > HANDED_OVER;
+                let options = &self.context.options;
+                // Only who has both files can have them share blocks.
+                let must = options.reflink == Reflink::Always && !open.is_empty();
+                let may = self.context.local && (options.shortcuts.handing_over || must);
+                let is_worth = must || (open.len() > HANDED_OVER && !open.is_device());
+                let by_itself = may && from == 0 && is_worth;
                 if by_itself { self.hand_over(open, out) } else { self.whole(&open, &listed, from, out) }
             }),
             Job::Round(asked) => self.next_round(*asked),
@@ -108,6 +116,11 @@ impl Source<'_> {
                 let summed = self.sum(&listed, (choice, BlockLen::SEGMENT), || Ok(())).ok();
                 let same = summed.is_some_and(|(_, sums)| sums.root(choice) == sum);
                 self.sender.send(Message::Verdict(Verdict { file, same }))
+            }
+            Job::Identify { file, listed, _permit } => {
+                // What cannot be read is asked for after all, and then it is told why.
+                let digest = self.digest(&listed).ok();
+                self.sender.send(Message::Identified(Identified { file, digest }))
             }
         }
     }
@@ -235,6 +248,19 @@ impl Source<'_> {
         }
         let sums = SegmentSums::new(again.segment_len, at, sums);
         Ok(self.complete(&sums.map_err(|error| Stop::Unreadable(io::Error::other(error)))?))
+    }
+
+    /// The digest of a file's content, as far as one byte beyond the length it was listed with.
+    fn digest(&self, listed: &Listed) -> Result<Digest, Stop> {
+        let open = self.open(listed)?;
+        let mut digester = Digester::new(self.context.sums.seed);
+        let mut pieces = open.pieces(0..listed.len().saturating_add(1));
+        let mut buffer = pieces.buffer(CHUNK);
+        while let Some(piece) = pieces.next(&mut buffer).map_err(Stop::Unreadable)? {
+            self.go_on()?;
+            digester.push(piece);
+        }
+        Ok(digester.finish())
     }
 
     /// Whether the run was stopped, which is asked where little is sent that would notice.

@@ -2,7 +2,8 @@
 //!
 //! Threads: one walks and lists (`walk`), several read content (`content`), one counts ahead when progress is
 //! shown (`count`), and the calling thread reads messages, which never makes it wait. What is told as a difference
-//! (`delta`) is told in `rounds`, and if it is large it is summed `ahead` of the first. A listing is `kept` from before
+//! (`delta`) is told in `rounds`, and if it is large it is summed `ahead` of the first. One removes what the sink has, if that
+//! is asked for (`removal`). A listing is `kept` from before
 //! it is sent until the sink closes its directory.
 
 mod ahead;
@@ -13,23 +14,26 @@ mod delta;
 mod groups;
 mod kept;
 mod outgoing;
+mod removal;
 mod rounds;
 mod walk;
 
 use crate::delta::{BlockLen, Gap, SignatureBuilder, SignatureHeader, SignaturePart};
-use crate::fs::{Owners, XattrNames};
+use crate::fs::{Owners, Removal, XattrNames};
 use crate::pass::tally::Tally;
-use crate::pass::{Context, PassError, TALK};
+use crate::pass::{Context, PassError, Sweep, TALK};
 use crate::report::{Problem, Role, Totals};
 use crate::tree::{Entry, RelPath};
 use crate::view::{View, ViewError, source_look};
 use crate::wire::{
-    Check, DirId, Fetch, FetchWhat, FileId, Link, Message, Permit, Received, Receiver, Sender, SumsPart, Want,
+    Check, DirId, Fetch, FetchWhat, FileId, Identify, Link, Message, Permit, Received, Receiver, Sender,
+    SumsPart, Want,
 };
 use ahead::Ahead;
 use content::{Asked, Job};
 use crossbeam_channel as channel;
 use kept::{Kept, KeptListings};
+use removal::{Confirmations, Confirmed};
 use rounds::{Rounds, Telling};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -49,14 +53,31 @@ struct Source<'a> {
     xattrs: Option<XattrNames>,
     /// Whether anything of the source could not be read, so that nothing may be deleted any more.
     incomplete: AtomicBool,
+    /// Whether what the sink confirms is removed, and a sender that tells whether the link goes on meanwhile: that is done
+    /// when all else is.
+    removal: Option<(Removal, Sender)>,
 }
 
 impl Source<'_> {
     /// Reports an error in reading the tree, after which no listing counts as complete.
     fn unreadable(&self, path: &RelPath, error: &crate::fs::Error) {
         self.incomplete.store(true, Ordering::Release);
-        self.tally.failed(path, error);
+        if self.tells() {
+            self.tally.failed(path, error);
+        }
     }
+
+    /// Whether what is met is told: it is not where another pass will meet it again.
+    fn tells(&self) -> bool {
+        self.context.sweep != Sweep::Now
+    }
+}
+
+/// Whether a run removes anything at the source.
+fn removal(context: &Context) -> Option<Removal> {
+    let options = &context.options;
+    let is_asked = options.remove_source_files && !options.dry_run && !options.list_only;
+    (is_asked && context.sweep != Sweep::Now).then(Removal::asked_for)
 }
 
 /// Plays the source until the sink is done. `missing` are arguments that could not be opened. Returns what both roles
@@ -66,7 +87,7 @@ impl Source<'_> {
 pub fn run(
     link: &mut Link,
     view: &View,
-    missing: Vec<ViewError>,
+    missing: &[ViewError],
     context: &Context,
 ) -> Result<Totals, PassError> {
     let sender = link.sender.for_a_while();
@@ -79,12 +100,13 @@ pub fn run(
         owners: Owners::new()?,
         tally: Tally::new(Role::Source, context),
         xattrs: source_look(&context.options).xattrs,
+        removal: removal(context).map(|removal| (removal, link.sender.for_a_while())),
         incomplete: AtomicBool::new(missing.iter().any(|error| error.hides_entries)),
     };
-    for error in missing {
+    for error in missing.iter().filter(|_| source.tells()) {
         source.tally.report(Problem {
             doing: error.doing.to_owned(),
-            path: error.path,
+            path: error.path.clone(),
             cause: crate::pass::tally::describe(&error.source),
             class: crate::report::ProblemClass::Failed,
             role: Role::Source,
@@ -92,10 +114,11 @@ pub fn run(
     }
     let outcome = thread::scope(|scope| {
         let (queue, jobs) = channel::unbounded();
-        let spawned = spawn(scope, &source, &jobs);
+        let (confirmed, confirmations) = channel::unbounded();
+        let spawned = spawn(scope, &source, &jobs, confirmations);
         drop(jobs);
         let outcome = match spawned {
-            Ok(()) => receive(&mut link.receiver, &source, &queue),
+            Ok(()) => receive(&mut link.receiver, &source, &queue, Confirmations::new(confirmed)),
             Err(error) => Err(PassError::thread(error)),
         };
         match &outcome {
@@ -111,23 +134,38 @@ pub fn run(
         outcome
     });
     let theirs = outcome?;
-    // Nothing more can be sent after it. If this fails the sink has gone already, and it was done.
-    let _ = link.sender.send(Message::Finish(source.tally.totals()));
     let mut totals = source.tally.totals();
+    if !source.tells() {
+        totals = Totals::default();
+    }
+    // Nothing more can be sent after it. If this fails the sink has gone already, and it was done.
+    let _ = link.sender.send(Message::Finish(totals));
     totals.merge(&theirs);
     Ok(totals)
+}
+
+/// Tells the sink that there is nothing to begin with, since the sources cannot be opened at all.
+pub fn give_up(link: &Link, error: ViewError) -> PassError {
+    let error = PassError::Sources(error);
+    error.close(&link.sender);
+    error
 }
 
 fn spawn<'scope>(
     scope: &'scope thread::Scope<'scope, '_>,
     source: &'scope Source<'scope>,
     jobs: &channel::Receiver<Job>,
+    confirmations: channel::Receiver<Confirmed>,
 ) -> std::io::Result<()> {
     let named = |name: &str| thread::Builder::new().name(name.to_owned());
     named("walk").spawn_scoped(scope, || walk::run(source))?;
     for _ in 0..source.context.workers() {
         let jobs = jobs.clone();
         named("content").spawn_scoped(scope, move || content::run(source, &jobs))?;
+    }
+    if let Some((removal, lasting)) = &source.removal {
+        let run = move || removal::run(source, *removal, lasting, &confirmations);
+        named("remove").spawn_scoped(scope, run)?;
     }
     // Whoever selected what is shown knows how much it is.
     if source.context.options.detail.progress && !source.view.is_planned() {
@@ -141,6 +179,7 @@ fn receive(
     receiver: &mut Receiver,
     source: &Source<'_>,
     queue: &channel::Sender<Job>,
+    mut confirmations: Confirmations,
 ) -> Result<Totals, PassError> {
     let mut inbox = Inbox { source, queue, signatures: HashMap::new() };
     loop {
@@ -153,6 +192,10 @@ fn receive(
                 let job = Job::Check { file, listed: source.listed(dir, index)?, sum, _permit: permit };
                 inbox.enqueue(job)?;
             }
+            Message::Identify(Identify { file, dir, index }) => {
+                let listed = source.listed(dir, index)?;
+                inbox.enqueue(Job::Identify { file, listed, _permit: permit })?;
+            }
             Message::Again(again) => {
                 let listed = source.listed(again.dir, again.index)?;
                 listed.check_segments(again.segment_len)?;
@@ -162,8 +205,10 @@ fn receive(
             Message::Close(dir) => {
                 inbox.close(dir);
                 source.rounds.close(dir);
+                confirmations.close(source, dir);
                 source.kept.close(dir)?;
             }
+            Message::Confirm(confirm) => confirmations.add(source, &confirm)?,
             // Somebody has heard them on the way.
             Message::Event(_) if source.context.options.relayed => {}
             Message::Event(event) => source.context.reporter.report(event),
@@ -180,6 +225,7 @@ fn receive(
             | Message::Mention(_)
             | Message::Listed
             | Message::Verdict(_)
+            | Message::Identified(_)
             | Message::Content(_)
             | Message::Fetched(_) => {
                 return Err(PassError::Protocol("a sink sent what only a source sends"));

@@ -67,8 +67,14 @@ impl Walk<'_, '_> {
         });
         let mut owners = self.names_of(root.iter().map(Meta::owner));
         owners.extend(self.named_in(extra.iter().filter_map(|extra| extra.acls.as_ref())));
-        sender.send(Message::Begin(Begin { root, extra, single: view.is_single(), owners }))?;
-        for path in view.unentered() {
+        sender.send(Message::Begin(Begin {
+            root,
+            extra,
+            single: view.is_single(),
+            bare: context.options.delete.is_some() && view.is_bare(),
+            owners,
+        }))?;
+        for path in view.unentered().iter().filter(|_| self.source.tells()) {
             context.reporter.report(Event::Skipped { path: path.clone(), reason: Skip::Directory });
         }
         let start = Instant::now();
@@ -136,6 +142,7 @@ impl Walk<'_, '_> {
             let path = trouble.path.as_ref().unwrap_or(dir.path());
             match trouble.hides_entries {
                 true => self.source.unreadable(path, &trouble.error),
+                false if !self.source.tells() => {}
                 // Named and not there from the start: it did not vanish.
                 false => {
                     let Error { doing, source } = &trouble.error;
@@ -246,14 +253,15 @@ impl Walk<'_, '_> {
                 if kept.listing.asked.implies(&entry.name) {
                     asked.implied.push(entry.name.clone());
                 }
-                entries.push(entry.clone());
+                entries.push(entry.told());
             }
             let mut owners = self.names_of(entries.iter().map(|entry| entry.meta.owner()));
             let extras = entries.iter().filter_map(|entry| entry.extra.as_ref());
             owners.extend(self.named_in(extras.filter_map(|extra| extra.acls.as_ref())));
             let is_last = rest.peek().is_none() && absent.peek().is_none();
             let end = is_last.then(|| match self.source.incomplete.load(Ordering::Acquire) {
-                _ if !kept.listing.is_whole => ListingEnd::Part,
+                true if !kept.listing.is_whole => ListingEnd::BrokenPart,
+                false if !kept.listing.is_whole => ListingEnd::Part,
                 true => ListingEnd::Broken,
                 false => ListingEnd::Whole,
             });
@@ -338,11 +346,12 @@ mod tests {
             open_files: 64,
             paths: crate::fs::Links::Trusted,
             tell_progress: false,
+            sweep: Default::default(),
         };
-        let (view, missing) = View::open(&sources, None, &context.options, context.paths);
+        let (view, missing) = View::open(&sources, None, &context.options, context.paths).unwrap();
         let (mut link, mut sink) = Link::pair();
         thread::scope(|scope| {
-            scope.spawn(|| crate::pass::source::run(&mut link, &view, missing, &context));
+            scope.spawn(|| crate::pass::source::run(&mut link, &view, &missing, &context));
             let next = || match sink.receiver.receive().unwrap().message {
                 Message::Begin(_) => "begin",
                 Message::Listing(_) => "listing",

@@ -40,7 +40,7 @@ fn copied(at: &Path, heard: &Arc<Heard>, entries: Vec<Entry>, has: impl Fn(u32) 
                 asked: Asked::default(),
                 end: Some(ListingEnd::Whole),
             };
-            let begin = Begin { root: None, extra: None, single: false, owners: Vec::new() };
+            let begin = Begin { root: None, extra: None, single: false, bare: false, owners: Vec::new() };
             for message in [Message::Begin(begin), Message::Listing(listing), Message::Listed] {
                 source.sender.send(message).unwrap();
             }

@@ -28,7 +28,7 @@ fn listing(dir: u32, parent: Option<(u32, u32)>, entries: Vec<Entry>) -> Message
 }
 
 fn begin() -> Message {
-    Message::Begin(Begin { extra: None, root: None, single: false, owners: Vec::new() })
+    Message::Begin(Begin { extra: None, root: None, single: false, bare: false, owners: Vec::new() })
 }
 
 /// What a sink with this plan says to such a source, until it has finished or the link closes; and what it returns.
@@ -156,7 +156,7 @@ fn a_source_does_not_talk_within_a_pass() {
     let (mut link, mut sink) = Link::pair();
     let view = Plan::new(&[("wanted", false)]).view(at.path());
     sink.sender.send(Message::Talk((*b"now").to_vec().into())).unwrap();
-    let played = source::run(&mut link, &view, Vec::new(), &context(&heard));
+    let played = source::run(&mut link, &view, &[], &context(&heard));
     assert!(matches!(played, Err(PassError::Protocol(_))), "{played:?}");
     let last = std::iter::from_fn(|| sink.receiver.receive().map(|received| received.message).ok()).last();
     assert!(matches!(last, Some(Message::Abort(_))), "{last:?}");

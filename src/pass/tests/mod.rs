@@ -69,6 +69,7 @@ fn context(heard: &Arc<Heard>) -> Context {
         open_files: 256,
         paths: crate::fs::Links::Trusted,
         tell_progress: false,
+        sweep: Default::default(),
     }
 }
 
@@ -112,7 +113,7 @@ fn pass(
 ) -> (Played, Played) {
     in_time(stoppers(source, sink), || {
         thread::scope(|scope| {
-            let reading = scope.spawn(|| source::run(source, view, Vec::new(), context));
+            let reading = scope.spawn(|| source::run(source, view, &[], context));
             let written = sink::run(sink, goal, context);
             (reading.join().unwrap(), written)
         })

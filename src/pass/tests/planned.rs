@@ -111,7 +111,8 @@ fn of_a_large_file_only_the_difference_comes() {
     // What was asked of other runs does not change how one that was planned is done.
     let options = &mut trees.context.options;
     (options.in_place, options.partial) = (true, true);
-    options.delete = Some(crate::request::Deletion { excluded: true, limit: None, ignore_errors: true });
+    options.delete =
+        Some(crate::request::Deletion { excluded: true, ignore_errors: true, ..Default::default() });
     let old = noise(3_000_000, 1);
     let mut new = old.clone();
     new.splice(1_000_000..1_000_100, noise(5000, 2));

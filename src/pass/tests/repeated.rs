@@ -31,6 +31,7 @@ fn all_of(at: &Path) -> View {
         &Options { recursive: true, ..Options::default() },
         crate::fs::Links::Trusted,
     )
+    .unwrap()
     .0
 }
 
@@ -138,7 +139,7 @@ fn a_sink_that_does_not_care_any_more_keeps_nobody_waiting() {
     let context = context(&heard);
     let read = in_time(stoppers(&link, &sink), || {
         thread::scope(|scope| {
-            let reading = scope.spawn(|| source::run(&mut link, &view, Vec::new(), &context));
+            let reading = scope.spawn(|| source::run(&mut link, &view, &[], &context));
             let mut held = Vec::new();
             loop {
                 let received = sink.receiver.receive().unwrap();

@@ -4,7 +4,6 @@ use crate::fs::{Error, SetMeta, Stamped};
 use crate::tree::{Kind, Meta, Node};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::{CHANGED, Carrier, Done, Settings, Trouble, kind};
-use crate::twoway::crash;
 use crate::twoway::facet::{At, Seen};
 use crate::twoway::history::Look;
 use crate::twoway::record::{Record, State};
@@ -104,11 +103,9 @@ impl Carrier {
             set_meta(set)?;
             return Ok(Seen::new());
         }
-        self.keep_replaced(at, &wanted)?;
         let (owner, rest) = set.split_owner();
         set_meta(&owner)?;
-        let unset = wanted.set_at(at, set.mode.unwrap_or(mode), self.not_set(&task.path))?;
-        crash::point("attributes");
+        let unset = self.set_extended_at(task, at, set.mode.unwrap_or(mode), &wanted)?;
         set_meta(&rest)?;
         Ok(unset)
     }

@@ -141,7 +141,7 @@ impl Carrier {
             let old = Some(At::Own(&dir)).filter(|_| !is_new);
             let wanted = self.extended(task, old, &dir)?;
             dir.set_own_meta(&meta.split_owner().0)?;
-            let unset = wanted.set_at(At::Own(&dir), mode.unwrap_or(own.mode), self.not_set(&task.path))?;
+            let unset = self.set_extended_at(task, At::Own(&dir), mode.unwrap_or(own.mode), &wanted)?;
             dir.set_own_meta(&meta.split_owner().1)?;
             Ok((self.look_at(&dir, task)?, unset))
         };

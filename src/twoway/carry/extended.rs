@@ -10,7 +10,8 @@
 use crate::fs::{Error, WriteDir};
 use crate::tree::{Name, RelPath};
 use crate::twoway::carry::{AT_SOURCE, Carrier, Outcome, Trouble, kind, lock};
-use crate::twoway::facet::{At, Extended, Facet, FacetSum, Facets, Value, Wanted};
+use crate::twoway::crash;
+use crate::twoway::facet::{At, Extended, Facet, FacetSum, Facets, Seen, Value, Wanted};
 use crate::twoway::task::{Outline, Task};
 
 impl Carrier {
@@ -89,12 +90,29 @@ impl Carrier {
         lock(&self.values).get(facet, sum)?.ok_or(Trouble::Refused(AT_SOURCE))
     }
 
-    /// Keeps what an entry has of these facets for who undoes the run.
-    pub(super) fn keep_replaced(&self, at: At<'_>, wanted: &Wanted) -> Result<(), Error> {
-        if self.settings.keep_trash && !wanted.is_empty() {
-            self.journal.keep(Wanted::of(at, wanted.facets())?.into_values());
+    /// Sets attributes of an entry where it is, which has this mode or is to have it, so that who finds it half done can
+    /// tell. Returns what it has of those that could not be set.
+    pub(super) fn set_extended_at(
+        &self,
+        task: &Task,
+        at: At<'_>,
+        mode: u32,
+        wanted: &Wanted,
+    ) -> Result<Seen, Error> {
+        if wanted.is_empty() {
+            return Ok(Seen::new());
         }
-        Ok(())
+        let has = Wanted::of(at, wanted.facets())?;
+        self.setting.begin(&task.path, &has, wanted)?;
+        crash::point("attributes noted");
+        // For who undoes the run.
+        if self.settings.keep_trash && kind(&task.before) == kind(&task.after) {
+            self.journal.keep(has.into_values());
+        }
+        let unset = wanted.set_at(at, mode, self.not_set(&task.path))?;
+        crash::point("attributes");
+        self.setting.done()?;
+        Ok(unset)
     }
 
     /// Tells that attributes could not be set.

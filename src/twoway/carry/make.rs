@@ -210,7 +210,7 @@ impl Carrier {
     ) -> Result<Seen, Error> {
         dir.make_node(name, node, meta, false)?;
         let at = At::Entry(dir, name, node.kind());
-        let unset = wanted.set_at(at, meta.mode.unwrap_or(0), self.not_set(&task.path))?;
+        let unset = self.set_extended_at(task, at, meta.mode.unwrap_or(0), wanted)?;
         if !wanted.is_empty() {
             // Setting attributes leaves times alone, but an ACL sets the mode.
             dir.set_meta(name, node.kind(), meta)?;

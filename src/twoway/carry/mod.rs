@@ -32,6 +32,7 @@ mod merged;
 mod recover;
 mod remove;
 mod replace;
+mod setting;
 mod telling;
 #[cfg(test)]
 mod tests;
@@ -56,6 +57,7 @@ use filetime::FileTime;
 use handles::Handles;
 use journal::Journal;
 use links::Links;
+use setting::Setting;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use telling::{Telling, entry};
@@ -92,6 +94,7 @@ pub struct Carrier {
     journal: Journal,
     telling: Telling,
     values: Mutex<Values>,
+    setting: Setting,
     links: Links,
     settings: Settings,
     /// When the replica was opened.
@@ -236,6 +239,7 @@ impl Carrier {
             journal: Journal::new(history)?,
             telling: Telling::new(reporter, settings.detail),
             values: Mutex::new(Values::new(replica.staging().clone())),
+            setting: Setting::new(replica.staging().clone()),
             links: Links::default(),
             settings,
             began: replica.opened_at()?,

@@ -4,9 +4,10 @@ use crate::fs::{Dir, Expected, SetMeta, Slot, Stamp, Stamped, WriteDir, stage_na
 use crate::tree::{Kind, Meta, Name, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::attributes::node;
+use crate::twoway::carry::setting::HalfSet;
 use crate::twoway::carry::trash::run_name;
 use crate::twoway::carry::{expected, kind};
-use crate::twoway::facet::{Extended, look_for, sums_of};
+use crate::twoway::facet::{Extended, Register, Value};
 use crate::twoway::history::{History, Known, Look};
 use crate::twoway::record::{Attributes, ContentSum, Modes, Record, State};
 use crate::twoway::replica::{ReadReplica, Replica};
@@ -14,6 +15,7 @@ use crate::twoway::scan;
 use crate::twoway::trash;
 use filetime::FileTime;
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// Bytes read at once.
@@ -25,13 +27,14 @@ const BUFFER: usize = 256 * 1024;
 /// Those of the history, and of clearing the staging directory.
 pub fn recover(replica: &Replica, history: &mut History, modes: Modes) -> Result<(), TwoWayError> {
     history.count_runs_after(trash::last(replica.all_trash())?);
-    replica.clear_staging(history.last_run())?;
+    let half_set = HalfSet::left_in(replica.staging());
     let root = replica.root();
     let trash = replica.all_trash().open_dir_writable(&run_name(history.last_run())?).ok();
     let repairs = Some(Repairs { root, trash });
-    Recovery { root, repairs, modes, began: replica.opened_at()?, given_up: HashSet::new() }
-        .recover(history)
-        .map(drop)
+    Recovery { root, repairs, modes, began: replica.opened_at()?, given_up: HashSet::new(), half_set }
+        .recover(history)?;
+    // At last: whoever is killed before finds all of it again.
+    replica.clear_staging(history.last_run())
 }
 
 /// The same for a replica that is only looked at, of which the history stays in memory: it comes to know what a run
@@ -47,8 +50,9 @@ pub fn recover_to_look(
     if let Some(all) = replica.all_trash()? {
         history.count_runs_after(trash::last(&all)?);
     }
-    let began = replica.opened_at();
-    Recovery { root: replica.root(), repairs: None, modes, began, given_up: HashSet::new() }.recover(history)
+    let half_set = replica.staging()?.map_or_else(HalfSet::default, |staging| HalfSet::left_in(&staging));
+    let (root, began) = (replica.root(), replica.opened_at());
+    Recovery { root, repairs: None, modes, began, given_up: HashSet::new(), half_set }.recover(history)
 }
 
 struct Recovery<'a> {
@@ -61,6 +65,7 @@ struct Recovery<'a> {
     /// The files that were to be removed: one of them may have got its new name, and not yet the attributes that go with
     /// it.
     given_up: HashSet<(ContentSum, u32)>,
+    half_set: HalfSet,
 }
 
 struct Repairs<'a> {
@@ -102,18 +107,18 @@ impl Recovery<'_> {
         }
         let mut now = Vec::new();
         for (path, intended, before) in pending {
-            let known = match self.found(&path, &intended, before.as_ref().map(|before| &before.record)) {
+            let was = before.as_ref().map(|before| &before.record);
+            let known = match self.found(&path, &intended, was) {
                 // Its time may be what was not come to. That of a directory is set, or counts as set.
                 Some(look) => {
                     let found = look.filter(|_| !intended.state.is_directory());
                     let mtime = found.map_or(intended.mtime, |look| look.stamp.mtime);
-                    let extended =
-                        self.extended(&path, &intended, before.as_ref().map(|before| &before.record));
+                    let extended = self.extended(&path, &intended, was, &intended.extended);
                     Some(Known::there(Record { mtime, extended, ..intended }, look))
                 }
                 None => before.and_then(|before| {
                     self.put_back(&path, &before);
-                    self.close_again(&path, before)
+                    self.close_again(&path, &before).or_else(|| self.half_set(&path, &intended, before))
                 }),
             };
             let Some(known) = known else { continue };
@@ -156,10 +161,14 @@ impl Recovery<'_> {
         if self.has_attributes(intended, &found.entry.meta) {
             return self.is_there(&parent, &name, intended, &found).map(Some);
         }
-        let is_new = before.is_none_or(|before| !before.state.is_present());
-        if is_new && self.was_renamed(intended, &found.entry.meta) {
+        let meta = &found.entry.meta;
+        let is_unfinished = match before.filter(|before| before.state.is_present()) {
+            None => self.was_renamed(intended, meta) || self.is_just_made(intended, meta),
+            Some(before) => kind(before) == kind(intended) && self.is_between(before, intended, meta),
+        };
+        if is_unfinished {
             let look = self.is_there(&parent, &name, intended, &found)?;
-            return self.finish_renaming(&above, &name, intended, look).map(Some);
+            return self.finish_attributes(&above, &name, intended, look).map(Some);
         }
         None
     }
@@ -170,31 +179,98 @@ impl Recovery<'_> {
         has_mode && has_owner(intended, meta)
     }
 
-    /// What is known of the facets of an entry that is as intended: those that are not were not come to, or could not be
-    /// set, and what is found of them is an edit only if it is not as before either.
-    fn extended(&self, path: &RelPath, intended: &Record, before: Option<&Record>) -> Extended {
-        let (mut known, nothing) = (intended.extended.clone(), Extended::default());
-        let before = before.map_or(&nothing, |before| &before.extended);
-        let Some(kind) = kind(intended) else { return known };
-        let facets = intended.extended.differing(before);
-        if facets.is_empty() {
-            return known;
+    /// Whether some of an entry's attributes are those of before and some those that are intended, so that a run was
+    /// setting them one after the other.
+    fn is_between(&self, before: &Record, intended: &Record, meta: &Meta) -> bool {
+        if before.state != intended.state {
+            // What takes the place of something comes with all of its attributes.
+            return false;
         }
-        let look = look_for(facets);
-        let extra = match path.split_last() {
-            None => self.root.own_extra(&look),
-            Some((above, name)) => {
-                self.root.open_beneath(&above).and_then(|parent| parent.extra(&name, kind, &look))
-            }
+        let is_symlink = matches!(intended.state, State::Symlink { .. });
+        let taken = self.modes.taken(meta.mode, intended.attributes.mode, kind(intended));
+        // Who gives an entry away takes bits from it, and who sets what takes a permission gives it itself for a moment.
+        let taken_away = if before.attributes.owner == intended.attributes.owner { 0 } else { 0o6000 };
+        let is_written = !intended.extended.differing(&before.extended).is_empty();
+        let given = if is_written { 0o200 } else { 0 };
+        let is_like = |mode: u32| [mode, mode & !taken_away, mode | given].contains(&meta.mode);
+        let before = &before.attributes;
+        let has_mode = is_symlink || is_like(before.mode) || is_like(taken);
+        let is_one_of = |now: u32, before: Option<u32>, intended: Option<u32>| {
+            intended.is_none_or(|intended| now == intended || before == Some(now))
         };
-        let seen = extra.map(|extra| sums_of(facets, extra.as_deref())).unwrap_or_default();
-        for facet in facets.iter() {
-            let intended = intended.extended.get(facet).map(|register| register.sum);
-            if seen.get(&facet).copied() != intended {
+        let (owner, group) = intended.attributes.owner;
+        let has_owner = is_one_of(meta.uid, before.owner.0, owner);
+        let has_group = is_one_of(meta.gid, before.owner.1, group);
+        let is_as_before = (is_symlink || meta.mode == before.mode)
+            && before.owner.0.is_none_or(|owner| owner == meta.uid)
+            && before.owner.1.is_none_or(|group| group == meta.gid);
+        has_mode && has_owner && has_group && !is_as_before
+    }
+
+    /// Whether something without content may have been made and got no attributes yet.
+    fn is_just_made(&self, intended: &Record, meta: &Meta) -> bool {
+        let is_closed = meta.mode & 0o7177 == 0;
+        let is_its_own = meta.uid == rustix::process::geteuid().as_raw();
+        match kind(intended) {
+            None | Some(Kind::File | Kind::Directory) => false,
+            Some(Kind::Symlink) => is_its_own,
+            Some(kind) => {
+                let mode = self.modes.taken(meta.mode, intended.attributes.mode, Some(kind));
+                is_closed || mode & !0o6000 == meta.mode & !0o6000
+            }
+        }
+    }
+
+    /// What is known of the facets of an entry: `base`, but for those that are intended to be others than before. Of
+    /// these, what was done is done. What was not come to, or could not be set, is as before, and what is found of them
+    /// is an edit only if it is neither. What is half set is of no edits, so that whatever anybody has takes its place.
+    fn extended(
+        &self,
+        path: &RelPath,
+        intended: &Record,
+        before: Option<&Record>,
+        base: &Extended,
+    ) -> Extended {
+        let (mut known, nothing) = (base.clone(), Extended::default());
+        let before = before.map_or(&nothing, |before| &before.extended);
+        for facet in intended.extended.differing(before).iter() {
+            let now = Value::at(self.root, path, facet).ok();
+            let sum = now.as_ref().map(|now| now.sum(facet));
+            if sum.is_some() && sum == intended.extended.get(facet).map(|register| register.sum) {
+                known.set_from(&intended.extended, facet);
+            } else if let Some(now) = &now
+                && sum != before.get(facet).map(|register| register.sum)
+                && (self.half_set.is(path, facet, now) || self.is_inherited(path, now, before.get(facet)))
+            {
+                known.set(facet, Register { sum: now.sum(facet), version: Arc::default() });
+            } else {
                 known.set_from(before, facet);
             }
         }
         known
+    }
+
+    /// Whether an ACL, of what was none before, is what the system gave it from the directory that it is in.
+    fn is_inherited(&self, path: &RelPath, now: &Value, before: Option<&Register>) -> bool {
+        let (None, Value::Acls(Some(now))) = (before, now) else { return false };
+        let above = path.split_last().and_then(|(above, _)| self.root.open_beneath(&above).ok());
+        let given = above.and_then(|above| above.default_acl().ok().flatten());
+        given.is_some_and(|given| {
+            now.access.as_ref().is_none_or(|access| *access == given.rest)
+                && now.default.as_ref().is_none_or(|default| *default == given)
+        })
+    }
+
+    /// What is known of an entry of which only facets were set, if any were.
+    fn half_set(&self, path: &RelPath, intended: &Record, before: Known) -> Option<Known> {
+        if kind(intended) != kind(&before.record)
+            || intended.extended.differing(&before.record.extended).is_empty()
+        {
+            return None;
+        }
+        let was = &before.record;
+        let extended = self.extended(path, intended, Some(was), &was.extended);
+        (extended != was.extended).then(|| Known { record: Record { extended, ..was.clone() }, ..before })
     }
 
     /// Whether a file of this content and with these attributes was to be removed, as renamed ones are.
@@ -202,16 +278,16 @@ impl Recovery<'_> {
         matches!(intended.state, State::File { sum, .. } if self.given_up.contains(&(sum, meta.mode)))
     }
 
-    /// Gives a file that got its new name the attributes that go with it. Where nothing may be changed, it counts as done.
-    fn finish_renaming(&self, above: &RelPath, name: &Name, intended: &Record, was: Look) -> Option<Look> {
+    /// Gives an entry that is there the rest of its attributes. Where nothing may be changed, it counts as done.
+    fn finish_attributes(&self, above: &RelPath, name: &Name, intended: &Record, was: Look) -> Option<Look> {
         let Some(Repairs { root, .. }) = &self.repairs else { return Some(was) };
-        let dir = root.open_beneath_writable(above).ok()?;
+        let (dir, kind) = (root.open_beneath_writable(above).ok()?, kind(intended)?);
         let Attributes { mode, owner: (owner, group) } = intended.attributes;
         let found = dir.entry(name).ok()??;
-        let mode = Some(self.modes.taken(found.meta.mode, mode, Some(Kind::File)));
-        dir.set_meta(name, Kind::File, &SetMeta { mode, owner, group, mtime: None, atime: None }).ok()?;
+        let mode = Some(self.modes.taken(found.meta.mode, mode, Some(kind)));
+        dir.set_meta(name, kind, &SetMeta { mode, owner, group, mtime: None, atime: None }).ok()?;
         let now = dir.stamped(name).ok()?.filter(|now| now.stamp.ino == was.stamp.ino)?;
-        Some(self.look(now.stamp, false))
+        Some(self.look(now.stamp, kind != Kind::File))
     }
 
     fn is_there(&self, parent: &Dir, name: &Name, intended: &Record, found: &Stamped) -> Option<Look> {
@@ -247,7 +323,8 @@ impl Recovery<'_> {
         let is_whole = self.modes == Modes::Whole;
         let lacks_mode = is_whole && own.mode != mode;
         let lacks_owner = !has_owner(intended, &own);
-        if (lacks_mode && !is_for_a_while()) || (lacks_owner && before.is_some()) {
+        let is_half_set = before.is_some_and(|before| self.is_between(before, intended, &own));
+        if !is_half_set && ((lacks_mode && !is_for_a_while()) || (lacks_owner && before.is_some())) {
             return None;
         }
         if let Some(Repairs { root, .. }) = &self.repairs {
@@ -267,7 +344,7 @@ impl Recovery<'_> {
 
     /// A directory that was opened up for something that was not done. Where nothing may be changed, it counts as closed,
     /// and what is known of it since is returned.
-    fn close_again(&self, path: &RelPath, before: Known) -> Option<Known> {
+    fn close_again(&self, path: &RelPath, before: &Known) -> Option<Known> {
         let mode = before.record.attributes.mode;
         if !before.record.state.is_directory() || mode & 0o700 == 0o700 {
             return None;
@@ -278,7 +355,7 @@ impl Recovery<'_> {
             return None;
         }
         let Some(Repairs { root, .. }) = &self.repairs else {
-            return Some(Known { look: Some(self.look(stamp, true)), ..before });
+            return Some(Known { look: Some(self.look(stamp, true)), ..before.clone() });
         };
         // If it cannot be closed, the scan finds that, as it finds any other mode.
         let dir = root.open_beneath_writable(path).ok()?;

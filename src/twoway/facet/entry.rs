@@ -71,6 +71,16 @@ impl Wanted {
         self.0.keys().copied().collect()
     }
 
+    /// What is wanted of a facet, if anything is.
+    pub(in crate::twoway) fn get(&self, facet: Facet) -> Option<&Value> {
+        self.0.get(&facet)
+    }
+
+    /// By facet.
+    pub(in crate::twoway) fn iter(&self) -> impl Iterator<Item = (Facet, &Value)> {
+        self.0.iter().map(|(facet, value)| (*facet, value))
+    }
+
     /// By facet.
     pub(in crate::twoway) fn into_values(self) -> impl Iterator<Item = (Facet, Value)> {
         self.0.into_iter()

@@ -1,9 +1,10 @@
 //! What a facet's sum is the sum of: read from an entry, told, stored.
 
-use crate::fs::{self, Error};
+use crate::fs::{self, Dir, Error};
 use crate::tree::xattr::{MAX_XATTR_VALUE, MAX_XATTRS, is_carried, is_users};
-use crate::tree::{Acl, Acls, DefaultAcl, Extra, Xattr, XattrSummer, Xattrs};
+use crate::tree::{Acl, Acls, DefaultAcl, Extra, RelPath, Xattr, XattrSummer, Xattrs};
 use crate::twoway::facet::{Facet, FacetSum, Facets, Seen};
+use std::collections::BTreeMap;
 
 /// What sums of ACLs begin with.
 const PURPOSE: &str = "dsync 2026 access control lists of an entry";
@@ -110,16 +111,49 @@ impl Value {
         }
     }
 
+    /// Reads it from what is at a path below a directory, or is that directory.
+    ///
+    /// # Errors
+    /// Those of reading, or nothing is there.
+    pub fn at(root: &Dir, path: &RelPath, facet: Facet) -> Result<Value, Error> {
+        let Some((parent, name)) = path.split_last() else {
+            return Value::read(facet, |look| root.own_extra(look), |names| root.own_xattrs(names));
+        };
+        let dir = root.open_beneath(&parent)?;
+        let gone = || Error { doing: "looking at", source: std::io::ErrorKind::NotFound.into() };
+        let kind = dir.entry(&name)?.ok_or_else(gone)?.kind();
+        Value::read(facet, |look| dir.extra(&name, kind, look), |names| dir.xattrs(&name, kind, names))
+    }
+
+    /// Whether this is what an entry may have while its attributes are being changed from one value to another: each of
+    /// them that of before, or that of after.
+    pub(in crate::twoway) fn is_between(&self, before: &Value, after: &Value) -> bool {
+        let parts = [self, before, after].map(Value::by_name);
+        let [now, before, after] = &parts;
+        parts.iter().flat_map(BTreeMap::keys).all(|name| {
+            let now = now.get(name);
+            now == before.get(name) || now == after.get(name)
+        })
+    }
+
+    /// What is set in one step each.
+    fn by_name(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        self.told().into_iter().collect()
+    }
+
     /// As it is told and stored.
     pub fn encode(&self) -> Vec<u8> {
-        let told: Told = match self {
+        // Nothing in it has a length that is not known, so there is nothing to fail.
+        postcard::to_stdvec(&self.told()).unwrap_or_default()
+    }
+
+    fn told(&self) -> Told {
+        match self {
             Value::Acls(acls) => acls.as_ref().map(parts).unwrap_or_default(),
             Value::Xattrs(xattrs) => {
                 xattrs.iter().map(|xattr| (xattr.name.to_vec(), xattr.value.to_vec())).collect()
             }
-        };
-        // Nothing in it has a length that is not known, so there is nothing to fail.
-        postcard::to_stdvec(&told).unwrap_or_default()
+        }
     }
 
     /// Reads what was told or stored.
@@ -166,7 +200,6 @@ pub(in crate::twoway) fn of_facet(xattrs: &Xattrs, facet: Facet) -> Xattrs {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeMap;
 
     fn xattr(name: &str, value: &str) -> Xattr {
         Xattr { name: name.as_bytes().into(), value: value.as_bytes().into() }
@@ -199,6 +232,26 @@ mod tests {
         sums.sort_unstable();
         sums.dedup();
         assert_eq!(sums.len(), count);
+    }
+
+    #[test]
+    fn what_is_half_set_is_told_from_an_edit() {
+        let value = |all: &[(&str, &str)]| {
+            Value::Xattrs(Xattrs::new(all.iter().map(|(name, value)| xattr(name, value)).collect()))
+        };
+        let (before, after) =
+            (value(&[("user.a", "1"), ("user.b", "1")]), value(&[("user.b", "2"), ("user.c", "2")]));
+        for now in [&[("user.b", "1")][..], &[("user.b", "2")], &[("user.b", "1"), ("user.c", "2")]] {
+            assert!(value(now).is_between(&before, &after), "{now:?}");
+        }
+        for now in [&[("user.b", "3")][..], &[("user.a", "1")], &[("user.b", "2"), ("user.d", "2")]] {
+            assert!(!value(now).is_between(&before, &after), "{now:?}");
+        }
+        let default = DefaultAcl { user: 7, mask: Some(5), other: 1, rest: an_acl(1) };
+        let acls = |access, default| Value::Acls(Some(Acls { access, default }));
+        let after = acls(Some(an_acl(1)), Some(default));
+        assert!(acls(Some(an_acl(1)), None).is_between(&Value::none(Facet::Acls), &after));
+        assert!(!acls(Some(an_acl(2)), None).is_between(&Value::none(Facet::Acls), &after));
     }
 
     #[test]

@@ -27,6 +27,7 @@
 //! [scan]: crate::twoway::scan
 
 mod change;
+mod file;
 mod identity;
 mod overlay;
 mod partner;
@@ -48,6 +49,7 @@ use crate::twoway::TwoWayError;
 use crate::twoway::lineage::Lineages;
 use crate::twoway::record::Record;
 use crate::twoway::version::Author;
+use file::Unlocked;
 use identity::{FORMAT, Identity, Place};
 use overlay::Overlay;
 use redb::{
@@ -58,6 +60,7 @@ use row::Authors;
 use std::cmp::Ordering;
 use std::io::ErrorKind;
 use std::ops::Bound;
+use std::sync::Arc;
 
 const IDENTITY: TableDefinition<'_, (), &[u8]> = TableDefinition::new("identity");
 const AUTHORS: TableDefinition<'_, u32, [u8; 16]> = TableDefinition::new("authors");
@@ -87,6 +90,8 @@ pub struct History {
     authors: Authors,
     lineages: Lineages,
     partners: u64,
+    /// What keeps other runs from the replica. The last field: it goes when the database is closed, which writes to it.
+    held: Option<Arc<WriteFile>>,
 }
 
 /// A moment of a history, to be read while it is changed.
@@ -96,15 +101,17 @@ pub(super) struct Snapshot {
 }
 
 impl History {
-    /// Opens the history in `file`, which is begun if it is empty, of the replica at `root`.
+    /// Opens the history in `file`, which is begun if it is empty, of the replica at `root`. Whoever is killed while it
+    /// is begun may leave what is no history.
     ///
     /// # Errors
     /// It is damaged, no history at all, or of a later format; or reading and writing fail.
     pub fn open(file: WriteFile, root: &Dir) -> Result<(History, Origin), TwoWayError> {
         let stamp = file.stamp().map_err(TwoWayError::at(".dsync/history"))?;
         check_beginning(&|beginning| file.read_full_at(beginning, 0))?;
-        let backend = redb::backends::FileBackend::new(file.into()).map_err(storage(OPENING))?;
-        History::begin(create(backend)?, Place::here(root, Some(&stamp))?)
+        let file = redb::backends::FileBackend::new(file.into()).map_err(storage(OPENING))?;
+        let db = create(Unlocked { file, is_begun: stamp.size == 0 })?;
+        History::begin(db, Place::here(root, Some(&stamp))?)
     }
 
     /// The same to look at it only: what is written stays in memory, and the file as it is. Without one, all is.
@@ -137,7 +144,7 @@ impl History {
         };
         let identity = stored.unwrap_or(blank);
         let (authors, lineages) = Default::default();
-        let mut history = History { db, identity, authors, lineages, partners: 0 };
+        let mut history = History { db, identity, authors, lineages, partners: 0, held: None };
         if origin == Origin::New {
             history.create_tables()?;
         }
@@ -146,6 +153,11 @@ impl History {
             history.begin_life(place)?;
         }
         Ok((history, origin))
+    }
+
+    /// Holds the lock of the replica as long as it is open itself.
+    pub(super) fn hold(&mut self, lock: Arc<WriteFile>) {
+        self.held = Some(lock);
     }
 
     fn create_tables(&self) -> Result<(), TwoWayError> {

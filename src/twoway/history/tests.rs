@@ -21,7 +21,7 @@ fn root(at: &Path) -> WriteDir {
 
 pub(super) fn open(at: &Path) -> Result<(History, Origin), TwoWayError> {
     let root = root(at);
-    History::open(Replica::open(&root)?.history_file()?, &root)
+    Replica::open(&root)?.history()
 }
 
 pub(super) fn path(path: &str) -> RelPath {

@@ -73,7 +73,7 @@ impl Hold {
             return Ok(None);
         }
         let replica = Replica::open(&dir)?;
-        let (history, _) = History::open(replica.history_file()?, &dir)?;
+        let (history, _) = replica.history()?;
         Ok(Some(Hold { replica, history }))
     }
 

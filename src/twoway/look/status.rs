@@ -3,6 +3,7 @@
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::recover_to_look;
+use crate::twoway::facet::{Extended, Facets};
 use crate::twoway::history::{self, Origin};
 use crate::twoway::log::{Outcome, Purpose};
 use crate::twoway::look::Glance;
@@ -80,7 +81,8 @@ pub enum EditKind {
 
 impl Glance {
     /// Looks for what has changed since the last run, in the tree too, and hands each path to `each`. What cannot be
-    /// looked at is told to `observer`. Nothing of it is written.
+    /// looked at is told to `observer`. Nothing of it is written. ACLs and extended attributes are looked at, besides
+    /// what the options ask for, where runs have looked at them before.
     ///
     /// # Errors
     /// Those of reading, and a scan that was stopped.
@@ -97,8 +99,12 @@ impl Glance {
         let before = self.history.snapshot()?;
         let known = self.history.sequence();
         let root = self.replica.root().clone();
-        let options =
-            ScanOptions { began: self.replica.opened_at(), unfinished: Some(&unfinished), ..*options };
+        let options = ScanOptions {
+            began: self.replica.opened_at(),
+            unfinished: Some(&unfinished),
+            facets: options.facets.or(self.followed()?).and(Facets::held_by(&root)),
+            ..*options
+        };
         let counts = scan(&root, &mut self.history, &options, observer)?.commit()?;
         for row in self.history.snapshot()?.rows()? {
             let (key, now) = row?;
@@ -118,6 +124,12 @@ impl Glance {
             counts,
             partners: self.partners()?,
         })
+    }
+
+    /// The facets that runs here have looked at: every one of them has looked at the root.
+    fn followed(&self) -> Result<Facets, TwoWayError> {
+        let root = self.history.known(&RelPath::root())?;
+        Ok(root.map_or(Facets::NONE, |root| root.record.extended.iter().map(|(facet, _)| facet).collect()))
     }
 
     fn partners(&self) -> Result<Vec<Standing>, TwoWayError> {
@@ -154,8 +166,18 @@ fn edit(path: RelPath, old: Option<&Record>, now: Record) -> Option<Edit> {
         Some(old) if now.state == State::Absent => (EditKind::Removed, old.state.clone()),
         Some(old) if !old.state.is_like(&now.state) => (EditKind::Created, now.state),
         Some(old) if old.state != now.state => (EditKind::Edited, now.state),
-        Some(old) if old.meta != now.meta => (EditKind::Attributes, now.state),
+        Some(old) if old.meta != now.meta || is_marked(&old.extended, &now.extended) => {
+            (EditKind::Attributes, now.state)
+        }
         Some(_) => return None,
     };
     Some(Edit { path, kind, state })
+}
+
+/// Whether ACLs or extended attributes were edited.
+fn is_marked(old: &Extended, now: &Extended) -> bool {
+    now.iter().any(|(facet, register)| match old.get(facet) {
+        Some(old) => old.version != register.version,
+        None => !register.version.is_empty(),
+    })
 }

@@ -57,7 +57,7 @@ impl Own {
             (None, history, origin, looked_at.as_ref().map_or(FileTime::zero(), ReadReplica::opened_at))
         } else {
             let replica = Replica::open(&root.writable().ok_or(TwoWayError::Stopped)?)?;
-            let (mut history, origin) = History::open(replica.history_file()?, root.dir())?;
+            let (mut history, origin) = replica.history()?;
             carry::recover(&replica, &mut history, modes)?;
             let began = replica.opened_at()?;
             (Some(replica), history, origin, began)

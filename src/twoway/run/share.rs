@@ -181,7 +181,7 @@ impl Share<'_> {
         let asked_for = || self.tasks.such(Outline::is_asked_for).map(|(_, task)| task);
         let view = View::planned(self.root.dir().clone(), Selection::new(asked_for().map(|task| task.path)));
         let context = for_passes(self.around.context);
-        let counted = pass::source::run(conversation.link(), &view, Vec::new(), &context)?;
+        let counted = pass::source::run(conversation.link(), &view, &[], &context)?;
         if self.who == Who::Follower {
             // What it tells the planner of its own pass comes after that.
             let progress = &self.around.context.progress;

@@ -4,12 +4,10 @@
 //! of them once, by a path that has it on the other side. They are checked by their sums when they come, and what did not
 //! come as it was planned is what changed there meanwhile.
 
-use crate::fs::Dir;
-use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::Carrier;
 use crate::twoway::exchange::{Conversation, Talk};
-use crate::twoway::facet::{Facet, Facets, Value};
+use crate::twoway::facet::{Facets, Value};
 use crate::twoway::packed::Packing;
 use crate::twoway::run::RunError;
 use crate::twoway::run::share::{OUT_OF_TURN, Share, Who};
@@ -47,7 +45,7 @@ impl Share<'_> {
                     continue;
                 }
                 for facet in facets.and(self.shared.facets).iter() {
-                    let Some(value) = read(self.root.dir(), &path, facet) else { continue };
+                    let Ok(value) = Value::at(self.root.dir(), &path, facet) else { continue };
                     let bytes = value.encode();
                     size = size.saturating_add(bytes.len());
                     values.push((facet, bytes));
@@ -90,13 +88,4 @@ fn hear_values(carrier: &Carrier, conversation: &mut Conversation<'_>) -> Result
         }
     }
     ask(&mut packing, true)
-}
-
-fn read(root: &Dir, path: &RelPath, facet: Facet) -> Option<Value> {
-    let Some((parent, name)) = path.split_last() else {
-        return Value::read(facet, |look| root.own_extra(look), |names| root.own_xattrs(names)).ok();
-    };
-    let dir = root.open_beneath(&parent).ok()?;
-    let kind = dir.entry(&name).ok()??.kind();
-    Value::read(facet, |look| dir.extra(&name, kind, look), |names| dir.xattrs(&name, kind, names)).ok()
 }

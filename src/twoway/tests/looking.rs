@@ -73,7 +73,7 @@ fn it_leaves_no_trace() {
     let root = opened.writable().unwrap();
     let path = |path: &str| RelPath::new(path.as_bytes()).unwrap();
     let replica = Replica::open(&root).unwrap();
-    let (mut history, _) = History::open(replica.history_file().unwrap(), &root).unwrap();
+    let (mut history, _) = replica.history().unwrap();
     scanned(&root, &mut history, replica.opened_at().unwrap());
     let known = history.known(&path("a/1")).unwrap().unwrap();
     history.intend([(path("a/1"), known.record.clone())]).unwrap();

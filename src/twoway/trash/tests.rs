@@ -21,7 +21,7 @@ impl Scene {
         let at = tempfile::tempdir().unwrap();
         let root = Root::open(at.path().as_os_str(), Links::Trusted).unwrap().writable().unwrap();
         let replica = Replica::open(&root).unwrap();
-        let (history, _) = History::open(replica.history_file().unwrap(), &root).unwrap();
+        let (history, _) = replica.history().unwrap();
         Scene { at, replica, history }
     }
 

@@ -94,7 +94,7 @@ impl Sender {
             let compresses = match how {
                 How::Never => false,
                 How::Always => true,
-                How::Auto => self.choice.compresses(self.instant()),
+                How::Auto => self.choice.compresses(BLOCK, self.instant()),
             };
             let mut len = BLOCK as f64;
             if compresses {
@@ -219,14 +219,14 @@ fn always_is_whatever_the_line_does() {
     let (took, mut now) = (Duration::from_millis(10), Instant::now());
     let compressed = |to| Block { from: BLOCK, to, took };
     for _ in 0..100 {
-        assert!(choice.compresses(now));
+        assert!(choice.compresses(BLOCK, now));
         choice.compressed(compressed(BLOCK / 2), now);
         now += took;
         choice.written(BLOCK / 2, Duration::from_micros(50), now);
     }
     let mut tries = 0;
     for _ in 0..10_000 {
-        if choice.compresses(now) {
+        if choice.compresses(BLOCK, now) {
             tries += 1;
             choice.compressed(compressed(BLOCK), now);
         }
@@ -234,9 +234,19 @@ fn always_is_whatever_the_line_does() {
     }
     assert!((2..=110).contains(&tries), "{tries}");
     now += took * TRIES;
-    assert!(choice.compresses(now));
+    assert!(choice.compresses(BLOCK, now));
     choice.compressed(compressed(BLOCK / 2), now);
-    assert!(choice.compresses(now));
+    assert!(choice.compresses(BLOCK, now));
+}
+
+#[test]
+fn a_little_noise_says_nothing_of_much_text() {
+    let mut choice = Choice::new(CompressWhen::Always);
+    let (took, now) = (Duration::from_millis(10), Instant::now());
+    assert!(choice.compresses(300, now));
+    choice.compressed(Block { from: 300, to: 300, took }, now);
+    assert!(!choice.compresses(300, now));
+    assert!(choice.compresses(BLOCK, now));
 }
 
 #[test]
@@ -248,7 +258,7 @@ fn odd_measurements_are_harmless() {
             for (from, to) in [(0, 0), (0, usize::MAX), (usize::MAX, usize::MAX), (usize::MAX, 0)] {
                 choice.compressed(Block { from, to, took }, now);
                 choice.written(from, took, now);
-                let _ = choice.compresses(now);
+                let _ = choice.compresses(BLOCK, now);
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Requests as bytes and back, and requests of peers that are newer, older or hostile.
 
 use crate::request::{
-    Append, Backup, Bases, BasisKind, CompressWhen, Compression, Compressor, Deletion, Detail, LinkRules,
-    Missing, Mounts, NamesFrom, Options, Part, Request, Shortcuts, SumKind, TwoWay,
+    Append, Backup, Bases, BasisKind, CompressWhen, Compression, Compressor, Deletion, DeletionLimit,
+    DeletionTime, Detail, LinkRules, Missing, Mounts, NamesFrom, Options, Part, Reflink, Request, Shortcuts,
+    StrongKind, Super, TwoWay,
 };
 use crate::tree::filter::{Action, Rule, Rules};
 use crate::wire::WireError;
@@ -22,7 +23,7 @@ pub(super) fn everything() -> Options {
         xattrs: 2,
         atimes: true,
         open_noatime: true,
-        super_user: Some(false),
+        super_user: Some(Super::Forgone),
         recursive: true,
         dirs: true,
         mounts: Mounts::LeftOut,
@@ -48,6 +49,9 @@ pub(super) fn everything() -> Options {
         owner: true,
         group: true,
         devices: true,
+        copy_devices: true,
+        write_devices: true,
+        reflink: Reflink::Never,
         specials: true,
         numeric_ids: true,
         user_map: "0-9:a,b*:7,:c".parse().unwrap(),
@@ -72,8 +76,8 @@ pub(super) fn everything() -> Options {
         in_place: true,
         partial: true,
         block_size: Some(4096),
-        sum: SumKind::Md5,
-        compare_sum: Some(SumKind::Sha1),
+        sum: StrongKind::Md5,
+        compare_sum: Some(StrongKind::Sha1),
         skip_compress: "gz/mp[34]".parse().unwrap(),
         fsync: true,
         sparse: true,
@@ -82,12 +86,20 @@ pub(super) fn everything() -> Options {
         partial_dir: Some(b".partial".to_vec()),
         delay_updates: true,
         append: Some(Append::Verified),
-        fuzzy: true,
+        fuzzy: 1,
+        detect_renames: true,
         compress: Some(Compression { level: 22, when: CompressWhen::Auto, by: Compressor::Lz4 }),
         bandwidth: Some(u64::MAX),
         timeout: Some(u32::MAX),
         streams: Some(8),
-        delete: Some(Deletion { excluded: true, limit: Some(3), ignore_errors: true }),
+        delete: Some(Deletion {
+            excluded: true,
+            ignore_errors: true,
+            when: DeletionTime::After,
+            from_empty: true,
+        }),
+        remove_source_files: true,
+        max_delete: Some(DeletionLimit::Percent(3)),
         backup: Some(Backup { directory: Some(b"../old".to_vec()), suffix: b".bak".to_vec() }),
         force: true,
         rules,
@@ -169,7 +181,7 @@ fn options_with_their_default_are_not_sent() {
 fn each_option_survives_alone() {
     let all = values(&encoded(&sink(everything())));
     let (part, options) = all.split_first().unwrap();
-    assert_eq!(options.len(), 69, "one value for each field of Options");
+    assert_eq!(options.len(), 75, "one value for each field of Options");
     for (tag, value) in options {
         assert_eq!(options.iter().filter(|(other, _)| other >> 1 == tag >> 1).count(), 1, "{tag}");
         let mut bytes = tagged(part.0, &part.1);

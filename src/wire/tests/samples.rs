@@ -1,6 +1,6 @@
 //! Messages to test with: one of each kind, and any.
 
-use crate::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
+use crate::delta::{BlockLen, Digest, SignatureHeader, StrongLen, Sum};
 use crate::report::{
     Action, Change, Counts, Event, Facts, Item, Problem, ProblemClass, ProgressReading, Role, Skip,
     TimeChange, Totals,
@@ -10,9 +10,9 @@ use crate::tree::{
     Fingerprint, Group, Kind, MAX_NAME, Meta, Name, Node, Owner, Rdev, RelPath, XattrSums,
 };
 use crate::wire::{
-    Abort, AbortKind, Again, BatchId, Begin, ChannelSet, Check, Content, ContentEnd, ContentOp, DirId,
-    Expand, Fetch, FetchWhat, Fetched, FetchedFile, FileId, Listing, ListingEnd, Mention, Message, OwnerKind,
-    OwnerName, Rank, SumsPart, Verdict, Want,
+    Abort, AbortKind, Again, BatchId, Begin, ChannelSet, Check, Confirm, Content, ContentEnd, ContentOp,
+    DirId, Expand, Fetch, FetchWhat, Fetched, FetchedFile, FileId, FileThere, Identified, Identify, Listing,
+    ListingEnd, Mention, Message, OwnerKind, OwnerName, Rank, SumsPart, Verdict, Want,
 };
 use bytes::Bytes;
 use filetime::FileTime;
@@ -202,17 +202,24 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
         Listing { dir, parent, same, same_entries: 0, entries, owners, asked, end }
     };
     vec![
-        ("begin", Message::Begin(Begin { extra: None, root, single: false, owners: owners.clone() })),
+        (
+            "begin",
+            Message::Begin(Begin { extra: None, root, single: false, bare: true, owners: owners.clone() }),
+        ),
         (
             "begin-extra",
             Message::Begin(Begin {
                 root: Some(meta(0o755, 0, 0, (0, 0))),
                 extra: extra(Some(acls()), XattrSums { user: Some([9; 16]), other: None }),
                 single: false,
+                bare: false,
                 owners: Vec::new(),
             }),
         ),
-        ("begin-single", Message::Begin(Begin { extra: None, root: None, single: true, owners: Vec::new() })),
+        (
+            "begin-single",
+            Message::Begin(Begin { extra: None, root: None, single: true, bare: false, owners: Vec::new() }),
+        ),
         (
             "listing",
             Message::Listing(Listing {
@@ -320,6 +327,9 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
             }),
         ),
         ("check", Message::Check(Check { file: FileId(1), dir, index, sum: Sum([0xab; 16]) })),
+        ("identify", Message::Identify(Identify { file: FileId(1), dir, index })),
+        ("identified", Message::Identified(Identified { file: FileId(1), digest: Some(Digest([0xcd; 32])) })),
+        ("identified-not", Message::Identified(Identified { file: FileId(1), digest: None })),
         ("verdict-same", Message::Verdict(Verdict { file: FileId(1), same: true })),
         ("verdict-differs", Message::Verdict(Verdict { file: FileId(1), same: false })),
         (
@@ -422,6 +432,18 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
             }),
         ),
         ("close", Message::Close(dir)),
+        (
+            "confirm",
+            Message::Confirm(Confirm {
+                dir,
+                index: 300,
+                there: FileThere {
+                    dev: 64_769,
+                    ino: 1 << 40,
+                    ctime: FileTime::from_unix_time(1_600_000_000, 123_456_789),
+                },
+            }),
+        ),
         ("event-created", Message::Event(Event::CreatedDestination)),
         ("event-item", Message::Event(item())),
         (
@@ -440,6 +462,7 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
                 target: b"/t\xff".to_vec(),
             }),
         ),
+        ("event-removed", Message::Event(Event::Removed { path: RelPath::new(*b"a/f").unwrap() })),
         ("event-notice", Message::Event(Event::Notice("n\u{f6}".into()))),
         ("event-remote", Message::Event(Event::Remote(b"\xffr\n".to_vec()))),
         (
@@ -528,8 +551,9 @@ fn any_extra() -> impl Strategy<Value = Option<Box<Extra>>> {
     let xattrs = (sum(), sum()).prop_map(|(user, other)| XattrSums { user, other });
     let atime = (any::<i64>(), 0..1_000_000_000_u32).prop_map(|(s, n)| FileTime::from_unix_time(s, n));
     let group = any::<(u32, bool)>().prop_map(|(number, last)| Group { number, last });
-    (option::of(atime), option::of(any_acls()), xattrs, option::of(group))
-        .prop_map(|(atime, acls, xattrs, group)| Extra { atime, acls, xattrs, group, inode: None }.boxed())
+    (option::of(atime), option::of(any_acls()), xattrs, option::of(group)).prop_map(
+        |(atime, acls, xattrs, group)| Extra { atime, acls, xattrs, group, inode: None, stamp: None }.boxed(),
+    )
 }
 
 fn any_owners() -> impl Strategy<Value = Vec<OwnerName>> {
@@ -540,7 +564,12 @@ fn any_owners() -> impl Strategy<Value = Vec<OwnerName>> {
 
 fn any_listing() -> impl Strategy<Value = Message> {
     let parent = option::of(any::<(u32, u32)>().prop_map(|(dir, index)| (DirId(dir), index)));
-    let end = prop_oneof![Just(ListingEnd::Whole), Just(ListingEnd::Broken), Just(ListingEnd::Part)];
+    let end = prop_oneof![
+        Just(ListingEnd::Whole),
+        Just(ListingEnd::Broken),
+        Just(ListingEnd::Part),
+        Just(ListingEnd::BrokenPart)
+    ];
     let asked = (vec(any_name(), 0..3), vec(any_name(), 0..3)).prop_map(|(absent, mut implied)| {
         implied.sort();
         Asked { absent: absent.into_iter().map(RelPath::from).collect(), implied }

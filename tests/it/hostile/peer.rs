@@ -119,6 +119,7 @@ impl Peer {
             extra: None,
             root: Some(meta(0o755)),
             single: false,
+            bare: false,
             owners: Vec::new(),
         }));
     }

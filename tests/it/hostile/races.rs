@@ -193,10 +193,12 @@ fn reading_a_file_that_is_swapped() {
 
 #[test]
 fn clearing_a_directory_that_is_swapped() {
+    // There is nothing else at the source.
+    let flags = ["-r", "--delete", "--delete-from-empty"];
     let make = |scene: &Scene| write(&files("old"), &scene.path("to/d"));
-    repeat(&["-r", "--delete"], "to/d", "in", make, nothing_secret);
+    repeat(&flags, "to/d", "in", make, nothing_secret);
     let make = |scene: &Scene| write(&files("old"), &scene.path("to/d/deeper"));
-    repeat(&["-r", "--delete"], "to/d/deeper", "in", make, nothing_secret);
+    repeat(&flags, "to/d/deeper", "in", make, nothing_secret);
 }
 
 /// A link that is kept is followed only as far as the destination goes, whatever it is the next moment.
@@ -211,6 +213,17 @@ fn filling_a_directory_that_is_swapped_where_links_are_kept() {
         };
         repeat(flags, "to/d", "in", make, nothing_secret);
     }
+}
+
+/// What has arrived is removed from the directory it was listed in, wherever another one of its name leads.
+#[test]
+fn removing_from_a_directory_that_is_swapped() {
+    for flags in [&["-a", "--remove-source-files"][..], &["-aL", "--remove-source-files"]] {
+        let make = |scene: &Scene| write(&files("open to all"), &scene.path("source/d"));
+        repeat(flags, "source/d", "in", make, |_| {});
+    }
+    let make = |scene: &Scene| write(&files("open to all"), &scene.path("source"));
+    repeat(&["-a", "--remove-source-files"], "source/050", "lone", make, |_| {});
 }
 
 /// Links that stay inside are read through, and none that is swapped in: it is another one by then.

@@ -8,8 +8,8 @@ use crate::support::tree::{Tree, noise};
 use dsync::delta::{BlockLen, SignatureHeader, StrongLen, Sum};
 use dsync::tree::{BUCKET_SUM_LEN, BucketSum, Entry, Kind};
 use dsync::wire::{
-    Again, BatchId, Begin, Check, ContentEnd, DirId, Expand, Fetch, Fetched, FileId, Message, SumsPart,
-    Verdict, Want,
+    Again, BatchId, Begin, Check, Confirm, ContentEnd, DirId, Expand, Fetch, Fetched, FileId, FileThere,
+    Identified, Message, SumsPart, Verdict, Want,
 };
 
 const FLAGS: &[&str] = &["-r", "-l", "-t"];
@@ -91,6 +91,39 @@ fn requests_for_what_is_no_listed_file() {
         }
     }
     refused(cases);
+}
+
+/// What is confirmed would be removed, so it must be asked for, and listed, and no directory, and only once.
+#[test]
+fn confirming_what_nobody_removes() {
+    let confirm = |dir, index| {
+        let there = FileThere { dev: 0, ino: 0, ctime: filetime::FileTime::zero() };
+        Message::Confirm(Confirm { dir: DirId(dir), index, there })
+    };
+    refused(vec![case("without the option", "nobody removes", move |peer| {
+        let entries = peer.expect_root();
+        peer.send(confirm(0, place_of(&entries, Kind::File)));
+    })]);
+    let cases = vec![
+        case("in a directory never listed", "not open", move |peer| {
+            peer.expect("the listing of the root", root_entries);
+            peer.send(confirm(99, 0));
+        }),
+        case("an entry never listed", "confirmed that is none", move |peer| {
+            peer.expect("the listing of the root", root_entries);
+            peer.send(confirm(0, 1000));
+        }),
+        case("a directory", "confirmed that is none", move |peer| {
+            let entries = peer.expect("the listing of the root", root_entries);
+            peer.send(confirm(0, place_of(&entries, Kind::Directory)));
+        }),
+    ];
+    expect_refusals(Role::Source, &["-r", "-l", "-t", "--remove-source-files"], cases);
+    let cases = vec![case("in a dry run", "nobody removes", move |peer| {
+        let entries = peer.expect("the listing of the root", root_entries);
+        peer.send(confirm(0, place_of(&entries, Kind::File)));
+    })];
+    expect_refusals(Role::Source, &["-r", "-l", "-t", "-n", "--remove-source-files"], cases);
 }
 
 /// Extended attributes are for runs that ask for them.
@@ -280,7 +313,7 @@ fn an_end_too_early() {
 
 #[test]
 fn words_of_the_other_role() {
-    let words: [fn() -> Message; 7] = [
+    let words: [fn() -> Message; 8] = [
         || {
             Message::Fetched(Fetched {
                 batch: BatchId(0),
@@ -289,12 +322,13 @@ fn words_of_the_other_role() {
                 packed: false,
             })
         },
-        || Message::Begin(Begin { extra: None, root: None, single: false, owners: Vec::new() }),
+        || Message::Begin(Begin { extra: None, root: None, single: false, bare: false, owners: Vec::new() }),
         || listing(0, None, Vec::new(), true),
         || Message::Listed,
         || mention(0, None),
         || content(FileId(0), Vec::new(), None),
         || Message::Verdict(Verdict { file: FileId(0), same: true }),
+        || Message::Identified(Identified { file: FileId(0), digest: None }),
     ];
     refused(
         words

@@ -10,7 +10,7 @@ use dsync::report::Event;
 use dsync::tree::{Aspects, Buckets, Entry, Fingerprinter, Name, Node, RelPath};
 use dsync::wire::{
     BatchId, Begin, Content, ContentEnd, ContentOp, DirId, Expand, Fetch, Fetched, FetchedFile, FileId,
-    Listing, ListingEnd, Mention, Message, Verdict, Want,
+    Identified, Listing, ListingEnd, Mention, Message, Verdict, Want,
 };
 
 const FLAGS: &[&str] = &["-r", "-l", "-t"];
@@ -310,6 +310,10 @@ fn content_that_nobody_can_use() {
             let want = wanted(peer, "old", 6000);
             peer.send(Message::Verdict(Verdict { file: want.file, same: true }));
         }),
+        case("a digest of what is to be sent", "nobody asked for", |peer| {
+            let want = wanted(peer, "new", LARGE);
+            peer.send(Message::Identified(Identified { file: want.file, digest: None }));
+        }),
         case("a verdict on nothing", "not asked for", |peer| {
             peer.begin();
             peer.send(Message::Verdict(Verdict { file: FileId(3), same: true }));
@@ -601,7 +605,7 @@ fn more_to_repair_than_is_kept_open() {
 
 #[test]
 fn words_of_the_other_role() {
-    let words: [fn() -> Message; 5] = [
+    let words: [fn() -> Message; 6] = [
         || {
             Message::Fetch(Fetch {
                 what: dsync::wire::FetchWhat::Content,
@@ -628,6 +632,10 @@ fn words_of_the_other_role() {
         || {
             let (dir, sum) = (Default::default(), Sum([0; 16]));
             Message::Check(dsync::wire::Check { file: FileId(0), dir, index: 0, sum })
+        },
+        || {
+            let (file, dir) = (FileId(0), Default::default());
+            Message::Identify(dsync::wire::Identify { file, dir, index: 0 })
         },
     ];
     refused(
@@ -729,7 +737,13 @@ fn deletion_is_the_sinks_own_business() {
         for way in [Way::Server, Way::Client] {
             unharmed(name, Role::Sink, way, flags, |peer| {
                 let root = contents.then(|| meta(0o755));
-                peer.send(Message::Begin(Begin { extra: None, root, single: false, owners: Vec::new() }));
+                peer.send(Message::Begin(Begin {
+                    extra: None,
+                    root,
+                    single: false,
+                    bare: false,
+                    owners: Vec::new(),
+                }));
                 peer.send(Message::Listing(Listing {
                     dir: Default::default(),
                     parent: None,

@@ -137,6 +137,7 @@ fn options(flags: &[&str]) -> Options {
             "-W" => options.whole_file = Some(true),
             "--delete" => options.delete = Some(Default::default()),
             "--inplace" => options.in_place = true,
+            "--remove-source-files" => options.remove_source_files = true,
             "-n" => options.dry_run = true,
             "-v" => options.detail.changes = true,
             "--progress" => options.detail.progress = true,

@@ -70,21 +70,58 @@ impl Case {
         let mut options = options::draw_named(&mut random, &wanted(&sources, &operands), naming);
         if options::has(&options, "--no-super") {
             // Not being root, rsync opens up what it then may not remove, and leaves it so.
-            options.retain(|choice| choice.name != "--max-delete");
+            options.retain(|choice| !["--max-delete", "-F", "dir-merge", "-C"].contains(&choice.name));
         }
         if !matches!(naming, Naming::Plain) {
             // Of a name that is not there and a limit that is reached, each has an exit code.
             // And which files of rules count for what is named depends in rsync on how its list is put together.
             options.retain(|choice| !["--max-delete", "-F", "dir-merge", "-C"].contains(&choice.name));
         }
-        if ["-L", "-k", "--copy-unsafe-links"].iter().any(|name| options::has(&options, name)) {
-            let may_be_broken = !options::has(&options, "--delete");
+        let rules = ["--exclude", "--include", "--exclude-from", "--include-from", "-f"];
+        if let Operands::Listed(names) = &operands
+            && names
+                .iter()
+                .any(|name| names.iter().any(|other| other.starts_with(&[name, &b"/"[..]].concat())))
+        {
+            // rsync lists what is named below a directory besides that directory, past the rules in between.
+            options.retain(|choice| !rules.contains(&choice.name));
+        }
+        if !matches!(operands, Operands::Contents) {
+            // In the destination itself, rsync reads files of rules only for what is listed with its top.
+            options.retain(|choice| !["dir-merge", "-C"].contains(&choice.name));
+        }
+        if matches!(operands, Operands::Names(_)) {
+            // Of several names in one directory, rsync reads for the first only what files of rules there are above.
+            options.retain(|choice| choice.name != "-F");
+        }
+        let is_late = options::has(&options, "--delete-after") && !matches!(naming, Naming::Plain);
+        if options::has(&options, "--delete-missing-args") || is_late {
+            // To rsync, a directory in which there is something missing is not empty; and when all else is done, it
+            // deletes in named directories that it left out for being empty.
+            options.retain(|choice| choice.name != "-m");
+        }
+        let has = |options: &[Choice], names: &[&str]| names.iter().any(|name| options::has(options, name));
+        if ["--ignore-existing", "--safe-links"].iter().all(|name| options::has(&options, name)) {
+            // Of a link that is there and unsafe, each is told another thing.
+            options.retain(|choice| choice.name != "-vv");
+        }
+        if has(&options, &["-F", "dir-merge", "-C"]) {
+            // What these say at the destination ends for rsync when they are deleted before the rest.
+            options.retain(|choice| !choice.deletes_first());
+            // rsync counts also directories that it does not delete because of what rules in files keep in them, and
+            // its dry run says that it deletes them.
+            options.retain(|choice| !["--max-delete", "-n"].contains(&choice.name));
+        }
+        if has(&options, &["-L", "--copy-unsafe-links"]) {
+            // And a directory that would be empty without it is made to tell of it.
+            let may_be_broken = !has(&options, &["--delete", "-m"]);
             sources.iter_mut().for_each(|source| tame_links(source, may_be_broken));
         }
-        // The files of rules at the top of the first source are those of all sources to rsync.
-        let one_only = ["--max-delete", "--ignore-existing", "-F", "dir-merge", "-C"];
-        let is_based = options::BASES.iter().any(|name| options::has(&options, name));
-        if is_based || one_only.iter().any(|name| options::has(&options, name)) {
+        // The files of rules at the top of the first source are those of all sources to rsync; and an empty directory that
+        // two sources have is not empty to it.
+        let one_only = ["--max-delete", "--ignore-existing", "-F", "dir-merge", "-C", "-m"];
+        let is_based = has(&options, &options::BASES);
+        if is_based || has(&options, &one_only) {
             sources.truncate(1); // only then is it known what would be an obstacle
         }
         for source in &mut sources {
@@ -116,8 +153,7 @@ impl Case {
             _ => Some(trees::earlier(&mut random, &wanted, obstacles)),
         };
         let destination = destination.map(|tree| with_rule_files(&mut random, tree, &options, &wanted));
-        let is_given_away =
-            ["--chown", "--usermap", "--groupmap"].iter().any(|name| options::has(&options, name));
+        let is_given_away = has(&options, &["--chown", "--usermap", "--groupmap"]);
         let destination = destination.map(|mut tree: Tree| {
             // rsync changes the owner first, which clears these bits, and then itemizes what it finds.
             let files =
@@ -128,12 +164,16 @@ impl Case {
         let mut harmless = options::harmless(&mut random);
         // Drawn apart, so that the cases stay what they are.
         harmless.extend(options::writing(&mut Random::new(!seed), &options));
-        let is_kept = ["-b", "--backup-dir"].iter().any(|name| options::has(&options, name));
+        let is_kept = has(&options, &["-b", "--backup-dir"]);
         let none = Obstacles { full_directories: false, for_directories: false };
         let mut destination = destination;
         // Linking a name in the place of a directory, rsync asks for the ACL that only directories have.
-        let is_led_astray = ["-H", "-A"].iter().all(|name| options::has(&options, name));
-        if let Some(tree) = destination.as_mut().filter(|_| is_based || is_led_astray) {
+        // And which name of several takes the place of something else, and so counts as made, depends on which is first.
+        let is_led_astray = options::has(&options, "-H") && has(&options, &["-A", "--stats"]);
+        // Nor does it leave out what is to go into a directory in whose place there is something else.
+        let is_kept_out =
+            matches!(operands, Operands::Listed(_)) && options::has(&options, "--ignore-existing");
+        if let Some(tree) = destination.as_mut().filter(|_| is_based || is_led_astray || is_kept_out) {
             leave_out_other_kinds(tree, &wanted);
         }
         if is_based {
@@ -143,13 +183,14 @@ impl Case {
             others.for_each(|entry| entry.xattrs.clear());
         }
         if let Some(tree) = destination.as_mut().filter(|_| is_kept) {
-            // rsync ends where it cannot make a backup.
-            tree.entries.retain(|path, _| path.split(|byte| *byte == b'/').all(|name| name.len() < 250));
+            // rsync ends where it cannot make a backup, and makes none of another kind that has the name of one.
+            let may_be_kept = |name: &[u8]| name.len() < 250 && !name.ends_with(b"~");
+            tree.entries.retain(|path, _| path.split(|byte| *byte == b'/').all(may_be_kept));
         }
         let mut basis = || {
             let mut basis = trees::earlier(&mut random, &wanted, none);
             basis.links.clear();
-            if !["-a", "-p"].iter().any(|name| options::has(&options, name)) {
+            if !has(&options, &["-a", "-p"]) {
                 // rsync gives what it makes of another version also its setuid.
                 basis.entries.values_mut().for_each(|entry| entry.mode &= 0o777);
             }
@@ -290,7 +331,10 @@ fn some(random: &mut Random, tree: &Tree, besides: &[u8]) -> Vec<Vec<u8>> {
 fn named(source: &Tree, names: &[Vec<u8>]) -> Tree {
     let is_below = |path: &[u8], above: &[u8]| path.starts_with(&[above, b"/"].concat());
     let is_named = |path: &[u8]| {
-        let mut names = names.iter().map(|name| name.strip_suffix(b"/").unwrap_or(name));
+        let mut names = names.iter().map(|name| {
+            let name = name.strip_prefix(b"/").unwrap_or(name);
+            name.strip_suffix(b"/").unwrap_or(name)
+        });
         names.any(|name| path == name || is_below(path, name) || is_below(name, path))
     };
     let mut tree = source.clone();

@@ -4,17 +4,22 @@
 //! without the option, and the outcomes must differ, as judged by the same comparison that judges dsync. A comparison
 //! that could not see a lost option would show here.
 
-use crate::oracle::options::{ALL, Effect};
+use crate::oracle::groups::{self, GROUPS};
+use crate::oracle::options::{ALL, Choice, Effect};
 use crate::support::tools;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// In how many cases each option must have an effect.
 const ENOUGH: usize = 10;
+/// In how many cases each two groups of options must come together.
+const TOGETHER: usize = 3;
 
 /// Per option: in how many cases it was drawn, and in how many it had its effect.
 #[derive(Debug, Default)]
 pub(super) struct Coverage {
     counts: BTreeMap<&'static str, (usize, usize)>,
+    /// By the numbers of two groups, the smaller first: how many cases had both.
+    together: BTreeMap<(usize, usize), usize>,
 }
 
 impl Coverage {
@@ -24,6 +29,32 @@ impl Coverage {
 
     pub(super) fn effective(&mut self, name: &'static str) {
         self.counts.entry(name).or_default().1 += 1;
+    }
+
+    /// Counts which groups of options a case has together.
+    pub(super) fn met(&mut self, options: &[Choice]) {
+        for pair in pairs_of(options) {
+            *self.together.entry(pair).or_default() += 1;
+        }
+    }
+
+    /// The pairs of groups that need further cases.
+    fn lacking_pairs(&self) -> impl Iterator<Item = (usize, usize)> {
+        groups::pairs().filter(|pair| self.together.get(pair).copied().unwrap_or_default() < TOGETHER)
+    }
+
+    /// What needs further cases, by name.
+    pub(super) fn lacks(&self) -> Vec<String> {
+        let pair = |(one, other): (usize, usize)| format!("{} with {}", GROUPS[one].0, GROUPS[other].0);
+        self.lacking().into_iter().map(str::to_owned).chain(self.lacking_pairs().map(pair)).collect()
+    }
+
+    /// Whether a case with these options would be one of those that are needed.
+    pub(super) fn needs(&self, options: &[Choice]) -> bool {
+        let lacking = self.lacking();
+        let pairs = pairs_of(options);
+        options.iter().any(|choice| lacking.contains(&choice.name))
+            || self.lacking_pairs().any(|pair| pairs.contains(&pair))
     }
 
     /// One line an option.
@@ -47,4 +78,11 @@ impl Coverage {
         };
         ALL.iter().filter(lacks).map(|(name, _)| *name).collect()
     }
+}
+
+/// The pairs of groups that options are from.
+fn pairs_of(options: &[Choice]) -> BTreeSet<(usize, usize)> {
+    let groups = options.iter().map(|choice| groups::of(choice.name));
+    let groups: BTreeSet<usize> = groups.map(|group| group.expect("every option is in a group")).collect();
+    groups.iter().flat_map(|one| groups.range(one + 1..).map(|other| (*one, *other))).collect()
 }

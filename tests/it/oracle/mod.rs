@@ -11,6 +11,7 @@
 
 mod case;
 mod coverage;
+mod groups;
 pub(crate) mod options;
 mod outcome;
 pub(crate) mod random;
@@ -31,11 +32,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// Cases between local paths; the other transports, whose part in the outcome is small, get fewer.
-const LOCAL_CASES: usize = 160;
+const LOCAL_CASES: usize = 220;
 const RSH_CASES: usize = 40;
 const SSH_CASES: usize = 20;
 /// Seeds looked at for further cases of options that had too little effect, as a multiple of the cases.
-const FURTHER: usize = 250;
+const FURTHER: usize = 30;
 /// Failures shown in full, with their smallest case; of the others only what differs.
 const SHOWN: usize = 4;
 
@@ -142,7 +143,12 @@ impl Comparing {
         let way = (self.way)(case.seed);
         let (sources, bases) = (case.snapshots(here), case.bases(here));
         let outcome = Outcome::of(&theirs, since, || {
-            way.copy(&case.words(here, None), &case.operands(here), &theirs).run()
+            let mut words = case.words(here, None);
+            if options::has(&case.options, "--delete") {
+                // It is asked where rsync is not.
+                words.push("--delete-from-empty".into());
+            }
+            way.copy(&words, &case.operands(here), &theirs).run()
         });
         let mut differences = oracle.state_differences(&outcome, &how);
         differences.extend(oracle.output_differences(&outcome, &how));
@@ -190,28 +196,37 @@ impl Comparing {
 
     /// rsync on its own copy of the destination, with the options of the case but one and with `more`.
     fn rsync(&self, case: &Case, here: &Path, without: Option<usize>, since: i64, more: &[&str]) -> Outcome {
-        loop {
+        let run = || {
             let at = tempfile::tempdir_in(here).unwrap().keep().join("rsync");
             case.write_destination(&at);
-            let outcome = Outcome::of(&at, since, || {
+            Outcome::of(&at, since, || {
                 Invocation::new(&self.rsync, case.words(here, without))
                     .args(more)
                     .args(case.operands(here))
                     .args([&at])
                     .run()
-            });
-            // Two processes of rsync make the same directory for backups, and now and then one of them fails.
-            let errors = outcome.output.err();
-            if !(errors.contains("make_backup(") && errors.contains("File exists")) {
-                return outcome;
+            })
+        };
+        // Two processes of rsync make the same directory for backups, and now and then one of them fails.
+        let is_race = |outcome: &Outcome| {
+            let (errors, code) = (outcome.output.err(), outcome.output.code);
+            (errors.contains("make_backup(") && errors.contains("File exists")) || code == Some(11)
+        };
+        let mut outcome = run();
+        for _ in 0..5 {
+            if !is_race(&outcome) {
+                break;
             }
+            outcome = run();
         }
+        outcome
     }
 
     /// Counts the options that changed what rsync did.
     fn cover(&self, case: &Case, here: &Path, examined: &Examined, coverage: &Mutex<Coverage>) {
         let Examined { since, oracle: whole, .. } = examined;
         let how = case.comparison();
+        coverage.lock().unwrap().met(&case.options);
         for (number, choice) in case.options.iter().enumerate() {
             coverage.lock().unwrap().drawn(choice.name);
             if !coverage.lock().unwrap().lacking().contains(&choice.name) {
@@ -240,13 +255,11 @@ impl Comparing {
     }
 
     fn lacks_some(&self) -> bool {
-        self.coverage.as_ref().is_some_and(|coverage| !coverage.lock().unwrap().lacking().is_empty())
+        self.coverage.as_ref().is_some_and(|coverage| !coverage.lock().unwrap().lacks().is_empty())
     }
 
     fn lacks_one_of(&self, case: &Case) -> bool {
-        let Some(coverage) = &self.coverage else { return false };
-        let lacking = coverage.lock().unwrap().lacking();
-        case.options.iter().any(|choice| lacking.contains(&choice.name))
+        self.coverage.as_ref().is_some_and(|coverage| coverage.lock().unwrap().needs(&case.options))
     }
 
     fn conclude(self) {
@@ -258,8 +271,12 @@ impl Comparing {
         if let Some(coverage) = self.coverage {
             let coverage = coverage.into_inner().unwrap();
             println!("{}", coverage.report());
-            let lacking = coverage.lacking();
-            assert!(lacking.is_empty(), "too few cases in which these mattered: {}", lacking.join(" "));
+            let lacks = coverage.lacks();
+            assert!(
+                lacks.is_empty(),
+                "too few cases in which these mattered, or came together: {}",
+                lacks.join(", ")
+            );
         }
     }
 }

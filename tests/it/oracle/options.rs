@@ -37,6 +37,12 @@ enum Argument {
     File(Vec<Vec<u8>>),
 }
 
+impl Choice {
+    pub(super) fn deletes_first(&self) -> bool {
+        matches!(&self.argument, Argument::Words(words) if words.iter().any(|word| word == "--delete-before"))
+    }
+}
+
 /// All options that are drawn, so that one that never is cannot go unnoticed.
 pub(super) const ALL: &[(&str, Effect)] = &[
     ("-a", Effect::State),
@@ -73,6 +79,7 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("--append-verify", Effect::State),
     ("--delete", Effect::State),
     ("--delete-excluded", Effect::State),
+    ("--delete-after", Effect::Output),
     ("--max-delete", Effect::State),
     ("--force", Effect::State),
     ("-b", Effect::State),
@@ -179,10 +186,6 @@ const STAGED: [&[&str]; 4] = [
 pub(super) fn writing(random: &mut Random, choices: &[Choice]) -> Vec<OsString> {
     let mut words: Vec<OsString> = WRITING.iter().filter(|_| random.chance(8)).map(OsString::from).collect();
     let grows = has(choices, "--append") || has(choices, "--append-verify");
-    let mut others = ALTERNATIVES.iter().take(2).flat_map(|group| *group);
-    if others.any(|name| has(choices, name)) {
-        return words;
-    }
     if !grows && !has(choices, "--inplace") && random.chance(30) {
         words.extend(random.pick(&STAGED).iter().map(OsString::from));
     }
@@ -228,22 +231,6 @@ pub(crate) fn draw(random: &mut Random, tree: &Tree) -> Vec<Choice> {
     choices
 }
 
-/// Groups of options of which a case has one only, if it has any: what they do to each other is put to the test by hand.
-const ALTERNATIVES: [&[&str]; 3] = [
-    &["-H", "-b", "--suffix", "--backup-dir", "--compare-dest", "--copy-dest", "--link-dest"],
-    &["-F", "dir-merge", "-C", "-m"],
-    &["--append", "--append-verify"],
-];
-
-/// Leaves all but one of the groups out.
-fn one_group(random: &mut Random, choices: &mut Vec<Choice>) {
-    let kept = random.below(ALTERNATIVES.len());
-    let others =
-        ALTERNATIVES.iter().enumerate().filter(|(number, _)| *number != kept).flat_map(|(_, group)| *group);
-    let others: Vec<&str> = others.copied().collect();
-    choices.retain(|choice| !others.contains(&choice.name));
-}
-
 /// As [`draw`], with options about what the sources show, which are named in this way.
 pub(super) fn draw_named(random: &mut Random, tree: &Tree, naming: Naming<'_>) -> Vec<Choice> {
     let mut drawn = Drawn { choices: Vec::new(), random, tree };
@@ -251,9 +238,7 @@ pub(super) fn draw_named(random: &mut Random, tree: &Tree, naming: Naming<'_>) -
     drawn.naming(naming);
     drawn.links();
     drawn.others();
-    let Drawn { mut choices, random, .. } = drawn;
-    one_group(random, &mut choices);
-    choices
+    drawn.choices
 }
 
 /// Puts files of rules into directories of a tree, if the options look for some.
@@ -265,8 +250,11 @@ pub(super) fn rule_files(random: &mut Random, choices: &[Choice], tree: &mut Tre
             ("dir-merge", Argument::Words(words)) => (".rules", words[1].to_string_lossy().into_owned()),
             _ => continue,
         };
+        // To rsync, the name of the directory is part of the pattern of an anchored rule.
+        let is_plain = |path: &[u8]| !path.iter().any(|byte| b"*?[\\".contains(byte));
         let directories = tree.entries.iter().filter(|(_, entry)| entry.node == Node::Directory);
-        let mut directories: Vec<Vec<u8>> = directories.map(|(path, _)| path.clone()).collect();
+        let directories = directories.map(|(path, _)| path.clone());
+        let mut directories: Vec<Vec<u8>> = directories.filter(|path| is_plain(path)).collect();
         random.shuffle(&mut directories);
         directories.truncate(1 + random.below(3));
         if random.chance(70) && !directories.contains(&Vec::new()) {
@@ -464,7 +452,8 @@ impl Drawn<'_> {
             // With -c, rsync sets a time that is within the window where it copies for another reason.
             (true, true) => &["1"],
             (true, false) => &["1", "-1"],
-            // Nor with -X, where attributes differ.
+            // Nor with -X, where attributes differ. And -u replaces what is newer by less than a second.
+            (false, true) if has(&self.choices, "-X") => &["1"],
             _ if has(&self.choices, "-X") => &["1", "-1"],
             (false, true) => &["1", "50000"],
             (false, false) => &["1", "50000", "-1", "-1"],
@@ -477,11 +466,27 @@ impl Drawn<'_> {
         }
         self.flag(12, "--existing");
         self.flag(12, "--ignore-existing");
+        // Rules that a run itself brings matter to deletion after it.
+        let delete = if has(&self.choices, "dir-merge") || has(&self.choices, "-F") { 70 } else { 40 };
         // A directory that counts as the same and had something deleted gets its old time back from rsync, its new one from
         // dsync.
-        self.flag(if is_wide { 0 } else { 40 }, "--delete");
+        self.flag(if is_wide { 0 } else { delete }, "--delete");
         if has(&self.choices, "--delete") {
-            self.value(50, "--max-delete", &["0", "1", "1", "2", "4"]);
+            if self.random.chance(45) {
+                let when = *self.random.pick(&[
+                    "--delete-after",
+                    "--delete-after",
+                    "--delete-delay",
+                    "--delete-before",
+                    "--delete-before",
+                    "--delete-during",
+                    "--del",
+                ]);
+                self.push("--delete-after", Argument::Words(vec![when.into()]));
+            }
+            // Which directories have got another time when all else begins is as open as what the limit spares.
+            let is_first = self.choices.iter().any(Choice::deletes_first);
+            self.value(if is_first { 0 } else { 50 }, "--max-delete", &["0", "1", "1", "2", "4"]);
             if self.choices.iter().any(|choice| matches!(choice.name, "--exclude" | "--exclude-from" | "-f"))
             {
                 self.flag(75, "--delete-excluded");
@@ -497,7 +502,7 @@ impl Drawn<'_> {
         // What becomes of a file with several names must not depend on which of them is looked at.
         let all =
             has(&self.choices, "-a") || ["-t", "-p", "-o", "-g"].iter().all(|name| has(&self.choices, name));
-        let depends = ["-u", "--size-only", "--existing", "-O", "--safe-links"]
+        let depends = ["-u", "--size-only", "--existing", "-O", "--safe-links", "--no-super"]
             .iter()
             .any(|name| has(&self.choices, name));
         if all && !depends && self.random.chance(50) {
@@ -533,8 +538,12 @@ impl Drawn<'_> {
 
     fn backup(&mut self) {
         // rsync does not find its way to a directory above when it writes in place, deletes other entries up to a
-        // limit, clears the place of a name of several in another way, and loses unsafe links.
-        if ["--inplace", "--max-delete", "-H", "--safe-links"].iter().any(|name| has(&self.choices, name)) {
+        // limit, clears the place of a name of several in another way, loses unsafe links, and what it has to open up, not
+        // being root, it keeps so.
+        if ["--inplace", "--max-delete", "-H", "--safe-links", "--no-super"]
+            .iter()
+            .any(|name| has(&self.choices, name))
+        {
             return;
         }
         if self.random.chance(10) {
@@ -572,13 +581,16 @@ impl Drawn<'_> {
 
     /// What is made of files that only grow.
     fn growth(&mut self) {
-        // They cannot be sent whole.
-        if self.random.chance(85) || has(&self.choices, "-W") {
+        // They cannot be sent whole. Of several names of a file, the first in rsync's order decides. Where another
+        // directory has a longer file, rsync leaves it out, or fills it up with zeros. And its copies that are backups
+        // have no more attributes than are preserved.
+        let others = ["-W", "-H", "--compare-dest", "--copy-dest", "--link-dest", "-b", "--backup-dir"];
+        if self.random.chance(75) || others.iter().any(|name| has(&self.choices, name)) {
             return;
         }
         // rsync tells twice of a file that does not begin as the source's.
         let speaks = ["-i", "-v", "-vv", "-P", "--stats", "--out-format", "--info"];
-        if self.random.chance(40) && !speaks.iter().any(|name| has(&self.choices, name)) {
+        if self.random.chance(70) && !speaks.iter().any(|name| has(&self.choices, name)) {
             self.flag(100, "--append-verify");
         } else {
             self.flag(100, "--append");

@@ -236,7 +236,9 @@ impl Outcome {
             |line: &str| ["del.", "*deleting", "deleting "].iter().any(|word| line.contains(word));
         // The mark is at the beginning, or after the columns of `%i`.
         let is_marked = |line: &&str| line.starts_with('=') || line.as_bytes().get(11) == Some(&b'=');
-        let lines = out.lines().filter(|line| is_marked(line) || line.starts_with("deleting "));
+        // With -vv, rsync also tells of the directories it is going to look at.
+        let is_bare = |line: &str| line.starts_with("deleting ") && !line.starts_with("deleting in ");
+        let lines = out.lines().filter(|line| is_marked(line) || is_bare(line));
         let mut lines: Vec<String> = lines
             .filter(|line| !(how.limited_deletion && is_deletion(line)))
             .map(|line| line.replace("|recv", "|send").replace('<', ">"))
@@ -260,7 +262,8 @@ impl Outcome {
     /// The lines about single entries, sorted: all that does not belong to the beginning, the end or the diagnosis of
     /// the program's own doings.
     fn names(&self, how: &Comparison) -> Vec<String> {
-        const OTHERS: [&str; 19] = [
+        const OTHERS: [&str; 20] = [
+            "deleting in ",
             "done",
             "building file list ",
             "receiving file list ",

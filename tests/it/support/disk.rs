@@ -16,16 +16,26 @@ pub(crate) struct Disk {
 
 /// An image as a block device.
 #[derive(Debug)]
-struct Loop(String);
+pub(crate) struct Loop(String);
 
 impl Loop {
-    fn new(image: &Path) -> Option<Loop> {
-        let made = Command::new(tools::find("losetup")?).args(["-f", "--show"]).arg(image).output().unwrap();
-        if !made.status.success() {
-            println!("skipped: an image cannot be made a device here");
-            return None;
+    /// `None`, after having said why, where that cannot be had.
+    pub(crate) fn new(image: &Path) -> Option<Loop> {
+        let losetup = tools::find("losetup")?;
+        // Another test may have taken the one that was found free.
+        for _ in 0..20 {
+            let made = Command::new(&losetup).args(["-f", "--show"]).arg(image).output().unwrap();
+            if made.status.success() {
+                return Some(Loop(String::from_utf8(made.stdout).unwrap().trim().to_owned()));
+            }
         }
-        Some(Loop(String::from_utf8(made.stdout).unwrap().trim().to_owned()))
+        println!("skipped: an image cannot be made a device here");
+        None
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        Path::new(&self.0)
     }
 }
 

@@ -138,6 +138,16 @@ fn the_first_that_is_just_the_same_counts() {
     }
 }
 
+/// As what is longer here than at the source, and stays with `--append`, is replaced nevertheless.
+#[test]
+fn what_has_grown_gives_way_to_what_is_the_same() {
+    for way in Way::all() {
+        let scene = scene().tree("to", &Tree::new().file("same", "the same and more"));
+        run(way, &scene, &["-a", "--append", "--link-dest=../before"]).success();
+        assert!(shared(&scene).contains(&"same"), "{way:?}");
+    }
+}
+
 #[test]
 fn another_version_serves_as_basis() {
     for way in Way::plain() {

@@ -366,6 +366,27 @@ fn fingerprints_stand_for_them() {
     }
 }
 
+/// Whatever rules there are at the destination only.
+#[test]
+fn what_only_the_destination_hides_is_looked_at() {
+    if !xattr::are_here() {
+        return;
+    }
+    let source = Tree::new().file("a", "a").directory("dir").xattr("a", "user.a", "1");
+    let to = source.clone().file(".rsync-filter", "- *").xattr("a", "user.b", "2").xattr(
+        "dir",
+        ACCESS_ACL,
+        acl(0o755, 7, &[(1, 7)], &[]),
+    );
+    for way in Way::all() {
+        let scene = Scene::with_source(&source).tree("to", &to);
+        copied(&scene, way, &["-aAXF"]).success();
+        fs::remove_file(scene.path("to/.rsync-filter")).unwrap();
+        filetime::set_file_mtime(scene.path("to"), LONG_AGO).unwrap();
+        assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
+    }
+}
+
 /// With content that is compared, too.
 #[test]
 fn with_checksums_attributes_follow_the_verdict() {

@@ -154,8 +154,8 @@ fn links_to_directories_are_kept_inside_and_never_followed_out() {
             way.copy(&["-aK", "--delete"], &[scene.path("source/")], scene.path("to")).run().expect(23);
         assert!(output.err().contains("leads out of the tree"), "{way:?}\n{output}");
         assert_eq!(scene.paths("outside"), [""; 0], "{way:?}");
-        // Not listed at the source, and led to by what is: it goes, as any other name.
-        assert_eq!(target(&scene, "to/d").as_deref(), Some("real"), "{way:?}");
+        // What it leads to is not listed at the source and goes, as any other name; then, as with rsync, so does the link.
+        assert_eq!((target(&scene, "to/d"), scene.read("to/d/file")), (None, b"new".to_vec()), "{way:?}");
         // A file takes the place of a link in any case.
         assert_eq!(scene.read("to/plain"), b"p", "{way:?}");
     }
@@ -244,28 +244,45 @@ fn links_of_others_are_followed_on_request_and_on_this_side_only() {
     }
 }
 
+/// As rsync's, it bounds what is named besides the sources; and the destination too.
 #[test]
 fn paths_are_confined_on_request() {
     for way in Way::plain() {
-        let scene = Scene::with_source(&Tree::new().file("file", "x"))
+        let scene = Scene::with_source(&Tree::new().file("file", "x").symlink("out", "../away"))
             .tree("inside", &Tree::new().symlink("out", "../away"));
         fs::create_dir(scene.path("away")).unwrap();
         let confined = format!("--confine-root={}", scene.path("inside").display());
-        let copy = |to: &str| way.copy(&["-a", &confined], &[scene.path("source/")], scene.path(to)).run();
-        if way.direction == Direction::Pull {
-            copy("inside/to").success();
-            assert_eq!(scene.paths("inside/to"), ["file"], "{way:?}");
-            for outside in ["away", "inside/out"] {
-                let output = copy(outside);
-                assert!(
-                    output.code != Some(0) && output.err().contains("--confine-root"),
-                    "{way:?}\n{output}"
-                );
-            }
-        } else {
-            // It is the source that is here, and it is outside.
-            assert_ne!(copy("inside/to").code, Some(0), "{way:?}");
+        let copy =
+            |to: &str| way.copy(&["-a", &confined], &[scene.path("source/file")], scene.path(to)).run();
+        copy("inside/to/").success();
+        assert_eq!(scene.paths("inside/to"), ["file"], "{way:?}");
+        if way.direction == Direction::Push && way != Way::LOCAL {
+            continue;
+        }
+        for outside in ["away", "inside/out"] {
+            let output = copy(outside);
+            assert!(output.code != Some(0) && output.err().contains("--confine-root"), "{way:?}\n{output}");
         }
         assert_eq!(scene.paths("away"), [""; 0], "{way:?}");
+    }
+}
+
+#[test]
+fn names_of_a_list_and_what_options_name_are_confined_on_request() {
+    let scene = Scene::with_source(&Tree::new().file("file", "x").symlink("out", "../away"))
+        .tree("away", &Tree::new().file("secret", "s"));
+    fs::write(scene.path("source/list"), "file\nout/secret\n").unwrap();
+    let confined = format!("--confine-root={}", scene.path("source").display());
+    let copy = |option: String| {
+        let to = scene.path("source/to");
+        Way::LOCAL.copy(&["-a", &confined, &option], &[scene.path("source/")], to).run()
+    };
+    let output = copy(format!("--files-from={}", scene.path("source/list").display())).expect(23);
+    assert!(output.err().contains("--confine-root"), "{output}");
+    assert_eq!(scene.paths("source/to"), ["file"]);
+    fs::copy(scene.path("source/list"), scene.path("away/list")).unwrap();
+    for option in ["--files-from", "--exclude-from"] {
+        let output = copy(format!("{option}={}", scene.path("away/list").display()));
+        assert!(output.code != Some(0) && output.err().contains("--confine-root"), "{output}");
     }
 }

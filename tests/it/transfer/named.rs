@@ -261,7 +261,15 @@ fn missing_directories_above_the_destination_are_made_when_asked() {
         assert_eq!(scene.read("p/q/name"), b"0", "{way:?}");
         copy(&["-a", "--mkpath"], "source/top", "r/s/").success();
         assert_eq!(scene.read("r/s/top"), b"0", "{way:?}");
-        copy(&["-an", "--mkpath"], "source/top", "dry/s/").success();
+        // Then the destination is one that is there, which may be as the source's directory is.
+        let output = copy(&["-rl", "--mkpath", "--out-format=%n"], "source/a/sub/", "t/u/").success();
+        assert_eq!(output.out(), "two\ndeep/\ndeep/three\n", "{way:?}");
+        let output = copy(&["-ai", "--mkpath"], "source/a/sub/", "one").success();
+        assert!(output.out().starts_with("created 1 directory for "), "{way:?}\n{output}");
+        assert!(output.out().contains("\n.d..tp..... ./\n"), "{way:?}\n{output}");
+        let output = copy(&["-ain", "--mkpath"], "source/top", "dry/s/").success();
+        assert!(output.out().starts_with("created 2 directories for "), "{way:?}\n{output}");
+        assert!(output.out().contains("\ncreated directory "), "{way:?}\n{output}");
         assert!(!scene.path("dry").exists(), "{way:?}");
     }
 }

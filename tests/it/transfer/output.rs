@@ -3,7 +3,7 @@
 use crate::support::command::{self, Output, dsync};
 use crate::support::scene::Scene;
 use crate::support::tools;
-use crate::support::transport::{Way, remote, rsh_script, shell_options};
+use crate::support::transport::{Direction, Way, remote, rsh_script, shell_options};
 use crate::support::tree::Tree;
 use std::os::unix::fs::{lchown, symlink};
 
@@ -34,6 +34,47 @@ fn there_is_no_bar_without_a_terminal() {
     let output = dsync(["-aP"]).args([scene.path("source/"), scene.path("to")]).run().success();
     assert_eq!(output.err(), "", "{output}");
     assert!(!output.out().contains(['%', '\r']), "{output}");
+}
+
+#[test]
+fn what_fails_at_the_other_side_is_told_once() {
+    let tree = Tree::new().file("a", "1").file("b", "2");
+    for way in Way::remote().into_iter().filter(|way| way.direction == Direction::Push) {
+        let scene = Scene::with_source(&tree);
+        std::fs::write(scene.path("to"), "a file").unwrap();
+        let sources = [scene.path("source/a"), scene.path("source/b")];
+        let output = way.copy(&["-r"], &sources, scene.path("to")).run().expect(3);
+        if !command::is_rsync() {
+            let err = output.err();
+            let told = err.lines().filter(|line| line.contains("is not a directory")).count();
+            assert_eq!((told, err.matches("remote: ").count()), (1, 0), "{way:?}\n{output}");
+        }
+    }
+}
+
+/// As in rsync, whose sender shows the paths that it was given and whose receiver those that it makes.
+#[test]
+fn kept_paths_begin_with_a_slash_where_they_were_typed_with_one() {
+    for way in Way::plain() {
+        let scene = Scene::with_source(&Tree::new().file("d/f", "x"));
+        let (source, options) = (scene.path("source/d"), ["-aR", "--out-format=%n"]);
+        let output = way.copy(&options, &[&source], scene.path("to")).run().success();
+        let shown = source.join("f").to_str().unwrap().to_owned() + "\n";
+        let expected = if way.direction == Direction::Pull { shown.trim_start_matches('/') } else { &shown };
+        let is_shown = output.out().lines().any(|line| line == expected.trim_end());
+        assert!(is_shown && output.out().ends_with(expected), "{way:?}\n{output}");
+    }
+}
+
+#[test]
+fn links_are_shown_with_the_text_that_the_source_has() {
+    for way in Way::plain() {
+        let scene = Scene::with_source(&Tree::new().symlink("l", "elsewhere"));
+        let output = way.copy(&["-av", "-M--munge-links"], &[scene.path("source/")], scene.path("to")).run();
+        assert!(output.success().out().contains("\nl -> elsewhere\n"), "{way:?}");
+        let kept = std::fs::read_link(scene.path("to/l")).unwrap();
+        assert_eq!(kept.starts_with("/rsyncd-munged"), way.direction == Direction::Push, "{way:?}");
+    }
 }
 
 /// Seconds after `label`.

@@ -38,7 +38,7 @@ fn what_one_host_has_the_other_gets() {
     if command::is_rsync() {
         return tools::not_for_rsync("it refuses two other hosts");
     }
-    for options in [&["-ai"][..], &["-aiz"], &["-ai", "--streams=3"]] {
+    for options in [&["-ai"][..], &["-aiz"]] {
         let scene = Scene::with_source(&tree()).tree("to", &Tree::new().file("extra", "x"));
         let run = |more: &[&str]| {
             let options: Vec<OsString> = options.iter().chain(more).map(OsString::from).collect();
@@ -53,6 +53,26 @@ fn what_one_host_has_the_other_gets() {
         let again = run(&["--delete"]).success();
         assert_eq!(again.out(), "", "{again}");
     }
+}
+
+#[test]
+fn what_has_no_effect_between_them_is_told_or_refused() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("it refuses two other hosts");
+    }
+    let scene = Scene::with_source(&tree());
+    let run = |option: &str| {
+        let operands = [on("one", &scene.path("source/")), on("two", &scene.path("to"))];
+        dsync(["-a", option]).args(shell(&scene)).args(operands).run()
+    };
+    for option in ["--insecure-links", "--confine-root=/"] {
+        let output = run(option).expect(1);
+        assert!(output.err().contains("is about paths on this side"), "{output}");
+        assert!(!scene.path("to").exists());
+    }
+    let output = run("--streams=3").expect(0);
+    assert!(output.err().contains("going on with 1 of 3 streams"), "{output}");
+    scene.snapshot("to").assert_same(&scene.snapshot("source"), Columns::ALL);
 }
 
 #[test]

@@ -206,6 +206,23 @@ fn a_file_that_is_not_there_begins_with_one_like_it() {
     }
 }
 
+/// Said twice, it looks for such files also in the directories that are compared with besides.
+#[test]
+fn a_file_that_is_not_there_begins_with_one_like_it_elsewhere() {
+    for way in Way::plain() {
+        let old = noise(200_000, 8);
+        let scene = Scene::with_source(&Tree::new().file("d/list-2.txt", [&old[..], b"more"].concat()))
+            .tree("basis", &Tree::new().file("d/list-1.txt", &old));
+        for (fuzzy, saves) in [("-y", false), ("-yy", true)] {
+            let to = scene.path(fuzzy);
+            let options = ["-a", "--stats", "--no-W", "--compare-dest=../basis", fuzzy];
+            let output = way.copy(&options, &[scene.path("source/")], &to).run().success();
+            assert_eq!(output.number("Literal data:") < 2000, saves, "{way:?} {fuzzy}\n{output}");
+            assert_eq!(scene.read(&format!("{fuzzy}/d/list-2.txt")), scene.read("source/d/list-2.txt"));
+        }
+    }
+}
+
 #[test]
 fn a_directory_that_is_not_there_ends_the_run_before_anything_is_changed() {
     for way in Way::all() {

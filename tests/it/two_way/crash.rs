@@ -4,14 +4,17 @@
 //! point as if it were killed.
 
 use crate::support::command::Output;
+use crate::support::scene::Scene;
 use crate::support::snapshot::{Columns, Content};
 use crate::support::transport::{Direction, Transport, Way, rsh_script, shell_options};
 use crate::support::tree::{Tree, noise};
 use crate::support::xattr::{self, ACCESS_ACL, DEFAULT_ACL, acl};
 use crate::two_way::{COLUMNS, Two};
+use rustix::fs::{FileType, Mode};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::lchown;
 
 const VARIABLE: &str = "DSYNC_CRASH_AT";
 const OPTIONS: [&str; 4] = ["-2", "-AX", "--conflict=keep-both", "--allow-mass-delete"];
@@ -107,9 +110,97 @@ fn with_work(way: Way) -> Two {
     two
 }
 
+/// Two trees of which entries have other attributes on the left, of every kind and several of each, or are new there.
+fn with_attributes(way: Way) -> Two {
+    let named = |users: &[(u32, u16)]| acl(0o640, 4, users, &[]);
+    let default = |user| acl(0o750, 5, &[(user, 7)], &[]);
+    let tree = Tree::new()
+        .file("marked", "1")
+        .xattr("marked", "user.a", "1")
+        .xattr("marked", "user.b", "1")
+        .file("let in", "2")
+        .mode("let in", 0o640)
+        .xattr("let in", ACCESS_ACL, named(&[(1, 6)]))
+        .directory("dir")
+        .xattr("dir", "user.a", "1")
+        .xattr("dir", DEFAULT_ACL, default(2))
+        .file("dir/to be run", "3")
+        .file("given", "4")
+        .mode("given", 0o4755)
+        .symlink("link", "given");
+    let two = Two { scene: Scene::in_memory().tree("left", &tree).tree("right", &Tree::new()), way };
+    two.sync(ATTRIBUTES).success();
+    let left = |path: &str| two.scene.path(&format!("left/{path}"));
+    let mark =
+        |path: &str, name: &str, value: &str| xattr::set(&left(path), name.as_bytes(), value.as_bytes());
+    for path in ["marked", "dir"] {
+        xattr::remove(&left(path), b"user.a");
+        ["user.b", "user.c", "trusted.d"].iter().for_each(|name| mark(path, name, "2"));
+        two.chmod(&format!("left/{path}"), 0o710);
+    }
+    xattr::set(&left("let in"), ACCESS_ACL, &acl(0o660, 6, &[(3, 4)], &[]));
+    mark("let in", "user.a", "2");
+    xattr::set(&left("dir"), ACCESS_ACL, &acl(0o710, 1, &[(3, 1)], &[]));
+    xattr::set(&left("dir"), DEFAULT_ACL, &default(3));
+    two.chmod("left/dir/to be run", 0o755);
+    fs::create_dir(left("dir/new")).unwrap();
+    two.write("left/dir/new/file", "5");
+    mark("dir/new", "user.a", "3");
+    mark("dir/new", "user.b", "3");
+    xattr::set(&left("dir/new"), DEFAULT_ACL, &default(4));
+    xattr::set(&left("dir/new"), ACCESS_ACL, &acl(0o750, 5, &[(4, 5)], &[]));
+    rustix::fs::mknodat(rustix::fs::CWD, left("dir/fifo"), FileType::Fifo, Mode::from(0o600), 0).unwrap();
+    two.chmod("left/dir/fifo", 0o640);
+    mark("dir/fifo", "trusted.a", "4");
+    mark("dir/fifo", "trusted.b", "4");
+    for path in ["marked", "given", "dir/fifo", "link", "dir/new"] {
+        lchown(left(path), Some(7), Some(8)).unwrap();
+    }
+    two.chmod("left/given", 0o4755);
+    two
+}
+
+/// With these nothing is settled that nobody should have been asked about.
+const ATTRIBUTES: &[&str] = &["-AXogD", "--conflict=skip"];
+
+#[test]
+fn between_two_attributes_of_an_entry() {
+    if !rustix::process::geteuid().is_root() || !xattr::are_here() {
+        return;
+    }
+    let columns = Columns { owner: true, mtime: false, ..WITHOUT_DIRECTORY_TIMES };
+    let way = Way { transport: Transport::Rsh, direction: Direction::Push };
+    for (way, victim) in [(Way::LOCAL, Victim::Asking), (way, Victim::Peer)] {
+        let undisturbed = with_attributes(way);
+        undisturbed.sync(ATTRIBUTES).success();
+        let wanted = undisturbed.snapshot("left");
+        for at in 1..MANY {
+            let two = with_attributes(way);
+            let crashed = crashing_with(&two, ATTRIBUTES, victim, at);
+            let output = two.sync(ATTRIBUTES);
+            assert_eq!(output.code, Some(0), "{way:?} {at}: {crashed}\n{output}");
+            for side in ["left", "right"] {
+                let differences = two.snapshot(side).differences(&wanted, columns);
+                assert!(differences.is_empty(), "{way:?} {at} {side}: {differences:#?}\n{crashed}\n{output}");
+            }
+            let again = two.sync(&[ATTRIBUTES, &["-v"]].concat()).success();
+            assert!(again.out().contains("in sync"), "{way:?} {at}: {again}");
+            if crashed.code == Some(0) && !crashed.err().contains(KILLED) {
+                assert!(at > 60, "there are few points: {at}");
+                break;
+            }
+        }
+    }
+}
+
 /// The run that does the work, with somebody being killed at a point. The other one hears nothing of the variable.
 fn crashing(two: &Two, victim: Victim, at: u64) -> Output {
-    let run = two.way.copy(&OPTIONS, &[two.scene.path("left")], two.scene.path("right"));
+    crashing_with(two, &OPTIONS[1..], victim, at)
+}
+
+fn crashing_with(two: &Two, options: &[&str], victim: Victim, at: u64) -> Output {
+    let options = [&["-2"], options].concat();
+    let run = two.way.copy(&options, &[two.scene.path("left")], two.scene.path("right"));
     let shell = |body: &str| shell_options(&rsh_script(two.scene.root(), body));
     // Of options given twice the last one counts.
     match victim {
@@ -175,6 +266,29 @@ fn at_every_point(way: Way, victim: Victim) {
         );
     }
     panic!("more points than can be");
+}
+
+/// A history that is only half made could not be told from one that is damaged.
+#[test]
+fn the_first_run_of_two_trees() {
+    let way = Way { transport: Transport::Rsh, direction: Direction::Pull };
+    for (way, victim) in [(Way::LOCAL, Victim::Asking), (way, Victim::Asking), (way, Victim::Peer)] {
+        for at in 1..MANY {
+            let trees = [Tree::new().file("left", "1"), Tree::new().file("right", "2")];
+            let scene = Scene::in_memory().tree("left", &trees[0]).tree("right", &trees[1]);
+            let two = Two { scene, way };
+            let crashed = crashing(&two, victim, at);
+            let shown = two.sync(&["-n"]);
+            assert_eq!(shown.code, Some(0), "{way:?} {victim:?} {at}: {shown}\n{crashed}");
+            let output = two.sync(&[]);
+            assert_eq!(output.code, Some(0), "{way:?} {victim:?} {at}: {output}\n{crashed}");
+            two.assert_same();
+            if crashed.code == Some(0) && !crashed.err().contains(KILLED) {
+                assert!(at > 20, "there are few points: {at}");
+                break;
+            }
+        }
+    }
 }
 
 /// What was being made for a conflict that somebody settles by hand before the next run.

@@ -20,8 +20,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const NAMES: [&str; 7] = ["a", "b", "c.txt", "dir/a", "dir/b", "dir/deep/c", "new/d"];
-/// How long somebody works.
+/// How long somebody works at least.
 const WORK: Duration = Duration::from_secs(4);
+/// And at most, on a machine that is too busy for enough to happen in that time.
+const LONGEST: Duration = Duration::from_secs(120);
+/// How many runs come to their end meanwhile, and how many versions are written.
+const ENOUGH: (usize, u64) = (6, 51);
 
 /// What an editor did.
 #[derive(Default)]
@@ -54,6 +58,8 @@ struct Editor<'a> {
     desk: PathBuf,
     random: Random,
     versions: &'a AtomicU64,
+    /// How many were written, by all editors.
+    written: &'a AtomicU64,
     done: Done,
 }
 
@@ -74,6 +80,11 @@ impl Editor<'_> {
         self.done
     }
 
+    fn wrote(&mut self, version: u64) {
+        self.done.written.insert(version);
+        self.written.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn next(&mut self) -> (u64, Vec<u8>) {
         let version = self.versions.fetch_add(1, Ordering::Relaxed);
         (version, content_of(version))
@@ -92,7 +103,7 @@ impl Editor<'_> {
         file.write_all(first)?;
         thread::sleep(Duration::from_micros(u64::try_from(self.random.below(1500)).unwrap()));
         file.write_all(second)?;
-        self.done.written.insert(version);
+        self.wrote(version);
         Ok(())
     }
 
@@ -107,7 +118,7 @@ impl Editor<'_> {
     fn replace(&mut self, path: &Path) -> std::io::Result<()> {
         let (version, new) = self.write_at_desk()?;
         renameat_with(CWD, &new, CWD, path, RenameFlags::EXCHANGE)?;
-        self.done.written.insert(version);
+        self.wrote(version);
         self.give_up(&new)
     }
 
@@ -115,7 +126,7 @@ impl Editor<'_> {
         fs::create_dir_all(path.parent().unwrap())?;
         let (version, new) = self.write_at_desk()?;
         renameat_with(CWD, &new, CWD, path, RenameFlags::NOREPLACE)?;
-        self.done.written.insert(version);
+        self.wrote(version);
         Ok(())
     }
 
@@ -168,7 +179,7 @@ fn run(invocation: Invocation, signal: Option<Signal>, random: &mut Random) -> O
 fn work_while_runs_go_on(way: Way, disturbed: Disturbed, seed: u64) {
     let two = Two { scene: Scene::in_memory().tree("left", &Tree::new()).tree("right", &Tree::new()), way };
     let scene = &two.scene;
-    let (counter, stop) = (AtomicU64::new(1), AtomicBool::new(false));
+    let (counter, written, stop) = (AtomicU64::new(1), AtomicU64::new(0), AtomicBool::new(false));
     let invocation = |policy: &str| {
         let options = ["-2", "--allow-mass-delete", &format!("--conflict={policy}")];
         way.copy(&options, &[scene.path("left")], scene.path("right"))
@@ -183,6 +194,7 @@ fn work_while_runs_go_on(way: Way, disturbed: Disturbed, seed: u64) {
                 desk,
                 random: Random::new(seed * 2 + u64::from(side == "left")),
                 versions: &counter,
+                written: &written,
                 done: Done::default(),
             };
             let stop = &stop;
@@ -190,7 +202,12 @@ fn work_while_runs_go_on(way: Way, disturbed: Disturbed, seed: u64) {
         });
         let (started, random) = (Instant::now(), &mut Random::new(seed));
         let mut odd = None;
-        while started.elapsed() < WORK && odd.is_none() {
+        let is_enough = |complete| complete >= ENOUGH.0 && written.load(Ordering::Relaxed) >= ENOUGH.1;
+        let goes_on = |complete| match started.elapsed() {
+            elapsed if elapsed < WORK => true,
+            elapsed => elapsed < LONGEST && !is_enough(complete),
+        };
+        while goes_on(complete) && odd.is_none() {
             let signals = [Some(Signal::KILL), Some(Signal::TERM), None];
             let signal = if disturbed == Disturbed::Often { signals[random.below(3)] } else { None };
             let output = run(invocation(["keep-both", "skip", "newer"][runs % 3]), signal, random);
@@ -225,7 +242,7 @@ fn work_while_runs_go_on(way: Way, disturbed: Disturbed, seed: u64) {
         given_up.len()
     );
     assert!(lost.is_empty(), "{way:?}: {lost:?} of {} are lost", written.len());
-    assert!(complete > 5 && written.len() > 50, "{way:?}: too little happened");
+    assert!(complete >= ENOUGH.0 && written.len() as u64 >= ENOUGH.1, "{way:?}: too little happened");
 }
 
 #[test]

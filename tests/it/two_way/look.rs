@@ -4,6 +4,7 @@ use crate::support::command::{Output, dsync};
 use crate::support::snapshot::Columns;
 use crate::support::transport::Way;
 use crate::support::tree::Tree;
+use crate::support::xattr::{self, DEFAULT_ACL, acl};
 use crate::two_way::Two;
 use std::ffi::OsString;
 use std::fs;
@@ -51,6 +52,26 @@ fn status_tells_what_has_changed_and_touches_nothing() {
     assert!(two.scene.snapshot("left").differences(&before, all).is_empty());
     let output = look(&two, "status", &["--exclude=new"], "left", &[]).success();
     assert!(!has_line(&output, &["new", "new"]), "{output}");
+}
+
+#[test]
+fn status_looks_at_what_runs_have_looked_at() {
+    if !xattr::are_here() {
+        return;
+    }
+    let two = met();
+    let mark = |path: &str| xattr::set(&two.scene.path(path), b"user.colour", b"red");
+    mark("left/a");
+    let output = look(&two, "status", &[], "left", &[]).success();
+    assert!(output.out().contains("Nothing has changed here"), "{output}");
+    two.sync(&["-AX"]).success();
+    mark("left/b");
+    xattr::set(&two.scene.path("left/dir"), DEFAULT_ACL, &acl(0o755, 5, &[(1, 7)], &[]));
+    let output = look(&two, "status", &[], "left", &[]).success();
+    for path in ["b", "dir/"] {
+        assert!(has_line(&output, &["attributes", path]), "{path}: {output}");
+    }
+    assert!(!has_line(&output, &["attributes", "a"]), "{output}");
 }
 
 #[test]

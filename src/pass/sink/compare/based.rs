@@ -13,6 +13,7 @@ use crate::pass::sink::bases::Found;
 use crate::pass::sink::batches::Wanted;
 use crate::pass::sink::compare::listed::Outcome;
 use crate::pass::sink::compare::{Comparison, Current};
+use crate::pass::sink::confirm::Listed;
 use crate::pass::sink::directories::Counterpart;
 use crate::pass::sink::flights::Phase;
 use crate::pass::sink::sign::Job;
@@ -128,6 +129,10 @@ impl Comparison<'_, '_> {
         }
         if is_clear {
             self.tell_based(current, &wanted, &Update::none());
+            if let Some(found) = &wanted.found {
+                let path = current.path.join(&wanted.entry.name);
+                sink.confirm_found(place(current, &wanted), &path, &wanted.entry, found)?;
+            }
         }
         sink.pass_by(&wanted.entry);
         Ok(Outcome::Left)
@@ -145,6 +150,7 @@ impl Comparison<'_, '_> {
         if wanted.own.as_ref().is_some_and(is) {
             self.tell_based(current, &wanted, &Update::is_linked());
             sink.pass_by(&wanted.entry);
+            sink.confirm(place(current, &wanted), &wanted.entry)?;
             return Ok(Outcome::There);
         }
         if !self.clear(current, &mut wanted) {
@@ -173,6 +179,7 @@ impl Comparison<'_, '_> {
                 }
                 self.tell_based(current, &wanted, &Update::is_linked());
                 sink.pass_by(&wanted.entry);
+                sink.confirm(place(current, &wanted), &wanted.entry)?;
                 Ok(Outcome::There)
             }
             Ok(false) if wanted.entry.kind() == Kind::File => self.copy_elsewhere(current, wanted),
@@ -218,4 +225,8 @@ impl Comparison<'_, '_> {
         self.signing.send(Job::Copy(file)).map_err(|_| PassError::Lost)?;
         Ok(Outcome::Transferring)
     }
+}
+
+fn place(current: &Current, wanted: &Wanted) -> Listed {
+    Listed { dir: current.id, index: wanted.index }
 }

@@ -11,12 +11,13 @@
 use crate::fs::{Error, Linkable, Linked};
 use crate::pass::PassError;
 use crate::pass::decide::{Decision, Likeness, Update};
-use crate::pass::sink::announce::Place;
+use crate::pass::sink::announce;
 use crate::pass::sink::backup::Fate;
 use crate::pass::sink::bases::Found;
 use crate::pass::sink::batches::Gathering;
 use crate::pass::sink::compare::listed::Outcome;
 use crate::pass::sink::compare::{Comparison, Current};
+use crate::pass::sink::confirm::Listed;
 use crate::pass::sink::directories::Counterpart;
 use crate::pass::sink::enter::Own;
 use crate::pass::sink::landings::{Identity, Landed, Landing};
@@ -262,14 +263,12 @@ impl Comparison<'_, '_> {
         let sink = self.sink;
         let Some(group) = named.entry.group() else { return Ok(()) };
         match kept.filter(|kept| named.is(Some(kept.identity))) {
-            Some(Kept { certain: true, .. }) => {
-                self.is_linked(current, &named);
-                return Ok(());
-            }
+            // If the source is to remove it, it has to have its content before.
+            Some(Kept { certain: true, .. }) if !sink.confirms() => return self.is_linked(current, &named),
             Some(_) if matches!(named.told, Told::No) => {
                 let place = self.groups.next_place;
                 self.groups.next_place = place.wrapping_add(1);
-                sink.announcer.keep_place(Place::Link(place));
+                sink.announcer.keep_place(announce::Place::Link(place));
                 named.told = Told::Later(place);
             }
             Some(_) => {}
@@ -298,8 +297,7 @@ impl Comparison<'_, '_> {
         };
         let (leader, identity) = (leader.clone(), *identity);
         if named.is(identity) {
-            self.is_linked(current, &named);
-            return Ok(());
+            return self.is_linked(current, &named);
         }
         let path = current.path.join(&named.entry.name);
         let event = self.link_event(current, &named);
@@ -330,7 +328,7 @@ impl Comparison<'_, '_> {
                     sink.count_created(named.entry.kind());
                 }
                 sink.pass_by(&named.entry);
-                Ok(())
+                sink.confirm(Listed { dir: current.id, index: named.index }, &named.entry)
             }
             Ok(gone_or_refused) => {
                 if let Linked::Refused(error) = gone_or_refused
@@ -379,10 +377,11 @@ impl Comparison<'_, '_> {
     }
 
     /// Nothing is to be done about a name that is one of the file already.
-    fn is_linked(&mut self, current: &Current, named: &Named) {
+    fn is_linked(&mut self, current: &Current, named: &Named) -> Result<(), PassError> {
         let event = self.linked_event(current, named);
         self.tell(named.told, event);
         self.sink.pass_by(&named.entry);
+        self.sink.confirm(Listed { dir: current.id, index: named.index }, &named.entry)
     }
 
     /// What is elsewhere under a name that is not here.

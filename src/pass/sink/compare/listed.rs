@@ -2,19 +2,22 @@
 
 use crate::pass::decide::{Decision, SetXattrs, Update};
 use crate::pass::fingerprint::Numbered;
-use crate::pass::sink::Sink;
 use crate::pass::sink::announce::Place;
 use crate::pass::sink::batches::Wanted;
 use crate::pass::sink::compare::{Comparison, Current};
+use crate::pass::sink::confirm::Listed;
 use crate::pass::sink::entry::count_transfer;
 use crate::pass::sink::flights::{Flight, Phase};
-use crate::pass::sink::linked::Standing;
+use crate::pass::sink::linked::{Child, Standing};
 use crate::pass::sink::sign::Job;
-use crate::pass::{PassError, SMALL};
-use crate::report::{Event, Skip};
-use crate::request::Append;
-use crate::tree::{Entry, Kind, Name};
-use crate::wire::ListingEnd;
+use crate::pass::sink::spool::Spooled;
+use crate::pass::sink::{DestinationError, Sink};
+use crate::pass::{PassError, SMALL, Sweep};
+use crate::report::Skip;
+use crate::request::{Append, Deletion, Reflink};
+use crate::tree::{Entry, Kind, Name, RelPath};
+use crate::view;
+use crate::wire::{Identify, ListingEnd, Message};
 use std::io;
 
 /// A basis shorter than this saves less than asking for its blocks costs.
@@ -59,6 +62,11 @@ impl Comparison<'_, '_> {
         }
         let entry = sink.entry_here(sink.kept_text(entry));
         let name = rename.unwrap_or(&entry.name);
+        if sink.context.sweep == Sweep::Now && !entry.is_dir() {
+            // Whatever it is here, it stays.
+            current.take_own(name);
+            return Ok(());
+        }
         let own = match current.take_own(name) {
             None if current.own.unreadable.contains(name) => Err(Told),
             None if current.own.incomplete => self.look_for(current, name)?,
@@ -76,15 +84,19 @@ impl Comparison<'_, '_> {
                 None
             }
         };
-        let own = own.map(|own| self.looked_at(current, own));
+        let own = own.map(|own| sink.as_written(&entry, self.looked_at(current, own)));
+        if sink.moves.is_on()
+            && let Some(own) = own.as_ref()
+            && (own.is_dir() != entry.is_dir() || sink.may_be_linked(&entry))
+        {
+            sink.let_go_of(&current.path.join(&own.name))?;
+        }
         if entry.is_dir() {
             let is_implied = current.implied.binary_search(&entry.name).is_ok();
             let standing = if is_implied { Standing::Implied } else { Standing::Meant };
-            let path = current.path.join(&entry.name);
-            let child = sink.child(path, entry, own, standing);
             return sink.directories.with(current.id, |dir| {
                 dir.unsettled += 1;
-                dir.children.insert(index, child);
+                dir.children.insert(index, Child { entry, own, standing });
             });
         }
         if current.unusable {
@@ -109,9 +121,15 @@ impl Comparison<'_, '_> {
         let name = sink.destination()?.rename.as_ref().unwrap_or(&entry.name);
         let dir = current.id;
         let decision = self.decide(current, &entry, own.as_ref());
-        if !matches!(decision, Decision::Skip(_))
+        if let Some(own) = own.as_ref().filter(|own| own.kind() == Kind::File && sink.moves.is_on()) {
+            self.fate_is_known(current, own, &decision)?;
+        }
+        // A file that has grown here still gives way to what is elsewhere as at the source.
+        let may_be_elsewhere = !matches!(decision, Decision::Skip(reason) if reason != Skip::NotShorter);
+        if may_be_elsewhere
             && let Some((likeness, found)) = self.look_elsewhere(current, &entry, own.as_ref(), name)
         {
+            sink.look_around();
             let wanted = Wanted { index, entry, own, found: Some(found), update: Update::none() };
             return self.based(current, wanted, likeness);
         }
@@ -153,6 +171,21 @@ impl Comparison<'_, '_> {
         }
     }
 
+    /// A file here may be what another has moved from: says whether it stays as it is.
+    fn fate_is_known(&self, current: &Current, own: &Entry, decision: &Decision) -> Result<(), PassError> {
+        let path = current.path.join(&own.name);
+        let stays = match decision {
+            Decision::Skip(_) => true,
+            Decision::Attributes(update) => update.sets_nothing(),
+            Decision::Make(_) | Decision::Transfer(_) | Decision::Compare => false,
+        };
+        if stays && current.bases.is_empty() {
+            self.sink.stays(&path);
+            return Ok(());
+        }
+        self.sink.let_go(&path)
+    }
+
     /// What an entry needs that is no directory.
     pub(super) fn decide(&self, current: &mut Current, entry: &Entry, own: Option<&Entry>) -> Decision {
         let sink = self.sink;
@@ -163,10 +196,11 @@ impl Comparison<'_, '_> {
         policy.decide(entry, own, sink.may_set_group(entry.meta.gid))
     }
 
-    /// Gathers what needs nothing more than extended attributes that have to come.
+    /// What an entry needs was done, but for extended attributes that have to come: gathers it if it needs these.
     pub(super) fn fetch_xattrs(&self, current: &mut Current, wanted: Wanted) -> Result<(), PassError> {
         if wanted.update.xattrs != SetXattrs::Fetch || self.sink.dry_run() {
-            return Ok(());
+            let place = Listed { dir: current.id, index: wanted.index };
+            return self.sink.confirm(place, &wanted.entry);
         }
         current.gathering.add_xattrs(wanted);
         if current.gathering.is_full() { self.sink.fetch(current) } else { Ok(()) }
@@ -175,7 +209,9 @@ impl Comparison<'_, '_> {
     /// An entry that is here, with what more is asked for of it. What cannot be had of that is told, and taken not to be
     /// there.
     fn looked_at(&self, current: &Current, mut own: Entry) -> Entry {
-        if self.sink.looks_closer() && !current.own.looked_closer {
+        // What takes no part by the rules here may be listed by those at the source.
+        let is_seen = current.own.looked_closer && view::shows(&current.scope, &current.path, &own);
+        if self.sink.looks_closer() && !is_seen {
             let looked = self.sink.look_closer(&current.counterpart, &mut own);
             looked.unwrap_or_else(|error| self.sink.tally.failed(&current.path.join(&own.name), &error));
         }
@@ -225,11 +261,6 @@ impl Comparison<'_, '_> {
             sink.pass_by(entry);
             return Ok(Outcome::Left);
         }
-        sink.announce(|| current.path.join(&entry.name), &entry.node, &entry.meta, update);
-        if sink.dry_run() {
-            count_transfer(sink, entry, update.change.new);
-            return Ok(Outcome::Written);
-        }
         // Nobody goes on with what is beside the file if it is staged elsewhere.
         let leftover = if leftover && options.temp_dir.is_some() {
             sink.clear_leftover(current.id, &crate::fs::stage_name(&entry.name))?;
@@ -237,6 +268,17 @@ impl Comparison<'_, '_> {
         } else {
             leftover
         };
+        if own.is_none() && found.is_none() {
+            let candidates = sink.candidates(entry);
+            if !candidates.is_empty() {
+                return self.identify(current, wanted, leftover, candidates);
+            }
+        }
+        sink.announce(|| current.path.join(&entry.name), &entry.node, &entry.meta, update);
+        if sink.dry_run() {
+            count_transfer(sink, entry, update.change.new);
+            return Ok(Outcome::Written);
+        }
         let renamed = sink.destination()?.rename.as_ref();
         let name = renamed.unwrap_or(&entry.name);
         let there = own.as_ref().filter(|own| own.kind() == Kind::File).map(|own| own.node.size());
@@ -244,15 +286,19 @@ impl Comparison<'_, '_> {
         let is_found = found.as_ref().is_some_and(|found| {
             found.entry.kind() == Kind::File && found.entry.node.size() >= WORTH_SIGNING
         });
-        let like = if there.is_none() && !is_found { current.nearby.like(entry).cloned() } else { None };
+        let like = if there.is_none() && !is_found { current.nearby.like(entry) } else { None };
         let appended_to = match options.append {
             Some(Append::Trusting) => there.unwrap_or(0),
             _ => 0,
         };
-        let is_worth = there.is_some_and(|size| size >= WORTH_SIGNING) || is_found;
-        let has_basis = is_worth || leftover || partial || like.is_some();
+        let namesake = if like.is_none() && there.is_none() { self.namesake(entry) } else { None };
+        // What counts as empty may be a device, which tells its length when it is opened.
+        let may_hold_more = options.writes_devices() && there == Some(0);
+        let is_worth = there.is_some_and(|size| size >= WORTH_SIGNING) || may_hold_more || is_found;
+        let has_basis = is_worth || leftover || partial || like.is_some() || namesake.is_some();
         let with_basis = !sink.context.whole_file() && has_basis && appended_to == 0;
-        let elsewhere = options.temp_dir.is_some() || sink.delays() || options.in_place;
+        let is_shared = sink.context.local && options.reflink == Reflink::Always;
+        let elsewhere = options.temp_dir.is_some() || sink.delays() || options.in_place || is_shared;
         let is_plain = !(with_basis || leftover || partial || elsewhere) && renamed.is_none();
         if entry.node.size() <= SMALL && is_plain && options.shortcuts.small_files {
             current.gathering.add(wanted);
@@ -264,7 +310,7 @@ impl Comparison<'_, '_> {
         let (dir, index) = (current.id, *index);
         let phase = if with_basis { Phase::Signing } else { Phase::Fetching };
         let flight = wanted.flight(dir, &current.path, renamed, leftover, phase);
-        let flight = Flight { partial, appended_to, like, ..flight };
+        let flight = Flight { partial, appended_to, like, namesake, ..flight };
         let file = sink.flights.start(flight, with_basis)?;
         sink.directories.with(dir, |dir| dir.unsettled += 1)?;
         if with_basis {
@@ -273,6 +319,35 @@ impl Comparison<'_, '_> {
             sink.ask_rest(file, dir, index, appended_to)?;
         }
         Ok(Outcome::Transferring)
+    }
+
+    /// A file of the same name elsewhere at the destination, which may be an earlier version of a new one.
+    fn namesake(&self, entry: &Entry) -> Option<RelPath> {
+        (!self.sink.context.whole_file()).then(|| self.sink.namesake(entry)).flatten()
+    }
+
+    /// Asks which content a new file has, since these files may have it.
+    fn identify(
+        &self,
+        current: &Current,
+        wanted: Wanted,
+        leftover: bool,
+        candidates: Vec<RelPath>,
+    ) -> Result<Outcome, PassError> {
+        let (sink, dir, index) = (self.sink, current.id, wanted.index);
+        let partial = current.has_partial(&wanted.entry.name);
+        // One of the same length that was changed serves as well.
+        let is_delta = !sink.context.whole_file();
+        let like = current.nearby.like(&wanted.entry);
+        let namesake = self.namesake(&wanted.entry);
+        let namesake = namesake.or_else(|| candidates.first().filter(|_| is_delta).cloned());
+        let flight = wanted.flight(dir, &current.path, None, leftover, Phase::Identifying);
+        let flight = Flight { partial, like, namesake, candidates: candidates.into(), ..flight };
+        let file = sink.flights.start(flight, true)?;
+        sink.directories.with(dir, |dir| dir.unsettled += 1)?;
+        sink.announcer.keep_place(Place::File(file));
+        sink.sender.send(Message::Identify(Identify { file, dir, index }))?;
+        Ok(Outcome::Comparing)
     }
 
     pub(super) fn compare_content(
@@ -299,14 +374,18 @@ impl Comparison<'_, '_> {
         extra.extend(current.own.entries.drain(..));
         let whole_root = self.begin.as_ref().is_some_and(|begin| begin.root.is_some());
         let is_top = current.id.0 == 0;
-        let is_whole =
-            end != ListingEnd::Part && (!is_top || (whole_root && sink.destination()?.rename.is_none()));
+        let is_part = matches!(end, ListingEnd::Part | ListingEnd::BrokenPart);
+        let is_whole = !is_part && (!is_top || (whole_root && sink.destination()?.rename.is_none()));
         let is_complete = end == ListingEnd::Whole;
         for staged in current.own.leftovers.drain() {
             // Of a file that this run knows nothing of, another may go on with what is there.
-            if (is_whole && is_complete) || crate::fs::is_passing(&staged) {
+            let is_known = sink.context.sweep != Sweep::Now;
+            if is_known && (is_whole && is_complete) || crate::fs::is_passing(&staged) {
                 sink.clear_leftover(current.id, &staged)?;
             }
+        }
+        if matches!(end, ListingEnd::Broken | ListingEnd::BrokenPart) {
+            sink.spool.give_up();
         }
         if let Some(deletion) = sink.context.options.delete
             && is_whole
@@ -314,17 +393,45 @@ impl Comparison<'_, '_> {
             && !sink.is_mounted(&current.counterpart)
             && !extra.is_empty()
         {
-            if is_complete || deletion.ignore_errors {
-                for entry in extra {
-                    let path = current.path.join(&entry.name);
-                    sink.delete_extra(&current.counterpart, &current.scope, path, entry);
-                }
-                sink.directories.touch(current.id);
-            } else if !sink.kept_extras.swap(true, std::sync::atomic::Ordering::Relaxed) {
-                let text = "errors were met while reading the source, so nothing more is deleted in this run";
-                sink.announcer.say(Event::Notice(text.to_owned()));
-            }
+            self.extra(&current, extra, deletion, is_complete || deletion.ignore_errors)?;
         }
+        Ok(())
+    }
+
+    /// Removes what the listing does not have, or keeps it in mind for the end.
+    fn extra(
+        &self,
+        current: &Current,
+        extra: Vec<Entry>,
+        deletion: Deletion,
+        is_known: bool,
+    ) -> Result<(), PassError> {
+        let sink = self.sink;
+        if matches!(sink.context.sweep, Sweep::Done(_)) {
+            return Ok(());
+        }
+        if self.begin.as_ref().is_some_and(|begin| begin.bare)
+            && !deletion.from_empty
+            && extra.iter().any(|entry| sink.is_extra(&current.scope, &current.path, entry))
+        {
+            return Err(DestinationError::EmptySource.into());
+        }
+        if !is_known {
+            sink.tell_kept_extras();
+            return Ok(());
+        }
+        if sink.context.options.deletes_late() {
+            let (path, scope) = (current.path.clone(), current.scope.clone());
+            let keeps_time = sink.directories.with(current.id, |dir| dir.keeps_time)?;
+            let names = extra.into_iter().map(|entry| entry.name).collect();
+            sink.spool.add(Spooled { path, scope, keeps_time, names });
+            return Ok(());
+        }
+        for entry in extra {
+            let path = current.path.join(&entry.name);
+            sink.delete_extra(&current.counterpart, &current.scope, path, entry);
+        }
+        sink.directories.touch(current.id);
         Ok(())
     }
 }

@@ -18,7 +18,6 @@ mod planned;
 mod shown;
 
 use crate::fs::{Dir, WriteDir};
-use crate::pass::PassError;
 use crate::pass::decide::SetXattrs;
 use crate::pass::fingerprint::{self, Likenesses, Numbering};
 use crate::pass::sink::Sink;
@@ -28,6 +27,7 @@ use crate::pass::sink::enter::Own;
 use crate::pass::sink::landings::Landed;
 use crate::pass::sink::nearby::Nearby;
 use crate::pass::sink::sign::Job;
+use crate::pass::{PassError, Sweep};
 use crate::tree::filter::Scope;
 use crate::tree::{Asked, Buckets, Entry, Fingerprinter, Name, RelPath};
 use crate::wire::{Begin, DirId, Listing, Mention, Message, Permit};
@@ -188,7 +188,10 @@ impl Comparison<'_, '_> {
             return Err(PassError::Protocol("buckets are named within a listing"));
         }
         let Asked { absent, implied } = std::mem::take(&mut listing.asked);
-        absent.into_iter().for_each(|path| self.sink.remove_absent(path));
+        if self.sink.context.sweep != Sweep::Now {
+            let here = (current.id, &current.path);
+            absent.into_iter().for_each(|path| self.sink.remove_absent(here, path));
+        }
         current.implied = implied;
         for entry in listing.entries {
             self.entry(&mut current, entry)?;
@@ -245,10 +248,15 @@ impl Comparison<'_, '_> {
         let (extra, gathering) = (Vec::new(), Gathering::default());
         let (umask, implied) = (None, Vec::new());
         let partials = sink.partials_of(&counterpart);
-        let nearby = match sink.context.options.fuzzy && !sink.context.whole_file() {
-            true => Nearby::of(own.entries.iter()),
-            false => Nearby::default(),
-        };
+        let mut nearby = Nearby::default();
+        let fuzzy = if sink.context.whole_file() { 0 } else { sink.context.options.fuzzy };
+        if fuzzy > 0 {
+            nearby.add(None, own.entries.iter());
+        }
+        for (place, dir) in bases.iter().filter(|_| fuzzy > 1) {
+            // What cannot be listed is no basis.
+            dir.list().iter().for_each(|listing| nearby.add(Some(*place), listing.entries.iter()));
+        }
         Ok(Current {
             id,
             path,
@@ -347,8 +355,12 @@ impl Comparison<'_, '_> {
         // What was planned is looked up by its name.
         let own = match fresh || sink.goal.agenda().is_some() {
             true => Own::default(),
-            false => sink.own(&path, &counterpart, destination.rename.as_ref(), false),
+            false => {
+                let is_told_later = sink.context.sweep == Sweep::Now;
+                sink.own(&path, &counterpart, destination.rename.as_ref(), is_told_later)
+            }
         };
+        sink.spool.saw(own.entries.len());
         self.remembered = self.remembered.saturating_add(own.weight());
         let told = own.incomplete;
         Ok(Awaited { path, unusable, own: Some(own), told, said: None, scope })

@@ -35,6 +35,7 @@ fn meaning(place: &Path, argument: &str, single: bool, dry_run: bool) -> String 
         Err(DestinationError::Failed { unfit: false, .. } | DestinationError::NoTemp { .. }) => {
             "failed".to_owned()
         }
+        Err(error) => panic!("{argument}: {error}"),
     }
 }
 

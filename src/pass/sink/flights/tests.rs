@@ -29,6 +29,8 @@ fn flight(index: u32) -> Flight {
         partial: false,
         appended_to: 0,
         like: None,
+        namesake: None,
+        candidates: Arc::default(),
         phase: Phase::Fetching,
     }
 }

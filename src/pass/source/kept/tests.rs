@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// Keeps a listing that takes `cost` bytes.
 fn keep(kept: &KeptListings, id: u32, cost: u64) {
-    let dir = View::open(&[], None, &Options::default(), crate::fs::Links::Trusted).0.root();
+    let dir = View::open(&[], None, &Options::default(), crate::fs::Links::Trusted).unwrap().0.root();
     kept.insert(DirId(id), Arc::new(Kept { dir, parent: None, listing: ViewListing::default(), cost }), true);
 }
 
@@ -91,7 +91,7 @@ fn closing_what_is_not_open_breaks_the_protocol() {
 fn mentioned() -> KeptListings {
     let kept = KeptListings::default();
     for id in 0..10 {
-        let dir = View::open(&[], None, &Options::default(), crate::fs::Links::Trusted).0.root();
+        let dir = View::open(&[], None, &Options::default(), crate::fs::Links::Trusted).unwrap().0.root();
         let listing = Kept { dir, parent: None, listing: ViewListing::default(), cost: 1 };
         kept.insert(DirId(id), Arc::new(listing), false);
     }

@@ -125,7 +125,7 @@ impl Scene {
     /// What is at a root already.
     fn in_place(place: Option<TempDir>, root: WriteDir) -> Scene {
         let replica = Replica::open(&root).unwrap();
-        let (history, _) = History::open(replica.history_file().unwrap(), &root).unwrap();
+        let (history, _) = replica.history().unwrap();
         let detail = Detail { changes: true, attributes: true, ..Detail::default() };
         let shared = Shared { modes: Modes::Whole, facets: Facets::NONE };
         let holds = Facets::held_by(&root);

@@ -35,8 +35,7 @@ impl Scene {
     }
 
     fn open(&mut self) {
-        let root = self.replica.root().clone();
-        let (history, _) = History::open(self.replica.history_file().unwrap(), &root).unwrap();
+        let (history, _) = self.replica.history().unwrap();
         self.history = Some(history);
     }
 }

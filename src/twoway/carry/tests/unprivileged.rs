@@ -67,8 +67,7 @@ fn they_are_closed_after_a_run_that_was_killed() {
     carrier.write_down().unwrap();
     drop(carrier);
     assert_eq!((scene.looks("dir").1, scene.looks("dir/deep").1), (0o755, 0o700));
-    let root = scene.replica.root().clone();
-    let (mut history, _) = History::open(scene.replica.history_file().unwrap(), &root).unwrap();
+    let (mut history, _) = scene.replica.history().unwrap();
     recover(&scene.replica, &mut history, scene.settings.shared.modes).unwrap();
     scene.history = Some(history);
     assert_eq!((scene.looks("dir").1, scene.looks("dir/deep").1), (0o555, 0o500));

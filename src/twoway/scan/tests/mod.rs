@@ -108,7 +108,7 @@ impl Scene {
 fn open(at: &Path) -> (Replica, History, Origin) {
     let root = Root::open(at.as_os_str(), Links::Trusted).unwrap().writable().unwrap();
     let replica = Replica::open(&root).unwrap();
-    let (history, origin) = History::open(replica.history_file().unwrap(), &root).unwrap();
+    let (history, origin) = replica.history().unwrap();
     (replica, history, origin)
 }
 

@@ -8,25 +8,33 @@
 //! One run at a time has a replica. It holds a lock of the operating system on `.dsync/lock`, which ends with the
 //! process however that ends; the file itself stays, and says who has the lock. Who only [looks](ReadReplica) at a
 //! replica shares that lock with others who do, and writes nothing at all.
+//!
+//! A history is begun under another name, `history.new`, and gets its own when there is a whole one: a database that is
+//! only half made could not be told from one that is damaged.
+
+mod begun;
+mod lock;
+#[cfg(test)]
+mod tests;
+
+pub use begun::Begun;
 
 use crate::fs::{Dir, Error, ReadFile, SetMeta, WriteDir, WriteFile};
-use crate::tree::{Entry, Kind, Meta, Name, RelPath};
+use crate::tree::{Entry, Kind, Meta, Name, Node, RelPath};
 use crate::twoway::TwoWayError;
+use crate::twoway::crash;
+use crate::twoway::history::{History, Origin};
 use filetime::FileTime;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 /// The name of the directory in the root.
 const HOME: &str = ".dsync";
 const HISTORY: &str = "history";
+/// The name of a history that is being begun.
+const BEGINNING: &str = "history.new";
 const LOCK: &str = "lock";
 const STAGING: &str = "staging";
 const TRASH: &str = "trash";
-
-/// How long a lock that somebody has is waited for.
-const PATIENCE: Duration = Duration::from_millis(300);
-
-/// How much of the lock's text is told to who is refused.
-const MOST_TEXT: usize = 300;
 
 /// A tree that takes part in two-way runs, for the time of a run of which it is.
 #[derive(Debug)]
@@ -35,19 +43,11 @@ pub struct Replica {
     home: WriteDir,
     staging: WriteDir,
     trash: WriteDir,
-    /// Held as long as it is open.
-    lock: WriteFile,
+    /// Held as long as it is open, or its history is.
+    lock: Arc<WriteFile>,
     had_runs: bool,
     /// When the tree was modified before this made a replica of it, if it did.
     made: Option<FileTime>,
-}
-
-/// A tree that has just been made a replica. It is none any more when this is dropped, unless it is to [stay](Begun::keep)
-/// one: what a guard refuses leaves nothing behind.
-#[derive(Debug)]
-pub struct Begun {
-    root: WriteDir,
-    before: Option<FileTime>,
 }
 
 /// A replica that is only looked at: nothing in it is written.
@@ -57,6 +57,9 @@ pub struct ReadReplica {
     home: Dir,
     /// Held as long as it is open. `None` where no run has ever begun.
     lock: Option<ReadFile>,
+    /// Whether there was a history before the lock was looked for. Without a lock one that comes later is still being
+    /// written to.
+    had_history: bool,
 }
 
 impl Replica {
@@ -74,6 +77,10 @@ impl Replica {
     /// # Errors
     /// Another run has it; what is there is not this user's or no directory; or the file system refuses.
     pub fn open(root: &WriteDir) -> Result<Replica, TwoWayError> {
+        lock::while_there(|| Replica::open_once(root))
+    }
+
+    fn open_once(root: &WriteDir) -> Result<Replica, TwoWayError> {
         let before =
             if Replica::is_at(root)? { None } else { Some(root.own_meta().map_err(TwoWayError::at(HOME))?) };
         let home = own_directory(root, HOME, HOME)?;
@@ -81,7 +88,8 @@ impl Replica {
             // What dsync adds to a tree is no edit. Where the time cannot be set, it is taken for one.
             let _ = root.set_own_meta(&SetMeta { mtime: Some(meta.mtime), ..SetMeta::default() });
         }
-        let (lock, had_runs) = lock(&home)?;
+        let (lock, had_runs) = lock::take(root, &home)?;
+        let lock = Arc::new(lock);
         let part = |part: &str| own_directory(&home, part, &format!("{HOME}/{part}"));
         let (staging, trash) = (part(STAGING)?, part(TRASH)?);
         let made = before.map(|meta| meta.mtime);
@@ -90,7 +98,7 @@ impl Replica {
 
     /// Whether it has just been made, as what takes it back.
     pub fn begun(&self) -> Option<Begun> {
-        Some(Begun { root: self.root.clone(), before: Some(self.made?) })
+        Some(Begun::new(self.root.clone(), self.made?))
     }
 
     /// Opens the replica at `root` to look at it; `None` if it is none.
@@ -98,15 +106,13 @@ impl Replica {
     /// # Errors
     /// A run has it; what is there is not this user's or no directory; or it cannot be read.
     pub fn look(root: &Dir) -> Result<Option<ReadReplica>, TwoWayError> {
-        let Some(home) = existing(root, HOME, HOME)? else { return Ok(None) };
-        let at = || TwoWayError::at(format!("{HOME}/{LOCK}"));
-        let lock = opened(&home, LOCK)?;
-        if let Some(lock) = &lock
-            && !patiently(|| lock.lock_shared()).map_err(at())?
-        {
-            return Err(TwoWayError::InUse { holder: holder(&|text| lock.read_full_at(text, 0)) });
-        }
-        Ok(Some(ReadReplica { root: root.clone(), home, lock }))
+        lock::while_there(|| {
+            let Some(home) = existing(root, HOME, HOME)? else { return Ok(None) };
+            let history = home.entry(&name(HISTORY)?);
+            let had_history = history.map_err(TwoWayError::at(format!("{HOME}/{HISTORY}")))?.is_some();
+            let lock = lock::share(root, &home)?;
+            Ok(Some(ReadReplica { root: root.clone(), home, lock, had_history }))
+        })
     }
 
     /// The tree.
@@ -127,12 +133,33 @@ impl Replica {
         Ok(self.lock.stamp().map_err(TwoWayError::at(format!("{HOME}/{LOCK}")))?.mtime)
     }
 
-    /// Opens the file of the history, which is created if there is none.
+    /// Opens the history, which is begun if there is none. From then on there always is one: it gets its name when it
+    /// is whole.
     ///
     /// # Errors
-    /// Those of opening.
-    pub fn history_file(&self) -> Result<WriteFile, TwoWayError> {
-        self.home.open_in_place(&name(HISTORY)?).map_err(TwoWayError::at(format!("{HOME}/{HISTORY}")))
+    /// Those of opening it.
+    pub fn history(&self) -> Result<(History, Origin), TwoWayError> {
+        let (mut history, origin) = self.open_history()?;
+        history.hold(self.lock.clone());
+        Ok((history, origin))
+    }
+
+    fn open_history(&self) -> Result<(History, Origin), TwoWayError> {
+        let at = |name| TwoWayError::at(format!("{HOME}/{name}"));
+        let (history, beginning) = (name(HISTORY)?, name(BEGINNING)?);
+        let is_begun = |entry: Entry| !matches!(entry.node, Node::File { size: 0 });
+        if self.home.entry(&history).map_err(at(HISTORY))?.is_some_and(is_begun) {
+            return History::open(self.home.open_in_place(&history).map_err(at(HISTORY))?, &self.root);
+        }
+        match self.home.remove(&beginning, Kind::File) {
+            Err(error) if !error.is_not_found() => return Err(at(BEGINNING)(error)),
+            _ => {}
+        }
+        let begun = History::open(self.home.open_in_place(&beginning).map_err(at(BEGINNING))?, &self.root)?;
+        crash::point("history begun");
+        self.home.rename(&beginning, &self.home, &history).map_err(at(HISTORY))?;
+        crash::point("history named");
+        Ok(begun)
     }
 
     /// The directory for what is being received.
@@ -190,37 +217,6 @@ impl Replica {
     }
 }
 
-impl Begun {
-    /// The tree stays a replica.
-    pub fn keep(mut self) {
-        self.before = None;
-    }
-
-    fn take_back(&self, before: FileTime) -> Result<(), Error> {
-        let name = |name| Name::new(name).ok();
-        let Some(own) = name(HOME) else { return Ok(()) };
-        let home = self.root.open_dir_writable(&own)?;
-        for part in [HISTORY, LOCK, STAGING, TRASH] {
-            let kind = if matches!(part, STAGING | TRASH) { Kind::Directory } else { Kind::File };
-            match name(part).map(|part| home.remove(&part, kind)) {
-                Some(Err(error)) if !error.is_not_found() => return Err(error),
-                _ => {}
-            }
-        }
-        self.root.remove(&own, Kind::Directory)?;
-        self.root.set_own_meta(&SetMeta { mtime: Some(before), ..SetMeta::default() })
-    }
-}
-
-impl Drop for Begun {
-    fn drop(&mut self) {
-        if let Some(before) = self.before {
-            // What cannot be taken back is an empty history, which the next run goes on with.
-            let _ = self.take_back(before);
-        }
-    }
-}
-
 impl ReadReplica {
     /// The tree.
     pub fn root(&self) -> &Dir {
@@ -243,7 +239,18 @@ impl ReadReplica {
     /// # Errors
     /// Those of opening.
     pub fn history_file(&self) -> Result<Option<ReadFile>, TwoWayError> {
+        if self.lock.is_none() && !self.had_history {
+            return Ok(None);
+        }
         opened(&self.home, HISTORY)
+    }
+
+    /// As [`Replica::staging`], if there is any.
+    ///
+    /// # Errors
+    /// It cannot be opened, or is not this user's or no directory.
+    pub fn staging(&self) -> Result<Option<Dir>, TwoWayError> {
+        existing(&self.home, STAGING, &format!("{HOME}/{STAGING}"))
     }
 
     /// As [`Replica::all_trash`], if there is any.
@@ -321,167 +328,4 @@ fn own_directory(parent: &WriteDir, directory: &str, what: &str) -> Result<Write
         return parent.open_dir_writable(&directory).map_err(at());
     }
     Ok(opened)
-}
-
-/// Tries to have a lock for a moment: a run that has just ended may still be going away, on another host or in a process
-/// that it was starting.
-fn patiently(take: impl Fn() -> Result<bool, Error>) -> Result<bool, Error> {
-    let began = Instant::now();
-    while began.elapsed() < PATIENCE {
-        if take()? {
-            return Ok(true);
-        }
-        std::thread::sleep(PATIENCE / 30);
-    }
-    take()
-}
-
-/// Takes the lock and says in it who has it; and returns whether anybody had it before.
-fn lock(home: &WriteDir) -> Result<(WriteFile, bool), TwoWayError> {
-    let at = || TwoWayError::at(format!("{HOME}/{LOCK}"));
-    let lock = home.open_in_place(&name(LOCK)?).map_err(at())?;
-    if !patiently(|| lock.lock()).map_err(at())? {
-        // Nobody who only looks has written who that is.
-        let holder = match lock.lock_shared().map_err(at())? {
-            true => " (to look at it)".to_owned(),
-            false => holder(&|text| lock.read_full_at(text, 0)),
-        };
-        return Err(TwoWayError::InUse { holder });
-    }
-    let had_runs = lock.stamp().map_err(at())?.size > 0;
-    let host = crate::fs::host_name();
-    let text = format!("process {} on {host}\n", std::process::id());
-    lock.set_len(0).and_then(|()| lock.write_at(text.as_bytes(), 0)).map_err(at())?;
-    Ok((lock, had_runs))
-}
-
-/// What the lock says about who has it.
-fn holder(read: &dyn Fn(&mut [u8]) -> std::io::Result<usize>) -> String {
-    let mut text = [0; MOST_TEXT];
-    let read = read(&mut text).unwrap_or(0);
-    let text = String::from_utf8_lossy(text.get(..read).unwrap_or_default());
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => format!(" ({})", crate::tree::Escaped(line.as_bytes())),
-        _ => String::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fs::{Links, Root};
-    use crate::testing::{is_root, missing};
-    use std::fs;
-    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
-    use std::path::Path;
-
-    fn root(at: &Path) -> WriteDir {
-        Root::open(at.as_os_str(), Links::Trusted).unwrap().writable().unwrap()
-    }
-
-    #[test]
-    fn it_is_made_on_first_use_for_its_owner_alone() {
-        let at = tempfile::tempdir().unwrap();
-        assert!(!Replica::is_at(&root(at.path())).unwrap());
-        let before = fs::metadata(at.path()).unwrap().modified().unwrap();
-        let replica = Replica::open(&root(at.path())).unwrap();
-        assert!(Replica::is_at(&root(at.path())).unwrap());
-        assert_eq!(fs::metadata(at.path()).unwrap().modified().unwrap(), before);
-        replica.trash(7).unwrap();
-        replica.history_file().unwrap();
-        for part in [".dsync", ".dsync/trash", ".dsync/trash/7", ".dsync/staging"] {
-            assert_eq!(fs::metadata(at.path().join(part)).unwrap().permissions().mode() & 0o777, 0o700);
-        }
-        for part in [".dsync/history", ".dsync/lock"] {
-            assert_eq!(fs::metadata(at.path().join(part)).unwrap().permissions().mode() & 0o777, 0o600);
-        }
-        drop(replica);
-        fs::set_permissions(at.path().join(".dsync"), fs::Permissions::from_mode(0o777)).unwrap();
-        Replica::open(&root(at.path())).unwrap();
-        assert_eq!(fs::metadata(at.path().join(".dsync")).unwrap().permissions().mode() & 0o777, 0o700);
-    }
-
-    #[test]
-    fn one_run_at_a_time_has_it_and_says_who() {
-        let at = tempfile::tempdir().unwrap();
-        let first = Replica::open(&root(at.path())).unwrap();
-        let error = Replica::open(&root(at.path())).unwrap_err().to_string();
-        assert!(error.contains(&format!("(process {} on ", std::process::id())), "{error}");
-        drop(first);
-        Replica::open(&root(at.path())).unwrap();
-    }
-
-    #[test]
-    fn several_may_look_at_it_while_no_run_has_it() {
-        let at = tempfile::tempdir().unwrap();
-        assert!(Replica::look(&root(at.path())).unwrap().is_none());
-        assert_eq!(fs::read_dir(at.path()).unwrap().count(), 0);
-        let run = Replica::open(&root(at.path())).unwrap();
-        let error = Replica::look(&root(at.path())).unwrap_err().to_string();
-        assert!(error.contains(&format!("(process {} on ", std::process::id())), "{error}");
-        let began = run.opened_at().unwrap();
-        drop(run);
-        let one = Replica::look(&root(at.path())).unwrap().unwrap();
-        let other = Replica::look(&root(at.path())).unwrap().unwrap();
-        assert_eq!((one.opened_at(), one.history_file().unwrap().is_none()), (began, true));
-        let error = Replica::open(&root(at.path())).unwrap_err().to_string();
-        assert!(error.ends_with("(to look at it)"), "{error}");
-        drop((one, other));
-        Replica::open(&root(at.path())).unwrap();
-    }
-
-    #[test]
-    fn what_is_no_directory_is_refused_and_stays() {
-        let elsewhere = tempfile::tempdir().unwrap();
-        for part in [".dsync", ".dsync/trash", ".dsync/staging"] {
-            let at = tempfile::tempdir().unwrap();
-            if part != ".dsync" {
-                fs::create_dir(at.path().join(".dsync")).unwrap();
-            }
-            symlink(elsewhere.path(), at.path().join(part)).unwrap();
-            let error = Replica::open(&root(at.path())).unwrap_err();
-            assert!(matches!(error, TwoWayError::NoDirectory(what) if what == part));
-            assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
-            assert!(!Replica::is_at(&root(at.path())).unwrap() || part != ".dsync");
-            let looked = Replica::look(&root(at.path())).and_then(|found| found.unwrap().all_trash());
-            assert_eq!(looked.is_err(), part != ".dsync/staging");
-        }
-        for part in ["history", "lock"] {
-            let at = tempfile::tempdir().unwrap();
-            fs::create_dir(at.path().join(".dsync")).unwrap();
-            symlink(elsewhere.path().join("file"), at.path().join(".dsync").join(part)).unwrap();
-            let opened = Replica::open(&root(at.path())).and_then(|replica| replica.history_file());
-            assert!(opened.is_err());
-            assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
-        }
-    }
-
-    #[test]
-    fn somebody_elses_is_refused() {
-        if !is_root() {
-            return missing("root, to give a directory away");
-        }
-        let at = tempfile::tempdir().unwrap();
-        fs::create_dir(at.path().join(".dsync")).unwrap();
-        chown(at.path().join(".dsync"), Some(65_534), None).unwrap();
-        let error = Replica::open(&root(at.path())).unwrap_err();
-        assert!(matches!(error, TwoWayError::NotOurs { owner: 65_534, user: 0, .. }));
-        assert_eq!(Replica::look(&root(at.path())).unwrap_err().to_string(), error.to_string());
-    }
-
-    #[test]
-    fn what_was_staged_is_cleared_and_a_full_directory_kept() {
-        let at = tempfile::tempdir().unwrap();
-        let replica = Replica::open(&root(at.path())).unwrap();
-        let staging = at.path().join(".dsync/staging");
-        fs::write(staging.join("file"), "x").unwrap();
-        symlink("nowhere", staging.join("link")).unwrap();
-        fs::create_dir(staging.join("empty")).unwrap();
-        fs::create_dir(staging.join("full")).unwrap();
-        fs::write(staging.join("full/inside"), "kept").unwrap();
-        replica.clear_staging(3).unwrap();
-        assert_eq!(fs::read_dir(&staging).unwrap().count(), 0);
-        assert_eq!(fs::read(at.path().join(".dsync/trash/3/full/inside")).unwrap(), b"kept");
-        assert_eq!(fs::read_dir(at.path().join(".dsync/trash/3")).unwrap().count(), 1);
-    }
 }
