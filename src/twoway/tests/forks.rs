@@ -56,9 +56,17 @@ proptest! {
                     counter += 1;
                     let replica = &mut replicas[at];
                     replica.database = Database::new(fresh(counter));
-                    // Nobody knows any more what was removed.
-                    replica.absorbed.retain(|(path, _), _| replica.tree.contains_key(path));
-                    replica.last.retain(|path, _| replica.tree.contains_key(path));
+                    // Nobody knows any more what was removed, be it a path or the attributes of one.
+                    let has_attributes = |path: &Path| replica.tree.get(path).is_some_and(|thing| thing.xattrs > 0);
+                    replica.absorbed.retain(|(path, of), _| {
+                        replica.tree.contains_key(path) && (*of != Of::Xattrs || has_attributes(path))
+                    });
+                    replica.last.retain(|path, (.., xattrs)| {
+                        if !has_attributes(path) {
+                            *xattrs = 0;
+                        }
+                        replica.tree.contains_key(path)
+                    });
                 }
                 Event::Run(from, to) if from == to => {}
                 Event::Run(from, to) => {
