@@ -166,6 +166,25 @@ pub struct Change {
     pub xattrs: bool,
 }
 
+impl Change {
+    /// This is done, and nothing differs.
+    pub const fn only(action: Action) -> Change {
+        Change {
+            action,
+            new: false,
+            content: false,
+            size: false,
+            time: TimeChange::None,
+            perms: false,
+            owner: false,
+            group: false,
+            atime: false,
+            acls: false,
+            xattrs: false,
+        }
+    }
+}
+
 /// What is done about an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {

@@ -97,12 +97,12 @@ impl Update {
 
     /// It is another name of a file that is as the entry is at the source.
     pub(crate) fn is_linked() -> Update {
-        Update::of(Change { action: Action::Linked, ..UNCHANGED }, SetMeta::default())
+        Update::of(Change::only(Action::Linked), SetMeta::default())
     }
 
     /// A file is fetched because that was planned, and its attributes are left to the plan.
     pub(crate) fn planned(is_new: bool) -> Update {
-        let change = Change { action: Action::Transfer, new: is_new, content: !is_new, ..UNCHANGED };
+        let change = Change { new: is_new, content: !is_new, ..Change::only(Action::Transfer) };
         Update::of(change, SetMeta::default())
     }
 
@@ -116,19 +116,7 @@ impl Update {
     }
 }
 
-const UNCHANGED: Change = Change {
-    action: Action::Attributes,
-    new: false,
-    content: false,
-    size: false,
-    time: TimeChange::None,
-    perms: false,
-    owner: false,
-    group: false,
-    atime: false,
-    acls: false,
-    xattrs: false,
-};
+const UNCHANGED: Change = Change::only(Action::Attributes);
 
 /// What the source says of an entry, with the permissions that `--chmod` makes of its.
 pub(crate) fn asked_meta(options: &Options, kind: Kind, meta: Meta, umask: u32) -> Meta {
@@ -382,7 +370,7 @@ impl Policy<'_> {
     /// What is told of an entry that becomes another name of a file that is as the entry is at the source.
     pub(crate) fn linked(&self, entry: &Entry, own: Option<&Entry>, may_set_group: bool) -> Update {
         let Some(own) = own else {
-            return Update::of(Change { action: Action::Link, new: true, ..UNCHANGED }, SetMeta::default());
+            return Update::of(Change { new: true, ..Change::only(Action::Link) }, SetMeta::default());
         };
         let mut change = self.attributes(entry.kind(), entry.into(), own.into(), may_set_group).change;
         change.action = Action::Link;
@@ -467,7 +455,7 @@ impl Policy<'_> {
         let action = if kind == Kind::File { Action::Transfer } else { Action::Create };
         let mode = want.meta.mode;
         let mode = if self.options.perms { mode } else { mode & 0o777 & !self.umask };
-        let change = Change { action, new: true, ..UNCHANGED };
+        let change = Change { new: true, ..Change::only(action) };
         Update { change, ..self.all(kind, want, mode, may_set_group) }
     }
 

@@ -324,22 +324,10 @@ pub(super) fn now() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Change, Facts, TimeChange};
+    use crate::report::{Change, Facts};
 
     fn item() -> Item {
-        let change = Change {
-            action: Action::Transfer,
-            new: true,
-            content: false,
-            size: false,
-            time: TimeChange::None,
-            perms: false,
-            owner: false,
-            group: false,
-            atime: false,
-            acls: false,
-            xattrs: false,
-        };
+        let change = Change { new: true, ..Change::only(Action::Transfer) };
         let facts = Facts {
             modified: 1_577_934_245,
             mode: 0o4755,

@@ -59,25 +59,13 @@ mod tests {
     use crate::report::Change;
     use crate::tree::RelPath;
 
-    const SAME: Change = Change {
-        action: Action::Attributes,
-        new: false,
-        content: false,
-        size: false,
-        time: TimeChange::None,
-        perms: false,
-        owner: false,
-        group: false,
-        atime: false,
-        acls: false,
-        xattrs: false,
-    };
+    const SAME: Change = Change::only(Action::Attributes);
 
     #[test]
     fn columns_are_those_of_rsync() {
-        let transfer = Change { action: Action::Transfer, ..SAME };
-        let create = Change { action: Action::Create, ..SAME };
-        let link = Change { action: Action::Link, ..SAME };
+        let transfer = Change::only(Action::Transfer);
+        let create = Change::only(Action::Create);
+        let link = Change::only(Action::Link);
         for (kind, change, direction, columns) in [
             (Kind::File, Change { new: true, ..transfer }, Direction::Local, ">f+++++++++"),
             (Kind::File, Change { new: true, ..transfer }, Direction::Push, "<f+++++++++"),
@@ -121,7 +109,7 @@ mod tests {
                 Direction::Pull,
                 "hf..Tp.....",
             ),
-            (Kind::Symlink, Change { action: Action::Linked, ..SAME }, Direction::Push, "hL         "),
+            (Kind::Symlink, Change::only(Action::Linked), Direction::Push, "hL         "),
         ] {
             let item = Item {
                 path: RelPath::root(),

@@ -224,19 +224,7 @@ mod tests {
     }
 
     fn item(path: &str, kind: Kind, action: Action, time: TimeChange) -> Event {
-        let change = Change {
-            atime: false,
-            acls: false,
-            xattrs: false,
-            action,
-            new: action != Action::Attributes,
-            content: false,
-            size: false,
-            time,
-            perms: false,
-            owner: false,
-            group: false,
-        };
+        let change = Change { new: action != Action::Attributes, time, ..Change::only(action) };
         let target = (kind == Kind::Symlink).then(|| b"far/\xff".to_vec());
         let path = RelPath::new(path.as_bytes()).unwrap();
         Event::Item(Item { path, kind, target, leader: None, size: 0, change, facts: None })

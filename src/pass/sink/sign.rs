@@ -165,18 +165,23 @@ impl Sink<'_> {
         }
     }
 
-    /// Sums a file. Fails if the run is stopped meanwhile.
     fn sum(&self, open: &ReadFile) -> io::Result<SegmentSums> {
         let mut hasher = SegmentHasher::new(self.context.compare_sums, BlockLen::SEGMENT);
+        self.read_whole(open, |piece| hasher.push(piece))?;
+        Ok(hasher.finish())
+    }
+
+    /// Gives `take` the content of a file, piece by piece. Fails if the run is stopped meanwhile.
+    pub(super) fn read_whole(&self, open: &ReadFile, mut take: impl FnMut(&[u8])) -> io::Result<()> {
         let mut pieces = open.pieces(0..open.len());
         let mut buffer = pieces.buffer(CHUNK);
         while let Some(piece) = pieces.next(&mut buffer)? {
             if self.sender.is_stopped() {
                 return Err(io::ErrorKind::Interrupted.into());
             }
-            hasher.push(piece);
+            take(piece);
         }
-        Ok(hasher.finish())
+        Ok(())
     }
 
     pub(super) fn compared(&self, Verdict { file, same }: Verdict) -> Result<(), PassError> {

@@ -126,17 +126,9 @@ fn item(task: &Task, change: Change, kind: Kind, modes: Modes) -> Event {
     let change = match change {
         Change::Adjust => attributes(before, after, modes),
         _ => report::Change {
-            action: Action::Create,
             new: change != Change::Update,
             content: change == Change::Update,
-            size: false,
-            time: TimeChange::None,
-            perms: false,
-            owner: false,
-            group: false,
-            atime: false,
-            acls: false,
-            xattrs: false,
+            ..report::Change::only(Action::Create)
         },
     };
     Event::Item(Item { path: task.path.clone(), kind, target, leader: None, size, change, facts: None })
@@ -147,16 +139,12 @@ fn attributes(before: &Record, after: &Record, modes: Modes) -> report::Change {
     let facets = after.extended.differing(&before.extended);
     let time = before.mtime.unix_seconds() != after.mtime.unix_seconds();
     report::Change {
-        action: Action::Attributes,
-        new: false,
-        content: false,
-        size: false,
         time: if time { TimeChange::Source } else { TimeChange::None },
         perms: modes != Modes::Own && before.attributes.mode != after.attributes.mode,
         owner: before.attributes.owner.0 != after.attributes.owner.0,
         group: before.attributes.owner.1 != after.attributes.owner.1,
-        atime: false,
         acls: facets.contains(Facet::Acls),
         xattrs: facets.contains(Facet::Xattrs) || facets.contains(Facet::RootXattrs),
+        ..report::Change::only(Action::Attributes)
     }
 }

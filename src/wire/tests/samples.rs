@@ -139,17 +139,11 @@ fn item() -> Event {
         leader: Some(RelPath::new(*b"dir/other").unwrap()),
         size: 2,
         change: Change {
-            atime: false,
-            acls: false,
-            xattrs: false,
-            action: Action::Create,
-            new: false,
             content: true,
-            size: false,
             time: TimeChange::Source,
             perms: true,
-            owner: false,
             group: true,
+            ..Change::only(Action::Create)
         },
         facts: Some(Box::new(Facts {
             modified: -5,

@@ -270,6 +270,20 @@ impl Output {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
 
+    /// The lines of `-i`, columns and names, sorted, as if all had been fetched.
+    pub(crate) fn items(&self) -> Vec<String> {
+        let out = self.out();
+        let is_item =
+            |line: &&str| line.starts_with(['<', '>', 'c', 'h', '.', '*']) && line.get(11..12) == Some(" ");
+        let items = out.lines().filter(is_item).map(|line| match line.strip_prefix('<') {
+            Some(rest) => format!(">{rest}"),
+            None => line.to_owned(),
+        });
+        let mut items: Vec<String> = items.collect();
+        items.sort_unstable();
+        items
+    }
+
     /// The number after `label` in the output, its thousands separators left out.
     #[track_caller]
     pub(crate) fn number(&self, label: &str) -> u64 {

@@ -58,14 +58,9 @@ fn copied(scene: &Scene, way: Way, options: &[&str]) -> Output {
     way.copy(options, &[scene.path("source/")], scene.path("to")).run()
 }
 
-/// The columns and names of the lines of `-i` about what is no directory.
+/// The lines of `-i` about what is no directory.
 fn items(output: &Output) -> Vec<String> {
-    let out = output.out();
-    let is_item = |line: &&str| line.starts_with(['<', '>', 'c', 'h', '.']) && line.get(11..12) == Some(" ");
-    let lines = out.lines().filter(is_item).filter(|line| line.get(1..2) != Some("d"));
-    let mut lines: Vec<String> = lines.map(|line| line.replacen('<', ">", 1)).collect();
-    lines.sort_unstable();
-    lines
+    output.items().into_iter().filter(|line| line.get(1..2) != Some("d")).collect()
 }
 
 fn null(at: &Path) {

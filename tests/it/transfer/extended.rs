@@ -60,11 +60,6 @@ fn copied(scene: &Scene, way: Way, options: &[&str]) -> Output {
     way.copy(options, &[scene.path("source/")], scene.path("to")).run()
 }
 
-/// The columns and names of the lines of `-i`.
-fn items(output: &Output) -> Vec<String> {
-    output.out().lines().filter(|line| line.get(11..12) == Some(" ")).map(str::to_owned).collect()
-}
-
 #[test]
 fn everything_has_what_it_has_at_the_source() {
     if !xattr::are_here() {
@@ -75,7 +70,7 @@ fn everything_has_what_it_has_at_the_source() {
         copied(&scene, way, &[EVERYTHING]).success();
         assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
         let again = copied(&scene, way, &[EVERYTHING]).success();
-        assert_eq!(items(&again), [""; 0], "{way:?}");
+        assert_eq!(again.items(), [""; 0], "{way:?}");
     }
 }
 
@@ -119,7 +114,7 @@ fn what_differs_is_told_and_set_without_content() {
         let done = copied(&scene, way, &[EVERYTHING]).success();
         for output in [planned, done] {
             let mut items: Vec<String> =
-                items(&output).iter().map(|line| line.replacen('<', ">", 1)).collect();
+                output.items().iter().map(|line| line.replacen('<', ">", 1)).collect();
             items.sort_unstable();
             assert_eq!(items, expected, "{way:?}");
         }
@@ -230,7 +225,7 @@ fn whether_a_file_can_be_executed() {
             let mode = |name: &str| scene.path(name).metadata().unwrap().mode() & 0o7777;
             assert_eq!(mode("to/file"), after, "{source:o} {own:o}");
             assert_eq!(mode("to/d"), 0o755);
-            let told = items(&output).iter().any(|line| line.contains(".f...p..... file"));
+            let told = output.items().iter().any(|line| line.contains(".f...p..... file"));
             assert_eq!(told, own != after, "{output}");
         }
     }
@@ -257,10 +252,10 @@ fn an_unprivileged_user_keeps_its_own() {
     run();
     assert_eq!(xattr::get(&scene.path("to/small"), b"user.a").unwrap(), b"1");
     assert!(xattr::get(&scene.path("to/small"), b"trusted.small").is_none());
-    assert_eq!(items(&run()), [""; 0]);
+    assert_eq!(run().items(), [""; 0]);
     xattr::set(&scene.path("source/shut"), b"user.a", b"2");
     xattr::set(&scene.path("source/shut"), ACCESS_ACL, &acl(0o400, 4, &[(1, 4)], &[]));
-    assert_eq!(items(&run()), [".f.......ax shut"]);
+    assert_eq!(run().items(), [".f.......ax shut"]);
     assert_eq!(xattr::get(&scene.path("to/shut"), b"user.a").unwrap(), b"2");
     assert_eq!(scene.path("to/shut").metadata().unwrap().mode() & 0o777, 0o400);
 }
@@ -359,9 +354,9 @@ fn fingerprints_stand_for_them() {
         let again = copied(&scene, way, &["-aAX", "--stats"]).success();
         assert!(traffic(&again) < 1000 && traffic(&first) > 5000, "{way:?}\n{first}\n{again}");
         xattr::set(&scene.path("to/dir/100"), b"user.a", b"other");
-        assert_eq!(items(&copied(&scene, way, &[EVERYTHING]).success()), [".f........x dir/100"], "{way:?}");
+        assert_eq!(copied(&scene, way, &[EVERYTHING]).success().items(), [".f........x dir/100"], "{way:?}");
         xattr::set(&scene.path("source/dir/101"), ACCESS_ACL, &acl(0o644, 4, &[(9, 6)], &[]));
-        assert_eq!(items(&copied(&scene, way, &[EVERYTHING]).success()), [".f.......a. dir/101"], "{way:?}");
+        assert_eq!(copied(&scene, way, &[EVERYTHING]).success().items(), [".f.......a. dir/101"], "{way:?}");
         assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
     }
 }
@@ -398,7 +393,7 @@ fn with_checksums_attributes_follow_the_verdict() {
         copied(&scene, way, &["-aAX"]).success();
         xattr::set(&scene.path("source/large"), b"user.long", b"short");
         let output = copied(&scene, way, &["-caAXi"]).success();
-        assert_eq!(items(&output), [".f........x large"], "{way:?}");
+        assert_eq!(output.items(), [".f........x large"], "{way:?}");
         assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
     }
 }
@@ -446,10 +441,10 @@ fn times_of_last_access_are_kept_and_left() {
                 assert_eq!(accessed(&format!("{place}/{name}")), 1_000_000, "{way:?} {place} {name}");
             }
         }
-        assert_eq!(items(&copied(&scene, way, &["-aUi", "--open-noatime"]).success()), [""; 0], "{way:?}");
+        assert_eq!(copied(&scene, way, &["-aUi", "--open-noatime"]).success().items(), [""; 0], "{way:?}");
         access("source/small", 2_000_000);
         let output = copied(&scene, way, &["-aUi"]).success();
-        assert!(items(&output).iter().any(|line| line == ".f......u.. small"), "{output}");
+        assert!(output.items().iter().any(|line| line == ".f......u.. small"), "{output}");
         assert_eq!(accessed("to/small"), 2_000_000, "{way:?}");
     }
 }
@@ -498,7 +493,7 @@ fn thousands_of_compared_files_get_their_attributes() {
     for way in Way::plain() {
         let scene = Scene::in_memory().tree("source", &tree("new")).tree("to", &tree("old"));
         let output = copied(&scene, way, &["-caXi"]).success();
-        assert_eq!(items(&output).len(), 2500, "{way:?}");
+        assert_eq!(output.items().len(), 2500, "{way:?}");
         for n in [0, 1234, 2499] {
             let found = xattr::get(&scene.path(&format!("to/dir/{n}")), b"user.a");
             assert_eq!(found.unwrap(), b"new", "{way:?} {n}");

@@ -81,18 +81,6 @@ fn rsync(scene: &Scene, options: &[&str], from: &str, to: &str) -> Option<Output
     Some(Invocation::new(&program, options).args(operands).run())
 }
 
-/// The columns and names of the lines of `-i`.
-fn items(output: &Output) -> Vec<String> {
-    let out = output.out();
-    let mut lines: Vec<String> = out
-        .lines()
-        .filter(|line| line.get(11..12) == Some(" "))
-        .map(|line| line.replacen('<', ">", 1))
-        .collect();
-    lines.sort_unstable();
-    lines
-}
-
 #[test]
 fn what_was_kept_comes_back_and_is_compared() {
     if !xattr::are_here() {
@@ -105,12 +93,12 @@ fn what_was_kept_comes_back_and_is_compared() {
         assert!(kept.paths().all(|path| matches!(kept.get(path).unwrap().kind, 'd' | '-')), "{way:?}");
         assert!(fs::metadata(scene.path("kept/closed")).unwrap().mode() & 0o700 == 0o700);
         let again = copied(&scene, way, &["-aAXi"], at_the_sink(way), "source", "kept").success();
-        assert_eq!(items(&again), [""; 0], "{way:?}");
+        assert_eq!(again.items(), [""; 0], "{way:?}");
         if tools::is_root() {
             copied(&scene, way, &["-aAX"], at_the_source(way), "kept", "back").success();
             assert_same(&scene.path("source"), &scene.path("back"), Columns::ALL);
             let again = copied(&scene, way, &["-aAXi"], at_the_source(way), "kept", "back").success();
-            assert_eq!(items(&again), [""; 0], "{way:?}");
+            assert_eq!(again.items(), [""; 0], "{way:?}");
         }
     }
 }
@@ -142,7 +130,7 @@ fn what_differs_in_what_is_kept_is_told_and_set() {
         let planned = copied(&scene, way, &["-aAXni"], at_the_sink(way), "source", "kept").success();
         let done = copied(&scene, way, &["-aAXi"], at_the_sink(way), "source", "kept").success();
         for output in [planned, done] {
-            assert_eq!(items(&output), expected, "{way:?}");
+            assert_eq!(output.items(), expected, "{way:?}");
         }
         copied(&scene, way, &["-aAX"], at_the_source(way), "kept", "back").success();
         assert_same(&scene.path("source"), &scene.path("back"), Columns::ALL);
@@ -173,7 +161,7 @@ fn rsync_reads_and_writes_the_same() {
         let (options, deleting) = ([kept], [kept, "--delete"]);
         let theirs = rsync(&scene, &[kept, "-M--fake-super"], "source", "theirs").unwrap();
         let ours = copied(&scene, way, &options, at_the_sink(way), "source", "ours");
-        assert_eq!(items(&theirs), items(&ours), "seed {seed}");
+        assert_eq!(theirs.items(), ours.items(), "seed {seed}");
         assert_same(&scene.path("theirs"), &scene.path("ours"), Columns::ALL);
         for tree in ["theirs", "ours"] {
             let back = format!("{tree}-back");
@@ -186,7 +174,7 @@ fn rsync_reads_and_writes_the_same() {
         // Of a link that it has made anew, rsync compares the attributes before it sets them.
         let told =
             |output: &Output| {
-                let lines = items(output).into_iter();
+                let lines = output.items().into_iter();
                 lines
                     .map(|line| {
                         if line.starts_with("cLc") { line.replacen(".......x", "........", 1) } else { line }
@@ -231,7 +219,7 @@ fn whoever_is_not_root_keeps_everything() {
     // And goes on with it.
     fs::write(scene.path("source/plain"), "changed since").unwrap();
     let ours = dsync(["-aAXi", "-M--fake-super"]).args(operands("theirs")).unprivileged().unwrap();
-    assert_eq!(items(&ours.run().success()), [">f.st...... plain"]);
+    assert_eq!(ours.run().success().items(), [">f.st...... plain"]);
 }
 
 #[test]

@@ -19,9 +19,6 @@ use crate::wire::{FileId, Identified};
 use filetime::FileTime;
 use std::io;
 
-/// Bytes read at once.
-const CHUNK: usize = 256 << 10;
-
 const TAKING: &str = "copying from a file here";
 
 /// A file here that has the content of a new one.
@@ -73,17 +70,9 @@ impl Sink<'_> {
         is_it.then(|| Found { path: path.clone(), open, digest, is_linked })
     }
 
-    /// Sums a file. Fails if the run is stopped meanwhile.
     fn digest(&self, open: &ReadFile) -> io::Result<Digest> {
         let mut digester = Digester::new(self.context.sums.seed);
-        let mut pieces = open.pieces(0..open.len());
-        let mut buffer = pieces.buffer(CHUNK);
-        while let Some(piece) = pieces.next(&mut buffer)? {
-            if self.sender.is_stopped() {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-            digester.push(piece);
-        }
+        self.read_whole(open, |piece| digester.push(piece))?;
         Ok(digester.finish())
     }
 
