@@ -80,7 +80,7 @@ const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 const CUT_OFF: &str = "it is cut off";
 
 /// Bytes of the file kept in memory.
-const CACHE: usize = 16 << 20;
+const CACHE: usize = 8 << 20;
 
 /// The history of a replica.
 #[derive(Debug)]
