@@ -30,7 +30,7 @@ use self::output::{Log, Printer, Screen, Style};
 use self::overseer::{Dialogue, TerminalOverseer};
 use self::progress::Bar;
 use self::prompt::TerminalPrompter;
-use crate::report::Progress;
+use crate::report::{Progress, without_numbers};
 use crate::session::{self, Cancel, Run, Surroundings};
 use crate::transport::pipe;
 use crate::tree::Escaped;
@@ -54,7 +54,7 @@ pub fn main() -> ExitCode {
     });
     screen.flush();
     if let Some(error) = screen.take_out_error() {
-        screen.err(&format!("dsync: writing to standard output: {error}\n"));
+        screen.err(&without_numbers(&format!("dsync: writing to standard output: {error}\n")));
         code = if code == 0 { FILE_IO } else { code };
     }
     ExitCode::from(code)

@@ -1,6 +1,7 @@
 //! Plans in files: what `--plan` writes and `--apply` reads.
 
 use crate::cli::failure::{FILE_IO, Failure, with_sources};
+use crate::report::without_numbers;
 use crate::session;
 use crate::twoway::plan::Plan;
 use std::fs::File;
@@ -21,7 +22,9 @@ pub(super) fn write(plan: &Plan, path: &Path) -> io::Result<()> {
 /// Reads a plan, and checks that it is one.
 pub(super) fn read(path: &Path) -> Result<Plan, Failure> {
     let shown = path.display();
-    let unreadable = |error: io::Error| Failure::new(FILE_IO, format!("Reading the plan {shown}: {error}"));
+    let unreadable = |error: io::Error| {
+        Failure::new(FILE_IO, without_numbers(&format!("reading the plan {shown}: {error}")))
+    };
     let file = session::open_named(path.as_os_str(), session::Paths::default()).map_err(unreadable)?;
     let text = BufReader::new(file.take(MAX_PLAN));
     let invalid = |error: &dyn std::error::Error| {

@@ -5,6 +5,7 @@ use crate::fs::list::{self, Listing, Stamped};
 use crate::fs::resolve::{self, Links};
 use crate::fs::{Devices, Error, Holds, Keeping, Look, Stamp, XattrNames, beneath, extended, status};
 use crate::tree::{DefaultAcl, Entry, Extra, Kind, Meta, Name, RelPath, Xattrs};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -21,6 +22,18 @@ pub struct Dir {
 }
 
 impl Dir {
+    /// How many bytes may still be written to the file system it is on, as far as that tells.
+    ///
+    /// # Errors
+    /// Those of the system, or the file system counts nothing, as one that is in memory alone may.
+    pub fn free_bytes(&self) -> io::Result<u64> {
+        let stat = rustix::fs::fstatvfs(self.as_fd())?;
+        if stat.f_blocks == 0 {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
     pub(super) fn new(handle: OwnedFd) -> Dir {
         Dir { handle: Arc::new(handle), keeping: Keeping::default(), devices: Devices::default() }
     }

@@ -24,6 +24,8 @@ pub enum Removed {
     Vanished,
     /// It is another one, or another version, by now, and stays.
     Changed,
+    /// It is a device that was listed as a file for its content, and stays.
+    Device,
 }
 
 impl Removal {
@@ -32,17 +34,22 @@ impl Removal {
         Removal(())
     }
 
-    /// Removes what has this name and is no directory, if it is still as one of `seen`.
+    /// Removes what has this name and is no directory, if it is still as one of `seen`. What was listed as a file must
+    /// not be a device: nothing tells whether what a device holds has changed, and it is more than that.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn remove(self, dir: &Dir, name: &Name, seen: &[Stamp]) -> Result<Removed, Error> {
+    pub fn remove(self, dir: &Dir, name: &Name, listed_as: Kind, seen: &[Stamp]) -> Result<Removed, Error> {
         let stat = match rustix::fs::statat(dir, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
             Err(Errno::NOENT) => return Ok(Removed::Vanished),
             Err(error) => return Err(Error::when(REMOVING)(error)),
         };
-        if status::kind(&stat) == Some(Kind::Directory) || !seen.contains(&Stamp::of(&stat)) {
+        let kind = status::kind(&stat);
+        if listed_as == Kind::File && kind.is_some_and(Kind::is_device) {
+            return Ok(Removed::Device);
+        }
+        if kind == Some(Kind::Directory) || !seen.contains(&Stamp::of(&stat)) {
             return Ok(Removed::Changed);
         }
         let others = status::inode(&stat).and_then(|_| handle(dir, name, &stat));
@@ -90,7 +97,7 @@ mod tests {
     }
 
     fn remove(dir: &Dir, text: &str, seen: &[Stamp]) -> Removed {
-        Removal::asked_for().remove(dir, &name(text), seen).unwrap()
+        Removal::asked_for().remove(dir, &name(text), Kind::File, seen).unwrap()
     }
 
     #[test]

@@ -67,18 +67,6 @@ impl WriteDir {
         self.dir.open_inside(path).map(|dir| self.like(dir))
     }
 
-    /// How many bytes may still be written to the file system it is on, as far as that tells.
-    ///
-    /// # Errors
-    /// Those of the system, or the file system counts nothing, as one that is in memory alone may.
-    pub fn free_bytes(&self) -> io::Result<u64> {
-        let stat = rustix::fs::fstatvfs(self.as_fd())?;
-        if stat.f_blocks == 0 {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
-    }
-
     /// Makes a directory with `mode` less the process's umask. The name must be free.
     pub fn make_dir(&self, name: &Name, mode: u32) -> Result<(), Error> {
         rustix::fs::mkdirat(self.as_fd(), name.as_bytes(), attributes::mode_bits(mode))

@@ -256,7 +256,7 @@ pub(crate) fn encode(message: &Message, out: &mut Vec<u8>) -> Result<(), WireErr
         }
         Message::Confirm(Confirm { dir, index, there }) => {
             out.push(26);
-            for number in [dir.0.into(), (*index).into(), there.dev, there.ino] {
+            for number in [dir.0.into(), (*index).into(), there.ino] {
                 out.put_varint(number);
             }
             out.put_signed(there.ctime.unix_seconds());
@@ -354,8 +354,8 @@ pub(crate) fn decode(cursor: &mut Cursor) -> Result<Message, WireError> {
         18 => Message::Expand(decode_expand(cursor)?),
         26 => {
             let (dir, index) = (DirId(cursor.u32()?), cursor.u32()?);
-            let (dev, ino) = (cursor.varint()?, cursor.varint()?);
-            Message::Confirm(Confirm { dir, index, there: FileThere { dev, ino, ctime: cursor.time()? } })
+            let there = FileThere { ino: cursor.varint()?, ctime: cursor.time()? };
+            Message::Confirm(Confirm { dir, index, there })
         }
         19 => Message::Fetch(decode_fetch(cursor)?),
         20 => Message::Fetched(decode_fetched(cursor)?),

@@ -380,9 +380,7 @@ pub struct Confirm {
 /// Which file was found at the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileThere {
-    /// Device it is on, by the numbers of that host.
-    pub dev: u64,
-    /// Inode on that device.
+    /// Its inode.
     pub ino: u64,
     /// When it last changed.
     pub ctime: FileTime,

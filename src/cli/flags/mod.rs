@@ -342,8 +342,8 @@ pub(super) struct Flags {
     /// Delete at the destination what the source does not have
     ///
     /// Only in directories that are sent as a whole, and only as long as the source was read without error. Names
-    /// left out by a filter rule are not deleted. If the source is empty, or cannot be read, nothing is done at all, unless
-    /// --delete-from-empty is said.
+    /// left out by a filter rule are not deleted. If the source is empty, or cannot be read, nothing is done at all;
+    /// --delete-from-empty says that an empty one is meant.
     #[arg(long, help_heading = DELETING)]
     pub delete: bool,
     /// Delete in each directory as its turn comes (the default with --delete, which it implies)
@@ -362,7 +362,7 @@ pub(super) struct Flags {
     /// Rules in files of the destination's directories are then those that this run has put there.
     #[arg(long, help_heading = DELETING)]
     pub delete_after: bool,
-    /// Delete also if the source is empty or cannot be read, as when it is not mounted
+    /// Delete also if the source is empty, as when it is not mounted; with --ignore-errors also if it cannot be read
     #[arg(long, help_heading = DELETING)]
     pub delete_from_empty: bool,
     /// Delete also what the filter rules leave out (implies --delete)
@@ -383,7 +383,7 @@ pub(super) struct Flags {
     ///
     /// Also what was there before as it is at the source. What has changed since it was listed stays, and so does a file
     /// that the destination has itself, as another name of it. Directories stay.
-    #[arg(long, help_heading = DELETING)]
+    #[arg(long, alias = "remove-sent-files", help_heading = DELETING)]
     pub remove_source_files: bool,
     /// Keep what is replaced or deleted, as a backup beside it, with ~ after its name
     ///

@@ -8,6 +8,10 @@ use clap::{Arg, ArgAction, Command};
 const NOT_NEGATED: [&str; 7] =
     ["archive", "fake_super", "generate", "help", "version", "server", "implied_dirs"];
 
+/// What `--no-delete` takes back besides `--delete`: all that would delete without it, so that it is never in vain.
+const DELETING: [&str; 5] =
+    ["delete_before", "delete_during", "delete_delay", "delete_after", "delete_excluded"];
+
 /// rsync's switches that change nothing here. Lists are always built as the run goes, names never pass through a
 /// shell, and standard streams are read as they come.
 const IGNORED_SWITCHES: [(&str, &[&str], Option<char>); 3] =
@@ -54,11 +58,13 @@ fn negation(arg: &Arg) -> Arg {
     let aliases = arg.get_all_aliases().unwrap_or_default();
     let long = arg.get_long().map(|long| format!("no-{long}"));
     let name = long.or_else(|| short.clone()).unwrap_or_default();
+    let implying: &[&str] = if arg.get_id() == "delete" { &DELETING } else { &[] };
     Arg::new(negated(arg.get_id().as_str()))
         .long(name)
         .aliases(aliases.iter().map(|alias| format!("no-{alias}")).chain(arg.get_long().and(short)))
         .action(ArgAction::SetTrue)
         .overrides_with(arg.get_id())
+        .overrides_with_all(implying)
         .hide(true)
 }
 

@@ -136,6 +136,12 @@ fn later_flags_win() {
     }
     assert!(!parsed("-c --no-c").checksum);
     assert!(!parsed("--delete --no-delete").delete);
+    for implying in ["--del", "--delete-before", "--delete-delay", "--delete-after", "--delete-excluded"] {
+        let flags = parsed(&format!("--delete {implying} --no-delete"));
+        let times = flags.delete_before || flags.delete_during || flags.delete_delay || flags.delete_after;
+        assert!(!flags.delete && !times && !flags.delete_excluded, "{implying}");
+    }
+    assert!(parsed("--no-delete --delete-after").delete_after);
 }
 
 #[test]
@@ -212,6 +218,7 @@ fn unknown_flags_are_named_with_a_suggestion() {
         ("-av --frobnicate a b", "dsync: --frobnicate: unknown option\n"),
         ("-a% a b", "dsync: -%: unknown option\n"),
         ("-a? a b", "dsync: -?: unknown option\n"),
+        ("--no-such a b", "dsync: --no-such: unknown option\n  hint: dsync --help lists the options.\n"),
         ("--delet a b", "dsync: --delet: unknown option\n  hint: Did you mean --delete?\n"),
         ("--exlude=x a b", "dsync: --exlude: unknown option\n  hint: Did you mean --exclude?\n"),
         ("--existing=3 a b", "dsync: --existing: option does not take an argument\n"),

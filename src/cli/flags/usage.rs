@@ -28,7 +28,9 @@ pub(super) fn failure(error: &clap::Error) -> Failure {
         _ => first_line(&error.to_string()),
     };
     let failure = Failure::new(USAGE, message);
-    match (text(ContextKind::SuggestedArg), error.kind()) {
+    // That a flag of one letter may be negated is no help to whoever mistyped a word.
+    let similar = text(ContextKind::SuggestedArg).filter(|similar| similar.len() > "--no-x".len());
+    match (similar, error.kind()) {
         (Some(similar), _) => failure.with_hint(format!("Did you mean {similar}?")),
         (None, ErrorKind::UnknownArgument) => failure.with_hint("dsync --help lists the options.".to_owned()),
         (None, _) => failure,

@@ -185,6 +185,9 @@ fn log(asked: &LogFlags, show: &Show<'_>) -> Result<u8, Failure> {
                 }
                 show.entry(&entry);
             }
+            if last.is_none() {
+                show.line(&format!("No run that is remembered did anything at {path}."));
+            }
             return Ok(());
         }
         for run in history.runs()? {

@@ -216,9 +216,9 @@ fn delete_limit(text: Option<&str>) -> Result<Option<DeletionLimit>, Failure> {
     match text.parse::<i64>() {
         // rsync takes a negative limit as "delete nothing".
         Ok(limit) => Ok(Some(DeletionLimit::Count(u64::try_from(limit).unwrap_or(0)))),
-        Err(error) => match text.strip_suffix('%').map(str::parse) {
+        Err(_) => match text.strip_suffix('%').map(str::parse) {
             Some(Ok(percent)) => Ok(Some(DeletionLimit::Percent(percent))),
-            _ => Err(Failure::usage(format!("--max-delete: the value {text:?} is not valid: {error}"))),
+            _ => Err(Failure::usage(format!("--max-delete: {text:?} is neither a number nor a percentage"))),
         },
     }
 }

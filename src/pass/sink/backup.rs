@@ -82,7 +82,14 @@ impl Sink<'_> {
                 matches!(to.link(&new, Linkable { dir, name, identity })?, Linked::Made)
             }
         };
-        if is_kept { Ok(()) } else { self.copy(dir, name, &found.entry.node, &to, &new) }
+        if is_kept {
+            return Ok(());
+        }
+        // What is written to is content, also that of a device, of which another node would be no backup.
+        let content = Node::File { size: 0 };
+        let is_written_to = fate == Fate::Overwritten && found.entry.kind().is_device();
+        let node = if is_written_to { &content } else { &found.entry.node };
+        self.copy(dir, name, node, &to, &new)
     }
 
     /// The same for an entry that another is to replace, by its path and its directory.

@@ -59,7 +59,7 @@ impl Sink<'_> {
         }
         match look() {
             Ok(Some(Stamped { entry, stamp })) if entry.node == *node => {
-                let there = FileThere { dev: stamp.dev, ino: stamp.ino, ctime: stamp.ctime };
+                let there = FileThere { ino: stamp.ino, ctime: stamp.ctime };
                 self.sender.send(Message::Confirm(Confirm { dir, index, there }))?;
             }
             Ok(_) => {

@@ -88,7 +88,8 @@ impl Removing<'_, '_> {
         let Some(entry) = listed.entry() else { return };
         let (source, path) = (self.source, listed.kept.dir.path().join(&entry.name));
         let Some(seen) = entry.stamp() else { return };
-        if self.is_it(&seen, there) {
+        let later = self.changed.get(&(seen.dev, seen.ino)).copied();
+        if is_file_there(&seen, later, there) {
             return source.tally.problem("removing", &path, &"it is the file that the destination has");
         }
         match self.remove_seen(listed, seen) {
@@ -101,6 +102,13 @@ impl Removing<'_, '_> {
                 self.tell(path);
             }
             Ok(Removed::Vanished) => {}
+            Ok(Removed::Device) => {
+                source.tally.problem(
+                    "removing",
+                    &path,
+                    &"it is a device, of which only the content was copied",
+                );
+            }
             Ok(Removed::Changed) => {
                 source.tally.problem("removing", &path, &"it has changed since it was listed, so it stays");
             }
@@ -109,25 +117,41 @@ impl Removing<'_, '_> {
     }
 
     fn remove_seen(&self, listed: &Listed, seen: Stamp) -> Result<Removed, Error> {
-        let name = &listed.entry().ok_or_else(Error::not_listed)?.name;
+        let entry = listed.entry().ok_or_else(Error::not_listed)?;
+        let (name, listed_as) = (&entry.name, entry.kind());
         let later = self.changed.get(&(seen.dev, seen.ino)).map(|&ctime| Stamp { ctime, ..seen });
         let versions = [seen, later.unwrap_or(seen)];
         let Listed { kept, index } = listed;
         let dir = self.source.view.unfollowed(&kept.dir, kept.listing.origin(*index))?;
-        self.removal.remove(&dir, name, &versions)
-    }
-
-    /// Whether this is the file that the sink has found. Two hosts number their disks each in its own way, but no two
-    /// files of one number have changed in the same nanosecond.
-    fn is_it(&self, seen: &Stamp, there: &FileThere) -> bool {
-        let ctime = self.changed.get(&(seen.dev, seen.ino)).copied();
-        let is_of_its_age = there.ctime == seen.ctime || Some(there.ctime) == ctime;
-        there.ino == seen.ino && is_of_its_age && (there.dev == seen.dev || !self.source.context.local)
+        self.removal.remove(&dir, name, listed_as, &versions)
     }
 
     fn tell(&self, path: RelPath) {
         if self.source.context.options.detail.changes {
             self.source.context.reporter.report(Event::Removed { path });
         }
+    }
+}
+
+/// Whether this is the file that the sink has found; `later` is when it changed last because a name of it was removed
+/// here. No two files of one number have changed in the same nanosecond, while one file may be on two disks, by their
+/// numbers: two hosts number theirs each in its own way, and so does a file system that is laid over another.
+fn is_file_there(seen: &Stamp, later: Option<FileTime>, there: &FileThere) -> bool {
+    there.ino == seen.ino && (there.ctime == seen.ctime || Some(there.ctime) == later)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_itself_whatever_its_disk_is_called() {
+        let at = |nanos| FileTime::from_unix_time(1_600_000_000, nanos);
+        let seen = Stamp { dev: 7, ino: 5, ctime: at(1), mtime: at(0), size: 3 };
+        let there = |ino, nanos| FileThere { ino, ctime: at(nanos) };
+        assert!(is_file_there(&seen, None, &there(5, 1)));
+        assert!(!is_file_there(&seen, None, &there(5, 2)));
+        assert!(!is_file_there(&seen, None, &there(6, 1)));
+        assert!(is_file_there(&seen, Some(at(2)), &there(5, 2)));
     }
 }

@@ -1,6 +1,6 @@
 //! The replica at one side of a run: opened, put in order after whatever killed the run before, and scanned.
 
-use crate::fs::Root;
+use crate::fs::{Dir, Root};
 use crate::pass::Context;
 use crate::report::{Event, Problem, ProblemClass, Role};
 use crate::request::Options;
@@ -24,6 +24,8 @@ const REMEMBERED: i64 = 180 * 24 * 60 * 60;
 /// A replica that takes part in a run.
 #[derive(Debug)]
 pub(super) struct Own {
+    /// The directory itself.
+    pub dir: Dir,
     /// Takes back what was made to open it, as long as no run was begun. First, so that it is still locked then.
     pub begun: Option<Begun>,
     /// `None` in a dry run, which only looks.
@@ -100,7 +102,8 @@ impl Own {
         let problems = teller.problems;
         // A history that was only begun, by a run that was refused, is no past.
         let is_new = history.last_run() == 0;
-        Ok(Own { begun, replica, history, _looked_at: looked_at, counts, holds, is_new, problems })
+        let dir = root.dir().clone();
+        Ok(Own { dir, begun, replica, history, _looked_at: looked_at, counts, holds, is_new, problems })
     }
 
     /// Which attributes both replicas keep alike, where the other can hold these facets.
@@ -129,9 +132,9 @@ impl Own {
         Ok(false)
     }
 
-    /// How many bytes may still be written, if that is known, and anything is to be.
+    /// How many bytes may still be written, if that is known.
     pub(super) fn free(&self) -> Option<u64> {
-        self.replica.as_ref()?.root().free_bytes().ok()
+        self.dir.free_bytes().ok()
     }
 
     /// What is remembered of a partner that it may rely on, for a run with these options.

@@ -378,8 +378,8 @@ impl Planner<'_> {
             if free.is_some_and(|free| needed > free) {
                 let which = if side == Side::Left { "first" } else { "second" };
                 return Err(RunError::Halted(format!(
-                    "the {which} tree needs {needed} bytes more than there are ({} are free); make room, or leave \
-                     something out with --exclude",
+                    "the {which} tree needs {needed} bytes more, and {} are free; make room, or leave something out \
+                     with --exclude",
                     free.unwrap_or(0)
                 )));
             }

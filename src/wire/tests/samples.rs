@@ -432,7 +432,6 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
                 dir,
                 index: 300,
                 there: FileThere {
-                    dev: 64_769,
                     ino: 1 << 40,
                     ctime: FileTime::from_unix_time(1_600_000_000, 123_456_789),
                 },

@@ -104,8 +104,7 @@ fn what_has_changed_of_a_device_is_sent() {
             content[(place + 1) * 100_000] ^= 0xff;
             content[1 << 20..(1 << 20) + 70_000].fill(0);
             disk.fill(&content);
-            // It counts as changed in this second, as what was copied from it may.
-            let options = [&["-aI", "--copy-devices", "--stats"], options].concat();
+            let options = [&["-a", "--copy-devices", "--stats"], options].concat();
             let output = copied(&scene, way, &options).success();
             assert!(scene.read("to/disk") == content, "{way:?} {options:?}");
             if options.contains(&"--inplace") {
@@ -164,6 +163,38 @@ fn content_is_written_into_a_device_that_is_there() {
                 assert!(done.number("Literal data:") < 400_000, "{done}");
             }
         }
+    }
+}
+
+#[test]
+fn what_a_device_held_is_kept_as_a_file() {
+    let (old, new) = (noise(LEN, 11), noise(LEN, 12));
+    let Some(disk) = Disk::of(&old) else { return };
+    for way in Way::plain() {
+        for (options, backup) in [(&["-b"][..], "to/disk~"), (&["-b", "--backup-dir=../kept"], "kept/disk")] {
+            disk.fill(&old);
+            let scene = Scene::with_source(&Tree::new().file("disk", &new));
+            fs::create_dir(scene.path("to")).unwrap();
+            disk.node(&scene.path("to/disk"));
+            copied(&scene, way, &[&["-a", "--write-devices"], options].concat()).success();
+            assert!(disk.content() == new, "{way:?}");
+            assert!(fs::symlink_metadata(scene.path(backup)).unwrap().is_file(), "{way:?} {options:?}");
+            assert!(scene.read(backup) == old, "{way:?} {options:?}");
+        }
+    }
+}
+
+#[test]
+fn a_device_is_not_removed_for_its_content() {
+    let content = noise(LEN, 13);
+    let Some(disk) = Disk::of(&content) else { return };
+    for way in Way::plain() {
+        let scene = Scene::with_source(&Tree::new().file("file", "x"));
+        disk.node(&scene.path("source/disk"));
+        let output = copied(&scene, way, &["-a", "--copy-devices", "--remove-source-files"]).expect(23);
+        assert!(output.err().contains("disk: it is a device"), "{output}");
+        assert!(scene.read("to/disk") == content && !scene.path("source/file").exists(), "{way:?}");
+        assert!(fs::metadata(scene.path("source/disk")).unwrap().file_type().is_block_device());
     }
 }
 

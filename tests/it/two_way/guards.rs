@@ -1,5 +1,7 @@
 //! What is not done unless somebody says that it is meant.
 
+use crate::support::disk::Disk;
+use crate::support::scene::Scene;
 use crate::support::transport::Way;
 use crate::support::tree::Tree;
 use crate::two_way::{COLUMNS, Two};
@@ -40,6 +42,18 @@ fn more_than_half_does_not_go_unasked() {
         two.sync(&["--max-delete=10"]).expect(41);
         two.sync(&["--max-delete=11"]).success();
         assert_eq!(count(&two, "right"), 9);
+    }
+}
+
+#[test]
+fn what_has_no_room_is_not_begun() {
+    for way in Way::plain() {
+        let scene = Scene::with_source(&Tree::new().file("file", vec![7; 3 << 20]));
+        let Some(disk) = Disk::small(&scene, "disk", 2) else { return };
+        for options in [&["-2n"][..], &["-2"]] {
+            let output = way.copy(options, &[scene.path("source")], disk.path("right")).run().expect(41);
+            assert!(output.err().contains("needs 3145728 bytes more, and "), "{way:?}: {output}");
+        }
     }
 }
 
