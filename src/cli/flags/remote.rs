@@ -49,7 +49,8 @@ type Differs = fn(&Flags, &Flags) -> bool;
 /// The options that no request carries.
 const NOT_CARRIED: [(&str, Differs); 8] = [
     ("filter rules", |own, peer| {
-        own.filters.len() != peer.filters.len() || own.cvs_exclude != peer.cvs_exclude
+        own.filters.len() != peer.filters.len()
+            || (own.cvs_exclude, own.gitignore) != (peer.cvs_exclude, peer.gitignore)
     }),
     ("--log-file", |own, peer| own.log_file != peer.log_file),
     ("--log-file-format", |own, peer| own.log_file_format != peer.log_file_format),

@@ -75,7 +75,7 @@ fn cvs_patterns(environment: &Environment, paths: session::Paths) -> io::Result<
     Ok(patterns)
 }
 
-fn filter_failure(error: &FilterError) -> Failure {
+pub(super) fn filter_failure(error: &FilterError) -> Failure {
     let code = match error {
         FilterError::Read { .. } | FilterError::MergeDepth { .. } => FILE_IO,
         _ => USAGE,

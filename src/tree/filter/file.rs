@@ -28,6 +28,8 @@ pub struct DirMerge {
     pub not_below: bool,
     /// Rules in it that name no side act on the sender alone (`--delete-excluded`).
     pub sender_only: bool,
+    /// What it holds are patterns as git reads them, of which the last that matches decides.
+    pub git: bool,
 }
 
 impl DirMerge {
@@ -47,8 +49,27 @@ impl DirMerge {
                 }
             },
         };
-        let merge = DirMerge { file: file.to_vec(), from, defaults, not_below, sender_only: false };
+        let merge =
+            DirMerge { file: file.to_vec(), from, defaults, not_below, sender_only: false, git: false };
         merge.validate().map(|()| merge)
+    }
+
+    /// The files in which git looks for what it leaves out, those first that count for more. What a user has told git
+    /// for all work trees is none of them: it would make what is copied differ between users, and between both sides.
+    pub(super) fn of_git(sender_only: bool) -> [DirMerge; 2] {
+        [&b".gitignore"[..], b".git/info/exclude"].map(|file| DirMerge {
+            file: file.to_vec(),
+            from: None,
+            defaults: RuleDefaults::default(),
+            not_below: false,
+            sender_only,
+            git: true,
+        })
+    }
+
+    /// Whether it asks for the same files as another: those of the same name, read in the same way.
+    pub(super) fn is_like(&self, other: &DirMerge) -> bool {
+        self.name() == other.name() && self.git == other.git
     }
 
     /// Checks what parsing guarantees and decoding does not.

@@ -19,12 +19,15 @@
 //! A list may hold places for the rules of files that are found in the directories of the tree. What stands there is told
 //! by the [`Scope`] of each directory, which is made of that of the directory above it and of such files.
 //!
+//! Of these files, those of git (`--gitignore`) are read by its rules, not by rsync's: `git`.
+//!
 //! Refused for now, with an error that says so: rules for extended attribute names (`x`).
 
 mod class;
 mod cvs;
 mod error;
 mod file;
+mod git;
 mod glob;
 mod parse;
 mod pattern;

@@ -116,9 +116,9 @@ impl CompiledRule {
 
 /// What the rules are asked.
 pub(super) struct Question<'a> {
-    path: &'a [u8],
-    is_dir: bool,
-    side: Side,
+    pub(super) path: &'a [u8],
+    pub(super) is_dir: bool,
+    pub(super) side: Side,
     deleting_dir: bool,
     root: &'a [u8],
     /// The path with the root before it, made only if a rule looks at it.
@@ -300,7 +300,7 @@ impl Rules {
                     self.push(Rule::new(Action::Exclude, merge.name()))?;
                 }
                 // One that is there already stays where it is.
-                let is_known = self.merges.iter().any(|known| known.name() == merge.name());
+                let is_known = self.merges.iter().any(|known| known.is_like(&merge));
                 return if is_known { Ok(()) } else { self.push_item(Item::DirMerge(merge)) };
             }
             Directive::Merge(merge) => merge,
@@ -321,6 +321,12 @@ impl Rules {
             self.add_nested(directive, nul_separated, read, depth.saturating_add(1))?;
         }
         Ok(())
+    }
+
+    /// Appends the places for the files of git. What these say about a name counts only if no rule before does.
+    /// `sender_only`: the run is one with `--delete-excluded`.
+    pub fn add_git(&mut self, sender_only: bool) -> Result<(), FilterError> {
+        DirMerge::of_git(sender_only).into_iter().try_for_each(|merge| self.push_item(Item::DirMerge(merge)))
     }
 
     /// The list as it is with `--delete-excluded`: rules that name no side act on the sender alone, so what they

@@ -10,6 +10,7 @@
 use crate::tree::RelPath;
 use crate::tree::filter::error::FilterError;
 use crate::tree::filter::file::{DirMerge, FileKind, Merge, RuleDefaults, parse_file};
+use crate::tree::filter::git::{self, GitLines};
 use crate::tree::filter::parse::Directive;
 use crate::tree::filter::rule::{Action, Rule, Sides};
 use crate::tree::filter::rules::{
@@ -41,10 +42,22 @@ struct File {
 /// The rules of one file that was found.
 #[derive(Debug)]
 struct Layer {
-    places: Vec<Place>,
+    held: Held,
     base: Base,
     /// Those of the file further up.
     above: Option<Arc<Layer>>,
+}
+
+/// What a file holds.
+#[derive(Debug)]
+enum Held {
+    Places(Vec<Place>),
+    /// Patterns as git reads them.
+    Git {
+        lines: GitLines,
+        /// They act on the sender alone.
+        sender_only: bool,
+    },
 }
 
 /// Where the directory of a file is.
@@ -165,27 +178,35 @@ impl Scope {
         let question = Question::new(&self.rules.root, path, is_dir, side, deleting_dir);
         let found =
             if path.is_empty() { None } else { self.first(&self.rules.list, &Base::Below(0), &question) };
-        found.map_or(Verdict::Included, CompiledRule::verdict)
+        found.unwrap_or(Verdict::Included)
     }
 
-    /// The first rule that matches. A file keeps places only for files that are numbered after it, so there is an end to
-    /// it.
-    fn first<'a>(
-        &'a self,
-        places: &'a [Place],
-        base: &Base,
-        question: &Question<'_>,
-    ) -> Option<&'a CompiledRule> {
+    /// What the first rule that matches says. A file keeps places only for files that are numbered after it, so there
+    /// is an end to it.
+    fn first(&self, places: &[Place], base: &Base, question: &Question<'_>) -> Option<Verdict> {
         places.iter().find_map(|place| match place {
             Place::Rule(compiled) => {
-                question.is_answered_by(compiled, |path| base.anchor(path)).then_some(compiled)
+                let is_answer = question.is_answered_by(compiled, |path| base.anchor(path));
+                is_answer.then(|| compiled.verdict())
             }
             Place::Merged(number) => {
                 let nearest = self.files.get(*number).and_then(|file| file.nearest.as_deref());
                 std::iter::successors(nearest, |layer| layer.above.as_deref())
-                    .find_map(|layer| self.first(&layer.places, &layer.base, question))
+                    .find_map(|layer| self.said_by(layer, question))
             }
         })
+    }
+
+    fn said_by(&self, layer: &Layer, question: &Question<'_>) -> Option<Verdict> {
+        match &layer.held {
+            Held::Places(places) => self.first(places, &layer.base, question),
+            Held::Git { sender_only: true, .. } if question.side == Side::Receiver => None,
+            Held::Git { .. } if git::is_own(question.path) => None,
+            Held::Git { lines, .. } => {
+                let path = layer.base.anchor(question.path);
+                lines.verdict(&path, question.is_dir).map(|(verdict, _)| verdict)
+            }
+        }
     }
 }
 
@@ -205,11 +226,16 @@ impl Entering<'_> {
     fn file(&mut self, number: usize, base: &Base) -> Result<(), FilterError> {
         let Some(File { merge, nearest }) = self.files.get(number).cloned() else { return Ok(()) };
         let Some(content) = self.content(&merge.file)? else { return Ok(()) };
-        let mut found = Found { places: Vec::new(), above: nearest, sender_only: merge.sender_only };
-        self.add(&mut found, &merge.file, &content, merge.defaults, 0)?;
-        let Found { places, above, .. } = found;
+        let (held, above) = if merge.git {
+            let lines = GitLines::parse(&shown(&merge.file), &content)?;
+            (Held::Git { lines, sender_only: merge.sender_only }, nearest)
+        } else {
+            let mut found = Found { places: Vec::new(), above: nearest, sender_only: merge.sender_only };
+            self.add(&mut found, &merge.file, &content, merge.defaults, 0)?;
+            (Held::Places(found.places), found.above)
+        };
         if let Some(file) = self.files.get_mut(number) {
-            file.nearest = Some(Arc::new(Layer { places, base: base.clone(), above }));
+            file.nearest = Some(Arc::new(Layer { held, base: base.clone(), above }));
             self.changed = true;
         }
         Ok(())
@@ -263,7 +289,7 @@ impl Entering<'_> {
         if merge.defaults.exclude_self {
             found.push(Rule::new(Action::Exclude, merge.name()))?;
         }
-        if self.files.iter().any(|known| known.merge.name() == merge.name()) {
+        if self.files.iter().any(|known| known.merge.is_like(&merge)) {
             return Ok(());
         }
         if self.files.len() >= MAX_DIR_MERGES {

@@ -12,6 +12,7 @@ mod extended;
 mod fake_super;
 mod fingerprints;
 mod formats;
+mod gitignore;
 mod hard_links;
 mod json;
 mod kinds;

@@ -17,6 +17,15 @@ fn entered(options: &[&str], files: &[(&str, &str)], dir: &str) -> Result<Scope,
         let above: String = "../".repeat(levels);
         scope = scope.enter_above(levels, &mut |name| Ok(content(files, &above, name)))?;
     }
+    entered_from(scope, files, dir)
+}
+
+/// The same, where this holds above the tree.
+pub(super) fn entered_from(
+    mut scope: Scope,
+    files: &[(&str, &str)],
+    dir: &str,
+) -> Result<Scope, FilterError> {
     let mut path = String::new();
     scope = enter(&scope, files, &path)?;
     for element in dir.split('/').filter(|element| !element.is_empty()) {
