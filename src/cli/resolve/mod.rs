@@ -17,7 +17,7 @@ mod view;
 pub(in crate::cli) use self::output::{log_file, manner};
 pub(in crate::cli) use self::rules::read as read_rules;
 pub(in crate::cli) use self::two_way::check_rules;
-pub(super) use self::view::paths;
+pub(super) use self::view::{explained, paths};
 
 use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};

@@ -156,7 +156,8 @@ impl RuleDefaults {
     }
 }
 
-/// Parses the content of a file of rules; `file` is its name, for errors.
+/// Parses the content of a file of rules; `file` is its name, for errors. With each rule comes the number of its
+/// line, from 1; where rules are parted by blanks, its own.
 ///
 /// Lines end at a line feed or carriage return, with `nul_separated` at a NUL byte. Empty lines and those that begin
 /// with `#` or `;` are skipped.
@@ -165,7 +166,7 @@ pub fn parse_file(
     content: &[u8],
     kind: FileKind,
     nul_separated: bool,
-) -> Result<Vec<Directive>, FilterError> {
+) -> Result<Vec<(usize, Directive)>, FilterError> {
     let located = |entry| {
         move |source| FilterError::File { file: String::from_utf8_lossy(file).into_owned(), entry, source }
     };
@@ -186,7 +187,8 @@ pub fn parse_file(
                 FileKind::Patterns(action) => parse_old_rule(line, action),
                 FileKind::Rules(defaults) => parse_rule(line, &defaults),
             };
-            directives.extend(parsed.map_err(located(line_number))?);
+            let parsed = parsed.map_err(located(line_number))?;
+            directives.extend(parsed.map(|directive| (line_number, directive)));
         }
         match after {
             [] => return Ok(directives),
@@ -199,7 +201,10 @@ pub fn parse_file(
 
 /// Parses rules parted by white space. The blank between a prefix and its pattern does not part them: a word that is a
 /// prefix alone takes the next word as its pattern.
-fn parse_words(content: &[u8], defaults: &RuleDefaults) -> Result<Vec<Directive>, (usize, SyntaxError)> {
+fn parse_words(
+    content: &[u8],
+    defaults: &RuleDefaults,
+) -> Result<Vec<(usize, Directive)>, (usize, SyntaxError)> {
     let is_space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
     let mut words = (1_usize..).zip(content.split(is_space).filter(|word| !word.is_empty()));
     let mut directives = Vec::new();
@@ -211,7 +216,8 @@ fn parse_words(content: &[u8], defaults: &RuleDefaults) -> Result<Vec<Directive>
             }
             parsed => parsed,
         };
-        directives.extend(parsed.map_err(|source| (number, source))?);
+        let parsed = parsed.map_err(|source| (number, source))?;
+        directives.extend(parsed.map(|directive| (number, directive)));
     }
     Ok(directives)
 }

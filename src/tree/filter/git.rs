@@ -25,6 +25,7 @@ const OWN: &[u8] = b".git";
 #[derive(Debug)]
 pub(super) struct GitLines {
     lines: Gitignore,
+    content: Vec<u8>,
 }
 
 impl GitLines {
@@ -44,7 +45,7 @@ impl GitLines {
                 builder.add_line(Some(number.to_string().into()), &form).map_err(|_| too_much())?;
             }
         }
-        Ok(GitLines { lines: builder.build().map_err(|_| too_much())? })
+        Ok(GitLines { lines: builder.build().map_err(|_| too_much())?, content: content.to_vec() })
     }
 
     /// What the last line says that matches a path, which is relative to the directory of the file, and its number.
@@ -57,6 +58,11 @@ impl GitLines {
         };
         let number = glob.from().and_then(|from| from.to_str()?.parse().ok());
         Some((verdict, number.unwrap_or_default()))
+    }
+
+    /// The line of a number, as it is written.
+    pub(super) fn line(&self, number: usize) -> &[u8] {
+        lines(&self.content).nth(number.saturating_sub(1)).unwrap_or_default()
     }
 }
 

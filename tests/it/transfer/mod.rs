@@ -8,6 +8,7 @@ mod content;
 mod deletion;
 mod delta;
 mod devices;
+mod explain;
 mod extended;
 mod fake_super;
 mod fingerprints;
