@@ -125,10 +125,9 @@ fn forms(line: &[u8]) -> Vec<String> {
         true => (text.strip_prefix(b"/").unwrap_or(text), "/"),
         false => (text, ""),
     };
-    // No path ends in a slash.
-    let is_nothing = text.is_empty() || text.ends_with(b"/");
-    let bodies = if is_nothing { None } else { Forms::of(text, anchor.is_empty()) };
-    let bodies = bodies.unwrap_or_default().into_iter();
+    let bodies = Forms::of(text, anchor.is_empty()).unwrap_or_default().into_iter();
+    // No path is empty or ends in a slash.
+    let bodies = bodies.filter(|body| !body.is_empty() && !body.ends_with('/'));
     bodies.map(|body| format!("{not}{anchor}{body}{only_dirs}")).collect()
 }
 

@@ -54,6 +54,7 @@ fn lines_mean_what_they_mean_to_git() {
         ("\u{feff}a", "a", "a"),
         ("\n/\n!\n//\n", "a b/", ""),
         ("**//\na/**//\na//", "a/ a/b/ b", ""),
+        ("a**//", "a/ ab/ a/b/ a", "a/"),
         ("ä?", "äx ä xä", "äx"),
         ("a\\*b", "a*b axb", "a*b"),
     ] {
