@@ -93,6 +93,11 @@ fn obey(arguments: &[OsString], screen: &Arc<Screen>) -> Result<u8, Failure> {
     let resolved = manner.and_then(|()| resolve::resolve(&flags, &environment));
     let (run, style) =
         resolved.inspect_err(|failure| tell_refusal(failure, flags.json, log.as_ref(), screen))?;
+    if !flags.view.explain.is_empty() {
+        let explained = session::explain(&run, &resolve::explained(&flags)?)?;
+        explained.iter().for_each(|explained| screen.out(&output::explain::lines(explained)));
+        return Ok(0);
+    }
     transfer(&run, style, log, flags.plan, environment, screen)
 }
 

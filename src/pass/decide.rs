@@ -6,7 +6,7 @@
 use crate::fs::SetMeta;
 use crate::report::{Action, Change, Skip, TimeChange};
 use crate::request::Options;
-use crate::tree::{Entry, Extra, Kind, Meta, Node, Owner, XattrSums, executable_like};
+use crate::tree::{Entry, Extra, Kind, Meta, Node, Owner, RelPath, XattrSums, executable_like};
 use filetime::FileTime;
 
 /// What the sink may and by what it fills in what the source does not say.
@@ -125,6 +125,24 @@ pub(crate) fn asked_meta(options: &Options, kind: Kind, meta: Meta, umask: u32) 
         _ => options.chmod.apply(meta.mode, kind == Kind::Directory, umask),
     };
     Meta { mode, ..meta }
+}
+
+/// Why an entry of the directory `dir` is left alone in a run with these options, if it is; `own` is what the sink
+/// has of it. What the user may not do at the destination is none of the reasons.
+pub(crate) fn passed_over(
+    options: &Options,
+    dir: &RelPath,
+    entry: &Entry,
+    own: Option<&Entry>,
+) -> Option<Skip> {
+    if options.leaves_out(entry, dir) {
+        return Some(Skip::Unsafe);
+    }
+    let policy = Policy { options, umask: 0, is_root: true };
+    match policy.decide(entry, own, false) {
+        Decision::Skip(skip) => Some(skip),
+        Decision::Attributes(_) | Decision::Make(_) | Decision::Transfer(_) | Decision::Compare => None,
+    }
 }
 
 impl Policy<'_> {

@@ -7,6 +7,7 @@
 
 mod apart;
 mod cancel;
+mod explain;
 mod failure;
 mod forward;
 mod local;
@@ -18,10 +19,12 @@ mod serve;
 mod streams;
 mod two_way;
 
+pub use crate::view::{Absence, Found};
 pub use crate::wire::frame::Compressed;
 pub use crate::wire::hello::VERSION as PROTOCOL_VERSION;
 pub use cancel::Cancel;
 use cancel::Why;
+pub use explain::{Deletion, Explained, explain};
 pub use failure::{Failure, FailureKind};
 pub use names::read_names;
 pub use serve::serve;

@@ -83,9 +83,7 @@ impl View {
         read: &mut Read,
     ) {
         let Selected { name, itself, below } = selected;
-        // As in rsync, files of rules count for what is named in a directory below the top, if any directory is entered.
-        let heeds_files = self.manner.heeds_files && !path.is_root();
-        let rules = if heeds_files { scope } else { &argument.itself };
+        let rules = self.rules_for_named(argument, scope, path);
         let whole = || path.join(&name);
         let found = dir.stamped(&name).map(|found| found.map(|found| self.noted(found)));
         let found = match found {
@@ -134,6 +132,19 @@ impl View {
             }
             read.entries.push(entry);
         }
+    }
+
+    /// What holds for what was named in a directory, in which `scope` holds for all else.
+    pub(super) fn rules_for_named<'a>(
+        &self,
+        argument: &'a Argument,
+        scope: &'a Scope,
+        path: &RelPath,
+    ) -> &'a Scope {
+        // As in rsync, files of rules count for what is named in a directory below the top, if any directory is
+        // entered.
+        let heeds_files = self.manner.heeds_files && !path.is_root();
+        if heeds_files { scope } else { &argument.itself }
     }
 
     /// What was named below a path is not there, since at that is no directory.

@@ -16,11 +16,13 @@
 //! Or a view shows what was [planned](View::planned) to be sent of one tree, looked up by name: then no directory is
 //! read, no link followed, and no rules are asked, since whoever planned has done that.
 //!
-//! Called by the source of a pass (to list and to open what it listed), and by `session` to expand wildcards.
+//! Called by the source of a pass (to list and to open what it listed), and by `session` to expand wildcards and to
+//! explain what is shown (`explain`).
 
 mod argument;
 mod error;
 mod expand;
+mod explain;
 mod listing;
 mod look;
 mod prune;
@@ -29,6 +31,7 @@ mod selection;
 
 pub use error::ViewError;
 pub use expand::expand;
+pub use explain::{Absence, Found};
 pub use listing::{Trouble, ViewDir, ViewListing};
 pub use rules::{enter, enter_above};
 pub use selection::{Extent, Meant, Selected, Selection};

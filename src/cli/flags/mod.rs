@@ -279,6 +279,13 @@ pub(super) struct Flags {
     /// ~/.cvsignore and the variable CVSIGNORE name.
     #[arg(short = 'C', long, help_heading = FILTERS)]
     pub cvs_exclude: bool,
+    /// Leave out what git does: what .gitignore in each directory and .git/info/exclude name
+    ///
+    /// These count after all filter rules, and as excludes do: what they leave out is not deleted at the destination
+    /// unless --delete-excluded is given. They are read as git reads them. What .git itself holds is copied. See
+    /// FILTER RULES.
+    #[arg(long, help_heading = FILTERS)]
+    pub gitignore: bool,
     /// Leave out directories in which there is nothing but directories
     ///
     /// Also those that are so because of what filter rules leave out. With --delete, they count as not there. A directory

@@ -47,10 +47,12 @@ impl RemoteFlags {
 type Differs = fn(&Flags, &Flags) -> bool;
 
 /// The options that no request carries.
-const NOT_CARRIED: [(&str, Differs); 8] = [
+const NOT_CARRIED: [(&str, Differs); 9] = [
     ("filter rules", |own, peer| {
-        own.filters.len() != peer.filters.len() || own.cvs_exclude != peer.cvs_exclude
+        own.filters.len() != peer.filters.len()
+            || (own.cvs_exclude, own.gitignore) != (peer.cvs_exclude, peer.gitignore)
     }),
+    ("--explain", |own, peer| own.view.explain != peer.view.explain),
     ("--log-file", |own, peer| own.log_file != peer.log_file),
     ("--log-file-format", |own, peer| own.log_file_format != peer.log_file_format),
     ("--insecure-links", |own, peer| own.link_rules.insecure_links != peer.link_rules.insecure_links),

@@ -46,6 +46,13 @@ pub(in crate::cli) struct ViewFlags {
     /// Names in the file of --files-from, and rules in files, end in NUL bytes, not with the line
     #[arg(short = '0', long = "from0", help_heading = FILTERS)]
     pub from_nul: bool,
+    /// Say whether PATH takes part and which rule decides that, and copy nothing
+    ///
+    /// PATH is given as -v shows it: below the destination, not below the directory one is in. With --delete it is
+    /// told, too, whether something there that the source does not show is protected. The sources have to be on this
+    /// host. The option may be given several times. See FILTER RULES.
+    #[arg(long, value_name = "PATH", help_heading = FILTERS)]
+    pub explain: Vec<OsString>,
     /// Say nothing of sources that are not there
     #[arg(long, help_heading = FILTERS)]
     pub ignore_missing_args: bool,

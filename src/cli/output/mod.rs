@@ -6,6 +6,7 @@
 //! way.
 
 pub(super) mod conflicts;
+pub(super) mod explain;
 mod format;
 mod itemise;
 pub(super) mod json;

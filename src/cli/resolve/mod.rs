@@ -17,7 +17,7 @@ mod view;
 pub(in crate::cli) use self::output::{log_file, manner};
 pub(in crate::cli) use self::rules::read as read_rules;
 pub(in crate::cli) use self::two_way::check_rules;
-pub(super) use self::view::paths;
+pub(super) use self::view::{explained, paths};
 
 use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};
@@ -104,12 +104,15 @@ fn options(flags: &Flags, style: &Style, environment: &Environment) -> Result<Op
     let spared = beside.filter(|_| deletes && !flags.delete_excluded).map(|backup| backup.suffix.as_slice());
     let input = (flags.view.from_nul, view::paths(flags)?);
     let rules = rules::read(&flags.filters, flags.cvs_exclude, input, environment, spared)?;
-    if flags.two_way {
-        two_way::check_rules(&rules)?;
-    }
     let mut rules = if flags.delete_excluded { rules.with_delete_excluded() } else { rules };
     // What this adds is not excluded by the user, so it is protected in any case.
     let staging = staging::read(flags, environment, &mut rules)?;
+    if flags.gitignore {
+        rules.add_git(flags.delete_excluded).map_err(|error| rules::filter_failure(&error))?;
+    }
+    if flags.two_way {
+        two_way::check_rules(&rules)?;
+    }
     let (user_map, group_map) = owners::maps(flags)?;
     let (sum, compare_sum) = content::sums(flags)?;
     Ok(Options {

@@ -5,7 +5,8 @@ use crate::cli::failure::{FILE_IO, Failure, USAGE};
 use crate::cli::flags::FilterFlag;
 use crate::session;
 use crate::tree::filter::{
-    Action, Directive, FileKind, FilterError, Merge, Rule, Rules, Sides, Text, parse_filter, parse_pattern,
+    Action, Directive, FileKind, FilterError, Merge, Origin, Rule, Rules, Sides, Text, parse_filter,
+    parse_pattern,
 };
 use std::ffi::OsStr;
 use std::io::{self, Read};
@@ -30,18 +31,33 @@ pub(in crate::cli) fn read(
         Text::Cvs => cvs_patterns(environment, paths),
     };
     let in_full: [&[u8]; 2] = if cvs_exclude { [b":C", b"-C"] } else { [b"", b""] };
-    let in_full = in_full.iter().map(|rule| parse_filter(rule));
-    for directive in flags.iter().map(directive).chain(in_full) {
+    let in_full = in_full.iter().map(|rule| ("-C", parse_filter(rule)));
+    let given = flags.iter().map(|flag| (name(flag), directive(flag)));
+    for (option, directive) in given.chain(in_full) {
+        rules.come_from(Origin::Option(option));
         if let Some(directive) = directive.map_err(|error| filter_failure(&error))? {
             rules.add(directive, nul, &mut read).map_err(|error| filter_failure(&error))?;
         }
     }
     if let Some(suffix) = spared {
+        rules.come_from(Origin::Option("--backup"));
         let pattern = [b"*", suffix].concat();
         let rule = Rule { sides: Sides::Receiver, ..Rule::new(Action::Exclude, pattern) };
         rules.push(rule).map_err(|error| filter_failure(&error))?;
     }
     Ok(rules)
+}
+
+/// What a flag is called, as `--explain` says where a rule stands.
+fn name(flag: &FilterFlag) -> &'static str {
+    match flag {
+        FilterFlag::Exclude(_) => "--exclude",
+        FilterFlag::Include(_) => "--include",
+        FilterFlag::Filter(_) => "--filter",
+        FilterFlag::ExcludeFrom(_) => "--exclude-from",
+        FilterFlag::IncludeFrom(_) => "--include-from",
+        FilterFlag::DirMerges | FilterFlag::HideDirMerges => "-F",
+    }
 }
 
 fn directive(flag: &FilterFlag) -> Result<Option<Directive>, FilterError> {
@@ -75,7 +91,7 @@ fn cvs_patterns(environment: &Environment, paths: session::Paths) -> io::Result<
     Ok(patterns)
 }
 
-fn filter_failure(error: &FilterError) -> Failure {
+pub(super) fn filter_failure(error: &FilterError) -> Failure {
     let code = match error {
         FilterError::Read { .. } | FilterError::MergeDepth { .. } => FILE_IO,
         _ => USAGE,

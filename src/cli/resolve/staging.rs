@@ -4,7 +4,7 @@ use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};
 use crate::cli::flags::Flags;
 use crate::request::Options;
-use crate::tree::filter::{Action, Rule, Rules};
+use crate::tree::filter::{Action, Origin, Rule, Rules};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -26,6 +26,7 @@ pub(super) fn read(flags: &Flags, environment: &Environment, rules: &mut Rules) 
     let options = Options { partial_dir, delay_updates: flags.delay_updates, ..Options::default() };
     let along = options.partial_dir.as_deref().filter(|path| !path.starts_with(b"/"));
     let apart = options.holding().filter(|path| along != Some(path));
+    rules.come_from(Origin::Option(if along.is_some() { "--partial-dir" } else { "--delay-updates" }));
     for path in along.into_iter().chain(apart) {
         let rule = Rule { perishable: true, ..Rule::new(Action::Exclude, [path, b"/"].concat()) };
         rules.push(rule).map_err(|error| Failure::of(USAGE, &error))?;

@@ -497,6 +497,8 @@ fn an_option_for_the_other_side_is_for_that_only() {
         ("-Mword", "dsync: --remote-option: "),
         // What would not be heard there is not taken as if it were.
         ("-M--exclude=keep", "dsync: --remote-option cannot give filter rules"),
+        ("-M--gitignore", "dsync: --remote-option cannot give filter rules"),
+        ("-M--explain=x", "dsync: --remote-option cannot give --explain"),
         ("-M--confine-root=/x", "dsync: --remote-option cannot give --confine-root"),
         ("-M--insecure-links", "dsync: --remote-option cannot give --insecure-links"),
         ("-M--log-file=x", "dsync: --remote-option cannot give --log-file"),

@@ -54,8 +54,8 @@ pub(super) fn check(flags: &Flags, sources: &[Target]) -> Result<(), Failure> {
 /// Refuses rules that would not be the same on both sides.
 pub(in crate::cli) fn check_rules(rules: &Rules) -> Result<(), Failure> {
     if rules.has_dir_merges() {
-        let message =
-            "filter rules in files of each directory (-F, -C, dir-merge) cannot be used in a two-way run";
+        let message = "filter rules in files of each directory (-F, -C, dir-merge, --gitignore) cannot be used in \
+                       a two-way run";
         return Err(Failure::usage(message).with_hint(
             "Both sides must know all rules before they compare: give them as options, or by --exclude-from.",
         ));
@@ -364,8 +364,12 @@ mod tests {
             ("-2 --size-only a b", "dsync: --size-only has no meaning"),
             ("-2 --inplace a b", "dsync: --inplace has no meaning"),
             ("-2P a b", "dsync: --partial (-P) has no meaning in a two-way run\n  hint: Say --progress"),
-            ("-2F a b", "dsync: filter rules in files of each directory (-F, -C, dir-merge) cannot be used"),
+            (
+                "-2F a b",
+                "dsync: filter rules in files of each directory (-F, -C, dir-merge, --gitignore) cannot be used",
+            ),
             ("-2C a b", "dsync: filter rules in files of each directory"),
+            ("-2 --gitignore a b", "dsync: filter rules in files of each directory"),
             ("-2m a b", "dsync: --prune-empty-dirs (-m) has no meaning"),
             ("-2 --no-r a b", "dsync: --no-recursive has no meaning"),
             ("-2 --no-times a b", "dsync: --no-times has no meaning"),

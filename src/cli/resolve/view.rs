@@ -5,7 +5,8 @@ use crate::cli::flags::Flags;
 use crate::request::{LinkRules, Missing, Mounts, NamesFrom, Options};
 use crate::session::{self, Paths};
 use crate::transport::target::{Host, Target};
-use std::ffi::OsStr;
+use crate::tree::{Escaped, RelPath};
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
@@ -78,6 +79,23 @@ pub(super) fn names(
     }
 }
 
+/// The paths that `--explain` asks about. A slash at the beginning is the top of the transfer, as in rules.
+pub(in crate::cli) fn explained(flags: &Flags) -> Result<Vec<RelPath>, Failure> {
+    let path = |asked: &OsString| {
+        let elements = asked.as_bytes().split(|&byte| byte == b'/');
+        let elements: Vec<&[u8]> = elements.filter(|element| !matches!(*element, b"" | b".")).collect();
+        match RelPath::new(elements.join(&b'/')) {
+            Ok(path) if !path.is_root() => Ok(path),
+            Ok(_) | Err(_) => {
+                let shown = Escaped(asked.as_bytes());
+                Err(Failure::usage(format!("--explain={shown}: this is no path below the destination"))
+                    .with_hint("Give the path as -v shows it."))
+            }
+        }
+    };
+    flags.view.explain.iter().map(path).collect()
+}
+
 fn read(file: &OsStr, nul: bool, paths: Paths) -> io::Result<Vec<u8>> {
     if file.as_bytes() == b"-" {
         return session::read_names(&mut io::stdin().lock(), nul);
@@ -141,7 +159,7 @@ fn check_rises_not(path: &[u8]) -> Result<(), Failure> {
 }
 
 /// Flags that make no sense in a two-way run, with advice what to do instead.
-pub(super) fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 15] {
+pub(super) fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 16] {
     const NAMES: &str = "Filter rules say which names take part.";
     const LINKS: &str = "Symbolic links are kept as they are on both sides.";
     let (view, links) = (&flags.view, &flags.link_rules);
@@ -161,5 +179,10 @@ pub(super) fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str
         (view.files_from.is_some(), "--files-from", NAMES),
         (view.ignore_missing_args, "--ignore-missing-args", NAMES),
         (view.delete_missing_args, "--delete-missing-args", NAMES),
+        (
+            !view.explain.is_empty(),
+            "--explain",
+            "Filter rules mean the same in a run without -2: ask about that.",
+        ),
     ]
 }

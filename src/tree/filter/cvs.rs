@@ -15,7 +15,7 @@ const BUILT_IN: &str = "RCS SCCS CVS CVS.adm RCSLOG cvslog.* tags TAGS .make.sta
 pub(super) fn rules(more: &[u8]) -> Result<Vec<Rule>, FilterError> {
     let perishable = |pattern| Rule { perishable: true, ..Rule::new(Action::Exclude, pattern) };
     let mut rules: Vec<Rule> = BUILT_IN.split_whitespace().map(perishable).collect();
-    for directive in parse_file(b"the CVS rules", more, FileKind::Rules(RuleDefaults::CVS), false)? {
+    for (_, directive) in parse_file(b"the CVS rules", more, FileKind::Rules(RuleDefaults::CVS), false)? {
         match directive {
             Directive::Clear => rules.clear(),
             Directive::Rule(rule) => rules.push(rule),

@@ -46,6 +46,12 @@ pub enum FilterError {
         /// The file that was not read any more.
         file: String,
     },
+    /// A file of git's patterns has too many of them, or they are too much to be matched.
+    #[error("Reading patterns from {file}: they are too many or too large")]
+    TooMuch {
+        /// The file's name, with bytes that are not UTF-8 replaced.
+        file: String,
+    },
     /// The list has more than [`MAX_RULES`] rules.
     #[error("More than {MAX_RULES} filter rules")]
     TooManyRules,

@@ -28,6 +28,8 @@ pub struct DirMerge {
     pub not_below: bool,
     /// Rules in it that name no side act on the sender alone (`--delete-excluded`).
     pub sender_only: bool,
+    /// What it holds are patterns as git reads them, of which the last that matches decides.
+    pub git: bool,
 }
 
 impl DirMerge {
@@ -47,8 +49,27 @@ impl DirMerge {
                 }
             },
         };
-        let merge = DirMerge { file: file.to_vec(), from, defaults, not_below, sender_only: false };
+        let merge =
+            DirMerge { file: file.to_vec(), from, defaults, not_below, sender_only: false, git: false };
         merge.validate().map(|()| merge)
+    }
+
+    /// The files in which git looks for what it leaves out, those first that count for more. What a user has told git
+    /// for all work trees is none of them: it would make what is copied differ between users, and between both sides.
+    pub(super) fn of_git(sender_only: bool) -> [DirMerge; 2] {
+        [&b".gitignore"[..], b".git/info/exclude"].map(|file| DirMerge {
+            file: file.to_vec(),
+            from: None,
+            defaults: RuleDefaults::default(),
+            not_below: false,
+            sender_only,
+            git: true,
+        })
+    }
+
+    /// Whether it asks for the same files as another: those of the same name, read in the same way.
+    pub(super) fn is_like(&self, other: &DirMerge) -> bool {
+        self.name() == other.name() && self.git == other.git
     }
 
     /// Checks what parsing guarantees and decoding does not.
@@ -135,7 +156,8 @@ impl RuleDefaults {
     }
 }
 
-/// Parses the content of a file of rules; `file` is its name, for errors.
+/// Parses the content of a file of rules; `file` is its name, for errors. With each rule comes the number of its
+/// line, from 1; where rules are parted by blanks, its own.
 ///
 /// Lines end at a line feed or carriage return, with `nul_separated` at a NUL byte. Empty lines and those that begin
 /// with `#` or `;` are skipped.
@@ -144,7 +166,7 @@ pub fn parse_file(
     content: &[u8],
     kind: FileKind,
     nul_separated: bool,
-) -> Result<Vec<Directive>, FilterError> {
+) -> Result<Vec<(usize, Directive)>, FilterError> {
     let located = |entry| {
         move |source| FilterError::File { file: String::from_utf8_lossy(file).into_owned(), entry, source }
     };
@@ -165,7 +187,8 @@ pub fn parse_file(
                 FileKind::Patterns(action) => parse_old_rule(line, action),
                 FileKind::Rules(defaults) => parse_rule(line, &defaults),
             };
-            directives.extend(parsed.map_err(located(line_number))?);
+            let parsed = parsed.map_err(located(line_number))?;
+            directives.extend(parsed.map(|directive| (line_number, directive)));
         }
         match after {
             [] => return Ok(directives),
@@ -178,7 +201,10 @@ pub fn parse_file(
 
 /// Parses rules parted by white space. The blank between a prefix and its pattern does not part them: a word that is a
 /// prefix alone takes the next word as its pattern.
-fn parse_words(content: &[u8], defaults: &RuleDefaults) -> Result<Vec<Directive>, (usize, SyntaxError)> {
+fn parse_words(
+    content: &[u8],
+    defaults: &RuleDefaults,
+) -> Result<Vec<(usize, Directive)>, (usize, SyntaxError)> {
     let is_space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
     let mut words = (1_usize..).zip(content.split(is_space).filter(|word| !word.is_empty()));
     let mut directives = Vec::new();
@@ -190,7 +216,8 @@ fn parse_words(content: &[u8], defaults: &RuleDefaults) -> Result<Vec<Directive>
             }
             parsed => parsed,
         };
-        directives.extend(parsed.map_err(|source| (number, source))?);
+        let parsed = parsed.map_err(|source| (number, source))?;
+        directives.extend(parsed.map(|directive| (number, directive)));
     }
     Ok(directives)
 }

@@ -8,7 +8,7 @@
 //! * [`Rules::add`] collects these into a list, asking its caller for the content of merged files, since this module
 //!   reads no file itself;
 //! * [`Rules::check`] and [`Rules::decide`] give the verdict for one path, [`Scope::check`] that of a directory's own
-//!   files too.
+//!   files too; [`Scope::decide`] also tells which rule gave it, and where that stands.
 //!
 //! The walk calls the check for every entry, top down, and never enters an excluded directory; so a verdict is about
 //! the path it is given, not about the directories above it.
@@ -19,13 +19,17 @@
 //! A list may hold places for the rules of files that are found in the directories of the tree. What stands there is told
 //! by the [`Scope`] of each directory, which is made of that of the directory above it and of such files.
 //!
+//! Of these files, those of git (`--gitignore`) are read by its rules, not by rsync's: `git`.
+//!
 //! Refused for now, with an error that says so: rules for extended attribute names (`x`).
 
 mod class;
 mod cvs;
 mod error;
 mod file;
+mod git;
 mod glob;
+mod origin;
 mod parse;
 mod pattern;
 mod rule;
@@ -37,6 +41,7 @@ mod tests;
 
 pub use self::error::{FilterError, SyntaxError};
 pub use self::file::{DirMerge, FileKind, Merge, RuleDefaults, parse_file};
+pub use self::origin::{Origin, Ruling};
 pub use self::parse::{Directive, parse_filter, parse_pattern};
 pub use self::rule::{Action, MAX_PATTERN_BYTES, Rule, Sides};
 pub use self::rules::{

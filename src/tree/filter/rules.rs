@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::io;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::tree::filter::cvs;
 use crate::tree::filter::error::FilterError;
 use crate::tree::filter::file::{DirMerge, FileKind, Merge, parse_file};
+use crate::tree::filter::origin::{Origin, Ruling};
 use crate::tree::filter::parse::Directive;
 use crate::tree::filter::pattern::{Pattern, Subject};
 use crate::tree::filter::rule::{Action, Rule, Sides};
@@ -55,7 +57,7 @@ pub struct Decision {
 /// files that may be in any directory are part of it; what stands there in a directory, its [`Scope`] knows.
 ///
 /// [`Scope`]: crate::tree::filter::Scope
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<Item>", into = "Vec<Item>")]
 pub struct Rules {
     pub(super) list: Vec<Place>,
@@ -64,7 +66,18 @@ pub struct Rules {
     /// Absolute path of the transfer root with a `/` at its end and none at its start. Each side has its own, so it
     /// is not encoded.
     pub(super) root: Vec<u8>,
+    /// Where stands what is added next, if that was said.
+    origin: Option<Origin>,
 }
+
+/// Wherever the rules stand.
+impl PartialEq for Rules {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.list, &self.merges, &self.root) == (&other.list, &other.merges, &other.root)
+    }
+}
+
+impl Eq for Rules {}
 
 /// What a list of rules holds, as it is encoded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,15 +96,29 @@ pub(super) enum Place {
     Merged(usize),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct CompiledRule {
     pub rule: Rule,
     pattern: Pattern,
+    origin: Option<Origin>,
 }
 
+/// Wherever they stand.
+impl PartialEq for CompiledRule {
+    fn eq(&self, other: &Self) -> bool {
+        self.rule == other.rule
+    }
+}
+
+impl Eq for CompiledRule {}
+
 impl CompiledRule {
-    pub(super) fn new(rule: Rule) -> Self {
-        CompiledRule { pattern: Pattern::compile(&rule.pattern), rule }
+    pub(super) fn new(rule: Rule, origin: Option<Origin>) -> Self {
+        CompiledRule { pattern: Pattern::compile(&rule.pattern), rule, origin }
+    }
+
+    pub(super) fn ruling(&self) -> Ruling {
+        Ruling { verdict: self.verdict(), text: self.rule.to_bytes(), origin: self.origin.clone() }
     }
 
     fn acts_on(&self, side: Side) -> bool {
@@ -116,9 +143,9 @@ impl CompiledRule {
 
 /// What the rules are asked.
 pub(super) struct Question<'a> {
-    path: &'a [u8],
-    is_dir: bool,
-    side: Side,
+    pub(super) path: &'a [u8],
+    pub(super) is_dir: bool,
+    pub(super) side: Side,
     deleting_dir: bool,
     root: &'a [u8],
     /// The path with the root before it, made only if a rule looks at it.
@@ -255,7 +282,7 @@ impl Rules {
 
     fn put(&mut self, item: Item) {
         self.list.push(match item {
-            Item::Rule(rule) => Place::Rule(CompiledRule::new(rule)),
+            Item::Rule(rule) => Place::Rule(CompiledRule::new(rule, self.origin.clone())),
             Item::DirMerge(merge) => {
                 self.merges.push(merge);
                 Place::Merged(self.merges.len().saturating_sub(1))
@@ -300,7 +327,7 @@ impl Rules {
                     self.push(Rule::new(Action::Exclude, merge.name()))?;
                 }
                 // One that is there already stays where it is.
-                let is_known = self.merges.iter().any(|known| known.name() == merge.name());
+                let is_known = self.merges.iter().any(|known| known.is_like(&merge));
                 return if is_known { Ok(()) } else { self.push_item(Item::DirMerge(merge)) };
             }
             Directive::Merge(merge) => merge,
@@ -317,10 +344,25 @@ impl Rules {
         }
         let content =
             read(Text::File(&file)).map_err(|source| FilterError::Read { file: file_name(), source })?;
-        for directive in parse_file(&file, &content, kind, nul_separated)? {
+        let outer = self.origin.clone();
+        let shared: Arc<[u8]> = file.as_slice().into();
+        for (entry, directive) in parse_file(&file, &content, kind, nul_separated)? {
+            self.origin = Some(Origin::File { file: shared.clone(), entry });
             self.add_nested(directive, nul_separated, read, depth.saturating_add(1))?;
         }
+        self.origin = outer;
         Ok(())
+    }
+
+    /// Says where stands what is added from now on.
+    pub fn come_from(&mut self, origin: Origin) {
+        self.origin = Some(origin);
+    }
+
+    /// Appends the places for the files of git. What these say about a name counts only if no rule before does.
+    /// `sender_only`: the run is one with `--delete-excluded`.
+    pub fn add_git(&mut self, sender_only: bool) -> Result<(), FilterError> {
+        DirMerge::of_git(sender_only).into_iter().try_for_each(|merge| self.push_item(Item::DirMerge(merge)))
     }
 
     /// The list as it is with `--delete-excluded`: rules that name no side act on the sender alone, so what they

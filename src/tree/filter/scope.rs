@@ -10,6 +10,8 @@
 use crate::tree::RelPath;
 use crate::tree::filter::error::FilterError;
 use crate::tree::filter::file::{DirMerge, FileKind, Merge, RuleDefaults, parse_file};
+use crate::tree::filter::git::{self, GitLines};
+use crate::tree::filter::origin::{Origin, Ruling};
 use crate::tree::filter::parse::Directive;
 use crate::tree::filter::rule::{Action, Rule, Sides};
 use crate::tree::filter::rules::{
@@ -41,10 +43,24 @@ struct File {
 /// The rules of one file that was found.
 #[derive(Debug)]
 struct Layer {
-    places: Vec<Place>,
+    held: Held,
+    /// The path of the file, as it is told.
+    file: Arc<[u8]>,
     base: Base,
     /// Those of the file further up.
     above: Option<Arc<Layer>>,
+}
+
+/// What a file holds.
+#[derive(Debug)]
+enum Held {
+    Places(Vec<Place>),
+    /// Patterns as git reads them.
+    Git {
+        lines: GitLines,
+        /// They act on the sender alone.
+        sender_only: bool,
+    },
 }
 
 /// Where the directory of a file is.
@@ -96,7 +112,9 @@ impl Scope {
     /// A file cannot be read, or holds what is no rule.
     pub fn enter(&self, path: &RelPath, read: ReadInDirectory<'_>) -> Result<Scope, FilterError> {
         let length = if path.is_root() { 0 } else { path.as_bytes().len().saturating_add(1) };
-        self.entered(&Base::Below(length), |_| true, read)
+        let slash: &[u8] = if path.is_root() { b"" } else { b"/" };
+        let directory = [path.as_bytes(), slash].concat();
+        self.entered((&Base::Below(length), directory.as_slice()), |_| true, read)
     }
 
     /// How many directories above the top of the transfer may hold files that count in it.
@@ -125,7 +143,9 @@ impl Scope {
                 from.clone().count() <= depth && from.clone().eq(self.root_elements().take(from.count()))
             })
         };
-        self.entered(&Base::Above(way), is_from_here, read)
+        let directory = self.root_elements().take(depth);
+        let directory = directory.fold(b"/".to_vec(), |path, element| [&path, element, b"/"].concat());
+        self.entered((&Base::Above(way), directory.as_slice()), is_from_here, read)
     }
 
     fn root_elements(&self) -> impl Iterator<Item = &[u8]> + Clone {
@@ -134,14 +154,14 @@ impl Scope {
 
     fn entered(
         &self,
-        base: &Base,
+        (base, directory): (&Base, &[u8]),
         is_asked: impl Fn(&DirMerge) -> bool,
         read: ReadInDirectory<'_>,
     ) -> Result<Scope, FilterError> {
         if self.files.is_empty() {
             return Ok(self.clone());
         }
-        let mut entering = Entering { files: self.files.to_vec(), changed: false, read };
+        let mut entering = Entering { files: self.files.to_vec(), directory, changed: false, read };
         entering.files.iter_mut().filter(|file| file.merge.not_below).for_each(|file| {
             entering.changed |= file.nearest.take().is_some();
         });
@@ -162,30 +182,78 @@ impl Scope {
     /// directory itself, below the top of the transfer, which is an empty path and always included. `deleting_dir` says
     /// that the directory is being deleted: perishable rules do not count there.
     pub fn check(&self, path: &[u8], is_dir: bool, side: Side, deleting_dir: bool) -> Verdict {
-        let question = Question::new(&self.rules.root, path, is_dir, side, deleting_dir);
-        let found =
-            if path.is_empty() { None } else { self.first(&self.rules.list, &Base::Below(0), &question) };
-        found.map_or(Verdict::Included, CompiledRule::verdict)
+        self.answer(path, is_dir, side, deleting_dir).map_or(Verdict::Included, |answer| answer.verdict())
     }
 
-    /// The first rule that matches. A file keeps places only for files that are numbered after it, so there is an end to
-    /// it.
-    fn first<'a>(
-        &'a self,
-        places: &'a [Place],
-        base: &Base,
-        question: &Question<'_>,
-    ) -> Option<&'a CompiledRule> {
+    /// The same with the rule that gave it and where that stands; `None` if no rule matches, and so the path is
+    /// included.
+    pub fn decide(&self, path: &[u8], is_dir: bool, side: Side, deleting_dir: bool) -> Option<Ruling> {
+        self.answer(path, is_dir, side, deleting_dir).map(|answer| answer.ruling())
+    }
+
+    fn answer(&self, path: &[u8], is_dir: bool, side: Side, deleting_dir: bool) -> Option<Answer<'_>> {
+        let question = Question::new(&self.rules.root, path, is_dir, side, deleting_dir);
+        if path.is_empty() { None } else { self.first(&self.rules.list, &Base::Below(0), &question) }
+    }
+
+    /// The first rule that matches. A file keeps places only for files that are numbered after it, so there is an end
+    /// to it.
+    fn first<'a>(&'a self, places: &'a [Place], base: &Base, question: &Question<'_>) -> Option<Answer<'a>> {
         places.iter().find_map(|place| match place {
             Place::Rule(compiled) => {
-                question.is_answered_by(compiled, |path| base.anchor(path)).then_some(compiled)
+                let is_answer = question.is_answered_by(compiled, |path| base.anchor(path));
+                is_answer.then_some(Answer::Rule(compiled))
             }
             Place::Merged(number) => {
                 let nearest = self.files.get(*number).and_then(|file| file.nearest.as_deref());
                 std::iter::successors(nearest, |layer| layer.above.as_deref())
-                    .find_map(|layer| self.first(&layer.places, &layer.base, question))
+                    .find_map(|layer| self.said_by(layer, question))
             }
         })
+    }
+
+    fn said_by<'a>(&'a self, layer: &'a Layer, question: &Question<'_>) -> Option<Answer<'a>> {
+        match &layer.held {
+            Held::Places(places) => self.first(places, &layer.base, question),
+            Held::Git { sender_only: true, .. } if question.side == Side::Receiver => None,
+            Held::Git { .. } if git::is_own(question.path) => None,
+            Held::Git { lines, .. } => {
+                let path = layer.base.anchor(question.path);
+                let said = lines.verdict(&path, question.is_dir);
+                said.map(|(verdict, number)| Answer::Line { verdict, number, lines, file: &layer.file })
+            }
+        }
+    }
+}
+
+/// The rule that decided.
+enum Answer<'a> {
+    Rule(&'a CompiledRule),
+    /// A line of a file of git's.
+    Line {
+        verdict: Verdict,
+        number: usize,
+        lines: &'a GitLines,
+        file: &'a Arc<[u8]>,
+    },
+}
+
+impl Answer<'_> {
+    fn verdict(&self) -> Verdict {
+        match self {
+            Answer::Rule(compiled) => compiled.verdict(),
+            Answer::Line { verdict, .. } => *verdict,
+        }
+    }
+
+    fn ruling(&self) -> Ruling {
+        match self {
+            Answer::Rule(compiled) => compiled.ruling(),
+            Answer::Line { verdict, number, lines, file } => {
+                let origin = Origin::File { file: Arc::clone(file), entry: *number };
+                Ruling { verdict: *verdict, text: lines.line(*number).to_vec(), origin: Some(origin) }
+            }
+        }
     }
 }
 
@@ -196,6 +264,8 @@ fn elements(path: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
 /// A directory whose files are being read.
 struct Entering<'a> {
     files: Vec<File>,
+    /// Its path with a slash at its end, as it is told.
+    directory: &'a [u8],
     changed: bool,
     read: ReadInDirectory<'a>,
 }
@@ -205,14 +275,25 @@ impl Entering<'_> {
     fn file(&mut self, number: usize, base: &Base) -> Result<(), FilterError> {
         let Some(File { merge, nearest }) = self.files.get(number).cloned() else { return Ok(()) };
         let Some(content) = self.content(&merge.file)? else { return Ok(()) };
-        let mut found = Found { places: Vec::new(), above: nearest, sender_only: merge.sender_only };
-        self.add(&mut found, &merge.file, &content, merge.defaults, 0)?;
-        let Found { places, above, .. } = found;
+        let (held, above) = if merge.git {
+            let lines = GitLines::parse(&shown(&merge.file), &content)?;
+            (Held::Git { lines, sender_only: merge.sender_only }, nearest)
+        } else {
+            let mut found = Found { places: Vec::new(), above: nearest, sender_only: merge.sender_only };
+            self.add(&mut found, &merge.file, &content, merge.defaults, 0)?;
+            (Held::Places(found.places), found.above)
+        };
+        let layer = Layer { held, file: self.told(&merge.file), base: base.clone(), above };
         if let Some(file) = self.files.get_mut(number) {
-            file.nearest = Some(Arc::new(Layer { places, base: base.clone(), above }));
+            file.nearest = Some(Arc::new(layer));
             self.changed = true;
         }
         Ok(())
+    }
+
+    /// The path of a file, as it is told.
+    fn told(&self, file: &[u8]) -> Arc<[u8]> {
+        [self.directory, file].concat().into()
     }
 
     fn content(&mut self, file: &[u8]) -> Result<Option<Vec<u8>>, FilterError> {
@@ -230,20 +311,22 @@ impl Entering<'_> {
         if depth >= MAX_MERGE_DEPTH {
             return Err(FilterError::MergeDepth { file: shown(file) });
         }
-        for directive in parse_file(file, content, FileKind::Rules(defaults), false)? {
+        let told = self.told(file);
+        for (entry, directive) in parse_file(file, content, FileKind::Rules(defaults), false)? {
+            let origin = Origin::File { file: told.clone(), entry };
             match directive {
-                Directive::Rule(rule) => found.push(rule)?,
+                Directive::Rule(rule) => found.push(rule, origin)?,
                 Directive::Clear => {
                     found.places.clear();
                     found.above = None;
                 }
-                Directive::DirMerge(merge) => self.keep_place(found, merge)?,
+                Directive::DirMerge(merge) => self.keep_place(found, merge, origin)?,
                 Directive::Merge(Merge { file, kind: FileKind::Rules(defaults) }) => {
                     let missing =
                         || FilterError::Read { file: shown(&file), source: io::ErrorKind::NotFound.into() };
                     let content = self.content(&file)?.ok_or_else(missing)?;
                     if defaults.exclude_self {
-                        found.push(Rule::new(Action::Exclude, file.clone()))?;
+                        found.push(Rule::new(Action::Exclude, file.clone()), origin)?;
                     }
                     self.add(found, &file, &content, defaults, depth.saturating_add(1))?;
                 }
@@ -259,11 +342,16 @@ impl Entering<'_> {
     }
 
     /// Keeps a place for a further file, unless there is one for those of its name.
-    fn keep_place(&mut self, found: &mut Found, mut merge: DirMerge) -> Result<(), FilterError> {
+    fn keep_place(
+        &mut self,
+        found: &mut Found,
+        mut merge: DirMerge,
+        origin: Origin,
+    ) -> Result<(), FilterError> {
         if merge.defaults.exclude_self {
-            found.push(Rule::new(Action::Exclude, merge.name()))?;
+            found.push(Rule::new(Action::Exclude, merge.name()), origin)?;
         }
-        if self.files.iter().any(|known| known.merge.name() == merge.name()) {
+        if self.files.iter().any(|known| known.merge.is_like(&merge)) {
             return Ok(());
         }
         if self.files.len() >= MAX_DIR_MERGES {
@@ -284,14 +372,14 @@ struct Found {
 }
 
 impl Found {
-    fn push(&mut self, mut rule: Rule) -> Result<(), FilterError> {
+    fn push(&mut self, mut rule: Rule, origin: Origin) -> Result<(), FilterError> {
         if self.places.len() >= MAX_RULES {
             return Err(FilterError::TooManyRules);
         }
         if self.sender_only {
             rule.sides = rule.sides.sender_if_unnamed();
         }
-        self.places.push(Place::Rule(CompiledRule::new(rule)));
+        self.places.push(Place::Rule(CompiledRule::new(rule, Some(origin))));
         Ok(())
     }
 }

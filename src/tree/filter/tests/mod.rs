@@ -1,5 +1,6 @@
 //! Tests of the filter rules: syntax, matching and verdicts as tables, and properties over arbitrary bytes.
 
+mod git;
 mod matching;
 mod properties;
 mod scopes;

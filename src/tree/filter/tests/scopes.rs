@@ -1,7 +1,7 @@
 //! What holds in a directory, by the files that are there and above.
 
 use crate::tree::RelPath;
-use crate::tree::filter::{Directive, FilterError, Rules, Scope, Side, Text, Verdict, parse_filter};
+use crate::tree::filter::{Directive, FilterError, Origin, Rules, Scope, Side, Text, Verdict, parse_filter};
 use std::io;
 
 /// What holds in `dir`, with these rules as options, in a tree that holds these files.
@@ -17,6 +17,15 @@ fn entered(options: &[&str], files: &[(&str, &str)], dir: &str) -> Result<Scope,
         let above: String = "../".repeat(levels);
         scope = scope.enter_above(levels, &mut |name| Ok(content(files, &above, name)))?;
     }
+    entered_from(scope, files, dir)
+}
+
+/// The same, where this holds above the tree.
+pub(super) fn entered_from(
+    mut scope: Scope,
+    files: &[(&str, &str)],
+    dir: &str,
+) -> Result<Scope, FilterError> {
     let mut path = String::new();
     scope = enter(&scope, files, &path)?;
     for element in dir.split('/').filter(|element| !element.is_empty()) {
@@ -165,4 +174,25 @@ fn nothing_is_shown_nor_deleted_in_a_closed_scope() {
             assert_eq!(Scope::closed().check(path, true, side, true), Verdict::Excluded);
         }
     }
+}
+
+#[test]
+fn it_is_known_which_rule_decided_and_where_it_stands() {
+    let files = [("a/.f", "# c\n- x\n. more\n"), ("a/more", "\n+ y\n"), ("../.f", "- z\n")];
+    let ruling = |options: &[&str], dir: &str, path: &str| {
+        let scope = entered(options, &files, dir).unwrap();
+        let ruling = scope.decide(path.as_bytes(), false, Side::Sender, false)?;
+        let origin = match ruling.origin {
+            Some(Origin::File { file, entry }) => format!("{}:{entry}", String::from_utf8_lossy(&file)),
+            Some(Origin::Option(option)) => option.to_owned(),
+            None => "?".to_owned(),
+        };
+        Some((String::from_utf8(ruling.text).unwrap(), origin))
+    };
+    let told = |text: &str, origin: &str| Some((text.to_owned(), origin.to_owned()));
+    assert_eq!(ruling(&[": .f"], "a/b", "a/b/x"), told("- x", "a/.f:2"));
+    assert_eq!(ruling(&[": .f"], "a/b", "a/b/y"), told("+ y", "a/more:2"));
+    assert_eq!(ruling(&[": /.f"], "a/b", "a/b/z"), told("- z", "/home/me/.f:1"));
+    assert_eq!(ruling(&["- x", ": .f"], "a", "a/x"), told("- x", "?"));
+    assert_eq!(ruling(&["- x", ": .f"], "", "y"), None);
 }

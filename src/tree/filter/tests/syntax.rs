@@ -195,6 +195,7 @@ fn files() {
     ];
     for (name, kind, nul, content, expected) in cases {
         let directives = parse_file(b"f", content.as_bytes(), *kind, *nul).expect(name);
+        let directives: Vec<Directive> = directives.into_iter().map(|(_, directive)| directive).collect();
         assert_eq!(canonical(&directives), *expected, "{name}");
     }
 }
