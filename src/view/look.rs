@@ -48,21 +48,15 @@ impl View {
         }
         // What the rules hide in one argument does not stand in the way of what another shows.
         read.retain(|entry| shows(scope, path, entry) && (self.manner.directories || !entry.is_dir()));
-        // What was named in a directory that cannot be listed may be there all the same.
-        for selected in unlisted {
-            self.look_up((argument, scope), path, dir, selected, &mut read);
+        // What was named in a directory that cannot be listed may be there all the same; and where no directory is shown,
+        // there may be one for what was named below it.
+        let leads = |one: &Selected| one.below || one.itself.is_some_and(|meant| meant.leads);
+        let apart = selected.into_iter().filter(|one| leads(one) && !read.has_directory(&one.name));
+        let mut named = Read::default();
+        for selected in unlisted.into_iter().chain(apart.collect::<Vec<_>>()) {
+            self.look_up((argument, scope), path, dir, selected, &mut named);
         }
-        if place.shown == Shown::Layer {
-            for selected in selected {
-                let is_shown = |entry: &Entry| entry.name == selected.name && entry.is_dir();
-                let leads = selected.below || selected.itself.is_some_and(|meant| meant.leads);
-                if leads && !read.entries.iter().any(is_shown) {
-                    read.entries.retain(|entry| entry.name != selected.name);
-                    self.look_up((argument, scope), path, dir, selected, &mut read);
-                }
-            }
-        }
-        read.entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        read.prefer(named);
         read.is_whole = true;
         read
     }
