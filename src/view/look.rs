@@ -105,7 +105,7 @@ impl View {
         };
         let Some(entry) = found else { return self.missing(argument, &whole(), itself.is_some(), read) };
         if below && !entry.is_dir() {
-            self.has_nothing_below(argument, &whole(), entry.kind(), read);
+            self.has_nothing_below(argument, &whole(), read);
         }
         if itself.is_none() && !entry.is_dir() {
             return;
@@ -130,13 +130,15 @@ impl View {
         }
     }
 
-    /// What was named below a path is not there, since at that is no directory.
-    fn has_nothing_below(&self, argument: &Argument, path: &RelPath, kind: Kind, read: &mut Read) {
-        if kind == Kind::Symlink {
-            return self.missing(argument, path, false, read);
+    /// What was named below a path is not there, since at that is no directory. A link that leads nowhere is as if nothing
+    /// were there; of anything else that is told, also where what is missing is not.
+    fn has_nothing_below(&self, argument: &Argument, path: &RelPath, read: &mut Read) {
+        match argument.root.open_named(path, self.manner.paths) {
+            Err(error) if error.source.raw_os_error() == Some(rustix::io::Errno::NOTDIR.raw_os_error()) => {
+                read.trouble(path.clone(), error);
+            }
+            _ => self.missing(argument, path, false, read),
         }
-        let source = io::Error::from_raw_os_error(rustix::io::Errno::NOTDIR.raw_os_error());
-        read.trouble(path.clone(), Error { doing: "opening directory", source });
     }
 
     /// Whether anything of what was named below a path is there, or is to be deleted.

@@ -252,6 +252,20 @@ fn names_that_are_not_there_are_told_passed_over_or_deleted() {
 }
 
 #[test]
+fn a_name_below_what_is_no_directory_is_not_only_missing() {
+    for way in Way::plain() {
+        let source = deep().symlink("to-file", "top").symlink("nowhere", "nothing");
+        let scene = Scene::with_source(&source);
+        for (name, code) in [("top/x", 23), ("to-file/x", 23), ("nowhere/x", 0), ("no/x", 0)] {
+            let options = ["-a", "--ignore-missing-args", "--files-from=-"];
+            let run = way.copy(&options, &[scene.path("source")], scene.path("to")).input(name.as_bytes());
+            let output = run.run().expect(code);
+            assert_eq!(output.err().contains("Not a directory"), code == 23, "{way:?} {name}\n{output}");
+        }
+    }
+}
+
+#[test]
 fn a_missing_source_deletes_only_what_it_names() {
     for way in Way::all() {
         let scene =
