@@ -48,8 +48,8 @@ impl View {
         }
         // What the rules hide in one argument does not stand in the way of what another shows.
         read.retain(|entry| shows(scope, path, entry) && (self.manner.directories || !entry.is_dir()));
-        // What was named in a directory that cannot be listed may be there all the same; and where no directory is shown,
-        // there may be one for what was named below it.
+        // What was named in a directory that cannot be listed may be there all the same; and where no directory is
+        // shown, there may be one for what was named below it.
         let leads = |one: &Selected| one.below || one.itself.is_some_and(|meant| meant.leads);
         let apart = selected.into_iter().filter(|one| leads(one) && !read.has_directory(&one.name));
         let mut named = Read::default();
@@ -130,8 +130,8 @@ impl View {
         }
     }
 
-    /// What was named below a path is not there, since at that is no directory. A link that leads nowhere is as if nothing
-    /// were there; of anything else that is told, also where what is missing is not.
+    /// What was named below a path is not there, since at that is no directory. A link that leads nowhere is as if
+    /// nothing were there; of anything else that is told, also where what is missing is not.
     fn has_nothing_below(&self, argument: &Argument, path: &RelPath, read: &mut Read) {
         match argument.root.open_named(path, self.manner.paths) {
             Err(error) if error.source.raw_os_error() == Some(rustix::io::Errno::NOTDIR.raw_os_error()) => {

@@ -24,8 +24,8 @@ impl View {
         listing.followed.append(&mut missed.followed);
     }
 
-    /// What is to be told of a directory that holds, at any depth, nothing but directories that are not protected by their
-    /// names, as far as can be seen. `None` if it holds something.
+    /// What is to be told of a directory that holds, at any depth, nothing but directories that are not protected by
+    /// their names, as far as can be seen. `None` if it holds something.
     fn emptiness(&self, dir: &ViewDir, listing: &ViewListing, entry: &Entry) -> Option<ViewListing> {
         let mut told = ViewListing::default();
         let mut ahead = vec![(self.child(dir, listing, &entry.name), self.is_protected(dir, &entry.name))];

@@ -399,8 +399,8 @@ impl Sink<'_> {
         self.context.options.dry_run
     }
 
-    /// Sets what differs; what cannot be set is a problem of its own and leaves the rest as it should be. Permissions that
-    /// are kept where the owner is are set with it.
+    /// Sets what differs; what cannot be set is a problem of its own and leaves the rest as it should be.
+    /// Permissions that are kept where the owner is are set with it.
     fn set_owner_first(
         &self,
         path: &RelPath,

@@ -191,7 +191,7 @@ impl Comparison<'_, '_> {
         let sink = self.sink;
         let policy = sink.policy_in(|| current.umask(sink), entry, own);
         match policy.decide(entry, own, sink.may_set_group(entry.meta.gid)) {
-            // Where a link leads is not asked of one that has no part in the run for being there, or for not being there.
+            // Where a link leads is not asked of one that has no part in the run for being there or not being there.
             skipped @ Decision::Skip(Skip::Exists | Skip::NotExisting) => skipped,
             _ if sink.context.options.leaves_out(entry, &current.path) => Decision::Skip(Skip::Unsafe),
             decision => decision,
