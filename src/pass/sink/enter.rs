@@ -19,7 +19,7 @@ use std::collections::{HashSet, VecDeque};
 impl Sink<'_> {
     /// Opens the destination, or leaves it alone if there is nothing to put there.
     pub(super) fn open_destination(&self, begin: &Begin, root_is_empty: bool) -> Result<(), PassError> {
-        let at = |root| Destination { root, ..Destination::default() };
+        let at = |root| Destination { root, rename: None, created: false, made_above: None };
         let destination = match &self.goal {
             Goal::Planned { root, .. } => at(Some(root.clone())),
             Goal::Listing => at(None),
@@ -34,8 +34,7 @@ impl Sink<'_> {
                 }
             }
         };
-        let mut destination = destination.written_by(&self.context.options, self.context.paths)?;
-        destination.is_listed = begin.root.is_some();
+        let destination = destination.written_by(&self.context.options, self.context.paths)?;
         if let Some((count, path)) = &destination.made_above {
             self.announcer.say(Event::CreatedPath { count: *count, path: path.clone() });
         }
@@ -60,10 +59,7 @@ impl Sink<'_> {
         let mut open = OpenDir::new(RelPath::root(), None, counterpart);
         // Beside a single file, nothing is deleted.
         open.scope = self.scope_above(open.counterpart.dir().filter(|_| destination.rename.is_none()));
-        // As at the source, files of rules beside what was named say nothing.
-        if destination.is_listed {
-            self.enter_scope(&mut open);
-        }
+        self.enter_scope(&mut open);
         if let Some(meta) = begin.root.filter(|_| self.goal.only_shows()) {
             self.show(RelPath::root(), &Node::Directory, &meta);
         }
@@ -231,10 +227,7 @@ impl Sink<'_> {
         loop {
             let opened = self.counterpart_at(&here).unwrap_or(Counterpart::Absent);
             let above = scope.unwrap_or_else(|| self.scope_above(opened.dir()));
-            let heeds =
-                !here.is_root() || self.destination.get().is_some_and(|destination| destination.is_listed);
-            let dir = opened.dir().filter(|_| heeds);
-            let entered = dir.map_or(Ok(above.clone()), |dir| view::enter(&above, dir, &here));
+            let entered = opened.dir().map_or(Ok(above.clone()), |dir| view::enter(&above, dir, &here));
             let entered = self.scope_or_closed(&here, entered);
             match names.next().and_then(|name| Name::new(name).ok()) {
                 Some(name) => here = here.join(&name),

@@ -77,6 +77,10 @@ impl Case {
             // And which files of rules count for what is named depends in rsync on how its list is put together.
             options.retain(|choice| !["--max-delete", "-F", "dir-merge", "-C"].contains(&choice.name));
         }
+        if !matches!(operands, Operands::Contents) {
+            // In the destination itself, rsync reads files of rules only for what is listed with its top.
+            options.retain(|choice| !["dir-merge", "-C"].contains(&choice.name));
+        }
         if matches!(operands, Operands::Names(_)) {
             // Of several names in one directory, rsync reads for the first only what files of rules there are above.
             options.retain(|choice| choice.name != "-F");

@@ -50,27 +50,6 @@ fn beside_what_is_named_no_file_counts_but_above_it() {
 }
 
 #[test]
-fn beside_what_is_named_no_file_counts_at_the_destination_either() {
-    for way in Way::plain() {
-        let source = source().file("c/x", "x");
-        for option in ["--delete-during", "--delete-before", "--delete-after"] {
-            let there = Tree::new().file(".rules", "P extra\n").file("a/extra", "x").file("c/extra", "x");
-            let scene = Scene::with_source(&source).tree("to", &there.file("c/.rules", "P extra\n"));
-            let options = ["-a", "--exclude=.rules", "-f: .rules", option];
-            let named = ["source/a", "source/c"].map(|named| scene.path(named));
-            way.copy(&options, &named, scene.path("to")).run().success();
-            let kept = [".rules", "a", "a/b", "a/y", "c", "c/.rules", "c/extra", "c/x"];
-            assert_eq!(scene.paths("to"), kept, "{way:?} {option}");
-            // It does where it is beside what is listed.
-            fs::write(scene.path("to/a/extra"), "x").unwrap();
-            let options = ["-a", "--exclude=.rules", "--exclude=c", "-f: .rules", option];
-            way.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
-            assert!(scene.path("to/a/extra").exists(), "{way:?} {option}");
-        }
-    }
-}
-
-#[test]
 fn what_nobody_can_read_hides_all_and_deletes_nothing() {
     let bad =
         |name: &str, content: &str| source().file(format!("bad/{name}"), content).file("bad/secret", "x");
