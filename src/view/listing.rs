@@ -3,7 +3,7 @@
 use crate::fs::{Dir, Error, Listing, Stamped};
 use crate::tree::filter::Scope;
 use crate::tree::{Acls, Asked, Entry, Extra, Name, RelPath};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Where a directory of the view is: below which arguments.
@@ -77,6 +77,8 @@ pub struct ViewListing {
     pub asked: Asked,
     /// What holds in each place of the directory.
     pub(super) scopes: Vec<Scope>,
+    /// The directories of a place that are [apart](Read::apart).
+    pub(super) apart: BTreeSet<(usize, Name)>,
 }
 
 /// Something in a directory, or all of it, that could not be read.
@@ -114,6 +116,9 @@ pub(super) struct Read {
     pub followed: Vec<(RelPath, Vec<u8>)>,
     pub asked: Asked,
     pub is_whole: bool,
+    /// Directories that are shown for being named, or for what was named below them, though what is in the one above is
+    /// shown anyway.
+    pub apart: Vec<Name>,
     /// Names of directories that are on another file system.
     mounts: Vec<Name>,
 }
@@ -194,6 +199,28 @@ impl Read {
         self
     }
 
+    /// Whether an entry of that name is a directory. The entries are sorted.
+    pub(super) fn has_directory(&self, name: &Name) -> bool {
+        let found = self.entries.binary_search_by(|entry| entry.name.cmp(name)).ok();
+        found.and_then(|at| self.entries.get(at)).is_some_and(Entry::is_dir)
+    }
+
+    /// Adds what was found by names, in the place of what has one of these.
+    pub(super) fn prefer(&mut self, mut named: Read) {
+        let by_name = |one: &Entry, other: &Entry| one.name.cmp(&other.name);
+        named.entries.sort_unstable_by(by_name);
+        let is_other = |entry: &Entry| named.entries.binary_search_by(|one| by_name(one, entry)).is_err();
+        self.entries.retain(is_other);
+        let directories = named.entries.iter().filter(|entry| entry.is_dir());
+        self.apart.extend(directories.map(|entry| entry.name.clone()));
+        self.entries.append(&mut named.entries);
+        self.entries.sort_unstable_by(by_name);
+        self.troubles.append(&mut named.troubles);
+        self.followed.append(&mut named.followed);
+        self.asked.absent.append(&mut named.asked.absent);
+        self.asked.implied.append(&mut named.asked.implied);
+    }
+
     /// Leaves out directories that are on another file system.
     pub(super) fn leave_out_mounts(&mut self) {
         let Read { entries, mounts, .. } = self;
@@ -243,6 +270,7 @@ pub(super) struct Merge {
     followed: Vec<(RelPath, Vec<u8>)>,
     is_whole: bool,
     asked: Asked,
+    apart: BTreeSet<(usize, Name)>,
     /// Directories that are meant by themselves in one of the places, if any may be implied.
     meant: Vec<Name>,
 }
@@ -258,6 +286,7 @@ impl Merge {
         self.troubles.extend(read.troubles);
         self.followed.extend(read.followed);
         self.is_whole |= read.is_whole;
+        self.apart.extend(read.apart.into_iter().map(|name| (place, name)));
         self.note(read.asked, &read.entries, is_apart);
         if self.first.is_none() && !self.several {
             self.first = Some((place, read.entries));
@@ -296,10 +325,10 @@ impl Merge {
         self.asked.implied.sort_unstable();
         self.asked.implied.dedup();
         self.meant.sort_unstable();
-        let Merge { meant, is_whole, mut asked, troubles, followed, .. } = self;
+        let Merge { meant, is_whole, mut asked, troubles, followed, apart, .. } = self;
         asked.implied.retain(|name| meant.binary_search(name).is_err());
         let mut listing =
-            ViewListing { troubles, followed, is_whole, asked, scopes, ..ViewListing::default() };
+            ViewListing { troubles, followed, is_whole, asked, scopes, apart, ..ViewListing::default() };
         match self.first {
             Some((place, entries)) => {
                 if place > 0 {

@@ -48,21 +48,15 @@ impl View {
         }
         // What the rules hide in one argument does not stand in the way of what another shows.
         read.retain(|entry| shows(scope, path, entry) && (self.manner.directories || !entry.is_dir()));
-        // What was named in a directory that cannot be listed may be there all the same.
-        for selected in unlisted {
-            self.look_up((argument, scope), path, dir, selected, &mut read);
+        // What was named in a directory that cannot be listed may be there all the same; and where no directory is
+        // shown, there may be one for what was named below it.
+        let leads = |one: &Selected| one.below || one.itself.is_some_and(|meant| meant.leads);
+        let apart = selected.into_iter().filter(|one| leads(one) && !read.has_directory(&one.name));
+        let mut named = Read::default();
+        for selected in unlisted.into_iter().chain(apart.collect::<Vec<_>>()) {
+            self.look_up((argument, scope), path, dir, selected, &mut named);
         }
-        if place.shown == Shown::Layer {
-            for selected in selected {
-                let is_shown = |entry: &Entry| entry.name == selected.name && entry.is_dir();
-                let leads = selected.below || selected.itself.is_some_and(|meant| meant.leads);
-                if leads && !read.entries.iter().any(is_shown) {
-                    read.entries.retain(|entry| entry.name != selected.name);
-                    self.look_up((argument, scope), path, dir, selected, &mut read);
-                }
-            }
-        }
-        read.entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        read.prefer(named);
         read.is_whole = true;
         read
     }
@@ -109,7 +103,7 @@ impl View {
         };
         let Some(entry) = found else { return self.missing(argument, &whole(), itself.is_some(), read) };
         if below && !entry.is_dir() {
-            self.has_nothing_below(argument, &whole(), entry.kind(), read);
+            self.has_nothing_below(argument, &whole(), read);
         }
         if itself.is_none() && !entry.is_dir() {
             return;
@@ -147,13 +141,15 @@ impl View {
         if heeds_files { scope } else { &argument.itself }
     }
 
-    /// What was named below a path is not there, since at that is no directory.
-    fn has_nothing_below(&self, argument: &Argument, path: &RelPath, kind: Kind, read: &mut Read) {
-        if kind == Kind::Symlink {
-            return self.missing(argument, path, false, read);
+    /// What was named below a path is not there, since at that is no directory. A link that leads nowhere is as if
+    /// nothing were there; of anything else that is told, also where what is missing is not.
+    fn has_nothing_below(&self, argument: &Argument, path: &RelPath, read: &mut Read) {
+        match argument.root.open_named(path, self.manner.paths) {
+            Err(error) if error.source.raw_os_error() == Some(rustix::io::Errno::NOTDIR.raw_os_error()) => {
+                read.trouble(path.clone(), error);
+            }
+            _ => self.missing(argument, path, false, read),
         }
-        let source = io::Error::from_raw_os_error(rustix::io::Errno::NOTDIR.raw_os_error());
-        read.trouble(path.clone(), Error { doing: "opening directory", source });
     }
 
     /// Whether anything of what was named below a path is there, or is to be deleted.

@@ -252,8 +252,12 @@ impl View {
         let inside = |(number, place): (usize, &Place)| {
             let scope = listing.scopes.get(number).cloned().unwrap_or_default();
             match place.shown {
-                Shown::All => Some(Place { scope, ..place.clone() }),
-                Shown::Layer | Shown::Selected => self.place(place.argument, &path, scope, Some(dir)),
+                Shown::All if !listing.apart.contains(&(number, name.clone())) => {
+                    Some(Place { scope, ..place.clone() })
+                }
+                Shown::All | Shown::Layer | Shown::Selected => {
+                    self.place(place.argument, &path, scope, Some(dir))
+                }
             }
         };
         let places = dir.places().iter().enumerate().filter_map(inside).collect();

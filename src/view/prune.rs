@@ -5,35 +5,50 @@
 use crate::fs::Look;
 use crate::tree::filter::{Side, Verdict};
 use crate::tree::{Entry, Name};
-use crate::view::{View, ViewDir, ViewListing};
+use crate::view::{Trouble, View, ViewDir, ViewListing};
 
 impl View {
-    /// Leaves such directories out of the listing of `dir`.
+    /// Leaves such directories out of the listing of `dir`, which then tells what is wrong with them.
     pub(super) fn prune(&self, dir: &ViewDir, listing: &mut ViewListing) {
-        let keeps = |entry: &Entry| !entry.is_dir() || self.holds_something(dir, listing, entry);
-        let kept: Vec<Name> =
-            listing.entries.iter().filter(|entry| keeps(entry)).map(|entry| entry.name.clone()).collect();
-        listing.retain(|entry| kept.binary_search(&entry.name).is_ok());
+        let mut pruned = Vec::new();
+        let mut missed = ViewListing::default();
+        for entry in listing.entries.iter().filter(|entry| entry.is_dir()) {
+            if let Some(below) = self.emptiness(dir, listing, entry) {
+                pruned.push(entry.name.clone());
+                missed.troubles.extend(below.troubles);
+                missed.followed.extend(below.followed);
+            }
+        }
+        listing.retain(|entry| pruned.binary_search(&entry.name).is_err());
+        listing.troubles.append(&mut missed.troubles);
+        listing.followed.append(&mut missed.followed);
     }
 
-    /// Whether a directory holds, at any depth, what is no directory, or one that is protected by its name; or what
-    /// cannot be looked at, which is told when it is listed.
-    fn holds_something(&self, dir: &ViewDir, listing: &ViewListing, entry: &Entry) -> bool {
+    /// What is to be told of a directory that holds, at any depth, nothing but directories that are not protected by
+    /// their names, as far as can be seen. `None` if it holds something.
+    fn emptiness(&self, dir: &ViewDir, listing: &ViewListing, entry: &Entry) -> Option<ViewListing> {
+        let mut told = ViewListing::default();
         let mut ahead = vec![(self.child(dir, listing, &entry.name), self.is_protected(dir, &entry.name))];
         while let Some((dir, is_protected)) = ahead.pop() {
             if is_protected {
-                return true;
+                return None;
             }
             let listing = self.list_all(&dir, &Look::default());
-            if !listing.troubles.is_empty() || listing.entries.iter().any(|entry| !entry.is_dir()) {
-                return true;
+            if listing.entries.iter().any(|entry| !entry.is_dir()) {
+                return None;
             }
             let below = listing.entries.iter().rev();
             ahead.extend(below.map(|entry| {
                 (self.child(&dir, &listing, &entry.name), self.is_protected(&dir, &entry.name))
             }));
+            let itself = |trouble: Trouble| {
+                let path = trouble.path.or_else(|| Some(dir.path().clone()));
+                Trouble { path, ..trouble }
+            };
+            told.troubles.extend(listing.troubles.into_iter().map(itself));
+            told.followed.extend(listing.followed);
         }
-        false
+        Some(told)
     }
 
     /// Whether a rule, but none of a directory's own file, protects a directory from deletion: then it is not left out

@@ -1,6 +1,6 @@
 //! What the sink does with a directory before anything in it is compared: it is found or made, and opened.
 
-use crate::fs::{Dir, SetMeta};
+use crate::fs::{Dir, SetAcls, SetExtended, SetMeta};
 use crate::pass::decide::{Decision, Policy, Seen, Update};
 use crate::pass::sink::destination::{self, Destination};
 use crate::pass::sink::directories::{Counterpart, FinalAcls, OpenDir};
@@ -169,10 +169,26 @@ impl Sink<'_> {
                 return Err(PassError::Protocol("a listing is of no directory"));
             }
         }
+        self.set_grants_first(&open);
         open.time_if_touched = entry.meta.mtime;
         open.keeps_time = self.policy().keeps_time(Kind::Directory);
         self.enter_scope(&mut open);
         Ok(open)
+    }
+
+    /// Where permissions are not those of the source, what is made in a directory gets what the default ACL of that
+    /// grants, which so has to be there before. Its owner may do all until it is full; it then gets all its attributes,
+    /// and what cannot be set is told.
+    fn set_grants_first(&self, open: &OpenDir) {
+        let options = &self.context.options;
+        if let (Counterpart::Writable(dir), Some(FinalAcls { acls, mode })) = (&open.counterpart, &open.acls)
+            && !options.perms
+            && !options.dry_run
+            && !open.unusable
+        {
+            let acls = Some(SetAcls { acls: acls.as_deref(), mode: mode | 0o700 });
+            let _ = dir.set_own_extended(&SetExtended { acls, xattrs: None });
+        }
     }
 
     /// Whether what files of rules here say matters to this run: as long as nothing is deleted and no fingerprint is

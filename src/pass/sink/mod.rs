@@ -400,13 +400,17 @@ impl Sink<'_> {
     }
 
     /// Sets what differs; what cannot be set is a problem of its own and leaves the rest as it should be.
+    /// Permissions that are kept where the owner is are set with it.
     fn set_owner_first(
         &self,
         path: &RelPath,
         set: &SetMeta,
         chown: impl FnOnce(&SetMeta) -> Result<(), crate::fs::Error>,
     ) -> SetMeta {
-        let (owner, rest) = set.split_owner();
+        let (mut owner, mut rest) = set.split_owner();
+        if self.context.options.fakes_super() {
+            owner.mode = rest.mode.take();
+        }
         if !owner.is_empty()
             && let Err(error) = chown(&owner)
         {

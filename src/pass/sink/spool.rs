@@ -124,6 +124,8 @@ impl Sink<'_> {
         let Spooled { path, scope, keeps_time, names } = dir;
         let here = match self.counterpart_at(&path) {
             Ok(here) => here,
+            // It was behind a link that stays (-K), and went with what that leads to.
+            Err(error) if error.is_not_found() => return,
             Err(error) => return self.tally.failed(&path, &error),
         };
         let before = here.dir().and_then(|dir| dir.own_meta().ok());

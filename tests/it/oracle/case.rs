@@ -77,15 +77,6 @@ impl Case {
             // And which files of rules count for what is named depends in rsync on how its list is put together.
             options.retain(|choice| !["--max-delete", "-F", "dir-merge", "-C"].contains(&choice.name));
         }
-        let rules = ["--exclude", "--include", "--exclude-from", "--include-from", "-f"];
-        if let Operands::Listed(names) = &operands
-            && names
-                .iter()
-                .any(|name| names.iter().any(|other| other.starts_with(&[name, &b"/"[..]].concat())))
-        {
-            // rsync lists what is named below a directory besides that directory, past the rules in between.
-            options.retain(|choice| !rules.contains(&choice.name));
-        }
         if !matches!(operands, Operands::Contents) {
             // In the destination itself, rsync reads files of rules only for what is listed with its top.
             options.retain(|choice| !["dir-merge", "-C"].contains(&choice.name));
@@ -101,10 +92,6 @@ impl Case {
             options.retain(|choice| choice.name != "-m");
         }
         let has = |options: &[Choice], names: &[&str]| names.iter().any(|name| options::has(options, name));
-        if ["--ignore-existing", "--safe-links"].iter().all(|name| options::has(&options, name)) {
-            // Of a link that is there and unsafe, each is told another thing.
-            options.retain(|choice| choice.name != "-vv");
-        }
         if has(&options, &["-F", "dir-merge", "-C"]) {
             // What these say at the destination ends for rsync when they are deleted before the rest.
             options.retain(|choice| !choice.deletes_first());
@@ -113,8 +100,7 @@ impl Case {
             options.retain(|choice| !["--max-delete", "-n"].contains(&choice.name));
         }
         if has(&options, &["-L", "--copy-unsafe-links"]) {
-            // And a directory that would be empty without it is made to tell of it.
-            let may_be_broken = !has(&options, &["--delete", "-m"]);
+            let may_be_broken = !has(&options, &["--delete"]);
             sources.iter_mut().for_each(|source| tame_links(source, may_be_broken));
         }
         // The files of rules at the top of the first source are those of all sources to rsync; and an empty directory that

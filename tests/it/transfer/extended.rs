@@ -210,6 +210,28 @@ fn with_acls_nothing_is_left_of_what_a_directory_gives() {
 }
 
 #[test]
+fn new_files_get_what_the_default_acl_of_the_source_grants() {
+    if !xattr::are_here() {
+        return;
+    }
+    for way in Way::plain() {
+        let closed = |tree: Tree| tree.xattr("dir", DEFAULT_ACL, acl(0o700, 0, &[], &[]));
+        let open = |tree: Tree| tree.xattr("dir", DEFAULT_ACL, acl(0o777, 7, &[], &[]));
+        let source = || Tree::new().file("dir/f", "x").mode("dir/f", 0o644);
+        for (source, to, mode) in [
+            (closed(source()), Tree::new(), 0o600),
+            (closed(source()), open(Tree::new().directory("dir")), 0o600),
+            (source(), closed(Tree::new().directory("dir")), 0o644),
+        ] {
+            let scene = Scene::with_source(&source).tree("to", &to);
+            copied(&scene, way, &["-rA", "--no-perms"]).success();
+            let made = fs::metadata(scene.path("to/dir/f")).unwrap().permissions().mode();
+            assert_eq!(made & 0o777, mode, "{way:?}");
+        }
+    }
+}
+
+#[test]
 fn whether_a_file_can_be_executed() {
     for way in Way::plain() {
         for (source, own, after) in [

@@ -320,6 +320,22 @@ fn an_attribute_that_cannot_be_is_a_problem_of_its_file() {
 }
 
 #[test]
+fn of_what_cannot_keep_them_it_is_told_once_and_the_time_is_set() {
+    if !xattr::are_here() || !tools::can_make_devices() {
+        return;
+    }
+    let device = |owner| Entry { owner: Some(owner), mode: 0o640, ..Entry::new(Node::CharDevice(1, 3)) };
+    for way in Way::plain() {
+        let source = Tree::new().with("device", device((12_345, 0))).mtime("device", 1_500_000_000);
+        let to = Tree::new().with("device", device((0, 0)));
+        let scene = Scene::with_source(&source.mode("device", 0o600)).tree("to", &to);
+        let output = copied(&scene, way, &["-a"], at_the_sink(way), "source", "to").expect(23);
+        assert_eq!(output.err().matches("keeping the attributes of device").count(), 1, "{way:?}\n{output}");
+        assert_eq!(fs::metadata(scene.path("to/device")).unwrap().mtime(), 1_500_000_000, "{way:?}");
+    }
+}
+
+#[test]
 fn links_that_stand_for_nothing_are_not_followed() {
     if !xattr::are_here() {
         return;

@@ -56,6 +56,29 @@ fn all_links_are_followed() {
 }
 
 #[test]
+fn a_directory_is_empty_that_holds_only_what_cannot_be_followed() {
+    for way in Way::plain() {
+        let source = Tree::new()
+            .symlink("empty/below/nowhere", "nothing")
+            .symlink("full/nowhere", "nothing")
+            .file("full/file", "x");
+        let to = Tree::new().file("empty/below/mine", "x").file("extra", "x");
+        let scene = Scene::with_source(&source).tree("to", &to);
+        let options = ["-aLm", "--delete"];
+        let output = way.copy(&options, &[scene.path("source/")], scene.path("to")).run().expect(23);
+        for path in ["empty/below/nowhere", "full/nowhere"] {
+            let told = format!("following {path}: the symbolic link leads nowhere");
+            assert_eq!(output.err().matches(&told).count(), 1, "{way:?}\n{output}");
+        }
+        // Nobody knows what may be missing.
+        let kept = ["empty", "empty/below", "empty/below/mine", "extra", "full", "full/file"];
+        assert_eq!(scene.paths("to"), kept, "{way:?}");
+        way.copy(&options[..1], &[scene.path("source/")], scene.path("new")).run().expect(23);
+        assert_eq!(scene.paths("new"), ["full", "full/file"], "{way:?}");
+    }
+}
+
+#[test]
 fn links_to_directories_are_followed() {
     for way in Way::all() {
         let scene = linked();
@@ -99,6 +122,26 @@ fn unsafe_links_that_are_followed_are_told() {
             let options = [options, &["--copy-unsafe-links"]].concat();
             let output = way.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
             assert_eq!(output.out().lines().any(|shown| shown == line), told, "{way:?}\n{output}");
+        }
+    }
+}
+
+#[test]
+fn of_unsafe_links_it_is_told_first_that_they_are_there_or_are_not() {
+    for way in Way::plain() {
+        let source = Tree::new().symlink("here", "/etc").symlink("new", "/etc");
+        let scene = Scene::with_source(&source).tree("to", &Tree::new().symlink("here", "/usr"));
+        let [leaving_here, leaving_new] =
+            ["here", "new"].map(|name| format!("ignoring unsafe symlink \"{name}\" -> \"/etc\""));
+        for (option, told) in [
+            ("--ignore-existing", ["here exists", &leaving_new]),
+            ("--existing", [&leaving_here, "not creating new file \"new\""]),
+        ] {
+            let options = ["-rlvv", "--safe-links", option];
+            let output = way.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
+            let out = output.out();
+            let about_links = out.lines().filter(|line| line.contains("here") || line.contains("new"));
+            assert_eq!(about_links.collect::<Vec<_>>(), told, "{way:?}\n{output}");
         }
     }
 }

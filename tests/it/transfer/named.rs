@@ -172,6 +172,39 @@ fn directories_of_a_list_are_entered_when_that_is_asked_for() {
 }
 
 #[test]
+fn what_is_named_below_a_directory_of_a_list_is_there_besides_it() {
+    for way in Way::plain() {
+        let scene = Scene::with_source(&deep());
+        for (list, options, shown) in [
+            // Rules hide the directory, not what is named in it; that is nothing that would be cleaned.
+            (
+                "a\na/sub/two",
+                &["-r", "--exclude=a/sub"][..],
+                &["a", "a/link", "a/one", "a/sub", "a/sub/two"][..],
+            ),
+            ("a\na/sub/two", &["-r", "--exclude=a/sub", "--exclude=two"], &["a", "a/link", "a/one"]),
+            // A path that goes on, or ends with a slash, goes through a link.
+            (
+                "a\na/link/two",
+                &["-r", "--exclude=deep"],
+                &["a", "a/link", "a/link/two", "a/one", "a/sub", "a/sub/two"],
+            ),
+            (
+                "a\na/link/",
+                &["-r", "--exclude=deep"],
+                &["a", "a/link", "a/link/two", "a/one", "a/sub", "a/sub/two"],
+            ),
+        ] {
+            let options = [&["-a", "--files-from=-", "--delete"], options].concat();
+            let to = scene.path("to");
+            way.copy(&options, &[scene.path("source")], &to).input(list.as_bytes()).run().success();
+            assert_eq!(scene.paths("to"), shown, "{way:?} {list} {options:?}");
+            fs::remove_dir_all(to).unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_list_never_widens_what_is_deleted() {
     for way in Way::all() {
         let to = Tree::new().file("mine", "x").file("a/mine", "x").file("a/sub/mine", "x");
@@ -215,6 +248,20 @@ fn names_that_are_not_there_are_told_passed_over_or_deleted() {
         assert_eq!(scene.paths("to"), ["a", "full", "full/inside", "mine", "top"], "{way:?}");
         copy(&["--delete-missing-args", "--force"]).success();
         assert_eq!(scene.paths("to"), ["a", "mine", "top"], "{way:?}");
+    }
+}
+
+#[test]
+fn a_name_below_what_is_no_directory_is_not_only_missing() {
+    for way in Way::plain() {
+        let source = deep().symlink("to-file", "top").symlink("nowhere", "nothing");
+        let scene = Scene::with_source(&source);
+        for (name, code) in [("top/x", 23), ("to-file/x", 23), ("nowhere/x", 0), ("no/x", 0)] {
+            let options = ["-a", "--ignore-missing-args", "--files-from=-"];
+            let run = way.copy(&options, &[scene.path("source")], scene.path("to")).input(name.as_bytes());
+            let output = run.run().expect(code);
+            assert_eq!(output.err().contains("Not a directory"), code == 23, "{way:?} {name}\n{output}");
+        }
     }
 }
 

@@ -238,11 +238,17 @@ fn what_is_removed_for_being_missing_leaves_the_time_of_its_directory() {
 #[test]
 fn a_kept_link_whose_directory_is_deleted_becomes_a_directory() {
     for way in Way::all() {
-        let scene = Scene::with_source(&Tree::new().file("a/f", "x").file("a/in/g", "y"));
-        let scene = scene.tree("to", &Tree::new().file("target/old", "z"));
-        symlink("target", scene.path("to/a")).unwrap();
-        way.copy(&["-aK", "--delete"], &[scene.path("source/")], scene.path("to")).run().success();
-        assert_eq!(scene.paths("to"), ["a", "a/f", "a/in", "a/in/g"], "{way:?}");
-        assert!(!scene.path("to/a").is_symlink(), "{way:?}");
+        let at_once = ["--delete-during", "--delete-before"].map(|option| (option, true));
+        let later = ["--delete-delay", "--delete-after"].map(|option| (option, false));
+        for (option, is_at_once) in at_once.into_iter().chain(later) {
+            let scene = Scene::with_source(&Tree::new().file("a/f", "x").file("a/in/g", "y"));
+            let scene = scene.tree("to", &Tree::new().file("target/old", "z"));
+            symlink("target", scene.path("to/a")).unwrap();
+            way.copy(&["-aK", option], &[scene.path("source/")], scene.path("to")).run().success();
+            let there = if is_at_once { &["a", "a/f", "a/in", "a/in/g"][..] } else { &["a"] };
+            assert_eq!(scene.paths("to"), there, "{way:?} {option}");
+            // What it leads to goes after it was filled.
+            assert_eq!(scene.path("to/a").is_symlink(), !is_at_once, "{way:?} {option}");
+        }
     }
 }

@@ -189,11 +189,13 @@ impl Comparison<'_, '_> {
     /// What an entry needs that is no directory.
     pub(super) fn decide(&self, current: &mut Current, entry: &Entry, own: Option<&Entry>) -> Decision {
         let sink = self.sink;
-        if sink.context.options.leaves_out(entry, &current.path) {
-            return Decision::Skip(Skip::Unsafe);
-        }
         let policy = sink.policy_in(|| current.umask(sink), entry, own);
-        policy.decide(entry, own, sink.may_set_group(entry.meta.gid))
+        match policy.decide(entry, own, sink.may_set_group(entry.meta.gid)) {
+            // Where a link leads is not asked of one that has no part in the run for being there or not being there.
+            skipped @ Decision::Skip(Skip::Exists | Skip::NotExisting) => skipped,
+            _ if sink.context.options.leaves_out(entry, &current.path) => Decision::Skip(Skip::Unsafe),
+            decision => decision,
+        }
     }
 
     /// What an entry needs was done, but for extended attributes that have to come: gathers it if it needs these.
