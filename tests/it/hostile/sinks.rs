@@ -97,7 +97,7 @@ fn requests_for_what_is_no_listed_file() {
 #[test]
 fn confirming_what_nobody_removes() {
     let confirm = |dir, index| {
-        let there = FileThere { dev: 0, ino: 0, ctime: filetime::FileTime::zero() };
+        let there = FileThere { ino: 0, ctime: filetime::FileTime::zero() };
         Message::Confirm(Confirm { dir: DirId(dir), index, there })
     };
     refused(vec![case("without the option", "nobody removes", move |peer| {
