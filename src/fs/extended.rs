@@ -77,6 +77,8 @@ pub struct Holds {
     pub acls: bool,
     /// Extended attributes.
     pub xattrs: bool,
+    /// Files with several names.
+    pub links: bool,
 }
 
 /// What the file system of what a handle refers to can hold.
@@ -85,7 +87,7 @@ pub(super) fn holds(handle: BorrowedFd<'_>) -> Holds {
         let found = kernel::get_attribute(handle, name, &mut []);
         !matches!(found, Err(Errno::OPNOTSUPP | Errno::NOSYS))
     };
-    Holds { acls: holds(ACCESS_ACL), xattrs: holds(b"user.dsync") }
+    Holds { acls: holds(ACCESS_ACL), xattrs: holds(b"user.dsync"), links: kernel::holds_links(handle) }
 }
 
 /// What an entry is to have beside owner, mode and times. `None` leaves as it is.

@@ -42,7 +42,22 @@ impl WriteDir {
     /// Whatever else than the outcomes of [`Linked`] can happen; nothing was changed then.
     pub fn link(&self, name: &Name, file: Linkable<'_>) -> Result<Linked, Error> {
         let staged = stage::name_for(name, next_number());
-        let (from, to) = (file.name.as_bytes(), staged.as_bytes());
+        let linked = self.link_as(&staged, file)?;
+        if !matches!(linked, Linked::Made) {
+            return Ok(linked);
+        }
+        let made = self.rename_over(&staged, name);
+        // Where the name was this file's already, a renaming leaves both.
+        let _ = rustix::fs::unlinkat(self.as_fd(), staged.as_bytes(), AtFlags::empty());
+        made
+    }
+
+    /// Makes `name`, which must be free, another name of a file.
+    ///
+    /// # Errors
+    /// Whatever else than the outcomes of [`Linked`] can happen; nothing was changed then.
+    pub fn link_as(&self, name: &Name, file: Linkable<'_>) -> Result<Linked, Error> {
+        let (from, to) = (file.name.as_bytes(), name.as_bytes());
         match rustix::fs::linkat(file.dir.as_fd(), from, self.as_fd(), to, AtFlags::empty()) {
             Ok(()) => {}
             Err(Errno::NOENT) => return Ok(Linked::Gone),
@@ -52,11 +67,10 @@ impl WriteDir {
             Err(error) => return Err(Error::when(LINKING)(error)),
         }
         let made = match rustix::fs::statat(self.as_fd(), to, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if status::identity(&stat) == file.identity => self.rename_over(&staged, name),
+            Ok(stat) if status::identity(&stat) == file.identity => return Ok(Linked::Made),
             Ok(_) | Err(Errno::NOENT) => Ok(Linked::Gone),
             Err(error) => Err(Error::when(LINKING)(error)),
         };
-        // Where the name was this file's already, a renaming leaves both.
         let _ = rustix::fs::unlinkat(self.as_fd(), to, AtFlags::empty());
         made
     }

@@ -95,7 +95,27 @@ pub fn decide(left: &Record, right: &Record, shared: Shared) -> Decision {
 /// Decides a facet that is synchronised, of a path that has the same kind of thing on both sides. Where one side knows
 /// nothing of it, nothing is done about it.
 pub fn facet(left: &Record, right: &Record, facet: Facet) -> Part {
-    left.extended.order(&right.extended, facet).map_or(Part::Same, taken)
+    match left.extended.order(&right.extended, facet) {
+        None => Part::Same,
+        // That is nobody's content: one of the two is as good as the other, if both sides have the same.
+        Some(Order::Equal | Order::Concurrent) if facet == Facet::Links => {
+            let is_left = left.extended.identity() > right.extended.identity();
+            Part::Take(if is_left { Side::Left } else { Side::Right })
+        }
+        Some(order) => taken(order),
+    }
+}
+
+/// The side whose name has been given to a file that the other side has not seen it given to. A file has one time of
+/// modification, so the name has to have that of the file, even if it had a later one.
+pub fn has_joined(left: &Record, right: &Record) -> Option<Side> {
+    let register = |record: &Record| record.extended.get(Facet::Links).cloned();
+    let (ours, theirs) = register(left).zip(register(right))?;
+    match ours.version.order(&theirs.version) {
+        Order::Newer => ours.sum.map(|_| Side::Left),
+        Order::Older => theirs.sum.map(|_| Side::Right),
+        Order::Equal | Order::Concurrent => None,
+    }
 }
 
 fn part(same: bool, left: &Version, right: &Version) -> Part {

@@ -61,6 +61,8 @@ pub struct Outline {
     pub is_news: bool,
     /// The facets whose new value is not here.
     pub lacks: Facets,
+    /// Whether it is, or will be, a name of a file that may have others.
+    pub is_named: bool,
 }
 
 /// The tasks of one replica in [the order of a walk](RelPath::walk_order), each path once.
@@ -120,7 +122,7 @@ impl Task {
         };
         let is_some =
             |facet: &Facet| self.after.extended.get(*facet).is_some_and(|known| known.sum.is_some());
-        new.iter().filter(is_some).collect()
+        new.attributes().iter().filter(is_some).collect()
     }
 
     /// Whether anything is to be written down, be it after something was done.
@@ -142,6 +144,7 @@ impl Task {
             is_left: self.why.is_left(),
             is_news: self.is_news(),
             lacks: self.lacks(),
+            is_named: [&self.before, &self.after].iter().any(|record| record.extended.identity().is_some()),
         }
     }
 }

@@ -57,7 +57,7 @@ pub(in crate::cli) fn versions(
     let with_modes = about == ConflictKind::Attributes || left.attributes.mode != right.attributes.mode;
     let with_owners = left.attributes.owner != right.attributes.owner;
     let differing = match about {
-        ConflictKind::Attributes => left.extended.differing(&right.extended),
+        ConflictKind::Attributes => left.extended.differing(&right.extended).attributes(),
         _ => Facets::NONE,
     };
     let line = |(name, record): (&str, &Record)| {
@@ -82,6 +82,7 @@ fn extended(record: &Record, facet: Facet) -> String {
         Facet::Acls => "ACLs",
         Facet::Xattrs => "extended attributes",
         Facet::RootXattrs => "extended attributes of root's",
+        Facet::Links => "links",
     };
     match record.extended.get(facet).and_then(|known| known.sum) {
         Some(FacetSum([first, second, ..])) => format!("{what} {first:02x}{second:02x}"),

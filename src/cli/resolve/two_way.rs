@@ -82,7 +82,7 @@ fn only_two_way(flags: &Flags) -> [(bool, &'static str, ()); 7] {
 
 const COMPARED: &str = "Leave it out: changes are found by what each side remembers, and contents compared.";
 
-fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 49] {
+fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 48] {
     const DELETIONS: &str = "Leave it out: what was deleted on one side is deleted on the other anyway.";
     const SELECTION: &str = "Filter rules say which names take part.";
     const TIMES: &str = "Leave it out: times go along with the contents.";
@@ -129,11 +129,6 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 49] {
             flags.inplace,
             "--inplace",
             "Leave it out: files are replaced when they are complete, never before.",
-        ),
-        (
-            flags.hard_links,
-            "--hard-links (-H)",
-            "Leave it out: each name is brought up to date as a file of its own.",
         ),
         (flags.partial, "--partial (-P)", "Say --progress: a broken run goes on where it was anyway."),
         (
@@ -280,6 +275,7 @@ mod tests {
                 ('E', options.executability),
                 ('A', options.acls),
                 ('X', options.xattrs > 0),
+                ('H', options.hard_links),
             ];
             switches.iter().filter(|(_, on)| *on).map(|(letter, _)| letter).collect::<String>()
         };
@@ -292,7 +288,7 @@ mod tests {
             ("-a --no-perms", "rltogds"),
             ("-og", "rlptog"),
             ("-D", "rlptds"),
-            ("-EAX", "rlptEAX"),
+            ("-EAXH", "rlptEAXH"),
             ("-E --no-perms", "rltE"),
         ] {
             assert_eq!(letters(line), expected, "{line}");

@@ -188,6 +188,14 @@ pub(in crate::fs) fn copies_page_by_page(to: BorrowedFd<'_>) -> bool {
     rustix::fs::fstatfs(to).is_ok_and(|system| matches!(system.f_type as u64, EXT | TMPFS | RAMFS))
 }
 
+/// Whether a file can have several names on this file system, as far as that is known without trying.
+pub(in crate::fs) fn holds_links(on: BorrowedFd<'_>) -> bool {
+    /// statfs(2): FAT and its like, which have no inodes.
+    const MSDOS: u64 = 0x4d44;
+    const EXFAT: u64 = 0x2011_bab0;
+    !rustix::fs::fstatfs(on).is_ok_and(|system| matches!(system.f_type as u64, MSDOS | EXFAT))
+}
+
 /// Makes an empty file share all blocks of another (ioctl_ficlone(2)). `None` where this pair of files cannot.
 pub(in crate::fs) fn clone_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Option<Result<()>> {
     if !wanted() {

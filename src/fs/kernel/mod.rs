@@ -15,16 +15,16 @@ mod portable;
 #[cfg(target_os = "linux")]
 pub(super) use linux::{
     advise_sequential, clone_file, copies_page_by_page, copy_range, create_nameless, data_after,
-    entry_handle, exchange, get_attribute, give_name, list_attributes, make_special, open_beneath,
-    punch_hole, read_names, referent_handle, remove_attribute, rename_to_free, reserve, same_mount,
-    set_attribute, set_mode_by_handle, set_owner_by_handle, set_times_by_handle,
+    entry_handle, exchange, get_attribute, give_name, holds_links, list_attributes, make_special,
+    open_beneath, punch_hole, read_names, referent_handle, remove_attribute, rename_to_free, reserve,
+    same_mount, set_attribute, set_mode_by_handle, set_owner_by_handle, set_times_by_handle,
 };
 #[cfg(not(target_os = "linux"))]
 pub(super) use portable::{
     advise_sequential, clone_file, copies_page_by_page, copy_range, create_nameless, data_after,
-    entry_handle, exchange, get_attribute, give_name, list_attributes, make_special, open_beneath,
-    punch_hole, read_names, referent_handle, remove_attribute, rename_to_free, reserve, same_mount,
-    set_attribute, set_mode_by_handle, set_owner_by_handle, set_times_by_handle,
+    entry_handle, exchange, get_attribute, give_name, holds_links, list_attributes, make_special,
+    open_beneath, punch_hole, read_names, referent_handle, remove_attribute, rename_to_free, reserve,
+    same_mount, set_attribute, set_mode_by_handle, set_owner_by_handle, set_times_by_handle,
 };
 
 #[cfg(test)]

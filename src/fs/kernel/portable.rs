@@ -91,6 +91,11 @@ pub(in crate::fs) fn copies_page_by_page(_to: BorrowedFd<'_>) -> bool {
     true
 }
 
+/// It shows when a name is given.
+pub(in crate::fs) fn holds_links(_on: BorrowedFd<'_>) -> bool {
+    true
+}
+
 /// No shared blocks.
 pub(in crate::fs) fn clone_file(_from: BorrowedFd<'_>, _to: BorrowedFd<'_>) -> Option<Result<()>> {
     None

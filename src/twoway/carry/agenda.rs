@@ -56,7 +56,10 @@ impl Carrier {
     /// The task of a file that is to be fetched, if it is.
     fn fetched(&self, path: &RelPath) -> Option<(usize, Task)> {
         let (number, task) = self.tasks.find(path)?;
-        let is_open = self.is_waiting(number) && !self.is_stopped() && !self.journal.has_failed();
+        let is_open = self.is_waiting(number)
+            && !self.is_linked(number)
+            && !self.is_stopped()
+            && !self.journal.has_failed();
         (is_open && task.is_fetched()).then_some((number, task))
     }
 

@@ -60,7 +60,7 @@ impl Carrier {
             Some(old) => Wanted::of(old, held)?,
             None => Wanted::default(),
         };
-        for facet in self.settings.shared.facets.iter() {
+        for facet in self.settings.shared.facets.attributes().iter() {
             let Some(sum) = planned(&task.after.extended, facet) else { continue };
             let has = wanted.sum(facet);
             if has == Some(sum) {
@@ -77,7 +77,7 @@ impl Carrier {
     /// The planned attributes that an entry is to get where it is.
     pub(super) fn lacking_extended(&self, before: &Extended, after: &Extended) -> Result<Wanted, Trouble> {
         let mut wanted = Wanted::default();
-        for facet in after.differing(before).and(self.settings.shared.facets).iter() {
+        for facet in after.differing(before).and(self.settings.shared.facets).attributes().iter() {
             if let Some(sum) = planned(after, facet) {
                 wanted.put(facet, self.value(facet, sum)?);
             }

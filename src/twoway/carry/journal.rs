@@ -108,6 +108,14 @@ impl Journal {
         written.known(&history::key(path))
     }
 
+    /// All that is known, as far as it is written.
+    pub(super) fn rows(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<(Vec<u8>, Known), TwoWayError>> + use<>, TwoWayError> {
+        let written = lock(&self.written).clone();
+        written.rows()
+    }
+
     /// From now on what is written by now is known.
     fn renew(&self, history: &History) -> Result<(), TwoWayError> {
         *lock(&self.written) = Arc::new(history.snapshot()?);

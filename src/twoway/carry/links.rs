@@ -12,8 +12,8 @@ use filetime::FileTime;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
-/// By device and inode: how a file looked when the run began, and how it looks now.
-type Looks = HashMap<(u64, u64), (Stamp, Stamp)>;
+/// By device and inode: how a file has looked since the run began, and how it looks now.
+type Looks = HashMap<(u64, u64), (Vec<Stamp>, Stamp)>;
 
 /// What this run did to files with several names.
 #[derive(Default)]
@@ -27,13 +27,19 @@ impl Links {
     pub(super) fn hold(&self, dir: &Dir, name: &Name) -> Result<Held<'_>, Error> {
         Ok(Held(dir.stamp_of_linked(name)?.map(|_| lock(&self.0))))
     }
+
+    /// The same of a file that is going to have several.
+    pub(super) fn hold_to_link(&self) -> Held<'_> {
+        Held(Some(lock(&self.0)))
+    }
 }
 
 impl Held<'_> {
-    /// How an entry that looked like this has to look now.
+    /// How an entry that looked like this, when the run began or after something that it did, has to look now.
     pub(super) fn look(&self, look: &Look) -> Look {
         let id = (look.stamp.dev, look.stamp.ino);
-        let now = self.0.as_ref().and_then(|looks| looks.get(&id)).filter(|(first, _)| *first == look.stamp);
+        let now =
+            self.0.as_ref().and_then(|looks| looks.get(&id)).filter(|(old, _)| old.contains(&look.stamp));
         Look { stamp: now.map_or(look.stamp, |(_, now)| *now), ..*look }
     }
 
@@ -47,7 +53,9 @@ impl Held<'_> {
         let id = (look.stamp.dev, look.stamp.ino);
         match dir.stamp_of_linked(name) {
             Ok(Some(now)) if is_same(&now) => {
-                looks.entry(id).or_insert((look.stamp, now)).1 = now;
+                let (old, last) = looks.entry(id).or_insert((vec![look.stamp], now));
+                old.push(known);
+                *last = now;
             }
             _ => drop(looks.remove(&id)),
         }

@@ -85,7 +85,7 @@ impl Carrier {
             Ok(look) => {
                 for (number, task) in [(number, task), (gone, &old)] {
                     self.set_outcome(number, Outcome::Done);
-                    self.telling.done(task, self.settings.shared.modes);
+                    self.telling.done(task, self.settings.shared.modes, false);
                 }
                 let done = vec![
                     (task.path.clone(), Known::there(task.after.clone(), Some(look))),
@@ -146,6 +146,9 @@ impl Carrier {
         let is_to_be_fetched = |outline: &Outline| outline.is_fetched && !outline.was_directory;
         let rest = self.tasks.such(|outline| !outline.is_directory && !is_to_be_fetched(outline));
         for (number, task) in rest {
+            if self.role(number).is_some() {
+                continue;
+            }
             match task.here {
                 Some(Change::Create | Change::Update | Change::Replace) => {
                     if task.before.state.is_directory() {

@@ -5,11 +5,12 @@
 //!
 //! 1. [`copy_losers`](Carrier::copy_losers): what lost a conflict gets a name of its own, before anything else;
 //! 2. [`write_down`](Carrier::write_down): what needs no file to be touched, and then what is intended;
-//! 3. when the other side has come so far too, and has told the attributes that this one [`lacks`](Carrier::lacks):
+//! 3. [`find_names`](Carrier::find_names), where it is kept alike which names are one file;
+//! 4. when the other side has come so far too, and has told the attributes that this one [`lacks`](Carrier::lacks):
 //!    [`make`](Carrier::make), which is everything that needs no content from there;
-//! 4. the pass that fetches the rest, with the carrier as its [`Agenda`](crate::pass::Agenda);
-//! 5. [`finish`](Carrier::finish): removals, deepest first, and the attributes of directories;
-//! 6. [`ended`](Carrier::ended), which gives the history back.
+//! 5. the pass that fetches the rest, with the carrier as its [`Agenda`](crate::pass::Agenda);
+//! 6. [`finish`](Carrier::finish): links to what was fetched, removals, deepest first, and the attributes of directories;
+//! 7. [`ended`](Carrier::ended), which gives the history back.
 //!
 //! Every change is made by what [`fs`](crate::fs) calls a slot: it happens only if the entry is still the one that the
 //! history has a look at, or the name is still free, and whatever gives way goes into the trash. What cannot be done is
@@ -29,6 +30,7 @@ mod journal;
 mod links;
 mod make;
 mod merged;
+mod names;
 mod recover;
 mod remove;
 mod replace;
@@ -57,9 +59,10 @@ use filetime::FileTime;
 use handles::Handles;
 use journal::Journal;
 use links::Links;
+use names::Roles;
 use setting::Setting;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use telling::{Telling, entry};
 use trash::Trash;
 use values::Values;
@@ -96,6 +99,7 @@ pub struct Carrier {
     values: Mutex<Values>,
     setting: Setting,
     links: Links,
+    roles: OnceLock<Roles>,
     settings: Settings,
     /// When the replica was opened.
     began: FileTime,
@@ -241,6 +245,7 @@ impl Carrier {
             values: Mutex::new(Values::new(replica.staging().clone())),
             setting: Setting::new(replica.staging().clone()),
             links: Links::default(),
+            roles: OnceLock::new(),
             settings,
             began: replica.opened_at()?,
             stop,
@@ -312,15 +317,18 @@ impl Carrier {
     pub fn make(&self) -> Result<(), TwoWayError> {
         self.make_directories()?;
         self.rename_all()?;
+        self.part_and_link()?;
         self.make_the_rest()?;
         self.journal.flush()
     }
 
-    /// Removes what is to go, deepest first, and then sets the attributes of directories.
+    /// Links what is to be one file with something that was fetched, removes what is to go, deepest first, and then sets
+    /// the attributes of directories.
     ///
     /// # Errors
     /// Those of the history.
     pub fn finish(&self) -> Result<(), TwoWayError> {
+        self.link_the_rest()?;
         self.remove_all()?;
         self.close_directories(true)?;
         self.journal.flush()
@@ -391,7 +399,7 @@ impl Carrier {
     fn is_done(&self, number: usize, task: &Task, done: Done) -> Result<(), TwoWayError> {
         let Done { look, trashed, unset } = done;
         self.set_outcome(number, if unset.is_empty() { Outcome::Done } else { Outcome::Partly });
-        self.telling.done(task, self.settings.shared.modes);
+        self.telling.done(task, self.settings.shared.modes, self.is_linked(number));
         let mut after = task.after.clone();
         for (facet, sum) in unset {
             let before = task.before.extended.get(facet);

@@ -4,10 +4,11 @@ use crate::fs::{Dir, Expected, SetMeta, Slot, Stamp, Stamped, WriteDir, stage_na
 use crate::tree::{Kind, Meta, Name, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::attributes::node;
+use crate::twoway::carry::names::{Moved, inode, settle_names};
 use crate::twoway::carry::setting::HalfSet;
 use crate::twoway::carry::trash::run_name;
 use crate::twoway::carry::{expected, kind};
-use crate::twoway::facet::{Extended, Register, Value};
+use crate::twoway::facet::{Extended, Facet, Register, Value};
 use crate::twoway::history::{History, Known, Look};
 use crate::twoway::record::{Attributes, ContentSum, Modes, Record, State};
 use crate::twoway::replica::{ReadReplica, Replica};
@@ -106,8 +107,12 @@ impl Recovery<'_> {
             pending.push((path, intended, before));
         }
         let mut now = Vec::new();
+        let mut moved = Moved::new();
         for (path, intended, before) in pending {
             let was = before.as_ref().map(|before| &before.record);
+            let may_have_moved = intended.extended.get(Facet::Links).is_some()
+                && [Some(&intended), was].iter().flatten().any(|record| record.extended.identity().is_some());
+            let was_at = before.as_ref().and_then(inode);
             let known = match self.found(&path, &intended, was) {
                 // Its time may be what was not come to. That of a directory is set, or counts as set.
                 Some(look) => {
@@ -122,11 +127,15 @@ impl Recovery<'_> {
                 }),
             };
             let Some(known) = known else { continue };
+            if let Some(inode) = inode(&known).filter(|inode| may_have_moved && Some(*inode) != was_at) {
+                moved.insert(path.clone(), inode);
+            }
             if self.repairs.is_none() {
                 unfinished.insert(path.clone());
             }
             now.push((path, known));
         }
+        settle_names(history, &moved, &mut now)?;
         history.recover(&now)?;
         Ok(unfinished)
     }
@@ -233,7 +242,11 @@ impl Recovery<'_> {
     ) -> Extended {
         let (mut known, nothing) = (base.clone(), Extended::default());
         let before = before.map_or(&nothing, |before| &before.extended);
-        for facet in intended.extended.differing(before).iter() {
+        let differing = intended.extended.differing(before);
+        if differing.contains(Facet::Links) {
+            known.set_from(before, Facet::Links);
+        }
+        for facet in differing.attributes().iter() {
             let now = Value::at(self.root, path, facet).ok();
             let sum = now.as_ref().map(|now| now.sum(facet));
             if sum.is_some() && sum == intended.extended.get(facet).map(|register| register.sum) {

@@ -28,9 +28,9 @@ impl Telling {
         *lock(&self.totals)
     }
 
-    /// A task was done. Of what was fetched the pass tells.
-    pub(super) fn done(&self, task: &Task, modes: Modes) {
-        if !task.is_fetched() && !is_made_before(task) {
+    /// A task was done. Of what was fetched the pass tells, but not of what was linked instead.
+    pub(super) fn done(&self, task: &Task, modes: Modes, is_linked: bool) {
+        if (is_linked || !task.is_fetched()) && !is_made_before(task) {
             self.made(task, modes);
         }
     }

@@ -51,7 +51,7 @@ impl Wanted {
     /// The attributes of an entry, as far as these facets go.
     pub(in crate::twoway) fn of(at: At<'_>, facets: Facets) -> Result<Wanted, Error> {
         let read = |facet| Ok((facet, Value::read(facet, |look| at.look(look), |names| at.xattrs(names))?));
-        facets.iter().map(read).collect::<Result<_, _>>().map(Wanted)
+        facets.attributes().iter().map(read).collect::<Result<_, _>>().map(Wanted)
     }
 
     pub(in crate::twoway) fn put(&mut self, facet: Facet, value: Value) {

@@ -1,4 +1,4 @@
-//! ACLs and extended attributes, of which a record has sums: facets of an entry.
+//! ACLs and extended attributes, of which a record has sums, and which names are one file: facets of an entry.
 //!
 //! Not every run synchronises them, and not every file system can hold them. So each facet has a version of its own
 //! beside its sum, and a run in which it takes no part leaves both alone: such a run neither passes an edit of it on nor
@@ -17,6 +17,22 @@
 //! | neither does | a conflict of attributes, as of modes |
 //!
 //! A record holds the sum alone. What it is the sum of is read from the entry when somebody needs it: [`Value`].
+//!
+//! # Names of one file
+//!
+//! Hard links are a facet without a value: [`Facet::Links`]. In the place of a sum there is the identity of a file, which
+//! says nothing but that the names which have the same one are one file; what has none stands alone, and so does what
+//! alone has one. A scan finds out which names are one, and makes as few edits as that takes: a file that loses a name
+//! to another one is still what it was, so only the name that left it gets another identity. A new one is drawn from the
+//! first of the names, and not by chance, so that two trees that hold the same links when they meet agree.
+//!
+//! Contents and attributes decide what becomes of a path; an identity says only how bytes lie on a disk. So edits of it
+//! are never in conflict: of two that have not seen each other the greater one stays, on both sides and whoever meets
+//! first. Nor does one save a name that the other side has removed. And where the names of one identity have different
+//! contents or attributes once all else is decided, each is a file of its own.
+//!
+//! A run in which the facet takes no part replaces names one by one, and so breaks links on a side where nobody meant it.
+//! It [forgets](Extended::forget) the identity of what it replaces: what is not known is no edit.
 
 mod entry;
 mod value;
@@ -43,6 +59,8 @@ pub enum Facet {
     Xattrs,
     /// All others, which only root may set and may not even be seen by anybody else.
     RootXattrs,
+    /// Which names are one file. It has an identity in the place of a sum, and no value.
+    Links,
 }
 
 /// A set of facets.
@@ -72,7 +90,7 @@ pub type Seen = BTreeMap<Facet, Option<FacetSum>>;
 
 impl Facet {
     /// All of them.
-    pub const ALL: [Facet; 3] = [Facet::Acls, Facet::Xattrs, Facet::RootXattrs];
+    pub const ALL: [Facet; 4] = [Facet::Acls, Facet::Xattrs, Facet::RootXattrs, Facet::Links];
 
     /// The number that stands for it where it is stored and told.
     pub fn code(self) -> u8 {
@@ -80,6 +98,7 @@ impl Facet {
             Facet::Acls => 0,
             Facet::Xattrs => 1,
             Facet::RootXattrs => 2,
+            Facet::Links => 3,
         }
     }
 
@@ -99,12 +118,13 @@ impl Facets {
 
     /// Those that the file system of a directory can hold and the running user may set.
     pub fn held_by(dir: &Dir) -> Facets {
-        let Holds { acls, xattrs } = dir.holds();
+        let Holds { acls, xattrs, links } = dir.holds();
         let is_root = rustix::process::geteuid().is_root();
         let held = |facet: &Facet| match facet {
             Facet::Acls => acls,
             Facet::Xattrs => xattrs,
             Facet::RootXattrs => xattrs && is_root,
+            Facet::Links => links,
         };
         Facet::ALL.into_iter().filter(held).collect()
     }
@@ -113,7 +133,13 @@ impl Facets {
     pub fn asked(options: &Options) -> Facets {
         let acls = options.acls.then_some(Facet::Acls);
         let xattrs = (options.xattrs > 0).then_some([Facet::Xattrs, Facet::RootXattrs]);
-        acls.into_iter().chain(xattrs.into_iter().flatten()).collect()
+        let links = options.hard_links.then_some(Facet::Links);
+        acls.into_iter().chain(xattrs.into_iter().flatten()).chain(links).collect()
+    }
+
+    /// Those that are attributes, which have values.
+    pub fn attributes(self) -> Facets {
+        self.without(Facets(Facet::Links.bit()))
     }
 
     /// Whether it is one of them.
@@ -188,11 +214,21 @@ impl Extended {
         self.0.insert(facet, register);
     }
 
+    /// Takes a facet as not known any more.
+    pub fn forget(&mut self, facet: Facet) {
+        self.0.remove(&facet);
+    }
+
+    /// Which file an entry is a name of, as far as that is known and it may have others.
+    pub fn identity(&self) -> Option<FacetSum> {
+        self.get(Facet::Links).and_then(|register| register.sum)
+    }
+
     /// Takes what is known of a facet from another record, which may be nothing.
     pub fn set_from(&mut self, other: &Extended, facet: Facet) {
         match other.get(facet) {
             Some(register) => self.set(facet, register.clone()),
-            None => drop(self.0.remove(&facet)),
+            None => self.forget(facet),
         }
     }
 
@@ -223,9 +259,10 @@ impl Extended {
         seen.iter().filter(is_edited).map(|(facet, _)| *facet).collect()
     }
 
-    /// Whether this has absorbed all edits of the other, of those facets that both know.
+    /// Whether this has absorbed all edits of the other, of those facets that both know. Which names are one file is no
+    /// edit of any of them.
     pub fn covers(&self, other: &Extended, facets: Facets) -> bool {
-        facets.iter().all(|facet| {
+        facets.attributes().iter().all(|facet| {
             let both = self.get(facet).zip(other.get(facet));
             both.is_none_or(|(one, other)| one.version.covers(&other.version))
         })

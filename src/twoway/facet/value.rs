@@ -47,8 +47,10 @@ pub fn sums_of(facets: Facets, extra: Option<&Extra>) -> Seen {
         Facet::Acls => extra?.acls.as_deref().map(sum_of_acls),
         Facet::Xattrs => extra?.xattrs.user.map(FacetSum),
         Facet::RootXattrs => extra?.xattrs.other.map(FacetSum),
+        // That shows in no entry by itself.
+        Facet::Links => None,
     };
-    facets.iter().map(|facet| (facet, sum(facet))).collect()
+    facets.attributes().iter().map(|facet| (facet, sum(facet))).collect()
 }
 
 /// Both ACLs without what the permission bits say.
@@ -76,7 +78,7 @@ impl Value {
     pub fn none(facet: Facet) -> Value {
         match facet {
             Facet::Acls => Value::Acls(None),
-            Facet::Xattrs | Facet::RootXattrs => Value::Xattrs(Xattrs::NONE),
+            Facet::Xattrs | Facet::RootXattrs | Facet::Links => Value::Xattrs(Xattrs::NONE),
         }
     }
 
@@ -101,8 +103,9 @@ impl Value {
         extra: impl FnOnce(&fs::Look) -> Result<Option<Box<Extra>>, Error>,
         xattrs: impl FnOnce(fs::XattrNames) -> Result<Xattrs, Error>,
     ) -> Result<Value, Error> {
-        let only = [facet].into_iter().collect();
+        let only = Facets::from_iter([facet]);
         match names_of(only) {
+            None if only.attributes().is_empty() => Ok(Value::none(facet)),
             None => {
                 let seen = extra(&look_for(only))?;
                 Ok(Value::Acls(seen.and_then(|extra| extra.acls).map(|acls| Acls::clone(&acls))))
@@ -162,6 +165,9 @@ impl Value {
     /// It is no value of that facet.
     pub fn decode(facet: Facet, bytes: &[u8]) -> Result<Value, InvalidValue> {
         let told: Told = postcard::from_bytes(bytes).map_err(|_| InvalidValue)?;
+        if facet == Facet::Links {
+            return Err(InvalidValue);
+        }
         if facet == Facet::Acls {
             return acls(told);
         }

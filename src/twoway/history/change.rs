@@ -68,6 +68,17 @@ impl<'h> Change<'h> {
         if self.rows.len() >= BATCH { self.flush() } else { Ok(()) }
     }
 
+    /// What is known of these paths by now, with all that was put.
+    pub(in crate::twoway) fn known(&mut self, keys: &[Vec<u8>]) -> Result<Vec<Option<Known>>, TwoWayError> {
+        self.flush()?;
+        let records = self.txn.open_table(RECORDS).map_err(storage(READING))?;
+        let known = |key: &Vec<u8>| {
+            let row = records.get(&**key).map_err(storage(READING))?;
+            row.map(|row| row::decode(row.value(), &self.authors)).transpose()
+        };
+        keys.iter().map(known).collect()
+    }
+
     fn flush(&mut self) -> Result<(), TwoWayError> {
         let mut records = self.txn.open_table(RECORDS).map_err(storage(WRITING))?;
         let mut changes = self.txn.open_table(CHANGES).map_err(storage(WRITING))?;

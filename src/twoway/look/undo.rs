@@ -394,7 +394,7 @@ impl Undo<'_> {
     /// The attributes that the run has set others in place of, where these are still there.
     fn facets_before(&self, entry: &Entry, at: At<'_>) -> Result<Wanted, Refusal> {
         let (before, after) = (&entry.before.extended, &entry.after.extended);
-        let facets = after.differing(before);
+        let facets = after.differing(before).attributes();
         let seen = Wanted::of(at, facets)?;
         let mut wanted = Wanted::default();
         for facet in facets.iter() {

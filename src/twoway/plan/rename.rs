@@ -68,8 +68,10 @@ impl Plan {
                 if let Some(gone) = found.ok().and_then(|place| gone.get_mut(place)) {
                     // A run that is killed between a new name and new attributes would leave what nobody planned.
                     let after = step.after.of(*side);
+                    // And what has other names is linked to one of them, if they stay, or fetched once.
                     let is_same = after.attributes == gone.attributes
-                        && after.extended.differing(&gone.extended).is_empty();
+                        && after.extended.differing(&gone.extended).is_empty()
+                        && after.extended.identity().is_none();
                     let is_first = is_same && matches!(gone.made, Made::Nowhere);
                     gone.made = if is_first { Made::Once(to) } else { Made::Often };
                 }

@@ -54,7 +54,12 @@ impl Reconciliation<'_> {
         let version = Arc::new(pair.left.content.joined(&pair.right.content));
         let (state, mtime) = match content {
             Part::Take(side) => (&pair.of(side).state, pair.of(side).mtime),
-            Part::Same | Part::Conflict => (&pair.left.state, pair.left.mtime.max(pair.right.mtime)),
+            Part::Same | Part::Conflict => {
+                let is_kept = self.rules.shared.facets.contains(Facet::Links);
+                let joined = decide::has_joined(&pair.left, &pair.right).filter(|_| is_kept);
+                let later = || pair.left.mtime.max(pair.right.mtime);
+                (&pair.left.state, joined.map_or_else(later, |side| pair.of(side).mtime))
+            }
         };
         for side in Side::BOTH {
             let record = after.of_mut(side);

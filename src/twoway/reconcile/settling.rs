@@ -83,7 +83,11 @@ impl Reconciliation<'_> {
 
     /// What is known of the facets of a copy: as much of them as is shared.
     fn copied(&self, before: &Extended, loser: &Extended) -> Extended {
-        let shared = loser.only(self.rules.shared.facets);
+        let mut shared = loser.only(self.rules.shared.facets);
+        if let Some(links) = shared.get(Facet::Links).cloned() {
+            // It is a file of its own, whatever the loser was.
+            shared.set(Facet::Links, Register { sum: None, ..links });
+        }
         let settled = |(facet, register): (Facet, &Register)| {
             let version = before.joined_version(&Extended::default(), facet);
             (facet, Register { version: Arc::new(self.settled_version(&version)), ..*register })

@@ -2,7 +2,7 @@
 
 use crate::tree::RelPath;
 use crate::twoway::decide::Side;
-use crate::twoway::facet::Facets;
+use crate::twoway::facet::{Facet, Facets};
 use crate::twoway::policy::{ConflictKind, Resolution};
 use crate::twoway::record::{Record, State};
 use crate::twoway::text;
@@ -131,7 +131,19 @@ impl Step {
         let Step { path, why, before, after } = self;
         let (left, right) =
             (before.left.followed_by(after.left, shared), before.right.followed_by(after.right, shared));
-        Step { path, why, before, after: Pair { left, right } }
+        Step { path, why, before, after: Pair { left, right } }.replacing_names(shared)
+    }
+
+    /// The same, where it is known which names are one file, but not kept alike: what is replaced is that no longer.
+    pub(super) fn replacing_names(mut self, shared: Facets) -> Step {
+        if !shared.contains(Facet::Links) {
+            for side in Side::BOTH {
+                if self.before.of(side).state != self.after.of(side).state {
+                    self.after.of_mut(side).extended.forget(Facet::Links);
+                }
+            }
+        }
+        self
     }
 
     /// What is done on a side, if anything is done there.

@@ -23,6 +23,7 @@ use crate::twoway::record::Shared;
 use crate::twoway::replica::Replica;
 use crate::twoway::run::own::{Own, digest};
 use crate::twoway::run::{Around, RunError};
+use crate::twoway::scan;
 use crate::twoway::task::{Outline, Task, Tasks};
 use crate::twoway::trash;
 use crate::twoway::version::Author;
@@ -126,6 +127,8 @@ impl Share<'_> {
     fn do_all(&self, carrier: &Carrier, conversation: &mut Conversation<'_>) -> Result<Totals, RunError> {
         self.copy_losers(carrier, conversation)?;
         carrier.write_down()?;
+        let rules = &self.around.context.options.rules;
+        carrier.find_names(&|path| !scan::is_ignored(rules, path, false))?;
         let fetches = self.tasks.outlines().iter().any(|outline| outline.is_fetched);
         let lacks = carrier.lacks_any();
         conversation.say(&Talk::Ready(Ready { fetches, lacks }))?;
@@ -215,7 +218,7 @@ impl Share<'_> {
 
 /// What a pass has to know, of which attributes are no business: they have come before.
 fn for_passes(context: &Context) -> Context {
-    let options = Options { acls: false, xattrs: 0, ..context.options.clone() };
+    let options = Options { acls: false, xattrs: 0, hard_links: false, ..context.options.clone() };
     Context { options, ..context.clone() }
 }
 

@@ -44,7 +44,7 @@ impl Share<'_> {
                 if self.tasks.find(&path).is_none() {
                     continue;
                 }
-                for facet in facets.and(self.shared.facets).iter() {
+                for facet in facets.and(self.shared.facets).attributes().iter() {
                     let Ok(value) = Value::at(self.root.dir(), &path, facet) else { continue };
                     let bytes = value.encode();
                     size = size.saturating_add(bytes.len());

@@ -89,7 +89,7 @@ impl ScanOptions<'_> {
     /// The facets that are to be looked at of an entry with this stamp.
     pub(super) fn unseen(&self, stamp: Stamp, before: Option<&Known>) -> Facets {
         let before = before.and_then(|before| before.look).filter(|before| before.stamp == stamp);
-        self.facets.without(before.map_or(Facets::NONE, |before| before.facets))
+        self.facets.attributes().without(before.map_or(Facets::NONE, |before| before.facets))
     }
 }
 

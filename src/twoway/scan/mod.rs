@@ -10,6 +10,8 @@
 //! tells which [facets](crate::twoway::facet) it has seen. What takes no part keeps what is known of it, and is looked at
 //! by the next scan in which it does.
 //!
+//! Which names are one file is known only when all of them have been seen, so that comes last, in the same transaction.
+//!
 //! What is different becomes an edit of this replica, under a new generation: in the version of content and existence,
 //! or in that of the attributes, or both for what is new or of another kind. A time of modification is no edit. What
 //! the rules hide keeps its record as it is. What cannot be read, does not keep still or is not synchronised for what
@@ -22,6 +24,7 @@
 
 mod compare;
 mod hash;
+mod names;
 mod settle;
 #[cfg(test)]
 mod tests;

@@ -2,11 +2,12 @@
 
 use crate::tree::{Kind, RelPath};
 use crate::twoway::TwoWayError;
-use crate::twoway::facet::{Extended, Register, Seen};
+use crate::twoway::facet::{Extended, Facet, Register, Seen};
 use crate::twoway::history::{self, Change, History, Known, Look, Told};
 use crate::twoway::record::{Attributes, Record, State};
 use crate::twoway::scan::compare::{Difference, difference};
 use crate::twoway::scan::hash::Outcome;
+use crate::twoway::scan::names::{self, Decided, Named};
 use crate::twoway::scan::{Counts, Findings, Observer, ScanOptions, Trouble};
 use crate::twoway::version::Version;
 use crossbeam_channel::Receiver;
@@ -25,6 +26,8 @@ pub(super) struct Settling<'a, 'h> {
     observer: &'a mut dyn Observer,
     writer: Writer<'h>,
     waiting: VecDeque<Finding>,
+    /// The names of files that have several, or had.
+    names: Vec<Named>,
     pub counts: Counts,
 }
 
@@ -36,8 +39,8 @@ pub(super) struct Finding {
 }
 
 pub(super) enum Found {
-    /// Of a file, the outcome of reading it.
-    Reading(Receiver<Outcome>),
+    /// Of a file, the outcome of reading it, and whether it has several names.
+    Reading(Receiver<Outcome>, bool),
     /// What is there.
     There(There),
     /// Nothing is, any more.
@@ -55,6 +58,8 @@ pub(super) struct There {
     pub occupied: bool,
     /// What was looked at of its facets.
     pub seen: Seen,
+    /// Whether it may be a file with several names.
+    pub is_linked: bool,
     pub look: Look,
 }
 
@@ -92,12 +97,20 @@ impl<'a, 'h> Settling<'a, 'h> {
         observer: &'a mut dyn Observer,
     ) -> Settling<'a, 'h> {
         let writer = Writer { history: Some(history), change: None, generation: None };
-        Settling { options, observer, writer, waiting: VecDeque::new(), counts: Counts::default() }
+        Settling {
+            options,
+            observer,
+            writer,
+            waiting: VecDeque::new(),
+            names: Vec::new(),
+            counts: Counts::default(),
+        }
     }
 
     /// Everything was found.
     pub(super) fn finish(mut self) -> Result<Findings<'h>, TwoWayError> {
         while self.settle_first()? {}
+        self.settle_names()?;
         self.progress();
         Ok(Findings { change: self.writer.change, counts: self.counts })
     }
@@ -119,7 +132,7 @@ impl<'a, 'h> Settling<'a, 'h> {
 
     /// Takes a finding, after those before it.
     pub(super) fn take(&mut self, finding: Finding) -> Result<(), TwoWayError> {
-        if self.waiting.is_empty() && !matches!(finding.found, Found::Reading(_)) {
+        if self.waiting.is_empty() && !matches!(finding.found, Found::Reading(..)) {
             return self.settle(finding);
         }
         self.waiting.push_back(finding);
@@ -138,8 +151,9 @@ impl<'a, 'h> Settling<'a, 'h> {
     fn settle(&mut self, finding: Finding) -> Result<(), TwoWayError> {
         let Finding { path, before, found } = finding;
         match found {
-            Found::Reading(outcome) => {
-                self.was_read(path, before, outcome.recv().unwrap_or(Err(Trouble::Changing)))
+            Found::Reading(outcome, is_linked) => {
+                let outcome = outcome.recv().unwrap_or(Err(Trouble::Changing));
+                self.was_read(path, before, (outcome, is_linked))
             }
             Found::There(there) => self.is_there(&path, before, there),
             Found::Gone => self.is_gone(&path, before),
@@ -151,7 +165,7 @@ impl<'a, 'h> Settling<'a, 'h> {
         &mut self,
         path: RelPath,
         before: Option<Known>,
-        outcome: Outcome,
+        (outcome, is_linked): (Outcome, bool),
     ) -> Result<(), TwoWayError> {
         match outcome {
             Ok(read) => {
@@ -164,7 +178,9 @@ impl<'a, 'h> Settling<'a, 'h> {
                 let facets = read.seen.keys().copied().collect();
                 let look = self.options.look(read.stamp, before.as_ref(), facets);
                 let (mtime, seen) = (read.meta.mtime, read.seen);
-                self.is_there(&path, before, There { state, attributes, mtime, occupied: false, seen, look })
+                let occupied = false;
+                let there = There { state, attributes, mtime, occupied, seen, is_linked, look };
+                self.is_there(&path, before, there)
             }
             Err(_) if self.options.stop.load(Ordering::Relaxed) => Err(TwoWayError::Stopped),
             Err(trouble) => {
@@ -175,12 +191,18 @@ impl<'a, 'h> Settling<'a, 'h> {
     }
 
     fn is_there(&mut self, path: &RelPath, before: Option<Known>, there: There) -> Result<(), TwoWayError> {
-        let There { state, mut attributes, mut mtime, occupied, mut seen, look } = there;
+        let There { state, mut attributes, mut mtime, occupied, mut seen, is_linked, look } = there;
         if let Some(before) = &before
             && self.options.unfinished.is_some_and(|unfinished| unfinished.contains(path))
         {
             (attributes, mtime) = (before.record.attributes, before.record.mtime);
             seen.clear();
+        } else if self.options.facets.contains(Facet::Links) {
+            let known = before.as_ref().filter(|before| before.record.state.is_like(&state));
+            match Named::new(path, known, &look.stamp, is_linked) {
+                Some(named) => self.names.push(named),
+                None => drop(seen.insert(Facet::Links, None)),
+            }
         }
         let none = Arc::new(Version::new());
         // What is written down may be finer than the times that the file system keeps.
@@ -215,6 +237,38 @@ impl<'a, 'h> Settling<'a, 'h> {
         let told = if found.news || was_unknown { Told::Anew(sequence) } else { Told::Already };
         let known = Known { record, look: Some(look), sequence: sequence.unwrap_or(0), is_unknown: false };
         self.writer.change()?.put(history::key(path), known, told)
+    }
+
+    /// Finds out which names are one file, which is known when all have been seen.
+    fn settle_names(&mut self) -> Result<(), TwoWayError> {
+        let names = std::mem::take(&mut self.names);
+        let decided = names::identities(&names);
+        let news = names.into_iter().zip(decided).filter(|(named, decided)| named.is_news(decided));
+        let (keys, decided): (Vec<Vec<u8>>, Vec<Decided>) =
+            news.map(|(named, decided)| (history::key(&named.path), decided)).unzip();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let known = self.writer.change()?.known(&keys)?;
+        for ((key, Decided { identity, found }), known) in keys.into_iter().zip(decided).zip(known) {
+            let Some(mut known) = known else { continue };
+            let before = known.record.extended.get(Facet::Links);
+            let version = before.map_or_else(Arc::default, |register| register.version.clone());
+            // What was removed and made again may be known of from before.
+            let is_other = before.is_some_and(|before| before.sum != identity);
+            let is_edit = found == names::Found::Edited || (found == names::Found::Same && is_other);
+            let version = match found {
+                _ if is_edit => self.writer.edited(&version)?,
+                names::Found::Same | names::Found::Edited => version,
+                // Whatever anybody has takes its place.
+                names::Found::Parted => Arc::default(),
+            };
+            self.counts.attributes = self.counts.attributes.saturating_add(u64::from(is_edit));
+            known.record.extended.set(Facet::Links, Register { sum: identity, version });
+            let told = Told::Anew(Some(known.sequence));
+            self.writer.change()?.put(key, known, told)?;
+        }
+        Ok(())
     }
 
     fn count_difference(&mut self, path: &RelPath, found: Difference, edited_facets: bool) {

@@ -117,7 +117,7 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
     fn leave(&mut self, level: Level) -> Result<bool, TwoWayError> {
         let Level { path, occupied, own, .. } = level;
         if let Some(Own { before, meta, stamp, seen }) = own {
-            self.found_there(path, before, (State::Directory, seen), &meta, stamp, occupied)?;
+            self.found_there(path, before, (State::Directory, seen), (&meta, false), stamp, occupied)?;
         }
         Ok(occupied)
     }
@@ -191,7 +191,7 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         if !entry.is_dir() {
             self.count(&entry);
             let seen = self.seen(level, &entry, stamp, before.as_ref());
-            self.found_there(path, before, (state, seen), &entry.meta, stamp, false)?;
+            self.found_there(path, before, (state, seen), of(&entry), stamp, false)?;
             return Ok(None);
         }
         self.directory(level, path, before, &entry)
@@ -301,14 +301,14 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         if let (true, Some(before)) = (is_read, &before) {
             let state = before.record.state.clone();
             let seen = self.seen(level, entry, stamp, Some(before));
-            return self.found_there(path, Some(before.clone()), (state, seen), &entry.meta, stamp, false);
+            return self.found_there(path, Some(before.clone()), (state, seen), of(entry), stamp, false);
         }
         let dir = match self.dir_of(level) {
             Ok(dir) => dir,
             Err(error) => return self.unknown(path, before, &Trouble::Failed(error)),
         };
         let reading = self.readers.read(dir, entry.name.clone(), self.options.facets);
-        self.settling.take(Finding { path, before, found: Found::Reading(reading) })
+        self.settling.take(Finding { path, before, found: Found::Reading(reading, entry.inode().is_some()) })
     }
 
     fn found_there(
@@ -316,7 +316,7 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         path: RelPath,
         before: Option<Known>,
         (state, seen): (State, Result<Seen, Error>),
-        meta: &Meta,
+        (meta, is_linked): (&Meta, bool),
         stamp: Stamp,
         occupied: bool,
     ) -> Result<(), TwoWayError> {
@@ -339,7 +339,8 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         let mut look = self.options.look(stamp, before.as_ref(), facets);
         // The content of a file was read; of all else it has just been looked at.
         look.settled |= !matches!(state, State::File { .. });
-        let found = Found::There(There { state, attributes, mtime: meta.mtime, occupied, seen, look });
+        let mtime = meta.mtime;
+        let found = Found::There(There { state, attributes, mtime, occupied, seen, is_linked, look });
         self.settling.take(Finding { path, before, found })
     }
 
@@ -436,6 +437,11 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         }
         Ok(())
     }
+}
+
+/// The attributes of an entry, and whether it has other names.
+fn of(entry: &Entry) -> (&Meta, bool) {
+    (&entry.meta, entry.inode().is_some())
 }
 
 /// Whether rules hide an entry, by itself.

@@ -19,15 +19,15 @@ use std::os::unix::fs::lchown;
 const VARIABLE: &str = "DSYNC_CRASH_AT";
 const OPTIONS: [&str; 4] = ["-2", "-AX", "--conflict=keep-both", "--allow-mass-delete"];
 /// What the shell says that started a peer which was killed.
-const KILLED: &str = "killed at the point";
+pub(super) const KILLED: &str = "killed at the point";
 /// More points than any run here has.
-const MANY: u64 = 2000;
+pub(super) const MANY: u64 = 2000;
 /// A directory that something was moved into has a new time, and a run that was killed cannot always give it the old.
-const WITHOUT_DIRECTORY_TIMES: Columns = Columns { directory_mtime: false, ..COLUMNS };
+pub(super) const WITHOUT_DIRECTORY_TIMES: Columns = Columns { directory_mtime: false, ..COLUMNS };
 
 /// Who is killed.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Victim {
+pub(super) enum Victim {
     Asking,
     Peer,
 }
@@ -198,7 +198,7 @@ fn crashing(two: &Two, victim: Victim, at: u64) -> Output {
     crashing_with(two, &OPTIONS[1..], victim, at)
 }
 
-fn crashing_with(two: &Two, options: &[&str], victim: Victim, at: u64) -> Output {
+pub(super) fn crashing_with(two: &Two, options: &[&str], victim: Victim, at: u64) -> Output {
     let options = [&["-2"], options].concat();
     let run = two.way.copy(&options, &[two.scene.path("left")], two.scene.path("right"));
     let shell = |body: &str| shell_options(&rsh_script(two.scene.root(), body));

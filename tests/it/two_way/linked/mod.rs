@@ -1,0 +1,273 @@
+//! Files that have several names: with `-H` the same ones have them on both sides. Without it runs know nothing of that,
+//! and what is done to one name is not taken for somebody else's edit of the others.
+
+mod crash;
+mod random;
+
+use crate::support::command::dsync;
+use crate::support::transport::Way;
+use crate::support::tree::{Tree, noise};
+use crate::two_way::Two;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+
+const NAMES: [&str; 4] = ["a", "b", "dir/c", "dir/d"];
+
+/// Both sides have these files, and on the right all are one.
+fn linked(way: Way) -> Two {
+    let tree = NAMES.iter().fold(Tree::new(), |tree, name| tree.file(name, "the same"));
+    let two = Two::met(way, &tree);
+    for name in &NAMES[1..] {
+        let name = two.scene.path(&format!("right/{name}"));
+        fs::remove_file(&name).unwrap();
+        fs::hard_link(two.scene.path("right/a"), &name).unwrap();
+    }
+    two.sync(&[]).success();
+    assert_eq!(two.scene.path("right/a").metadata().unwrap().nlink(), 4);
+    two
+}
+
+#[test]
+fn all_names_are_replaced_in_one_run() {
+    for way in Way::plain() {
+        let two = linked(way);
+        for name in NAMES {
+            two.write(&format!("left/{name}"), &format!("{name}, edited"));
+        }
+        two.sync(&[]).success();
+        two.assert_same();
+        let again = two.sync(&["-v"]).success();
+        assert!(again.out().contains("in sync"), "{again}");
+    }
+}
+
+#[test]
+fn all_names_get_other_attributes_in_one_run() {
+    for way in Way::plain() {
+        let two = linked(way);
+        for name in NAMES {
+            two.chmod(&format!("left/{name}"), 0o600);
+            two.touch(&format!("left/{name}"), 1_700_000_000);
+        }
+        two.sync(&[]).success();
+        two.assert_same();
+        assert_eq!(two.scene.path("right/a").metadata().unwrap().nlink(), 4);
+    }
+}
+
+#[test]
+fn each_name_may_meet_another_fate() {
+    for way in Way::plain() {
+        let two = linked(way);
+        two.write("left/a", "edited");
+        two.remove("left/b");
+        two.remove("left/dir/c");
+        two.link("left/dir/c", "d");
+        two.chmod("left/dir/d", 0o600);
+        two.sync(&["--allow-mass-delete"]).success();
+        two.assert_same();
+        assert_eq!(two.read("right/dir/d"), "the same");
+        let again = two.sync(&["-v"]).success();
+        assert!(again.out().contains("in sync"), "{again}");
+    }
+}
+
+#[test]
+fn all_names_may_go() {
+    let two = linked(Way::LOCAL);
+    for name in NAMES {
+        two.remove(&format!("left/{name}"));
+    }
+    two.sync(&["--allow-mass-delete"]).success();
+    two.assert_same();
+    assert_eq!(two.paths("right"), ["dir"]);
+}
+
+/// Which of these names are one file at a side.
+fn groups(two: &Two, side: &str, names: &[&str]) -> Vec<Vec<String>> {
+    let mut groups: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    for name in names {
+        if let Ok(found) = two.scene.path(&format!("{side}/{name}")).symlink_metadata() {
+            groups.entry(found.ino()).or_default().push((*name).to_owned());
+        }
+    }
+    let mut groups: Vec<Vec<String>> = groups.into_values().collect();
+    groups.sort();
+    groups
+}
+
+/// That these are one file each, on both sides, and that nothing is left to be done.
+#[track_caller]
+fn assert_groups(two: &Two, wanted: &[&[&str]]) {
+    let names = wanted.concat();
+    let mut wanted: Vec<Vec<&str>> = wanted.iter().map(|group| group.to_vec()).collect();
+    wanted.sort();
+    for side in ["left", "right"] {
+        assert_eq!(groups(two, side, &names), wanted, "{side}");
+    }
+    two.assert_same();
+    let again = two.sync(&["-Hv"]).success();
+    assert!(again.out().contains("in sync"), "{again}");
+    for side in ["left", "right"] {
+        assert_eq!(groups(two, side, &names), wanted, "{side}, the second time");
+    }
+}
+
+fn join(two: &Two, of: &str, name: &str) {
+    let name = two.scene.path(name);
+    let _ = fs::remove_file(&name);
+    fs::create_dir_all(name.parent().unwrap()).unwrap();
+    fs::hard_link(two.scene.path(of), name).unwrap();
+}
+
+/// Both sides have met with `-H`, and `a`, `b` and `dir/c` are one file on both, and `other` is none of them.
+fn one_file(way: Way) -> Two {
+    let two = Two::new(way, &Tree::new().file("a", "the same").file("other", "other"), &Tree::new());
+    join(&two, "left/a", "left/b");
+    join(&two, "left/a", "left/dir/c");
+    two.sync(&["-H"]).success();
+    assert_groups(&two, &[&["a", "b", "dir/c"], &["other"]]);
+    two
+}
+
+#[test]
+fn names_of_one_file_become_one() {
+    Way::all().into_iter().for_each(|way| drop(one_file(way)));
+}
+
+#[test]
+fn an_edit_through_one_name_reaches_all() {
+    for way in Way::plain() {
+        let two = one_file(way);
+        two.write("right/b", "edited through one name");
+        two.sync(&["-H"]).success();
+        assert_eq!(two.read("left/dir/c"), "edited through one name");
+        assert_groups(&two, &[&["a", "b", "dir/c"], &["other"]]);
+        two.chmod("left/a", 0o600);
+        two.touch("left/a", 1_700_000_000);
+        two.sync(&["-H"]).success();
+        assert_groups(&two, &[&["a", "b", "dir/c"], &["other"]]);
+    }
+}
+
+#[test]
+fn names_leave_join_and_change_files() {
+    for way in Way::plain() {
+        let two = one_file(way);
+        // As an editor saves.
+        two.remove("left/a");
+        two.write("left/a", "the same");
+        join(&two, "right/b", "right/new");
+        join(&two, "right/b", "right/dir/new");
+        two.sync(&["-H"]).success();
+        assert_groups(&two, &[&["a"], &["b", "dir/c", "dir/new", "new"], &["other"]]);
+        join(&two, "left/other", "left/b");
+        two.remove("left/new");
+        two.sync(&["-H"]).success();
+        assert_groups(&two, &[&["a"], &["dir/c", "dir/new"], &["b", "other"]]);
+        join(&two, "right/a", "right/b");
+        two.rename("right/dir/new", "right/moved");
+        two.sync(&["-H"]).success();
+        assert_groups(&two, &[&["a", "b"], &["dir/c", "moved"], &["other"]]);
+    }
+}
+
+#[test]
+fn what_a_run_without_the_option_takes_apart_is_no_edit() {
+    for way in Way::plain() {
+        let two = one_file(way);
+        two.write("left/a", "edited through one name");
+        two.chmod("left/a", 0o600);
+        two.sync(&[]).success();
+        two.assert_same();
+        assert_eq!(groups(&two, "right", &["a", "b", "dir/c"]).len(), 3);
+        assert_eq!(groups(&two, "left", &["a", "b", "dir/c"]).len(), 1);
+        two.sync(&["-H"]).success();
+        assert_groups(&two, &[&["a", "b", "dir/c"], &["other"]]);
+    }
+}
+
+/// What is done to one name of a file shows in what the others look like.
+#[test]
+fn some_names_are_replaced_while_others_stay() {
+    for way in Way::plain() {
+        for options in [&["--allow-mass-delete"][..], &["-H", "--allow-mass-delete"]] {
+            let two = one_file(way);
+            two.remove("left/a");
+            two.write("left/a", "a file of its own");
+            two.remove("left/dir/c");
+            two.sync(options).success();
+            two.assert_same();
+            two.chmod("left/b", 0o600);
+            two.sync(options).success();
+            two.assert_same();
+            // What the option has kept out of a run is seen by the next.
+            two.sync(&["-H"]).success();
+            assert_groups(&two, &[&["a"], &["b"], &["other"]]);
+        }
+    }
+}
+
+#[test]
+fn the_content_of_a_file_travels_once() {
+    for way in Way::plain() {
+        let two = Two::new(way, &Tree::new().file("a", noise(200_000, 1)), &Tree::new());
+        ["b", "c", "dir/d"].iter().for_each(|name| join(&two, "left/a", &format!("left/{name}")));
+        let output = two.sync(&["-H", "--stats", "--no-compress"]).success();
+        assert_eq!(output.number("Literal data:"), 200_000, "{output}");
+        assert_groups(&two, &[&["a", "b", "c", "dir/d"]]);
+    }
+}
+
+#[test]
+fn a_removal_is_no_conflict_with_a_link() {
+    for way in Way::plain() {
+        let two = one_file(way);
+        two.remove("left/b");
+        two.remove("right/a");
+        join(&two, "right/b", "right/new");
+        two.sync(&["-H", "--allow-mass-delete"]).success();
+        assert_groups(&two, &[&["dir/c", "new"], &["other"]]);
+        assert_eq!(two.paths("left"), ["dir", "dir/c", "new", "other"]);
+    }
+}
+
+#[test]
+fn what_takes_no_part_stays_as_it_is() {
+    let two = one_file(Way::LOCAL);
+    two.write("right/a", "edited through one name");
+    two.sync(&["-H", "--exclude=/b"]).success();
+    assert_eq!(two.read("left/a"), "edited through one name");
+    assert_eq!(two.read("left/b"), "the same");
+    assert_eq!(groups(&two, "left", &["a", "b", "dir/c"]), [vec!["a", "dir/c"], vec!["b"]]);
+    two.sync(&["-H"]).success();
+    assert_eq!(two.read("left/b"), "edited through one name");
+    two.assert_same();
+    assert_eq!(groups(&two, "left", &NAMES), groups(&two, "right", &NAMES));
+}
+
+#[test]
+fn what_was_linked_is_told_and_can_be_undone() {
+    let two = one_file(Way::LOCAL);
+    join(&two, "left/other", "left/b");
+    let shown = two.sync(&["-Hn"]);
+    assert_eq!(groups(&two, "right", &["b", "other"]).len(), 2);
+    assert!(shown.out().contains(" b"), "{shown}");
+    two.sync(&["-H"]).success();
+    assert_eq!(two.read("right/b"), "other");
+    let right = two.scene.path("right");
+    dsync(["undo".into(), right.into_os_string()]).run().success();
+    assert_eq!(two.read("right/b"), "the same");
+    two.sync(&["-H"]).success();
+    assert_groups(&two, &[&["a", "b", "dir/c"], &["other"]]);
+}
+
+#[test]
+fn links_are_found_where_both_sides_are_the_same() {
+    for way in Way::plain() {
+        let two = linked(way);
+        two.sync(&["-H"]).success();
+        assert_groups(&two, &[&NAMES]);
+    }
+}
