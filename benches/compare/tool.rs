@@ -57,8 +57,8 @@ impl Tool {
         Ok(Self { name, program, dialect })
     }
 
-    /// `-a` and the case's options, which mean the same to both: beside these, `--streams` and `--detect-renames`, which rsync lacks, each
-    /// tool at its defaults, rsync over OpenSSH at its.
+    /// `-a` and the case's options, which mean the same to both: beside these, `--streams` and `--detect-renames`,
+    /// which rsync lacks, each tool at its defaults, rsync over OpenSSH at its.
     pub(crate) fn command(&self, job: Job<'_>) -> Command {
         let mut command = Command::new(&self.program);
         // Defaults of the user who runs this are not defaults of the tools.

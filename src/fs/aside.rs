@@ -14,8 +14,8 @@ const OPENING: &str = "opening the directory for partial files";
 const MAKING: &str = "creating the directory for partial files";
 
 impl WriteDir {
-    /// Opens the directory at `path`, from here on if it is not absolute; `links` says through which an absolute one may
-    /// go. `None` if there is none.
+    /// Opens the directory at `path`, from here on if it is not absolute; `links` says through which an absolute one
+    /// may go. `None` if there is none.
     pub fn aside(&self, path: &[u8], links: Links) -> Result<Option<WriteDir>, Error> {
         match self.named(path, links) {
             Ok(dir) => Ok(Some(dir)),

@@ -1,7 +1,7 @@
 //! Ends of the process at a chosen moment, for tests of what a killed run leaves.
 //!
-//! Whatever changes a replica's tree or its history comes by `point` before and after. A program that was built for it, with the
-//! feature `crash-points`, can be told at which of these to end, as if it were killed; any other passes by.
+//! Whatever changes a replica's tree or its history comes by `point` before and after. A program that was built for it,
+//! with the feature `crash-points`, can be told at which of these to end, as if it were killed; any other passes by.
 
 #[cfg(any(test, feature = "crash-points"))]
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,7 +1,7 @@
 //! Devices whose content is read or written as if they were files (`--copy-devices`, `--write-devices`).
 //!
-//! Nothing but this lets the content of a device be touched: where nobody asked for it, opening one is refused, and so is
-//! any other special file always. A device that keeps blocks is as long as these are. Any other, as a terminal or
+//! Nothing but this lets the content of a device be touched: where nobody asked for it, opening one is refused, and so
+//! is any other special file always. A device that keeps blocks is as long as these are. Any other, as a terminal or
 //! `/dev/zero`, has no length, so nothing is read of it.
 
 use crate::fs::status;

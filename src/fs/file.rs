@@ -185,8 +185,8 @@ impl ReadFile {
         self.device
     }
 
-    /// Locks the file against [`WriteFile::lock`], together with others that do the same, for as long as it is open here.
-    /// `false` if somebody has it locked for himself.
+    /// Locks the file against [`WriteFile::lock`], together with others that do the same, for as long as it is open
+    /// here. `false` if somebody has it locked for himself.
     ///
     /// # Errors
     /// The file system has no locks.

@@ -173,8 +173,8 @@ impl Slot<'_> {
         }
     }
 
-    /// Puts back what was expected here and was moved into `trash` by a process that was killed before anything took its
-    /// place. Returns whether it did: not if it is not there, or the name is taken.
+    /// Puts back what was expected here and was moved into `trash` by a process that was killed before anything took
+    /// its place. Returns whether it did: not if it is not there, or the name is taken.
     pub fn restore(self, expected: &Expected, trash: &WriteDir) -> std::result::Result<bool, Error> {
         for number in 0..MOST_NAMES {
             let name = numbered(self.name, number);
@@ -190,8 +190,8 @@ impl Slot<'_> {
         Ok(false)
     }
 
-    /// Removes another name of what is here: one that a process left which was killed where a file is given a free name by
-    /// a link. What has that name and is something else stays. Returns whether there was such a one.
+    /// Removes another name of what is here: one that a process left which was killed where a file is given a free name
+    /// by a link. What has that name and is something else stays. Returns whether there was such a one.
     pub fn drop_other_name(self, other: Slot<'_>) -> std::result::Result<bool, Error> {
         let look = |slot: Slot<'_>| slot.look().map_err(Error::when(INSTALLING));
         let (Some(here), Some(there)) = (look(self)?, look(other)?) else { return Ok(false) };

@@ -114,8 +114,8 @@ fn write_zeros(file: BorrowedFd<'_>, range: Range<u64>) -> io::Result<()> {
     Ok(())
 }
 
-/// Data that goes to `offset`, cut where zeros begin and end, with whether each part is zeros: whole blocks of the file,
-/// or what the data has of them.
+/// Data that goes to `offset`, cut where zeros begin and end, with whether each part is zeros: whole blocks of the
+/// file, or what the data has of them.
 fn runs(data: &[u8], offset: u64) -> impl Iterator<Item = (&[u8], bool)> {
     let mut rest = data;
     let mut at = offset;

@@ -1,8 +1,8 @@
 //! Reaching a directory through symbolic links that stay inside the tree.
 //!
-//! What the user keeps of links at the destination (`-K`, `--no-implied-dirs`) is followed element by element, with every
-//! directory on the way held open: `..` goes back to the one that was gone through, never to where the link's directory
-//! is by now, and above the root nothing is reached. An absolute link is outside.
+//! What the user keeps of links at the destination (`-K`, `--no-implied-dirs`) is followed element by element, with
+//! every directory on the way held open: `..` goes back to the one that was gone through, never to where the link's
+//! directory is by now, and above the root nothing is reached. An absolute link is outside.
 
 use crate::fs::{Dir, Error, resolve};
 use crate::tree::RelPath;

@@ -17,8 +17,8 @@ const FILE: OFlags = file::PLAIN.difference(OFlags::NOFOLLOW).union(OFlags::RDON
 const FOLLOWING: &str = "following";
 
 impl Dir {
-    /// What the symbolic link of that name leads to, as an entry of the link's name; `None` if nothing is there. What only
-    /// stands for a link leads nowhere, and is the link itself.
+    /// What the symbolic link of that name leads to, as an entry of the link's name; `None` if nothing is there. What
+    /// only stands for a link leads nowhere, and is the link itself.
     pub fn referent(&self, name: &Name) -> Result<Option<Entry>, Error> {
         let stat = match rustix::fs::statat(self.as_fd(), name.as_bytes(), AtFlags::empty()) {
             Ok(stat) => stat,
@@ -46,8 +46,8 @@ impl Dir {
         }
     }
 
-    /// Opens the directory that the symbolic link of that name leads to. One that may be searched but not read opens, and
-    /// then cannot be listed.
+    /// Opens the directory that the symbolic link of that name leads to. One that may be searched but not read opens,
+    /// and then cannot be listed.
     pub fn open_referent_dir(&self, name: &Name) -> Result<Dir, Error> {
         let opened = self.follow(name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC);
         match opened {

@@ -64,8 +64,8 @@ impl Removal {
     }
 }
 
-/// A handle on a file that has several names, by which it can be looked at when it has lost this one. If none can be had,
-/// nothing more will be known of it.
+/// A handle on a file that has several names, by which it can be looked at when it has lost this one. If none can be
+/// had, nothing more will be known of it.
 fn handle(dir: &Dir, name: &Name, stat: &Stat) -> Option<OwnedFd> {
     match kernel::entry_handle(dir.as_fd(), name.as_bytes()) {
         Some(handle) => handle.ok(),

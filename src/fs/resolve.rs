@@ -34,8 +34,8 @@ pub struct Bounds {
 }
 
 impl Links {
-    /// Which links the path of a source may go through. As in rsync these are all, since nothing is written there and the
-    /// user chose what is read; but what a peer chooses stays within its bounds.
+    /// Which links the path of a source may go through. As in rsync these are all, since nothing is written there and
+    /// the user chose what is read; but what a peer chooses stays within its bounds.
     pub fn for_sources(self) -> Links {
         match self {
             Links::Within(Bounds { sources: true, .. }) => self,

@@ -32,7 +32,8 @@ impl Root {
         Root::at(resolve::resolve(path.as_bytes(), links, OPENING)?)
     }
 
-    /// The same for a path that is relative to a directory, of which it may lead out. Attributes are kept there as here.
+    /// The same for a path that is relative to a directory, of which it may lead out. Attributes are kept there as
+    /// here.
     pub fn open_from(from: &Dir, path: &OsStr, links: Links) -> Result<Root, Error> {
         let root = Root::at(resolve::resolve_relative(from.as_fd(), path.as_bytes(), links, OPENING)?)?;
         Ok(root.with_keeping(from.keeping()))

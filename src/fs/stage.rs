@@ -7,16 +7,16 @@
 //!
 //! A writer holds an exclusive flock(2) on its staged file for as long as it lives. What is under such a name is
 //! cleared only if it can be nobody's work in progress: the running user's (or anybody's, for root, which hands files
-//! to their owners before it renames them), with one link and, being a file, not locked (or, with several, the name of a
-//! link in the making: see `link`). On a file system that has no
+//! to their owners before it renames them), with one link and, being a file, not locked (or, with several, the name of
+//! a link in the making: see `link`). On a file system that has no
 //! locks every such file counts as left behind. A small file that is there whole is staged
 //! without a lock, under a number instead of its target's and with the complement of the check, or without any name:
 //! see `whole`.
 //!
-//! Where a run has a directory for what is not finished ([`Writing::temp`](crate::fs::Writing)), files are staged there,
-//! under numbers too, and nobody goes on with what is left of them. If that is another file system, from where no file
-//! is renamed, a whole one is copied beside its target before it gets its attributes, so that the name holds the old or
-//! the new all the same.
+//! Where a run has a directory for what is not finished ([`Writing::temp`](crate::fs::Writing)), files are staged
+//! there, under numbers too, and nobody goes on with what is left of them. If that is another file system, from where
+//! no file is renamed, a whole one is copied beside its target before it gets its attributes, so that the name holds
+//! the old or the new all the same.
 
 use crate::fs::file::{self, ReadFile, WriteFile};
 use crate::fs::{

@@ -13,8 +13,8 @@ use filetime::FileTime;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Policy<'a> {
     pub options: &'a Options,
-    /// The bits that new entries do not get where nobody asked to preserve permissions: the umask, or what a directory's
-    /// default ACL has in its place.
+    /// The bits that new entries do not get where nobody asked to preserve permissions: the umask, or what a
+    /// directory's default ACL has in its place.
     pub umask: u32,
     /// Whether the running user tries what only root may: to change owners, and to make devices.
     pub is_root: bool,
@@ -208,8 +208,8 @@ impl Policy<'_> {
         }
     }
 
-    /// Whether what is here, of the time `have`, is newer than what the source has. Within the window it is too, but for
-    /// its last second, as in rsync.
+    /// Whether what is here, of the time `have`, is newer than what the source has. Within the window it is too, but
+    /// for its last second, as in rsync.
     fn is_newer(&self, have: FileTime, want: FileTime) -> bool {
         match i64::from(self.options.modify_window) {
             ..0 => have > want,

@@ -7,8 +7,8 @@
 //! What an entry is to have is known to both sides, except for its owner. That has another number on each host, and
 //! whether it is looked at depends on what the sink may set. So the source tells the owners that occur in a directory,
 //! and the sink looks for one of them that leaves it nothing to do. If it takes one that the source's entry does not
-//! have, though it would do as well, the sums differ, and the entry is listed. ACLs name owners, so they are told in the
-//! same way; an entry's place says which owner it has of those told, and which ACLs.
+//! have, though it would do as well, the sums differ, and the entry is listed. ACLs name owners, so they are told in
+//! the same way; an entry's place says which owner it has of those told, and which ACLs.
 
 use crate::pass::Context;
 use crate::pass::decide::{Policy, asked_meta};
@@ -21,8 +21,8 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// How directories of this run are fingerprinted; `None` if they are listed in any case: fingerprints cannot tell enough,
-/// or there is no wire to save, or they are not to be.
+/// How directories of this run are fingerprinted; `None` if they are listed in any case: fingerprints cannot tell
+/// enough, or there is no wire to save, or they are not to be.
 pub(crate) fn fingerprinter(context: &Context) -> Option<Fingerprinter> {
     let options = &context.options;
     let worth_it = options.recursive && !context.local && options.shortcuts.fingerprints;
@@ -38,8 +38,8 @@ fn can_tell(options: &Options) -> bool {
     let is_vague = options.modify_window > 0 || (looks_at_modes(options) && options.chmod.asks_umask());
     // Which entries a limit spares is decided in the order of the listings.
     let in_order = options.delete.is_some() && options.max_delete.is_some();
-    // A link that is kept counts as a directory, one that is munged has another text, and a list of names is mostly less
-    // than what is there.
+    // A link that is kept counts as a directory, one that is munged has another text, and a list of names is mostly
+    // less than what is there.
     let is_apart = options.link_rules.keep_dirs || options.link_rules.munge || options.names_from.is_some();
     // Which extra entries are to go depends on files that are still to come.
     let by_later_rules = options.delete.is_some_and(|deletion| deletion.when == DeletionTime::After)

@@ -1,10 +1,10 @@
 //! `--chmod`: changes of permissions, as chmod(1) writes them, to what the source says about an entry.
 //!
 //! The language is rsync's: clauses between commas, each a number in octal or letters. A clause may begin with `D` or
-//! `F`, for directories or for everything else; then come `u`, `g`, `o` and `a`, one of `+`, `-` and `=`, and either any
-//! of `r`, `w`, `x`, `X`, `s` and `t`, or one of `u`, `g` and `o`, whose permissions are copied. Where nobody is named,
-//! all are meant, less what the umask takes. Parsed by `cli`, carried by `wire`, applied by the sink of a pass to what it
-//! is told, so that a source that is not trusted cannot get round it.
+//! `F`, for directories or for everything else; then come `u`, `g`, `o` and `a`, one of `+`, `-` and `=`, and either
+//! any of `r`, `w`, `x`, `X`, `s` and `t`, or one of `u`, `g` and `o`, whose permissions are copied. Where nobody is
+//! named, all are meant, less what the umask takes. Parsed by `cli`, carried by `wire`, applied by the sink of a pass
+//! to what it is told, so that a source that is not trusted cannot get round it.
 
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;

@@ -62,8 +62,8 @@ pub struct Options {
     pub devices: bool,
     /// `--copy-devices`: what devices of the source hold is copied, not they themselves.
     pub copy_devices: bool,
-    /// `--write-devices`: what is at the destination a device is written to, not replaced. Only what is written in place
-    /// can be.
+    /// `--write-devices`: what is at the destination a device is written to, not replaced. Only what is written in
+    /// place can be.
     pub write_devices: bool,
     /// `--specials`: make fifos and sockets.
     pub specials: bool,
@@ -133,8 +133,8 @@ pub struct Options {
     pub delay_updates: bool,
     /// `--append`, `--append-verify`: files only grow.
     pub append: Option<Append>,
-    /// `--fuzzy`: a file that is new may have another one for a basis: from 1 on one of its directory, from 2 on one of the
-    /// same directory where it is compared with others besides (`bases`).
+    /// `--fuzzy`: a file that is new may have another one for a basis: from 1 on one of its directory, from 2 on one of
+    /// the same directory where it is compared with others besides (`bases`).
     pub fuzzy: u8,
     /// `--reflink`: whether copies on one host share blocks.
     pub reflink: Reflink,
@@ -467,8 +467,8 @@ impl Options {
     const HOLDING: &[u8] = b".~tmp~";
 
     /// The directory beside files in which they wait for the end of the run, if they do (`--delay-updates`): that of
-    /// `--partial-dir` if it is in each directory under one name. In one place for several directories those of one name
-    /// would meet.
+    /// `--partial-dir` if it is in each directory under one name. In one place for several directories those of one
+    /// name would meet.
     pub fn holding(&self) -> Option<&[u8]> {
         let own = self.partial_dir.as_deref().filter(|path| !path.contains(&b'/'));
         self.delay_updates.then(|| own.unwrap_or(Options::HOLDING))

@@ -1,9 +1,9 @@
 //! A run from its beginning to its summary: who plays which role, and over what they talk.
 //!
 //! [`run`] is the asking side. Between two local paths it plays both roles of a pass over a link in memory; else it
-//! connects, greets the peer with a request, and plays the role the peer does not. Between two other hosts it has a peer
-//! on each, and plays none (`relay`). [`serve()`] is the peer. All end in an [`Outcome`] or a [`Failure`]; per-file
-//! problems are neither, they are events.
+//! connects, greets the peer with a request, and plays the role the peer does not. Between two other hosts it has a
+//! peer on each, and plays none (`relay`). [`serve()`] is the peer. All end in an [`Outcome`] or a [`Failure`];
+//! per-file problems are neither, they are events.
 
 mod apart;
 mod cancel;
@@ -134,8 +134,8 @@ pub fn open_named(path: &OsStr, paths: Paths) -> io::Result<impl io::Read + use<
     crate::fs::open_named(path, paths.0).map_err(|error| error.source)
 }
 
-/// How paths are followed that the user named, besides those of sources: through symbolic links of root or of the running
-/// user only, if nothing else was said.
+/// How paths are followed that the user named, besides those of sources: through symbolic links of root or of the
+/// running user only, if nothing else was said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Paths(Links);
 

@@ -1,7 +1,7 @@
 //! The list of `--files-from`, and how it gets to the side that reads the sources.
 //!
-//! The asking side may have it, or the peer, and the source may be either. Whoever has it and is not the source tells it
-//! before the pass begins. As the list may be long, it is one piece of memory from the file to the view: names, each
+//! The asking side may have it, or the peer, and the source may be either. Whoever has it and is not the source tells
+//! it before the pass begins. As the list may be long, it is one piece of memory from the file to the view: names, each
 //! with a NUL after it.
 
 use crate::fs::{self, Links};
@@ -33,8 +33,8 @@ pub fn read_names(from: &mut impl Read, nul: bool) -> io::Result<Vec<u8>> {
     Ok(names(&content, nul))
 }
 
-/// The names in a list: of those that are parted by the ends of lines, or by NUL, the ones that are not empty and do not
-/// begin as a comment.
+/// The names in a list: of those that are parted by the ends of lines, or by NUL, the ones that are not empty and do
+/// not begin as a comment.
 fn names(content: &[u8], nul: bool) -> Vec<u8> {
     let is_end = |byte: &u8| if nul { *byte == 0 } else { matches!(byte, b'\n' | b'\r' | 0) };
     let mut names = Vec::with_capacity(content.len().saturating_add(1));

@@ -1,5 +1,5 @@
-//! A run in one direction, with which the link ends: one pass, or with `--delete-before` one that only removes, and then
-//! one that does the rest.
+//! A run in one direction, with which the link ends: one pass, or with `--delete-before` one that only removes, and
+//! then one that does the rest.
 
 use crate::pass::sink::Goal;
 use crate::pass::{self, Context, PassError, Sweep};
@@ -10,8 +10,8 @@ use crate::wire::Link;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// Plays the source of what these arguments, and the names of a list, show, and then leaves: what the peer may still say
-/// is not heard.
+/// Plays the source of what these arguments, and the names of a list, show, and then leaves: what the peer may still
+/// say is not heard.
 pub(super) fn source(
     mut link: Link,
     arguments: &[Vec<u8>],

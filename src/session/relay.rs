@@ -1,10 +1,11 @@
 //! A run between two other hosts: each has a peer, and what one says is handed to the other.
 //!
 //! Both peers were asked for the run as always, one to be the source and one the sink, and each takes the other for the
-//! asking side. Frames are handed over as they come and never unpacked on the way, so that deltas, credit and compression
-//! are those of the two; what is held here is a piece of a frame for each direction. Of the frames without content a copy is read for what concerns the user: events, how far the run is, and the numbers at the end. The peers were
-//! told that they are `relayed`, so they do not repeat events to each other. Each sends signs of life where there is a
-//! `--timeout`; who sends none is given up here, since there may be nobody left who could.
+//! asking side. Frames are handed over as they come and never unpacked on the way, so that deltas, credit and
+//! compression are those of the two; what is held here is a piece of a frame for each direction. Of the frames without
+//! content a copy is read for what concerns the user: events, how far the run is, and the numbers at the end. The peers
+//! were told that they are `relayed`, so they do not repeat events to each other. Each sends signs of life where there
+//! is a `--timeout`; who sends none is given up here, since there may be nobody left who could.
 
 use crate::report::{Event, Totals};
 use crate::request::{NamesFrom, Options, Part, Request};

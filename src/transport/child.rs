@@ -29,8 +29,8 @@ const GRACE: Duration = Duration::from_millis(300);
 /// How often a child is looked at while waiting for its end; there is no timed wait in the standard library.
 const POLL: Duration = Duration::from_millis(10);
 
-/// Starts `program --server` on `host` through the remote shell `shell`, a command and its leading arguments. If that is
-/// OpenSSH's client it is told the `family`.
+/// Starts `program --server` on `host` through the remote shell `shell`, a command and its leading arguments. If that
+/// is OpenSSH's client it is told the `family`.
 ///
 /// # Errors
 /// When `shell` is empty or cannot be started, or `program` holds a line break. That the far side does not answer

@@ -136,8 +136,9 @@ pub struct Meta {
     pub gid: u32,
 }
 
-/// The permission bits of a file that is to be executable as another one is: one that nobody can execute, where somebody can
-/// execute the other, can be executed by all who may read it; one whose like nobody can execute, by nobody.
+/// The permission bits of a file that is to be executable as another one is: one that nobody can execute, where
+/// somebody can execute the other, can be executed by all who may read it; one whose like nobody can execute, by
+/// nobody.
 pub fn executable_like(have: u32, other: u32) -> u32 {
     const EXECUTE: u32 = 0o111;
     if other & EXECUTE == 0 {
@@ -190,8 +191,8 @@ pub struct Extra {
     pub xattrs: XattrSums,
     /// Of an entry that was seen to have several names: which of the host's files it is. It never leaves the host.
     pub inode: Option<Inode>,
-    /// `--remove-source-files`: what the entry itself was when it was seen, even if another one that it leads to stands for
-    /// it. It never leaves the host.
+    /// `--remove-source-files`: what the entry itself was when it was seen, even if another one that it leads to stands
+    /// for it. It never leaves the host.
     pub stamp: Option<Box<Stamp>>,
     /// `-H`: of an entry that is listed as one of several names of a file.
     pub group: Option<Group>,

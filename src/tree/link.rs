@@ -7,8 +7,8 @@ const MUNGED: &[u8] = b"/rsyncd-munged/";
 
 /// Whether a symbolic link may lead out of the transfer, in which `depth` directories are above it.
 ///
-/// It may if its text is absolute or empty, if it rises above the top, or if a `..` comes after a name, since where that
-/// leads depends on what the name is.
+/// It may if its text is absolute or empty, if it rises above the top, or if a `..` comes after a name, since where
+/// that leads depends on what the name is.
 pub fn leads_outside(target: &[u8], depth: usize) -> bool {
     if target.is_empty() || target.starts_with(b"/") {
         return true;

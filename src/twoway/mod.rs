@@ -1,9 +1,9 @@
 //! Two trees that change on both sides: what each replica remembers, and how two of them come to one plan.
 //!
 //! Every replica keeps a [`record`] of each path: what was last seen there, and which edits that state has absorbed, as
-//! two [`version`] vectors, and one more for each [`facet`] that is synchronised. From the records of both replicas, [`reconcile`] makes the plan; it is a pure function, and
-//! so are the two it is made of: [`decide`], which says what two records mean together, and [`policy`], which says who
-//! wins where each side has edits that the other has not.
+//! two [`version`] vectors, and one more for each [`facet`] that is synchronised. From the records of both replicas,
+//! [`reconcile`] makes the plan; it is a pure function, and so are the two it is made of: [`decide`], which says what
+//! two records mean together, and [`policy`], which says who wins where each side has edits that the other has not.
 //!
 //! What a replica remembers is in its [`history`], a database in the directory `.dsync` at the top of the tree, which
 //! [`replica`] opens and locks. A [`scan`] finds out what has changed since.
@@ -15,8 +15,8 @@
 //!
 //! There may be millions of changed paths, so what a run keeps of each is [`packed`].
 //!
-//! A [`run`] brings all of it together over a link: what both replicas have to say to each other is in [`exchange`], and
-//! [`carry`] carries out what the plan asks of one of them.
+//! A [`run`] brings all of it together over a link: what both replicas have to say to each other is in [`exchange`],
+//! and [`carry`] carries out what the plan asks of one of them.
 
 pub mod carry;
 pub mod decide;

@@ -185,8 +185,8 @@ impl Record {
             && self.extended.covers(&other.extended, facets)
     }
 
-    /// The record that follows on this one where another is taken over, as far as that goes for facets: those that are not
-    /// shared stay with what is of the same kind, and are not known of what is made anew.
+    /// The record that follows on this one where another is taken over, as far as that goes for facets: those that are
+    /// not shared stay with what is of the same kind, and are not known of what is made anew.
     pub(super) fn followed_by(&self, other: Record, shared: Facets) -> Record {
         // Of what is not there any more there is nothing left to find.
         let keeps_own = self.state.is_like(&other.state) || !other.state.is_present();

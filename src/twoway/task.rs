@@ -1,7 +1,7 @@
 //! What a plan asks of one replica: its own side of the steps.
 //!
-//! The side that made the plan looks at its steps; the other one keeps the tasks that it was told. Of each task there is
-//! an [`Outline`] at hand, so that those that matter are found without all being unpacked.
+//! The side that made the plan looks at its steps; the other one keeps the tasks that it was told. Of each task there
+//! is an [`Outline`] at hand, so that those that matter are found without all being unpacked.
 
 use crate::tree::{Name, RelPath};
 use crate::twoway::decide::Side;

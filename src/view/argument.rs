@@ -102,8 +102,8 @@ impl Argument {
         Ok(Opened::Shown(Argument { root, selection, itself, scope }))
     }
 
-    /// The names of a list, separated by NUL, below the directory that is the only source argument. `links`: which links
-    /// the names may go through.
+    /// The names of a list, separated by NUL, below the directory that is the only source argument. `links`: which
+    /// links the names may go through.
     ///
     /// # Errors
     /// There is no such directory.
@@ -246,8 +246,8 @@ impl Typed {
         Ok(Typed { from: parent.to_vec(), path: last, leads: false, with_top: false })
     }
 
-    /// With `-R`: the whole path, or what comes after `/./`. A `..` is refused, or in a `clamped` path goes up as far as
-    /// there is something above.
+    /// With `-R`: the whole path, or what comes after `/./`. A `..` is refused, or in a `clamped` path goes up as far
+    /// as there is something above.
     fn relative(argument: &[u8], clamped: bool) -> Result<Typed, ViewError> {
         let cut = argument.windows(3).position(|window| window == b"/./");
         let (from, rest) = match cut {

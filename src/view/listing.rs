@@ -124,8 +124,8 @@ pub(super) struct Read {
 }
 
 impl Read {
-    /// All that is in the directory at `path`. Of directories on another device than `top`, if there is one, the names are
-    /// kept; and with `stamps`, of everything else what it was when it was seen.
+    /// All that is in the directory at `path`. Of directories on another device than `top`, if there is one, the names
+    /// are kept; and with `stamps`, of everything else what it was when it was seen.
     pub(super) fn all(dir: &Dir, path: &RelPath, (top, stamps): (Option<u64>, bool)) -> Read {
         let mut mounts = Vec::new();
         let listed = match (top, stamps) {
@@ -174,8 +174,8 @@ impl Read {
         self.entries.shrink_to_fit();
     }
 
-    /// The same with what `look` sees of each entry. One of which that cannot be had is left out, and told, unless it is
-    /// not there any more.
+    /// The same with what `look` sees of each entry. One of which that cannot be had is left out, and told, unless it
+    /// is not there any more.
     pub(super) fn looked_at(
         mut self,
         path: &RelPath,

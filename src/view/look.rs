@@ -198,8 +198,8 @@ impl View {
         }
     }
 
-    /// What an entry of the directory at `path` is shown as, the rules for that apart: itself, or what it stands for. `None`
-    /// if nobody can know that, which is told.
+    /// What an entry of the directory at `path` is shown as, the rules for that apart: itself, or what it stands for.
+    /// `None` if nobody can know that, which is told.
     fn shown_as(
         &self,
         (root, scope): (&Dir, &Scope),
@@ -243,8 +243,8 @@ impl View {
         entry
     }
 
-    /// What an entry of the directory at `path` stands for: itself, or if it is a link that is to be followed, what that
-    /// leads to.
+    /// What an entry of the directory at `path` stands for: itself, or if it is a link that is to be followed, what
+    /// that leads to.
     pub(super) fn seen(&self, root: &Dir, dir: &Dir, path: &RelPath, entry: Entry) -> Result<Entry, Error> {
         let Node::Symlink { target } = &entry.node else { return Ok(entry) };
         let links = self.manner.links;

@@ -1,8 +1,8 @@
 //! The source's tree as a run sees it: several arguments merged into one tree, without what the rules hide.
 //!
 //! A [`View`] is asked for one directory at a time and answers with a [`ViewListing`]: the entries to send, and from
-//! which argument each comes. Nothing is remembered between the calls but the arguments and a few open directories, so a
-//! walk's memory is the walker's own. The transfer root is a directory that need not exist anywhere. Below it each
+//! which argument each comes. Nothing is remembered between the calls but the arguments and a few open directories, so
+//! a walk's memory is the walker's own. The transfer root is a directory that need not exist anywhere. Below it each
 //! argument shows a [`Selection`]: one name; the contents of a directory; with `-R` or `--files-from` whole paths, with
 //! the directories above them. For a name found in two arguments the first wins, but a directory beats anything else,
 //! and directories of one name are merged. What is selected may be an entry alone, which is then not entered.
@@ -216,8 +216,8 @@ impl View {
             && self.seen(root, root, &above, entry).is_ok_and(|entry| !entry.is_dir())
     }
 
-    /// Whether of directories that were named the contents are sent, and there are none in any of them, or none that can
-    /// be read. What rules leave out is there.
+    /// Whether of directories that were named the contents are sent, and there are none in any of them, or none that
+    /// can be read. What rules leave out is there.
     pub fn is_bare(&self) -> bool {
         let has_none = |argument: &Argument, path: &RelPath| {
             let place = Place {

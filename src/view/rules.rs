@@ -1,8 +1,8 @@
 //! Files of rules in the directories of a tree: what holds in each directory, on whichever side asks.
 //!
-//! They are opened like everything in the tree, by handle and name, so a symbolic link is none: one in the place of a file
-//! of rules is an error, since nobody can know what it was meant to say. Only directories above the top of the transfer,
-//! where the user asked to look there too, are outside the tree. What a file says is told to nobody.
+//! They are opened like everything in the tree, by handle and name, so a symbolic link is none: one in the place of a
+//! file of rules is an error, since nobody can know what it was meant to say. Only directories above the top of the
+//! transfer, where the user asked to look there too, are outside the tree. What a file says is told to nobody.
 
 use crate::fs::{Dir, Error};
 use crate::tree::filter::{FilterError, Scope};
@@ -12,8 +12,8 @@ use std::io;
 /// The largest file of rules that is read in a directory, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// What holds in a directory, which is `dir` and at `path` below the top of the transfer. `above` holds in the directory
-/// above it.
+/// What holds in a directory, which is `dir` and at `path` below the top of the transfer. `above` holds in the
+/// directory above it.
 ///
 /// # Errors
 /// A file of rules cannot be read or understood; then nobody knows what holds.

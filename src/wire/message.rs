@@ -179,8 +179,8 @@ pub struct Expand {
 /// How a directory's listing ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListingEnd {
-    /// It has everything: no read error here, and none anywhere before in this run. Only then may the sink take a missing
-    /// name for an absent entry.
+    /// It has everything: no read error here, and none anywhere before in this run. Only then may the sink take a
+    /// missing name for an absent entry.
     Whole,
     /// It would, but something could not be read, here or before.
     Broken,

@@ -2,7 +2,8 @@
 //!
 //! One binary, folders by subject. [`oracle`] and [`filter_oracle`] ask rsync what is right; [`transfer`], [`faults`]
 //! and [`cli_surface`] say in words what must hold; [`shortcuts`] leaves out what only makes a run quicker; [`hostile`]
-//! has peers that lie; [`two_way`] has trees that change on both sides; [`layers`] reads the sources. [`support`] is what they share.
+//! has peers that lie; [`two_way`] has trees that change on both sides; [`layers`] reads the sources. [`support`] is
+//! what they share.
 //!
 //! Environment:
 //!

@@ -43,8 +43,8 @@ pub(in crate::cli) struct LinkFlags {
     pub insecure_links: bool,
     /// Refuse paths named here that end outside of DIR
     ///
-    /// These are the destination, what options name, and the names of a list, but not the sources themselves. It is about
-    /// this side only; in --remote-path it is about the other one, and there about sources, too.
+    /// These are the destination, what options name, and the names of a list, but not the sources themselves. It is
+    /// about this side only; in --remote-path it is about the other one, and there about sources, too.
     #[arg(long, value_name = "DIR", help_heading = LINKS)]
     pub confine_root: Option<OsString>,
 }

@@ -115,8 +115,8 @@ pub(super) struct Flags {
     pub copy_devices: bool,
     /// Write content into devices that are at the destination, in place of replacing them (implies --inplace)
     ///
-    /// Only where the source has a file of the name of the device, or a device and --copy-devices is given. Know what is
-    /// there: nothing of what the device held comes back. Without this, no device is ever written to.
+    /// Only where the source has a file of the name of the device, or a device and --copy-devices is given. Know what
+    /// is there: nothing of what the device held comes back. Without this, no device is ever written to.
     #[arg(long, help_heading = WHAT)]
     pub write_devices: bool,
     /// Make named pipes and sockets
@@ -166,11 +166,12 @@ pub(super) struct Flags {
     super_flag: bool,
     /// Keep what only root may set in extended attributes, in rsync's form, and read it there
     ///
-    /// Owner and group, permissions that would shut the user out or run a program as somebody else, kinds and numbers of
-    /// devices, ACLs (with -A) and extended attributes outside of user.* (with -X). Symbolic links, devices and special
-    /// files become regular files. A tree that was copied so without being root gives everything back to a copy that
-    /// reads it so, of dsync or of rsync. It is about this side; -M--fake-super is about the other. Between two local
-    /// paths it is about both, -M--fake-super about the destination only, and with -M--super about the source only.
+    /// Owner and group, permissions that would shut the user out or run a program as somebody else, kinds and numbers
+    /// of devices, ACLs (with -A) and extended attributes outside of user.* (with -X). Symbolic links, devices and
+    /// special files become regular files. A tree that was copied so without being root gives everything back to a copy
+    /// that reads it so, of dsync or of rsync. It is about this side; -M--fake-super is about the other. Between two
+    /// local paths it is about both, -M--fake-super about the destination only, and with -M--super about the source
+    /// only.
     #[arg(long, help_heading = ATTRIBUTES)]
     fake_super: bool,
     /// Keep modification times; without it, the next run compares every file anew
@@ -223,7 +224,8 @@ pub(super) struct Flags {
     /// makes no difference. See TWO-WAY RUNS.
     #[arg(short = '2', long, help_heading = TWO_WAY)]
     pub two_way: bool,
-    /// What to do about conflicts: skip (default), keep-both, newer, older, larger, smaller, local, remote, ask, merge=CMD
+    /// What to do about conflicts: skip (default), keep-both, newer, older, larger, smaller, local, remote, ask,
+    /// merge=CMD
     ///
     /// local is the first argument's side, remote the second's, wherever they are.
     #[arg(long, value_name = "POLICY", help_heading = TWO_WAY)]
@@ -288,8 +290,8 @@ pub(super) struct Flags {
     pub gitignore: bool,
     /// Leave out directories in which there is nothing but directories
     ///
-    /// Also those that are so because of what filter rules leave out. With --delete, they count as not there. A directory
-    /// that a rule protects, as in --filter='protect keep/', is not left out.
+    /// Also those that are so because of what filter rules leave out. With --delete, they count as not there. A
+    /// directory that a rule protects, as in --filter='protect keep/', is not left out.
     #[arg(short = 'm', long, help_heading = FILTERS)]
     pub prune_empty_dirs: bool,
 
@@ -321,8 +323,8 @@ pub(super) struct Flags {
     pub modify_window: Option<i32>,
     /// Transfer no file that is longer than SIZE
     ///
-    /// A number of bytes, or with a unit: K, KiB (1024), KB (1000), and so on to P; fractions are fine, and +1 or -1 may
-    /// follow. A file that is too long counts as there: with --delete nothing goes for it.
+    /// A number of bytes, or with a unit: K, KiB (1024), KB (1000), and so on to P; fractions are fine, and +1 or -1
+    /// may follow. A file that is too long counts as there: with --delete nothing goes for it.
     #[arg(long, value_name = "SIZE", help_heading = CHANGED)]
     pub max_size: Option<Size>,
     /// Transfer no file that is shorter than SIZE
@@ -388,8 +390,8 @@ pub(super) struct Flags {
     pub ignore_errors: bool,
     /// Remove at the source what is no directory, once it is at the destination
     ///
-    /// Also what was there before as it is at the source. What has changed since it was listed stays, and so does a file
-    /// that the destination has itself, as another name of it. Directories stay.
+    /// Also what was there before as it is at the source. What has changed since it was listed stays, and so does a
+    /// file that the destination has itself, as another name of it. Directories stay.
     #[arg(long, alias = "remove-sent-files", help_heading = DELETING)]
     pub remove_source_files: bool,
     /// Keep what is replaced or deleted, as a backup beside it, with ~ after its name
@@ -457,8 +459,8 @@ pub(super) struct Flags {
     /// A file that is new is looked for among all files of the destination, by its length, its time and its name; only
     /// where both sides find the same content, by its BLAKE3 sum, is it taken from there. With --delete the file that
     /// would be deleted is renamed, so deletions come last, after all else. What is shorter than 1 KiB is sent. The
-    /// first change of a run reads all directories of the destination, which no run without this option does. It does not
-    /// go with --delete-before and --remove-source-files.
+    /// first change of a run reads all directories of the destination, which no run without this option does. It does
+    /// not go with --delete-before and --remove-source-files.
     #[arg(long, help_heading = TRANSFER)]
     pub detect_renames: bool,
     /// Same as --partial --progress
@@ -480,8 +482,8 @@ pub(super) struct Flags {
     pub compress_choice: Option<String>,
     /// Send files with these suffixes as they are: gz/jpg/mp3 (an empty LIST: none)
     ///
-    /// The suffixes are parted by slashes; of characters in brackets, one is meant. Without this option they are those of files
-    /// that are compressed already, as rsync lists them.
+    /// The suffixes are parted by slashes; of characters in brackets, one is meant. Without this option they are those
+    /// of files that are compressed already, as rsync lists them.
     #[arg(long, value_name = "LIST", help_heading = TRANSFER)]
     pub skip_compress: Option<String>,
     /// Accepted: each stream is compressed by a thread of its own
@@ -498,16 +500,16 @@ pub(super) struct Flags {
     pub fsync: bool,
     /// Whether copies share blocks with what they are copies of: auto, always or never
     ///
-    /// That is between two local paths, with --copy-dest, and for what a new version has of the old one, on file systems
-    /// as Btrfs and XFS. Such a copy takes no room until one of the two files is changed, which the other does not see.
-    /// The default is auto: where the file system can. With always, a file that is copied whole and cannot be copied so
-    /// is an error. With never, every byte is written.
+    /// That is between two local paths, with --copy-dest, and for what a new version has of the old one, on file
+    /// systems as Btrfs and XFS. Such a copy takes no room until one of the two files is changed, which the other does
+    /// not see. The default is auto: where the file system can. With always, a file that is copied whole and cannot be
+    /// copied so is an error. With never, every byte is written.
     #[arg(long, value_name = "WHEN", help_heading = TRANSFER)]
     pub reflink: Option<String>,
     /// Leave out zeros, so that they take no room at the destination
     ///
-    /// Holes of the source are not read either. In files that are updated in place, zeros are punched out where the file
-    /// system can.
+    /// Holes of the source are not read either. In files that are updated in place, zeros are punched out where the
+    /// file system can.
     #[arg(short = 'S', long, help_heading = TRANSFER)]
     pub sparse: bool,
     /// Give a file all its room before its content comes
@@ -581,8 +583,8 @@ pub(super) struct Flags {
     /// Show a line of your own for each change: %i %n%L is that of -i
     ///
     /// Escapes are %n name, %f name with its source, %i what differs, %l length, %b bytes sent, %L link target, %o
-    /// operation, %M time, %C checksum, %B permissions, %U owner, %G group, %t now, %p process and %%. What could act on
-    /// the terminal, but for tabs, is shown as in names. See OUTPUT.
+    /// operation, %M time, %C checksum, %B permissions, %U owner, %G group, %t now, %p process and %%. What could act
+    /// on the terminal, but for tabs, is shown as in names. See OUTPUT.
     #[arg(long, alias = "log-format", value_name = "FORMAT", help_heading = OUTPUT)]
     pub out_format: Option<OsString>,
     /// Tell what happens as JSON on standard output, a line for each event, for programs
@@ -626,8 +628,8 @@ pub(super) struct Flags {
     pub outbuf: Option<String>,
     /// Show bytes in names that are no valid text as they are
     ///
-    /// Without it they are shown as \#ooo, as control characters always are, and characters that change the direction of
-    /// text. On a terminal that takes single bytes for characters, some of these bytes are control characters too.
+    /// Without it they are shown as \#ooo, as control characters always are, and characters that change the direction
+    /// of text. On a terminal that takes single bytes for characters, some of these bytes are control characters too.
     #[arg(short = '8', long = "8-bit-output", help_heading = OUTPUT)]
     pub eight_bit_output: bool,
     /// Numbers in K, M, G of 1000; -hh of 1024

@@ -11,8 +11,8 @@ use std::os::unix::ffi::OsStrExt;
 pub(in crate::cli) struct RemoteFlags {
     /// Give OPTION to the other side only; say it once for each
     ///
-    /// Written as one word, -M--munge-links. Between two local paths the other side is the destination. Filter rules, the
-    /// log and what says how paths on a command line are followed are not given in this way.
+    /// Written as one word, -M--munge-links. Between two local paths the other side is the destination. Filter rules,
+    /// the log and what says how paths on a command line are followed are not given in this way.
     #[arg(short = 'M', long, value_name = "OPTION", help_heading = REMOTE)]
     pub remote_option: Vec<OsString>,
     /// Reach the host by IPv4 only

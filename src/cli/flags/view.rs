@@ -38,9 +38,9 @@ pub(in crate::cli) struct ViewFlags {
 
     /// Copy the names that FILE lists, one a line, below the source (- is standard input)
     ///
-    /// Implies -R and -d, and -a then does not imply -r. Blank lines and those that begin with # or ; are skipped; a slash
-    /// at the end of a name asks for what is in the directory as well. No name leads out of the source by .. or a slash
-    /// at its beginning. HOST:FILE and :FILE are on the other host of the run.
+    /// Implies -R and -d, and -a then does not imply -r. Blank lines and those that begin with # or ; are skipped; a
+    /// slash at the end of a name asks for what is in the directory as well. No name leads out of the source by .. or a
+    /// slash at its beginning. HOST:FILE and :FILE are on the other host of the run.
     #[arg(long, value_name = "FILE", help_heading = FILTERS)]
     pub files_from: Option<OsString>,
     /// Names in the file of --files-from, and rules in files, end in NUL bytes, not with the line

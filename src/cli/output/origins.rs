@@ -45,8 +45,8 @@ impl Origins {
         Origins(sources.into_iter().map(origin).collect())
     }
 
-    /// Whether a path below the transfer root is that of an entry on or below the path of a source that was typed with a
-    /// slash at its beginning and is kept, which is then shown with that.
+    /// Whether a path below the transfer root is that of an entry on or below the path of a source that was typed with
+    /// a slash at its beginning and is kept, which is then shown with that.
     pub(super) fn is_absolute(&self, path: &RelPath) -> bool {
         let path = path.as_bytes();
         let is_on = |one: &[u8], other: &[u8]| {
@@ -57,8 +57,8 @@ impl Origins {
         !path.is_empty() && absolute.any(|source| is_on(path, source) || is_on(source, path))
     }
 
-    /// The path of an entry below the transfer root, with what its source argument has before it, if it is certain which
-    /// one that is.
+    /// The path of an entry below the transfer root, with what its source argument has before it, if it is certain
+    /// which one that is.
     pub(super) fn long_name(&self, path: &RelPath) -> Vec<u8> {
         let first = path.as_bytes().split(|byte| *byte == b'/').next().unwrap_or_default();
         let is_its = |origin: &&Origin| origin.first.as_deref().is_none_or(|name| name == first);

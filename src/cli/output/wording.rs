@@ -132,8 +132,8 @@ impl Wording<'_> {
         shown.then(|| deletion(path, kind))
     }
 
-    /// Whether directories that were made for the destination are told of. A format of the user's own stands for entries
-    /// alone, unless it shows what `-i` shows.
+    /// Whether directories that were made for the destination are told of. A format of the user's own stands for
+    /// entries alone, unless it shows what `-i` shows.
     fn tells_of_destination(&self) -> bool {
         self.style.levels.name > 0 || self.style.itemise > 0
     }

@@ -1,8 +1,8 @@
 //! `--conflict=merge=CMD`: a command makes one file of two.
 //!
-//! The command is run by `sh -c` and finds the files by variables, as the tools of git do: `LOCAL` and `REMOTE` are what
-//! the first and the second side have, `BASE` is what both were made of, and to `MERGED` it writes the result. Where no
-//! trash has what both were made of any more, `BASE` is empty, as it is for the tools of git.
+//! The command is run by `sh -c` and finds the files by variables, as the tools of git do: `LOCAL` and `REMOTE` are
+//! what the first and the second side have, `BASE` is what both were made of, and to `MERGED` it writes the result.
+//! Where no trash has what both were made of any more, `BASE` is empty, as it is for the tools of git.
 //! All are copies in a directory of their own, so that whatever the command does to them harms nothing. A command that
 //! fails, or writes no `MERGED`, has merged nothing.
 

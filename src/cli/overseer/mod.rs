@@ -1,5 +1,5 @@
-//! Watches over two-way runs for the person at the terminal: shows the plan, and settles the conflicts that somebody has
-//! to be asked about.
+//! Watches over two-way runs for the person at the terminal: shows the plan, and settles the conflicts that somebody
+//! has to be asked about.
 
 mod dialogue;
 mod diff;

@@ -45,8 +45,8 @@ struct Said {
     minute: Option<i8>,
 }
 
-/// The next moment after `now` that a text names; that itself, if it names the year. `None` if it is no time, or there is
-/// no such.
+/// The next moment after `now` that a text names; that itself, if it names the year. `None` if it is no time, or there
+/// is no such.
 fn next(text: &str, now: DateTime) -> Option<DateTime> {
     let said = said(text)?;
     let minute = said.minute.unwrap_or(0);

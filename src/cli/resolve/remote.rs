@@ -44,8 +44,8 @@ pub(super) fn check_paths(flags: &Flags, sources: &[Target], destination: &Targe
     }
 }
 
-/// The options as the other side has them: what is said of this side's links and attributes is not said of its, and what
-/// `-M` says is said of nothing else.
+/// The options as the other side has them: what is said of this side's links and attributes is not said of its, and
+/// what `-M` says is said of nothing else.
 pub(super) fn peer_options(
     flags: &Flags,
     options: &Options,

@@ -1,5 +1,5 @@
-//! The bytes of `user.rsync.%aacl` and `user.rsync.%dacl`: what the owner, the group, the mask and others may, and then each
-//! named user or group with what that may; all numbers of four bytes in little-endian order.
+//! The bytes of `user.rsync.%aacl` and `user.rsync.%dacl`: what the owner, the group, the mask and others may, and then
+//! each named user or group with what that may; all numbers of four bytes in little-endian order.
 //!
 //! Of an access ACL the owner's and others' permissions are in the mode, and so is the group's where its ACL has no
 //! more to say than the mode: each of these is then [`ABSENT`].

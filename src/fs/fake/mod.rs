@@ -13,8 +13,8 @@
 //! A symbolic link is a file that holds what it leads to, and all other kinds are empty files. The inode has the
 //! permissions too, but for those that would shut its owner out or let a program run as somebody else.
 //!
-//! This is all that knows of it: who lists, reads and writes goes by the [`Keeping`] of its directory, and everybody else
-//! sees entries as they are meant. What is no directory never stands for one, nor the other way round, whatever an
+//! This is all that knows of it: who lists, reads and writes goes by the [`Keeping`] of its directory, and everybody
+//! else sees entries as they are meant. What is no directory never stands for one, nor the other way round, whatever an
 //! attribute says.
 
 mod acl;

@@ -1,5 +1,5 @@
-//! The text of `user.rsync.%stat`: kind and permissions in octal as stat(2) has them, the device's major and minor number,
-//! owner and group, as in `100644 0,0 1000:100`.
+//! The text of `user.rsync.%stat`: kind and permissions in octal as stat(2) has them, the device's major and minor
+//! number, owner and group, as in `100644 0,0 1000:100`.
 
 use crate::fs::status::Status;
 use crate::tree::{Kind, Rdev};

@@ -243,8 +243,8 @@ pub(in crate::fs) fn same_mount(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> R
     Ok(same_device && mount(one) == mount(other))
 }
 
-/// Makes a stretch of a file a hole (fallocate(2), FALLOC_FL_PUNCH_HOLE). Its length stays. `None` where the file system
-/// cannot.
+/// Makes a stretch of a file a hole (fallocate(2), FALLOC_FL_PUNCH_HOLE). Its length stays. `None` where the file
+/// system cannot.
 pub(in crate::fs) fn punch_hole(file: BorrowedFd<'_>, offset: u64, len: u64) -> Option<Result<()>> {
     if !wanted() {
         return None;

@@ -19,9 +19,9 @@ const MOST_BYTES: usize = 8 << 20;
 /// for those who sign, who fill the places of files and never wait.
 ///
 /// It cannot wait for the place of a directory or of a link, which it fills itself, when the listing or the verdict
-/// comes; and the source may list any number of other entries before that. So beyond [`MOST_TURNS`] or [`MOST_BYTES`] the order is given up: the
-/// places of directories that are open then are given up, and what they held back is said in the order in which it
-/// stands.
+/// comes; and the source may list any number of other entries before that. So beyond [`MOST_TURNS`] or [`MOST_BYTES`]
+/// the order is given up: the places of directories that are open then are given up, and what they held back is said in
+/// the order in which it stands.
 pub(super) struct Announcer {
     reporter: Arc<dyn Reporter>,
     held: Mutex<Held>,

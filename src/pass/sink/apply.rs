@@ -525,8 +525,8 @@ impl Build {
         sink.settle(self.flight.dir)
     }
 
-    /// The run was interrupted and `--partial` given: what there is is kept, with its own time, so that the next run sees
-    /// that it differs.
+    /// The run was interrupted and `--partial` given: what there is is kept, with its own time, so that the next run
+    /// sees that it differs.
     fn keep_partial(self, sink: &Sink<'_>) -> Result<(), PassError> {
         let State::Patching(patch) = self.state else { return Ok(()) };
         match (patch.prefix(), patch.into_output()) {

@@ -110,8 +110,8 @@ impl Sink<'_> {
         self.context.options.holding() == Some(name.as_bytes())
     }
 
-    /// Whether a file gets its name at the end of the run. One that has several does not, since the others are linked to
-    /// it while the run goes on.
+    /// Whether a file gets its name at the end of the run. One that has several does not, since the others are linked
+    /// to it while the run goes on.
     pub(super) fn delays_file(&self, entry: &Entry) -> bool {
         self.delays() && !self.may_be_linked(entry)
     }

@@ -87,8 +87,8 @@ impl Sink<'_> {
         Ok(self.room.take(file, bytes, most))
     }
 
-    /// Opens what is to serve as the basis: what an interrupted run kept, the file that is there, or was found elsewhere,
-    /// what a killed run left of it, or a file like it.
+    /// Opens what is to serve as the basis: what an interrupted run kept, the file that is there, or was found
+    /// elsewhere, what a killed run left of it, or a file like it.
     pub(super) fn basis(&self, flight: &Flight) -> Result<Option<Basis>, PassError> {
         let Ok(dir) = self.directories.writable(self, flight.dir)? else { return Ok(None) };
         let is_file = flight.own.as_ref().is_some_and(|own| own.kind() == Kind::File);

@@ -1,8 +1,8 @@
 //! Tells the source what is here as it is there, so that it may remove its own (`--remove-source-files`).
 //!
-//! Each entry that is found the same, made or written is looked at once more, by the name it has got here: only what then
-//! is there is confirmed, and which file that is, so that the source does not remove the only one. Nothing is confirmed
-//! of which anything was told that could not be done.
+//! Each entry that is found the same, made or written is looked at once more, by the name it has got here: only what
+//! then is there is confirmed, and which file that is, so that the source does not remove the only one. Nothing is
+//! confirmed of which anything was told that could not be done.
 
 use crate::fs::{Dir, Error, Stamped};
 use crate::pass::sink::{Goal, Sink};

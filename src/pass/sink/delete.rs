@@ -70,7 +70,8 @@ impl Sink<'_> {
         self.deletes() && self.is_at_risk(scope, &dir.join(&entry.name), entry, false)
     }
 
-    /// Removes an entry of `dir`, in which `scope` holds, that the source does not have, if the rules and the limit allow.
+    /// Removes an entry of `dir`, in which `scope` holds, that the source does not have, if the rules and the limit
+    /// allow.
     pub(super) fn delete_extra(&self, dir: &Counterpart, scope: &Scope, path: RelPath, entry: Entry) {
         if self.is_at_risk(scope, &path, &entry, false) {
             self.delete(dir, scope, path, entry, Purpose::Extra);
@@ -89,8 +90,8 @@ impl Sink<'_> {
     }
 
     /// Removes what the source was asked for and does not have (`--delete-missing-args`), which has nothing to do with
-    /// what `--delete` removes. A directory with something in it goes only with that, or with `--force`. `listed` is the directory that is
-    /// being listed, mostly the one that it is in.
+    /// what `--delete` removes. A directory with something in it goes only with that, or with `--force`. `listed` is
+    /// the directory that is being listed, mostly the one that it is in.
     pub(super) fn remove_absent(&self, (listed, at): (DirId, &RelPath), path: RelPath) {
         if self.context.options.missing != Missing::Deleted {
             return;
@@ -329,8 +330,9 @@ impl Sink<'_> {
         false
     }
 
-    /// Clears the name of `own` in `dir`, in which `scope` holds, for something of another kind. A directory with something
-    /// in it goes only with `--delete` or `--force`. Returns whether the name is free (or would be, in a dry run).
+    /// Clears the name of `own` in `dir`, in which `scope` holds, for something of another kind. A directory with
+    /// something in it goes only with `--delete` or `--force`. Returns whether the name is free (or would be, in a dry
+    /// run).
     pub(super) fn make_room(&self, dir: &Counterpart, scope: &Scope, path: &RelPath, own: &Entry) -> bool {
         let options = &self.context.options;
         if own.is_dir() && crate::fs::is_reserved(own) {

@@ -150,8 +150,8 @@ pub(super) fn open(
     }
 }
 
-/// Directories on the path of a destination that are not there (`--mkpath`). As in rsync they are made before anything else,
-/// and the destination is then one that was there.
+/// Directories on the path of a destination that are not there (`--mkpath`). As in rsync they are made before anything
+/// else, and the destination is then one that was there.
 struct Missing<'p> {
     /// The outermost first; the last is what the destination is in, or it itself.
     paths: Vec<&'p [u8]>,

@@ -127,8 +127,8 @@ impl Sink<'_> {
         Ok(())
     }
 
-    /// Makes a symbolic link, a device, a fifo or a socket in a directory, in which `scope` holds. Returns whether it is
-    /// there (or would be, in a dry run).
+    /// Makes a symbolic link, a device, a fifo or a socket in a directory, in which `scope` holds. Returns whether it
+    /// is there (or would be, in a dry run).
     #[allow(clippy::too_many_arguments, reason = "an entry with everything that is known of it")]
     pub(super) fn make(
         &self,

@@ -108,8 +108,8 @@ impl Sink<'_> {
         (xattrs == SetXattrs::Clear).then_some((&NONE, self.extended.names))
     }
 
-    /// Sets what is to be set by `set`. What cannot be is told, and that the file system has nothing of the kind once in
-    /// a run.
+    /// Sets what is to be set by `set`. What cannot be is told, and that the file system has nothing of the kind once
+    /// in a run.
     pub(super) fn set_extended(
         &self,
         path: &RelPath,

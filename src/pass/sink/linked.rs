@@ -1,5 +1,5 @@
-//! Directories at the destination that are reached through symbolic links the user keeps: with `-K` those in the place of
-//! a directory of the source, and those above what was named where `--no-implied-dirs` leaves them alone.
+//! Directories at the destination that are reached through symbolic links the user keeps: with `-K` those in the place
+//! of a directory of the source, and those above what was named where `--no-implied-dirs` leaves them alone.
 //!
 //! They are found from the root each time, since a link may lead anywhere inside the tree, and never out of it.
 
@@ -44,8 +44,8 @@ impl Sink<'_> {
         self.context.options.link_rules.keep_dirs || standing == Standing::Implied
     }
 
-    /// A listed directory as it is entered: a link that is kept counts as the directory it leads to, which may have been
-    /// deleted since the link was seen.
+    /// A listed directory as it is entered: a link that is kept counts as the directory it leads to, which may have
+    /// been deleted since the link was seen.
     pub(super) fn through_link(&self, path: &RelPath, child: Child) -> Child {
         let Child { entry, own, standing } = child;
         let is_link = own.as_ref().is_some_and(|own| own.kind() == Kind::Symlink);

@@ -4,16 +4,16 @@
 //! is there of changed files and of their gaps (`sign`, `basis`), several build and install files (`apply`). The
 //! calling thread reads messages and hands them out, without ever waiting: its queues are bounded by the credit granted
 //! for what is in them. `directories` knows what is still unsettled in each directory, `flights` the files under way,
-//! `room` what they may take of the disk. Small files go through the same threads, many at a time (`batches`), and so do
-//! extended attributes that come by themselves (`extended`). Of the names of a file (`-H`) the first goes this way; the
-//! comparison links the others to it when it hears how it went (`compare/grouped`, `landings`).
+//! `room` what they may take of the disk. Small files go through the same threads, many at a time (`batches`), and so
+//! do extended attributes that come by themselves (`extended`). Of the names of a file (`-H`) the first goes this way;
+//! the comparison links the others to it when it hears how it went (`compare/grouped`, `landings`).
 //!
-//! What is not here may be elsewhere (`bases`), or have been `moved`, or there is a file like it `nearby`; what gives way is kept, if that is
-//! asked for (`backup`). What is interrupted, or waits for the end of the run, is kept `aside` where there is a place for
-//! it. What the source is to remove is told to it (`confirm`).
+//! What is not here may be elsewhere (`bases`), or have been `moved`, or there is a file like it `nearby`; what gives
+//! way is kept, if that is asked for (`backup`). What is interrupted, or waits for the end of the run, is kept `aside`
+//! where there is a place for it. What the source is to remove is told to it (`confirm`).
 //!
-//! A sink whose files were planned goes the same way, but for its two ends: instead of being compared, what is listed is
-//! looked up in the plan (`compare/planned`), and whoever planned a file installs it (`planned`).
+//! A sink whose files were planned goes the same way, but for its two ends: instead of being compared, what is listed
+//! is looked up in the plan (`compare/planned`), and whoever planned a file installs it (`planned`).
 
 mod announce;
 mod apply;

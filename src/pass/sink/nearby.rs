@@ -1,9 +1,9 @@
-//! A basis for a file that is not there yet: another file of the same directory that may be much like it (`--fuzzy`), or
-//! of that directory where it is compared with others besides (if that is said twice).
+//! A basis for a file that is not there yet: another file of the same directory that may be much like it (`--fuzzy`),
+//! or of that directory where it is compared with others besides (if that is said twice).
 //!
 //! One with the same length and time is most likely the same file under its old name. Else the one with the most
-//! similar name is taken, if that is similar enough: versions of a file differ in a number in the middle of their names,
-//! so what counts is how much of both names is the same from the front and from the back.
+//! similar name is taken, if that is similar enough: versions of a file differ in a number in the middle of their
+//! names, so what counts is how much of both names is the same from the front and from the back.
 
 use crate::tree::{Entry, Kind, Name};
 use filetime::FileTime;
@@ -22,8 +22,8 @@ pub(super) struct Nearby {
     places: Vec<(Place, Files)>,
 }
 
-/// Where a file is: in the directory itself, or in the same one below one of those that are compared with besides, by its
-/// place in their list.
+/// Where a file is: in the directory itself, or in the same one below one of those that are compared with besides, by
+/// its place in their list.
 pub(super) type Place = Option<usize>;
 
 /// A file that is much like one that is not there.

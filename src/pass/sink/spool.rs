@@ -1,8 +1,8 @@
-//! What is removed only when all else of a pass is done: with `--delete-delay` and `--delete-after`, and where a limit is a
-//! part of what there is, which is known only then. With `--delete-before` the pass does nothing else.
+//! What is removed only when all else of a pass is done: with `--delete-delay` and `--delete-after`, and where a limit
+//! is a part of what there is, which is known only then. With `--delete-before` the pass does nothing else.
 //!
-//! Until then only names are kept, with what holds in their directories. An error in reading the source, however late it
-//! comes, keeps all of them.
+//! Until then only names are kept, with what holds in their directories. An error in reading the source, however late
+//! it comes, keeps all of them.
 
 use crate::fs::SetMeta;
 use crate::pass::Sweep;

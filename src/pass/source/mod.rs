@@ -2,8 +2,8 @@
 //!
 //! Threads: one walks and lists (`walk`), several read content (`content`), one counts ahead when progress is
 //! shown (`count`), and the calling thread reads messages, which never makes it wait. What is told as a difference
-//! (`delta`) is told in `rounds`, and if it is large it is summed `ahead` of the first. One removes what the sink has, if that
-//! is asked for (`removal`). A listing is `kept` from before
+//! (`delta`) is told in `rounds`, and if it is large it is summed `ahead` of the first. One removes what the sink has,
+//! if that is asked for (`removal`). A listing is `kept` from before
 //! it is sent until the sink closes its directory.
 
 mod ahead;
@@ -53,8 +53,8 @@ struct Source<'a> {
     xattrs: Option<XattrNames>,
     /// Whether anything of the source could not be read, so that nothing may be deleted any more.
     incomplete: AtomicBool,
-    /// Whether what the sink confirms is removed, and a sender that tells whether the link goes on meanwhile: that is done
-    /// when all else is.
+    /// Whether what the sink confirms is removed, and a sender that tells whether the link goes on meanwhile: that is
+    /// done when all else is.
     removal: Option<(Removal, Sender)>,
 }
 

@@ -1,7 +1,7 @@
 //! Removes what the sink has confirmed to have (`--remove-source-files`).
 //!
-//! An entry goes only if it is still as it was listed, and not if the sink has found that very file: a destination may be
-//! the source under another name, on this host or on one that shares its disk. Directories stay, and so does what is
+//! An entry goes only if it is still as it was listed, and not if the sink has found that very file: a destination may
+//! be the source under another name, on this host or on one that shares its disk. Directories stay, and so does what is
 //! behind a symbolic link that was followed. One thread does it all, so that it knows which names of a file it has
 //! removed: that changes the file, as its other names show it.
 

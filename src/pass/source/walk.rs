@@ -1,8 +1,8 @@
 //! The walk: one directory after the other, depth first, in the order of names.
 //!
 //! A directory is mentioned with its fingerprint, and listed if the sink then asks; only a root that holds a few
-//! sources by their names is listed at once, and so is everything that was selected. Where the sink has nothing to compare with, it asks for everything below
-//! at once, and from then on directories there are listed right away.
+//! sources by their names is listed at once, and so is everything that was selected. Where the sink has nothing to
+//! compare with, it asks for everything below at once, and from then on directories there are listed right away.
 //!
 //! The walk keeps its own stack, since a tree may be deeper than a thread's.
 

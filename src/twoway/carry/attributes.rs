@@ -56,8 +56,8 @@ impl Carrier {
         Look { settled: look.settled || is_old || !matches!(record.state, State::File { .. }), ..look }
     }
 
-    /// The look at an entry whose attributes were just set, where it is: its time of modification says nothing of when it
-    /// was written to.
+    /// The look at an entry whose attributes were just set, where it is: its time of modification says nothing of when
+    /// it was written to.
     pub(super) fn look_again(&self, stamp: crate::fs::Stamp, record: &Record) -> Look {
         let look = scan::look(stamp, self.began);
         Look { settled: look.settled || !matches!(record.state, State::File { .. }), ..look }

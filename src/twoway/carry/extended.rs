@@ -22,8 +22,8 @@ impl Carrier {
         self.tasks.such(may_lack).any(|(number, _)| self.is_waiting(number))
     }
 
-    /// What the other side has to tell before anything is made: each value once, with the path of an entry there that has
-    /// it. Values that cannot be of use here are not asked for.
+    /// What the other side has to tell before anything is made: each value once, with the path of an entry there that
+    /// has it. Values that cannot be of use here are not asked for.
     pub fn lacks(&self) -> impl Iterator<Item = (RelPath, Facets)> {
         let may_lack = |outline: &Outline| !outline.lacks.and(self.settings.shared.facets).is_empty();
         let lacking = self.tasks.such(may_lack).filter(|(number, _)| self.is_waiting(*number));
@@ -90,8 +90,8 @@ impl Carrier {
         lock(&self.values).get(facet, sum)?.ok_or(Trouble::Refused(AT_SOURCE))
     }
 
-    /// Sets attributes of an entry where it is, which has this mode or is to have it, so that who finds it half done can
-    /// tell. Returns what it has of those that could not be set.
+    /// Sets attributes of an entry where it is, which has this mode or is to have it, so that who finds it half done
+    /// can tell. Returns what it has of those that could not be set.
     pub(super) fn set_extended_at(
         &self,
         task: &Task,

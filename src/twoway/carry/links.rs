@@ -43,8 +43,9 @@ impl Held<'_> {
         Look { stamp: now.map_or(look.stamp, |(_, now)| *now), ..*look }
     }
 
-    /// Something was done to an entry that looked like this when the run began, which has this name now, and this time of
-    /// modification if that was set. If anybody has written to it since, that shows in what its other names look like.
+    /// Something was done to an entry that looked like this when the run began, which has this name now, and this time
+    /// of modification if that was set. If anybody has written to it since, that shows in what its other names look
+    /// like.
     pub(super) fn is_changed(&mut self, look: &Look, mtime: Option<FileTime>, dir: &Dir, name: &Name) {
         let known = self.look(look).stamp;
         let Some(looks) = &mut self.0 else { return };

@@ -8,8 +8,8 @@ use crate::twoway::carry::{CHANGED, Carrier, Trouble};
 use crate::twoway::task::Task;
 
 impl Carrier {
-    /// Gives what was merged, which has this name in the staging directory, the name in the tree. The other side fetches
-    /// it from there.
+    /// Gives what was merged, which has this name in the staging directory, the name in the tree. The other side
+    /// fetches it from there.
     pub(super) fn install_merged(
         &self,
         number: usize,

@@ -9,7 +9,8 @@
 //! 4. when the other side has come so far too, and has told the attributes that this one [`lacks`](Carrier::lacks):
 //!    [`make`](Carrier::make), which is everything that needs no content from there;
 //! 5. the pass that fetches the rest, with the carrier as its [`Agenda`](crate::pass::Agenda);
-//! 6. [`finish`](Carrier::finish): links to what was fetched, removals, deepest first, and the attributes of directories;
+//! 6. [`finish`](Carrier::finish): links to what was fetched, removals, deepest first, and the attributes of
+//!    directories;
 //! 7. [`ended`](Carrier::ended), which gives the history back.
 //!
 //! Every change is made by what [`fs`](crate::fs) calls a slot: it happens only if the entry is still the one that the
@@ -219,8 +220,8 @@ impl Expectation {
 }
 
 impl Carrier {
-    /// Begins with the tasks of a run with this number, which the history has begun. `stop` is set to end it early: the file in hand is finished,
-    /// and nothing else is begun.
+    /// Begins with the tasks of a run with this number, which the history has begun. `stop` is set to end it early: the
+    /// file in hand is finished, and nothing else is begun.
     ///
     /// # Errors
     /// Those of reading the history.
@@ -322,8 +323,8 @@ impl Carrier {
         self.journal.flush()
     }
 
-    /// Links what is to be one file with something that was fetched, removes what is to go, deepest first, and then sets
-    /// the attributes of directories.
+    /// Links what is to be one file with something that was fetched, removes what is to go, deepest first, and then
+    /// sets the attributes of directories.
     ///
     /// # Errors
     /// Those of the history.
@@ -334,8 +335,8 @@ impl Carrier {
         self.journal.flush()
     }
 
-    /// What came of it. Whatever ended the run, nothing is left open that was for its time, and nothing in the trash that
-    /// is not to be kept.
+    /// What came of it. Whatever ended the run, nothing is left open that was for its time, and nothing in the trash
+    /// that is not to be kept.
     ///
     /// # Errors
     /// Those of the history, also what an [`Agenda`](crate::pass::Agenda) could not tell.

@@ -1,10 +1,10 @@
 //! Making names one file, and names of one file several.
 //!
-//! Which names are to be one the plan says by their [identities](crate::twoway::facet), so that is found out for all names
-//! of a file at once, before anything is done: those with the same identity become one if their contents and attributes
-//! are to be the same. Where one of them is as it is to be, the others are linked to it, and where none is, one is
-//! made in its own way, and its content comes from the other side once. Names that leave a file get a copy of their own,
-//! and before anything else is done to that file, which is not theirs any more.
+//! Which names are to be one the plan says by their [identities](crate::twoway::facet), so that is found out for all
+//! names of a file at once, before anything is done: those with the same identity become one if their contents and
+//! attributes are to be the same. Where one of them is as it is to be, the others are linked to it, and where none is,
+//! one is made in its own way, and its content comes from the other side once. Names that leave a file get a copy of
+//! their own, and before anything else is done to that file, which is not theirs any more.
 //!
 //! A name is given in the staging directory and put in its place from there, as everything is.
 
@@ -368,8 +368,8 @@ pub(super) fn inode(known: &Known) -> Option<Inode> {
     known.look.map(|look| (look.stamp.dev, look.stamp.ino))
 }
 
-/// What becomes of the names of files, which come in the order of a walk: those that are to be one file, of which none is
-/// to be anything else.
+/// What becomes of the names of files, which come in the order of a walk: those that are to be one file, of which none
+/// is to be anything else.
 fn roles(members: &[Member]) -> Roles {
     let mut roles = Roles::new();
     let files = files(members);
@@ -439,8 +439,8 @@ mod tests {
         }
     }
 
-    /// What is done to a name, the file it is one of, and what it is to be one with. What stays was found by a scan, so of
-    /// its identity it has all.
+    /// What is done to a name, the file it is one of, and what it is to be one with. What stays was found by a scan, so
+    /// of its identity it has all.
     fn a_name() -> impl Strategy<Value = (bool, Option<u64>, Option<u8>)> {
         prop_oneof![
             (0..3_u8).prop_map(|file| (false, Some(u64::from(file)), Some(file))),

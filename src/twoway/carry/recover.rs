@@ -63,8 +63,8 @@ struct Recovery<'a> {
     /// What of permission bits is synchronised.
     modes: Modes,
     began: FileTime,
-    /// The files that were to be removed: one of them may have got its new name, and not yet the attributes that go with
-    /// it.
+    /// The files that were to be removed: one of them may have got its new name, and not yet the attributes that go
+    /// with it.
     given_up: HashSet<(ContentSum, u32)>,
     half_set: HalfSet,
 }
@@ -197,7 +197,8 @@ impl Recovery<'_> {
         }
         let is_symlink = matches!(intended.state, State::Symlink { .. });
         let taken = self.modes.taken(meta.mode, intended.attributes.mode, kind(intended));
-        // Who gives an entry away takes bits from it, and who sets what takes a permission gives it itself for a moment.
+        // Who gives an entry away takes bits from it, and who sets what takes a permission gives it itself for a
+        // moment.
         let taken_away = if before.attributes.owner == intended.attributes.owner { 0 } else { 0o6000 };
         let is_written = !intended.extended.differing(&before.extended).is_empty();
         let given = if is_written { 0o200 } else { 0 };
@@ -355,8 +356,8 @@ impl Recovery<'_> {
         Some(self.look(dir.own_stamped().ok()?.1, true))
     }
 
-    /// A directory that was opened up for something that was not done. Where nothing may be changed, it counts as closed,
-    /// and what is known of it since is returned.
+    /// A directory that was opened up for something that was not done. Where nothing may be changed, it counts as
+    /// closed, and what is known of it since is returned.
     fn close_again(&self, path: &RelPath, before: &Known) -> Option<Known> {
         let mode = before.record.attributes.mode;
         if !before.record.state.is_directory() || mode & 0o700 == 0o700 {

@@ -77,8 +77,8 @@ impl Drop for Setting {
 }
 
 impl HalfSet {
-    /// Reads what a run left in its staging directory. What cannot be read was never written as a whole, and then nothing
-    /// was set.
+    /// Reads what a run left in its staging directory. What cannot be read was never written as a whole, and then
+    /// nothing was set.
     pub(super) fn left_in(staging: &Dir) -> HalfSet {
         let read = || {
             let file = staging.open_file(&name().ok()?).ok()?;

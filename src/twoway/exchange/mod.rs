@@ -1,4 +1,5 @@
-//! What two replicas tell each other before and after a plan is carried out, over the link that then carries the passes.
+//! What two replicas tell each other before and after a plan is carried out, over the link that then carries the
+//! passes.
 //!
 //! The asking side, which makes the plan, speaks first at each turn, but where both have to say they are ready:
 //!

@@ -1,8 +1,8 @@
 //! ACLs and extended attributes, of which a record has sums, and which names are one file: facets of an entry.
 //!
 //! Not every run synchronises them, and not every file system can hold them. So each facet has a version of its own
-//! beside its sum, and a run in which it takes no part leaves both alone: such a run neither passes an edit of it on nor
-//! takes one for absorbed, and the next run in which it takes part goes on where the last one left off, whichever
+//! beside its sum, and a run in which it takes no part leaves both alone: such a run neither passes an edit of it on
+//! nor takes one for absorbed, and the next run in which it takes part goes on where the last one left off, whichever
 //! replicas have met in between. It takes part where the user asked for it and both replicas can hold it.
 //!
 //! What nobody has looked at is unknown, which is not the same as none. To find none at the first look is no edit; to
@@ -20,19 +20,19 @@
 //!
 //! # Names of one file
 //!
-//! Hard links are a facet without a value: [`Facet::Links`]. In the place of a sum there is the identity of a file, which
-//! says nothing but that the names which have the same one are one file; what has none stands alone, and so does what
-//! alone has one. A scan finds out which names are one, and makes as few edits as that takes: a file that loses a name
-//! to another one is still what it was, so only the name that left it gets another identity. A new one is drawn from the
-//! first of the names, and not by chance, so that two trees that hold the same links when they meet agree.
+//! Hard links are a facet without a value: [`Facet::Links`]. In the place of a sum there is the identity of a file,
+//! which says nothing but that the names which have the same one are one file; what has none stands alone, and so does
+//! what alone has one. A scan finds out which names are one, and makes as few edits as that takes: a file that loses a
+//! name to another one is still what it was, so only the name that left it gets another identity. A new one is drawn
+//! from the first of the names, and not by chance, so that two trees that hold the same links when they meet agree.
 //!
 //! Contents and attributes decide what becomes of a path; an identity says only how bytes lie on a disk. So edits of it
 //! are never in conflict: of two that have not seen each other the greater one stays, on both sides and whoever meets
 //! first. Nor does one save a name that the other side has removed. And where the names of one identity have different
 //! contents or attributes once all else is decided, each is a file of its own.
 //!
-//! A run in which the facet takes no part replaces names one by one, and so breaks links on a side where nobody meant it.
-//! It [forgets](Extended::forget) the identity of what it replaces: what is not known is no edit.
+//! A run in which the facet takes no part replaces names one by one, and so breaks links on a side where nobody meant
+//! it. It [forgets](Extended::forget) the identity of what it replaces: what is not known is no edit.
 
 mod entry;
 mod value;
@@ -186,8 +186,8 @@ impl FromIterator<(Facet, Register)> for Extended {
 }
 
 impl Register {
-    /// Whether something that was looked at is edited: it has other attributes than are known, or was made anew with the
-    /// same.
+    /// Whether something that was looked at is edited: it has other attributes than are known, or was made anew with
+    /// the same.
     fn is_edited(&self, sum: Option<FacetSum>, created: bool) -> bool {
         self.sum != sum || (created && sum.is_some())
     }

@@ -231,8 +231,8 @@ impl History {
     }
 
     /// What was done to files: what is known of each now, with how it looks. It is no longer intended. A directory that
-    /// was removed but is still there has a record that says so. What the log of the run tells of it is written with it,
-    /// and the attributes that it set others in place of.
+    /// was removed but is still there has a record that says so. What the log of the run tells of it is written with
+    /// it, and the attributes that it set others in place of.
     ///
     /// # Errors
     /// Those of reading and writing.
@@ -253,8 +253,8 @@ impl History {
         change.commit()
     }
 
-    /// After a run that was killed: takes what is known by now of those paths at which something was intended, and drops
-    /// all intents.
+    /// After a run that was killed: takes what is known by now of those paths at which something was intended, and
+    /// drops all intents.
     ///
     /// # Errors
     /// Those of reading and writing.

@@ -1,7 +1,7 @@
 //! The file of a history as the database uses it.
 //!
-//! The database could lock it itself. It does not: the replica has a lock, which is held as long as its history is open,
-//! and of two locks that a process leaves when it ends, one is free before the other.
+//! The database could lock it itself. It does not: the replica has a lock, which is held as long as its history is
+//! open, and of two locks that a process leaves when it ends, one is free before the other.
 
 use crate::twoway::crash;
 use redb::StorageBackend;

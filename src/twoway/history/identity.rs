@@ -6,7 +6,8 @@ use crate::twoway::lineage::Tag;
 use crate::twoway::version::Author;
 use serde::{Deserialize, Serialize};
 
-/// The format of the history that this dsync writes, and the only one it reads. 2: facets, with their values in the log.
+/// The format of the history that this dsync writes, and the only one it reads. 2: facets, with their values in the
+/// log.
 pub(super) const FORMAT: u32 = 2;
 
 /// The row about the history itself. The format comes first, so that it can be read of any later one.

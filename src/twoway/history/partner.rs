@@ -14,8 +14,8 @@ pub struct Partner {
     pub acknowledged: u64,
     /// The last of the partner's changes that this replica has acknowledged.
     pub received: u64,
-    /// A random number that both drew together at the end of their last run: who does not remember the same one does not
-    /// remember that run, but an earlier one.
+    /// A random number that both drew together at the end of their last run: who does not remember the same one does
+    /// not remember that run, but an earlier one.
     pub token: [u8; 16],
     /// A digest of the rules and options of the last run with it; `None` if everything is to be compared next time.
     pub options: Option<[u8; 32]>,

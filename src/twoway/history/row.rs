@@ -39,7 +39,8 @@ pub struct Look {
     pub stamp: Stamp,
     /// Whether a later change would certainly show in the stamp. Not so soon after the last one, as clocks tick.
     pub settled: bool,
-    /// The facets that were looked at since the stamp was taken, and of which a later change would certainly show in it.
+    /// The facets that were looked at since the stamp was taken, and of which a later change would certainly show in
+    /// it.
     pub facets: Facets,
 }
 

@@ -1,7 +1,7 @@
 //! Putting a store together of items that come nearly in order.
 //!
-//! Those that come late go into further runs, each in order itself, and all runs are merged at the end. A directory that
-//! is told after what is below it makes one run more for each directory above it of which that is true, too.
+//! Those that come late go into further runs, each in order itself, and all runs are merged at the end. A directory
+//! that is told after what is below it makes one run more for each directory above it of which that is true, too.
 
 use crate::tree::RelPath;
 use crate::twoway::packed::store::Stored;

@@ -1,8 +1,8 @@
 //! Packed items that can be looked up by number and by path, or gone through from either end.
 //!
 //! A store does not change. It is put together by a [`Collector`], and a copy of it costs little, as the bytes are
-//! shared. Whoever looks at an item has its whole batch unpacked, and the last few are kept so, since what comes next is
-//! mostly near.
+//! shared. Whoever looks at an item has its whole batch unpacked, and the last few are kept so, since what comes next
+//! is mostly near.
 
 use crate::tree::RelPath;
 use crate::twoway::exchange::Garbled;

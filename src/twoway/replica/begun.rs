@@ -5,8 +5,8 @@ use crate::tree::{Kind, Name};
 use crate::twoway::replica::{BEGINNING, HISTORY, HOME, LOCK, STAGING, TRASH};
 use filetime::FileTime;
 
-/// A tree that has just been made a replica. It is none any more when this is dropped, unless it is to [stay](Begun::keep)
-/// one: what a guard refuses leaves nothing behind.
+/// A tree that has just been made a replica. It is none any more when this is dropped, unless it is to
+/// [stay](Begun::keep) one: what a guard refuses leaves nothing behind.
 #[derive(Debug)]
 pub struct Begun {
     root: WriteDir,

@@ -1,8 +1,8 @@
 //! The lock that one run at a time has of a replica, and all who only look at it share.
 //!
-//! It is one of the operating system, on a file that says who has it. A run that takes back what it made of a tree removes
-//! that file too, with somebody perhaps waiting for it: so who has got a lock makes sure that it is still the replica's,
-//! and begins again if it is not.
+//! It is one of the operating system, on a file that says who has it. A run that takes back what it made of a tree
+//! removes that file too, with somebody perhaps waiting for it: so who has got a lock makes sure that it is still the
+//! replica's, and begins again if it is not.
 
 use crate::fs::{Dir, Error, ReadFile, Stamp, WriteDir, WriteFile};
 use crate::twoway::TwoWayError;
@@ -47,8 +47,8 @@ fn check_place(root: &Dir, home: &Dir, lock: &Stamp) -> Result<(), TwoWayError> 
     Err(TwoWayError::Files { doing: "locking", what: format!("{HOME}/{LOCK}"), source })
 }
 
-/// Tries to have a lock for a moment: a run that has just ended may still be going away, on another host or in a process
-/// that it was starting.
+/// Tries to have a lock for a moment: a run that has just ended may still be going away, on another host or in a
+/// process that it was starting.
 fn patiently(take: impl Fn() -> Result<bool, Error>) -> Result<bool, Error> {
     let began = Instant::now();
     while began.elapsed() < PATIENCE {

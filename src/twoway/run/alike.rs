@@ -6,7 +6,8 @@
 //! one side has changes the stretch it is in, and no other, as in the cutting of files by content (Muthitacharoen, Chen
 //! and Mazières, "A Low-bandwidth Network File System", SOSP 2001).
 //!
-//! What is summed is all that is told of a path, versions included, so of what is the same nothing would have to be done.
+//! What is summed is all that is told of a path, versions included, so of what is the same nothing would have to be
+//! done.
 
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
@@ -39,8 +40,8 @@ pub(super) fn stretches(
     Ok((all, lengths))
 }
 
-/// Which of the other side's stretches are here, too, one after the other; and the keys of what is in none of them. `None`
-/// if these are few: then it takes less to tell everything.
+/// Which of the other side's stretches are here, too, one after the other; and the keys of what is in none of them.
+/// `None` if these are few: then it takes less to tell everything.
 pub(super) fn compare(
     knowledge: &Knowledge<'_>,
     shared: Shared,

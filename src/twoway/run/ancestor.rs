@@ -64,8 +64,8 @@ impl Ancestry<'_> {
 }
 
 impl Ancestor {
-    /// Writes it, if it has at most `limit` bytes, to `to`. Returns whether it did; if not, something of it may have been
-    /// written.
+    /// Writes it, if it has at most `limit` bytes, to `to`. Returns whether it did; if not, something of it may have
+    /// been written.
     pub(super) fn fetch(&self, limit: u64, to: &mut dyn Write) -> Result<bool, String> {
         let mut summed = Summed { to, hasher: blake3::Hasher::new() };
         let is_whole = copy_out(&self.run, &self.at, limit, &mut summed)?;

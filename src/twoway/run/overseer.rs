@@ -40,9 +40,9 @@ pub struct Asked<'a> {
 
 /// The contents that a conflict is about, fetched when they are asked for.
 pub trait Contents {
-    /// Writes the whole content of this side's file to `to`. Returns whether it did: not if there is no such file any more, if it
-    /// is no regular file, is not as it was scanned, or is longer than `limit`, in bytes; then something of it may have
-    /// been written.
+    /// Writes the whole content of this side's file to `to`. Returns whether it did: not if there is no such file any
+    /// more, if it is no regular file, is not as it was scanned, or is longer than `limit`, in bytes; then something of
+    /// it may have been written.
     ///
     /// # Errors
     /// Why it could not be read, fetched or written, as a phrase.

@@ -208,8 +208,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Has the follower tell what is different there, and what it knows of all that is different here. Returns whether it
-    /// will tell everything.
+    /// Has the follower tell what is different there, and what it knows of all that is different here. Returns whether
+    /// it will tell everything.
     fn ask(
         &self,
         knowledge: &Knowledge<'_>,

@@ -1,8 +1,8 @@
 //! ACLs and extended attributes on their way to who needs them.
 //!
-//! A plan has sums of them only. When both sides know what they are to do, each asks for the values that it has not: each
-//! of them once, by a path that has it on the other side. They are checked by their sums when they come, and what did not
-//! come as it was planned is what changed there meanwhile.
+//! A plan has sums of them only. When both sides know what they are to do, each asks for the values that it has not:
+//! each of them once, by a path that has it on the other side. They are checked by their sums when they come, and what
+//! did not come as it was planned is what changed there meanwhile.
 
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::Carrier;

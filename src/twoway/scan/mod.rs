@@ -6,9 +6,9 @@
 //! stamp that was taken soon after the last change, within two ticks of the clock that stamps are made with, could hide
 //! another: such a file is read again next time.
 //!
-//! ACLs and extended attributes are looked at only where that shows, too, or where nobody has before: a look at an entry
-//! tells which [facets](crate::twoway::facet) it has seen. What takes no part keeps what is known of it, and is looked at
-//! by the next scan in which it does.
+//! ACLs and extended attributes are looked at only where that shows, too, or where nobody has before: a look at an
+//! entry tells which [facets](crate::twoway::facet) it has seen. What takes no part keeps what is known of it, and is
+//! looked at by the next scan in which it does.
 //!
 //! Which names are one file is known only when all of them have been seen, so that comes last, in the same transaction.
 //!

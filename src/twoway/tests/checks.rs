@@ -118,7 +118,8 @@ pub(super) fn no_silent_change(outcome: &Outcome, run: &Run) {
     }
 }
 
-/// Extended attributes that take no part stay with what has the name, and those that do change only where that is planned.
+/// Extended attributes that take no part stay with what has the name, and those that do change only where that is
+/// planned.
 fn own_xattrs(before: [&Replica; 2], after: [&Replica; 2], outcome: &Outcome, run: &Run) {
     for (replica, after) in before.into_iter().zip(after) {
         for (path, thing) in &replica.tree {

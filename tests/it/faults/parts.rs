@@ -157,8 +157,8 @@ fn what_was_appended_by_a_run_that_is_killed_is_what_the_next_goes_on_with() {
     }
 }
 
-/// The source changes while it is appended: the start of the file stays what it was in any case, and a run that looks at
-/// it makes it good.
+/// The source changes while it is appended: the start of the file stays what it was in any case, and a run that looks
+/// at it makes it good.
 #[test]
 fn a_source_that_changes_while_it_is_appended() {
     type Change = fn(&Scene);

@@ -103,8 +103,8 @@ impl Case {
             let may_be_broken = !has(&options, &["--delete"]);
             sources.iter_mut().for_each(|source| tame_links(source, may_be_broken));
         }
-        // The files of rules at the top of the first source are those of all sources to rsync; and an empty directory that
-        // two sources have is not empty to it.
+        // The files of rules at the top of the first source are those of all sources to rsync; and an empty directory
+        // that two sources have is not empty to it.
         let one_only = ["--max-delete", "--ignore-existing", "-F", "dir-merge", "-C", "-m"];
         let is_based = has(&options, &options::BASES);
         if is_based || has(&options, &one_only) {
@@ -154,7 +154,8 @@ impl Case {
         let none = Obstacles { full_directories: false, for_directories: false };
         let mut destination = destination;
         // Linking a name in the place of a directory, rsync asks for the ACL that only directories have.
-        // And which name of several takes the place of something else, and so counts as made, depends on which is first.
+        // And which name of several takes the place of something else, and so counts as made, depends on which is
+        // first.
         let is_led_astray = options::has(&options, "-H") && has(&options, &["-A", "--stats"]);
         // Nor does it leave out what is to go into a directory in whose place there is something else.
         let is_kept_out =

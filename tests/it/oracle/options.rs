@@ -193,8 +193,8 @@ pub(super) fn writing(random: &mut Random, choices: &[Choice]) -> Vec<OsString> 
     if !grows && random.chance(10) {
         words.push("-S".into());
     }
-    // With --append, rsync leaves out a new file that is no longer than the one like it, and without -p it may give a new
-    // file the permissions of that.
+    // With --append, rsync leaves out a new file that is no longer than the one like it, and without -p it may give a
+    // new file the permissions of that.
     if !grows && (has(choices, "-p") || has(choices, "-a")) && random.chance(15) {
         words.push(random.pick(&["-y", "-yy"]).into());
     }
@@ -468,8 +468,8 @@ impl Drawn<'_> {
         self.flag(12, "--ignore-existing");
         // Rules that a run itself brings matter to deletion after it.
         let delete = if has(&self.choices, "dir-merge") || has(&self.choices, "-F") { 70 } else { 40 };
-        // A directory that counts as the same and had something deleted gets its old time back from rsync, its new one from
-        // dsync.
+        // A directory that counts as the same and had something deleted gets its old time back from rsync, its new one
+        // from dsync.
         self.flag(if is_wide { 0 } else { delete }, "--delete");
         if has(&self.choices, "--delete") {
             if self.random.chance(45) {
@@ -525,7 +525,8 @@ impl Drawn<'_> {
         // Of what is elsewhere as at the source, rsync makes no backup; which names of a file are elsewhere, each
         // program finds out in its own order; and -O and -J are told otherwise of what is elsewhere.
         let others = ["-b", "--backup-dir", "-H", "-O", "-J"];
-        // rsync follows links below such a directory; and a dry run of it looks for the attributes of what is not there.
+        // rsync follows links below such a directory; and a dry run of it looks for the attributes of what is not
+        // there.
         let is_lost = ["-L", "--copy-unsafe-links"].iter().any(|name| has(&self.choices, name))
             || (has(&self.choices, "-n") && has(&self.choices, "-X"));
         if !is_lost && !others.iter().any(|name| has(&self.choices, name)) && self.random.chance(20) {
@@ -538,8 +539,8 @@ impl Drawn<'_> {
 
     fn backup(&mut self) {
         // rsync does not find its way to a directory above when it writes in place, deletes other entries up to a
-        // limit, clears the place of a name of several in another way, loses unsafe links, and what it has to open up, not
-        // being root, it keeps so.
+        // limit, clears the place of a name of several in another way, loses unsafe links, and what it has to open up,
+        // not being root, it keeps so.
         if ["--inplace", "--max-delete", "-H", "--safe-links", "--no-super"]
             .iter()
             .any(|name| has(&self.choices, name))

@@ -78,8 +78,8 @@ impl Disk {
         disk
     }
 
-    /// One that does not tell capital letters from small ones, and has no permissions, no links and no way to exchange two
-    /// names either: exFAT, as on a memory stick. `None` if that cannot be had here.
+    /// One that does not tell capital letters from small ones, and has no permissions, no links and no way to exchange
+    /// two names either: exFAT, as on a memory stick. `None` if that cannot be had here.
     pub(crate) fn ignoring_case(scene: &Scene, name: &str) -> Option<Disk> {
         let (mkfs, mount) = (tools::find("mkfs.exfat")?, tools::find("mount.exfat-fuse")?);
         let image = scene.path(&format!("{name}.image"));

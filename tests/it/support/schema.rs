@@ -1,8 +1,8 @@
 //! Holds JSON against a schema: as much of JSON Schema (draft 2020-12) as the schemas of this project use. What it does
 //! not know fails the test, so that nothing in a schema goes unchecked.
 //!
-//! A schema that is open, so that readers are not surprised by what later versions add, is closed here: whatever it does
-//! not name is wrong.
+//! A schema that is open, so that readers are not surprised by what later versions add, is closed here: whatever it
+//! does not name is wrong.
 
 use serde_json::{Map, Value};
 

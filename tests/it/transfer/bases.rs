@@ -289,8 +289,8 @@ fn what_makes_no_sense_is_refused() {
     }
 }
 
-/// What is as at the source but for its extended attributes is another version of a file, which is not linked; a copy has
-/// the attributes of the source.
+/// What is as at the source but for its extended attributes is another version of a file, which is not linked; a copy
+/// has the attributes of the source.
 #[test]
 fn attributes_that_are_asked_for_count_and_are_set() {
     if !xattr::are_here() {

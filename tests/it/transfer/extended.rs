@@ -354,7 +354,8 @@ fn a_renamed_file_has_them_too() {
     }
 }
 
-/// Where nothing of it changed, attributes and ACLs cost a fingerprint and no listing; where something did, it is found.
+/// Where nothing of it changed, attributes and ACLs cost a fingerprint and no listing; where something did, it is
+/// found.
 #[test]
 fn fingerprints_stand_for_them() {
     if !xattr::are_here() {

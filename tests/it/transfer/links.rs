@@ -197,7 +197,8 @@ fn links_to_directories_are_kept_inside_and_never_followed_out() {
             way.copy(&["-aK", "--delete"], &[scene.path("source/")], scene.path("to")).run().expect(23);
         assert!(output.err().contains("leads out of the tree"), "{way:?}\n{output}");
         assert_eq!(scene.paths("outside"), [""; 0], "{way:?}");
-        // What it leads to is not listed at the source and goes, as any other name; then, as with rsync, so does the link.
+        // What it leads to is not listed at the source and goes, as any other name; then, as with rsync, so does the
+        // link.
         assert_eq!((target(&scene, "to/d"), scene.read("to/d/file")), (None, b"new".to_vec()), "{way:?}");
         // A file takes the place of a link in any case.
         assert_eq!(scene.read("to/plain"), b"p", "{way:?}");

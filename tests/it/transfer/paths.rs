@@ -24,8 +24,8 @@ fn list(scene: &Scene, names: &str) -> String {
     format!("--files-from={}", scene.path("list").display())
 }
 
-/// As in rsync: what is read is the user's choice, whoever made the links on the way; the names of a list may be somebody
-/// else's.
+/// As in rsync: what is read is the user's choice, whoever made the links on the way; the names of a list may be
+/// somebody else's.
 #[test]
 fn sources_are_read_wherever_they_lead_and_names_of_lists_are_not() {
     if !tools::is_root() {

@@ -1,4 +1,5 @@
-//! Random edits, and then an accident: a history that is lost, damaged, old or somebody else's, or a run that is killed.
+//! Random edits, and then an accident: a history that is lost, damaged, old or somebody else's, or a run that is
+//! killed.
 //!
 //! What holds after each: nothing that was there is gone from both sides and their trash, nothing vanished that nobody
 //! removed, and the next run comes to rest.

@@ -3,8 +3,8 @@
 //! As in rsync: the first in which it is with all attributes that are kept counts, even if there is a file here; for
 //! what is not here, else the first in which its content is, of which a copy gets the attributes; else the first in
 //! which another version is, against which the content is sent. With `-c` a file of the same length has to be compared
-//! before it counts; then the one whose attributes agree is tried, or else the first. What has no content counts only where
-//! nothing is here at all.
+//! before it counts; then the one whose attributes agree is tried, or else the first. What has no content counts only
+//! where nothing is here at all.
 
 use crate::pass::PassError;
 use crate::pass::decide::{Likeness, Update};

@@ -3,8 +3,8 @@
 //!
 //! While the content of the first is under way, the others wait; their directories stay open for so long. If it cannot
 //! be had, the next of them takes its place, and so does the next where a link cannot be made. Whether a name takes
-//! part is decided for each: one that is skipped is neither linked nor linked to. Everything about groups happens in the
-//! thread that compares, which hears of what was under way as a [`Landed`].
+//! part is decided for each: one that is skipped is neither linked nor linked to. Everything about groups happens in
+//! the thread that compares, which hears of what was under way as a [`Landed`].
 //!
 //! A file is remembered until the last of its names has come, or to the end of the run if some were not listed.
 

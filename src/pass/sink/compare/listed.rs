@@ -208,8 +208,8 @@ impl Comparison<'_, '_> {
         if current.gathering.is_full() { self.sink.fetch(current) } else { Ok(()) }
     }
 
-    /// An entry that is here, with what more is asked for of it. What cannot be had of that is told, and taken not to be
-    /// there.
+    /// An entry that is here, with what more is asked for of it. What cannot be had of that is told, and taken not to
+    /// be there.
     fn looked_at(&self, current: &Current, mut own: Entry) -> Entry {
         // What takes no part by the rules here may be listed by those at the source.
         let is_seen = current.own.looked_closer && view::shows(&current.scope, &current.path, &own);

@@ -1,16 +1,16 @@
 //! Files that are new where they are listed, and somewhere here already (`--detect-renames`).
 //!
 //! Before anything is changed for the first time, all directories here are read (`walk`), and the files that are worth
-//! it are kept by length, time and name (`index`). For a new file of which there may be the content, the source is asked
-//! for its digest; each candidate is summed here, so that nothing is told of what is here, and a source gets nothing
-//! copied that it does not have. Only where the digests agree is it taken from here (`carry`): copied, or, where the old
-//! name is about to be deleted, renamed instead.
+//! it are kept by length, time and name (`index`). For a new file of which there may be the content, the source is
+//! asked for its digest; each candidate is summed here, so that nothing is told of what is here, and a source gets
+//! nothing copied that it does not have. Only where the digests agree is it taken from here (`carry`): copied, or,
+//! where the old name is about to be deleted, renamed instead.
 //!
 //! Which names are deleted is known late, so with this option all deletions come last (`spool`), and a file that may be
 //! renamed waits for them: deleting a name for which something waits *is* giving it the new one, and what still waits
-//! when all is deleted is copied. So every rule about deletion holds for renaming too, and at each moment the content has
-//! the old name or the new one. What waits is remembered, one record for each file; a candidate that this run is going to
-//! change is copied before that ([`Sink::let_go`]), so that it depends on nobody's speed what comes of it.
+//! when all is deleted is copied. So every rule about deletion holds for renaming too, and at each moment the content
+//! has the old name or the new one. What waits is remembered, one record for each file; a candidate that this run is
+//! going to change is copied before that ([`Sink::let_go`]), so that it depends on nobody's speed what comes of it.
 
 mod carry;
 mod index;
@@ -169,8 +169,8 @@ impl Sink<'_> {
         }
     }
 
-    /// The comparison is about to change a file here, or to remove it with a directory. Whoever asked about it is waited
-    /// for, and what waits for it gets its content first.
+    /// The comparison is about to change a file here, or to remove it with a directory. Whoever asked about it is
+    /// waited for, and what waits for it gets its content first.
     pub(super) fn let_go(&self, path: &RelPath) -> Result<(), PassError> {
         self.with_index(|index| index.forget(path));
         self.wait_until(|engaged| engaged.get(path).is_none_or(|candidate| candidate.asked == 0))?;

@@ -1,7 +1,7 @@
 //! `--detect-renames`: what was moved or copied at the source is renamed or copied at the destination.
 //!
-//! What is there in the end is what is there without the option; how it came there shows in the bytes that travelled, in
-//! the lines, and in the inodes.
+//! What is there in the end is what is there without the option; how it came there shows in the bytes that travelled,
+//! in the lines, and in the inodes.
 
 mod drawn;
 

@@ -1,5 +1,5 @@
-//! Files that have several names: with `-H` the same ones have them on both sides. Without it runs know nothing of that,
-//! and what is done to one name is not taken for somebody else's edit of the others.
+//! Files that have several names: with `-H` the same ones have them on both sides. Without it runs know nothing of
+//! that, and what is done to one name is not taken for somebody else's edit of the others.
 
 mod crash;
 mod random;
