@@ -390,9 +390,15 @@ mod tests {
             ("-a --apply=x a b", "dsync: --apply is about two-way runs\n"),
             ("-a --no-trash a b", "dsync: --no-trash is about two-way runs\n"),
             ("-a --delete --max-delete=101% a b", "dsync: --max-delete=101%: more than 100 of a hundred"),
-            ("-a --delete --max-delete=x% a b", "dsync: --max-delete: the value \"x%\" is not valid"),
+            (
+                "-a --delete --max-delete=x% a b",
+                "dsync: --max-delete: \"x%\" is neither a number nor a percentage",
+            ),
             ("-a --del --delete-after a b", "dsync: two options say when to delete\n  hint: Give one of"),
-            ("-a --delete --max-delete=x a b", "dsync: --max-delete: the value \"x\" is not valid"),
+            (
+                "-a --delete --max-delete=x a b",
+                "dsync: --max-delete: \"x\" is neither a number nor a percentage",
+            ),
         ] {
             let refusal = refusal(line);
             assert!(refusal.starts_with(message), "{line}: {refusal}");
