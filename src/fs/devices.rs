@@ -61,8 +61,8 @@ impl Devices {
             Some(Kind::CharDevice) if self == Devices::Read => 0,
             _ => return (node, meta),
         };
-        // To the nanosecond: what was copied from it in this second is not for that the same.
-        (Node::File { size }, Meta { mtime: FileTime::now(), ..meta })
+        let now = FileTime::from_unix_time(FileTime::now().unix_seconds(), 0);
+        (Node::File { size }, Meta { mtime: now, ..meta })
     }
 }
 

@@ -109,8 +109,9 @@ pub(super) struct Flags {
     pub devices: bool,
     /// Copy what devices of the source hold, as if they were files
     ///
-    /// A device that holds blocks is as long as these are, and counts as changed in any case. Of others, as terminals,
-    /// nothing is read, and an empty file is made. Fifos and sockets stay what they are.
+    /// A device that holds blocks is as long as these are, and counts as changed just now: only what was copied from it
+    /// in the same second (see --modify-window) counts as the same. Of others, as terminals, nothing is read, and an
+    /// empty file is made. Fifos and sockets stay what they are.
     #[arg(long, help_heading = WHAT)]
     pub copy_devices: bool,
     /// Write content into devices that are at the destination, in place of replacing them (implies --inplace)
