@@ -50,6 +50,7 @@ fn what_has_no_room_is_not_begun() {
     for way in Way::plain() {
         let scene = Scene::with_source(&Tree::new().file("file", vec![7; 3 << 20]));
         let Some(disk) = Disk::small(&scene, "disk", 2) else { return };
+        fs::create_dir(disk.path("right")).unwrap();
         for options in [&["-2n"][..], &["-2"]] {
             let output = way.copy(options, &[scene.path("source")], disk.path("right")).run().expect(41);
             assert!(output.err().contains("needs 3145728 bytes more, and "), "{way:?}: {output}");
