@@ -24,7 +24,7 @@ use self::options::Effect;
 use self::outcome::Outcome;
 use crate::support::command::{Invocation, Output};
 use crate::support::transport::{Direction, Transport, Way};
-use crate::support::{sshd, tools};
+use crate::support::{snapshot, sshd, tools};
 use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -134,7 +134,7 @@ impl Comparing {
 
     /// Runs both programs on a case that is written into `here`.
     fn examine(&self, case: &Case, here: &Path) -> Examined {
-        let since = filetime::FileTime::now().unix_seconds() - 1;
+        let since = snapshot::from_now();
         case.write(here);
         let how = case.comparison();
         let oracle = self.rsync(case, here, None, since, &[]);

@@ -9,7 +9,7 @@ use crate::oracle::random::Random;
 use crate::oracle::{self, trees};
 use crate::support::command;
 use crate::support::scene::Scene;
-use crate::support::snapshot::{Columns, Snapshot};
+use crate::support::snapshot::{self, Columns, Snapshot};
 use crate::support::tools;
 use crate::support::transport::{Direction, Transport, Way};
 use crate::support::tree::{Entry, Node, Tree};
@@ -70,7 +70,7 @@ impl Case {
         let (operand, place) =
             if self.by_name { ("source", to.join("source")) } else { ("source/", to.clone()) };
         self.destination.write(&place);
-        let (before, since) = (Snapshot::of(&to), filetime::FileTime::now().unix_seconds() - 1);
+        let (before, since) = (Snapshot::of(&to), snapshot::from_now());
         let words = self.options.iter().enumerate();
         let words = words.flat_map(|(number, choice)| choice.words(scene.root(), number));
         let words: Vec<OsString> =

@@ -12,6 +12,13 @@ use std::path::Path;
 use crate::support::xattr::{self, Xattrs};
 use xxhash_rust::xxh3::xxh3_128;
 
+/// A second (since the epoch) that is no later than any time which the file system gives from here on.
+///
+/// It stamps files with a clock of its own, which is behind by up to a tick.
+pub(crate) fn from_now() -> i64 {
+    filetime::FileTime::now().unix_seconds() - 1
+}
+
 /// All entries below a root, and the root itself as the empty path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Snapshot {
@@ -97,7 +104,7 @@ impl Snapshot {
         self.entries.get(path.as_ref())
     }
 
-    /// The same with every time from `since` (in seconds) to a little after this moment read as [`Mtime::Now`].
+    /// The same with every time from `since` (a [`from_now`]) to a little after this moment read as [`Mtime::Now`].
     pub(crate) fn with_now(mut self, since: i64) -> Snapshot {
         let until = filetime::FileTime::now().unix_seconds() + 5;
         for stamp in self.entries.values_mut() {

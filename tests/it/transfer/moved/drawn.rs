@@ -4,7 +4,7 @@ use crate::oracle::random::Random;
 use crate::oracle::trees::{self, Obstacles};
 use crate::support::command::{Invocation, Output};
 use crate::support::scene::Scene;
-use crate::support::snapshot::Columns;
+use crate::support::snapshot::{self, Columns};
 use crate::support::tools;
 use crate::support::transport::Way;
 use crate::support::tree::{Node, Tree, noise};
@@ -106,7 +106,7 @@ proptest! {
         }
         let way = Way::plain()[way];
         let outcome = |more: &[&str]| {
-            let since = FileTime::now().unix_seconds();
+            let since = snapshot::from_now();
             let scene = changed(&tree, |source| steps.iter().for_each(|step| carry_out(source, step)));
             let options = [options, more].concat();
             let output = way.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
@@ -176,7 +176,7 @@ fn rsync_ends_with_the_same() {
         ];
         let options = *random.pick(&sets);
         let scene = Scene::in_memory().tree("source", &source).tree("rsync", &to).tree("dsync", &to);
-        let since = FileTime::now().unix_seconds();
+        let since = snapshot::from_now();
         let options = [options, &["-i"]].concat();
         let theirs = Invocation::new(&rsync, options.iter().copied())
             .args([scene.path("source/"), scene.path("rsync")])
