@@ -93,11 +93,6 @@ fn obey(arguments: &[OsString], screen: &Arc<Screen>) -> Result<u8, Failure> {
     let resolved = manner.and_then(|()| resolve::resolve(&flags, &environment));
     let (run, style) =
         resolved.inspect_err(|failure| tell_refusal(failure, flags.json, log.as_ref(), screen))?;
-    if !flags.view.explain.is_empty() {
-        let explained = session::explain(&run, &resolve::explained(&flags)?)?;
-        explained.iter().for_each(|explained| screen.out(&output::explain::lines(explained)));
-        return Ok(0);
-    }
     transfer(&run, style, log, flags.plan, environment, screen)
 }
 
@@ -173,7 +168,9 @@ fn transfer(
     }
     let progress = Arc::new(Progress::default());
     let numbers = Numbers::new(style.human.max(2));
+    let is_explained = !run.options.explain.is_empty();
     let bar = match style.progress {
+        _ if is_explained => None,
         true if style.json.is_some() => Bar::lines(&progress, screen).ok(),
         true => Bar::start(&progress, screen, numbers).ok(),
         false => None,
@@ -194,6 +191,17 @@ fn transfer(
         environment: environment.ssh,
         cancel,
     };
+    let failed = |failure: session::Failure| {
+        let failure = Failure::from(failure);
+        printer.fail(&failure.to_string(), failure.code());
+        failure
+    };
+    if is_explained {
+        let explained = session::explain(run, &surroundings);
+        printer.finish_remote();
+        explained.map_err(failed)?.iter().for_each(|explained| printer.explain(explained));
+        return Ok(0);
+    }
     let ended = session::run(run, &surroundings);
     if ended.is_ok() {
         printer.head();
@@ -202,11 +210,7 @@ fn transfer(
         bar.finish(ended.is_ok());
     }
     printer.finish_remote();
-    let outcome = ended.map_err(|failure| {
-        let failure = Failure::from(failure);
-        printer.fail(&failure.to_string(), failure.code());
-        failure
-    })?;
+    let outcome = ended.map_err(failed)?;
     let code = failure::code_of(&outcome);
     printer.finish(&outcome, code);
     if code != 0 {

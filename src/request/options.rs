@@ -168,6 +168,8 @@ pub struct Options {
 
     /// `-n`: change nothing, say what would be.
     pub dry_run: bool,
+    /// `--explain`: the paths that are asked about, in the place of a pass.
+    pub explain: Vec<RelPath>,
     /// Whether the peer talks to another peer, and somebody between them hears the events.
     pub relayed: bool,
     /// Which events are worth sending.

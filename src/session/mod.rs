@@ -17,6 +17,7 @@ mod relay;
 mod remote;
 mod serve;
 mod streams;
+mod talk;
 mod two_way;
 
 pub use crate::view::{Absence, Found};
@@ -24,7 +25,7 @@ pub use crate::wire::frame::Compressed;
 pub use crate::wire::hello::VERSION as PROTOCOL_VERSION;
 pub use cancel::Cancel;
 use cancel::Why;
-pub use explain::{Deletion, Explained, explain};
+pub use explain::{Deletion, Explained, Fate, explain};
 pub use failure::{Failure, FailureKind};
 pub use names::read_names;
 pub use serve::serve;

@@ -1,24 +1,16 @@
 //! The list of `--files-from`, and how it gets to the side that reads the sources.
 //!
 //! The asking side may have it, or the peer, and the source may be either. Whoever has it and is not the source tells
-//! it before the pass begins. As the list may be long, it is one piece of memory from the file to the view: names, each
-//! with a NUL after it.
+//! it before the pass begins ([`talk`](crate::session::talk)). As the list may be long, it is one piece of memory from
+//! the file to the view: names, each with a NUL after it.
 
 use crate::fs::{self, Links};
-use crate::pass::PassError;
 use crate::request::NamesFrom;
+use crate::session::talk::LIMIT;
 use crate::session::{Failure, without_tilde};
-use crate::wire::{Abort, AbortKind, Closed, Link, Message, Received};
-use bytes::Bytes;
 use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-
-/// The longest list, in bytes.
-const LIMIT: u64 = 1 << 30;
-
-/// How much of it goes in one message.
-const PART: usize = 64 << 10;
 
 /// Reads a list to its end.
 ///
@@ -54,46 +46,6 @@ pub(super) fn own(from: Option<&NamesFrom>, links: Links) -> Result<Option<Vec<u
     read.map(Some).map_err(|source| Failure::Names { file, source })
 }
 
-/// Tells the list to the source.
-pub(super) fn say(link: &mut Link, names: &[u8]) -> Result<(), PassError> {
-    for part in names.chunks(PART).chain([&[][..]]) {
-        let part = Bytes::copy_from_slice(part);
-        while !link.sender.send_now(Message::Talk(part.clone()))? {
-            link.receiver.book()?;
-        }
-    }
-    Ok(())
-}
-
-/// Waits for the list that the sink has.
-pub(super) fn hear(link: &mut Link) -> Result<Vec<u8>, PassError> {
-    let mut names = Vec::new();
-    loop {
-        let Received { message, permit: _permit } =
-            link.receiver.receive().map_err(|Closed| PassError::Lost)?;
-        match message {
-            Message::Talk(part) if part.is_empty() => return Ok(names),
-            Message::Talk(part) => {
-                names.extend_from_slice(&part);
-                if names.len() as u64 > LIMIT {
-                    return Err(PassError::Protocol("the list of names is too long"));
-                }
-            }
-            Message::Abort(abort) => return Err(PassError::Peer(abort)),
-            Message::Alive | Message::Credit { .. } | Message::Invite(_) | Message::Spread(_) => {}
-            _ => return Err(PassError::Protocol("a pass begins before its list of names has come")),
-        }
-    }
-}
-
-/// Tells the other side that there is no list, and leaves.
-pub(super) fn give_up(link: &Link, failure: &Failure) {
-    let abort = Abort { text: failure.to_string(), kind: AbortKind::Failed };
-    // If the link is closed, nobody is left to be told.
-    let _ = link.sender.send(Message::Abort(abort));
-    link.sender.stopper().stop();
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,17 +56,5 @@ mod tests {
         assert_eq!(names(list, false), b"a\0b c\0d #e\0 f\0");
         assert_eq!(names(b"a\nb\0\0;x\0c", true), b"a\nb\0c\0");
         assert_eq!(names(b"", true), b"");
-    }
-
-    #[test]
-    fn a_list_arrives_as_it_was_told() {
-        let (mut here, mut there) = Link::pair();
-        let list: Vec<u8> = (0..30_000).flat_map(|n| format!("name {n}\0").into_bytes()).collect();
-        std::thread::scope(|scope| {
-            scope.spawn(|| say(&mut here, &list).unwrap());
-            assert!(hear(&mut there).unwrap() == list);
-        });
-        say(&mut here, b"").unwrap();
-        assert_eq!(hear(&mut there).unwrap(), b"");
     }
 }

@@ -4,7 +4,7 @@ use crate::pass::{Context, PassError};
 use crate::report::{Event, Totals};
 use crate::request::{NamesFrom, Part, Request};
 use crate::session::streams::Helpers;
-use crate::session::{Failure, Outcome, Run, Surroundings, TwoWayOutcome, context, names, one_way};
+use crate::session::{Failure, Outcome, Run, Surroundings, TwoWayOutcome, context, one_way, talk};
 use crate::transport::{Connection, Control, RemoteExit, child, command, ssh, target::Host};
 use crate::twoway::run::RunError;
 use crate::wire::frame::Compressed;
@@ -30,7 +30,7 @@ pub(super) fn push(
 ) -> Result<Outcome, Failure> {
     with_peer(run, surroundings, host, Part::Sink { destination }, |mut link, context| {
         let heard = match context.options.names_from {
-            Some(NamesFrom::Peer { .. }) => Some(names::hear(&mut link)?),
+            Some(NamesFrom::Peer { .. }) => Some(talk::hear(&mut link, &*context.reporter)?),
             _ => None,
         };
         let names = heard.map(Cow::Owned).or(run.names.as_deref().map(Cow::Borrowed));
@@ -47,7 +47,7 @@ pub(super) fn pull(
 ) -> Result<Outcome, Failure> {
     with_peer(run, surroundings, host, Part::Source { arguments: sources }, |mut link, context| {
         if let Some(names) = &run.names {
-            names::say(&mut link, names)?;
+            talk::say(&mut link, names)?;
         }
         Ok(one_way::sink(link, destination, context)?.into())
     })

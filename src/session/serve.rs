@@ -4,7 +4,9 @@ use crate::pass::{Context, PassError};
 use crate::report::{Event, Progress, Reporter};
 use crate::request::{NamesFrom, Part, Request};
 use crate::session::forward::Forward;
-use crate::session::{Cancel, Failure, Paths, context, names, one_way, two_way, without_tilde};
+use crate::session::{
+    Cancel, Failure, Paths, context, explain, names, one_way, talk, two_way, without_tilde,
+};
 use crate::transport;
 use crate::transport::meeting::{self, Door, Meeting};
 use crate::twoway::run::{Around, RunError};
@@ -75,7 +77,7 @@ pub fn serve(
         ..context(options, paths.of_peer(), hello.seed, reporter, Arc::new(Progress::default()))
     };
     let names = names::own(context.options.names_from.as_ref(), context.paths).inspect_err(|error| {
-        names::give_up(&link, error);
+        talk::give_up(&link, error);
     });
     let (names, refused) = match names {
         Ok(names) => (names, Ok(())),
@@ -84,25 +86,35 @@ pub fn serve(
     let played = match part {
         _ if refused.is_err() => Err(PassError::Lost.into()),
         Part::Sink { destination } => match &names {
-            Some(names) => names::say(&mut link, names),
+            Some(names) => talk::say(&mut link, names),
             None => Ok(()),
         }
-        .and_then(|()| one_way::sink(link, &without_tilde(destination), &context))
+        .and_then(|()| {
+            let destination = without_tilde(destination);
+            match context.options.explain.is_empty() {
+                true => one_way::sink(link, &destination, &context).map(drop),
+                false => explain::answer_for_destination(link, &destination, &context),
+            }
+        })
         .map_err(RunError::from),
         Part::Replica { root, landmarks } => {
             let stop = two_way::stop(cancel);
             let around = Around { context: &context, stop: &stop };
-            two_way::follow_afar(link, &without_tilde(root), &landmarks, around)
+            two_way::follow_afar(link, &without_tilde(root), &landmarks, around).map(drop)
         }
         Part::Source { arguments } => {
             let names = match context.options.names_from {
-                Some(NamesFrom::Asking) => names::hear(&mut link).map(Some),
+                Some(NamesFrom::Asking) => talk::hear(&mut link, &*context.reporter).map(Some),
                 _ => Ok(names),
             };
             names
                 .and_then(|names| {
                     let arguments = view::expand(&arguments, context.paths.for_sources());
-                    one_way::source(link, &arguments, names.map(Cow::Owned), &context)
+                    let names = names.map(Cow::Owned);
+                    match context.options.explain.is_empty() {
+                        true => one_way::source(link, &arguments, names, &context).map(drop),
+                        false => explain::answer_for_sources(link, &arguments, names.as_deref(), &context),
+                    }
                 })
                 .map_err(RunError::from)
         }

@@ -3,9 +3,10 @@
 
 use crate::fs::Dir;
 use crate::tree::filter::{Ruling, Side, Verdict};
-use crate::tree::{Entry, Escaped, Name, RelPath};
+use crate::tree::{Entry, Name, RelPath};
 use crate::view::listing::Shown;
 use crate::view::{View, ViewDir, ViewListing};
+use serde::{Deserialize, Serialize};
 
 /// What became of a path.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub struct Found {
 }
 
 /// Why nothing is shown at a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Absence {
     /// Nothing is there.
     Missing,
@@ -37,8 +38,15 @@ pub enum Absence {
     NotEntered,
     /// It is of no kind that was asked for, on another file system, or none of the names that were.
     NotAsked,
-    /// It could not be looked at, and what was tried and why that failed.
-    Trouble(String),
+    /// It could not be looked at.
+    Trouble {
+        /// What was tried.
+        doing: String,
+        /// With which path.
+        path: RelPath,
+        /// Why that failed.
+        cause: String,
+    },
 }
 
 /// What one argument has at a path.
@@ -92,11 +100,11 @@ impl View {
         let is_dir = candidate.as_ref().is_some_and(|candidate| candidate.entry.is_dir());
         let is_left_out = |ruling: &Ruling| ruling.verdict == Verdict::Excluded;
         let absence = match (trouble, &candidate) {
-            (Some(trouble), _) => {
-                let at = trouble.path.as_ref().unwrap_or(dir.path());
-                let at = if at.is_root() { &b"."[..] } else { at.as_bytes() };
-                Absence::Trouble(format!("{} {}: {}", trouble.error.doing, Escaped(at), trouble.error.source))
-            }
+            (Some(trouble), _) => Absence::Trouble {
+                doing: trouble.error.doing.to_owned(),
+                path: trouble.path.as_ref().unwrap_or(dir.path()).clone(),
+                cause: trouble.error.source.to_string(),
+            },
             (None, None) => Absence::Missing,
             (None, Some(one)) if crate::fs::is_reserved(&one.entry) => Absence::Reserved,
             (None, Some(one)) if one.ruling.as_ref().is_some_and(is_left_out) => Absence::LeftOut,

@@ -52,6 +52,21 @@ pub(crate) fn decode_entries(cursor: &mut Cursor) -> Result<Vec<Entry>, WireErro
     Ok(entries)
 }
 
+/// An entry that is told by itself.
+pub(crate) fn told_entry(entry: &Entry) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode_entries(std::slice::from_ref(entry), &mut out);
+    out
+}
+
+/// The entry of [`told_entry`].
+pub(crate) fn untold_entry(told: Vec<u8>) -> Result<Entry, WireError> {
+    let mut cursor = Cursor::new(told.into());
+    let mut entries = decode_entries(&mut cursor)?;
+    let entry = entries.pop().filter(|_| entries.is_empty() && cursor.is_empty());
+    entry.ok_or(WireError::Malformed("entry: it is not one"))
+}
+
 fn encode_entry(entry: &Entry, name_before: &[u8], before: &Meta, out: &mut Vec<u8>) {
     let extra = if entry.extra.as_deref().is_some_and(tells) { HAS_EXTRA } else { 0 };
     out.push(entry.kind().code() | meta_flags(&entry.meta, before) | extra);

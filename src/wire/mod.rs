@@ -33,6 +33,7 @@ pub(crate) use attached::{decode as decode_attached, encode as encode_attached};
 pub use batch::{BATCH_FILES, BatchId, Fetch, FetchWhat, Fetched, FetchedFile};
 pub use channels::{ChannelSet, Token};
 pub use credit::{OPEN_GAPS, Rank, WINDOWS, Windows};
+pub(crate) use entry::{told_entry, untold_entry};
 pub use error::WireError;
 pub(crate) use extra::EntryCosts;
 pub use link::{Closed, Link, Permit, Received, Receiver, Reservation, Sender, Stopper};

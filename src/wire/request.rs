@@ -114,6 +114,7 @@ options! {
     141 critical write_devices,
     142 critical reflink,
     150 critical detect_renames,
+    151 critical explain,
 }
 
 /// Appends `request`.

@@ -49,8 +49,8 @@ pub(in crate::cli) struct ViewFlags {
     /// Say whether PATH takes part and which rule decides that, and copy nothing
     ///
     /// PATH is given as -v shows it: below the destination, not below the directory one is in. With --delete it is
-    /// told, too, whether something there that the source does not show is protected. The sources have to be on this
-    /// host. The option may be given several times. See FILTER RULES.
+    /// told, too, whether something there that the source does not show is protected. The option may be given several
+    /// times. See FILTER RULES.
     #[arg(long, value_name = "PATH", help_heading = FILTERS)]
     pub explain: Vec<OsString>,
     /// Say nothing of sources that are not there

@@ -7,13 +7,13 @@ use crate::tree::{Escaped, RelPath};
 
 /// What is told of one path.
 pub(in crate::cli) fn lines(explained: &Explained) -> String {
-    let Explained { path, source, skip, deletion } = explained;
-    let said = match (&source.shown, skip) {
+    let Explained { path, source, fate } = explained;
+    let said = match (&source.shown, fate.skip) {
         (Ok(_), None) => format!("takes part: {}", by(source.ruling.as_ref())),
-        (Ok(_), Some(skip)) => format!("left alone: {}", skipped(*skip)),
+        (Ok(_), Some(skip)) => format!("left alone: {}", skipped(skip)),
         (Err(absence), _) => absent(path, source, absence),
     };
-    let deletion = deletion.as_ref().map(|deletion| deleted(path, deletion)).unwrap_or_default();
+    let deletion = fate.deletion.as_ref().map(|deletion| deleted(path, deletion)).unwrap_or_default();
     format!("{path}: {said}\n{deletion}")
 }
 
@@ -30,19 +30,21 @@ fn absent(path: &RelPath, source: &Found, absence: &Absence) -> String {
             "it is not asked for: a directory without -r, on another file system with -x, or not named"
                 .to_owned()
         }
-        Absence::Trouble(trouble) => trouble.clone(),
+        Absence::Trouble { doing, path, cause } => {
+            let (doing, cause) = (Escaped(doing.as_bytes()), Escaped(cause.as_bytes()));
+            format!("{doing} {path}: {cause}")
+        }
     };
     format!("left out{}: {because}", as_above(path, &source.path, "is"))
 }
 
 /// What `--delete` makes of it.
 fn deleted(path: &RelPath, deletion: &Deletion) -> String {
-    let Deletion { path: decided, ruling, is_there, may_be_more } = deletion;
+    let Deletion { path: decided, ruling, is_there } = deletion;
     let stays = if deletion.is_protected() { "is protected" } else { "is not protected" };
     let above = as_above(path, decided, "is");
-    let there = if *is_there == Some(false) { "; it is not there" } else { "" };
-    let more = if *may_be_more { "; rules in files of its host were not looked at" } else { "" };
-    format!("  at the destination it {stays} from deletion{above}: {}{there}{more}\n", by(ruling.as_ref()))
+    let there = if *is_there { "" } else { "; it is not there" };
+    format!("  at the destination it {stays} from deletion{above}: {}{there}\n", by(ruling.as_ref()))
 }
 
 /// Says of which directory above a path something is so, if it is not of the path itself.
@@ -54,7 +56,7 @@ fn as_above(path: &RelPath, decided: &RelPath, verb: &str) -> String {
 fn by(ruling: Option<&Ruling>) -> String {
     let Some(Ruling { text, origin, .. }) = ruling else { return "no rule matches it".to_owned() };
     let origin = match origin {
-        Some(Origin::Option(option)) => format!(" ({option})"),
+        Some(Origin::Option(option)) => format!(" ({})", Escaped(option.as_bytes())),
         Some(Origin::File { file, entry }) => format!(" ({}:{entry})", Escaped(file)),
         None => String::new(),
     };

@@ -11,8 +11,9 @@ use crate::cli::output::Direction;
 use crate::report::{
     Action, Change, Counts, Event, Item, Problem, ProblemClass, ProgressReading, Shown, Skip, TimeChange,
 };
-use crate::session::Outcome;
+use crate::session::{Absence, Explained, Outcome};
 use crate::transport::target::Target;
+use crate::tree::filter::{Origin, Ruling};
 use crate::tree::{Escaped, Kind, RelPath};
 use crate::twoway::decide::Side;
 use crate::twoway::plan::{Plan, Summary};
@@ -83,6 +84,7 @@ const PATH: [&str; 2] = ["path", "path_escaped"];
 const TARGET: [&str; 2] = ["target", "target_escaped"];
 const LEADER: [&str; 2] = ["leader", "leader_escaped"];
 const FROM: [&str; 2] = ["from", "from_escaped"];
+const AS: [&str; 2] = ["as", "as_escaped"];
 const DESTINATION: [&str; 2] = ["destination", "destination_escaped"];
 
 /// The first line.
@@ -255,6 +257,54 @@ fn problem(problem: &Problem) -> Line {
         .with("cause", Escaped(cause.as_bytes()).to_string())
         .with("class", class)
         .with("role", role.to_string())
+}
+
+/// The line for what a run would make of a path.
+pub(super) fn explained(explained: &Explained) -> String {
+    let Explained { path, source, fate } = explained;
+    let decided = |line: Line, decided: &RelPath, ruling: Option<&Ruling>| {
+        let line = if decided == path { line } else { line.named(AS, decided.as_bytes()) };
+        line.with_some("rule", ruling.map(rule))
+    };
+    let (part, because) = match (&source.shown, fate.skip) {
+        (Ok(_), None) => ("takes-part", None),
+        (Ok(_), Some(skip)) => ("left-alone", Some(reason(skip))),
+        (Err(Absence::Missing), _) => ("missing", None),
+        (Err(absence), _) => ("left-out", Some(self::absence(absence))),
+    };
+    let line = Line::new("explained").path(path).with("part", part).with_some("reason", because);
+    let mut line = decided(line, &source.path, source.ruling.as_ref());
+    if let Some(deletion) = &fate.deletion {
+        let told =
+            Line(Vec::new()).with("protected", deletion.is_protected()).with("there", deletion.is_there);
+        let told = decided(told, &deletion.path, deletion.ruling.as_ref());
+        line = line.with("deletion", serde_json::to_value(told).unwrap_or_default());
+    }
+    line.end()
+}
+
+fn absence(absence: &Absence) -> &'static str {
+    match absence {
+        Absence::Missing => "missing",
+        Absence::NoDirectory => "no-directory",
+        Absence::LeftOut => "rule",
+        Absence::Reserved => "reserved",
+        Absence::Pruned => "pruned",
+        Absence::NotEntered => "not-entered",
+        Absence::NotAsked => "not-asked",
+        Absence::Trouble { .. } => "problem",
+    }
+}
+
+/// A rule, and where it stands.
+fn rule(ruling: &Ruling) -> Value {
+    let line = Line(Vec::new()).named(["text", "text_escaped"], &ruling.text);
+    let line = match &ruling.origin {
+        None => line,
+        Some(Origin::Option(option)) => line.with("option", Escaped(option.as_bytes()).to_string()),
+        Some(Origin::File { file, entry }) => line.named(["file", "file_escaped"], file).with("line", *entry),
+    };
+    serde_json::to_value(line).unwrap_or_default()
 }
 
 /// The lines for what a two-way run is going to do, and for its conflicts.

@@ -35,7 +35,7 @@ use self::plan::{Names, Shown};
 use self::size::Numbers;
 use self::wording::{Line, Wording};
 use crate::report::{Event, Reporter};
-use crate::session::{Outcome, TwoWayOutcome};
+use crate::session::{Explained, Outcome, TwoWayOutcome};
 use crate::twoway::plan::Plan;
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -159,6 +159,14 @@ impl Printer {
             let all = TwoWayStyle { shown: Shown::All, says_in_sync: true, ..two_way.clone() };
             plan::tell(plan, &all, self.numbers(), &mut |text| log.write(text));
         }
+    }
+
+    /// Shows what a run would make of a path.
+    pub(super) fn explain(&self, explained: &Explained) {
+        let lines = explain::lines(explained);
+        self.log(&lines);
+        self.screen.out(&if self.style.json.is_some() { json::explained(explained) } else { lines });
+        self.screen.flush();
     }
 
     /// Shows the numbers of a run that came to its end with this exit code.

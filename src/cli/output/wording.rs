@@ -159,8 +159,9 @@ fn skip_line(path: &RelPath, reason: Skip, style: &Style) -> Option<String> {
     let levels = &style.levels;
     let (shown, text) = match reason {
         Skip::NotRegular => (levels.non_regular > 0, format!("skipping non-regular file \"{path}\"")),
-        // As in rsync, this is no kind that can be left out.
+        // As in rsync, these two are no kinds that can be left out.
         Skip::Directory => (!style.quiet, format!("skipping directory {path}")),
+        Skip::NotEmpty => (!style.quiet, format!("cannot delete non-empty directory: {path}")),
         Skip::Newer => (levels.skip > 0, format!("{path} is newer")),
         Skip::Exists => (levels.skip > 0, format!("{path} exists")),
         Skip::NoSuchDirectory => (levels.skip > 0, format!("not creating new directory \"{path}\"")),
@@ -168,9 +169,6 @@ fn skip_line(path: &RelPath, reason: Skip, style: &Style) -> Option<String> {
         Skip::Unsafe => (levels.name > 0, format!("ignoring unsafe symlink \"{path}\"")),
         Skip::TooLarge => (levels.skip > 0, format!("{path} is over max-size")),
         Skip::TooSmall => (levels.skip > 0, format!("{path} is under min-size")),
-        Skip::NotEmpty => {
-            (levels.delete > 0 || style.itemise > 0, format!("cannot delete non-empty directory: {path}"))
-        }
         // Nothing is said of it, as by rsync.
         Skip::NotShorter => return None,
         Skip::UpToDate => (levels.name > 1 && style.itemise == 0, format!("{path} is uptodate")),
@@ -289,6 +287,7 @@ mod tests {
             ),
             (skipped(Skip::NotRegular), always("skipping non-regular file \"a/b\"\n")),
             (skipped(Skip::Directory), always("skipping directory a/b\n")),
+            (skipped(Skip::NotEmpty), always("cannot delete non-empty directory: a/b\n")),
             (skipped(Skip::Newer), with_names("a/b is newer\n")),
             (skipped(Skip::Exists), with_names("a/b exists\n")),
             (skipped(Skip::NotExisting), with_names("not creating new file \"a/b\"\n")),

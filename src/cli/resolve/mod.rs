@@ -17,7 +17,7 @@ mod view;
 pub(in crate::cli) use self::output::{log_file, manner};
 pub(in crate::cli) use self::rules::read as read_rules;
 pub(in crate::cli) use self::two_way::check_rules;
-pub(super) use self::view::{explained, paths};
+pub(super) use self::view::paths;
 
 use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};
@@ -172,6 +172,7 @@ fn options(flags: &Flags, style: &Style, environment: &Environment) -> Result<Op
         delete,
         remove_source_files: flags.remove_source_files,
         max_delete: if flags.two_way { None } else { delete_limit(flags.max_delete.as_deref())? },
+        explain: view::explained(flags)?,
         omit_dir_times: flags.omit_dir_times || beside.is_some(),
         backup,
         force: flags.force,

@@ -34,13 +34,13 @@ pub(in crate::cli) fn read(
     let in_full = in_full.iter().map(|rule| ("-C", parse_filter(rule)));
     let given = flags.iter().map(|flag| (name(flag), directive(flag)));
     for (option, directive) in given.chain(in_full) {
-        rules.come_from(Origin::Option(option));
+        rules.come_from(Origin::Option(option.into()));
         if let Some(directive) = directive.map_err(|error| filter_failure(&error))? {
             rules.add(directive, nul, &mut read).map_err(|error| filter_failure(&error))?;
         }
     }
     if let Some(suffix) = spared {
-        rules.come_from(Origin::Option("--backup"));
+        rules.come_from(Origin::Option("--backup".into()));
         let pattern = [b"*", suffix].concat();
         let rule = Rule { sides: Sides::Receiver, ..Rule::new(Action::Exclude, pattern) };
         rules.push(rule).map_err(|error| filter_failure(&error))?;

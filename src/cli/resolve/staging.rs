@@ -26,7 +26,7 @@ pub(super) fn read(flags: &Flags, environment: &Environment, rules: &mut Rules) 
     let options = Options { partial_dir, delay_updates: flags.delay_updates, ..Options::default() };
     let along = options.partial_dir.as_deref().filter(|path| !path.starts_with(b"/"));
     let apart = options.holding().filter(|path| along != Some(path));
-    rules.come_from(Origin::Option(if along.is_some() { "--partial-dir" } else { "--delay-updates" }));
+    rules.come_from(Origin::Option(if along.is_some() { "--partial-dir" } else { "--delay-updates" }.into()));
     for path in along.into_iter().chain(apart) {
         let rule = Rule { perishable: true, ..Rule::new(Action::Exclude, [path, b"/"].concat()) };
         rules.push(rule).map_err(|error| Failure::of(USAGE, &error))?;

@@ -80,7 +80,7 @@ pub(super) fn names(
 }
 
 /// The paths that `--explain` asks about. A slash at the beginning is the top of the transfer, as in rules.
-pub(in crate::cli) fn explained(flags: &Flags) -> Result<Vec<RelPath>, Failure> {
+pub(super) fn explained(flags: &Flags) -> Result<Vec<RelPath>, Failure> {
     let path = |asked: &OsString| {
         let elements = asked.as_bytes().split(|&byte| byte == b'/');
         let elements: Vec<&[u8]> = elements.filter(|element| !matches!(*element, b"" | b".")).collect();

@@ -248,9 +248,7 @@ impl Sink<'_> {
 
     /// Excluded entries inside keep a directory; that is as it was asked, but worth a line.
     fn tell_not_empty(&self, path: &RelPath) {
-        if self.context.options.detail.changes {
-            self.announcer.say(Event::Skipped { path: path.clone(), reason: Skip::NotEmpty });
-        }
+        self.announcer.say(Event::Skipped { path: path.clone(), reason: Skip::NotEmpty });
     }
 
     fn delete_one(&self, dir: &Counterpart, path: &RelPath, entry: &Entry, purpose: Purpose) -> Left {

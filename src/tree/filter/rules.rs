@@ -34,7 +34,7 @@ pub enum Side {
 }
 
 /// What the rules say about a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// Takes part: shown by the sender, at risk of deletion on the receiver.
     Included,
@@ -352,6 +352,15 @@ impl Rules {
         }
         self.origin = outer;
         Ok(())
+    }
+
+    /// Where the first rule stands that is written so.
+    pub fn origin_of(&self, text: &[u8]) -> Option<&Origin> {
+        let mut rules = self.list.iter().filter_map(|place| match place {
+            Place::Rule(rule) => Some(rule),
+            Place::Merged(_) => None,
+        });
+        rules.find(|rule| rule.rule.to_bytes() == text).and_then(|rule| rule.origin.as_ref())
     }
 
     /// Says where stands what is added from now on.

@@ -96,6 +96,8 @@ pub struct Meet {
     pub census: Census,
     /// Which attributes that are not in the permission bits can be kept here.
     pub holds: Facets,
+    /// How many problems the scan met here, all of which were told.
+    pub problems: u64,
     /// Whether no run was ever carried out here.
     pub is_new: bool,
     /// The planner's: how the follower is to name it.

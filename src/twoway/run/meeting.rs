@@ -85,6 +85,7 @@ impl Own {
             heads: self.history.lineages().heads(),
             census: self.census(),
             holds: self.holds,
+            problems: self.problems,
             is_new: self.is_new,
             name: String::new(),
             remembers_another: false,

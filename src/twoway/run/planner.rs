@@ -146,7 +146,7 @@ impl Planner<'_> {
         self.guard(&tally, &met)?;
         if options.dry_run || !is_news {
             conversation.say(&Talk::Nothing)?;
-            let failed = self.own.problems;
+            let failed = self.own.problems.saturating_add(met.theirs.problems);
             let totals = Totals { failed, ..Totals::default() };
             return Ok(Outcome { plan, undone: Vec::new(), totals });
         }

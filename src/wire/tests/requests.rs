@@ -5,6 +5,7 @@ use crate::request::{
     DeletionTime, Detail, LinkRules, Missing, Mounts, NamesFrom, Options, Part, Reflink, Request, Shortcuts,
     StrongKind, Super, TwoWay,
 };
+use crate::tree::RelPath;
 use crate::tree::filter::{Action, Rule, Rules};
 use crate::wire::WireError;
 use crate::wire::codec::{Cursor, Put};
@@ -106,6 +107,7 @@ pub(super) fn everything() -> Options {
         two_way: Some(TwoWay { allow_mass_delete: true, keep_trash: false, trash_days: 7 }),
         prune_empty_dirs: true,
         dry_run: true,
+        explain: vec![RelPath::new(*b"a/b").unwrap()],
         detail: Detail {
             changes: true,
             attributes: true,

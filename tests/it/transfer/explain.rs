@@ -3,8 +3,9 @@
 use crate::support::command::{dsync, is_rsync};
 use crate::support::scene::Scene;
 use crate::support::tools;
-use crate::support::transport::{Direction, Way};
+use crate::support::transport::Way;
 use crate::support::tree::Tree;
+use crate::transfer::relay;
 
 fn source() -> Tree {
     Tree::new()
@@ -23,7 +24,7 @@ fn source() -> Tree {
         .file("list", "x")
 }
 
-/// What is said of these paths in a push, or between two local paths; nothing may have been copied.
+/// What is said of these paths; nothing may have been copied.
 fn said(way: Way, scene: &Scene, options: &[&str], paths: &[&str]) -> String {
     let asked: Vec<String> = paths.iter().map(|path| format!("--explain={path}")).collect();
     let options: Vec<&str> = options.iter().copied().chain(asked.iter().map(String::as_str)).collect();
@@ -33,16 +34,12 @@ fn said(way: Way, scene: &Scene, options: &[&str], paths: &[&str]) -> String {
     output.out()
 }
 
-fn pushes() -> impl Iterator<Item = Way> {
-    Way::plain().into_iter().filter(|way| *way == Way::LOCAL || way.direction == Direction::Push)
-}
-
 #[test]
 fn the_rule_is_told_and_where_it_stands() {
     if is_rsync() {
         return tools::not_for_rsync("it has no such option");
     }
-    for way in pushes() {
+    for way in Way::plain() {
         let rules = Tree::new().file("rules", "+ kept.o\n\n- *.o\n");
         let scene = Scene::with_source(&source()).tree("files", &rules).tree("to", &Tree::new());
         let from = format!("--exclude-from={}", scene.path("files/rules").display());
@@ -139,12 +136,32 @@ fn what_is_left_out_may_be_protected() {
         at the destination it is not protected from deletion: no rule matches it; it is not there\n\
         a/b/y.o: left out: - *.o (--exclude)\n  \
         at the destination it is protected from deletion: - *.o (--exclude); it is not there\n";
-    assert_eq!(said(Way::LOCAL, &scene, &options, &paths), expected);
-    let push = pushes().find(|way| *way != Way::LOCAL).unwrap();
-    let expected = "gone/deep/x: not at the source, as gone/ is not\n  \
-        at the destination it is not protected from deletion: no rule matches it; rules in files of its host were \
-        not looked at\n";
-    assert_eq!(said(push, &scene, &options, &["gone/deep/x"]), expected);
+    for way in Way::plain() {
+        assert_eq!(said(way, &scene, &options, &paths), expected, "{way:?}");
+    }
+}
+
+#[test]
+fn between_two_hosts_each_is_asked() {
+    if is_rsync() {
+        return tools::not_for_rsync("it has no such option");
+    }
+    let there = Tree::new().file("gone/.rules", "P deep\n").file("gone/deep/x", "x").file("list", "x");
+    let scene = Scene::with_source(&source()).tree("to", &there);
+    let options = ["-a", "--delete", "--ignore-existing", "--exclude=*.o", "-f: .rules", "--explain=a/x"];
+    let more = ["--explain=gone/deep", "--explain=a/b/y.o", "--explain=list"];
+    let expected = "a/x: left out: - x (a/.rules:2)\n  \
+        at the destination it is not protected from deletion: no rule matches it; it is not there\n\
+        gone/deep: not at the source, as gone/ is not\n  \
+        at the destination it is protected from deletion: P deep (gone/.rules:1)\n\
+        a/b/y.o: left out: - *.o (--exclude)\n  \
+        at the destination it is protected from deletion: - *.o (--exclude); it is not there\n\
+        list: left alone: the destination has it (--ignore-existing)\n";
+    let before = scene.snapshot("to");
+    let operands = [relay::on("one", &scene.path("source/")), relay::on("two", &scene.path("to"))];
+    let output = dsync(options).args(more).args(relay::shell(&scene)).args(operands).run().expect(0);
+    assert_eq!(output.out(), expected);
+    assert_eq!(scene.snapshot("to"), before);
 }
 
 #[test]
@@ -153,10 +170,11 @@ fn what_cannot_be_explained_is_refused() {
         return tools::not_for_rsync("it has no such option");
     }
     let scene = Scene::with_source(&source()).tree("to", &Tree::new());
-    let pull = Way::plain().into_iter().find(|way| way.direction == Direction::Pull).unwrap();
-    let output =
-        pull.copy(&["-a", "--explain=a"], &[scene.path("source/")], scene.path("to")).run().expect(1);
-    assert!(output.err().contains("--explain looks at sources of this host only"), "{output}");
+    for way in Way::plain() {
+        let output =
+            way.copy(&["-a", "--explain=a"], &[scene.path("nothing/")], scene.path("to")).run().expect(3);
+        assert!(output.err().contains("No such file or directory"), "{output}");
+    }
     for (path, code, message) in [
         ("../a", 1, "this is no path below the destination"),
         ("/", 1, "this is no path below the destination"),

@@ -200,3 +200,36 @@ fn what_is_linked_or_copied_is_told() {
         the(&events, "unchanged", "linked");
     }
 }
+
+#[test]
+fn what_a_run_would_make_of_paths() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("rsync speaks no JSON");
+    }
+    let source = Tree::new()
+        .file("list", "x")
+        .file("large", "0123456789")
+        .file("git/.gitignore", "\n*.log\n")
+        .file("git/b.log", "x")
+        .file("build/deep", "x");
+    let scene = Scene::with_source(&source).tree("to", &Tree::new());
+    let options = ["-a", "--json", "--delete", "--max-size=5", "--exclude=/build", "--gitignore"];
+    let paths =
+        ["list", "large", "no/where", "git/b.log", "build/deep"].map(|path| format!("--explain={path}"));
+    let output = dsync(options).args(paths).args([scene.path("source/"), scene.path("to")]).run().expect(0);
+    let expected = [
+        r#"{"event":"explained","path":"list","part":"takes-part"}"#,
+        r#"{"event":"explained","path":"large","part":"left-alone","reason":"too-large"}"#,
+        r#"{"event":"explained","path":"no/where","part":"missing","as":"no",
+            "deletion":{"protected":false,"there":false}}"#,
+        r#"{"event":"explained","path":"git/b.log","part":"left-out","reason":"rule",
+            "rule":{"text":"*.log","file":"git/.gitignore","line":2},
+            "deletion":{"protected":false,"there":false}}"#,
+        r#"{"event":"explained","path":"build/deep","part":"left-out","reason":"rule","as":"build",
+            "rule":{"text":"- /build","option":"--exclude"},
+            "deletion":{"protected":true,"there":false,"as":"build",
+            "rule":{"text":"- /build","option":"--exclude"}}}"#,
+    ];
+    let expected: Vec<Value> = expected.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(of(&events(&output), "explained"), expected.iter().collect::<Vec<_>>(), "{output}");
+}

@@ -15,14 +15,14 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A path on a host, which is this machine whatever it is called.
-fn on(host: &str, path: &Path) -> OsString {
+pub(super) fn on(host: &str, path: &Path) -> OsString {
     let mut operand = OsString::from(format!("{host}:"));
     operand.push(path);
     operand
 }
 
 /// The options for a shell that reaches any host but `down`.
-fn shell(scene: &Scene) -> Vec<OsString> {
+pub(super) fn shell(scene: &Scene) -> Vec<OsString> {
     let script = rsh_script(scene.root(), "exec /bin/sh -c \"$*\"\n");
     let body = fs::read_to_string(&script).unwrap();
     fs::write(&script, format!("[ \"$1\" = down ] && exit 42\n{body}")).unwrap();

@@ -4,6 +4,7 @@ use crate::support::command::{Invocation, binary};
 use crate::support::transport::Way;
 use crate::support::tree::Tree;
 use crate::two_way::Two;
+use rustix::fs::{FileType, Mode};
 use std::fs;
 use std::path::Path;
 
@@ -231,5 +232,23 @@ fn what_a_plan_does_not_fit_any_more_is_found_again() {
         two.assert_same();
         assert_eq!(two.paths("left"), ["d", "d/a", "x", "y"], "{way:?}");
         assert_eq!(two.read("left/y"), "edited, too", "{way:?}");
+    }
+}
+
+#[test]
+fn what_is_not_synchronised_is_told_in_every_run() {
+    for way in Way::plain() {
+        for side in ["left", "right"] {
+            let two = Two::met(way, &Tree::new().file("file", "x"));
+            let fifo = two.scene.path(side).join("pipe");
+            rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, Mode::from(0o600), 0).unwrap();
+            // That the other replica has nothing to do either makes no difference.
+            for _ in 0..3 {
+                let output = two.sync(&[]).expect(23);
+                assert!(output.err().contains("pipe: it is a fifo or socket"), "{output}");
+            }
+            two.sync(&["-D"]).success();
+            two.assert_same();
+        }
     }
 }

@@ -184,7 +184,7 @@ fn it_is_known_which_rule_decided_and_where_it_stands() {
         let ruling = scope.decide(path.as_bytes(), false, Side::Sender, false)?;
         let origin = match ruling.origin {
             Some(Origin::File { file, entry }) => format!("{}:{entry}", String::from_utf8_lossy(&file)),
-            Some(Origin::Option(option)) => option.to_owned(),
+            Some(Origin::Option(option)) => option.into_owned(),
             None => "?".to_owned(),
         };
         Some((String::from_utf8(ruling.text).unwrap(), origin))
