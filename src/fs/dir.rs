@@ -89,6 +89,11 @@ impl Dir {
         list::stamp_of_linked(self.as_fd(), name)
     }
 
+    /// How many names an entry has, this one included.
+    pub fn link_count(&self, name: &Name) -> Result<u64, Error> {
+        list::link_count(self.as_fd(), name)
+    }
+
     /// The entry of that name, `None` if there is none.
     pub fn entry(&self, name: &Name) -> Result<Option<Entry>, Error> {
         list::entry(self, name)

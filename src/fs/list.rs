@@ -132,6 +132,12 @@ pub(super) fn stamp_of_linked(dir: BorrowedFd<'_>, name: &Name) -> Result<Option
     }
 }
 
+/// How many names the inode has that has this one.
+pub(super) fn link_count(dir: BorrowedFd<'_>, name: &Name) -> Result<u64, Error> {
+    let stat = rustix::fs::statat(dir, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW);
+    Ok(stat.map_err(Error::when(ATTRIBUTES))?.st_nlink.into())
+}
+
 /// What is at the end of a symbolic link that was followed; `None` if that is a link all the same.
 pub(super) fn followed(status: &Status, stat: &Stat) -> Result<Option<Node>, Error> {
     match status.kind {

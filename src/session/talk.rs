@@ -3,7 +3,7 @@
 
 use crate::pass::PassError;
 use crate::report::Reporter;
-use crate::session::Failure;
+use crate::session::{Failure, FailureKind};
 use crate::wire::{Abort, AbortKind, Closed, Link, Message, Received};
 use bytes::Bytes;
 
@@ -54,7 +54,11 @@ pub(super) fn hear(link: &mut Link, reporter: &dyn Reporter) -> Result<Vec<u8>, 
 
 /// Tells the other side that nothing is going to be said, and leaves.
 pub(super) fn give_up(link: &Link, failure: &Failure) {
-    let abort = Abort { text: failure.to_string(), kind: AbortKind::Failed };
+    let kind = match failure.kind() {
+        FailureKind::FilesSelection => AbortKind::Selection,
+        _ => AbortKind::Failed,
+    };
+    let abort = Abort { text: failure.to_string(), kind };
     // If the link is closed, nobody is left to be told.
     let _ = link.sender.send(Message::Abort(abort));
     link.sender.stopper().stop();

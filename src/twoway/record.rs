@@ -175,7 +175,10 @@ impl Record {
     /// The attributes that this has once it takes over others, as far as these are synchronised.
     pub fn attributes_with(&self, others: &Attributes, modes: Modes) -> Attributes {
         let mode = modes.taken(self.attributes.mode, others.mode, self.state.kind());
-        Attributes { mode, ..*others }
+        // Where one side has none, they take no part.
+        let taken = |own: Option<u32>, other: Option<u32>| own.and_then(|own| other.or(Some(own)));
+        let ((user, group), (their_user, their_group)) = (self.attributes.owner, others.owner);
+        Attributes { mode, owner: (taken(user, their_user), taken(group, their_group)) }
     }
 
     /// Whether this has absorbed all edits of the other, of content, of attributes and of these facets.

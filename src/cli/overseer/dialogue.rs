@@ -200,12 +200,10 @@ pub(super) mod scripted {
     pub(in crate::cli::overseer) struct Files {
         pub left: Option<&'static [u8]>,
         pub right: Option<&'static [u8]>,
-        /// What both were made of.
-        pub base: Option<&'static [u8]>,
     }
 
     impl Files {
-        pub(in crate::cli::overseer) const NONE: Files = Files { left: None, right: None, base: None };
+        pub(in crate::cli::overseer) const NONE: Files = Files { left: None, right: None };
     }
 
     fn write(content: Option<&[u8]>, limit: u64, to: &mut dyn io::Write) -> Result<bool, String> {
@@ -220,10 +218,6 @@ pub(super) mod scripted {
                 Side::Right => self.right,
             };
             write(content, limit, to)
-        }
-
-        fn fetch_ancestor(&self, limit: u64, to: &mut dyn io::Write) -> Result<bool, String> {
-            write(self.base, limit, to)
         }
     }
 

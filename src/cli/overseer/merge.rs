@@ -1,10 +1,13 @@
 //! `--conflict=merge=CMD`: a command makes one file of two.
 //!
 //! The command is run by `sh -c` and finds the files by variables, as the tools of git do: `LOCAL` and `REMOTE` are
-//! what the first and the second side have, `BASE` is what both were made of, and to `MERGED` it writes the result.
-//! Where no trash has what both were made of any more, `BASE` is empty, as it is for the tools of git.
-//! All are copies in a directory of their own, so that whatever the command does to them harms nothing. A command that
-//! fails, or writes no `MERGED`, has merged nothing.
+//! what the first and the second side have, and to `MERGED` it writes the result. All are copies in a directory of
+//! their own, so that whatever the command does to them harms nothing. A command that fails, or writes no `MERGED`, has
+//! merged nothing.
+//!
+//! There is no third file for a merge by three: what both sides had when they were last the same was overwritten by
+//! whoever edited it, and the trash has what was replaced before that. Taken for what both were made of, such a version
+//! loses edits without a word: of a line that went from it to another, and back to it on one side, the other wins.
 
 use crate::tree::RelPath;
 use crate::twoway::decide::Side;
@@ -48,12 +51,6 @@ pub(super) fn merge(
         }
         shell.env(variable, path);
     }
-    let base = place("base");
-    if !copy(&base, &mut |file| asked.contents.fetch_ancestor(MAX_SIZE, file))? {
-        // What was written before it turned out to be another.
-        File::create(&base).map_err(unwritable)?;
-    }
-    shell.env("BASE", base);
     let merged: PathBuf = place("merged");
     shell.env("MERGED", &merged);
     let status = run(&mut shell).map_err(|error| format!("running sh: {error}"))?;
@@ -120,10 +117,6 @@ mod tests {
     fn the_command_finds_the_files_by_variables() {
         let both = "cat \"$LOCAL\" \"$REMOTE\" > \"$MERGED\"";
         assert_eq!(merged(both, &FILES, CONTENTS).as_deref(), Ok("left\nright\n"));
-        let all = "cat \"$LOCAL\" \"$BASE\" \"$REMOTE\" > \"$MERGED\"";
-        assert_eq!(merged(all, &FILES, CONTENTS).as_deref(), Ok("left\nright\n"));
-        let files = Files { base: Some(b"base\n"), ..FILES };
-        assert_eq!(merged(all, &files, CONTENTS).as_deref(), Ok("left\nbase\nright\n"));
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! Which attributes an entry is to get, and setting those of what stays where it is.
 
 use crate::fs::{Error, SetMeta, Stamped};
-use crate::tree::{Kind, Meta, Node};
+use crate::tree::{Kind, Meta, Node, RelPath};
 use crate::twoway::TwoWayError;
-use crate::twoway::carry::{CHANGED, Carrier, Done, Settings, Trouble, kind};
-use crate::twoway::facet::{At, Seen};
+use crate::twoway::carry::names::{Inode, inode};
+use crate::twoway::carry::{CHANGED, Carrier, Done, Outcome, Settings, Trouble, kind};
+use crate::twoway::facet::{At, Facet, Seen};
 use crate::twoway::history::Look;
-use crate::twoway::record::{Record, State};
+use crate::twoway::reconcile::Change;
+use crate::twoway::record::{Attributes, Record, State};
 use crate::twoway::scan;
 use crate::twoway::task::Task;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 impl Settings {
     /// All attributes of an entry that is made as recorded, in place of one with the permission bits `old`.
@@ -43,6 +47,13 @@ impl Settings {
     }
 }
 
+/// Names of a file that are to get other attributes.
+pub(super) struct Alike {
+    names: u64,
+    /// A hash of the attributes, if all are to get the same.
+    wanted: Option<u64>,
+}
+
 /// For how many seconds a file counts as just written.
 const YOUNG: i64 = 2;
 
@@ -65,6 +76,10 @@ impl Carrier {
 
     /// Sets the attributes of what is no directory, where it is.
     pub(super) fn adjust(&self, number: usize, task: &Task) -> Result<(), TwoWayError> {
+        if self.is_shared(&task.path)? {
+            // Nobody has said that its names are one file, so the others keep what they have.
+            return self.part(number, task);
+        }
         self.carry_out(number, task, |look| {
             let (_, dir, name) = self.place(&task.path)?;
             let mut held = self.links.hold(&dir, &name)?;
@@ -87,6 +102,51 @@ impl Carrier {
             let look = Some(self.look_again(now.stamp, &task.after));
             Ok(Some(Done { look, trashed: None, unset }))
         })
+    }
+
+    /// Whether a path that is to get other attributes is a name of a file that has others besides, of which not all are
+    /// to get the same, where it is not kept alike which names are one file.
+    fn is_shared(&self, path: &RelPath) -> Result<bool, TwoWayError> {
+        if self.settings.shared.facets.contains(Facet::Links) {
+            return Ok(false);
+        }
+        let found = self.place(path).and_then(|(_, dir, name)| {
+            let stamp = dir.stamp_of_linked(&name)?;
+            Ok((stamp, dir.link_count(&name)?))
+        });
+        // What cannot be told shows when it is to be set.
+        let Ok((Some(stamp), count)) = found else { return Ok(false) };
+        let alike = match self.alike.get() {
+            Some(alike) => alike,
+            None => {
+                let found = self.find_alike()?;
+                self.alike.get_or_init(|| found)
+            }
+        };
+        Ok(alike
+            .get(&(stamp.dev, stamp.ino))
+            .is_none_or(|alike| alike.wanted.is_none() || alike.names < count))
+    }
+
+    /// Of each file how many of its names are to get other attributes, and whether these are the same for all.
+    fn find_alike(&self) -> Result<HashMap<Inode, Alike>, TwoWayError> {
+        let mut files: HashMap<Inode, Alike> = HashMap::new();
+        for (number, task) in self.tasks.such(|outline| outline.here == Some(Change::Adjust)) {
+            let Some(inode) = self.journal.known(&task.path)?.as_ref().and_then(inode) else { continue };
+            if self.outcome(number) == Outcome::Left {
+                continue;
+            }
+            let sums: Vec<_> =
+                task.after.extended.iter().map(|(facet, register)| (facet, register.sum)).collect();
+            let mut hasher = DefaultHasher::new();
+            let Attributes { mode, owner } = task.after.attributes;
+            (mode, owner, task.after.mtime, sums).hash(&mut hasher);
+            let wanted = hasher.finish();
+            let file = files.entry(inode).or_insert(Alike { names: 0, wanted: Some(wanted) });
+            file.names = file.names.saturating_add(1);
+            file.wanted = file.wanted.filter(|others| *others == wanted);
+        }
+        Ok(files)
     }
 
     /// Sets attributes of an entry that has this mode, and of its facets what is planned. Returns what it has of those

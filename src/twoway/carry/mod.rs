@@ -28,6 +28,7 @@ mod directories;
 mod extended;
 mod handles;
 mod journal;
+mod kept;
 mod links;
 mod make;
 mod merged;
@@ -55,13 +56,15 @@ use crate::twoway::record::{Record, Shared, State};
 use crate::twoway::replica::Replica;
 use crate::twoway::task::{Outline, Task, Tasks};
 use crate::twoway::{TwoWayError, crash, log};
+use attributes::Alike;
 use directories::Directories;
 use filetime::FileTime;
 use handles::Handles;
 use journal::Journal;
 use links::Links;
-use names::Roles;
+use names::{Inode, Roles};
 use setting::Setting;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use telling::{Telling, entry};
@@ -101,6 +104,8 @@ pub struct Carrier {
     setting: Setting,
     links: Links,
     roles: OnceLock<Roles>,
+    /// Which names are to get the same attributes, once that matters.
+    alike: OnceLock<HashMap<Inode, Alike>>,
     settings: Settings,
     /// When the replica was opened.
     began: FileTime,
@@ -247,6 +252,7 @@ impl Carrier {
             setting: Setting::new(replica.staging().clone()),
             links: Links::default(),
             roles: OnceLock::new(),
+            alike: OnceLock::new(),
             settings,
             began: replica.opened_at()?,
             stop,
@@ -354,6 +360,9 @@ impl Carrier {
             {
                 self.journal.note(entry(&task, None, Some(NOT_REACHED.to_owned())));
             }
+        }
+        for (path, error) in self.trash.part_from_tree(self.settings.holds) {
+            self.not_set(&path)(&error);
         }
         let history = self.journal.close()?;
         self.trash.empty_unless_kept();

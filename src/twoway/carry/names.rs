@@ -114,12 +114,13 @@ impl Carrier {
 
     fn likeness(&self, record: &Record) -> Option<Likeness> {
         let shared = self.settings.shared;
+        let (user, group) = record.attributes.owner;
         let sums = record.extended.only(shared.facets.attributes());
         Some(Likeness {
             identity: record.extended.identity()?,
             state: record.state.clone(),
             mode: shared.modes.taken(0o600, record.attributes.mode, kind(record)),
-            owner: record.attributes.owner,
+            owner: (user.filter(|_| self.settings.owner), group.filter(|_| self.settings.group)),
             mtime: record.mtime,
             sums: sums.iter().map(|(facet, register)| (facet, register.sum)).collect(),
         })
@@ -195,7 +196,7 @@ impl Carrier {
     }
 
     /// Makes what is at a path a file of its own.
-    fn part(&self, number: usize, task: &Task) -> Result<(), TwoWayError> {
+    pub(super) fn part(&self, number: usize, task: &Task) -> Result<(), TwoWayError> {
         if !matches!(task.after.state, State::File { .. }) {
             return self.make_node(number, task, None);
         }

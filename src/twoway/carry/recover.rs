@@ -7,8 +7,8 @@ use crate::twoway::carry::attributes::node;
 use crate::twoway::carry::names::{Moved, inode, settle_names};
 use crate::twoway::carry::setting::HalfSet;
 use crate::twoway::carry::trash::run_name;
-use crate::twoway::carry::{expected, kind};
-use crate::twoway::facet::{Extended, Facet, Register, Value};
+use crate::twoway::carry::{expected, kept, kind};
+use crate::twoway::facet::{Extended, Facet, Facets, Register, Value};
 use crate::twoway::history::{History, Known, Look};
 use crate::twoway::record::{Attributes, ContentSum, Modes, Record, State};
 use crate::twoway::replica::{ReadReplica, Replica};
@@ -29,8 +29,12 @@ const BUFFER: usize = 256 * 1024;
 pub fn recover(replica: &Replica, history: &mut History, modes: Modes) -> Result<(), TwoWayError> {
     history.count_runs_after(trash::last(replica.all_trash())?);
     let half_set = HalfSet::left_in(replica.staging());
+    let was_killed = !history.intents()?.is_empty();
     let root = replica.root();
     let trash = replica.all_trash().open_dir_writable(&run_name(history.last_run())?).ok();
+    if let Some(trash) = trash.as_ref().filter(|_| was_killed) {
+        kept::part_all(trash, Facets::held_by(root));
+    }
     let repairs = Some(Repairs { root, trash });
     Recovery { root, repairs, modes, began: replica.opened_at()?, given_up: HashSet::new(), half_set }
         .recover(history)?;

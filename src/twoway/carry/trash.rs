@@ -3,8 +3,8 @@
 use crate::fs::{Error, SetMeta, WriteDir};
 use crate::tree::{Kind, Name, RelPath};
 use crate::twoway::TwoWayError;
-use crate::twoway::carry::lock;
-use crate::twoway::facet::{At, Wanted};
+use crate::twoway::carry::{kept, lock};
+use crate::twoway::facet::{At, Facets, Wanted};
 use crate::twoway::replica::made;
 use filetime::FileTime;
 use std::collections::BTreeSet;
@@ -18,6 +18,8 @@ pub(super) struct Trash {
     /// Whether what is in it stays beyond the end of the run.
     is_kept: bool,
     last: Mutex<Option<(RelPath, WriteDir)>>,
+    /// What was put there and had other names.
+    linked: Mutex<Vec<RelPath>>,
     put: Mutex<Put>,
 }
 
@@ -34,7 +36,8 @@ struct Put {
 
 impl Trash {
     pub(super) fn new(all: WriteDir, run: u64, is_kept: bool) -> Result<Trash, TwoWayError> {
-        Ok(Trash { all, run: run_name(run)?, is_kept, last: Mutex::new(None), put: Mutex::default() })
+        let (run, last, linked) = (run_name(run)?, Mutex::new(None), Mutex::default());
+        Ok(Trash { all, run, is_kept, last, linked, put: Mutex::default() })
     }
 
     /// The directory for what was at this path of the tree, which is made if there is none.
@@ -68,11 +71,25 @@ impl Trash {
     /// Takes note of what was put into the directory for `parent`, and returns its path in the trash.
     pub(super) fn note(&self, parent: &RelPath, name: &Name, kind: Kind) -> RelPath {
         let path = parent.join(name);
+        let dir = self.open(parent).ok();
         if !self.is_kept {
-            let written = self.open(parent).ok().and_then(|dir| written(&dir, name));
+            let written = dir.and_then(|dir| written(&dir, name));
             lock(&self.put).entries.push((path.clone(), kind, written));
+        } else if kind == Kind::File && dir.and_then(|dir| dir.stamp_of_linked(name).ok().flatten()).is_some()
+        {
+            lock(&self.linked).push(path.clone());
         }
         path
+    }
+
+    /// Gives what was put there, and is kept, contents that are in the tree no more. Returns for which that could not
+    /// be.
+    pub(super) fn part_from_tree(&self, holds: Facets) -> Vec<(RelPath, Error)> {
+        let linked = std::mem::take(&mut *lock(&self.linked));
+        match self.all.open_dir_writable(&self.run) {
+            Ok(run) if !linked.is_empty() => kept::part(&run, linked, holds),
+            _ => Vec::new(),
+        }
     }
 
     /// Removes what this run has put there, unless that is kept. What else there is stays, and what cannot be removed,

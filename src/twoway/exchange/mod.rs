@@ -13,8 +13,7 @@
 //!         <--------------------------------- Alike (what is the same), if everything is compared and was met before
 //!   Paths (what has changed here) ---------->
 //!         <--------------------------------- Records (of all that has changed on either side)
-//!   Read (a file in conflict) -------------->  only to show or merge it, or
-//!   ReadAncestor (what it was made of) ----->  to merge it
+//!   Read (a file in conflict) -------------->  only to show or merge it
 //!         <--------------------------------- Content
 //!   Settled, Tasks ------------------------->  the plan, as far as it concerns the follower
 //!         <------------- Undone ------------>  losers that could not be copied, if any are to be
@@ -62,9 +61,6 @@ pub enum Talk {
     Records(Vec<u8>, bool),
     /// The planner wants to see this file of the follower's, at most so many bytes of it.
     Read(RelPath, u64),
-    /// Also what this file and the planner's were made of, at most so many bytes of it, if the follower has that in its
-    /// trash, of a later time (seconds and nanoseconds) than what the planner has.
-    ReadAncestor(RelPath, u64, Option<(i64, u32)>),
     /// A part of it; at the end whether that was all of it, unchanged. Or why it cannot be had.
     Content(Result<(Vec<u8>, Option<bool>), String>),
     /// The generation in which conflicts were settled.

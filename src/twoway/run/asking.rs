@@ -6,7 +6,6 @@ use crate::twoway::decide::Side;
 use crate::twoway::exchange::Conversation;
 use crate::twoway::policy::{Conflict, Merged, Policies, Resolution, Resolver};
 use crate::twoway::record::ContentSum;
-use crate::twoway::run::ancestor::Ancestry;
 use crate::twoway::run::contents::OfConflict;
 use crate::twoway::run::{Answer, Asked, Overseer, Stopped};
 use filetime::FileTime;
@@ -20,8 +19,6 @@ pub(super) struct Asking<'a, 'l> {
     pub overseer: &'a dyn Overseer,
     pub conversation: RefCell<&'a mut Conversation<'l>>,
     pub root: &'a Dir,
-    /// Where versions from before conflicts may be.
-    pub ancestry: Ancestry<'a>,
     /// Where what was merged is kept until it is installed; `None` in a dry run.
     pub staging: Option<&'a WriteDir>,
     /// The planner's side.
@@ -68,7 +65,6 @@ impl Resolver for Asking<'_, '_> {
             root: self.root,
             side: self.side,
             path: conflict.path,
-            ancestry: &self.ancestry,
             conversation: &self.conversation,
         };
         let count = self.count.max(self.number);

@@ -1,5 +1,4 @@
-//! The contents of files that a conflict is about, and of what they were made of: read here, or asked for at the other
-//! side.
+//! The contents of files that a conflict is about: read here, or asked for at the other side.
 
 use crate::fs::{Dir, ReadFile};
 use crate::pass::{PassError, describe};
@@ -8,9 +7,7 @@ use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Talk};
 use crate::twoway::packed::is_own;
 use crate::twoway::run::Contents;
-use crate::twoway::run::ancestor::Ancestry;
 use crate::twoway::run::share::OUT_OF_TURN;
-use filetime::FileTime;
 use std::cell::RefCell;
 use std::io::{self, Write};
 
@@ -66,21 +63,6 @@ pub(super) fn show_file(
     show(conversation, |to| copy_out(root, path, limit, to))
 }
 
-/// Answers the planner who wants to see an ancestor of what is at a path, if there is one here that was modified later
-/// than its own.
-pub(super) fn show_ancestor(
-    conversation: &mut Conversation<'_>,
-    ancestry: &Ancestry<'_>,
-    path: &RelPath,
-    limit: u64,
-    later_than: Option<FileTime>,
-) -> Result<(), PassError> {
-    show(conversation, |to| match ancestry.find(path).map_err(|error| error.to_string())? {
-        Some(found) if later_than.is_none_or(|time| found.mtime > time) => found.fetch(limit, to),
-        _ => Ok(false),
-    })
-}
-
 /// Sends what is written to it.
 struct Telling<'a, 'l> {
     conversation: &'a mut Conversation<'l>,
@@ -107,8 +89,6 @@ pub(super) struct OfConflict<'a, 'c, 'l> {
     /// The planner's side.
     pub side: Side,
     pub path: &'a RelPath,
-    /// Where the planner may have what both were made of.
-    pub ancestry: &'a Ancestry<'a>,
     pub conversation: &'a RefCell<&'c mut Conversation<'l>>,
 }
 
@@ -141,15 +121,5 @@ impl Contents for OfConflict<'_, '_, '_> {
             true => copy_out(self.root, self.path, limit, to),
             false => self.fetch_theirs(&Talk::Read(self.path.clone(), limit), limit, to),
         }
-    }
-
-    fn fetch_ancestor(&self, limit: u64, to: &mut dyn Write) -> Result<bool, String> {
-        let ours = self.ancestry.find(self.path).map_err(|error| error.to_string())?;
-        let later_than = ours.as_ref().map(|ours| (ours.mtime.unix_seconds(), ours.mtime.nanoseconds()));
-        let asked = Talk::ReadAncestor(self.path.clone(), limit, later_than);
-        if self.fetch_theirs(&asked, limit, to)? {
-            return Ok(true);
-        }
-        ours.map_or(Ok(false), |ours| ours.fetch(limit, to))
     }
 }

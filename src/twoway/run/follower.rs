@@ -8,8 +8,7 @@ use crate::twoway::history;
 use crate::twoway::packed::{Collector, Store};
 use crate::twoway::record::Shared;
 use crate::twoway::run::alike;
-use crate::twoway::run::ancestor::Ancestry;
-use crate::twoway::run::contents::{show_ancestor, show_file};
+use crate::twoway::run::contents::show_file;
 use crate::twoway::run::meeting::be_met;
 use crate::twoway::run::own::Own;
 use crate::twoway::run::share::{OUT_OF_TURN, Share, Who, make_acquainted};
@@ -18,7 +17,6 @@ use crate::twoway::run::{Around, RunError};
 use crate::twoway::task::{Task, Tasks};
 use crate::twoway::version::Author;
 use crate::wire::Link;
-use filetime::FileTime;
 use std::sync::Arc;
 
 /// Takes part in a run as the replica at `root`.
@@ -95,12 +93,6 @@ fn tell(
         match conversation.hear()? {
             Talk::Nothing => return Ok(None),
             Talk::Read(path, limit) => show_file(conversation, root, &path, limit)?,
-            Talk::ReadAncestor(path, limit, later_than) => {
-                let trash = own.replica.as_ref().map(|replica| &**replica.all_trash());
-                let ancestry = Ancestry { history: &own.history, trash, partner };
-                let later_than = later_than.map(|(seconds, nanos)| FileTime::from_unix_time(seconds, nanos));
-                show_ancestor(conversation, &ancestry, &path, limit, later_than)?;
-            }
             Talk::Settled(lineages) => drop(own.history.learn(&lineages)?),
             Talk::Tasks(batch, terms) => {
                 batch.tasks::<RunError>(told)?.iter().for_each(|task| tasks.push(task));

@@ -5,7 +5,6 @@
 //! it (`share`). In which order, and why in this one, is told where it is done.
 
 mod alike;
-mod ancestor;
 mod asking;
 mod contents;
 mod follower;

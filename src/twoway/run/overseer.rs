@@ -47,12 +47,6 @@ pub trait Contents {
     /// # Errors
     /// Why it could not be read, fetched or written, as a phrase.
     fn fetch(&self, side: Side, limit: u64, to: &mut dyn io::Write) -> Result<bool, String>;
-
-    /// The same with a version that both were made of, if the trash of one of the sides still has one.
-    ///
-    /// # Errors
-    /// As [`fetch`](Contents::fetch).
-    fn fetch_ancestor(&self, limit: u64, to: &mut dyn io::Write) -> Result<bool, String>;
 }
 
 /// What is to be done about a conflict.

@@ -72,12 +72,13 @@ impl Own {
         }
         let holds = Facets::held_by(root.dir());
         let mut teller = Teller { context: around.context, problems: 0 };
+        let (owner, group) = owned(options);
         let scan_options = ScanOptions {
             rules: &options.rules,
             modes,
             facets: Facets::asked(options).and(holds),
-            owner: options.owner,
-            group: options.group,
+            owner,
+            group,
             links: options.links,
             devices: options.devices,
             specials: options.specials,
@@ -164,13 +165,20 @@ fn notice(origin: Origin, had_runs: bool) -> Option<&'static str> {
     }
 }
 
+/// Whether owners and groups take part here. Only root may set them all, and who takes part with some of them takes
+/// those that it could not set for edits of its own.
+pub(super) fn owned(options: &Options) -> (bool, bool) {
+    let is_root = rustix::process::geteuid().is_root();
+    (options.owner && is_root, options.group && is_root)
+}
+
 /// What of the options decides which paths take part, and what of each.
 ///
 /// `None` if that cannot be told, and then everything is to be compared.
 pub(super) fn digest(options: &Options) -> Option<[u8; 32]> {
-    let Options { rules, perms, owner, group, links, devices, specials, .. } = options;
+    let Options { rules, perms, links, devices, specials, .. } = options;
     let extended = (options.executability, Facets::asked(options));
-    let bytes = postcard::to_stdvec(&(rules, perms, owner, group, links, devices, specials, extended));
+    let bytes = postcard::to_stdvec(&(rules, perms, owned(options), links, devices, specials, extended));
     Some(blake3::derive_key("dsync 2026 two-way options of a run", &bytes.ok()?))
 }
 

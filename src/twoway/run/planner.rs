@@ -12,11 +12,10 @@ use crate::twoway::history::{self, new_token};
 use crate::twoway::packed::{Collector, Packing};
 use crate::twoway::plan::{Plan, Rename, spread};
 use crate::twoway::policy::Policies;
-use crate::twoway::reconcile::{Elsewhere, Rules, Settler, Step, Why, reconcile};
-use crate::twoway::record::{Record, Shared};
+use crate::twoway::reconcile::{Elsewhere, Pair, Rules, Settler, Step, Why, reconcile};
+use crate::twoway::record::{Record, Shared, State};
 use crate::twoway::replica::Replica;
 use crate::twoway::run::alike;
-use crate::twoway::run::ancestor::Ancestry;
 use crate::twoway::run::asking::{Asking, Counting};
 use crate::twoway::run::meeting::{Met, is_continued, meet};
 use crate::twoway::run::own::Own;
@@ -281,11 +280,6 @@ impl Planner<'_> {
             overseer: self.settings.overseer,
             conversation: RefCell::new(conversation),
             root: self.root.dir(),
-            ancestry: Ancestry {
-                history,
-                trash: replica.as_ref().map(|replica| &**replica.all_trash()),
-                partner,
-            },
             staging: replica.as_ref().map(Replica::staging),
             side,
             number: 0,
@@ -331,12 +325,19 @@ impl Planner<'_> {
             ));
         }
         let mut fits: Vec<bool> = plan.steps.iter().map(|step| step.before.is_unseen()).collect();
+        // Removals that were found again, at another time.
+        let mut dated: HashMap<usize, Pair> = HashMap::new();
         let mut unplanned = Collector::default();
         for (path, pair) in pairs {
             let step = plan.steps.find(&path);
-            let is_as_planned = step.as_ref().is_some_and(|(_, step)| step.before == pair);
-            if let Some(fits) = step.and_then(|(number, _)| fits.get_mut(number)) {
-                *fits = is_as_planned;
+            let is_as_planned = step.as_ref().is_some_and(|(_, step)| is_like(&step.before, &pair));
+            if let Some((number, step)) = step {
+                if let Some(fits) = fits.get_mut(number) {
+                    *fits = is_as_planned;
+                }
+                if is_as_planned && step.before != pair {
+                    dated.insert(number, pair.clone());
+                }
             }
             if !is_as_planned && pair.left != pair.right {
                 let (before, after) = (pair.clone(), pair);
@@ -347,7 +348,12 @@ impl Planner<'_> {
         spread(&plan.steps, &mut fits);
         let mut unfit: u64 = 0;
         let mut steps = Collector::default();
-        for ((step, fits), is_as_planned) in plan.steps.iter().zip(fits).zip(as_planned) {
+        for (number, ((mut step, fits), is_as_planned)) in
+            plan.steps.iter().zip(fits).zip(as_planned).enumerate()
+        {
+            if let Some(before) = dated.remove(&number) {
+                step.before = before;
+            }
             if fits {
                 // The plan may have been made by a run that was asked for more.
                 steps.push(&step.within(self.shared.facets));
@@ -485,6 +491,16 @@ impl Planner<'_> {
             self.around.context.reporter.report(Event::Notice(text));
         }
     }
+}
+
+/// Whether a pair is as it was planned. When a removal was found, which a run that only made a plan does not remember,
+/// makes no difference.
+fn is_like(planned: &Pair, now: &Pair) -> bool {
+    Side::BOTH.iter().all(|side| {
+        let (planned, now) = (planned.of(*side), now.of(*side));
+        let is_gone = planned.state == State::Absent;
+        planned == now || (is_gone && Record { mtime: now.mtime, ..planned.clone() } == *now)
+    })
 }
 
 /// How many seconds apart two clocks may be before somebody is told.

@@ -21,7 +21,7 @@ use crate::twoway::history::{Acknowledgement, History, Partner};
 use crate::twoway::log::{Ending, Outcome, Purpose};
 use crate::twoway::record::Shared;
 use crate::twoway::replica::Replica;
-use crate::twoway::run::own::{Own, digest};
+use crate::twoway::run::own::{Own, digest, owned};
 use crate::twoway::run::{Around, RunError};
 use crate::twoway::scan;
 use crate::twoway::task::{Outline, Task, Tasks};
@@ -224,7 +224,7 @@ fn for_passes(context: &Context) -> Context {
 
 /// What of the options matters to who carries out tasks.
 fn carry_settings(options: &Options, shared: Shared, holds: Facets) -> carry::Settings {
-    let Options { owner, group, detail, .. } = *options;
+    let ((owner, group), detail) = (owned(options), options.detail);
     let keep_trash = options.two_way.is_none_or(|two_way| two_way.keep_trash);
     carry::Settings { shared, holds, owner, group, keep_trash, umask: crate::fs::umask(), detail }
 }

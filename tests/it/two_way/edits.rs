@@ -1,10 +1,13 @@
 //! What somebody does on one side happens on the other.
 
+use crate::support::command::{self, Invocation};
+use crate::support::tools;
 use crate::support::transport::Way;
 use crate::support::tree::{Tree, noise};
 use crate::two_way::Two;
+use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 fn tree() -> Tree {
     Tree::new()
@@ -164,4 +167,41 @@ fn permissions_that_are_not_kept_are_no_conflict() {
         assert!(output.err().contains("a (other permissions or owners on each side)"), "{way:?} {output}");
         assert_eq!((mode("left/a"), mode("right/a")), (0o600, 0o640), "{way:?}");
     }
+}
+
+/// Owners that the running user may not set keep nothing from being synchronised.
+#[test]
+fn who_may_not_set_owners_has_their_own() {
+    if !rustix::process::geteuid().is_root() {
+        return tools::missing("the right to be somebody else");
+    }
+    let Some(setpriv) = tools::find("setpriv") else { return };
+    let two = Two::new(Way::LOCAL, &tree(), &Tree::new().file("theirs", "right"));
+    let program = two.scene.path("dsync");
+    fs::copy(command::binary(), &program).unwrap();
+    for path in ["", "left", "right", "left/dir", "left/dir/sub", "left/other"] {
+        let path = two.scene.root().join(path);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        std::os::unix::fs::chown(&path, Some(1234), Some(1234)).unwrap();
+    }
+    let sync = || {
+        let identity = ["--reuid=1234", "--regid=1234", "--clear-groups"].map(OsString::from);
+        let run = [
+            program.clone().into(),
+            "-2a".into(),
+            two.scene.path("left").into(),
+            two.scene.path("right").into(),
+        ];
+        Invocation::new(&setpriv, identity.into_iter().chain(run)).run().success()
+    };
+    sync();
+    let paths = two.paths("left");
+    assert_eq!(two.paths("right"), paths);
+    assert!(paths.contains(&"theirs".to_owned()), "{paths:?}");
+    let owner = |path: &str| two.scene.path(path).metadata().unwrap().uid();
+    assert_eq!((owner("left/a"), owner("right/a")), (0, 1234));
+    two.write("left/a", "edited by root");
+    sync();
+    assert_eq!(two.read("right/a"), "edited by root");
+    assert_eq!(owner("left/a"), 0);
 }

@@ -121,64 +121,23 @@ fn a_command_merges_two_files() {
     }
 }
 
+/// What a plan says of removals it says of those that are found again later.
 #[test]
-fn a_command_that_merges_finds_what_both_were_made_of() {
-    let lines = |first: &str, middle: &str, last: &str| format!("{first}\n2\n3\n{middle}\n5\n6\n{last}\n");
+fn a_plan_of_removals_is_carried_out_later() {
     for way in Way::plain() {
-        for edited in ["left", "right"] {
-            let two = Two::met(way, &Tree::new().file("d/text", lines("1", "4", "7")));
-            let base = two.scene.path("base");
-            let command = format!(
-                "--conflict=merge=cp \"$BASE\" '{}'; diff3 -E -m \"$LOCAL\" \"$BASE\" \"$REMOTE\" > \"$MERGED\"",
-                base.display()
-            );
-            // What is common to both then is nobody's once both have edited it, but the version before is in the trash
-            // of the side that did not edit it.
-            two.write(&format!("{edited}/d/text"), &lines("1", "4", "seven"));
-            two.sync(&[]).success();
-            two.write("left/d/text", &lines("one", "4", "seven"));
-            two.write("right/d/text", &lines("1", "four", "seven"));
-            two.sync(&[&command]).success();
+        for side in ["left", "right"] {
+            let two = Two::met(way, &Tree::new().file("gone", "1").file("dir/gone", "2").file("old", "3"));
+            two.remove(&format!("{side}/gone"));
+            two.remove(&format!("{side}/dir"));
+            two.rename(&format!("{side}/old"), &format!("{side}/new"));
+            let plan = two.scene.path("plan");
+            let plan = plan.to_str().unwrap();
+            two.sync(&["-n", "--allow-mass-delete", &format!("--plan={plan}")]).success();
+            two.sync(&["--allow-mass-delete", &format!("--apply={plan}")]).success();
             two.assert_same();
-            assert_eq!(two.scene.read("base"), lines("1", "4", "7").as_bytes(), "{way:?} {edited}");
-            assert_eq!(two.read("left/d/text"), lines("one", "four", "seven"), "{way:?} {edited}");
-
-            // Now each has its own version of before the merge, of which the later one is taken.
-            two.write("left/d/text", &lines("one", "four", "SEVEN"));
-            two.sync(&[]).success();
-            two.write("right/d/text", &lines("ONE", "four", "SEVEN"));
-            two.sync(&[]).success();
-            two.write("left/d/text", &lines("ONE", "4!", "SEVEN"));
-            two.write("right/d/text", &lines("ONE", "four", "SEVEN!"));
-            two.sync(&[&command]).expect(0);
-            assert_eq!(two.scene.read("base"), lines("one", "four", "SEVEN").as_bytes(), "{way:?} {edited}");
-            two.assert_same();
-        }
-    }
-}
-
-/// A file that was removed and made anew on both sides was not made of what it was before, and one in the trash that
-/// somebody wrote to is not what it was.
-#[test]
-fn a_command_that_merges_finds_nothing_where_there_is_no_ancestor() {
-    for way in Way::plain() {
-        let two = Two::met(way, &Tree::new().file("anew", "1").file("spoiled", "1").file("never", "1"));
-        let command = "--conflict=merge=cat \"$BASE\" > \"$MERGED\"";
-        for (name, edit) in [("anew", "2"), ("spoiled", "2")] {
-            two.write(&format!("left/{name}"), edit);
-        }
-        two.sync(&[]).success();
-        two.remove("left/anew");
-        two.sync(&[]).success();
-        fs::write(two.scene.path("right/.dsync/trash/2/spoiled"), "3").unwrap();
-        for name in ["anew", "spoiled", "never"] {
-            two.write(&format!("left/{name}"), "left");
-            two.write(&format!("right/{name}"), "right");
-        }
-        two.sync(&[command]).success();
-        two.assert_same();
-        for name in ["anew", "spoiled", "never"] {
-            assert_eq!(two.read(&format!("left/{name}")), "", "{way:?} {name}");
+            assert_eq!(two.paths("left"), ["new"], "{way:?}");
+            let again = two.sync(&["-v"]).success();
+            assert!(again.out().contains("in sync"), "{again}");
         }
     }
 }

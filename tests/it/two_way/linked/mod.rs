@@ -56,6 +56,64 @@ fn all_names_get_other_attributes_in_one_run() {
     }
 }
 
+/// What one name of a file gets is nothing that the others were given.
+#[test]
+fn one_name_gets_other_attributes_and_the_others_keep_theirs() {
+    for way in Way::plain() {
+        for (changed, mode) in [(&["a"][..], 0o600), (&["a", "b", "dir/c"], 0o755)] {
+            let two = linked(way);
+            for name in changed {
+                two.chmod(&format!("left/{name}"), mode);
+            }
+            two.chmod("left/dir/d", 0o640);
+            let wanted = two.snapshot("left");
+            two.sync(&[]).success();
+            two.assert_same();
+            let again = two.sync(&["-v"]).success();
+            assert!(again.out().contains("in sync"), "{again}");
+            assert!(two.snapshot("left").differences(&wanted, crate::two_way::COLUMNS).is_empty(), "{way:?}");
+        }
+    }
+}
+
+/// The trash has nothing to do with names that stay in the tree.
+#[test]
+fn what_is_in_the_trash_is_written_to_by_nobody() {
+    for way in Way::plain() {
+        for options in [&[][..], &["-H"]] {
+            let two =
+                Two::new(way, &Tree::new(), &Tree::new().file("x", "precious").file("gone", "precious, too"));
+            for (name, other) in [("x", "y"), ("gone", "stays")] {
+                fs::hard_link(two.scene.path("right").join(name), two.scene.path("right").join(other))
+                    .unwrap();
+            }
+            two.sync(options).success();
+            two.write("left/new", "new");
+            two.rename("left/new", "left/x");
+            two.remove("left/gone");
+            two.sync(options).success();
+            for name in ["y", "stays"] {
+                // Into the same file.
+                two.write(&format!("right/{name}"), "a later edit");
+            }
+            let output = dsync(["undo"]).args([two.scene.path("right")]).run().success();
+            assert_eq!(two.read("right/x"), "precious", "{way:?} {output}");
+            assert_eq!(two.read("right/gone"), "precious, too", "{way:?} {output}");
+        }
+    }
+}
+
+/// All names that a file has go to the trash together, and need no more room there than in the tree.
+#[test]
+fn a_file_is_in_the_trash_once() {
+    let two = one_file(Way::LOCAL);
+    two.write("left/a", "edited");
+    two.sync(&["-H"]).success();
+    let trash = fs::read_dir(two.scene.path("right/.dsync/trash")).unwrap().map(|run| run.unwrap().path());
+    let kept = trash.filter_map(|run| run.join("a").metadata().ok()).next().unwrap();
+    assert_eq!(kept.nlink(), 4);
+}
+
 #[test]
 fn each_name_may_meet_another_fate() {
     for way in Way::plain() {
