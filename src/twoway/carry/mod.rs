@@ -28,6 +28,7 @@ mod directories;
 mod extended;
 mod handles;
 mod journal;
+mod leaders;
 mod links;
 mod make;
 mod merged;
@@ -63,7 +64,7 @@ use links::Links;
 use names::Roles;
 use setting::Setting;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use telling::{Telling, entry};
 use trash::Trash;
 use values::Values;
@@ -100,7 +101,9 @@ pub struct Carrier {
     values: Mutex<Values>,
     setting: Setting,
     links: Links,
-    roles: OnceLock<Roles>,
+    roles: Mutex<Roles>,
+    /// What was to be linked, and is fetched since what it was to be linked to could not be made.
+    promoted: Mutex<Vec<usize>>,
     settings: Settings,
     /// When the replica was opened.
     began: FileTime,
@@ -174,6 +177,7 @@ const TAKEN: &str = "something else has got the name meanwhile";
 const AT_SOURCE: &str = "it changed at the source since it was looked at; run again";
 const NOT_EMPTY: &str = "not empty: something new is inside";
 const DEPENDENT: &str = "something that it depends on was not done";
+const NO_FILE: &str = "the file that it is to be a name of could not be made; run again";
 const NOT_REACHED: &str = "the run ended before";
 
 impl From<Error> for Trouble {
@@ -246,7 +250,8 @@ impl Carrier {
             values: Mutex::new(Values::new(replica.staging().clone())),
             setting: Setting::new(replica.staging().clone()),
             links: Links::default(),
-            roles: OnceLock::new(),
+            roles: Mutex::default(),
+            promoted: Mutex::default(),
             settings,
             began: replica.opened_at()?,
             stop,
@@ -421,6 +426,7 @@ impl Carrier {
                 self.leave_dependent(below);
             }
         }
+        self.let_another_lead(&task.path);
         // What would have lost its content, or its only name.
         let original = if let Why::CopyOf(original) = &task.why { Some(original) } else { None };
         for other in original.into_iter().chain(&task.renamed_from) {
