@@ -207,7 +207,7 @@ impl Extra {
 
 /// What tells a version of a file from every other: if it is equal at two moments, nobody changed the file between
 /// them (within the clock's resolution).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Stamp {
     /// Device the file is on.
     pub dev: u64,
@@ -219,6 +219,16 @@ pub struct Stamp {
     pub mtime: FileTime,
     /// Last change to content or attributes.
     pub ctime: FileTime,
+}
+
+/// Which file a name leads to: device and inode.
+pub type InodeId = (u64, u64);
+
+impl Stamp {
+    /// Which file it is of, whatever it is called.
+    pub fn inode(&self) -> InodeId {
+        (self.dev, self.ino)
+    }
 }
 
 /// Names that are one file at the source.
@@ -234,7 +244,7 @@ pub struct Group {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Inode {
     /// Device and inode: what tells it from every other at the same moment.
-    pub identity: (u64, u64),
+    pub identity: InodeId,
     /// How many names it has.
     pub names: u64,
 }

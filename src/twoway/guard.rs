@@ -6,9 +6,9 @@
 use crate::twoway::decide::Side;
 use crate::twoway::packed::Store;
 use crate::twoway::reconcile::{Change, Step, Why};
-use crate::twoway::record::State;
+use crate::twoway::record::Record;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::str::FromStr;
 
@@ -112,8 +112,26 @@ struct Balance {
     side: Side,
     removed: u32,
     made: u32,
+    /// How often it takes room where it is made.
+    counted: u32,
     /// Its length, in bytes.
     size: u64,
+}
+
+/// Files of which a name was counted, by a hash of what makes names one file.
+#[derive(Default)]
+struct Files {
+    hashing: RandomState,
+    counted: HashSet<u64>,
+}
+
+impl Files {
+    /// Whether what gets this name is no file that had another one counted.
+    fn is_new(&mut self, side: Side, after: &Record) -> bool {
+        let identity = after.extended.identity();
+        identity
+            .is_none_or(|identity| self.counted.insert(self.hashing.hash_one((side, identity, &after.state))))
+    }
 }
 
 /// A text that is no [`MaxDelete`].
@@ -133,14 +151,15 @@ impl Tally {
         let look = &mut |step: &Step| {
             settles |= matches!(step.why, Why::Settled(..) | Why::Kept { .. } | Why::CopyOf(_));
         };
+        let mut files = Files::default();
         each(steps, look, &mut |side, before, after, change| match change {
             Change::Create | Change::Update | Change::Replace => {
                 let bytes = &mut tally.of_mut(side).bytes;
-                *bytes = bytes.saturating_add(after.size());
+                *bytes = bytes.saturating_add(if files.is_new(side, after) { after.state.size() } else { 0 });
             }
-            Change::Remove if !before.is_directory() => {
-                let none = Balance { side, removed: 0, made: 0, size: before.size() };
-                let balance = balances.entry(hashing.hash_one((side, before))).or_insert(none);
+            Change::Remove if !before.state.is_directory() => {
+                let none = Balance { side, removed: 0, made: 0, counted: 0, size: before.state.size() };
+                let balance = balances.entry(hashing.hash_one((side, &before.state))).or_insert(none);
                 balance.removed = balance.removed.saturating_add(1);
             }
             _ => {}
@@ -149,19 +168,25 @@ impl Tally {
         if balances.is_empty() {
             return tally;
         }
+        let mut files = Files::default();
         each(steps, &mut |_| {}, &mut |side, _, after, change| {
+            if !matches!(change, Change::Create | Change::Update | Change::Replace) {
+                return;
+            }
+            let is_new = files.is_new(side, after);
             if change == Change::Create
-                && !after.is_directory()
-                && let Some(balance) = balances.get_mut(&hashing.hash_one((side, after)))
+                && !after.state.is_directory()
+                && let Some(balance) = balances.get_mut(&hashing.hash_one((side, &after.state)))
             {
                 balance.made = balance.made.saturating_add(1);
+                balance.counted = balance.counted.saturating_add(u32::from(is_new));
             }
         });
-        for Balance { side, removed, made, size } in balances.into_values() {
+        for Balance { side, removed, made, counted, size } in balances.into_values() {
             let Count { removals, bytes } = tally.of_mut(side);
             *removals = removals.saturating_add(removed.saturating_sub(made).into());
             // What only gets another name takes no room.
-            *bytes = bytes.saturating_sub(size.saturating_mul(removed.min(made).into()));
+            *bytes = bytes.saturating_sub(size.saturating_mul(removed.min(counted).into()));
         }
         tally
     }
@@ -221,17 +246,17 @@ pub fn guard_past(side: Side, past: Past, census: Census, limit: MaxDelete) -> R
     }
 }
 
-/// Hands each step to `look`, and the states before and after each change to `counts`, with the side it is on.
+/// Hands each step to `look`, and the records before and after each change to `counts`, with the side it is on.
 fn each(
     steps: &Store<Step>,
     look: &mut dyn FnMut(&Step),
-    counts: &mut dyn FnMut(Side, &State, &State, Change),
+    counts: &mut dyn FnMut(Side, &Record, &Record, Change),
 ) {
     for step in steps {
         look(&step);
         for side in Side::BOTH {
             if let Some(change) = step.change(side) {
-                counts(side, &step.before.of(side).state, &step.after.of(side).state, change);
+                counts(side, step.before.of(side), step.after.of(side), change);
             }
         }
     }
@@ -281,7 +306,9 @@ fn there(side: Side) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::twoway::facet::{Facet, FacetSum, Register};
     use crate::twoway::tests::plan_of;
+    use std::sync::Arc;
 
     #[test]
     fn what_has_lost_its_past_and_all_else_is_refused() {
@@ -322,6 +349,30 @@ mod tests {
         let alike = "a=1 b=1 c=1 d=1 e=1 f=1";
         assert_eq!(guard(alike, "u=1 v=1 w=1 x=1 y=1 z=1", alike, MaxDelete::Count(0)), Ok(()));
         assert_eq!(guard("a=1 b=1", "a>x b/", "a=1 b=1", MaxDelete::Count(0)), Ok(()));
+    }
+
+    #[test]
+    fn names_of_one_file_take_room_once() {
+        let linked = |base, left, names: &[&str]| {
+            let (plan, _) = plan_of(base, left, base);
+            let with_names = |mut step: Step| {
+                if names.contains(&step.path.to_string().as_str()) {
+                    let register = Register { sum: Some(FacetSum([7; 16])), version: Arc::default() };
+                    step.after.right.extended.set(Facet::Links, register.clone());
+                    step.after.left.extended.set(Facet::Links, register);
+                }
+                step
+            };
+            let steps: Store<Step> = plan.steps.into_items().map(with_names).collect();
+            Tally::new(&steps).bytes(Side::Right)
+        };
+        assert_eq!(linked("", "a=9 b=9 c=9 d=9", &[]), 36);
+        assert_eq!(linked("", "a=9 b=9 c=9 d=9", &["a", "b", "c"]), 18);
+        assert_eq!(linked("a=1 b=1", "a=9 b=9 c=9", &["a", "b", "c"]), 9);
+        // What is only renamed takes no room, and no more than that.
+        assert_eq!(linked("a=9 b=9", "c=9 d=9 e=50", &["c", "d"]), 50);
+        // The same names with two contents are two files.
+        assert_eq!(linked("", "a=9 b=4", &["a", "b"]), 13);
     }
 
     #[test]

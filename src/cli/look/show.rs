@@ -38,6 +38,7 @@ impl<'a> Show<'a> {
             EditKind::Created => "new",
             EditKind::Edited => "edited",
             EditKind::Attributes => "attributes",
+            EditKind::Links => "links",
             EditKind::Removed => "removed",
         };
         self.line(&format!("  {kind:<10}  {}{}", edit.path, slash(&edit.state)));
@@ -121,6 +122,7 @@ impl<'a> Show<'a> {
             Change::Update | Change::Replace => "replaced",
             Change::Remove => "removed",
             Change::Empty => "emptied",
+            Change::Adjust if entry.change.is_of_names(&entry.before, &entry.after) => "links",
             Change::Adjust => "attributes",
         };
         let state = if entry.after.state.is_present() { &entry.after.state } else { &entry.before.state };

@@ -81,6 +81,7 @@ pub(super) fn tell(plan: &Plan, style: &TwoWayStyle, numbers: Numbers, out: &mut
                 telling.renames(&work.renames);
             }
         }
+        telling.group(LINKS, &work.links, &|step| path(step, side));
     }
     let mut further = |title: &str, steps: &[usize], line: &dyn Fn(&Step) -> String| {
         if !steps.is_empty() {
@@ -117,6 +118,9 @@ pub(super) fn counted(plan: &Plan, names: &Names, numbers: Numbers) -> Vec<(Stri
 const ORDER: [Change; 6] =
     [Change::Create, Change::Update, Change::Replace, Change::Remove, Change::Empty, Change::Adjust];
 
+/// The word for names that become one file with others, or cease to be.
+const LINKS: &str = "links";
+
 fn word(change: Change) -> &'static str {
     match change {
         Change::Create => "new",
@@ -138,6 +142,7 @@ fn counts(work: &Work, numbers: Numbers) -> String {
         (number(Change::Remove), word(Change::Remove)),
         (number(Change::Empty), word(Change::Empty)),
         (number(Change::Adjust), "with other attributes"),
+        (work.links.len(), "with other links"),
     ];
     let parts = groups.iter().filter(|(number, _)| *number > 0);
     let mut parts: Vec<String> =

@@ -1,9 +1,9 @@
 //! Which attributes an entry is to get, and setting those of what stays where it is.
 
 use crate::fs::{Error, SetMeta, Stamped};
-use crate::tree::{Kind, Meta, Node, RelPath};
+use crate::tree::{InodeId, Kind, Meta, Node, RelPath};
 use crate::twoway::TwoWayError;
-use crate::twoway::carry::names::{Inode, inode};
+use crate::twoway::carry::names::inode;
 use crate::twoway::carry::{CHANGED, Carrier, Done, Outcome, Settings, Trouble, kind};
 use crate::twoway::facet::{At, Facet, Seen};
 use crate::twoway::history::Look;
@@ -129,8 +129,8 @@ impl Carrier {
     }
 
     /// Of each file how many of its names are to get other attributes, and whether these are the same for all.
-    fn find_alike(&self) -> Result<HashMap<Inode, Alike>, TwoWayError> {
-        let mut files: HashMap<Inode, Alike> = HashMap::new();
+    fn find_alike(&self) -> Result<HashMap<InodeId, Alike>, TwoWayError> {
+        let mut files: HashMap<InodeId, Alike> = HashMap::new();
         for (number, task) in self.tasks.such(|outline| outline.here == Some(Change::Adjust)) {
             let Some(inode) = self.journal.known(&task.path)?.as_ref().and_then(inode) else { continue };
             if self.outcome(number) == Outcome::Left {

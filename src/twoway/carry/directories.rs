@@ -169,7 +169,7 @@ impl Carrier {
         let (own, stamp) = dir.own_stamped()?;
         let opened = lock(&self.directories.opened).get(&task.path).copied();
         let mode = opened.map_or(task.before.attributes.mode, |mode| mode | 0o700);
-        let is_same = look.is_some_and(|look| (look.stamp.dev, look.stamp.ino) == (stamp.dev, stamp.ino));
+        let is_same = look.is_some_and(|look| look.stamp.inode() == stamp.inode());
         if !is_same || (self.settings.shared.modes == Modes::Whole && own.mode != mode) {
             return Err(Trouble::Refused(CHANGED));
         }
@@ -194,7 +194,7 @@ impl Carrier {
         let restore = || {
             let dir = self.handles.open(path)?;
             let (own, stamp) = dir.own_stamped()?;
-            let is_same = |look: &Look| (look.stamp.dev, look.stamp.ino) == (stamp.dev, stamp.ino);
+            let is_same = |look: &Look| look.stamp.inode() == stamp.inode();
             if !known.look.as_ref().is_some_and(is_same) {
                 return Ok(None);
             }

@@ -7,7 +7,7 @@
 //! [`recover`]: super::recover()
 
 use crate::fs::{Error, Linkable, Linked, SetMeta, Slot, WriteDir, stage_name};
-use crate::tree::{Kind, Name, RelPath};
+use crate::tree::{InodeId, Kind, Name, RelPath};
 use crate::twoway::carry::copy::copy_into;
 use crate::twoway::facet::{At, Facets, Wanted};
 use std::collections::BTreeMap;
@@ -20,11 +20,11 @@ pub(super) fn part(
     paths: impl IntoIterator<Item = RelPath>,
     holds: Facets,
 ) -> Vec<(RelPath, Error)> {
-    let mut files: BTreeMap<(u64, u64), Vec<RelPath>> = BTreeMap::new();
+    let mut files: BTreeMap<InodeId, Vec<RelPath>> = BTreeMap::new();
     for path in paths {
         let found = place(run, &path).and_then(|(dir, name)| dir.stamp_of_linked(&name));
         if let Ok(Some(stamp)) = found {
-            files.entry((stamp.dev, stamp.ino)).or_default().push(path);
+            files.entry(stamp.inode()).or_default().push(path);
         }
     }
     let failed = |names: Vec<RelPath>| {
@@ -76,7 +76,7 @@ fn part_file(run: &WriteDir, names: &[RelPath], holds: Facets) -> Result<(), Err
     like.set(mode, |extended| staged.set_extended(extended), |look| staged.extra(look), |_| ())?;
     staged.install(&meta)?;
     let Some(found) = dir.stamped(&name)? else { return Err(gone()) };
-    let file = Linkable { dir: &dir, name: &name, identity: (found.stamp.dev, found.stamp.ino) };
+    let file = Linkable { dir: &dir, name: &name, identity: found.stamp.inode() };
     for other in others {
         let (dir, name) = place(run, other)?;
         let staged = stage_name(&name);

@@ -5,15 +5,15 @@
 //! does to it, and what is done to its next name expects that. Meanwhile no other thread does anything to one of them.
 
 use crate::fs::{Dir, Error, Stamp};
-use crate::tree::Name;
+use crate::tree::{InodeId, Name};
 use crate::twoway::carry::lock;
 use crate::twoway::history::Look;
 use filetime::FileTime;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
 
-/// By device and inode: how a file has looked since the run began, and how it looks now.
-type Looks = HashMap<(u64, u64), (Vec<Stamp>, Stamp)>;
+/// How each file has looked since the run began, and how it looks now.
+type Looks = HashMap<InodeId, (HashSet<Stamp>, Stamp)>;
 
 /// What this run did to files with several names.
 #[derive(Default)]
@@ -37,9 +37,8 @@ impl Links {
 impl Held<'_> {
     /// How an entry that looked like this, when the run began or after something that it did, has to look now.
     pub(super) fn look(&self, look: &Look) -> Look {
-        let id = (look.stamp.dev, look.stamp.ino);
-        let now =
-            self.0.as_ref().and_then(|looks| looks.get(&id)).filter(|(old, _)| old.contains(&look.stamp));
+        let looks = self.0.as_ref().and_then(|looks| looks.get(&look.stamp.inode()));
+        let now = looks.filter(|(old, _)| old.contains(&look.stamp));
         Look { stamp: now.map_or(look.stamp, |(_, now)| *now), ..*look }
     }
 
@@ -51,14 +50,14 @@ impl Held<'_> {
         let Some(looks) = &mut self.0 else { return };
         let mtime = mtime.unwrap_or(known.mtime);
         let is_same = |now: &Stamp| Stamp { ctime: known.ctime, ..*now } == Stamp { mtime, ..known };
-        let id = (look.stamp.dev, look.stamp.ino);
         match dir.stamp_of_linked(name) {
             Ok(Some(now)) if is_same(&now) => {
-                let (old, last) = looks.entry(id).or_insert((vec![look.stamp], now));
-                old.push(known);
+                let (old, last) =
+                    looks.entry(look.stamp.inode()).or_insert((HashSet::from([look.stamp]), now));
+                old.insert(known);
                 *last = now;
             }
-            _ => drop(looks.remove(&id)),
+            _ => drop(looks.remove(&look.stamp.inode())),
         }
     }
 }

@@ -29,6 +29,7 @@ mod extended;
 mod handles;
 mod journal;
 mod kept;
+mod leaders;
 mod links;
 mod make;
 mod merged;
@@ -48,7 +49,7 @@ pub use recover::{recover, recover_to_look};
 use crate::fs::{Error, Expected, Slot, WriteDir};
 use crate::report::{Reporter, Totals};
 use crate::request::Detail;
-use crate::tree::{Kind, Name, RelPath};
+use crate::tree::{InodeId, Kind, Name, RelPath};
 use crate::twoway::facet::{Facets, Register, Seen};
 use crate::twoway::history::{History, Known, Look};
 use crate::twoway::reconcile::{Change, Why};
@@ -62,7 +63,7 @@ use filetime::FileTime;
 use handles::Handles;
 use journal::Journal;
 use links::Links;
-use names::{Inode, Roles};
+use names::Roles;
 use setting::Setting;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -103,9 +104,11 @@ pub struct Carrier {
     values: Mutex<Values>,
     setting: Setting,
     links: Links,
-    roles: OnceLock<Roles>,
+    roles: Mutex<Roles>,
+    /// What was to be linked, and is fetched since what it was to be linked to could not be made.
+    promoted: Mutex<Vec<usize>>,
     /// Which names are to get the same attributes, once that matters.
-    alike: OnceLock<HashMap<Inode, Alike>>,
+    alike: OnceLock<HashMap<InodeId, Alike>>,
     settings: Settings,
     /// When the replica was opened.
     began: FileTime,
@@ -179,6 +182,7 @@ const TAKEN: &str = "something else has got the name meanwhile";
 const AT_SOURCE: &str = "it changed at the source since it was looked at; run again";
 const NOT_EMPTY: &str = "not empty: something new is inside";
 const DEPENDENT: &str = "something that it depends on was not done";
+const NO_FILE: &str = "the file that it is to be a name of could not be made; run again";
 const NOT_REACHED: &str = "the run ended before";
 
 impl From<Error> for Trouble {
@@ -251,7 +255,8 @@ impl Carrier {
             values: Mutex::new(Values::new(replica.staging().clone())),
             setting: Setting::new(replica.staging().clone()),
             links: Links::default(),
-            roles: OnceLock::new(),
+            roles: Mutex::default(),
+            promoted: Mutex::default(),
             alike: OnceLock::new(),
             settings,
             began: replica.opened_at()?,
@@ -430,6 +435,7 @@ impl Carrier {
                 self.leave_dependent(below);
             }
         }
+        self.let_another_lead(&task.path);
         // What would have lost its content, or its only name.
         let original = if let Why::CopyOf(original) = &task.why { Some(original) } else { None };
         for other in original.into_iter().chain(&task.renamed_from) {

@@ -10,10 +10,10 @@
 
 use crate::fs::{Linkable, Linked, Slot, WriteDir, stage_name};
 use crate::pass::Place;
-use crate::tree::{Kind, Name, RelPath};
+use crate::tree::{InodeId, Kind, Name, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::copy::{copy_into, is_as_planned};
-use crate::twoway::carry::{CHANGED, Carrier, Done, Trouble, kind};
+use crate::twoway::carry::{CHANGED, Carrier, Done, NO_FILE, Trouble, kind, lock};
 use crate::twoway::crash;
 use crate::twoway::facet::{Facet, FacetSum, Register};
 use crate::twoway::history::{self, History, Known, Look};
@@ -27,9 +27,6 @@ use std::sync::Arc;
 /// What identities begin with that are made up for the time until the next run.
 const PURPOSE: &str = "dsync 2026 identity of a file that a killed run has left";
 
-/// Device and inode.
-pub(super) type Inode = (u64, u64);
-
 /// What becomes of a name that has a task, where it does not go its own way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Role {
@@ -39,8 +36,25 @@ pub(super) enum Role {
     Apart,
 }
 
-/// By the number of the task.
-pub(super) type Roles = BTreeMap<usize, Role>;
+/// What becomes of the names of files that have several, or are to have.
+#[derive(Debug, Default)]
+pub(super) struct Roles {
+    /// By the number of the task.
+    pub(super) by_task: BTreeMap<usize, Role>,
+    /// By the name that leads the others of its file.
+    pub(super) files: BTreeMap<RelPath, File>,
+}
+
+/// Names that are to be one file.
+#[derive(Debug, Default)]
+pub(super) struct File {
+    /// The tasks that make others of the leader's.
+    pub(super) linked: Vec<usize>,
+    /// The others that lead to it already.
+    pub(super) there: Vec<RelPath>,
+    /// What time of modification it gets: that of the latest, if they are to have several.
+    pub(super) mtime: Option<FileTime>,
+}
 
 /// A name of a file that has several, or is to have.
 #[derive(Debug, Clone)]
@@ -49,19 +63,19 @@ struct Member {
     /// What is to be done to it, if anything is.
     task: Option<usize>,
     /// Which file has its content already.
-    inode: Option<Inode>,
+    inode: Option<InodeId>,
     /// What is to be one file with it; `None` if nothing is.
     likeness: Option<Likeness>,
+    mtime: FileTime,
 }
 
-/// What is the same of names that are to be one file.
+/// What is the same of names that are to be one file. They get one time of modification, whichever each was to have.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Likeness {
     identity: FacetSum,
     state: State,
     mode: u32,
     owner: (Option<u32>, Option<u32>),
-    mtime: FileTime,
     sums: Vec<(Facet, Option<FacetSum>)>,
 }
 
@@ -89,7 +103,8 @@ impl Carrier {
                 _ => continue,
             };
             let likeness = self.likeness(&task.after);
-            members.push(Member { path: task.path, task: Some(number), inode, likeness });
+            let mtime = task.after.mtime;
+            members.push(Member { path: task.path, task: Some(number), inode, likeness, mtime });
         }
         if members.is_empty() {
             return Ok(());
@@ -103,12 +118,11 @@ impl Carrier {
             let path = history::path(&key)?;
             if !changed.contains(&path) && takes_part(&path) {
                 let (inode, likeness) = (inode(&known), self.likeness(&known.record));
-                members.push(Member { path, task: None, inode, likeness });
+                members.push(Member { path, task: None, inode, likeness, mtime: known.record.mtime });
             }
         }
         members.sort_by(|one, other| one.path.walk_order(&other.path));
-        // Nobody has set them before.
-        let _ = self.roles.set(roles(&members));
+        *lock(&self.roles) = roles(&members);
         Ok(())
     }
 
@@ -121,14 +135,13 @@ impl Carrier {
             state: record.state.clone(),
             mode: shared.modes.taken(0o600, record.attributes.mode, kind(record)),
             owner: (user.filter(|_| self.settings.owner), group.filter(|_| self.settings.group)),
-            mtime: record.mtime,
             sums: sums.iter().map(|(facet, register)| (facet, register.sum)).collect(),
         })
     }
 
     /// What becomes of a name, if it does not go its own way.
-    pub(super) fn role(&self, number: usize) -> Option<&Role> {
-        self.roles.get()?.get(&number)
+    pub(super) fn role(&self, number: usize) -> Option<Role> {
+        lock(&self.roles).by_task.get(&number).cloned()
     }
 
     /// Whether a name is linked to another.
@@ -138,10 +151,9 @@ impl Carrier {
 
     /// Gives names files of their own, and then links those that are to be one with these, or with what stays.
     pub(super) fn part_and_link(&self) -> Result<(), TwoWayError> {
-        let Some(roles) = self.roles.get() else { return Ok(()) };
-        for (number, _) in roles.iter().filter(|(_, role)| **role == Role::Apart) {
-            if let Some(task) = self.tasks.get(*number) {
-                self.part(*number, &task)?;
+        for (number, _) in self.roles().into_iter().filter(|(_, role)| *role == Role::Apart) {
+            if let Some(task) = self.tasks.get(number) {
+                self.part(number, &task)?;
             }
         }
         self.journal.flush()?;
@@ -153,46 +165,38 @@ impl Carrier {
 
     /// Links the others, when everything has its content.
     pub(super) fn link_the_rest(&self) -> Result<(), TwoWayError> {
+        self.leave_unfetched();
         self.journal.flush()?;
-        self.link_all(&|_| true)
+        self.link_all(&|_| true)?;
+        self.give_one_time()
+    }
+
+    fn roles(&self) -> BTreeMap<usize, Role> {
+        lock(&self.roles).by_task.clone()
     }
 
     fn link_all(&self, is_ready: &dyn Fn(&RelPath) -> bool) -> Result<(), TwoWayError> {
-        let Some(roles) = self.roles.get() else { return Ok(()) };
         let mut leaders: BTreeMap<RelPath, Vec<RelPath>> = BTreeMap::new();
-        for (number, role) in roles {
+        for (number, role) in self.roles() {
             let Role::Link(leader) = role else { continue };
-            if !self.is_waiting(*number) || !is_ready(leader) {
+            if !self.is_waiting(number) || !is_ready(&leader) {
                 continue;
             }
-            let Some(task) = self.tasks.get(*number) else { continue };
+            let Some(task) = self.tasks.get(number) else { continue };
             if task.before.state.is_directory() {
-                self.clear_below(*number, &task)?;
+                self.clear_below(number, &task)?;
             }
-            let known = self.journal.known(leader)?;
-            self.carry_out(*number, &task, |look| self.link(&task, leader, known.as_ref(), look).map(Some))?;
-            leaders.entry(leader.clone()).or_default().push(task.path);
+            let known = self.journal.known(&leader)?;
+            self.carry_out(number, &task, |look| self.link(&task, &leader, known.as_ref(), look).map(Some))?;
+            leaders.entry(leader).or_default().push(task.path);
         }
         self.journal.flush()?;
         for (leader, linked) in leaders {
-            [leader].into_iter().chain(linked).try_for_each(|path| self.look_once_more(path))?;
+            let there = self.names_there(&leader);
+            let all = [leader].into_iter().chain(there).chain(linked);
+            all.into_iter().try_for_each(|path| self.look_once_more(path))?;
         }
         self.journal.flush()
-    }
-
-    /// Writes down how one name of a file looks, after others have been given or taken away.
-    fn look_once_more(&self, path: RelPath) -> Result<(), TwoWayError> {
-        let Some(Known { look: Some(look), record, .. }) = self.journal.known(&path)? else { return Ok(()) };
-        let now = self.links.hold_to_link().look(&look).stamp;
-        let is_waiting = self
-            .tasks
-            .find(&path)
-            .is_some_and(|(number, task)| task.here.is_some() && !self.is_done_by_now(number));
-        if now == look.stamp || is_waiting {
-            return Ok(());
-        }
-        let look = Some(self.look(now, &record));
-        self.journal.record(vec![(path, Known::there(record, look))], None)
     }
 
     /// Makes what is at a path a file of its own.
@@ -227,7 +231,7 @@ impl Carrier {
     ) -> Result<Done, Trouble> {
         let is_like =
             |known: &&Known| !known.is_unknown && self.likeness(&known.record) == self.likeness(&task.after);
-        let its_look = known.filter(is_like).and_then(|known| known.look).ok_or_else(Trouble::dependent)?;
+        let its_look = known.filter(is_like).and_then(|known| known.look).ok_or(Trouble::Refused(NO_FILE))?;
         let (_, from, from_name) = self.place(leader)?;
         let (_, dir, name) = self.place(&task.path)?;
         let staged = stage_name(&name);
@@ -303,7 +307,7 @@ impl Carrier {
 }
 
 /// The names that a killed run has given to other files than had them before, with these files.
-pub(super) type Moved = BTreeMap<RelPath, Inode>;
+pub(super) type Moved = BTreeMap<RelPath, InodeId>;
 
 /// Says of names which files they are of, after a run that was killed and may have moved some names of a file and not
 /// others: those that it moved to a file have the identity that it has, or a new one, but no edits of it, so that
@@ -317,7 +321,7 @@ pub(super) fn settle_names(
     if moved.is_empty() {
         return Ok(());
     }
-    let mut identities: BTreeMap<Inode, Option<FacetSum>> =
+    let mut identities: BTreeMap<InodeId, Option<FacetSum>> =
         moved.values().map(|inode| (*inode, None)).collect();
     let mut nameless = Vec::new();
     for row in history.snapshot()?.rows()? {
@@ -333,7 +337,7 @@ pub(super) fn settle_names(
             None => nameless.push((path, inode, known)),
         }
     }
-    let unedited = |inode: &Inode| {
+    let unedited = |inode: &InodeId| {
         let sum = Some(identities.get(inode).copied().flatten().unwrap_or_else(|| of_inode(inode)));
         Register { sum, version: Arc::default() }
     };
@@ -355,7 +359,7 @@ pub(super) fn settle_names(
 }
 
 /// An identity that nobody else has for a file of this system.
-fn of_inode((device, inode): &Inode) -> FacetSum {
+fn of_inode((device, inode): &InodeId) -> FacetSum {
     let mut hasher = blake3::Hasher::new_derive_key(PURPOSE);
     hasher.update(&device.to_le_bytes());
     hasher.update(&inode.to_le_bytes());
@@ -365,17 +369,17 @@ fn of_inode((device, inode): &Inode) -> FacetSum {
 }
 
 /// The file that is known to have a name.
-pub(super) fn inode(known: &Known) -> Option<Inode> {
-    known.look.map(|look| (look.stamp.dev, look.stamp.ino))
+pub(super) fn inode(known: &Known) -> Option<InodeId> {
+    known.look.map(|look| look.stamp.inode())
 }
 
 /// What becomes of the names of files, which come in the order of a walk: those that are to be one file, of which none
 /// is to be anything else.
 fn roles(members: &[Member]) -> Roles {
-    let mut roles = Roles::new();
+    let mut roles = Roles::default();
     let files = files(members);
     // Who keeps what is there: what stays as it is, or else who comes first.
-    let mut kept: HashMap<Inode, (bool, usize)> = HashMap::new();
+    let mut kept: HashMap<InodeId, (bool, usize)> = HashMap::new();
     for (number, file) in files.iter().enumerate() {
         for member in file {
             let Some(inode) = member.inode else { continue };
@@ -392,15 +396,28 @@ fn roles(members: &[Member]) -> Roles {
         let is_parted = leader.is_none();
         let leader = leader.or_else(|| file.iter().find(|member| member.inode.is_some()));
         let Some(leader) = leader.or_else(|| file.first()) else { continue };
+        let (mut linked, mut there) = (Vec::new(), Vec::new());
         for member in file {
-            let Some(task) = member.task else { continue };
-            let role = if member.path == leader.path {
-                (is_parted && leader.inode.is_some()).then_some(Role::Apart)
-            } else {
-                let is_there = !is_parted && member.inode == leader.inode;
-                (!is_there).then(|| Role::Link(leader.path.clone()))
+            let is_leader = member.path == leader.path;
+            let is_there = !is_parted && member.inode.is_some() && member.inode == leader.inode;
+            let role = match (is_leader, is_there) {
+                (true, _) => (is_parted && leader.inode.is_some()).then_some(Role::Apart),
+                (false, true) => None,
+                (false, false) => Some(Role::Link(leader.path.clone())),
             };
-            roles.extend(role.map(|role| (task, role)));
+            if let (Some(task), Some(role)) = (member.task, &role) {
+                roles.by_task.insert(task, role.clone());
+            }
+            if !is_leader && is_there {
+                there.push(member.path.clone());
+            } else if !is_leader {
+                linked.extend(member.task);
+            }
+        }
+        let latest = file.iter().map(|member| member.mtime).max();
+        let mtime = latest.filter(|latest| file.iter().any(|member| member.mtime != *latest));
+        if file.len() > 1 {
+            roles.files.insert(leader.path.clone(), File { linked, there, mtime });
         }
     }
     roles
@@ -435,7 +452,6 @@ mod tests {
             state: State::File { sum: ContentSum([0; 32]), size: 0 },
             mode: 0o644,
             owner: (None, None),
-            mtime: FileTime::zero(),
             sums: Vec::new(),
         }
     }
@@ -459,9 +475,10 @@ mod tests {
                 task: has_task.then_some(place),
                 inode: file.map(|file| (1, file)),
                 likeness: identity.map(likeness),
+                mtime: FileTime::zero(),
             };
             let members: Vec<Member> = all.iter().enumerate().map(member).collect();
-            let roles = roles(&members);
+            let roles = roles(&members).by_task;
             // Files that are made have numbers of their own.
             let own = |place: usize| match roles.get(&place) {
                 None => members[place].inode.unwrap_or((2, place as u64)),

@@ -3,7 +3,7 @@
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::recover_to_look;
-use crate::twoway::facet::{Extended, Facets};
+use crate::twoway::facet::{Extended, Facet, Facets};
 use crate::twoway::history::{self, Origin};
 use crate::twoway::log::{Outcome, Purpose};
 use crate::twoway::look::Glance;
@@ -75,6 +75,8 @@ pub enum EditKind {
     Edited,
     /// It has other attributes.
     Attributes,
+    /// It is one file with other names than before.
+    Links,
     /// It is gone.
     Removed,
 }
@@ -169,6 +171,7 @@ fn edit(path: RelPath, old: Option<&Record>, now: Record) -> Option<Edit> {
         Some(old) if old.meta != now.meta || is_marked(&old.extended, &now.extended) => {
             (EditKind::Attributes, now.state)
         }
+        Some(old) if is_edited(&old.extended, &now.extended, Facet::Links) => (EditKind::Links, now.state),
         Some(_) => return None,
     };
     Some(Edit { path, kind, state })
@@ -176,7 +179,11 @@ fn edit(path: RelPath, old: Option<&Record>, now: Record) -> Option<Edit> {
 
 /// Whether ACLs or extended attributes were edited.
 fn is_marked(old: &Extended, now: &Extended) -> bool {
-    now.iter().any(|(facet, register)| match old.get(facet) {
+    Facet::ALL.iter().any(|facet| *facet != Facet::Links && is_edited(old, now, *facet))
+}
+
+fn is_edited(old: &Extended, now: &Extended, facet: Facet) -> bool {
+    now.get(facet).is_some_and(|register| match old.get(facet) {
         Some(old) => old.version != register.version,
         None => !register.version.is_empty(),
     })

@@ -157,7 +157,8 @@ impl Undo<'_> {
             },
             (Change::Create | Change::Empty, _) => Ok(()),
             (Change::Remove, _) if self.is_renamed(entry) => Ok(()),
-            (Change::Adjust, _) => {
+            // A name that was given to another file: the one that it had is in the trash, with the names that it has.
+            (Change::Adjust, _) if entry.trashed.is_none() => {
                 let done = self.adjust(entry).map(|adjusted| adjusted.then_some(None));
                 self.note(entry, Change::Adjust, done)
             }

@@ -170,6 +170,11 @@ impl Why {
 }
 
 impl Change {
+    /// Whether it is above all about which names are one file, where it leads from one record to another.
+    pub fn is_of_names(self, before: &Record, after: &Record) -> bool {
+        self == Change::Adjust && after.extended.differing(&before.extended).contains(Facet::Links)
+    }
+
     /// What leads from one record of a replica to another, if anything has to be done for it.
     pub fn between(before: &Record, after: &Record) -> Option<Change> {
         match (&before.state, &after.state) {

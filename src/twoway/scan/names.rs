@@ -9,7 +9,7 @@
 //! took apart but a run that did not come to its end, and the next one is to make it one again.
 
 use crate::fs::Stamp;
-use crate::tree::RelPath;
+use crate::tree::{InodeId, RelPath};
 use crate::twoway::facet::{Facet, FacetSum};
 use crate::twoway::history::Known;
 use std::cmp::Reverse;
@@ -18,14 +18,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 /// What new identities begin with.
 const PURPOSE: &str = "dsync 2026 identity of a file with several names";
 
-/// Device and inode.
-type Inode = (u64, u64);
-
 /// A name of a file that has several, or that was one of several.
 #[derive(Debug, Clone)]
 pub(super) struct Named {
     pub path: RelPath,
-    inode: Inode,
+    inode: InodeId,
     /// What is known of its identity, if anything is.
     known: Option<Option<FacetSum>>,
     /// Whether it was a name of this inode before.
@@ -43,9 +40,9 @@ impl Named {
     ) -> Option<Named> {
         let register = before.and_then(|before| before.record.extended.get(Facet::Links));
         let known = register.map(|register| register.sum);
-        let inode = (stamp.dev, stamp.ino);
+        let inode = stamp.inode();
         let look = before.and_then(|before| before.look);
-        let stayed = look.is_some_and(|look| (look.stamp.dev, look.stamp.ino) == inode);
+        let stayed = look.is_some_and(|look| look.stamp.inode() == inode);
         let may_be_one = is_linked || known.flatten().is_some();
         may_be_one.then(|| Named { path: path.clone(), inode, known, stayed })
     }
@@ -84,8 +81,8 @@ type Claim = (usize, usize, Reverse<usize>);
 
 /// The identity of each of these names, which are all there are, in the order of a walk.
 pub(super) fn identities(names: &[Named]) -> Vec<Decided> {
-    let mut inodes: BTreeMap<Inode, Vec<usize>> = BTreeMap::new();
-    let mut claims: HashMap<FacetSum, BTreeMap<Inode, Claim>> = HashMap::new();
+    let mut inodes: BTreeMap<InodeId, Vec<usize>> = BTreeMap::new();
+    let mut claims: HashMap<FacetSum, BTreeMap<InodeId, Claim>> = HashMap::new();
     for (number, named) in names.iter().enumerate() {
         inodes.entry(named.inode).or_default().push(number);
         if let Some(identity) = named.had() {
@@ -96,8 +93,8 @@ pub(super) fn identities(names: &[Named]) -> Vec<Decided> {
         }
     }
     // Which identities each inode may have, with how many of its names have it.
-    let mut won: HashMap<Inode, (usize, FacetSum)> = HashMap::new();
-    let mut keepers: HashMap<FacetSum, Inode> = HashMap::new();
+    let mut won: HashMap<InodeId, (usize, FacetSum)> = HashMap::new();
+    let mut keepers: HashMap<FacetSum, InodeId> = HashMap::new();
     for (identity, of_identity) in &claims {
         let best = of_identity.iter().max_by_key(|(_, claim)| **claim);
         if let Some((inode, (_, count, _))) = best {
@@ -108,7 +105,7 @@ pub(super) fn identities(names: &[Named]) -> Vec<Decided> {
     }
     let mut taken: HashSet<FacetSum> = claims.into_keys().collect();
     let mut decided = vec![Decided { identity: None, found: Found::Same }; names.len()];
-    let mut in_order: Vec<(Inode, Vec<usize>)> = inodes.into_iter().collect();
+    let mut in_order: Vec<(InodeId, Vec<usize>)> = inodes.into_iter().collect();
     in_order.sort_by_key(|(_, of_inode)| of_inode.first().copied());
     for (inode, of_inode) in in_order {
         let kept = won.get(&inode).map(|(_, identity)| *identity);

@@ -193,6 +193,63 @@ fn between_two_attributes_of_an_entry() {
     }
 }
 
+/// Two trees each with permissions of its own, of which only who may execute a file is the same.
+fn with_executables(way: Way) -> Two {
+    let tree = Tree::new()
+        .file("a", "1")
+        .mode("a", 0o640)
+        .file("b", "2")
+        .file("c", "3")
+        .mode("c", 0o755)
+        .file("edited", "4")
+        .file("d", "5")
+        .directory("dir")
+        .mode("dir", 0o750);
+    let two = Two { scene: Scene::in_memory().tree("left", &tree).tree("right", &Tree::new()), way };
+    two.sync(EXECUTABLES).success();
+    two.chmod("right/a", 0o600);
+    two.chmod("left/a", 0o750);
+    two.chmod("right/b", 0o700);
+    two.chmod("left/c", 0o644);
+    for (path, mode) in [("left/edited", 0o711), ("left/new", 0o755), ("right/dir/new too", 0o640)] {
+        two.write(path, "edited");
+        two.touch(path, 1_700_000_000);
+        two.chmod(path, mode);
+    }
+    two.rename("left/d", "left/dir/renamed");
+    two.chmod("right/dir", 0o700);
+    two
+}
+
+const EXECUTABLES: &[&str] = &["--no-perms", "-E", "--conflict=skip"];
+
+/// Without `-p` what is there of an entry's mode is not what is intended, but made of both.
+#[test]
+fn while_each_side_keeps_its_own_permissions() {
+    let way = Way { transport: Transport::Rsh, direction: Direction::Push };
+    for (way, victim) in [(Way::LOCAL, Victim::Asking), (way, Victim::Peer)] {
+        let undisturbed = with_executables(way);
+        undisturbed.sync(EXECUTABLES).success();
+        let wanted = ["left", "right"].map(|side| undisturbed.snapshot(side));
+        for at in 1..MANY {
+            let two = with_executables(way);
+            let crashed = crashing_with(&two, EXECUTABLES, victim, at);
+            let output = two.sync(EXECUTABLES);
+            assert_eq!(output.code, Some(0), "{way:?} {at}: {crashed}\n{output}");
+            for (side, wanted) in ["left", "right"].iter().zip(&wanted) {
+                let differences = two.snapshot(side).differences(wanted, WITHOUT_DIRECTORY_TIMES);
+                assert!(differences.is_empty(), "{way:?} {at} {side}: {differences:#?}\n{crashed}\n{output}");
+            }
+            let again = two.sync(&[EXECUTABLES, &["-v"]].concat()).success();
+            assert!(again.out().contains("in sync"), "{way:?} {at}: {again}");
+            if crashed.code == Some(0) && !crashed.err().contains(KILLED) {
+                assert!(at > 30, "there are few points: {at}");
+                break;
+            }
+        }
+    }
+}
+
 /// The run that does the work, with somebody being killed at a point. The other one hears nothing of the variable.
 fn crashing(two: &Two, victim: Victim, at: u64) -> Output {
     crashing_with(two, &OPTIONS[1..], victim, at)
@@ -216,7 +273,7 @@ pub(super) fn crashing_with(two: &Two, options: &[&str], victim: Victim, at: u64
 }
 
 /// What is in the files and links of both trees, with where that is; without what was being written beside its target.
-fn contents(two: &Two) -> BTreeMap<String, String> {
+pub(super) fn contents(two: &Two) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for side in ["left", "right"] {
         let snapshot = two.snapshot(side);

@@ -10,6 +10,7 @@ mod edits;
 mod extended;
 mod forks;
 mod guards;
+mod interrupted;
 mod linked;
 mod look;
 mod meeting;

@@ -378,3 +378,47 @@ fn copy_name(path: &str, loser: &Node) -> String {
         _ => format!("{name}.conflict-{digits}"),
     }
 }
+
+/// The same with everything dated alike.
+pub(super) fn undated(node: &Node) -> Node {
+    changed(node, &|_| 0)
+}
+
+/// The same with all directories dated alike.
+pub(super) fn undated_directories(node: &Node) -> Node {
+    changed(node, &|node| if node.is_dir() { 0 } else { node.mtime })
+}
+
+fn changed(node: &Node, mtime: &impl Fn(&Node) -> i64) -> Node {
+    let what = match &node.what {
+        Dir(nodes) => Dir(nodes.iter().map(|(name, node)| (name.clone(), changed(node, mtime))).collect()),
+        same => same.clone(),
+    };
+    Node { what, mtime: mtime(node), ..*node }
+}
+
+/// What is on two sides that is not as expected.
+pub(super) fn difference(found: [&Node; 2], expected: [&Node; 2]) -> String {
+    let mut lines = Vec::new();
+    for (side, (found, expected)) in ["left", "right"].iter().zip(found.into_iter().zip(expected)) {
+        let (found, expected) = (found.below(), expected.below());
+        let paths: BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
+        for path in paths {
+            let shown = |node: Option<&&Node>| {
+                node.map_or("nothing".to_owned(), |node| match &node.what {
+                    File(content) => {
+                        let text: String = String::from_utf8_lossy(content).chars().take(20).collect();
+                        format!("file {text:?} {:o} {} {:?}", node.mode, node.mtime, node.marks)
+                    }
+                    Link(target) => format!("link {} {}", String::from_utf8_lossy(target), node.mtime),
+                    Dir(_) => format!("directory {:o} {} {:?}", node.mode, node.mtime, node.marks),
+                })
+            };
+            let [found, expected] = [shown(found.get(path)), shown(expected.get(path))];
+            if found != expected {
+                lines.push(format!("{side} {path}: {found} instead of {expected}"));
+            }
+        }
+    }
+    lines.join("\n")
+}

@@ -5,13 +5,16 @@
 //! * `DSYNC_TWO_WAY_CASES`: how many cases. A failing one is shown as small as it can be made, to be pasted below as a
 //!   test of its own.
 
+mod links;
+mod smaller;
+
 use crate::oracle::{number, random::Random};
 use crate::support::command::Output;
 use crate::support::scene::Scene;
 use crate::support::transport::Way;
 use crate::support::tree::Tree;
-use crate::two_way::model::{self, Node, What};
-use crate::two_way::user::{self, Edit};
+use crate::two_way::model::{self, Node, What, difference, undated, undated_directories};
+use crate::two_way::user::{self, Edit, Files};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -24,14 +27,14 @@ const CASES: usize = 600;
 const POLICIES: [&str; 8] = ["skip", "keep-both", "newer", "older", "larger", "smaller", "local", "remote"];
 /// What a run may leave out.
 const EXCLUDED: [&str; 5] = ["/a/a", "*.txt", "/c", "d", "/a"];
-/// How often a failing case is tried with less.
-const TRIES: usize = 400;
 
 /// What happens before a run, and how it is run.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     /// One of [`Way::plain`].
     way: usize,
+    /// Whether names of one file are kept so.
+    links: bool,
     policy: &'static str,
     excluded: Option<&'static str>,
     /// Without `--allow-mass-delete`.
@@ -58,6 +61,8 @@ struct Played {
     /// The trees before and after it, the first argument's first.
     before: [Node; 2],
     after: [Node; 2],
+    /// Which names are one file: on both sides after they met, before the run and after it.
+    files: [[Files; 2]; 3],
     /// All that is in the trash on either side.
     trash: BTreeSet<Vec<u8>>,
     output: Output,
@@ -73,14 +78,17 @@ macro_rules! check {
     };
 }
 
+use check;
+
 impl Case {
     fn draw(seed: u64) -> Case {
         let random = &mut Random::new(seed);
         let places = Edit::places(random);
         let way = random.below(12) / 10 * (1 + random.below(2));
         let &policy = random.pick(&POLICIES);
-        Case {
+        let mut case = Case {
             way,
+            links: false,
             policy,
             excluded: random.chance(20).then(|| *random.pick(&EXCLUDED)),
             guarded: random.chance(10),
@@ -93,31 +101,33 @@ impl Case {
             turned: random.chance(30),
             other_clocks: random.chance(30),
             plain: false,
+        };
+        // Last, so that all the others stay what they are.
+        if random.chance(25) {
+            case.link(random, &places);
+        }
+        case
+    }
+
+    /// Gives files more names, of which those that take no part would change with the others.
+    fn link(&mut self, random: &mut Random, places: &[&'static str]) {
+        (self.links, self.excluded) = (true, None);
+        for edits in [&mut self.base, &mut self.more, &mut self.left, &mut self.right] {
+            for _ in 0..random.below(4) {
+                let at = random.below(edits.len() + 1);
+                edits.insert(at, Edit::of_names(random, places));
+            }
         }
     }
 
-    /// The whole case as it would be pasted.
-    fn text(&self) -> String {
-        let Case {
-            way,
-            policy,
-            excluded,
-            guarded,
-            met,
-            base,
-            more,
-            left,
-            right,
-            turned,
-            other_clocks,
-            plain,
-        } = self;
-        format!(
-            "#[test]\nfn what_went_wrong() {{\n    again(&Case {{\n        way: {way},\n        policy: {policy:?},\n        \
-             excluded: {excluded:?},\n        guarded: {guarded},\n        met: {met},\n        base: vec!{base:?},\n        \
-             more: vec!{more:?},\n        left: vec!{left:?},\n        right: vec!{right:?},\n        \
-             turned: {turned},\n        other_clocks: {other_clocks},\n        plain: {plain},\n    }});\n}}"
-        )
+    /// The options that say what is synchronised.
+    fn kept_alike(&self) -> &'static str {
+        if self.links { "-2AXH" } else { "-2AX" }
+    }
+
+    /// What is compared of a tree. A file that several names are given to has one time, whichever that is.
+    fn comparable(&self, tree: &Node) -> Node {
+        if self.links { undated(tree) } else { undated_directories(tree) }
     }
 
     fn is_ignored(&self, path: &str) -> bool {
@@ -159,7 +169,7 @@ impl Case {
         let roots = [scene.path("left"), scene.path("right")];
         let outside = user::stamps(&scene.path("outside"));
         let go = |options: &[&str]| {
-            let options: Vec<&str> = ["-2AX"].iter().chain(options).copied().collect();
+            let options: Vec<&str> = [self.kept_alike()].iter().chain(options).copied().collect();
             let [first, second] = if turned { [&roots[1], &roots[0]] } else { [&roots[0], &roots[1]] };
             way.copy(&options, &[first], second).run()
         };
@@ -175,12 +185,20 @@ impl Case {
                 "after they met: {}\n{output}",
                 difference([&left, &left], [&right, &right])
             );
+            let [left, right] = [&roots[0], &roots[1]].map(|root| user::files(root));
+            check!(
+                links::are_same(&left, &right) || !self.links,
+                "linked otherwise after they met: {output}"
+            );
         }
         let base = if self.met { user::read(&roots[0]) } else { Node::empty() };
+        let order = if turned { [1, 0] } else { [0, 1] };
+        let files = || order.map(|n| user::files(&roots[n]));
+        let base_files = if self.met { files() } else { Default::default() };
         for (root, edits) in roots.iter().zip([&self.left, &self.right]) {
             user::edit(root, edits);
         }
-        let order = if turned { [1, 0] } else { [0, 1] };
+        let files_before = files();
         let before = order.map(|n| user::read(&roots[n]));
         let policy = match (self.policy, turned) {
             ("local", true) => "remote",
@@ -220,6 +238,7 @@ impl Case {
             output = run_with(&go, &options);
         }
         let after = order.map(|n| user::read(&roots[n]));
+        let kept = [base_files, files_before, files()];
         // Invariant 8.
         let bare = || order.map(|n| without_own(user::stamps(&roots[n]), &roots[n]));
         let (bare_before, again) = (bare(), run_with(&go, &options));
@@ -245,8 +264,10 @@ impl Case {
             let is_same =
                 now.each_ref().map(undated_directories) == after.each_ref().map(undated_directories);
             check!(met_anew.code == Some(0) && is_same, "without histories: {met_anew}");
+            let is_linked_so = files().iter().zip(&kept[2]).all(|(now, then)| links::are_same(now, then));
+            check!(is_linked_so || !self.links, "linked otherwise without histories: {met_anew}");
         }
-        Ok(Played { base, before, after, trash, output })
+        Ok(Played { base, before, after, files: kept, trash, output })
     }
 
     /// Plays it and checks everything.
@@ -287,6 +308,15 @@ impl Case {
         let [left, right] = played.after.each_ref().map(comparable);
         let same = left == first && right == second;
         check!(same, "turned, {}", difference([&left, &right], [&first, &second]));
+        let [second, first] = &turned.files[2];
+        let is_linked_so =
+            links::are_same(first, &played.files[2][0]) && links::are_same(second, &played.files[2][1]);
+        check!(
+            is_linked_so || !self.links,
+            "linked otherwise when turned: {}\n{}",
+            played.output,
+            turned.output
+        );
         check!(turned.output.code == played.output.code, "turned: {}\n{}", played.output, turned.output);
         Ok(())
     }
@@ -309,7 +339,8 @@ impl Case {
             Tree::new().directory("one").directory("two").write(root);
         }
         let go = |options: &[&str]| {
-            let options: Vec<&str> = ["-2AX", "--allow-mass-delete"].iter().chain(options).copied().collect();
+            let all = [self.kept_alike(), "--allow-mass-delete"];
+            let options: Vec<&str> = all.iter().chain(options).copied().collect();
             Way::LOCAL.copy(&options, &[&roots[0]], &roots[1]).run()
         };
         let edit = |edits: &dyn Fn(&Case) -> [Vec<Edit>; 2]| {
@@ -328,8 +359,8 @@ impl Case {
         }
         edit(&|case| [case.left.clone(), case.right.clone()]);
         let output = go(&[&format!("--conflict={}", self.policy)]);
-        let after = roots.each_ref().map(|root| undated_directories(&user::read(&root.join("one"))));
-        let alone = played.after.each_ref().map(undated_directories);
+        let after = roots.each_ref().map(|root| self.comparable(&user::read(&root.join("one"))));
+        let alone = played.after.each_ref().map(|tree| self.comparable(tree));
         let [[left, right], [expected_left, expected_right]] = [&after, &alone];
         check!(
             after == alone,
@@ -353,8 +384,8 @@ impl Case {
         let [left, right] = &played.before;
         let expected = model::expected(self.policy, &played.base, left, right);
         let [left, right] = [&played.after[0], &played.after[1]];
-        let same = undated_directories(left) == undated_directories(&expected.left)
-            && undated_directories(right) == undated_directories(&expected.right);
+        let same = self.comparable(left) == self.comparable(&expected.left)
+            && self.comparable(right) == self.comparable(&expected.right);
         check!(
             same,
             "not what the table says, but {}\n{}",
@@ -371,7 +402,7 @@ impl Case {
         let said = played.output.out() + &played.output.err();
         let unsaid = expected.conflicts.iter().find(|path| !said.contains(&**path));
         check!(unsaid.is_none(), "{unsaid:?} is not reported: {}", played.output);
-        Ok(())
+        if self.links { links::hold(played, &expected.conflicts) } else { Ok(()) }
     }
 
     /// Invariants 1 and 2, for what takes part: where nothing is left, both are the same.
@@ -422,52 +453,6 @@ impl Case {
             check!(before == after, "what is excluded was touched: {before:?} {after:?} {}", played.output);
         }
         Ok(())
-    }
-
-    /// This case with as little as fails as well, and how that does.
-    fn smallest(self, mut why: String) -> (Case, String) {
-        let (mut smallest, mut tries) = (self, 0);
-        loop {
-            let mut smaller = None;
-            for case in smallest.with_less() {
-                tries += 1;
-                if let Err(error) = case.hold() {
-                    smaller = Some((case, error));
-                    break;
-                }
-            }
-            match smaller {
-                Some((case, error)) if tries < TRIES => (smallest, why) = (case, error),
-                _ => return (smallest, why),
-            }
-        }
-    }
-
-    fn with_less(&self) -> Vec<Case> {
-        let mut all = Vec::new();
-        let without = |edits: &Vec<Edit>| {
-            (0..edits.len()).rev().map(|n| [&edits[..n], &edits[n + 1..]].concat()).collect::<Vec<_>>()
-        };
-        all.extend(without(&self.more).into_iter().map(|more| Case { more, ..self.clone() }));
-        all.extend(without(&self.left).into_iter().map(|left| Case { left, ..self.clone() }));
-        all.extend(without(&self.right).into_iter().map(|right| Case { right, ..self.clone() }));
-        all.extend(without(&self.base).into_iter().map(|base| Case { base, ..self.clone() }));
-        if self.way > 0 {
-            all.push(Case { way: 0, ..self.clone() });
-        }
-        if self.excluded.is_some() {
-            all.push(Case { excluded: None, ..self.clone() });
-        }
-        if self.guarded {
-            all.push(Case { guarded: false, ..self.clone() });
-        }
-        if self.turned || self.other_clocks {
-            all.push(Case { turned: false, other_clocks: false, ..self.clone() });
-        }
-        if self.policy != "skip" {
-            all.push(Case { policy: "skip", ..self.clone() });
-        }
-        all
     }
 }
 
@@ -539,49 +524,6 @@ fn no_invention(played: &Played) -> Checked<()> {
     Ok(())
 }
 
-fn undated(node: &Node) -> Node {
-    changed(node, &|_| 0)
-}
-
-fn undated_directories(node: &Node) -> Node {
-    changed(node, &|node| if node.is_dir() { 0 } else { node.mtime })
-}
-
-fn changed(node: &Node, mtime: &impl Fn(&Node) -> i64) -> Node {
-    let what = match &node.what {
-        What::Dir(nodes) => {
-            What::Dir(nodes.iter().map(|(name, node)| (name.clone(), changed(node, mtime))).collect())
-        }
-        same => same.clone(),
-    };
-    Node { what, mtime: mtime(node), ..*node }
-}
-
-fn difference(found: [&Node; 2], expected: [&Node; 2]) -> String {
-    let mut lines = Vec::new();
-    for (side, (found, expected)) in ["left", "right"].iter().zip(found.into_iter().zip(expected)) {
-        let (found, expected) = (found.below(), expected.below());
-        let paths: BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
-        for path in paths {
-            let shown = |node: Option<&&Node>| {
-                node.map_or("nothing".to_owned(), |node| match &node.what {
-                    What::File(content) => {
-                        let text: String = String::from_utf8_lossy(content).chars().take(20).collect();
-                        format!("file {text:?} {:o} {} {:?}", node.mode, node.mtime, node.marks)
-                    }
-                    What::Link(target) => format!("link {} {}", String::from_utf8_lossy(target), node.mtime),
-                    What::Dir(_) => format!("directory {:o} {} {:?}", node.mode, node.mtime, node.marks),
-                })
-            };
-            let [found, expected] = [shown(found.get(path)), shown(expected.get(path))];
-            if found != expected {
-                lines.push(format!("{side} {path}: {found} instead of {expected}"));
-            }
-        }
-    }
-    lines.join("\n")
-}
-
 /// A case that went wrong once.
 #[track_caller]
 fn again(case: &Case) {
@@ -633,6 +575,7 @@ fn trees_become_what_the_table_says() {
 fn two_empty_trees() {
     again(&Case {
         way: 0,
+        links: false,
         policy: "skip",
         excluded: None,
         guarded: false,

@@ -30,7 +30,14 @@ pub(super) enum Edit {
     Grant(&'static str, u8),
     Touch(&'static str, u8),
     Rename(&'static str, &'static str),
+    /// The first name becomes one more of the file that has the second.
+    Join(&'static str, &'static str),
+    /// The file is written anew under this name, with all that it has, and keeps its other names without it.
+    Part(&'static str),
 }
+
+/// The inode of each name that is no directory's.
+pub(super) type Files = BTreeMap<String, u64>;
 
 const PLACES: [&str; 11] =
     ["a", "b.txt", "c", "d", "a/a", "a/b.txt", "c/a", "c/d", "a/a/a", "a/a/b", "c/d/a"];
@@ -62,6 +69,12 @@ impl Edit {
                 Edit::Rename(at, to)
             }
         }
+    }
+
+    /// What changes which names are one file.
+    pub(super) fn of_names(random: &mut Random, places: &[&'static str]) -> Edit {
+        let (&at, &of) = (random.pick(places), random.pick(&PLACES));
+        if random.chance(75) { Edit::Join(at, of) } else { Edit::Part(at) }
     }
 
     /// What is done at few places, where two sides are likely to meet.
@@ -147,6 +160,8 @@ impl Edit {
                 }
             }
             Edit::Rename(from, to) => rename(&at(from), &at(to)),
+            Edit::Join(path, of) => join(&at(path), &at(of)),
+            Edit::Part(path) => part(&at(path)),
         }
     }
 }
@@ -203,6 +218,24 @@ fn rename(from: &Path, to: &Path) {
     if !nested && there(from).is_some() && has_room(to) {
         remove(to);
         fs::rename(from, to).unwrap();
+    }
+}
+
+fn join(at: &Path, of: &Path) {
+    let is_one = there(of).is_some_and(|meta| !meta.is_dir());
+    if at != of && is_one && has_room(at) && !of.starts_with(at) {
+        remove(at);
+        fs::hard_link(of, at).unwrap();
+    }
+}
+
+fn part(at: &Path) {
+    if let Some(meta) = there(at).filter(fs::Metadata::is_file) {
+        let new = at.with_file_name("new");
+        fs::copy(at, &new).unwrap();
+        xattr::read(at).iter().for_each(|(name, value)| xattr::set(&new, name, value));
+        filetime::set_file_mtime(&new, FileTime::from_last_modification_time(&meta)).unwrap();
+        fs::rename(new, at).unwrap();
     }
 }
 
@@ -264,6 +297,16 @@ pub(super) fn read(root: &Path) -> Node {
         (What::File(fs::read(root).unwrap()), meta.mode() & 0o7777)
     };
     Node { what, mode, mtime, marks: marks(root) }
+}
+
+/// Which names are one file, in the tree at `root`.
+pub(super) fn files(root: &Path) -> Files {
+    let is_name = |(path, stamp): (PathBuf, [i64; 8])| {
+        let path = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+        let is_own = path.split('/').next() == Some(".dsync");
+        (!is_own && !is_dir(&root.join(&path))).then(|| (path, stamp[4].cast_unsigned()))
+    };
+    stamps(root).into_iter().filter_map(is_name).collect()
 }
 
 fn marks(at: &Path) -> Marks {

@@ -3,6 +3,7 @@
 
 mod changes;
 mod crashes;
+mod names;
 mod recovery;
 mod refusals;
 mod renames;
@@ -182,7 +183,8 @@ impl Scene {
     fn scan(&mut self) -> Counts {
         let (rules, stop) = (Rules::new(), AtomicBool::new(false));
         let began = self.replica.opened_at().unwrap();
-        let options = ScanOptions { modes: self.settings.shared.modes, ..scan_options(&rules, &stop, began) };
+        let Shared { modes, facets } = self.settings.shared;
+        let options = ScanOptions { modes, facets, ..scan_options(&rules, &stop, began) };
         let root = self.replica.root().clone();
         scan(&root, self.history(), &options, &mut Deaf).unwrap().commit().unwrap()
     }
@@ -272,6 +274,7 @@ impl Scene {
         meanwhile(self);
         carrier.copy_losers().unwrap();
         carrier.write_down().unwrap();
+        carrier.find_names(&|_| true).unwrap();
         carrier.make().unwrap();
         self.fetch(&carrier, contents);
         carrier.finish().unwrap();

@@ -2,6 +2,7 @@
 //! that, and what is done to one name is not taken for somebody else's edit of the others.
 
 mod crash;
+mod look;
 mod random;
 
 use crate::support::command::dsync;
@@ -143,7 +144,7 @@ fn all_names_may_go() {
 }
 
 /// Which of these names are one file at a side.
-fn groups(two: &Two, side: &str, names: &[&str]) -> Vec<Vec<String>> {
+pub(super) fn groups(two: &Two, side: &str, names: &[&str]) -> Vec<Vec<String>> {
     let mut groups: BTreeMap<u64, Vec<String>> = BTreeMap::new();
     for name in names {
         if let Ok(found) = two.scene.path(&format!("{side}/{name}")).symlink_metadata() {
@@ -172,7 +173,7 @@ fn assert_groups(two: &Two, wanted: &[&[&str]]) {
     }
 }
 
-fn join(two: &Two, of: &str, name: &str) {
+pub(super) fn join(two: &Two, of: &str, name: &str) {
     let name = two.scene.path(name);
     let _ = fs::remove_file(&name);
     fs::create_dir_all(name.parent().unwrap()).unwrap();
@@ -306,7 +307,7 @@ fn what_takes_no_part_stays_as_it_is() {
 }
 
 #[test]
-fn what_was_linked_is_told_and_can_be_undone() {
+fn what_takes_a_content_of_its_own_can_be_undone() {
     let two = one_file(Way::LOCAL);
     join(&two, "left/other", "left/b");
     let shown = two.sync(&["-Hn"]);
