@@ -96,7 +96,8 @@ fn explained(
     let (skip, deletion) = match &source.shown {
         Ok(entry) if has_destination => (skip(run, there, path, entry), None),
         Err(_) if has_destination && run.peer_options.delete.is_some() => {
-            (None, Some(deletion(there, scope, path, &source)?))
+            let is_listed = view.root_meta().is_some();
+            (None, Some(deletion((there, is_listed), scope, path, &source)?))
         }
         Ok(_) | Err(_) => (None, None),
     };
@@ -122,22 +123,28 @@ fn own_entry(root: &Dir, above: &RelPath, name: &Name) -> Option<Entry> {
     root.open_beneath(above).ok()?.entry(name).ok()?
 }
 
-/// What the rules of the destination say of a path that the sources do not show, and of the directories above it.
-fn deletion(there: &There, scope: &Scope, path: &RelPath, source: &Found) -> Result<Deletion, Failure> {
+/// What the rules of the destination, which is listed itself or only the place of what is named, say of a path that the
+/// sources do not show, and of the directories above it.
+fn deletion(
+    (there, is_listed): (&There, bool),
+    scope: &Scope,
+    path: &RelPath,
+    source: &Found,
+) -> Result<Deletion, Failure> {
     let failed = |error: crate::fs::Error| Failure::System { doing: error.doing, source: error.source };
     let mut dir = match there {
         There::Here(dir) => dir.clone(),
         There::Away => None,
     };
     let mut scope = match &dir {
-        Some(dir) => view::enter_above(scope, dir, false).map_err(failed)?,
+        Some(dir) => view::enter_above(scope, dir, !is_listed).map_err(failed)?,
         None => scope.clone(),
     };
     let mut above = RelPath::root();
     let mut ruling = None;
     let mut is_there = matches!(there, There::Here(_)).then_some(false);
     for name in path.elements().filter_map(|name| Name::new(name).ok()) {
-        if let Some(dir) = &dir {
+        if let Some(dir) = dir.as_ref().filter(|_| is_listed || !above.is_root()) {
             scope = view::enter(&scope, dir, &above).map_err(failed)?;
         }
         let here = above.join(&name);
