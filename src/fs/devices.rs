@@ -62,7 +62,8 @@ impl Devices {
             _ => return (node, meta),
         };
         let now = FileTime::from_unix_time(FileTime::now().unix_seconds(), 0);
-        (Node::File { size }, Meta { mtime: now, ..meta })
+        // Whoever may run the copy is not given another's rights with it.
+        (Node::File { size }, Meta { mtime: now, mode: meta.mode & 0o777, ..meta })
     }
 }
 

@@ -133,6 +133,7 @@ pub(super) fn stamp_of_linked(dir: BorrowedFd<'_>, name: &Name) -> Result<Option
 }
 
 /// How many names the inode has that has this one.
+#[allow(clippy::useless_conversion, reason = "it is narrower on other systems")]
 pub(super) fn link_count(dir: BorrowedFd<'_>, name: &Name) -> Result<u64, Error> {
     let stat = rustix::fs::statat(dir, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW);
     Ok(stat.map_err(Error::when(ATTRIBUTES))?.st_nlink.into())

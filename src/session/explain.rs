@@ -69,6 +69,14 @@ impl Deletion {
     }
 }
 
+/// What sources show.
+struct Shown {
+    /// Whether the directory is listed that the paths are in, and is not only the place of what is named.
+    is_listed: bool,
+    /// At each path that is asked about.
+    found: Vec<Found>,
+}
+
 /// What a peer tells of a path that the sources show, or do not.
 #[derive(Serialize, Deserialize)]
 struct Told {
@@ -92,31 +100,31 @@ pub fn explain(run: &Run, surroundings: &Surroundings) -> Result<Vec<Explained>,
     let (reporter, progress) = (surroundings.reporter.clone(), surroundings.progress.clone());
     let here = context(run.options.clone(), run.paths, run.seed(), reporter, progress);
     let afar = Afar { run, surroundings };
-    let mut found = match from {
-        None => shown(&sources, run.names.as_deref(), &here)?,
-        Some(host) => afar.shown(host, sources)?,
+    let mut shown = match from {
+        None => look(&sources, run.names.as_deref(), &here)?,
+        Some(host) => afar.look(host, sources)?,
     };
     let is_asked = |found: &Found| found.shown.is_ok() || run.peer_options.delete.is_some();
     let mut fates: Vec<Fate> = match to {
-        _ if run.options.list_only || !found.iter().any(is_asked) => Vec::new(),
+        _ if run.options.list_only || !shown.found.iter().any(is_asked) => Vec::new(),
         // Where there is no peer, the sink goes by what a peer would.
         None if from.is_none() => {
-            fates(&destination, &found, &Context { options: run.peer_options.clone(), ..here })?
+            fates(&destination, &shown, &Context { options: run.peer_options.clone(), ..here })?
         }
-        None => fates(&destination, &found, &here)?,
-        Some(host) => afar.fates(host, destination, &found)?,
+        None => fates(&destination, &shown, &here)?,
+        Some(host) => afar.fates(host, destination, &shown)?,
     };
     let place = |ruling: &mut Option<Ruling>| {
         if let Some(ruling) = ruling.as_mut().filter(|ruling| ruling.origin.is_none()) {
             ruling.origin = run.options.rules.origin_of(&ruling.text).cloned();
         }
     };
-    found.iter_mut().for_each(|found| place(&mut found.ruling));
+    shown.found.iter_mut().for_each(|found| place(&mut found.ruling));
     fates.iter_mut().filter_map(|fate| fate.deletion.as_mut()).for_each(|fate| place(&mut fate.ruling));
     let fates = fates.into_iter().chain(std::iter::repeat_with(Fate::default));
     let explained =
         |((path, source), fate): ((&RelPath, Found), Fate)| Explained { path: path.clone(), source, fate };
-    Ok(run.options.explain.iter().zip(found).zip(fates).map(explained).collect())
+    Ok(run.options.explain.iter().zip(shown.found).zip(fates).map(explained).collect())
 }
 
 /// Says what the sources show, as the peer that has them.
@@ -126,9 +134,9 @@ pub(super) fn answer_for_sources(
     names: Option<&[u8]>,
     context: &Context,
 ) -> Result<(), PassError> {
-    let found = shown(arguments, names, context);
-    let found = found.inspect_err(|failure| talk::give_up(&link, failure)).map_err(|_| PassError::Lost)?;
-    talk::say(&mut link, &told(&found)?)?;
+    let shown = look(arguments, names, context);
+    let shown = shown.inspect_err(|failure| talk::give_up(&link, failure)).map_err(|_| PassError::Lost)?;
+    talk::say(&mut link, &told(&shown)?)?;
     link.sender.close();
     Ok(())
 }
@@ -139,8 +147,8 @@ pub(super) fn answer_for_destination(
     destination: &[u8],
     context: &Context,
 ) -> Result<(), PassError> {
-    let found = heard(&talk::hear(&mut link, &*context.reporter)?, context)?;
-    let fates = fates(destination, &found, context);
+    let shown = heard(&talk::hear(&mut link, &*context.reporter)?, context)?;
+    let fates = fates(destination, &shown, context);
     let fates = fates.inspect_err(|failure| talk::give_up(&link, failure)).map_err(|_| PassError::Lost)?;
     talk::say(&mut link, &packed(&fates)?)?;
     link.sender.close();
@@ -154,7 +162,7 @@ struct Afar<'a> {
 }
 
 impl Afar<'_> {
-    fn shown(&self, host: &Host, arguments: Vec<Vec<u8>>) -> Result<Vec<Found>, Failure> {
+    fn look(&self, host: &Host, arguments: Vec<Vec<u8>>) -> Result<Shown, Failure> {
         self.ask(host, Part::Source { arguments }, |link, context| {
             if let Some(names) = &self.run.names {
                 talk::say(link, names)?;
@@ -163,10 +171,10 @@ impl Afar<'_> {
         })
     }
 
-    fn fates(&self, host: &Host, destination: Vec<u8>, found: &[Found]) -> Result<Vec<Fate>, Failure> {
+    fn fates(&self, host: &Host, destination: Vec<u8>, shown: &Shown) -> Result<Vec<Fate>, Failure> {
         self.ask(host, Part::Sink { destination }, |link, context| {
-            talk::say(link, &told(found)?)?;
-            answers(&talk::hear(link, &*context.reporter)?, context)
+            talk::say(link, &told(shown)?)?;
+            answers(unpacked(&talk::hear(link, &*context.reporter)?)?, context)
         })
     }
 
@@ -186,17 +194,17 @@ impl Afar<'_> {
     }
 }
 
-fn told(found: &[Found]) -> Result<Vec<u8>, PassError> {
+fn told(shown: &Shown) -> Result<Vec<u8>, PassError> {
     let told = |found: &Found| Told {
         path: found.path.clone(),
         shown: found.shown.as_ref().map(told_entry).map_err(Absence::clone),
         is_dir: found.is_dir,
         ruling: found.ruling.clone(),
     };
-    packed(&found.iter().map(told).collect::<Vec<_>>())
+    packed(&(shown.is_listed, shown.found.iter().map(told).collect::<Vec<_>>()))
 }
 
-fn heard(bytes: &[u8], context: &Context) -> Result<Vec<Found>, PassError> {
+fn heard(bytes: &[u8], context: &Context) -> Result<Shown, PassError> {
     let found = |Told { path, shown, is_dir, ruling }: Told| {
         let shown = match shown {
             Ok(bytes) => Ok(untold_entry(bytes).map_err(|_| GARBLED)?),
@@ -204,43 +212,55 @@ fn heard(bytes: &[u8], context: &Context) -> Result<Vec<Found>, PassError> {
         };
         Ok(Found { path, shown, is_dir, ruling })
     };
-    answers::<Told>(bytes, context)?.into_iter().map(found).collect()
+    let (is_listed, told): (bool, Vec<Told>) = unpacked(bytes)?;
+    let found = answers(told, context)?.into_iter().map(found).collect::<Result<_, PassError>>()?;
+    Ok(Shown { is_listed, found })
 }
 
 const GARBLED: PassError = PassError::Protocol("what is said of a path cannot be read");
 
-fn packed<T: Serialize>(answers: &Vec<T>) -> Result<Vec<u8>, PassError> {
+fn packed(answers: &impl Serialize) -> Result<Vec<u8>, PassError> {
     postcard::to_stdvec(answers).map_err(|_| PassError::Protocol("what is said of a path cannot be packed"))
 }
 
+fn unpacked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, PassError> {
+    postcard::from_bytes(bytes).map_err(|_| GARBLED)
+}
+
 /// One answer for each path that is asked about.
-fn answers<T: DeserializeOwned>(bytes: &[u8], context: &Context) -> Result<Vec<T>, PassError> {
-    let answers: Vec<T> = postcard::from_bytes(bytes).map_err(|_| GARBLED)?;
+fn answers<T>(answers: Vec<T>, context: &Context) -> Result<Vec<T>, PassError> {
     if answers.len() == context.options.explain.len() { Ok(answers) } else { Err(GARBLED) }
 }
 
 /// What sources of this host show at the paths that are asked about.
-fn shown(arguments: &[Vec<u8>], names: Option<&[u8]>, context: &Context) -> Result<Vec<Found>, Failure> {
+fn look(arguments: &[Vec<u8>], names: Option<&[u8]>, context: &Context) -> Result<Shown, Failure> {
     let opened = View::open(arguments, names, &context.options, context.paths);
     let (view, missing) = opened.map_err(|error| Failure::Sources(error.to_string()))?;
     match missing.first() {
         Some(missing) => Err(Failure::Sources(missing.to_string())),
-        None => Ok(context.options.explain.iter().map(|path| view.explain(path)).collect()),
+        None => Ok(Shown {
+            is_listed: view.root_meta().is_some(),
+            found: context.options.explain.iter().map(|path| view.explain(path)).collect(),
+        }),
     }
 }
 
 /// What becomes of what the sources show below a destination of this host.
-fn fates(destination: &[u8], found: &[Found], context: &Context) -> Result<Vec<Fate>, Failure> {
+fn fates(destination: &[u8], shown: &Shown, context: &Context) -> Result<Vec<Fate>, Failure> {
     let path = OsStr::from_bytes(destination);
     let mut rules = context.options.rules.clone();
     if let Ok(absolute) = std::path::absolute(path) {
         rules.set_root(absolute.as_os_str().as_bytes());
     }
     let root = Root::open(path, context.paths).ok();
-    let there =
-        There { options: &context.options, root: root.as_ref().map(Root::dir), scope: Scope::from(rules) };
+    let there = There {
+        options: &context.options,
+        root: root.as_ref().map(Root::dir),
+        scope: Scope::from(rules),
+        is_listed: shown.is_listed,
+    };
     let paths = context.options.explain.iter();
-    paths.zip(found).map(|(path, found)| there.fate(path, found)).collect()
+    paths.zip(&shown.found).map(|(path, found)| there.fate(path, found)).collect()
 }
 
 /// The destination.
@@ -249,6 +269,8 @@ struct There<'a> {
     /// `None`: it is not there.
     root: Option<&'a Dir>,
     scope: Scope,
+    /// Whether the sources list the directory itself.
+    is_listed: bool,
 }
 
 impl There<'_> {
@@ -274,14 +296,14 @@ impl There<'_> {
         let failed = |error: crate::fs::Error| Failure::System { doing: error.doing, source: error.source };
         let mut dir = self.root.cloned();
         let mut scope = match &dir {
-            Some(dir) => view::enter_above(&self.scope, dir, false).map_err(failed)?,
+            Some(dir) => view::enter_above(&self.scope, dir, !self.is_listed).map_err(failed)?,
             None => self.scope.clone(),
         };
         let mut above = RelPath::root();
         let mut ruling = None;
         let mut is_there = false;
         for name in path.elements().filter_map(|name| Name::new(name).ok()) {
-            if let Some(dir) = &dir {
+            if let Some(dir) = dir.as_ref().filter(|_| self.is_listed || !above.is_root()) {
                 scope = view::enter(&scope, dir, &above).map_err(failed)?;
             }
             let here = above.join(&name);

@@ -249,11 +249,7 @@ impl View {
         let Node::Symlink { target } = &entry.node else { return Ok(entry) };
         let links = self.manner.links;
         if !self.may_follow(target, path) {
-            if links.munge {
-                let target = unmunged(target).into();
-                return Ok(Entry { node: Node::Symlink { target }, ..entry });
-            }
-            return Ok(entry);
+            return Ok(self.as_link(entry));
         }
         let of_any_kind = links.copy || (links.copy_unsafe && is_unsafe(target, path));
         let found = match dir.referent(&entry.name) {
@@ -267,11 +263,22 @@ impl View {
                 Ok(referent)
             }
             Some(referent) if of_any_kind => Ok(referent),
-            _ if !of_any_kind => Ok(entry),
+            _ if !of_any_kind => Ok(self.as_link(entry)),
             _ => {
                 let source = io::Error::other("the symbolic link leads nowhere");
                 Err(Error { doing: FOLLOWING, source })
             }
+        }
+    }
+
+    /// A link that is shown as such: as it was before it was munged, if that is asked for.
+    fn as_link(&self, entry: Entry) -> Entry {
+        match &entry.node {
+            Node::Symlink { target } if self.manner.links.munge => {
+                let target = unmunged(target).into();
+                Entry { node: Node::Symlink { target }, ..entry }
+            }
+            _ => entry,
         }
     }
 

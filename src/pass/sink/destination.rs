@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 /// Where entries of the transfer root go.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Destination {
     /// The directory; `None` in a dry run if it does not exist yet.
     pub root: Option<Root>,
@@ -19,6 +19,8 @@ pub(super) struct Destination {
     pub created: bool,
     /// How many directories were made before that (or would be), and what to call the last (`--mkpath`).
     pub made_above: Option<(u32, Vec<u8>)>,
+    /// Whether it stands for a directory that is listed, and not only for the place of what was named.
+    pub is_listed: bool,
 }
 
 /// Why the destination cannot be used. Ends the run before anything is changed.
@@ -124,7 +126,7 @@ pub(super) fn open(
     match Root::inspect(os_path, links).map_err(unfit)? {
         Some(Kind::Directory) => {
             let root = Root::open(os_path, links).map_err(unfit)?;
-            Ok(Destination { root: Some(guard(root)), rename: None, created: false, made_above: None })
+            Ok(Destination { root: Some(guard(root)), ..Destination::default() })
         }
         found => {
             let is_renamed = single && !as_directory;
@@ -136,16 +138,16 @@ pub(super) fn open(
             }
             if is_renamed && let Some((parent, name)) = Root::open_parent(os_path, links).map_err(unfit)? {
                 let root = Some(guard(parent));
-                return Ok(Destination { root, rename: Some(name), created: false, made_above: None });
+                return Ok(Destination { root, rename: Some(name), ..Destination::default() });
             }
             if found.is_some() {
                 return Err(DestinationError::NotADirectory(Escaped(path).to_string()));
             }
             if dry_run {
-                return Ok(Destination { root: None, rename: None, created: true, made_above: None });
+                return Ok(Destination { created: true, ..Destination::default() });
             }
             let root = Root::create(os_path, links).map_err(unmade)?;
-            Ok(Destination { root: Some(root), rename: None, created: true, made_above: None })
+            Ok(Destination { root: Some(root), created: true, ..Destination::default() })
         }
     }
 }
@@ -184,11 +186,10 @@ impl<'p> Missing<'p> {
         let count = u32::try_from(paths.len()).unwrap_or(u32::MAX);
         let told = if is_renamed { above(path).unwrap_or_default() } else { trimmed(path) };
         let mut destination = Destination {
-            root: None,
-            rename: None,
             // In a dry run it is told as ever, too.
             created: dry_run && !is_renamed,
             made_above: Some((count, told.to_vec())),
+            ..Destination::default()
         };
         if !dry_run {
             for path in paths {

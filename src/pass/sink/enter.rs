@@ -19,7 +19,7 @@ use std::collections::{HashSet, VecDeque};
 impl Sink<'_> {
     /// Opens the destination, or leaves it alone if there is nothing to put there.
     pub(super) fn open_destination(&self, begin: &Begin, root_is_empty: bool) -> Result<(), PassError> {
-        let at = |root| Destination { root, rename: None, created: false, made_above: None };
+        let at = |root| Destination { root, ..Destination::default() };
         let destination = match &self.goal {
             Goal::Planned { root, .. } => at(Some(root.clone())),
             Goal::Listing => at(None),
@@ -34,7 +34,8 @@ impl Sink<'_> {
                 }
             }
         };
-        let destination = destination.written_by(&self.context.options, self.context.paths)?;
+        let mut destination = destination.written_by(&self.context.options, self.context.paths)?;
+        destination.is_listed = begin.root.is_some();
         if let Some((count, path)) = &destination.made_above {
             self.announcer.say(Event::CreatedPath { count: *count, path: path.clone() });
         }
@@ -58,8 +59,11 @@ impl Sink<'_> {
         };
         let mut open = OpenDir::new(RelPath::root(), None, counterpart);
         // Beside a single file, nothing is deleted.
-        open.scope = self.scope_above(open.counterpart.dir().filter(|_| destination.rename.is_none()));
-        self.enter_scope(&mut open);
+        let top = open.counterpart.dir().filter(|_| destination.rename.is_none());
+        open.scope = self.scope_above(top, destination.is_listed);
+        if destination.is_listed {
+            self.enter_scope(&mut open);
+        }
         if let Some(meta) = begin.root.filter(|_| self.goal.only_shows()) {
             self.show(RelPath::root(), &Node::Directory, &meta);
         }
@@ -209,10 +213,11 @@ impl Sink<'_> {
         }
     }
 
-    /// What holds above the destination, which is `top`.
-    fn scope_above(&self, top: Option<&Dir>) -> Scope {
+    /// What holds above the destination, which is `top`. If that is not listed itself, but only the place of what was
+    /// named, files of rules in it count as at the source: if they are looked for further up.
+    fn scope_above(&self, top: Option<&Dir>, is_listed: bool) -> Scope {
         let top = top.filter(|_| self.asks_scope());
-        let scope = top.map_or(Ok(self.scope.clone()), |top| view::enter_above(&self.scope, top, false));
+        let scope = top.map_or(Ok(self.scope.clone()), |top| view::enter_above(&self.scope, top, !is_listed));
         self.scope_or_closed(&RelPath::root(), scope)
     }
 
@@ -224,10 +229,12 @@ impl Sink<'_> {
         let mut here = RelPath::root();
         let mut names = path.elements();
         let mut scope = None;
+        let is_listed = self.destination.get().is_some_and(|destination| destination.is_listed);
         loop {
             let opened = self.counterpart_at(&here).unwrap_or(Counterpart::Absent);
-            let above = scope.unwrap_or_else(|| self.scope_above(opened.dir()));
-            let entered = opened.dir().map_or(Ok(above.clone()), |dir| view::enter(&above, dir, &here));
+            let above = scope.unwrap_or_else(|| self.scope_above(opened.dir(), is_listed));
+            let dir = opened.dir().filter(|_| is_listed || !here.is_root());
+            let entered = dir.map_or(Ok(above.clone()), |dir| view::enter(&above, dir, &here));
             let entered = self.scope_or_closed(&here, entered);
             match names.next().and_then(|name| Name::new(name).ok()) {
                 Some(name) => here = here.join(&name),

@@ -94,6 +94,23 @@ fn what_a_device_holds_is_copied_to_a_file() {
 }
 
 #[test]
+fn the_copy_of_a_device_is_never_set_id() {
+    if !tools::can_make_devices() {
+        return tools::missing("the right to make device files");
+    }
+    for way in Way::plain() {
+        let source = Tree::new().node("null", Node::CharDevice(1, 3)).mode("null", 0o7755);
+        let scene = Scene::with_source(&source).tree("to", &Tree::new().file("null", ""));
+        for _ in 0..2 {
+            copied(&scene, way, &["-aI", "--copy-devices"]).success();
+            let meta = fs::metadata(scene.path("to/null")).unwrap();
+            assert!(meta.is_file() && meta.mode() & 0o7777 == 0o755, "{way:?}");
+            fs::remove_file(scene.path("to/null")).unwrap();
+        }
+    }
+}
+
+#[test]
 fn what_has_changed_of_a_device_is_sent() {
     let mut content = noise(LEN, 2);
     let Some(disk) = Disk::of(&content) else { return };

@@ -260,6 +260,21 @@ fn munged_links_lead_nowhere_and_come_back() {
     }
 }
 
+#[test]
+fn munged_links_come_back_also_where_those_to_directories_are_followed() {
+    for way in Way::plain().into_iter().filter(|way| way.direction == Direction::Push) {
+        let source = Tree::new()
+            .symlink("away", "/rsyncd-munged//etc/nothing")
+            .symlink("to-file", "/rsyncd-munged/dir/file")
+            .symlink("to-dir", "dir");
+        let scene = Scene::with_source(&source.file("dir/file", "x"));
+        way.copy(&["-ak", "--munge-links"], &[scene.path("source/")], scene.path("to")).run().success();
+        assert_eq!(target(&scene, "to/away").as_deref(), Some("/etc/nothing"), "{way:?}");
+        assert_eq!(target(&scene, "to/to-file").as_deref(), Some("dir/file"), "{way:?}");
+        assert_eq!(scene.read("to/to-dir/file"), b"x", "{way:?}");
+    }
+}
+
 /// A link that somebody else made is followed on no path that was named, unless it is said that it may be.
 #[test]
 fn links_of_others_are_followed_on_request_and_on_this_side_only() {

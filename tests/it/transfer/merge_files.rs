@@ -50,6 +50,40 @@ fn beside_what_is_named_no_file_counts_but_above_it() {
 }
 
 #[test]
+fn beside_what_is_named_no_file_counts_at_the_destination_either() {
+    for way in Way::plain() {
+        let source = Tree::new().file("x/a/y", "y").file("x/c/y", "y").file(".rules", "P extra\n");
+        for option in ["--delete-during", "--delete-before", "--delete-after", "--delete-delay"] {
+            let to = Tree::new().file(".rules", "P extra\n").file(".own", "P more\n");
+            let to = ["a", "c"].into_iter().fold(to, |to, dir| {
+                ["extra", "more"].into_iter().fold(to, |to, name| {
+                    to.file(format!("{dir}/{name}"), "x").file(format!("x/{dir}/{name}"), "x")
+                })
+            });
+            let left = |rule: &str, more: &[&str], named: &[&str]| {
+                let scene = Scene::with_source(&source).tree("to", &to);
+                let named: Vec<_> = named.iter().map(|name| scene.path(&format!("source/{name}"))).collect();
+                way.copy(&[&["-a", rule, option], more].concat(), &named, scene.path("to")).run().success();
+                let paths = scene.paths("to").into_iter();
+                paths.filter(|path| path.ends_with("extra") || path.ends_with("more")).collect::<Vec<_>>()
+            };
+            let named = ["x/a", "x/c"];
+            let elsewhere = ["x/a/extra", "x/a/more", "x/c/extra", "x/c/more"];
+            assert_eq!(left("-f: .rules", &[], &named), elsewhere, "{way:?} {option}");
+            let whole = ["./x/a", "./x/c"];
+            let others = ["a/extra", "a/more", "c/extra", "c/more"];
+            assert_eq!(left("-f: .rules", &["-R"], &whole), others, "{way:?} {option}");
+            // These are looked for further up, and so for each name.
+            let kept = [&["a/more", "c/more"][..], &elsewhere].concat();
+            assert_eq!(left("-f: /.own", &[], &named), kept, "{way:?} {option}");
+            // And it counts where it is beside what is listed.
+            let kept = ["a/extra", "c/extra", "x/a/extra", "x/c/extra"];
+            assert_eq!(left("-f: .rules", &[], &[""]), kept, "{way:?} {option}");
+        }
+    }
+}
+
+#[test]
 fn what_nobody_can_read_hides_all_and_deletes_nothing() {
     let bad =
         |name: &str, content: &str| source().file(format!("bad/{name}"), content).file("bad/secret", "x");
