@@ -274,7 +274,7 @@ mod tests {
     use super::*;
     use crate::cli::output::plan::{Names, Shown};
 
-    const FILES: Files = Files { left: Some(b"2\n"), right: Some(b"3\n"), ..Files::NONE };
+    const FILES: Files = Files { left: Some(b"2\n"), right: Some(b"3\n") };
 
     struct Scene {
         typist: Arc<Typist>,

@@ -56,7 +56,7 @@ mod tests {
     use crate::cli::overseer::dialogue::scripted::Files;
 
     fn of(left: &'static [u8], right: &'static [u8]) -> String {
-        diff(&Files { left: Some(left), right: Some(right), ..Files::NONE }, ["one", "two"])
+        diff(&Files { left: Some(left), right: Some(right) }, ["one", "two"])
     }
 
     #[test]
@@ -72,7 +72,7 @@ mod tests {
     fn what_cannot_be_shown_is_said_so() {
         assert_eq!(of(b"a\0", b"b"), "Binary files differ.\n");
         assert_eq!(of(b"a", b"\xff"), "Binary files differ.\n");
-        let missing = Files { right: Some(b""), ..Files::NONE };
+        let missing = Files { right: Some(b"") };
         assert!(diff(&missing, ["one", "two"]).contains("changed meanwhile"));
     }
 

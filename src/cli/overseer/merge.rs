@@ -110,7 +110,7 @@ mod tests {
         })
     }
 
-    const FILES: Files = Files { left: Some(b"left\n"), right: Some(b"right\n"), ..Files::NONE };
+    const FILES: Files = Files { left: Some(b"left\n"), right: Some(b"right\n") };
     const CONTENTS: (&str, &str) = ("a=2", "a=3");
 
     #[test]
