@@ -29,7 +29,8 @@
 //! Contents and attributes decide what becomes of a path; an identity says only how bytes lie on a disk. So edits of it
 //! are never in conflict: of two that have not seen each other the greater one stays, on both sides and whoever meets
 //! first. Nor does one save a name that the other side has removed. And where the names of one identity have different
-//! contents or attributes once all else is decided, each is a file of its own.
+//! contents or attributes once all else is decided, each is a file of its own. A time of modification is neither: a
+//! file has one, and if its names were to have several, it gets the latest.
 //!
 //! A run in which the facet takes no part replaces names one by one, and so breaks links on a side where nobody meant
 //! it. It [forgets](Extended::forget) the identity of what it replaces: what is not known is no edit.

@@ -25,10 +25,12 @@ impl Case {
             plain,
         } = self;
         format!(
-            "#[test]\nfn what_went_wrong() {{\n    again(&Case {{\n        way: {way},\n        links: {links},\n        policy: {policy:?},\n        \
-             excluded: {excluded:?},\n        guarded: {guarded},\n        met: {met},\n        base: vec!{base:?},\n        \
-             more: vec!{more:?},\n        left: vec!{left:?},\n        right: vec!{right:?},\n        \
-             turned: {turned},\n        other_clocks: {other_clocks},\n        plain: {plain},\n    }});\n}}"
+            "#[test]\nfn what_went_wrong() {{\n    again(&Case {{\n        way: {way},\n        \
+             links: {links},\n        policy: {policy:?},\n        excluded: {excluded:?},\n        \
+             guarded: {guarded},\n        met: {met},\n        base: vec!{base:?},\n        \
+             more: vec!{more:?},\n        left: vec!{left:?},\n        \
+             right: vec!{right:?},\n        turned: {turned},\n        \
+             other_clocks: {other_clocks},\n        plain: {plain},\n    }});\n}}"
         )
     }
 
