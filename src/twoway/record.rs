@@ -99,6 +99,16 @@ pub struct Record {
     pub occupied: bool,
 }
 
+impl Record {
+    /// Whether the entry will be the same but for which names are one file with it, and for the time that goes along
+    /// with that.
+    pub fn is_linked_otherwise(&self, after: &Record) -> bool {
+        self.extended.identity() != after.extended.identity()
+            && (&self.state, self.attributes) == (&after.state, after.attributes)
+            && after.extended.differing(&self.extended).attributes() == Facets::NONE
+    }
+}
+
 impl State {
     /// Whether something is there.
     pub fn is_present(&self) -> bool {

@@ -321,6 +321,9 @@ pub(super) fn plan(plan: &Plan, out: &mut dyn FnMut(&str)) {
                 out(&planned(word(*change), &step).end());
             }
         }
+        for step in work.links.iter().filter_map(|number| plan.steps.get(*number)) {
+            out(&planned("links", &step).end());
+        }
         for rename in &work.renames {
             if let (Some(from), Some(to)) = (plan.steps.get(rename.from), plan.steps.get(rename.to)) {
                 out(&planned("renamed", &to).named(FROM, from.path.as_bytes()).end());

@@ -32,6 +32,8 @@ pub struct Summary {
 pub struct Work {
     /// By what is done. Renames are not among them.
     pub changes: BTreeMap<Change, Vec<usize>>,
+    /// What is only linked to other names of its, or no longer is; not among the changes.
+    pub links: Vec<usize>,
     /// Files that only get another name.
     pub renames: Vec<Rename>,
     /// The lengths of all files that are fetched from the other side, in bytes: at most so much is sent.
@@ -85,7 +87,7 @@ impl Summary {
 
     /// Whether both sides are and stay the same: nothing is done and nothing left.
     pub fn is_in_sync(&self) -> bool {
-        let idle = |work: &Work| work.changes.is_empty() && work.renames.is_empty();
+        let idle = |work: &Work| work.changes.is_empty() && work.links.is_empty() && work.renames.is_empty();
         let left = [&self.conflicts, &self.unknown, &self.unplanned];
         idle(&self.left) && idle(&self.right) && left.iter().all(|steps| steps.is_empty())
     }
@@ -97,7 +99,10 @@ impl Work {
         if let (State::File { size, .. }, false) = (&step.after.of(side).state, change == Change::Adjust) {
             self.bytes = self.bytes.saturating_add(*size);
         }
-        self.changes.entry(change).or_default().push(number);
+        let is_link =
+            change == Change::Adjust && step.before.of(side).is_linked_otherwise(step.after.of(side));
+        let group = if is_link { &mut self.links } else { self.changes.entry(change).or_default() };
+        group.push(number);
     }
 
     /// The steps that do this.
