@@ -81,9 +81,15 @@ fn open() -> io::Result<File> {
     File::options().read(true).write(true).open(TERMINAL)
 }
 
-/// The text with its line ends, and nothing else that acts on a terminal.
+/// The text with its line ends, and nothing else that acts on a terminal. Names in it are escaped already, so what
+/// reads as an escape stays one.
 fn shown(text: &str) -> String {
-    let lines: Vec<String> = text.split('\n').map(|line| Escaped(line.as_bytes()).to_string()).collect();
+    const MARK: &str = "\\#";
+    let line = |line: &str| {
+        let parts: Vec<String> = line.split(MARK).map(|part| Escaped(part.as_bytes()).to_string()).collect();
+        parts.join(MARK)
+    };
+    let lines: Vec<String> = text.split('\n').map(line).collect();
     lines.join("\n")
 }
 
@@ -109,5 +115,11 @@ mod tests {
     #[test]
     fn text_of_a_server_cannot_act_on_the_terminal() {
         assert_eq!(shown("one\ntwo\x1b[2J\r"), "one\ntwo\\#033[2J\\#015");
+    }
+
+    #[test]
+    fn names_are_escaped_once() {
+        let name = Escaped(b"odd\nname \\ \\#012 \xff").to_string();
+        assert_eq!(shown(&format!("about {name}\x07?")), format!("about {name}\\#007?"));
     }
 }

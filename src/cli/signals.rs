@@ -8,7 +8,7 @@
 //! background jobs of shells expect. A reader of standard output that goes away sends nothing here: Rust's runtime
 //! turns SIGPIPE into an error of the write.
 
-use crate::cli::failure::SIGNAL;
+use crate::cli::failure::{SIGNAL, last_line};
 use crate::cli::output::Screen;
 use crate::session::Cancel;
 use rustix::process::getpgrp;
@@ -16,7 +16,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr}
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,10 @@ pub(super) fn install(cancel: Cancel, screen: Arc<Screen>) -> io::Result<()> {
             let asking = screen.is_asking();
             if let Some(terminal) = terminal.as_ref().filter(|_| asking) {
                 terminal.restore();
+            }
+            if asking {
+                // The prompt is on the line that is left, and whoever asks has the screen.
+                let _ = writeln!(io::stderr(), "\n{}", last_line(SIGNAL));
             }
             if asking || first.is_some_and(|first| first.elapsed() >= ECHO) {
                 std::process::exit(i32::from(SIGNAL));

@@ -14,9 +14,9 @@ const CAPABILITIES: [(&str, bool); 17] = [
     ("socketpairs", false),
     ("symlinks", true),
     ("symtimes", true),
-    ("hardlinks", false),
-    ("hardlink_specials", false),
-    ("hardlink_symlinks", false),
+    ("hardlinks", true),
+    ("hardlink_specials", true),
+    ("hardlink_symlinks", true),
     ("IPv6", true),
     ("atimes", true),
     ("batchfiles", false),
@@ -100,6 +100,7 @@ mod tests {
         assert_eq!(value["program"], "dsync");
         assert_eq!(value["capabilities"]["symlinks"], true);
         assert_eq!(value["capabilities"]["ACLs"], true);
+        assert_eq!(value["capabilities"]["hardlinks"], true);
         assert_eq!(value["checksum_list"][0], "xxh128");
         assert_eq!(value["compress_list"][0], "zstd");
     }

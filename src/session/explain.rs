@@ -60,12 +60,14 @@ pub struct Deletion {
     pub ruling: Option<Ruling>,
     /// Whether it is there.
     pub is_there: bool,
+    /// Whether it is dsync's own, which no run deletes.
+    pub is_reserved: bool,
 }
 
 impl Deletion {
     /// Whether it stays.
     pub fn is_protected(&self) -> bool {
-        self.ruling.as_ref().is_some_and(|ruling| ruling.verdict == Verdict::Excluded)
+        self.is_reserved || self.ruling.as_ref().is_some_and(|ruling| ruling.verdict == Verdict::Excluded)
     }
 }
 
@@ -308,6 +310,9 @@ impl There<'_> {
             }
             let here = above.join(&name);
             let own = dir.as_ref().and_then(|dir| dir.entry(&name).ok().flatten());
+            if own.as_ref().is_some_and(crate::fs::is_reserved) {
+                return Ok(Deletion { path: here, ruling: None, is_there: true, is_reserved: true });
+            }
             let is_dir =
                 here != *path || own.as_ref().map_or(here == source.path && source.is_dir, Entry::is_dir);
             // What the sources do not show goes as a whole, with what is in it.
@@ -320,7 +325,7 @@ impl There<'_> {
                 break;
             }
         }
-        Ok(Deletion { path: above, ruling, is_there })
+        Ok(Deletion { path: above, ruling, is_there, is_reserved: false })
     }
 }
 

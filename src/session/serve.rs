@@ -99,8 +99,9 @@ pub fn serve(
         .map_err(RunError::from),
         Part::Replica { root, landmarks } => {
             let stop = two_way::stop(cancel);
-            let around = Around { context: &context, stop: &stop };
-            two_way::follow_afar(link, &without_tilde(root), &landmarks, around).map(drop)
+            let root = without_tilde(root);
+            let around = Around { context: &context, stop: &stop, name: &root };
+            two_way::follow_afar(link, &landmarks, around).map(drop)
         }
         Part::Source { arguments } => {
             let names = match context.options.names_from {

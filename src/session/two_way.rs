@@ -2,7 +2,7 @@
 
 use crate::fs::{Links, Root};
 use crate::pass::Context;
-use crate::report::Totals;
+use crate::report::{Event, Problem, Reporter, Totals};
 use crate::request::{Landmark, Part};
 use crate::session::apart::{check_apart, landmarks};
 use crate::session::remote::{Played, with_peer};
@@ -86,8 +86,13 @@ fn remote(
     let root = open(&here, run.paths.0)?;
     let landmarks = landmarks(&root, running_system().as_deref());
     with_peer(run, surroundings, host, Part::Replica { root: there, landmarks }, |mut link, context| {
-        let around = Around { context, stop: &stop };
-        plan(&mut link, two_way, surroundings, (side, &here, &root), named, around)
+        let around = Around { context, stop: &stop, name: &here };
+        let sides = match side {
+            Side::Left => [run::shown(&here), named.clone()],
+            Side::Right => [named.clone(), run::shown(&here)],
+        };
+        let names = names(&here, named, sides);
+        plan(&mut link, two_way, surroundings, (side, names, &root), around)
     })
 }
 
@@ -111,11 +116,17 @@ fn local(
         surroundings.cancel.on_cancel(move || stopper.stop());
     }
     let stop = stop(&surroundings.cancel);
-    let around = Around { context: &context, stop: &stop };
+    let [left_context, right_context] = [left, right].map(|root| {
+        let reporter = Arc::new(Sided { root: root.clone(), reporter: surroundings.reporter.clone() });
+        Context { reporter, ..context.clone() }
+    });
+    let around_left = Around { context: &left_context, stop: &stop, name: left };
+    let around_right = Around { context: &right_context, stop: &stop, name: right };
     let (planned, followed) = thread::scope(|scope| {
-        let followed = scope.spawn(|| follow(following, (right, &right_root), around));
-        let here = (Side::Left, left.as_slice(), &left_root);
-        let planned = plan(&mut planning, two_way, surroundings, here, absolute(right), around);
+        let followed = scope.spawn(|| follow(following, &right_root, around_right));
+        let names = names(left, absolute(right), [run::shown(left), run::shown(right)]);
+        let here = (Side::Left, names, &left_root);
+        let planned = plan(&mut planning, two_way, surroundings, here, around_left);
         (planned, followed.join().unwrap_or_else(|panic| resume_unwind(panic)))
     });
     // Each side that fails takes the other with it; the one with a reason of its own is the one to name.
@@ -142,8 +153,7 @@ fn plan(
     link: &mut Link,
     two_way: &TwoWayRun,
     surroundings: &Surroundings,
-    (side, path, root): (Side, &[u8], &Root),
-    there: String,
+    (side, names, root): (Side, Names, &Root),
     around: Around<'_>,
 ) -> Result<Played, RunError> {
     let settings = Settings {
@@ -151,8 +161,9 @@ fn plan(
         policies: &two_way.policies,
         max_delete: two_way.max_delete,
         apply: two_way.apply.as_ref(),
-        names: names(path, there),
+        names,
         overseer: &*surroundings.overseer,
+        reporter: &*surroundings.reporter,
     };
     match run::plan_and_carry_out(link, root, &settings, around) {
         Ok(run::Outcome { plan, undone, totals }) => {
@@ -160,40 +171,63 @@ fn plan(
             let two_way = Some(TwoWayOutcome { plan, undone });
             Ok(Played { totals, two_way })
         }
-        Err(error) => Err(error.at(path).tell(link)),
+        Err(error) => Err(error.at(around.name).tell(link)),
     }
 }
 
-/// Plays the side that follows the plan of another process, whose root has these landmarks, with the replica that this
-/// argument names.
-pub(super) fn follow_afar(
-    link: Link,
-    path: &[u8],
-    theirs: &[Landmark],
-    around: Around<'_>,
-) -> Result<Totals, RunError> {
-    let apart = open(path, around.context.paths).and_then(|root| {
+/// Tells of problems below which of two roots of this machine they are.
+struct Sided {
+    root: Vec<u8>,
+    reporter: Arc<dyn Reporter>,
+}
+
+impl Sided {
+    fn path(&self, path: Vec<u8>) -> Vec<u8> {
+        let root = self.root.strip_suffix(b"/").unwrap_or(&self.root);
+        match path.as_slice() {
+            _ if self.root.is_empty() => path,
+            b"." => self.root.clone(),
+            path => [root, b"/", path].concat(),
+        }
+    }
+}
+
+impl Reporter for Sided {
+    fn report(&self, event: Event) {
+        self.reporter.report(match event {
+            Event::Problem(problem) => {
+                let path = self.path(problem.path);
+                Event::Problem(Problem { path, ..problem })
+            }
+            event => event,
+        });
+    }
+}
+
+/// Plays the side that follows the plan of another process, whose root has these landmarks.
+pub(super) fn follow_afar(link: Link, theirs: &[Landmark], around: Around<'_>) -> Result<Totals, RunError> {
+    let apart = open(around.name, around.context.paths).and_then(|root| {
         check_apart(&landmarks(&root, running_system().as_deref()), theirs)?;
         Ok(root)
     });
     match apart {
-        Ok(root) => follow(link, (path, &root), around),
+        Ok(root) => follow(link, &root, around),
         Err(error) => Err(error.tell(&link)),
     }
 }
 
-/// Plays the side that follows the plan, with the replica at a root that this argument names.
-fn follow(mut link: Link, (path, root): (&[u8], &Root), around: Around<'_>) -> Result<Totals, RunError> {
+/// Plays the side that follows the plan, with the replica at a root.
+fn follow(mut link: Link, root: &Root, around: Around<'_>) -> Result<Totals, RunError> {
     let followed = run::follow(&mut link, root, around);
-    let totals = followed.map_err(|error| error.at(path).tell(&link))?;
+    let totals = followed.map_err(|error| error.at(around.name).tell(&link))?;
     link.sender.close();
     Ok(totals)
 }
 
-/// How the two replicas are named in the logs of both.
-fn names(here: &[u8], there: String) -> Names {
+/// How the two replicas are named: in the logs of both, and to the user.
+fn names(here: &[u8], there: String, sides: [String; 2]) -> Names {
     let host = crate::fs::host_name();
-    Names { here: format!("{host}:{}", absolute(here)), there }
+    Names { here: format!("{host}:{}", absolute(here)), there, sides }
 }
 
 fn absolute(path: &[u8]) -> String {

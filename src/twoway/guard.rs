@@ -38,13 +38,9 @@ pub struct Census {
 }
 
 /// Why a plan is not carried out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
     /// Too many removals.
-    #[error(
-        "{removals} of {files} files would be removed {}; if that is meant, say --allow-mass-delete",
-        there(*.side)
-    )]
     Removals {
         /// Where they would be removed.
         side: Side,
@@ -54,25 +50,30 @@ pub enum Refusal {
         files: u64,
     },
     /// A tree that took part before has neither a history nor anything else in it.
-    #[error(
-        "there is nothing {}, which took part before, and not even its history; if it is not only unmounted, and meant \
-         to begin anew, say --allow-mass-delete",
-        there(*.side)
-    )]
     Lost {
         /// Where nothing is.
         side: Side,
     },
     /// Nothing is left of a tree that had at least two entries.
-    #[error(
-        "nothing is left of the {known} entries known {}; if that is meant, say --allow-mass-delete",
-        there(*.side)
-    )]
     Emptied {
         /// Where nothing is left.
         side: Side,
         /// How many entries its history knows.
         known: u64,
+    },
+    /// Another replica is where one was met before: it has a past of its own, and none with the one that looks.
+    Another {
+        /// Where it is.
+        side: Side,
+    },
+    /// There is not enough room.
+    Room {
+        /// Where.
+        side: Side,
+        /// How many bytes it takes, at most.
+        needed: u64,
+        /// How many are free.
+        free: u64,
     },
 }
 
@@ -288,18 +289,39 @@ impl FromStr for MaxDelete {
 }
 
 impl Refusal {
-    /// Why a replica in which nothing is left of so many entries does not take part, told by itself.
-    pub fn emptied(known: u64) -> String {
-        format!(
-            "nothing is left of the {known} entries that were known here; if that is meant, say --allow-mass-delete"
-        )
+    /// Which side it is about.
+    pub fn side(&self) -> Side {
+        match *self {
+            Refusal::Removals { side, .. }
+            | Refusal::Lost { side }
+            | Refusal::Emptied { side, .. }
+            | Refusal::Another { side }
+            | Refusal::Room { side, .. } => side,
+        }
     }
-}
 
-fn there(side: Side) -> &'static str {
-    match side {
-        Side::Left => "in the first tree",
-        Side::Right => "in the second tree",
+    /// What is said of it, and how to go on where that is meant, if its side has this name.
+    pub fn told(&self, name: &str) -> String {
+        match self {
+            Refusal::Removals { removals, files, .. } => format!(
+                "{removals} of {files} files would be removed in {name}; if that is meant, say --allow-mass-delete"
+            ),
+            Refusal::Lost { .. } => format!(
+                "there is nothing in {name}, which took part before, and not even its history; if it is not only \
+                 unmounted, and meant to begin anew, say --allow-mass-delete"
+            ),
+            Refusal::Emptied { known, .. } => format!(
+                "nothing is left of the {known} entries known in {name}; if that is meant, say --allow-mass-delete"
+            ),
+            Refusal::Another { .. } => format!(
+                "{name} is not what was met there before, but has a history of its own; if the two are meant to be \
+                 brought together, say --allow-mass-delete"
+            ),
+            Refusal::Room { needed, free, .. } => format!(
+                "{name} needs {needed} bytes more, and {free} are free; make room (dsync trash --empty {name} removes \
+                 what its trash holds), or leave something out with --exclude"
+            ),
+        }
     }
 }
 
@@ -401,8 +423,20 @@ mod tests {
     fn a_refusal_names_the_way_around_it() {
         let refusal = Refusal::Removals { side: Side::Right, removals: 6, files: 10 };
         assert_eq!(
-            refusal.to_string(),
-            "6 of 10 files would be removed in the second tree; if that is meant, say --allow-mass-delete"
+            (refusal.side(), refusal.told("nas:notes").as_str()),
+            (
+                Side::Right,
+                "6 of 10 files would be removed in nas:notes; if that is meant, say --allow-mass-delete"
+            )
         );
+        let side = Side::Left;
+        for refusal in
+            [Refusal::Lost { side }, Refusal::Emptied { side, known: 2 }, Refusal::Another { side }]
+        {
+            let told = refusal.told("notes");
+            assert!(told.contains("notes") && told.contains("--allow-mass-delete"), "{told}");
+        }
+        let told = Refusal::Room { side, needed: 7, free: 6 }.told("notes");
+        assert!(told.contains("dsync trash --empty notes ") && told.contains("--exclude"), "{told}");
     }
 }

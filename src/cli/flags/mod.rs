@@ -235,8 +235,8 @@ pub(super) struct Flags {
     ///
     /// GLOB is a pattern as that of --exclude: one with a slash at its start is about the whole path.
     #[arg(long, value_name = "GLOB=POLICY", help_heading = TWO_WAY)]
-    pub conflict_for: Vec<String>,
-    /// Go on although most files of a side were or will be deleted, or all it had is gone
+    pub conflict_for: Vec<OsString>,
+    /// Go on although most files of a side were or will be deleted, all it had is gone, or another is in its place
     #[arg(long, help_heading = TWO_WAY)]
     pub allow_mass_delete: bool,
     /// Do not keep what is replaced and deleted in .dsync/trash
@@ -465,6 +465,8 @@ pub(super) struct Flags {
     #[arg(long, help_heading = TRANSFER)]
     pub detect_renames: bool,
     /// Same as --partial --progress
+    ///
+    /// In a two-way run, which keeps no file that was interrupted, the same as --progress.
     #[arg(short = 'P', help_heading = TRANSFER)]
     partial_progress: bool,
     /// Compress content on the way; auto: only where that saves time

@@ -59,7 +59,9 @@ impl Flags {
         let both = "devices_and_specials";
         self.devices = on(&["archive", both, "devices"], &["devices", both]);
         self.specials = on(&["archive", both, "specials"], &["specials", both]);
-        self.partial = on(&["partial", "partial_progress"], &["partial", "partial_progress"]);
+        // A two-way run keeps nothing partial: there the letter is for the bar alone.
+        let partial: &[&str] = if self.two_way { &["partial"] } else { &["partial", "partial_progress"] };
+        self.partial = on(partial, &["partial", "partial_progress"]);
         // As in rsync --no-append takes back either.
         let appends = on(&["append", "append_verify"], &["append", "append_verify"]);
         let how = if self.append_verify { Append::Verified } else { Append::Trusting };

@@ -2,7 +2,7 @@
 
 use crate::cli::failure::{Failure, USAGE};
 use crate::cli::flags::FilterFlag;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 
@@ -133,12 +133,19 @@ impl StatusFlags {
     }
 }
 
-/// What the parser does not understand, as a usage failure.
-pub(super) fn failure(error: &clap::Error) -> Failure {
+/// What the parser does not understand of what this command was given, as a usage failure.
+pub(super) fn failure(error: &clap::Error, word: &str) -> Failure {
     let text = error.to_string();
+    let lacks_empty = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::Strings(missing)) => missing.iter().any(|missing| missing == "--empty"),
+        _ => false,
+    };
     let message = match error.kind() {
+        ErrorKind::MissingRequiredArgument if lacks_empty => {
+            "--older-than is about --empty, which is missing"
+        }
         ErrorKind::MissingRequiredArgument => "the directory is missing",
         _ => text.lines().next().unwrap_or_default().trim_start_matches("error: "),
     };
-    Failure::new(USAGE, message).with_hint("dsync status --help, and so on, tells what they take.")
+    Failure::new(USAGE, message).with_hint(format!("dsync {word} --help tells what it takes."))
 }

@@ -59,7 +59,10 @@ pub(super) fn obey(arguments: &[OsString], screen: &Screen) -> Result<u8, Failur
             screen.out(&error.to_string());
             return Ok(0);
         }
-        Err(error) => return Err(flags::failure(&error)),
+        Err(error) => {
+            let word = WORDS.into_iter().find(|word| arguments.first().is_some_and(|first| first == word));
+            return Err(flags::failure(&error, word.unwrap_or(STATUS)));
+        }
     };
     let show = Show::new(screen);
     match command {
@@ -185,7 +188,14 @@ fn log(asked: &LogFlags, show: &Show<'_>) -> Result<u8, Failure> {
                 }
                 show.entry(&entry);
             }
-            if last.is_none() {
+            let left = glance.left_at(path)?;
+            for meeting in &left {
+                if let Some(run) = meeting.as_ref().and_then(|meeting| history.run(meeting.run).transpose()) {
+                    show.run(&run?);
+                }
+                show.left(path);
+            }
+            if last.is_none() && left.is_empty() {
                 show.line(&format!("No run that is remembered did anything at {path}."));
             }
             return Ok(());

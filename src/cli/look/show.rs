@@ -85,9 +85,12 @@ impl<'a> Show<'a> {
             Some(news) => format!("{} paths to tell it", self.numbers.count(news)),
         };
         self.line(&format!("{last}: {news}"));
-        for path in &standing.pending {
-            self.line(&format!("  left        {path}"));
-        }
+        standing.pending.iter().for_each(|path| self.left(path));
+    }
+
+    /// A path that was left as it is, in conflict or because something could not be done.
+    pub(super) fn left(&self, path: &RelPath) {
+        self.line(&format!("  left        {path}"));
     }
 
     pub(super) fn run(&self, run: &Run) {

@@ -5,6 +5,9 @@ use crate::session::{Absence, Deletion, Explained, Found};
 use crate::tree::filter::{Origin, Ruling};
 use crate::tree::{Escaped, RelPath};
 
+/// Why what is dsync's own neither takes part nor is deleted.
+const OWN: &str = "dsync keeps it for itself";
+
 /// What is told of one path.
 pub(in crate::cli) fn lines(explained: &Explained) -> String {
     let Explained { path, source, fate } = explained;
@@ -23,7 +26,7 @@ fn absent(path: &RelPath, source: &Found, absence: &Absence) -> String {
         Absence::Missing => return format!("not at the source{}", as_above(path, &source.path, "is not")),
         Absence::LeftOut => by(source.ruling.as_ref()),
         Absence::NoDirectory => "this is no directory".to_owned(),
-        Absence::Reserved => "dsync keeps it for itself".to_owned(),
+        Absence::Reserved => OWN.to_owned(),
         Absence::Pruned => "nothing but directories would be in it (-m)".to_owned(),
         Absence::NotEntered => "it is not entered".to_owned(),
         Absence::NotAsked => {
@@ -40,11 +43,12 @@ fn absent(path: &RelPath, source: &Found, absence: &Absence) -> String {
 
 /// What `--delete` makes of it.
 fn deleted(path: &RelPath, deletion: &Deletion) -> String {
-    let Deletion { path: decided, ruling, is_there } = deletion;
+    let Deletion { path: decided, ruling, is_there, is_reserved } = deletion;
     let stays = if deletion.is_protected() { "is protected" } else { "is not protected" };
     let above = as_above(path, decided, "is");
     let there = if *is_there { "" } else { "; it is not there" };
-    format!("  at the destination it {stays} from deletion{above}: {}{there}\n", by(ruling.as_ref()))
+    let because = if *is_reserved { OWN.to_owned() } else { by(ruling.as_ref()) };
+    format!("  at the destination it {stays} from deletion{above}: {because}{there}\n")
 }
 
 /// Says of which directory above a path something is so, if it is not of the path itself.

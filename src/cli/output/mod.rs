@@ -38,6 +38,7 @@ use crate::report::{Event, Reporter};
 use crate::session::{Explained, Outcome, TwoWayOutcome};
 use crate::twoway::plan::Plan;
 use std::ffi::OsString;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How output looks, worked out from the flags.
@@ -95,6 +96,8 @@ pub(super) struct TwoWayStyle {
     pub shown: Shown,
     /// Whether it is said if there is nothing to do.
     pub says_in_sync: bool,
+    /// Whether the user is asked about conflicts.
+    pub asks: bool,
     /// The words of the command line, without those about plans.
     pub words: Vec<OsString>,
 }
@@ -123,6 +126,8 @@ pub(super) struct Printer {
     header_due: Mutex<bool>,
     /// What the remote side wrote of a line it has not ended yet.
     remote: Mutex<Vec<u8>>,
+    /// Whether any problem was told.
+    is_troubled: AtomicBool,
 }
 
 impl Printer {
@@ -138,7 +143,8 @@ impl Printer {
                 None => wording::log_header(style.direction).to_owned(),
             });
         }
-        Printer { style, clock: Clock::local(), screen, kept: log, header_due, remote: Mutex::default() }
+        let (clock, remote, is_troubled) = (Clock::local(), Mutex::default(), AtomicBool::new(false));
+        Printer { style, clock, screen, kept: log, header_due, remote, is_troubled }
     }
 
     /// Shows the first line, if nothing has been shown yet.
@@ -149,15 +155,17 @@ impl Printer {
     /// Shows the plan of a two-way run, before anything of it is done. The log gets all of it, however little is shown.
     pub(super) fn plan(&self, plan: &Plan) {
         let Some(two_way) = &self.style.two_way else { return };
+        // What could not be looked at takes no part in the plan, and was told before.
+        let is_whole = !self.is_troubled.load(Ordering::Acquire);
         if self.style.json.is_some() {
             json::plan(plan, &mut |line| self.screen.out(line));
         } else {
-            plan::tell(plan, two_way, self.numbers(), &mut |text| self.screen.out(text));
+            plan::tell(plan, two_way, is_whole, self.numbers(), &mut |text| self.screen.out(text));
         }
         self.screen.flush();
         if let Some(log) = &self.kept {
             let all = TwoWayStyle { shown: Shown::All, says_in_sync: true, ..two_way.clone() };
-            plan::tell(plan, &all, self.numbers(), &mut |text| log.write(text));
+            plan::tell(plan, &all, is_whole, self.numbers(), &mut |text| log.write(text));
         }
     }
 
@@ -208,8 +216,8 @@ impl Printer {
 
     fn finish_two_way(&self, style: &TwoWayStyle, two_way: &TwoWayOutcome) {
         let clock = Clock::local();
-        let telling =
-            Telling { names: &style.names, numbers: self.numbers(), clock: &clock, words: &style.words };
+        let TwoWayStyle { names, words, asks, .. } = style;
+        let telling = Telling { names, numbers: self.numbers(), clock: &clock, words, asks: *asks };
         conflicts::tell(&two_way.plan, &telling, &mut |text| {
             self.screen.err(text);
             self.log(text);
@@ -235,6 +243,9 @@ impl Printer {
     }
 
     fn show(&self, event: &Event) {
+        if matches!(event, Event::Problem(_)) {
+            self.is_troubled.store(true, Ordering::Release);
+        }
         let wording = Wording { style: &self.style, clock: &self.clock };
         match wording.line(event) {
             Some(Line::Out(_)) if self.style.json.is_some() => {}

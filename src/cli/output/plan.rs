@@ -35,6 +35,8 @@ pub(in crate::cli) enum Shown {
 const SHORT: usize = 20;
 /// Room for the longest word of [`word`].
 const COLUMN: usize = 10;
+/// The word for names that are made one file, or are no longer one.
+const LINKS: &str = "links";
 
 impl Names {
     /// Makes the names harmless for a terminal.
@@ -56,8 +58,14 @@ pub(super) fn log_header(names: &Names) -> String {
     format!("comparing {} and {}\n", names.left, names.right)
 }
 
-/// Shows a plan, a few lines at a time.
-pub(super) fn tell(plan: &Plan, style: &TwoWayStyle, numbers: Numbers, out: &mut dyn FnMut(&str)) {
+/// Shows a plan, a few lines at a time. `is_whole` says whether everything takes part in it.
+pub(super) fn tell(
+    plan: &Plan,
+    style: &TwoWayStyle,
+    is_whole: bool,
+    numbers: Numbers,
+    out: &mut dyn FnMut(&str),
+) {
     let names = &style.names;
     let limit = match style.shown {
         Shown::No => return,
@@ -67,7 +75,8 @@ pub(super) fn tell(plan: &Plan, style: &TwoWayStyle, numbers: Numbers, out: &mut
     let summary = Summary::new(plan);
     if summary.is_in_sync() {
         if style.says_in_sync {
-            out(&format!("{} and {} are in sync\n", names.left, names.right));
+            let but = if is_whole { "" } else { ", but for what is left alone," };
+            out(&format!("{} and {}{but} are in sync\n", names.left, names.right));
         }
         return;
     }
@@ -117,9 +126,6 @@ pub(super) fn counted(plan: &Plan, names: &Names, numbers: Numbers) -> Vec<(Stri
 /// The order in which changes are shown.
 const ORDER: [Change; 6] =
     [Change::Create, Change::Update, Change::Replace, Change::Remove, Change::Empty, Change::Adjust];
-
-/// The word for names that become one file with others, or cease to be.
-const LINKS: &str = "links";
 
 fn word(change: Change) -> &'static str {
     match change {
@@ -252,11 +258,16 @@ mod tests {
     use crate::twoway::tests::plan_by;
 
     fn shown(policy: Policy, base: &str, left: &str, right: &str, shown: Shown) -> String {
+        shown_if(true, policy, [base, left, right], shown)
+    }
+
+    fn shown_if(is_whole: bool, policy: Policy, [base, left, right]: [&str; 3], shown: Shown) -> String {
         let (plan, _) = plan_by(&policy, base, left, right);
         let names = Names::new(b"notes/", b"nas:\x1bnotes");
-        let style = TwoWayStyle { names, shown, says_in_sync: shown == Shown::All, words: Vec::new() };
+        let style =
+            TwoWayStyle { names, shown, says_in_sync: shown == Shown::All, asks: false, words: Vec::new() };
         let mut text = String::new();
-        tell(&plan, &style, Numbers::new(1), &mut |more| text.push_str(more));
+        tell(&plan, &style, is_whole, Numbers::new(1), &mut |more| text.push_str(more));
         text
     }
 
@@ -295,6 +306,8 @@ kept, because they were changed where they were not deleted: 1
         assert_eq!(shown(Policy::Skip, "a=1", "a=2", "a=2", Shown::Short), "");
         let text = shown(Policy::Skip, "a=1", "a=2", "a=2", Shown::All);
         assert_eq!(text, "notes/ and nas:\\#033notes are in sync\n");
+        let text = shown_if(false, Policy::Skip, ["a=1", "a=2", "a=2"], Shown::All);
+        assert_eq!(text, "notes/ and nas:\\#033notes, but for what is left alone, are in sync\n");
         assert_eq!(shown(Policy::Skip, "a=1", "a=2", "a=1", Shown::No), "");
     }
 

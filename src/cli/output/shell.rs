@@ -4,8 +4,8 @@
 //! show so is written with `$'...'`, which the shells of today know.
 
 use crate::tree::{Escaped, RelPath};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 /// A word that the shell reads as these bytes.
 pub(in crate::cli) fn quoted(word: &OsStr) -> String {
@@ -26,36 +26,28 @@ pub(in crate::cli) fn command<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W
     words.join(" ")
 }
 
-/// The value of `--conflict-for` by which `policy` holds for this path. Bytes that cannot be shown are left open.
-pub(in crate::cli) fn conflict_for(path: &RelPath, policy: &str) -> String {
+/// The word of a command by which `policy` holds for this path, and for no other but what is below it.
+pub(in crate::cli) fn conflict_for(path: &RelPath, policy: &str) -> OsString {
     let bytes = path.as_bytes();
-    let has_wildcards = bytes.iter().any(|byte| b"*?[=".contains(byte));
-    match std::str::from_utf8(bytes) {
-        // Without a wildcard, a pattern is taken as it is.
-        Ok(text) if !has_wildcards && text.chars().all(can_be_shown) => format!("/{text}={policy}"),
-        _ => {
-            let parts = bytes.utf8_chunks().flat_map(|chunk| {
-                let valid = chunk.valid().chars().map(literal);
-                valid.chain(chunk.invalid().iter().map(|_| "?".to_owned()))
-            });
-            format!("/{}={policy}", parts.collect::<String>())
-        }
+    let mut word = b"--conflict-for=/".to_vec();
+    // Without a wildcard, a pattern is taken as it is.
+    match bytes.iter().any(|byte| b"*?[=".contains(byte)) {
+        true => bytes.iter().for_each(|byte| literal(*byte, &mut word)),
+        false => word.extend_from_slice(bytes),
     }
+    word.push(b'=');
+    word.extend_from_slice(policy.as_bytes());
+    OsString::from_vec(word)
 }
 
-/// A character as part of a pattern with wildcards.
-fn literal(character: char) -> String {
-    match character {
-        '*' | '?' | '[' | '\\' => format!("\\{character}"),
+/// Appends a byte as part of a pattern with wildcards.
+fn literal(byte: u8, pattern: &mut Vec<u8>) {
+    match byte {
+        b'*' | b'?' | b'[' | b'\\' => pattern.extend_from_slice(&[b'\\', byte]),
         // The first one that is followed by a policy would end the pattern.
-        '=' => "[=]".to_owned(),
-        _ if can_be_shown(character) => character.to_string(),
-        _ => "?".repeat(character.len_utf8()),
+        b'=' => pattern.extend_from_slice(b"[=]"),
+        _ => pattern.push(byte),
     }
-}
-
-fn can_be_shown(character: char) -> bool {
-    is_harmless(character.encode_utf8(&mut [0; 4]))
 }
 
 /// Whether text can be shown as it is.
@@ -74,7 +66,7 @@ fn escaped(byte: u8) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::twoway::policy::{Policies, Policy};
+    use crate::twoway::policy::{Override, Policies, Policy};
     use std::process::Command;
 
     const ODD: &[&[u8]] = &[
@@ -91,6 +83,15 @@ mod tests {
         b"back\\#033",
         "\u{e4}\u{202e}\u{1f600}".as_bytes(),
         b"a\\b",
+        b"a\nb",
+        b"a\tb",
+        b"a\xffb",
+        b"a*b",
+        b"a?b",
+        b"a=b",
+        b"a[=]b",
+        b"a\\*b",
+        b"a-b",
     ];
 
     #[test]
@@ -126,11 +127,17 @@ mod tests {
     fn a_policy_for_a_path_is_one_for_this_path() {
         for path in ODD.iter().copied().chain([&b""[..]]) {
             let path = RelPath::new(path).unwrap();
-            let text = conflict_for(&path, "local");
-            let policies = Policies { overrides: vec![text.parse().unwrap()], general: Policy::Skip };
-            assert_eq!(policies.of(&path), &"local".parse().unwrap(), "{text}");
-            assert_eq!(policies.of(&RelPath::new(*b"other").unwrap()), &Policy::Skip, "{text}");
+            let word = conflict_for(&path, "local");
+            let text = word.as_bytes().strip_prefix(b"--conflict-for=").unwrap();
+            let policies =
+                Policies { overrides: vec![Override::parse(text).unwrap()], general: Policy::Skip };
+            assert_eq!(policies.of(&path), &"local".parse().unwrap(), "{word:?}");
+            for other in ODD.iter().map(|other| RelPath::new(*other).unwrap()) {
+                let is_meant = policies.of(&other) != &Policy::Skip;
+                assert_eq!(is_meant, other == path, "{word:?} {other}");
+            }
         }
-        assert_eq!(conflict_for(&RelPath::new(*b"notes/a.txt").unwrap(), "local"), "/notes/a.txt=local");
+        let plain = conflict_for(&RelPath::new(*b"notes/a.txt").unwrap(), "local");
+        assert_eq!(plain, "--conflict-for=/notes/a.txt=local");
     }
 }

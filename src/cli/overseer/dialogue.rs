@@ -9,6 +9,7 @@ use crate::cli::overseer::merge::are_files;
 use crate::report::Prompter;
 use crate::twoway::decide::Side;
 use crate::twoway::policy::{Conflict, ConflictKind};
+use crate::twoway::record::Record;
 use crate::twoway::run::{Answer, Asked, Stopped};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -93,9 +94,8 @@ impl Dialogue {
                     continue;
                 }
             };
-            if choice.is_barred(&asked.conflict) && !for_all {
-                text =
-                    "The directory there holds what takes no part, and cannot give up its name.\n".to_owned();
+            if let Some(why) = choice.bar(&asked.conflict).filter(|_| !for_all) {
+                text = format!("{why}\n");
                 continue;
             }
             if for_all {
@@ -109,8 +109,13 @@ impl Dialogue {
         let Conflict { path, left, right, kind: about } = asked.conflict;
         let number = format!("{} of {}", self.numbers.count(asked.number), self.numbers.count(asked.count));
         let path = if path.is_root() { ".".to_owned() } else { path.to_string() };
-        let telling =
-            Telling { names: &self.style.names, numbers: self.numbers, clock: &self.clock, words: &[] };
+        let telling = Telling {
+            names: &self.style.names,
+            numbers: self.numbers,
+            clock: &self.clock,
+            words: &[],
+            asks: true,
+        };
         format!(
             "\nConflict {number}: {path} ({})\n{}",
             kind(about, left, right),
@@ -149,14 +154,20 @@ impl Choice {
         }
     }
 
-    /// Whether a directory that cannot go would have to.
-    fn is_barred(self, conflict: &Conflict<'_>) -> bool {
-        conflict.kind == ConflictKind::Occupied
-            && match self {
-                Choice::Left => conflict.right.occupied,
-                Choice::Right => conflict.left.occupied,
-                Choice::Both | Choice::Skip => false,
+    /// Why it would settle nothing, if that is so.
+    fn bar(self, conflict: &Conflict<'_>) -> Option<&'static str> {
+        let is_occupied = |record: &Record| record.occupied && !conflict.can_be_won();
+        let has_to_go = match self {
+            Choice::Left => is_occupied(conflict.right),
+            Choice::Right => is_occupied(conflict.left),
+            Choice::Both if !conflict.can_keep_both() => {
+                return Some(
+                    "There is no other name: a copy is not copied again, and no name has more than 255 bytes.",
+                );
             }
+            Choice::Both | Choice::Skip => false,
+        };
+        has_to_go.then_some("The directory there holds what takes no part, and cannot give up its name.")
     }
 }
 
@@ -286,7 +297,8 @@ mod tests {
         let lines = Mutex::new(lines.iter().copied().collect());
         let typist = Arc::new(Typist { lines, seen: Mutex::default(), is_there });
         let names = Names::new(b"notes/", b"nas:notes/");
-        let style = TwoWayStyle { names, shown: Shown::No, says_in_sync: false, words: Vec::new() };
+        let style =
+            TwoWayStyle { names, shown: Shown::No, says_in_sync: false, asks: true, words: Vec::new() };
         let dialogue = Dialogue::new(typist.clone(), style, Numbers::new(1), Clock::at(1));
         Scene { typist, dialogue, notices: Mutex::default() }
     }

@@ -27,7 +27,7 @@ pub(super) fn check(flags: &Flags, sources: &[Target]) -> Result<(), Failure> {
         return Err(Failure::usage("a two-way run is between two directories, and there are more arguments")
             .with_hint("Run dsync once for each pair."));
     }
-    let never = first(&never_two_way(flags)).or_else(|| first(&view::never_two_way(flags)));
+    let never = first(&view::never_two_way(flags)).or_else(|| first(&never_two_way(flags)));
     if let Some((flag, advice)) = never {
         return Err(Failure::usage(format!("{flag} has no meaning in a two-way run")).with_hint(advice));
     }
@@ -35,6 +35,12 @@ pub(super) fn check(flags: &Flags, sources: &[Target]) -> Result<(), Failure> {
         return Err(
             Failure::usage("--checksum-choice=none has no meaning in a two-way run").with_hint(COMPARED)
         );
+    }
+    for (flag, file) in [("--plan", &flags.plan), ("--apply", &flags.apply)] {
+        if file.as_ref().is_some_and(|file| file.as_os_str() == "-") {
+            return Err(Failure::usage(format!("{flag}=-: a plan is kept in a file"))
+                .with_hint("Name the file; ./- is one of that name."));
+        }
     }
     if flags.apply.is_some() {
         if flags.plan.is_some() {
@@ -88,6 +94,8 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 48] {
     const TIMES: &str = "Leave it out: times go along with the contents.";
     const SAME: &str = "Leave it out: what one side has is to be as it is on the other.";
     const BACKUPS: &str = "Leave it out: what is replaced or deleted is kept in .dsync/trash.";
+    const PARTIAL: &str =
+        "Leave it out: the old file stays until the new one is whole; what is interrupted is sent again.";
     const BASES: &str = "Leave it out: what both sides have is not sent anyway.";
     [
         (!flags.compare_dest.is_empty(), "--compare-dest", BASES),
@@ -130,12 +138,8 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 48] {
             "--inplace",
             "Leave it out: files are replaced when they are complete, never before.",
         ),
-        (flags.partial, "--partial (-P)", "Say --progress: a broken run goes on where it was anyway."),
-        (
-            flags.partial_dir.is_some(),
-            "--partial-dir",
-            "Leave it out: a broken run goes on where it was anyway.",
-        ),
+        (flags.partial, "--partial", PARTIAL),
+        (flags.partial_dir.is_some(), "--partial-dir", PARTIAL),
         (flags.delay_updates, "--delay-updates", "Leave it out: files are replaced when they are complete."),
         (flags.appends.is_some(), "--append", "Leave it out: what was appended is found by comparing."),
         (
@@ -206,7 +210,9 @@ pub(super) fn style(flags: &Flags, levels: &Levels) -> Option<TwoWayStyle> {
     };
     let names = Names::new(left.as_bytes(), right.as_bytes());
     let says_in_sync = flags.dry_run || levels.name > 0;
-    flags.two_way.then(|| TwoWayStyle { names, shown, says_in_sync, words: flags.words.clone() })
+    let asks = flags.conflict.as_deref() == Some("ask");
+    let words = flags.words.clone();
+    flags.two_way.then_some(TwoWayStyle { names, shown, says_in_sync, asks, words })
 }
 
 /// What only the side that plans has to know.
@@ -226,7 +232,7 @@ fn policies(flags: &Flags) -> Result<Policies, Failure> {
         .map_err(|error| Failure::usage(format!("--conflict: {error}")).with_hint(POLICIES))?
         .unwrap_or_default();
     let overrides = flags.conflict_for.iter().map(|text| {
-        text.parse::<Override>().map_err(|error| {
+        Override::parse(text.as_bytes()).map_err(|error| {
             Failure::usage(format!("--conflict-for: {}", with_sources(&error)))
                 .with_hint(format!("As in --conflict-for='*.txt=newer'. {POLICIES}"))
         })
@@ -252,6 +258,7 @@ mod tests {
     use crate::twoway::decide::Side;
     use crate::twoway::guard::MaxDelete;
     use crate::twoway::policy::Policy;
+    use std::ffi::OsString;
 
     fn two_way(line: &str) -> (Options, TwoWayRun) {
         let (run, _) =
@@ -359,7 +366,14 @@ mod tests {
             ("-2I a b", "dsync: --ignore-times (-I) has no meaning"),
             ("-2 --size-only a b", "dsync: --size-only has no meaning"),
             ("-2 --inplace a b", "dsync: --inplace has no meaning"),
-            ("-2P a b", "dsync: --partial (-P) has no meaning in a two-way run\n  hint: Say --progress"),
+            (
+                "-2 --partial a b",
+                "dsync: --partial has no meaning in a two-way run\n  hint: Leave it out: the old",
+            ),
+            ("-2P --partial-dir=x a b", "dsync: --partial-dir has no meaning in a two-way run\n"),
+            ("-2 --files-from=x a b", "dsync: --files-from has no meaning in a two-way run\n"),
+            ("-2 --plan=- a b", "dsync: --plan=-: a plan is kept in a file\n  hint: Name the file; ./- is"),
+            ("-2 --apply=- a b", "dsync: --apply=-: a plan is kept in a file\n"),
             (
                 "-2F a b",
                 "dsync: filter rules in files of each directory (-F, -C, dir-merge, --gitignore) cannot be used",
@@ -403,6 +417,20 @@ mod tests {
             let refusal = refusal(line);
             assert!(refusal.starts_with(message), "{line}: {refusal}");
         }
+    }
+
+    #[test]
+    fn in_a_two_way_run_the_letter_is_for_the_bar() {
+        let flags = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let flags = Flags::parse(&words).unwrap();
+            (flags.partial, flags.progress)
+        };
+        assert_eq!(flags("-2aP a b"), (false, true));
+        assert_eq!(flags("-2aP --no-progress a b"), (false, false));
+        assert_eq!(flags("-2P --partial a b"), (true, true));
+        assert_eq!(flags("-aP a b"), (true, true));
+        assert!(!two_way("-aP").0.partial);
     }
 
     #[test]

@@ -164,6 +164,8 @@ pub(super) fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str
     const LINKS: &str = "Symbolic links are kept as they are on both sides.";
     let (view, links) = (&flags.view, &flags.link_rules);
     [
+        // It implies others, which nobody said.
+        (view.files_from.is_some(), "--files-from", NAMES),
         (view.dirs, "--dirs (-d)", NAMES),
         (view.relative, "--relative (-R)", "Name the two directories themselves."),
         (view.no_implied_dirs, "--no-implied-dirs", NAMES),
@@ -176,7 +178,6 @@ pub(super) fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str
         (links.keep_dirlinks, "--keep-dirlinks (-K)", LINKS),
         (links.munge_links, "--munge-links", LINKS),
         (view.mkpath, "--mkpath", "Make the directory first."),
-        (view.files_from.is_some(), "--files-from", NAMES),
         (view.ignore_missing_args, "--ignore-missing-args", NAMES),
         (view.delete_missing_args, "--delete-missing-args", NAMES),
         (

@@ -68,6 +68,13 @@ impl Fork {
     }
 }
 
+impl Heads {
+    /// Whether any generation of an author is known.
+    pub fn know(&self, author: Author) -> bool {
+        self.newest.contains_key(&author)
+    }
+}
+
 impl Lineages {
     /// Notes that `author` counted on, and drew this tag. Generations count from 1, without gaps.
     pub fn count_on(&mut self, author: Author, tag: Tag) -> u64 {

@@ -134,6 +134,18 @@ impl Glance {
         Ok(root.map_or(Facets::NONE, |root| root.record.extended.iter().map(|(facet, _)| facet).collect()))
     }
 
+    /// The last runs, if they are remembered, with those partners with whom something at a path, or above it, was left
+    /// undone then.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn left_at(&self, path: &RelPath) -> Result<Vec<Option<Meeting>>, TwoWayError> {
+        let is_left = |left: &RelPath| left == path || path.is_below(left);
+        let partners = self.partners()?.into_iter();
+        let left = partners.filter(|standing| standing.pending.iter().any(is_left));
+        Ok(left.map(|standing| standing.last).collect())
+    }
+
     fn partners(&self) -> Result<Vec<Standing>, TwoWayError> {
         let mut last: BTreeMap<Author, Meeting> = BTreeMap::new();
         for run in self.history.runs()? {

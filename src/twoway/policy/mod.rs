@@ -31,6 +31,26 @@ pub struct Conflict<'a> {
     pub kind: ConflictKind,
 }
 
+impl Conflict<'_> {
+    /// Whether keep-both can settle it, as far as it tells by itself: what has to give up the name can get another one.
+    pub fn can_keep_both(&self) -> bool {
+        if self.kind == ConflictKind::Attributes {
+            return true;
+        }
+        let loser = match keeps_the_name(self.left, self.right) {
+            Side::Left => self.right,
+            Side::Right => self.left,
+        };
+        let name = self.path.split_last().map(|(_, name)| name);
+        name.is_some_and(|name| copy_name(&name, &loser.state).is_some())
+    }
+
+    /// Whether it can be settled by what one of the sides has.
+    pub fn can_be_won(&self) -> bool {
+        self.kind != ConflictKind::Occupied
+    }
+}
+
 /// What a conflict is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

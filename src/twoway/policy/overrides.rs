@@ -1,7 +1,7 @@
 //! Which policy holds for which path.
 
-use crate::tree::RelPath;
 use crate::tree::filter::{Action, FilterError, Rule, Rules, Side as FilterSide, Verdict};
+use crate::tree::{Escaped, RelPath};
 use crate::twoway::decide::Side;
 use crate::twoway::policy::{Conflict, InvalidPolicy, Policy, Resolution, Resolver};
 use std::str::FromStr;
@@ -40,6 +40,26 @@ pub enum InvalidOverride {
 }
 
 impl Override {
+    /// `PATTERN=POLICY`. Either may have equals signs: the first that is followed by a policy divides them. The pattern
+    /// is of bytes, as paths are.
+    ///
+    /// # Errors
+    /// There is no policy, or a pattern that cannot be used.
+    pub fn parse(text: &[u8]) -> Result<Override, InvalidOverride> {
+        let mut signs = text.iter().enumerate().filter(|(_, byte)| **byte == b'=');
+        let divided = signs.find_map(|(at, _)| {
+            let (pattern, policy) = text.split_at_checked(at)?;
+            let policy = std::str::from_utf8(policy.strip_prefix(b"=")?).ok()?;
+            let policy: Result<Policy, InvalidPolicy> = policy.parse();
+            policy.ok().map(|policy| (pattern, policy)).filter(|(pattern, _)| !pattern.is_empty())
+        });
+        let invalid = || InvalidOverride::Form(Escaped(text).to_string());
+        let (pattern, policy) = divided.ok_or_else(invalid)?;
+        let mut rules = Rules::new();
+        rules.push(Rule::new(Action::Exclude, pattern))?;
+        Ok(Override { pattern: rules, is_top: pattern == b"/", policy })
+    }
+
     fn matches(&self, path: &RelPath) -> bool {
         if path.is_root() {
             return self.is_top;
@@ -53,20 +73,12 @@ impl Override {
     }
 }
 
-/// `PATTERN=POLICY`. Either may have equals signs: the first that is followed by a policy divides them.
+/// See [`parse`](Override::parse).
 impl FromStr for Override {
     type Err = InvalidOverride;
 
     fn from_str(text: &str) -> Result<Override, InvalidOverride> {
-        let divided = text.match_indices('=').find_map(|(at, _)| {
-            let (pattern, policy) = text.split_at_checked(at)?;
-            let policy: Result<Policy, InvalidPolicy> = policy.strip_prefix('=')?.parse();
-            policy.ok().map(|policy| (pattern, policy)).filter(|(pattern, _)| !pattern.is_empty())
-        });
-        let (pattern, policy) = divided.ok_or_else(|| InvalidOverride::Form(text.to_owned()))?;
-        let mut rules = Rules::new();
-        rules.push(Rule::new(Action::Exclude, pattern))?;
-        Ok(Override { pattern: rules, is_top: pattern == "/", policy })
+        Override::parse(text.as_bytes())
     }
 }
 

@@ -3,10 +3,13 @@
 use crate::pass::PassError;
 use crate::request::Options;
 use crate::twoway::TwoWayError;
+use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Meet, Talk};
+use crate::twoway::guard::Refusal;
 use crate::twoway::history::Partner;
 use crate::twoway::run::RunError;
 use crate::twoway::run::own::Own;
+use crate::twoway::run::planner::Names;
 use crate::twoway::run::share::OUT_OF_TURN;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -26,13 +29,21 @@ pub(super) struct Met {
     pub took: Duration,
 }
 
-/// Meets as the planner.
-pub(super) fn meet(own: &mut Own, conversation: &mut Conversation<'_>, name: &str) -> Result<Met, RunError> {
-    for _ in 0..ROUNDS {
+/// Meets as the planner. Whom it does not expect it asks `refuse` about.
+pub(super) fn meet(
+    own: &mut Own,
+    conversation: &mut Conversation<'_>,
+    names: &Names,
+    refuse: &dyn Fn() -> Result<(), RunError>,
+) -> Result<Met, RunError> {
+    for round in 0..ROUNDS {
         let (asked, here) = (Instant::now(), now());
-        let introduction = Meet { name: name.to_owned(), ..own.introduction() };
+        let introduction = Meet { name: names.here.clone(), ..own.introduction() };
         conversation.say(&Talk::Meet(introduction))?;
         let Talk::Meet(theirs) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
+        if round == 0 && own.meets_another(&names.there, &theirs)? {
+            refuse()?;
+        }
         if theirs.heads == own.history.lineages().heads() {
             let took = asked.elapsed();
             let there = theirs.now.saturating_sub(here) as f64 / 1e9;
@@ -51,8 +62,13 @@ pub(super) fn be_met(
     conversation: &mut Conversation<'_>,
     options: &Options,
 ) -> Result<Meet, RunError> {
-    for _ in 0..ROUNDS {
+    let is_allowed = options.two_way.is_some_and(|two_way| two_way.allow_mass_delete);
+    for round in 0..ROUNDS {
         let Talk::Meet(theirs) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
+        if round == 0 && !is_allowed && own.meets_another(&theirs.name, &theirs)? {
+            // Which side it is, its name tells.
+            return Err(RunError::Halted(Refusal::Another { side: Side::Left }.told(&theirs.name)));
+        }
         let memory = own.memory(theirs.author, options)?;
         let remembers_another = own.remembers_another(&theirs.name, theirs.author)?;
         conversation.say(&Talk::Meet(Meet { memory, remembers_another, ..own.introduction() }))?;

@@ -36,6 +36,20 @@ pub struct Around<'a> {
     pub context: &'a Context,
     /// Set to end the run early.
     pub stop: &'a Arc<AtomicBool>,
+    /// The argument that names the replica here.
+    pub name: &'a [u8],
+}
+
+impl Around<'_> {
+    /// What the replica here is called.
+    fn name(&self) -> String {
+        shown(self.name)
+    }
+}
+
+/// What an argument that names a replica is shown as.
+pub fn shown(argument: &[u8]) -> String {
+    Escaped(if argument.is_empty() { b"." } else { argument }).to_string()
 }
 
 /// Why a run ended before its end.

@@ -7,6 +7,8 @@ use crate::request::Options;
 use crate::tree::{Kind, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry;
+use crate::twoway::decide::Side;
+use crate::twoway::exchange::Meet;
 use crate::twoway::facet::Facets;
 use crate::twoway::guard::{Census, Refusal};
 use crate::twoway::history::{History, Origin, Partner};
@@ -68,7 +70,7 @@ impl Own {
         let had_runs =
             replica.as_ref().map(Replica::had_runs).or(looked_at.as_ref().map(ReadReplica::had_runs));
         if let Some(text) = notice(origin, had_runs.unwrap_or(false)) {
-            around.context.reporter.report(Event::Notice(text.to_owned()));
+            around.context.reporter.report(Event::Notice(format!("{} {text}", around.name())));
         }
         let holds = Facets::held_by(root.dir());
         let mut teller = Teller { context: around.context, problems: 0 };
@@ -91,8 +93,9 @@ impl Own {
         let findings = scan::scan(root.dir(), &mut history, &scan_options, &mut teller)?;
         let allowed = options.two_way.is_some_and(|two_way| two_way.allow_mass_delete);
         if findings.counts().is_emptied() && !allowed {
-            let known = findings.counts().known;
-            return Err(RunError::Halted(Refusal::emptied(known)));
+            // Which side it is, its name tells.
+            let refusal = Refusal::Emptied { side: Side::Left, known: findings.counts().known };
+            return Err(RunError::Halted(refusal.told(&around.name())));
         }
         let counts = findings.commit()?;
         let now = FileTime::now().unix_seconds();
@@ -119,6 +122,24 @@ impl Own {
 
     /// Whether a run was begun here with another replica that was named like this one.
     pub(super) fn remembers_another(&self, name: &str, author: Author) -> Result<bool, TwoWayError> {
+        Ok(self.last_named(name)?.is_some_and(|partner| partner != author))
+    }
+
+    /// Whether another replica is where one was met that was named like this one: one with a past of its own, that has
+    /// never been met and has heard neither of this one nor of that. A copy of that has.
+    ///
+    /// To be asked before the two tell each other what they have heard.
+    pub(super) fn meets_another(&self, name: &str, theirs: &Meet) -> Result<bool, TwoWayError> {
+        if theirs.is_new || theirs.heads.know(self.history.author()) {
+            return Ok(false);
+        }
+        let last = self.last_named(name)?;
+        let is_another = last.is_some_and(|last| last != theirs.author && !theirs.heads.know(last));
+        Ok(is_another && self.history.partner(theirs.author)?.is_none())
+    }
+
+    /// With whom the last run was begun here that was named like this.
+    fn last_named(&self, name: &str) -> Result<Option<Author>, TwoWayError> {
         let host = format!("{}:", crate::fs::host_name());
         // A replica on this machine may have been named either way.
         let place = |name: &str| name.strip_prefix(&host).unwrap_or(name).to_owned();
@@ -127,10 +148,10 @@ impl Own {
             if let Purpose::Meeting { partner, name, .. } = run?.purpose
                 && place(&name) == place_of_it
             {
-                return Ok(partner != author);
+                return Ok(Some(partner));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// How many bytes may still be written, if that is known.
@@ -152,14 +173,12 @@ impl Own {
     }
 }
 
-/// What is said about where a history comes from.
+/// What is said of a replica about where its history comes from.
 fn notice(origin: Origin, had_runs: bool) -> Option<&'static str> {
     match origin {
-        Origin::Copied => {
-            Some("this replica was copied or restored with its history: it goes on under a new identity")
-        }
+        Origin::Copied => Some("was copied or restored with its history: it goes on under a new identity"),
         Origin::New if had_runs => {
-            Some("this replica has lost its history: it is taken for a new one, and nothing for deleted")
+            Some("has lost its history: it is taken for a new one, and nothing for deleted")
         }
         Origin::New | Origin::Known => None,
     }
@@ -195,13 +214,20 @@ impl Observer for Teller<'_> {
             Trouble::Failed(error) => (error.doing, crate::pass::describe(&error.source)),
             Trouble::Changing => ("reading", "it keeps changing; it is left alone in this run".to_owned()),
             Trouble::Kind(kind) => ("looking at", unsynchronised(*kind)),
-            Trouble::Mounted => {
-                ("looking at", "it is on another file system, which takes no part".to_owned())
-            }
+            Trouble::Mounted => ("looking at", mounted(path)),
         };
         let problem = Problem::new(Role::Source, doing, path, &cause).of_class(ProblemClass::Failed);
         self.context.reporter.report(Event::Problem(problem));
     }
+}
+
+/// What is said of a mount point. A pattern that would have to be quoted is left to the user.
+fn mounted(path: &RelPath) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+@%,:".contains(byte);
+    let pattern = if path.as_bytes().iter().all(is_plain) { format!("=/{path}") } else { String::new() };
+    format!(
+        "it is on another file system, which takes no part; --exclude{pattern} leaves it out, without this message"
+    )
 }
 
 fn unsynchronised(kind: Kind) -> String {
@@ -212,4 +238,18 @@ fn unsynchronised(kind: Kind) -> String {
         Kind::File | Kind::Directory => ("of this kind", "other options"),
     };
     format!("it is {what}, which is synchronised with {how} only; it is left alone")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_point_is_told_with_what_leaves_it_out() {
+        let told = |path: &[u8]| mounted(&RelPath::new(path).unwrap());
+        assert!(told(b"media/disk").contains("; --exclude=/media/disk leaves it out"));
+        for odd in [&b"a b"[..], b"a*", b"a\n"] {
+            assert!(told(odd).contains("; --exclude leaves it out"), "{odd:?}");
+        }
+    }
 }

@@ -2,12 +2,12 @@
 
 use crate::fs::Root;
 use crate::pass::PassError;
-use crate::report::{Event, Problem, Role, Totals};
+use crate::report::{Event, Problem, Reporter, Role, Totals};
 use crate::tree::{Name, RelPath};
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Compare, Conversation, Meet, Talk, Terms, say_paths};
 use crate::twoway::facet::{Facet, Facets};
-use crate::twoway::guard::{MaxDelete, Past, Tally, guard_past};
+use crate::twoway::guard::{MaxDelete, Past, Refusal, Tally, guard_past};
 use crate::twoway::history::{self, new_token};
 use crate::twoway::packed::{Collector, Packing};
 use crate::twoway::plan::{Plan, Rename, spread};
@@ -44,6 +44,15 @@ pub struct Settings<'a> {
     pub names: Names,
     /// Who is asked and told.
     pub overseer: &'a dyn Overseer,
+    /// Who hears of problems that are not of one side alone.
+    pub reporter: &'a dyn Reporter,
+}
+
+impl Settings<'_> {
+    /// The run ends for this.
+    fn halted(&self, refusal: Refusal) -> RunError {
+        RunError::Halted(refusal.told(self.names.of(refusal.side())))
+    }
 }
 
 /// How two replicas are named.
@@ -53,6 +62,19 @@ pub struct Names {
     pub here: String,
     /// The follower's, as the user did.
     pub there: String,
+    /// Those of both sides for the user, as they were typed: the first argument's and the second's.
+    pub sides: [String; 2],
+}
+
+impl Names {
+    /// What the user calls a side.
+    fn of(&self, side: Side) -> &str {
+        let [left, right] = &self.sides;
+        match side {
+            Side::Left => left,
+            Side::Right => right,
+        }
+    }
 }
 
 /// What came of a run.
@@ -123,7 +145,13 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn run(mut self, conversation: &mut Conversation<'_>) -> Result<Outcome, RunError> {
-        let met = meet(&mut self.own, conversation, &self.settings.names.here)?;
+        let another = Refusal::Another { side: self.settings.side.other() };
+        let settings = self.settings;
+        let refuse = || match settings.max_delete {
+            MaxDelete::Any => Ok(()),
+            _ => Err(settings.halted(another)),
+        };
+        let met = meet(&mut self.own, conversation, &settings.names, &refuse)?;
         self.warn_of_clock(&met);
         self.look_at_facets(&met);
         self.look_at_pasts(&met)?;
@@ -365,7 +393,7 @@ impl Planner<'_> {
             }
             unfit = unfit.saturating_add(1);
             let problem = Problem::new(Role::Sink, "carrying out the plan for", &step.path, &CHANGED);
-            self.around.context.reporter.report(Event::Problem(problem));
+            self.settings.reporter.report(Event::Problem(problem));
         }
         unplanned.finish().into_items().for_each(|step| steps.push(&step));
         let plan = Plan::new(plan.left, plan.right, plan.settler, steps.finish());
@@ -376,18 +404,13 @@ impl Planner<'_> {
         let (left, right) = self.of_sides(self.own.census(), met.theirs.census);
         tally
             .guard(left, right, self.settings.max_delete)
-            .map_err(|refusal| RunError::Halted(refusal.to_string()))?;
+            .map_err(|refusal| self.settings.halted(refusal))?;
         let here = self.own.free();
         let (left, right) = self.of_sides(here, met.theirs.free);
         for (side, free) in [(Side::Left, left), (Side::Right, right)] {
             let needed = tally.bytes(side);
-            if free.is_some_and(|free| needed > free) {
-                let which = if side == Side::Left { "first" } else { "second" };
-                return Err(RunError::Halted(format!(
-                    "the {which} tree needs {needed} bytes more, and {} are free; make room, or leave something out \
-                     with --exclude",
-                    free.unwrap_or(0)
-                )));
+            if let Some(free) = free.filter(|free| needed > *free) {
+                return Err(self.settings.halted(Refusal::Room { side, needed, free }));
             }
         }
         Ok(())
@@ -448,11 +471,11 @@ impl Planner<'_> {
         let (left, right) = self.of_sides((ours, self.own.census()), (theirs, census));
         for (side, (past, census)) in [(Side::Left, left), (Side::Right, right)] {
             guard_past(side, past, census, self.settings.max_delete)
-                .map_err(|refusal| RunError::Halted(refusal.to_string()))?;
+                .map_err(|refusal| self.settings.halted(refusal))?;
             if past.is_lost() {
-                let which = if side == Side::Left { "first" } else { "second" };
+                let name = self.settings.names.of(side);
                 let text = format!(
-                    "the {which} tree has lost its history: everything is compared, and what was deleted may come back"
+                    "{name} has lost its history: everything is compared, and what was deleted may come back"
                 );
                 self.around.context.reporter.report(Event::Notice(text));
             }
@@ -470,10 +493,11 @@ impl Planner<'_> {
             if !missing.contains(facet) {
                 continue;
             }
+            let [first, second] = &self.settings.names.sides;
             let which = match (left.contains(facet), right.contains(facet)) {
-                (false, false) => "neither tree's file system can hold",
-                (false, true) => "the first tree's file system cannot hold",
-                _ => "the second tree's file system cannot hold",
+                (false, false) => "neither file system can hold".to_owned(),
+                (false, true) => format!("the file system of {first} cannot hold"),
+                _ => format!("the file system of {second} cannot hold"),
             };
             let text = format!("{which} {what}: each side keeps its own");
             self.around.context.reporter.report(Event::Notice(text));

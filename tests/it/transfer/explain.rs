@@ -125,8 +125,9 @@ fn what_is_left_out_may_be_protected() {
         return tools::not_for_rsync("it has no such option");
     }
     let there = Tree::new().file("gone/deep/x", "x").file("gone/.rules", "P deep\n").file("a.o", "x");
+    let there = there.directory(".dsync");
     let scene = Scene::with_source(&source()).tree("to", &there);
-    let paths = ["a.o", "gone/deep/x", "gone/z", "a/b/y.o"];
+    let paths = ["a.o", "gone/deep/x", "gone/z", "a/b/y.o", ".dsync"];
     let options = ["-a", "--delete", "--exclude=*.o", "-f: .rules"];
     let expected = "a.o: not at the source\n  \
         at the destination it is protected from deletion: - *.o (--exclude)\n\
@@ -135,7 +136,9 @@ fn what_is_left_out_may_be_protected() {
         gone/z: not at the source, as gone/ is not\n  \
         at the destination it is not protected from deletion: no rule matches it; it is not there\n\
         a/b/y.o: left out: - *.o (--exclude)\n  \
-        at the destination it is protected from deletion: - *.o (--exclude); it is not there\n";
+        at the destination it is protected from deletion: - *.o (--exclude); it is not there\n\
+        .dsync: not at the source\n  \
+        at the destination it is protected from deletion: dsync keeps it for itself\n";
     for way in Way::plain() {
         assert_eq!(said(way, &scene, &options, &paths), expected, "{way:?}");
     }

@@ -83,7 +83,11 @@ fn whoever_quits_or_interrupts_has_done_nothing() {
             terminal.wait_for("Conflict 2 of 3");
             terminal.wait_for(PROMPT);
             terminal.write(keys);
-            terminal.expect(code);
+            let shown = terminal.expect(code);
+            let last = format!("(code {code})");
+            let has_line =
+                shown.lines().any(|line| line.starts_with("dsync error: ") && line.contains(&last));
+            assert!(has_line, "{way:?} {keys:?}: {shown}");
             for (side, before) in ["left", "right"].into_iter().zip(before) {
                 let differences = before.differences(&two.snapshot(side), COLUMNS);
                 assert!(differences.is_empty(), "{way:?} {keys:?}: {differences:#?}");

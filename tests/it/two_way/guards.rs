@@ -23,6 +23,8 @@ fn an_emptied_tree_empties_nothing() {
             two.remove(&format!("{emptied}/dir"));
             let output = two.sync(&[]).expect(41);
             assert!(output.err().contains("--allow-mass-delete"), "{output}");
+            let told = output.err().replace('\n', " ");
+            assert!(told.contains(&format!("/{emptied}; if that is meant")), "{told}");
             assert_eq!(count(&two, other), 20);
             two.sync(&["--allow-mass-delete"]).success();
             assert_eq!(count(&two, other), 0);
@@ -53,7 +55,8 @@ fn what_has_no_room_is_not_begun() {
         fs::create_dir(disk.path("right")).unwrap();
         for options in [&["-2n"][..], &["-2"]] {
             let output = way.copy(options, &[scene.path("source")], disk.path("right")).run().expect(41);
-            assert!(output.err().contains("needs 3145728 bytes more, and "), "{way:?}: {output}");
+            assert!(output.err().contains("/right needs 3145728 bytes more, and "), "{way:?}: {output}");
+            assert!(output.err().contains("dsync trash --empty "), "{way:?}: {output}");
         }
     }
 }
@@ -135,14 +138,49 @@ fn a_tree_that_has_lost_all_it_had_is_not_filled_unasked() {
 }
 
 #[test]
+fn another_replica_at_a_known_place_is_not_taken_for_the_one_that_was_met() {
+    for way in Way::plain() {
+        for side in ["left", "right"] {
+            let two = Two::met(way, &tree());
+            // A replica of its own, which has met somebody else.
+            let [own, met] = ["own", "met"].map(|name| two.scene.path(name));
+            fs::create_dir(&own).unwrap();
+            fs::create_dir(&met).unwrap();
+            fs::write(own.join("file of its own"), "its own").unwrap();
+            Way::LOCAL.copy(&["-2"], &[own], met).run().success();
+            two.rename(side, "away");
+            two.rename("own", side);
+            for options in [&["-n"][..], &[], &[]] {
+                let output = two.sync(options).expect(41);
+                let told = output.err();
+                assert!(told.contains("is not what was met there before"), "{way:?} {side}: {told}");
+                assert!(
+                    told.contains(&format!("/{side} is")) && told.contains("--allow-mass-delete"),
+                    "{told}"
+                );
+                assert_eq!(two.paths(side), ["file of its own"], "{way:?} {side}");
+            }
+            two.sync(&["--allow-mass-delete"]).success();
+            two.assert_same();
+            two.sync(&[]).success();
+            // The one that was met before is known, and so is by now the other.
+            two.rename(side, "own");
+            two.rename("away", side);
+            two.sync(&[]).success();
+            two.assert_same();
+        }
+    }
+}
+
+#[test]
 fn that_a_history_is_lost_is_said() {
     for way in Way::plain() {
-        for (lost, which) in [("left", "first"), ("right", "second")] {
+        for lost in ["left", "right"] {
             let two = Two::met(way, &tree());
             two.remove(&format!("{lost}/dir/file1"));
             fs::remove_dir_all(two.scene.path(lost).join(".dsync")).unwrap();
             let told = two.sync(&[]).expect(0).err();
-            assert_eq!(told.matches(&format!("the {which} tree has lost its history")).count(), 1, "{told}");
+            assert_eq!(told.matches(&format!("/{lost} has lost its history: ")).count(), 1, "{told}");
             assert_eq!((count(&two, "left"), count(&two, "right")), (20, 20));
             two.assert_same();
             assert_eq!(two.sync(&[]).success().err(), "");

@@ -83,6 +83,10 @@ fn status_tells_conflicts_that_were_left() {
     for side in ["left", "right"] {
         let output = look(&two, "status", &[], side, &[]).expect(40);
         assert!(has_line(&output, &["left", "a"]), "{output}");
+        let output = look(&two, "log", &[], side, &["a"]).success();
+        assert!(has_line(&output, &["run", "2"]) && has_line(&output, &["left", "a"]), "{output}");
+        let output = look(&two, "log", &[], side, &["b"]).success();
+        assert!(!has_line(&output, &["left", "b"]), "{output}");
     }
 }
 
@@ -144,6 +148,8 @@ fn the_trash_is_listed_and_emptied() {
     two.sync(&[]).success();
     let output = look(&two, "trash", &[], "right", &[]).success();
     assert!(has_line(&output, &["run", "2"]), "{output}");
+    let output = look(&two, "trash", &["--older-than=1"], "right", &[]).expect(1);
+    assert!(output.err().contains("--older-than is about --empty, which is missing"), "{output}");
     look(&two, "trash", &["--empty", "--older-than=1"], "right", &[]).success();
     assert!(two.scene.path("right/.dsync/trash/2/dir/c").exists());
     look(&two, "trash", &["--empty"], "right", &[]).success();
@@ -166,7 +172,9 @@ fn what_is_no_replica_is_told_and_does_not_become_one() {
         let output = dsync([word, "--help"]).run().success();
         assert!(output.out().contains(&format!("Usage: dsync {word}")), "{output}");
         dsync([word, "--nonsense"]).run().expect(1);
-        assert!(dsync([word]).run().expect(1).err().contains("the directory is missing"));
+        let told = dsync([word]).run().expect(1).err();
+        assert!(told.contains("the directory is missing"), "{told}");
+        assert!(told.contains(&format!("hint: dsync {word} --help ")), "{told}");
         let output = dsync([word, "/nonexistent/dir"]).run().expect(3);
         assert!(output.err().contains("/nonexistent/dir"), "{output}");
     }

@@ -205,7 +205,11 @@ fn what_is_not_synchronised_is_told_in_every_run() {
             for _ in 0..3 {
                 let output = two.sync(&[]).expect(23);
                 assert!(output.err().contains("pipe: it is a fifo or socket"), "{output}");
+                let is_sided = output.err().contains(&format!("/{side}/pipe: it is"));
+                assert_eq!(is_sided, way == Way::LOCAL, "{way:?}: {output}");
             }
+            let output = two.sync(&["-v"]).expect(23);
+            assert!(output.out().contains(", but for what is left alone, are in sync\n"), "{output}");
             two.sync(&["-D"]).success();
             two.assert_same();
         }

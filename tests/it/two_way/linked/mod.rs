@@ -10,6 +10,7 @@ use crate::support::transport::Way;
 use crate::support::tree::{Tree, noise};
 use crate::two_way::Two;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
@@ -129,6 +130,30 @@ fn each_name_may_meet_another_fate() {
         assert_eq!(two.read("right/dir/d"), "the same");
         let again = two.sync(&["-v"]).success();
         assert!(again.out().contains("in sync"), "{again}");
+    }
+}
+
+#[test]
+fn what_is_linked_is_told_by_that_word() {
+    let two = Two::new(Way::LOCAL, &Tree::new().file("a", "the same").file("b", "the same"), &Tree::new());
+    for name in ["a", "b"] {
+        two.touch(&format!("left/{name}"), 1_700_000_000);
+    }
+    two.sync(&["-H"]).success();
+    for join in [true, false] {
+        fs::remove_file(two.scene.path("left/b")).unwrap();
+        match join {
+            true => fs::hard_link(two.scene.path("left/a"), two.scene.path("left/b")).unwrap(),
+            false => {
+                two.write("left/b", "the same");
+                two.touch("left/b", 1_700_000_000);
+            }
+        }
+        let told = two.sync(&["-Hv"]).success().out();
+        assert!(told.contains(" with other links") && told.contains("\n  links       b\n"), "{told}");
+        let log =
+            dsync([OsStr::new("log"), OsStr::new("-v"), two.scene.path("right").as_os_str()]).run().success();
+        assert!(log.out().contains("\n  links       b"), "{log}");
     }
 }
 
