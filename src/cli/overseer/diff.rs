@@ -72,7 +72,7 @@ mod tests {
     fn what_cannot_be_shown_is_said_so() {
         assert_eq!(of(b"a\0", b"b"), "Binary files differ.\n");
         assert_eq!(of(b"a", b"\xff"), "Binary files differ.\n");
-        let missing = Files { right: Some(b"") };
+        let missing = Files { right: Some(b""), ..Files::NONE };
         assert!(diff(&missing, ["one", "two"]).contains("changed meanwhile"));
     }
 
