@@ -11,6 +11,7 @@ mod scan;
 
 mod crashes;
 mod forks;
+mod links;
 mod looking;
 mod oracle;
 mod pairs;
