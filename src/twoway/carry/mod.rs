@@ -50,7 +50,7 @@ use crate::fs::{Error, Expected, Slot, WriteDir};
 use crate::report::{Reporter, Totals};
 use crate::request::Detail;
 use crate::tree::{InodeId, Kind, Name, RelPath};
-use crate::twoway::facet::{Facets, Register, Seen};
+use crate::twoway::facet::{Facet, Facets, Register, Seen};
 use crate::twoway::history::{History, Known, Look};
 use crate::twoway::reconcile::{Change, Why};
 use crate::twoway::record::{Record, Shared, State};
@@ -366,8 +366,11 @@ impl Carrier {
                 self.journal.note(entry(&task, None, Some(NOT_REACHED.to_owned())));
             }
         }
-        for (path, error) in self.trash.part_from_tree(self.settings.holds) {
-            self.not_set(&path)(&error);
+        // Where names are kept alike, whoever undoes the run gives each back to the file that it has left.
+        if !self.settings.shared.facets.contains(Facet::Links) {
+            for (path, error) in self.trash.part_from_tree(self.settings.holds) {
+                self.not_set(&path)(&error);
+            }
         }
         let history = self.journal.close()?;
         self.trash.empty_unless_kept();
