@@ -110,12 +110,12 @@ impl Carrier {
         if self.settings.shared.facets.contains(Facet::Links) {
             return Ok(false);
         }
-        let found = self.place(path).and_then(|(_, dir, name)| {
-            let stamp = dir.stamp_of_linked(&name)?;
-            Ok((stamp, dir.link_count(&name)?))
+        let found = self.place(path).and_then(|(_, dir, name)| match dir.stamp_of_linked(&name)? {
+            Some(stamp) => Ok(Some((stamp, dir.link_count(&name)?))),
+            None => Ok(None),
         });
         // What cannot be told shows when it is to be set.
-        let Ok((Some(stamp), count)) = found else { return Ok(false) };
+        let Ok(Some((stamp, count))) = found else { return Ok(false) };
         let alike = match self.alike.get() {
             Some(alike) => alike,
             None => {
@@ -123,9 +123,7 @@ impl Carrier {
                 self.alike.get_or_init(|| found)
             }
         };
-        Ok(alike
-            .get(&(stamp.dev, stamp.ino))
-            .is_none_or(|alike| alike.wanted.is_none() || alike.names < count))
+        Ok(alike.get(&stamp.inode()).is_none_or(|alike| alike.wanted.is_none() || alike.names < count))
     }
 
     /// Of each file how many of its names are to get other attributes, and whether these are the same for all.

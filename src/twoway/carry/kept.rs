@@ -2,8 +2,8 @@
 //!
 //! A file that gives way under one name may have others, which stay. Whoever wrote to it by one of those would write to
 //! what is in the trash, too. So at the end of a run the files in its trash that have names elsewhere get a content of
-//! their own, once for all the names that such a file has there; and after a run that was killed, [`recover`] does it.
-//! With `-H` they stay names of the file, to which an undo gives them back.
+//! their own, once for all the names that such a file has there. After a run that was killed [`recover`] does it. What a
+//! run with `-H` has finished stays a name of its file, to which an undo gives it back.
 //!
 //! [`recover`]: super::recover()
 

@@ -69,7 +69,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use telling::{Telling, entry};
-use trash::Trash;
+use trash::{Stay, Trash};
 use values::Values;
 
 /// What a run synchronises, and what is to be said of it.
@@ -243,12 +243,17 @@ impl Carrier {
         reporter: Arc<dyn Reporter>,
         stop: Arc<AtomicBool>,
     ) -> Result<Carrier, TwoWayError> {
+        let stay = match (settings.keep_trash, settings.shared.facets.contains(Facet::Links)) {
+            (false, _) => Stay::None,
+            (true, false) => Stay::Apart,
+            (true, true) => Stay::Named,
+        };
         Ok(Carrier {
             outcomes: Mutex::new(vec![Outcome::Waiting; tasks.len()]),
             tasks,
             handles: Handles::new(replica.root().clone()),
             staging: replica.staging().clone(),
-            trash: Trash::new(replica.all_trash().clone(), run, settings.keep_trash)?,
+            trash: Trash::new(replica.all_trash().clone(), run, stay)?,
             directories: Directories::default(),
             journal: Journal::new(history)?,
             telling: Telling::new(reporter, settings.detail),
@@ -366,11 +371,8 @@ impl Carrier {
                 self.journal.note(entry(&task, None, Some(NOT_REACHED.to_owned())));
             }
         }
-        // Where names are kept alike, whoever undoes the run gives each back to the file that it has left.
-        if !self.settings.shared.facets.contains(Facet::Links) {
-            for (path, error) in self.trash.part_from_tree(self.settings.holds) {
-                self.not_set(&path)(&error);
-            }
+        for (path, error) in self.trash.part_from_tree(self.settings.holds) {
+            self.not_set(&path)(&error);
         }
         let history = self.journal.close()?;
         self.trash.empty_unless_kept();

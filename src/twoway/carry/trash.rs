@@ -15,12 +15,22 @@ pub(super) struct Trash {
     /// What holds the directory of each run.
     all: WriteDir,
     run: Name,
-    /// Whether what is in it stays beyond the end of the run.
-    is_kept: bool,
+    stay: Stay,
     last: Mutex<Option<(RelPath, WriteDir)>>,
     /// What was put there and had other names.
     linked: Mutex<Vec<RelPath>>,
     put: Mutex<Put>,
+}
+
+/// How what is in it stays beyond the end of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stay {
+    /// It does not.
+    None,
+    /// With contents that nothing in the tree has.
+    Apart,
+    /// As names of the files that they were names of: whoever undoes the run gives each back to its file.
+    Named,
 }
 
 /// By what it shows that somebody wrote to a file.
@@ -35,9 +45,9 @@ struct Put {
 }
 
 impl Trash {
-    pub(super) fn new(all: WriteDir, run: u64, is_kept: bool) -> Result<Trash, TwoWayError> {
+    pub(super) fn new(all: WriteDir, run: u64, stay: Stay) -> Result<Trash, TwoWayError> {
         let (run, last, linked) = (run_name(run)?, Mutex::new(None), Mutex::default());
-        Ok(Trash { all, run, is_kept, last, linked, put: Mutex::default() })
+        Ok(Trash { all, run, stay, last, linked, put: Mutex::default() })
     }
 
     /// The directory for what was at this path of the tree, which is made if there is none.
@@ -52,7 +62,7 @@ impl Trash {
         for name in path.elements().filter_map(|element| Name::new(element).ok()) {
             dir = made(&dir, &name)?;
             at = at.join(&name);
-            if !self.is_kept {
+            if self.stay == Stay::None {
                 lock(&self.put).directories.insert(at.clone());
             }
         }
@@ -71,19 +81,23 @@ impl Trash {
     /// Takes note of what was put into the directory for `parent`, and returns its path in the trash.
     pub(super) fn note(&self, parent: &RelPath, name: &Name, kind: Kind) -> RelPath {
         let path = parent.join(name);
-        let dir = self.open(parent).ok();
-        if !self.is_kept {
-            let written = dir.and_then(|dir| written(&dir, name));
-            lock(&self.put).entries.push((path.clone(), kind, written));
-        } else if kind == Kind::File && dir.and_then(|dir| dir.stamp_of_linked(name).ok().flatten()).is_some()
-        {
-            lock(&self.linked).push(path.clone());
+        match self.stay {
+            Stay::None => {
+                let written = self.open(parent).ok().and_then(|dir| written(&dir, name));
+                lock(&self.put).entries.push((path.clone(), kind, written));
+            }
+            Stay::Apart if kind == Kind::File => {
+                let linked = self.open(parent).and_then(|dir| dir.stamp_of_linked(name));
+                if let Ok(Some(_)) = linked {
+                    lock(&self.linked).push(path.clone());
+                }
+            }
+            Stay::Apart | Stay::Named => {}
         }
         path
     }
 
-    /// Gives what was put there, and is kept, contents that are in the tree no more. Returns for which that could not
-    /// be.
+    /// Gives what is to stay apart contents that nothing in the tree has. Returns those for which that could not be.
     pub(super) fn part_from_tree(&self, holds: Facets) -> Vec<(RelPath, Error)> {
         let linked = std::mem::take(&mut *lock(&self.linked));
         match self.all.open_dir_writable(&self.run) {
@@ -95,7 +109,7 @@ impl Trash {
     /// Removes what this run has put there, unless that is kept. What else there is stays, and what cannot be removed,
     /// which goes with the rest of the trash later.
     pub(super) fn empty_unless_kept(&self) {
-        if self.is_kept {
+        if self.stay != Stay::None {
             return;
         }
         *lock(&self.last) = None;
