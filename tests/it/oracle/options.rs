@@ -157,22 +157,27 @@ pub(super) fn harmless(random: &mut Random) -> Vec<OsString> {
 }
 
 /// How content travels and is written, which changes nothing about what arrives.
-const WRITING: [&str; 14] = [
-    "--preallocate",
-    "--fsync",
-    "--temp-dir=/tmp",
-    "--zc=lz4",
-    "--zc=none",
-    "--cc=xxh64",
-    "--cc=xxh3",
-    "--cc=sha1,md5",
-    "--checksum-seed=7",
-    "--skip-compress=c/o",
-    "--compress-threads=2",
-    "--max-alloc=1g",
-    "--stop-after=60",
-    "--stop-at=2035-01-01T00:00",
-];
+fn all_writing() -> [OsString; 14] {
+    // On the file system of the trees: from another one, both tools copy, each in its way.
+    let mut elsewhere = OsString::from("--temp-dir=");
+    elsewhere.push(std::env::temp_dir());
+    [
+        "--preallocate".into(),
+        "--fsync".into(),
+        elsewhere,
+        "--zc=lz4".into(),
+        "--zc=none".into(),
+        "--cc=xxh64".into(),
+        "--cc=xxh3".into(),
+        "--cc=sha1,md5".into(),
+        "--checksum-seed=7".into(),
+        "--skip-compress=c/o".into(),
+        "--compress-threads=2".into(),
+        "--max-alloc=1g".into(),
+        "--stop-after=60".into(),
+        "--stop-at=2035-01-01T00:00".into(),
+    ]
+}
 
 /// The same where files are not written in place. In a directory for all, rsync loses files of one name that wait.
 const STAGED: [&[&str]; 4] = [
@@ -184,7 +189,7 @@ const STAGED: [&[&str]; 4] = [
 
 /// Some options about writing that go with these.
 pub(super) fn writing(random: &mut Random, choices: &[Choice]) -> Vec<OsString> {
-    let mut words: Vec<OsString> = WRITING.iter().filter(|_| random.chance(8)).map(OsString::from).collect();
+    let mut words: Vec<OsString> = all_writing().into_iter().filter(|_| random.chance(8)).collect();
     let grows = has(choices, "--append") || has(choices, "--append-verify");
     if !grows && !has(choices, "--inplace") && random.chance(30) {
         words.extend(random.pick(&STAGED).iter().map(OsString::from));
