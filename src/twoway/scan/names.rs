@@ -6,7 +6,8 @@
 //! that says nothing.
 //!
 //! Not all of it is an edit. What was one file by what is known, and is two where each has stayed what it was, nobody
-//! took apart but a run that did not come to its end, and the next one is to make it one again.
+//! took apart but a run that did not come to its end, and the next one is to make it one again. Unless one of them got
+//! a further name meanwhile: somebody wants that file as it is now.
 
 use crate::fs::Stamp;
 use crate::tree::{InodeId, RelPath};
@@ -112,12 +113,14 @@ pub(super) fn identities(names: &[Named]) -> Vec<Decided> {
         let first = of_inode.first().and_then(|first| names.get(*first)).filter(|_| of_inode.len() > 1);
         let identity = kept.or_else(|| first.map(|first| draw(&first.path, &mut taken)));
         let is_one_of_several = of_inode.len() > 1;
+        let is_joined = is_one_of_several
+            && of_inode.iter().any(|number| names.get(*number).is_some_and(|named| !named.stayed));
         for number in of_inode {
             if let (Some(place), Some(named)) = (decided.get_mut(number), names.get(number)) {
                 let is_lost = named.had().and_then(|had| keepers.get(&had)).is_some_and(|of| *of != inode);
                 let is_other = named.known.map_or(identity.is_some(), |known| known != identity);
                 let has_joined = is_one_of_several && !named.stayed;
-                let found = match (named.stayed && is_lost, is_other || has_joined) {
+                let found = match (named.stayed && is_lost && !is_joined, is_other || has_joined) {
                     (true, _) => Found::Parted,
                     (_, true) => Found::Edited,
                     _ => Found::Same,
@@ -205,6 +208,9 @@ mod tests {
         assert_eq!(found(&parted), [Found::Parted, Found::Same, Found::Same]);
         let left = [(2, Some(5), false), (1, Some(5), true), (1, Some(5), true)];
         assert_eq!(found(&left), [Found::Edited, Found::Same, Found::Same]);
+        // Somebody has given the one that was taken apart another name.
+        let named = [(2, Some(5), true), (2, None, false), (1, Some(5), true), (1, Some(5), true)];
+        assert_eq!(found(&named), [Found::Edited, Found::Edited, Found::Same, Found::Same]);
         // It is one with another file than before, though of the same identity.
         let moved = [(2, Some(5), false), (2, None, false)];
         assert_eq!(found(&moved), [Found::Edited, Found::Edited]);
