@@ -110,7 +110,7 @@ impl Carrier {
         staged: Stage,
     ) -> Result<Done, Trouble> {
         let slot = Slot { dir: at.dir, name: at.name };
-        let meta = self.settings.all(&task.after, self.old_mode(task, at.dir, at.name)?);
+        let meta = self.settings.all(&task.after, self.replaced_meta(task, at.dir, at.name)?.as_ref());
         let old = replaced(task, at.dir, at.name).filter(|_| look.is_some());
         let unset = self.set_staged(task, old, at.dir, &meta, &staged)?;
         let Some(look) = look else {

@@ -15,16 +15,19 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 impl Settings {
-    /// All attributes of an entry that is made as recorded, in place of one with the permission bits `old`.
-    pub(super) fn all(&self, record: &Record, old: Option<u32>) -> SetMeta {
+    /// All attributes of an entry that is made as recorded, in place of one of its kind that had those of `old`: what is
+    /// not synchronised stays as it was.
+    pub(super) fn all(&self, record: &Record, old: Option<&Meta>) -> SetMeta {
         let theirs = record.attributes.mode;
-        let own = old.unwrap_or(theirs & 0o777 & !self.umask);
+        let own = old.map_or(theirs & 0o777 & !self.umask, |old| old.mode);
+        // Who is not root can give nothing away, so what is replaced is as the running user makes it.
+        let kept = old.filter(|_| self.is_root);
         let mode = self.shared.modes.taken(own, theirs, kind(record));
         let (owner, group) = record.attributes.owner;
         SetMeta {
             mode: (kind(record) != Some(Kind::Symlink)).then_some(mode),
-            owner: owner.filter(|_| self.owner),
-            group: group.filter(|_| self.group),
+            owner: if self.owner { owner } else { kept.map(|old| old.uid) },
+            group: if self.group { group } else { kept.map(|old| old.gid) },
             mtime: Some(record.mtime),
             atime: None,
         }
@@ -32,7 +35,7 @@ impl Settings {
 
     /// Those that an entry has not.
     pub(super) fn lacking(&self, record: &Record, has: &Meta) -> SetMeta {
-        let all = self.all(record, Some(has.mode));
+        let all = self.all(record, Some(has));
         let owner = all.owner.filter(|owner| *owner != has.uid);
         let group = all.group.filter(|group| *group != has.gid);
         // Who gives an entry away may find that it has lost bits.

@@ -52,7 +52,7 @@ impl Carrier {
         if !is_as_planned(&stage, &task.after.state)? {
             return Err(Trouble::Refused(CHANGED));
         }
-        let meta = self.settings.all(&task.after, Some(file.meta().mode));
+        let meta = self.settings.all(&task.after, Some(&file.meta()));
         let slot = Slot { dir: &dir, name: &name };
         let from = At::Entry(&from, &its_name, Kind::File);
         let unset = self.set_staged(task, Some(from), &dir, &meta, &stage)?;

@@ -132,7 +132,7 @@ impl Carrier {
             }
             let own = dir.own_meta()?;
             let is_new = !task.before.occupied;
-            let all = self.settings.all(&task.after, Some(own.mode).filter(|_| !is_new));
+            let all = self.settings.all(&task.after, Some(&own).filter(|_| !is_new));
             // What it got from the directory it is in is what it is to have.
             let is_whole = self.settings.shared.modes == Modes::Whole;
             let inherited = if is_whole { 0 } else { own.mode & 0o2000 };
@@ -177,7 +177,7 @@ impl Carrier {
         let has = Meta { mode: opened.unwrap_or(own.mode), ..own };
         let set = self.settings.lacking(&task.after, &has);
         let mode =
-            set.mode.or(opened.map(|_| self.settings.all(&task.after, opened).mode).unwrap_or_default());
+            set.mode.or(opened.map(|_| self.settings.all(&task.after, Some(&has)).mode).unwrap_or_default());
         let set = SetMeta { mode, ..set };
         let set_meta = |set: &SetMeta| dir.set_own_meta(set);
         let unset = self.set_where_it_is(task, At::Own(&dir), (&set, own.mode), &set_meta)?;

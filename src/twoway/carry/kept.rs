@@ -2,21 +2,22 @@
 //!
 //! A file that gives way under one name may have others, which stay. Whoever wrote to it by one of those would write to
 //! what is in the trash, too. So at the end of a run the files in its trash that have names elsewhere get a content of
-//! their own, once for all the names that such a file has there. After a run that was killed [`recover`] does it. What a
-//! run with `-H` has finished stays a name of its file, to which an undo gives it back.
+//! their own, once for all the names that such a file has there. After a run that was killed [`recover`] does it. An undo
+//! does the same with what it puts there. What a run with `-H` has finished stays a name of its file, to which an undo gives it back.
 //!
 //! [`recover`]: super::recover()
 
-use crate::fs::{Error, Linkable, Linked, SetMeta, Slot, WriteDir, stage_name};
+use crate::fs::{Error, Linkable, Linked, SetMeta, Slot, WriteDir, is_stage_name, stage_name};
 use crate::tree::{InodeId, Kind, Name, RelPath};
 use crate::twoway::carry::copy::copy_into;
+use crate::twoway::crash;
 use crate::twoway::facet::{At, Facets, Wanted};
 use std::collections::BTreeMap;
 use std::io;
 
 /// Gives these files of a run's trash contents of their own, as far as they have names elsewhere. Returns those for
 /// which that could not be.
-pub(super) fn part(
+pub(in crate::twoway) fn part(
     run: &WriteDir,
     paths: impl IntoIterator<Item = RelPath>,
     holds: Facets,
@@ -43,6 +44,10 @@ pub(super) fn part_all(run: &WriteDir, holds: Facets) {
         for entry in listing.entries {
             match entry.kind() {
                 Kind::Directory => directories.push(above.join(&entry.name)),
+                // A copy that the killed run had begun.
+                Kind::File if is_stage_name(&entry.name) => {
+                    let _ = run.open_beneath_writable(&above).and_then(|dir| dir.clear_staged(&entry.name));
+                }
                 Kind::File => files.push(above.join(&entry.name)),
                 _ => {}
             }
@@ -62,6 +67,7 @@ fn part_file(run: &WriteDir, names: &[RelPath], holds: Facets) -> Result<(), Err
     let like = Wanted::of(At::Entry(&dir, &name, Kind::File), holds)?;
     let staged = dir.stage(&name)?;
     copy_into(&staged, &file)?;
+    crash::point("copied in the trash");
     let meta = file.meta();
     let is_root = rustix::process::geteuid().is_root();
     let meta = SetMeta {

@@ -1,11 +1,11 @@
 //! Making what has no content of its own, and giving files other names.
 
 use crate::fs::{Error, Expected, SetMeta, Slot, WriteDir};
-use crate::tree::{Kind, Name, Node, RelPath};
+use crate::tree::{Kind, Meta, Name, Node, RelPath};
 use crate::twoway::carry::attributes::node;
 use crate::twoway::carry::extended::replaced;
 use crate::twoway::carry::telling::entry;
-use crate::twoway::carry::{CHANGED, Carrier, Done, Expectation, Outcome, Trouble, kind};
+use crate::twoway::carry::{CHANGED, Carrier, Done, Expectation, Outcome, Settings, Trouble, kind};
 use crate::twoway::facet::{At, Facet, Seen, Wanted};
 use crate::twoway::history::{Known, Look};
 use crate::twoway::reconcile::Change;
@@ -190,7 +190,7 @@ impl Carrier {
                 let stamp = made.ok_or(Trouble::Refused(CHANGED))?.stamp;
                 return Ok(Some(Done { look: Some(self.look(stamp, &task.after)), trashed: None, unset }));
             };
-            let meta = self.settings.all(&task.after, self.old_mode(task, &dir, &name)?);
+            let meta = self.settings.all(&task.after, self.replaced_meta(task, &dir, &name)?.as_ref());
             let wanted = self.extended(task, replaced(task, &dir, &name), &self.staging)?;
             let mut unset = Seen::new();
             let make = |staging: &WriteDir, name: &_| {
@@ -221,11 +221,17 @@ impl Carrier {
         Ok(unset)
     }
 
-    /// The permission bits of an entry of the same kind that gives way to another version.
-    pub(super) fn old_mode(&self, task: &Task, dir: &WriteDir, name: &Name) -> Result<Option<u32>, Error> {
-        let is_whole = self.settings.shared.modes == Modes::Whole;
-        let of = kind(&task.after).filter(|kind| !is_whole && Some(*kind) == super::kind(&task.before));
+    /// The attributes of an entry of the same kind that gives way to another version, if any of them are to stay.
+    pub(super) fn replaced_meta(
+        &self,
+        task: &Task,
+        dir: &WriteDir,
+        name: &Name,
+    ) -> Result<Option<Meta>, Error> {
+        let Settings { shared, owner, group, is_root, .. } = self.settings;
+        let matters = shared.modes != Modes::Whole || is_root && !(owner && group);
+        let of = kind(&task.after).filter(|kind| matters && Some(*kind) == super::kind(&task.before));
         let Some(kind) = of else { return Ok(None) };
-        Ok(dir.entry(name)?.filter(|old| old.kind() == kind).map(|old| old.meta.mode))
+        Ok(dir.entry(name)?.filter(|old| old.kind() == kind).map(|old| old.meta))
     }
 }

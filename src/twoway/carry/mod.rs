@@ -44,6 +44,7 @@ mod tests;
 mod trash;
 mod values;
 
+pub(in crate::twoway) use kept::part as part_from_tree;
 pub use recover::{recover, recover_to_look};
 
 use crate::fs::{Error, Expected, Slot, WriteDir};
@@ -83,6 +84,8 @@ pub struct Settings {
     pub owner: bool,
     /// Whether groups are.
     pub group: bool,
+    /// Whether the running user may give files to anybody.
+    pub is_root: bool,
     /// Whether what gives way is kept beyond the end of the run.
     pub keep_trash: bool,
     /// The permission bits that new entries do not get where those are not synchronised.
@@ -371,6 +374,7 @@ impl Carrier {
                 self.journal.note(entry(&task, None, Some(NOT_REACHED.to_owned())));
             }
         }
+        crash::point("all done");
         for (path, error) in self.trash.part_from_tree(self.settings.holds) {
             self.not_set(&path)(&error);
         }

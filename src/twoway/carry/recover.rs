@@ -29,7 +29,9 @@ const BUFFER: usize = 256 * 1024;
 pub fn recover(replica: &Replica, history: &mut History, modes: Modes) -> Result<(), TwoWayError> {
     history.count_runs_after(trash::last(replica.all_trash())?);
     let half_set = HalfSet::left_in(replica.staging());
-    let was_killed = !history.intents()?.is_empty();
+    // A run that had done all of it may not have come to parting what is in its trash.
+    let last = history.run(history.last_run())?;
+    let was_killed = !history.intents()?.is_empty() || last.is_some_and(|run| run.ending.is_none());
     let root = replica.root();
     let trash = replica.all_trash().open_dir_writable(&run_name(history.last_run())?).ok();
     if let Some(trash) = trash.as_ref().filter(|_| was_killed) {

@@ -8,6 +8,7 @@
 use crate::fs::{Error, SetMeta, Slot, Stamped, WriteDir};
 use crate::tree::{Kind, Name, RelPath};
 use crate::twoway::TwoWayError;
+use crate::twoway::carry::part_from_tree;
 use crate::twoway::facet::{At, Facet, Facets, Value, Wanted};
 use crate::twoway::history::History;
 use crate::twoway::log::{Ending, Entry, Outcome, Purpose};
@@ -107,6 +108,7 @@ impl Hold {
             directories: Vec::new(),
             log: Vec::new(),
             replaced: Vec::new(),
+            apart: Vec::new(),
             outcome: Outcome::default(),
         };
         for entry in entries {
@@ -114,6 +116,11 @@ impl Hold {
         }
         undo.finish().map(Some)
     }
+}
+
+/// Whether it was kept alike which names are one file.
+fn knows_names(entry: &Entry) -> bool {
+    [&entry.before, &entry.after].iter().any(|record| record.extended.get(Facet::Links).is_some())
 }
 
 /// The files that the run gave another name, by content: the name they had.
@@ -142,6 +149,8 @@ struct Undo<'a> {
     log: Vec<Entry>,
     /// Attributes that others were set in place of.
     replaced: Vec<(Facet, Value)>,
+    /// Files that have come into the trash and are to have nothing to do with the tree any more.
+    apart: Vec<RelPath>,
     outcome: Outcome,
 }
 
@@ -195,6 +204,8 @@ impl Undo<'_> {
             Err(Refusal::Failed(error)) => (None, Some(error.to_string())),
             Err(Refusal::Fatal(error)) => return Err(error),
         };
+        let is_file = matches!(undone.after.state, State::File { .. });
+        self.apart.extend(trashed.clone().filter(|_| is_file && !knows_names(undone)));
         let count = if problem.is_some() { &mut self.outcome.problems } else { &mut self.outcome.done };
         *count = count.saturating_add(1);
         let entry = Entry {
@@ -222,15 +233,27 @@ impl Undo<'_> {
             let set =
                 self.replica.root().open_beneath_writable(&path).and_then(|dir| dir.set_own_meta(&meta));
             if let Err(error) = set {
-                let (change, why) = (Change::Adjust, Why::Clear);
-                let (before, after) = (Record::never(), Record::never());
-                let entry = Entry { path, change, why, before, after, trashed: None, problem: None };
-                self.note(&entry, change, Err(Refusal::Failed(error)))?;
+                self.failed(path, error)?;
+            }
+        }
+        let apart = std::mem::take(&mut self.apart);
+        if !apart.is_empty() {
+            let trash = self.replica.trash(self.number)?;
+            for (path, error) in part_from_tree(&trash, apart, Facets::held_by(self.replica.root())) {
+                self.failed(path, error)?;
             }
         }
         self.write_log()?;
         self.history.end_run(Ending { at: FileTime::now(), outcome: self.outcome })?;
         Ok(Undone { run: self.run, number: self.number, outcome: self.outcome })
+    }
+
+    /// Writes down what could not be done to a path at last.
+    fn failed(&mut self, path: RelPath, error: Error) -> Result<(), TwoWayError> {
+        let (change, why) = (Change::Adjust, Why::Clear);
+        let (before, after) = (Record::never(), Record::never());
+        let entry = Entry { path, change, why, before, after, trashed: None, problem: None };
+        self.note(&entry, change, Err(Refusal::Failed(error)))
     }
 
     /// The directory that holds a path, and the name there.
@@ -307,10 +330,12 @@ impl Undo<'_> {
             dir => dir?,
         };
         let found = dir.stamped(&name)?;
-        match found.is_some_and(|found| is_alike(&found.entry, &before.state)) {
-            true => Ok((dir, name)),
-            false => Err(Refusal::Because(LOST)),
-        }
+        // With -H it is still the file that it was, which may have been written to by another name.
+        let is_it = match knows_names(entry) {
+            true => found.is_some_and(|found| is_alike(&found.entry, &before.state)),
+            false => is_content(&dir, &name, found.as_ref(), before)?,
+        };
+        if is_it { Ok((dir, name)) } else { Err(Refusal::Because(LOST)) }
     }
 
     /// Gives a file back the name it had before the run.

@@ -226,7 +226,8 @@ fn for_passes(context: &Context) -> Context {
 fn carry_settings(options: &Options, shared: Shared, holds: Facets) -> carry::Settings {
     let ((owner, group), detail) = (owned(options), options.detail);
     let keep_trash = options.two_way.is_none_or(|two_way| two_way.keep_trash);
-    carry::Settings { shared, holds, owner, group, keep_trash, umask: crate::fs::umask(), detail }
+    let is_root = rustix::process::geteuid().is_root();
+    carry::Settings { shared, holds, owner, group, is_root, keep_trash, umask: crate::fs::umask(), detail }
 }
 
 /// Keeps what changes from now on for a partner that is not known yet.

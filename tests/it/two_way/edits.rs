@@ -205,3 +205,32 @@ fn who_may_not_set_owners_has_their_own() {
     assert_eq!(two.read("right/a"), "edited by root");
     assert_eq!(owner("left/a"), 0);
 }
+
+/// Who owns a file is not synchronised without -o, and a new version of its content changes nothing about that: least of
+/// all does a program that runs as its owner become one that runs as root.
+#[test]
+fn owners_that_are_not_synchronised_stay() {
+    if !rustix::process::geteuid().is_root() {
+        return tools::missing("root");
+    }
+    for way in Way::plain() {
+        let two = Two::met(way, &Tree::new().file("a", "one").file("b", "two").symlink("link", "a"));
+        for name in ["a", "b", "link"] {
+            std::os::unix::fs::lchown(two.scene.path("right").join(name), Some(1234), Some(4321)).unwrap();
+        }
+        two.chmod("right/b", 0o4751);
+        fs::hard_link(two.scene.path("right/b"), two.scene.path("outside")).unwrap();
+        two.sync(&[]).success();
+        two.write("left/a", "another");
+        two.touch("left/b", 1_700_000_000);
+        two.remove("left/link");
+        std::os::unix::fs::symlink("b", two.scene.path("left/link")).unwrap();
+        two.sync(&[]).success();
+        assert_eq!(two.read("right/a"), "another");
+        for name in ["a", "b", "link"] {
+            let found = fs::symlink_metadata(two.scene.path("right").join(name)).unwrap();
+            assert_eq!((found.uid(), found.gid()), (1234, 4321), "{way:?} {name}");
+        }
+        assert_eq!(fs::metadata(two.scene.path("right/b")).unwrap().mode() & 0o7777, 0o4751, "{way:?}");
+    }
+}

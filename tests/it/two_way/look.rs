@@ -140,6 +140,31 @@ fn an_undo_tells_what_was_changed_since() {
     assert!(output.err().contains("run 77 is not remembered"), "{output}");
 }
 
+/// What an undo has replaced may have further names, and is what comes back when the undo is undone.
+#[test]
+fn an_undo_is_undone_whatever_was_written_by_another_name() {
+    let two = met();
+    two.write("left/a", "NEWER");
+    two.sync(&[]).success();
+    fs::hard_link(two.scene.path("right/a"), two.scene.path("outside")).unwrap();
+    look(&two, "undo", &[], "right", &[]).success();
+    assert_eq!(two.read("right/a"), "one");
+    fs::write(two.scene.path("outside"), "OTHER").unwrap();
+    look(&two, "undo", &[], "right", &[]).success();
+    assert_eq!(two.read("right/a"), "NEWER");
+}
+
+#[test]
+fn what_was_altered_in_the_trash_does_not_come_back() {
+    let two = met();
+    two.write("left/a", "NEWER");
+    two.sync(&[]).success();
+    fs::write(two.scene.path("right/.dsync/trash/2/a"), "two").unwrap();
+    let output = look(&two, "undo", &[], "right", &[]).expect(23);
+    assert!(output.err().contains("a: what was there is not in the trash any more"), "{output}");
+    assert_eq!(two.read("right/a"), "NEWER");
+}
+
 #[test]
 fn the_trash_is_listed_and_emptied() {
     let two = met();

@@ -130,8 +130,16 @@ impl Scene {
         let detail = Detail { changes: true, attributes: true, ..Detail::default() };
         let shared = Shared { modes: Modes::Whole, facets: Facets::NONE };
         let holds = Facets::held_by(&root);
-        let settings =
-            Settings { shared, holds, owner: false, group: false, keep_trash: true, umask: 0o022, detail };
+        let settings = Settings {
+            shared,
+            holds,
+            owner: false,
+            group: false,
+            is_root: false,
+            keep_trash: true,
+            umask: 0o022,
+            detail,
+        };
         let at = place.as_ref().map(|place| place.path().to_owned()).unwrap_or_default();
         Scene { at, _place: place, replica, history: Some(history), settings }
     }
