@@ -46,7 +46,7 @@ impl Directories {
 }
 
 impl Carrier {
-    /// Opens up the directories in which something is to be done and that shut their owner out.
+    /// Opens up the directories in which something is to be done, or that are to give way, and that shut their owner out.
     pub(super) fn open_up(&self) -> Result<(), TwoWayError> {
         let user = rustix::process::geteuid();
         if user.is_root() {
@@ -55,13 +55,16 @@ impl Carrier {
         let (mut closed, mut last) = (Vec::new(), None);
         for (_, task) in self.tasks.such(|outline| outline.here.is_some()) {
             let Some((parent, _)) = task.path.split_last() else { continue };
-            if last.replace(parent.clone()).as_ref() == Some(&parent) {
-                continue;
+            let is_other = last.replace(parent.clone()).as_ref() != Some(&parent);
+            // What gives way goes to another directory, and only who may write to it may give it another parent.
+            let gives_way = task.before.state.is_directory() && !task.after.state.is_directory();
+            let used = [Some(parent).filter(|_| is_other), Some(task.path).filter(|_| gives_way)];
+            for path in used.into_iter().flatten() {
+                // One that is not known is made in this run.
+                let known = self.journal.known(&path)?.filter(|known| known.record.state.is_directory());
+                let is_shut = known.is_some_and(|known| known.record.attributes.mode & 0o700 != 0o700);
+                closed.extend(is_shut.then_some(path));
             }
-            // One that is not known is made in this run.
-            let known = self.journal.known(&parent)?.filter(|known| known.record.state.is_directory());
-            closed
-                .extend(known.filter(|known| known.record.attributes.mode & 0o700 != 0o700).map(|_| parent));
         }
         closed.sort_by(RelPath::walk_order);
         closed.dedup();

@@ -1,6 +1,6 @@
 //! What somebody does on one side happens on the other.
 
-use crate::support::command::{self, Invocation};
+use crate::support::command::{self, Invocation, Output};
 use crate::support::tools;
 use crate::support::transport::Way;
 use crate::support::tree::{Tree, noise};
@@ -169,22 +169,21 @@ fn permissions_that_are_not_kept_are_no_conflict() {
     }
 }
 
-/// Owners that the running user may not set keep nothing from being synchronised.
-#[test]
-fn who_may_not_set_owners_has_their_own() {
+/// `-2a` by a user who is not root and has these directories, or nothing where nobody can be made to be one.
+fn by_a_user<'a>(two: &'a Two, theirs: &[&str]) -> Option<impl Fn() -> Output + 'a> {
     if !rustix::process::geteuid().is_root() {
-        return tools::missing("the right to be somebody else");
+        tools::missing("the right to be somebody else");
+        return None;
     }
-    let Some(setpriv) = tools::find("setpriv") else { return };
-    let two = Two::new(Way::LOCAL, &tree(), &Tree::new().file("theirs", "right"));
+    let setpriv = tools::find("setpriv")?;
     let program = two.scene.path("dsync");
     fs::copy(command::binary(), &program).unwrap();
-    for path in ["", "left", "right", "left/dir", "left/dir/sub", "left/other"] {
+    for path in ["", "left", "right"].iter().chain(theirs) {
         let path = two.scene.root().join(path);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         std::os::unix::fs::chown(&path, Some(1234), Some(1234)).unwrap();
     }
-    let sync = || {
+    Some(move || {
         let identity = ["--reuid=1234", "--regid=1234", "--clear-groups"].map(OsString::from);
         let run = [
             program.clone().into(),
@@ -192,18 +191,41 @@ fn who_may_not_set_owners_has_their_own() {
             two.scene.path("left").into(),
             two.scene.path("right").into(),
         ];
-        Invocation::new(&setpriv, identity.into_iter().chain(run)).run().success()
-    };
-    sync();
+        Invocation::new(&setpriv, identity.into_iter().chain(run)).run()
+    })
+}
+
+/// Owners that the running user may not set keep nothing from being synchronised.
+#[test]
+fn who_may_not_set_owners_has_their_own() {
+    let two = Two::new(Way::LOCAL, &tree(), &Tree::new().file("theirs", "right"));
+    let Some(sync) = by_a_user(&two, &["left/dir", "left/dir/sub", "left/other"]) else { return };
+    sync().success();
     let paths = two.paths("left");
     assert_eq!(two.paths("right"), paths);
     assert!(paths.contains(&"theirs".to_owned()), "{paths:?}");
     let owner = |path: &str| two.scene.path(path).metadata().unwrap().uid();
     assert_eq!((owner("left/a"), owner("right/a")), (0, 1234));
     two.write("left/a", "edited by root");
-    sync();
+    sync().success();
     assert_eq!(two.read("right/a"), "edited by root");
     assert_eq!(owner("left/a"), 0);
+}
+
+/// Who may not write to a directory may not give it another parent either, such as the trash.
+#[test]
+fn a_directory_that_cannot_be_written_to_gives_way() {
+    let two = Two::new(Way::LOCAL, &Tree::new().directory("a").directory("b"), &Tree::new());
+    let Some(sync) = by_a_user(&two, &["left/a", "left/b"]) else { return };
+    two.chmod("left/a", 0o555);
+    two.chmod("left/b", 0o555);
+    sync().success();
+    fs::remove_dir(two.scene.path("left/a")).unwrap();
+    fs::remove_dir(two.scene.path("left/b")).unwrap();
+    two.write("left/a", "a file");
+    two.link("left/b", "a");
+    sync().success();
+    assert_eq!((two.read("right/a"), two.read("right/b")), ("a file".to_owned(), "a file".to_owned()));
 }
 
 /// Who owns a file is not synchronised without -o, and a new version of its content changes nothing about that: least of
