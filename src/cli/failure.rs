@@ -158,7 +158,7 @@ pub(super) fn last_line(code: u8) -> String {
         DELETE_LIMIT => "the --max-delete limit stopped deletions",
         14 => "error starting a program or getting a resource of the system",
         30 => "timeout in data send or receive",
-        CONFLICTS => "both sides changed the same, and keep what they have",
+        CONFLICTS => "there are conflicts left; each side keeps its own version",
         HALTED => "stopped before anything was changed",
         255 => "the host could not be reached, or let nobody in",
         _ => "the remote shell failed",
