@@ -15,8 +15,8 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 impl Settings {
-    /// All attributes of an entry that is made as recorded, in place of one of its kind that had those of `old`: what is
-    /// not synchronised stays as it was.
+    /// All attributes of an entry that is made as recorded, in place of one of its kind that had those of `old`: what
+    /// is not synchronised stays as it was.
     pub(super) fn all(&self, record: &Record, old: Option<&Meta>) -> SetMeta {
         let theirs = record.attributes.mode;
         let own = old.map_or(theirs & 0o777 & !self.umask, |old| old.mode);

@@ -46,7 +46,8 @@ impl Directories {
 }
 
 impl Carrier {
-    /// Opens up the directories in which something is to be done, or that are to give way, and that shut their owner out.
+    /// Opens up the directories in which something is to be done, or that are to give way, and that shut their owner
+    /// out.
     pub(super) fn open_up(&self) -> Result<(), TwoWayError> {
         let user = rustix::process::geteuid();
         if user.is_root() {

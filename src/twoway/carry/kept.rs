@@ -2,8 +2,9 @@
 //!
 //! A file that gives way under one name may have others, which stay. Whoever wrote to it by one of those would write to
 //! what is in the trash, too. So at the end of a run the files in its trash that have names elsewhere get a content of
-//! their own, once for all the names that such a file has there. After a run that was killed [`recover`] does it. An undo
-//! does the same with what it puts there. What a run with `-H` has finished stays a name of its file, to which an undo gives it back.
+//! their own, once for all the names that such a file has there. An undo does the same with what it puts there, and
+//! after a run that was killed [`recover`] does it. What a run with `-H` has finished stays a name of its file, to
+//! which an undo gives it back.
 //!
 //! [`recover`]: super::recover()
 

@@ -223,40 +223,6 @@ fn with_executables(way: Way) -> Two {
     two
 }
 
-/// What gives way under one name and has another outside of what is synchronised: wherever the run is killed, after the
-/// next one nobody writes to what is in the trash, and nothing is left that was being copied there.
-#[test]
-fn the_trash_has_nothing_to_do_with_the_tree_after_the_next_run() {
-    for at in 1..MANY {
-        let two = Two::met_in_memory(Way::LOCAL, &Tree::new().file("a", "one").file("dir/b", "two"));
-        fs::hard_link(two.scene.path("right/a"), two.scene.path("outside")).unwrap();
-        fs::hard_link(two.scene.path("right/dir/b"), two.scene.path("outside too")).unwrap();
-        two.write("left/a", "another");
-        two.remove("left/dir");
-        let crashed = crashing_with(&two, &["--allow-mass-delete"], Victim::Asking, at);
-        let next = two.sync(&["--allow-mass-delete"]).success();
-        fs::write(two.scene.path("outside"), "written").unwrap();
-        fs::write(two.scene.path("outside too"), "written").unwrap();
-        let trash = two.scene.snapshot("right/.dsync/trash");
-        let told = format!("{at}: {trash:?}\n{crashed}\n{next}");
-        let is_file = |path: &&Vec<u8>| matches!(trash.get(*path).unwrap().content, Content::Bytes { .. });
-        let place = |path: &Vec<u8>| two.scene.path("right/.dsync/trash").join(OsStr::from_bytes(path));
-        let files = trash.paths().filter(is_file).map(place);
-        let kept: Vec<String> = files.map(|path| fs::read_to_string(path).unwrap()).collect();
-        let has = |content: &str| kept.iter().any(|kept| kept == content);
-        assert!(has("one") && has("two") && !has("written"), "{told}");
-        assert_eq!(trash.paths().filter(|path| contains(path, b"/.dsync-")).count(), 0, "{told}");
-        if crashed.code == Some(0) {
-            assert!(at > 10, "there are few points: {at}");
-            break;
-        }
-    }
-}
-
-fn contains(path: &[u8], part: &[u8]) -> bool {
-    path.windows(part.len()).any(|window| window == part)
-}
-
 const EXECUTABLES: &[&str] = &["--no-perms", "-E", "--conflict=skip"];
 
 /// Without `-p` what is there of an entry's mode is not what is intended, but made of both.
@@ -422,4 +388,38 @@ fn the_side_that_asks() {
 #[test]
 fn its_peer() {
     at_every_point(Way { transport: Transport::Rsh, direction: Direction::Pull }, Victim::Peer);
+}
+
+/// What gives way under one name and has another outside of what is synchronised: wherever the run is killed, after the
+/// next one nobody writes to what is in the trash, and nothing is left that was being copied there.
+#[test]
+fn the_trash_has_nothing_to_do_with_the_tree_after_the_next_run() {
+    for at in 1..MANY {
+        let two = Two::met_in_memory(Way::LOCAL, &Tree::new().file("a", "one").file("dir/b", "two"));
+        fs::hard_link(two.scene.path("right/a"), two.scene.path("outside")).unwrap();
+        fs::hard_link(two.scene.path("right/dir/b"), two.scene.path("outside too")).unwrap();
+        two.write("left/a", "another");
+        two.remove("left/dir");
+        let crashed = crashing_with(&two, &["--allow-mass-delete"], Victim::Asking, at);
+        let next = two.sync(&["--allow-mass-delete"]).success();
+        fs::write(two.scene.path("outside"), "written").unwrap();
+        fs::write(two.scene.path("outside too"), "written").unwrap();
+        let trash = two.scene.snapshot("right/.dsync/trash");
+        let told = format!("{at}: {trash:?}\n{crashed}\n{next}");
+        let is_file = |path: &&Vec<u8>| matches!(trash.get(*path).unwrap().content, Content::Bytes { .. });
+        let place = |path: &Vec<u8>| two.scene.path("right/.dsync/trash").join(OsStr::from_bytes(path));
+        let files = trash.paths().filter(is_file).map(place);
+        let kept: Vec<String> = files.map(|path| fs::read_to_string(path).unwrap()).collect();
+        let has = |content: &str| kept.iter().any(|kept| kept == content);
+        assert!(has("one") && has("two") && !has("written"), "{told}");
+        assert_eq!(trash.paths().filter(|path| contains(path, b"/.dsync-")).count(), 0, "{told}");
+        if crashed.code == Some(0) {
+            assert!(at > 10, "there are few points: {at}");
+            break;
+        }
+    }
+}
+
+fn contains(path: &[u8], part: &[u8]) -> bool {
+    path.windows(part.len()).any(|window| window == part)
 }

@@ -228,8 +228,8 @@ fn a_directory_that_cannot_be_written_to_gives_way() {
     assert_eq!((two.read("right/a"), two.read("right/b")), ("a file".to_owned(), "a file".to_owned()));
 }
 
-/// Who owns a file is not synchronised without -o, and a new version of its content changes nothing about that: least of
-/// all does a program that runs as its owner become one that runs as root.
+/// Who owns a file is not synchronised without -o, and a new version of its content changes nothing about that: least
+/// of all does a program that runs as its owner become one that runs as root.
 #[test]
 fn owners_that_are_not_synchronised_stay() {
     if !rustix::process::geteuid().is_root() {
