@@ -424,7 +424,8 @@ impl Totals {
     }
 }
 
-/// How far a run is. Written by the roles, read by whoever draws it; all values only grow.
+/// How far a run is. Written by the roles, read by whoever draws it; all values only grow, until
+/// another attempt [begins](Progress::begin).
 #[derive(Debug, Default)]
 pub struct Progress {
     total_bytes: AtomicU64,
@@ -450,6 +451,14 @@ pub struct ProgressReading {
 }
 
 impl Progress {
+    /// Sets it to nothing, as a run begins, or begins again.
+    pub fn begin(&self) {
+        self.total_known.store(false, Ordering::Release);
+        for count in [&self.total_bytes, &self.total_files, &self.done_bytes, &self.done_files] {
+            count.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Counts a file found.
     pub fn found(&self, bytes: u64) {
         self.total_bytes.fetch_add(bytes, Ordering::Relaxed);

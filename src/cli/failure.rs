@@ -200,6 +200,7 @@ mod tests {
             compressed: None,
             elapsed: Duration::ZERO,
             connecting: None,
+            retries: 0,
             two_way,
         }
     }

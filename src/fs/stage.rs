@@ -316,6 +316,11 @@ impl Stage {
         Ok(replaced)
     }
 
+    /// Leaves it as a killed run would leave it, for another to go on with; removes it where none would.
+    pub fn leave(mut self) {
+        self.installed = self.elsewhere.is_none();
+    }
+
     fn slot(&self) -> Slot<'_> {
         Slot { dir: &self.dir, name: &self.staged }
     }

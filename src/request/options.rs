@@ -142,6 +142,8 @@ pub struct Options {
     pub detect_renames: bool,
     /// `--bwlimit`: bytes a second the content may take, both directions separately.
     pub bandwidth: Option<u64>,
+    /// `--retry`: another run goes on with what is staged when the line breaks, so that stays.
+    pub keep_staged: bool,
     /// `--timeout`: seconds without a byte from the peer after which the run fails.
     pub timeout: Option<u32>,
     /// `--streams`: how many channels to another host to use. `None` means one.

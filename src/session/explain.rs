@@ -191,7 +191,8 @@ impl Afar<'_> {
             answer = Some(talk(&mut link, context)?);
             link.sender.stopper().stop();
             Ok(Played::from(Totals::default()))
-        })?;
+        })
+        .map_err(|broken| broken.failure)?;
         answer.ok_or(Failure::Lost(None))
     }
 }

@@ -119,6 +119,30 @@ impl Failure {
         matches!(self, Failure::Lost(_) | Failure::Wire(WireError::Io(_) | WireError::Ended))
     }
 
+    /// Whether it is the line that failed, so that another attempt may come through.
+    pub(super) fn is_of_the_line(&self) -> bool {
+        match self {
+            // A remote shell that failed itself; ssh(1) ends so.
+            Failure::Lost(Some(RemoteExit::Status(code))) => *code == 255,
+            Failure::Lost(None | Some(RemoteExit::Lost(_))) => true,
+            Failure::Wire(WireError::Io(_) | WireError::Ended | WireError::Timeout(_)) => true,
+            Failure::Peer(abort) => abort.kind == AbortKind::Timeout,
+            _ => false,
+        }
+    }
+
+    /// Whether it is what comes after a line has broken, and passes: the host is out of reach, or the other end of the
+    /// broken line has not noticed yet and still holds what a two-way run needs.
+    pub(super) fn may_pass_soon(&self) -> bool {
+        match self {
+            Failure::Connect(error) => error.is_of_the_line(),
+            Failure::NotStarted(exit) => {
+                matches!(exit, None | Some(RemoteExit::Status(255) | RemoteExit::Lost(_)))
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the two sides of a run have told it one another, so that the peer need not say it in another way.
     pub fn is_told(&self) -> bool {
         use Failure::{Destination, Halted, Names, Peer, Replica, Sources};

@@ -56,6 +56,7 @@ pub(super) fn run(
         compressed: None,
         elapsed,
         connecting: None,
+        retries: 0,
         two_way: None,
     })
 }

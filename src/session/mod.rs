@@ -15,6 +15,7 @@ mod names;
 mod one_way;
 mod relay;
 mod remote;
+mod retry;
 mod serve;
 mod streams;
 mod talk;
@@ -28,13 +29,15 @@ use cancel::Why;
 pub use explain::{Deletion, Explained, Fate, explain};
 pub use failure::{Failure, FailureKind};
 pub use names::read_names;
+use retry::Broken;
+pub use retry::{Retry, once_only};
 pub use serve::serve;
 pub use two_way::{TwoWayOutcome, TwoWayRun};
 
 use crate::delta::SumChoice;
 use crate::fs::{Bounds, Links};
 use crate::pass::{Context, Sweep};
-use crate::report::{Progress, Prompter, Reporter, Totals};
+use crate::report::{Event, Progress, Prompter, Reporter, Totals};
 use crate::request::Options;
 use crate::transport::IpFamily;
 use crate::transport::ssh::Environment;
@@ -66,6 +69,8 @@ pub struct Run {
     pub shell: Shell,
     /// `--two-way`: the source and the destination, exactly one of each, are the first and the second replica.
     pub two_way: Option<TwoWayRun>,
+    /// `--retry`: how often it is tried again when the line breaks.
+    pub retry: Retry,
     /// `--checksum-seed`: what sums are seeded with. `None`: something new each time.
     pub seed: Option<u64>,
     /// `--stop-after`, `--stop-at`: when it ends at the latest. Whoever runs it has to see to that.
@@ -125,6 +130,8 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// Of that, until the peer's first words had come; `None` where there is no peer.
     pub connecting: Option<Duration>,
+    /// How often the line broke. The counts are those of the last attempt, the bytes those of all.
+    pub retries: u32,
     /// What a two-way run came to.
     pub two_way: Option<TwoWayOutcome>,
 }
@@ -189,28 +196,29 @@ enum Direction<'a> {
 /// Runs a run.
 pub fn run(run: &Run, surroundings: &Surroundings) -> Result<Outcome, Failure> {
     let direction = direction(run)?;
-    let outcome = match (direction, &run.two_way) {
-        (direction, Some(two_way)) => two_way::run(run, two_way, surroundings, &direction),
+    let tell = |text| surroundings.reporter.report(Event::Notice(text));
+    retry::persist(run.retry, &surroundings.cancel, tell, || {
+        surroundings.progress.begin();
+        attempt(run, surroundings, &direction)
+    })
+}
+
+fn attempt(run: &Run, surroundings: &Surroundings, direction: &Direction<'_>) -> Result<Outcome, Broken> {
+    match (direction, &run.two_way) {
+        (direction, Some(two_way)) => two_way::run(run, two_way, surroundings, direction),
         (Direction::Local { sources, destination }, None) => {
-            local::run(run, surroundings, &sources, &destination)
+            Ok(local::run(run, surroundings, sources, destination)?)
         }
         (Direction::Push { sources, host, destination }, None) => {
-            remote::push(run, surroundings, &sources, host, destination)
+            remote::push(run, surroundings, sources, host, destination.clone())
         }
         (Direction::Pull { host, sources, destination }, None) => {
-            remote::pull(run, surroundings, host, sources, &destination)
+            remote::pull(run, surroundings, host, sources.clone(), destination)
         }
         (Direction::Between { from, sources, to, destination }, None) => {
-            relay::run(run, surroundings, (from, sources), (to, destination))
+            Ok(relay::run(run, surroundings, (from, sources.clone()), (to, destination.clone()))?)
         }
-    };
-    // Whatever a cancelled run trips over on its way out, it was the cancelling that ended it.
-    match surroundings.cancel.why() {
-        Some(Why::Cancelled) => return Err(Failure::Cancelled),
-        Some(Why::OutOfTime) => return Err(Failure::OutOfTime),
-        None => {}
     }
-    outcome
 }
 
 fn direction(run: &Run) -> Result<Direction<'_>, Failure> {

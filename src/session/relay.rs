@@ -134,6 +134,7 @@ pub(super) fn run(
         compressed: None,
         elapsed: start.elapsed(),
         connecting: Some(connecting),
+        retries: 0,
         two_way: None,
     })
 }

@@ -3,6 +3,7 @@
 use crate::pass::{Context, PassError};
 use crate::report::{Event, Totals};
 use crate::request::{NamesFrom, Part, Request};
+use crate::session::retry::Broken;
 use crate::session::streams::Helpers;
 use crate::session::{Failure, Outcome, Run, Surroundings, TwoWayOutcome, context, one_way, talk};
 use crate::transport::{Connection, Control, RemoteExit, child, command, ssh, target::Host};
@@ -21,13 +22,19 @@ use std::time::{Duration, Instant};
 /// How long the peer may take to end after everything is done, or after the connection broke.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 
+/// How long the peer of a run that is stopped has to hear of it.
+const HEARING: Duration = Duration::from_secs(1);
+
+/// What a peer is told of a run that is stopped.
+pub(super) const INTERRUPTED: &str = "the run was interrupted";
+
 pub(super) fn push(
     run: &Run,
     surroundings: &Surroundings,
     sources: &[Vec<u8>],
     host: &Host,
     destination: Vec<u8>,
-) -> Result<Outcome, Failure> {
+) -> Result<Outcome, Broken> {
     with_peer(run, surroundings, host, Part::Sink { destination }, |mut link, context| {
         let heard = match context.options.names_from {
             Some(NamesFrom::Peer { .. }) => Some(talk::hear(&mut link, &*context.reporter)?),
@@ -44,7 +51,7 @@ pub(super) fn pull(
     host: &Host,
     sources: Vec<Vec<u8>>,
     destination: &[u8],
-) -> Result<Outcome, Failure> {
+) -> Result<Outcome, Broken> {
     with_peer(run, surroundings, host, Part::Source { arguments: sources }, |mut link, context| {
         if let Some(names) = &run.names {
             talk::say(&mut link, names)?;
@@ -72,7 +79,7 @@ pub(super) fn with_peer(
     host: &Host,
     part: Part,
     play: impl FnOnce(Link, &Context) -> Result<Played, RunError> + Send,
-) -> Result<Outcome, Failure> {
+) -> Result<Outcome, Broken> {
     let start = Instant::now();
     let content_goes = match part {
         Part::Sink { .. } => (true, false),
@@ -100,7 +107,7 @@ pub(super) fn with_peer(
     };
     let (link, unconnected) = Unconnected::new();
     let stopper = unconnected.stopper();
-    surroundings.cancel.on_cancel(move || stopper.stop());
+    surroundings.cancel.on_cancel(move || stopper.give_up(INTERRUPTED));
     let helpers = Helpers::default();
     let to_close = helpers.clone();
     surroundings.cancel.on_cancel(move || to_close.close());
@@ -111,7 +118,7 @@ pub(super) fn with_peer(
         let connected =
             connect(run, surroundings, host).and_then(|Connection { reader, writer, control }| {
                 let hold = control.clone();
-                surroundings.cancel.on_cancel(move || hold.close());
+                surroundings.cancel.on_cancel(move || close_soon(&hold));
                 let system = |source| Failure::System { doing: "setting up the connection", source };
                 let further = helpers.further(run.options.streams, &control, &surroundings.reporter);
                 let pump = unconnected.connect(reader, writer, greeting, options, further).map_err(system)?;
@@ -120,6 +127,8 @@ pub(super) fn with_peer(
         let played = playing.join().unwrap_or_else(|panic| resume_unwind(panic));
         let (pump, control) = connected?;
         let traffic = pump.traffic();
+        let sent = || traffic.sent.load(Ordering::Relaxed);
+        let received = || traffic.received.load(Ordering::Relaxed);
         match played {
             Ok(Played { totals, two_way }) => {
                 pump.finish();
@@ -127,20 +136,36 @@ pub(super) fn with_peer(
                 helpers.wait(GRACE);
                 Ok(Outcome {
                     totals,
-                    sent: traffic.sent.load(Ordering::Relaxed),
-                    received: traffic.received.load(Ordering::Relaxed),
+                    sent: sent(),
+                    received: received(),
                     listed: traffic.listed.load(Ordering::Relaxed),
                     compressed: run.options.compress.map(|_| compressed(&traffic)),
                     elapsed: start.elapsed(),
                     connecting: traffic.begun.get().map(|begun| begun.duration_since(start)),
+                    retries: 0,
                     two_way,
                 })
             }
-            Err(error) => Err(explain(error, pump, &control)),
+            Err(error) => {
+                let failure = explain(error, pump, &control);
+                Err(Broken { failure, sent: sent(), received: received() })
+            }
         }
     });
     helpers.close();
     outcome
+}
+
+/// Closes a connection once the peer has had time to hear why, or at once if nothing can wait for that.
+fn close_soon(control: &Control) {
+    let hold = control.clone();
+    let waits = move || {
+        hold.wait(HEARING);
+        hold.close();
+    };
+    if thread::Builder::new().name("last words".into()).spawn(waits).is_err() {
+        control.close();
+    }
 }
 
 /// Gets a byte stream to a dsync on a host.

@@ -4,6 +4,7 @@ use crate::pass::{Context, PassError};
 use crate::report::{Event, Progress, Reporter};
 use crate::request::{NamesFrom, Part, Request};
 use crate::session::forward::Forward;
+use crate::session::remote::INTERRUPTED;
 use crate::session::{
     Cancel, Failure, Paths, context, explain, names, one_way, talk, two_way, without_tilde,
 };
@@ -49,7 +50,7 @@ pub fn serve(
     };
     let (mut link, unconnected) = Unconnected::new();
     let stopper = unconnected.stopper();
-    cancel.on_cancel(move || stopper.stop());
+    cancel.on_cancel(move || stopper.give_up(INTERRUPTED));
     let reporter = Arc::new(Forward { sender: link.sender.clone() });
     // Kept to the end, by which its directory has to be gone.
     let meeting = options.streams.is_some_and(|streams| streams > 1).then(|| Meeting::open(folders));

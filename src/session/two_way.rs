@@ -6,6 +6,7 @@ use crate::report::{Event, Problem, Reporter, Totals};
 use crate::request::{Landmark, Part};
 use crate::session::apart::{check_apart, landmarks};
 use crate::session::remote::{Played, with_peer};
+use crate::session::retry::Broken;
 use crate::session::{Cancel, Direction, Failure, Outcome, Run, Surroundings, context};
 use crate::transport::target::Host;
 use crate::tree::{Escaped, RelPath};
@@ -50,21 +51,21 @@ pub(super) fn run(
     two_way: &TwoWayRun,
     surroundings: &Surroundings,
     direction: &Direction<'_>,
-) -> Result<Outcome, Failure> {
+) -> Result<Outcome, Broken> {
     let only = |roots: &[Vec<u8>]| match roots {
         [root] => Ok(root.clone()),
         _ => Err(Failure::Usage("a two-way run is between two trees".into())),
     };
     match direction {
         Direction::Local { sources, destination } => {
-            local(run, two_way, surroundings, [&only(sources)?, destination])
+            Ok(local(run, two_way, surroundings, [&only(sources)?, destination])?)
         }
         Direction::Push { sources, host, destination } => {
             let replicas = (only(sources)?, destination.clone());
             remote(run, two_way, surroundings, (Side::Left, host), replicas)
         }
         Direction::Between { .. } => {
-            Err(Failure::Usage("one of the two directories of a two-way run has to be here".into()))
+            Err(Failure::Usage("one of the two directories of a two-way run has to be here".into()).into())
         }
         Direction::Pull { host, sources, destination } => {
             let replicas = (destination.clone(), only(sources)?);
@@ -80,7 +81,7 @@ fn remote(
     surroundings: &Surroundings,
     (side, host): (Side, &Host),
     (here, there): (Vec<u8>, Vec<u8>),
-) -> Result<Outcome, Failure> {
+) -> Result<Outcome, Broken> {
     let stop = stop(&surroundings.cancel);
     let named = format!("{host}:{}", Escaped(&there));
     let root = open(&here, run.paths.0)?;
@@ -144,6 +145,7 @@ fn local(
         compressed: None,
         elapsed: start.elapsed(),
         connecting: None,
+        retries: 0,
         two_way,
     })
 }

@@ -237,6 +237,14 @@ fn accepted_list(accepted: &[String]) -> String {
 }
 
 impl Error {
+    /// Whether the host was not reached, which may pass, and was not that it said no.
+    pub fn is_of_the_line(&self) -> bool {
+        matches!(
+            self,
+            Error::Resolve { .. } | Error::Connect { .. } | Error::Timeout { .. } | Error::Handshake { .. }
+        )
+    }
+
     /// Returns one sentence of advice, where there is any to give.
     pub fn hint(&self) -> Option<String> {
         let text = match self {

@@ -6,7 +6,7 @@
 
 use crate::wire::credit::{Rank, WINDOWS, Windows};
 use crate::wire::mailbox::{Mailbox, Taken};
-use crate::wire::{Message, WireError};
+use crate::wire::{Abort, AbortKind, Message, WireError};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -59,6 +59,7 @@ struct End {
     /// What was received and is held, and what was dealt with but not yet given back.
     held: Mutex<[Held; 4]>,
     failure: Mutex<Option<WireError>>,
+    given_up: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -124,6 +125,7 @@ impl Link {
             more_credit: Condvar::new(),
             held: Mutex::new([Held::default(); 4]),
             failure: Mutex::new(None),
+            given_up: AtomicBool::new(false),
         });
         let sender = Sender { end: end.clone(), retired: Arc::default() };
         Link { sender, receiver: Receiver { end, batch: VecDeque::new() } }
@@ -169,6 +171,11 @@ impl Sender {
     /// Whether this end was stopped, or this sender retired, so that nobody waits for what is still being done.
     pub fn is_stopped(&self) -> bool {
         self.is_retired() || !lock(&self.end.credit).open
+    }
+
+    /// Whether this side stopped the link because nobody wants the run any more; see [`Stopper::give_up`].
+    pub fn is_given_up(&self) -> bool {
+        self.end.given_up.load(Ordering::Acquire)
     }
 
     /// A sender to the same peer, with the same credit, that can be retired by itself: for what ends before the link.
@@ -278,6 +285,19 @@ impl Stopper {
     /// Stops this end: every thread that waits on it gets [`Closed`].
     pub fn stop(&self) {
         self.end.stop(None);
+    }
+
+    /// Stops it because nobody wants the run any more. The other side hears of it if there is a line to say so, and
+    /// so can tell it from a line that broke.
+    pub fn give_up(&self, why: &str) {
+        self.end.given_up.store(true, Ordering::Release);
+        self.end.outbox.put_alone(Message::Abort(Abort { text: why.to_owned(), kind: AbortKind::Failed }));
+        self.stop();
+    }
+
+    /// Whether it was given up.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.end.given_up.load(Ordering::Acquire)
     }
 
     /// Stops it for a reason, which [`Stopper::failure`] returns from then on; the first reason stays.

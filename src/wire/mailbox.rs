@@ -78,6 +78,13 @@ impl<T> Mailbox<T> {
         self.push(message, false)
     }
 
+    /// Puts a message in, in the place of all that are inside and that nobody is to hear any more.
+    pub(crate) fn put_alone(&self, message: T) -> bool {
+        self.lock().queue.clear();
+        self.taken.notify_all();
+        self.put(message)
+    }
+
     fn push(&self, message: T, pressing: bool) -> bool {
         let mut state = self.lock();
         if !state.open {

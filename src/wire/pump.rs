@@ -392,6 +392,10 @@ impl Writing {
                 self.encoder.starved(now.duration_since(begun), now);
             }
             while !batch.is_empty() {
+                if self.stopper.is_given_up() {
+                    // Nobody wants the rest; only why is still to be heard.
+                    batch.retain(|message| matches!(message, Message::Abort(_)));
+                }
                 buffer.clear();
                 self.spread(writer)?;
                 while !batch.is_empty() && buffer.len() < GATHER {

@@ -63,6 +63,7 @@ options! {
     36 critical bandwidth,
     37 optional timeout,
     38 optional streams,
+    39 optional keep_staged,
     40 critical delete,
     41 critical force,
     42 critical rules,

@@ -530,6 +530,16 @@ pub(super) struct Flags {
     /// Give up when nothing came from the other host for SECONDS; 0 is never
     #[arg(long, value_name = "SECONDS", help_heading = TRANSFER)]
     pub timeout: Option<u32>,
+    /// Try again N times when the line breaks, and go on from there (default: 3 on a terminal, else 0)
+    ///
+    /// What was transferred by then is not sent again, nor what had come of the files in hand. A run that could not
+    /// log in, or failed for another reason than the line, is not tried again. Give --timeout as well, for lines that
+    /// fall silent.
+    #[arg(long, value_name = "N", help_heading = TRANSFER)]
+    pub retry: Option<u32>,
+    /// Wait SECONDS before each further attempt (default: 1, then twice as long each time, up to 60)
+    #[arg(long, value_name = "SECONDS", help_heading = TRANSFER)]
+    pub retry_delay: Option<u32>,
     /// Talk to the other host over N streams, 1 to 8 (default 1): faster where the round trip is long
     ///
     /// An SSH server takes no more than a fixed amount, 2 MiB with OpenSSH's, per round trip and stream; on a path of

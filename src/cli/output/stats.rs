@@ -38,6 +38,8 @@ pub(super) fn table(outcome: &Outcome, planned: Option<&[(String, String)]>, num
             ("File list transfer time", seconds(Duration::ZERO)),
         ]);
     }
+    // What is counted above is what the last attempt did, which began where the others were.
+    lines.extend((outcome.retries > 0).then(|| ("Times the line broke", outcome.retries.to_string())));
     lines.extend(outcome.connecting.map(|time| ("Connection time", seconds(time))));
     lines.extend([
         ("Total run time", seconds(outcome.elapsed)),
@@ -132,6 +134,7 @@ mod tests {
             compressed: Some(Compressed { from: 18_000, to: 7_000 }),
             elapsed: Duration::from_millis(2_000),
             connecting: Some(Duration::from_millis(30)),
+            retries: 0,
             two_way: None,
         }
     }
@@ -203,6 +206,7 @@ Total bytes received: 1,000
             compressed: None,
             elapsed: Duration::ZERO,
             connecting: None,
+            retries: 0,
             two_way: None,
         };
         let expected = "\nsent 0 bytes  received 0 bytes  0.00 bytes/sec\ntotal size is 0  speedup is 0.00\n";

@@ -6,8 +6,10 @@ use crate::cli::flags::{FilterFlag, Flags};
 use crate::cli::output::Style;
 use crate::cli::resolve::view;
 use crate::request::{LinkRules, Options, Super};
+use crate::session::{Retry, once_only};
 use crate::transport::IpFamily;
 use crate::transport::target::Target;
+use std::time::Duration;
 
 /// Whether blanks part a path on another host into several, as they did when a shell there saw it.
 pub(super) fn splits(flags: &Flags, environment: &Environment) -> bool {
@@ -22,6 +24,33 @@ pub(super) fn family(flags: &Flags) -> Option<IpFamily> {
         (_, true) => Some(IpFamily::V6),
         _ => None,
     }
+}
+
+/// How often the run is tried again, for somebody who looks on, when the line breaks, if nobody says.
+const RETRIES: u32 = 3;
+
+/// How often the run is tried again when the line breaks.
+pub(super) fn retry(
+    flags: &Flags,
+    options: &Options,
+    environment: &Environment,
+    is_local: bool,
+) -> Result<Retry, Failure> {
+    let delay = flags.retry_delay.map(|seconds| Duration::from_secs(seconds.into()));
+    let only_tells = options.dry_run || options.list_only || !options.explain.is_empty();
+    let why_not = once_only(options).or_else(|| {
+        flags.apply.is_some().then_some("what is done of the plan would count as changed since it was made")
+    });
+    let times = match (flags.retry, why_not) {
+        (Some(1..), Some(why)) => {
+            return Err(Failure::usage(format!("--retry cannot be used here: {why}"))
+                .with_hint("Leave it out, and run the command again if the line breaks."));
+        }
+        (Some(times), _) => times,
+        (None, None) if environment.stderr_is_terminal => RETRIES,
+        (None, _) => 0,
+    };
+    Ok(Retry { times: if is_local || only_tells { 0 } else { times }, delay })
 }
 
 /// Refuses what is said about paths on this side where none is named here.
@@ -69,6 +98,7 @@ pub(super) fn peer_options(
             peer
         }
     };
+    peer.keep_staged = options.keep_staged;
     // Each host keeps attributes in its own way; two paths of one host, in the same.
     if !is_local && !flags.remote.says("fake-super") {
         peer.super_user = peer.super_user.filter(|said| *said != Super::Faked);

@@ -9,6 +9,7 @@
 use crate::delta::{
     BlockLen, DeltaError, Held, MAX_SEGMENTS, Op, Patch, Patched, SegmentSums, StrongLen, Sum,
 };
+use crate::fs::Stage;
 use crate::pass::PassError;
 use crate::pass::sink::backup::Fate;
 use crate::pass::sink::batches::NO_ATTRIBUTES;
@@ -48,6 +49,21 @@ pub(super) fn run(
     signing: &Sender<Job>,
 ) -> Result<(), PassError> {
     let mut open: HashMap<FileId, Build> = HashMap::new();
+    let built = build(sink, arrived, signing, &mut open);
+    if sink.context.options.partial {
+        open.into_values().try_for_each(|build| build.keep_partial(sink))?;
+    } else {
+        sink.set_aside(open.into_values().filter_map(Build::into_stage));
+    }
+    built
+}
+
+fn build(
+    sink: &Sink<'_>,
+    arrived: &Receiver<(Arrived, Permit)>,
+    signing: &Sender<Job>,
+    open: &mut HashMap<FileId, Build>,
+) -> Result<(), PassError> {
     let open_limit = if sink.context.options.in_place { OPEN_IN_PLACE_LIMIT } else { OPEN_LIMIT };
     for (arrived, _permit) in arrived {
         // What is queued when a run is stopped is not worth writing.
@@ -95,9 +111,6 @@ pub(super) fn run(
             sign_waiting(sink, file, signing)?;
         }
         open.extend(again.map(|build| (file, build)));
-    }
-    if sink.context.options.partial {
-        open.into_values().try_for_each(|build| build.keep_partial(sink))?;
     }
     Ok(())
 }
@@ -523,6 +536,20 @@ impl Build {
         sink.flights.land(file);
         sink.landed(&self.flight.entry, self.landing);
         sink.settle(self.flight.dir)
+    }
+
+    /// Where it is staged, if it is.
+    fn into_stage(self) -> Option<Stage> {
+        match self.state {
+            State::Patching(patch) => match patch.into_output() {
+                Target::Stage(stage) => Some(stage),
+                Target::InPlace { .. } | Target::Rest { .. } => None,
+            },
+            State::Repairing { target: Target::Stage(stage), .. } | State::Copied(Target::Stage(stage)) => {
+                Some(stage)
+            }
+            State::Repairing { .. } | State::Copied(_) | State::Failed => None,
+        }
     }
 
     /// The run was interrupted and `--partial` given: what there is is kept, with its own time, so that the next run

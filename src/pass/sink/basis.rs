@@ -88,7 +88,7 @@ impl Sink<'_> {
     }
 
     /// Opens what is to serve as the basis: what an interrupted run kept, the file that is there, or was found
-    /// elsewhere, what a killed run left of it, or a file like it.
+    /// elsewhere, or a file like it; or what a killed run left of it, if that is as long.
     pub(super) fn basis(&self, flight: &Flight) -> Result<Option<Basis>, PassError> {
         let Ok(dir) = self.directories.writable(self, flight.dir)? else { return Ok(None) };
         let is_file = flight.own.as_ref().is_some_and(|own| own.kind() == Kind::File);
@@ -100,19 +100,25 @@ impl Sink<'_> {
         };
         let elsewhere = || self.open_here(flight.namesake.as_ref()?).ok();
         let near = self.open_partial(&dir, flight).or_else(own).or_else(found).or_else(like);
-        if let Some(file) = near.or_else(elsewhere) {
-            let mut basis = self.shape(file, flight);
-            if !self.context.options.in_place && basis.is_worth_copying() {
-                self.directories.touch(flight.dir);
-                basis.stage = dir.stage(&flight.name).ok();
-            }
-            return Ok(Some(basis));
+        let near = near.or_else(elsewhere);
+        let in_place = self.context.options.in_place;
+        let (mut stage, mut leftover) = (None, None);
+        if near.is_none() || (flight.leftover && !in_place) {
+            // What cannot be staged now is reported when the content arrives.
+            self.directories.touch(flight.dir);
+            stage = dir.stage(&flight.name).ok();
+            leftover = stage.as_mut().and_then(Stage::leftover);
         }
-        // What cannot be staged now is reported when the content arrives.
-        self.directories.touch(flight.dir);
-        let Ok(mut stage) = dir.stage(&flight.name) else { return Ok(None) };
-        let Some(leftover) = stage.leftover() else { return Ok(None) };
-        Ok(Some(Basis { stage: Some(stage), ..self.shape(leftover, flight) }))
+        // What was left began as a copy of the file that is there, or has grown beyond it.
+        let is_ahead = |left: &ReadFile| near.as_ref().is_none_or(|near| left.len() >= near.len());
+        let Some(file) = leftover.filter(is_ahead).or(near) else { return Ok(None) };
+        let mut basis = self.shape(file, flight);
+        if stage.is_none() && !in_place && basis.is_worth_copying() {
+            self.directories.touch(flight.dir);
+            stage = dir.stage(&flight.name).ok();
+        }
+        basis.stage = stage;
+        Ok(Some(basis))
     }
 
     fn shape(&self, file: ReadFile, flight: &Flight) -> Basis {

@@ -152,6 +152,13 @@ impl Flights {
         Ok(state.insert(flight, prepared))
     }
 
+    /// Takes the staged files that were prepared, and that nobody is going to write.
+    pub(super) fn take_stages(&self) -> Vec<Stage> {
+        let mut state = self.lock();
+        let prepared = state.flights.values_mut().filter_map(|(_, prepared)| prepared.as_mut());
+        prepared.filter_map(|prepared| prepared.stage.take()).collect()
+    }
+
     /// Registers a batch, once fewer files are in flight than may be.
     pub(super) fn start_batch(&self, batch: Batch) -> Result<BatchId, Closed> {
         let mut state = self.lock();

@@ -45,7 +45,7 @@ mod tell;
 
 pub use destination::DestinationError;
 
-use crate::fs::{Root, SetMeta};
+use crate::fs::{Root, SetMeta, Stage};
 use crate::pass::decide::{Policy, asked_meta};
 use crate::pass::names::OwnerMap;
 use crate::pass::tally::Tally;
@@ -160,6 +160,8 @@ struct Sink<'a> {
     landings: channel::Sender<Landed>,
     /// Whether everything is settled, so that the source may end.
     finished: AtomicBool,
+    /// What was being written when the run ended early, if another run may go on with it.
+    unfinished: Mutex<Vec<Stage>>,
 }
 
 /// How often the peer is told how far the run is.
@@ -202,6 +204,7 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         kept_extras: AtomicBool::new(false),
         landings,
         finished: AtomicBool::new(false),
+        unfinished: Mutex::default(),
     };
     for name in unknown {
         sink.tally.report(Problem {
@@ -237,6 +240,10 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         })
     });
     if let Some(error) = fatal.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        // Who gave up, or heard why the other side did, goes on with nothing.
+        if matches!(error, PassError::Lost) && !sender.is_given_up() {
+            sink.leave_unfinished();
+        }
         return Err(error);
     }
     let theirs = received?;
@@ -353,6 +360,20 @@ fn receive(receiver: &mut Receiver, sink: &Sink<'_>, queues: &Queues) -> Result<
 impl Sink<'_> {
     fn destination(&self) -> Result<&Destination, PassError> {
         self.destination.get().ok_or(PassError::Protocol("a listing came before the beginning"))
+    }
+
+    /// Keeps what is being written, until it is known why the run ends early.
+    fn set_aside(&self, stages: impl Iterator<Item = Stage>) {
+        if self.context.options.keep_staged {
+            self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).extend(stages);
+        }
+    }
+
+    /// Leaves what was being written for another run, which goes on with it.
+    fn leave_unfinished(&self) {
+        self.set_aside(self.flights.take_stages().into_iter());
+        let mut stages = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+        stages.drain(..).for_each(Stage::leave);
     }
 
     fn policy(&self) -> Policy<'_> {

@@ -91,6 +91,7 @@ pub(super) fn everything() -> Options {
         detect_renames: true,
         compress: Some(Compression { level: 22, when: CompressWhen::Auto, by: Compressor::Lz4 }),
         bandwidth: Some(u64::MAX),
+        keep_staged: true,
         timeout: Some(u32::MAX),
         streams: Some(8),
         delete: Some(Deletion {
@@ -183,7 +184,7 @@ fn options_with_their_default_are_not_sent() {
 fn each_option_survives_alone() {
     let all = values(&encoded(&sink(everything())));
     let (part, options) = all.split_first().unwrap();
-    assert_eq!(options.len(), 76, "one value for each field of Options");
+    assert_eq!(options.len(), 77, "one value for each field of Options");
     for (tag, value) in options {
         assert_eq!(options.iter().filter(|(other, _)| other >> 1 == tag >> 1).count(), 1, "{tag}");
         let mut bytes = tagged(part.0, &part.1);

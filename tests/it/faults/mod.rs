@@ -8,6 +8,7 @@ mod full_disk;
 mod killed;
 mod lost;
 mod parts;
+mod retry;
 mod signals;
 mod streams;
 

@@ -1,5 +1,6 @@
 //! What the tests share: trees and snapshots of them, the command under test, and the ways to reach a peer.
 
+pub(crate) mod cable;
 pub(crate) mod command;
 pub(crate) mod disk;
 pub(crate) mod lifetime;
