@@ -19,6 +19,8 @@ pub(crate) enum Group {
     Memory,
     /// Several timed pairs over a long, fast path, where dsync also competes with itself over one stream.
     Streams,
+    /// Several timed pairs in which dsync also competes with itself over `-e ssh`.
+    Shell,
 }
 
 impl Group {
@@ -28,6 +30,7 @@ impl Group {
             Self::Speed => "",
             Self::Memory => " (--memory)",
             Self::Streams => " (--streams)",
+            Self::Shell => " (--shell)",
         }
     }
 }
@@ -121,8 +124,10 @@ pub(crate) struct Case {
     pub(crate) modes: &'static [Mode],
     /// What both tools are given beside `-a`.
     pub(crate) options: &'static [&'static str],
-    /// What dsync alone is given as `--streams`; it is then timed without, too.
+    /// What dsync alone is given as `--streams`.
     pub(crate) streams: Option<u8>,
+    /// How dsync is timed as well, to compete with itself.
+    pub(crate) rival: Option<Rival>,
     /// Whether dsync goes both ways, between trees that have met before; rsync goes one way.
     pub(crate) two_way: bool,
     /// Whether dsync looks for what was renamed; rsync has nothing like it.
@@ -137,10 +142,30 @@ pub(crate) struct Case {
     pub(crate) wire_bound: Option<u64>,
     /// The aims: how many times faster than rsync dsync should be at least, by mode.
     pub(crate) least_ratio: &'static [(Mode, f64)],
-    /// The aims: how many times faster dsync should be at least than it is over one stream, by mode.
+    /// The aims: how many times faster dsync should be at least than its rival, by mode.
     pub(crate) least_speedup: &'static [(Mode, f64)],
     /// The aim for a path whose speed is known: the most seconds dsync should take.
     pub(crate) most_seconds: Option<f64>,
+}
+
+/// Another way in which dsync does the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Rival {
+    /// Without `--streams`.
+    OneStream,
+    /// Over the ssh program, not the built-in client.
+    Shell,
+}
+
+impl Rival {
+    /// The words the table prints.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::OneStream => "one stream",
+            Self::Shell => "-e ssh",
+        }
+    }
 }
 
 /// What a result is held to, all about dsync.
@@ -152,7 +177,7 @@ pub(crate) struct Bounds {
     pub(crate) peak: u64,
     /// Aim: rsync's time to dsync's.
     pub(crate) least_ratio: Option<f64>,
-    /// Aim: dsync's time over one stream to its time.
+    /// Aim: the time of its rival to dsync's.
     #[serde(default)]
     pub(crate) least_speedup: Option<f64>,
     /// Aim: median time.
@@ -196,6 +221,7 @@ const SHIFTED: &[Part] = &[Part::File(Bytes::Shifted)];
 const SMALL: &[Part] = &[Part::SmallFiles { count: 50_000, edited: 0 }];
 /// Nothing of an unchanged file is read, so that 200,000 need no content.
 const MANY: &[Part] = &[Part::EmptyFiles { directories: 2_000, in_each: 100 }];
+const ONE: &[Part] = &[Part::EmptyFiles { directories: 1, in_each: 1 }];
 const MILLION: &[Part] = &[Part::EmptyFiles { directories: 20_000, in_each: 50 }];
 
 /// What most cases have in common.
@@ -205,6 +231,7 @@ const SPEED: Case = Case {
     modes: EVERYWHERE,
     options: &[],
     streams: None,
+    rival: None,
     two_way: false,
     detects_renames: false,
     link: None,
@@ -225,6 +252,15 @@ const MANY_UNCHANGED: Case = Case {
     destination: MANY,
     limit: Limit::Stat,
     least_ratio: &[(Mode::Push, 3.3)],
+    ..SPEED
+};
+
+/// No slower than through the program that it replaces, as far as a difference can be told from noise.
+const SHELL: Case = Case {
+    group: Group::Shell,
+    modes: OVER_SSH,
+    rival: Some(Rival::Shell),
+    least_speedup: &[(Mode::Push, 0.95), (Mode::Pull, 0.95)],
     ..SPEED
 };
 
@@ -373,6 +409,7 @@ pub(crate) const CASES: &[Case] = &[
         group: Group::Streams,
         modes: OVER_SSH,
         streams: Some(8),
+        rival: Some(Rival::OneStream),
         link: Some(LONG),
         source: &[Part::HalfFile(Bytes::Noise)],
         limit: Limit::Stream,
@@ -381,4 +418,7 @@ pub(crate) const CASES: &[Case] = &[
         least_speedup: &[(Mode::Push, 4.0)],
         ..SPEED
     },
+    Case { name: "one empty file unchanged: to connect", source: ONE, destination: ONE, ..SHELL },
+    Case { name: "1 GiB new, beside -e ssh", source: NOISE, limit: Limit::Stream, ..SHELL },
+    Case { name: "50,000 small files new, beside -e ssh", source: SMALL, limit: Limit::Archive, ..SHELL },
 ];

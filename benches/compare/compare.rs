@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cases::{Bounds, Case, Group, Limit, Mode};
+use crate::cases::{Bounds, Case, Group, Limit, Mode, Rival};
 use crate::contents;
 use crate::failure::{Doing, Failure};
 use crate::limit;
@@ -30,6 +30,15 @@ pub(crate) struct LimitSeries {
     pub(crate) timings: Vec<Timing>,
 }
 
+/// All runs of dsync in another way.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct RivalSeries {
+    pub(crate) way: Rival,
+    pub(crate) timings: Vec<Timing>,
+    /// How many times faster dsync was than in this way, see `statistics::paired_ratio`.
+    pub(crate) speedup: f64,
+}
+
 /// What the comparison found for one case and mode, and what it is held to.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Row {
@@ -40,12 +49,9 @@ pub(crate) struct Row {
     pub(crate) ratio: f64,
     pub(crate) rsync: Series,
     pub(crate) dsync: Series,
-    /// dsync over one stream, where it was given several.
+    /// The other way in which dsync did the same.
     #[serde(default)]
-    pub(crate) one_stream: Series,
-    /// How many times faster it was over several.
-    #[serde(default)]
-    pub(crate) speedup: Option<f64>,
+    pub(crate) rival: Option<RivalSeries>,
     pub(crate) limit: Option<LimitSeries>,
     pub(crate) bounds: Bounds,
 }
@@ -71,8 +77,7 @@ impl Comparison {
     /// Runs a case in one mode. The observed runs come first, so that every timed run finds the programs in the page
     /// cache.
     pub(crate) fn run(&self, case: &Case, mode: Mode) -> Result<Row, Failure> {
-        let (mut rsync, mut dsync, mut one_stream) =
-            (Series::default(), Series::default(), Series::default());
+        let (mut rsync, mut dsync, mut rival) = (Series::default(), Series::default(), Series::default());
         rsync.observation = self.observe(&self.rsync, case, mode)?;
         dsync.observation = self.observe(&self.dsync, case, mode)?;
         let mut limit: Option<LimitSeries> = None;
@@ -80,9 +85,8 @@ impl Comparison {
         for _ in 0..pairs {
             rsync.timings.push(self.time(&self.rsync, case, mode)?);
             dsync.timings.push(self.time(&self.dsync, case, mode)?);
-            if case.streams.is_some() {
-                let one = Case { streams: None, ..*case };
-                one_stream.timings.push(self.time(&self.dsync, &one, mode)?);
+            if let Some(way) = case.rival {
+                rival.timings.push(self.time(&self.dsync.in_the_way_of(way), case, mode)?);
             }
             if let Some((mut command, name)) = limit::command(case.limit, self.job(case, mode, DIRECT)) {
                 let timing = self.time_limit(&mut command, case)?;
@@ -91,9 +95,13 @@ impl Comparison {
             }
         }
         let ratio = statistics::paired_ratio(&rsync, &dsync);
-        let speedup = case.streams.map(|_| statistics::paired_ratio(&one_stream, &dsync));
+        let rival = case.rival.map(|way| RivalSeries {
+            way,
+            speedup: statistics::paired_ratio(&rival, &dsync),
+            timings: rival.timings,
+        });
         let bounds = case.bounds(mode);
-        Ok(Row { case: case.name.to_owned(), mode, ratio, rsync, dsync, one_stream, speedup, limit, bounds })
+        Ok(Row { case: case.name.to_owned(), mode, ratio, rsync, dsync, rival, limit, bounds })
     }
 
     fn observe(&self, tool: &Tool, case: &Case, mode: Mode) -> Result<Observation, Failure> {

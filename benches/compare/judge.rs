@@ -25,9 +25,9 @@ pub(crate) fn broken(row: &Row) -> Vec<String> {
 pub(crate) fn below_the_aim(row: &Row) -> Vec<String> {
     let slow = row.bounds.least_ratio.filter(|least| row.ratio < *least);
     let slow = slow.map(|least| format!("{:.2} times faster than rsync, the aim is {least}", row.ratio));
-    let crawling = row.bounds.least_speedup.zip(row.speedup).filter(|(least, speedup)| speedup < least);
-    let crawling = crawling.map(|(least, speedup)| {
-        format!("{speedup:.2} times faster than over one stream, the aim is {least}")
+    let crawling = row.bounds.least_speedup.zip(row.rival.as_ref());
+    let crawling = crawling.filter(|(least, rival)| rival.speedup < *least).map(|(least, rival)| {
+        format!("{:.2} times faster than with {}, the aim is {least}", rival.speedup, rival.way.name())
     });
     let took = median_of(&row.dsync.timings, |timing| timing.wall);
     let late = row.bounds.most_seconds.filter(|most| took > *most);

@@ -6,6 +6,7 @@
 //! cargo bench --bench compare -- --mode push --case edits --json edits.json
 //! cargo bench --bench compare -- --memory
 //! cargo bench --bench compare -- --streams
+//! cargo bench --bench compare -- --shell
 //! cargo bench --bench compare -- --pairs 5 --json all.json --markdown README.md --svg benches/speed.svg
 //! cargo bench --bench compare -- --from all.json --svg again.svg
 //! ```
@@ -77,6 +78,9 @@ struct Options {
     /// Run the cases of several streams over a long path instead
     #[arg(long, conflicts_with = "memory")]
     streams: bool,
+    /// Run the cases beside `-e ssh` instead, where the built-in client competes with the ssh program
+    #[arg(long, conflicts_with_all = ["memory", "streams"])]
+    shell: bool,
     /// Use files of 64 MiB and a tenth of the counts, to try the harness
     #[arg(long)]
     quick: bool,
@@ -209,11 +213,10 @@ fn announce(machine: &Machine, method: &[String]) {
 }
 
 fn selected(options: &Options) -> Vec<&'static Case> {
-    let group = match (options.memory, options.streams) {
-        (true, _) => Group::Memory,
-        (_, true) => Group::Streams,
-        _ => Group::Speed,
-    };
+    let asked =
+        [(options.memory, Group::Memory), (options.streams, Group::Streams), (options.shell, Group::Shell)];
+    let asked = asked.into_iter().find(|(asked, _)| *asked);
+    let group = asked.map_or(Group::Speed, |(_, group)| group);
     let named =
         |case: &Case| options.cases.is_empty() || options.cases.iter().any(|text| case.name.contains(text));
     CASES.iter().filter(|case| case.group == group && named(case)).collect()

@@ -25,6 +25,9 @@ pub(crate) struct Timing {
     /// User and system time of everything it took on both sides, ssh and sshd included. The kernel's resolution is a
     /// hundredth of a second.
     pub(crate) cpu: f64,
+    /// What of it was used by the local side, with the ssh it may have started.
+    #[serde(default)]
+    pub(crate) local_cpu: f64,
 }
 
 /// What an observed run showed.
@@ -50,15 +53,18 @@ pub(crate) fn touch_here(bytes: u64) {
 
 /// Runs a command for its time.
 pub(crate) fn timed(command: &mut Command, server: &Server) -> Result<Timing, Failure> {
-    let cpu = || -> Result<Duration, Failure> {
+    let cpu = || -> Result<[Duration; 2], Failure> {
         server.wait_until_idle()?;
-        Ok(process::waited_cpu("self")? + process::waited_cpu(&server.pid.to_string())?)
+        Ok([process::waited_cpu("self")?, process::waited_cpu(&server.pid.to_string())?])
     };
-    let before = cpu()?;
+    let [local_before, remote_before] = cpu()?;
     let started = Instant::now();
     run(command, |_| ())?;
-    let wall = started.elapsed();
-    Ok(Timing { wall: wall.as_secs_f64(), cpu: cpu()?.saturating_sub(before).as_secs_f64() })
+    let wall = started.elapsed().as_secs_f64();
+    let [local, remote] = cpu()?;
+    let local_cpu = local.saturating_sub(local_before).as_secs_f64();
+    let remote_cpu = remote.saturating_sub(remote_before).as_secs_f64();
+    Ok(Timing { wall, cpu: local_cpu + remote_cpu, local_cpu })
 }
 
 /// Runs a tool for what it moves and holds.

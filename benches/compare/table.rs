@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::cases::Mode;
 use crate::compare::{Row, Series};
 use crate::failure::{Doing, Failure};
-use crate::measure::Observation;
+use crate::measure::{Observation, Timing};
 use crate::peaks::Peak;
 use crate::report::Report;
 use crate::statistics::median_of;
@@ -18,8 +18,9 @@ const END: &str = "<!-- end of what benches/compare wrote -->";
 /// What the columns mean.
 pub(crate) const MEANING: &str = "\
 Medians of wall time in seconds; the ratio is the median of the pairs' rsync/dsync: above 1 dsync is faster; the aim is
-its least value, or dsync's most seconds. One stream: dsync without --streams, and how many times slower. The limit moves the same bytes, or looks at the same files, and decides
-nothing. CPU: user and system, both sides, ssh and sshd included. Wire: bytes on the TCP connection, both directions.
+its least value, or dsync's most seconds. Other way: dsync without --streams, or with -e ssh, and how many times slower.
+The limit moves the same bytes, or looks at the same files, and decides nothing. CPU: user and system, both sides, ssh
+and sshd included; in brackets, of the local side. Wire: bytes on the TCP connection, both directions.
 Peak: resident MB of the largest process, local / remote, ssh and sshd not included; in brackets the sum if a side has
 several. Wire and peak are from a run of their own through a proxy.";
 
@@ -49,7 +50,7 @@ const COLUMNS: &[Column] = &[
     Column { head: "mode", cell: |row| row.mode.name().to_owned(), ..WORDS },
     Column { head: "rsync s", cell: |row| wall(&row.rsync), ..NUMBER },
     Column { head: "dsync s", cell: |row| wall(&row.dsync), ..NUMBER },
-    Column { head: "one stream s", cell: one_stream, ..DETAIL },
+    Column { head: "other way s", cell: rival, ..DETAIL },
     Column { head: "ratio", cell: |row| format!("{:.2}", row.ratio), ..NUMBER },
     Column { head: "aim", cell: aim, ..DETAIL },
     Column { head: "limit s", cell: limit, ..NUMBER },
@@ -105,13 +106,18 @@ fn wall(series: &Series) -> String {
     format!("{:.2}", median_of(&series.timings, |timing| timing.wall))
 }
 
-fn one_stream(row: &Row) -> String {
-    let told = |speedup: f64| format!("{} ({speedup:.2} times)", wall(&row.one_stream));
-    row.speedup.map_or_else(|| "-".to_owned(), told)
+fn rival(row: &Row) -> String {
+    let Some(rival) = &row.rival else { return "-".to_owned() };
+    let (wall, local) = (
+        median_of(&rival.timings, |timing| timing.wall),
+        median_of(&rival.timings, |timing| timing.local_cpu),
+    );
+    format!("{wall:.2} ({}, {:.2} times, {local:.2} CPU s here)", rival.way.name(), rival.speedup)
 }
 
 fn cpu(series: &Series) -> String {
-    format!("{:.2}", median_of(&series.timings, |timing| timing.cpu))
+    let of = |part: fn(&Timing) -> f64| median_of(&series.timings, part);
+    format!("{:.2} ({:.2})", of(|timing| timing.cpu), of(|timing| timing.local_cpu))
 }
 
 fn aim(row: &Row) -> String {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::cases::Mode;
+use crate::cases::{Mode, Rival};
 use crate::failure::{Doing, Failure};
 
 /// Whose options a program understands.
@@ -21,6 +21,8 @@ pub(crate) struct Tool {
     /// Its file, without symbolic links, as `/proc` will name it. Both sides run this one.
     pub(crate) program: PathBuf,
     dialect: Dialect,
+    /// How it goes about it, if not as by default.
+    way: Option<Rival>,
 }
 
 /// The work of one run.
@@ -54,7 +56,12 @@ impl Tool {
         };
         let found = found.ok_or_else(|| Failure::new(format!("{} is not on the PATH", program.display())))?;
         let program = found.canonicalize().doing(|| format!("Looking for {}", found.display()))?;
-        Ok(Self { name, program, dialect })
+        Ok(Self { name, program, dialect, way: None })
+    }
+
+    /// The same tool in another way.
+    pub(crate) fn in_the_way_of(&self, rival: Rival) -> Self {
+        Self { way: Some(rival), program: self.program.clone(), ..*self }
     }
 
     /// `-a` and the case's options, which mean the same to both: beside these, `--streams` and `--detect-renames`,
@@ -68,7 +75,8 @@ impl Tool {
             command.env_remove(variable);
         }
         command.arg("-a").args(job.options);
-        if let (Dialect::Dsync, Some(streams)) = (self.dialect, job.streams) {
+        let streams = job.streams.filter(|_| self.way != Some(Rival::OneStream));
+        if let (Dialect::Dsync, Some(streams)) = (self.dialect, streams) {
             command.arg(format!("--streams={streams}"));
         }
         if job.detects_renames && self.dialect == Dialect::Dsync {
@@ -78,13 +86,14 @@ impl Tool {
             command.arg("--two-way");
         }
         if job.mode != Mode::Local {
-            match self.dialect {
-                Dialect::Rsync => {
-                    command.arg("-e").arg(format!("ssh -F {}", job.ssh_config.display())).arg("--rsync-path")
+            match (self.dialect, self.way) {
+                (Dialect::Dsync, None | Some(Rival::OneStream)) => {
+                    command.arg("--ssh-config").arg(job.ssh_config)
                 }
-                Dialect::Dsync => command.arg("--ssh-config").arg(job.ssh_config).arg("--remote-path"),
+                _ => command.arg("-e").arg(format!("ssh -F {}", job.ssh_config.display())),
             };
-            command.arg(&self.program);
+            // Both know it by this name.
+            command.arg("--rsync-path").arg(&self.program);
         }
         command
             .arg(operand(job.source, (job.mode == Mode::Pull).then_some(job.host)))
