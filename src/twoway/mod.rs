@@ -28,6 +28,7 @@ pub mod history;
 pub mod lineage;
 pub mod log;
 pub mod look;
+mod names;
 pub mod packed;
 pub mod plan;
 pub mod policy;

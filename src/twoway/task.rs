@@ -93,9 +93,9 @@ pub struct Planned {
 impl Task {
     /// One side of a step.
     pub fn new(step: Step, side: Side) -> Task {
-        let there = step.change(side.other());
-        let Step { path, why, before, after } = step;
-        Task { there, ..Task::between(path, why, before.into_one(side), after.into_one(side)) }
+        let (here, there) = (step.change(side), step.change(side.other()));
+        let Step { path, why, before, after, .. } = step;
+        Task { here, there, ..Task::between(path, why, before.into_one(side), after.into_one(side)) }
     }
 
     /// What leads from one record to another; nothing is done on the other side.

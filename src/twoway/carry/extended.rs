@@ -122,7 +122,7 @@ impl Carrier {
 
     /// Whether a task was done, if perhaps not as a whole.
     pub(super) fn is_done_by_now(&self, number: usize) -> bool {
-        matches!(self.outcome(number), Outcome::Done | Outcome::Partly)
+        matches!(self.outcome(number), Outcome::Done | Outcome::Noted | Outcome::Partly)
     }
 }
 

@@ -5,9 +5,9 @@ use crate::fs::{SetMeta, Stamp};
 use crate::pass::describe;
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
-use crate::twoway::carry::names::Role;
 use crate::twoway::carry::{Carrier, NO_FILE, Trouble, kind, lock};
 use crate::twoway::history::Known;
+use crate::twoway::names::Role;
 use crate::twoway::record::Record;
 use filetime::FileTime;
 

@@ -53,6 +53,7 @@ use crate::request::Detail;
 use crate::tree::{InodeId, Kind, Name, RelPath};
 use crate::twoway::facet::{Facet, Facets, Register, Seen};
 use crate::twoway::history::{History, Known, Look};
+use crate::twoway::names::Roles;
 use crate::twoway::reconcile::{Change, Why};
 use crate::twoway::record::{Record, Shared, State};
 use crate::twoway::replica::Replica;
@@ -64,7 +65,6 @@ use filetime::FileTime;
 use handles::Handles;
 use journal::Journal;
 use links::Links;
-use names::Roles;
 use setting::Setting;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -125,6 +125,8 @@ pub struct Ended {
     pub history: History,
     /// The numbers of the tasks that were to be done and are not, in their order.
     pub left: Vec<usize>,
+    /// How many were done.
+    pub done: u64,
     /// What was made, removed and could not be done. What a pass has fetched, that pass has counted.
     pub totals: Totals,
 }
@@ -149,6 +151,8 @@ enum Outcome {
     Made,
     /// It is done and recorded.
     Done,
+    /// It is recorded, and nothing had to be done.
+    Noted,
     /// It is done and recorded, but for attributes that could not be set.
     Partly,
     /// It cannot be done in this run.
@@ -361,10 +365,11 @@ impl Carrier {
     /// Those of the history, also what an [`Agenda`](crate::pass::Agenda) could not tell.
     pub fn ended(self) -> Result<Ended, TwoWayError> {
         self.close_directories(false)?;
-        let mut left = Vec::new();
+        let (mut left, mut done) = (Vec::new(), 0_u64);
         for (number, outline) in self.tasks.outlines().iter().enumerate() {
             let (outcome, is_idle) = (self.outcome(number), outline.here.is_none());
-            if outcome == Outcome::Done || (is_idle && outcome == Outcome::Waiting) {
+            done = done.saturating_add(u64::from(outcome == Outcome::Done));
+            if matches!(outcome, Outcome::Done | Outcome::Noted) || (is_idle && outcome == Outcome::Waiting) {
                 continue;
             }
             left.push(number);
@@ -380,7 +385,7 @@ impl Carrier {
         }
         let history = self.journal.close()?;
         self.trash.empty_unless_kept();
-        Ok(Ended { history, left, totals: self.telling.totals() })
+        Ok(Ended { history, left, done, totals: self.telling.totals() })
     }
 
     /// Carries out a task by `act` unless that was done, or cannot be; `act` is told how the entry looked, if there is

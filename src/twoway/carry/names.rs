@@ -13,71 +13,19 @@ use crate::pass::Place;
 use crate::tree::{InodeId, Kind, Name, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::copy::{copy_into, is_as_planned};
-use crate::twoway::carry::{CHANGED, Carrier, Done, NO_FILE, Trouble, kind, lock};
+use crate::twoway::carry::{CHANGED, Carrier, Done, NO_FILE, Outcome, Settings, Trouble, kind, lock};
 use crate::twoway::crash;
 use crate::twoway::facet::{Facet, FacetSum, Register};
 use crate::twoway::history::{self, History, Known, Look};
+use crate::twoway::names::{InCommon, Likeness, Member, Role, roles};
 use crate::twoway::reconcile::{Change, Why};
 use crate::twoway::record::{Record, State};
-use crate::twoway::task::Task;
-use filetime::FileTime;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use crate::twoway::task::{Outline, Task};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// What identities begin with that are made up for the time until the next run.
 const PURPOSE: &str = "dsync 2026 identity of a file that a killed run has left";
-
-/// What becomes of a name that has a task, where it does not go its own way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Role {
-    /// It becomes another name of the file that has this one.
-    Link(RelPath),
-    /// It becomes a file of its own, with the content it has.
-    Apart,
-}
-
-/// What becomes of the names of files that have several, or are to have.
-#[derive(Debug, Default)]
-pub(super) struct Roles {
-    /// By the number of the task.
-    pub(super) by_task: BTreeMap<usize, Role>,
-    /// By the name that leads the others of its file.
-    pub(super) files: BTreeMap<RelPath, File>,
-}
-
-/// Names that are to be one file.
-#[derive(Debug, Default)]
-pub(super) struct File {
-    /// The tasks that make others of the leader's.
-    pub(super) linked: Vec<usize>,
-    /// The others that lead to it already.
-    pub(super) there: Vec<RelPath>,
-    /// What time of modification it gets: that of the latest, if they are to have several.
-    pub(super) mtime: Option<FileTime>,
-}
-
-/// A name of a file that has several, or is to have.
-#[derive(Debug, Clone)]
-struct Member {
-    path: RelPath,
-    /// What is to be done to it, if anything is.
-    task: Option<usize>,
-    /// Which file has its content already.
-    inode: Option<InodeId>,
-    /// What is to be one file with it; `None` if nothing is.
-    likeness: Option<Likeness>,
-    mtime: FileTime,
-}
-
-/// What is the same of names that are to be one file. They get one time of modification, whichever each was to have.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Likeness {
-    identity: FacetSum,
-    state: State,
-    mode: u32,
-    owner: (Option<u32>, Option<u32>),
-    sums: Vec<(Facet, Option<FacetSum>)>,
-}
 
 impl Carrier {
     /// Finds out which names are to be one file, of those that take part: what is to be done, and what stays.
@@ -89,7 +37,9 @@ impl Carrier {
             return Ok(());
         }
         let (mut members, mut identities, mut changed) = (Vec::new(), HashSet::new(), BTreeSet::new());
-        for (number, task) in self.tasks.such(|outline| outline.here.is_some() && outline.is_named) {
+        let is_named = |outline: &Outline| outline.is_named && (outline.here.is_some() || outline.is_news);
+        let mut noted = Vec::new();
+        for (number, task) in self.tasks.such(is_named) {
             changed.insert(task.path.clone());
             identities.extend(task.before.extended.identity());
             identities.extend(task.after.extended.identity());
@@ -98,13 +48,19 @@ impl Carrier {
                 continue;
             }
             let inode = match task.here {
-                Some(Change::Adjust) => self.journal.known(&task.path)?.and_then(|known| inode(&known)),
+                None if !task.after.state.is_present() => continue,
+                None | Some(Change::Adjust) => {
+                    self.journal.known(&task.path)?.and_then(|known| inode(&known))
+                }
                 Some(Change::Create | Change::Update | Change::Replace) => None,
                 _ => continue,
             };
-            let likeness = self.likeness(&task.after);
-            let mtime = task.after.mtime;
-            members.push(Member { path: task.path, task: Some(number), inode, likeness, mtime });
+            if task.here.is_some_and(|change| change.is_only_of_names(&task.before, &task.after)) {
+                noted.push(number);
+            }
+            let likeness = Likeness::of(&task.after, self.in_common());
+            let number = task.here.map(|_| number);
+            members.push(Member { path: task.path, task: number, inode, likeness, mtime: task.after.mtime });
         }
         if members.is_empty() {
             return Ok(());
@@ -117,26 +73,32 @@ impl Carrier {
             }
             let path = history::path(&key)?;
             if !changed.contains(&path) && takes_part(&path) {
-                let (inode, likeness) = (inode(&known), self.likeness(&known.record));
+                let (inode, likeness) = (inode(&known), Likeness::of(&known.record, self.in_common()));
                 members.push(Member { path, task: None, inode, likeness, mtime: known.record.mtime });
             }
         }
         members.sort_by(|one, other| one.path.walk_order(&other.path));
-        *lock(&self.roles) = roles(&members);
-        Ok(())
+        let roles = roles(&members);
+        noted.retain(|number| !roles.by_task.contains_key(number));
+        *lock(&self.roles) = roles;
+        noted.into_iter().try_for_each(|number| self.note(number))?;
+        self.journal.flush()
     }
 
-    fn likeness(&self, record: &Record) -> Option<Likeness> {
-        let shared = self.settings.shared;
-        let (user, group) = record.attributes.owner;
-        let sums = record.extended.only(shared.facets.attributes());
-        Some(Likeness {
-            identity: record.extended.identity()?,
-            state: record.state.clone(),
-            mode: shared.modes.taken(0o600, record.attributes.mode, kind(record)),
-            owner: (user.filter(|_| self.settings.owner), group.filter(|_| self.settings.group)),
-            sums: sums.iter().map(|(facet, register)| (facet, register.sum)).collect(),
-        })
+    /// Writes down what is known of a name that is one with those that it is to be one with.
+    fn note(&self, number: usize) -> Result<(), TwoWayError> {
+        let Some(task) = self.tasks.get(number) else { return Ok(()) };
+        let Some(known) = self.journal.known(&task.path)? else { return Ok(()) };
+        if known.record != task.before || known.is_unknown {
+            return Ok(());
+        }
+        self.set_outcome(number, Outcome::Noted);
+        self.journal.record(vec![(task.path, Known::there(task.after, known.look))], None)
+    }
+
+    fn in_common(&self) -> InCommon {
+        let Settings { shared, owner, group, .. } = self.settings;
+        InCommon { shared, owner, group }
     }
 
     /// What becomes of a name, if it does not go its own way.
@@ -229,8 +191,8 @@ impl Carrier {
         known: Option<&Known>,
         look: Option<&Look>,
     ) -> Result<Done, Trouble> {
-        let is_like =
-            |known: &&Known| !known.is_unknown && self.likeness(&known.record) == self.likeness(&task.after);
+        let likeness = |record: &Record| Likeness::of(record, self.in_common());
+        let is_like = |known: &&Known| !known.is_unknown && likeness(&known.record) == likeness(&task.after);
         let its_look = known.filter(is_like).and_then(|known| known.look).ok_or(Trouble::Refused(NO_FILE))?;
         let (_, from, from_name) = self.place(leader)?;
         let (_, dir, name) = self.place(&task.path)?;
@@ -371,135 +333,4 @@ fn of_inode((device, inode): &InodeId) -> FacetSum {
 /// The file that is known to have a name.
 pub(super) fn inode(known: &Known) -> Option<InodeId> {
     known.look.map(|look| look.stamp.inode())
-}
-
-/// What becomes of the names of files, which come in the order of a walk: those that are to be one file, of which none
-/// is to be anything else.
-fn roles(members: &[Member]) -> Roles {
-    let mut roles = Roles::default();
-    let files = files(members);
-    // Who keeps what is there: what stays as it is, or else who comes first.
-    let mut kept: HashMap<InodeId, (bool, usize)> = HashMap::new();
-    for (number, file) in files.iter().enumerate() {
-        for member in file {
-            let Some(inode) = member.inode else { continue };
-            let claim = (member.task.is_some(), number);
-            let best = kept.entry(inode).or_insert(claim);
-            *best = (*best).min(claim);
-        }
-    }
-    for (number, file) in files.iter().enumerate() {
-        let keeps = |member: &&&Member| {
-            member.inode.and_then(|inode| kept.get(&inode)).is_some_and(|(_, keeper)| *keeper == number)
-        };
-        let leader = file.iter().filter(keeps).min_by_key(|member| member.task.is_some());
-        let is_parted = leader.is_none();
-        let leader = leader.or_else(|| file.iter().find(|member| member.inode.is_some()));
-        let Some(leader) = leader.or_else(|| file.first()) else { continue };
-        let (mut linked, mut there) = (Vec::new(), Vec::new());
-        for member in file {
-            let is_leader = member.path == leader.path;
-            let is_there = !is_parted && member.inode.is_some() && member.inode == leader.inode;
-            let role = match (is_leader, is_there) {
-                (true, _) => (is_parted && leader.inode.is_some()).then_some(Role::Apart),
-                (false, true) => None,
-                (false, false) => Some(Role::Link(leader.path.clone())),
-            };
-            if let (Some(task), Some(role)) = (member.task, &role) {
-                roles.by_task.insert(task, role.clone());
-            }
-            if !is_leader && is_there {
-                there.push(member.path.clone());
-            } else if !is_leader {
-                linked.extend(member.task);
-            }
-        }
-        let latest = file.iter().map(|member| member.mtime).max();
-        let mtime = latest.filter(|latest| file.iter().any(|member| member.mtime != *latest));
-        if file.len() > 1 {
-            roles.files.insert(leader.path.clone(), File { linked, there, mtime });
-        }
-    }
-    roles
-}
-
-/// The members by what is to be one file.
-fn files(members: &[Member]) -> Vec<Vec<&Member>> {
-    let mut files: Vec<Vec<&Member>> = Vec::new();
-    let mut places: HashMap<&Likeness, usize> = HashMap::new();
-    for member in members {
-        let place = member.likeness.as_ref().and_then(|likeness| places.get(likeness)).copied();
-        match place.and_then(|place| files.get_mut(place)) {
-            Some(file) => file.push(member),
-            None => {
-                places.extend(member.likeness.as_ref().map(|likeness| (likeness, files.len())));
-                files.push(vec![member]);
-            }
-        }
-    }
-    files
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::twoway::record::ContentSum;
-    use proptest::prelude::*;
-
-    fn likeness(identity: u8) -> Likeness {
-        Likeness {
-            identity: FacetSum([identity; 16]),
-            state: State::File { sum: ContentSum([0; 32]), size: 0 },
-            mode: 0o644,
-            owner: (None, None),
-            sums: Vec::new(),
-        }
-    }
-
-    /// What is done to a name, the file it is one of, and what it is to be one with. What stays was found by a scan, so
-    /// of its identity it has all.
-    fn a_name() -> impl Strategy<Value = (bool, Option<u64>, Option<u8>)> {
-        prop_oneof![
-            (0..3_u8).prop_map(|file| (false, Some(u64::from(file)), Some(file))),
-            (proptest::option::of(0..3_u64), proptest::option::of(0..5_u8))
-                .prop_map(|(file, identity)| (true, file, identity)),
-        ]
-    }
-
-    proptest! {
-        /// In the end those names are one file that are to be, and nothing is done to what stays.
-        #[test]
-        fn names_become_one_that_are_to_be(all in proptest::collection::vec(a_name(), 0..9)) {
-            let member = |(place, (has_task, file, identity)): (usize, &(bool, Option<u64>, Option<u8>))| Member {
-                path: RelPath::new(format!("{place}").as_bytes()).unwrap(),
-                task: has_task.then_some(place),
-                inode: file.map(|file| (1, file)),
-                likeness: identity.map(likeness),
-                mtime: FileTime::zero(),
-            };
-            let members: Vec<Member> = all.iter().enumerate().map(member).collect();
-            let roles = roles(&members).by_task;
-            // Files that are made have numbers of their own.
-            let own = |place: usize| match roles.get(&place) {
-                None => members[place].inode.unwrap_or((2, place as u64)),
-                Some(_) => (2, place as u64),
-            };
-            let file = |place: usize| match roles.get(&place) {
-                Some(Role::Link(leader)) => {
-                    let leader = members.iter().position(|member| member.path == *leader).unwrap();
-                    assert!(!matches!(roles.get(&leader), Some(Role::Link(_))));
-                    own(leader)
-                }
-                _ => own(place),
-            };
-            for place in 0..members.len() {
-                prop_assert!(all[place].0 || !roles.contains_key(&place));
-                for other in place + 1..members.len() {
-                    let are_one = members[place].likeness.is_some()
-                        && members[place].likeness == members[other].likeness;
-                    prop_assert_eq!(file(place) == file(other), are_one, "{} {} {:?}", place, other, roles);
-                }
-            }
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! Steps: of the four records of each, hardly two are different.
 
 use crate::tree::RelPath;
+use crate::twoway::decide::Side;
 use crate::twoway::exchange::Garbled;
 use crate::twoway::packed::{Packable, PackedRecord, Packing, Versions};
 use crate::twoway::reconcile::{Pair, Step, Why};
@@ -15,6 +16,7 @@ pub struct PackedStep {
     records: Vec<PackedRecord>,
     /// Which it is before on the left and on the right, and after on the left and on the right.
     which: [u8; 4],
+    noted: Vec<Side>,
 }
 
 impl Packable for Step {
@@ -25,16 +27,17 @@ impl Packable for Step {
     }
 
     fn pack(&self, packing: &mut Packing<PackedStep>) -> PackedStep {
-        let Step { why, before, after, .. } = self;
+        let Step { why, before, after, noted, .. } = self;
         let (records, which) =
             pack_each_once([&before.left, &before.right, &after.left, &after.right], packing);
-        PackedStep { why: why.clone(), records, which }
+        PackedStep { why: why.clone(), records, which, noted: noted.clone() }
     }
 
     fn unpack(path: RelPath, packed: PackedStep, versions: &Versions) -> Result<Step, Garbled> {
-        let PackedStep { why, records, which } = packed;
+        let PackedStep { why, records, which, noted } = packed;
         let [a, b, c, d] = unpack_each(records, which, versions)?;
-        Ok(Step { path, why, before: Pair { left: a?, right: b? }, after: Pair { left: c?, right: d? } })
+        let (before, after) = (Pair { left: a?, right: b? }, Pair { left: c?, right: d? });
+        Ok(Step { path, why, before, after, noted })
     }
 }
 

@@ -79,7 +79,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
                 );
                 let path = RelPath::new(bytes).unwrap();
                 let (why, before, after) = (why.clone(), before.clone(), after.clone());
-                steps.insert(path.clone(), Step { path, why, before, after });
+                steps.insert(path.clone(), Step { path, why, before, after, noted: Vec::new() });
             }
         }
         let mut steps: Vec<Step> = steps.into_values().collect();

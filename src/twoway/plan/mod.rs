@@ -4,6 +4,7 @@
 //! [`guard`](crate::twoway::guard) thinks of it.
 
 mod fitting;
+pub(super) mod names;
 mod rename;
 mod summary;
 

@@ -188,7 +188,7 @@ impl Reconciliation<'_> {
 
     /// Plans a step, if it is one.
     fn plan(&mut self, path: &RelPath, before: &Pair, after: Pair, why: Why) {
-        let step = Step { path: path.clone(), before: before.clone(), after, why };
+        let step = Step { path: path.clone(), before: before.clone(), after, why, noted: Vec::new() };
         let step = step.replacing_names(self.rules.shared.facets);
         if step.is_left() || step.before != step.after {
             self.steps.push(step);

@@ -91,7 +91,12 @@ impl Reconciliation<'_> {
             Resolution::KeepBoth => Some(keeps_the_name(&pair.left, &pair.right)),
         });
         self.modes_and_owners(pair, part, (resolution, winner), after);
+        let is_left = resolution.is_some() && winner.is_none();
         for (facet, part) in facets {
+            // Which file it is a name of depends on the attributes, too.
+            if is_left && facet == Facet::Links {
+                continue;
+            }
             self.facet(pair, facet, (part, winner), after);
         }
         match (resolution, winner) {

@@ -32,6 +32,10 @@ pub struct Step {
     pub before: Pair,
     /// What will be known of it.
     pub after: Pair,
+    /// The sides on which it is only written down that it is a name of another file than before: those that it is one
+    /// with have changed, or there are none, and nothing has to be done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub noted: Vec<Side>,
 }
 
 /// Why a step does what it does.
@@ -92,7 +96,7 @@ impl Pair {
         }
     }
 
-    pub(super) fn of_mut(&mut self, side: Side) -> &mut Record {
+    pub(in crate::twoway) fn of_mut(&mut self, side: Side) -> &mut Record {
         match side {
             Side::Left => &mut self.left,
             Side::Right => &mut self.right,
@@ -128,10 +132,10 @@ impl Pair {
 impl Step {
     /// The same where no more than these facets is shared.
     pub(in crate::twoway) fn within(self, shared: Facets) -> Step {
-        let Step { path, why, before, after } = self;
+        let Step { path, why, before, after, noted } = self;
         let (left, right) =
             (before.left.followed_by(after.left, shared), before.right.followed_by(after.right, shared));
-        Step { path, why, before, after: Pair { left, right } }.replacing_names(shared)
+        Step { path, why, before, after: Pair { left, right }, noted }.replacing_names(shared)
     }
 
     /// The same, where it is known which names are one file, but not kept alike: what is replaced is that no longer.
@@ -148,7 +152,8 @@ impl Step {
 
     /// What is done on a side, if anything is done there.
     pub fn change(&self, side: Side) -> Option<Change> {
-        Change::between(self.before.of(side), self.after.of(side))
+        let change = Change::between(self.before.of(side), self.after.of(side));
+        change.filter(|_| !self.noted.contains(&side))
     }
 
     /// Whether anything is done to either tree.
@@ -173,6 +178,13 @@ impl Change {
     /// Whether it is above all about which names are one file, where it leads from one record to another.
     pub fn is_of_names(self, before: &Record, after: &Record) -> bool {
         self == Change::Adjust && after.extended.differing(&before.extended).contains(Facet::Links)
+    }
+
+    /// Whether it is about nothing else.
+    pub fn is_only_of_names(self, before: &Record, after: &Record) -> bool {
+        let mut but_for_names = after.clone();
+        but_for_names.extended.set_from(&before.extended, Facet::Links);
+        self.is_of_names(before, after) && Change::between(before, &but_for_names).is_none()
     }
 
     /// What leads from one record of a replica to another, if anything has to be done for it.

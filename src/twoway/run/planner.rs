@@ -9,8 +9,9 @@ use crate::twoway::exchange::{Compare, Conversation, Meet, Talk, Terms, say_path
 use crate::twoway::facet::{Facet, Facets};
 use crate::twoway::guard::{MaxDelete, Past, Refusal, Tally, guard_past};
 use crate::twoway::history::{self, new_token};
-use crate::twoway::packed::{Collector, Packing};
-use crate::twoway::plan::{Plan, Rename, spread};
+use crate::twoway::names::InCommon;
+use crate::twoway::packed::{Collector, Packing, Store};
+use crate::twoway::plan::{Plan, Rename, names, spread};
 use crate::twoway::policy::Policies;
 use crate::twoway::reconcile::{Elsewhere, Pair, Rules, Settler, Step, Why, reconcile};
 use crate::twoway::record::{Record, Shared, State};
@@ -18,7 +19,7 @@ use crate::twoway::replica::Replica;
 use crate::twoway::run::alike;
 use crate::twoway::run::asking::{Asking, Counting};
 use crate::twoway::run::meeting::{Met, is_continued, meet};
-use crate::twoway::run::own::Own;
+use crate::twoway::run::own::{Own, owned};
 use crate::twoway::run::share::{Carried, OUT_OF_TURN, Share, Who, make_acquainted};
 use crate::twoway::run::told::{Keys, Knowledge, Pairs, Told, pair};
 use crate::twoway::run::{Around, Overseer, RunError};
@@ -27,7 +28,7 @@ use crate::twoway::task::{Planned, Tasks};
 use crate::twoway::version::Author;
 use crate::wire::Link;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// How conflicts are settled, and what is too much.
@@ -177,7 +178,7 @@ impl Planner<'_> {
             let totals = Totals { failed, ..Totals::default() };
             return Ok(Outcome { plan, undone: Vec::new(), totals });
         }
-        if tally.settles() {
+        if tally.settles() || (self.shared.facets.contains(Facet::Links) && plan.settles_names()) {
             self.settle(conversation)?;
         }
         let token = new_token()?;
@@ -323,7 +324,52 @@ impl Planner<'_> {
             return Err(stopped.into());
         }
         let (left, right) = self.of_sides(history.author(), partner);
-        Ok((Plan::new(left, right, settler, steps.finish()), resolver.merged))
+        let mut steps = steps.finish();
+        if shared.facets.contains(Facet::Links) {
+            let all = Pairs::of_all(side, knowledge, told, everything)?;
+            steps = self.with_names(steps, all, settler)?;
+        }
+        Ok((Plan::new(left, right, settler, steps), resolver.merged))
+    }
+
+    /// The same steps, with what is to be said of names that are one file. `all` are the paths that are known.
+    fn with_names(
+        &self,
+        steps: Store<Step>,
+        mut all: Pairs<'_>,
+        settler: Settler,
+    ) -> Result<Store<Step>, RunError> {
+        let identities = names::identities(steps.iter());
+        if identities.is_empty() {
+            return Ok(steps);
+        }
+        let is_of_these = |step: &Step| {
+            let records = Side::BOTH.iter().flat_map(|side| [step.before.of(*side), step.after.of(*side)]);
+            records.filter_map(|record| record.extended.identity()).any(|known| identities.contains(&known))
+        };
+        let mut named: Vec<Step> = steps.iter().filter(is_of_these).collect();
+        let planned: HashSet<RelPath> = named.iter().map(|step| step.path.clone()).collect();
+        for (path, pair) in &mut all {
+            let (why, before, after, noted) = (Why::Clear, pair.clone(), pair, Vec::new());
+            let step = Step { path, why, before, after, noted };
+            if is_of_these(&step) && !planned.contains(&step.path) && steps.find(&step.path).is_none() {
+                named.push(step);
+            }
+        }
+        if let Some(failure) = all.failure {
+            return Err(failure.into());
+        }
+        named.sort_by(|one, other| one.path.walk_order(&other.path));
+        let (owner, group) = owned(&self.around.context.options);
+        let named = names::settle(named, settler, InCommon { shared: self.shared, owner, group });
+        let mut named: HashMap<RelPath, Step> =
+            named.into_iter().map(|step| (step.path.clone(), step)).collect();
+        let mut settled = Collector::default();
+        steps.into_items().for_each(|step| settled.push(&named.remove(&step.path).unwrap_or(step)));
+        let mut rest: Vec<Step> = named.into_values().collect();
+        rest.sort_by(|one, other| one.path.walk_order(&other.path));
+        rest.iter().for_each(|step| settled.push(step));
+        Ok(settled.finish())
     }
 
     /// How many conflicts somebody has to be asked about.
@@ -369,7 +415,7 @@ impl Planner<'_> {
             }
             if !is_as_planned && pair.left != pair.right {
                 let (before, after) = (pair.clone(), pair);
-                unplanned.push(&Step { path, why: Why::Unplanned, before, after });
+                unplanned.push(&Step { path, why: Why::Unplanned, before, after, noted: Vec::new() });
             }
         }
         let as_planned = fits.clone();

@@ -86,14 +86,14 @@ impl Share<'_> {
         let carrier = Carrier::new(&replica, history, run, self.tasks.clone(), settings, reporter, stop)?;
         let done = self.do_all(&carrier, conversation);
         // Whatever ended it early, what was done is written down.
-        let Ended { mut history, left, totals: mut here, .. } = carrier.ended()?;
+        let Ended { mut history, left, done: done_here, totals: mut here } = carrier.ended()?;
         let mut totals = done?;
         let here_undone = left.iter().filter_map(|number| self.tasks.get(*number)).map(|task| task.path);
         let here_undone: Vec<RelPath> = here_undone.collect();
         here.failed = here.failed.saturating_add(problems);
         let mut there_undone = tell_and_hear_undone(conversation, &here_undone, self.who)?;
         there_undone.retain(|path| self.tasks.find(path).is_some());
-        let outcome = self.outcome(&here_undone, &there_undone);
+        let outcome = self.outcome(done_here, &here_undone, &there_undone);
         let undone: Vec<RelPath> = here_undone.into_iter().chain(there_undone).collect();
         let sequence = history.sequence();
         conversation.say(&Talk::Done(Done { sequence, totals: here }))?;
@@ -161,7 +161,7 @@ impl Share<'_> {
         Ok(())
     }
 
-    fn outcome(&self, here: &[RelPath], there: &[RelPath]) -> Outcome {
+    fn outcome(&self, done: u64, here: &[RelPath], there: &[RelPath]) -> Outcome {
         let count = |counts: &dyn Fn(&Outline) -> bool| {
             self.tasks.outlines().iter().filter(|outline| counts(outline)).count() as u64
         };
@@ -170,9 +170,9 @@ impl Share<'_> {
             tasks.filter(|(_, task)| is_change(task)).count() as u64
         };
         let undone: BTreeSet<&RelPath> = here.iter().chain(there).collect();
-        let (done, done_there) = (count(&|task| task.here.is_some()), count(&|task| task.there.is_some()));
+        let done_there = count(&|task| task.there.is_some());
         Outcome {
-            done: done.saturating_sub(of(here, &|task| task.here.is_some())),
+            done,
             done_there: done_there.saturating_sub(of(there, &|task| task.there.is_some())),
             conflicts: count(&|task| task.is_conflict),
             problems: undone.len() as u64,

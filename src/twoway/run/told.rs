@@ -224,6 +224,8 @@ pub(super) struct Pairs<'a> {
     told: Peekable<Box<dyn Iterator<Item = (RelPath, Record)> + 'a>>,
     /// Everything known here; `None` where only what was told is compared.
     all: Option<Peekable<Box<dyn Iterator<Item = Row> + 'a>>>,
+    /// Whether the other side knows what it was not asked for as it is known here.
+    rest_is_alike: bool,
     /// Why the paths ended early.
     pub(super) failure: Option<TwoWayError>,
 }
@@ -241,7 +243,18 @@ impl<'a> Pairs<'a> {
             true => Some(Box::new(own.all()?)),
             false => None,
         };
-        Ok(Pairs { side, own, told: told.peekable(), all: all.map(Iterator::peekable), failure: None })
+        let (told, all) = (told.peekable(), all.map(Iterator::peekable));
+        Ok(Pairs { side, own, told, all, rest_is_alike: false, failure: None })
+    }
+
+    /// All paths, also those that the other side has not told since it knows the same of them.
+    pub(super) fn of_all(
+        side: Side,
+        own: &'a Knowledge<'a>,
+        told: &'a Told,
+        everything: bool,
+    ) -> Result<Pairs<'a>, TwoWayError> {
+        Ok(Pairs { rest_is_alike: !everything, ..Pairs::new(side, own, told, true)? })
     }
 
     /// Whether everything known here is compared.
@@ -265,7 +278,10 @@ impl<'a> Pairs<'a> {
         let told = if order.is_ge() { self.told.next() } else { None };
         Ok(match (own, told) {
             (None, None) => None,
-            (Some((path, ours)), None) => Some((path, pair(self.side, ours, Record::never()))),
+            (Some((path, ours)), None) => {
+                let theirs = if self.rest_is_alike { ours.clone() } else { Record::never() };
+                Some((path, pair(self.side, ours, theirs)))
+            }
             (None, Some((path, theirs))) => Some((path, pair(self.side, Record::never(), theirs))),
             (Some((path, ours)), Some((_, theirs))) => Some((path, pair(self.side, ours, theirs))),
         })

@@ -210,7 +210,13 @@ impl Scene {
         let by = |version: &Version| Arc::new(version.edited(Author([9; 16]), 1));
         (after.content, after.meta) = (by(&after.content), by(&after.meta));
         let pair = |record: &Record| Pair { left: record.clone(), right: record.clone() };
-        let step = Step { path: path(at), why: Why::Clear, before: pair(&before), after: pair(&after) };
+        let step = Step {
+            path: path(at),
+            why: Why::Clear,
+            before: pair(&before),
+            after: pair(&after),
+            noted: Vec::new(),
+        };
         Task::new(step, Side::Left)
     }
 

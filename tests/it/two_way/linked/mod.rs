@@ -2,6 +2,7 @@
 //! that, and what is done to one name is not taken for somebody else's edit of the others.
 
 mod crash;
+mod left;
 mod look;
 mod random;
 
