@@ -174,7 +174,7 @@ fn status(asked: &StatusFlags, show: &Show<'_>) -> Result<u8, Failure> {
 
 fn log(asked: &LogFlags, show: &Show<'_>) -> Result<u8, Failure> {
     let dir = Directory::new(&asked.dir, "log")?;
-    let path = asked.path.as_deref().map(path_in).transpose()?;
+    let path = asked.path.as_deref().map(|path| path_in(&asked.dir, path)).transpose()?;
     let glance = dir.glance()?;
     let shown = || {
         let history = glance.history();
@@ -216,8 +216,11 @@ fn log(asked: &LogFlags, show: &Show<'_>) -> Result<u8, Failure> {
 }
 
 /// A path in the tree as a user writes it: a slash at its end does not matter.
-fn path_in(path: &OsStr) -> Result<RelPath, Failure> {
+fn path_in(dir: &OsStr, path: &OsStr) -> Result<RelPath, Failure> {
     let bytes = path.as_bytes();
+    if bytes.starts_with(b"/") {
+        return Err(absolute(dir, path));
+    }
     let bytes = bytes.strip_prefix(b"./").unwrap_or(bytes);
     let end = bytes.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last.saturating_add(1));
     let trimmed = bytes.get(..end).filter(|trimmed| *trimmed != b".").unwrap_or_default();
@@ -225,6 +228,26 @@ fn path_in(path: &OsStr) -> Result<RelPath, Failure> {
         Failure::usage(format!("{}: {error}", crate::tree::Escaped(bytes)))
             .with_hint("The path is written as it is in the directory, without that before it.")
     })
+}
+
+/// What is said of a path that begins at the root of the file system.
+fn absolute(dir: &OsStr, path: &OsStr) -> Failure {
+    let (within, path) = (dir.as_bytes(), path.as_bytes());
+    let within = within.strip_suffix(b"/").unwrap_or(within);
+    let rest = path.strip_prefix(within).and_then(|rest| rest.strip_prefix(b"/"));
+    let rest = rest.filter(|rest| !within.is_empty() && !rest.is_empty());
+    let hint = match rest {
+        Some(rest) => {
+            let words = [OsStr::new("dsync"), OsStr::new("log"), dir, OsStr::from_bytes(rest)];
+            format!("Type: {}", shell::command(words))
+        }
+        None => {
+            "Type it without what leads to the directory: docs/a.txt for what is there in docs.".to_owned()
+        }
+    };
+    let path = crate::tree::Escaped(path);
+    Failure::usage(format!("{path} begins with a slash, and a path in the directory does not"))
+        .with_hint(hint)
 }
 
 fn undo(asked: &UndoFlags, show: &Show<'_>) -> Result<u8, Failure> {

@@ -49,12 +49,10 @@ impl<'a> Show<'a> {
         if hidden > 0 {
             self.line(&format!("  and {} more (-v names all)", self.numbers.count(hidden)));
         }
-        let entries = self.numbers.count(status.counts.entries);
+        let entries = self.entries(status.counts.entries);
         self.line(&match edits {
-            0 => format!("Nothing has changed here since the last run ({entries} entries)."),
-            _ => {
-                format!("{} of {entries} entries changed here since the last run.", self.numbers.count(edits))
-            }
+            0 => format!("Nothing has changed here since the last run ({entries})."),
+            _ => format!("{} of {entries} changed here since the last run.", self.numbers.count(edits)),
         });
         if status.is_interrupted {
             self.line("The last run did not come to its end; the next one goes on from there.");
@@ -168,13 +166,16 @@ impl<'a> Show<'a> {
     }
 
     fn amount(&self, amount: &Amount) -> String {
-        let entries = if amount.entries == 1 { "entry" } else { "entries" };
-        let (count, bytes) = (self.numbers.count(amount.entries), self.numbers.bytes(amount.bytes));
+        let (entries, bytes) = (self.entries(amount.entries), self.numbers.bytes(amount.bytes));
         let failed = match amount.failed {
             0 => String::new(),
             failed => format!(", {} not readable", self.numbers.count(failed)),
         };
-        format!("{count} {entries}, {bytes} bytes{failed}")
+        format!("{entries}, {bytes} bytes{failed}")
+    }
+
+    fn entries(&self, count: u64) -> String {
+        format!("{} {}", self.numbers.count(count), if count == 1 { "entry" } else { "entries" })
     }
 }
 

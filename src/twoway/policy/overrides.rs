@@ -31,9 +31,17 @@ pub struct Policies {
 /// Why a text is no [`Override`].
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidOverride {
-    /// No policy after any equals sign.
+    /// No equals sign, or nothing before it.
     #[error("{0:?} is not of the form PATTERN=POLICY")]
     Form(String),
+    /// No policy after any equals sign.
+    #[error("after the pattern in {text:?}, {source}")]
+    Policy {
+        /// All of it.
+        text: String,
+        /// What is said of what is after the first sign.
+        source: InvalidPolicy,
+    },
     /// No pattern before it, or one that cannot be used.
     #[error("the pattern before the policy cannot be used")]
     Pattern(#[from] FilterError),
@@ -53,8 +61,7 @@ impl Override {
             let policy: Result<Policy, InvalidPolicy> = policy.parse();
             policy.ok().map(|policy| (pattern, policy)).filter(|(pattern, _)| !pattern.is_empty())
         });
-        let invalid = || InvalidOverride::Form(Escaped(text).to_string());
-        let (pattern, policy) = divided.ok_or_else(invalid)?;
+        let (pattern, policy) = divided.ok_or_else(|| InvalidOverride::of(text))?;
         let mut rules = Rules::new();
         rules.push(Rule::new(Action::Exclude, pattern))?;
         Ok(Override { pattern: rules, is_top: pattern == b"/", policy })
@@ -70,6 +77,20 @@ impl Override {
         let is_meant =
             |path, is_dir| self.pattern.check(path, is_dir, FilterSide::Sender) == Verdict::Excluded;
         above.any(|above| is_meant(above, true)) || is_meant(bytes, false)
+    }
+}
+
+impl InvalidOverride {
+    /// What is wrong with a text that has no policy after any equals sign with something before it.
+    fn of(text: &[u8]) -> InvalidOverride {
+        let shown = Escaped(text).to_string();
+        let sign = text.iter().position(|byte| *byte == b'=').filter(|at| *at > 0);
+        match sign.and_then(|at| text.get(at.saturating_add(1)..)) {
+            Some(policy) => {
+                InvalidOverride::Policy { text: shown, source: InvalidPolicy(Escaped(policy).to_string()) }
+            }
+            None => InvalidOverride::Form(shown),
+        }
     }
 }
 
@@ -141,8 +162,11 @@ mod tests {
 
     #[test]
     fn what_is_no_override_is_refused() {
-        for text in ["", "newer", "=newer", "*.txt=", "*.txt=newest", "*.txt=merge="] {
+        for text in ["", "newer", "=newer"] {
             assert!(matches!(text.parse::<Override>(), Err(InvalidOverride::Form(_))), "{text:?}");
+        }
+        for text in ["*.txt=", "*.txt=newest", "*.txt=merge="] {
+            assert!(matches!(text.parse::<Override>(), Err(InvalidOverride::Policy { .. })), "{text:?}");
         }
     }
 }
