@@ -157,6 +157,8 @@ impl Failure {
             Failure::Destination(error) if error.is_selection() => FailureKind::FilesSelection,
             Failure::Destination(DestinationError::NoTemp { .. }) => FailureKind::Usage,
             Failure::Destination(_) => FailureKind::FileIo,
+            // Nothing was changed, and nothing is wrong but the moment.
+            Failure::Replica { source: TwoWayError::InUse { .. }, .. } => FailureKind::Halted,
             Failure::Replica { .. } | Failure::Names { .. } => FailureKind::FileIo,
             Failure::Connect(transport::Error::Spawn { .. }) | Failure::System { .. } => FailureKind::Ipc,
             Failure::Connect(transport::Error::Timeout { .. }) => FailureKind::Timeout,

@@ -110,6 +110,9 @@ impl RunError {
         let abort = |text: String, kind| Some(Abort { text, kind });
         let abort = match &self {
             RunError::Replica { source: TwoWayError::Stopped, .. } => None,
+            RunError::Replica { source: TwoWayError::InUse { .. }, .. } => {
+                abort(self.to_string(), AbortKind::Halted)
+            }
             RunError::Replica { .. } => abort(self.to_string(), AbortKind::Failed),
             RunError::Halted(_) | RunError::Stopped(_) => abort(self.to_string(), AbortKind::Halted),
             // A pass has told it, or there is nobody left to be told.

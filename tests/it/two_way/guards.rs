@@ -187,3 +187,39 @@ fn that_a_history_is_lost_is_said() {
         }
     }
 }
+
+/// Whoever comes while another run has one of the directories changes nothing, whichever of them it is.
+#[test]
+fn a_replica_that_another_run_has_is_left_alone() {
+    for way in Way::plain() {
+        let two = Two::met(way, &Tree::new().file("a", "one"));
+        two.write("left/a", "left");
+        two.write("right/a", "right's");
+        let (begun, go_on) = (two.scene.path("begun"), two.scene.path("go on"));
+        let wait = format!(
+            "touch '{}'; until [ -e '{}' ]; do sleep 0.02; done; false",
+            begun.display(),
+            go_on.display()
+        );
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| two.sync(&[&format!("--conflict=merge={wait}")]));
+            while !begun.exists() {
+                assert!(!first.is_finished(), "it asks nobody");
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            let third = two.scene.path("third");
+            std::fs::create_dir_all(&third).unwrap();
+            let outputs = ["left", "right"].map(|held| {
+                let held = two.scene.path(held);
+                let to = way.copy(&["-2"], std::slice::from_ref(&third), held.clone()).run();
+                [to, way.copy(&["-2"], &[held], third.clone()).run()]
+            });
+            std::fs::write(&go_on, "").unwrap();
+            first.join().unwrap().expect(40);
+            for output in outputs.into_iter().flatten() {
+                let output = output.expect(41);
+                assert!(output.err().contains("another dsync is working on"), "{output}");
+            }
+        });
+    }
+}
