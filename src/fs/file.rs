@@ -353,6 +353,19 @@ impl WriteFile {
         Ok(shared)
     }
 
+    /// Copies all of `from` into this file, which is empty: by sharing its blocks where that can be, and else with the
+    /// holes that it has.
+    pub fn copy_all_of(&self, from: &ReadFile) -> Result<(), Error> {
+        if self.share_blocks_of(from)? {
+            return Ok(());
+        }
+        if !from.sparse || self.holes.is_some() {
+            return self.copy_from(from, 0, from.len(), 0, 1).map(drop);
+        }
+        let copied = copy::copy_sparse(from.as_fd(), 0, from.len(), self.as_fd(), 0, &Holes::default());
+        copied.map(drop).map_err(Error::when("copying into"))
+    }
+
     /// Cuts the file off at `len` bytes, or extends it by a hole. A device stays as long as it is.
     pub fn set_len(&self, len: u64) -> Result<(), Error> {
         if self.device {

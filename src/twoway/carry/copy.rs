@@ -1,6 +1,6 @@
 //! Copies of what lost a conflict, made where the loser is.
 
-use crate::fs::{ReadFile, Slot, Stage};
+use crate::fs::{Slot, Stage};
 use crate::tree::{Kind, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::attributes::node;
@@ -47,7 +47,7 @@ impl Carrier {
         let (_, dir, name) = self.place(&task.path)?;
         // Not beside its name: nothing is intended yet, so nobody would look there for what a killed run has left.
         let stage = self.staging.stage(&name)?;
-        copy_into(&stage, &file)?;
+        stage.copy_all_of(&file)?;
         crate::twoway::crash::point("copy");
         if !is_as_planned(&stage, &task.after.state)? {
             return Err(Trouble::Refused(CHANGED));
@@ -60,13 +60,6 @@ impl Carrier {
         let stamp = stamp.ok_or_else(|| Trouble::taken(slot))?;
         Ok(Done { look: Some(self.look(stamp, &task.after)), trashed: None, unset })
     }
-}
-
-pub(super) fn copy_into(stage: &Stage, file: &ReadFile) -> Result<(), crate::fs::Error> {
-    if !stage.share_blocks_of(file)? {
-        stage.copy_from(file, 0, file.len(), 0, 1)?;
-    }
-    Ok(())
 }
 
 /// Whether a staged file has the planned content.

@@ -10,7 +10,6 @@
 
 use crate::fs::{Error, Linkable, Linked, SetMeta, Slot, WriteDir, is_stage_name, stage_name};
 use crate::tree::{InodeId, Kind, Name, RelPath};
-use crate::twoway::carry::copy::copy_into;
 use crate::twoway::crash;
 use crate::twoway::facet::{At, Facets, Wanted};
 use std::collections::BTreeMap;
@@ -67,7 +66,7 @@ fn part_file(run: &WriteDir, names: &[RelPath], holds: Facets) -> Result<(), Err
     let file = dir.open_file(&name)?;
     let like = Wanted::of(At::Entry(&dir, &name, Kind::File), holds)?;
     let staged = dir.stage(&name)?;
-    copy_into(&staged, &file)?;
+    staged.copy_all_of(&file)?;
     crash::point("copied in the trash");
     let meta = file.meta();
     let is_root = rustix::process::geteuid().is_root();

@@ -3,7 +3,7 @@
 use crate::pass::Place;
 use crate::tree::Name;
 use crate::twoway::TwoWayError;
-use crate::twoway::carry::copy::{copy_into, is_as_planned};
+use crate::twoway::carry::copy::is_as_planned;
 use crate::twoway::carry::{CHANGED, Carrier, Trouble};
 use crate::twoway::task::Task;
 
@@ -19,7 +19,7 @@ impl Carrier {
         self.carry_out(number, task, |look| {
             let (_, dir, name) = self.place(&task.path)?;
             let staged = dir.stage(&name)?;
-            copy_into(&staged, &self.staging.open_file(merged)?)?;
+            staged.copy_all_of(&self.staging.open_file(merged)?)?;
             if !is_as_planned(&staged, &task.after.state)? {
                 return Err(Trouble::Refused(CHANGED));
             }

@@ -12,7 +12,7 @@ use crate::fs::{Linkable, Linked, Slot, WriteDir, stage_name};
 use crate::pass::Place;
 use crate::tree::{InodeId, Kind, Name, RelPath};
 use crate::twoway::TwoWayError;
-use crate::twoway::carry::copy::{copy_into, is_as_planned};
+use crate::twoway::carry::copy::is_as_planned;
 use crate::twoway::carry::{CHANGED, Carrier, Done, NO_FILE, Outcome, Settings, Trouble, kind, lock};
 use crate::twoway::crash;
 use crate::twoway::facet::{Facet, FacetSum, Register};
@@ -43,8 +43,7 @@ impl Carrier {
             changed.insert(task.path.clone());
             identities.extend(task.before.extended.identity());
             identities.extend(task.after.extended.identity());
-            let is_merged = task.at_hand.is_some();
-            if !self.is_waiting(number) || is_merged || matches!(task.why, Why::CopyOf(_)) {
+            if !self.is_waiting(number) || matches!(task.why, Why::CopyOf(_)) {
                 continue;
             }
             let inode = match task.here {
@@ -174,7 +173,7 @@ impl Carrier {
                 return Err(Trouble::Refused(CHANGED));
             }
             let staged = dir.stage(&name)?;
-            copy_into(&staged, &file)?;
+            staged.copy_all_of(&file)?;
             if !is_as_planned(&staged, &task.after.state)? {
                 return Err(Trouble::Refused(CHANGED));
             }
@@ -257,7 +256,7 @@ impl Carrier {
         }
         let (_, dir, name) = self.place(&task.path)?;
         let staged = dir.stage(&name)?;
-        copy_into(&staged, &from.open_file(from_name)?)?;
+        staged.copy_all_of(&from.open_file(from_name)?)?;
         if !is_as_planned(&staged, &task.after.state)? {
             return Err(Trouble::Refused(CHANGED));
         }

@@ -4,7 +4,8 @@ use crate::fs::{Dir, SetMeta, WriteDir, WriteFile};
 use crate::tree::{Name, RelPath};
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::Conversation;
-use crate::twoway::policy::{Conflict, Merged, Policies, Resolution, Resolver};
+use crate::twoway::names::{InCommon, Likeness};
+use crate::twoway::policy::{Conflict, ConflictKind, Merged, Policies, Policy, Resolution, Resolver};
 use crate::twoway::record::ContentSum;
 use crate::twoway::run::contents::OfConflict;
 use crate::twoway::run::{Answer, Asked, Overseer, Stopped};
@@ -29,9 +30,16 @@ pub(super) struct Asking<'a, 'l> {
     pub count: u64,
     /// What was merged, by path.
     pub merged: HashMap<RelPath, Name>,
+    /// What is the same of names of one file; `None` where it is not kept alike which those are.
+    pub in_common: Option<InCommon>,
+    /// What came of merging the names of a file that has several on both sides.
+    pub files: HashMap<Linked, (Resolution, Option<Name>)>,
     /// Why nothing is to be done after all.
     pub stopped: Option<Stopped>,
 }
+
+/// A file that has the same names on both sides, with the command that merges what is written to it.
+pub(super) type Linked = (Box<str>, Likeness, Likeness);
 
 /// Counts the conflicts that somebody is to be asked about, as if all of them were left.
 pub(super) struct Counting<'a> {
@@ -60,6 +68,33 @@ impl Resolver for Asking<'_, '_> {
         if !policy.asks() || self.stopped.is_some() {
             return policy.resolve(conflict);
         }
+        let linked = self.linked(conflict);
+        if let Some((resolution, merged)) = linked.as_ref().and_then(|linked| self.files.get(linked)) {
+            self.merged.extend(merged.clone().map(|name| (conflict.path.clone(), name)));
+            return *resolution;
+        }
+        let resolution = self.ask(conflict, policy);
+        if let Some(linked) = linked {
+            self.files.insert(linked, (resolution, self.merged.get(conflict.path).cloned()));
+        }
+        resolution
+    }
+
+    fn removals_win(&self, path: &RelPath) -> Option<Side> {
+        self.policies.of(path).removals_win()
+    }
+}
+
+impl Asking<'_, '_> {
+    /// The file of which a conflict is about one name, if it has others and what is written to it is merged.
+    fn linked(&self, conflict: &Conflict<'_>) -> Option<Linked> {
+        let Policy::Merge(command) = self.policies.of(conflict.path) else { return None };
+        let in_common = self.in_common.filter(|_| conflict.kind == ConflictKind::Content)?;
+        let likeness = |record| Likeness::of(record, in_common);
+        Some((command.clone(), likeness(conflict.left)?, likeness(conflict.right)?))
+    }
+
+    fn ask(&mut self, conflict: &Conflict<'_>, policy: &Policy) -> Resolution {
         self.number = self.number.saturating_add(1);
         let contents = OfConflict {
             root: self.root,
@@ -81,12 +116,6 @@ impl Resolver for Asking<'_, '_> {
         }
     }
 
-    fn removals_win(&self, path: &RelPath) -> Option<Side> {
-        self.policies.of(path).removals_win()
-    }
-}
-
-impl Asking<'_, '_> {
     fn merge(&mut self, path: &RelPath, content: Box<dyn Read + Send>) -> Resolution {
         let Some(staging) = self.staging else { return Resolution::Skip };
         let name = Name::new(format!("merged-{}", self.number));

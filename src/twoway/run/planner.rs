@@ -314,6 +314,8 @@ impl Planner<'_> {
             number: 0,
             count,
             merged: HashMap::new(),
+            in_common: self.shared.facets.contains(Facet::Links).then(|| self.in_common()),
+            files: HashMap::new(),
             stopped: None,
         };
         let mut steps = Collector::default();
@@ -330,6 +332,11 @@ impl Planner<'_> {
             steps = self.with_names(steps, all, settler)?;
         }
         Ok((Plan::new(left, right, settler, steps), resolver.merged))
+    }
+
+    fn in_common(&self) -> InCommon {
+        let (owner, group) = owned(&self.around.context.options);
+        InCommon { shared: self.shared, owner, group }
     }
 
     /// The same steps, with what is to be said of names that are one file. `all` are the paths that are known.
@@ -360,8 +367,7 @@ impl Planner<'_> {
             return Err(failure.into());
         }
         named.sort_by(|one, other| one.path.walk_order(&other.path));
-        let (owner, group) = owned(&self.around.context.options);
-        let named = names::settle(named, settler, InCommon { shared: self.shared, owner, group });
+        let named = names::settle(named, settler, self.in_common());
         let mut named: HashMap<RelPath, Step> =
             named.into_iter().map(|step| (step.path.clone(), step)).collect();
         let mut settled = Collector::default();

@@ -103,6 +103,43 @@ fn what_is_in_the_trash_is_written_to_by_nobody() {
     }
 }
 
+/// A content of its own in the trash takes no more room than the file did.
+#[test]
+fn what_is_kept_in_the_trash_has_the_holes_of_the_file() {
+    let two = Two::new(Way::LOCAL, &Tree::new(), &Tree::new().file("x", "begins"));
+    fs::File::options().write(true).open(two.scene.path("right/x")).unwrap().set_len(8 << 20).unwrap();
+    fs::hard_link(two.scene.path("right/x"), two.scene.path("right/y")).unwrap();
+    two.sync(&[]).success();
+    two.write("left/new", "new");
+    two.rename("left/new", "left/x");
+    two.sync(&[]).success();
+    let trash = fs::read_dir(two.scene.path("right/.dsync/trash")).unwrap().map(|run| run.unwrap().path());
+    let kept = trash.filter_map(|run| run.join("x").metadata().ok()).next().unwrap();
+    assert_eq!((kept.nlink(), kept.len()), (1, 8 << 20));
+    assert!(kept.blocks() * 512 < 1 << 20, "{} blocks", kept.blocks());
+}
+
+/// What both sides wrote through whichever name is merged for all names at once.
+#[test]
+fn what_both_sides_wrote_to_one_file_is_merged_once() {
+    for way in Way::plain() {
+        let two = one_file(way);
+        two.write("left/a", "left\n");
+        two.write("right/b", "right\n");
+        let counted = two.scene.path("counted");
+        let count = format!("echo >> '{}'", counted.display());
+        let merge = format!("--conflict=merge={count}; cat \"$LOCAL\" \"$REMOTE\" > \"$MERGED\"");
+        two.sync(&["-H", &merge]).success();
+        assert_eq!(fs::read_to_string(counted).unwrap().lines().count(), 1, "{way:?}");
+        for side in ["left", "right"] {
+            assert_eq!(two.read(&format!("{side}/dir/c")), "left\nright\n", "{way:?} {side}");
+            let found = groups(&two, side, &["a", "b", "dir/c", "other"]);
+            assert_eq!(found, [vec!["a", "b", "dir/c"], vec!["other"]], "{way:?} {side}");
+        }
+        assert_groups(&two, &[&["a", "b", "dir/c"], &["other"]]);
+    }
+}
+
 /// All names that a file has go to the trash together, and need no more room there than in the tree.
 #[test]
 fn a_file_is_in_the_trash_once() {
