@@ -11,8 +11,8 @@
 //! Trash and staging directories belong to the caller, so nobody else changes names there. They are on the file system
 //! of what is moved; from another one the system refuses it (EXDEV).
 
-use crate::fs::{Error, Stamp, WriteDir, crash, kernel, status};
-use crate::tree::{Kind, Name};
+use crate::fs::{Dir, Error, Stamp, WriteDir, crash, kernel, status};
+use crate::tree::{InodeId, Kind, Name};
 use rustix::fs::{AtFlags, Stat};
 use rustix::io::{Errno, Result};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -29,6 +29,7 @@ const LONGEST: usize = 255;
 const INSTALLING: &str = "renaming into place";
 const DISCARDING: &str = "moving into the trash";
 const RENAMING: &str = "renaming";
+const LOOKING: &str = "looking into the trash for";
 const RESTORING: &str = "putting back from the trash";
 
 /// A name in a directory, whatever has it.
@@ -99,10 +100,7 @@ impl Slot<'_> {
     }
 
     fn look(&self) -> Result<Option<Stat>> {
-        match rustix::fs::statat(self.fd(), self.name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => Ok(None),
-            stat => stat.map(Some),
-        }
+        look_at(self.dir, self.name)
     }
 
     /// Renames what is here over whatever has the other name, but a directory.
@@ -176,18 +174,9 @@ impl Slot<'_> {
     /// Puts back what was expected here and was moved into `trash` by a process that was killed before anything took
     /// its place. Returns whether it did: not if it is not there, or the name is taken.
     pub fn restore(self, expected: &Expected, trash: &WriteDir) -> std::result::Result<bool, Error> {
-        for number in 0..MOST_NAMES {
-            let name = numbered(self.name, number);
-            let kept = Slot { dir: trash, name: &name };
-            match kept.look().map_err(Error::when(RESTORING))? {
-                None => return Ok(false),
-                Some(found) if expected.was(&found) => {
-                    return to_free(kept, self).map_err(Error::when(RESTORING));
-                }
-                Some(_) => {}
-            }
-        }
-        Ok(false)
+        let kept = kept_as(trash, self.name, |found| expected.was(found)).map_err(Error::when(RESTORING))?;
+        let Some(name) = kept else { return Ok(false) };
+        to_free(Slot { dir: trash, name: &name }, self).map_err(Error::when(RESTORING))
     }
 
     /// Removes another name of what is here: one that a process left which was killed where a file is given a free name
@@ -247,6 +236,34 @@ impl Slot<'_> {
         }
         Err(Errno::EXIST)
     }
+}
+
+impl Dir {
+    /// The name of something that was moved into this directory of a trash from under that name: of what has this
+    /// device and inode.
+    pub fn kept_as(&self, name: &Name, inode: InodeId) -> std::result::Result<Option<Name>, Error> {
+        kept_as(self, name, |found| status::identity(found) == inode).map_err(Error::when(LOOKING))
+    }
+}
+
+fn look_at(dir: &Dir, name: &Name) -> Result<Option<Stat>> {
+    match rustix::fs::statat(dir.as_fd(), name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => Ok(None),
+        stat => stat.map(Some),
+    }
+}
+
+/// The name in a directory of a trash, of those that something with that name may have got there, of what is meant.
+fn kept_as(trash: &Dir, name: &Name, is_meant: impl Fn(&Stat) -> bool) -> Result<Option<Name>> {
+    for number in 0..MOST_NAMES {
+        let name = numbered(name, number);
+        match look_at(trash, &name)? {
+            None => return Ok(None),
+            Some(found) if is_meant(&found) => return Ok(Some(name)),
+            Some(_) => {}
+        }
+    }
+    Ok(None)
 }
 
 /// The name itself, or another that begins like it.

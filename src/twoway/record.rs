@@ -52,7 +52,7 @@ pub struct Attributes {
 }
 
 /// What of permission bits is synchronised.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Modes {
     /// All of them.
     Whole,

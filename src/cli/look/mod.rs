@@ -175,7 +175,8 @@ fn status(asked: &StatusFlags, show: &Show<'_>) -> Result<u8, Failure> {
 fn log(asked: &LogFlags, show: &Show<'_>) -> Result<u8, Failure> {
     let dir = Directory::new(&asked.dir, "log")?;
     let path = asked.path.as_deref().map(|path| path_in(&asked.dir, path)).transpose()?;
-    let glance = dir.glance()?;
+    let mut glance = dir.glance()?;
+    glance.catch_up().map_err(|error| dir.failure(&error))?;
     let shown = || {
         let history = glance.history();
         if let Some(path) = &path {

@@ -103,6 +103,13 @@ impl Carrier {
             return Ok(Seen::new());
         }
         let has = Wanted::of(at, wanted.facets())?;
+        if self.setting.has_many() {
+            // What was set before is waiting for the log, if it is not there yet.
+            self.journal.keep_failure(self.journal.flush());
+            if !self.journal.has_failed() {
+                self.setting.drop_notes()?;
+            }
+        }
         self.setting.begin(&task.path, &has, wanted)?;
         crash::point("attributes noted");
         // For who undoes the run.
@@ -111,7 +118,6 @@ impl Carrier {
         }
         let unset = wanted.set_at(at, mode, self.not_set(&task.path))?;
         crash::point("attributes");
-        self.setting.done()?;
         Ok(unset)
     }
 

@@ -29,6 +29,7 @@ mod extended;
 mod handles;
 mod journal;
 mod kept;
+mod late;
 mod leaders;
 mod links;
 mod make;

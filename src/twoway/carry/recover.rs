@@ -1,9 +1,11 @@
 //! After a run that was killed: what was intended and is there counts as done, and nothing that was being made is left.
+//! What was done and is not in the log of that run is added there.
 
 use crate::fs::{Dir, Expected, SetMeta, Slot, Stamp, Stamped, WriteDir, stage_name};
 use crate::tree::{Kind, Meta, Name, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::attributes::node;
+use crate::twoway::carry::late::Catching;
 use crate::twoway::carry::names::{Moved, inode, settle_names};
 use crate::twoway::carry::setting::HalfSet;
 use crate::twoway::carry::trash::run_name;
@@ -22,30 +24,39 @@ use std::sync::atomic::AtomicBool;
 /// Bytes read at once.
 const BUFFER: usize = 256 * 1024;
 
-/// Takes over what a killed run did and did not record, and clears what it staged. This comes before a scan.
+/// Takes over what a killed run did and did not record, and clears what it staged. This comes before a scan, and before
+/// anything is done with the log or the trash. `modes` are taken for those of that run if it is not known what it
+/// synchronised of permission bits.
 ///
 /// # Errors
 /// Those of the history, and of clearing the staging directory.
 pub fn recover(replica: &Replica, history: &mut History, modes: Modes) -> Result<(), TwoWayError> {
     history.count_runs_after(trash::last(replica.all_trash())?);
     let half_set = HalfSet::left_in(replica.staging());
-    // A run that had done all of it may not have come to parting what is in its trash.
-    let last = history.run(history.last_run())?;
-    let was_killed = !history.intents()?.is_empty() || last.is_some_and(|run| run.ending.is_none());
+    let killed = history.killed()?;
+    let was_killed = killed.is_some() || !history.intents()?.is_empty();
+    let run = killed.map_or(history.last_run(), |killed| killed.number);
     let root = replica.root();
-    let trash = replica.all_trash().open_dir_writable(&run_name(history.last_run())?).ok();
-    if let Some(trash) = trash.as_ref().filter(|_| was_killed) {
-        kept::part_all(trash, Facets::held_by(root));
-    }
-    let repairs = Some(Repairs { root, trash });
-    Recovery { root, repairs, modes, began: replica.opened_at()?, given_up: HashSet::new(), half_set }
+    let trash = replica.all_trash().open_dir_writable(&run_name(run)?).ok();
+    let catching = Catching::new(root, trash.as_deref(), killed);
+    let repairs = Some(Repairs { root, trash: trash.as_ref() });
+    let modes = killed.and_then(|killed| killed.modes).unwrap_or(modes);
+    let began = replica.opened_at()?;
+    Recovery { root, repairs, modes, began, given_up: HashSet::new(), half_set, catching }
         .recover(history)?;
+    // A run that had done all of it may not have come to parting what is in its trash. By now the log says what that
+    // is: from here on it may be another file.
+    if let Some(trash) = trash.filter(|_| was_killed) {
+        kept::part_all(&trash, Facets::held_by(root));
+    }
     // At last: whoever is killed before finds all of it again.
-    replica.clear_staging(history.last_run())
+    replica.clear_staging(history.last_run())?;
+    killed.map_or(Ok(()), |killed| history.is_taken_over(&killed))
 }
 
 /// The same for a replica that is only looked at, of which the history stays in memory: it comes to know what a run
-/// would find, and the tree is left as it is. Returns what a run might have to finish first, for the scan.
+/// would find, and its log what the killed one did; the tree is left as it is. Returns what a run might have to finish
+/// first, for the scan.
 ///
 /// # Errors
 /// Those of the history, and of listing the trash.
@@ -54,12 +65,19 @@ pub fn recover_to_look(
     history: &mut History,
     modes: Modes,
 ) -> Result<BTreeSet<RelPath>, TwoWayError> {
-    if let Some(all) = replica.all_trash()? {
-        history.count_runs_after(trash::last(&all)?);
+    let all = replica.all_trash()?;
+    if let Some(all) = &all {
+        history.count_runs_after(trash::last(all)?);
     }
+    let killed = history.killed()?;
+    let name = killed.map(|killed| run_name(killed.number)).transpose()?;
+    let trash = all.zip(name).and_then(|(all, name)| all.open_dir(&name).ok());
     let half_set = replica.staging()?.map_or_else(HalfSet::default, |staging| HalfSet::left_in(&staging));
     let (root, began) = (replica.root(), replica.opened_at());
-    Recovery { root, repairs: None, modes, began, given_up: HashSet::new(), half_set }.recover(history)
+    let catching = Catching::new(root, trash.as_ref(), killed);
+    let modes = killed.and_then(|killed| killed.modes).unwrap_or(modes);
+    Recovery { root, repairs: None, modes, began, given_up: HashSet::new(), half_set, catching }
+        .recover(history)
 }
 
 struct Recovery<'a> {
@@ -73,12 +91,13 @@ struct Recovery<'a> {
     /// with it.
     given_up: HashSet<(ContentSum, u32)>,
     half_set: HalfSet,
+    catching: Catching<'a>,
 }
 
 struct Repairs<'a> {
     root: &'a WriteDir,
     /// The trash of the run that was killed, if it has any.
-    trash: Option<WriteDir>,
+    trash: Option<&'a WriteDir>,
 }
 
 impl Repairs<'_> {
@@ -86,7 +105,7 @@ impl Repairs<'_> {
     /// scan finds the name free.
     fn put_back(&self, path: &RelPath, was: &Expected) -> Option<bool> {
         let (above, name) = path.split_last()?;
-        let trash = self.trash.as_ref()?.open_beneath_writable(&above).ok()?;
+        let trash = self.trash?.open_beneath_writable(&above).ok()?;
         let dir = self.root.open_beneath_writable(&above).ok()?;
         Slot { dir: &dir, name: &name }.restore(was, &trash).ok()
     }
@@ -113,6 +132,7 @@ impl Recovery<'_> {
             pending.push((path, intended, before));
         }
         let mut now = Vec::new();
+        let mut done: Vec<(RelPath, Option<Known>)> = Vec::new();
         let mut moved = Moved::new();
         for (path, intended, before) in pending {
             let was = before.as_ref().map(|before| &before.record);
@@ -125,14 +145,19 @@ impl Recovery<'_> {
                     let found = look.filter(|_| !intended.state.is_directory());
                     let mtime = found.map_or(intended.mtime, |look| look.stamp.mtime);
                     let extended = self.extended(&path, &intended, was, &intended.extended);
-                    Some(Known::there(Record { mtime, extended, ..intended }, look))
+                    Some(Known::there(Record { mtime, extended, ..intended.clone() }, look))
                 }
-                None => before.and_then(|before| {
-                    self.put_back(&path, &before);
-                    self.close_again(&path, &before).or_else(|| self.half_set(&path, &intended, before))
+                None => before.as_ref().and_then(|before| {
+                    self.put_back(&path, before);
+                    let known = self.close_again(&path, before);
+                    known.or_else(|| self.half_set(&path, &intended, before.clone()))
                 }),
             };
-            let Some(known) = known else { continue };
+            let Some(known) = known else {
+                self.catching.is_unclear(&path, before.as_ref(), &intended);
+                continue;
+            };
+            done.push((path.clone(), before));
             if let Some(inode) = inode(&known).filter(|inode| may_have_moved && Some(*inode) != was_at) {
                 moved.insert(path.clone(), inode);
             }
@@ -142,7 +167,13 @@ impl Recovery<'_> {
             now.push((path, known));
         }
         settle_names(history, &moved, &mut now)?;
-        history.recover(&now)?;
+        // What was settled beyond that comes after it.
+        for ((path, before), (_, known)) in done.iter().zip(&now) {
+            self.catching.is_done(path, before.as_ref(), &known.record);
+        }
+        let mut late = self.catching.into_late();
+        late.replaced.extend(self.half_set.replaced());
+        history.recover(&now, &late)?;
         Ok(unfinished)
     }
 

@@ -3,7 +3,8 @@
 //! A run that is killed between two of them leaves attributes that are neither those of before nor those that are
 //! intended, of which the history has sums only. So before the first step it is written down, in the staging directory,
 //! what the entry had and what it gets; whoever [recovers](super::recover()) can tell then what is half set from what
-//! somebody else has set since.
+//! somebody else has set since. These notes stay until the log has what they say, since of a run that is killed before
+//! nothing else tells what the entries had.
 
 use crate::fs::{Dir, Error, WriteDir, WriteFile};
 use crate::tree::{Kind, Name, RelPath};
@@ -22,13 +23,22 @@ const NOTING: &str = "noting what is set in";
 /// The longest note, in bytes: three facets before and after, and a path.
 const LONGEST: u64 = 16 << 20;
 
+/// Bytes of notes after which they are to be dropped.
+const MANY: u64 = 1 << 20;
+
 /// Where it is written down. One entry at a time is set where it is.
 pub(super) struct Setting {
     staging: WriteDir,
-    file: Mutex<Option<WriteFile>>,
+    notes: Mutex<Notes>,
 }
 
-/// An entry that is being set.
+#[derive(Default)]
+struct Notes {
+    file: Option<WriteFile>,
+    end: u64,
+}
+
+/// An entry that is being set, or was.
 #[derive(Serialize, Deserialize)]
 struct Note {
     #[serde(with = "text::path")]
@@ -37,13 +47,13 @@ struct Note {
     facets: Vec<(Facet, Vec<u8>, Vec<u8>)>,
 }
 
-/// What was being set when a run was killed, if anything was.
+/// What was being set when a run was killed, and what it had set before.
 #[derive(Default)]
-pub(super) struct HalfSet(Option<Note>);
+pub(super) struct HalfSet(Vec<Note>);
 
 impl Setting {
     pub(super) fn new(staging: WriteDir) -> Setting {
-        Setting { staging, file: Mutex::default() }
+        Setting { staging, notes: Mutex::default() }
     }
 
     /// Writes down what an entry has and is going to get.
@@ -52,22 +62,33 @@ impl Setting {
             |(facet, value): (Facet, &Value)| has.get(facet).map(|has| (facet, has.encode(), value.encode()));
         let note = Note { path: path.clone(), facets: gets.iter().filter_map(both).collect() };
         let bytes = postcard::to_stdvec(&note).map_err(|error| failed(io::Error::other(error)))?;
-        let mut file = lock(&self.file);
-        if file.is_none() {
-            *file = Some(self.staging.open_in_place(&name()?)?);
-        }
-        file.as_ref().map_or(Ok(()), |file| file.write_at(&bytes, 0))
+        let mut notes = lock(&self.notes);
+        let file = match notes.file.take() {
+            Some(file) => file,
+            None => self.staging.open_in_place(&name()?)?,
+        };
+        let at = notes.end;
+        notes.file.insert(file).write_at(&bytes, at)?;
+        notes.end = notes.end.saturating_add(bytes.len() as u64);
+        Ok(())
     }
 
-    /// It has got it.
-    pub(super) fn done(&self) -> Result<(), Error> {
-        lock(&self.file).as_ref().map_or(Ok(()), |file| file.set_len(0))
+    /// Whether there are so many notes that those which the log has are to be dropped.
+    pub(super) fn has_many(&self) -> bool {
+        lock(&self.notes).end > MANY
+    }
+
+    /// Drops all notes.
+    pub(super) fn drop_notes(&self) -> Result<(), Error> {
+        let mut notes = lock(&self.notes);
+        notes.end = 0;
+        notes.file.as_ref().map_or(Ok(()), |file| file.set_len(0))
     }
 }
 
 impl Drop for Setting {
     fn drop(&mut self) {
-        if lock(&self.file).take().is_some()
+        if lock(&self.notes).file.take().is_some()
             && let Ok(name) = name()
         {
             // What cannot be removed now is cleared by the next run.
@@ -78,21 +99,32 @@ impl Drop for Setting {
 
 impl HalfSet {
     /// Reads what a run left in its staging directory. What cannot be read was never written as a whole, and then
-    /// nothing was set.
+    /// nothing was set of it.
     pub(super) fn left_in(staging: &Dir) -> HalfSet {
         let read = || {
             let file = staging.open_file(&name().ok()?).ok()?;
-            let len = usize::try_from(file.len().min(LONGEST)).ok()?;
+            let len = usize::try_from(file.len().min(MANY.saturating_add(LONGEST))).ok()?;
             let mut bytes = vec![0; len];
             let read = file.read_full_at(&mut bytes, 0).ok()?;
-            postcard::from_bytes(bytes.get(..read)?).ok()
+            let (mut notes, mut rest) = (Vec::new(), bytes.get(..read)?);
+            while let Ok((note, after)) = postcard::take_from_bytes(rest) {
+                notes.push(note);
+                rest = after;
+            }
+            Some(notes)
         };
-        HalfSet(read())
+        HalfSet(read().unwrap_or_default())
+    }
+
+    /// What entries had before they were set.
+    pub(super) fn replaced(&self) -> impl Iterator<Item = (Facet, Value)> {
+        let facets = self.0.iter().flat_map(|note| &note.facets);
+        facets.filter_map(|(facet, had, _)| Some((*facet, Value::decode(*facet, had).ok()?)))
     }
 
     /// Whether an entry that has this now was being set.
     pub(super) fn is(&self, path: &RelPath, facet: Facet, now: &Value) -> bool {
-        let Some(note) = self.0.as_ref().filter(|note| note.path == *path) else { return false };
+        let Some(note) = self.0.iter().rev().find(|note| note.path == *path) else { return false };
         note.facets.iter().filter(|(of, ..)| *of == facet).any(|(_, had, gets)| {
             let decoded = |bytes| Value::decode(facet, bytes).ok();
             decoded(had).zip(decoded(gets)).is_some_and(|(had, gets)| now.is_between(&had, &gets))

@@ -6,6 +6,7 @@ use crate::twoway::crash;
 use crate::twoway::facet::{Facet, Value};
 use crate::twoway::history::identity::{self, Identity, Place};
 use crate::twoway::history::row::{self, Authors, Known};
+use crate::twoway::history::runs::Late;
 use crate::twoway::history::{
     AUTHORS, Acknowledgement, CHANGES, History, IDENTITY, INTENTS, LINEAGES, PARTNERS, PENDING, Partner,
     READING, RECORDS, Snapshot, partner, storage,
@@ -244,8 +245,9 @@ impl History {
     ) -> Result<(), TwoWayError> {
         let snapshot = self.snapshot()?;
         let mut change = Change::begin(self)?;
-        change.log(log)?;
-        change.keep(replaced)?;
+        let run = change.identity.run;
+        change.log(run, log)?;
+        change.keep(run, replaced)?;
         change.drop_intents(done.iter().map(|(path, _)| path))?;
         for (path, known) in done {
             change.replace(path, known.clone(), &snapshot)?;
@@ -254,14 +256,18 @@ impl History {
     }
 
     /// After a run that was killed: takes what is known by now of those paths at which something was intended, and
-    /// drops all intents.
+    /// drops all intents. Its log says then what it did.
     ///
     /// # Errors
     /// Those of reading and writing.
-    pub fn recover(&mut self, found: &[(RelPath, Known)]) -> Result<(), TwoWayError> {
+    pub fn recover(&mut self, found: &[(RelPath, Known)], late: &Late) -> Result<(), TwoWayError> {
         let snapshot = self.snapshot()?;
         let mut change = Change::begin(self)?;
         change.drop_all_intents()?;
+        if let Some(run) = late.run {
+            change.log(run, &late.entries)?;
+            change.keep(run, &late.replaced)?;
+        }
         for (path, known) in found {
             change.replace(path, known.clone(), &snapshot)?;
         }

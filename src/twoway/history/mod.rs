@@ -39,6 +39,7 @@ mod tests;
 pub use identity::Origin;
 pub use partner::{Acknowledgement, Partner};
 pub use row::{Known, Look};
+pub use runs::{Killed, Late};
 
 pub(super) use change::{Change, Told, unwritable};
 pub(super) use identity::{new_tag, new_token};

@@ -9,7 +9,7 @@ use crate::twoway::history::row::{self, Stored, StoredFacet, Time};
 use crate::twoway::history::{ENTRIES, History, READING, RUNS, VALUES, storage};
 use crate::twoway::log::{Ending, Entry, Purpose, Run};
 use crate::twoway::reconcile::{self, Why};
-use crate::twoway::record::{Attributes, Record};
+use crate::twoway::record::{Attributes, Modes, Record};
 use crate::twoway::version::Version;
 use filetime::FileTime;
 use redb::ReadableTable as _;
@@ -22,6 +22,34 @@ mod tests;
 
 /// Bytes of entries after which another row begins.
 const ROW: usize = 32 << 10;
+
+/// What is kept with the header of a run until it comes to its end, for whoever takes over what it left if it was
+/// killed.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Aside {
+    modes: Modes,
+    is_taken_over: bool,
+}
+
+/// A run that was killed, or stopped before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Killed {
+    /// Its number.
+    pub number: u64,
+    /// What of permission bits it synchronised, if that is known.
+    pub modes: Option<Modes>,
+}
+
+/// What the log of a run is to say of what it did.
+#[derive(Debug, Default)]
+pub struct Late {
+    /// The number of the run, if it is remembered.
+    pub run: Option<u64>,
+    /// What it did.
+    pub entries: Vec<Entry>,
+    /// Attributes that it has set others in place of.
+    pub replaced: Vec<(Facet, Value)>,
+}
 
 /// An entry as it is stored.
 #[derive(Serialize, Deserialize)]
@@ -127,7 +155,14 @@ impl StoredEntry {
 }
 
 fn read_run(bytes: &[u8]) -> Result<Run, TwoWayError> {
-    postcard::from_bytes(bytes).map_err(|error| row::damaged(&error))
+    read_row(bytes).map(|(run, _)| run)
+}
+
+/// The header of a run, and what is kept with it, if anything is.
+fn read_row(bytes: &[u8]) -> Result<(Run, Option<Aside>), TwoWayError> {
+    let (run, rest) = postcard::take_from_bytes(bytes).map_err(|error| row::damaged(&error))?;
+    let aside = if rest.is_empty() { None } else { Some(postcard::from_bytes(rest)) };
+    Ok((run, aside.transpose().map_err(|error| row::damaged(&error))?))
 }
 
 /// The entries of one row, up to the first that cannot be read.
@@ -146,12 +181,11 @@ fn read_entries(mut bytes: &[u8]) -> Vec<Result<Entry, TwoWayError>> {
 }
 
 impl Change<'_> {
-    /// Writes what the present run did.
-    pub(super) fn log(&mut self, entries: &[Entry]) -> Result<(), TwoWayError> {
+    /// Writes what a run did.
+    pub(super) fn log(&mut self, run: u64, entries: &[Entry]) -> Result<(), TwoWayError> {
         if entries.is_empty() {
             return Ok(());
         }
-        let run = self.identity.run;
         let mut table = self.txn.open_table(ENTRIES).map_err(storage(WRITING))?;
         let last = table.range((run, 0)..=(run, u64::MAX)).map_err(storage(READING))?.next_back();
         let last = last.transpose().map_err(storage(READING))?.map(|(key, _)| key.value().1);
@@ -169,12 +203,11 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Keeps attributes that the present run has set others in place of.
-    pub(super) fn keep(&mut self, values: &[(Facet, Value)]) -> Result<(), TwoWayError> {
+    /// Keeps attributes that a run has set others in place of.
+    pub(super) fn keep(&mut self, run: u64, values: &[(Facet, Value)]) -> Result<(), TwoWayError> {
         if values.is_empty() {
             return Ok(());
         }
-        let run = self.identity.run;
         let mut table = self.txn.open_table(VALUES).map_err(storage(WRITING))?;
         for (facet, value) in values {
             // None are known by that alone.
@@ -186,8 +219,11 @@ impl Change<'_> {
         Ok(())
     }
 
-    fn put_run(&mut self, run: &Run) -> Result<(), TwoWayError> {
-        let bytes = postcard::to_stdvec(run).map_err(unwritable)?;
+    fn put_run(&mut self, run: &Run, aside: Option<Aside>) -> Result<(), TwoWayError> {
+        let mut bytes = postcard::to_stdvec(run).map_err(unwritable)?;
+        if let Some(aside) = aside {
+            bytes = postcard::to_extend(&aside, bytes).map_err(unwritable)?;
+        }
         let mut runs = self.txn.open_table(RUNS).map_err(storage(WRITING))?;
         runs.insert(run.number, &*bytes).map_err(storage(WRITING))?;
         Ok(())
@@ -196,14 +232,16 @@ impl Change<'_> {
 
 impl History {
     /// Begins a run, whose log is what [`installed`](History::installed) tells from then on, and returns its number.
+    /// `modes` is what of permission bits it synchronises.
     ///
     /// # Errors
     /// Those of writing.
-    pub fn begin_run(&mut self, began: FileTime, purpose: Purpose) -> Result<u64, TwoWayError> {
+    pub fn begin_run(&mut self, began: FileTime, purpose: Purpose, modes: Modes) -> Result<u64, TwoWayError> {
         let mut change = Change::begin(self)?;
         let number = change.identity.run.saturating_add(1);
         change.identity.run = number;
-        change.put_run(&Run { number, began, purpose, ending: None })?;
+        let aside = Aside { modes, is_taken_over: false };
+        change.put_run(&Run { number, began, purpose, ending: None }, Some(aside))?;
         change.commit()?;
         Ok(number)
     }
@@ -220,7 +258,31 @@ impl History {
     pub fn end_run(&mut self, ending: Ending) -> Result<(), TwoWayError> {
         let Some(run) = self.run(self.identity.run)? else { return Ok(()) };
         let mut change = Change::begin(self)?;
-        change.put_run(&Run { ending: Some(ending), ..run })?;
+        change.put_run(&Run { ending: Some(ending), ..run }, None)?;
+        change.commit()
+    }
+
+    /// The last run, if it did not come to its end and nobody has taken over yet what it left.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn killed(&self) -> Result<Option<Killed>, TwoWayError> {
+        let runs = self.read()?.open_table(RUNS).map_err(storage(READING))?;
+        let Some((_, row)) = runs.last().map_err(storage(READING))? else { return Ok(None) };
+        let (run, aside) = read_row(row.value())?;
+        let is_left = run.ending.is_none() && !aside.is_some_and(|aside| aside.is_taken_over);
+        Ok(is_left.then_some(Killed { number: run.number, modes: aside.map(|aside| aside.modes) }))
+    }
+
+    /// What that run left has been taken over.
+    ///
+    /// # Errors
+    /// Those of reading and writing.
+    pub fn is_taken_over(&mut self, killed: &Killed) -> Result<(), TwoWayError> {
+        let Some(run) = self.run(killed.number)? else { return Ok(()) };
+        let mut change = Change::begin(self)?;
+        let aside = Aside { modes: killed.modes.unwrap_or(Modes::Whole), is_taken_over: true };
+        change.put_run(&run, Some(aside))?;
         change.commit()
     }
 

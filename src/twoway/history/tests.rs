@@ -6,7 +6,7 @@ use crate::tree::{Kind, Xattr, Xattrs};
 use crate::twoway::facet::{Extended, Facet, FacetSum, Facets, Register, Value};
 use crate::twoway::lineage::{Fork, Lineages, Tag};
 use crate::twoway::log::Purpose;
-use crate::twoway::record::{Attributes, ContentSum, State};
+use crate::twoway::record::{Attributes, ContentSum, Modes, State};
 use crate::twoway::replica::Replica;
 use crate::twoway::version::{Renaming, Version};
 use filetime::FileTime;
@@ -198,7 +198,8 @@ fn a_killed_run_is_recovered_from_its_intents() {
         .unwrap();
     let intents = [(path("done"), record(2, &[(2, 2)])), (path("not"), record(2, &[(2, 2)]))];
     history.intend(intents.clone()).unwrap();
-    history.recover(&[(path("done"), Known::there(record(2, &[(2, 2)]), Some(look(3))))]).unwrap();
+    let done = [(path("done"), Known::there(record(2, &[(2, 2)]), Some(look(3))))];
+    history.recover(&done, &Late::default()).unwrap();
     assert_eq!(history.intents().unwrap(), []);
     assert_eq!(history.known(&path("done")).unwrap().unwrap().record, record(2, &[(2, 2)]));
     assert_eq!(history.known(&path("not")).unwrap().unwrap().record, record(1, &[(1, 1)]));
@@ -462,7 +463,7 @@ fn attributes_are_kept_with_the_run_that_set_others_in_their_place() {
     let value = Value::Xattrs(Xattrs::new(vec![xattr]));
     let sum = value.sum(Facet::Xattrs).unwrap();
     let purpose = Purpose::Undo { run: 0 };
-    let run = history.begin_run(FileTime::zero(), purpose).unwrap();
+    let run = history.begin_run(FileTime::zero(), purpose, Modes::Whole).unwrap();
     history.installed(&[], &[], &[(Facet::Xattrs, value.clone())]).unwrap();
     let kept = |history: &History, run| history.value(run, Facet::Xattrs, sum).unwrap();
     assert_eq!(kept(&history, run), Some(value));

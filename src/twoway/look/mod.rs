@@ -10,7 +10,9 @@ pub mod undo;
 
 use crate::fs::{Links, Root};
 use crate::twoway::TwoWayError;
+use crate::twoway::carry;
 use crate::twoway::history::{History, Origin};
+use crate::twoway::record::Modes;
 use crate::twoway::replica::{ReadReplica, Replica};
 use crate::twoway::trash::{self, Trashed};
 use std::ffi::OsStr;
@@ -51,6 +53,14 @@ impl Glance {
         &self.history
     }
 
+    /// Finds out what the last run did, if it was killed before it could say that in its log.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn catch_up(&mut self) -> Result<(), TwoWayError> {
+        carry::recover_to_look(&self.replica, &mut self.history, Modes::Whole).map(drop)
+    }
+
     /// What it has in the trash, by the number of the run.
     ///
     /// # Errors
@@ -62,7 +72,8 @@ impl Glance {
 
 impl Hold {
     /// Opens the replica at a path that the user named; `None` if the directory there is none, and it does not become
-    /// one.
+    /// one. What a killed run left is taken over first, so that its log says all that it did, and nothing that is only
+    /// in its trash is taken for rubbish.
     ///
     /// # Errors
     /// There is no directory, another run has the replica, or it cannot be opened.
@@ -73,7 +84,8 @@ impl Hold {
             return Ok(None);
         }
         let replica = Replica::open(&dir)?;
-        let (history, _) = replica.history()?;
+        let (mut history, _) = replica.history()?;
+        carry::recover(&replica, &mut history, Modes::Whole)?;
         Ok(Some(Hold { replica, history }))
     }
 

@@ -114,7 +114,7 @@ impl Scene {
         self.scan();
         let mut hold = self.hold();
         let purpose = Purpose::Meeting { partner: PARTNER, name: "nas:docs".to_owned(), side: Side::Left };
-        let run = hold.history.begin_run(FileTime::from_unix_time(50, 0), purpose).unwrap();
+        let run = hold.history.begin_run(FileTime::from_unix_time(50, 0), purpose, Modes::Whole).unwrap();
         Playing { scene: self, hold, run, log: Vec::new() }
     }
 

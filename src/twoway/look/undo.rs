@@ -15,7 +15,7 @@ use crate::twoway::log::{Ending, Entry, Outcome, Purpose};
 use crate::twoway::look::Hold;
 use crate::twoway::look::compare::{expected, is_alike, is_content, set_back};
 use crate::twoway::reconcile::{Change, Why};
-use crate::twoway::record::{ContentSum, Record, State};
+use crate::twoway::record::{ContentSum, Modes, Record, State};
 use crate::twoway::replica::Replica;
 use filetime::FileTime;
 use std::collections::BTreeMap;
@@ -97,7 +97,7 @@ impl Hold {
         }
         let entries = self.history.entries(run)?.rev();
         let renamed = renamed(&self.history, run)?;
-        let number = self.history.begin_run(now, Purpose::Undo { run })?;
+        let number = self.history.begin_run(now, Purpose::Undo { run }, Modes::Whole)?;
         let mut undo = Undo {
             replica: &self.replica,
             history: &mut self.history,

@@ -77,7 +77,8 @@ impl Share<'_> {
         let replica = replica.ok_or(TwoWayError::Stopped)?;
         let context = self.around.context;
         let (partner, name, side) = (self.partner, self.name.clone(), self.side);
-        let run = history.begin_run(FileTime::now(), Purpose::Meeting { partner, name, side })?;
+        let purpose = Purpose::Meeting { partner, name, side };
+        let run = history.begin_run(FileTime::now(), purpose, self.shared.modes)?;
         if let Some(begun) = begun {
             begun.keep();
         }

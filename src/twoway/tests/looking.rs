@@ -4,7 +4,7 @@ use crate::fs::{Dir, Links, Root};
 use crate::tree::RelPath;
 use crate::tree::filter::Rules;
 use crate::twoway::facet::Facets;
-use crate::twoway::history::{History, Known, Origin};
+use crate::twoway::history::{History, Known, Late, Origin};
 use crate::twoway::record::Modes;
 use crate::twoway::replica::Replica;
 use crate::twoway::scan::{Counts, Observer, ScanOptions, Trouble, scan};
@@ -88,7 +88,7 @@ fn it_leaves_no_trace() {
     let file = looked.history_file().unwrap();
     let (mut history, origin) = History::open_to_look(file, looked.root()).unwrap();
     assert_eq!((origin, history.author()), (Origin::Known, author));
-    history.recover(&[]).unwrap();
+    history.recover(&[], &Late::default()).unwrap();
     assert_eq!(history.intents().unwrap(), []);
     let counts = scanned(looked.root(), &mut history, looked.opened_at());
     assert_eq!((counts.created, counts.edited, counts.gone), (1, 1, 1));

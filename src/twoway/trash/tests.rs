@@ -5,6 +5,7 @@ use crate::fs::{Links, Root};
 use crate::testing::is_root;
 use crate::twoway::decide::Side;
 use crate::twoway::log::Purpose;
+use crate::twoway::record::Modes;
 use crate::twoway::version::Author;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -36,7 +37,7 @@ impl Scene {
 
     fn run_at(&mut self, seconds: i64) -> u64 {
         let purpose = Purpose::Meeting { partner: Author([1; 16]), name: "b".to_owned(), side: Side::Left };
-        self.history.begin_run(FileTime::from_unix_time(seconds, 0), purpose).unwrap()
+        self.history.begin_run(FileTime::from_unix_time(seconds, 0), purpose, Modes::Whole).unwrap()
     }
 
     fn expire(&mut self, seconds: i64) -> (Amount, Vec<String>) {

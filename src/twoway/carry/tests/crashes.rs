@@ -1,6 +1,7 @@
 //! Killed at every point, a run leaves nothing that a scan takes for somebody's edit, and loses nothing.
 
 use super::*;
+use crate::twoway::look::Hold;
 use crate::twoway::record::Modes;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, ExitStatus};
@@ -104,6 +105,39 @@ fn wherever_a_run_is_killed_it_leaves_no_edit_and_loses_nothing() {
     killed_everywhere(true);
 }
 
+/// What the run may have made where nothing was, which stays.
+const MADE: [&str; 5] = ["copy=loser", "new/", "new/file=content", "new/link->x", "new/name=same"];
+
+/// Undoes the run, after which the tree is what it was before.
+fn assert_undone(scene: Scene, is_portable: bool, point: u64) {
+    let before = tempfile::tempdir().unwrap();
+    fill(before.path());
+    let mut wanted = Vec::new();
+    list(before.path(), before.path(), &mut wanted);
+    let Scene { at, _place, replica, history, .. } = scene;
+    drop((replica, history));
+    let mut hold = Hold::open(at.as_os_str()).unwrap().unwrap();
+    let log: Vec<Entry> = hold.history().entries(RUN).unwrap().map(Result::unwrap).collect();
+    let mut said = Vec::new();
+    let undone =
+        hold.undo(RUN, FileTime::zero(), &mut |entry| said.push((entry.path.clone(), entry.problem.clone())));
+    let told = format!("{point} {is_portable}: {log:#?} {undone:?} {said:?}");
+    // Before it began there was nothing to undo.
+    assert!(undone.unwrap().is_none_or(|undone| undone.outcome.problems == 0), "{told}");
+    let mut found = Vec::new();
+    list(&at, &at, &mut found);
+    for line in &wanted {
+        assert!(found.contains(line), "{line} {told}");
+    }
+    // Where a file gets its new name by a link, it may be left with both.
+    let is_made =
+        |line: &String| MADE.contains(&line.as_str()) && (is_portable || !line.starts_with("new/name"));
+    found.retain(|line| !wanted.contains(line) && !is_made(line));
+    assert_eq!(found, [""; 0], "{told}");
+    let mode = |at: &std::path::Path| fs::symlink_metadata(at.join("mode")).unwrap().mode();
+    assert_eq!(mode(&at), mode(before.path()), "{told}");
+}
+
 fn killed_everywhere(is_portable: bool) {
     let mut states = std::collections::BTreeSet::new();
     for point in 1.. {
@@ -132,6 +166,7 @@ fn killed_everywhere(is_portable: bool) {
             let is_kept = tree.iter().chain(&trash).any(|line| line.ends_with(kept));
             assert!(is_kept, "{point}: {kept} {tree:?} {trash:?}");
         }
+        assert_undone(scene, is_portable, point);
         states.insert(tree);
         if is_over {
             assert!(point > 40 && states.len() > 12, "{point} {}", states.len());

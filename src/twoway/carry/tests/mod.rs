@@ -237,7 +237,7 @@ impl Scene {
         let said = Arc::new(Said::default());
         let tasks = Arc::new(Tasks::told(tasks.into_iter().collect()));
         let mut history = self.history.take().unwrap();
-        let run = history.begin_run(FileTime::zero(), Purpose::Undo { run: 0 }).unwrap();
+        let run = history.begin_run(FileTime::zero(), Purpose::Undo { run: 0 }, Modes::Whole).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let carrier =
             Carrier::new(&self.replica, history, run, tasks, self.settings, said.clone(), stop).unwrap();

@@ -89,14 +89,14 @@ proptest! {
 fn a_log_is_there_when_the_history_is_opened_again() {
     let at = tempfile::tempdir().unwrap();
     let (mut history, _) = open(at.path()).unwrap();
-    assert_eq!(history.begin_run(time(1), meeting("nas:docs")).unwrap(), 1);
+    assert_eq!(history.begin_run(time(1), meeting("nas:docs"), Modes::Whole).unwrap(), 1);
     // More than one row holds.
     let many: Vec<Entry> = (0..2000).map(|n| entry(&format!("dir/{n}"))).collect();
     let done = [(path("a"), Known::there(record(2, &[(1, 1)]), None))];
     history.installed(&done, &many, &[]).unwrap();
     history.installed(&[], &[entry("later")], &[]).unwrap();
     history.end_run(ending(2001)).unwrap();
-    assert_eq!(history.begin_run(time(5), Purpose::Undo { run: 1 }).unwrap(), 2);
+    assert_eq!(history.begin_run(time(5), Purpose::Undo { run: 1 }, Modes::Own).unwrap(), 2);
     history.installed(&[], &[entry("dir/7")], &[]).unwrap();
     drop(history);
     let (mut history, _) = open(at.path()).unwrap();
@@ -122,7 +122,7 @@ fn a_log_is_there_when_the_history_is_opened_again() {
     history.forget_runs(&[1]).unwrap();
     assert_eq!((history.run(1).unwrap(), entries(&history, 1)), (None, vec![]));
     assert_eq!(entries(&history, 2).len(), 1);
-    assert_eq!(history.begin_run(time(9), meeting("x")).unwrap(), 3);
+    assert_eq!(history.begin_run(time(9), meeting("x"), Modes::Whole).unwrap(), 3);
 }
 
 #[test]
