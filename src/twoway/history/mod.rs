@@ -13,6 +13,7 @@
 //! | `records` | path | record, look, sequence |
 //! | `changes` | sequence | path, for changes that some partner has not acknowledged |
 //! | `partners` | author | how far each knows the other, and with which rules |
+//! | `met` | author | when it was last met with nothing to be done |
 //! | `pending` | author, path | what is left undone with that partner |
 //! | `lineages` | | the generations and forks heard of |
 //! | `intents` | path | the record that is to be true when what is going on is done |
@@ -68,6 +69,8 @@ const AUTHORS: TableDefinition<'_, u32, [u8; 16]> = TableDefinition::new("author
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 const CHANGES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("changes");
 const PARTNERS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("partners");
+/// When a run with a partner last came to its end without anything to be done; older histories have no such table.
+const MET: TableDefinition<'_, [u8; 16], (i64, u32)> = TableDefinition::new("met");
 const PENDING: TableDefinition<'_, ([u8; 16], &[u8]), ()> = TableDefinition::new("pending");
 const LINEAGES: TableDefinition<'_, (), &[u8]> = TableDefinition::new("lineages");
 const INTENTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("intents");

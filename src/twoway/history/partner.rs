@@ -1,11 +1,14 @@
 //! How far two replicas know each other.
 
 use crate::tree::RelPath;
-use crate::twoway::history::{History, PARTNERS, PENDING, READING, row, storage};
+use crate::twoway::history::change::WRITING;
+use crate::twoway::history::{History, MET, PARTNERS, PENDING, READING, row, storage};
 use crate::twoway::version::Author;
 use crate::twoway::{TwoWayError, history::Known};
+use filetime::FileTime;
 use redb::ReadableTable as _;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// How far a partner and this replica know each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +58,38 @@ impl History {
         rows.map(|row| {
             let (author, value) = row.map_err(storage(READING))?;
             Ok((Author(author.value()), decode(value.value())?))
+        })
+        .collect()
+    }
+
+    /// A run with a partner has come to its end, and there was nothing to be done or remembered but that.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn was_met(&mut self, author: Author, at: FileTime) -> Result<(), TwoWayError> {
+        let txn = self.db.begin_write().map_err(storage(WRITING))?;
+        {
+            let mut met = txn.open_table(MET).map_err(storage(WRITING))?;
+            met.insert(author.0, (at.unix_seconds(), at.nanoseconds())).map_err(storage(WRITING))?;
+        }
+        txn.commit().map_err(storage(WRITING))
+    }
+
+    /// When that was, by partner.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn met(&self) -> Result<BTreeMap<Author, FileTime>, TwoWayError> {
+        let met = match self.read()?.open_table(MET) {
+            Ok(met) => met,
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(BTreeMap::new()),
+            Err(error) => return Err(storage(READING)(error)),
+        };
+        let rows = met.iter().map_err(storage(READING))?;
+        rows.map(|row| {
+            let (author, at) = row.map_err(storage(READING))?;
+            let (seconds, nanoseconds) = at.value();
+            Ok((Author(author.value()), FileTime::from_unix_time(seconds, nanoseconds)))
         })
         .collect()
     }

@@ -5,7 +5,7 @@ use crate::twoway::TwoWayError;
 use crate::twoway::carry::recover_to_look;
 use crate::twoway::facet::{Extended, Facet, Facets};
 use crate::twoway::history::{self, Origin};
-use crate::twoway::log::{Outcome, Purpose};
+use crate::twoway::log::{Outcome, Purpose, Run};
 use crate::twoway::look::Glance;
 use crate::twoway::record::{Record, State};
 use crate::twoway::scan::{Counts, Observer, ScanOptions, scan};
@@ -49,7 +49,7 @@ pub struct Meeting {
     pub run: u64,
     /// How the user named the partner.
     pub name: String,
-    /// When it began.
+    /// When it began; or later, when the two last met and there was nothing to be done.
     pub at: FileTime,
     /// What came of it; `None` if it did not come to its end.
     pub outcome: Option<Outcome>,
@@ -95,8 +95,11 @@ impl Glance {
         each: &mut dyn FnMut(Edit),
     ) -> Result<Status, TwoWayError> {
         let last = self.history.runs()?.next_back().transpose()?;
-        let is_interrupted =
-            last.is_some_and(|run| run.ending.is_none()) || !self.history.intents()?.is_empty();
+        let met = self.history.met()?;
+        // A later run that found nothing to be done has left nothing of it.
+        let is_over = |run: &Run| met.values().any(|at| *at > run.began);
+        let is_interrupted = last.is_some_and(|run| run.ending.is_none() && !is_over(&run))
+            || !self.history.intents()?.is_empty();
         let unfinished = recover_to_look(&self.replica, &mut self.history, options.modes)?;
         let before = self.history.snapshot()?;
         let known = self.history.sequence();
@@ -148,11 +151,13 @@ impl Glance {
 
     fn partners(&self) -> Result<Vec<Standing>, TwoWayError> {
         let mut last: BTreeMap<Author, Meeting> = BTreeMap::new();
+        let met = self.history.met()?;
         for run in self.history.runs()? {
             let run = run?;
             if let Purpose::Meeting { partner, name, .. } = run.purpose {
                 let outcome = run.ending.map(|ending| ending.outcome);
-                last.insert(partner, Meeting { run: run.number, name, at: run.began, outcome });
+                let at = met.get(&partner).map_or(run.began, |met| run.began.max(*met));
+                last.insert(partner, Meeting { run: run.number, name, at, outcome });
             }
         }
         let standing = |(author, partner): (Author, history::Partner)| {

@@ -416,6 +416,12 @@ fn a_run_that_did_not_end_is_told() {
     assert!(!scene.status().0.is_interrupted);
     drop(scene.play());
     assert!(scene.status().0.is_interrupted);
+    // A later one had nothing to do.
+    let at = FileTime::from_unix_time(90, 0);
+    scene.hold().history.was_met(PARTNER, at).unwrap();
+    let status = scene.status().0;
+    assert!(!status.is_interrupted);
+    assert_eq!(status.partners[0].last.as_ref().unwrap().at, at);
 }
 
 #[test]

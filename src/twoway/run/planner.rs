@@ -27,6 +27,7 @@ use crate::twoway::scan;
 use crate::twoway::task::{Planned, Tasks};
 use crate::twoway::version::Author;
 use crate::wire::Link;
+use filetime::FileTime;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -174,6 +175,9 @@ impl Planner<'_> {
         self.guard(&tally, &met)?;
         if options.dry_run || !is_news {
             conversation.say(&Talk::Nothing)?;
+            if !options.dry_run {
+                self.own.history.was_met(partner, FileTime::now())?;
+            }
             let failed = self.own.problems.saturating_add(met.theirs.problems);
             let totals = Totals { failed, ..Totals::default() };
             return Ok(Outcome { plan, undone: Vec::new(), totals });

@@ -54,6 +54,28 @@ fn status_tells_what_has_changed_and_touches_nothing() {
     assert!(!has_line(&output, &["new", "new"]), "{output}");
 }
 
+/// Also when there was nothing to do.
+#[test]
+fn status_tells_when_the_two_last_met() {
+    for way in Way::plain() {
+        let two = Two::met(way, &tree());
+        let status = |side| {
+            let output = look(&two, "status", &[], side, &[]).success();
+            output.out().lines().find(|line| line.contains("last met")).unwrap_or_default().to_owned()
+        };
+        let before = ["left", "right"].map(status);
+        // Times are told in whole seconds.
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        two.sync(&["-n"]).success();
+        assert_eq!(["left", "right"].map(status), before, "{way:?}");
+        two.sync(&[]).success();
+        for (side, before) in ["left", "right"].into_iter().zip(before) {
+            let now = status(side);
+            assert!(now.contains("last met") && now != before, "{way:?} {side}: {now}");
+        }
+    }
+}
+
 #[test]
 fn status_looks_at_what_runs_have_looked_at() {
     if !xattr::are_here() {
