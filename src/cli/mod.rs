@@ -128,6 +128,8 @@ fn serve(flags: &Flags, screen: &Arc<Screen>) -> Result<u8, Failure> {
     if !flags.operands.is_empty() {
         return Err(Failure::usage("--server takes no operands"));
     }
+    // Before there are other threads.
+    let terms = resolve::terms(flags)?;
     // The descriptors themselves, because the buffers of the standard library sit in the way of a protocol.
     let stream = |fd: io::Result<std::os::fd::OwnedFd>| fd.map(File::from);
     let input = stream(io::stdin().as_fd().try_clone_to_owned());
@@ -138,8 +140,7 @@ fn serve(flags: &Flags, screen: &Arc<Screen>) -> Result<u8, Failure> {
     let (input, output) = (input.map_err(no_stream)?, output.map_err(no_stream)?);
     pipe::widen(&input);
     pipe::widen(&output);
-    let paths = resolve::paths(flags)?;
-    match session::serve(input, output, &environment::meeting_folders(), paths, &cancel) {
+    match session::serve(input, output, &environment::meeting_folders(), terms, &cancel) {
         Ok(()) => Ok(0),
         // The asking side knows better than its peer why it went away.
         Err(failure) if failure.is_lost() => Ok(failure::STREAM),

@@ -4,6 +4,7 @@
 //! the destination, where a symbolic link may have come from the source; so it goes through none, and what is kept
 //! there stays in the tree that the user meant. What is in it is opened by its name, like everything else.
 
+use crate::fs::confined::{self, End, Follow};
 use crate::fs::resolve::{self, Bounds, Links, Place};
 use crate::fs::{Dir, Error, WriteDir, beneath};
 use rustix::fs::{AtFlags, Mode};
@@ -58,6 +59,13 @@ impl WriteDir {
 
     /// Goes from here element by element, and through no link.
     fn walk(&self, path: &[u8], links: Links) -> Result<OwnedFd, Error> {
+        if let Links::Beneath(beneath) = links {
+            let here = self.as_fd().try_clone_to_owned().map_err(Error::when(OPENING))?;
+            return match confined::walk(here, path, beneath, Follow::None, OPENING)? {
+                End::Directory(handle) => resolve::readable(handle).map_err(Error::when(OPENING)),
+                End::Entry { .. } => Err(Error::when(OPENING)(Errno::NOTDIR)),
+            };
+        }
         let mut here = beneath::open_one(self.as_fd(), b".").map_err(Error::when(OPENING))?;
         for element in path.split(|byte| *byte == b'/').filter(|element| !element.is_empty()) {
             here = beneath::open_one(here.as_fd(), element).map_err(Error::when(OPENING))?;

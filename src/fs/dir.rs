@@ -1,5 +1,6 @@
 //! Reading a directory by a handle on it.
 
+use crate::fs::confined::Beneath;
 use crate::fs::file::{self, ReadFile};
 use crate::fs::list::{self, Listing, Stamped};
 use crate::fs::resolve::{self, Links};
@@ -16,9 +17,16 @@ const MOST_ABOVE: usize = 4096;
 /// through it. Clones share the handle.
 #[derive(Debug, Clone)]
 pub struct Dir {
-    handle: Arc<OwnedFd>,
+    held: Arc<Held>,
     keeping: Keeping,
     devices: Devices,
+}
+
+#[derive(Debug)]
+struct Held {
+    handle: OwnedFd,
+    /// What nothing may be reached outside of, in a process that is restricted to it.
+    bound: Option<Beneath>,
 }
 
 impl Dir {
@@ -34,13 +42,20 @@ impl Dir {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
-    pub(super) fn new(handle: OwnedFd) -> Dir {
-        Dir { handle: Arc::new(handle), keeping: Keeping::default(), devices: Devices::default() }
+    /// A directory that was reached by the rule of `links`.
+    pub(super) fn new(handle: OwnedFd, links: Links) -> Dir {
+        let bound = match links {
+            Links::Beneath(bound) => Some(bound),
+            Links::Trusted | Links::Within(_) | Links::Any => None,
+        };
+        let held = Arc::new(Held { handle, bound });
+        Dir { held, keeping: Keeping::default(), devices: Devices::default() }
     }
 
     /// Another directory, for which holds what does for this one.
     pub(super) fn like(&self, handle: OwnedFd) -> Dir {
-        Dir { handle: Arc::new(handle), keeping: self.keeping, devices: self.devices }
+        let held = Arc::new(Held { handle, bound: self.bound() });
+        Dir { held, keeping: self.keeping, devices: self.devices }
     }
 
     /// The same directory, in which and below which attributes are kept so.
@@ -56,6 +71,11 @@ impl Dir {
     /// What becomes of devices here.
     pub(super) fn devices(&self) -> Devices {
         self.devices
+    }
+
+    /// What nothing may be reached outside of from here, if there is such.
+    pub(super) fn bound(&self) -> Option<Beneath> {
+        self.held.bound
     }
 
     /// How attributes are kept here.
@@ -164,13 +184,13 @@ impl Dir {
 
     /// The attributes of the directory itself, with its stamp.
     pub fn own_stamped(&self) -> Result<(Meta, Stamp), Error> {
-        let stat = rustix::fs::fstat(&*self.handle).map_err(Error::when("reading attributes of"))?;
+        let stat = rustix::fs::fstat(&self.held.handle).map_err(Error::when("reading attributes of"))?;
         Ok((self.keeping.status(self.as_fd(), &stat)?.meta, Stamp::of(&stat)))
     }
 
     /// Device and inode of the directory: equal for two handles on the same directory only.
     pub fn identity(&self) -> Result<(u64, u64), Error> {
-        let stat = rustix::fs::fstat(&*self.handle).map_err(Error::when("reading attributes of"))?;
+        let stat = rustix::fs::fstat(&self.held.handle).map_err(Error::when("reading attributes of"))?;
         Ok(status::identity(&stat))
     }
 
@@ -190,8 +210,12 @@ impl Dir {
         Ok(all)
     }
 
-    /// The directory that holds this one; `None` of the top of the system, or where it cannot be reached.
+    /// The directory that holds this one; `None` of the top of the system, or of what this process is restricted to, or
+    /// where it cannot be reached.
     pub fn above(&self) -> Option<Dir> {
+        if self.bound().is_some_and(|bound| self.identity().map_or(true, |here| bound.is_top(here))) {
+            return None;
+        }
         let above = beneath::open_one(self.as_fd(), b"..").map(|above| self.like(above)).ok()?;
         (above.identity().ok()? != self.identity().ok()?).then_some(above)
     }
@@ -231,7 +255,7 @@ impl Dir {
 
 impl AsFd for Dir {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.handle.as_fd()
+        self.held.handle.as_fd()
     }
 }
 

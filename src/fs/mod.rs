@@ -9,6 +9,7 @@
 //! | file | |
 //! |---|---|
 //! | `root`, `named`, `resolve` | user-named paths, and whose symbolic links they may go through |
+//! | `confined`, `fence` | the same in a process that is restricted to one directory, and what keeps it there |
 //! | `referent` | what a link leads to where the user asked for that: the one way out of a tree, to read |
 //! | `inside` | links at the destination that the user keeps and that stay inside |
 //! | `dir`, `beneath`, `list`, `status` | reading directories and attributes |
@@ -29,6 +30,7 @@
 mod aside;
 mod attributes;
 mod beneath;
+mod confined;
 mod copy;
 pub mod crash;
 mod devices;
@@ -36,6 +38,7 @@ mod dir;
 mod error;
 mod extended;
 mod fake;
+mod fence;
 mod file;
 mod guarded;
 mod holes;
@@ -61,11 +64,13 @@ mod writing;
 
 pub use crate::tree::Stamp;
 pub use attributes::SetMeta;
+pub use confined::Beneath;
 pub use devices::Devices;
 pub use dir::Dir;
 pub use error::Error;
 pub use extended::{Holds, Look, SetAcls, SetExtended, XattrNames};
 pub use fake::Keeping;
+pub use fence::keep_below;
 pub use file::{ReadFile, WriteFile};
 pub use guarded::{Expected, Replaced, Slot};
 pub use kernel::{give_up as give_up_kernel_calls, keep_access_times};

@@ -1,7 +1,7 @@
 //! A file that a user named beside source and destination: one of filter rules to be read, a log to be written.
 
 use crate::fs::resolve::{self, Links, MOST_LINKS, Place, Step};
-use crate::fs::{Error, status};
+use crate::fs::{Error, confined, status};
 use crate::tree::Kind;
 use rustix::fs::{Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -19,7 +19,12 @@ const OPENING: &str = "opening";
 /// `<(...)`, end in a link to an open pipe or a deleted file, whose text is no path. So where the path leads is looked
 /// at twice: before, because some devices act when they are only opened; and after, because nobody can exchange what is
 /// open by then.
+///
+/// In a process that is restricted to a directory only files are opened that are in it.
 pub fn open_named(path: &OsStr, links: Links) -> Result<File, Error> {
+    if let Links::Beneath(beneath) = links {
+        return confined::open_file(path.as_bytes(), beneath, OPENING);
+    }
     open(path, links, File::options().read(true))
 }
 

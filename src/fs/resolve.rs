@@ -5,6 +5,7 @@
 //! if it belongs to root or to the user dsync runs as: those could have named the other place themselves. The link that
 //! is judged is the link that is read, as both go through one handle. Sources alone are read wherever they lead.
 
+use crate::fs::confined::{self, Beneath, Follow};
 use crate::fs::{Error, beneath, kernel, status};
 use crate::tree::{Escaped, Kind};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
@@ -20,6 +21,9 @@ pub enum Links {
     Trusted,
     /// The same, and the path must not end outside of a directory (`--confine-root`).
     Within(Bounds),
+    /// Those that stay in the directory that this process is restricted to, which is the current one (`--restrict`). A
+    /// path that begins with a slash begins there, too.
+    Beneath(Beneath),
     /// All (`--insecure-links`).
     Any,
 }
@@ -39,6 +43,7 @@ impl Links {
     pub fn for_sources(self) -> Links {
         match self {
             Links::Within(Bounds { sources: true, .. }) => self,
+            Links::Beneath(beneath) => Links::Beneath(beneath.of_anyone()),
             Links::Trusted | Links::Within(_) | Links::Any => Links::Any,
         }
     }
@@ -66,7 +71,13 @@ pub(super) enum Step {
 
 /// Follows `path` to its end, the last element too. `doing` says what for.
 pub(super) fn resolve(path: &[u8], links: Links, doing: &'static str) -> std::result::Result<Place, Error> {
-    resolve_relative(CWD, path, links, doing)
+    match links {
+        Links::Beneath(beneath) => {
+            let top = beneath.open_top().map_err(Error::when(doing))?;
+            resolve_relative(top.as_fd(), path, links, doing)
+        }
+        Links::Trusted | Links::Within(_) | Links::Any => resolve_relative(CWD, path, links, doing),
+    }
 }
 
 /// The same for a path that is relative to the directory `from`.
@@ -79,7 +90,12 @@ pub(super) fn resolve_relative(
     if path.is_empty() {
         return Err(Error::when(doing)(Errno::NOENT));
     }
-    resolve_from(start(from, path).map_err(Error::when(doing))?, path, links, doing)
+    let start = match links {
+        Links::Beneath(beneath) if path.starts_with(b"/") => beneath.open_top(),
+        Links::Beneath(_) => start(from, b"."),
+        Links::Trusted | Links::Within(_) | Links::Any => start(from, path),
+    };
+    resolve_from(start.map_err(Error::when(doing))?, path, links, doing)
 }
 
 /// As [`resolve`], beginning at a directory, also where the path itself begins with a slash.
@@ -89,6 +105,9 @@ pub(super) fn resolve_from(
     links: Links,
     doing: &'static str,
 ) -> std::result::Result<Place, Error> {
+    if let Links::Beneath(beneath) = links {
+        return confined::walk(from, path, beneath, Follow::Named, doing).map(Place::from);
+    }
     let mut place = Place::Directory(from);
     let mut ahead = elements(path);
     let mut followed = 0;
@@ -130,7 +149,12 @@ pub(super) fn check_owner(
     name: &[u8],
     doing: &'static str,
 ) -> std::result::Result<(), Error> {
-    if links == Links::Any || is_trusted(owner) {
+    let goes_through_any = match links {
+        Links::Any => true,
+        Links::Beneath(beneath) => beneath.is_of_anyone(),
+        Links::Trusted | Links::Within(_) => false,
+    };
+    if goes_through_any || is_trusted(owner) {
         return Ok(());
     }
     let why = format!("the symbolic link \"{}\" belongs to another user", Escaped(name));

@@ -29,13 +29,14 @@ impl Root {
 
     /// Opens the directory at `path`, following symbolic links by the rule of `links`.
     pub fn open(path: &OsStr, links: Links) -> Result<Root, Error> {
-        Root::at(resolve::resolve(path.as_bytes(), links, OPENING)?)
+        Root::at(resolve::resolve(path.as_bytes(), links, OPENING)?, links)
     }
 
     /// The same for a path that is relative to a directory, of which it may lead out. Attributes are kept there as
     /// here.
     pub fn open_from(from: &Dir, path: &OsStr, links: Links) -> Result<Root, Error> {
-        let root = Root::at(resolve::resolve_relative(from.as_fd(), path.as_bytes(), links, OPENING)?)?;
+        let root =
+            Root::at(resolve::resolve_relative(from.as_fd(), path.as_bytes(), links, OPENING)?, links)?;
         Ok(root.with_keeping(from.keeping()))
     }
 
@@ -74,11 +75,11 @@ impl Root {
         Ok(reached)
     }
 
-    fn at(place: Place) -> Result<Root, Error> {
+    fn at(place: Place, links: Links) -> Result<Root, Error> {
         match place {
             Place::Directory(handle) => {
                 let handle = resolve::readable(handle).map_err(Error::when(OPENING))?;
-                Ok(Root::new(Dir::new(handle)))
+                Ok(Root::new(Dir::new(handle, links)))
             }
             Place::Other { .. } => Err(Error::when(OPENING)(Errno::NOTDIR)),
         }

@@ -7,6 +7,7 @@ mod chmod;
 mod content;
 mod options;
 mod owner_map;
+mod restriction;
 mod shortcuts;
 mod skip_compress;
 
@@ -19,6 +20,7 @@ pub use options::{
     TwoWay,
 };
 pub use owner_map::{From, InvalidOwnerRules, OwnerRule, OwnerRules, To};
+pub use restriction::{Access, Refused, Restriction};
 pub use shortcuts::Shortcuts;
 pub use skip_compress::{InvalidSkipCompress, SkipCompress};
 

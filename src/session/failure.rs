@@ -2,6 +2,7 @@
 
 use crate::pass::PassError;
 use crate::pass::sink::DestinationError;
+use crate::request::Refused;
 use crate::transport::{self, RemoteExit};
 use crate::tree::Escaped;
 use crate::twoway::TwoWayError;
@@ -15,6 +16,9 @@ pub enum Failure {
     /// The request makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// This server was restricted by whoever started it.
+    #[error(transparent)]
+    Refused(#[from] Refused),
     /// The destination cannot be used.
     #[error(transparent)]
     Destination(#[from] DestinationError),
@@ -145,14 +149,15 @@ impl Failure {
 
     /// Whether the two sides of a run have told it one another, so that the peer need not say it in another way.
     pub fn is_told(&self) -> bool {
-        use Failure::{Destination, Halted, Names, Peer, Replica, Sources};
-        matches!(self, Destination(_) | Halted { .. } | Names { .. } | Peer(_) | Replica { .. } | Sources(_))
+        use Failure::{Destination, Halted, Names, Peer, Refused, Replica, Sources};
+        let is_ours = matches!(self, Halted { .. } | Names { .. } | Refused(_) | Replica { .. });
+        is_ours || matches!(self, Destination(_) | Peer(_) | Sources(_))
     }
 
     /// Its class.
     pub fn kind(&self) -> FailureKind {
         match self {
-            Failure::Usage(_) => FailureKind::Usage,
+            Failure::Usage(_) | Failure::Refused(_) => FailureKind::Usage,
             Failure::Sources(_) => FailureKind::FilesSelection,
             Failure::Destination(error) if error.is_selection() => FailureKind::FilesSelection,
             Failure::Destination(DestinationError::NoTemp { .. }) => FailureKind::Usage,

@@ -15,6 +15,7 @@ mod names;
 mod one_way;
 mod relay;
 mod remote;
+mod restrict;
 mod retry;
 mod serve;
 mod streams;
@@ -29,6 +30,7 @@ use cancel::Why;
 pub use explain::{Deletion, Explained, Fate, explain};
 pub use failure::{Failure, FailureKind};
 pub use names::read_names;
+pub use restrict::Terms;
 use retry::Broken;
 pub use retry::{Retry, once_only};
 pub use serve::serve;
@@ -167,7 +169,7 @@ impl Paths {
     fn of_peer(self) -> Paths {
         match self.0 {
             Links::Within(bounds) => Paths(Links::Within(Bounds { sources: true, ..bounds })),
-            Links::Trusted | Links::Any => self,
+            Links::Trusted | Links::Beneath(_) | Links::Any => self,
         }
     }
 }

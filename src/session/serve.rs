@@ -6,7 +6,7 @@ use crate::request::{NamesFrom, Part, Request};
 use crate::session::forward::Forward;
 use crate::session::remote::INTERRUPTED;
 use crate::session::{
-    Cancel, Failure, Paths, context, explain, names, one_way, talk, two_way, without_tilde,
+    Cancel, Failure, Terms, context, explain, names, one_way, talk, two_way, without_tilde,
 };
 use crate::transport;
 use crate::transport::meeting::{self, Door, Meeting};
@@ -22,26 +22,34 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// Why nobody joins a restricted server.
+const ALONE: &str = "the server is restricted to a directory";
+
 /// Plays the role that the asking side, at the other end of these streams, requests. Everything there is to say is
 /// said over the link; paths are relative to the current directory, which a remote shell makes the home directory.
 ///
 /// Or joins another process that does so, for the sake of a further channel: that then reads and writes the streams,
-/// until it ends. They meet below one of `folders`, which are the same for both. `paths`: how paths are followed that
-/// the asking side names.
+/// until it ends. They meet below one of `folders`, which are the same for both. `terms`: how this server was started.
+/// A restricted one does what they leave, and nobody joins it, as it could meet nobody outside of its directory.
 pub fn serve(
     mut input: impl Read + AsFd + Send + 'static,
     mut output: impl Write + AsFd + Send + 'static,
     folders: &[PathBuf],
-    paths: Paths,
+    terms: Terms,
     cancel: &Cancel,
 ) -> Result<(), Failure> {
     // Before anything is read, so that a peer of another version learns what this one is.
     hello::write(&mut output, &Hello::new(0).encode())?;
     let (hello, _) = Hello::read(&mut input)?;
     if let Some(join) = &hello.join {
+        if terms.restriction.is_some() {
+            return Ok(hello::write(&mut output, &hello::encode_joined(Err(ALONE.to_owned())))?);
+        }
         return attend(&input, &mut output, join, folders, cancel);
     }
-    let Request { part, options } = hello::read_request(&mut input)?;
+    let request = hello::read_request(&mut input)?;
+    let allowed = terms.restriction.map_or(Ok(()), |restriction| restriction.check(&request));
+    let Request { part, options } = request;
     let pump_options = PumpOptions {
         compression: options.compress,
         bandwidth: options.bandwidth,
@@ -53,7 +61,9 @@ pub fn serve(
     cancel.on_cancel(move || stopper.give_up(INTERRUPTED));
     let reporter = Arc::new(Forward { sender: link.sender.clone() });
     // Kept to the end, by which its directory has to be gone.
-    let meeting = options.streams.is_some_and(|streams| streams > 1).then(|| Meeting::open(folders));
+    let asks_for_more = options.streams.is_some_and(|streams| streams > 1);
+    let is_alone = terms.restriction.is_some();
+    let meeting = (asks_for_more && !is_alone).then(|| Meeting::open(folders));
     let further = match &meeting {
         Some(Ok(meeting)) => {
             let door = meeting.door();
@@ -71,15 +81,16 @@ pub fn serve(
         Some(Err(error)) => {
             reporter.report(Event::Notice(format!("going on with one stream: {}", error.with_hint())))
         }
+        None if asks_for_more => reporter.report(Event::Notice(format!("going on with one stream: {ALONE}"))),
         None => {}
     }
     let context = Context {
         tell_progress: true,
-        ..context(options, paths.of_peer(), hello.seed, reporter, Arc::new(Progress::default()))
+        ..context(options, terms.paths.of_peer(), hello.seed, reporter, Arc::new(Progress::default()))
     };
-    let names = names::own(context.options.names_from.as_ref(), context.paths).inspect_err(|error| {
-        talk::give_up(&link, error);
-    });
+    let names = allowed.map_err(Failure::from);
+    let names = names.and_then(|()| names::own(context.options.names_from.as_ref(), context.paths));
+    let names = names.inspect_err(|error| talk::give_up(&link, error));
     let (names, refused) = match names {
         Ok(names) => (names, Ok(())),
         Err(error) => (None, Err(error)),

@@ -56,6 +56,7 @@ pub(super) fn hear(link: &mut Link, reporter: &dyn Reporter) -> Result<Vec<u8>, 
 pub(super) fn give_up(link: &Link, failure: &Failure) {
     let kind = match failure.kind() {
         FailureKind::FilesSelection => AbortKind::Selection,
+        FailureKind::Usage => AbortKind::Usage,
         _ => AbortKind::Failed,
     };
     let abort = Abort { text: failure.to_string(), kind };

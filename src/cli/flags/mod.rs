@@ -14,6 +14,7 @@ mod negation;
 mod order;
 mod remote;
 mod repeat;
+mod restrict;
 pub(super) mod size;
 mod usage;
 mod view;
@@ -28,6 +29,7 @@ pub(super) use self::generate::generate;
 use self::links::LinkFlags;
 pub(super) use self::order::FilterFlag;
 use self::remote::RemoteFlags;
+use self::restrict::RestrictFlags;
 use self::size::Size;
 use self::view::ViewFlags;
 
@@ -674,6 +676,10 @@ pub(super) struct Flags {
     #[command(flatten)]
     pub remote: RemoteFlags,
 
+    /// The flags of a server for others.
+    #[command(flatten)]
+    pub restriction: RestrictFlags,
+
     /// Sources, then the destination.
     #[arg(hide = true)]
     pub operands: Vec<OsString>,
@@ -734,6 +740,7 @@ impl Flags {
         let parsed = command().try_get_matches_from(words).and_then(|matches| {
             let mut flags = Flags::from_arg_matches(&matches)?;
             flags.settle(&matches);
+            flags.restriction.settle(&matches);
             Ok(flags)
         });
         let mut flags = parsed.map_err(|error| usage::failure(&error))?;

@@ -5,8 +5,18 @@ use clap::{Arg, ArgAction, Command};
 
 /// Flags without a `--no-` form: they ask for something else than a run, only stand for other flags, or are themselves
 /// taken back by another.
-const NOT_NEGATED: [&str; 7] =
-    ["archive", "fake_super", "generate", "help", "version", "server", "implied_dirs"];
+const NOT_NEGATED: [&str; 10] = [
+    "archive",
+    "fake_super",
+    "generate",
+    "help",
+    "version",
+    "server",
+    "restrict",
+    "read_only",
+    "write_only",
+    "implied_dirs",
+];
 
 /// What `--no-delete` takes back besides `--delete`: all that would delete without it, so that it is never in vain.
 const DELETING: [&str; 5] =

@@ -47,7 +47,7 @@ impl RemoteFlags {
 type Differs = fn(&Flags, &Flags) -> bool;
 
 /// The options that no request carries.
-const NOT_CARRIED: [(&str, Differs); 9] = [
+const NOT_CARRIED: [(&str, Differs); 10] = [
     ("filter rules", |own, peer| {
         own.filters.len() != peer.filters.len()
             || (own.cvs_exclude, own.gitignore) != (peer.cvs_exclude, peer.gitignore)
@@ -57,6 +57,13 @@ const NOT_CARRIED: [(&str, Differs); 9] = [
     ("--log-file-format", |own, peer| own.log_file_format != peer.log_file_format),
     ("--insecure-links", |own, peer| own.link_rules.insecure_links != peer.link_rules.insecure_links),
     ("--confine-root", |own, peer| own.link_rules.confine_root != peer.link_rules.confine_root),
+    ("--restrict", |own, peer| {
+        let said = |flags: &Flags| {
+            let asked = &flags.restriction;
+            (asked.restrict.clone(), asked.read_only, asked.write_only)
+        };
+        said(own) != said(peer)
+    }),
     ("--rsh", |own, peer| own.rsh != peer.rsh),
     ("--ssh-config", |own, peer| own.ssh_config != peer.ssh_config),
     ("--remote-path", |own, peer| own.remote_path != peer.remote_path),
@@ -72,6 +79,7 @@ pub(super) fn check(own: &Flags, peer: &Flags) -> Result<(), Failure> {
         "filter rules" => {
             "Rules for one side go with all others: P and R are for the receiver, H and S for the sender."
         }
+        "--restrict" => "It is for whoever starts the server: put it into the command there.",
         "--insecure-links" | "--confine-root" => {
             "Put it into the command there: --remote-path='dsync --confine-root=DIR'."
         }

@@ -8,6 +8,7 @@ mod moment;
 mod output;
 mod owners;
 mod remote;
+mod restrict;
 mod rules;
 mod staging;
 mod targets;
@@ -15,9 +16,10 @@ mod two_way;
 mod view;
 
 pub(in crate::cli) use self::output::{log_file, manner};
+pub(super) use self::restrict::terms;
 pub(in crate::cli) use self::rules::read as read_rules;
 pub(in crate::cli) use self::two_way::check_rules;
-pub(super) use self::view::paths;
+pub(in crate::cli) use self::view::paths;
 
 use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};
@@ -41,6 +43,7 @@ const DEFAULT_PROGRAM: &str = "dsync";
 /// # Errors
 /// A usage failure for what cannot be meant, a file failure for a file of rules that cannot be read.
 pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, Style), Failure> {
+    restrict::check_unrestricted(flags)?;
     let targets::Operands { sources, destination, alone } =
         targets::read(&flags.operands, remote::splits(flags, environment))?;
     if alone && flags.two_way {

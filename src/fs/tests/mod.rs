@@ -1,5 +1,6 @@
 //! The module against real file systems.
 
+mod confined;
 mod extended;
 mod faked;
 mod guarded;
