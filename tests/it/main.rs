@@ -30,6 +30,7 @@ mod filter_oracle;
 mod hostile;
 mod layers;
 mod oracle;
+mod restricted;
 mod shortcuts;
 mod support;
 mod transfer;

@@ -7,6 +7,7 @@
 mod bases;
 mod peer;
 mod races;
+mod restricted;
 mod sinks;
 mod sources;
 mod talk;

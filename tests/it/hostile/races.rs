@@ -25,14 +25,14 @@ const FILES: usize = 100;
 const SECRET: &[u8] = b"SECRET";
 
 /// Swaps two paths until it is dropped.
-struct Flipper {
+pub(super) struct Flipper {
     stop: Arc<AtomicBool>,
     flips: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Flipper {
-    fn start(paths: [PathBuf; 2]) -> Flipper {
+    pub(super) fn start(paths: [PathBuf; 2]) -> Flipper {
         let (stop, flips) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let thread = thread::spawn({
             let (stop, flips) = (stop.clone(), flips.clone());
@@ -49,7 +49,7 @@ impl Flipper {
         Flipper { stop, flips, thread: Some(thread) }
     }
 
-    fn finish(mut self) -> u64 {
+    pub(super) fn finish(mut self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().unwrap().join().unwrap();
         self.flips.load(Ordering::Relaxed)

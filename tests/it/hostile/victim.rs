@@ -9,7 +9,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -64,10 +64,20 @@ impl Victim {
         }
     }
 
+    /// Starts a server in `scene` with these arguments besides, which is asked this.
+    pub(crate) fn serve(scene: &Scene, arguments: &[String], request: &Request) -> (Peer, Victim) {
+        serve(scene, arguments, request)
+    }
+
+    /// The directory in which the system tells about a server.
+    pub(crate) fn process(&self) -> PathBuf {
+        let Victim::Server(server) = self else { panic!("only a server's is known") };
+        format!("/proc/{}", server.child.id()).into()
+    }
+
     /// The most memory that a server has had at once so far, in KiB.
     pub(crate) fn peak_memory(&self) -> u64 {
-        let Victim::Server(server) = self else { panic!("only a server's is known") };
-        let status = fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
+        let status = fs::read_to_string(self.process().join("status")).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         peak.trim_end_matches("kB").trim().parse().unwrap()
     }
@@ -154,8 +164,17 @@ fn program() -> &'static Path {
 }
 
 fn server(scene: &Scene, role: Role, flags: &[&str]) -> (Peer, Victim) {
+    let part = match role {
+        Role::Sink => Part::Sink { destination: b"to".to_vec() },
+        Role::Source => Part::Source { arguments: vec![b"source/".to_vec()] },
+    };
+    serve(scene, &[], &Request { part, options: options(flags) })
+}
+
+fn serve(scene: &Scene, arguments: &[String], request: &Request) -> (Peer, Victim) {
     let mut child = Command::new(program())
         .arg("--server")
+        .args(arguments)
         .current_dir(scene.root())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -169,12 +188,8 @@ fn server(scene: &Scene, role: Role, flags: &[&str]) -> (Peer, Victim) {
         let _ = stderr.read_to_end(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     });
-    let part = match role {
-        Role::Sink => Part::Sink { destination: b"to".to_vec() },
-        Role::Source => Part::Source { arguments: vec![b"source/".to_vec()] },
-    };
     let mut greeting = Hello::new(1).encode();
-    greeting.extend(hello::encode_request(&Request { part, options: options(flags) }));
+    greeting.extend(hello::encode_request(request));
     let mut peer = Peer::new(Box::new(input), move || Box::new(output), false);
     peer.raw(&greeting);
     (peer, Victim::Server(Server { child, errors: Some(errors), since: Instant::now() }))

@@ -21,12 +21,26 @@ pub(crate) fn login() -> Option<&'static Login> {
 
 /// The way in to another one, with these lines more in its configuration.
 pub(crate) fn login_with(lines: &str) -> Option<Login> {
+    login_by("", &format!("{RUNS_WHAT_IS_ASKED}{lines}"))
+}
+
+/// The way in to one where the key runs this command, whatever is asked.
+pub(crate) fn login_to(command: &str) -> Option<Login> {
+    login_by(&format!("restrict,command=\"{command}\" "), "")
+}
+
+/// The forced command runs what was asked in the home directory made for the tests, through the plain shell, whatever
+/// the user's login shell and its start-up files would do.
+const RUNS_WHAT_IS_ASKED: &str = "ForceCommand cd && exec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\"\n";
+
+/// With these options of the key, and these lines in the configuration.
+fn login_by(options: &str, lines: &str) -> Option<Login> {
     let program = tools::find("sshd")?;
     if !can_log_in() {
         tools::missing("a login shell of the running user");
         return None;
     }
-    Some(start(&program, lines))
+    Some(start(&program, options, lines))
 }
 
 /// Whether the user's login shell, which even a forced command goes through, runs commands at all.
@@ -38,13 +52,14 @@ fn can_log_in() -> bool {
     })
 }
 
-fn start(program: &Path, lines: &str) -> Login {
+fn start(program: &Path, options: &str, lines: &str) -> Login {
     let directory = lifetime::directory();
     let (user_key, host_key) = (new_key(), new_key());
     let host_key_file = directory.join("host_key");
     write_private(&host_key_file, &host_key);
     let authorized = directory.join("authorized_keys");
-    fs::write(&authorized, user_key.public_key().to_openssh().unwrap()).unwrap();
+    let key = user_key.public_key().to_openssh().unwrap();
+    fs::write(&authorized, format!("{options}{key}")).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let login = Login::write(directory, listener.local_addr().unwrap().port(), &user_key, &host_key);
     let config = write_config(&login, &host_key_file, &authorized, lines);
@@ -64,8 +79,7 @@ fn start(program: &Path, lines: &str) -> Login {
     login
 }
 
-/// The server's own configuration. The forced command runs what was asked in the home directory made for the tests,
-/// through the plain shell, whatever the user's login shell and its start-up files would do.
+/// The server's own configuration.
 fn write_config(login: &Login, host_key: &Path, authorized: &Path, lines: &str) -> PathBuf {
     let config = login.directory.join("sshd_config");
     let text = format!(
@@ -80,7 +94,6 @@ fn write_config(login: &Login, host_key: &Path, authorized: &Path, lines: &str) 
          PrintMotd no\n\
          LogLevel VERBOSE\n\
          SetEnv HOME={}\n\
-         ForceCommand cd && exec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\"\n\
          {lines}",
         host_key.display(),
         authorized.display(),
