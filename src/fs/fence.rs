@@ -124,8 +124,8 @@ mod tests {
     use std::path::Path;
     use std::thread;
 
-    /// Does something in a thread that was started by one that is kept below `top`, which leaves all others as they are.
-    /// `None`, after having said so, where the kernel keeps nobody.
+    /// Does something in a thread that was started by one that is kept below `top`, which leaves all others as they
+    /// are. `None`, after having said so, where the kernel keeps nobody.
     fn kept<T: Send>(top: &Path, writes: bool, act: impl Fn(&Path) -> T + Send + Sync) -> Option<T> {
         let root = Root::open(top.as_os_str(), Links::Trusted).unwrap();
         let result = thread::scope(|scope| {

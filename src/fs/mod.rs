@@ -9,7 +9,7 @@
 //! | file | |
 //! |---|---|
 //! | `root`, `named`, `resolve` | user-named paths, and whose symbolic links they may go through |
-//! | `confined`, `fence` | the same in a process that is restricted to one directory, and what keeps it there |
+//! | `confined`, `fence` | the same in a process that is restricted to a directory, and what keeps it there |
 //! | `referent` | what a link leads to where the user asked for that: the one way out of a tree, to read |
 //! | `inside` | links at the destination that the user keeps and that stay inside |
 //! | `dir`, `beneath`, `list`, `status` | reading directories and attributes |

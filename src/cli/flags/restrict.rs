@@ -11,8 +11,8 @@ use std::ffi::OsString;
 pub(in crate::cli) struct RestrictFlags {
     /// With --server: serve nothing but what is in DIR, see RESTRICTED PEERS
     ///
-    /// This is for the command= of a key in ~/.ssh/authorized_keys. With --no-delete the server does not remove anything
-    /// either.
+    /// This is for the command= of a key in ~/.ssh/authorized_keys. With --no-delete the server does not remove
+    /// anything either.
     #[arg(long, value_name = "DIR", help_heading = REMOTE)]
     pub restrict: Option<OsString>,
     /// With --restrict: let nothing there be written
