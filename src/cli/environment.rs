@@ -1,5 +1,6 @@
 //! What dsync takes from its environment. Read here, once, and nowhere else.
 
+use crate::cli::askpass::Askpass;
 use crate::transport::ssh;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal};
@@ -20,6 +21,8 @@ pub(super) struct Environment {
     pub old_args: bool,
     /// Whether standard error is a terminal, where a progress bar makes sense.
     pub stderr_is_terminal: bool,
+    /// The program that asks where there is no terminal.
+    pub askpass: Option<Askpass>,
     /// What the SSH client needs to know about the user.
     pub ssh: ssh::Environment,
 }
@@ -38,10 +41,16 @@ impl Environment {
             cvs_ignore: variable("CVSIGNORE"),
             old_args: is_on("RSYNC_OLD_ARGS") && !is_on("RSYNC_PROTECT_ARGS"),
             stderr_is_terminal: io::stderr().is_terminal(),
+            askpass: Askpass::of(
+                variable("SSH_ASKPASS"),
+                variable("SSH_ASKPASS_REQUIRE"),
+                variable("DISPLAY").or_else(|| variable("WAYLAND_DISPLAY")).is_some(),
+            ),
             ssh: ssh::Environment {
                 home: home.unwrap_or_else(|| Path::new("/").to_path_buf()),
                 user: user.as_deref().map(OsStr::to_string_lossy).unwrap_or_default().into_owned(),
                 agent_socket: variable("SSH_AUTH_SOCK").map(PathBuf::from),
+                shell: variable("SHELL").unwrap_or_else(|| "/bin/sh".into()).into(),
                 ssh_program: OsStr::from_bytes(b"ssh").to_owned(),
             },
         }

@@ -6,6 +6,7 @@
 //! stops the run; `overseer` shows the plan of a two-way run and asks about its conflicts. `failure` turns the end into
 //! last words and an exit code. The commands that look back at two-way runs have a way of their own, in `look`.
 
+mod askpass;
 mod environment;
 mod failure;
 mod flags;
@@ -21,6 +22,7 @@ mod version;
 
 pub use self::flags::command;
 
+use self::askpass::LoginPrompter;
 use self::environment::Environment;
 use self::failure::{FILE_IO, Failure, with_sources};
 use self::flags::Flags;
@@ -186,7 +188,7 @@ fn transfer(
         TerminalOverseer { printer: printer.clone(), screen: Arc::clone(screen), dialogue, plan_file };
     let surroundings = Surroundings {
         reporter: printer.clone(),
-        prompter,
+        prompter: Arc::new(LoginPrompter { terminal: prompter, askpass: environment.askpass }),
         overseer: Arc::new(overseer),
         progress,
         environment: environment.ssh,

@@ -57,7 +57,7 @@ impl Prompter for TerminalPrompter {
 }
 
 /// The answer, if it is one. An empty line is no.
-fn yes_or_no(answer: &str) -> Option<bool> {
+pub(super) fn yes_or_no(answer: &str) -> Option<bool> {
     match answer.trim().to_ascii_lowercase().as_str() {
         "y" | "yes" => Some(true),
         "" | "n" | "no" => Some(false),
@@ -83,7 +83,7 @@ fn open() -> io::Result<File> {
 
 /// The text with its line ends, and nothing else that acts on a terminal. Names in it are escaped already, so what
 /// reads as an escape stays one.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     const MARK: &str = "\\#";
     let line = |line: &str| {
         let parts: Vec<String> = line.split(MARK).map(|part| Escaped(part.as_bytes()).to_string()).collect();

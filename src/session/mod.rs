@@ -42,7 +42,7 @@ use crate::pass::{Context, Sweep};
 use crate::report::{Event, Progress, Prompter, Reporter, Totals};
 use crate::request::Options;
 use crate::transport::IpFamily;
-use crate::transport::ssh::Environment;
+use crate::transport::ssh::{self, Environment};
 use crate::transport::target::{Host, Target};
 use crate::twoway::run::Overseer;
 use std::ffi::{OsStr, OsString};
@@ -94,6 +94,10 @@ pub struct Shell {
     pub remote_program: OsString,
     /// `--ssh-config`: the file to read instead of the user's.
     pub ssh_config: Option<PathBuf>,
+    /// `--ssh`: which SSH client, where no command is given.
+    pub ssh: ssh::Choice,
+    /// `--ssh-debug`: whether it tells each step.
+    pub ssh_debug: bool,
     /// `-4`, `-6`: which addresses of the host are tried.
     pub family: Option<IpFamily>,
 }

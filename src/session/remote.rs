@@ -189,6 +189,8 @@ pub(super) fn connect(run: &Run, surroundings: &Surroundings, host: &Host) -> Re
         prompter: surroundings.prompter.clone(),
         on_stderr: Arc::new(move |bytes| stderr.report(Event::Remote(bytes.to_vec()))),
         on_notice: Arc::new(move |notice| notices.report(Event::Notice(notice.to_string()))),
+        tell_steps: run.shell.ssh_debug,
+        choice: run.shell.ssh,
     };
     Ok(ssh::connect(host, &command::remote_command(program)?, &options)?)
 }

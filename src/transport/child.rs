@@ -9,6 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -41,8 +42,19 @@ pub fn connect(
     program: &OsStr,
     family: Option<IpFamily>,
 ) -> Result<Connection, Error> {
-    let (shell, host) = (shell.to_vec(), host.clone());
-    Launch { shell, host, program: checked_program(program)?.to_owned(), family }.start()
+    let words = vec![checked_program(program)?.to_owned(), SERVER_FLAG.into()];
+    Launch { shell: shell.to_vec(), host: host.clone(), words, family }.start()
+}
+
+/// The same for a command line that is whole.
+pub(in crate::transport) fn connect_line(
+    shell: &[OsString],
+    host: &Host,
+    line: &[u8],
+    family: Option<IpFamily>,
+) -> Result<Connection, Error> {
+    let words = vec![OsStr::from_bytes(line).to_owned()];
+    Launch { shell: shell.to_vec(), host: host.clone(), words, family }.start()
 }
 
 /// What is run, to be run again for a further channel.
@@ -50,7 +62,7 @@ pub fn connect(
 struct Launch {
     shell: Vec<OsString>,
     host: Host,
-    program: OsString,
+    words: Vec<OsString>,
     family: Option<IpFamily>,
 }
 
@@ -72,7 +84,7 @@ impl Launch {
         if Path::new(shell).file_name() == Some(OsStr::new("ssh")) {
             command.args(self.family.map(IpFamily::flag));
         }
-        command.arg(&self.host.name).arg(&self.program).arg(SERVER_FLAG);
+        command.arg(&self.host.name).args(&self.words);
         command
             .stdin(Stdio::from(OwnedFd::from(child_input)))
             .stdout(Stdio::from(OwnedFd::from(child_output)));

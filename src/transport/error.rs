@@ -1,7 +1,8 @@
 //! What can go wrong on the way to a peer, and what to advise.
 
+use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why an operand is not understood or a host is not reached.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +71,36 @@ pub enum Error {
         /// Its value.
         value: String,
     },
+    /// The way to a host is through too many others.
+    #[error("The way to {host} is through more than {limit} hosts")]
+    TooManyJumps {
+        /// The host asked for.
+        host: String,
+        /// How many are the most.
+        limit: usize,
+    },
+    /// A host to jump through did not connect to the next one.
+    #[error("{via} {} connect to {host} port {port}", if *forbidden { "does not allow to" } else { "could not" })]
+    Jump {
+        /// The host to be reached.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// The host that should have connected to it.
+        via: String,
+        /// Whether it was not willing to, rather than not able.
+        forbidden: bool,
+    },
+    /// The proxy command ended instead of leading to the host.
+    #[error("The proxy command for {host}, {command:?}, {ended}")]
+    Proxy {
+        /// The host name.
+        host: String,
+        /// What was run.
+        command: String,
+        /// How it ended.
+        ended: String,
+    },
     /// A known hosts file could not be read.
     #[error("Reading {}", file.display())]
     KnownHosts {
@@ -126,6 +157,16 @@ pub enum Error {
         /// What went wrong.
         reason: String,
     },
+    /// What answers is no SSH server.
+    #[error("What answers at {host} port {port} is no SSH server; it says {said:?}")]
+    NoSsh {
+        /// The host name.
+        host: String,
+        /// The TCP port.
+        port: u16,
+        /// The first it said.
+        said: String,
+    },
     /// The host is not known and nobody vouched for it.
     #[error("The key of {host} is not known: {fingerprint}")]
     UnknownHostKey {
@@ -171,20 +212,31 @@ pub enum Error {
         reason: String,
     },
     /// Every way to log in was refused.
-    #[error(
-        "{host} refused to log in {user:?} ({}); it accepts {}",
-        tried_list(tried),
-        accepted_list(accepted)
-    )]
-    Authentication {
+    #[error("{0}")]
+    Authentication(Box<Refusal>),
+    /// The server ended the session in the middle of the login.
+    #[error("{host} ended the login of {user:?} ({}): {reason}", attempts(tried, &[]))]
+    LoginEnded {
         /// The host name.
         host: String,
         /// The login name.
         user: String,
         /// What was tried, in order.
         tried: Vec<String>,
-        /// The methods the server still accepts.
-        accepted: Vec<String>,
+        /// What the server said.
+        reason: String,
+    },
+    /// The host's key is shorter than the configuration requires.
+    #[error("The key of {host} has {bits} bits, and RequiredRSASize is {required}: {fingerprint}")]
+    ShortHostKey {
+        /// The name looked up.
+        host: String,
+        /// Type and SHA256 fingerprint of the key.
+        fingerprint: String,
+        /// How long it is.
+        bits: u32,
+        /// How long it has to be.
+        required: u32,
     },
     /// A question to the user was not answered.
     #[error("Asking for {what}")]
@@ -228,36 +280,125 @@ pub enum Error {
     },
 }
 
-fn tried_list(tried: &[String]) -> String {
-    if tried.is_empty() { "nothing to try".to_owned() } else { format!("tried {}", tried.join(", ")) }
+/// How a login was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The host name.
+    pub host: String,
+    /// The login name.
+    pub user: String,
+    /// What was tried, in order.
+    pub tried: Vec<String>,
+    /// What might have been tried, and why it was not.
+    pub untried: Vec<String>,
+    /// The methods the server still accepts.
+    pub accepted: Vec<String>,
+    /// Why nobody could be asked anything, where that is so.
+    pub unasked: Option<&'static str>,
+    /// Whether anything was asked of the user.
+    pub asked: bool,
+    /// Why the `ssh` program may succeed, as a clause, if nothing was asked of anybody.
+    pub beyond: Option<String>,
 }
 
-fn accepted_list(accepted: &[String]) -> String {
-    if accepted.is_empty() { "nothing more".to_owned() } else { accepted.join(", ") }
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, user, tried, untried, accepted, .. } = self;
+        let accepted = if accepted.is_empty() { "nothing more".to_owned() } else { accepted.join(", ") };
+        write!(f, "{host} refused to log in {user:?} ({}); it accepts {accepted}", attempts(tried, untried))
+    }
+}
+
+impl Refusal {
+    fn hint(&self) -> &'static str {
+        match self {
+            Self { beyond: Some(_), .. } => {
+                "Use --ssh=external to go through the ssh program, which does more."
+            }
+            Self { unasked: Some(_), accepted, .. } if !accepted.is_empty() => {
+                "Offer a key that the host knows and that needs no question, from a file or the agent, or run \
+                 this where questions can be asked."
+            }
+            _ => "Check the login name, that the right key is offered, and that the agent holds it.",
+        }
+    }
+}
+
+fn attempts(tried: &[String], untried: &[String]) -> String {
+    let tried =
+        if tried.is_empty() { "nothing to try".to_owned() } else { format!("tried {}", tried.join(", ")) };
+    if untried.is_empty() { tried } else { format!("{tried}; not tried: {}", untried.join(", ")) }
 }
 
 impl Error {
     /// Whether the host was not reached, which may pass, and was not that it said no.
     pub fn is_of_the_line(&self) -> bool {
-        matches!(
-            self,
-            Error::Resolve { .. } | Error::Connect { .. } | Error::Timeout { .. } | Error::Handshake { .. }
-        )
+        match self {
+            Error::Resolve { .. }
+            | Error::Connect { .. }
+            | Error::Timeout { .. }
+            | Error::Handshake { .. } => true,
+            Error::Jump { forbidden, .. } => !forbidden,
+            Error::Proxy { .. } => true,
+            _ => false,
+        }
     }
 
-    /// Returns one sentence of advice, where there is any to give.
+    /// Why the `ssh` program may succeed where the built-in client gave up, as a clause. Never after a host's key was
+    /// not to be trusted.
+    pub(in crate::transport) fn beyond_the_client(&self) -> Option<String> {
+        match self {
+            Self::Directive { host, directive, .. } => {
+                Some(format!("the configuration for {host} sets {directive}"))
+            }
+            Self::Authentication(refusal) => refusal.beyond.clone(),
+            _ => None,
+        }
+    }
+
+    /// Returns one sentence of advice; `None` where the user knows best what to do next.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
+            Self::Interrupted { .. } => return None,
             Self::DaemonSyntax { .. } => "Use host:path to go over SSH.".to_owned(),
             Self::Operand { .. } => "Write ./ before a local name that holds a colon.".to_owned(),
-            Self::RemoteProgram { .. } | Self::EmptyCommand | Self::UnbalancedQuote { .. } => return None,
+            Self::EmptyCommand => "Name a program, or leave the option out.".to_owned(),
+            Self::UnbalancedQuote { .. } => "A quote that stands for itself is written twice within quotes.".to_owned(),
+            Self::RemoteProgram { .. } => "Name the program on one line.".to_owned(),
+            Self::Spawn { program, source }
+                if source.kind() == io::ErrorKind::NotFound && Path::new(program).ends_with("ssh") =>
+            {
+                "Install the OpenSSH client, or leave it to the built-in one.".to_owned()
+            }
             Self::Spawn { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "Check the command given with -e; its first word must be a program.".to_owned()
             }
+            Self::Spawn { .. } => "Check that it is a program that this user may run.".to_owned(),
+            Self::SshConfig { .. } => "Correct that, or name another file with --ssh-config.".to_owned(),
             Self::ConfigNeedsSsh { .. } => {
                 "Install the OpenSSH client, or pass --ssh-config none to go on without the file.".to_owned()
             }
-            Self::Directive { .. } => "Use -e ssh to go through the ssh program, which does it.".to_owned(),
+            Self::Directive { .. } => {
+                "Use --ssh=external to go through the ssh program, which does it.".to_owned()
+            }
+            Self::TooManyJumps { .. } => {
+                "Check ProxyJump in the SSH configuration: hosts seem to be reached through one another.".to_owned()
+            }
+            Self::Jump { forbidden: true, via, .. } => {
+                format!("AllowTcpForwarding in the sshd_config of {via} has to allow it.")
+            }
+            Self::Jump { host, via, .. } => {
+                format!("Check that the name is right as {via} sees it, and that sshd runs on {host}.")
+            }
+            Self::Proxy { .. } => {
+                "What it wrote to standard error says why; run it by itself to see.".to_owned()
+            }
+            Self::KnownHosts { .. } => {
+                "Make the file readable, as a line in it might speak against the host.".to_owned()
+            }
+            Self::Start { .. } | Self::Meeting { .. } => {
+                "The system may be out of processes, files or memory; see ulimit -a.".to_owned()
+            }
             Self::Resolve { .. } => {
                 "Check the spelling of the host and that the name server answers.".to_owned()
             }
@@ -266,6 +407,11 @@ impl Error {
                 "The host may be overloaded or the port may not be SSH's; --timeout sets the limit."
                     .to_owned()
             }
+            Self::NoSsh { .. } => {
+                "Give the port that its SSH server listens at: ssh://HOST:PORT/PATH, or Port in the configuration."
+                    .to_owned()
+            }
+            Self::Handshake { reason, .. } => handshake_hint(reason).to_owned(),
             Self::UnknownHostKey { .. } => {
                 "Connect once from a terminal, or add the key to ~/.ssh/known_hosts after checking it."
                     .to_owned()
@@ -278,23 +424,19 @@ impl Error {
             Self::HostCertificate { .. } => {
                 "Ask the administrator of the host for a new certificate.".to_owned()
             }
-            Self::Authentication { .. } => {
-                "Check the login name, that the right key is offered, and that the agent holds it.".to_owned()
+            Self::ShortHostKey { .. } => "The host needs a longer key, or one of another type.".to_owned(),
+            Self::Authentication(refusal) => refusal.hint().to_owned(),
+            Self::LoginEnded { .. } => {
+                "If the server allows few tries, name the right key with IdentityFile and set IdentitiesOnly yes."
+                    .to_owned()
             }
+            Self::Prompt { .. } => "Run this from a terminal, or set SSH_ASKPASS to a program that asks.".to_owned(),
             Self::Place { .. } => {
                 "Set XDG_RUNTIME_DIR or TMPDIR on the host to a folder that sockets can be made in."
                     .to_owned()
             }
+            Self::Lost { .. } => "Run this again; if it happens again, the server's log says why.".to_owned(),
             Self::Channel { .. } => "The server limits sessions per connection (MaxSessions).".to_owned(),
-            Self::Spawn { .. }
-            | Self::SshConfig { .. }
-            | Self::KnownHosts { .. }
-            | Self::Start { .. }
-            | Self::Interrupted { .. }
-            | Self::Handshake { .. }
-            | Self::Prompt { .. }
-            | Self::Meeting { .. }
-            | Self::Lost { .. } => return None,
         };
         Some(text)
     }
@@ -311,5 +453,15 @@ fn connect_hint(kind: io::ErrorKind) -> &'static str {
         io::ErrorKind::ConnectionRefused => "Nothing listens there: check the port and that sshd runs.",
         io::ErrorKind::TimedOut => "The host may be down or a firewall may drop the connection.",
         _ => "Check that the host is reachable from here.",
+    }
+}
+
+fn handshake_hint(reason: &str) -> &'static str {
+    if reason.contains("in common") {
+        "Allow one that the server offers (Ciphers, MACs, KexAlgorithms, HostKeyAlgorithms), or use --ssh=external."
+    } else if reason.contains("closed the connection") {
+        "The server may be busy (MaxStartups), or block this address; try again later or look into its log."
+    } else {
+        "Check that the port is that of an SSH server; --ssh-debug tells each step."
     }
 }

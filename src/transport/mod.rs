@@ -4,9 +4,9 @@
 //! both end in the same [`Connection`]: a pair of blocking byte streams and a [`Control`].
 //!
 //! * [`ssh`] is the built-in SSH client. It reads the user's `ssh_config`, known hosts, keys and agent, so a host
-//!   that `ssh` reaches without special devices is reached the same way.
-//! * [`child`] runs a remote shell the user names (`-e COMMAND`) and talks over its standard streams. Whatever the
-//!   built-in client does not do (proxies, hardware keys, connection sharing), the real `ssh` does there.
+//!   that `ssh` reaches is reached the same way, through other hosts and programs where that is the way.
+//! * [`child`] runs a remote shell the user names (`-e COMMAND`) and talks over its standard streams. The real
+//!   `ssh` is run in the same way for what the built-in client does not do (smart cards, GSSAPI, shared connections).
 //!
 //! The far side always runs the same command line, made by [`command`]: no path and no option ever pass through a
 //! shell. A connection may have several channels, each to a process of its own on the far side; those come together

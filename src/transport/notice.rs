@@ -33,6 +33,17 @@ pub enum Notice {
         /// The known hosts file and what was wrong with it.
         problem: String,
     },
+    /// The key of a host is another than the one that is known, and the configuration says to go on.
+    HostKeyDiffers {
+        /// The name looked up.
+        host: String,
+        /// Type and SHA256 fingerprint of the key offered.
+        fingerprint: String,
+        /// The known hosts file with the other key.
+        file: PathBuf,
+        /// The line in it, counted from one.
+        line: usize,
+    },
     /// A key file was passed over.
     KeySkipped {
         /// The key file.
@@ -40,6 +51,15 @@ pub enum Notice {
         /// Why, as the end of a sentence.
         reason: String,
     },
+    /// The `ssh` program is run in the place of the built-in client.
+    External {
+        /// The host asked for.
+        host: String,
+        /// Why, as a clause.
+        reason: String,
+    },
+    /// One step of connecting, for whoever wants to know each.
+    Step(String),
     /// The SSH agent could not be used.
     AgentSkipped {
         /// Why, as the end of a sentence.
@@ -57,7 +77,17 @@ impl std::fmt::Display for Notice {
             Self::HostKeyNotStored { host, problem } => {
                 write!(f, "The key of {host} was accepted but not stored: {problem}")
             }
+            Self::HostKeyDiffers { host, fingerprint, file, line } => write!(
+                f,
+                "WARNING: the key of {host}, {fingerprint}, is not the one in {} line {line}; going on without \
+                 passwords, since StrictHostKeyChecking is off",
+                file.display()
+            ),
             Self::KeySkipped { file, reason } => write!(f, "Key {} is not used: {reason}", file.display()),
+            Self::External { host, reason } => {
+                write!(f, "Connecting to {host} through the ssh program, since {reason}")
+            }
+            Self::Step(text) => write!(f, "ssh: {text}"),
             Self::AgentSkipped { reason } => write!(f, "The SSH agent is not used: {reason}"),
         }
     }

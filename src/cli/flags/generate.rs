@@ -18,10 +18,11 @@ const SCHEMA: &str = include_str!("../../../man/dsync-events.schema.json");
 const KINDS: [&str; 5] = ["complete-bash", "complete-zsh", "complete-fish", "man", "events-schema"];
 
 /// The flags whose values are words, with those worth being proposed.
-const VALUES: [(&str, &[&str]); 4] = [
+const VALUES: [(&str, &[&str]); 5] = [
     ("generate", &KINDS),
     ("stderr", &["errors", "all", "client"]),
     ("outbuf", &["N", "L", "B"]),
+    ("ssh", &["builtin", "external", "auto"]),
     ("conflict", &["skip", "keep-both", "newer", "older", "larger", "smaller", "local", "remote", "ask"]),
 ];
 

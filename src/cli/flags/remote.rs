@@ -21,6 +21,17 @@ pub(in crate::cli) struct RemoteFlags {
     /// Reach the host by IPv6 only
     #[arg(short = '6', long, overrides_with = "ipv4", help_heading = REMOTE)]
     pub ipv6: bool,
+    /// Which SSH client: builtin, external (the ssh program), or auto (default): the built-in one where it can
+    ///
+    /// With auto, the ssh program is run by itself for what the built-in client does not do, such as smart cards and
+    /// GSSAPI, and a line says so; it never is after a host's key was not to be trusted. -e goes before this.
+    #[arg(long, value_name = "WHICH", help_heading = REMOTE)]
+    pub ssh: Option<String>,
+    /// Tell how the host is reached and logged in to, step by step
+    ///
+    /// So does -vvv.
+    #[arg(long, help_heading = REMOTE)]
+    pub ssh_debug: bool,
     /// Let blanks part a path on the other host into several: host:'one two' is two
     ///
     /// So does RSYNC_OLD_ARGS=1, unless -s or RSYNC_PROTECT_ARGS=1 says that names are as they are typed.
@@ -47,7 +58,7 @@ impl RemoteFlags {
 type Differs = fn(&Flags, &Flags) -> bool;
 
 /// The options that no request carries.
-const NOT_CARRIED: [(&str, Differs); 10] = [
+const NOT_CARRIED: [(&str, Differs); 12] = [
     ("filter rules", |own, peer| {
         own.filters.len() != peer.filters.len()
             || (own.cvs_exclude, own.gitignore) != (peer.cvs_exclude, peer.gitignore)
@@ -66,6 +77,8 @@ const NOT_CARRIED: [(&str, Differs); 10] = [
     }),
     ("--rsh", |own, peer| own.rsh != peer.rsh),
     ("--ssh-config", |own, peer| own.ssh_config != peer.ssh_config),
+    ("--ssh", |own, peer| own.remote.ssh != peer.remote.ssh),
+    ("--ssh-debug", |own, peer| own.remote.ssh_debug != peer.remote.ssh_debug),
     ("--remote-path", |own, peer| own.remote_path != peer.remote_path),
 ];
 

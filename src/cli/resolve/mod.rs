@@ -329,6 +329,8 @@ fn shell(flags: &Flags, environment: &Environment) -> Result<Shell, Failure> {
         command: command.map_err(|error| operand_failure(&error))?,
         remote_program,
         ssh_config: flags.ssh_config.clone(),
+        ssh: remote::ssh_choice(flags)?,
+        ssh_debug: flags.remote.ssh_debug || flags.verbose >= 3,
         family: remote::family(flags),
     })
 }

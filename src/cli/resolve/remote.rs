@@ -8,6 +8,7 @@ use crate::cli::resolve::view;
 use crate::request::{LinkRules, Options, Super};
 use crate::session::{Retry, once_only};
 use crate::transport::IpFamily;
+use crate::transport::ssh::Choice;
 use crate::transport::target::Target;
 use std::time::Duration;
 
@@ -51,6 +52,17 @@ pub(super) fn retry(
         (None, _) => 0,
     };
     Ok(Retry { times: if is_local || only_tells { 0 } else { times }, delay })
+}
+
+/// Which SSH client reaches the host.
+pub(super) fn ssh_choice(flags: &Flags) -> Result<Choice, Failure> {
+    match flags.remote.ssh.as_deref() {
+        None | Some("auto") => Ok(Choice::Auto),
+        Some("builtin") => Ok(Choice::BuiltIn),
+        Some("external") => Ok(Choice::External),
+        Some(other) => Err(Failure::usage(format!("--ssh: the value {other:?} is not valid"))
+            .with_hint("It is builtin, external or auto.")),
+    }
 }
 
 /// Refuses what is said about paths on this side where none is named here.

@@ -15,10 +15,12 @@ fn environment() -> Environment {
         cvs_ignore: Some("from-environment".into()),
         old_args: false,
         stderr_is_terminal: true,
+        askpass: None,
         ssh: ssh::Environment {
             home: PathBuf::from("/home/me"),
             user: "me".to_owned(),
             agent_socket: None,
+            shell: "/bin/sh".into(),
             ssh_program: "ssh".into(),
         },
     }

@@ -12,6 +12,7 @@ use russh::{Preferred, cipher, compression, kex, mac};
 use crate::transport::Error;
 use crate::transport::ssh::known_hosts::KnownHosts;
 use crate::transport::ssh::settings::Settings;
+use crate::transport::ssh::telling::Telling;
 
 /// AES in hardware runs at several times the speed of ChaCha20; without it, at a fraction.
 const WITH_AES: &[cipher::Name] = &[
@@ -79,12 +80,19 @@ const HOST_KEYS: &[Algorithm] = &[
 ///
 /// # Errors
 /// When the configuration allows nothing the client can do.
-pub(super) fn preferred(settings: &Settings, known: &KnownHosts) -> Result<Preferred, Error> {
+pub(super) fn preferred(
+    settings: &Settings,
+    known: &KnownHosts,
+    telling: &Telling,
+) -> Result<Preferred, Error> {
     let nothing_left = |directive, list: &Option<Vec<String>>| Error::Directive {
         host: settings.hostname.clone(),
         directive,
         value: list.as_deref().unwrap_or_default().join(","),
     };
+    tell_skipped("Ciphers", &settings.ciphers, WITH_AES, telling);
+    tell_skipped("MACs", &settings.macs, MACS, telling);
+    tell_skipped("KexAlgorithms", &settings.key_exchanges, KEY_EXCHANGES, telling);
     let ciphers = allowed(if has_aes() { WITH_AES } else { WITHOUT_AES }, &settings.ciphers);
     if ciphers.is_empty() {
         return Err(nothing_left("Ciphers", &settings.ciphers));
@@ -118,6 +126,16 @@ fn allowed<N: AsRef<str> + Clone>(ours: &[N], list: &Option<Vec<String>>) -> Vec
     let is_allowed =
         |name: &N| list.as_ref().is_none_or(|list| list.iter().any(|item| item == name.as_ref()));
     ours.iter().filter(|&name| is_allowed(name)).cloned().collect()
+}
+
+/// Tells which names of a list are not among ours. Not as a notice: OpenSSH's own defaults have some, and in what
+/// `ssh -G` prints they cannot be told from what the user wrote.
+fn tell_skipped<N: AsRef<str>>(directive: &str, list: &Option<Vec<String>>, ours: &[N], telling: &Telling) {
+    let is_other = |name: &&String| !ours.iter().any(|own| own.as_ref() == name.as_str());
+    let skipped: Vec<&str> = list.iter().flatten().filter(is_other).map(String::as_str).collect();
+    if !skipped.is_empty() {
+        telling.step(|| format!("of {directive}, skipped as unknown to this client: {}", skipped.join(", ")));
+    }
 }
 
 fn key_exchanges(list: &Option<Vec<String>>) -> Vec<kex::Name> {
@@ -164,6 +182,7 @@ mod tests {
             home: "/nonexistent".into(),
             user: "ann".to_owned(),
             agent_socket: None,
+            shell: "/bin/sh".into(),
             ssh_program: "ssh".into(),
         };
         Settings::defaults("box", &environment)
@@ -179,7 +198,7 @@ mod tests {
         settings.ciphers = list(&["umac", "aes256-ctr", "chacha20-poly1305@openssh.com"]);
         settings.key_exchanges = list(&["sntrup761x25519-sha512", "ecdh-sha2-nistp256", "curve25519-sha256"]);
         settings.host_key_algorithms = list(&["rsa-sha2-256", "sk-ssh-ed25519@openssh.com"]);
-        let preferred = preferred(&settings, &KnownHosts::default()).unwrap();
+        let preferred = preferred(&settings, &KnownHosts::default(), &Telling::nothing()).unwrap();
         assert_eq!(*preferred.cipher, [cipher::CHACHA20_POLY1305, cipher::AES_256_CTR]);
         assert_eq!(preferred.kex.get(..2), Some(&[kex::ECDH_SHA2_NISTP256, kex::CURVE25519][..]));
         assert!(preferred.kex.contains(&kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT));
@@ -191,7 +210,7 @@ mod tests {
     fn nothing_in_common_names_the_directive() {
         let mut settings = settings();
         settings.ciphers = list(&["3des-cbc"]);
-        let error = preferred(&settings, &KnownHosts::default()).unwrap_err();
+        let error = preferred(&settings, &KnownHosts::default(), &Telling::nothing()).unwrap_err();
         assert!(error.to_string().contains("Ciphers"), "{error}");
     }
 }

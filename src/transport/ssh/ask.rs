@@ -1,6 +1,7 @@
 //! Questions to the user from asynchronous code, and deadlines that do not run while one is open.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,17 +14,33 @@ pub(super) struct Asker {
     prompter: Arc<dyn Prompter>,
     batch: bool,
     clock: Clock,
+    /// Whether a secret or a line was asked for.
+    has_asked: Arc<AtomicBool>,
 }
 
 impl Asker {
     /// With `batch`, nobody is ever asked.
     pub(super) fn new(prompter: Arc<dyn Prompter>, batch: bool) -> Self {
-        Self { prompter, batch, clock: Clock::default() }
+        Self { prompter, batch, clock: Clock::default(), has_asked: Arc::default() }
     }
 
     /// Whether a question can be answered.
     pub(super) fn can_ask(&self) -> bool {
-        !self.batch && self.prompter.interactive()
+        self.why_not().is_none()
+    }
+
+    /// Why no question can be answered, as a clause.
+    pub(super) fn why_not(&self) -> Option<&'static str> {
+        match (self.batch, self.prompter.interactive()) {
+            (true, _) => Some("BatchMode is on"),
+            (_, false) => Some("there is no terminal to ask at"),
+            (false, true) => None,
+        }
+    }
+
+    /// Whether the user was asked for anything but a yes.
+    pub(super) fn has_asked(&self) -> bool {
+        self.has_asked.load(Ordering::Relaxed)
     }
 
     /// The clock that stands while a question is open.
@@ -36,10 +53,12 @@ impl Asker {
     }
 
     pub(super) async fn secret(&self, what: &str, prompt: String) -> Result<String, Error> {
+        self.has_asked.store(true, Ordering::Relaxed);
         self.ask(what, move |prompter| prompter.secret(&prompt)).await
     }
 
     pub(super) async fn line(&self, what: &str, prompt: String) -> Result<String, Error> {
+        self.has_asked.store(true, Ordering::Relaxed);
         self.ask(what, move |prompter| prompter.line(&prompt)).await
     }
 

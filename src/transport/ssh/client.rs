@@ -3,18 +3,20 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use russh::Channel;
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
+use russh::{Channel, Names as Algorithms};
 
 use crate::transport::ssh::ask::Asker;
-use crate::transport::ssh::known_hosts::{KnownHosts, Names, Verdict, store};
+use crate::transport::ssh::known_hosts::{KnownHosts, Names, Place, Verdict, store};
 use crate::transport::ssh::server_text::visible;
 use crate::transport::ssh::settings::{Settings, UnknownHost};
-use crate::transport::{Error, Notice, NoticeSink};
+use crate::transport::ssh::telling::Telling;
+use crate::transport::{Error, Notice};
 
 const CLOSED: &str = "the server closed the connection";
 
@@ -26,11 +28,20 @@ const MAX_BANNERS: usize = 8;
 
 /// Why a session ended, once it has.
 #[derive(Clone, Default)]
-pub(super) struct LossReason(Arc<Mutex<Option<String>>>);
+pub(super) struct LossReason {
+    reason: Arc<Mutex<Option<String>>>,
+    /// The session that carries this one: its host, and why it ended.
+    carrier: Option<Arc<(String, LossReason)>>,
+}
 
 impl LossReason {
+    /// Of a session that is carried by another one.
+    pub(super) fn behind(host: &str, carrier: &LossReason) -> Self {
+        Self { reason: Arc::default(), carrier: Some(Arc::new((host.to_owned(), carrier.clone()))) }
+    }
+
     fn set(&self, reason: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
     }
 
     /// The reason, or the usual one where none was noted.
@@ -40,7 +51,13 @@ impl LossReason {
 
     /// The reason; `None` while the session lasts.
     pub(super) fn noted(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let own = self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        // A session whose carrier is gone looks as if its server had hung up.
+        let before = self.carrier.as_deref().filter(|_| own == CLOSED);
+        Some(match before.and_then(|(host, loss)| Some((host, loss.noted()?))) {
+            Some((host, reason)) => format!("the connection to {host}, which led to it, was lost: {reason}"),
+            None => own,
+        })
     }
 }
 
@@ -62,9 +79,22 @@ pub(super) struct Client {
     store_in: Option<PathBuf>,
     hash_names: bool,
     asker: Asker,
-    on_notice: NoticeSink,
+    telling: Telling,
     loss: LossReason,
+    /// How short an RSA key may be, in bits.
+    rsa_bits: u32,
+    doubt: Doubt,
     banners: usize,
+}
+
+/// Whether the host is another than the known one, as the configuration allows it to be. Then no secret is told to it.
+#[derive(Clone, Default)]
+pub(super) struct Doubt(Arc<AtomicBool>);
+
+impl Doubt {
+    pub(super) fn is_there(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Client {
@@ -73,8 +103,9 @@ impl Client {
         names: Names,
         known: KnownHosts,
         asker: Asker,
-        on_notice: NoticeSink,
+        telling: Telling,
         loss: LossReason,
+        doubt: Doubt,
     ) -> Self {
         Self {
             names,
@@ -83,8 +114,10 @@ impl Client {
             store_in: settings.user_known_hosts.first().cloned(),
             hash_names: settings.hash_known_hosts,
             asker,
-            on_notice,
+            telling,
             loss,
+            rsa_bits: settings.rsa_bits,
+            doubt,
             banners: 0,
         }
     }
@@ -94,9 +127,22 @@ impl Client {
         let key = offered.public_key();
         let fingerprint = format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        match self.known.judge(offered, &self.names, now) {
+        let verdict = self.known.judge(offered, &self.names, now);
+        let kind = if offered.certificate().is_some() { "certificate for the key" } else { "key" };
+        self.telling.step(|| format!("{host} offers the {kind} {fingerprint}: {verdict}"));
+        let bits = key.key_data().rsa().map(|key| key.key_size());
+        if let Some(bits) = bits.filter(|&bits| bits < self.rsa_bits) {
+            return Err(Error::ShortHostKey { host, fingerprint, bits, required: self.rsa_bits });
+        }
+        match verdict {
             Verdict::Known => Ok(()),
             Verdict::Unknown => self.meet(&key, host, fingerprint).await,
+            Verdict::Changed(place) if self.unknown_host == UnknownHost::AcceptAny => {
+                self.doubt.0.store(true, Ordering::Relaxed);
+                let Place { file, line } = place;
+                self.telling.notice(Notice::HostKeyDiffers { host, fingerprint, file, line });
+                Ok(())
+            }
             Verdict::Changed(place) => {
                 Err(Error::ChangedHostKey { host, fingerprint, file: place.file, line: place.line })
             }
@@ -110,7 +156,7 @@ impl Client {
     /// Decides about a host that no record is about.
     async fn meet(&self, key: &PublicKey, host: String, fingerprint: String) -> Result<(), Error> {
         let accepted = match self.unknown_host {
-            UnknownHost::Accept => true,
+            UnknownHost::Accept | UnknownHost::AcceptAny => true,
             UnknownHost::Ask if self.asker.can_ask() => {
                 let question = format!(
                     "The host {host} is not known.\nIts key is {fingerprint}.\n\
@@ -133,7 +179,7 @@ impl Client {
             Ok(()) => Notice::HostKeyAdded { host, fingerprint, file: file.clone() },
             Err(error) => Notice::HostKeyNotStored { host, problem: format!("{}: {error}", file.display()) },
         };
-        (self.on_notice)(notice);
+        self.telling.notice(notice);
     }
 }
 
@@ -145,12 +191,32 @@ impl Handler for Client {
         Ok(true)
     }
 
+    async fn kex_done(
+        &mut self,
+        _: Option<&[u8]>,
+        names: &Algorithms,
+        session: &mut Session,
+    ) -> Result<(), SessionError> {
+        self.telling.step(|| {
+            let server = String::from_utf8_lossy(session.remote_sshid()).into_owned();
+            format!(
+                "the server is {}; algorithms: {}, host key {}, {}, {}",
+                visible(server.trim_end()),
+                names.kex.as_ref(),
+                names.key,
+                names.cipher.as_ref(),
+                names.client_mac.as_ref()
+            )
+        });
+        Ok(())
+    }
+
     async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), SessionError> {
         self.banners = self.banners.saturating_add(1);
         if self.banners > MAX_BANNERS {
             return Ok(());
         }
-        (self.on_notice)(Notice::Banner(visible(banner.trim_end())));
+        self.telling.notice(Notice::Banner(visible(banner.trim_end())));
         Ok(())
     }
 

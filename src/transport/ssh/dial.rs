@@ -8,9 +8,14 @@ use tokio::net::{TcpSocket, TcpStream, lookup_host};
 
 use crate::transport::Error;
 use crate::transport::ssh::settings::{Family, Settings};
+use crate::transport::ssh::telling::Telling;
 
 /// Connects to the first address of the host that answers within `limit`; `limit` also bounds the look-up.
-pub(super) async fn dial(settings: &Settings, limit: Duration) -> Result<TcpStream, Error> {
+pub(super) async fn dial(
+    settings: &Settings,
+    limit: Duration,
+    telling: &Telling,
+) -> Result<TcpStream, Error> {
     let host = &settings.hostname;
     let addresses = addresses_of(host, settings.port, settings.family, limit).await?;
     let source = match &settings.bind_address {
@@ -23,11 +28,13 @@ pub(super) async fn dial(settings: &Settings, limit: Duration) -> Result<TcpStre
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         for &address in &addresses {
+            telling.step(|| format!("connecting to {host} at {address}"));
             match tokio::time::timeout(limit, open(address, &source)).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => failure = error,
                 Err(_) => failure = io::ErrorKind::TimedOut.into(),
             }
+            telling.step(|| format!("{address} did not take the connection: {failure}"));
         }
     }
     Err(Error::Connect { host: host.clone(), port: settings.port, source: failure })

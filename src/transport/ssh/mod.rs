@@ -5,12 +5,16 @@
 //! types stay inside this folder.
 //!
 //! ```text
-//! settings   what ssh_config says about the host, asked of `ssh -G`     (resolve, tokens)
-//! dial       the TCP connection                                          (dial, acknowledge)
+//! settings   what ssh_config says about each host on the way, asked of `ssh -G`   (resolve, lines, tokens)
+//! stream     a TCP connection, a proxy command, or a channel of the host before     (dial, acknowledge, proxy)
 //! handshake  algorithms in our order, the host key by our policy         (algorithms, client, known_hosts)
 //! login      agent, key files, keyboard-interactive, password            (auth)
 //! channel    the remote command and the queues around it                 (session, channel, queue, outbox)
 //! ```
+//!
+//! With `ProxyJump`, shaking hands and logging in are done for one host after the other, each by its own settings, and
+//! the streams of all but the first are channels of the host before. What the client does not do is left to the `ssh`
+//! program (`external`), if the choice is not ours alone to make.
 //!
 //! **Why it cannot hang with both directions full.** A russh session is one task that waits for its socket write to
 //! complete without reading meanwhile; two such ends with full buffers wait for each other for ever. So the session
@@ -24,7 +28,8 @@ use std::time::Duration;
 
 use crate::report::Prompter;
 use crate::transport::target::Host;
-use crate::transport::{Connection, Error, IpFamily, NoticeSink, StderrSink};
+use crate::transport::{Connection, Error, IpFamily, Notice, NoticeSink, StderrSink};
+use telling::Telling;
 
 mod acknowledge;
 mod algorithms;
@@ -33,14 +38,20 @@ mod auth;
 mod channel;
 mod client;
 mod dial;
+mod external;
+mod greeting;
 mod interrupt;
 mod known_hosts;
+mod lines;
 mod outbox;
+mod proxy;
 mod queue;
 mod resolve;
 mod server_text;
 mod session;
 mod settings;
+mod stream;
+mod telling;
 mod tokens;
 
 #[cfg(test)]
@@ -68,6 +79,22 @@ pub struct Options {
     pub on_stderr: StderrSink,
     /// Takes notices.
     pub on_notice: NoticeSink,
+    /// Whether each step is told as a notice, too.
+    pub tell_steps: bool,
+    /// Which client does it.
+    pub choice: Choice,
+}
+
+/// Which SSH client is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Choice {
+    /// The built-in one, and the `ssh` program for what that one does not do.
+    #[default]
+    Auto,
+    /// The built-in one only.
+    BuiltIn,
+    /// The `ssh` program.
+    External,
 }
 
 /// Facts about the user that the library does not look up itself.
@@ -79,6 +106,8 @@ pub struct Environment {
     pub user: String,
     /// The agent's socket (`SSH_AUTH_SOCK`).
     pub agent_socket: Option<PathBuf>,
+    /// The shell that runs proxy commands (`SHELL`).
+    pub shell: PathBuf,
     /// The OpenSSH client program, asked for the configuration: a path, or a name to be found in the path.
     pub ssh_program: OsString,
 }
@@ -92,6 +121,22 @@ pub struct Environment {
 /// When the configuration cannot be honoured, the host not reached, its key not trusted, no login is accepted, or it is
 /// interrupted.
 pub fn connect(host: &Host, command: &[u8], options: &Options) -> Result<Connection, Error> {
-    let settings = resolve::settings(host, options)?;
-    session::Session::connect(settings, command, options)?.open()
+    let error = match options.choice {
+        Choice::External => return external::connect(host, command, options),
+        Choice::BuiltIn => return built_in(host, command, options),
+        Choice::Auto => match built_in(host, command, options) {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        },
+    };
+    let shared = || external::shared_connection(host, options, &error);
+    let Some(reason) = error.beyond_the_client().or_else(shared) else { return Err(error) };
+    (options.on_notice)(Notice::External { host: host.name.clone(), reason });
+    external::connect(host, command, options)
+}
+
+fn built_in(host: &Host, command: &[u8], options: &Options) -> Result<Connection, Error> {
+    let telling = Telling::of(options);
+    let way = resolve::way(host, options, &telling)?;
+    session::Session::connect(&way, command, options, &telling)?.open()
 }

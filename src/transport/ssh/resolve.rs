@@ -12,16 +12,44 @@ use crate::transport::Error;
 use crate::transport::IpFamily;
 use crate::transport::ssh::Options;
 use crate::transport::ssh::server_text::visible;
-use crate::transport::ssh::settings::{Family, Settings};
+use crate::transport::ssh::settings::{Family, Route, Settings};
+use crate::transport::ssh::telling::Telling;
 use crate::transport::target::Host;
 
 /// The value of `-F` that stands for no file.
 const NO_FILE: &str = "none";
 
-/// Returns the settings for `host`.
-pub(super) fn settings(host: &Host, options: &Options) -> Result<Settings, Error> {
+/// The most hosts on the way to one, itself included.
+const MAX_HOPS: usize = 16;
+
+/// Returns the settings for every host on the way to `host`, in the order in which they are reached; `host` is last.
+///
+/// As with `ssh`, the host to jump through at last is reached through those named before it, and the first of them as
+/// its own configuration says.
+pub(super) fn way(host: &Host, options: &Options, telling: &Telling) -> Result<Vec<Settings>, Error> {
+    let mut hops = vec![settings(host, &[], options, telling)?];
+    let mut family_free = options.clone();
+    family_free.family = None;
+    while let Some(Route::Jump(hosts)) = hops.last().map(|hop| hop.route.clone()) {
+        let Some((next, before)) = hosts.split_last() else { break };
+        if hops.len() >= MAX_HOPS {
+            return Err(Error::TooManyJumps { host: host.to_string(), limit: MAX_HOPS });
+        }
+        hops.push(settings(next, before, &family_free, telling)?);
+    }
+    hops.reverse();
+    Ok(hops)
+}
+
+/// Returns the settings for `host`, which is reached through `jumps` if there are any.
+pub(super) fn settings(
+    host: &Host,
+    jumps: &[Host],
+    options: &Options,
+    telling: &Telling,
+) -> Result<Settings, Error> {
     let environment = &options.environment;
-    match ask_ssh(host, options) {
+    match ask_ssh(host, jumps, options, telling) {
         Ok(text) => Settings::from_resolved(&text, &host.name, environment),
         Err(Error::Spawn { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             match unread_config(options) {
@@ -33,7 +61,7 @@ pub(super) fn settings(host: &Host, options: &Options) -> Result<Settings, Error
     }
 }
 
-fn ask_ssh(host: &Host, options: &Options) -> Result<String, Error> {
+fn ask_ssh(host: &Host, jumps: &[Host], options: &Options, telling: &Telling) -> Result<String, Error> {
     let program = &options.environment.ssh_program;
     let mut command = Command::new(program);
     command.arg("-G").stdin(Stdio::null());
@@ -46,10 +74,12 @@ fn ask_ssh(host: &Host, options: &Options) -> Result<String, Error> {
     if let Some(user) = &host.user {
         command.arg("-l").arg(user);
     }
-    command.args(options.family.map(IpFamily::flag));
+    if !jumps.is_empty() {
+        command.arg("-J").arg(jumps.iter().map(Host::to_string).collect::<Vec<_>>().join(","));
+    }
+    command.args(options.family.map(IpFamily::flag)).arg("--").arg(&host.name);
+    telling.step(|| format!("asking {command:?} for the configuration"));
     let output = command
-        .arg("--")
-        .arg(&host.name)
         .output()
         .map_err(|source| Error::Spawn { program: program.to_string_lossy().into_owned(), source })?;
     if !output.status.success() {

@@ -4,21 +4,22 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::client::{self, Handle};
-use russh::{ChannelOpenFailure, Disconnect, SshId};
-use tokio::net::TcpStream;
+use russh::client;
+use russh::{ChannelOpenFailure, SshId};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::transport::ssh::acknowledge::Acknowledging;
 use crate::transport::ssh::ask::Asker;
 use crate::transport::ssh::channel::{self, Surroundings};
-use crate::transport::ssh::client::{Client, LossReason, SessionError, describe};
+use crate::transport::ssh::client::{Client, Doubt, LossReason, SessionError, describe};
 use crate::transport::ssh::dial::dial;
+use crate::transport::ssh::greeting::Kept;
 use crate::transport::ssh::known_hosts::{KnownHosts, Names};
-use crate::transport::ssh::outbox::{Gate, buffered};
+use crate::transport::ssh::outbox::buffered;
 use crate::transport::ssh::queue::Budget;
-use crate::transport::ssh::settings::Settings;
-use crate::transport::ssh::{Interrupt, Options, algorithms, auth};
+use crate::transport::ssh::settings::{Route, Settings};
+use crate::transport::ssh::stream::{Hop, Stream};
+use crate::transport::ssh::telling::Telling;
+use crate::transport::ssh::{Interrupt, Options, algorithms, auth, proxy};
 use crate::transport::{Connection, Error, StderrSink};
 
 /// What a channel may hold of ours at the server's side unacknowledged and the other way round, in bytes: bounds
@@ -36,16 +37,17 @@ const GOODBYE: Duration = Duration::from_millis(300);
 
 /// See the module. Ends with its last channel.
 pub(super) struct Session {
-    engine: Engine,
-    handle: Handle<Client>,
-    gate: Gate,
+    /// The host itself, and with it those on the way.
+    hop: Hop,
     inbound: Arc<Budget>,
-    loss: LossReason,
     host: String,
     command: Vec<u8>,
     limit: Duration,
     interrupt: Interrupt,
     on_stderr: StderrSink,
+    telling: Telling,
+    /// Last, so that it is there while the rest ends.
+    engine: Engine,
 }
 
 /// A runtime that ends in bounded time, even with a thread still in a name look-up.
@@ -78,33 +80,39 @@ impl Drop for Engine {
 }
 
 impl Session {
-    /// Connects and logs in.
-    pub(super) fn connect(settings: Settings, command: &[u8], options: &Options) -> Result<Arc<Self>, Error> {
+    /// Connects and logs in to the hosts of `way`, one through the other; the last is the one to be reached.
+    pub(super) fn connect(
+        way: &[Settings],
+        command: &[u8],
+        options: &Options,
+        telling: &Telling,
+    ) -> Result<Arc<Self>, Error> {
+        let nobody = || Error::Start { source: std::io::Error::other("there is no host to reach") };
+        let target = way.last().ok_or_else(nobody)?;
         let engine = Engine::start()?;
-        let limit = options.connect_timeout.or(settings.connect_timeout).unwrap_or(DEFAULT_LIMIT);
-        let loss = LossReason::default();
-        let asker = Asker::new(Arc::clone(&options.prompter), settings.batch);
         let work = async {
-            let stream = dial(&settings, limit).await?;
-            let login = log_in(&settings, stream, &asker, &loss, options);
-            asker.clock().within(limit, login).await.ok_or_else(|| Error::Timeout {
-                host: settings.hostname.clone(),
-                stage: "the SSH handshake and login",
-                seconds: limit.as_secs(),
-            })?
+            let mut reached: Option<Hop> = None;
+            for settings in way {
+                telling.step(|| settings.to_string());
+                let stream = match reached.take() {
+                    Some(hop) => hop.onward(settings, telling).await?,
+                    None => first_stream(settings, options, telling).await?,
+                };
+                reached = Some(enter(settings, stream, options, telling).await?);
+            }
+            reached.ok_or_else(nobody)
         };
-        let (handle, gate) = engine.block_on(options.interrupt.unless(&settings.hostname, work))??;
+        let hop = engine.block_on(options.interrupt.unless(&target.hostname, work))??;
         Ok(Arc::new(Self {
-            engine,
-            handle,
-            gate,
+            hop,
             inbound: Budget::new(channel::INBOUND),
-            loss,
-            host: settings.hostname,
+            host: target.hostname.clone(),
             command: command.to_vec(),
-            limit,
+            limit: limit(target, options),
             interrupt: options.interrupt.clone(),
             on_stderr: Arc::clone(&options.on_stderr),
+            telling: telling.clone(),
+            engine,
         }))
     }
 
@@ -121,13 +129,15 @@ impl Session {
     }
 
     async fn open_channel(self: &Arc<Self>) -> Result<Connection, Error> {
-        let channel = self.handle.channel_open_session().await.map_err(|error| self.channel_error(error))?;
+        let channel =
+            self.hop.handle.channel_open_session().await.map_err(|error| self.channel_error(error))?;
         let (reading, writing) = channel.split();
+        self.telling.step(|| format!("running {:?}", String::from_utf8_lossy(&self.command)));
         writing.exec(true, self.command.clone()).await.map_err(|error| self.channel_error(error))?;
         let surroundings = Surroundings {
-            gate: self.gate.clone(),
+            gate: self.hop.gate.clone(),
             inbound: Arc::clone(&self.inbound),
-            loss: self.loss.clone(),
+            loss: self.hop.loss.clone(),
             on_stderr: Arc::clone(&self.on_stderr),
         };
         channel::connection(reading, writing, surroundings, Arc::clone(self))
@@ -147,7 +157,7 @@ impl Session {
                 };
                 Error::Channel { host, reason }
             }
-            _ => Error::Lost { host, reason: self.loss.get() },
+            _ => Error::Lost { host, reason: self.hop.loss.get() },
         }
     }
 }
@@ -155,47 +165,88 @@ impl Session {
 impl Drop for Session {
     /// Says goodbye, so that the server's log does not call the connection lost.
     fn drop(&mut self) {
-        let goodbye = async {
-            let said = self.handle.disconnect(Disconnect::ByApplication, "", "").await;
-            if said.is_ok() {
-                self.gate.closed().await;
-            }
-        };
         // Nothing is lost when it does not go through.
-        let _ = self.engine.block_on(async { tokio::time::timeout(GOODBYE, goodbye).await });
+        let _ = self.engine.block_on(async { tokio::time::timeout(GOODBYE, self.hop.goodbye()).await });
+    }
+}
+
+/// How long a step of connecting may take.
+fn limit(settings: &Settings, options: &Options) -> Duration {
+    options.connect_timeout.or(settings.connect_timeout).unwrap_or(DEFAULT_LIMIT)
+}
+
+/// The stream to the first host on a way.
+async fn first_stream(settings: &Settings, options: &Options, telling: &Telling) -> Result<Stream, Error> {
+    match &settings.route {
+        Route::Command(command) => proxy::start(command, settings, &options.environment.shell, telling),
+        Route::Direct | Route::Jump(_) => Ok(dial(settings, limit(settings, options), telling).await?.into()),
     }
 }
 
 /// Shakes hands over `stream`, checks the host key, and logs in.
-async fn log_in(
+async fn enter(
     settings: &Settings,
-    stream: TcpStream,
-    asker: &Asker,
-    loss: &LossReason,
+    stream: Stream,
     options: &Options,
-) -> Result<(Handle<Client>, Gate), Error> {
+    telling: &Telling,
+) -> Result<Hop, Error> {
+    let limit = limit(settings, options);
+    let asker = Asker::new(Arc::clone(&options.prompter), settings.batch);
+    let Stream { reading, writing, mut way } = stream;
+    let (reading, greeting) = Kept::new(reading);
+    let (stream, gate) = buffered(reading, writing);
+    let loss = way.carrier().map_or_else(LossReason::default, |hop| LossReason::behind(&hop.host, &hop.loss));
+    let login = async {
+        let doubt = Doubt::default();
+        let (config, client) = prepare(settings, &asker, (&loss, &doubt), telling)?;
+        let mut handle =
+            client::connect_stream(Arc::new(config), stream, client).await.map_err(|error| match error {
+                SessionError::Refused(error) => error,
+                other => {
+                    let host = settings.hostname.clone();
+                    match greeting.of_another_protocol() {
+                        Some(said) => Error::NoSsh { host, port: settings.port, said },
+                        None => Error::Handshake { host, reason: describe(&other) },
+                    }
+                }
+            })?;
+        auth::log_in(&mut handle, settings, &asker, (&loss, &doubt), telling).await?;
+        Ok(handle)
+    };
+    let entered = asker.clock().within(limit, login).await.unwrap_or_else(|| {
+        Err(Error::Timeout {
+            host: settings.hostname.clone(),
+            stage: "the SSH handshake and login",
+            seconds: limit.as_secs(),
+        })
+    });
+    match entered {
+        Ok(handle) => Ok(Hop { handle, gate, loss, way, host: settings.hostname.clone() }),
+        Err(error) => Err(way.explain(settings, error)),
+    }
+}
+
+/// What russh needs to know for a session, and our side of it.
+fn prepare(
+    settings: &Settings,
+    asker: &Asker,
+    (loss, doubt): (&LossReason, &Doubt),
+    telling: &Telling,
+) -> Result<(client::Config, Client), Error> {
     let names = Names::of(settings);
     let files = settings.user_known_hosts.iter().chain(&settings.global_known_hosts);
-    let known = KnownHosts::load(&names, files)?;
+    let known = KnownHosts::load(&names, files, settings.authority_algorithms.as_ref())?;
     let config = client::Config {
         client_id: SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-dsync_", env!("CARGO_PKG_VERSION")))),
         window_size: WINDOW,
         maximum_packet_size: PACKET,
-        preferred: algorithms::preferred(settings, &known)?,
+        preferred: algorithms::preferred(settings, &known, telling)?,
         keepalive_interval: Some(settings.alive_interval),
         keepalive_max: settings.alive_count,
         nodelay: true,
         ..client::Config::default()
     };
-    let on_notice = Arc::clone(&options.on_notice);
-    let client = Client::new(settings, names, known, asker.clone(), on_notice, loss.clone());
-    let (reading, writing) = stream.into_split();
-    let (stream, gate) = buffered(Acknowledging::new(reading), writing);
-    let mut handle =
-        client::connect_stream(Arc::new(config), stream, client).await.map_err(|error| match error {
-            SessionError::Refused(error) => error,
-            other => Error::Handshake { host: settings.hostname.clone(), reason: describe(&other) },
-        })?;
-    auth::log_in(&mut handle, settings, asker, loss, &options.on_notice).await?;
-    Ok((handle, gate))
+    let client =
+        Client::new(settings, names, known, asker.clone(), telling.clone(), loss.clone(), doubt.clone());
+    Ok((config, client))
 }

@@ -1,23 +1,29 @@
 //! What `ssh_config` says about one host, as far as the built-in client honours it.
 //!
 //! Read from the lines `ssh -G` prints: one `keyword value` a line, keywords in lower case, defaults included. What
-//! the client cannot honour and what would change whom it talks to or trusts is refused by name. What only adds ways
-//! to log in (GSSAPI, smart cards), convenience (connection sharing, forwarding) or a remote environment is ignored,
-//! and so is `Compression`, since dsync compresses better itself.
+//! the client cannot honour and what would change whom it talks to or trusts is refused by name, and so are smart
+//! cards, which are there to be used. What only adds ways to log in (GSSAPI), convenience (connection sharing,
+//! forwarding) or a remote environment is ignored, and so is `Compression`, since dsync compresses better itself.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::transport::Error;
 use crate::transport::ssh::Environment;
+use crate::transport::ssh::lines::Lines;
 use crate::transport::ssh::tokens::{Tokens, from_home};
+use crate::transport::target::Host;
 
 /// Everything that decides how a host is reached, trusted and logged in to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Settings {
+    /// The host as the user named it.
+    pub(super) original: String,
     pub(super) hostname: String,
     pub(super) port: u16,
     pub(super) user: String,
+    pub(super) route: Route,
     pub(super) family: Family,
     pub(super) bind_address: Option<String>,
     pub(super) connection_attempts: u32,
@@ -37,6 +43,14 @@ pub(super) struct Settings {
     pub(super) agent: Option<PathBuf>,
     /// Enabled login methods, in the order of preference.
     pub(super) methods: Vec<Method>,
+    /// Enabled login methods that the client does not do.
+    pub(super) other_methods: Vec<&'static str>,
+    /// Names of the algorithms that keys may log in with; `None` for all.
+    pub(super) login_algorithms: Option<Vec<String>>,
+    /// Names of the algorithms that authorities may sign host certificates with; `None` for all.
+    pub(super) authority_algorithms: Option<Vec<String>>,
+    /// How short an RSA key may be, in bits.
+    pub(super) rsa_bits: u32,
     /// Nobody is to be asked anything.
     pub(super) batch: bool,
     pub(super) password_prompts: u32,
@@ -45,6 +59,39 @@ pub(super) struct Settings {
     pub(super) key_exchanges: Option<Vec<String>>,
     pub(super) macs: Option<Vec<String>>,
     pub(super) host_key_algorithms: Option<Vec<String>>,
+}
+
+/// What matters most, for whoever wants to know how a host is reached.
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { original, hostname, port, user, .. } = self;
+        write!(f, "{original} is {hostname} port {port}, user {user}")?;
+        match &self.route {
+            Route::Direct => {}
+            Route::Jump(hosts) => {
+                let hosts: Vec<String> = hosts.iter().map(Host::to_string).collect();
+                write!(f, ", through {}", hosts.join(", then "))?;
+            }
+            Route::Command(command) => write!(f, ", through the command {command:?}")?,
+        }
+        let list = |paths: &[PathBuf]| {
+            let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        };
+        let agent = self.agent.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
+        write!(f, "; identity files: {}; agent: {agent}", list(&self.identity_files))?;
+        write!(f, "; known hosts: {}", list(&[&self.user_known_hosts[..], &self.global_known_hosts].concat()))
+    }
+}
+
+/// How bytes get to the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Route {
+    Direct,
+    /// Through these hosts, in this order; the first has a route of its own.
+    Jump(Vec<Host>),
+    /// Through a program, with its tokens in it.
+    Command(String),
 }
 
 /// Which addresses of a host are used.
@@ -61,6 +108,8 @@ pub(super) enum UnknownHost {
     Refuse,
     Ask,
     Accept,
+    /// Even if another key is known; nothing secret is told to such a host.
+    AcceptAny,
 }
 
 /// A way to log in.
@@ -73,7 +122,7 @@ pub(super) enum Method {
 
 impl Method {
     /// All methods, in OpenSSH's default order.
-    const ALL: [Self; 3] = [Self::PublicKey, Self::KeyboardInteractive, Self::Password];
+    pub(super) const ALL: [Self; 3] = [Self::PublicKey, Self::KeyboardInteractive, Self::Password];
 
     /// The name in the protocol and in the configuration.
     pub(super) fn name(self) -> &'static str {
@@ -85,13 +134,14 @@ impl Method {
     }
 }
 
-/// Directives that change whom we talk to or trust and that the client does not do, with the value that means off.
+/// Directives that change whom we talk to or trust, or are the way in, and that the client does not do, with the value
+/// that means off.
 const REFUSED: &[(&str, &str)] = &[
-    ("ProxyJump", "none"),
-    ("ProxyCommand", "none"),
+    ("ProxyUseFdpass", "no"),
     ("RevokedHostKeys", "none"),
     ("KnownHostsCommand", "none"),
     ("BindInterface", "none"),
+    ("PKCS11Provider", "none"),
 ];
 
 impl Settings {
@@ -99,9 +149,11 @@ impl Settings {
     pub(super) fn defaults(hostname: &str, environment: &Environment) -> Self {
         let dot_ssh = environment.home.join(".ssh");
         Self {
+            original: hostname.to_owned(),
             hostname: hostname.to_owned(),
             port: 22,
             user: environment.user.clone(),
+            route: Route::Direct,
             family: Family::Any,
             bind_address: None,
             connection_attempts: 1,
@@ -121,6 +173,10 @@ impl Settings {
             identities_only: false,
             agent: environment.agent_socket.clone(),
             methods: Method::ALL.to_vec(),
+            other_methods: Vec::new(),
+            login_algorithms: None,
+            authority_algorithms: None,
+            rsa_bits: 1024,
             batch: false,
             password_prompts: 3,
             ciphers: None,
@@ -140,16 +196,26 @@ impl Settings {
         environment: &Environment,
     ) -> Result<Self, Error> {
         let lines = Lines { text, original };
-        lines.refuse_unsupported()?;
+        for &(directive, off) in REFUSED {
+            if let Some(value) = lines.last(directive).filter(|&value| value != off) {
+                return Err(lines.refused(directive, value));
+            }
+        }
         let hostname = lines.last("hostname").unwrap_or(original).to_owned();
         let mut settings = Self::defaults(&hostname, environment);
-        settings.hostname = hostname;
+        settings.original = original.to_owned();
+        settings.route = route(&lines)?;
         settings.port = lines.number("port")?.unwrap_or(settings.port);
         settings.user = lines.last("user").map_or(settings.user, str::to_owned);
         settings.read_connection(&lines)?;
         settings.read_host_trust(&lines)?;
         settings.read_login(&lines, environment)?;
         Ok(settings)
+    }
+
+    /// The login, as prompts name it.
+    pub(super) fn who(&self) -> String {
+        format!("{}@{}", self.user, self.hostname)
     }
 
     /// The name under which the host's key is known, without a port.
@@ -186,11 +252,14 @@ impl Settings {
         self.batch = lines.flag("batchmode");
         self.unknown_host = match lines.last("stricthostkeychecking") {
             Some("yes" | "true") => UnknownHost::Refuse,
-            Some("no" | "off" | "false" | "accept-new") => UnknownHost::Accept,
+            Some("accept-new") => UnknownHost::Accept,
+            Some("no" | "off" | "false") => UnknownHost::AcceptAny,
             _ if self.batch => UnknownHost::Refuse,
             _ => UnknownHost::Ask,
         };
         self.hash_known_hosts = lines.flag("hashknownhosts");
+        self.authority_algorithms = lines.names("casignaturealgorithms");
+        self.rsa_bits = lines.number("requiredrsasize")?.unwrap_or(self.rsa_bits);
         Ok(())
     }
 
@@ -228,8 +297,22 @@ impl Settings {
         };
         self.password_prompts = lines.number("numberofpasswordprompts")?.unwrap_or(self.password_prompts);
         self.methods = enabled_methods(lines);
+        let others = [("gssapiauthentication", "gssapi-with-mic"), ("hostbasedauthentication", "hostbased")];
+        let is_on = |(keyword, _): &(&str, &'static str)| lines.flag(keyword);
+        self.other_methods = others.into_iter().filter(is_on).map(|(_, name)| name).collect();
+        // The name before OpenSSH 8.5.
+        let names = || lines.names("pubkeyacceptedkeytypes");
+        self.login_algorithms = lines.names("pubkeyacceptedalgorithms").or_else(names);
         Ok(())
     }
+}
+
+fn route(lines: &Lines<'_>) -> Result<Route, Error> {
+    if let Some(list) = lines.set("proxyjump") {
+        let hosts: Option<Vec<Host>> = list.split(',').map(|text| Host::parse(text.trim())).collect();
+        return hosts.map(Route::Jump).ok_or_else(|| lines.refused("ProxyJump", list));
+    }
+    Ok(lines.set("proxycommand").map_or(Route::Direct, |command| Route::Command(command.to_owned())))
 }
 
 fn enabled_methods(lines: &Lines<'_>) -> Vec<Method> {
@@ -251,71 +334,6 @@ fn enabled_methods(lines: &Lines<'_>) -> Vec<Method> {
     preferred.into_iter().filter(|&method| enabled(method)).collect()
 }
 
-/// The lines of `ssh -G`.
-struct Lines<'a> {
-    text: &'a str,
-    original: &'a str,
-}
-
-impl<'a> Lines<'a> {
-    fn all(&self, keyword: &str) -> impl Iterator<Item = &'a str> {
-        self.text.lines().filter_map(move |line| {
-            let (word, value) = line.split_once(' ')?;
-            word.eq_ignore_ascii_case(keyword).then(|| value.trim())
-        })
-    }
-
-    fn last(&self, keyword: &str) -> Option<&'a str> {
-        self.all(keyword).last()
-    }
-
-    /// The value, unless it is the word for nothing.
-    fn set(&self, keyword: &str) -> Option<&'a str> {
-        self.last(keyword).filter(|&value| value != "none")
-    }
-
-    fn flag(&self, keyword: &str) -> bool {
-        matches!(self.last(keyword), Some("yes" | "true"))
-    }
-
-    fn names(&self, keyword: &str) -> Option<Vec<String>> {
-        self.last(keyword).map(|list| list.split(',').map(|name| name.trim().to_owned()).collect())
-    }
-
-    fn number<N: std::str::FromStr>(&self, keyword: &str) -> Result<Option<N>, Error> {
-        let Some(value) = self.last(keyword) else { return Ok(None) };
-        value.parse().map(Some).map_err(|_| Error::SshConfig {
-            host: self.original.to_owned(),
-            message: format!("{keyword} is {value:?}, not a number in range"),
-        })
-    }
-
-    fn paths(
-        &self,
-        keyword: &str,
-        directive: &'static str,
-        tokens: &Tokens<'_>,
-    ) -> Result<Vec<PathBuf>, Error> {
-        self.all(keyword)
-            .filter(|&value| value != "none")
-            .map(|value| tokens.path(value).ok_or_else(|| self.refused(directive, value)))
-            .collect()
-    }
-
-    fn refuse_unsupported(&self) -> Result<(), Error> {
-        for &(directive, off) in REFUSED {
-            if let Some(value) = self.last(directive).filter(|&value| value != off) {
-                return Err(self.refused(directive, value));
-            }
-        }
-        Ok(())
-    }
-
-    fn refused(&self, directive: &'static str, value: &str) -> Error {
-        Error::Directive { host: self.original.to_owned(), directive, value: value.to_owned() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,6 +344,7 @@ mod tests {
             home: "/home/ann".into(),
             user: "ann".to_owned(),
             agent_socket: Some("/run/agent".into()),
+            shell: "/bin/sh".into(),
             ssh_program: "ssh".into(),
         }
     }
@@ -365,11 +384,36 @@ mod tests {
     }
 
     #[test]
+    fn the_way_to_a_host() {
+        let host = |user: Option<&str>, name: &str, port| Host {
+            user: user.map(str::to_owned),
+            name: name.to_owned(),
+            port,
+        };
+        let cases = [
+            ("proxyjump none\nproxycommand none", Route::Direct),
+            ("proxycommand nc %h %p", Route::Command("nc %h %p".to_owned())),
+            ("proxycommand nc %h %p\nproxyjump gate", Route::Jump(vec![host(None, "gate", None)])),
+            (
+                "proxyjump a@one:22,[::1]:2200,ssh://b@two:3",
+                Route::Jump(vec![
+                    host(Some("a"), "one", Some(22)),
+                    host(None, "::1", Some(2200)),
+                    host(Some("b"), "two", Some(3)),
+                ]),
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(read(text).unwrap().route, expected, "{text}");
+        }
+    }
+
+    #[test]
     fn words_for_unknown_hosts() {
         let cases = [
             ("stricthostkeychecking ask", UnknownHost::Ask),
             ("stricthostkeychecking true", UnknownHost::Refuse),
-            ("stricthostkeychecking false", UnknownHost::Accept),
+            ("stricthostkeychecking false", UnknownHost::AcceptAny),
             ("stricthostkeychecking ask\nbatchmode yes", UnknownHost::Refuse),
             ("", UnknownHost::Ask),
         ];
@@ -381,8 +425,10 @@ mod tests {
     #[test]
     fn what_cannot_be_honoured_is_named() {
         let cases = [
-            ("proxyjump gate", "ProxyJump"),
-            ("proxycommand nc %h %p", "ProxyCommand"),
+            ("proxyjump -x", "ProxyJump"),
+            ("proxyjump a;b", "ProxyJump"),
+            ("proxyusefdpass yes", "ProxyUseFdpass"),
+            ("pkcs11provider /lib/token.so", "PKCS11Provider"),
             ("revokedhostkeys /etc/revoked", "RevokedHostKeys"),
             ("knownhostscommand /bin/x", "KnownHostsCommand"),
             ("identityfile ~/id_%C", "IdentityFile"),
@@ -392,7 +438,8 @@ mod tests {
         for (text, expected) in cases {
             let error = read(text).unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");
-            assert_eq!(error.hint().is_some(), expected != "port");
+            let advice = if expected == "port" { "--ssh-config" } else { "--ssh=external" };
+            assert!(error.hint().unwrap().contains(advice), "{error}");
         }
     }
 }

@@ -44,6 +44,18 @@ pub struct Host {
     pub port: Option<u16>,
 }
 
+impl Host {
+    /// Reads `[user@]host[:port]`, with or without `ssh://` before it, as `ProxyJump` has it; `None` where a name
+    /// cannot be used.
+    pub(in crate::transport) fn parse(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        let is_url = has_scheme(bytes, b"ssh://");
+        let rest = bytes.get(if is_url { b"ssh://".len() } else { 0 }..)?;
+        let target = url::parse(rest).ok()?;
+        matches!(target.path.as_slice(), b"" | b"/").then_some(target.host)
+    }
+}
+
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(user) = &self.user {

@@ -26,6 +26,7 @@ mod operands;
 mod output;
 mod owners;
 mod paths;
+mod reach;
 mod relay;
 mod remote_names;
 mod replicas;

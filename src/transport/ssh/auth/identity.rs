@@ -7,10 +7,11 @@ use std::path::Path;
 use russh::keys::agent::AgentIdentity;
 use russh::keys::{Certificate, PublicKey};
 
+use crate::transport::Notice;
 use crate::transport::ssh::auth::key_file::{self, Found, KeyFile};
 use crate::transport::ssh::server_text::visible;
 use crate::transport::ssh::settings::Settings;
-use crate::transport::{Notice, NoticeSink};
+use crate::transport::ssh::telling::Telling;
 
 /// A key to offer.
 pub(super) struct Identity {
@@ -26,14 +27,12 @@ pub(super) struct Identity {
 pub(super) enum Holder {
     Agent,
     File(Box<KeyFile>),
+    /// A device that a file names, and that the agent does not know.
+    Device,
 }
 
 /// Collects the keys to offer from the files of the configuration and from what the agent holds.
-pub(super) fn collect(
-    settings: &Settings,
-    agent: Vec<AgentIdentity>,
-    on_notice: &NoticeSink,
-) -> Vec<Identity> {
+pub(super) fn collect(settings: &Settings, agent: Vec<AgentIdentity>, telling: &Telling) -> Vec<Identity> {
     let mut named = Vec::new();
     let mut files = Vec::new();
     let mut certificates: Vec<Certificate> =
@@ -46,8 +45,13 @@ pub(super) fn collect(
                 files.push(from_file(path, file, key));
             }
             Found::Public(key) => named.push(key),
+            Found::Device(key) => {
+                named.push(key.clone());
+                let label = format!("key {}", path.display());
+                files.push(Identity { key: Some(key), certificate: None, holder: Holder::Device, label });
+            }
             Found::Missing => {}
-            Found::Unusable(reason) => on_notice(Notice::KeySkipped { file: path.clone(), reason }),
+            Found::Unusable(reason) => telling.notice(Notice::KeySkipped { file: path.clone(), reason }),
         }
     }
     let is_named = |key: &PublicKey| named.iter().any(|other| other.key_data() == key.key_data());
@@ -76,6 +80,7 @@ fn certified(plain: &mut Vec<Identity>, certificates: Vec<Certificate>) -> Vec<I
         let holder = match &identity.holder {
             Holder::Agent => Holder::Agent,
             Holder::File(file) => Holder::File(file.clone()),
+            Holder::Device => Holder::Device,
         };
         let label = format!("certificate of {}", identity.label);
         first.push(Identity { key: identity.key.clone(), certificate: Some(certificate), holder, label });

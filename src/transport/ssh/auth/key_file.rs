@@ -8,7 +8,9 @@ use russh::keys::signature::Signer;
 use russh::keys::ssh_encoding::Encode;
 use russh::keys::ssh_key::private::KeypairData;
 use russh::keys::ssh_key::{self, Signature};
-use russh::keys::{Certificate, HashAlg, PrivateKey, PublicKey, decode_secret_key, load_public_key};
+use russh::keys::{
+    Algorithm, Certificate, HashAlg, PrivateKey, PublicKey, decode_secret_key, load_public_key,
+};
 
 use crate::transport::Error;
 use crate::transport::ssh::ask::Asker;
@@ -33,6 +35,8 @@ enum Secret {
 pub(super) enum Found {
     /// A private key, and its public key where that can be known without the passphrase.
     Private(KeyFile, Option<PublicKey>),
+    /// What names a key in a device, with its public half.
+    Device(PublicKey),
     /// Only a public key, whose private one may be in the agent.
     Public(PublicKey),
     Missing,
@@ -61,17 +65,27 @@ pub(super) fn find(path: &Path) -> Found {
     match decode_secret_key(&text, None) {
         Ok(key) => {
             let public = key.public_key().clone();
+            if is_in_a_device(&public) {
+                return Found::Device(public);
+            }
             Found::Private(file(Secret::Open(Box::new(key))), Some(public))
         }
         Err(error) => {
             let container = PrivateKey::from_openssh(&text).ok().filter(PrivateKey::is_encrypted);
             let known = container.map(|key| key.public_key().clone());
+            if let Some(key) = known.as_ref().filter(|key| is_in_a_device(key)) {
+                return Found::Device(key.clone());
+            }
             if known.is_none() && !text.contains("ENCRYPTED") {
                 return Found::Unusable(format!("it cannot be read ({error})"));
             }
             Found::Private(file(Secret::Locked(text)), known.or_else(public))
         }
     }
+}
+
+fn is_in_a_device(key: &PublicKey) -> bool {
+    matches!(key.algorithm(), Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256)
 }
 
 /// Reads the certificate in `path`, where there is one.

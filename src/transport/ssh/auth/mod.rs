@@ -8,10 +8,12 @@ use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse};
 use russh::keys::ssh_key::public::KeyData;
 use russh::{MethodKind, MethodSet};
 
+use crate::transport::Error;
+use crate::transport::error::Refusal;
 use crate::transport::ssh::ask::Asker;
-use crate::transport::ssh::client::{Client, LossReason, NO_METHOD_LEFT};
+use crate::transport::ssh::client::{Client, Doubt, LossReason, NO_METHOD_LEFT};
 use crate::transport::ssh::settings::{Method, Settings};
-use crate::transport::{Error, NoticeSink};
+use crate::transport::ssh::telling::Telling;
 
 mod agent;
 mod identity;
@@ -30,11 +32,21 @@ pub(super) async fn log_in(
     handle: &mut Handle<Client>,
     settings: &Settings,
     asker: &Asker,
-    loss: &LossReason,
-    on_notice: &NoticeSink,
+    (loss, doubt): (&LossReason, &Doubt),
+    telling: &Telling,
 ) -> Result<(), Error> {
-    let mut login =
-        Login { handle, settings, asker, loss, on_notice, tried: Vec::new(), used_keys: Vec::new() };
+    let mut login = Login {
+        handle,
+        settings,
+        asker,
+        loss,
+        doubt,
+        telling,
+        tried: Vec::new(),
+        untried: Vec::new(),
+        beyond: None,
+        used_keys: Vec::new(),
+    };
     login.run().await
 }
 
@@ -44,9 +56,14 @@ struct Login<'a> {
     settings: &'a Settings,
     asker: &'a Asker,
     loss: &'a LossReason,
-    on_notice: &'a NoticeSink,
+    doubt: &'a Doubt,
+    telling: &'a Telling,
     /// What was tried, for the message if all fails.
     tried: Vec<String>,
+    /// What might have been tried, and why it was not.
+    untried: Vec<String>,
+    /// Why the `ssh` program may succeed, as a clause.
+    beyond: Option<String>,
     /// Keys that were accepted as one step of several; a server wants another key in the next.
     used_keys: Vec<KeyData>,
 }
@@ -70,18 +87,59 @@ impl Login<'_> {
             Outcome::Refused(None) => MethodSet::empty(),
         };
         for _ in 0..MAX_STEPS {
+            self.telling.step(|| format!("the server accepts {}", names_of(&accepted).join(", ")));
             match self.step(&mut accepted).await? {
-                Outcome::Accepted => return Ok(()),
+                Outcome::Accepted => {
+                    self.telling.step(|| format!("logged in as {}", self.settings.who()));
+                    return Ok(());
+                }
                 Outcome::Partly(methods) => accepted = methods,
                 Outcome::Refused(_) => break,
             }
         }
-        Err(Error::Authentication {
+        self.note_other_methods(&accepted);
+        Err(Error::Authentication(Box::new(Refusal {
             host: self.settings.hostname.clone(),
             user: self.settings.user.clone(),
             tried: std::mem::take(&mut self.tried),
-            accepted: accepted.iter().map(|&kind| <&str>::from(&kind).to_owned()).collect(),
-        })
+            untried: std::mem::take(&mut self.untried),
+            accepted: names_of(&accepted),
+            unasked: self.asker.why_not(),
+            asked: self.asker.has_asked(),
+            beyond: self.beyond.take().filter(|_| !self.asker.has_asked()),
+        })))
+    }
+
+    /// Notes which of the methods that the server accepts the configuration turns off or the client does not do.
+    fn note_other_methods(&mut self, accepted: &MethodSet) {
+        for name in names_of(accepted) {
+            let host = &self.settings.hostname;
+            if let Some(method) = Method::ALL.into_iter().find(|method| method.name() == name) {
+                if !self.settings.methods.contains(&method) {
+                    self.untried.push(format!("{name} (turned off by the configuration)"));
+                }
+            } else if self.settings.other_methods.iter().any(|&other| other == name) {
+                self.untried.push(format!("{name} (which this client does not do)"));
+                self.beyond.get_or_insert(format!(
+                    "{host} accepts {name}, and nothing else lets {} in",
+                    self.settings.user
+                ));
+            }
+        }
+    }
+
+    /// Notes what was not tried because it takes an answer, and nobody can be asked. Returns whether that is so.
+    fn cannot_ask_for(&mut self, what: &str) -> bool {
+        let reason = match (self.doubt.is_there(), self.asker.why_not()) {
+            (true, _) => Some("the host's key is not the known one"),
+            (false, reason) => reason,
+        };
+        let Some(reason) = reason else { return false };
+        let text = format!("{what} ({reason})");
+        if !self.untried.contains(&text) {
+            self.untried.push(text);
+        }
+        true
     }
 
     /// Tries the methods in order until one is accepted.
@@ -134,17 +192,16 @@ impl Login<'_> {
     }
 
     fn lost(&self) -> Error {
-        let mut reason = self.loss.get();
-        if !self.tried.is_empty() {
-            reason = format!("{reason}, after trying {}", self.tried.join(", "));
+        let (host, reason) = (self.settings.hostname.clone(), self.loss.get());
+        if self.tried.is_empty() {
+            return Error::Lost { host, reason };
         }
-        Error::Lost { host: self.settings.hostname.clone(), reason }
+        Error::LoginEnded { host, user: self.settings.user.clone(), tried: self.tried.clone(), reason }
     }
+}
 
-    /// The login as prompts name it.
-    fn who(&self) -> String {
-        format!("{}@{}", self.settings.user, self.settings.hostname)
-    }
+fn names_of(methods: &MethodSet) -> Vec<String> {
+    methods.iter().map(|kind| <&str>::from(kind).to_owned()).collect()
 }
 
 fn kind_of(method: Method) -> MethodKind {

@@ -19,13 +19,13 @@ impl Login<'_> {
         let mut agent = self.connect_agent().await;
         let held = match &mut agent {
             Some(agent) => agent.identities().await.unwrap_or_else(|error| {
-                (self.on_notice)(Notice::AgentSkipped { reason: error.to_string() });
+                self.telling.notice(Notice::AgentSkipped { reason: error.to_string() });
                 Vec::new()
             }),
             None => Vec::new(),
         };
         let mut outcome = Outcome::Refused(None);
-        for identity in identity::collect(self.settings, held, self.on_notice) {
+        for identity in identity::collect(self.settings, held, self.telling) {
             match self.try_key(identity, agent.as_mut()).await? {
                 Outcome::Refused(None) => {}
                 Outcome::Refused(Some(methods)) => {
@@ -47,7 +47,7 @@ impl Login<'_> {
             Ok(agent) => Some(agent),
             Err(error) => {
                 let reason = format!("{}: {error}", socket.display());
-                (self.on_notice)(Notice::AgentSkipped { reason });
+                self.telling.notice(Notice::AgentSkipped { reason });
                 None
             }
         }
@@ -55,8 +55,14 @@ impl Login<'_> {
 
     async fn try_key(&mut self, identity: Identity, agent: Option<&mut Agent>) -> Result<Outcome, Error> {
         let Identity { key, certificate, mut holder, label } = identity;
-        if self.is_locked_for_good(&holder) {
-            self.tried.push(format!("{label} (locked, with nobody to ask for the passphrase)"));
+        if matches!(holder, Holder::Device) {
+            self.untried.push(format!("{label} (a security key that the agent does not hold)"));
+            self.beyond.get_or_insert(format!("only it can use the {label}, which is a security key"));
+            return Ok(Outcome::Refused(None));
+        }
+        if let Some(reason) = self.asker.why_not().filter(|_| is_locked(&holder)) {
+            // Offering it would only spend an attempt.
+            self.untried.push(format!("{label} (it has a passphrase, and {reason})"));
             return Ok(Outcome::Refused(None));
         }
         let key = match (key, &mut holder) {
@@ -65,7 +71,7 @@ impl Login<'_> {
                 Some(key) => key.public_key().clone(),
                 None => return Ok(Outcome::Refused(None)),
             },
-            (None, Holder::Agent) => return Ok(Outcome::Refused(None)),
+            (None, Holder::Agent | Holder::Device) => return Ok(Outcome::Refused(None)),
         };
         if self.used_keys.contains(key.key_data()) {
             return Ok(Outcome::Refused(None));
@@ -74,10 +80,11 @@ impl Login<'_> {
             Algorithm::Rsa { .. } => self.rsa_hash().await?,
             _ => None,
         };
-        if matches!(key.algorithm(), Algorithm::Rsa { .. }) && hash.is_none() {
-            self.tried.push(format!("{label} (the server takes it with SHA-1 only)"));
+        if let Some(reason) = self.objection(&key, hash, certificate.is_some()) {
+            self.untried.push(format!("{label} ({reason})"));
             return Ok(Outcome::Refused(None));
         }
+        self.telling.step(|| format!("offering the {label} ({})", key.fingerprint(HashAlg::Sha256)));
         self.tried.push(label);
         let mut signing = Signing { holder, agent, key: key.clone(), asker: self.asker };
         let user = self.settings.user.clone();
@@ -101,7 +108,7 @@ impl Login<'_> {
             Err(SigningError::Asking(error)) => Err(error),
             Err(SigningError::Unsigned) => Ok(Outcome::Refused(None)),
             Err(SigningError::Agent(error)) => {
-                (self.on_notice)(Notice::AgentSkipped { reason: error.to_string() });
+                self.telling.notice(Notice::AgentSkipped { reason: error.to_string() });
                 Ok(Outcome::Refused(None))
             }
             Err(SigningError::Key(error)) => {
@@ -111,20 +118,42 @@ impl Login<'_> {
         }
     }
 
-    /// Whether nobody can open the key; offering it would only spend an attempt.
-    fn is_locked_for_good(&self, holder: &Holder) -> bool {
-        matches!(holder, Holder::File(file) if file.is_locked()) && !self.asker.can_ask()
+    /// Why a key is not to be offered.
+    fn objection(&self, key: &PublicKey, hash: Option<HashAlg>, is_certified: bool) -> Option<String> {
+        let algorithm = match key.algorithm() {
+            Algorithm::Rsa { .. } if hash.is_none() => {
+                return Some("the server takes it with SHA-1 only".to_owned());
+            }
+            Algorithm::Rsa { .. } => Algorithm::Rsa { hash },
+            other => other,
+        };
+        let bits = key.key_data().rsa().map(|key| key.key_size());
+        if bits.is_some_and(|bits| bits < self.settings.rsa_bits) {
+            return Some("it is shorter than RequiredRSASize".to_owned());
+        }
+        let name = if is_certified { algorithm.to_certificate_type() } else { algorithm.to_string() };
+        (!self.allows(&name)).then(|| format!("PubkeyAcceptedAlgorithms does not have {name}"))
+    }
+
+    fn allows(&self, algorithm: &str) -> bool {
+        self.settings.login_algorithms.as_ref().is_none_or(|list| list.iter().any(|name| name == algorithm))
     }
 
     /// The hash for RSA signatures; `None` where the server takes only SHA-1, which nobody should sign with.
     async fn rsa_hash(&self) -> Result<Option<HashAlg>, Error> {
         match self.handle.best_supported_rsa_hash().await {
+            // Whoever takes the longer takes the shorter, too.
+            Ok(Some(Some(HashAlg::Sha512))) if !self.allows("rsa-sha2-512") => Ok(Some(HashAlg::Sha256)),
             Ok(Some(hash)) => Ok(hash),
             // The server does not say; RFC 8332 makes SHA-256 the one to expect.
             Ok(None) => Ok(Some(HashAlg::Sha256)),
             Err(_) => Err(self.lost()),
         }
     }
+}
+
+fn is_locked(holder: &Holder) -> bool {
+    matches!(holder, Holder::File(file) if file.is_locked())
 }
 
 /// Signs for russh when the server would take a key.
@@ -170,7 +199,7 @@ impl Signer for Signing<'_> {
                 let _standing = self.asker.clock().stop();
                 agent.sign(&self.key, hash, to_sign).await.map_err(SigningError::Agent)
             }
-            (Holder::Agent, None) => Err(SigningError::Unsigned),
+            (Holder::Agent, None) | (Holder::Device, _) => Err(SigningError::Unsigned),
         }
     }
 }

@@ -12,11 +12,11 @@ const MAX_ROUNDS: usize = 32;
 impl Login<'_> {
     pub(super) async fn try_passwords(&mut self) -> Result<Outcome, Error> {
         let mut outcome = Outcome::Refused(None);
+        if self.cannot_ask_for("password") {
+            return Ok(outcome);
+        }
         for _ in 0..self.settings.password_prompts {
-            if !self.asker.can_ask() {
-                break;
-            }
-            let prompt = format!("{}'s password: ", self.who());
+            let prompt = format!("{}'s password: ", self.settings.who());
             let password = self.asker.secret("the password", prompt).await?;
             self.note_tried("password");
             let result = self.handle.authenticate_password(self.settings.user.clone(), password).await;
@@ -30,10 +30,10 @@ impl Login<'_> {
 
     pub(super) async fn try_dialogue(&mut self) -> Result<Outcome, Error> {
         let mut outcome = Outcome::Refused(None);
+        if self.cannot_ask_for("keyboard-interactive") {
+            return Ok(outcome);
+        }
         for _ in 0..self.settings.password_prompts {
-            if !self.asker.can_ask() {
-                break;
-            }
             self.note_tried("keyboard-interactive");
             outcome = self.dialogue().await?;
             if !self.goes_on(&outcome, russh::MethodKind::KeyboardInteractive) {
@@ -76,7 +76,7 @@ impl Login<'_> {
         let mut answers = Vec::with_capacity(prompts.len());
         for (index, prompt) in prompts.into_iter().enumerate() {
             let heading = if index == 0 { heading.as_str() } else { "" };
-            let text = format!("{heading}({}) {}", self.who(), visible(&prompt.prompt));
+            let text = format!("{heading}({}) {}", self.settings.who(), visible(&prompt.prompt));
             let what = "an answer to the server";
             answers.push(match prompt.echo {
                 true => self.asker.line(what, text).await?,
@@ -87,6 +87,7 @@ impl Login<'_> {
     }
 
     fn note_tried(&mut self, what: &str) {
+        self.telling.step(|| format!("trying {what}"));
         if self.tried.last().is_none_or(|last| last != what) {
             self.tried.push(what.to_owned());
         }

@@ -5,6 +5,7 @@
 //! host. A host with records of which none is the key offered has *changed*, whatever the types of the keys (sshd(8),
 //! SSH_KNOWN_HOSTS FILE FORMAT; OpenSSH's hostfile.c).
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,8 @@ const DEFAULT_PORT: u16 = 22;
 #[derive(Debug, Default)]
 pub(super) struct KnownHosts {
     records: Vec<Record>,
+    /// Names of the algorithms that authorities may sign with; `None` for all.
+    signatures: Option<Vec<String>>,
 }
 
 /// One line that is about the host.
@@ -57,6 +60,25 @@ pub(super) enum Verdict {
     Changed(Place),
     Revoked(Place),
     BadCertificate(String),
+}
+
+/// For whoever wants to know why a key is trusted.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known => f.write_str("known"),
+            Self::Unknown => f.write_str("not known"),
+            Self::Changed(place) => write!(f, "another one is known from {place}"),
+            Self::Revoked(place) => write!(f, "revoked by {place}"),
+            Self::BadCertificate(reason) => write!(f, "not valid: {reason}"),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} line {}", self.file.display(), self.line)
+    }
 }
 
 /// The names under which a host is looked up.
@@ -89,8 +111,12 @@ impl KnownHosts {
     ///
     /// # Errors
     /// When a file exists and cannot be read: a record in it might speak against the host.
-    pub(super) fn load<'a>(names: &Names, files: impl Iterator<Item = &'a PathBuf>) -> Result<Self, Error> {
-        let mut known = Self::default();
+    pub(super) fn load<'a>(
+        names: &Names,
+        files: impl Iterator<Item = &'a PathBuf>,
+        signatures: Option<&Vec<String>>,
+    ) -> Result<Self, Error> {
+        let mut known = Self { signatures: signatures.cloned(), ..Self::default() };
         for file in files {
             match std::fs::read(file) {
                 Ok(bytes) => known.read(names, file, &String::from_utf8_lossy(&bytes)),
@@ -138,20 +164,32 @@ impl KnownHosts {
         if let Some(record) = self.records.iter().find(revokes) {
             return Verdict::Revoked(record.place.clone());
         }
+        // The key of a certificate that is not good may still be known by itself.
+        if self.plain_keys().any(|record| record.key == *key) {
+            return Verdict::Known;
+        }
         if let Some(certificate) = certificate
             && self.trusts(certificate.signature_key())
         {
-            return match certificate_problem(certificate, names.principal(), now) {
+            return match self.certificate_problem(certificate, names.principal(), now) {
                 None => Verdict::Known,
                 Some(problem) => Verdict::BadCertificate(problem),
             };
         }
-        if self.plain_keys().any(|record| record.key == *key) {
-            return Verdict::Known;
-        }
         let mut against: Vec<&Record> = self.plain_keys().filter(|record| record.exact).collect();
         against.sort_by_key(|record| record.key.algorithm() != key.algorithm());
         against.first().map_or(Verdict::Unknown, |record| Verdict::Changed(record.place.clone()))
+    }
+
+    /// What is wrong with a certificate of a trusted authority (OpenSSH's PROTOCOL.certkeys).
+    fn certificate_problem(&self, certificate: &Certificate, host: &str, now: u64) -> Option<String> {
+        let algorithm = certificate.signature().algorithm();
+        if self.signatures.as_ref().is_some_and(|list| !list.iter().any(|name| name == algorithm.as_ref())) {
+            return Some(format!(
+                "it is signed with {algorithm}, which CASignatureAlgorithms does not allow"
+            ));
+        }
+        certificate_problem(certificate, host, now)
     }
 
     fn plain_keys(&self) -> impl Iterator<Item = &Record> {
@@ -165,7 +203,7 @@ impl KnownHosts {
     }
 }
 
-/// What is wrong with a certificate of a trusted authority (OpenSSH's PROTOCOL.certkeys).
+/// What is wrong with a certificate, whoever may sign with what.
 fn certificate_problem(certificate: &Certificate, host: &str, now: u64) -> Option<String> {
     if certificate.cert_type() != CertType::Host {
         return Some("it is a user's certificate".to_owned());

@@ -33,7 +33,7 @@ pub(super) fn hashed(salt: &[u8], name: &str) -> Option<[u8; 20]> {
 /// Whether `pattern`, in which `*` stands for any text and `?` for one character, matches all of `name`.
 ///
 /// On a mismatch only the last `*` is widened, so the time is at most the product of the lengths.
-pub(super) fn glob(pattern: &str, name: &str) -> bool {
+pub(in crate::transport::ssh) fn glob(pattern: &str, name: &str) -> bool {
     let (mut pattern, mut name) = (pattern.as_bytes(), name.as_bytes());
     let mut retry: Option<(&[u8], &[u8])> = None;
     loop {

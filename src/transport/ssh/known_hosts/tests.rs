@@ -188,6 +188,12 @@ fn certificates() {
             line("box", 1),
             Verdict::Known,
         ),
+        (
+            "expired, key known",
+            Certified { valid: (NOW - 10, NOW), ..Certified::default() },
+            authority.clone() + &line("box", 1),
+            Verdict::Known,
+        ),
         ("authority for others", Certified::default(), line("@cert-authority other", 9), Verdict::Unknown),
         (
             "authority revoked",
@@ -204,6 +210,17 @@ fn certificates() {
     ];
     for (name, certified, text, expected) in cases {
         assert_eq!(judge_offer(&text, &names("box", 22), &certified.offer()), expected, "{name}");
+    }
+}
+
+#[test]
+fn authorities_sign_with_what_the_configuration_allows() {
+    let text = line("@cert-authority box", 9);
+    for (allowed, expected) in [("ssh-ed25519", true), ("rsa-sha2-512", false)] {
+        let mut known = KnownHosts { signatures: Some(vec![allowed.to_owned()]), ..KnownHosts::default() };
+        known.read(&names("box", 22), Path::new("kh"), &text);
+        let verdict = known.judge(&Certified::default().offer(), &names("box", 22), NOW);
+        assert_eq!(verdict == Verdict::Known, expected, "{allowed}: {verdict}");
     }
 }
 
@@ -229,9 +246,12 @@ fn a_stored_host_is_known_and_hashing_hides_its_name() {
 fn missing_files_say_nothing_and_unreadable_ones_are_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let missing = [dir.path().join("none")];
-    assert!(KnownHosts::load(&names("box", 22), missing.iter()).unwrap().records.is_empty());
+    assert!(KnownHosts::load(&names("box", 22), missing.iter(), None).unwrap().records.is_empty());
     let directory = [dir.path().to_owned()];
-    assert!(matches!(KnownHosts::load(&names("box", 22), directory.iter()), Err(Error::KnownHosts { .. })));
+    assert!(matches!(
+        KnownHosts::load(&names("box", 22), directory.iter(), None),
+        Err(Error::KnownHosts { .. })
+    ));
 }
 
 proptest::proptest! {

@@ -8,12 +8,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::report::Prompter;
-use crate::transport::ssh::{Environment, Interrupt, Options};
+use crate::transport::ssh::{Choice, Environment, Interrupt, Options};
 use crate::transport::target::Host;
 use crate::transport::{Connection, Notice, RemoteExit};
 
+mod device;
 mod in_process;
+mod logins;
+mod outside;
 mod sshd;
+mod ways;
 mod with_sshd;
 mod without_sshd;
 
@@ -75,6 +79,7 @@ fn options(home: &Path, config: &Path, prompter: Arc<Script>, heard: &Heard) -> 
             home: home.to_owned(),
             user: "nobody-in-particular".to_owned(),
             agent_socket: None,
+            shell: "/bin/sh".into(),
             ssh_program: "ssh".into(),
         },
         config_file: Some(config.to_owned()),
@@ -84,6 +89,8 @@ fn options(home: &Path, config: &Path, prompter: Arc<Script>, heard: &Heard) -> 
         prompter,
         on_stderr: Arc::new(move |bytes| stderr.lock().unwrap().extend_from_slice(bytes)),
         on_notice: Arc::new(move |notice| notices.lock().unwrap().push(notice)),
+        tell_steps: false,
+        choice: Choice::BuiltIn,
     }
 }
 
@@ -139,4 +146,14 @@ fn echo_both_ways(connection: Connection, length: u64) -> Option<RemoteExit> {
     check_pattern(&mut *reader, length);
     sending.join().unwrap();
     control.wait(Duration::from_secs(10))
+}
+
+/// What a command that takes no input and succeeds writes.
+fn output(connection: Connection) -> String {
+    let Connection { mut reader, writer, control } = connection;
+    drop(writer);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert_eq!(control.wait(Duration::from_secs(10)), Some(RemoteExit::Status(0)));
+    text
 }

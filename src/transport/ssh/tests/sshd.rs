@@ -45,16 +45,35 @@ impl Sshd {
 
     /// Writes the client's configuration for the host `box`; lines in `first` win.
     pub(super) fn configure(&self, first: &str) {
+        fs::write(self.path("ssh_config"), self.stanza("box", first)).unwrap();
+    }
+
+    /// What a configuration says about this server under a name; lines in `first` win.
+    pub(super) fn stanza(&self, name: &str, first: &str) -> String {
         let home = self.path("home");
-        let config = format!(
-            "Host box\n{first}\nHostName 127.0.0.1\nPort {}\nUser {}\nIdentityFile ~/.ssh/id_test\n\
-             IdentityAgent none\nUserKnownHostsFile {}/.ssh/known_hosts\nGlobalKnownHostsFile none\n\
+        format!(
+            "Host {name}\n{first}\nHostName 127.0.0.1\nPort {}\nUser {}\nIdentityFile {2}/.ssh/id_test\n\
+             IdentityAgent none\nUserKnownHostsFile {2}/.ssh/known_hosts\nGlobalKnownHostsFile none\n\
              HashKnownHosts no\n",
             self.port,
             login_name(),
             home.display()
-        );
-        fs::write(self.path("ssh_config"), config).unwrap();
+        )
+    }
+
+    pub(super) fn log(&self) -> String {
+        fs::read_to_string(self.path("sshd.log")).unwrap()
+    }
+
+    /// Ends its sessions without a word, as a host does that loses power.
+    pub(super) fn end_sessions(&self) {
+        let daemon = self.server.id().to_string();
+        let ended = Command::new("pkill").args(["-KILL", "-P", &daemon]).status().unwrap();
+        assert!(ended.success());
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
     }
 
     /// Makes the host known by the public key in a file.
@@ -83,8 +102,8 @@ impl Drop for Sshd {
 fn serve(program: &Path, dir: &Path, more: &str) -> Option<(Child, u16)> {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let config = format!(
-        "ListenAddress 127.0.0.1:{port}\nHostKey {0}/host_key\nPidFile none\nUsePAM no\nStrictModes no\n\
-         PermitRootLogin yes\nPasswordAuthentication no\nAuthorizedKeysFile {0}/authorized_keys\n{more}\n",
+        "{more}\nListenAddress 127.0.0.1:{port}\nHostKey {0}/host_key\nPidFile none\nUsePAM no\nStrictModes no\n\
+         PermitRootLogin yes\nPasswordAuthentication no\nAuthorizedKeysFile {0}/authorized_keys\n",
         dir.display()
     );
     fs::write(dir.join("sshd_config"), config).unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::sshd::{Agent, Sshd, certify, keygen, login_name};
-use super::{Heard, Script, echo_both_ways, host, within};
+use super::{Heard, Script, echo_both_ways, host, output, within};
 use crate::testing::find;
 use crate::transport::ssh::connect;
 use crate::transport::{Connection, Error, Notice, RemoteExit};
@@ -14,15 +14,6 @@ const LONG: Duration = Duration::from_secs(120);
 
 fn run(sshd: &Sshd, command: &str, prompter: &Arc<Script>) -> Result<Connection, Error> {
     connect(&host("box"), command.as_bytes(), &sshd.options(Arc::clone(prompter), &Heard::default()))
-}
-
-fn output(connection: Connection) -> String {
-    let Connection { mut reader, writer, control } = connection;
-    drop(writer);
-    let mut text = String::new();
-    reader.read_to_string(&mut text).unwrap();
-    assert_eq!(control.wait(Duration::from_secs(10)), Some(RemoteExit::Status(0)));
-    text
 }
 
 #[test]
@@ -241,7 +232,7 @@ fn the_agent_logs_in_with_keys_and_certificates() {
     fs::remove_file(sshd.path("home/.ssh/id_test")).unwrap();
     fs::remove_file(sshd.path("home/.ssh/id_test.pub")).unwrap();
     let refused = connect(&host("box"), b"true", &options).unwrap_err();
-    assert!(matches!(&refused, Error::Authentication { tried, .. } if tried.is_empty()), "{refused}");
+    assert!(matches!(&refused, Error::Authentication(refusal) if refusal.tried.is_empty()), "{refused}");
 
     fs::write(sshd.path("authorized_keys"), "").unwrap();
     certify(&dir.path().join("authority"), &rsa.with_extension("pub"), &["-n", &login_name()]);
@@ -268,7 +259,7 @@ fn a_key_that_others_may_read_is_not_used() {
     fs::set_permissions(sshd.path("home/.ssh/id_test"), fs::Permissions::from_mode(0o644)).unwrap();
     let heard = Heard::default();
     let refused = connect(&host("box"), b"true", &sshd.options(Script::nobody(), &heard)).unwrap_err();
-    assert!(matches!(refused, Error::Authentication { .. }), "{refused}");
+    assert!(matches!(refused, Error::Authentication(_)), "{refused}");
     assert!(heard.notices.lock().unwrap()[0].to_string().contains("others may read it"));
 }
 
@@ -281,7 +272,7 @@ fn two_keys_in_a_row() {
         + &fs::read_to_string(second.with_extension("pub")).unwrap();
     fs::write(sshd.path("authorized_keys"), both).unwrap();
     let refused = run(&sshd, "true", &Script::nobody()).unwrap_err();
-    assert!(matches!(refused, Error::Authentication { .. }), "{refused}");
+    assert!(matches!(refused, Error::Authentication(_)), "{refused}");
     sshd.configure(&format!("IdentityFile {}", second.display()));
     assert_eq!(output(run(&sshd, "true", &Script::nobody()).unwrap()), "");
 }
