@@ -21,6 +21,8 @@ mod line;
 mod pattern;
 mod store;
 
+#[cfg(test)]
+pub(super) use pattern::glob;
 pub(super) use store::store;
 
 /// SSH's own port, which host names in the files carry no mark of.
