@@ -25,6 +25,8 @@ pub(super) struct Environment {
     pub askpass: Option<Askpass>,
     /// What the SSH client needs to know about the user.
     pub ssh: ssh::Environment,
+    /// The file of this program.
+    pub executable: Option<PathBuf>,
 }
 
 impl Environment {
@@ -53,6 +55,7 @@ impl Environment {
                 shell: variable("SHELL").unwrap_or_else(|| "/bin/sh".into()).into(),
                 ssh_program: OsStr::from_bytes(b"ssh").to_owned(),
             },
+            executable: executable(),
         }
     }
 }
@@ -61,6 +64,16 @@ impl Environment {
 pub(super) fn meeting_folders() -> Vec<PathBuf> {
     let own = variable("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
     own.into_iter().chain([std::env::temp_dir()]).collect()
+}
+
+/// The file of this program, if that can be told. On Linux by a name that leads there even if the file was replaced or
+/// removed since this process was started.
+pub(super) fn executable() -> Option<PathBuf> {
+    const SELF: &str = "/proc/self/exe";
+    match cfg!(target_os = "linux") && Path::new(SELF).exists() {
+        true => Some(PathBuf::from(SELF)),
+        false => std::env::current_exe().ok(),
+    }
 }
 
 /// `DSYNC_CRASH_AT`: at which point a program that was built for such tests ends as if it were killed.

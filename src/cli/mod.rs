@@ -85,6 +85,11 @@ fn obey(arguments: &[OsString], screen: &Arc<Screen>) -> Result<u8, Failure> {
         screen.out(&flags::generate(kind)?);
         return Ok(0);
     }
+    if flags.executable_sum {
+        let executable = environment::executable().unwrap_or_default();
+        screen.out(&(session::executable_sum(executable.as_os_str())? + "\n"));
+        return Ok(0);
+    }
     if flags.server {
         return serve(&flags, screen);
     }

@@ -3,6 +3,7 @@
 use crate::pass::PassError;
 use crate::pass::sink::DestinationError;
 use crate::request::Refused;
+use crate::session::bootstrap::{BootstrapError, Present};
 use crate::transport::{self, RemoteExit};
 use crate::tree::Escaped;
 use crate::twoway::TwoWayError;
@@ -38,11 +39,14 @@ pub enum Failure {
     #[error("on the remote side: {}", Escaped(.0.text.as_bytes()))]
     Peer(Abort),
     /// The connection ended too early.
-    #[error("the connection to the remote dsync was lost{}", how(.0))]
+    #[error("the connection to the remote dsync was lost{}", how(.0.as_ref()))]
     Lost(Option<RemoteExit>),
     /// The program on the remote host could not be started.
-    #[error("the remote program could not be started{}", how(.0))]
+    #[error("the remote program could not be started{}", how(.0.as_ref()))]
     NotStarted(Option<RemoteExit>),
+    /// There is no peer on the host, and none could be put there.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
     /// Stopped by a signal.
     #[error("interrupted")]
     Cancelled,
@@ -83,7 +87,8 @@ pub enum Failure {
     },
 }
 
-fn how(exit: &Option<RemoteExit>) -> String {
+/// How a remote command ended, as the end of a sentence.
+pub(super) fn how(exit: Option<&RemoteExit>) -> String {
     match exit {
         None => String::new(),
         Some(RemoteExit::Status(code)) => format!(" (it ended with exit code {code})"),
@@ -131,6 +136,7 @@ impl Failure {
             Failure::Lost(None | Some(RemoteExit::Lost(_))) => true,
             Failure::Wire(WireError::Io(_) | WireError::Ended | WireError::Timeout(_)) => true,
             Failure::Peer(abort) => abort.kind == AbortKind::Timeout,
+            Failure::Bootstrap(error) => error.is_of_the_line(),
             _ => false,
         }
     }
@@ -179,6 +185,11 @@ impl Failure {
                 AbortKind::Halted => FailureKind::Halted,
                 AbortKind::Usage => FailureKind::Usage,
             },
+            Failure::Bootstrap(BootstrapError { present: Present::Other { .. }, .. }) => {
+                FailureKind::Protocol
+            }
+            // What a shell says of a program that is not there.
+            Failure::Bootstrap(_) => FailureKind::RemoteShell(127),
             Failure::NotStarted(Some(RemoteExit::Status(code))) => {
                 FailureKind::RemoteShell(i32::try_from(*code).unwrap_or(255))
             }
@@ -193,6 +204,7 @@ impl Failure {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Failure::Connect(error) => return error.hint(),
+            Failure::Bootstrap(error) => return error.hint(),
             Failure::Halted { hint, .. } => return hint.clone(),
             Failure::Wire(WireError::Noise(_)) => {
                 "Make the login scripts on the host silent for shells that are not interactive.".to_owned()

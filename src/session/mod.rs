@@ -6,6 +6,7 @@
 //! per-file problems are neither, they are events.
 
 mod apart;
+mod bootstrap;
 mod cancel;
 mod explain;
 mod failure;
@@ -25,6 +26,7 @@ mod two_way;
 pub use crate::view::{Absence, Found};
 pub use crate::wire::frame::Compressed;
 pub use crate::wire::hello::VERSION as PROTOCOL_VERSION;
+pub use bootstrap::{BootstrapError, Obstacle, Present, executable_sum};
 pub use cancel::Cancel;
 use cancel::Why;
 pub use explain::{Deletion, Explained, Fate, explain};
@@ -92,6 +94,8 @@ pub struct Shell {
     pub command: Option<Vec<OsString>>,
     /// `--remote-path`: what starts dsync on the host.
     pub remote_program: OsString,
+    /// This program's own file, to be put onto a host that has no such program. `None`: nothing is put there.
+    pub executable: Option<PathBuf>,
     /// `--ssh-config`: the file to read instead of the user's.
     pub ssh_config: Option<PathBuf>,
     /// `--ssh`: which SSH client, where no command is given.

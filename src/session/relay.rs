@@ -147,8 +147,11 @@ fn open(
     seed: u64,
     request: &Request,
 ) -> Result<End, Failure> {
-    let Connection { reader, mut writer, control } = connect(run, surroundings, host)?;
     let silence = Arc::new(Silence::default());
+    let seen = Arc::downgrade(&silence);
+    let signs = move || seen.upgrade().into_iter().for_each(|silence| silence.seen());
+    let (connection, trouble) = connect(run, surroundings, host, Arc::new(signs))?;
+    let Connection { reader, mut writer, control } = connection;
     let mut reader = Box::new(Awaited { reader, silence: silence.clone() });
     if let Some(seconds) = run.options.timeout.filter(|&seconds| seconds > 0) {
         let (silence, control) = (Arc::downgrade(&silence), control.clone());
@@ -161,6 +164,10 @@ fn open(
     let mut greeting = Hello::new(seed).encode();
     greeting.extend(hello::encode_request(request));
     let greeted = hello::write(&mut writer, &greeting).and_then(|()| Hello::read(&mut reader));
+    if let Some(failure) = trouble.take() {
+        control.close();
+        return Err(failure);
+    }
     match greeted {
         Ok(_) => Ok(End { reader, writer, control, silence }),
         Err(_) if was_too_long(&[silence]) => {
@@ -176,6 +183,14 @@ fn open(
             control.close();
             Err(error.into())
         }
+    }
+}
+
+impl Silence {
+    /// Whoever is waited for is not silent.
+    fn seen(&self) {
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = since.map(|_| Instant::now());
     }
 }
 

@@ -3,10 +3,11 @@
 use crate::pass::{Context, PassError};
 use crate::report::{Event, Totals};
 use crate::request::{NamesFrom, Part, Request};
+use crate::session::bootstrap::{self, Executable, Signs, Trouble};
 use crate::session::retry::Broken;
 use crate::session::streams::Helpers;
 use crate::session::{Failure, Outcome, Run, Surroundings, TwoWayOutcome, context, one_way, talk};
-use crate::transport::{Connection, Control, RemoteExit, child, command, ssh, target::Host};
+use crate::transport::{Connection, Control, RemoteExit, child, command::RemoteCommand, ssh, target::Host};
 use crate::twoway::run::RunError;
 use crate::wire::frame::Compressed;
 use crate::wire::hello::{self, Hello};
@@ -108,6 +109,8 @@ pub(super) fn with_peer(
     let (link, unconnected) = Unconnected::new();
     let stopper = unconnected.stopper();
     surroundings.cancel.on_cancel(move || stopper.give_up(INTERRUPTED));
+    let signs = unconnected.signs();
+    let signs: Signs = Arc::new(move || signs.seen());
     let helpers = Helpers::default();
     let to_close = helpers.clone();
     surroundings.cancel.on_cancel(move || to_close.close());
@@ -115,17 +118,17 @@ pub(super) fn with_peer(
         // The role begins while the connection is made: a source has a tree to walk. If none is made, dropping
         // `unconnected` ends it.
         let playing = scope.spawn(|| play(link, &context));
-        let connected =
-            connect(run, surroundings, host).and_then(|Connection { reader, writer, control }| {
-                let hold = control.clone();
-                surroundings.cancel.on_cancel(move || close_soon(&hold));
-                let system = |source| Failure::System { doing: "setting up the connection", source };
-                let further = helpers.further(run.options.streams, &control, &surroundings.reporter);
-                let pump = unconnected.connect(reader, writer, greeting, options, further).map_err(system)?;
-                Ok((pump, control))
-            });
+        let connected = connect(run, surroundings, host, signs).and_then(|(connection, trouble)| {
+            let Connection { reader, writer, control } = connection;
+            let hold = control.clone();
+            surroundings.cancel.on_cancel(move || close_soon(&hold));
+            let system = |source| Failure::System { doing: "setting up the connection", source };
+            let further = helpers.further(run.options.streams, &control, &surroundings.reporter);
+            let pump = unconnected.connect(reader, writer, greeting, options, further).map_err(system)?;
+            Ok((pump, control, trouble))
+        });
         let played = playing.join().unwrap_or_else(|panic| resume_unwind(panic));
-        let (pump, control) = connected?;
+        let (pump, control, trouble) = connected?;
         let traffic = pump.traffic();
         let sent = || traffic.sent.load(Ordering::Relaxed);
         let received = || traffic.received.load(Ordering::Relaxed);
@@ -147,7 +150,7 @@ pub(super) fn with_peer(
                 })
             }
             Err(error) => {
-                let failure = explain(error, pump, &control);
+                let failure = explain(error, pump, &control, &trouble);
                 Err(Broken { failure, sent: sent(), received: received() })
             }
         }
@@ -168,12 +171,44 @@ fn close_soon(control: &Control) {
     }
 }
 
-/// Gets a byte stream to a dsync on a host.
-pub(super) fn connect(run: &Run, surroundings: &Surroundings, host: &Host) -> Result<Connection, Failure> {
-    let program = &run.shell.remote_program;
-    if let Some(shell) = &run.shell.command {
-        return Ok(child::connect(shell, host, program, run.shell.family)?);
-    }
+/// Gets a byte stream to a dsync on a host, which is put there if need be and the user did not say otherwise. That may
+/// go on while the stream is used: what it is not to be mistaken for silence is told to `signs`, and why it failed to
+/// whoever looks for trouble once the stream has ended.
+pub(super) fn connect(
+    run: &Run,
+    surroundings: &Surroundings,
+    host: &Host,
+    signs: Signs,
+) -> Result<(Connection, Trouble), Failure> {
+    let executable = run.shell.executable.as_deref();
+    // A host that has dsync needs nothing of this one's file.
+    let executable = executable.and_then(|path| Executable::read(path.as_os_str()).ok());
+    let shell = run.shell.command.as_deref();
+    let command = match &executable {
+        Some(executable) if shell.is_none_or(child::is_openssh) => bootstrap::command(executable)?,
+        _ => RemoteCommand::server(&run.shell.remote_program)?,
+    };
+    let connection = match shell {
+        Some(shell) => child::connect(shell, host, &command, run.shell.family)?,
+        None => connect_ssh(run, surroundings, host, &command)?,
+    };
+    let trouble = Trouble::default();
+    let connection = match executable {
+        Some(executable) => {
+            let (host, reporter) = (host.to_string(), surroundings.reporter.clone());
+            bootstrap::see_to(connection, executable, host, reporter, signs, trouble.clone())
+        }
+        None => connection,
+    };
+    Ok((connection, trouble))
+}
+
+fn connect_ssh(
+    run: &Run,
+    surroundings: &Surroundings,
+    host: &Host,
+    command: &RemoteCommand,
+) -> Result<Connection, Failure> {
     let interrupt = ssh::Interrupt::new();
     {
         let interrupt = interrupt.clone();
@@ -192,11 +227,15 @@ pub(super) fn connect(run: &Run, surroundings: &Surroundings, host: &Host) -> Re
         tell_steps: run.shell.ssh_debug,
         choice: run.shell.ssh,
     };
-    Ok(ssh::connect(host, &command::remote_command(program)?, &options)?)
+    Ok(ssh::connect(host, &command.line(), &options)?)
 }
 
 /// Finds out why a pass ended early: from what the link says, else from how the peer ended.
-fn explain(error: RunError, pump: Pump, control: &Control) -> Failure {
+fn explain(error: RunError, pump: Pump, control: &Control, trouble: &Trouble) -> Failure {
+    if let Some(failure) = trouble.take() {
+        control.close();
+        return failure;
+    }
     if !matches!(error, RunError::Pass(PassError::Lost)) {
         // What the other side still has to hear was put in the outbox before the link closed.
         control.close();

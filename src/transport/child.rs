@@ -1,4 +1,5 @@
-//! The peer behind a remote shell that the user names: `COMMAND [-l user] [-p port] HOST PROGRAM --server`.
+//! The peer behind a remote shell that the user names: `COMMAND [-l user] [-p port] HOST WORD...`, where the words are
+//! those of the remote command.
 //!
 //! The child's standard input and output are two socket pairs rather than pipes, as rsync does it: a socket can be
 //! shut down from another thread, which wakes a reader or writer that is blocked on it, whoever else still holds the
@@ -9,7 +10,6 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::transport::command::{SERVER_FLAG, checked_program};
+use crate::transport::command::RemoteCommand;
 use crate::transport::connection::Carrier;
 use crate::transport::target::Host;
 use crate::transport::{Connection, Control, Error, IpFamily, RemoteExit};
@@ -30,31 +30,24 @@ const GRACE: Duration = Duration::from_millis(300);
 /// How often a child is looked at while waiting for its end; there is no timed wait in the standard library.
 const POLL: Duration = Duration::from_millis(10);
 
-/// Starts `program --server` on `host` through the remote shell `shell`, a command and its leading arguments. If that
+/// Runs `remote` on `host` through the remote shell `shell`, a command and its leading arguments. If that
 /// is OpenSSH's client it is told the `family`.
 ///
 /// # Errors
-/// When `shell` is empty or cannot be started, or `program` holds a line break. That the far side does not answer
-/// shows only when reading.
+/// When `shell` is empty or cannot be started. That the far side does not answer shows only when reading.
 pub fn connect(
     shell: &[OsString],
     host: &Host,
-    program: &OsStr,
+    remote: &RemoteCommand,
     family: Option<IpFamily>,
 ) -> Result<Connection, Error> {
-    let words = vec![checked_program(program)?.to_owned(), SERVER_FLAG.into()];
-    Launch { shell: shell.to_vec(), host: host.clone(), words, family }.start()
+    Launch { shell: shell.to_vec(), host: host.clone(), remote: remote.clone(), family }.start()
 }
 
-/// The same for a command line that is whole.
-pub(in crate::transport) fn connect_line(
-    shell: &[OsString],
-    host: &Host,
-    line: &[u8],
-    family: Option<IpFamily>,
-) -> Result<Connection, Error> {
-    let words = vec![OsStr::from_bytes(line).to_owned()];
-    Launch { shell: shell.to_vec(), host: host.clone(), words, family }.start()
+/// Whether a remote shell is OpenSSH's client. Of other commands it is not known what options mean to them, nor whether
+/// there is a shell at their far end that reads the words as one line.
+pub fn is_openssh(shell: &[OsString]) -> bool {
+    shell.first().is_some_and(|program| Path::new(program).file_name() == Some(OsStr::new("ssh")))
 }
 
 /// What is run, to be run again for a further channel.
@@ -62,7 +55,7 @@ pub(in crate::transport) fn connect_line(
 struct Launch {
     shell: Vec<OsString>,
     host: Host,
-    words: Vec<OsString>,
+    remote: RemoteCommand,
     family: Option<IpFamily>,
 }
 
@@ -80,11 +73,10 @@ impl Launch {
         if let Some(port) = self.host.port {
             command.arg("-p").arg(port.to_string());
         }
-        // Of other commands it is not known what it would mean to them.
-        if Path::new(shell).file_name() == Some(OsStr::new("ssh")) {
+        if is_openssh(&self.shell) {
             command.args(self.family.map(IpFamily::flag));
         }
-        command.arg(&self.host.name).args(&self.words);
+        command.arg(&self.host.name).args(self.remote.words());
         command
             .stdin(Stdio::from(OwnedFd::from(child_input)))
             .stdout(Stdio::from(OwnedFd::from(child_output)));
@@ -137,6 +129,10 @@ impl Carrier for Process {
 
     fn another(&self) -> Result<Connection, Error> {
         self.launch.start()
+    }
+
+    fn run(&self, command: &RemoteCommand) -> Result<Connection, Error> {
+        Launch { remote: command.clone(), ..self.launch.clone() }.start()
     }
 }
 
@@ -235,7 +231,7 @@ mod tests {
         connect(
             &split_command(OsStr::new(shell)).unwrap(),
             &host,
-            OsStr::new("sudo dsync"),
+            &RemoteCommand::server(OsStr::new("sudo dsync")).unwrap(),
             Some(IpFamily::V6),
         )
     }
@@ -251,6 +247,8 @@ mod tests {
         let connection = start("sh -c 'printf \"<%s>\" \"$@\"' shell").unwrap();
         assert_eq!(read_all(connection.reader), b"<-l><bob><-p><22><box><sudo dsync><--server>");
         assert_eq!(connection.control.wait(Duration::from_secs(10)), Some(RemoteExit::Status(0)));
+        let script = connection.control.run(&RemoteCommand::script("echo it").unwrap()).unwrap();
+        assert_eq!(read_all(script.reader), b"<-l><bob><-p><22><box><exec sh -c 'echo it'>");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The two command lines of a connection: the local one of `-e`, and the one that runs on the far side.
 //!
 //! No shell ever sees a path or an option of a run. The local command is split here and executed directly; the
-//! remote one is the same for every run.
+//! remote one is the same for every run, or a script of ours.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -47,19 +47,50 @@ pub fn split_command(command: &OsStr) -> Result<Vec<OsString>, Error> {
     if words.is_empty() { Err(Error::EmptyCommand) } else { Ok(words) }
 }
 
-/// Returns the command line for the far side: `program`, which is a shell fragment, and the server flag.
-///
-/// # Errors
-/// When `program` is empty, or holds a line break or a NUL.
-pub fn remote_command(program: &OsStr) -> Result<Vec<u8>, Error> {
-    let mut line = checked_program(program)?.as_bytes().to_vec();
-    line.push(b' ');
-    line.extend_from_slice(SERVER_FLAG.as_bytes());
-    Ok(line)
+/// What is run on the far side: words, which are joined by blanks for the login shell there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteCommand(Vec<OsString>);
+
+impl RemoteCommand {
+    /// A peer: `program`, which is a shell fragment, and the server flag.
+    ///
+    /// # Errors
+    /// When `program` is empty, or holds a line break or a NUL.
+    pub fn server(program: &OsStr) -> Result<RemoteCommand, Error> {
+        Ok(RemoteCommand(vec![checked_program(program)?.to_owned(), SERVER_FLAG.into()]))
+    }
+
+    /// A script for the POSIX shell, whatever the login shell is: for those of sh, csh, fish and others the same text
+    /// stands for itself between single quotes.
+    ///
+    /// # Errors
+    /// When the script holds what one of these shells would take for something else: a single quote, a backslash, an
+    /// exclamation mark, or what no line holds.
+    pub fn script(script: &str) -> Result<RemoteCommand, Error> {
+        if script.contains(|c: char| matches!(c, '\'' | '\\' | '!') || c.is_control()) {
+            return Err(Error::RemoteProgram { program: script.to_owned() });
+        }
+        Ok(RemoteCommand(vec![format!("exec sh -c '{script}'").into()]))
+    }
+
+    /// A line as a login shell is given it.
+    pub(in crate::transport) fn whole(line: &[u8]) -> RemoteCommand {
+        RemoteCommand(vec![OsStr::from_bytes(line).to_owned()])
+    }
+
+    /// Its words.
+    pub(in crate::transport) fn words(&self) -> &[OsString] {
+        &self.0
+    }
+
+    /// What a login shell is given.
+    pub fn line(&self) -> Vec<u8> {
+        self.0.join(OsStr::new(" ")).into_vec()
+    }
 }
 
 /// Returns `program` if it cannot end the line it is put on.
-pub(in crate::transport) fn checked_program(program: &OsStr) -> Result<&OsStr, Error> {
+fn checked_program(program: &OsStr) -> Result<&OsStr, Error> {
     if program.as_bytes().iter().any(|byte| matches!(byte, b'\n' | b'\r' | 0)) {
         return Err(Error::RemoteProgram { program: program.to_string_lossy().into_owned() });
     }
@@ -103,10 +134,28 @@ mod tests {
 
     #[test]
     fn the_remote_command_is_one_line() {
-        assert_eq!(remote_command(OsStr::new("dsync")).unwrap(), b"dsync --server");
-        assert_eq!(remote_command(OsStr::new("cd /a && dsync")).unwrap(), b"cd /a && dsync --server");
+        let line = |program: &str| RemoteCommand::server(OsStr::new(program)).map(|command| command.line());
+        assert_eq!(line("dsync").unwrap(), b"dsync --server");
+        assert_eq!(line("cd /a && dsync").unwrap(), b"cd /a && dsync --server");
         for program in ["", " ", "a\nb", "a\rb", "a\0b"] {
-            assert!(remote_command(OsStr::new(program)).is_err(), "{program:?}");
+            assert!(line(program).is_err(), "{program:?}");
+        }
+    }
+
+    #[test]
+    fn a_script_is_one_word_to_every_shell() {
+        let script = r#"echo "$HOME" `pwd` $(ls) {a,b} * ? [a] ~ #x %1 ^a^b; a && b || c > d < e & f (g) = "#;
+        let line = RemoteCommand::script(script).unwrap().line();
+        assert_eq!(line, format!("exec sh -c '{script}'").into_bytes());
+        // The real shells, as far as there are any; those of the sh family always are.
+        for shell in ["sh", "bash", "dash", "zsh", "ksh", "csh", "tcsh", "fish"] {
+            let line = RemoteCommand::script("printf %s ok-${x-y}; exit 7").unwrap().line();
+            let run = std::process::Command::new(shell).arg("-c").arg(OsStr::from_bytes(&line)).output();
+            let Ok(output) = run else { continue };
+            assert_eq!((&output.stdout[..], output.status.code()), (&b"ok-y"[..], Some(7)), "{shell}");
+        }
+        for script in ["a'b", "a\\b", "!a", "a\nb", "a\tb", "a\0b"] {
+            assert!(RemoteCommand::script(script).is_err(), "{script:?}");
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::transport::Error;
+use crate::transport::command::RemoteCommand;
 
 /// A running remote command and the streams to talk to it.
 ///
@@ -46,6 +47,7 @@ pub(in crate::transport) trait Carrier: Send + Sync {
     fn close(&self);
     fn wait(&self, timeout: Duration) -> Option<RemoteExit>;
     fn another(&self) -> Result<Connection, Error>;
+    fn run(&self, command: &RemoteCommand) -> Result<Connection, Error>;
 }
 
 impl Control {
@@ -75,6 +77,14 @@ impl Control {
     /// When the server refuses a further channel, the connection is lost, or the child cannot be started.
     pub fn another(&self) -> Result<Connection, Error> {
         self.0.another()
+    }
+
+    /// Runs another command beside this one, in the same way as [`another`](Control::another).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn run(&self, command: &RemoteCommand) -> Result<Connection, Error> {
+        self.0.run(command)
     }
 }
 

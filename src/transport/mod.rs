@@ -8,8 +8,8 @@
 //! * [`child`] runs a remote shell the user names (`-e COMMAND`) and talks over its standard streams. The real
 //!   `ssh` is run in the same way for what the built-in client does not do (smart cards, GSSAPI, shared connections).
 //!
-//! The far side always runs the same command line, made by [`command`]: no path and no option ever pass through a
-//! shell. A connection may have several channels, each to a process of its own on the far side; those come together
+//! What the far side runs is made by [`command`]: no path and no option ever pass through a shell. Whether it is the
+//! right thing can be found out while the connection is already used: see [`trial`]. A connection may have several channels, each to a process of its own on the far side; those come together
 //! at a [`meeting`]. Nothing here prints, prompts, or reads the environment: questions go to a
 //! [`Prompter`](crate::report::Prompter), warnings to a [`NoticeSink`], and facts about the user come in as an
 //! [`ssh::Environment`].
@@ -23,6 +23,7 @@ pub mod notice;
 pub mod pipe;
 pub mod ssh;
 pub mod target;
+pub mod trial;
 
 pub use connection::{Connection, Control, RemoteExit};
 pub use error::Error;

@@ -84,7 +84,22 @@ pub struct Pump {
 pub struct Unconnected {
     outbox: Arc<Mailbox<Message>>,
     inbox: Arc<Mailbox<Message>>,
+    heard: Arc<Heard>,
     abandoned: Abandoned,
+}
+
+/// Tells a link, connected or not, that its peer is not silent: while somebody still makes the stream ready, the peer
+/// has nothing to say.
+#[derive(Debug, Clone)]
+pub struct Signs(Weak<Heard>);
+
+impl Signs {
+    /// A sign of life has been seen.
+    pub fn seen(&self) {
+        if let Some(heard) = self.0.upgrade() {
+            heard.now();
+        }
+    }
 }
 
 /// Stops a link that is given up before it is connected, be it by a panic: the role at its other end would wait for
@@ -108,8 +123,14 @@ impl Unconnected {
     pub fn new() -> (Link, Unconnected) {
         let (outbox, inbox) = (Arc::new(Mailbox::new()), Arc::new(Mailbox::new()));
         let link = Link::new(outbox.clone(), inbox.clone(), WINDOWS);
-        let stopper = link.sender.stopper();
-        (link, Unconnected { outbox, inbox, abandoned: Abandoned { stopper, connected: false } })
+        let abandoned = Abandoned { stopper: link.sender.stopper(), connected: false };
+        let heard = Arc::new(Heard { since: Instant::now(), at: AtomicU64::new(0) });
+        (link, Unconnected { outbox, inbox, heard, abandoned })
+    }
+
+    /// Tells the link of signs of life.
+    pub fn signs(&self) -> Signs {
+        Signs(Arc::downgrade(&self.heard))
     }
 
     /// Stops the link from another thread.
@@ -128,11 +149,12 @@ impl Unconnected {
         options: PumpOptions,
         further: Further,
     ) -> io::Result<Pump> {
-        let Unconnected { outbox, inbox, mut abandoned } = self;
+        let Unconnected { outbox, inbox, heard, mut abandoned } = self;
         let stopper = abandoned.stopper.clone();
         let traffic = Arc::new(Traffic::default());
         let (spreader, readers, writers) = Spreader::new(outbox.clone());
-        let heard = Arc::new(Heard { since: Instant::now(), at: AtomicU64::new(0) });
+        // Before there was a stream, nothing could be heard.
+        heard.now();
         {
             let reading = Reading {
                 inbox,
@@ -204,6 +226,7 @@ impl Pump {
 }
 
 /// When the peer was last heard of.
+#[derive(Debug)]
 struct Heard {
     since: Instant,
     /// Milliseconds after `since`.

@@ -667,6 +667,9 @@ pub(super) struct Flags {
     /// Be the peer of a dsync on another host: the protocol on standard input and output
     #[arg(long, hide = true)]
     pub server: bool,
+    /// Show the sum of this executable: asked of one that was put onto a host
+    #[arg(long, hide = true)]
+    pub executable_sum: bool,
 
     /// The flags about what the sources show.
     #[command(flatten)]

@@ -5,8 +5,9 @@ use clap::{Arg, ArgAction, Command};
 
 /// Flags without a `--no-` form: they ask for something else than a run, only stand for other flags, or are themselves
 /// taken back by another.
-const NOT_NEGATED: [&str; 10] = [
+const NOT_NEGATED: [&str; 12] = [
     "archive",
+    "executable_sum",
     "fake_super",
     "generate",
     "help",
@@ -16,6 +17,7 @@ const NOT_NEGATED: [&str; 10] = [
     "read_only",
     "write_only",
     "implied_dirs",
+    "no_bootstrap",
 ];
 
 /// What `--no-delete` takes back besides `--delete`: all that would delete without it, so that it is never in vain.

@@ -32,6 +32,11 @@ pub(in crate::cli) struct RemoteFlags {
     /// So does -vvv.
     #[arg(long, help_heading = REMOTE)]
     pub ssh_debug: bool,
+    /// Put nothing onto a host that has no dsync
+    ///
+    /// Else this program is put into ~/.cache/dsync there, unless --remote-path names one. See THE OTHER HOST.
+    #[arg(long, help_heading = REMOTE)]
+    pub no_bootstrap: bool,
     /// Let blanks part a path on the other host into several: host:'one two' is two
     ///
     /// So does RSYNC_OLD_ARGS=1, unless -s or RSYNC_PROTECT_ARGS=1 says that names are as they are typed.
@@ -58,7 +63,7 @@ impl RemoteFlags {
 type Differs = fn(&Flags, &Flags) -> bool;
 
 /// The options that no request carries.
-const NOT_CARRIED: [(&str, Differs); 12] = [
+const NOT_CARRIED: [(&str, Differs); 13] = [
     ("filter rules", |own, peer| {
         own.filters.len() != peer.filters.len()
             || (own.cvs_exclude, own.gitignore) != (peer.cvs_exclude, peer.gitignore)
@@ -79,6 +84,7 @@ const NOT_CARRIED: [(&str, Differs); 12] = [
     ("--ssh-config", |own, peer| own.ssh_config != peer.ssh_config),
     ("--ssh", |own, peer| own.remote.ssh != peer.remote.ssh),
     ("--ssh-debug", |own, peer| own.remote.ssh_debug != peer.remote.ssh_debug),
+    ("--no-bootstrap", |own, peer| own.remote.no_bootstrap != peer.remote.no_bootstrap),
     ("--remote-path", |own, peer| own.remote_path != peer.remote_path),
 ];
 

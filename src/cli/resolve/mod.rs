@@ -30,7 +30,7 @@ use crate::request::{
 };
 use crate::session::{Run, Shell};
 use crate::transport;
-use crate::transport::command::{remote_command, split_command};
+use crate::transport::command::{RemoteCommand, split_command};
 use crate::transport::target::Target;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -323,9 +323,11 @@ fn shell(flags: &Flags, environment: &Environment) -> Result<Shell, Failure> {
     let command = flags.rsh.as_ref().or(environment.shell.as_ref());
     let command = command.map(|command| split_command(command)).transpose();
     let program = flags.remote_path.as_deref().unwrap_or(OsStr::new(DEFAULT_PROGRAM));
-    remote_command(program).map_err(|error| operand_failure(&error))?;
+    RemoteCommand::server(program).map_err(|error| operand_failure(&error))?;
     let remote_program = program.to_owned();
+    let is_put = flags.remote_path.is_none() && !flags.remote.no_bootstrap;
     Ok(Shell {
+        executable: environment.executable.clone().filter(|_| is_put),
         command: command.map_err(|error| operand_failure(&error))?,
         remote_program,
         ssh_config: flags.ssh_config.clone(),

@@ -16,6 +16,7 @@ fn environment() -> Environment {
         old_args: false,
         stderr_is_terminal: true,
         askpass: None,
+        executable: Some("/proc/self/exe".into()),
         ssh: ssh::Environment {
             home: PathBuf::from("/home/me"),
             user: "me".to_owned(),
@@ -327,6 +328,16 @@ fn the_remote_shell_comes_from_the_flag_or_the_environment() {
     let given = words("-e|ssh -p '2 2'|--rsync-path=sudo dsync|a|h:", Some("rsh"));
     assert_eq!(given.command, Some(vec!["ssh".into(), "-p".into(), "2 2".into()]));
     assert_eq!(given.remote_program, "sudo dsync");
+}
+
+#[test]
+fn this_program_is_put_nowhere_if_it_is_said_which_one_is_there() {
+    for (options, is_put) in
+        [("", true), ("--no-bootstrap ", false), ("--remote-path=dsync ", false), ("-e ssh ", true)]
+    {
+        let run = resolved(&format!("{options}a h:")).unwrap().0;
+        assert_eq!(run.shell.executable.is_some(), is_put, "{options}");
+    }
 }
 
 #[test]

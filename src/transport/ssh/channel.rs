@@ -15,6 +15,7 @@ use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use crate::transport::command::RemoteCommand;
 use crate::transport::connection::Carrier;
 use crate::transport::ssh::client::LossReason;
 use crate::transport::ssh::outbox::Gate;
@@ -100,6 +101,7 @@ pub(super) fn connection(
     writing: ChannelWriteHalf<Msg>,
     surroundings: Surroundings,
     session: Arc<Session>,
+    command: &[u8],
 ) -> io::Result<Connection> {
     let Surroundings { gate, inbound, loss, on_stderr } = surroundings;
     let channel = Arc::new(ExecChannel {
@@ -116,7 +118,7 @@ pub(super) fn connection(
     let writing = Arc::new(writing);
     let outbound = tokio::spawn(send(Arc::clone(&channel), Arc::clone(&writing), gate)).abort_handle();
     tokio::spawn(receive(Arc::clone(&channel), reading, writing, outbound, loss));
-    let held = Arc::new(Held { channel, session });
+    let held = Arc::new(Held { channel, session, command: command.to_vec() });
     Ok(Connection {
         reader: Box::new(ChannelReader { held: Arc::clone(&held), current: Bytes::new() }),
         writer: Box::new(ChannelWriter { held: Arc::clone(&held) }),
@@ -226,6 +228,7 @@ async fn receive(
 struct Held {
     channel: Arc<ExecChannel>,
     session: Arc<Session>,
+    command: Vec<u8>,
 }
 
 impl Carrier for Held {
@@ -243,7 +246,11 @@ impl Carrier for Held {
     }
 
     fn another(&self) -> Result<Connection, Error> {
-        self.session.open()
+        self.session.open(&self.command)
+    }
+
+    fn run(&self, command: &RemoteCommand) -> Result<Connection, Error> {
+        self.session.open(&command.line())
     }
 }
 

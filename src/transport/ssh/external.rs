@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::process::{Command, Stdio};
 
+use crate::transport::command::RemoteCommand;
 use crate::transport::ssh::Options;
 use crate::transport::target::Host;
 use crate::transport::{Connection, Error, IpFamily, child};
@@ -32,7 +33,7 @@ pub(super) fn shared_connection(host: &Host, options: &Options, error: &Error) -
 
 /// Runs `command` on `host` through the `ssh` program.
 pub(super) fn connect(host: &Host, command: &[u8], options: &Options) -> Result<Connection, Error> {
-    child::connect_line(&words(options), host, command, options.family)
+    child::connect(&words(options), host, &RemoteCommand::whole(command), options.family)
 }
 
 /// The program and its arguments, but for the host.

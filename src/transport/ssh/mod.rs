@@ -138,5 +138,5 @@ pub fn connect(host: &Host, command: &[u8], options: &Options) -> Result<Connect
 fn built_in(host: &Host, command: &[u8], options: &Options) -> Result<Connection, Error> {
     let telling = Telling::of(options);
     let way = resolve::way(host, options, &telling)?;
-    session::Session::connect(&way, command, options, &telling)?.open()
+    session::Session::connect(&way, options, &telling)?.open(command)
 }

@@ -41,7 +41,6 @@ pub(super) struct Session {
     hop: Hop,
     inbound: Arc<Budget>,
     host: String,
-    command: Vec<u8>,
     limit: Duration,
     interrupt: Interrupt,
     on_stderr: StderrSink,
@@ -83,7 +82,6 @@ impl Session {
     /// Connects and logs in to the hosts of `way`, one through the other; the last is the one to be reached.
     pub(super) fn connect(
         way: &[Settings],
-        command: &[u8],
         options: &Options,
         telling: &Telling,
     ) -> Result<Arc<Self>, Error> {
@@ -107,7 +105,6 @@ impl Session {
             hop,
             inbound: Budget::new(channel::INBOUND),
             host: target.hostname.clone(),
-            command: command.to_vec(),
             limit: limit(target, options),
             interrupt: options.interrupt.clone(),
             on_stderr: Arc::clone(&options.on_stderr),
@@ -117,30 +114,32 @@ impl Session {
     }
 
     /// Opens a channel and asks for the command on it.
-    pub(super) fn open(self: &Arc<Self>) -> Result<Connection, Error> {
+    pub(super) fn open(self: &Arc<Self>, command: &[u8]) -> Result<Connection, Error> {
         let work = async {
-            tokio::time::timeout(self.limit, self.open_channel()).await.map_err(|_| Error::Timeout {
-                host: self.host.clone(),
-                stage: "the opening of a channel",
-                seconds: self.limit.as_secs(),
+            tokio::time::timeout(self.limit, self.open_channel(command)).await.map_err(|_| {
+                Error::Timeout {
+                    host: self.host.clone(),
+                    stage: "the opening of a channel",
+                    seconds: self.limit.as_secs(),
+                }
             })?
         };
         self.engine.block_on(self.interrupt.unless(&self.host, work))?
     }
 
-    async fn open_channel(self: &Arc<Self>) -> Result<Connection, Error> {
+    async fn open_channel(self: &Arc<Self>, command: &[u8]) -> Result<Connection, Error> {
         let channel =
             self.hop.handle.channel_open_session().await.map_err(|error| self.channel_error(error))?;
         let (reading, writing) = channel.split();
-        self.telling.step(|| format!("running {:?}", String::from_utf8_lossy(&self.command)));
-        writing.exec(true, self.command.clone()).await.map_err(|error| self.channel_error(error))?;
+        self.telling.step(|| format!("running {:?}", String::from_utf8_lossy(command)));
+        writing.exec(true, command).await.map_err(|error| self.channel_error(error))?;
         let surroundings = Surroundings {
             gate: self.hop.gate.clone(),
             inbound: Arc::clone(&self.inbound),
             loss: self.hop.loss.clone(),
             on_stderr: Arc::clone(&self.on_stderr),
         };
-        channel::connection(reading, writing, surroundings, Arc::clone(self))
+        channel::connection(reading, writing, surroundings, Arc::clone(self), command)
             .map_err(|source| Error::Start { source })
     }
 

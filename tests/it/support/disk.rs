@@ -55,6 +55,14 @@ impl Disk {
         })
     }
 
+    /// One on which nothing can be executed. `None` if that cannot be had here.
+    pub(crate) fn noexec(scene: &Scene, name: &str) -> Option<Disk> {
+        Disk::mount(scene.path(name), &["-t", "tmpfs", "-o", "noexec", "none"]).or_else(|| {
+            tools::missing("the right to mount");
+            None
+        })
+    }
+
     /// One that has neither extended attributes nor ACLs. `None` if that cannot be had here.
     pub(crate) fn without_attributes(scene: &Scene, name: &str) -> Option<Disk> {
         Disk::mount(scene.path(name), &["-t", "ramfs", "none"]).or_else(|| {

@@ -79,7 +79,8 @@ fn start(program: &Path, options: &str, lines: &str) -> Login {
     login
 }
 
-/// The server's own configuration.
+/// The server's own configuration, by which the `bin` of the home directory made for the tests is first in the search
+/// path.
 fn write_config(login: &Login, host_key: &Path, authorized: &Path, lines: &str) -> PathBuf {
     let config = login.directory.join("sshd_config");
     let text = format!(
@@ -93,12 +94,12 @@ fn write_config(login: &Login, host_key: &Path, authorized: &Path, lines: &str) 
          KbdInteractiveAuthentication no\n\
          PrintMotd no\n\
          LogLevel VERBOSE\n\
-         SetEnv HOME={}\n\
+         SetEnv HOME={home} PATH={home}/bin:/usr/local/bin:/usr/bin:/bin\n\
          {lines}",
         host_key.display(),
         authorized.display(),
         user(),
-        login.home.display(),
+        home = login.home.display(),
     );
     fs::write(&config, text).unwrap();
     config

@@ -2,6 +2,7 @@
 
 mod backups;
 mod bases;
+mod bootstrap;
 mod clones;
 mod connection;
 mod content;
