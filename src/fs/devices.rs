@@ -59,6 +59,8 @@ impl Devices {
             // One that cannot be opened will say so when it is to be read.
             Some(Kind::BlockDevice) if self == Devices::Read => open(OFlags::RDONLY).map_or(0, length),
             Some(Kind::CharDevice) if self == Devices::Read => 0,
+            // It stands for a device: its own content is all that there is.
+            Some(Kind::File) if self == Devices::Read && node.kind().is_device() => status::size(stat),
             _ => return (node, meta),
         };
         let now = FileTime::from_unix_time(FileTime::now().unix_seconds(), 0);

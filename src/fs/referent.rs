@@ -9,6 +9,7 @@ use crate::fs::file::{self, ReadFile};
 use crate::fs::status::{self, Status};
 use crate::fs::{Dir, Error, Keeping, kernel, list};
 use crate::tree::{Entry, Kind, Name};
+use filetime::FileTime;
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
@@ -46,6 +47,12 @@ impl Dir {
             // No system follows what only stands for a link.
             None => self.entry(name),
         }
+    }
+
+    /// When what the symbolic link of that name leads to was last read.
+    pub fn referent_atime(&self, name: &Name) -> Result<FileTime, Error> {
+        let stat = rustix::fs::statat(self.as_fd(), name.as_bytes(), AtFlags::empty());
+        Ok(status::accessed(&stat.map_err(Error::when(FOLLOWING))?))
     }
 
     /// Opens the directory that the symbolic link of that name leads to. One that may be searched but not read opens,

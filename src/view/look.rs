@@ -346,14 +346,19 @@ impl View {
         entry: &Entry,
         look: &Look,
     ) -> Result<Option<Box<Extra>>, Error> {
-        match dir.extra(&entry.name, entry.kind(), look) {
+        let extra = match dir.extra(&entry.name, entry.kind(), look) {
             Err(error) if self.stands_for_another(dir, path, entry) => match entry.kind() {
                 Kind::Directory => dir.open_referent_dir(&entry.name)?.own_extra(look),
                 Kind::File => dir.open_referent_file(&entry.name)?.extra(look),
                 _ => Err(error),
             },
             seen => seen,
+        }?;
+        if look.atimes && !entry.is_dir() && self.stands_for_another(dir, path, entry) {
+            let atime = Some(dir.referent_atime(&entry.name)?);
+            return Ok(Some(Box::new(Extra { atime, ..extra.map_or_else(Extra::default, |extra| *extra) })));
         }
+        Ok(extra)
     }
 
     /// The extended attributes of an entry that was listed in `dir`, of the directory of one argument at `path`.

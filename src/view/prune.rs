@@ -28,7 +28,11 @@ impl View {
     /// their names, as far as can be seen. `None` if it holds something.
     fn emptiness(&self, dir: &ViewDir, listing: &ViewListing, entry: &Entry) -> Option<ViewListing> {
         let mut told = ViewListing::default();
-        let mut ahead = vec![(self.child(dir, listing, &entry.name), self.is_protected(dir, &entry.name))];
+        let is_kept = |dir: &ViewDir, listing: &ViewListing, name: &Name| {
+            // One that is there only for what is below it is not meant by any rule.
+            !listing.asked.implies(name) && self.is_protected(dir, name)
+        };
+        let mut ahead = vec![(self.child(dir, listing, &entry.name), is_kept(dir, listing, &entry.name))];
         while let Some((dir, is_protected)) = ahead.pop() {
             if is_protected {
                 return None;
@@ -39,7 +43,7 @@ impl View {
             }
             let below = listing.entries.iter().rev();
             ahead.extend(below.map(|entry| {
-                (self.child(&dir, &listing, &entry.name), self.is_protected(&dir, &entry.name))
+                (self.child(&dir, &listing, &entry.name), is_kept(&dir, &listing, &entry.name))
             }));
             let itself = |trouble: Trouble| {
                 let path = trouble.path.or_else(|| Some(dir.path().clone()));

@@ -325,6 +325,9 @@ impl Sink<'_> {
             return self.open_existing(open, parent, entry, Some(own));
         }
         open.fresh = true;
+        if self.context.options.existing && own.is_none() {
+            return; // nor will anything be made in it
+        }
         let Counterpart::Writable(dir) = parent else { return };
         match dir.make_dir(&entry.name, 0o777).and_then(|()| parent.open(&entry.name)) {
             Ok(here) => {

@@ -354,6 +354,19 @@ fn links_that_stand_for_nothing_are_not_followed() {
 }
 
 #[test]
+fn of_what_stands_for_a_device_its_own_content_is_copied() {
+    if !xattr::are_here() {
+        return;
+    }
+    for way in Way::all() {
+        let scene = Scene::with_source(&Tree::new().file("null", "own").xattr("null", STAT, "20666 1,3 0:0"));
+        copied(&scene, way, &["-a", "--copy-devices"], at_the_source(way), "source", "to").success();
+        assert!(fs::symlink_metadata(scene.path("to/null")).unwrap().is_file(), "{way:?}");
+        assert_eq!(scene.read("to/null"), b"own", "{way:?}");
+    }
+}
+
+#[test]
 fn a_fingerprint_does_not_hide_what_differs() {
     if !xattr::are_here() || !tools::is_root() {
         return;

@@ -56,6 +56,32 @@ fn all_links_are_followed() {
 }
 
 #[test]
+fn what_a_link_leads_to_was_read_when_that_was_read() {
+    const READ: i64 = 4_000_000_000;
+    for way in Way::all() {
+        let scene = linked();
+        for link in ["source/to-file", "source/out-file"] {
+            let time = |seconds| filetime::FileTime::from_unix_time(seconds, 0);
+            filetime::set_symlink_file_times(scene.path(link), time(1_500_000_000), time(1_500_000_000))
+                .unwrap();
+            let referent = scene.path(link).canonicalize().unwrap();
+            filetime::set_file_times(referent, time(READ), time(1_600_000_000)).unwrap();
+        }
+        for options in [["-aUL"], ["-aULX"]] {
+            way.copy(&options, &[scene.path("source/")], scene.path("to")).run().expect(23);
+            for file in ["to/to-file", "to/out-file"] {
+                assert_eq!(
+                    fs::metadata(scene.path(file)).unwrap().atime(),
+                    READ,
+                    "{way:?} {options:?} {file}"
+                );
+            }
+            fs::remove_dir_all(scene.path("to")).unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_directory_is_empty_that_holds_only_what_cannot_be_followed() {
     for way in Way::plain() {
         let source = Tree::new()

@@ -106,6 +106,23 @@ fn without_implied_directories_links_of_the_destination_stay_as_long_as_they_sta
 }
 
 #[test]
+fn without_implied_directories_none_is_made_for_what_is_left_out() {
+    for way in Way::all() {
+        let scene = Scene::with_source(&Tree::new().directory("a/b/empty").file("c/d/file", "x"));
+        let named = ["a/b", "c/d"].map(|path| scene.path(&format!("source/./{path}")));
+        // What a rule protects is not left out for being empty, but nobody named the directories above it.
+        let options = ["-rRm", "--no-implied-dirs", "--include=file", "--include=d", "--exclude=*"];
+        way.copy(&options, &named, scene.path("to")).run().success();
+        assert_eq!(scene.paths("to"), ["c", "c/d", "c/d/file"], "{way:?}");
+        // Nor for what is not there and is not to be made.
+        fs::remove_dir_all(scene.path("to/c")).unwrap();
+        let options = ["-rR", "--no-implied-dirs", "--existing"];
+        way.copy(&options, &named, scene.path("to")).run().success();
+        assert_eq!(scene.paths("to"), [""; 0], "{way:?}");
+    }
+}
+
+#[test]
 fn a_list_names_what_is_copied() {
     let list = "# a comment\n\n; another\na/sub/two\n/top\nb\na/../../../top\n";
     for way in Way::all() {
