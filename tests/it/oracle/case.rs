@@ -1,5 +1,6 @@
 //! A case: sources, a destination as it is before the run, and options. A seed determines all of it.
 
+use crate::oracle::fitting;
 use crate::oracle::options::{self, Choice, Naming};
 use crate::oracle::outcome::Comparison;
 use crate::oracle::random::Random;
@@ -77,24 +78,24 @@ impl Case {
             // And which files of rules count for what is named depends in rsync on how its list is put together.
             options.retain(|choice| !["--max-delete", "-F", "dir-merge", "-C"].contains(&choice.name));
         }
-        if !matches!(operands, Operands::Contents) {
-            // In the destination itself, rsync reads files of rules only for what is listed with its top.
-            options.retain(|choice| !["dir-merge", "-C"].contains(&choice.name));
-        }
         if matches!(operands, Operands::Names(_)) {
             // Of several names in one directory, rsync reads for the first only what files of rules there are above.
-            options.retain(|choice| choice.name != "-F");
+            options.retain(|choice| !choice.looks_above());
         }
         let is_late = options::has(&options, "--delete-after") && !matches!(naming, Naming::Plain);
-        if options::has(&options, "--delete-missing-args") || is_late {
-            // To rsync, a directory in which there is something missing is not empty; and when all else is done, it
-            // deletes in named directories that it left out for being empty.
+        let is_repeated =
+            matches!(&operands, Operands::Paths(names) | Operands::Listed(names) if repeat(names));
+        if options::has(&options, "--delete-missing-args") || is_late || is_repeated {
+            // To rsync, a directory in which there is something missing is not empty, nor is one that is named itself
+            // and above another; and when all else is done, it deletes in named directories that it left out for being
+            // empty.
             options.retain(|choice| choice.name != "-m");
         }
         let has = |options: &[Choice], names: &[&str]| names.iter().any(|name| options::has(options, name));
         if has(&options, &["-F", "dir-merge", "-C"]) {
             // What these say at the destination ends for rsync when they are deleted before the rest.
-            options.retain(|choice| !choice.deletes_first());
+            // And by these it then deletes what is in a directory without regard to the rules in those above.
+            options.retain(|choice| !choice.deletes_first() && !choice.says("--delete-delay"));
             // rsync counts also directories that it does not delete because of what rules in files keep in them, and
             // its dry run says that it deletes them.
             options.retain(|choice| !["--max-delete", "-n"].contains(&choice.name));
@@ -117,10 +118,15 @@ impl Case {
             // Written in place, names that are one file only here would have the last one's content.
             sources.iter_mut().for_each(|source| source.links.clear());
         }
+        // Drawn apart, so that the other cases stay what they are.
+        let mut fitted = Random::new(!seed ^ 0x5a5a);
+        sources.iter_mut().for_each(|source| fitting::source(&mut fitted, &options, source));
         let wanted = wanted(&sources, &operands);
+        let is_ruled_late = has(&options, &["--delete-after"]) && has(&options, &["-F", "dir-merge", "-C"]);
         let obstacles = Obstacles {
             // Which file finds its place cleared would depend on the order in which the limit is used up.
-            full_directories: !options::has(&options, "--max-delete"),
+            // And what goes later, rsync takes away for what comes without regard to the rules in directories above.
+            full_directories: !has(&options, &["--max-delete"]) && !is_ruled_late,
             // rsync neither replaces these nor leaves out what is to go into the directory, and then fails.
             for_directories: !options::has(&options, "--ignore-existing"),
         };
@@ -165,14 +171,15 @@ impl Case {
         }
         if is_based {
             // rsync forgets those of what has no content, if something like it is elsewhere.
-            let entries = sources.iter_mut().flat_map(|source| source.entries.values_mut());
-            let others = entries.filter(|entry| !matches!(entry.node, Node::File(_) | Node::Directory));
-            others.for_each(|entry| entry.xattrs.clear());
+            sources.iter_mut().for_each(forget_xattrs_of_others);
         }
         if let Some(tree) = destination.as_mut().filter(|_| is_kept) {
             // rsync ends where it cannot make a backup, and makes none of another kind that has the name of one.
             let may_be_kept = |name: &[u8]| name.len() < 250 && !name.ends_with(b"~");
             tree.entries.retain(|path, _| path.split(|byte| *byte == b'/').all(may_be_kept));
+        }
+        if let Some(tree) = &mut destination {
+            fitting::destination(&mut fitted, &options, tree, &wanted);
         }
         let mut basis = || {
             let mut basis = trees::earlier(&mut random, &wanted, none);
@@ -182,9 +189,12 @@ impl Case {
                 basis.entries.values_mut().for_each(|entry| entry.mode &= 0o777);
             }
             leave_out_other_kinds(&mut basis, &wanted);
+            forget_xattrs_of_others(&mut basis);
             basis
         };
-        let bases = if is_based { vec![basis(), basis()] } else { Vec::new() };
+        let mut bases = if is_based { vec![basis(), basis()] } else { Vec::new() };
+        let mut there = destination.iter_mut().chain(&mut bases);
+        fitting::keep(&mut fitted, &options, &mut sources, &mut there);
         Case { seed, sources, operands, destination, bases, options, harmless }
     }
 
@@ -277,6 +287,12 @@ fn with_rule_files(random: &mut Random, mut tree: Tree, options: &[Choice], want
     tree
 }
 
+/// Takes the extended attributes of what is neither file nor directory.
+fn forget_xattrs_of_others(tree: &mut Tree) {
+    let others = |entry: &&mut Entry| !matches!(entry.node, Node::File(_) | Node::Directory);
+    tree.entries.values_mut().filter(others).for_each(|entry| entry.xattrs.clear());
+}
+
 /// Without -p, rsync takes the mode of anything that has the name.
 fn leave_out_other_kinds(tree: &mut Tree, wanted: &Tree) {
     let others: Vec<Vec<u8>> = tree
@@ -296,9 +312,13 @@ fn some_names(random: &mut Random, tree: &Tree) -> Vec<Vec<u8>> {
     some(random, tree, b"._ ")
 }
 
-/// Some paths in `tree`, by the same rule. None is below another: rsync may then leave out what is beside it.
+/// Some paths in `tree`, by the same rule. Mostly none is below another.
 fn some_paths(random: &mut Random, tree: &Tree) -> Vec<Vec<u8>> {
     let paths = some(random, tree, b"._ /");
+    // Nothing else is drawn otherwise for it.
+    if random.clone().chance(30) {
+        return paths;
+    }
     let is_apart = |path: &Vec<u8>| !paths.iter().any(|above| path.starts_with(&[above, &b"/"[..]].concat()));
     paths.iter().filter(|path| is_apart(path)).cloned().collect()
 }
@@ -312,6 +332,16 @@ fn some(random: &mut Random, tree: &Tree, besides: &[u8]) -> Vec<Vec<u8>> {
     random.shuffle(&mut names);
     names.truncate(3);
     names
+}
+
+/// Whether one of these is another, or above it.
+fn repeat(names: &[Vec<u8>]) -> bool {
+    let words = |name: &Vec<u8>| -> Vec<Vec<u8>> {
+        name.split(|byte| *byte == b'/').filter(|word| !word.is_empty()).map(<[u8]>::to_vec).collect()
+    };
+    let mut paths: Vec<_> = names.iter().map(words).collect();
+    paths.sort();
+    paths.windows(2).any(|two| two[1].starts_with(&two[0]))
 }
 
 /// What is at these paths, below and above them.

@@ -9,13 +9,25 @@ pub(super) type Group = (&'static str, &'static [&'static str]);
 
 /// Every option that is drawn is in one of these.
 pub(super) const GROUPS: &[Group] = &[
-    ("kinds", &["-a", "-l", "-D"]),
-    ("naming", &["-r", "-d", "-R", "--files-from", "-0", "--ignore-missing-args", "--delete-missing-args"]),
+    ("kinds", &["-a", "-l", "-D", "--devices", "--specials", "--no-devices", "--copy-devices"]),
+    (
+        "naming",
+        &[
+            "-r",
+            "-d",
+            "-R",
+            "--no-implied-dirs",
+            "--files-from",
+            "-0",
+            "--ignore-missing-args",
+            "--delete-missing-args",
+        ],
+    ),
     ("permissions", &["-p", "-E", "--chmod"]),
     ("extended attributes", &["-A", "-X"]),
-    ("owners", &["-o", "-g", "--chown", "--usermap", "--groupmap", "--no-super"]),
-    ("times", &["-t", "-O", "-J", "-@"]),
-    ("links", &["-L", "--copy-unsafe-links", "--safe-links"]),
+    ("owners", &["-o", "-g", "--chown", "--usermap", "--groupmap", "--no-super", "--fake-super"]),
+    ("times", &["-t", "-U", "-O", "-J", "-@"]),
+    ("links", &["-L", "-k", "-K", "--copy-unsafe-links", "--safe-links", "--munge-links"]),
     ("hard links", &["-H"]),
     ("comparison", &["-c", "-u", "-I", "--size-only"]),
     ("selection", &["--existing", "--ignore-existing", "--max-size", "--min-size"]),

@@ -11,6 +11,8 @@
 
 mod case;
 mod coverage;
+mod exclusions;
+mod fitting;
 mod groups;
 pub(crate) mod options;
 mod outcome;
@@ -101,7 +103,8 @@ fn compare(cases: usize, first_seed: u64, way: fn(u64) -> Way, cover: bool) {
         failures: Mutex::default(),
     };
     let next = AtomicUsize::new(0);
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(4);
+    // rsync spends much of its time asleep, waiting for its other half.
+    let threads = 2 * thread::available_parallelism().map_or(1, usize::from).min(4);
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -144,9 +147,16 @@ impl Comparing {
         let (sources, bases) = (case.snapshots(here), case.bases(here));
         let outcome = Outcome::of(&theirs, since, || {
             let mut words = case.words(here, None);
-            if options::has(&case.options, "--delete") {
+            if ["--delete", "--delete-after"].iter().any(|name| options::has(&case.options, name)) {
                 // It is asked where rsync is not.
                 words.push("--delete-from-empty".into());
+            }
+            words.extend(options::own(case.seed));
+            if way.direction == Direction::Pull {
+                // rsync's links are munged by none, and those of the source are what they were; so it is the side of
+                // the source that must be told.
+                let munge = words.iter_mut().filter(|word| *word == "--munge-links");
+                munge.for_each(|word| *word = "-M--munge-links".into());
             }
             way.copy(&words, &case.operands(here), &theirs).run()
         });

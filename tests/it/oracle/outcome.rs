@@ -1,11 +1,15 @@
 //! What a run left behind and said, and how two runs of the same case differ.
 
+use crate::oracle::fitting;
 use crate::oracle::options::{self, Choice};
 use crate::support::command::Output;
 use crate::support::snapshot::{Columns, Snapshot};
 use crate::support::tools;
 use dsync::tree::Escaped;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 /// The end of a run.
@@ -14,6 +18,8 @@ pub(super) struct Outcome {
     pub(super) output: Output,
     before: Snapshot,
     after: Snapshot,
+    /// Times of the last access afterwards, but for directories and links.
+    accessed: BTreeMap<Vec<u8>, i64>,
     /// The directory for backups.
     backup: Snapshot,
 }
@@ -34,6 +40,10 @@ pub(super) struct Comparison {
     limited_deletion: bool,
     /// Which names are one file counts. Which of them comes first does not: rsync prefers one that is there.
     linked: bool,
+    /// `-U`: when something was last read counts.
+    accessed: bool,
+    /// `-K`: the times of links that are kept, and of what they lead to, are each program's own.
+    kept: bool,
     /// Names that are one file with others at a source, as they are shown.
     names_of_groups: Vec<String>,
 }
@@ -71,7 +81,34 @@ impl Comparison {
                 && !["-m", "--delete-missing-args"].iter().any(|more| options::has(options, more)),
             limited_deletion,
             linked,
+            accessed: options::has(options, "-U"),
+            kept: options::has(options, "-K"),
             names_of_groups: groups.iter().map(|path| Escaped(path).to_string()).collect(),
+        }
+    }
+}
+
+impl Comparison {
+    fn differences(&self, left: &Snapshot, right: &Snapshot) -> Vec<String> {
+        let [left, right] = [left, right].map(|snapshot| match self.kept {
+            true => snapshot.clone().without_times(fitting::is_kept),
+            false => snapshot.clone(),
+        });
+        left.differences(&right, self.columns)
+    }
+}
+
+/// Notes when what is below `at` was last read, in what cannot be by this: any time far ahead.
+fn access_times(at: &Path, path: &[u8], into: &mut BTreeMap<Vec<u8>, i64>) {
+    for entry in fs::read_dir(at).into_iter().flatten().map_while(Result::ok) {
+        let name = entry.file_name();
+        let below =
+            if path.is_empty() { name.as_bytes().to_vec() } else { [path, name.as_bytes()].join(&b'/') };
+        let Ok(meta) = entry.metadata() else { continue };
+        if meta.is_dir() {
+            access_times(&entry.path(), &below, into);
+        } else if !meta.is_symlink() {
+            into.insert(below, meta.atime().max(fitting::FIRST_ACCESS));
         }
     }
 }
@@ -81,14 +118,27 @@ impl Outcome {
     pub(super) fn of(at: &Path, since: i64, run: impl FnOnce() -> Output) -> Outcome {
         let before = Snapshot::of(at);
         let output = run();
+        let mut accessed = BTreeMap::new();
+        access_times(at, &[], &mut accessed);
         let after = Snapshot::of(at).with_now(since).without_fractions_kept_from(&before);
         let backup = Snapshot::of(&at.with_file_name("backup"));
-        Outcome { output, before, after, backup }
+        Outcome { output, before, after, accessed, backup }
     }
 
     /// What differs in the destination and the exit code.
     pub(super) fn state_differences(&self, other: &Outcome, how: &Comparison) -> Vec<String> {
         let mut lines = Vec::new();
+        if how.accessed {
+            let mut differs = |path: &Vec<u8>| {
+                let [mine, theirs] = [self, other].map(|outcome| outcome.accessed.get(path));
+                if let (Some(mine), Some(theirs)) = (mine, theirs)
+                    && mine != theirs
+                {
+                    lines.push(format!("{}: atime {mine} and {theirs}", path.escape_ascii()));
+                }
+            };
+            self.accessed.keys().for_each(&mut differs);
+        }
         let (mut mine, mut theirs) = (self.kept(), other.kept());
         if self.output.code != other.output.code {
             lines.push(format!("exit code {:?} and {:?}", self.output.code, other.output.code));
@@ -100,15 +150,15 @@ impl Outcome {
             }
             let unsettled = |path: &Vec<u8>| gone.contains(path) || gone_there.contains(path);
             let settled = |outcome: &Outcome| outcome.after.clone().retain(|path| !unsettled(path));
-            lines.extend(settled(self).differences(&settled(other), how.columns));
+            lines.extend(how.differences(&settled(self), &settled(other)));
             mine.retain(|path| !unsettled(path));
             theirs.retain(|path| !unsettled(path));
         } else if how.linked {
             // A name may have the time of another that agrees in its seconds.
             let whole = |outcome: &Outcome| outcome.after.clone().in_whole_seconds();
-            lines.extend(whole(self).differences(&whole(other), how.columns));
+            lines.extend(how.differences(&whole(self), &whole(other)));
         } else {
-            lines.extend(self.after.differences(&other.after, how.columns));
+            lines.extend(how.differences(&self.after, &other.after));
         }
         if how.linked {
             let linked: BTreeSet<Vec<u8>> = self.linked().union(&other.linked()).cloned().collect();
@@ -196,7 +246,8 @@ impl Outcome {
     fn kept(&self) -> BTreeSet<Vec<u8>> {
         let same = |path: &&Vec<u8>| match (self.before.get(path), self.after.get(path)) {
             (Some(before), Some(after)) => {
-                before.kind == '-' && before.inode == after.inode && after.kind == '-'
+                let is_same = (before.inode, before.born) == (after.inode, after.born);
+                before.kind == '-' && is_same && after.kind == '-'
             }
             _ => false,
         };
@@ -212,7 +263,7 @@ impl Outcome {
             }
             let columns = bytes.len() > 12 && b"<>ch.".contains(&bytes[0]) && b"fdLDS".contains(&bytes[1]);
             let of_a_pull = || line.replacen('<', ">", usize::from(bytes[0] == b'<'));
-            (columns && bytes[11] == b' ').then(|| without_perms_of_acls(of_a_pull()))
+            (columns && bytes[11] == b' ').then(|| without_letters_of_chance(of_a_pull()))
         };
         let before = if how.linked { self.linked() } else { BTreeSet::new() };
         let mut linked: Vec<String> = before.iter().map(|path| Escaped(path).to_string()).collect();
@@ -241,7 +292,7 @@ impl Outcome {
         let lines = out.lines().filter(|line| is_marked(line) || is_bare(line));
         let mut lines: Vec<String> = lines
             .filter(|line| !(how.limited_deletion && is_deletion(line)))
-            .map(|line| line.replace("|recv", "|send").replace('<', ">"))
+            .map(|line| without_moments(line).replace("|recv", "|send").replace('<', ">"))
             .map(|mut line| {
                 // `=%C%o%n`
                 if line.get(33..37) == Some("recv") {
@@ -249,7 +300,7 @@ impl Outcome {
                 }
                 let is_first = line.as_bytes().get(11) == Some(&b'=');
                 if let Some(at) = if is_first { Some(0) } else { line.find("|.").map(|at| at + 1) } {
-                    let columns = without_perms_of_acls(line.split_off(at));
+                    let columns = without_letters_of_chance(line.split_off(at));
                     line.push_str(&columns);
                 }
                 line
@@ -339,11 +390,26 @@ fn line_differences(left: &[String], right: &[String]) -> Vec<String> {
     [only(left, right, "left"), only(right, left, "right")].concat()
 }
 
-/// The item without the letter of permissions where ACLs are set on what is there: rsync looks at the permissions only
-/// when setting the ACL has changed them, unless it is a dry run.
-fn without_perms_of_acls(mut line: String) -> String {
+/// The line without a time (`%M`) later than all that are drawn: a device whose content is copied counts as changed when
+/// it is looked at.
+fn without_moments(line: &str) -> String {
+    let is_moment = |part: &str| {
+        let year = part.get(..5).and_then(|year| year.strip_suffix('/')?.parse::<u32>().ok());
+        part.len() == "2020/01/01-00:00:00".len() && year.is_some_and(|year| year > 2025)
+    };
+    let parts = line.split('|').map(|part| if is_moment(part) { "now" } else { part });
+    parts.collect::<Vec<_>>().join("|")
+}
+
+/// The item without what rsync shows otherwise in a dry run than else: the letter of permissions where ACLs are set on
+/// what is there, at which it looks only when setting the ACL has changed them; and that of extended attributes of what
+/// is made anew, at which it looks when it has none yet.
+fn without_letters_of_chance(mut line: String) -> String {
     if line.starts_with('.') && line.as_bytes().get(9) == Some(&b'a') {
         line.replace_range(5..6, ".");
+    }
+    if line.starts_with('c') && line.as_bytes().get(10) == Some(&b'x') {
+        line.replace_range(10..11, ".");
     }
     line
 }

@@ -123,7 +123,8 @@ fn remove(case: &mut Case, number: usize, from: usize, to: usize) {
 }
 
 /// What makes an entry simpler.
-const SIMPLER: [fn(&mut Entry); 6] = [
+const SIMPLER: [fn(&mut Entry); 7] = [
+    |entry| entry.atime = None,
     |entry| entry.xattrs.clear(),
     |entry| entry.owner = None,
     |entry| entry.mode = Entry::new(entry.node.clone()).mode,
@@ -163,13 +164,16 @@ fn trees(case: &Case) -> String {
     let bases = case.bases.iter().enumerate().map(|(number, tree)| (format!("basis-{number}"), tree));
     let destination = case.destination.iter().map(|tree| ("DEST".to_owned(), tree));
     for (name, tree) in sources.chain(destination).chain(bases) {
-        for (path, Entry { node, mode, mtime, owner, xattrs }) in &tree.entries {
+        for (path, Entry { node, mode, mtime, atime, owner, xattrs }) in &tree.entries {
             let what = match node {
                 Node::File(content) => format!("file of {} bytes", content.len()),
                 Node::Symlink(target) => format!("link to {}", target.escape_ascii()),
                 other => format!("{other:?}"),
             };
             let _ = write!(text, "  {name}/{}: {what}, mode {mode:o}, time {mtime}", path.escape_ascii());
+            if let Some(atime) = atime {
+                let _ = write!(text, ", read {atime}");
+            }
             if let Some((user, group)) = owner {
                 let _ = write!(text, ", owner {user}:{group}");
             }
@@ -212,8 +216,16 @@ fn what_a_difference_does_not_need_is_taken_away() {
             .flat_map(|tree| tree.entries.values())
             .filter(|entry| !entry.is_directory())
             .collect();
-        let [Entry { node: Node::File(content), mtime: LONG_AGO, mode: 0o644, owner: None, xattrs }] =
-            &files[..]
+        let [
+            Entry {
+                node: Node::File(content),
+                mtime: LONG_AGO,
+                atime: None,
+                mode: 0o644,
+                owner: None,
+                xattrs,
+            },
+        ] = &files[..]
         else {
             panic!("not one file alone: {files:?}");
         };

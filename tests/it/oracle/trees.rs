@@ -4,6 +4,7 @@ use crate::oracle::random::Random;
 use crate::support::tree::{Entry, Node, Tree};
 use crate::support::{tools, xattr};
 use filetime::FileTime;
+use std::mem::discriminant;
 
 /// Names that are apt to be mishandled somewhere: by a shell, by a pattern, by an output, by a text type.
 const ODD_NAMES: [&[u8]; 14] = [
@@ -273,7 +274,20 @@ pub(crate) fn earlier(random: &mut Random, tree: &Tree, obstacles: Obstacles) ->
     }
     clear(&mut earlier, tree, obstacles);
     earlier.links.retain(|_, _| random.chance(60));
+    agree(&mut earlier);
     earlier
+}
+
+/// Names of one file say the same of it: else it would have the content of the one and the time of the other.
+fn agree(tree: &mut Tree) {
+    for (path, other) in &tree.links {
+        if let Some(entry) = tree.entries.get(other).cloned()
+            && let Some(linked) = tree.entries.get_mut(path)
+            && discriminant(&linked.node) == discriminant(&entry.node)
+        {
+            *linked = entry;
+        }
+    }
 }
 
 /// Takes out of `earlier` what would bring rsync, not dsync, into difficulties.
@@ -313,7 +327,8 @@ fn change(random: &mut Random, tree: &mut Tree, path: &[u8], obstacles: Obstacle
             // The change that only -c and -I see.
             if let Node::File(content) = &mut entry.node
                 && !content.is_empty()
-                // Whether it is seen would depend on which name of a file is looked at.
+                // Whether it is seen would depend on which name of a file is looked at, and dsync does not link a new
+                // name that comes first to an old one.
                 && tree.links.is_empty()
             {
                 let at = random.below(content.len());
@@ -323,7 +338,11 @@ fn change(random: &mut Random, tree: &mut Tree, path: &[u8], obstacles: Obstacle
         18..30 => {
             if let Node::File(content) = &mut entry.node {
                 edit(random, content);
+                let before = entry.mtime.unix_seconds();
                 shift_time(random, entry);
+                if entry.mtime.unix_seconds() == before && !tree.links.is_empty() {
+                    entry.mtime = FileTime::from_unix_time(before + 1, 7); // for the same reason
+                }
             }
         }
         30..41 => shift_time(random, entry),

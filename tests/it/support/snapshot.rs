@@ -8,6 +8,7 @@ use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
+use std::time::SystemTime;
 
 use crate::support::xattr::{self, Xattrs};
 use xxhash_rust::xxh3::xxh3_128;
@@ -38,6 +39,8 @@ pub(crate) struct Stamp {
     pub(crate) content: Content,
     pub(crate) xattrs: Xattrs,
     pub(crate) inode: u64,
+    /// When the inode was made, if the file system tells: its number may be that of another one before it.
+    pub(crate) born: Option<SystemTime>,
 }
 
 /// A modification time.
@@ -134,6 +137,16 @@ impl Snapshot {
         for stamp in self.entries.values_mut() {
             if let Mtime::At(seconds, _) = stamp.mtime {
                 stamp.mtime = Mtime::At(seconds, 0);
+            }
+        }
+        self
+    }
+
+    /// The same with no times of entries that `is_left_out` names.
+    pub(crate) fn without_times(mut self, is_left_out: impl Fn(&[u8], &Stamp) -> bool) -> Snapshot {
+        for (path, stamp) in &mut self.entries {
+            if is_left_out(path, stamp) {
+                stamp.mtime = Mtime::Now;
             }
         }
         self
@@ -262,6 +275,7 @@ fn stamp(at: &Path, meta: &Metadata) -> Stamp {
         content,
         xattrs: xattr::read(at),
         inode: meta.ino(),
+        born: meta.created().ok(),
     }
 }
 

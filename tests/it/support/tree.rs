@@ -31,6 +31,8 @@ pub(crate) struct Entry {
     /// Permission bits; of no meaning for a symbolic link.
     pub(crate) mode: u32,
     pub(crate) mtime: FileTime,
+    /// When it was last read; `None`: when it was changed.
+    pub(crate) atime: Option<FileTime>,
     /// User and group; `None` leaves them as they come.
     pub(crate) owner: Option<(u32, u32)>,
     /// Extended attributes, ACLs among them.
@@ -44,7 +46,7 @@ impl Entry {
     /// A node with the attributes it would have if someone had made it [`LONG_AGO`].
     pub(crate) fn new(node: Node) -> Entry {
         let mode = if node == Node::Directory { 0o755 } else { 0o644 };
-        Entry { node, mode, mtime: LONG_AGO, owner: None, xattrs: Xattrs::new() }
+        Entry { node, mode, mtime: LONG_AGO, atime: None, owner: None, xattrs: Xattrs::new() }
     }
 
     pub(crate) fn is_directory(&self) -> bool {
@@ -202,7 +204,7 @@ fn set_attributes(entry: &Entry, at: &Path) {
     for (name, value) in entry.xattrs.iter().filter(|(name, _)| is_kept(name)) {
         xattr::set(at, name, value);
     }
-    filetime::set_symlink_file_times(at, entry.mtime, entry.mtime).unwrap();
+    filetime::set_symlink_file_times(at, entry.atime.unwrap_or(entry.mtime), entry.mtime).unwrap();
 }
 
 /// Bytes that no compression makes shorter, the same for the same seed: Marsaglia's xorshift64.

@@ -1,0 +1,216 @@
+//! What the trees of a case must hold, or not, for some options to matter and the outcome to be known.
+
+use crate::oracle::options::{self, Choice};
+use crate::oracle::random::Random;
+use crate::support::snapshot::Content;
+use crate::support::snapshot::Stamp;
+use crate::support::tree::{Entry, Node, Tree};
+use filetime::FileTime;
+use std::collections::BTreeMap;
+
+/// Times of the last access are drawn from here on: what is read gets no other one while it has one ahead of its time.
+pub(super) const FIRST_ACCESS: i64 = 4_000_000_000;
+
+/// What links say that are munged.
+const MUNGED: &[u8] = b"/rsyncd-munged/";
+
+/// The directory that has what kept links lead to.
+const KEPT: &[u8] = b".kept/";
+
+/// Has a source hold what the options are about.
+pub(super) fn source(random: &mut Random, options: &[Choice], tree: &mut Tree) {
+    let has = |name: &str| options::has(options, name);
+    if has("-k") {
+        link_to_directories(random, tree);
+    }
+    if has("--munge-links") {
+        munge(random, tree);
+    }
+    if has("--copy-devices") {
+        // What others hold, nobody knows.
+        for entry in tree.entries.values_mut() {
+            if let Node::CharDevice(1, minor) = &mut entry.node {
+                *minor = 3;
+            } else if let Node::BlockDevice(..) = entry.node {
+                entry.node = Node::CharDevice(1, 5);
+            }
+        }
+    }
+    if has("--fake-super") {
+        // These are what attributes are kept in.
+        let entries = tree.entries.values_mut();
+        entries.for_each(|entry| entry.xattrs.retain(|name, _| !name.starts_with(b"user.rsync.")));
+        // rsync copies what a file itself has besides what it stands for.
+        let is_plain = |name: &[u8]| name.starts_with(b"user.") || name.starts_with(b"system.");
+        tree.entries.values_mut().for_each(|entry| entry.xattrs.retain(|name, _| is_plain(name)));
+    }
+    if has("-U") {
+        read(random, tree);
+    }
+}
+
+/// The same for a destination, where there is to be `wanted`.
+pub(super) fn destination(random: &mut Random, options: &[Choice], tree: &mut Tree, wanted: &Tree) {
+    let has = |name: &str| options::has(options, name);
+    if has("--munge-links") {
+        munge(random, tree);
+    }
+    if has("-U") {
+        read(random, tree);
+    }
+    if has("-K") {
+        keep_links(random, tree, wanted);
+    }
+    if has("--no-implied-dirs") {
+        // rsync tells of what is to go into a directory, also where there is something else in the place of that.
+        let is_directory =
+            |tree: &Tree, path: &Vec<u8>| tree.entries.get(path).is_some_and(Entry::is_directory);
+        let paths =
+            tree.entries.keys().filter(|path| !is_directory(tree, path) && is_directory(wanted, path));
+        let paths: Vec<Vec<u8>> = paths.cloned().collect();
+        paths.iter().for_each(|path| tree.remove(path));
+    }
+}
+
+/// Has trees that were drawn keep attributes in attributes, if the options ask for it: all at the side of the
+/// destination, where rsync makes over what does not, and about every other source.
+pub(super) fn keep(
+    random: &mut Random,
+    options: &[Choice],
+    sources: &mut [Tree],
+    there: &mut dyn Iterator<Item = &mut Tree>,
+) {
+    if options::has(options, "--fake-super") {
+        sources.iter_mut().filter(|_| random.chance(50)).for_each(fake_all);
+        let keeps_perms = !["-a", "-p", "-A"].iter().any(|name| options::has(options, name));
+        there.for_each(|tree| {
+            let files = tree.entries.values_mut().filter(|entry| matches!(entry.node, Node::File(_)));
+            // What is to stay as it is, rsync gives the permissions of the file that stands for it.
+            files.filter(|_| keeps_perms).for_each(|entry| entry.mode = (entry.mode & 0o777) | 0o600);
+            fake_all(tree);
+        });
+    }
+}
+
+fn fake_all(tree: &mut Tree) {
+    tree.entries.values_mut().for_each(fake);
+}
+
+/// Adds links that lead to directories; what would lead around leads nowhere.
+fn link_to_directories(random: &mut Random, tree: &mut Tree) {
+    for entry in tree.entries.values_mut() {
+        if let Node::Symlink(target) = &mut entry.node
+            && target.starts_with(b"..")
+        {
+            *target = b"nowhere".to_vec();
+        }
+    }
+    let directories = tree.entries.iter().filter(|(path, entry)| !path.is_empty() && entry.is_directory());
+    let directories: Vec<Vec<u8>> = directories.map(|(path, _)| path.clone()).collect();
+    for path in directories {
+        let (above, name) = parted(&path);
+        let link = [above, *random.pick(&[&b"aa"[..], b"link", b"zz"])].concat();
+        if random.chance(40) && !tree.entries.contains_key(&link) {
+            tree.insert(&link, Entry::new(Node::Symlink(name.to_vec())));
+        }
+    }
+}
+
+/// Munges some links.
+fn munge(random: &mut Random, tree: &mut Tree) {
+    for entry in tree.entries.values_mut() {
+        if let Node::Symlink(target) = &mut entry.node
+            && random.chance(35)
+        {
+            target.splice(0..0, MUNGED.iter().copied());
+        }
+    }
+}
+
+/// Has some entries read at other times, and all at times that stay when they are read again.
+fn read(random: &mut Random, tree: &mut Tree) {
+    for entry in tree.entries.values_mut() {
+        // Those of links are left as they are.
+        let is_link = matches!(entry.node, Node::Symlink(_));
+        if entry.atime.is_none() || (!is_link && random.chance(20)) {
+            let seconds = FIRST_ACCESS + if is_link { 0 } else { random.below(1000) as i64 };
+            entry.atime = Some(FileTime::from_unix_time(seconds, random.below(1000) as u32));
+        }
+    }
+}
+
+/// Makes links of some directories, to where they are then.
+fn keep_links(random: &mut Random, tree: &mut Tree, wanted: &Tree) {
+    let is_there = |tree: &Tree, path: &Vec<u8>| tree.entries.get(path).is_some_and(Entry::is_directory);
+    let directories = tree.entries.keys().filter(|path| !path.is_empty() && is_there(tree, path));
+    let directories: Vec<Vec<u8>> = directories.filter(|path| is_there(wanted, path)).cloned().collect();
+    for (number, path) in directories.into_iter().enumerate() {
+        if !is_there(tree, &path) || random.chance(55) {
+            continue; // or it has moved with one above it
+        }
+        let moved = [KEPT, number.to_string().as_bytes()].concat();
+        let below = [path.as_slice(), b"/"].concat();
+        let is_moved = |other: &Vec<u8>| *other == path || other.starts_with(&below);
+        let (there, rest): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut tree.entries).into_iter().partition(|(other, _)| is_moved(other));
+        tree.entries = rest;
+        for (other, entry) in there {
+            tree.insert(&[moved.as_slice(), &other[path.len()..]].concat(), entry);
+        }
+        // rsync sets permissions and owners of the link, or fails.
+        if let (Some(entry), Some(known)) = (tree.entries.get_mut(&moved), wanted.entries.get(&path)) {
+            // An ACL says the mode, too.
+            (entry.mode, entry.owner, entry.xattrs) = (known.mode, known.owner, known.xattrs.clone());
+        }
+        tree.links.retain(|name, other| !is_moved(name) && !is_moved(other));
+        let level = path.iter().filter(|byte| **byte == b'/').count();
+        tree.insert(&path, Entry::new(Node::Symlink([b"../".repeat(level), moved].concat())));
+    }
+}
+
+/// Whether this is a link, which may be kept, or what one leads to that was made for that.
+pub(super) fn is_kept(path: &[u8], stamp: &Stamp) -> bool {
+    matches!(stamp.content, Content::Target(_))
+        || path.strip_prefix(KEPT).is_some_and(|below| !below.contains(&b'/'))
+}
+
+/// Makes of an entry what stands for it where attributes are kept in attributes.
+fn fake(entry: &mut Entry) {
+    let (kind, content, device) = match &entry.node {
+        Node::File(content) => (0o100_000, content.clone(), (0, 0)),
+        Node::Directory => (0o040_000, Vec::new(), (0, 0)),
+        Node::Symlink(target) => (0o120_000, target.clone(), (0, 0)),
+        Node::Fifo => (0o010_000, Vec::new(), (0, 0)),
+        Node::Socket => (0o140_000, Vec::new(), (0, 0)),
+        Node::CharDevice(major, minor) => (0o020_000, Vec::new(), (*major, *minor)),
+        Node::BlockDevice(major, minor) => (0o060_000, Vec::new(), (*major, *minor)),
+    };
+    let is_directory = entry.is_directory();
+    let mode = if kind == 0o120_000 { 0o777 } else { entry.mode };
+    let own = (mode & 0o777) | if is_directory { 0o700 } else { 0o600 };
+    let (user, group) = entry.owner.unwrap_or_default();
+    entry.xattrs.retain(|name, _| !name.starts_with(b"system."));
+    entry.xattrs = std::mem::take(&mut entry.xattrs)
+        .into_iter()
+        .map(|(name, value)| match name.starts_with(b"user.") {
+            true => (name, value),
+            false => ([b"user.rsync.", name.as_slice()].concat(), value),
+        })
+        .collect();
+    let is_plain = matches!(entry.node, Node::File(_) | Node::Directory);
+    if !is_plain || (own, user, group) != (mode, 0, 0) {
+        let (major, minor) = device;
+        let stat = format!("{:o} {major},{minor} {user}:{group}", kind | mode);
+        entry.xattrs.insert(b"user.rsync.%stat".to_vec(), stat.into_bytes());
+    }
+    if !is_directory {
+        entry.node = Node::File(content);
+    }
+    entry.mode = own;
+    entry.owner = None;
+}
+
+/// A path up to and with its last slash, and the name.
+fn parted(path: &[u8]) -> (&[u8], &[u8]) {
+    path.split_at(path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1))
+}
