@@ -17,9 +17,9 @@ const LOG: &str =
 
 const UNDO: &str = "Puts back what a two-way run replaced or deleted in DIR: RUN, or else the last that did something.
 
-A path is put back only if it still is as the run left it. What the run made where nothing was stays. The next run takes \
-what was put back for edits made in DIR. The undo is a run itself, and can be undone. The exit code is 23 if something \
-could not be put back.";
+A path is put back only if it still is as the run left it. What the run made where nothing was stays, but for what is \
+in a directory that it made in the place of something else. The next run takes what was put back for edits made in \
+DIR. The undo is a run itself, and can be undone. The exit code is 23 if something could not be put back.";
 
 const TRASH: &str = "What the two-way runs of DIR replaced and deleted and is still in the trash.";
 

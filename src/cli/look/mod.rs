@@ -259,6 +259,11 @@ fn undo(asked: &UndoFlags, show: &Show<'_>) -> Result<u8, Failure> {
         show.line("No run that is remembered did anything here.");
         return Ok(0);
     };
+    if asked.run.is_none() {
+        // Which one that is nobody has said.
+        let begun = hold.history().run(run).map_err(|error| dir.failure(&error))?;
+        begun.iter().for_each(|run| show.undoing(run));
+    }
     let undone = hold.undo(run, FileTime::now(), &mut |entry| match &entry.problem {
         Some(problem) => show.problem(&entry.path, problem),
         None if asked.verbose => show.entry(entry),

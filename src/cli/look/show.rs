@@ -137,8 +137,24 @@ impl<'a> Show<'a> {
         self.line(&line);
     }
 
+    /// Which run is undone, where the user named none.
+    pub(super) fn undoing(&self, run: &Run) {
+        let purpose = match &run.purpose {
+            Purpose::Meeting { name, .. } => format!("with {}", Escaped(name.as_bytes())),
+            Purpose::Undo { run } => format!("which was the undo of run {run}"),
+        };
+        let (number, began) = (run.number, self.clock.show(run.began));
+        self.line(&format!("Undoing run {number}, the last that did something here: {began}, {purpose}."));
+    }
+
     pub(super) fn undone(&self, undone: &Undone) {
         let Undone { run, number, outcome } = undone;
+        if *outcome == Outcome::default() {
+            self.line(&format!(
+                "Nothing of run {run} was to be put back; what it made where nothing was stays."
+            ));
+            return;
+        }
         let (done, problems) = (self.numbers.count(outcome.done), outcome.problems);
         let paths = if outcome.done == 1 { "path" } else { "paths" };
         let left = match problems {

@@ -4,10 +4,11 @@
 //! down among the intents before, so that it is closed again after the run was killed. And as whatever is done in a
 //! directory changes its time, that is set again at the end.
 
-use crate::fs::{SetMeta, WriteDir};
+use crate::fs::{Dir, Error, SetMeta, WriteDir};
 use crate::tree::{Meta, RelPath};
 use crate::twoway::carry::{CHANGED, Carrier, Done, Outcome, Trouble, lock};
 use crate::twoway::facet::At;
+use crate::twoway::facet::is_root;
 use crate::twoway::history::{Known, Look};
 use crate::twoway::reconcile::Change;
 use crate::twoway::record::Modes;
@@ -49,8 +50,7 @@ impl Carrier {
     /// Opens up the directories in which something is to be done, or that are to give way, and that shut their owner
     /// out.
     pub(super) fn open_up(&self) -> Result<(), TwoWayError> {
-        let user = rustix::process::geteuid();
-        if user.is_root() {
+        if is_root() {
             return Ok(());
         }
         let (mut closed, mut last) = (Vec::new(), None);
@@ -77,7 +77,11 @@ impl Carrier {
         self.journal.write_down([], intended)?;
         for path in closed {
             // Why it cannot be opened will show in what is done in it.
-            let opened = self.handles.open(&path).and_then(|dir| open_up(&dir, user.as_raw()));
+            let opened = self.handles.open(&path).and_then(|dir| {
+                let mode = shuts_out(&dir)?;
+                mode.map_or(Ok(()), |mode| open_up(&dir, mode))?;
+                Ok(mode)
+            });
             crash::point("opened up");
             if let Ok(Some(mode)) = opened {
                 lock(&self.directories.opened).insert(path, mode);
@@ -207,7 +211,7 @@ impl Carrier {
             dir.set_own_meta(&SetMeta { mode, mtime, ..SetMeta::default() })?;
             dir.own_stamped().map(|(_, stamp)| Some(stamp))
         };
-        let restored: Result<_, crate::fs::Error> = restore();
+        let restored: Result<_, Error> = restore();
         match restored {
             // It was among the intents.
             Ok(Some(stamp)) if opened.is_some() && !self.has_change(path) => {
@@ -229,12 +233,18 @@ fn is_adjusted(task: &Task) -> bool {
     task.after.state.is_directory() && task.here == Some(Change::Adjust)
 }
 
-/// Opens a directory up for its owner. Returns the mode it had, if that shut the owner out.
-fn open_up(dir: &WriteDir, user: u32) -> Result<Option<u32>, crate::fs::Error> {
-    let own = dir.own_meta()?;
-    if own.mode & 0o700 == 0o700 || own.uid != user {
+/// The mode of a directory that shuts the running user out, who owns it.
+pub(in crate::twoway) fn shuts_out(dir: &Dir) -> Result<Option<u32>, Error> {
+    if is_root() {
         return Ok(None);
     }
-    dir.set_own_meta(&SetMeta { mode: Some(own.mode | 0o700), ..SetMeta::default() })?;
-    Ok(Some(own.mode))
+    let own = dir.own_meta()?;
+    let is_shut = own.mode & 0o700 != 0o700 && own.uid == rustix::process::geteuid().as_raw();
+    Ok(is_shut.then_some(own.mode))
+}
+
+/// Opens a directory of that mode up for its owner. Whoever does that has written down before what is known of it, among
+/// the intents, so that it is closed again whatever happens.
+pub(in crate::twoway) fn open_up(dir: &WriteDir, mode: u32) -> Result<(), Error> {
+    dir.set_own_meta(&SetMeta { mode: Some(mode | 0o700), ..SetMeta::default() })
 }

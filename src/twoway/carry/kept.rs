@@ -11,7 +11,7 @@
 use crate::fs::{Error, Linkable, Linked, SetMeta, Slot, WriteDir, is_stage_name, stage_name};
 use crate::tree::{InodeId, Kind, Name, RelPath};
 use crate::twoway::crash;
-use crate::twoway::facet::{At, Facets, Wanted};
+use crate::twoway::facet::{At, Facets, Wanted, is_root};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -69,7 +69,7 @@ fn part_file(run: &WriteDir, names: &[RelPath], holds: Facets) -> Result<(), Err
     staged.copy_all_of(&file)?;
     crash::point("copied in the trash");
     let meta = file.meta();
-    let is_root = rustix::process::geteuid().is_root();
+    let is_root = is_root();
     let meta = SetMeta {
         mode: Some(meta.mode),
         owner: is_root.then_some(meta.uid),

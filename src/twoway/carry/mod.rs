@@ -45,6 +45,7 @@ mod tests;
 mod trash;
 mod values;
 
+pub(in crate::twoway) use directories::{open_up, shuts_out};
 pub(in crate::twoway) use kept::part as part_from_tree;
 pub use recover::{recover, recover_to_look};
 

@@ -120,7 +120,7 @@ impl Facets {
     /// Those that the file system of a directory can hold and the running user may set.
     pub fn held_by(dir: &Dir) -> Facets {
         let Holds { acls, xattrs, links } = dir.holds();
-        let is_root = rustix::process::geteuid().is_root();
+        let is_root = is_root();
         let held = |facet: &Facet| match facet {
             Facet::Acls => acls,
             Facet::Xattrs => xattrs,
@@ -299,6 +299,11 @@ impl Extended {
         };
         self.0.iter().map(rename).collect()
     }
+}
+
+/// Whether the running user may set what only root may, and give files to anybody.
+pub(super) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
 /// A version with counts under another name.

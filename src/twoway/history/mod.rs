@@ -17,7 +17,7 @@
 //! | `pending` | author, path | what is left undone with that partner |
 //! | `lineages` | | the generations and forks heard of |
 //! | `intents` | path | the record that is to be true when what is going on is done |
-//! | `runs` | number | a run's header |
+//! | `runs` | number | a run's header, and until it comes to its end how to take over what it left |
 //! | `entries` | number, a count | what the run did at some paths |
 //! | `values` | number, facet, sum | attributes that the run has set others in place of |
 //!

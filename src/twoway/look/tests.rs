@@ -1,5 +1,7 @@
 //! Looking back at runs that are played here, step by step, with real files.
 
+mod undoing;
+
 use super::undo::Undone;
 use super::*;
 use crate::fs::Stamp;

@@ -3,7 +3,11 @@
 //! An undo goes through the log of the run from its end to its beginning. It puts a path back only if it still is as
 //! the run left it, by its stamp or else by its content; anything else is left, and told. What gives way goes into the
 //! trash, as the undo is a run itself: it has a number and a log, and can be undone. What the run had made where
-//! nothing was stays. The next scan finds what was put back as edits of this replica, newer than those that it undoes.
+//! nothing was stays, unless that is in a directory that something else was in the place of. The next scan finds what
+//! was put back as edits of this replica, newer than those that it undoes, but for times, which are no edits.
+
+mod closing;
+mod made;
 
 use crate::fs::{Error, SetMeta, Slot, Stamped, WriteDir};
 use crate::tree::{Kind, Name, RelPath};
@@ -11,21 +15,27 @@ use crate::twoway::TwoWayError;
 use crate::twoway::carry::part_from_tree;
 use crate::twoway::facet::{At, Facet, Facets, Value, Wanted};
 use crate::twoway::history::History;
+use crate::twoway::history::Known;
 use crate::twoway::log::{Ending, Entry, Outcome, Purpose};
 use crate::twoway::look::Hold;
 use crate::twoway::look::compare::{expected, is_alike, is_content, set_back};
 use crate::twoway::reconcile::{Change, Why};
 use crate::twoway::record::{ContentSum, Modes, Record, State};
 use crate::twoway::replica::Replica;
+use closing::Closing;
 use filetime::FileTime;
+use made::{Made, is_in_the_way};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 
 /// How many entries are written to the log at once.
 const BATCH: usize = 256;
 
 const CHANGED: &str = "it was changed since";
 const LOST: &str = "what was there is not in the trash any more";
-const FULL: &str = "a directory is there with something in it";
+const FULL: &str = "a directory is there that holds what the run did not make";
+const GONE: &str = "the directory that it was in is gone";
+const NO_DIRECTORY: &str = "the directory that it was in is something else by now";
 const ATTRIBUTES_LOST: &str = "its attributes were not kept";
 const UNSET: &str = "its attributes cannot be set";
 const TAKEN: &str = "something else has the name by now";
@@ -96,7 +106,8 @@ impl Hold {
             return Ok(None);
         }
         let entries = self.history.entries(run)?.rev();
-        let renamed = renamed(&self.history, run)?;
+        let renamed = Renames::of(&self.history, run)?;
+        let made = Made::by(&self.history, run, &renamed)?;
         let number = self.history.begin_run(now, Purpose::Undo { run }, Modes::Whole)?;
         let mut undo = Undo {
             replica: &self.replica,
@@ -105,7 +116,9 @@ impl Hold {
             run,
             number,
             renamed,
-            directories: Vec::new(),
+            made,
+            in_the_way: Vec::new(),
+            closing: Closing::default(),
             log: Vec::new(),
             replaced: Vec::new(),
             apart: Vec::new(),
@@ -113,6 +126,11 @@ impl Hold {
         };
         for entry in entries {
             undo.entry(&entry?)?;
+        }
+        // What was only moved there is back by now.
+        for entry in std::mem::take(&mut undo.in_the_way) {
+            let done = undo.put_back(&entry);
+            undo.note(&entry, entry.change, done)?;
         }
         undo.finish().map(Some)
     }
@@ -123,18 +141,28 @@ fn knows_names(entry: &Entry) -> bool {
     [&entry.before, &entry.after].iter().any(|record| record.extended.get(Facet::Links).is_some())
 }
 
-/// The files that the run gave another name, by content: the name they had.
-fn renamed(history: &History, run: u64) -> Result<BTreeMap<ContentSum, RelPath>, TwoWayError> {
-    let mut renamed = BTreeMap::new();
-    for entry in history.entries(run)? {
-        let Entry { path, change, before, trashed, problem, .. } = entry?;
-        if let (Change::Remove, State::File { sum, .. }, None, None) =
-            (change, before.state, trashed, problem)
-        {
-            renamed.insert(sum, path);
+/// The files that a run gave another name, by content: the name they had, and what was known of it.
+struct Renames(BTreeMap<ContentSum, (RelPath, Record)>);
+
+impl Renames {
+    fn of(history: &History, run: u64) -> Result<Renames, TwoWayError> {
+        let mut renamed = BTreeMap::new();
+        for entry in history.entries(run)? {
+            let Entry { path, change, before, trashed, problem, .. } = entry?;
+            if let (Change::Remove, State::File { sum, .. }, None, None) =
+                (change, &before.state, trashed, problem)
+            {
+                renamed.insert(*sum, (path, before));
+            }
         }
+        Ok(Renames(renamed))
     }
-    Ok(renamed)
+
+    /// Whether an entry is about the new name of one of them.
+    fn has(&self, entry: &Entry) -> bool {
+        let sum = if let State::File { sum, .. } = &entry.after.state { Some(sum) } else { None };
+        entry.change == Change::Create && sum.is_some_and(|sum| self.0.contains_key(sum))
+    }
 }
 
 struct Undo<'a> {
@@ -143,9 +171,12 @@ struct Undo<'a> {
     each: &'a mut dyn FnMut(&Entry),
     run: u64,
     number: u64,
-    renamed: BTreeMap<ContentSum, RelPath>,
+    renamed: Renames,
+    made: Made,
+    /// What directories that the run made are in the place of.
+    in_the_way: Vec<Entry>,
     /// Directories that get the attributes they had when all in them is done.
-    directories: Vec<(RelPath, SetMeta)>,
+    closing: Closing,
     log: Vec<Entry>,
     /// Attributes that others were set in place of.
     replaced: Vec<(Facet, Value)>,
@@ -160,10 +191,14 @@ impl Undo<'_> {
             return Ok(());
         }
         match (entry.change, &entry.after.state) {
-            (Change::Create, State::File { sum, .. }) => match self.renamed.remove(sum) {
-                Some(old) => self.rename_back(entry, &old),
+            (Change::Create, State::File { sum, .. }) => match self.renamed.0.remove(sum) {
+                Some((old, was)) => self.rename_back(entry, &old, &was),
                 None => Ok(()),
             },
+            _ if is_in_the_way(entry) => {
+                self.in_the_way.push(entry.clone());
+                Ok(())
+            }
             (Change::Create | Change::Empty, _) => Ok(()),
             (Change::Remove, _) if self.is_renamed(entry) => Ok(()),
             // A name that was given to another file: the one that it had is in the trash, with the names that it has.
@@ -185,7 +220,7 @@ impl Undo<'_> {
     /// Whether a file that the run removed has another name by it; that one's entry comes later.
     fn is_renamed(&self, entry: &Entry) -> bool {
         match &entry.before.state {
-            State::File { sum, .. } => self.renamed.get(sum) == Some(&entry.path),
+            State::File { sum, .. } => self.renamed.0.get(sum).is_some_and(|(old, _)| *old == entry.path),
             _ => false,
         }
     }
@@ -223,19 +258,17 @@ impl Undo<'_> {
     }
 
     fn write_log(&mut self) -> Result<(), TwoWayError> {
+        self.write_log_of(&[])
+    }
+
+    /// Writes the log, and that these are not intended any more.
+    fn write_log_of(&mut self, done: &[(RelPath, Known)]) -> Result<(), TwoWayError> {
         let (log, replaced) = (std::mem::take(&mut self.log), std::mem::take(&mut self.replaced));
-        self.history.installed(&[], &log, &replaced)
+        self.history.installed(done, &log, &replaced)
     }
 
     fn finish(mut self) -> Result<Undone, TwoWayError> {
-        // What is in a directory was put on the list after it.
-        for (path, meta) in std::mem::take(&mut self.directories).into_iter().rev() {
-            let set =
-                self.replica.root().open_beneath_writable(&path).and_then(|dir| dir.set_own_meta(&meta));
-            if let Err(error) = set {
-                self.failed(path, error)?;
-            }
-        }
+        let closed = self.close_directories()?;
         let apart = std::mem::take(&mut self.apart);
         if !apart.is_empty() {
             let trash = self.replica.trash(self.number)?;
@@ -243,7 +276,7 @@ impl Undo<'_> {
                 self.failed(path, error)?;
             }
         }
-        self.write_log()?;
+        self.write_log_of(&closed)?;
         self.history.end_run(Ending { at: FileTime::now(), outcome: self.outcome })?;
         Ok(Undone { run: self.run, number: self.number, outcome: self.outcome })
     }
@@ -257,9 +290,14 @@ impl Undo<'_> {
     }
 
     /// The directory that holds a path, and the name there.
-    fn place(&self, path: &RelPath) -> Result<(RelPath, WriteDir, Name), Refusal> {
+    fn place(&mut self, path: &RelPath) -> Result<(RelPath, WriteDir, Name), Refusal> {
         let (parent, name) = path.split_last().ok_or(Refusal::Because(CHANGED))?;
-        let dir = self.replica.root().open_beneath_writable(&parent)?;
+        let dir = self.replica.root().open_beneath_writable(&parent).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => Refusal::Because(GONE),
+            ErrorKind::NotADirectory => Refusal::Because(NO_DIRECTORY),
+            _ => Refusal::Failed(error),
+        })?;
+        let dir = self.open_up(&parent, dir)?;
         Ok((parent, dir, name))
     }
 
@@ -272,25 +310,43 @@ impl Undo<'_> {
             let is_back = is_content(&dir, &name, found.as_ref(), &entry.before)?;
             return if is_back { Ok(None) } else { Err(Refusal::Because(CHANGED)) };
         }
+        let inside = match (&found, is_in_the_way(entry)) {
+            (Some(found), true) if found.entry.is_dir() => {
+                self.made.all_in(&entry.path, self.replica.root())?
+            }
+            _ => Vec::new(),
+        };
         let (from, from_name) = self.old_version(entry)?;
         let slot = Slot { dir: &from, name: &from_name };
         let at = Slot { dir: &dir, name: &name };
-        let put = match found {
+        let put = match &found {
             None => slot.move_to(at)?.map(|_| None),
             Some(found) => {
+                if found.entry.is_dir() && !entry.before.state.is_directory() {
+                    // Only who may write to a directory may give it another parent.
+                    self.open_up(&entry.path, dir.open_dir_writable(&name)?)?;
+                }
                 let trash = self.replica.trash_for(self.number, &parent)?;
-                let replaced = slot.replace(at, &expected(&found), &trash)?;
+                let replaced = slot.replace(at, &expected(found), &trash)?;
                 replaced.map(|replaced| Some(parent.join(&replaced.trashed)))
             }
         };
+        if let Some(Some(trashed)) = &put {
+            self.closing.is_gone(&entry.path);
+            // What is in a directory went with it.
+            for made in inside.iter().rev() {
+                let below = made.path.as_bytes().get(entry.path.as_bytes().len()..).unwrap_or_default();
+                let trashed = RelPath::new([trashed.as_bytes(), below].concat()).ok();
+                self.note(made, Change::Remove, Ok(Some(trashed)))?;
+            }
+        }
         match put {
             None if entry.before.state.is_directory() => from.remove(&from_name, Kind::Directory)?,
             Some(_) if entry.before.state.is_directory() => {
                 self.put_facets_back(entry, &dir, &name)?;
                 let (owner, group) = entry.before.attributes.owner;
                 let (mode, mtime) = (Some(entry.before.attributes.mode), Some(entry.before.mtime));
-                self.directories
-                    .push((entry.path.clone(), SetMeta { mode, owner, group, mtime, atime: None }));
+                self.closing.set(entry.path.clone(), SetMeta { mode, owner, group, mtime, atime: None });
             }
             _ => {}
         }
@@ -339,19 +395,18 @@ impl Undo<'_> {
     }
 
     /// Gives a file back the name it had before the run.
-    fn rename_back(&mut self, entry: &Entry, old: &RelPath) -> Result<(), TwoWayError> {
-        let done = self.renamed_back(entry, old);
+    fn rename_back(&mut self, entry: &Entry, old: &RelPath, was: &Record) -> Result<(), TwoWayError> {
+        let done = self.renamed_back(entry, old, was);
         let is_done = matches!(done, Ok(Some(())));
         self.note(entry, Change::Remove, done.map(|done| done.map(|()| None)))?;
         if !is_done {
             return Ok(());
         }
-        let back =
-            Entry { path: old.clone(), before: entry.after.clone(), after: Record::never(), ..entry.clone() };
+        let back = Entry { path: old.clone(), before: was.clone(), after: Record::never(), ..entry.clone() };
         self.note(&back, Change::Create, Ok(Some(None)))
     }
 
-    fn renamed_back(&mut self, entry: &Entry, old: &RelPath) -> Result<Option<()>, Refusal> {
+    fn renamed_back(&mut self, entry: &Entry, old: &RelPath, was: &Record) -> Result<Option<()>, Refusal> {
         let (_, dir, name) = self.place(&entry.path)?;
         let (_, old_dir, old_name) = self.place(old)?;
         let found = dir.stamped(&name)?;
@@ -366,14 +421,19 @@ impl Undo<'_> {
         let trash = self.replica.trash(self.number)?;
         let (from, to) = (Slot { dir: &dir, name: &name }, Slot { dir: &old_dir, name: &old_name });
         let renamed = from.rename(&expected(&found), to, || Ok(trash))?;
-        renamed.map(|_| Some(())).ok_or(Refusal::Because(TAKEN))
+        renamed.ok_or(Refusal::Because(TAKEN))?;
+        // What somebody has given it since it keeps.
+        if let Some(meta) = set_back(was, &entry.after, &found.entry.meta, false) {
+            old_dir.set_meta(&old_name, Kind::File, &meta)?;
+        }
+        Ok(Some(()))
     }
 
     /// Sets those attributes back that the run has set. Whether there were any.
     fn adjust(&mut self, entry: &Entry) -> Result<bool, Refusal> {
         let (before, after) = (&entry.before, &entry.after);
         let is_directory = before.state.is_directory();
-        let (dir, name, now) = match entry.path.is_root() {
+        let (dir, name, mut now) = match entry.path.is_root() {
             true => {
                 let root = self.replica.root();
                 (root.clone(), None, root.own_meta()?)
@@ -385,6 +445,9 @@ impl Undo<'_> {
                 (dir, Some(name), meta)
             }
         };
+        if let Some(mode) = self.closing.mode_before(&entry.path) {
+            now.mode = mode;
+        }
         let meta = set_back(before, after, &now, is_directory).ok_or(Refusal::Because(CHANGED))?;
         let at = match (&name, before.state.kind()) {
             (Some(name), Some(kind)) => At::Entry(&dir, name, kind),
@@ -406,7 +469,7 @@ impl Undo<'_> {
         if is_directory {
             // Its owner can go on working in it until all is done.
             let opened = SetMeta { mode: meta.mode.map(|mode| mode | 0o700), mtime: None, ..meta };
-            self.directories.push((entry.path.clone(), meta));
+            self.closing.set(entry.path.clone(), meta);
             match name {
                 Some(name) => dir.set_meta(&name, Kind::Directory, &opened)?,
                 None => dir.set_own_meta(&opened)?,
@@ -451,6 +514,9 @@ impl Undo<'_> {
         found: Option<&Stamped>,
     ) -> Result<bool, Refusal> {
         if let (Some(found), State::Directory) = (found, &entry.after.state) {
+            if is_in_the_way(entry) {
+                return Ok(found.entry.is_dir());
+            }
             let is_empty = || dir.open_dir(name)?.list().map(|all| all.is_whole() && all.entries.is_empty());
             return match found.entry.is_dir() {
                 true if !is_empty()? => Err(Refusal::Because(FULL)),

@@ -9,7 +9,7 @@ use crate::twoway::TwoWayError;
 use crate::twoway::carry;
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::Meet;
-use crate::twoway::facet::Facets;
+use crate::twoway::facet::{Facets, is_root};
 use crate::twoway::guard::{Census, Refusal};
 use crate::twoway::history::{History, Origin, Partner};
 use crate::twoway::log::Purpose;
@@ -187,7 +187,7 @@ fn notice(origin: Origin, had_runs: bool) -> Option<&'static str> {
 /// Whether owners and groups take part here. Only root may set them all, and who takes part with some of them takes
 /// those that it could not set for edits of its own.
 pub(super) fn owned(options: &Options) -> (bool, bool) {
-    let is_root = rustix::process::geteuid().is_root();
+    let is_root = is_root();
     (options.owner && is_root, options.group && is_root)
 }
 

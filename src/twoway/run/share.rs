@@ -16,7 +16,7 @@ use crate::twoway::TwoWayError;
 use crate::twoway::carry::{self, Carrier, Ended};
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Done, Ready, Talk, say_paths};
-use crate::twoway::facet::Facets;
+use crate::twoway::facet::{self, Facets};
 use crate::twoway::history::{Acknowledgement, History, Partner};
 use crate::twoway::log::{Ending, Outcome, Purpose};
 use crate::twoway::record::Shared;
@@ -227,7 +227,7 @@ fn for_passes(context: &Context) -> Context {
 fn carry_settings(options: &Options, shared: Shared, holds: Facets) -> carry::Settings {
     let ((owner, group), detail) = (owned(options), options.detail);
     let keep_trash = options.two_way.is_none_or(|two_way| two_way.keep_trash);
-    let is_root = rustix::process::geteuid().is_root();
+    let is_root = facet::is_root();
     carry::Settings { shared, holds, owner, group, is_root, keep_trash, umask: crate::fs::umask(), detail }
 }
 

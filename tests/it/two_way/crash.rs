@@ -3,7 +3,7 @@
 //! The program that these tests run was built with the feature `crash-points`: `DSYNC_CRASH_AT=n` ends it at its n-th
 //! point as if it were killed.
 
-use crate::support::command::Output;
+use crate::support::command::{Output, dsync};
 use crate::support::scene::Scene;
 use crate::support::snapshot::{Columns, Content};
 use crate::support::transport::{Direction, Transport, Way, rsh_script, shell_options};
@@ -422,4 +422,55 @@ fn the_trash_has_nothing_to_do_with_the_tree_after_the_next_run() {
 
 fn contains(path: &[u8], part: &[u8]) -> bool {
     path.windows(part.len()).any(|window| window == part)
+}
+
+/// Wherever a run is killed, an undo at once takes back all that it did on a side, and what the log says before it is
+/// what it says after.
+#[test]
+fn an_undo_takes_back_what_a_killed_run_did() {
+    let tree = Tree::new()
+        .file("edited", "one")
+        .file("removed", "two")
+        .file("from", "renamed")
+        .file("mode", "mode")
+        .file("touched", "touched")
+        .file("dir/sub/a", "a")
+        .file("to dir", "file")
+        .file("to file/b", "b")
+        .file("marked", "marked")
+        .file("marked too", "marked");
+    for at in 1..MANY {
+        let two = Two::met_in_memory(Way::LOCAL, &tree);
+        let before = two.snapshot("right");
+        two.write("left/edited", "one edited");
+        two.remove("left/removed");
+        two.rename("left/from", "left/dir/renamed");
+        two.chmod("left/mode", 0o600);
+        two.touch("left/touched", 1_700_000_000);
+        two.remove("left/dir/sub");
+        two.remove("left/to dir");
+        two.write("left/to dir/sub/c", "c");
+        two.remove("left/to file");
+        two.write("left/to file", "a file now");
+        if xattr::are_here() {
+            for path in ["left/marked", "left/marked too"] {
+                xattr::set(&two.scene.path(path), b"user.mark", path.as_bytes());
+            }
+        }
+        let crashed = crashing(&two, Victim::Asking, at);
+        let log = dsync(["log".into(), "-v".into(), two.scene.path("right").into_os_string()]);
+        let told = log.run().success();
+        let undone = dsync(["undo".into(), two.scene.path("right").into_os_string()]).run();
+        assert_eq!(undone.code, Some(0), "{at}: {undone}\n{told}\n{crashed}");
+        let differences = two.snapshot("right").differences(&before, WITHOUT_DIRECTORY_TIMES);
+        assert!(differences.is_empty(), "{at}: {differences:#?}\n{undone}\n{told}\n{crashed}");
+        let again =
+            dsync(["log".into(), "-v".into(), two.scene.path("right").into_os_string()]).run().success();
+        assert!(again.out().starts_with(&told.out()), "{at}: {again}\n{told}");
+        if crashed.signal.is_none() {
+            assert!(at > 40, "there are few points: {at}");
+            return;
+        }
+    }
+    panic!("more points than can be");
 }

@@ -249,3 +249,17 @@ fn the_status_of_two_is_what_a_run_would_do() {
         two.way.copy(&["status", "-v"], &[&left], &right).run().expect(40);
     }
 }
+
+#[test]
+fn an_undo_says_which_run_it_undoes() {
+    let two = met();
+    two.write("left/a", "edited");
+    two.sync(&[]).success();
+    // What runs do elsewhere is not meant.
+    two.write("right/b", "edited");
+    two.sync(&[]).success();
+    let output = look(&two, "undo", &[], "right", &[]).success();
+    assert!(output.out().contains("Undoing run 2, the last that did something here"), "{output}");
+    let output = look(&two, "undo", &[], "left", &["1"]).success();
+    assert!(output.out().contains("Nothing of run 1 was to be put back"), "{output}");
+}
