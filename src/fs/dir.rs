@@ -114,6 +114,12 @@ impl Dir {
         list::link_count(self.as_fd(), name)
     }
 
+    /// Whether what has that name is a device itself, not what stands for one.
+    pub fn is_device(&self, name: &Name) -> bool {
+        let stat = rustix::fs::statat(self.as_fd(), name.as_bytes(), rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
+        stat.is_ok_and(|stat| status::kind(&stat).is_some_and(Kind::is_device))
+    }
+
     /// The entry of that name, `None` if there is none.
     pub fn entry(&self, name: &Name) -> Result<Option<Entry>, Error> {
         list::entry(self, name)

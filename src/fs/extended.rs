@@ -9,7 +9,7 @@
 
 use crate::fs::{Dir, Error, Keeping, attributes, crash, fake, kernel, status};
 use crate::tree::xattr::{MAX_XATTR_VALUE, MAX_XATTRS, is_carried, is_users};
-use crate::tree::{Acl, Acls, DefaultAcl, Extra, Kind, Name, Xattr, XattrSummer, XattrSums, Xattrs};
+use crate::tree::{Acl, Acls, DefaultAcl, Escaped, Extra, Kind, Name, Xattr, XattrSummer, XattrSums, Xattrs};
 use filetime::FileTime;
 use rustix::fs::{AtFlags, Mode};
 use rustix::io::{Errno, Result as SystemResult};
@@ -152,7 +152,7 @@ pub(super) fn look_at(
         false => None,
     };
     let xattrs = match look.xattrs {
-        Some(names) => sums(handle, keeping, names).map_err(Error::when(READING))?,
+        Some(names) => sums(handle, keeping, names)?,
         None => XattrSums::default(),
     };
     Ok(Extra { acls, xattrs, ..Extra::default() }.boxed())
@@ -248,10 +248,18 @@ fn whole(mut read: impl FnMut(&mut [u8]) -> SystemResult<usize>) -> SystemResult
     Err(Errno::TOOBIG)
 }
 
-fn sums(handle: BorrowedFd<'_>, keeping: Keeping, of: XattrNames) -> SystemResult<XattrSums> {
+/// An error about one attribute.
+fn of_attribute(name: &[u8], error: Errno) -> io::Error {
+    let source = io::Error::from(error);
+    io::Error::new(source.kind(), format!("attribute {}: {source}", Escaped(name)))
+}
+
+fn sums(handle: BorrowedFd<'_>, keeping: Keeping, of: XattrNames) -> Result<XattrSums, Error> {
     let mut summer = XattrSummer::default();
-    for Named { name, at } in names(handle, keeping, of)? {
-        if let Some(value) = value(handle, &at)? {
+    for Named { name, at } in names(handle, keeping, of).map_err(Error::when(READING))? {
+        if let Some(value) =
+            value(handle, &at).map_err(|error| Error::when(READING)(of_attribute(&at, error)))?
+        {
             summer.add(&name, &value);
         }
     }
@@ -274,7 +282,8 @@ pub(super) fn xattrs(handle: BorrowedFd<'_>, keeping: Keeping, of: XattrNames) -
     let mut xattrs = Vec::new();
     let mut left = MAX_XATTRS;
     for Named { name, at } in names(handle, keeping, of).map_err(Error::when(READING))? {
-        let Some(value) = value(handle, &at).map_err(Error::when(READING))? else { continue };
+        let value = value(handle, &at).map_err(|error| Error::when(READING)(of_attribute(&at, error)))?;
+        let Some(value) = value else { continue };
         let shorter = left.checked_sub(name.len() + value.len());
         left = shorter.ok_or_else(|| {
             let why = "together they are longer than 1 MiB";
@@ -346,11 +355,14 @@ pub(super) fn set_or_remove(handle: BorrowedFd<'_>, name: &[u8], value: Option<&
     done
 }
 
-fn set_xattrs(handle: BorrowedFd<'_>, keeping: Keeping, wanted: &Xattrs, of: XattrNames) -> SystemResult<()> {
+fn set_xattrs(handle: BorrowedFd<'_>, keeping: Keeping, wanted: &Xattrs, of: XattrNames) -> io::Result<()> {
     let mut done = Ok(());
+    let set = |at: &[u8], value: Option<&[u8]>| {
+        writable(handle, || set_or_remove(handle, at, value)).map_err(|error| of_attribute(at, error))
+    };
     for Named { name, at } in names(handle, keeping, of)? {
         if wanted.get(&name).is_none() {
-            done = done.and(writable(handle, || set_or_remove(handle, &at, None)));
+            done = done.and(set(&at, None));
         }
     }
     for Xattr { name, value } in wanted.iter().filter(|xattr| of.contains(&xattr.name)) {
@@ -359,7 +371,7 @@ fn set_xattrs(handle: BorrowedFd<'_>, keeping: Keeping, wanted: &Xattrs, of: Xat
         if self::value(handle, &at).is_ok_and(|here| here.as_deref() == Some(value)) {
             continue;
         }
-        done = done.and(writable(handle, || set_or_remove(handle, &at, Some(value))));
+        done = done.and(set(&at, Some(value)));
     }
     done
 }

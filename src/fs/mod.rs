@@ -69,7 +69,7 @@ pub use devices::Devices;
 pub use dir::Dir;
 pub use error::Error;
 pub use extended::{Holds, Look, SetAcls, SetExtended, XattrNames};
-pub use fake::Keeping;
+pub use fake::{Keeping, fault_of_link};
 pub use fence::keep_below;
 pub use file::{ReadFile, WriteFile};
 pub use guarded::{Expected, Replaced, Slot};

@@ -46,7 +46,7 @@ pub enum Failure {
     NotStarted(Option<RemoteExit>),
     /// There is no peer on the host, and none could be put there.
     #[error(transparent)]
-    Bootstrap(#[from] BootstrapError),
+    Bootstrap(Box<BootstrapError>),
     /// Stopped by a signal.
     #[error("interrupted")]
     Cancelled,
@@ -185,11 +185,11 @@ impl Failure {
                 AbortKind::Halted => FailureKind::Halted,
                 AbortKind::Usage => FailureKind::Usage,
             },
-            Failure::Bootstrap(BootstrapError { present: Present::Other { .. }, .. }) => {
-                FailureKind::Protocol
-            }
-            // What a shell says of a program that is not there.
-            Failure::Bootstrap(_) => FailureKind::RemoteShell(127),
+            Failure::Bootstrap(error) => match error.present {
+                Present::Other { .. } => FailureKind::Protocol,
+                // What a shell says of a program that is not there.
+                Present::Nothing | Present::Silent { .. } => FailureKind::RemoteShell(127),
+            },
             Failure::NotStarted(Some(RemoteExit::Status(code))) => {
                 FailureKind::RemoteShell(i32::try_from(*code).unwrap_or(255))
             }
@@ -218,6 +218,12 @@ impl Failure {
             }
             _ => return None,
         })
+    }
+}
+
+impl From<BootstrapError> for Failure {
+    fn from(error: BootstrapError) -> Failure {
+        Failure::Bootstrap(Box::new(error))
     }
 }
 

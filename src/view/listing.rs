@@ -1,6 +1,6 @@
 //! One directory of a view: where it is, and what is in it.
 
-use crate::fs::{Dir, Error, Listing, Stamped};
+use crate::fs::{Dir, Error, Listing, Stamped, fault_of_link};
 use crate::tree::filter::Scope;
 use crate::tree::{Acls, Asked, Entry, Extra, Name, RelPath};
 use std::collections::{BTreeMap, BTreeSet};
@@ -166,6 +166,20 @@ impl Read {
     /// Something is wrong with one entry of the directory, the one at `path`.
     pub(super) fn trouble(&mut self, path: RelPath, error: Error) {
         self.troubles.push(Trouble { path: Some(path), error, hides_entries: true });
+    }
+
+    /// The same without symbolic links of which nobody knows where they lead, which is told.
+    pub(super) fn leading(mut self, path: &RelPath) -> Read {
+        let troubles = &mut self.troubles;
+        self.entries.retain(|entry| match fault_of_link(entry) {
+            None => true,
+            Some(error) => {
+                let path = Some(path.join(&entry.name));
+                troubles.push(Trouble { path, error, hides_entries: true });
+                false
+            }
+        });
+        self
     }
 
     /// Only what `shows` lets through.

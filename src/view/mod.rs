@@ -315,6 +315,7 @@ impl View {
                     }
                     seen.push(identity);
                     let (read, here) = self.read_by_rules((argument, place), dir.path(), &handle);
+                    let read = read.leading(dir.path());
                     scopes.get_mut(number).into_iter().for_each(|scope| scope.clone_from(&here));
                     let closer = |entry: &Entry| self.look_closer(&handle, dir.path(), entry, look);
                     if look.is_nothing() { read } else { read.looked_at(dir.path(), closer) }

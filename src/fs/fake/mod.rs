@@ -26,7 +26,7 @@ use crate::fs::attributes::{self, SetMeta, mode_bits};
 use crate::fs::status::{self, Status};
 use crate::fs::{Error, extended, file};
 use crate::tree::xattr::is_users;
-use crate::tree::{Kind, Meta, Name, Node, Rdev};
+use crate::tree::{Entry, Kind, Meta, Name, Node, Rdev};
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use stat::Kept;
@@ -50,6 +50,7 @@ const OWN: &[u8] = b"user.rsync.%";
 const STAT: &[u8] = b"user.rsync.%stat";
 
 const READING: &str = "reading attributes of";
+const READING_LINK: &str = "reading symbolic link";
 const KEEPING: &str = "keeping the attributes of";
 const CREATING: &str = "creating";
 
@@ -218,16 +219,21 @@ fn fill(handle: BorrowedFd<'_>, node: &Node, mode: Option<u32>, umask: u32) -> R
 
 const NO_DEVICE: Rdev = Rdev { major: 0, minor: 0 };
 
-/// What the symbolic link leads to that a file stands for.
+/// What the symbolic link leads to that a file stands for; nothing, as no link of a system does, if it holds no path.
 pub(super) fn target(handle: BorrowedFd<'_>) -> Result<Box<[u8]>, Error> {
-    const DOING: &str = "reading symbolic link";
     // One byte more shows that it is too long.
     let mut target = vec![0; LONGEST_TARGET + 1];
-    let read = file::read_full(handle, &mut target, 0).map_err(Error::when(DOING))?;
+    let read = file::read_full(handle, &mut target, 0).map_err(Error::when(READING_LINK))?;
     target.truncate(read);
-    if !(1..=LONGEST_TARGET).contains(&read) || target.contains(&0) {
+    let is_path = read <= LONGEST_TARGET && !target.contains(&0);
+    Ok(if is_path { target.into() } else { Box::default() })
+}
+
+/// What is wrong with a symbolic link that leads to nothing: it can be replaced, but not be made like.
+pub fn fault_of_link(entry: &Entry) -> Option<Error> {
+    let is_pathless = matches!(&entry.node, Node::Symlink { target } if target.is_empty());
+    is_pathless.then(|| {
         let why = "the file that stands for it holds no path";
-        return Err(Error::refused(DOING, io::ErrorKind::InvalidData, why));
-    }
-    Ok(target.into())
+        Error::refused(READING_LINK, io::ErrorKind::InvalidData, why)
+    })
 }

@@ -41,15 +41,16 @@ impl Sink<'_> {
         }
     }
 
-    /// What is here, as it is compared with what the source lists: a device that is written to is an empty file.
-    pub(super) fn as_written(&self, entry: &Entry, own: Entry) -> Entry {
+    /// What is here, as it is compared with what the source lists: a device that is written to is a file of its length,
+    /// or an empty one if it has none.
+    pub(super) fn as_written(&self, dir: &Counterpart, entry: &Entry, own: Entry) -> Entry {
         let options = &self.context.options;
         let is_written = options.writes_devices() && own.kind().is_device() && entry.kind() == Kind::File;
-        // What only stands for a device holds nothing.
-        if !is_written || options.fakes_super() {
-            return own;
-        }
-        Entry { node: Node::File { size: 0 }, ..own }
+        let Some(dir) = dir.dir().filter(|dir| is_written && dir.is_device(&own.name)) else { return own };
+        // Others may do something when they are opened.
+        let keeps_blocks = own.kind() == Kind::BlockDevice;
+        let opened = keeps_blocks.then(|| dir.open_file(&own.name).ok()).flatten();
+        Entry { node: Node::File { size: opened.map_or(0, |device| device.len()) }, ..own }
     }
 
     pub(super) fn shuts_out(&self, meta: &Meta) -> bool {

@@ -99,7 +99,11 @@ mod tests {
         assert_eq!(executable.size, 3);
         assert_eq!(executable.name, concat!(env!("CARGO_PKG_VERSION"), "-78af5f94892f3950"));
         let mut bytes = Vec::new();
-        executable.pieces(|piece| Ok(bytes.extend_from_slice(piece))).unwrap();
+        let keep = |piece: &[u8]| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        };
+        executable.pieces(keep).unwrap();
         assert_eq!(bytes, b"abc");
         assert!(Executable::read(scene.path().join("none").as_os_str()).is_err());
     }

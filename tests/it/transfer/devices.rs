@@ -7,7 +7,7 @@ use crate::support::command::{Output, dsync};
 use crate::support::disk::Loop;
 use crate::support::scene::Scene;
 use crate::support::tools;
-use crate::support::transport::Way;
+use crate::support::transport::{Direction, Way};
 use crate::support::tree::{Node, Tree, noise};
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use std::fs;
@@ -142,7 +142,8 @@ fn a_device_may_be_named_itself() {
         assert!(scene.read("image") == content);
         let changed = noise(LEN, 4);
         fs::write(scene.path("image"), &changed).unwrap();
-        way.copy(&["--write-devices"], &[scene.path("image")], disk.path()).run().success();
+        // Both may have been changed in the same second.
+        way.copy(&["-I", "--write-devices"], &[scene.path("image")], disk.path()).run().success();
         assert!(disk.content() == changed, "{way:?}");
         disk.fill(&content);
     }
@@ -181,6 +182,50 @@ fn content_is_written_into_a_device_that_is_there() {
                 assert!(done.number("Literal data:") < 400_000, "{done}");
             }
         }
+    }
+}
+
+#[test]
+fn a_device_that_holds_the_same_is_left_alone() {
+    let content = noise(LEN, 16);
+    let Some(disk) = Disk::of(&content) else { return };
+    for way in Way::plain() {
+        disk.fill(&content);
+        let scene = Scene::with_source(&Tree::new().file("disk", &content));
+        fs::create_dir(scene.path("to")).unwrap();
+        disk.node(&scene.path("to/disk"));
+        let done = |options: &[&str], expected: &[&str]| {
+            let options = [&["-rtiW", "--write-devices", "--stats"], options].concat();
+            let output = copied(&scene, way, &options).success();
+            assert_eq!(items(&output), expected, "{way:?} {options:?}");
+            output.number("Literal data:")
+        };
+        assert_eq!(done(&["-c"], &[".f..t...... disk"]), 0, "{way:?}");
+        assert_eq!(done(&[], &[]), 0, "{way:?}");
+        disk.fill(&noise(LEN, 17));
+        assert_eq!(done(&["-c"], &[">fc........ disk"]), LEN as u64, "{way:?}");
+        assert!(disk.content() == content, "{way:?}");
+    }
+}
+
+#[test]
+fn a_device_is_written_to_also_where_attributes_are_kept_apart() {
+    let new = noise(LEN, 15);
+    let Some(disk) = Disk::of(&noise(LEN, 14)) else { return };
+    for way in Way::plain() {
+        disk.fill(&noise(LEN, 14));
+        let scene = Scene::with_source(&Tree::new().file("disk", &new));
+        fs::create_dir(scene.path("to")).unwrap();
+        disk.node(&scene.path("to/disk"));
+        let option = match way.direction {
+            Direction::Push => "-M--fake-super",
+            Direction::Pull => "--fake-super",
+        };
+        // A device has no room for what is to be kept.
+        let output = copied(&scene, way, &["-a", "--write-devices", option]).expect(23);
+        assert!(output.err().contains("keeping the attributes of disk"), "{way:?}\n{output}");
+        assert!(disk.content() == new, "{way:?}");
+        assert!(fs::symlink_metadata(scene.path("to/disk")).unwrap().file_type().is_block_device());
     }
 }
 
@@ -239,7 +284,8 @@ fn a_device_becomes_a_copy_of_another() {
         fs::create_dir(scene.path("to")).unwrap();
         from.node(&scene.path("source/disk"));
         to.node(&scene.path("to/disk"));
-        copied(&scene, way, &["-a", "--copy-devices", "--write-devices"]).success();
+        // Both may have been changed in the same second.
+        copied(&scene, way, &["-aI", "--copy-devices", "--write-devices"]).success();
         assert!(to.content() == one && from.content() == one, "{way:?}");
         // A device of the same number is just what it is to be.
         from.node(&scene.path("to/same"));

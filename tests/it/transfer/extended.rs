@@ -11,6 +11,7 @@ use crate::support::xattr::{self, ACCESS_ACL, DEFAULT_ACL, acl};
 use filetime::FileTime;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
 
 const EVERYTHING: &str = "-aAXi";
 
@@ -155,6 +156,27 @@ fn long_values_are_carried_up_to_a_limit() {
         let output = copy("many/").expect(23);
         assert!(output.err().contains("longer than 1 MiB"), "{output}");
         assert!(xattr::get(&scene.path("to/file"), b"user.17").is_none());
+    }
+}
+
+#[test]
+fn an_attribute_that_cannot_be_set_is_named() {
+    let long = noise(60_000, 1);
+    let (memory, disk) = (Scene::in_memory().tree("source", &Tree::new().file("file", "x")), Scene::new());
+    let takes =
+        |at: &Path| rustix::fs::lsetxattr(at, "user.long", &long, rustix::fs::XattrFlags::empty()).is_ok();
+    if !takes(&memory.path("source/file")) {
+        return tools::missing("a file system in memory with long extended attributes");
+    }
+    if command::is_rsync() || takes(&disk.path(".")) {
+        return; // nor is there one here that would not be set
+    }
+    xattr::set(&memory.path("source/file"), b"user.short", b"value");
+    for way in Way::plain() {
+        let output = way.copy(&["-aX"], &[memory.path("source/")], disk.path("to")).run().expect(23);
+        assert!(output.err().contains("file: attribute user.long: "), "{way:?}\n{output}");
+        assert_eq!(xattr::get(&disk.path("to/file"), b"user.short").as_deref(), Some(&b"value"[..]));
+        fs::remove_dir_all(disk.path("to")).unwrap();
     }
 }
 

@@ -320,6 +320,26 @@ fn an_attribute_that_cannot_be_is_a_problem_of_its_file() {
 }
 
 #[test]
+fn what_stands_for_a_link_and_holds_no_path_gives_way() {
+    if !xattr::are_here() {
+        return;
+    }
+    let link = |content: &[u8]| Tree::new().file("a", content).xattr("a", STAT, "120777 0,0 0:0");
+    for way in Way::all() {
+        for content in [&b""[..], b"nul\0", &[b'x'; 5000]] {
+            let scene = Scene::with_source(&Tree::new().symlink("a", "there")).tree("to", &link(content));
+            copied(&scene, way, &["-a"], at_the_sink(way), "source", "to").success();
+            assert_eq!(scene.read("to/a"), b"there", "{way:?}");
+            // Of a source nobody knows what it is to be.
+            let scene = scene.tree("bad", &link(content));
+            let output = copied(&scene, way, &["-a"], at_the_source(way), "bad", "new").expect(23);
+            assert!(output.err().contains("reading symbolic link a"), "{way:?}\n{output}");
+            assert_eq!(scene.paths("new"), [""; 0], "{way:?}");
+        }
+    }
+}
+
+#[test]
 fn of_what_cannot_keep_them_it_is_told_once_and_the_time_is_set() {
     if !xattr::are_here() || !tools::can_make_devices() {
         return;

@@ -84,7 +84,7 @@ impl Comparison<'_, '_> {
                 None
             }
         };
-        let own = own.map(|own| sink.as_written(&entry, self.looked_at(current, own)));
+        let own = own.map(|own| sink.as_written(&current.counterpart, &entry, self.looked_at(current, own)));
         if sink.moves.is_on()
             && let Some(own) = own.as_ref()
             && (own.is_dir() != entry.is_dir() || sink.may_be_linked(&entry))
