@@ -22,6 +22,7 @@ const EXCLUSIONS: &[Exclusion] = &[
         &["-A", "-X", "--chmod", "--chown", "--usermap", "--groupmap", "--no-super"],
         "rsync sets attributes of the link, not of the directory that it leads to, or fails",
     ),
+    (&["-K"], &["--backup-dir"], "rsync takes a kept link for the directory, and fails to set its time"),
     (
         &["--munge-links"],
         &["--stats"],

@@ -2,8 +2,8 @@
 
 use crate::oracle::options::{self, Choice};
 use crate::oracle::random::Random;
-use crate::support::snapshot::Content;
-use crate::support::snapshot::Stamp;
+use crate::support::snapshot::{Content, Stamp};
+use crate::support::tools;
 use crate::support::tree::{Entry, Node, Tree};
 use filetime::FileTime;
 use std::collections::BTreeMap;
@@ -25,6 +25,16 @@ pub(super) fn source(random: &mut Random, options: &[Choice], tree: &mut Tree) {
     }
     if has("--munge-links") {
         munge(random, tree);
+    }
+    let is_about = |names: &[&str]| names.iter().any(|name| has(name));
+    if is_about(&["--safe-links", "--munge-links"]) {
+        let target = *random.pick(&[&b"/etc/passwd"[..], b"../../lib", b"a/../../b"]);
+        add(random, tree, &Node::Symlink(target.to_vec()));
+    }
+    if is_about(&["--devices", "--specials", "--no-devices", "--copy-devices"]) {
+        let is_possible = tools::can_make_devices();
+        add(random, tree, &if is_possible { Node::CharDevice(1, 3) } else { Node::Fifo });
+        add(random, tree, &Node::Fifo);
     }
     if has("--copy-devices") {
         // What others hold, nobody knows.
@@ -61,6 +71,10 @@ pub(super) fn destination(random: &mut Random, options: &[Choice], tree: &mut Tr
     if has("-K") {
         keep_links(random, tree, wanted);
     }
+    if has("-E") && !keeps_permissions(options) {
+        let files = tree.entries.values_mut().filter(|entry| matches!(entry.node, Node::File(_)));
+        files.filter(|_| random.chance(30)).for_each(|entry| entry.mode ^= 0o111);
+    }
     if has("--no-implied-dirs") {
         // rsync tells of what is to go into a directory, also where there is something else in the place of that.
         let is_directory =
@@ -82,13 +96,30 @@ pub(super) fn keep(
 ) {
     if options::has(options, "--fake-super") {
         sources.iter_mut().filter(|_| random.chance(50)).for_each(fake_all);
-        let keeps_perms = !["-a", "-p", "-A"].iter().any(|name| options::has(options, name));
+        let stay = !keeps_permissions(options);
         there.for_each(|tree| {
             let files = tree.entries.values_mut().filter(|entry| matches!(entry.node, Node::File(_)));
             // What is to stay as it is, rsync gives the permissions of the file that stands for it.
-            files.filter(|_| keeps_perms).for_each(|entry| entry.mode = (entry.mode & 0o777) | 0o600);
+            files.filter(|_| stay).for_each(|entry| entry.mode = (entry.mode & 0o777) | 0o600);
             fake_all(tree);
         });
+    }
+}
+
+/// Whether permissions are those of the source.
+fn keeps_permissions(options: &[Choice]) -> bool {
+    ["-a", "-p", "-A"].iter().any(|name| options::has(options, name))
+}
+
+/// Adds something to a directory.
+fn add(random: &mut Random, tree: &mut Tree, node: &Node) {
+    let directories = tree.entries.iter().filter(|(_, entry)| entry.is_directory());
+    let directories: Vec<&Vec<u8>> = directories.map(|(path, _)| path).collect();
+    let above = *random.pick(&directories);
+    let name = *random.pick(&[&b"b"[..], b"doc", b"odd", b"x.log"]);
+    let path = if above.is_empty() { name.to_vec() } else { [above, name].join(&b'/') };
+    if !tree.entries.contains_key(&path) {
+        tree.insert(&path, Entry::new(node.clone()));
     }
 }
 

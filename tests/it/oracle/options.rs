@@ -384,7 +384,7 @@ impl Drawn<'_> {
 
     fn naming(&mut self, naming: Naming<'_>) {
         if !has(&self.choices, "-a") && !has(&self.choices, "-r") {
-            self.flag(60, "-d");
+            self.flag(85, "-d");
         }
         match naming {
             Naming::Plain => return,
@@ -527,7 +527,7 @@ impl Drawn<'_> {
         {
             return;
         }
-        if self.random.chance(10) {
+        if self.random.chance(16) {
             self.push("--backup-dir", Argument::Words(vec!["--backup-dir=../backup/of it".into()]));
         } else if !has(&self.choices, "-n") {
             // A dry run of rsync does not know that backups keep a directory.
@@ -585,7 +585,7 @@ impl Drawn<'_> {
         self.value(18, "--info", &kinds);
         self.flag(15, "-8");
         let digits = if self.random.chance(50) { "-h" } else { "--no-h" };
-        self.flag(9, digits);
+        self.flag(16, digits);
     }
 
     /// A format, with a mark by which its lines are known.

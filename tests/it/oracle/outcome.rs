@@ -12,6 +12,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+/// What is told of a directory that is not deleted for what is in it.
+const STAYS: &str = "cannot delete non-empty directory: ";
+
 /// The end of a run.
 #[derive(Debug)]
 pub(super) struct Outcome {
@@ -42,6 +45,8 @@ pub(super) struct Comparison {
     linked: bool,
     /// `-U`: when something was last read counts.
     accessed: bool,
+    /// `-n`: of directories that it would not delete, rsync may tell that it deletes them.
+    dry: bool,
     /// `-K`: the times of links that are kept, and of what they lead to, are each program's own.
     kept: bool,
     /// Names that are one file with others at a source, as they are shown.
@@ -82,6 +87,7 @@ impl Comparison {
             limited_deletion,
             linked,
             accessed: options::has(options, "-U"),
+            dry: options::has(options, "-n"),
             kept: options::has(options, "-K"),
             names_of_groups: groups.iter().map(|path| Escaped(path).to_string()).collect(),
         }
@@ -228,7 +234,9 @@ impl Outcome {
             lines.extend(line_differences(&self.names(how), &other.names(how)));
         }
         if how.stats {
-            lines.extend(line_differences(&self.stats(how), &other.stats(how)));
+            let tells = |outcome: &Outcome| outcome.output.out().lines().any(|line| line.starts_with(STAYS));
+            let is_open = how.limited_deletion || (how.dry && (tells(self) || tells(other)));
+            lines.extend(line_differences(&self.stats(how, is_open), &other.stats(how, is_open)));
         }
         lines
     }
@@ -275,7 +283,13 @@ impl Outcome {
             !is_limited && linked.iter().any(|name| rest.strip_prefix(name.as_str()).is_some_and(follows))
         };
         let lines = self.output.out();
-        let mut items: Vec<String> = lines.lines().filter(|line| !is_linked(line)).filter_map(item).collect();
+        let stays = |line: &str| {
+            let name = line.strip_prefix("*deleting   ").and_then(|name| name.strip_suffix('/'));
+            how.dry
+                && name.is_some_and(|name| lines.lines().any(|line| line.strip_prefix(STAYS) == Some(name)))
+        };
+        let wanted = lines.lines().filter(|line| !is_linked(line) && !stays(line));
+        let mut items: Vec<String> = wanted.filter_map(item).collect();
         items.sort();
         items
     }
@@ -329,7 +343,7 @@ impl Outcome {
             "delta-transmission ",
             "removing duplicate name ",
             // Which ones is as open as what a limit spares; in other cases an error says it again.
-            "cannot delete non-empty directory: ",
+            STAYS,
             "total: matches=",
             "sent ",
             "total size is ",
@@ -351,8 +365,9 @@ impl Outcome {
         names
     }
 
-    /// The statistics that do not depend on how a program talks to its peer.
-    fn stats(&self, how: &Comparison) -> Vec<String> {
+    /// The statistics that do not depend on how a program talks to its peer; without the deletions if it `is_open` how
+    /// many there are.
+    fn stats(&self, how: &Comparison, is_open: bool) -> Vec<String> {
         const LABELS: [&str; 6] = [
             "Number of files:",
             "Number of created files:",
@@ -362,7 +377,7 @@ impl Outcome {
             "Total transferred file size:",
         ];
         let wanted = |line: &&str| {
-            let limited = how.limited_deletion && line.starts_with("Number of deleted");
+            let limited = is_open && line.starts_with("Number of deleted");
             let merged =
                 !how.listed && (line.starts_with("Number of files:") || line.starts_with("Total file size:"));
             let led = how.linked && line.contains("transferred");

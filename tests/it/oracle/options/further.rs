@@ -7,12 +7,12 @@ use crate::support::{tools, xattr};
 
 impl Drawn<'_> {
     pub(super) fn further(&mut self, naming: Naming<'_>) {
-        self.beside(9, "-k", &["-k"]);
+        self.beside(12, "-k", &["-k"]);
         // What the links lead to is no part of the source.
-        self.beside(9, "-K", &["-K", "--filter=P /.kept"]);
-        self.beside(9, "--munge-links", &["--munge-links"]);
+        self.beside(14, "-K", &["-K", "--filter=P /.kept"]);
+        self.beside(11, "--munge-links", &["--munge-links"]);
         if !matches!(naming, Naming::Plain) {
-            self.beside(35, "--no-implied-dirs", &["--no-implied-dirs"]);
+            self.beside(55, "--no-implied-dirs", &["--no-implied-dirs"]);
         }
         self.devices();
         // Without these, rsync keeps owners that it was not told.
