@@ -146,6 +146,7 @@ impl Failure {
     pub(super) fn may_pass_soon(&self) -> bool {
         match self {
             Failure::Connect(error) => error.is_of_the_line(),
+            Failure::Peer(abort) => abort.kind == AbortKind::InUse,
             Failure::NotStarted(exit) => {
                 matches!(exit, None | Some(RemoteExit::Status(255) | RemoteExit::Lost(_)))
             }
@@ -182,7 +183,7 @@ impl Failure {
                 AbortKind::Selection => FailureKind::FilesSelection,
                 AbortKind::Protocol => FailureKind::Protocol,
                 AbortKind::Timeout => FailureKind::Timeout,
-                AbortKind::Halted => FailureKind::Halted,
+                AbortKind::Halted | AbortKind::InUse => FailureKind::Halted,
                 AbortKind::Usage => FailureKind::Usage,
             },
             Failure::Bootstrap(error) => match error.present {

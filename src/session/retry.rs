@@ -36,7 +36,9 @@ pub fn once_only(options: &Options) -> Option<&'static str> {
     let leaves_what_is_there = options.update || options.ignore_existing;
     if options.max_delete.is_some() {
         Some("--max-delete counts what one attempt removes")
-    } else if options.backup.is_some() && (writes_under_its_name || options.ignore_times) {
+    } else if options.remove_source_files {
+        Some("what the first attempt removed at the source would be missing in the second")
+    } else if options.backup.is_some() {
         Some("the second attempt would replace the backups of the first")
     } else if writes_under_its_name && leaves_what_is_there {
         Some("what is there of a file in hand would count as there already")
@@ -103,6 +105,11 @@ pub(super) fn persist(
         let (seconds, times) = (delay.as_secs(), retry.times);
         tell(format!("{failure}; trying again in {seconds} s ({tries} of {times})"));
         wait(delay, cancel);
+        match cancel.why() {
+            Some(Why::Cancelled) => return Err(Failure::Cancelled),
+            Some(Why::OutOfTime) => return Err(Failure::OutOfTime),
+            None => {}
+        }
     }
 }
 
@@ -221,11 +228,11 @@ mod tests {
     fn what_counts_in_one_attempt_is_made_once() {
         let backup = || Some(Backup { directory: None, suffix: b"~".to_vec() });
         assert_eq!(once_only(&Options::default()), None);
-        assert_eq!(once_only(&Options { backup: backup(), update: true, ..Options::default() }), None);
+        assert_eq!(once_only(&Options { in_place: true, times: true, ..Options::default() }), None);
         for options in [
             Options { max_delete: Some(DeletionLimit::Count(3)), ..Options::default() },
-            Options { backup: backup(), in_place: true, ..Options::default() },
-            Options { backup: backup(), ignore_times: true, ..Options::default() },
+            Options { backup: backup(), times: true, ..Options::default() },
+            Options { remove_source_files: true, ..Options::default() },
             Options { partial: true, ignore_existing: true, ..Options::default() },
             Options { append: Some(Append::Trusting), update: true, ..Options::default() },
         ] {

@@ -106,6 +106,8 @@ pub enum AbortKind {
     Halted,
     /// What was asked for cannot be meant, as things are on this side.
     Usage,
+    /// Another run has what this one needs: nothing has been changed, and it passes.
+    InUse,
 }
 
 /// What the transfer root is.

@@ -117,9 +117,9 @@ impl Asking<'_, '_> {
     }
 
     fn merge(&mut self, path: &RelPath, content: Box<dyn Read + Send>) -> Resolution {
-        let Some(staging) = self.staging else { return Resolution::Skip };
         let name = Name::new(format!("merged-{}", self.number));
-        match name.map_err(io::Error::other).and_then(|name| Ok((keep(staging, &name, content)?, name))) {
+        let kept = |name| Ok((keep(self.staging, &name, content)?, name));
+        match name.map_err(io::Error::other).and_then(kept) {
             Ok((merged, name)) => {
                 self.merged.insert(path.clone(), name);
                 Resolution::Merged(merged)
@@ -133,10 +133,10 @@ impl Asking<'_, '_> {
     }
 }
 
-/// Writes what was merged to a file of this name.
-fn keep(staging: &WriteDir, name: &Name, mut content: Box<dyn Read + Send>) -> io::Result<Merged> {
-    let file: WriteFile = staging.open_in_place(name).map_err(|error| error.source)?;
-    file.set_len(0).map_err(|error| error.source)?;
+/// Writes what was merged to a file of this name, or where nothing is written only looks at it.
+fn keep(staging: Option<&WriteDir>, name: &Name, mut content: Box<dyn Read + Send>) -> io::Result<Merged> {
+    let open = |dir: &WriteDir| dir.open_in_place(name).and_then(|file| file.set_len(0).map(|()| file));
+    let file: Option<WriteFile> = staging.map(open).transpose().map_err(|error| error.source)?;
     let mut hasher = blake3::Hasher::new();
     let mut piece = vec![0; PIECE];
     let mut size: u64 = 0;
@@ -144,10 +144,14 @@ fn keep(staging: &WriteDir, name: &Name, mut content: Box<dyn Read + Send>) -> i
         let read = content.read(&mut piece)?;
         let Some(bytes) = piece.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
         hasher.update(bytes);
-        file.write_at(bytes, size).map_err(|error| error.source)?;
+        if let Some(file) = &file {
+            file.write_at(bytes, size).map_err(|error| error.source)?;
+        }
         size = size.saturating_add(read as u64);
     }
     let mtime = FileTime::now();
-    file.set_meta(&SetMeta { mtime: Some(mtime), ..SetMeta::default() }).map_err(|error| error.source)?;
+    if let Some(file) = &file {
+        file.set_meta(&SetMeta { mtime: Some(mtime), ..SetMeta::default() }).map_err(|error| error.source)?;
+    }
     Ok(Merged { sum: ContentSum(*hasher.finalize().as_bytes()), size, mtime })
 }

@@ -111,7 +111,7 @@ impl RunError {
         let abort = match &self {
             RunError::Replica { source: TwoWayError::Stopped, .. } => None,
             RunError::Replica { source: TwoWayError::InUse { .. }, .. } => {
-                abort(self.to_string(), AbortKind::Halted)
+                abort(self.to_string(), AbortKind::InUse)
             }
             RunError::Replica { .. } => abort(self.to_string(), AbortKind::Failed),
             RunError::Halted(_) | RunError::Stopped(_) => abort(self.to_string(), AbortKind::Halted),

@@ -121,6 +121,22 @@ fn a_command_merges_two_files() {
     }
 }
 
+/// So says a dry run, also before the two have met: it merges as well, and throws that away.
+#[test]
+fn a_dry_run_knows_that_a_command_merges() {
+    for way in Way::plain() {
+        let two = Two::new(way, &Tree::new().file("list.txt", "a\n"), &Tree::new().file("list.txt", "c\n"));
+        let merges = "--conflict=merge=sort -u \"$LOCAL\" \"$REMOTE\" > \"$MERGED\"";
+        let output = two.sync(&["-n", merges]).expect(0);
+        assert!(output.out().contains("1 updated"), "{output}");
+        assert_eq!((two.read("left/list.txt"), two.read("right/list.txt")), ("a\n".into(), "c\n".into()));
+        assert!(!two.scene.path("left/.dsync").exists());
+        two.sync(&[merges]).expect(0);
+        assert_eq!(two.read("left/list.txt"), "a\nc\n");
+        two.assert_same();
+    }
+}
+
 /// What a plan says of removals it says of those that are found again later.
 #[test]
 fn a_plan_of_removals_is_carried_out_later() {

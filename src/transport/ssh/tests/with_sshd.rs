@@ -24,6 +24,20 @@ fn both_directions_full_do_not_stall() {
     assert_eq!(exit, Some(RemoteExit::Status(0)));
 }
 
+/// The server wants new keys again and again while both directions are full. `DSYNC_TEST_VOLUME_MIB` makes it more than
+/// fits a test series: 8192 takes about a minute.
+#[test]
+fn new_keys_on_the_way_do_not_stall() {
+    let asked = std::env::var("DSYNC_TEST_VOLUME_MIB").ok().and_then(|text| text.parse().ok());
+    let (mib, limit): (u64, u64) = asked.map_or((96, 8), |asked| (asked, 64));
+    let Some(sshd) = Sshd::start(&format!("RekeyLimit {limit}M\nLogLevel DEBUG1")) else { return };
+    let connection = run(&sshd, "cat", &Script::nobody()).unwrap();
+    let exit = within(Duration::from_secs(60 + mib / 16), move || echo_both_ways(connection, mib << 20));
+    assert_eq!(exit, Some(RemoteExit::Status(0)));
+    let rounds = sshd.log().matches("SSH2_MSG_NEWKEYS received").count() as u64;
+    assert!(rounds > mib / limit / 2, "only {rounds} rounds of keys");
+}
+
 #[test]
 fn several_channels_share_a_connection_and_end_alone() {
     let Some(sshd) = Sshd::start("MaxSessions 3") else { return };
