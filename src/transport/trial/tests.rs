@@ -155,14 +155,15 @@ fn a_writer_that_has_finished_before_the_verdict_has_finished_after_it() {
 
 #[test]
 fn much_that_was_written_is_no_obstacle_to_reading() {
-    let ((first, one), (second, mut two)) = (pair(), pair());
+    let ((first, mut one), (second, mut two)) = (pair(), pair());
     let Connection { mut reader, mut writer, .. } = on_trial(first, judge(vec![second]));
     let much = vec![7; 1 << 20];
-    drop(one);
-    let writing = thread::spawn(move || writer.write_all(&much).map(|()| writer));
+    // All of it is kept before anything is read here, as the first takes it and says nothing.
+    let taking = thread::spawn(move || one.read(1 << 20).len());
+    writer.write_all(&much).unwrap();
+    assert_eq!(taking.join().unwrap(), 1 << 20);
     two.0.write_all(b"yes, and nothing is read before this is").unwrap();
     assert_eq!(read(&mut *reader, 39).len(), 39);
-    let mut writer = writing.join().unwrap().unwrap();
     let writing = thread::spawn(move || writer.write_all(b"!"));
     assert_eq!(two.read(1 << 20).len(), 1 << 20);
     assert_eq!(two.read_all(), b"!");
