@@ -1,9 +1,9 @@
 //! The lines that `ssh -G` prints: one `keyword value` a line, keywords in lower case, defaults included.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::transport::Error;
-use crate::transport::ssh::tokens::Tokens;
+use crate::transport::ssh::tokens::{Tokens, from_home};
 
 /// The lines of `ssh -G`.
 pub(super) struct Lines<'a> {
@@ -55,6 +55,21 @@ impl<'a> Lines<'a> {
             .filter(|&value| value != "none")
             .map(|value| tokens.path(value).ok_or_else(|| self.refused(directive, value)))
             .collect()
+    }
+
+    /// Several files on one line, `None` where it is not there. `ssh -G` prints blanks in names as it prints those
+    /// between names, so what may be part of a name is refused: a host whose key is in a file that is not read would
+    /// pass for one that is not known.
+    pub(super) fn files(
+        &self,
+        keyword: &str,
+        directive: &'static str,
+        home: &Path,
+    ) -> Result<Option<Vec<PathBuf>>, Error> {
+        let Some(list) = self.last(keyword) else { return Ok(None) };
+        let names = list.split(' ').filter(|&name| name != "none");
+        let files = names.map(|name| from_home(name, home).filter(|path| path.is_absolute()));
+        files.collect::<Option<_>>().map(Some).ok_or_else(|| self.refused(directive, list))
     }
 
     pub(super) fn refused(&self, directive: &'static str, value: &str) -> Error {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::transport::Error;
 use crate::transport::ssh::Environment;
 use crate::transport::ssh::lines::Lines;
-use crate::transport::ssh::tokens::{Tokens, from_home};
+use crate::transport::ssh::tokens::Tokens;
 use crate::transport::target::Host;
 
 /// Everything that decides how a host is reached, trusted and logged in to.
@@ -265,16 +265,12 @@ impl Settings {
 
     fn read_login(&mut self, lines: &Lines<'_>, environment: &Environment) -> Result<(), Error> {
         let home = environment.home.as_path();
-        let files = |keyword: &str, otherwise: &[PathBuf]| match lines.last(keyword) {
-            None => otherwise.to_vec(),
-            Some(list) => list
-                .split_ascii_whitespace()
-                .filter(|&name| name != "none")
-                .filter_map(|name| from_home(name, home))
-                .collect(),
-        };
-        self.user_known_hosts = files("userknownhostsfile", &self.user_known_hosts);
-        self.global_known_hosts = files("globalknownhostsfile", &self.global_known_hosts);
+        if let Some(files) = lines.files("userknownhostsfile", "UserKnownHostsFile", home)? {
+            self.user_known_hosts = files;
+        }
+        if let Some(files) = lines.files("globalknownhostsfile", "GlobalKnownHostsFile", home)? {
+            self.global_known_hosts = files;
+        }
 
         let key_name = self.key_name();
         let tokens = Tokens {
@@ -432,6 +428,9 @@ mod tests {
             ("revokedhostkeys /etc/revoked", "RevokedHostKeys"),
             ("knownhostscommand /bin/x", "KnownHostsCommand"),
             ("identityfile ~/id_%C", "IdentityFile"),
+            ("userknownhostsfile /home/ann/known hosts", "UserKnownHostsFile"),
+            ("userknownhostsfile /one /two  three", "UserKnownHostsFile"),
+            ("globalknownhostsfile ~bob/hosts", "GlobalKnownHostsFile"),
             ("identityagent $AGENT", "IdentityAgent"),
             ("port many", "port"),
         ];

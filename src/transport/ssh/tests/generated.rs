@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::{Heard, Script, host, options};
 use crate::testing::find;
+use crate::transport::Error;
 use crate::transport::ssh::known_hosts::glob;
 use crate::transport::ssh::resolve;
 use crate::transport::ssh::settings::{Family, Method, Route, Settings, UnknownHost};
@@ -53,7 +54,10 @@ const VALUES: &[(&str, &[&str])] = &[
     ("StrictHostKeyChecking", &["yes", "no", "ask", "accept-new", "off"]),
     ("HashKnownHosts", &["yes", "no"]),
     ("HostKeyAlias", &["Alias", "other.example.com"]),
-    ("UserKnownHostsFile", &["/tmp/kh_%h", "/tmp/one /tmp/two", "none", "\"/tmp/quoted\""]),
+    (
+        "UserKnownHostsFile",
+        &["/tmp/kh_%h", "/tmp/one /tmp/two", "none", "\"/tmp/quoted\"", "/tmp/one \"/tmp/with blank\""],
+    ),
     ("GlobalKnownHostsFile", &["/tmp/global", "/tmp/g1 /tmp/g2"]),
     ("IdentityFile", &["/keys/%h", "/keys/%n-%p", "/keys/%r", "\"/keys/with blank\"", "/keys/100%%"]),
     ("CertificateFile", &["/certs/%h", "/certs/plain.pub"]),
@@ -179,7 +183,7 @@ impl Reading {
             // The word says as much as nothing does, so a later value counts.
             "connecttimeout" if value == "none" => {}
             "userknownhostsfile" | "globalknownhostsfile" => {
-                self.first.entry(keyword.to_owned()).or_insert_with(|| words(value).join(" "));
+                self.first.entry(keyword.to_owned()).or_insert_with(|| words(value).join("\n"));
             }
             _ => {
                 self.first.entry(keyword.to_owned()).or_insert_with(unquoted);
@@ -307,7 +311,7 @@ fn expected(reading: &Reading, found: &Settings, user: &str) -> Settings {
             .replace("%%", "%")
     };
     let paths = |text: &str| -> Vec<PathBuf> {
-        text.split(' ').filter(|&name| name != "none").map(|name| PathBuf::from(replaced(name))).collect()
+        text.lines().filter(|&name| name != "none").map(|name| PathBuf::from(replaced(name))).collect()
     };
     let all = |list: &[String]| list.iter().map(|text| PathBuf::from(replaced(text))).collect::<Vec<_>>();
     if let Some(files) = reading.get("userknownhostsfile") {
@@ -361,6 +365,7 @@ fn generated_configurations_are_read_as_they_are_meant() {
     }
     let user = super::sshd::login_name();
     let mut routes = 0;
+    let mut ambiguous = 0;
     let mut wrong = Vec::new();
     for seed in 0..FILES {
         let dir = tempfile::tempdir().unwrap();
@@ -371,6 +376,14 @@ fn generated_configurations_are_read_as_they_are_meant() {
         let mut reading = Reading::default();
         reading.read(&config, &user, true);
         let found = resolve::settings(&host("box"), &[], &options, &Telling::nothing());
+        if reading.get("userknownhostsfile").is_some_and(|files| files.contains(' ')) {
+            assert!(
+                matches!(found, Err(Error::Directive { directive: "UserKnownHostsFile", .. })),
+                "seed {seed}"
+            );
+            ambiguous += 1;
+            continue;
+        }
         let found = found.unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", everything(dir.path())));
         routes += usize::from(found.route != Route::Direct);
         let expected = expected(&reading, &found, &user);
@@ -379,7 +392,7 @@ fn generated_configurations_are_read_as_they_are_meant() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(routes > 10, "the files drawn say little: {routes}");
+    assert!(routes > 10 && ambiguous > 1, "the files drawn say little: {routes}, {ambiguous}");
 }
 
 /// The lines in which the two differ.
