@@ -93,6 +93,9 @@ pub(super) fn preferred(
     tell_skipped("Ciphers", &settings.ciphers, WITH_AES, telling);
     tell_skipped("MACs", &settings.macs, MACS, telling);
     tell_skipped("KexAlgorithms", &settings.key_exchanges, KEY_EXCHANGES, telling);
+    let key_names: Vec<String> =
+        HOST_KEYS.iter().flat_map(|key| [key.to_string(), key.to_certificate_type()]).collect();
+    tell_skipped("HostKeyAlgorithms", &settings.host_key_algorithms, &key_names, telling);
     let ciphers = allowed(if has_aes() { WITH_AES } else { WITHOUT_AES }, &settings.ciphers);
     if ciphers.is_empty() {
         return Err(nothing_left("Ciphers", &settings.ciphers));
@@ -175,6 +178,7 @@ fn has_aes() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::Notice;
     use crate::transport::ssh::Environment;
 
     fn settings() -> Settings {
@@ -204,6 +208,19 @@ mod tests {
         assert!(preferred.kex.contains(&kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT));
         assert_eq!(*preferred.key, [Algorithm::Rsa { hash: Some(HashAlg::Sha256) }]);
         assert!(preferred.host_key_certificates.is_empty());
+    }
+
+    #[test]
+    fn what_is_skipped_is_a_step_worth_telling() {
+        let mut settings = settings();
+        settings.ciphers = list(&["3des-cbc", "aes256-ctr"]);
+        settings.host_key_algorithms = list(&["ssh-ed25519-cert-v01@openssh.com", "ssh-dss", "ssh-ed25519"]);
+        let (telling, told) = Telling::to_a_list();
+        preferred(&settings, &KnownHosts::default(), &telling).unwrap();
+        let told: Vec<String> = told.lock().unwrap().iter().map(Notice::to_string).collect();
+        let line =
+            |directive, name| format!("ssh: of {directive}, skipped as unknown to this client: {name}");
+        assert_eq!(told, [line("Ciphers", "3des-cbc"), line("HostKeyAlgorithms", "ssh-dss")]);
     }
 
     #[test]

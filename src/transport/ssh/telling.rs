@@ -21,6 +21,17 @@ impl Telling {
         Self { sink: std::sync::Arc::new(|_| {}), steps: false }
     }
 
+    /// Tells a list all there is to tell.
+    #[cfg(test)]
+    pub(super) fn to_a_list() -> (Self, std::sync::Arc<std::sync::Mutex<Vec<Notice>>>) {
+        let list = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let told = list.clone();
+        (
+            Self { sink: std::sync::Arc::new(move |notice| told.lock().unwrap().push(notice)), steps: true },
+            list,
+        )
+    }
+
     pub(super) fn notice(&self, notice: Notice) {
         (self.sink)(notice);
     }
