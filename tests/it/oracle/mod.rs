@@ -158,6 +158,10 @@ impl Comparing {
                 let munge = words.iter_mut().filter(|word| *word == "--munge-links");
                 munge.for_each(|word| *word = "-M--munge-links".into());
             }
+            if way.transport != Transport::Local && options::has(&case.options, "--fake-super") {
+                // Each side is told for itself, and rsync's are one here.
+                words.push("-M--fake-super".into());
+            }
             way.copy(&words, &case.operands(here), &theirs).run()
         });
         let mut differences = oracle.state_differences(&outcome, &how);
