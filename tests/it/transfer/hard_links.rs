@@ -43,6 +43,52 @@ fn three() -> Scene {
 }
 
 #[test]
+fn what_is_here_under_a_later_name_of_the_directory_is_not_sent_again() {
+    for way in Way::all() {
+        let tree =
+            Tree::new().file("d/m", noise(70_000, 1)).file("e", noise(70_000, 2)).file("k", noise(500, 3));
+        let links = [("d/m", "d/b"), ("d/m", "d/a"), ("d/m", "d/z"), ("e", "a"), ("k", "j")];
+        let scene = linked(&tree, &links);
+        let same = |name: &str, to: &str| {
+            let options = ["-a", &scene.path("source").join(name).display().to_string()].map(str::to_owned);
+            assert!(
+                std::process::Command::new("cp")
+                    .args(options)
+                    .arg(scene.path("to").join(to))
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+        };
+        fs::create_dir_all(scene.path("to/d")).unwrap();
+        // One that is there, one in the place of another, and two that are like the file by their size and time alone.
+        same("d/m", "d/m");
+        same("e", "e");
+        fs::write(scene.path("to/a"), "of another content").unwrap();
+        same("k", "p");
+        same("d/m", "d/x");
+        let before = Snapshot::of(&scene.path("to"));
+        let dry = run(way, &scene, &["-aHin", "--delete"]).success();
+        assert_eq!(Snapshot::of(&scene.path("to")), before);
+        let copied = run(way, &scene, &["-aHi", "--delete", "--stats"]).success();
+        assert_eq!(copied.number("Literal data:"), 500, "{way:?}\n{copied}");
+        assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
+        let expected = [group(["a", "e"]), group(["d/a", "d/b", "d/m", "d/z"]), group(["j", "k"])];
+        assert_eq!(groups(&scene.path("to")), expected.into(), "{way:?}\n{copied}");
+        let lines = [
+            "hf+++++++++ d/a => d/m\n",
+            "hf+++++++++ d/b => d/m\n",
+            "hf+++++++++ d/z => d/m\n",
+            "hf.st...... a => e\n",
+            "k => j\n",
+        ];
+        for line in lines {
+            assert!(copied.out().contains(line) && dry.out().contains(line), "{way:?} {line}\n{copied}{dry}");
+        }
+    }
+}
+
+#[test]
 fn names_in_any_directories_are_one_file_and_stay_so() {
     for way in Way::all() {
         let scene = three();

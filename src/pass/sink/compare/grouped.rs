@@ -1,6 +1,9 @@
 //! Names that are one file at the source (`-H`): the first of them that is to be here is treated like any other entry,
 //! the others are linked to it.
 //!
+//! Where one that comes later in the same directory may be here already, the first waits for it, so that nothing has to
+//! be sent; what is here then counts as the first.
+//!
 //! While the content of the first is under way, the others wait; their directories stay open for so long. If it cannot
 //! be had, the next of them takes its place, and so does the next where a link cannot be made. Whether a name takes
 //! part is decided for each: one that is skipped is neither linked nor linked to. Everything about groups happens in
@@ -23,7 +26,7 @@ use crate::pass::sink::enter::Own;
 use crate::pass::sink::landings::{Identity, Landed, Landing};
 use crate::pass::sink::nearby::Nearby;
 use crate::report::Event;
-use crate::tree::{Entry, Kind, RelPath};
+use crate::tree::{Entry, Group, Kind, RelPath};
 use crate::wire::DirId;
 use crossbeam_channel::RecvTimeoutError;
 use std::collections::HashMap;
@@ -41,6 +44,8 @@ pub(super) struct Groups {
     known: HashMap<u32, Known>,
     /// How many names wait.
     waiting: usize,
+    /// The files whose first name waits for another in the directory that is being listed.
+    sought: Vec<u32>,
     /// The number of the next place that is kept for what will be said.
     next_place: u32,
     /// Whether it was told that links cannot be made.
@@ -60,6 +65,8 @@ struct Known {
 
 #[derive(Debug)]
 enum State {
+    /// It may be here under a name that is still to come in this directory.
+    Sought(Vec<Waiting>),
     /// It is there: this file. In a dry run it need not be there yet.
     There(Option<Identity>),
     /// It is under way.
@@ -93,6 +100,8 @@ struct Named {
     /// What is here.
     own: Option<Entry>,
     told: Told,
+    /// Whether another name was waited for in vain.
+    sought: bool,
 }
 
 impl Named {
@@ -120,8 +129,9 @@ impl Comparison<'_, '_> {
         entry: Entry,
         own: Option<Entry>,
     ) -> Result<(), PassError> {
-        self.place(current, Named { index, entry, own, told: Told::No })?;
+        self.place(current, Named { index, entry, own, told: Told::No, sought: false })?;
         if self.groups.waiting >= WAITING {
+            self.seek_no_more()?;
             self.sink.fetch(current)?;
         }
         while self.groups.waiting >= WAITING {
@@ -180,6 +190,7 @@ impl Comparison<'_, '_> {
             implied: Vec::new(),
             gathering: Gathering::default(),
             nearby: Nearby::default(),
+            to_come: None,
         };
         if unusable {
             self.tell(named.told, None);
@@ -196,7 +207,11 @@ impl Comparison<'_, '_> {
         let sink = self.sink;
         let Some(group) = named.entry.group() else { return Ok(()) };
         let Some(known) = self.groups.known.get_mut(&group.number) else {
-            return self.lead(current, named);
+            return if self.may_follow(current, &named) {
+                self.seek(current, named)
+            } else {
+                self.lead(current, named)
+            };
         };
         if known.kind != named.entry.kind() {
             // What had the first name was removed, and another file got its number.
@@ -208,13 +223,23 @@ impl Comparison<'_, '_> {
         let under_way = match known.state {
             State::There(_) => None,
             State::UnderWay { kept, .. } => Some(kept),
+            State::Sought(_) => Some(None),
         };
+        let is_sought = matches!(known.state, State::Sought(_));
         let decision = self.decide(current, &named.entry, named.own.as_ref());
         if let Decision::Skip(reason) = decision {
             sink.skipped(&current.path.join(&named.entry.name), &named.entry.node, reason);
             sink.pass_by(&named.entry);
             self.forget_complete(group.number);
             return Ok(());
+        }
+        if is_sought {
+            let is_here = !matches!(decision, Decision::Transfer(_));
+            return if is_here || group.last {
+                self.found(current, named, is_here)
+            } else {
+                self.seek(current, named)
+            };
         }
         match under_way {
             None => {
@@ -224,6 +249,97 @@ impl Comparison<'_, '_> {
             }
             Some(kept) => self.wait(current, named, kept),
         }
+    }
+
+    /// Whether the first name of a file may turn out to be another of something that is here and still to be listed.
+    fn may_follow(&self, current: &mut Current, named: &Named) -> bool {
+        let Named { entry, own, sought, .. } = named;
+        let likeness = |entry: &Entry| (entry.node.size(), entry.meta.mtime);
+        let is_like = |own: &Entry| own.kind() == Kind::File && likeness(own) == likeness(entry);
+        // Where it could go on with something of its own, it does.
+        let has_part = || {
+            !current.own.leftovers.is_empty()
+                && current.own.leftovers.contains(&crate::fs::stage_name(&entry.name))
+        };
+        if *sought
+            || entry.kind() != Kind::File
+            || entry.node.size() == 0
+            || entry.group().is_none_or(|group| group.last)
+            || self.sink.context.options.in_place
+            || !current.bases.is_empty()
+            || own.as_ref().is_some_and(is_like)
+            || has_part()
+        {
+            return false;
+        }
+        let all = || {
+            let files = current.own.entries.iter().filter(|own| own.kind() == Kind::File);
+            files.map(likeness).collect()
+        };
+        if !current.to_come.get_or_insert_with(all).contains(&likeness(entry)) {
+            return false;
+        }
+        matches!(self.decide(current, entry, own.as_ref()), Decision::Transfer(_))
+    }
+
+    /// Lets a name wait for one of its file that is here.
+    fn seek(&mut self, current: &Current, named: Named) -> Result<(), PassError> {
+        let Some(group) = named.entry.group() else { return Ok(()) };
+        self.sink.directories.with(current.id, |dir| dir.unsettled += 1)?;
+        self.groups.waiting += 1;
+        let (kind, path) = (named.entry.kind(), current.path.join(&named.entry.name));
+        let waiting = Waiting { dir: current.id, named: Named { sought: true, ..named } };
+        let known = self.groups.known.entry(group.number).or_insert_with(|| {
+            self.groups.sought.push(group.number);
+            Known { kind, path, complete: false, state: State::Sought(Vec::new()) }
+        });
+        if let State::Sought(names) = &mut known.state {
+            names.push(waiting);
+        }
+        Ok(())
+    }
+
+    /// This name is here, or is the last of its file: those that waited follow it, or all have their turn.
+    fn found(&mut self, current: &mut Current, mut named: Named, is_here: bool) -> Result<(), PassError> {
+        let Some(group) = named.entry.group() else { return Ok(()) };
+        let waiting = self.no_longer_sought(group.number);
+        // It is not to be forgotten before those that waited have had their turn.
+        named.entry.extra_mut().group = Some(Group { last: false, ..group });
+        if is_here {
+            self.lead(current, named)?;
+            waiting.into_iter().try_for_each(|name| self.resume(name))?;
+        } else {
+            waiting.into_iter().try_for_each(|name| self.resume(name))?;
+            self.place(current, Named { sought: true, ..named })?;
+        }
+        if group.last
+            && let Some(known) = self.groups.known.get_mut(&group.number)
+        {
+            known.complete = true;
+            self.forget_complete(group.number);
+        }
+        Ok(())
+    }
+
+    /// The listing of a directory has ended: what was waited for in it does not come.
+    pub(super) fn seek_no_more(&mut self) -> Result<(), PassError> {
+        for number in std::mem::take(&mut self.groups.sought) {
+            let waiting = self.no_longer_sought(number);
+            waiting.into_iter().try_for_each(|name| self.resume(name))?;
+        }
+        Ok(())
+    }
+
+    /// Takes out the names that wait for one that is here, and forgets their file, if they still do.
+    fn no_longer_sought(&mut self, number: u32) -> Vec<Waiting> {
+        if !matches!(self.groups.known.get(&number), Some(Known { state: State::Sought(_), .. })) {
+            return Vec::new();
+        }
+        let Some(Known { state: State::Sought(waiting), .. }) = self.groups.known.remove(&number) else {
+            return Vec::new();
+        };
+        self.groups.waiting = self.groups.waiting.saturating_sub(waiting.len());
+        waiting
     }
 
     /// Treats the first name of a group like any other entry, and notes what the others are to know of it.

@@ -32,8 +32,9 @@ use crate::tree::filter::Scope;
 use crate::tree::{Asked, Buckets, Entry, Fingerprinter, Name, RelPath};
 use crate::wire::{Begin, DirId, Listing, Mention, Message, Permit};
 use crossbeam_channel::{Receiver, Sender, select};
+use filetime::FileTime;
 use grouped::Groups;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// Compares until the queue ends.
 pub(super) fn run(
@@ -139,6 +140,8 @@ pub(super) struct Current {
     partials: Option<WriteDir>,
     /// The files that may be a basis for new ones.
     nearby: Nearby,
+    /// Sizes and times of what was here when the listing had come as far as the first file that may be another of them.
+    to_come: Option<HashSet<(u64, FileTime)>>,
 }
 
 impl Comparison<'_, '_> {
@@ -203,6 +206,7 @@ impl Comparison<'_, '_> {
                 Ok(())
             }
             Some(end) => {
+                self.seek_no_more()?;
                 let id = current.id;
                 self.end(current, end)?;
                 self.go_on_below(id)?;
@@ -272,6 +276,7 @@ impl Comparison<'_, '_> {
             gathering,
             partials,
             nearby,
+            to_come: None,
         })
     }
 
