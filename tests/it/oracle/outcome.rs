@@ -171,9 +171,12 @@ impl Outcome {
             mine.retain(|path| !linked.contains(path));
             theirs.retain(|path| !linked.contains(path));
             // With a limit, a name may be gone from one file only here, and from another only there.
-            let none = BTreeSet::new;
-            let groups =
-                |outcome: &Outcome| if how.limited_deletion { none() } else { outcome.after.groups() };
+            // And where there is a directory in the place of one, rsync parts some of the others from the rest.
+            let is_parted = how.limited_deletion || self.output.err().contains("could not make way for new");
+            let groups = |outcome: &Outcome| match is_parted {
+                true => BTreeSet::new(),
+                false => outcome.after.groups(),
+            };
             let (groups, groups_there) = (groups(self), groups(other));
             for group in groups.symmetric_difference(&groups_there) {
                 let which = if groups.contains(group) { "left" } else { "right" };
