@@ -183,6 +183,8 @@ impl Policy<'_> {
                 let mut update = self.replacement(entry, own, may_set_group);
                 update.change.action = Action::Create;
                 update.change.content = true;
+                // What is made anew has none yet.
+                update.change.xattrs = update.xattrs == SetXattrs::Fetch;
                 Decision::Make(update)
             }
             (_, None) => Decision::Make(self.new_entry(entry, may_set_group)),

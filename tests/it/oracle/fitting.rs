@@ -1,5 +1,6 @@
 //! What the trees of a case must hold, or not, for some options to matter and the outcome to be known.
 
+use crate::oracle::case;
 use crate::oracle::options::{self, Choice};
 use crate::oracle::random::Random;
 use crate::support::snapshot::{Content, Stamp};
@@ -68,7 +69,15 @@ pub(super) fn destination(random: &mut Random, options: &[Choice], tree: &mut Tr
     if has("-U") {
         read(random, tree);
     }
+    if has("--fake-super") && !keeps_permissions(options) {
+        // rsync takes the mode of anything that has the name, and a link has one here.
+        case::leave_out_other_kinds(tree, wanted);
+    }
     if has("-K") {
+        // What a munged link leads to is none of the tree's, and dsync does not look whether it is there.
+        let is_munged =
+            |entry: &Entry| matches!(&entry.node, Node::Symlink(target) if target.starts_with(MUNGED));
+        tree.entries.retain(|_, entry| !is_munged(entry));
         keep_links(random, tree, wanted);
     }
     if has("-E") && !keeps_permissions(options) {
