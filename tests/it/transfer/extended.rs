@@ -125,6 +125,31 @@ fn what_differs_is_told_and_set_without_content() {
 
 /// Values as long as the system lets them be, in a file system that takes them.
 #[test]
+fn a_link_that_is_made_anew_gets_what_it_has() {
+    if !xattr::are_here() || !tools::is_root() {
+        return;
+    }
+    for way in Way::all() {
+        let tree = |target: &str| {
+            Tree::new().symlink("with", target).symlink("without", target).xattr(
+                "with",
+                "trusted.link",
+                "kept",
+            )
+        };
+        let scene =
+            Scene::with_source(&tree("new")).tree("to", &tree("old").xattr("without", "trusted.link", "old"));
+        let copied = copied(&scene, way, &[EVERYTHING]).success();
+        // As rsync has it, which compares with what it has just made.
+        assert!(
+            copied.out().contains("cLc.......x with -> new\ncLc........ without -> new\n"),
+            "{way:?}\n{copied}"
+        );
+        assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
+    }
+}
+
+#[test]
 fn long_values_are_carried_up_to_a_limit() {
     let long = |names: usize| {
         let tree = Tree::new().file("file", "content").file("other", "content").directory("dir");
