@@ -14,6 +14,17 @@ use std::os::fd::{AsFd, OwnedFd};
 const OPENING: &str = "opening the directory for partial files";
 const MAKING: &str = "creating the directory for partial files";
 
+impl Dir {
+    /// Refuses a path for which [`WriteDir::aside`] would be refused here. That there is nothing, or nothing that would
+    /// do, is no refusal, as that may change until it is needed.
+    pub fn check_aside(&self, path: &[u8], links: Links) -> Result<(), Error> {
+        match named(self, path, links) {
+            Err(error) if error.is_refusal() => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl WriteDir {
     /// Opens the directory at `path`, from here on if it is not absolute; `links` says through which an absolute one
     /// may go. `None` if there is none.
@@ -47,34 +58,37 @@ impl WriteDir {
     }
 
     fn named(&self, path: &[u8], links: Links) -> Result<WriteDir, Error> {
-        let handle = match path.first() {
-            Some(b'/') => match resolve::resolve(path, links, OPENING)? {
-                Place::Directory(handle) => resolve::readable(handle).map_err(Error::when(OPENING))?,
-                Place::Other { .. } => return Err(Error::when(OPENING)(Errno::NOTDIR)),
-            },
-            _ => self.walk(path, links)?,
-        };
-        Ok(self.like(Dir::like(self, handle)))
+        Ok(self.like(Dir::like(self, named(self, path, links)?)))
     }
+}
 
-    /// Goes from here element by element, and through no link.
-    fn walk(&self, path: &[u8], links: Links) -> Result<OwnedFd, Error> {
-        if let Links::Beneath(beneath) = links {
-            let here = self.as_fd().try_clone_to_owned().map_err(Error::when(OPENING))?;
-            return match confined::walk(here, path, beneath, Follow::None, OPENING)? {
-                End::Directory(handle) => resolve::readable(handle).map_err(Error::when(OPENING)),
-                End::Entry { .. } => Err(Error::when(OPENING)(Errno::NOTDIR)),
-            };
-        }
-        let mut here = beneath::open_one(self.as_fd(), b".").map_err(Error::when(OPENING))?;
-        for element in path.split(|byte| *byte == b'/').filter(|element| !element.is_empty()) {
-            here = beneath::open_one(here.as_fd(), element).map_err(Error::when(OPENING))?;
-        }
-        if let Links::Within(Bounds { top, .. }) = links {
-            resolve::check_within(here.as_fd(), top, OPENING)?;
-        }
-        Ok(here)
+fn named(dir: &Dir, path: &[u8], links: Links) -> Result<OwnedFd, Error> {
+    match path.first() {
+        Some(b'/') => match resolve::resolve(path, links, OPENING)? {
+            Place::Directory(handle) => resolve::readable(handle).map_err(Error::when(OPENING)),
+            Place::Other { .. } => Err(Error::when(OPENING)(Errno::NOTDIR)),
+        },
+        _ => walk(dir, path, links),
     }
+}
+
+/// Goes from a directory element by element, and through no link.
+fn walk(dir: &Dir, path: &[u8], links: Links) -> Result<OwnedFd, Error> {
+    if let Links::Beneath(beneath) = links {
+        let here = dir.as_fd().try_clone_to_owned().map_err(Error::when(OPENING))?;
+        return match confined::walk(here, path, beneath, Follow::None, OPENING)? {
+            End::Directory(handle) => resolve::readable(handle).map_err(Error::when(OPENING)),
+            End::Entry { .. } => Err(Error::when(OPENING)(Errno::NOTDIR)),
+        };
+    }
+    let mut here = beneath::open_one(dir.as_fd(), b".").map_err(Error::when(OPENING))?;
+    for element in path.split(|byte| *byte == b'/').filter(|element| !element.is_empty()) {
+        here = beneath::open_one(here.as_fd(), element).map_err(Error::when(OPENING))?;
+    }
+    if let Links::Within(Bounds { top, .. }) = links {
+        resolve::check_within(here.as_fd(), top, OPENING)?;
+    }
+    Ok(here)
 }
 
 /// A path as that of a directory and a name in it.

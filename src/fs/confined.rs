@@ -4,10 +4,14 @@
 //! by element, with every directory on the way held open: `..` goes back to the one that was gone through, never to
 //! where that is by now, and above the directory there is nothing. A slash at the beginning means the directory itself.
 //! A symbolic link in the tree whose text is absolute is meant for the whole system; it is followed if it goes through
-//! the directory, and what is on its way there is told to nobody.
+//! the directory, and what is on its way there is told to nobody. So it may not go back on that way: `/a/b/../../top`
+//! would be followed if there is a `/a/b`, and whoever writes links could ask so for every name there is. Nor may it go
+//! through what the system tells of processes.
+//!
+//! What a replica keeps for itself in the tree is no place for anybody: no path leads there.
 
 use crate::fs::resolve::{self, Links, MOST_LINKS, Place, Step};
-use crate::fs::{Error, beneath, kernel, status};
+use crate::fs::{Error, beneath, kernel, stage, status};
 use crate::tree::Kind;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::{Errno, Result};
@@ -110,6 +114,7 @@ pub(super) fn walk(
     let mut followed = 0;
     let mut end = None;
     while let Some(element) = ahead.pop() {
+        check_element(&element, doing)?;
         let here = match (&end, way.last()) {
             (None, Some(here)) => here,
             _ => return Err(failed(Errno::NOTDIR)),
@@ -191,6 +196,15 @@ pub(super) fn open_file_from(
     }
 }
 
+/// Refuses an element of a path that nobody but dsync itself may go through.
+pub(super) fn check_element(element: &[u8], doing: &'static str) -> std::result::Result<(), Error> {
+    if element != stage::HOME {
+        return Ok(());
+    }
+    let why = "the path leads into .dsync, which is for dsync alone";
+    Err(Error::refused(doing, io::ErrorKind::PermissionDenied, why))
+}
+
 fn leads_out(doing: &'static str) -> Error {
     let why = "the path leads out of the directory that the server is restricted to";
     Error::refused(doing, io::ErrorKind::PermissionDenied, why)
@@ -220,20 +234,27 @@ fn above(dir: BorrowedFd<'_>, top: (u64, u64)) -> Result<Option<Vec<OwnedFd>>> {
     Ok(None)
 }
 
-/// Follows an absolute path until it comes to the top. Returns that, and what of the path is left, last first; or
-/// nothing, whyever.
+/// Follows an absolute path until it comes to the top, and that only forwards. Links on the way are the system's, and may
+/// go back. Returns the top, and what of the path is left, last first; or nothing, whyever.
 fn inwards(path: &[u8], top: (u64, u64)) -> Option<(OwnedFd, Vec<Vec<u8>>)> {
     let root = || enter(CWD, b"/").ok();
     let mut here = root()?;
     let mut ahead = resolve::elements(path);
+    // How many of those are the path's own, and none of a link that was met.
+    let mut own = ahead.len();
     let mut followed = 0;
     loop {
         if identity(here.as_fd()).ok()? == top {
             return Some((here, ahead));
         }
         let element = ahead.pop()?;
+        let is_own = ahead.len() < own;
+        own = own.min(ahead.len());
         if element == b"." {
             continue;
+        }
+        if (is_own && element == b"..") || kernel::tells_of_processes(here.as_fd()) {
+            return None;
         }
         match resolve::step(here.as_fd(), &element).ok()? {
             Step::To(Place::Directory(next)) => here = next,

@@ -2,11 +2,12 @@
 //!
 //! What the user keeps of links at the destination (`-K`, `--no-implied-dirs`) is followed element by element, with
 //! every directory on the way held open: `..` goes back to the one that was gone through, never to where the link's
-//! directory is by now, and above the root nothing is reached. An absolute link is outside.
+//! directory is by now, and above the root nothing is reached. An absolute link is outside, and none leads to what a
+//! replica keeps for itself.
 
-use crate::fs::{Dir, Error, resolve};
+use crate::fs::{Dir, Error, confined, resolve};
 use crate::tree::RelPath;
-use rustix::io::{Errno, Result};
+use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -17,8 +18,8 @@ impl Dir {
     ///
     /// # Errors
     /// A link that leads out is "permission denied".
-    pub fn open_inside(&self, path: &RelPath) -> std::result::Result<Dir, Error> {
-        match walk(self, path.as_bytes()).map_err(Error::when(OPENING))? {
+    pub fn open_inside(&self, path: &RelPath) -> Result<Dir, Error> {
+        match walk(self, path.as_bytes())? {
             Some(handle) => Ok(self.like(resolve::readable(handle).map_err(Error::when(OPENING))?)),
             None => {
                 let why = "a symbolic link leads out of the tree";
@@ -29,11 +30,13 @@ impl Dir {
 }
 
 /// The directory at the end; `None` if the way there leaves the root.
-fn walk(root: &Dir, path: &[u8]) -> Result<Option<OwnedFd>> {
-    let mut above: Vec<OwnedFd> = vec![root.as_fd().try_clone_to_owned().map_err(|_| Errno::MFILE)?];
+fn walk(root: &Dir, path: &[u8]) -> Result<Option<OwnedFd>, Error> {
+    let failed = |errno: Errno| Error::when(OPENING)(errno);
+    let mut above: Vec<OwnedFd> = vec![root.as_fd().try_clone_to_owned().map_err(Error::when(OPENING))?];
     let mut ahead = resolve::elements(path);
     let mut followed = 0;
     while let Some(element) = ahead.pop() {
+        confined::check_element(&element, OPENING)?;
         match element.as_slice() {
             b"." => continue,
             b".." => {
@@ -45,15 +48,15 @@ fn walk(root: &Dir, path: &[u8]) -> Result<Option<OwnedFd>> {
             }
             _ => {}
         }
-        let here = above.last().ok_or(Errno::NOENT)?;
-        match resolve::step(here.as_fd(), &element)? {
+        let here = above.last().ok_or_else(|| failed(Errno::NOENT))?;
+        match resolve::step(here.as_fd(), &element).map_err(failed)? {
             resolve::Step::To(resolve::Place::Directory(handle)) => above.push(handle),
-            resolve::Step::To(resolve::Place::Other { .. }) => return Err(Errno::NOTDIR),
+            resolve::Step::To(resolve::Place::Other { .. }) => return Err(failed(Errno::NOTDIR)),
             resolve::Step::Link { target, .. } if target.starts_with(b"/") => return Ok(None),
             resolve::Step::Link { target, .. } => {
                 followed += 1;
                 if followed > resolve::MOST_LINKS {
-                    return Err(Errno::LOOP);
+                    return Err(failed(Errno::LOOP));
                 }
                 ahead.extend(resolve::elements(&target));
             }

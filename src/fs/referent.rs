@@ -51,8 +51,7 @@ impl Dir {
 
     /// When what the symbolic link of that name leads to was last read.
     pub fn referent_atime(&self, name: &Name) -> Result<FileTime, Error> {
-        let stat = rustix::fs::statat(self.as_fd(), name.as_bytes(), AtFlags::empty());
-        Ok(status::accessed(&stat.map_err(Error::when(FOLLOWING))?))
+        Ok(status::accessed(&self.followed(name)?))
     }
 
     /// Opens the directory that the symbolic link of that name leads to. One that may be searched but not read opens,

@@ -47,6 +47,17 @@ impl Links {
             Links::Trusted | Links::Within(_) | Links::Any => Links::Any,
         }
     }
+
+    /// Refuses, in a process that is restricted to a directory, a path of which an element is dsync's own. For paths that
+    /// are taken apart and not walked.
+    pub fn check_elements(self, path: &[u8]) -> std::result::Result<(), Error> {
+        match self {
+            Links::Beneath(_) => path
+                .split(|byte| *byte == b'/')
+                .try_for_each(|element| confined::check_element(element, "opening")),
+            Links::Trusted | Links::Within(_) | Links::Any => Ok(()),
+        }
+    }
 }
 
 /// As many symbolic links as Linux follows in one path.

@@ -98,6 +98,7 @@ impl Root {
         }
         let name =
             Name::new(last).map_err(|error| Error::refused("opening", io::ErrorKind::InvalidInput, error))?;
+        links.check_elements(last)?;
         Ok(Some((Root::open(OsStr::from_bytes(parent), links)?, name)))
     }
 

@@ -31,6 +31,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use xxhash_rust::xxh3::xxh3_64;
 
 const PREFIX: &[u8] = b".dsync-";
+
+/// The directory in which a replica keeps its history.
+pub(super) const HOME: &[u8] = b".dsync";
 const SUFFIX: &[u8] = b".part";
 const TARGET_DIGITS: usize = 16;
 
@@ -100,7 +103,7 @@ pub fn is_passing(name: &Name) -> bool {
 pub fn is_reserved(entry: &Entry) -> bool {
     match entry.kind() {
         Kind::File => is_stage_name(&entry.name),
-        Kind::Directory => entry.name.as_bytes() == b".dsync",
+        Kind::Directory => entry.name.as_bytes() == HOME,
         _ => false,
     }
 }

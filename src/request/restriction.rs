@@ -3,7 +3,7 @@
 //! Where the paths of a request may lead is up to `fs`, which follows them. This is about the rest: which part a server
 //! plays, and which options it heeds. It is decided once, from the request alone, before anything is looked at.
 
-use crate::request::{Missing, NamesFrom, Part, Request};
+use crate::request::{Missing, NamesFrom, Options, Part, Request};
 
 /// How a server is restricted that serves one directory only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,21 +39,42 @@ const READ_ONLY: &str = "to reading (--read-only)";
 const WRITE_ONLY: &str = "to writing (--write-only)";
 const NO_DELETE: &str = "to keeping what it has (--no-delete)";
 
+const TWO_WAY: &str = "a two-way run";
+
 impl Restriction {
     /// Checks a request against it.
     ///
     /// # Errors
     /// What of the request is refused, and why.
     pub fn check(self, request: &Request) -> Result<(), Refused> {
-        let refused = always(request)
-            .map(|what| (what, AT_ALL))
-            .or_else(|| match self.access {
-                Access::Both => None,
-                Access::ReadOnly => writing(request).map(|what| (what, READ_ONLY)),
-                Access::WriteOnly => reading(request).map(|what| (what, WRITE_ONLY)),
-            })
-            .or_else(|| removing(request).filter(|_| self.keeps_all).map(|what| (what, NO_DELETE)));
+        let Request { part, options } = request;
+        let refused = self.refuses_part(part).or_else(|| {
+            deeds(part, options).into_iter().find_map(|(deed, what)| Some((what, self.forbids(deed)?)))
+        });
         refused.map_or(Ok(()), |(what, how)| Err(Refused { what: format!("{what} is"), how }))
+    }
+
+    /// What part of a run is refused altogether, and why.
+    fn refuses_part(self, part: &Part) -> Option<(&'static str, &'static str)> {
+        match (part, self.access) {
+            (Part::Sink { .. }, Access::ReadOnly) => Some(("writing here", READ_ONLY)),
+            (Part::Source { .. }, Access::WriteOnly) => Some(("reading here", WRITE_ONLY)),
+            (Part::Replica { .. }, Access::ReadOnly) => Some((TWO_WAY, READ_ONLY)),
+            (Part::Replica { .. }, Access::WriteOnly) => Some((TWO_WAY, WRITE_ONLY)),
+            // Its plan is the asking side's, and a removal or a new name may be part of any.
+            (Part::Replica { .. }, Access::Both) if self.keeps_all => Some((TWO_WAY, NO_DELETE)),
+            _ => None,
+        }
+    }
+
+    /// Why it is not done, if it is not.
+    fn forbids(self, deed: Deed) -> Option<&'static str> {
+        match deed {
+            Deed::LeadsOut => Some(AT_ALL),
+            Deed::Writes => (self.access == Access::ReadOnly).then_some(READ_ONLY),
+            Deed::Tells => (self.access == Access::WriteOnly).then_some(WRITE_ONLY),
+            Deed::Removes => self.keeps_all.then_some(NO_DELETE),
+        }
     }
 
     /// Whether anything below the directory may be written.
@@ -62,54 +83,134 @@ impl Restriction {
     }
 }
 
-/// What leads out of the directory though every path stays in it: what a device holds, is elsewhere.
-fn always(Request { options, .. }: &Request) -> Option<&'static str> {
-    if options.copy_devices {
-        return Some("--copy-devices");
-    }
-    options.write_devices.then_some("--write-devices")
+/// What an option has a server do that may be more than it is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Deed {
+    /// It reaches what is elsewhere though every path stays in the directory.
+    LeadsOut,
+    /// It changes something.
+    Writes,
+    /// It tells more than a destination has to: content, or names that the asking side does not know.
+    Tells,
+    /// A name is gone afterwards, in a dry run too: that tells what there is to be removed.
+    Removes,
 }
 
-fn writing(Request { part, options }: &Request) -> Option<&'static str> {
-    match part {
-        Part::Sink { .. } => Some("writing here"),
-        Part::Replica { .. } => Some("a two-way run"),
-        Part::Source { .. } => options.remove_source_files.then_some("--remove-source-files"),
-    }
-}
+/// What the options of a request have this part of it do.
+///
+/// Whatever is overwritten, by a file, by a backup of another, or in place, keeps its name and may be, as in rsync's
+/// script of that kind. So may an empty directory in the place of which something else comes.
+fn deeds(part: &Part, options: &Options) -> Vec<(Deed, &'static str)> {
+    // Each is named, so that nobody adds an option without a decision here.
+    let Options {
+        copy_devices,
+        write_devices,
+        names_from,
+        missing,
+        partial_dir,
+        delay_updates,
+        detect_renames,
+        delete,
+        remove_source_files,
+        force,
+        explain,
 
-/// What tells more than a destination has to: content, or names that the asking side does not know.
-fn reading(Request { part, options }: &Request) -> Option<&'static str> {
-    match part {
-        Part::Source { .. } => Some("reading here"),
-        Part::Replica { .. } => Some("a two-way run"),
-        Part::Sink { .. } if !options.explain.is_empty() => Some("--explain"),
-        Part::Sink { .. } if matches!(options.names_from, Some(NamesFrom::Peer { .. })) => {
-            Some("reading a list of names here (--files-from)")
-        }
-        Part::Sink { .. } => None,
-    }
-}
-
-/// What removes, in a dry run too: that tells what there is to be removed.
-fn removing(Request { part, options }: &Request) -> Option<&'static str> {
-    let asked = [
-        // Its plan is the asking side's, and a removal or a new name may be part of any.
-        (matches!(part, Part::Replica { .. }), "a two-way run"),
-        (options.delete.is_some(), "--delete"),
-        (options.missing == Missing::Deleted, "--delete-missing-args"),
-        (options.remove_source_files, "--remove-source-files"),
-        (options.force, "--force"),
-        // Whatever has a file's name in that directory goes when the file is complete.
-        (options.partial_dir.is_some(), "--partial-dir"),
+        // Which entries there are, and what of them is copied.
+        recursive: _,
+        dirs: _,
+        mounts: _,
+        make_path: _,
+        relative: _,
+        no_implied_dirs: _,
+        list_only: _,
+        links: _,
+        link_rules: _,
+        hard_links: _,
+        perms: _,
+        executability: _,
+        acls: _,
+        xattrs: _,
+        atimes: _,
+        open_noatime: _,
+        super_user: _,
+        times: _,
+        owner: _,
+        group: _,
+        devices: _,
+        specials: _,
+        numeric_ids: _,
+        user_map: _,
+        group_map: _,
+        chmod: _,
+        omit_dir_times: _,
+        omit_link_times: _,
+        rules: _,
+        prune_empty_dirs: _,
+        // Which files are sent, and how.
+        checksum: _,
+        update: _,
+        ignore_times: _,
+        size_only: _,
+        existing: _,
+        ignore_existing: _,
+        max_size: _,
+        min_size: _,
+        modify_window: _,
+        bases: _,
+        whole_file: _,
+        block_size: _,
+        sum: _,
+        compare_sum: _,
+        compress: _,
+        skip_compress: _,
+        fuzzy: _,
+        reflink: _,
+        bandwidth: _,
+        timeout: _,
+        streams: _,
+        // How they are written: to new names, or over what has theirs. What is staged has names that nothing else has.
+        in_place: _,
+        partial: _,
+        fsync: _,
+        sparse: _,
+        preallocate: _,
+        temp_dir: _,
+        append: _,
+        keep_staged: _,
+        backup: _,
+        // A limit; a plan, which is for a part that is refused; what is heard of the run.
+        max_delete: _,
+        two_way: _,
+        dry_run: _,
+        relayed: _,
+        detail: _,
+        shortcuts: _,
+    } = options;
+    let is_source = matches!(part, Part::Source { .. });
+    let is_sink = matches!(part, Part::Sink { .. });
+    let has_own_list = matches!(names_from, Some(NamesFrom::Peer { .. }));
+    let all = [
+        (*copy_devices, Deed::LeadsOut, "--copy-devices"),
+        (*write_devices, Deed::LeadsOut, "--write-devices"),
+        (is_source && *remove_source_files, Deed::Writes, "--remove-source-files"),
+        (is_sink && !explain.is_empty(), Deed::Tells, "--explain"),
+        (is_sink && has_own_list, Deed::Tells, "reading a list of names here (--files-from)"),
+        // It is told which file here has the content of a new one. What is deleted is told anyway.
+        (is_sink && *detect_renames && delete.is_none(), Deed::Tells, "--detect-renames without --delete"),
+        (is_source && *remove_source_files, Deed::Removes, "--remove-source-files"),
+        (is_sink && delete.is_some(), Deed::Removes, "--delete"),
+        (is_sink && *missing == Missing::Deleted, Deed::Removes, "--delete-missing-args"),
+        (is_sink && *force, Deed::Removes, "--force"),
+        // Whatever has a file's name in such a directory goes when the file is complete.
+        (is_sink && partial_dir.is_some(), Deed::Removes, "--partial-dir"),
+        (is_sink && *delay_updates, Deed::Removes, "--delay-updates"),
     ];
-    asked.into_iter().find_map(|(is_asked, what)| is_asked.then_some(what))
+    all.into_iter().filter(|(is_asked, ..)| *is_asked).map(|(_, deed, what)| (deed, what)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::Options;
     use crate::tree::RelPath;
 
     fn source() -> Part {
@@ -158,8 +259,27 @@ mod tests {
             ),
             (source(), with(|o| o.names_from = listed()), ["", "", "reading", ""]),
             (source(), with(|o| o.list_only = true), ["", "", "reading", ""]),
-            (source(), with(|o| o.copy_devices = true), ["--copy-devices"; 4]),
-            (sink(), with(|o| o.write_devices = true), ["--write-devices"; 4]),
+            (
+                source(),
+                with(|o| o.copy_devices = true),
+                ["--copy-devices", "--copy-devices", "reading", "--copy-devices"],
+            ),
+            (
+                sink(),
+                with(|o| o.write_devices = true),
+                ["--write-devices", "writing", "--write-devices", "--write-devices"],
+            ),
+            (sink(), with(|o| o.delay_updates = true), ["", "writing", "", "--delay-updates"]),
+            (sink(), with(|o| o.detect_renames = true), ["", "writing", "--detect-renames", ""]),
+            (
+                sink(),
+                with(|o| (o.detect_renames, o.delete) = (true, Some(Default::default()))),
+                ["", "writing", "", "--delete"],
+            ),
+            // What is removed is elsewhere.
+            (source(), with(|o| o.delete = Some(Default::default())), ["", "", "reading", ""]),
+            (source(), with(|o| (o.delay_updates, o.force) = (true, true)), ["", "", "reading", ""]),
+            (sink(), with(|o| o.remove_source_files = true), ["", "writing", "", ""]),
         ];
         let ways = [(Access::Both, false), (Access::ReadOnly, false), (Access::WriteOnly, false)];
         let ways = ways.into_iter().chain([(Access::Both, true)]);

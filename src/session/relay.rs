@@ -18,12 +18,15 @@ use crate::wire::hello::{self, Hello};
 use crate::wire::{Abort, Message, WireError};
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// The most bytes that are handed over at once.
 const PIECE: usize = 64 * 1024;
+
+/// How often it is looked whether one of the two has ended.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// One of the two ends.
 struct End {
@@ -92,10 +95,15 @@ pub(super) fn run(
     let heard = Mutex::new(Heard::default());
     let controls = [source.control, sink.control];
     let silences = [source.silence, sink.silence];
+    let broken = OnceLock::new();
     let hand = |from, to, way| {
         let handed = hand_over(from, to, way, &heard, surroundings);
         // Whoever still waits for the other has nothing to wait for.
         if handed.is_err() || was_too_long(&silences) {
+            // How the two ended is asked before both are: after that, it is what was done to them here.
+            if matches!(handed, Err(WireError::Ended | WireError::Io(_))) {
+                broken.get_or_init(|| cause(&controls));
+            }
             controls.iter().for_each(Control::close);
         }
         handed
@@ -108,7 +116,7 @@ pub(super) fn run(
     if let Some(seconds) = run.options.timeout.filter(|_| was_too_long(&silences)) {
         return Err(WireError::Timeout(seconds).into());
     }
-    let exits = controls.map(|control| control.wait(GRACE));
+    let cause = broken.into_inner().unwrap_or_else(|| cause(&controls));
     let Heard { totals, finished, abort, listed } =
         heard.into_inner().unwrap_or_else(PoisonError::into_inner);
     if let Some(abort) = abort {
@@ -121,10 +129,7 @@ pub(super) fn run(
         (Err(error), _) | (_, Err(error)) if !matches!(error, WireError::Ended | WireError::Io(_)) => {
             return Err(error.into());
         }
-        _ => {
-            let failed = |exit: &RemoteExit| *exit != RemoteExit::Status(0);
-            return Err(Failure::Lost(exits.into_iter().flatten().find(failed)));
-        }
+        _ => return Err(Failure::Lost(cause)),
     };
     Ok(Outcome {
         totals,
@@ -137,6 +142,26 @@ pub(super) fn run(
         retries: 0,
         two_way: None,
     })
+}
+
+/// Why two connections ended, of which one broke: that of which the line broke tells it, and the peer of the other only
+/// noticed. `None` if neither of them ends by itself, or there is nothing to be told.
+fn cause(controls: &[Control; 2]) -> Option<RemoteExit> {
+    let until = Instant::now() + GRACE;
+    loop {
+        let exits = controls.each_ref().map(|control| control.wait(Duration::ZERO));
+        let all_ended = exits.iter().all(Option::is_some);
+        let mut ended: Vec<RemoteExit> =
+            exits.into_iter().flatten().filter(|exit| *exit != RemoteExit::Status(0)).collect();
+        let lines = |exit: &RemoteExit| Failure::Lost(Some(exit.clone())).is_of_the_line();
+        if let Some(line) = ended.iter().position(lines) {
+            return Some(ended.swap_remove(line));
+        }
+        if all_ended || Instant::now() >= until {
+            return ended.into_iter().next();
+        }
+        thread::sleep(LOOK);
+    }
 }
 
 /// Connects to a host and greets its peer.

@@ -74,14 +74,8 @@ pub(super) fn persist(
     let (mut sent, mut received) = (0_u64, 0_u64);
     let mut tries = 0;
     loop {
-        let ended = attempt();
-        match cancel.why() {
-            // Whatever a cancelled run trips over on its way out, it was the cancelling that ended it.
-            Some(Why::Cancelled) => return Err(Failure::Cancelled),
-            Some(Why::OutOfTime) => return Err(Failure::OutOfTime),
-            None => {}
-        }
-        let broken = match ended {
+        let broken = match attempt() {
+            // A run that came to its end is done, even if somebody wanted to stop it by then.
             Ok(outcome) => {
                 return Ok(Outcome {
                     sent: outcome.sent.saturating_add(sent),
@@ -93,6 +87,12 @@ pub(super) fn persist(
             }
             Err(broken) => broken,
         };
+        match cancel.why() {
+            // Whatever a cancelled run trips over on its way out, it was the cancelling that ended it.
+            Some(Why::Cancelled) => return Err(Failure::Cancelled),
+            Some(Why::OutOfTime) => return Err(Failure::OutOfTime),
+            None => {}
+        }
         let failure = broken.failure;
         let may_pass = failure.is_of_the_line() || (tries > 0 && failure.may_pass_soon());
         if tries >= retry.times || !may_pass {
@@ -222,6 +222,20 @@ mod tests {
             })
         });
         assert!(matches!(ended, Err(Failure::Cancelled)));
+    }
+
+    #[test]
+    fn what_is_done_is_done_and_what_failed_after_a_stop_was_stopped() {
+        let stopped = |ended: fn() -> Result<Outcome, Broken>| {
+            let cancel = Cancel::new();
+            let attempt = || {
+                cancel.cancel();
+                ended()
+            };
+            persist(Retry::default(), &cancel, |_| (), attempt)
+        };
+        assert!(stopped(|| Ok(done())).is_ok());
+        assert!(matches!(stopped(|| Err(lost())), Err(Failure::Cancelled)));
     }
 
     #[test]

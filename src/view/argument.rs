@@ -53,6 +53,7 @@ impl Argument {
         let failed = |error| ViewError::new(argument, error);
         let typed =
             if options.relative { Typed::relative(argument, false)? } else { Typed::plain(argument)? };
+        links.check_elements(typed.path.as_bytes()).map_err(failed)?;
         let itself = rules_at(&typed.from, options);
         let root = match Root::open(OsStr::from_bytes(&typed.from), links) {
             Ok(root) => as_asked(root, options).dir().clone(),
@@ -122,7 +123,8 @@ impl Argument {
         let mut places: HashMap<RelPath, Option<usize>> = HashMap::new();
         let mut troubles = Vec::new();
         for name in names.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
-            let typed = match Typed::listed(name, options.relative) {
+            let allowed = links.check_elements(name).map_err(|error| ViewError::new(name, error));
+            let typed = match allowed.and_then(|()| Typed::listed(name, options.relative)) {
                 Ok(typed) => typed,
                 Err(error) => {
                     troubles.push(error);

@@ -80,9 +80,10 @@ pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, 
         return Err(Failure::usage("--reflink=always cannot be used with --bwlimit")
             .with_hint("Blocks that are shared are not sent."));
     }
-    let retry = remote::retry(flags, &options, environment, is_local)?;
+    let mut peer_options = remote::peer_options(flags, &options, &style, environment, is_local)?;
+    let retry = remote::retry(flags, [&options, &peer_options], environment, is_local)?;
     options.keep_staged = retry.times > 0;
-    let peer_options = remote::peer_options(flags, &options, &style, environment, is_local)?;
+    peer_options.keep_staged = options.keep_staged;
     Ok((
         Run { sources, destination, options, peer_options, names, paths, shell, two_way, retry, seed, ends },
         style,

@@ -30,16 +30,17 @@ pub(super) fn family(flags: &Flags) -> Option<IpFamily> {
 /// How often the run is tried again, for somebody who looks on, when the line breaks, if nobody says.
 const RETRIES: u32 = 3;
 
-/// How often the run is tried again when the line breaks.
+/// How often the run is tried again when the line breaks. The options are those of both sides, this one first: what
+/// cannot be done twice may be said to the other alone (`-M`).
 pub(super) fn retry(
     flags: &Flags,
-    options: &Options,
+    [options, of_peer]: [&Options; 2],
     environment: &Environment,
     is_local: bool,
 ) -> Result<Retry, Failure> {
     let delay = flags.retry_delay.map(|seconds| Duration::from_secs(seconds.into()));
     let only_tells = options.dry_run || options.list_only || !options.explain.is_empty();
-    let why_not = once_only(options).or_else(|| {
+    let why_not = once_only(options).or_else(|| once_only(of_peer)).or_else(|| {
         flags.apply.is_some().then_some("what is done of the plan would count as changed since it was made")
     });
     let times = match (flags.retry, why_not) {
@@ -110,7 +111,6 @@ pub(super) fn peer_options(
             peer
         }
     };
-    peer.keep_staged = options.keep_staged;
     // Each host keeps attributes in its own way; two paths of one host, in the same.
     if !is_local && !flags.remote.says("fake-super") {
         peer.super_user = peer.super_user.filter(|said| *said != Super::Faked);

@@ -42,6 +42,8 @@ pub(in crate::cli) fn check_unrestricted(flags: &Flags) -> Result<(), Failure> {
         ("--restrict", asked.restrict.is_some()),
         ("--read-only", asked.read_only),
         ("--write-only", asked.write_only),
+        // Without a server it only takes back --delete.
+        ("--no-delete", flags.server && asked.keeps_all),
     ];
     match said.iter().find(|(_, is_said)| *is_said) {
         None => Ok(()),

@@ -521,3 +521,24 @@ fn an_option_for_the_other_side_is_for_that_only() {
         assert!(failure.to_string().starts_with(message), "{failure}");
     }
 }
+
+/// What cannot be done twice may be said to the other side alone.
+#[test]
+fn what_is_said_to_the_peer_is_tried_once_too() {
+    let tries = |line: &str| {
+        let (run, _) = resolved(line).unwrap_or_else(|failure| panic!("{line}: {failure}"));
+        let kept = [&run.options, &run.peer_options].map(|options| options.keep_staged);
+        assert_eq!(kept, [run.retry.times > 0; 2], "{line}");
+        run.retry.times
+    };
+    assert_eq!(tries("-a src h:dst"), 3);
+    assert_eq!(tries("-a --retry=7 -M--inplace src h:dst"), 7);
+    for said in
+        ["-M-b", "-M--backup", "--delete -M--max-delete=3", "-u -M--inplace", "--ignore-existing -M--append"]
+    {
+        let shown = refusal(&format!("-a --retry=3 {said} src h:dst"));
+        assert!(shown.contains("--retry cannot be used here"), "{said}: {shown}");
+        // Nobody asked for it then.
+        assert_eq!(tries(&format!("-a {said} src h:dst")), 0, "{said}");
+    }
+}

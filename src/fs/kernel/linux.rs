@@ -53,6 +53,12 @@ pub(in crate::fs) fn entry_handle(dir: BorrowedFd<'_>, name: &[u8]) -> Option<Re
     })
 }
 
+/// Whether a directory is one of those in which the system tells of processes (proc(5)), where links lead to what these
+/// have open. One of which that cannot be known counts as such.
+pub(in crate::fs) fn tells_of_processes(dir: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstatfs(dir).map_or(true, |stat| stat.f_type == rustix::fs::PROC_SUPER_MAGIC)
+}
+
 /// A handle on the directory that the symbolic link of that name leads to, which needs no permission to read it.
 pub(in crate::fs) fn referent_handle(dir: BorrowedFd<'_>, name: &[u8]) -> Option<Result<OwnedFd>> {
     offered().then(|| {

@@ -18,6 +18,7 @@ pub(super) use linux::{
     entry_handle, exchange, get_attribute, give_name, holds_links, list_attributes, make_special,
     open_beneath, punch_hole, read_names, referent_handle, remove_attribute, rename_to_free, reserve,
     same_mount, set_attribute, set_mode_by_handle, set_owner_by_handle, set_times_by_handle,
+    tells_of_processes,
 };
 #[cfg(not(target_os = "linux"))]
 pub(super) use portable::{
@@ -25,6 +26,7 @@ pub(super) use portable::{
     entry_handle, exchange, get_attribute, give_name, holds_links, list_attributes, make_special,
     open_beneath, punch_hole, read_names, referent_handle, remove_attribute, rename_to_free, reserve,
     same_mount, set_attribute, set_mode_by_handle, set_owner_by_handle, set_times_by_handle,
+    tells_of_processes,
 };
 
 #[cfg(test)]

@@ -21,6 +21,11 @@ pub(in crate::fs) fn entry_handle(_dir: BorrowedFd<'_>, _name: &[u8]) -> Option<
     None
 }
 
+/// Other systems have no such links.
+pub(in crate::fs) fn tells_of_processes(_dir: BorrowedFd<'_>) -> bool {
+    false
+}
+
 /// No handles without access.
 pub(in crate::fs) fn referent_handle(_dir: BorrowedFd<'_>, _name: &[u8]) -> Option<Result<OwnedFd>> {
     None

@@ -35,6 +35,73 @@ fn tree() -> TempDir {
     at
 }
 
+/// What a name outside leads to shows in nothing: a link that would be followed if it were there is not followed.
+#[test]
+fn no_link_asks_for_names_outside() {
+    both_ways(|| {
+        let at = tree();
+        let beside = at.path().join("beside/a");
+        let back: String = beside.components().skip(1).map(|_| "/..").collect();
+        let inside = at.path().join("top/a");
+        let probes = [
+            ("directory", format!("{}{back}{}", beside.display(), inside.display())),
+            ("no-directory", format!("{}/gone/..{back}{}", beside.display(), inside.display())),
+            ("once-back", format!("{}/../top/a", at.path().join("beside").display())),
+            ("process", format!("/proc/self/root{}", inside.display())),
+            ("dots", format!("/..{}", inside.display())),
+        ];
+        let (top, beneath) = bound(&at, ".");
+        for (name, text) in probes {
+            symlink(&text, at.path().join("top").join(name)).unwrap();
+            let error = read(&top, &format!("{name}/file"), beneath).unwrap_err();
+            assert!(error.is_refusal() && error.to_string().contains("leads out"), "{text}: {error}");
+        }
+        // In the directory, and in links that are the system's, it may.
+        symlink(inside.join("b/../file"), at.path().join("top/there-and-back")).unwrap();
+        assert_eq!(read(&top, "there-and-back", beneath).unwrap(), "inside");
+        assert_eq!(read(&top, "absolute-and-in/file", beneath).unwrap(), "inside");
+    });
+}
+
+/// However a path gets there: as it is named, through a link, or by what a link leads to.
+#[test]
+fn nothing_leads_into_what_a_replica_keeps() {
+    both_ways(|| {
+        let at = tree();
+        let path = |name: &str| at.path().join("top").join(name);
+        fs::create_dir(path("a/.dsync")).unwrap();
+        fs::write(path("a/.dsync/history"), "rows").unwrap();
+        for (link, target) in [("state", "a/.dsync"), ("row", "a/.dsync/history"), ("through", "a/.dsync/..")]
+        {
+            symlink(target, path(link)).unwrap();
+        }
+        symlink(path("a/.dsync"), path("absolute-state")).unwrap();
+        let (top, beneath) = bound(&at, ".");
+        let links = Links::Beneath(beneath);
+        let a = Root::open_from(&top, "a".as_ref(), links).unwrap().writable().unwrap();
+        for refused in [
+            read(&top, "a/.dsync/history", beneath).unwrap_err(),
+            read(&top, "row", beneath).unwrap_err(),
+            read(&top, "absolute-state/history", beneath).unwrap_err(),
+            read(&top, "through/file", beneath).unwrap_err(),
+            Root::open_from(&top, "a/.dsync".as_ref(), links).unwrap_err(),
+            Root::make_from(&top, "a/.dsync/new".as_ref(), links).unwrap_err(),
+            Root::make_from(&top, ".dsync".as_ref(), links).unwrap_err(),
+            Root::open_parent(".dsync".as_ref(), links).unwrap_err(),
+            top.referent(&name("row")).unwrap_err(),
+            top.open_referent_dir(&name("state")).unwrap_err(),
+            top.open_inside(&crate::tree::RelPath::new(*b"state").unwrap()).unwrap_err(),
+            a.make_aside(b".dsync", links).unwrap_err(),
+            links.check_elements(b"a/.dsync/history").unwrap_err(),
+        ] {
+            assert!(refused.is_refusal() && refused.to_string().contains(".dsync"), "{refused}");
+        }
+        assert!(links.check_elements(b"a/.dsyncs").is_ok());
+        assert!(Links::Any.check_elements(b".dsync").is_ok());
+        assert_eq!(names(&path("a/.dsync")), ["history"]);
+    });
+}
+
 /// The directory of that name, bound to `top`.
 fn bound(at: &TempDir, name: &str) -> (Dir, Beneath) {
     let top = dir(&at.path().join("top"));
@@ -155,6 +222,7 @@ fn what_links_lead_to_is_in_the_directory() {
             assert!(top.referent(&name(outside)).unwrap_err().is_refusal(), "{outside}");
             assert!(top.open_referent_dir(&name(outside)).unwrap_err().is_refusal(), "{outside}");
             assert!(top.open_referent_file(&name(outside)).unwrap_err().is_refusal(), "{outside}");
+            assert!(top.referent_atime(&name(outside)).unwrap_err().is_refusal(), "{outside}");
         }
     });
 }

@@ -36,8 +36,10 @@ pub enum DestinationError {
     )]
     EmptySource,
     /// There is no directory for what is not finished.
-    #[error("the directory of --temp-dir (-T) cannot be used: {path}: {cause}")]
+    #[error("the directory of {option} cannot be used: {path}: {cause}")]
     NoTemp {
+        /// The option that names it.
+        option: &'static str,
         /// The path that was given.
         path: String,
         /// Why not.
@@ -60,7 +62,13 @@ pub enum DestinationError {
 impl DestinationError {
     fn of(path: &[u8], error: &fs::Error, unfit: bool) -> DestinationError {
         let (path, cause) = (Escaped(path).to_string(), describe(&error.source));
-        DestinationError::Failed { doing: error.doing, path, cause, unfit }
+        // What is refused is refused whether it is there or was to be made.
+        DestinationError::Failed { doing: error.doing, path, cause, unfit: unfit || error.is_refusal() }
+    }
+
+    fn no_temp(option: &'static str, path: &[u8], error: &fs::Error) -> DestinationError {
+        let (path, cause) = (Escaped(path).to_string(), describe(&error.source));
+        DestinationError::NoTemp { option, path, cause }
     }
 }
 
@@ -87,11 +95,13 @@ impl Destination {
             root.with_keeping(keeping(options)).with_devices(Devices::written(options.writes_devices()));
         let open_temp = |path: &Vec<u8>| {
             let opened = Root::open_from(root.dir(), OsStr::from_bytes(path), links);
-            opened.map(|temp| temp.dir().clone()).map_err(|error| DestinationError::NoTemp {
-                path: Escaped(path).to_string(),
-                cause: describe(&error.source),
-            })
+            let opened = opened.map(|temp| temp.dir().clone());
+            opened.map_err(|error| DestinationError::no_temp("--temp-dir (-T)", path, &error))
         };
+        if let Some(path) = &options.partial_dir {
+            let allowed = root.dir().check_aside(path, links);
+            allowed.map_err(|error| DestinationError::no_temp("--partial-dir", path, &error))?;
+        }
         let temp = options.temp_dir.as_ref().map(open_temp).transpose()?;
         let sharing = match options.reflink {
             Reflink::Auto => Sharing::Possible,

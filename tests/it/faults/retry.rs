@@ -90,16 +90,26 @@ fn a_run_goes_on_with_what_was_staged() {
 #[test]
 fn a_run_between_two_hosts_goes_on() {
     let len: u64 = 40 << 20;
-    let scene = Scene::with_source(&Tree::new().file("large", noise(len as usize, 3)).file("small", "new"));
-    fs::create_dir(scene.path("to")).unwrap();
-    // Once the line to the source breaks, and once that to the destination.
-    let line = Line::to(logins()[0], &[18 << 20, u64::MAX >> 1, u64::MAX >> 1, 18 << 20]);
-    let operands = [remote(scene.path("source/")), remote(scene.path("to"))];
-    let output = dsync(login_options(&line.config)).args(AGAIN).args(operands).run().expect(0);
-    assert_whole(&scene, &output);
-    assert_eq!(line.cable.connections(), 6, "{output}");
-    let carried = line.cable.carried();
-    assert!(carried < 2 * len + 4 * UNDER_WAY, "{carried} bytes\n{output}");
+    let tree = Tree::new().file("large", noise(len as usize, 3)).file("small", "new");
+    for by_ssh in [false, true] {
+        if by_ssh && tools::find("ssh").is_none() {
+            return;
+        }
+        let scene = Scene::with_source(&tree);
+        fs::create_dir(scene.path("to")).unwrap();
+        // Once the line to the source breaks, and once that to the destination.
+        let line = Line::to(logins()[0], &[18 << 20, u64::MAX >> 1, u64::MAX >> 1, 18 << 20]);
+        let operands = [remote(scene.path("source/")), remote(scene.path("to"))];
+        let shell = format!("ssh -o BatchMode=yes -F {}", line.config.display());
+        let shell = ["-e", &shell];
+        let shell = if by_ssh { &shell[..] } else { &[] };
+        let output =
+            dsync(login_options(&line.config)).args(AGAIN).args(shell).args(operands).run().expect(0);
+        assert_whole(&scene, &output);
+        assert_eq!(line.cable.connections(), 6, "{output}");
+        let carried = line.cable.carried();
+        assert!(carried < 2 * len + 4 * UNDER_WAY, "{carried} bytes\n{output}");
+    }
 }
 
 #[test]

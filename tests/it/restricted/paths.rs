@@ -2,6 +2,7 @@
 
 use super::{Jail, there};
 use crate::support::command::is_rsync;
+use crate::support::snapshot::Columns;
 use crate::support::tools;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -163,7 +164,7 @@ fn no_destination_is_outside() {
                 let jail = Jail::new();
                 let output = jail.run("", &[flags, &[source, there(destination).as_str()]].concat());
                 let what = format!("{source} to {destination} {flags:?}");
-                assert!(matches!(output.code, Some(3 | 11)), "{what}\n{output}");
+                assert_eq!(output.code, Some(3), "{what}\n{output}");
                 assert!(output.err().contains("leads out"), "{what}\n{output}");
                 jail.assert_outside_untouched(&what, &output);
             }
@@ -196,9 +197,14 @@ fn what_options_name_is_inside() {
             let output = jail.run("", &["-ab", "--delay-updates", &asked, "here/", &there("docs/")]);
             let what = asked.as_str();
             jail.assert_outside_untouched(what, &output);
-            // Where parts would be kept is not looked at before there is one.
-            let is_told = !output.err().is_empty() || option == "--partial-dir";
+            // One that goes with each directory, and is a link there, is looked at when there is a part to be kept.
+            let is_told = !output.err().is_empty() || (option == "--partial-dir" && !path.starts_with('/'));
             assert!(is_told, "{what}\n{output}");
+            if output.err().contains("leads out") {
+                let ends_it = matches!(option, "--temp-dir" | "--partial-dir");
+                assert_eq!(output.code, Some(if ends_it { 1 } else { 23 }), "{what}\n{output}");
+                assert!(output.err().contains(option) || option == "--backup-dir", "{what}\n{output}");
+            }
             let arrived = fs::metadata(jail.scene.path("jail/docs/f")).unwrap();
             assert_eq!(arrived.nlink(), 1, "{what}\n{output}");
         }
@@ -213,6 +219,72 @@ fn what_options_name_is_inside() {
     assert_eq!(fs::metadata(jail.scene.path("jail/next/f")).unwrap().nlink(), 2);
     jail.run("", &["-a", "--link-dest=../next", "here/", &there("last/")]).success();
     assert_eq!(fs::metadata(jail.scene.path("jail/last/f")).unwrap().nlink(), 3);
+}
+
+/// What a client plants does not tell it what there is outside.
+#[test]
+fn a_planted_link_asks_nothing() {
+    if !is_ours() {
+        return;
+    }
+    let jail = Jail::new();
+    let path = |name: &str| jail.scene.path(name).display().to_string();
+    let back: String = jail.scene.path("outside/dir").components().skip(1).map(|_| "/..").collect();
+    for (name, outside) in [("probe-1", "outside/dir"), ("probe-2", "outside/none")] {
+        let text = format!("{}{back}{}", path(outside), path("jail/docs/f"));
+        std::os::unix::fs::symlink(text, jail.scene.path("here").join(name)).unwrap();
+    }
+    jail.run("", &["-a", "here/", &there("docs/")]).success();
+    let said = |name: &str| {
+        let output = jail.run("", &["-aL", &there(&format!("docs/{name}")), "to/"]).expect(23);
+        output.err().replace(name, "")
+    };
+    let there_is = said("probe-1");
+    assert!(there_is.contains("leads out"), "{there_is}");
+    assert_eq!(there_is, said("probe-2"));
+}
+
+/// What a replica keeps of its history is neither read nor written by a run that names it, whatever it may do else.
+#[test]
+fn what_a_replica_keeps_is_nobodys() {
+    if !is_ours() {
+        return;
+    }
+    let jail = Jail::new();
+    jail.run("", &["-2", "--conflict=local", "here", &there("docs")]).success();
+    std::os::unix::fs::symlink("docs/.dsync", jail.scene.path("jail/state")).unwrap();
+    let before = jail.scene.snapshot("jail");
+    let check = |arguments: &[&str], code: i32| {
+        let output = jail.run("", arguments);
+        assert_eq!(output.code, Some(code), "{arguments:?}\n{output}");
+        assert!(output.err().contains(".dsync, which is for dsync alone"), "{arguments:?}\n{output}");
+        assert!(jail.scene.paths("to").is_empty(), "{arguments:?}\n{output}");
+        before.assert_same(&jail.scene.snapshot("jail"), Columns::ALL);
+    };
+    for path in [
+        "docs/.dsync",
+        "docs/.dsync/",
+        "docs/.dsync/history",
+        "docs/.dsync/*",
+        "state/",
+        "docs/./.dsync/history",
+    ] {
+        for flags in ["-a", "-aR", "-aL"] {
+            check(&[flags, &there(path), "to/"], 23);
+        }
+        check(&["-a", "here/f", &there(path)], 3);
+        check(&["-a", "--mkpath", "--delete", "here/", &there(&format!("{path}/new/"))], 3);
+    }
+    fs::write(jail.scene.path("names"), "docs/.dsync/history\n").unwrap();
+    check(&["-a", "--files-from=names", &there("/"), "to/"], 23);
+    check(&["-a", "--files-from=:docs/.dsync/history", &there("/"), "to/"], 11);
+    check(&["-2", "here", &there("docs/.dsync")], 41);
+    check(&["-a", "--temp-dir=.dsync", "here/", &there("docs/")], 1);
+    check(&["-a", "--partial-dir=.dsync", "here/", &there("docs/")], 1);
+    check(&["-a", "--link-dest=.dsync/staging", "here/", &there("docs/")], 23);
+    // A run that names what holds it passes by.
+    jail.run("", &["-a", &there("docs/"), "to/"]).success();
+    assert!(!jail.scene.path("to/.dsync").exists());
 }
 
 #[test]
