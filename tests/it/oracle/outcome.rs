@@ -330,7 +330,7 @@ impl Outcome {
     /// The lines about single entries, sorted: all that does not belong to the beginning, the end or the diagnosis of
     /// the program's own doings.
     fn names(&self, how: &Comparison) -> Vec<String> {
-        const OTHERS: [&str; 20] = [
+        const OTHERS: [&str; 21] = [
             "deleting in ",
             "done",
             "building file list ",
@@ -347,6 +347,8 @@ impl Outcome {
             "removing duplicate name ",
             // Which ones is as open as what a limit spares; in other cases an error says it again.
             STAYS,
+            // Said also where there is nothing to delete.
+            "IO error encountered -- skipping file deletion",
             "total: matches=",
             "sent ",
             "total size is ",
