@@ -7,7 +7,6 @@ use crate::oracle::random::Random;
 use crate::oracle::trees::{self, Obstacles};
 use crate::support::snapshot::Snapshot;
 use crate::support::tree::{Entry, Node, Tree, at, contents};
-use crate::support::xattr::DEFAULT_ACL;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::mem::discriminant;
@@ -202,8 +201,11 @@ impl Case {
             }
             leave_out_other_kinds(&mut basis, &wanted);
             forget_xattrs_of_others(&mut basis);
-            // Nor does rsync look at these when it chooses one of several directories.
-            basis.entries.values_mut().for_each(|entry| entry.xattrs.retain(|name, _| name != DEFAULT_ACL));
+            // Of several directories rsync chooses one without regard to these, and then tells how it differs.
+            for (path, entry) in basis.entries.iter_mut().filter(|(_, entry)| entry.is_directory()) {
+                entry.xattrs =
+                    wanted.entries.get(path).map(|wanted| wanted.xattrs.clone()).unwrap_or_default();
+            }
             basis
         };
         let mut bases = if is_based { vec![basis(), basis()] } else { Vec::new() };
