@@ -83,9 +83,9 @@ fn cached(executable: &Executable, is_there: &str) -> String {
 /// Takes the executable from standard input and puts it there.
 ///
 /// It gets its name once it is known to be whole and to run; until then it has one of its own, so that others who do
-/// the same meanwhile, also on another host with the same home, are no harm, and nobody runs the half of it. Where there
-/// is no program for sums, the executable's own word is taken. What was not used for long goes, if it looks like a
-/// version.
+/// the same meanwhile, also on another host with the same home, are no harm, and nobody runs the half of it. Where
+/// there is no program for sums, the executable's own word is taken. What was not used for long goes, if it looks like
+/// a version.
 pub(super) fn put(executable: &Executable, sum: &str) -> String {
     let (places, size) = (places(executable), executable.size);
     format!(
