@@ -6,7 +6,7 @@
 
 use crate::report::without_numbers;
 use crate::session::{self, Outcome};
-use crate::tree::Escaped;
+use crate::tree::Sentence;
 use crate::twoway::reconcile::Why;
 use std::fmt;
 
@@ -64,13 +64,23 @@ impl Failure {
         self
     }
 
+    /// Why nobody is served, for whoever asks to be.
+    pub(super) fn unserved(&self) -> session::Failure {
+        let kind = match self.code {
+            USAGE => session::FailureKind::Usage,
+            _ => session::FailureKind::FileIo,
+        };
+        session::Failure::Unserved { why: self.message.clone(), kind }
+    }
+
     /// The exit code.
     pub(super) fn code(&self) -> u8 {
         self.code
     }
 }
 
-/// The lines for standard error. Text of a peer may be part of them, so it is made harmless here.
+/// The lines for standard error. Text of a peer may be part of them, so it is made harmless here; names that were made
+/// so before stay as they are.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.message.is_empty() {
@@ -84,7 +94,7 @@ impl fmt::Display for Failure {
 }
 
 fn write_lines(f: &mut fmt::Formatter<'_>, before: &str, text: &str) -> fmt::Result {
-    text.lines().try_for_each(|line| writeln!(f, "{before}{}", Escaped(line.as_bytes())))
+    text.lines().try_for_each(|line| writeln!(f, "{before}{}", Sentence(line.as_bytes())))
 }
 
 impl From<session::Failure> for Failure {
@@ -260,6 +270,19 @@ mod tests {
             "dsync: --fr\\#033ob: unknown option\n  hint: Did you mean --force?\n\
              dsync error: syntax or usage error (code 1)"
         );
+    }
+
+    #[test]
+    fn names_are_escaped_once() {
+        let obstacle = session::Obstacle::Place("mkdir: a\x1bb".to_owned());
+        let (host, present) = ("host".to_owned(), session::Present::Nothing);
+        let bootstrap = session::Failure::from(session::BootstrapError { host, present, obstacle });
+        let names =
+            session::Failure::Names { file: b"a\x1bb".to_vec(), source: std::io::Error::other("c\x1bd") };
+        for (failure, shown) in [(bootstrap, "mkdir: a\\#033b\n"), (names, "names a\\#033b: c\\#033d\n")] {
+            let text = Failure::from(failure).to_string();
+            assert!(text.contains(shown), "{text}");
+        }
     }
 
     #[test]

@@ -38,7 +38,7 @@ use crate::transport::pipe;
 use crate::tree::Escaped;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
@@ -91,7 +91,7 @@ fn obey(arguments: &[OsString], screen: &Arc<Screen>) -> Result<u8, Failure> {
         return Ok(0);
     }
     if flags.server {
-        return serve(&flags, screen);
+        return serve(&flags);
     }
     let manner = resolve::manner(&flags).map(|manner| screen.set_manner(manner));
     // Before signals are caught: opening a pipe may wait for whoever reads it, and must end with Ctrl-C.
@@ -131,29 +131,39 @@ fn told(flags: &Flags) -> Option<String> {
 }
 
 /// Plays the peer. Nothing but the protocol may reach standard output, so it is not handed to a [`Printer`].
-fn serve(flags: &Flags, screen: &Arc<Screen>) -> Result<u8, Failure> {
-    if !flags.operands.is_empty() {
-        return Err(Failure::usage("--server takes no operands"));
-    }
+fn serve(flags: &Flags) -> Result<u8, Failure> {
     // Before there are other threads.
-    let terms = resolve::terms(flags)?;
+    let terms = match flags.operands.is_empty() {
+        true => resolve::terms(flags),
+        false => Err(Failure::usage("--server takes no operands")),
+    };
+    let (terms, unfit) = match terms {
+        Ok(terms) => (Ok(terms), None),
+        // Somebody tries it by hand.
+        Err(failure) if io::stdin().is_terminal() => return Err(failure),
+        // Whoever asks is to hear it, and not only that something ended.
+        Err(failure) => (Err(failure.unserved()), Some(failure)),
+    };
     // The descriptors themselves, because the buffers of the standard library sit in the way of a protocol.
     let stream = |fd: io::Result<std::os::fd::OwnedFd>| fd.map(File::from);
     let input = stream(io::stdin().as_fd().try_clone_to_owned());
     let output = stream(io::stdout().as_fd().try_clone_to_owned());
     let no_stream = |error: io::Error| Failure::of(FILE_IO, &error);
     let cancel = Cancel::new();
-    signals::install(cancel.clone(), Arc::clone(screen)).map_err(|error| Failure::of(FILE_IO, &error))?;
+    signals::install(cancel.clone(), None).map_err(|error| Failure::of(FILE_IO, &error))?;
     let (input, output) = (input.map_err(no_stream)?, output.map_err(no_stream)?);
     pipe::widen(&input);
     pipe::widen(&output);
-    match session::serve(input, output, &environment::meeting_folders(), terms, &cancel) {
-        Ok(()) => Ok(0),
-        // The asking side knows better than its peer why it went away.
-        Err(failure) if failure.is_lost() => Ok(failure::STREAM),
+    let served = session::serve(input, output, &environment::meeting_folders(), terms, &cancel);
+    match (served, unfit) {
+        (Ok(()), _) => Ok(0),
         // It says so itself, and would show the same words once more.
-        Err(failure) if failure.is_told() => Ok(Failure::from(failure).code()),
-        Err(failure) => Err(failure.into()),
+        (Err(failure), _) if failure.is_told() => Ok(Failure::from(failure).code()),
+        // Nobody was there to hear it.
+        (Err(_), Some(unfit)) => Err(unfit),
+        // The asking side knows better than its peer why it went away.
+        (Err(failure), None) if failure.is_lost() => Ok(failure::STREAM),
+        (Err(failure), None) => Err(failure.into()),
     }
 }
 
@@ -167,7 +177,8 @@ fn transfer(
     screen: &Arc<Screen>,
 ) -> Result<u8, Failure> {
     let cancel = Cancel::new();
-    signals::install(cancel.clone(), Arc::clone(screen)).map_err(|error| Failure::of(FILE_IO, &error))?;
+    signals::install(cancel.clone(), Some(Arc::clone(screen)))
+        .map_err(|error| Failure::of(FILE_IO, &error))?;
     if let Some(end) = run.ends {
         let cancel = cancel.clone();
         let waits = move || wait_until(end, &cancel);

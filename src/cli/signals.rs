@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 /// How long after the first signal another one is still taken for the same.
 const ECHO: Duration = Duration::from_millis(200);
 
-/// Makes the signals stop the run of `cancel`.
-pub(super) fn install(cancel: Cancel, screen: Arc<Screen>) -> io::Result<()> {
+/// Makes the signals stop the run of `cancel`. A peer has no `screen`: whoever it works for says what happens.
+pub(super) fn install(cancel: Cancel, screen: Option<Arc<Screen>>) -> io::Result<()> {
     let ignored = ignored_mask(&std::fs::read_to_string("/proc/self/status").unwrap_or_default());
     let taken = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(ignored, *signal));
     let mut signals = Signals::new(taken)?;
@@ -33,7 +33,7 @@ pub(super) fn install(cancel: Cancel, screen: Arc<Screen>) -> io::Result<()> {
         let mut first: Option<Instant> = None;
         for _ in signals.forever() {
             // A question on the terminal has nothing staged behind it, and nobody left to answer it.
-            let asking = screen.is_asking();
+            let asking = screen.as_ref().is_some_and(|screen| screen.is_asking());
             if let Some(terminal) = terminal.as_ref().filter(|_| asking) {
                 terminal.restore();
             }
@@ -47,7 +47,9 @@ pub(super) fn install(cancel: Cancel, screen: Arc<Screen>) -> io::Result<()> {
             if first.is_none() {
                 first = Some(Instant::now());
                 cancel.cancel();
-                screen.try_err("dsync: stopping; a second signal stops at once\n");
+                if let Some(screen) = &screen {
+                    screen.try_err("dsync: stopping; a second signal stops at once\n");
+                }
             }
         }
     })?;

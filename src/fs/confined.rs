@@ -234,8 +234,8 @@ fn above(dir: BorrowedFd<'_>, top: (u64, u64)) -> Result<Option<Vec<OwnedFd>>> {
     Ok(None)
 }
 
-/// Follows an absolute path until it comes to the top, and that only forwards. Links on the way are the system's, and may
-/// go back. Returns the top, and what of the path is left, last first; or nothing, whyever.
+/// Follows an absolute path until it comes to the top, and that only forwards. Links on the way are the system's, and
+/// may go back. Returns the top, and what of the path is left, last first; or nothing, whyever.
 fn inwards(path: &[u8], top: (u64, u64)) -> Option<(OwnedFd, Vec<Vec<u8>>)> {
     let root = || enter(CWD, b"/").ok();
     let mut here = root()?;

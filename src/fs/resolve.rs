@@ -48,8 +48,8 @@ impl Links {
         }
     }
 
-    /// Refuses, in a process that is restricted to a directory, a path of which an element is dsync's own. For paths that
-    /// are taken apart and not walked.
+    /// Refuses, in a process that is restricted to a directory, a path of which an element is dsync's own. For paths
+    /// that are taken apart and not walked.
     pub fn check_elements(self, path: &[u8]) -> std::result::Result<(), Error> {
         match self {
             Links::Beneath(_) => path

@@ -20,6 +20,14 @@ pub enum Failure {
     /// This server was restricted by whoever started it.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// This server was started so that it serves nobody.
+    #[error("{why}")]
+    Unserved {
+        /// What is wrong with that.
+        why: String,
+        /// The class of it.
+        kind: FailureKind,
+    },
     /// The destination cannot be used.
     #[error(transparent)]
     Destination(#[from] DestinationError),
@@ -156,8 +164,9 @@ impl Failure {
 
     /// Whether the two sides of a run have told it one another, so that the peer need not say it in another way.
     pub fn is_told(&self) -> bool {
-        use Failure::{Destination, Halted, Names, Peer, Refused, Replica, Sources};
-        let is_ours = matches!(self, Halted { .. } | Names { .. } | Refused(_) | Replica { .. });
+        use Failure::{Destination, Halted, Names, Peer, Refused, Replica, Sources, Unserved};
+        let is_ours =
+            matches!(self, Halted { .. } | Names { .. } | Refused(_) | Replica { .. } | Unserved { .. });
         is_ours || matches!(self, Destination(_) | Peer(_) | Sources(_))
     }
 
@@ -165,6 +174,7 @@ impl Failure {
     pub fn kind(&self) -> FailureKind {
         match self {
             Failure::Usage(_) | Failure::Refused(_) => FailureKind::Usage,
+            Failure::Unserved { kind, .. } => *kind,
             Failure::Sources(_) => FailureKind::FilesSelection,
             Failure::Destination(error) if error.is_selection() => FailureKind::FilesSelection,
             Failure::Destination(DestinationError::NoTemp { .. }) => FailureKind::Usage,
@@ -189,7 +199,9 @@ impl Failure {
             Failure::Bootstrap(error) => match error.present {
                 Present::Other { .. } => FailureKind::Protocol,
                 // What a shell says of a program that is not there.
-                Present::Nothing | Present::Silent { .. } => FailureKind::RemoteShell(127),
+                Present::Nothing | Present::Foreign { .. } | Present::Silent { .. } => {
+                    FailureKind::RemoteShell(127)
+                }
             },
             Failure::NotStarted(Some(RemoteExit::Status(code))) => {
                 FailureKind::RemoteShell(i32::try_from(*code).unwrap_or(255))
@@ -208,7 +220,9 @@ impl Failure {
             Failure::Bootstrap(error) => return error.hint(),
             Failure::Halted { hint, .. } => return hint.clone(),
             Failure::Wire(WireError::Noise(_)) => {
-                "Make the login scripts on the host silent for shells that are not interactive.".to_owned()
+                "Make the login scripts on the host silent for shells that are not interactive; if it is a program \
+                 that is only called dsync there, name the right one with --remote-path."
+                    .to_owned()
             }
             Failure::NotStarted(Some(RemoteExit::Status(126 | 127))) => {
                 "Install dsync on the host, in its PATH for non-interactive shells, or name it with --remote-path."

@@ -29,26 +29,39 @@ const ALONE: &str = "the server is restricted to a directory";
 /// said over the link; paths are relative to the current directory, which a remote shell makes the home directory.
 ///
 /// Or joins another process that does so, for the sake of a further channel: that then reads and writes the streams,
-/// until it ends. They meet below one of `folders`, which are the same for both. `terms`: how this server was started.
-/// A restricted one does what they leave, and nobody joins it, as it could meet nobody outside of its directory.
+/// until it ends. They meet below one of `folders`, which are the same for both. `terms`: how this server was started,
+/// or why it cannot be one, which whoever asks is told. A restricted one does what they leave, and nobody joins it, as
+/// it could meet nobody outside of its directory.
 pub fn serve(
     mut input: impl Read + AsFd + Send + 'static,
     mut output: impl Write + AsFd + Send + 'static,
     folders: &[PathBuf],
-    terms: Terms,
+    terms: Result<Terms, Failure>,
     cancel: &Cancel,
 ) -> Result<(), Failure> {
-    // Before anything is read, so that a peer of another version learns what this one is.
-    hello::write(&mut output, &Hello::new(0).encode())?;
+    let (terms, fit) = terms.map_or_else(|why| (Terms::default(), Err(why)), |terms| (terms, Ok(())));
+    let is_alone = terms.restriction.is_some() || fit.is_err();
+    let own = Hello::new(0).encode();
+    // Before anything is read, so that a peer of another version learns what this one is; but somebody has to be there
+    // to be told why there is none.
+    if fit.is_ok() {
+        hello::write(&mut output, &own)?;
+    }
     let (hello, _) = Hello::read(&mut input)?;
+    if fit.is_err() {
+        hello::write(&mut output, &own)?;
+    }
     if let Some(join) = &hello.join {
-        if terms.restriction.is_some() {
+        if is_alone {
             return Ok(hello::write(&mut output, &hello::encode_joined(Err(ALONE.to_owned())))?);
         }
         return attend(&input, &mut output, join, folders, cancel);
     }
     let request = hello::read_request(&mut input)?;
-    let allowed = terms.restriction.map_or(Ok(()), |restriction| restriction.check(&request));
+    let allowed = fit.and_then(|()| match terms.restriction {
+        Some(restriction) => Ok(restriction.check(&request)?),
+        None => Ok(()),
+    });
     let Request { part, options } = request;
     let pump_options = PumpOptions {
         compression: options.compress,
@@ -62,7 +75,6 @@ pub fn serve(
     let reporter = Arc::new(Forward { sender: link.sender.clone() });
     // Kept to the end, by which its directory has to be gone.
     let asks_for_more = options.streams.is_some_and(|streams| streams > 1);
-    let is_alone = terms.restriction.is_some();
     let meeting = (asks_for_more && !is_alone).then(|| Meeting::open(folders));
     let further = match &meeting {
         Some(Ok(meeting)) => {
@@ -88,8 +100,7 @@ pub fn serve(
         tell_progress: true,
         ..context(options, terms.paths.of_peer(), hello.seed, reporter, Arc::new(Progress::default()))
     };
-    let names = allowed.map_err(Failure::from);
-    let names = names.and_then(|()| names::own(context.options.names_from.as_ref(), context.paths));
+    let names = allowed.and_then(|()| names::own(context.options.names_from.as_ref(), context.paths));
     let names = names.inspect_err(|error| talk::give_up(&link, error));
     let (names, refused) = match names {
         Ok(names) => (names, Ok(())),

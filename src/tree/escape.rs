@@ -9,32 +9,45 @@ pub struct Escaped<'a>(pub &'a [u8]);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = self.0;
-        while !rest.is_empty() {
-            let (valid, after) = match std::str::from_utf8(rest) {
-                Ok(text) => (text, &[][..]),
-                Err(error) => {
-                    let (head, tail) = rest.split_at(error.valid_up_to());
-                    (std::str::from_utf8(head).unwrap_or_default(), tail)
-                }
-            };
-            write_text(f, valid)?;
-            rest = match after.split_first() {
-                Some((&byte, tail)) => {
-                    write!(f, "\\#{byte:03o}")?;
-                    tail
-                }
-                None => after,
-            };
-        }
-        Ok(())
+        write_bytes(f, self.0, true)
     }
 }
 
-fn write_text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+/// Displays a sentence in which names were [`Escaped`] where it was made, so that what else is in it cannot act on a
+/// terminal either. What reads as an escape stays as it is.
+pub struct Sentence<'a>(pub &'a [u8]);
+
+impl fmt::Display for Sentence<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_bytes(f, self.0, false)
+    }
+}
+
+fn write_bytes(f: &mut fmt::Formatter<'_>, mut rest: &[u8], tells_forged: bool) -> fmt::Result {
+    while !rest.is_empty() {
+        let (valid, after) = match std::str::from_utf8(rest) {
+            Ok(text) => (text, &[][..]),
+            Err(error) => {
+                let (head, tail) = rest.split_at(error.valid_up_to());
+                (std::str::from_utf8(head).unwrap_or_default(), tail)
+            }
+        };
+        write_text(f, valid, tells_forged)?;
+        rest = match after.split_first() {
+            Some((&byte, tail)) => {
+                write!(f, "\\#{byte:03o}")?;
+                tail
+            }
+            None => after,
+        };
+    }
+    Ok(())
+}
+
+fn write_text(f: &mut fmt::Formatter<'_>, text: &str, tells_forged: bool) -> fmt::Result {
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
-        let forged = c == '\\' && chars.peek() == Some(&'#');
+        let forged = tells_forged && c == '\\' && chars.peek() == Some(&'#');
         // Bidirectional overrides and other format characters reorder what a person reads.
         let format = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         if c.is_control() || forged || format {

@@ -19,7 +19,7 @@ pub mod xattr;
 pub use acl::{Acl, Acls, DefaultAcl, Grants, InvalidAcl, MAX_GRANTS, Perms};
 pub use asked::Asked;
 pub use entry::{Entry, Extra, Group, Inode, InodeId, Kind, Meta, Node, Owner, Rdev, Stamp, executable_like};
-pub use escape::{Escaped, unescaped};
+pub use escape::{Escaped, Sentence, unescaped};
 pub use fingerprint::{
     Aspects, BUCKET_SUM_LEN, BucketSum, Buckets, FINGERPRINT_LEN, Fingerprint, Fingerprinter, MAX_BUCKETS,
 };

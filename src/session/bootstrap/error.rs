@@ -30,6 +30,11 @@ pub enum Present {
         /// The protocols it speaks.
         versions: String,
     },
+    /// A program of another kind that goes by the name.
+    Foreign {
+        /// What it says.
+        said: String,
+    },
     /// Something that ended without a greeting.
     Silent {
         /// How.
@@ -43,6 +48,10 @@ impl fmt::Display for Present {
             Present::Nothing => f.write_str("no dsync"),
             Present::Other { program, versions } => {
                 write!(f, "a dsync ({program}) that speaks another protocol ({versions})")
+            }
+            Present::Foreign { said } => {
+                let first = said.lines().next().unwrap_or_default();
+                write!(f, "another program called dsync, which says \"{}\"", Escaped(first.as_bytes()))
             }
             Present::Silent { exit } => write!(f, "no dsync that speaks{}", how(Some(exit))),
         }
@@ -61,13 +70,13 @@ pub enum Obstacle {
         theirs: String,
     },
     /// There is no home directory.
-    #[error("neither HOME nor XDG_CACHE_HOME names a directory there")]
+    #[error("neither HOME nor XDG_CACHE_HOME names a directory there by an absolute path")]
     Home,
     /// The directory cannot be made.
     #[error("its directory cannot be made: {}", Escaped(.0.as_bytes()))]
     Place(String),
     /// The directory is not safe.
-    #[error("{} is a link, or others may write to it", Escaped(.0.as_bytes()))]
+    #[error("{} is a link, belongs to another user, or others may write to it", Escaped(.0.as_bytes()))]
     Others(String),
     /// It cannot be written.
     #[error("it cannot be written: {}", Escaped(.0.as_bytes()))]
@@ -133,7 +142,10 @@ impl BootstrapError {
             Obstacle::Run(_) => format!(
                 "Build one without shared libraries, as README says, or one for that host: {install}."
             ),
-            Obstacle::Others(place) => format!("On the host: chmod go-w {place}, or remove it if it is a link."),
+            Obstacle::Others(place) => format!(
+                "On the host: chmod go-w {place}, or remove it if it is a link, or let XDG_CACHE_HOME name a \
+                 directory of one's own; or install dsync there and name it with --remote-path."
+            ),
             Obstacle::Home | Obstacle::Place(_) | Obstacle::Write(_) | Obstacle::Noexec(_) => {
                 "Let XDG_CACHE_HOME name a directory on the host where programs may be put and run, or install dsync \
                  there in the search path, or anywhere and name it with --remote-path."

@@ -3,7 +3,7 @@
 //! ```text
 //! first command   sh: the dsync of the search path, else the one put there before, else "dsync absent: Linux x86_64"
 //!   absent          the next command takes this program's executable and puts it there, then the one put there is run
-//!   unsuitable      the one put there is run at once, or found absent
+//!   unsuitable      the one put there is run at once, or found absent; so where it is no dsync that answers
 //! ```
 //!
 //! So a host that has a dsync of either kind costs no further round trip. What it says first decides: a greeting, that
@@ -134,6 +134,11 @@ impl Bootstrap {
             Err(WireError::Noise(said)) => match (script::absent(&said), script::before_absent(&said)) {
                 (Some(machine), _) => Some(machine.to_owned()),
                 (None, Some(before)) => return Err(WireError::Noise(before.to_owned()).into()),
+                // What a login script says comes before the next command, too; what a program says does not.
+                (None, None) if self.stage == Stage::Any => {
+                    self.present = Present::Foreign { said };
+                    None
+                }
                 (None, None) => return Ok(Verdict::Keep),
             },
             Err(WireError::Version { theirs, peer, .. }) if self.stage == Stage::Any => {

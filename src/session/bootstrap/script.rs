@@ -22,41 +22,60 @@ pub(super) const LONGEST: u64 = 4096;
 /// After how many days without use a version is removed.
 const DAYS: u32 = 30;
 
-/// Sets `c` to the directory of all versions and `d` to that of this one.
+/// Sets `c` to the directory of all versions, or to nothing where there is no place for one, and `d` to that of this
+/// one. A path that is not absolute would be another place in each directory.
 fn places(executable: &Executable) -> String {
     let name = &executable.name;
     format!(
-        "case ${{XDG_CACHE_HOME-}} in /*) c=$XDG_CACHE_HOME/dsync;; *) c=${{HOME-}}/.cache/dsync;; esac; d=$c/{name}; "
+        "c=; case ${{XDG_CACHE_HOME-}} in /*) c=$XDG_CACHE_HOME/dsync;; \
+         *) case ${{HOME-}} in /*) c=$HOME/.cache/dsync;; esac;; esac; d=$c/{name}; "
     )
 }
 
-/// Whether `c` is a directory, no link to one, that nobody else may write to.
-const OWN: &str =
-    "o=no; case $(ls -ld \"$c\" 2>/dev/null) in d????-??-*) if [ -O \"$c\" ]; then o=yes; fi;; esac; ";
+/// Sets `o` to nothing if `c` is a directory, no link to one, to which nobody else may write, and nobody else can put
+/// another in its place: what it is in belongs to the user or to root, and others may write to it only if they may
+/// rename nothing there (the sticky bit). Else to what is not so.
+const OWN: &str = "o=$c; case $(ls -ld \"$c\" 2>/dev/null) in d????-??-*) if [ -O \"$c\" ]; then o=${c%/*}; \
+    set -- $(ls -ldn \"$c\"/.. 2>/dev/null); case ${1-} in d????-??-*|d????????[tT]*) \
+    if [ -O \"$c\"/.. ] || [ x${3-} = x0 ]; then o=; fi;; esac; fi;; esac; ";
+
+/// The SHA-256 sum of a file, and what more a program for sums says; nothing where there is none.
+const SUMS: &str = "sums() { { sha256sum <\"$1\" || shasum -a 256 <\"$1\" || openssl dgst -sha256 -r <\"$1\"; } \
+    2>/dev/null; }; ";
+
+/// Whether a file has a sum. Where there is no program for sums, its own word is taken.
+const WHOLE: &str = "whole() { s=$(sums \"$1\"); s=${s%% *}; \
+    case $s in \"\") s=$(\"$1\" --executable-sum 2>/dev/null </dev/null);; esac; \
+    [ -n \"$2\" ] && [ \"$s\" = \"$2\" ]; }; ";
 
 /// Becomes a peer: the dsync of the search path, else the one that was put there, else says that there is none.
 ///
-/// The latter is not looked into, as that takes time each time; only one of another size is passed over.
+/// The latter is that only while it has the size and the sum that it had when it was put there; the sum was written
+/// beside it then, since to have its own costs who asks more than all else, and most hosts have the former.
 pub(super) fn any(executable: &Executable) -> String {
     let size = executable.size;
-    let is_there = format!("[ -x \"$d\"/dsync ] && [ $(wc -c <\"$d\"/dsync) -eq {size} ]");
+    let is_there = format!(
+        "[ -x \"$d\"/dsync ] && [ $(wc -c <\"$d\"/dsync) -eq {size} ] && \
+         {{ k=; [ -r \"$d\"/dsync.sum ] && read -r k <\"$d\"/dsync.sum; whole \"$d\"/dsync \"$k\"; }}"
+    );
     format!(
         "if command -v dsync >/dev/null 2>&1; then exec dsync --server; fi; {}",
         cached(executable, &is_there)
     )
 }
 
-/// Becomes the peer that was put there, if it says that it has this sum; else says that there is none.
+/// Becomes the peer that was put there, if it has this sum; else says that there is none.
 pub(super) fn own(executable: &Executable, sum: &str) -> String {
-    let is_there = format!("[ \"$(\"$d\"/dsync --executable-sum 2>/dev/null </dev/null)\" = {sum} ]");
-    cached(executable, &is_there)
+    cached(executable, &format!("[ -x \"$d\"/dsync ] && whole \"$d\"/dsync {sum}"))
 }
 
 /// Using a version makes its directory new.
 fn cached(executable: &Executable, is_there: &str) -> String {
     let places = places(executable);
     format!(
-        "{places}{OWN}if [ $o = yes ] && {is_there}; then touch -c \"$d\" 2>/dev/null; exec \"$d\"/dsync --server; fi; \
+        "{places}{OWN}{SUMS}{WHOLE}if [ -z \"$o\" ] && {is_there}; then \
+         touch -c \"$d\" 2>/dev/null; \
+         exec \"$d\"/dsync --server; fi; \
          echo \"{ABSENT}$(uname -s) $(uname -m)\""
     )
 }
@@ -64,29 +83,32 @@ fn cached(executable: &Executable, is_there: &str) -> String {
 /// Takes the executable from standard input and puts it there.
 ///
 /// It gets its name once it is known to be whole and to run; until then it has one of its own, so that others who do
-/// the same meanwhile are no harm, and nobody runs the half of it. Where there is no program for sums, the executable's
-/// own word is taken. What was not used for long goes, if it looks like a version.
+/// the same meanwhile, also on another host with the same home, are no harm, and nobody runs the half of it. Where
+/// there is no program for sums, the executable's own word is taken. What was not used for long goes, if it looks like
+/// a version.
 pub(super) fn put(executable: &Executable, sum: &str) -> String {
     let (places, size) = (places(executable), executable.size);
     format!(
         "LC_ALL=C; export LC_ALL; umask 077; t=; clean() {{ case $t in ?*) rm -f \"$t\";; esac; }}; \
          trap clean 0; trap \"exit 1\" 1 2 13 15; \
          cannot() {{ echo \"{CANNOT}$*\"; exit 1; }}; \
-         {places}case $c in /.cache/*) cannot home;; esac; \
+         {places}case $c in \"\") cannot home;; esac; \
          e=$(mkdir -p \"$c\" 2>&1) || cannot place $e; \
-         {OWN}case $o in no) cannot others $c;; esac; \
+         {OWN}case $o in ?*) cannot others $o;; esac; \
          e=$(mkdir -p \"$d\" 2>&1) || cannot place $e; \
-         t=$d/dsync.$$.tmp; \
+         t=$d/dsync.$(uname -n).$$.tmp; \
          e=$({{ cat >\"$t\"; }} 2>&1) || cannot write $e; \
          [ $(wc -c <\"$t\") -eq {size} ] || cannot short; \
-         s=$({{ sha256sum <\"$t\" || shasum -a 256 <\"$t\" || openssl dgst -sha256 -r <\"$t\"; }} 2>/dev/null); \
+         {SUMS}s=$(sums \"$t\"); \
          case $s in {sum}*|\"\") ;; *) cannot damaged;; esac; \
          e=$(chmod 700 \"$t\" 2>&1) || cannot write $e; \
          r=$(\"$t\" --executable-sum 2>&1 </dev/null); x=$?; \
          case $x:$r in 0:{sum}) ;; 126:*ermission*) cannot noexec $c;; *) cannot run exit code $x, $r;; esac; \
+         e=$({{ echo {sum} >\"$d\"/dsync.sum; }} 2>&1) || cannot write $e; \
          e=$(mv -f \"$t\" \"$d\"/dsync 2>&1) || cannot write $e; t=; \
          for v in \"$c\"/[0-9]*-????????????????; do if [ -f \"$v\"/dsync ]; then case $v in \"$d\") ;; \
-         *) case $(find \"$v\" -prune -type d -mtime +{DAYS}) in ?*) rm -f \"$v\"/dsync \"$v\"/dsync.*.tmp; \
+         *) case $(find \"$v\" -prune -type d -mtime +{DAYS}) in ?*) \
+         rm -f \"$v\"/dsync \"$v\"/dsync.sum \"$v\"/dsync.*.tmp; \
          rmdir \"$v\";; esac;; esac; fi; done 2>/dev/null; \
          find \"$d\" -name \"dsync.*.tmp\" -mtime +0 -exec rm -f {{}} + 2>/dev/null; \
          echo \"{READY}\""

@@ -9,9 +9,12 @@ use crate::support::scene::Scene;
 use crate::support::transport::{Way, login_options, remote, rsh_script, shell_options};
 use crate::support::tree::{Tree, noise};
 use crate::support::{russh_server, tools};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
+use std::io::Read as _;
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 fn stops_cleanly(signal: Signal, whole_group: bool) {
@@ -223,4 +226,27 @@ fn a_second_signal_does_no_harm() {
         wait_until_nothing_is_staged(&scene);
     }
     assert_old_or_new(&scene);
+}
+
+/// It stands for nobody: who stopped it, or the side that asks, says what happens.
+#[test]
+fn a_peer_that_is_stopped_says_nothing_of_that() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("rsync's server is another");
+    }
+    let mut peer = Command::new(command::binary())
+        .arg("--server")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It speaks when it has seen to its signals.
+    peer.stdout.as_mut().unwrap().read_exact(&mut [0; 5]).unwrap();
+    let pid = Pid::from_raw(i32::try_from(peer.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    // What it would say, it would say while it still waits to be asked.
+    thread::sleep(Duration::from_millis(300));
+    let output = peer.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{output:?}");
 }

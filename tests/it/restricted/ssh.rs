@@ -53,6 +53,28 @@ fn a_key_of_its_own_is_enough() {
     jail.assert_outside_untouched("another command", &output);
 }
 
+/// The line was written by somebody else than who is told.
+#[test]
+fn what_is_wrong_with_the_line_is_told_once() {
+    let jail = Jail::new();
+    let no_such = jail.scene.path("no-such");
+    for (dir, restriction, told, code) in [
+        (no_such.as_path(), "", "no-such: opening directory: No such file or directory", 11),
+        (&jail.scene.path("jail"), "--archive", "does not heed --archive", 1),
+        (&jail.scene.path("jail"), "--read-only --write-only", "leave nothing to serve", 1),
+    ] {
+        let Some(login) = login(dir, restriction) else { return };
+        let config = login.config.display();
+        for way in [format!("--ssh-config={config}"), format!("-essh -o BatchMode=yes -F {config}")] {
+            let output = dsync(["-a".to_owned(), way, "here/".to_owned(), there("docs/")]);
+            let output = output.current_dir(jail.scene.root()).run().expect(code);
+            assert_eq!(output.err().matches(told).count(), 1, "{output}");
+            assert!(output.err().contains("on the remote side: "), "{output}");
+            assert_eq!(jail.scene.read("jail/docs/f"), b"inside");
+        }
+    }
+}
+
 #[test]
 fn a_mode_is_part_of_the_line() {
     for (restriction, refused, told) in [

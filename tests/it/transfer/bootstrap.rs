@@ -80,6 +80,8 @@ impl Bare {
         let mut files: Vec<PathBuf> = versions
             .flat_map(|version| fs::read_dir(version.unwrap().path()).unwrap())
             .map(|file| file.unwrap().path())
+            // What is written beside it.
+            .filter(|file| !file.ends_with("dsync.sum"))
             .collect();
         files.sort();
         files
@@ -231,7 +233,10 @@ fn a_damaged_one_is_replaced() {
     let whole = fs::read(&placed).unwrap();
     let mut damaged = whole.clone();
     damaged[..64].fill(0);
-    for content in [&whole[..whole.len() / 2], &damaged[..], &[]] {
+    // One that would run, and even be of use.
+    let mut altered = whole.clone();
+    *altered.last_mut().unwrap() ^= 1;
+    for content in [&whole[..whole.len() / 2], &damaged[..], &altered[..], &[]] {
         let other = bare.scene.path("other");
         fs::write(&other, content).unwrap();
         fs::set_permissions(&other, fs::Permissions::from_mode(0o700)).unwrap();
@@ -378,7 +383,7 @@ fn a_directory_that_others_may_write_to_is_refused() {
     put(bare.push(By::BuiltIn, &[]).run(), 1);
     fs::set_permissions(bare.cache(), fs::Permissions::from_mode(0o777)).unwrap();
     let output = bare.push(By::BuiltIn, &["--ignore-times"]).run().expect(127);
-    for part in ["is a link, or others may write to it", "chmod go-w"] {
+    for part in ["is a link, belongs to another user, or others may write to it", "chmod go-w"] {
         assert!(output.err().contains(part), "{part}\n{output}");
     }
 }
@@ -411,6 +416,32 @@ fn words_of_login_scripts_are_told_as_such() {
         assert!(output.err().contains("printed text before dsync began to speak: \"Welcome\""), "{output}");
         assert!(!output.err().contains("absent"), "{output}");
         assert!(!bare.scene.path("to").exists() && !bare.cache().exists());
+    }
+}
+
+/// What is called dsync on a host need not be one, and may say so in any way.
+#[test]
+fn a_program_of_another_kind_is_passed_over() {
+    for by in [By::BuiltIn, By::Other] {
+        let Some(bare) = Bare::new() else { return };
+        bare.program("dsync", "echo 'usage: dsync [OPTIONS] user'; exit 64");
+        let output = bare.push(by, &["--no-bootstrap"]).run().expect(2);
+        for part in ["usage: dsync [OPTIONS] user", "only called dsync", "--remote-path"] {
+            assert!(output.err().contains(part), "{part}\n{output}");
+        }
+        put(bare.push(by, &[]).run(), 1);
+        bare.arrived();
+        put(bare.push(by, &["--ignore-times"]).run(), 0);
+        bare.program("uname", "case $1 in -m) echo pdp11;; *) exec /bin/uname \"$@\";; esac");
+        fs::remove_dir_all(bare.cache()).unwrap();
+        let output = bare.push(by, &[]).run().expect(127);
+        for part in [
+            "another program called dsync, which says \"usage: dsync [OPTIONS] user\"",
+            "pdp11",
+            "--remote-path",
+        ] {
+            assert!(output.err().contains(part), "{part}\n{output}");
+        }
     }
 }
 

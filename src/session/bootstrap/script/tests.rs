@@ -90,6 +90,11 @@ impl Host {
         assert!(Command::new("sh").args(["-c", &script, "sh", &text]).status().unwrap().success());
     }
 
+    /// What there is of the version that is put there.
+    fn own_names(&self) -> [String; 2] {
+        ["dsync", "dsync.sum"].map(|name| format!("{}/{name}", self.executable.name))
+    }
+
     /// What is below the directory of all versions.
     fn names(&self) -> Vec<String> {
         let mut names = Vec::new();
@@ -122,7 +127,7 @@ fn what_was_put_there_is_run_and_stays() {
         for script in [&any, &own] {
             assert_eq!(host.said(script, b""), served(&host.placed()), "{:?}", host.shell);
         }
-        assert_eq!(host.names(), [format!("{}/dsync", host.executable.name)]);
+        assert_eq!(host.names(), host.own_names());
         for path in [host.placed(), host.cache(), host.cache().join(&host.executable.name)] {
             assert_eq!(mode(&path), 0o700, "{}", path.display());
         }
@@ -146,9 +151,21 @@ fn what_is_not_what_was_put_there_is_not_run() {
         host.put();
         fs::write(host.placed(), &host.content[..host.content.len() - 1]).unwrap();
         assert!(absent(&host.said(&any(&host.executable), b"")).is_some(), "it is shorter");
-        let damaged = [&host.content[..host.content.len() - 1], b" "].concat();
-        fs::write(host.placed(), damaged).unwrap();
+        // As long, and a program that would do.
+        let altered = [&host.content[..host.content.len() - 1], b" "].concat();
+        let sum = host.placed().with_extension("sum");
+        for (content, sum_says) in
+            [(&altered, &host.sum), (&host.content, &"0".repeat(64)), (&host.content, &String::new())]
+        {
+            fs::write(host.placed(), content).unwrap();
+            fs::write(&sum, sum_says).unwrap();
+            assert!(absent(&host.said(&any(&host.executable), b"")).is_some(), "{:?}", host.shell);
+        }
+        fs::write(host.placed(), &altered).unwrap();
         assert!(absent(&host.said(&own(&host.executable, &host.sum), b"")).is_some(), "it is another");
+        fs::remove_file(&sum).unwrap();
+        fs::write(host.placed(), &host.content).unwrap();
+        assert!(absent(&host.said(&any(&host.executable), b"")).is_some(), "nobody knows what it was");
         assert_eq!(answer(&host.put()), Answer::Ready);
         assert_eq!(host.said(&own(&host.executable, &host.sum), b""), served(&host.placed()));
     }
@@ -229,12 +246,63 @@ fn a_directory_that_others_could_use_is_refused() {
     }
 }
 
+/// Who may rename the directory may put another of the same user's in its place.
+#[test]
+fn so_is_one_in_a_directory_that_others_could_use() {
+    for host in hosts() {
+        host.put();
+        let above = host.cache().parent().unwrap().to_owned();
+        let is_used = || {
+            let used = absent(&host.said(&any(&host.executable), b"")).is_none();
+            let told = host.put();
+            match answer(&told) {
+                Answer::Ready => assert!(used, "{:?}", host.shell),
+                other => {
+                    assert_eq!(other, Answer::Cannot("others", above.to_str().unwrap()), "{:?}", host.shell);
+                    assert!(!used, "{:?}", host.shell);
+                }
+            }
+            used
+        };
+        for (mode, expected) in [(0o755, true), (0o775, false), (0o757, false), (0o1777, true), (0o700, true)]
+        {
+            fs::set_permissions(&above, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(is_used(), expected, "{mode:o} {:?}", host.shell);
+        }
+        // A link there is only a way.
+        let elsewhere = host.scene.path().join("elsewhere");
+        fs::rename(&above, &elsewhere).unwrap();
+        symlink(&elsewhere, &above).unwrap();
+        assert!(is_used());
+        if is_root() {
+            std::os::unix::fs::chown(&elsewhere, Some(65_534), None).unwrap();
+            assert!(!is_used(), "{:?}", host.shell);
+        }
+    }
+}
+
+/// Two hosts of one home may have processes of the same number.
+#[test]
+fn until_it_has_its_name_it_has_one_of_its_host() {
+    let host = Host::new(Path::new("/bin/sh"));
+    host.program("uname", "case $1 in -n) echo that-host;; *) exec /bin/uname \"$@\";; esac");
+    host.program("chmod", "ls \"$HOME\"/.cache/dsync/*/ >\"$HOME\"/seen; exec /bin/chmod \"$@\"");
+    assert_eq!(answer(&host.put()), Answer::Ready);
+    let seen = fs::read_to_string(host.scene.path().join("home/seen")).unwrap();
+    assert!(seen.contains("dsync.that-host."), "{seen}");
+}
+
 #[test]
 fn where_it_cannot_be_put_that_is_said() {
     for host in hosts() {
         let script = put(&host.executable, &host.sum);
-        let said = host.said_with(&script, &host.content, &[("HOME", "")]);
-        assert_eq!(answer(&said), Answer::Cannot("home", ""));
+        for home in ["", "relative", "./home"] {
+            let said = host.said_with(&script, &host.content, &[("HOME", home), ("XDG_CACHE_HOME", "cache")]);
+            assert_eq!(answer(&said), Answer::Cannot("home", ""), "{home}");
+            let said = host.said_with(&any(&host.executable), b"", &[("HOME", home)]);
+            assert!(absent(&said).is_some(), "{home}");
+            assert!(!Path::new(home).join(".cache/dsync").exists() || home.is_empty());
+        }
         let said = host.said_with(&script, &host.content, &[("HOME", "/dev/null")]);
         assert!(
             matches!(answer(&said), Answer::Cannot("place", text) if text.contains("/dev/null")),
@@ -281,6 +349,9 @@ fn what_was_not_used_for_long_goes() {
             let directory = host.cache().join(name);
             fs::create_dir_all(&directory).unwrap();
             fs::write(directory.join("dsync"), "old").unwrap();
+            if age > 30 && name.starts_with("0.0.1") {
+                fs::write(directory.join("dsync.sum"), "sum").unwrap();
+            }
             filetime::set_file_mtime(&directory, days(age)).unwrap();
         };
         version("0.0.1-0123456789abcdef", 40);
@@ -303,14 +374,13 @@ fn what_was_not_used_for_long_goes() {
         );
         filetime::set_file_mtime(&own_place, days(40)).unwrap();
         assert_eq!(answer(&host.put()), Answer::Ready);
-        let own = format!("{}/dsync", host.executable.name);
         let mut expected = vec![
             "0.0.2-0123456789abcdef/dsync".to_owned(),
             "0.0.4-0123456789abcdef/dsync".to_owned(),
-            own,
             "my-0123456789abcdef/dsync".to_owned(),
             "notes-of-mine/dsync".to_owned(),
         ];
+        expected.extend(host.own_names());
         expected.sort();
         assert_eq!(host.names(), expected, "{:?}", host.shell);
         assert_eq!(fs::read(outside.join("dsync")).unwrap(), b"mine");
