@@ -51,11 +51,21 @@ pub fn recover(replica: &Replica, history: &mut History, modes: Modes) -> Result
     // A run that had done all of it may not have come to parting what is in its trash. By now the log says what that
     // is: from here on it may be another file.
     if let Some(trash) = trash.filter(|_| was_killed) {
-        kept::part_all(&trash, Facets::held_by(root));
+        kept::part_all(&trash, &named(history, run)?, Facets::held_by(root));
     }
     // At last: whoever is killed before finds all of it again.
     replica.clear_staging(history.last_run())?;
     killed.map_or(Ok(()), |killed| history.is_taken_over(&killed))
+}
+
+/// What a run has in its trash of which its log knows what was one file: an undo gives it back to that.
+fn named(history: &History, run: u64) -> Result<BTreeSet<RelPath>, TwoWayError> {
+    let named = history.entries(run)?.map(|entry| {
+        let entry = entry?;
+        let is_named = entry.knows_names();
+        Ok(entry.trashed.filter(|_| is_named))
+    });
+    named.filter_map(Result::transpose).collect()
 }
 
 /// The same for a replica that is only looked at, of which the history stays in memory: it comes to know what a run

@@ -33,7 +33,7 @@ use filetime::FileTime;
 use made::{Made, is_in_the_way};
 use std::io::ErrorKind;
 use steps::{Intended, STEP};
-use work::{Renames, Work, knows_names, old_name, trashed_with, undone};
+use work::{Renames, Work, old_name, trashed_with, undone};
 
 const CHANGED: &str = "it was changed since";
 const LOST: &str = "what was there is not in the trash any more";
@@ -207,7 +207,7 @@ impl Undo<'_> {
             Err(Refusal::Fatal(error)) => return Err(error),
         };
         let is_file = matches!(entry.after.state, State::File { .. });
-        self.apart.extend(trashed.clone().filter(|_| is_file && !knows_names(entry)));
+        self.apart.extend(trashed.clone().filter(|_| is_file && !entry.knows_names()));
         let count = if problem.is_some() { &mut self.outcome.problems } else { &mut self.outcome.done };
         *count = count.saturating_add(1);
         let entry = undone(entry, change, trashed, problem);
@@ -319,7 +319,7 @@ impl Undo<'_> {
         }
         let (dir, name, found) = self.kept_version(entry)?;
         // With -H it is still the file that it was, which may have been written to by another name.
-        let is_it = match knows_names(entry) {
+        let is_it = match entry.knows_names() {
             true => is_alike(&found.entry, &before.state),
             false => is_content(&dir, &name, Some(&found), before)?,
         };

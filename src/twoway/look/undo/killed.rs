@@ -16,7 +16,7 @@ use crate::twoway::look::compare::{is_alike, is_content, set_back};
 use crate::twoway::look::undo::adjust::{meta_before, put_facets_back};
 use crate::twoway::look::undo::made::Made;
 use crate::twoway::look::undo::steps::Intended;
-use crate::twoway::look::undo::work::{Renames, Work, knows_names, old_name, trashed_with, undone};
+use crate::twoway::look::undo::work::{Renames, Work, old_name, trashed_with, undone};
 use crate::twoway::reconcile::Change;
 use crate::twoway::record::Record;
 use std::collections::{BTreeMap, BTreeSet};
@@ -239,7 +239,7 @@ impl<'a> KilledUndo<'a> {
                 // One that was just made. What is not empty stays.
                 let _ = dir.remove(&name, Kind::Directory);
             } else if is_alike(&kept.entry, &entry.before.state)
-                && (knows_names(entry) || is_content(&dir, &name, Some(&kept), &entry.before).ok()?)
+                && (entry.knows_names() || is_content(&dir, &name, Some(&kept), &entry.before).ok()?)
             {
                 let (to, to_name) = repairs.old_place(self.run, entry)?;
                 let to = Slot { dir: &to, name: &to_name };

@@ -2,7 +2,6 @@
 
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
-use crate::twoway::facet::Facet;
 use crate::twoway::history::History;
 use crate::twoway::log::Entry;
 use crate::twoway::look::undo::made::is_in_the_way;
@@ -73,11 +72,6 @@ impl Renames {
             (same, _) => Some(Work::PutBack(same)),
         }
     }
-}
-
-/// Whether it was kept alike which names are one file.
-pub(super) fn knows_names(entry: &Entry) -> bool {
-    [&entry.before, &entry.after].iter().any(|record| record.extended.get(Facet::Links).is_some())
 }
 
 /// What the log of the undo says of an entry that was undone by this change.
