@@ -244,6 +244,18 @@ impl Dir {
     pub fn kept_as(&self, name: &Name, inode: InodeId) -> std::result::Result<Option<Name>, Error> {
         kept_as(self, name, |found| status::identity(found) == inode).map_err(Error::when(LOOKING))
     }
+
+    /// All names that something may have got which was moved into this directory of a trash from under that name.
+    pub fn names_kept_for(&self, name: &Name) -> std::result::Result<Vec<Name>, Error> {
+        let mut names = Vec::new();
+        for name in (0..MOST_NAMES).map(|number| numbered(name, number)) {
+            if look_at(self, &name).map_err(Error::when(LOOKING))?.is_none() {
+                break;
+            }
+            names.push(name);
+        }
+        Ok(names)
+    }
 }
 
 fn look_at(dir: &Dir, name: &Name) -> Result<Option<Stat>> {

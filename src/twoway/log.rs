@@ -3,6 +3,7 @@
 
 use crate::tree::RelPath;
 use crate::twoway::decide::Side;
+use crate::twoway::facet::Facet;
 use crate::twoway::reconcile::{Change, Why};
 use crate::twoway::record::Record;
 use crate::twoway::text;
@@ -85,4 +86,11 @@ pub struct Entry {
     pub trashed: Option<RelPath>,
     /// Why it was not done, if it was not.
     pub problem: Option<String>,
+}
+
+impl Entry {
+    /// Whether it was kept alike which names are one file.
+    pub(super) fn knows_names(&self) -> bool {
+        [&self.before, &self.after].iter().any(|record| record.extended.get(Facet::Links).is_some())
+    }
 }

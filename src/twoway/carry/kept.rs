@@ -12,7 +12,7 @@ use crate::fs::{Error, Linkable, Linked, SetMeta, Slot, WriteDir, is_stage_name,
 use crate::tree::{InodeId, Kind, Name, RelPath};
 use crate::twoway::crash;
 use crate::twoway::facet::{At, Facets, Wanted, is_root};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 /// Gives these files of a run's trash contents of their own, as far as they have names elsewhere. Returns those for
@@ -36,8 +36,9 @@ pub(in crate::twoway) fn part(
     files.into_values().filter_map(failed).collect()
 }
 
-/// The same for all files of the trash of a run that was killed. What cannot be had stays as it is.
-pub(super) fn part_all(run: &WriteDir, holds: Facets) {
+/// The same for all files of the trash of a run that was killed, but for those that are `named`: they stay names of
+/// their files. What cannot be had stays as it is.
+pub(super) fn part_all(run: &WriteDir, named: &BTreeSet<RelPath>, holds: Facets) {
     let (mut files, mut directories) = (Vec::new(), vec![RelPath::root()]);
     while let Some(above) = directories.pop() {
         let Ok(listing) = run.open_beneath(&above).and_then(|dir| dir.list()) else { continue };
@@ -53,6 +54,7 @@ pub(super) fn part_all(run: &WriteDir, holds: Facets) {
             }
         }
     }
+    files.retain(|path| !named.contains(path));
     let _ = part(run, files, holds);
 }
 

@@ -48,6 +48,7 @@ mod values;
 pub(in crate::twoway) use directories::{open_up, shuts_out};
 pub(in crate::twoway) use kept::part as part_from_tree;
 pub use recover::{recover, recover_to_look};
+pub(in crate::twoway) use trash::run_name;
 
 use crate::fs::{Error, Expected, Slot, WriteDir};
 use crate::report::{Reporter, Totals};

@@ -12,6 +12,7 @@ use crate::twoway::carry::trash::run_name;
 use crate::twoway::carry::{expected, kept, kind};
 use crate::twoway::facet::{Extended, Facet, Facets, Register, Value};
 use crate::twoway::history::{History, Known, Look};
+use crate::twoway::look::undo::KilledUndo;
 use crate::twoway::record::{Attributes, ContentSum, Modes, Record, State};
 use crate::twoway::replica::{ReadReplica, Replica};
 use crate::twoway::scan;
@@ -42,16 +43,29 @@ pub fn recover(replica: &Replica, history: &mut History, modes: Modes) -> Result
     let repairs = Some(Repairs { root, trash: trash.as_ref() });
     let modes = killed.and_then(|killed| killed.modes).unwrap_or(modes);
     let began = replica.opened_at()?;
-    Recovery { root, repairs, modes, began, given_up: HashSet::new(), half_set, catching }
-        .recover(history)?;
+    match KilledUndo::of(history, killed, root, Some(replica.all_trash()))? {
+        Some(undo) => undo.repairing(root, replica.all_trash()).take_over(history)?,
+        None => Recovery { root, repairs, modes, began, given_up: HashSet::new(), half_set, catching }
+            .recover(history)?,
+    };
     // A run that had done all of it may not have come to parting what is in its trash. By now the log says what that
     // is: from here on it may be another file.
     if let Some(trash) = trash.filter(|_| was_killed) {
-        kept::part_all(&trash, Facets::held_by(root));
+        kept::part_all(&trash, &named(history, run)?, Facets::held_by(root));
     }
     // At last: whoever is killed before finds all of it again.
     replica.clear_staging(history.last_run())?;
     killed.map_or(Ok(()), |killed| history.is_taken_over(&killed))
+}
+
+/// What a run has in its trash of which its log knows what was one file: an undo gives it back to that.
+fn named(history: &History, run: u64) -> Result<BTreeSet<RelPath>, TwoWayError> {
+    let named = history.entries(run)?.map(|entry| {
+        let entry = entry?;
+        let is_named = entry.knows_names();
+        Ok(entry.trashed.filter(|_| is_named))
+    });
+    named.filter_map(Result::transpose).collect()
 }
 
 /// The same for a replica that is only looked at, of which the history stays in memory: it comes to know what a run
@@ -70,6 +84,9 @@ pub fn recover_to_look(
         history.count_runs_after(trash::last(all)?);
     }
     let killed = history.killed()?;
+    if let Some(undo) = KilledUndo::of(history, killed, replica.root(), all.as_ref())? {
+        return undo.take_over(history);
+    }
     let name = killed.map(|killed| run_name(killed.number)).transpose()?;
     let trash = all.zip(name).and_then(|(all, name)| all.open_dir(&name).ok());
     let half_set = replica.staging()?.map_or_else(HalfSet::default, |staging| HalfSet::left_in(&staging));

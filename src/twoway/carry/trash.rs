@@ -133,7 +133,7 @@ impl Trash {
 }
 
 /// What the directory of a run is called.
-pub(super) fn run_name(run: u64) -> Result<Name, TwoWayError> {
+pub(in crate::twoway) fn run_name(run: u64) -> Result<Name, TwoWayError> {
     let run = run.to_string();
     Name::new(&run).map_err(|_| TwoWayError::NoDirectory(run))
 }

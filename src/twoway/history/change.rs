@@ -17,6 +17,7 @@ use crate::twoway::record::{Record, State};
 use crate::twoway::version::Author;
 use filetime::FileTime;
 use redb::{ReadableTable as _, ReadableTableMetadata as _, WriteTransaction};
+use std::collections::BTreeMap;
 
 pub(super) const WRITING: &str = "writing";
 
@@ -221,13 +222,29 @@ impl History {
         intents: impl IntoIterator<Item = (RelPath, Record)>,
     ) -> Result<(), TwoWayError> {
         let mut change = Change::begin(self)?;
-        {
-            let mut table = change.txn.open_table(INTENTS).map_err(storage(WRITING))?;
-            for (path, record) in intents {
-                let value = row::encode(&Known::there(record, None), &mut change.authors)?;
-                table.insert(&*row::key(&path), &*value).map_err(storage(WRITING))?;
-            }
-        }
+        change.put_intents(intents.into_iter().map(|(path, record)| (path, Known::there(record, None))))?;
+        change.commit()
+    }
+
+    /// A step of an undo: what its log tells of what was done, with the attributes that others were set in place of,
+    /// and that nothing is intended at those paths any more; and of what comes next, what there is before it is done.
+    /// No record changes: the next scan finds what was put back.
+    ///
+    /// # Errors
+    /// Those of reading and writing.
+    pub(in crate::twoway) fn undoing<'p>(
+        &mut self,
+        log: &[log::Entry],
+        replaced: &[(Facet, Value)],
+        done: impl Iterator<Item = &'p RelPath>,
+        next: &BTreeMap<RelPath, Known>,
+    ) -> Result<(), TwoWayError> {
+        let mut change = Change::begin(self)?;
+        let run = change.identity.run;
+        change.log(run, log)?;
+        change.keep(run, replaced)?;
+        change.drop_intents(done)?;
+        change.put_intents(next.iter().map(|(path, known)| (path.clone(), known.clone())))?;
         change.commit()
     }
 
@@ -396,6 +413,15 @@ impl Change<'_> {
         pending.retain(|_, ()| false).map_err(storage(WRITING))?;
         let mut changes = self.txn.open_table(CHANGES).map_err(storage(WRITING))?;
         changes.retain(|_, _| false).map_err(storage(WRITING))
+    }
+
+    fn put_intents(&mut self, intents: impl Iterator<Item = (RelPath, Known)>) -> Result<(), TwoWayError> {
+        let mut table = self.txn.open_table(INTENTS).map_err(storage(WRITING))?;
+        for (path, known) in intents {
+            let value = row::encode(&known, &mut self.authors)?;
+            table.insert(&*row::key(&path), &*value).map_err(storage(WRITING))?;
+        }
+        Ok(())
     }
 
     fn drop_all_intents(&mut self) -> Result<(), TwoWayError> {

@@ -16,7 +16,7 @@
 //! | `met` | author | when it was last met with nothing to be done |
 //! | `pending` | author, path | what is left undone with that partner |
 //! | `lineages` | | the generations and forks heard of |
-//! | `intents` | path | the record that is to be true when what is going on is done |
+//! | `intents` | path | the record that is to be true when what is going on is done; of an undo, what was there |
 //! | `runs` | number | a run's header, and until it comes to its end how to take over what it left |
 //! | `entries` | number, a count | what the run did at some paths |
 //! | `values` | number, facet, sum | attributes that the run has set others in place of |
@@ -290,11 +290,17 @@ impl History {
     /// # Errors
     /// Those of reading.
     pub fn intents(&self) -> Result<Vec<(RelPath, Record)>, TwoWayError> {
+        let all = self.intended()?;
+        Ok(all.into_iter().map(|(path, known)| (path, known.record)).collect())
+    }
+
+    /// The same, with the looks that an undo has written down with what there was before.
+    pub(super) fn intended(&self) -> Result<Vec<(RelPath, Known)>, TwoWayError> {
         let intents = self.read()?.open_table(INTENTS).map_err(storage(READING))?;
         let mut all = Vec::new();
         for row in intents.iter().map_err(storage(READING))? {
             let (key, value) = row.map_err(storage(READING))?;
-            all.push((row::path(key.value())?, row::decode(value.value(), &self.authors)?.record));
+            all.push((row::path(key.value())?, row::decode(value.value(), &self.authors)?));
         }
         Ok(all)
     }

@@ -2,34 +2,38 @@
 //!
 //! An undo goes through the log of the run from its end to its beginning. It puts a path back only if it still is as
 //! the run left it, by its stamp or else by its content; anything else is left, and told. What gives way goes into the
-//! trash, as the undo is a run itself: it has a number and a log, and can be undone. What the run had made where
+//! trash, as the undo is a run itself: it has a number and a log, and can be undone, also if it was killed. What the run had made where
 //! nothing was stays, unless that is in a directory that something else was in the place of. The next scan finds what
 //! was put back as edits of this replica, newer than those that it undoes, but for times, which are no edits.
 
+mod adjust;
 mod closing;
+mod killed;
 mod made;
+mod steps;
+mod work;
+
+pub(in crate::twoway) use killed::KilledUndo;
 
 use crate::fs::{Error, SetMeta, Slot, Stamped, WriteDir};
 use crate::tree::{Kind, Name, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::part_from_tree;
-use crate::twoway::facet::{At, Facet, Facets, Value, Wanted};
+use crate::twoway::facet::{Facet, Facets, Value};
 use crate::twoway::history::History;
-use crate::twoway::history::Known;
 use crate::twoway::log::{Ending, Entry, Outcome, Purpose};
 use crate::twoway::look::Hold;
 use crate::twoway::look::compare::{expected, is_alike, is_content, set_back};
 use crate::twoway::reconcile::{Change, Why};
-use crate::twoway::record::{ContentSum, Modes, Record, State};
+use crate::twoway::record::{Modes, Record, State};
 use crate::twoway::replica::Replica;
+use adjust::{meta_before, put_facets_back};
 use closing::Closing;
 use filetime::FileTime;
 use made::{Made, is_in_the_way};
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
-
-/// How many entries are written to the log at once.
-const BATCH: usize = 256;
+use steps::{Intended, STEP};
+use work::{Renames, Work, old_name, trashed_with, undone};
 
 const CHANGED: &str = "it was changed since";
 const LOST: &str = "what was there is not in the trash any more";
@@ -106,7 +110,7 @@ impl Hold {
             return Ok(None);
         }
         let entries = self.history.entries(run)?.rev();
-        let renamed = Renames::of(&self.history, run)?;
+        let mut renamed = Renames::of(&self.history, run)?;
         let made = Made::by(&self.history, run, &renamed)?;
         let number = self.history.begin_run(now, Purpose::Undo { run }, Modes::Whole)?;
         let mut undo = Undo {
@@ -115,53 +119,36 @@ impl Hold {
             each,
             run,
             number,
-            renamed,
             made,
             in_the_way: Vec::new(),
             closing: Closing::default(),
+            intended: Intended::new(),
             log: Vec::new(),
             replaced: Vec::new(),
             apart: Vec::new(),
             outcome: Outcome::default(),
         };
+        let mut step = Vec::new();
         for entry in entries {
-            undo.entry(&entry?)?;
-        }
-        // What was only moved there is back by now.
-        for entry in std::mem::take(&mut undo.in_the_way) {
-            let done = undo.put_back(&entry);
-            undo.note(&entry, entry.change, done)?;
-        }
-        undo.finish().map(Some)
-    }
-}
-
-/// Whether it was kept alike which names are one file.
-fn knows_names(entry: &Entry) -> bool {
-    [&entry.before, &entry.after].iter().any(|record| record.extended.get(Facet::Links).is_some())
-}
-
-/// The files that a run gave another name, by content: the name they had, and what was known of it.
-struct Renames(BTreeMap<ContentSum, (RelPath, Record)>);
-
-impl Renames {
-    fn of(history: &History, run: u64) -> Result<Renames, TwoWayError> {
-        let mut renamed = BTreeMap::new();
-        for entry in history.entries(run)? {
-            let Entry { path, change, before, trashed, problem, .. } = entry?;
-            if let (Change::Remove, State::File { sum, .. }, None, None) =
-                (change, &before.state, trashed, problem)
-            {
-                renamed.insert(*sum, (path, before));
+            let entry = entry?;
+            let Some(work) = renamed.work(&entry) else { continue };
+            step.push((entry, work));
+            if step.len() >= STEP {
+                undo.step(&std::mem::take(&mut step))?;
             }
         }
-        Ok(Renames(renamed))
-    }
-
-    /// Whether an entry is about the new name of one of them.
-    fn has(&self, entry: &Entry) -> bool {
-        let sum = if let State::File { sum, .. } = &entry.after.state { Some(sum) } else { None };
-        entry.change == Change::Create && sum.is_some_and(|sum| self.0.contains_key(sum))
+        undo.step(&step)?;
+        // What was only moved there is back by now.
+        let in_the_way = std::mem::take(&mut undo.in_the_way);
+        let put_back = |entry: Entry| {
+            let work = Work::PutBack(entry.change);
+            (entry, work)
+        };
+        let last: Vec<_> = in_the_way.into_iter().map(put_back).collect();
+        for step in last.chunks(STEP) {
+            undo.step(step)?;
+        }
+        undo.finish().map(Some)
     }
 }
 
@@ -171,12 +158,13 @@ struct Undo<'a> {
     each: &'a mut dyn FnMut(&Entry),
     run: u64,
     number: u64,
-    renamed: Renames,
     made: Made,
     /// What directories that the run made are in the place of.
     in_the_way: Vec<Entry>,
     /// Directories that get the attributes they had when all in them is done.
     closing: Closing,
+    /// What is written down of what is being done.
+    intended: Intended,
     log: Vec<Entry>,
     /// Attributes that others were set in place of.
     replaced: Vec<(Facet, Value)>,
@@ -186,49 +174,28 @@ struct Undo<'a> {
 }
 
 impl Undo<'_> {
-    fn entry(&mut self, entry: &Entry) -> Result<(), TwoWayError> {
-        if entry.problem.is_some() || entry.before.state == State::Unknown {
-            return Ok(());
-        }
-        match (entry.change, &entry.after.state) {
-            (Change::Create, State::File { sum, .. }) => match self.renamed.0.remove(sum) {
-                Some((old, was)) => self.rename_back(entry, &old, &was),
-                None => Ok(()),
-            },
-            _ if is_in_the_way(entry) => {
+    fn entry(&mut self, entry: &Entry, work: &Work) -> Result<(), TwoWayError> {
+        match work {
+            Work::RenameBack(old, was) => self.rename_back(entry, old, was),
+            Work::PutBackLater => {
                 self.in_the_way.push(entry.clone());
                 Ok(())
             }
-            (Change::Create | Change::Empty, _) => Ok(()),
-            (Change::Remove, _) if self.is_renamed(entry) => Ok(()),
-            // A name that was given to another file: the one that it had is in the trash, with the names that it has.
-            (Change::Adjust, _) if entry.trashed.is_none() => {
+            Work::Adjust => {
                 let done = self.adjust(entry).map(|adjusted| adjusted.then_some(None));
                 self.note(entry, Change::Adjust, done)
             }
-            (change, _) => {
-                let back = match change {
-                    Change::Remove => Change::Create,
-                    same => same,
-                };
+            Work::PutBack(back) => {
                 let done = self.put_back(entry);
-                self.note(entry, back, done)
+                self.note(entry, *back, done)
             }
-        }
-    }
-
-    /// Whether a file that the run removed has another name by it; that one's entry comes later.
-    fn is_renamed(&self, entry: &Entry) -> bool {
-        match &entry.before.state {
-            State::File { sum, .. } => self.renamed.0.get(sum).is_some_and(|(old, _)| *old == entry.path),
-            _ => false,
         }
     }
 
     /// Writes down what came of a path: what was done, or `None` if nothing was to be done.
     fn note(
         &mut self,
-        undone: &Entry,
+        entry: &Entry,
         change: Change,
         done: Result<Option<Put>, Refusal>,
     ) -> Result<(), TwoWayError> {
@@ -239,36 +206,18 @@ impl Undo<'_> {
             Err(Refusal::Failed(error)) => (None, Some(error.to_string())),
             Err(Refusal::Fatal(error)) => return Err(error),
         };
-        let is_file = matches!(undone.after.state, State::File { .. });
-        self.apart.extend(trashed.clone().filter(|_| is_file && !knows_names(undone)));
+        let is_file = matches!(entry.after.state, State::File { .. });
+        self.apart.extend(trashed.clone().filter(|_| is_file && !entry.knows_names()));
         let count = if problem.is_some() { &mut self.outcome.problems } else { &mut self.outcome.done };
         *count = count.saturating_add(1);
-        let entry = Entry {
-            path: undone.path.clone(),
-            change,
-            why: Why::Clear,
-            before: undone.after.clone(),
-            after: undone.before.clone(),
-            trashed,
-            problem,
-        };
+        let entry = undone(entry, change, trashed, problem);
         (self.each)(&entry);
         self.log.push(entry);
-        if self.log.len() >= BATCH { self.write_log() } else { Ok(()) }
-    }
-
-    fn write_log(&mut self) -> Result<(), TwoWayError> {
-        self.write_log_of(&[])
-    }
-
-    /// Writes the log, and that these are not intended any more.
-    fn write_log_of(&mut self, done: &[(RelPath, Known)]) -> Result<(), TwoWayError> {
-        let (log, replaced) = (std::mem::take(&mut self.log), std::mem::take(&mut self.replaced));
-        self.history.installed(done, &log, &replaced)
+        Ok(())
     }
 
     fn finish(mut self) -> Result<Undone, TwoWayError> {
-        let closed = self.close_directories()?;
+        self.close_directories()?;
         let apart = std::mem::take(&mut self.apart);
         if !apart.is_empty() {
             let trash = self.replica.trash(self.number)?;
@@ -276,7 +225,7 @@ impl Undo<'_> {
                 self.failed(path, error)?;
             }
         }
-        self.write_log_of(&closed)?;
+        self.write_down(Intended::new())?;
         self.history.end_run(Ending { at: FileTime::now(), outcome: self.outcome })?;
         Ok(Undone { run: self.run, number: self.number, outcome: self.outcome })
     }
@@ -308,6 +257,11 @@ impl Undo<'_> {
         if !self.is_as_left(entry, &dir, &name, found.as_ref())? {
             // A killed undo may have come this far.
             let is_back = is_content(&dir, &name, found.as_ref(), &entry.before)?;
+            if is_back && entry.before.state.is_directory() {
+                // What is put back in it changes its time.
+                let mtime = Some(entry.before.mtime);
+                self.closing.set(entry.path.clone(), SetMeta { mtime, ..SetMeta::default() });
+            }
             return if is_back { Ok(None) } else { Err(Refusal::Because(CHANGED)) };
         }
         let inside = match (&found, is_in_the_way(entry)) {
@@ -335,34 +289,19 @@ impl Undo<'_> {
             self.closing.is_gone(&entry.path);
             // What is in a directory went with it.
             for made in inside.iter().rev() {
-                let below = made.path.as_bytes().get(entry.path.as_bytes().len()..).unwrap_or_default();
-                let trashed = RelPath::new([trashed.as_bytes(), below].concat()).ok();
+                let trashed = trashed_with(trashed, &entry.path, &made.path);
                 self.note(made, Change::Remove, Ok(Some(trashed)))?;
             }
         }
         match put {
             None if entry.before.state.is_directory() => from.remove(&from_name, Kind::Directory)?,
             Some(_) if entry.before.state.is_directory() => {
-                self.put_facets_back(entry, &dir, &name)?;
-                let (owner, group) = entry.before.attributes.owner;
-                let (mode, mtime) = (Some(entry.before.attributes.mode), Some(entry.before.mtime));
-                self.closing.set(entry.path.clone(), SetMeta { mode, owner, group, mtime, atime: None });
+                put_facets_back(self.replica.all_trash(), self.run, entry, &dir, &name)?;
+                self.closing.set(entry.path.clone(), meta_before(entry));
             }
             _ => {}
         }
         Ok(Some(put.ok_or(Refusal::Because(CHANGED))?))
-    }
-
-    /// Gives a directory that is made again the attributes of the one in the trash.
-    fn put_facets_back(&self, entry: &Entry, dir: &WriteDir, name: &Name) -> Result<(), Refusal> {
-        let Some(trashed) = &entry.trashed else { return Ok(()) };
-        let like = self.replica.trash(self.run)?.open_beneath_writable(trashed);
-        let Ok(like) = like else { return Ok(()) };
-        let held = Facets::held_by(&like);
-        let wanted = Wanted::of(At::Own(&like), held)?;
-        // What cannot be set is less than what is back.
-        wanted.set_at(At::Entry(dir, name, Kind::Directory), entry.before.attributes.mode, |_| ())?;
-        Ok(())
     }
 
     /// Where what was at a path is, to be moved from there.
@@ -378,6 +317,17 @@ impl Undo<'_> {
             }
             return Ok((staging.clone(), name));
         }
+        let (dir, name, found) = self.kept_version(entry)?;
+        // With -H it is still the file that it was, which may have been written to by another name.
+        let is_it = match entry.knows_names() {
+            true => is_alike(&found.entry, &before.state),
+            false => is_content(&dir, &name, Some(&found), before)?,
+        };
+        if is_it { Ok((dir, name)) } else { Err(Refusal::Because(LOST)) }
+    }
+
+    /// What the trash of the run has of a path, and where.
+    fn kept_version(&self, entry: &Entry) -> Result<(WriteDir, Name, Stamped), Refusal> {
         let trashed = entry.trashed.as_ref().and_then(RelPath::split_last);
         let (parent, name) = trashed.ok_or(Refusal::Because(LOST))?;
         let open = || self.replica.trash(self.run)?.open_beneath_writable(&parent).map_err(Refusal::from);
@@ -385,13 +335,8 @@ impl Undo<'_> {
             Err(Refusal::Failed(error)) if error.is_not_found() => return Err(Refusal::Because(LOST)),
             dir => dir?,
         };
-        let found = dir.stamped(&name)?;
-        // With -H it is still the file that it was, which may have been written to by another name.
-        let is_it = match knows_names(entry) {
-            true => found.is_some_and(|found| is_alike(&found.entry, &before.state)),
-            false => is_content(&dir, &name, found.as_ref(), before)?,
-        };
-        if is_it { Ok((dir, name)) } else { Err(Refusal::Because(LOST)) }
+        let found = dir.stamped(&name)?.ok_or(Refusal::Because(LOST))?;
+        Ok((dir, name, found))
     }
 
     /// Gives a file back the name it had before the run.
@@ -402,8 +347,7 @@ impl Undo<'_> {
         if !is_done {
             return Ok(());
         }
-        let back = Entry { path: old.clone(), before: was.clone(), after: Record::never(), ..entry.clone() };
-        self.note(&back, Change::Create, Ok(Some(None)))
+        self.note(&old_name(entry, old, was), Change::Create, Ok(Some(None)))
     }
 
     fn renamed_back(&mut self, entry: &Entry, old: &RelPath, was: &Record) -> Result<Option<()>, Refusal> {
@@ -427,82 +371,6 @@ impl Undo<'_> {
             old_dir.set_meta(&old_name, Kind::File, &meta)?;
         }
         Ok(Some(()))
-    }
-
-    /// Sets those attributes back that the run has set. Whether there were any.
-    fn adjust(&mut self, entry: &Entry) -> Result<bool, Refusal> {
-        let (before, after) = (&entry.before, &entry.after);
-        let is_directory = before.state.is_directory();
-        let (dir, name, mut now) = match entry.path.is_root() {
-            true => {
-                let root = self.replica.root();
-                (root.clone(), None, root.own_meta()?)
-            }
-            false => {
-                let (_, dir, name) = self.place(&entry.path)?;
-                let found = dir.stamped(&name)?.filter(|found| is_alike(&found.entry, &before.state));
-                let meta = found.ok_or(Refusal::Because(CHANGED))?.entry.meta;
-                (dir, Some(name), meta)
-            }
-        };
-        if let Some(mode) = self.closing.mode_before(&entry.path) {
-            now.mode = mode;
-        }
-        let meta = set_back(before, after, &now, is_directory).ok_or(Refusal::Because(CHANGED))?;
-        let at = match (&name, before.state.kind()) {
-            (Some(name), Some(kind)) => At::Entry(&dir, name, kind),
-            _ => At::Own(&dir),
-        };
-        let wanted = self.facets_before(entry, at)?;
-        if meta.is_empty() && wanted.is_empty() {
-            return Ok(false);
-        }
-        if !wanted.is_empty() {
-            self.replaced.extend(Wanted::of(at, wanted.facets())?.into_values());
-            let mut failed = None;
-            let mode = meta.mode.unwrap_or(now.mode);
-            wanted.set_at(at, mode, |error| failed = Some(error.to_string()))?;
-            if failed.is_some() {
-                return Err(Refusal::Because(UNSET));
-            }
-        }
-        if is_directory {
-            // Its owner can go on working in it until all is done.
-            let opened = SetMeta { mode: meta.mode.map(|mode| mode | 0o700), mtime: None, ..meta };
-            self.closing.set(entry.path.clone(), meta);
-            match name {
-                Some(name) => dir.set_meta(&name, Kind::Directory, &opened)?,
-                None => dir.set_own_meta(&opened)?,
-            }
-        } else if let (Some(name), Some(kind)) = (name, before.state.kind()) {
-            dir.set_meta(&name, kind, &meta)?;
-        }
-        Ok(true)
-    }
-
-    /// The attributes that the run has set others in place of, where these are still there.
-    fn facets_before(&self, entry: &Entry, at: At<'_>) -> Result<Wanted, Refusal> {
-        let (before, after) = (&entry.before.extended, &entry.after.extended);
-        let facets = after.differing(before).attributes();
-        let seen = Wanted::of(at, facets)?;
-        let mut wanted = Wanted::default();
-        for facet in facets.iter() {
-            // What nobody had looked at nobody can put back.
-            let Some((old, new)) = before.get(facet).zip(after.get(facet)) else { continue };
-            match seen.sum(facet).flatten() {
-                sum if sum == old.sum => continue,
-                sum if sum == new.sum => {}
-                _ => return Err(Refusal::Because(CHANGED)),
-            }
-            let value = match old.sum {
-                None => Value::none(facet),
-                Some(sum) => {
-                    self.history.value(self.run, facet, sum)?.ok_or(Refusal::Because(ATTRIBUTES_LOST))?
-                }
-            };
-            wanted.put(facet, value);
-        }
-        Ok(wanted)
     }
 
     /// Whether a path is as the run left it.

@@ -5,7 +5,7 @@
 
 use crate::support::command::{Output, dsync};
 use crate::support::scene::Scene;
-use crate::support::snapshot::{Columns, Content};
+use crate::support::snapshot::{Columns, Content, Snapshot};
 use crate::support::transport::{Direction, Transport, Way, rsh_script, shell_options};
 use crate::support::tree::{Tree, noise};
 use crate::support::xattr::{self, ACCESS_ACL, DEFAULT_ACL, acl};
@@ -468,6 +468,114 @@ fn an_undo_takes_back_what_a_killed_run_did() {
             dsync(["log".into(), "-v".into(), two.scene.path("right").into_os_string()]).run().success();
         assert!(again.out().starts_with(&told.out()), "{at}: {again}\n{told}");
         if crashed.signal.is_none() {
+            assert!(at > 40, "there are few points: {at}");
+            return;
+        }
+    }
+    panic!("more points than can be");
+}
+
+/// What the log of a side says.
+fn log_of(two: &Two, side: &str) -> String {
+    dsync(["log".into(), "-v".into(), two.scene.path(side).into_os_string()]).run().success().out()
+}
+
+/// Undoes a run on the right.
+fn undo_run(two: &Two, run: &str) -> Output {
+    dsync(["undo".into(), two.scene.path("right").into_os_string(), run.into()]).run()
+}
+
+/// Two trees of which the second run is to be undone on the right, and that side before and after it.
+fn with_a_run_to_undo() -> (Two, Snapshot, Snapshot) {
+    let tree = Tree::new()
+        .file("edited", "one")
+        .file("removed", "two")
+        .file("from", "renamed")
+        .file("mode", "mode")
+        .file("touched", "touched")
+        .file("dir/a", "a")
+        .file("gone/sub/b", "b")
+        .mode("gone/sub", 0o751)
+        .mode("dir", 0o755)
+        .file("to dir", "file")
+        .file("to file/c", "c")
+        .mode("to file", 0o705)
+        .file("marked", "marked");
+    let two = Two::met_in_memory(Way::LOCAL, &tree);
+    let before = two.snapshot("right");
+    two.write("left/edited", "one edited");
+    two.remove("left/removed");
+    two.rename("left/from", "left/dir/renamed");
+    two.chmod("left/mode", 0o600);
+    two.chmod("left/dir", 0o711);
+    two.remove("left/gone");
+    two.remove("left/to dir");
+    two.write("left/to dir/sub/d", "d");
+    two.remove("left/to file");
+    two.write("left/to file", "a file now");
+    if xattr::are_here() {
+        for name in [&b"user.mark"[..], b"user.other"] {
+            xattr::set(&two.scene.path("left/marked"), name, b"new");
+        }
+    }
+    two.sync(&OPTIONS[1..]).success();
+    let after = two.snapshot("right");
+    (two, before, after)
+}
+
+/// Wherever an undo is killed, its log says what it did, before anything is changed and after; and it can be undone
+/// itself, or finished. No directory is left with the mode that it has for the time of an undo.
+#[test]
+fn an_undo_that_is_killed_is_undone_or_finished() {
+    let number = "2".to_owned();
+    for at in 1..MANY {
+        let mut is_over = false;
+        for is_finished in [true, false] {
+            let (two, before, after) = with_a_run_to_undo();
+            let undo = ["undo".into(), two.scene.path("right").into_os_string(), number.clone().into()];
+            let crashed = dsync(undo).variable(VARIABLE, at).run();
+            is_over = crashed.signal.is_none();
+            let left = two.snapshot("right");
+            let shown = log_of(&two, "right");
+            let differing = |wanted| left.differences(wanted, WITHOUT_DIRECTORY_TIMES);
+            let told = |output: &Output| format!("{at} {is_finished}: {crashed}\n{shown}\n{output}");
+            let again = number.parse::<u64>().unwrap() + u64::from(!is_finished);
+            let output = undo_run(&two, &again.to_string());
+            let is_nothing = !is_finished && output.code == Some(1);
+            if is_nothing {
+                // It was killed before it had a number.
+                assert!(differing(&after).is_empty(), "{}", told(&output));
+                continue;
+            }
+            assert_eq!(output.code, Some(0), "{}", told(&output));
+            let log = log_of(&two, "right");
+            assert!(log.starts_with(&shown), "{}\n{log}", told(&output));
+            let (now, wanted) = (two.snapshot("right"), if is_finished { &before } else { &after });
+            let mut differences = now.differences(wanted, WITHOUT_DIRECTORY_TIMES);
+            // What the undo had made where nothing was stays, and is in its log.
+            let said = shown.split("\nrun 3 ").nth(1).unwrap_or_default();
+            let is_said = |path: &&Vec<u8>| {
+                let made = format!("  made        {}", path.escape_ascii());
+                said.lines().any(|line| line.trim_end_matches('/') == made)
+            };
+            let stays = |path: &&Vec<u8>| !is_finished && wanted.get(path).is_none() && is_said(path);
+            let made: Vec<String> =
+                now.paths().filter(stays).map(|path| path.escape_ascii().to_string()).collect();
+            differences.retain(|line| !made.iter().any(|path| line.contains(path)));
+            assert!(differences.is_empty(), "{differences:#?}\n{}", told(&output));
+            let next = two.sync(&OPTIONS[1..]).success();
+            assert!(
+                two.snapshot("left").differences(&two.snapshot("right"), WITHOUT_DIRECTORY_TIMES).is_empty(),
+                "{next}"
+            );
+            for path in now.paths() {
+                let (mode, was) = (two.snapshot("right"), [before.get(path), after.get(path)]);
+                let mode = mode.get(path).map(|entry| entry.mode);
+                let is_known = was.iter().flatten().any(|entry| Some(entry.mode) == mode);
+                assert!(is_known, "{} {mode:?}: {}", path.escape_ascii(), told(&next));
+            }
+        }
+        if is_over {
             assert!(at > 40, "there are few points: {at}");
             return;
         }

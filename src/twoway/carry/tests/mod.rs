@@ -237,7 +237,9 @@ impl Scene {
         let said = Arc::new(Said::default());
         let tasks = Arc::new(Tasks::told(tasks.into_iter().collect()));
         let mut history = self.history.take().unwrap();
-        let run = history.begin_run(FileTime::zero(), Purpose::Undo { run: 0 }, Modes::Whole).unwrap();
+        let purpose =
+            Purpose::Meeting { partner: Author([2; 16]), name: "there".to_owned(), side: Side::Left };
+        let run = history.begin_run(FileTime::zero(), purpose, Modes::Whole).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let carrier =
             Carrier::new(&self.replica, history, run, tasks, self.settings, said.clone(), stop).unwrap();

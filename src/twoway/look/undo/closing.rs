@@ -6,7 +6,6 @@ use crate::fs::{SetMeta, WriteDir};
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::{open_up, shuts_out};
-use crate::twoway::history::Known;
 use crate::twoway::look::undo::{Refusal, Undo};
 use std::collections::BTreeMap;
 
@@ -16,8 +15,6 @@ pub(super) struct Closing {
     set: BTreeMap<RelPath, SetMeta>,
     /// Those that were opened up, with the mode they had.
     opened: BTreeMap<RelPath, u32>,
-    /// What is known of those of them that were written down.
-    known: Vec<(RelPath, Known)>,
     /// The last one that was looked at.
     last: Option<RelPath>,
 }
@@ -31,6 +28,11 @@ impl Closing {
     /// The mode that a directory had before it was opened up, if it was.
     pub(super) fn mode_before(&self, path: &RelPath) -> Option<u32> {
         self.opened.get(path).copied()
+    }
+
+    /// Whether a directory is to get something at the end.
+    pub(super) fn has(&self, path: &RelPath) -> bool {
+        self.set.contains_key(path) || self.opened.contains_key(path)
     }
 
     /// A directory has gone into the trash, with what is in it.
@@ -47,20 +49,17 @@ impl Undo<'_> {
         }
         self.closing.last = Some(path.clone());
         let Some(mode) = shuts_out(&dir)? else { return Ok(dir) };
-        let known = self.history.known(path)?.filter(|known| known.record.state.is_directory());
-        if let Some(known) = known {
-            self.history.intend([(path.clone(), known.record.clone())])?;
-            self.closing.known.push((path.clone(), known));
-        }
+        let (meta, stamp) = dir.own_stamped()?;
+        self.write_down_mode(path, &meta, stamp)?;
         open_up(&dir, mode)?;
         self.closing.opened.insert(path.clone(), mode);
         // The handle is from before it could be read.
         Ok(self.replica.root().open_beneath_writable(path)?)
     }
 
-    /// Gives directories what they are to have, deepest first. Returns what is known of those that were written down.
-    pub(super) fn close_directories(&mut self) -> Result<Vec<(RelPath, Known)>, TwoWayError> {
-        let Closing { mut set, opened, known, .. } = std::mem::take(&mut self.closing);
+    /// Gives directories what they are to have, deepest first.
+    pub(super) fn close_directories(&mut self) -> Result<(), TwoWayError> {
+        let Closing { mut set, opened, .. } = std::mem::take(&mut self.closing);
         for (path, mode) in opened {
             let meta = set.entry(path).or_default();
             meta.mode = meta.mode.or(Some(mode));
@@ -72,6 +71,6 @@ impl Undo<'_> {
                 self.failed(path, error)?;
             }
         }
-        Ok(known)
+        Ok(())
     }
 }

@@ -10,7 +10,8 @@ use crate::twoway::TwoWayError;
 use crate::twoway::history::History;
 use crate::twoway::log::Entry;
 use crate::twoway::look::compare::is_content;
-use crate::twoway::look::undo::{FULL, Refusal, Renames};
+use crate::twoway::look::undo::work::Renames;
+use crate::twoway::look::undo::{FULL, Refusal};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// By path what the run made in such a directory.
@@ -48,6 +49,11 @@ impl Made {
             }
         }
         Ok(Made(made))
+    }
+
+    /// What the run made below a directory.
+    pub(super) fn below(&self, path: &RelPath) -> impl Iterator<Item = &Entry> {
+        self.0.values().filter(|made| made.path.is_below(path))
     }
 
     /// What is in a directory, in the order of a walk, if the run has made all of it and nobody has changed it since.

@@ -4,6 +4,7 @@ use crate::support::command::{Output, dsync};
 use crate::support::transport::Way;
 use crate::support::tree::Tree;
 use crate::two_way::Two;
+use crate::two_way::crash::{MANY, Victim, crashing_with};
 use crate::two_way::linked::{assert_groups, groups, join, one_file};
 
 /// One of the commands about a side.
@@ -89,4 +90,26 @@ fn a_content_that_is_put_back_has_its_names_again() {
     two.sync(&["-H", "--allow-mass-delete"]).success();
     assert_eq!(two.paths("right"), ["dir", "other"]);
     undo(&two, &[&["a", "b", "dir/c"], &["other"]]);
+}
+
+/// What a killed run has in the trash is still the file that it was a name of.
+#[test]
+fn names_that_a_killed_run_took_from_a_file_are_its_names_again() {
+    for at in 1..MANY {
+        let two = one_file(Way::LOCAL);
+        two.write("left/other", "edited");
+        two.remove("left/b");
+        two.remove("left/a");
+        two.write("left/a", "of its own");
+        let crashed = crashing_with(&two, &["-H"], Victim::Asking, at);
+        let undone = look(&two, "undo", "right").success();
+        let names = ["a", "b", "dir/c", "other"];
+        let wanted = [vec!["a", "b", "dir/c"], vec!["other"]];
+        assert_eq!(groups(&two, "right", &names), wanted, "{at}: {undone}\n{crashed}");
+        if crashed.signal.is_none() {
+            assert!(at > 20, "there are few points: {at}");
+            return;
+        }
+    }
+    panic!("more points than can be");
 }
