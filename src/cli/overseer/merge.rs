@@ -9,6 +9,7 @@
 //! whoever edited it, and the trash has what was replaced before that. Taken for what both were made of, such a version
 //! loses edits without a word: of a line that went from it to another, and back to it on one side, the other wins.
 
+use crate::cli::failure::with_sources;
 use crate::tree::RelPath;
 use crate::twoway::decide::Side;
 use crate::twoway::policy::{Conflict, ConflictKind};
@@ -63,7 +64,7 @@ pub(super) fn merge(
             "the command ended well and wrote nothing: {command}; it is to write the merged content to \"$MERGED\", \
              and to end with another status if it has none"
         ),
-        _ => format!("opening what the command wrote: {}", crate::pass::describe(&error)),
+        _ => format!("opening what the command wrote: {}", with_sources(&error)),
     })?;
     match file.metadata() {
         Ok(metadata) if metadata.is_file() => Ok(Answer::Merged(Box::new(file))),
