@@ -19,7 +19,8 @@ const UNDO: &str = "Puts back what a two-way run replaced or deleted in DIR: RUN
 
 A path is put back only if it still is as the run left it. What the run made where nothing was stays, but for what is \
 in a directory that it made in the place of something else. The next run takes what was put back for edits made in \
-DIR. The undo is a run itself, and can be undone. The exit code is 23 if something could not be put back.";
+DIR; but a time of modification alone is no edit, and the later one comes back with it. The undo is a run itself, and \
+can be undone. The exit code is 23 if something could not be put back.";
 
 const TRASH: &str = "What the two-way runs of DIR replaced and deleted and is still in the trash.";
 

@@ -9,6 +9,7 @@
 //! whoever edited it, and the trash has what was replaced before that. Taken for what both were made of, such a version
 //! loses edits without a word: of a line that went from it to another, and back to it on one side, the other wins.
 
+use crate::cli::failure::with_sources;
 use crate::tree::RelPath;
 use crate::twoway::decide::Side;
 use crate::twoway::policy::{Conflict, ConflictKind};
@@ -58,7 +59,13 @@ pub(super) fn merge(
         return Err(format!("the command ended with {status}"));
     }
     // Stays readable when the directory is gone.
-    let file = File::open(&merged).map_err(|error| format!("the command wrote no merged file: {error}"))?;
+    let file = File::open(&merged).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => format!(
+            "the command ended well and wrote nothing: {command}; it is to write the merged content to \"$MERGED\", \
+             and to end with another status if it has none"
+        ),
+        _ => format!("opening what the command wrote: {}", with_sources(&error)),
+    })?;
     match file.metadata() {
         Ok(metadata) if metadata.is_file() => Ok(Answer::Merged(Box::new(file))),
         _ => Err("what the command wrote is no file".to_owned()),
@@ -123,7 +130,10 @@ mod tests {
     fn what_fails_merges_nothing() {
         for (command, why) in [
             ("echo x > \"$MERGED\"; exit 1", "the command ended with exit status: 1"),
-            ("true", "the command wrote no merged file"),
+            (
+                "true",
+                "the command ended well and wrote nothing: true; it is to write the merged content to \"$MERGED\"",
+            ),
             ("mkdir \"$MERGED\"", "what the command wrote is no file"),
             ("nosuch-command 2>&-", "the command ended with exit status: 127"),
         ] {

@@ -2,9 +2,10 @@
 //!
 //! An undo goes through the log of the run from its end to its beginning. It puts a path back only if it still is as
 //! the run left it, by its stamp or else by its content; anything else is left, and told. What gives way goes into the
-//! trash, as the undo is a run itself: it has a number and a log, and can be undone, also if it was killed. What the run had made where
-//! nothing was stays, unless that is in a directory that something else was in the place of. The next scan finds what
-//! was put back as edits of this replica, newer than those that it undoes, but for times, which are no edits.
+//! trash, as the undo is a run itself: it has a number and a log, and can be undone, also if it was killed. What the
+//! run had made where nothing was stays, unless that is in a directory that something else was in the place of. The
+//! next scan finds what was put back as edits of this replica, newer than those that it undoes, but for times, which
+//! are no edits: of two that differ, the next run gives both replicas the later one.
 
 mod adjust;
 mod closing;
@@ -16,6 +17,7 @@ mod work;
 pub(in crate::twoway) use killed::KilledUndo;
 
 use crate::fs::{Error, SetMeta, Slot, Stamped, WriteDir};
+use crate::pass::describe;
 use crate::tree::{Kind, Name, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::part_from_tree;
@@ -110,7 +112,7 @@ impl Hold {
             return Ok(None);
         }
         let entries = self.history.entries(run)?.rev();
-        let mut renamed = Renames::of(&self.history, run)?;
+        let renamed = Renames::of(&self.history, run)?;
         let made = Made::by(&self.history, run, &renamed)?;
         let number = self.history.begin_run(now, Purpose::Undo { run }, Modes::Whole)?;
         let mut undo = Undo {
@@ -182,8 +184,12 @@ impl Undo<'_> {
                 Ok(())
             }
             Work::Adjust => {
-                let done = self.adjust(entry).map(|adjusted| adjusted.then_some(None));
-                self.note(entry, Change::Adjust, done)
+                let done = self.adjust(entry);
+                if entry.before.state.is_directory() && matches!(done, Ok(true)) {
+                    self.closing.is_adjusted(entry);
+                    return Ok(());
+                }
+                self.note(entry, Change::Adjust, done.map(|adjusted| adjusted.then_some(None)))
             }
             Work::PutBack(back) => {
                 let done = self.put_back(entry);
@@ -203,7 +209,9 @@ impl Undo<'_> {
             Ok(None) => return Ok(()),
             Ok(Some(trashed)) => (trashed, None),
             Err(Refusal::Because(why)) => (None, Some(why.to_owned())),
-            Err(Refusal::Failed(error)) => (None, Some(error.to_string())),
+            Err(Refusal::Failed(error)) => {
+                (None, Some(format!("{}: {}", error.doing, describe(&error.source))))
+            }
             Err(Refusal::Fatal(error)) => return Err(error),
         };
         let is_file = matches!(entry.after.state, State::File { .. });
@@ -341,16 +349,21 @@ impl Undo<'_> {
 
     /// Gives a file back the name it had before the run.
     fn rename_back(&mut self, entry: &Entry, old: &RelPath, was: &Record) -> Result<(), TwoWayError> {
-        let done = self.renamed_back(entry, old, was);
+        let done = self.renamed_back(entry, old);
         let is_done = matches!(done, Ok(Some(())));
         self.note(entry, Change::Remove, done.map(|done| done.map(|()| None)))?;
         if !is_done {
             return Ok(());
         }
-        self.note(&old_name(entry, old, was), Change::Create, Ok(Some(None)))
+        self.note(&old_name(entry, old, was), Change::Create, Ok(Some(None)))?;
+        // It has its old name whatever becomes of that.
+        match self.set_renamed(entry, old, was) {
+            Ok(()) => Ok(()),
+            Err(error) => self.failed(old.clone(), error),
+        }
     }
 
-    fn renamed_back(&mut self, entry: &Entry, old: &RelPath, was: &Record) -> Result<Option<()>, Refusal> {
+    fn renamed_back(&mut self, entry: &Entry, old: &RelPath) -> Result<Option<()>, Refusal> {
         let (_, dir, name) = self.place(&entry.path)?;
         let (_, old_dir, old_name) = self.place(old)?;
         let found = dir.stamped(&name)?;
@@ -366,11 +379,16 @@ impl Undo<'_> {
         let (from, to) = (Slot { dir: &dir, name: &name }, Slot { dir: &old_dir, name: &old_name });
         let renamed = from.rename(&expected(&found), to, || Ok(trash))?;
         renamed.ok_or(Refusal::Because(TAKEN))?;
-        // What somebody has given it since it keeps.
-        if let Some(meta) = set_back(was, &entry.after, &found.entry.meta, false) {
-            old_dir.set_meta(&old_name, Kind::File, &meta)?;
-        }
         Ok(Some(()))
+    }
+
+    /// Gives a file that has its old name back the attributes that it had. What somebody has given it since it keeps.
+    fn set_renamed(&self, entry: &Entry, old: &RelPath, was: &Record) -> Result<(), Error> {
+        let Some((parent, name)) = old.split_last() else { return Ok(()) };
+        let dir = self.replica.root().open_beneath_writable(&parent)?;
+        let found = dir.stamped(&name)?;
+        let meta = found.and_then(|found| set_back(was, &entry.after, &found.entry.meta, false));
+        meta.map_or(Ok(()), |meta| dir.set_meta(&name, Kind::File, &meta))
     }
 
     /// Whether a path is as the run left it.

@@ -95,6 +95,73 @@ fn a_file_gets_its_old_time_with_its_old_name() {
 }
 
 #[test]
+fn files_with_one_content_get_their_own_old_names() {
+    let scene = Scene::new(&[("a", "same"), ("b", "same"), ("c", "same")]);
+    for (at, mode) in [("a", 0o600), ("b", 0o640), ("c", 0o644)] {
+        fs::set_permissions(scene.path(at), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let inode = |at: &str| fs::symlink_metadata(scene.path(at)).unwrap().ino();
+    let before = ["a", "b", "c"].map(inode);
+    let mut run = scene.play();
+    run.create("copy", "same");
+    run.rename("a", "x");
+    run.rename("b", "y");
+    run.rename("c", "z");
+    run.end(outcome(7, 0), &[]);
+    let (_, refused) = scene.undo();
+    assert_eq!((refused, ["a", "b", "c"].map(inode)), (Vec::new(), before));
+    assert_eq!(scene.read("copy").as_deref(), Some("same"));
+    // That has put them the other way round into its log.
+    scene.undo();
+    assert_eq!(["x", "y", "z"].map(inode), before);
+}
+
+/// The owner that a run has taken from an entry, which only the superuser can give back.
+fn given_away(entry: Entry) -> Entry {
+    let user = rustix::process::geteuid().as_raw();
+    let owned = |record: Record, owner| {
+        let attributes =
+            crate::twoway::record::Attributes { owner: (Some(owner), None), ..record.attributes };
+        Record { attributes, ..record }
+    };
+    Entry { before: owned(entry.before, user + 1), after: owned(entry.after, user), ..entry }
+}
+
+#[test]
+fn what_is_back_without_its_attributes_is_told_as_that() {
+    if is_root() {
+        let test = "what_is_back_without_its_attributes_is_told_as_that";
+        return as_nobody(module_path!(), test, std::path::Path::new("/"));
+    }
+    let scene = Scene::new(&[("old", "renamed"), ("dir/stays", "1")]);
+    let mut run = scene.play();
+    fs::rename(scene.path("old"), scene.path("new")).unwrap();
+    let (was, dir) = (run.known("old").unwrap(), run.known("dir").unwrap());
+    let nothing = Record::never();
+    let entry = |at: &str, change, before: &Record, after: &Record| {
+        let (before, after) = (before.clone(), after.clone());
+        Entry { path: path(at), change, why: Why::Clear, before, after, trashed: None, problem: None }
+    };
+    let named = given_away(entry("old", Change::Remove, &was, &was));
+    let log = [
+        Entry { before: nothing.clone(), ..given_away(entry("new", Change::Create, &nothing, &was)) },
+        Entry { after: nothing, ..named },
+        given_away(entry("dir", Change::Adjust, &dir, &dir)),
+    ];
+    run.hold.history.installed(&[], &log, &[]).unwrap();
+    run.end(outcome(3, 0), &[]);
+    let (undone, refused) = scene.undo();
+    assert_eq!(scene.read("old").as_deref(), Some("renamed"));
+    let told = |at: &str| format!("{at}: setting the owner of: Operation not permitted");
+    assert_eq!(refused, ["dir", "old"].map(told));
+    let hold = scene.hold();
+    let entries = hold.history.entries(undone.number).unwrap();
+    let done: Vec<_> = entries.map(Result::unwrap).filter(|entry| entry.problem.is_none()).collect();
+    let done: Vec<String> = done.iter().map(|entry| entry.path.to_string()).collect();
+    assert_eq!(done, ["new", "old"]);
+}
+
+#[test]
 fn what_is_below_a_directory_that_is_gone_is_told() {
     let scene = Scene::new(&[("gone/file", "1"), ("other/file", "2")]);
     let mut run = scene.play();

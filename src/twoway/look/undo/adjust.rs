@@ -77,8 +77,8 @@ impl Undo<'_> {
         if entry.before.state.is_directory() {
             // Its owner can go on working in it until all is done.
             let opened = SetMeta { mode: set.meta.mode.map(|mode| mode | 0o700), mtime: None, ..set.meta };
-            self.closing.set(entry.path.clone(), set.meta);
             set.set_meta(&opened)?;
+            self.closing.set(entry.path.clone(), set.meta);
         } else {
             set.set_meta(&set.meta)?;
         }

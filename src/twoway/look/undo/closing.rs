@@ -6,7 +6,9 @@ use crate::fs::{SetMeta, WriteDir};
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::{open_up, shuts_out};
+use crate::twoway::log::Entry;
 use crate::twoway::look::undo::{Refusal, Undo};
+use crate::twoway::reconcile::Change;
 use std::collections::BTreeMap;
 
 /// What directories are to get at the end.
@@ -15,6 +17,8 @@ pub(super) struct Closing {
     set: BTreeMap<RelPath, SetMeta>,
     /// Those that were opened up, with the mode they had.
     opened: BTreeMap<RelPath, u32>,
+    /// What the run had done to those of which it had set attributes: told when they have got all of them.
+    adjusted: BTreeMap<RelPath, Entry>,
     /// The last one that was looked at.
     last: Option<RelPath>,
 }
@@ -23,6 +27,11 @@ impl Closing {
     /// A directory gets these attributes at the end.
     pub(super) fn set(&mut self, path: RelPath, meta: SetMeta) {
         self.set.insert(path, meta);
+    }
+
+    /// Attributes of a directory are being set back.
+    pub(super) fn is_adjusted(&mut self, entry: &Entry) {
+        self.adjusted.insert(entry.path.clone(), entry.clone());
     }
 
     /// The mode that a directory had before it was opened up, if it was.
@@ -59,7 +68,7 @@ impl Undo<'_> {
 
     /// Gives directories what they are to have, deepest first.
     pub(super) fn close_directories(&mut self) -> Result<(), TwoWayError> {
-        let Closing { mut set, opened, .. } = std::mem::take(&mut self.closing);
+        let Closing { mut set, opened, mut adjusted, .. } = std::mem::take(&mut self.closing);
         for (path, mode) in opened {
             let meta = set.entry(path).or_default();
             meta.mode = meta.mode.or(Some(mode));
@@ -67,8 +76,13 @@ impl Undo<'_> {
         // What is in a directory sorts after it.
         for (path, meta) in set.into_iter().rev() {
             let dir = self.replica.root().open_beneath_writable(&path);
-            if let Err(error) = dir.and_then(|dir| dir.set_own_meta(&meta)) {
-                self.failed(path, error)?;
+            let done = dir.and_then(|dir| dir.set_own_meta(&meta));
+            match (adjusted.remove(&path), done) {
+                (Some(entry), done) => {
+                    self.note(&entry, Change::Adjust, done.map(|()| Some(None)).map_err(Refusal::Failed))?;
+                }
+                (None, Err(error)) => self.failed(path, error)?,
+                (None, Ok(())) => {}
             }
         }
         Ok(())

@@ -93,7 +93,7 @@ impl<'a> KilledUndo<'a> {
             found.trashed.extend(entry.trashed.filter(|_| entry.problem.is_none()));
             logged.extend(Some(entry.path).filter(|_| entry.problem.is_none()));
         }
-        let mut renamed = Renames::of(history, self.run)?;
+        let renamed = Renames::of(history, self.run)?;
         let made = Made::by(history, self.run, &renamed)?;
         let mut in_the_way = Vec::new();
         for entry in history.entries(self.run)?.rev() {
