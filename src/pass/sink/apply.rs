@@ -197,7 +197,7 @@ impl Build {
                 let file = dir.open_in_place(&flight.name)?;
                 Target::in_place(file, basis.clone(), held)
             }
-            None => Ok((Target::Stage(dir.stage(&flight.name)?), held)),
+            None => Ok((Target::Stage(sink.stage(&dir, &flight.name)?), held)),
         });
         let target = target.and_then(|(target, held)| {
             if sink.context.options.preallocate {

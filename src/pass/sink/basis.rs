@@ -106,7 +106,7 @@ impl Sink<'_> {
         if near.is_none() || (flight.leftover && !in_place) {
             // What cannot be staged now is reported when the content arrives.
             self.directories.touch(flight.dir);
-            stage = dir.stage(&flight.name).ok();
+            stage = self.stage(&dir, &flight.name).ok();
             leftover = stage.as_mut().and_then(Stage::leftover);
         }
         // What was left began as a copy of the file that is there, or has grown beyond it.
@@ -115,7 +115,7 @@ impl Sink<'_> {
         let mut basis = self.shape(file, flight);
         if stage.is_none() && !in_place && basis.is_worth_copying() {
             self.directories.touch(flight.dir);
-            stage = dir.stage(&flight.name).ok();
+            stage = self.stage(&dir, &flight.name).ok();
         }
         basis.stage = stage;
         Ok(Some(basis))

@@ -45,14 +45,14 @@ mod tell;
 
 pub use destination::DestinationError;
 
-use crate::fs::{Root, SetMeta, Stage};
+use crate::fs::{Error, Root, SetMeta, Stage, WriteDir};
 use crate::pass::decide::{Policy, asked_meta};
 use crate::pass::names::OwnerMap;
 use crate::pass::tally::Tally;
 use crate::pass::{Agenda, Context, PassError, TALK};
 use crate::report::{Problem, ProblemClass, Role, Totals};
 use crate::tree::filter::Scope;
-use crate::tree::{Entry, Kind, Meta, RelPath};
+use crate::tree::{Entry, Kind, Meta, Name, RelPath};
 use crate::wire::{Content, Fetched, Link, Message, Permit, Received, Receiver, Sender};
 use announce::Announcer;
 use aside::Delayed;
@@ -68,6 +68,7 @@ use moved::Moves;
 use room::Room;
 use spool::Spool;
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -162,7 +163,13 @@ struct Sink<'a> {
     finished: AtomicBool,
     /// What was being written when the run ended early, if another run may go on with it.
     unfinished: Mutex<Vec<Stage>>,
+    /// Until when it is waited for others to let go of files, once that was necessary.
+    patience: OnceLock<Instant>,
 }
+
+/// How long it is waited in a run for others to let go of files, and how often it is looked whether they have.
+const LET_GO: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How often the peer is told how far the run is.
 const TELL: Duration = Duration::from_millis(100);
@@ -205,6 +212,7 @@ pub fn run(link: &mut Link, goal: Goal<'_>, context: &Context) -> Result<Totals,
         landings,
         finished: AtomicBool::new(false),
         unfinished: Mutex::default(),
+        patience: OnceLock::new(),
     };
     for name in unknown {
         sink.tally.report(Problem {
@@ -360,6 +368,24 @@ fn receive(receiver: &mut Receiver, sink: &Sink<'_>, queues: &Queues) -> Result<
 impl Sink<'_> {
     fn destination(&self) -> Result<&Destination, PassError> {
         self.destination.get().ok_or(PassError::Protocol("a listing came before the beginning"))
+    }
+
+    /// Begins a new version of a file. Where this may be a further attempt, the peer of the one before may not have
+    /// noticed yet that its line broke: it is given a while to let go of the file.
+    fn stage(&self, dir: &WriteDir, name: &Name) -> Result<Stage, Error> {
+        loop {
+            match dir.stage(name) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.may_let_go() => {
+                    thread::sleep(LOOK);
+                }
+                staged => return staged,
+            }
+        }
+    }
+
+    fn may_let_go(&self) -> bool {
+        let is_attempt = self.context.options.keep_staged && !self.sender.is_stopped();
+        is_attempt && Instant::now() < *self.patience.get_or_init(|| Instant::now() + LET_GO)
     }
 
     /// Keeps what is being written, until it is known why the run ends early.

@@ -1,17 +1,21 @@
 //! Lines that break, and runs that go on over the next.
 
-use crate::faults::{LOOK_ALIKE, large, old_large, scene, staged, wait_for, wait_until_nothing_is_staged};
+use crate::faults::{
+    LOOK_ALIKE, begin, large, old_large, scene, staged, wait_for, wait_until_nothing_is_staged,
+};
 use crate::support::cable::Cable;
 use crate::support::command::{Invocation, Output, dsync};
 use crate::support::login::Login;
 use crate::support::scene::Scene;
 use crate::support::snapshot::{Columns, assert_same};
 use crate::support::tools;
-use crate::support::transport::{Direction, Transport, login_options, remote};
+use crate::support::transport::{Direction, Transport, Way, login_options, remote};
 use crate::support::tree::{Tree, noise};
 use rustix::process::Signal;
 use std::fs;
 use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
 
 /// What may be under way when a line breaks, which is sent again: the credit for content, and what the buffers of
 /// sockets and of the server hold.
@@ -173,6 +177,26 @@ fn many_files_over_a_line_that_breaks_anywhere() {
             );
         }
     }
+}
+
+/// The peer of a line that broke may notice only when the next attempt is under way.
+#[test]
+fn a_file_that_another_lets_go_of_is_waited_for() {
+    let scene = scene();
+    let way = Way { transport: Transport::Rsh, direction: Direction::Push };
+    let other = begin(&scene, way, &[]);
+    let again = |options: &[&str]| way.copy(options, &[scene.path("source/")], scene.path("to"));
+    let refused = again(&["-a", "--retry=0"]).run();
+    assert_eq!(refused.code, Some(23), "{refused}");
+    assert!(refused.err().contains("another dsync is writing this file"), "{refused}");
+    let mut waiting = again(&["-a", "--retry=1"]).start();
+    thread::sleep(Duration::from_secs(1));
+    assert!(!waiting.has_ended());
+    other.signal(Signal::KILL);
+    other.finish();
+    let went_on = waiting.finish().success();
+    assert_eq!(scene.read("to/large"), large(), "{went_on}");
+    assert_eq!(staged(&scene), []);
 }
 
 #[test]
