@@ -25,9 +25,13 @@ const DELETING: [&str; 5] =
     ["delete_before", "delete_during", "delete_delay", "delete_after", "delete_excluded"];
 
 /// rsync's switches that change nothing here. Lists are always built as the run goes, names never pass through a
-/// shell, and standard streams are read as they come.
-const IGNORED_SWITCHES: [(&str, &[&str], Option<char>); 3] =
-    [("inc-recursive", &["i-r"], None), ("blocking-io", &[], None), ("qsort", &[], None)];
+/// shell, standard streams are read as they come, and no peer is trusted, which costs nothing.
+const IGNORED_SWITCHES: [(&str, &[&str], Option<char>); 4] = [
+    ("inc-recursive", &["i-r"], None),
+    ("blocking-io", &[], None),
+    ("qsort", &[], None),
+    ("trust-sender", &[], None),
+];
 
 /// The same with a value.
 const IGNORED_VALUES: [&str; 1] = ["protocol"];

@@ -208,7 +208,7 @@ fn flags_that_change_nothing_here_are_accepted() {
     parsed(
         "--no-inc-recursive --no-i-r --inc-recursive --blocking-io --no-blocking-io --protocol=30 --debug=all \
          --debug del2 -s --no-s --protect-args --checksum-seed=1 --max-alloc=1g --skip-compress=gz/zip \
-         --compress-threads=4 --outbuf=L src dst",
+         --compress-threads=4 --outbuf=L --trust-sender src dst",
     );
 }
 
@@ -221,6 +221,14 @@ fn unknown_flags_are_named_with_a_suggestion() {
         ("--no-such a b", "dsync: --no-such: unknown option\n  hint: dsync --help lists the options.\n"),
         ("--delet a b", "dsync: --delet: unknown option\n  hint: Did you mean --delete?\n"),
         ("--exlude=x a b", "dsync: --exlude: unknown option\n  hint: Did you mean --exclude?\n"),
+        (
+            "--iconv=utf-8,latin1 a b",
+            "dsync: --iconv: unknown option\n  hint: dsync copies names byte by byte, whatever their character set.\n",
+        ),
+        (
+            "--daemon",
+            "dsync: --daemon: unknown option\n  hint: dsync has no daemon and talks to none: hosts are reached over SSH.\n",
+        ),
         ("--existing=3 a b", "dsync: --existing: option does not take an argument\n"),
         ("--exclude", "dsync: --exclude: a value is missing\n"),
         (

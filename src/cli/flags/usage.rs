@@ -3,6 +3,18 @@
 use crate::cli::failure::{Failure, USAGE};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+/// Options that rsync has and dsync has not, and what to do without them.
+const NOT_HERE: [(&[&str], &str); 5] = [
+    (
+        &["--daemon", "--port", "--address", "--sockopts", "--password-file", "--no-motd", "--early-input"],
+        "dsync has no daemon and talks to none: hosts are reached over SSH.",
+    ),
+    (&["--write-batch", "--only-write-batch", "--read-batch"], "dsync has no batch files."),
+    (&["--contimeout"], "ConnectTimeout in ssh_config limits how long it is waited for a host."),
+    (&["--iconv"], "dsync copies names byte by byte, whatever their character set."),
+    (&["--copy-as"], "Run dsync as that user, or say the owners with --chown."),
+];
+
 /// Turns the parser's error into one sentence that names the flag, with advice kept apart.
 pub(super) fn failure(error: &clap::Error) -> Failure {
     let text = |kind| match error.get(kind) {
@@ -28,6 +40,10 @@ pub(super) fn failure(error: &clap::Error) -> Failure {
         _ => first_line(&error.to_string()),
     };
     let failure = Failure::new(USAGE, message);
+    let not_here = NOT_HERE.iter().find(|(flags, _)| flags.contains(&flag));
+    if let (Some((_, instead)), ErrorKind::UnknownArgument) = (not_here, error.kind()) {
+        return failure.with_hint((*instead).to_owned());
+    }
     // That a flag of one letter may be negated is no help to whoever mistyped a word.
     let similar = text(ContextKind::SuggestedArg).filter(|similar| similar.len() > "--no-x".len());
     match (similar, error.kind()) {
