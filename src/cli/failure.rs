@@ -100,8 +100,9 @@ fn write_lines(f: &mut fmt::Formatter<'_>, before: &str, text: &str) -> fmt::Res
 impl From<session::Failure> for Failure {
     fn from(failure: session::Failure) -> Failure {
         let code = code_of_kind(failure.kind());
-        // The last line already says that a signal came.
-        let message = if code == SIGNAL { String::new() } else { with_sources(&failure) };
+        // The last line says it all, unless it was the other side that got the signal.
+        let is_own = matches!(failure, session::Failure::Cancelled);
+        let message = if is_own { String::new() } else { with_sources(&failure) };
         let hints = failure.hint().into_iter().collect();
         Failure { code, message, hints }
     }

@@ -195,6 +195,7 @@ impl Failure {
                 AbortKind::Timeout => FailureKind::Timeout,
                 AbortKind::Halted | AbortKind::InUse => FailureKind::Halted,
                 AbortKind::Usage => FailureKind::Usage,
+                AbortKind::Interrupted => FailureKind::Cancelled,
             },
             Failure::Bootstrap(error) => match error.present {
                 Present::Other { .. } => FailureKind::Protocol,

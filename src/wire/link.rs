@@ -291,7 +291,9 @@ impl Stopper {
     /// so can tell it from a line that broke.
     pub fn give_up(&self, why: &str) {
         self.end.given_up.store(true, Ordering::Release);
-        self.end.outbox.put_alone(Message::Abort(Abort { text: why.to_owned(), kind: AbortKind::Failed }));
+        self.end
+            .outbox
+            .put_alone(Message::Abort(Abort { text: why.to_owned(), kind: AbortKind::Interrupted }));
         self.stop();
     }
 

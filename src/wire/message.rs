@@ -108,6 +108,8 @@ pub enum AbortKind {
     Usage,
     /// Another run has what this one needs: nothing has been changed, and it passes.
     InUse,
+    /// Somebody stopped it.
+    Interrupted,
 }
 
 /// What the transfer root is.

@@ -52,6 +52,28 @@ fn a_hangup() {
     stops_cleanly(Signal::HUP, false);
 }
 
+/// Which of two that are interrupted together is heard first is chance, so both have to give one exit code.
+#[test]
+fn a_request_to_terminate_reaches_the_peer_alone() {
+    for to_the_peer in [true, false] {
+        let scene = scene();
+        // Notes who it becomes. The words hold no blanks, so they may be split again.
+        let note = format!("echo $$ > {}/peer; exec $*\n", scene.root().display());
+        let script = rsh_script(scene.root(), &note);
+        let (source, to) = (scene.path("source/").into_os_string(), scene.path("to").into_os_string());
+        let operands = if to_the_peer { [source, remote(to)] } else { [remote(source), to] };
+        let slow = ["-a", "-W", "--bwlimit=400"];
+        let running = dsync(shell_options(&script)).args(slow).args(operands).start();
+        wait_for("the large file is under way", || staged(&scene).iter().any(|(_, length)| *length > 50_000));
+        let peer: i32 = String::from_utf8(scene.read("peer")).unwrap().trim().parse().unwrap();
+        kill_process(Pid::from_raw(peer).unwrap(), Signal::TERM).unwrap();
+        let output = running.finish().expect(20);
+        assert!(output.err().contains("dsync: on the remote side: the run was interrupted\n"), "{output}");
+        wait_until_nothing_is_staged(&scene);
+        assert_old_or_new(&scene);
+    }
+}
+
 #[test]
 fn with_partial_what_was_sent_is_kept_and_used() {
     for way in Way::all() {
