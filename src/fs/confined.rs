@@ -196,6 +196,12 @@ pub(super) fn open_file_from(
     }
 }
 
+/// Refuses a path of which an element is one that nobody but dsync itself may go through: for paths that somebody
+/// else chose.
+pub fn check_path(path: &[u8], doing: &'static str) -> std::result::Result<(), Error> {
+    path.split(|byte| *byte == b'/').try_for_each(|element| check_element(element, doing))
+}
+
 /// Refuses an element of a path that nobody but dsync itself may go through.
 pub(super) fn check_element(element: &[u8], doing: &'static str) -> std::result::Result<(), Error> {
     if element != stage::HOME {

@@ -64,7 +64,7 @@ mod writing;
 
 pub use crate::tree::Stamp;
 pub use attributes::SetMeta;
-pub use confined::Beneath;
+pub use confined::{Beneath, check_path};
 pub use devices::Devices;
 pub use dir::Dir;
 pub use error::Error;

@@ -52,9 +52,7 @@ impl Links {
     /// that are taken apart and not walked.
     pub fn check_elements(self, path: &[u8]) -> std::result::Result<(), Error> {
         match self {
-            Links::Beneath(_) => path
-                .split(|byte| *byte == b'/')
-                .try_for_each(|element| confined::check_element(element, "opening")),
+            Links::Beneath(_) => confined::check_path(path, "opening"),
             Links::Trusted | Links::Within(_) | Links::Any => Ok(()),
         }
     }

@@ -49,6 +49,8 @@ fn failed(error: &FilterError) -> Error {
 fn read(dir: &Dir, file: &[u8]) -> io::Result<Option<Vec<u8>>> {
     let path = RelPath::new(file).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let Some((parent, name)) = path.split_last() else { return Ok(None) };
+    // What is in there is told to nobody, and neither is what its lines would leave out.
+    crate::fs::check_path(file, "opening").map_err(|error| error.source)?;
     let holder = match dir.open_beneath(&parent) {
         Ok(holder) => holder,
         Err(error) if crate::view::listing::is_no_directory(&error) => return Ok(None),

@@ -97,6 +97,11 @@ impl Sink<'_> {
             return;
         }
         let Some((above, name)) = path.split_last() else { return };
+        // Of what is listed, nothing is dsync's own; but these are only named.
+        if let Err(error) = crate::fs::check_path(path.as_bytes(), "removing") {
+            self.tally.failed(&path, &error);
+            return;
+        }
         let Ok(dir) = self.counterpart_at(&above) else { return };
         if self.moves.is_on() && self.let_go_of(&path).is_err() {
             // The run was stopped.

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::transport::Error;
 use crate::transport::ssh::tokens::{Tokens, from_home};
 
+/// More files than anybody has on one line: they are joined in all ways.
+const MOST_FILES: usize = 16;
+
 /// The lines of `ssh -G`.
 pub(super) struct Lines<'a> {
     pub(super) text: &'a str,
@@ -67,9 +70,19 @@ impl<'a> Lines<'a> {
         home: &Path,
     ) -> Result<Option<Vec<PathBuf>>, Error> {
         let Some(list) = self.last(keyword) else { return Ok(None) };
-        let names = list.split(' ').filter(|&name| name != "none");
-        let files = names.map(|name| from_home(name, home).filter(|path| path.is_absolute()));
-        files.collect::<Option<_>>().map(Some).ok_or_else(|| self.refused(directive, list))
+        if list == "none" {
+            return Ok(Some(Vec::new()));
+        }
+        let file = |name: &str| from_home(name, home).filter(|path| path.is_absolute());
+        let names: Vec<&str> = list.split(' ').collect();
+        // Neighbours that are a file together: ` /` may be in a name as well.
+        let joined = (2..=names.len()).flat_map(|count| names.windows(count)).map(|names| names.join(" "));
+        let is_there = |name: String| file(&name).is_some_and(|path| path.exists());
+        let files: Option<Vec<PathBuf>> = names.iter().map(|name| file(name)).collect();
+        match files.filter(|_| names.len() <= MOST_FILES && !joined.into_iter().any(is_there)) {
+            Some(files) => Ok(Some(files)),
+            None => Err(self.refused(directive, list)),
+        }
     }
 
     pub(super) fn refused(&self, directive: &'static str, value: &str) -> Error {

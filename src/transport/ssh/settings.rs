@@ -419,6 +419,18 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_known_hosts_may_have_a_blank_before_a_slash() {
+        let dir = tempfile::tempdir().unwrap();
+        let line = format!("userknownhostsfile {0}/k /known {0}/other", dir.path().display());
+        assert_eq!(read(&line).unwrap().user_known_hosts.len(), 3);
+        std::fs::create_dir(dir.path().join("k ")).unwrap();
+        std::fs::write(dir.path().join("k /known"), "").unwrap();
+        assert!(matches!(read(&line), Err(Error::Directive { directive: "UserKnownHostsFile", .. })));
+        assert!(read("userknownhostsfile /one none").is_err());
+        assert!(read("userknownhostsfile none").unwrap().user_known_hosts.is_empty());
+    }
+
+    #[test]
     fn what_cannot_be_honoured_is_named() {
         let cases = [
             ("proxyjump -x", "ProxyJump"),

@@ -279,6 +279,9 @@ fn what_a_replica_keeps_is_nobodys() {
     check(&["-a", "--files-from=names", &there("/"), "to/"], 23);
     check(&["-a", "--files-from=:docs/.dsync/history", &there("/"), "to/"], 11);
     check(&["-2", "here", &there("docs/.dsync")], 41);
+    let missing = ["-a", "--force", "--files-from=names", "--delete-missing-args"];
+    check(&[&missing[..], &["here/", &there("/")]].concat(), 23);
+    check(&["-a", "--filter=: .dsync/history", &there("docs/"), "to/"], 23);
     check(&["-a", "--temp-dir=.dsync", "here/", &there("docs/")], 1);
     check(&["-a", "--partial-dir=.dsync", "here/", &there("docs/")], 1);
     check(&["-a", "--link-dest=.dsync/staging", "here/", &there("docs/")], 23);

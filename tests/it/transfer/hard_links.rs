@@ -89,6 +89,21 @@ fn what_is_here_under_a_later_name_of_the_directory_is_not_sent_again() {
 }
 
 #[test]
+fn a_new_name_begins_with_a_file_like_it_rather_than_waiting() {
+    for way in Way::all() {
+        let scene = linked(&Tree::new().file("a", noise(300_000, 1)), &[("a", "c")]);
+        // Of the same size and time as the file, under a name that is none of it.
+        fs::create_dir(scene.path("to")).unwrap();
+        let mut copy = std::process::Command::new("cp");
+        copy.arg("-p").args([scene.path("source/a"), scene.path("to/old")]);
+        assert!(copy.status().unwrap().success());
+        let copied = run(way, &scene, &["-aH", "--no-whole-file", "--fuzzy", "--stats"]).success();
+        assert_eq!(copied.number("Literal data:"), 0, "{way:?}\n{copied}");
+        assert_eq!(groups(&scene.path("to")), [group(["a", "c"])].into(), "{way:?}\n{copied}");
+    }
+}
+
+#[test]
 fn names_in_any_directories_are_one_file_and_stay_so() {
     for way in Way::all() {
         let scene = three();

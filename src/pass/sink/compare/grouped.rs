@@ -29,7 +29,7 @@ use crate::report::Event;
 use crate::tree::{Entry, Group, Kind, RelPath};
 use crate::wire::DirId;
 use crossbeam_channel::RecvTimeoutError;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 /// How many names may wait before the comparison waits itself: each takes some hundred bytes.
@@ -45,7 +45,7 @@ pub(super) struct Groups {
     /// How many names wait.
     waiting: usize,
     /// The files whose first name waits for another in the directory that is being listed.
-    sought: Vec<u32>,
+    sought: BTreeSet<u32>,
     /// The number of the next place that is kept for what will be said.
     next_place: u32,
     /// Whether it was told that links cannot be made.
@@ -269,6 +269,7 @@ impl Comparison<'_, '_> {
             || !current.bases.is_empty()
             || own.as_ref().is_some_and(is_like)
             || has_part()
+            || current.nearby.like(entry).is_some()
         {
             return false;
         }
@@ -290,7 +291,7 @@ impl Comparison<'_, '_> {
         let (kind, path) = (named.entry.kind(), current.path.join(&named.entry.name));
         let waiting = Waiting { dir: current.id, named: Named { sought: true, ..named } };
         let known = self.groups.known.entry(group.number).or_insert_with(|| {
-            self.groups.sought.push(group.number);
+            self.groups.sought.insert(group.number);
             Known { kind, path, complete: false, state: State::Sought(Vec::new()) }
         });
         if let State::Sought(names) = &mut known.state {
@@ -335,6 +336,7 @@ impl Comparison<'_, '_> {
         if !matches!(self.groups.known.get(&number), Some(Known { state: State::Sought(_), .. })) {
             return Vec::new();
         }
+        self.groups.sought.remove(&number);
         let Some(Known { state: State::Sought(waiting), .. }) = self.groups.known.remove(&number) else {
             return Vec::new();
         };
