@@ -364,11 +364,17 @@ impl Undo<'_> {
     }
 
     fn renamed_back(&mut self, entry: &Entry, old: &RelPath) -> Result<Option<()>, Refusal> {
-        let (_, dir, name) = self.place(&entry.path)?;
         let (_, old_dir, old_name) = self.place(old)?;
-        let found = dir.stamped(&name)?;
         let free = old_dir.stamped(&old_name)?;
-        if found.is_none() && is_content(&old_dir, &old_name, free.as_ref(), &entry.after)? {
+        // An undo may have come this far before.
+        let is_back = is_content(&old_dir, &old_name, free.as_ref(), &entry.after)?;
+        let (_, dir, name) = match self.place(&entry.path) {
+            // What had given way to the directory that it was moved into is back as well.
+            Err(Refusal::Because(GONE | NO_DIRECTORY)) if is_back => return Ok(None),
+            place => place?,
+        };
+        let found = dir.stamped(&name)?;
+        if found.is_none() && is_back {
             return Ok(None);
         }
         let Some(found) = found.filter(|_| free.is_none()) else { return Err(Refusal::Because(CHANGED)) };

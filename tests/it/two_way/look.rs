@@ -162,6 +162,26 @@ fn an_undo_tells_what_was_changed_since() {
     assert!(output.err().contains("run 77 is not remembered"), "{output}");
 }
 
+/// Also where a file was moved into a directory that is something else again by then.
+#[test]
+fn what_is_back_is_no_problem_of_an_undo_that_is_done_again() {
+    let two = met();
+    two.link("left/link", "a");
+    two.sync(&[]).success();
+    for path in ["b", "link"] {
+        two.remove(&format!("left/{path}"));
+        fs::create_dir(two.scene.path(&format!("left/{path}"))).unwrap();
+    }
+    two.rename("left/a", "left/b/moved");
+    two.rename("left/dir/c", "left/link/moved");
+    two.sync(&[]).success();
+    for _ in 0..2 {
+        look(&two, "undo", &[], "right", &["3"]).success();
+        assert_eq!(two.read("right/b"), "two");
+        assert_eq!((two.read("right/a"), two.read("right/dir/c")), ("one".to_owned(), "three".to_owned()));
+    }
+}
+
 /// What an undo has replaced may have further names, and is what comes back when the undo is undone.
 #[test]
 fn an_undo_is_undone_whatever_was_written_by_another_name() {
