@@ -20,7 +20,7 @@ use crate::fs::{Error, SetMeta, Slot, Stamped, WriteDir};
 use crate::pass::describe;
 use crate::tree::{Kind, Name, RelPath};
 use crate::twoway::TwoWayError;
-use crate::twoway::carry::part_from_tree;
+use crate::twoway::carry::{open_up, part_from_tree, shuts_out};
 use crate::twoway::facet::{Facet, Facets, Value};
 use crate::twoway::history::History;
 use crate::twoway::log::{Ending, Entry, Outcome, Purpose};
@@ -338,13 +338,23 @@ impl Undo<'_> {
     fn kept_version(&self, entry: &Entry) -> Result<(WriteDir, Name, Stamped), Refusal> {
         let trashed = entry.trashed.as_ref().and_then(RelPath::split_last);
         let (parent, name) = trashed.ok_or(Refusal::Because(LOST))?;
-        let open = || self.replica.trash(self.run)?.open_beneath_writable(&parent).map_err(Refusal::from);
-        let dir = match open() {
+        let dir = match self.trash_to_take_from(&parent) {
             Err(Refusal::Failed(error)) if error.is_not_found() => return Err(Refusal::Because(LOST)),
             dir => dir?,
         };
         let found = dir.stamped(&name)?.ok_or(Refusal::Because(LOST))?;
         Ok((dir, name, found))
+    }
+
+    /// A directory in the trash of the run. One that came there with all that is in it may shut its owner out: it is
+    /// opened up. Its mode is in the log, so nobody needs it any more.
+    fn trash_to_take_from(&self, path: &RelPath) -> Result<WriteDir, Refusal> {
+        let trash = self.replica.trash(self.run)?;
+        let dir = trash.open_beneath_writable(path)?;
+        let Some(mode) = shuts_out(&dir)? else { return Ok(dir) };
+        open_up(&dir, mode)?;
+        // The handle is from before it could be read.
+        Ok(trash.open_beneath_writable(path)?)
     }
 
     /// Gives a file back the name it had before the run.
@@ -364,11 +374,17 @@ impl Undo<'_> {
     }
 
     fn renamed_back(&mut self, entry: &Entry, old: &RelPath) -> Result<Option<()>, Refusal> {
-        let (_, dir, name) = self.place(&entry.path)?;
         let (_, old_dir, old_name) = self.place(old)?;
-        let found = dir.stamped(&name)?;
         let free = old_dir.stamped(&old_name)?;
-        if found.is_none() && is_content(&old_dir, &old_name, free.as_ref(), &entry.after)? {
+        // An undo may have come this far before.
+        let is_back = is_content(&old_dir, &old_name, free.as_ref(), &entry.after)?;
+        let (_, dir, name) = match self.place(&entry.path) {
+            // What had given way to the directory that it was moved into is back as well.
+            Err(Refusal::Because(GONE | NO_DIRECTORY)) if is_back => return Ok(None),
+            place => place?,
+        };
+        let found = dir.stamped(&name)?;
+        if found.is_none() && is_back {
             return Ok(None);
         }
         let Some(found) = found.filter(|_| free.is_none()) else { return Err(Refusal::Because(CHANGED)) };

@@ -53,6 +53,7 @@ fn with_work(way: Way) -> Two {
         .file("half/stays", "stays")
         .file("half/goes", "goes")
         .file("to dir", "file")
+        .file("moved", "moved into that")
         .file("to file/e", "e")
         .symlink("link", "from")
         .symlink("to be a file", "link");
@@ -436,6 +437,7 @@ fn an_undo_takes_back_what_a_killed_run_did() {
         .file("touched", "touched")
         .file("dir/sub/a", "a")
         .file("to dir", "file")
+        .file("moved", "moved into that")
         .file("to file/b", "b")
         .file("marked", "marked")
         .file("marked too", "marked");
@@ -498,6 +500,7 @@ fn with_a_run_to_undo() -> (Two, Snapshot, Snapshot) {
         .mode("gone/sub", 0o751)
         .mode("dir", 0o755)
         .file("to dir", "file")
+        .file("moved", "moved into that")
         .file("to file/c", "c")
         .mode("to file", 0o705)
         .file("marked", "marked");
@@ -511,6 +514,7 @@ fn with_a_run_to_undo() -> (Two, Snapshot, Snapshot) {
     two.remove("left/gone");
     two.remove("left/to dir");
     two.write("left/to dir/sub/d", "d");
+    two.rename("left/moved", "left/to dir/moved");
     two.remove("left/to file");
     two.write("left/to file", "a file now");
     if xattr::are_here() {

@@ -2,12 +2,14 @@
 
 use crate::support::command::{Output, dsync};
 use crate::support::snapshot::Columns;
+use crate::support::tools;
 use crate::support::transport::Way;
 use crate::support::tree::Tree;
 use crate::support::xattr::{self, DEFAULT_ACL, acl};
-use crate::two_way::Two;
+use crate::two_way::{COLUMNS, Two};
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::chown;
 
 fn tree() -> Tree {
     Tree::new().file("a", "one").file("b", "two").file("dir/c", "three").file("dir/sub/d", "four")
@@ -160,6 +162,63 @@ fn an_undo_tells_what_was_changed_since() {
     assert_eq!((two.read("right/a"), two.read("right/b")), ("and again".to_owned(), "two".to_owned()));
     let output = look(&two, "undo", &[], "right", &["77"]).expect(1);
     assert!(output.err().contains("run 77 is not remembered"), "{output}");
+}
+
+/// Also where a file was moved into a directory that is something else again by then.
+#[test]
+fn what_is_back_is_no_problem_of_an_undo_that_is_done_again() {
+    let two = met();
+    two.link("left/link", "a");
+    two.sync(&[]).success();
+    for path in ["b", "link"] {
+        two.remove(&format!("left/{path}"));
+        fs::create_dir(two.scene.path(&format!("left/{path}"))).unwrap();
+    }
+    two.rename("left/a", "left/b/moved");
+    two.rename("left/dir/c", "left/link/moved");
+    two.sync(&[]).success();
+    for _ in 0..2 {
+        look(&two, "undo", &[], "right", &["3"]).success();
+        assert_eq!(two.read("right/b"), "two");
+        assert_eq!((two.read("right/a"), two.read("right/dir/c")), ("one".to_owned(), "three".to_owned()));
+    }
+}
+
+/// One who is not root does what these words say, in the place of the test if that is.
+fn by_a_user(two: &Two, words: &[&str]) -> Option<Output> {
+    let run = dsync(words.iter().map(OsString::from)).current_dir(two.scene.root());
+    Some(if tools::is_root() { run.unprivileged()?.run() } else { run.run() })
+}
+
+/// A directory that gives way in an undo goes into the trash with what is in it, where it may shut its owner out.
+#[test]
+fn what_a_read_only_directory_took_into_the_trash_comes_back() {
+    let two = Two::new(Way::LOCAL, &Tree::new().file("a", "a file"), &Tree::new());
+    let is_theirs = |paths: &[&str]| {
+        for path in paths.iter().filter(|_| tools::is_root()) {
+            chown(two.scene.path(path), Some(65534), Some(65534)).unwrap();
+        }
+    };
+    two.chmod("", 0o755);
+    is_theirs(&["left", "left/a", "right"]);
+    let Some(output) = by_a_user(&two, &["-2", "left", "right"]) else { return };
+    output.success();
+    two.remove("left/a");
+    two.write("left/a/sub/b", "b");
+    two.write("left/a/c", "c");
+    is_theirs(&["left/a", "left/a/c", "left/a/sub", "left/a/sub/b"]);
+    two.chmod("left/a/sub", 0o500);
+    two.chmod("left/a", 0o555);
+    by_a_user(&two, &["-2", "left", "right"]).unwrap().success();
+    let before = two.snapshot("right");
+    by_a_user(&two, &["undo", "right", "2"]).unwrap().success();
+    assert_eq!(two.read("right/a"), "a file");
+    by_a_user(&two, &["undo", "right", "3"]).unwrap().success();
+    let differences = two.snapshot("right").differences(&before, COLUMNS);
+    assert!(differences.is_empty(), "{differences:#?}");
+    by_a_user(&two, &["-2", "left", "right"]).unwrap().success();
+    two.assert_same();
+    assert_eq!(two.paths("left"), ["a", "a/c", "a/sub", "a/sub/b"]);
 }
 
 /// What an undo has replaced may have further names, and is what comes back when the undo is undone.
