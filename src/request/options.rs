@@ -493,6 +493,11 @@ impl Options {
         }
     }
 
+    /// Asks for no devices and special files any more.
+    pub fn drop_devices(&mut self) {
+        (self.devices, self.specials) = (false, false);
+    }
+
     /// Whether devices at the destination are written to.
     pub fn writes_devices(&self) -> bool {
         self.write_devices && self.in_place

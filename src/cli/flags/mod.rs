@@ -125,6 +125,12 @@ pub(super) struct Flags {
     /// Make named pipes and sockets
     #[arg(long, help_heading = WHAT)]
     pub specials: bool,
+    /// Make no devices, named pipes and sockets on this side, whatever is asked for
+    ///
+    /// As without -D, but said to the side that receives alone: it is not carried to the other one, for which there is
+    /// -M--drop-D, and means nothing to the side that sends. What is there already stays.
+    #[arg(long = "drop-D", help_heading = WHAT)]
+    pub drop_devices: bool,
     /// Change nothing, show what would be done (best with -v or -i)
     ///
     /// The lines printed are those the real run would print, deletions included.

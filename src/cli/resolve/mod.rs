@@ -81,6 +81,14 @@ pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, 
             .with_hint("Blocks that are shared are not sent."));
     }
     let mut peer_options = remote::peer_options(flags, &options, &style, environment, is_local)?;
+    let receives = matches!(destination, Target::Local(_));
+    if flags.drop_devices && receives {
+        options.drop_devices();
+    }
+    // Between two paths of one host, the one process is both sides.
+    if (flags.drop_devices && is_local) || (!receives && flags.remote.says("drop-D")) {
+        peer_options.drop_devices();
+    }
     let retry = remote::retry(flags, [&options, &peer_options], environment, is_local)?;
     options.keep_staged = retry.times > 0;
     peer_options.keep_staged = options.keep_staged;

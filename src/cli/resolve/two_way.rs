@@ -88,7 +88,7 @@ fn only_two_way(flags: &Flags) -> [(bool, &'static str, ()); 7] {
 
 const COMPARED: &str = "Leave it out: changes are found by what each side remembers, and contents compared.";
 
-fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 48] {
+fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 49] {
     const DELETIONS: &str = "Leave it out: what was deleted on one side is deleted on the other anyway.";
     const SELECTION: &str = "Filter rules say which names take part.";
     const TIMES: &str = "Leave it out: times go along with the contents.";
@@ -158,6 +158,7 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 48] {
         (flags.atimes > 0, "--atimes (-U)", "Leave it out: a time of access is no change."),
         (flags.reflink.is_some(), "--reflink", "Leave it out: copies share blocks where they can."),
         (flags.copy_devices, "--copy-devices", "Leave it out: devices are made on both sides, not read."),
+        (flags.drop_devices, "--drop-D", "Leave it out: without -D, neither side makes any."),
         (
             flags.write_devices,
             "--write-devices",

@@ -7,7 +7,7 @@ use crate::support::command::{Output, dsync};
 use crate::support::disk::Loop;
 use crate::support::scene::Scene;
 use crate::support::tools;
-use crate::support::transport::{Direction, Way};
+use crate::support::transport::{Direction, Transport, Way};
 use crate::support::tree::{Node, Tree, noise};
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use std::fs;
@@ -335,6 +335,26 @@ fn what_is_no_device_is_written_as_ever() {
         let scene = Scene::with_source(&Tree::new().node("fifo", Node::Fifo));
         copied(&scene, way, &["-r", "--copy-devices"]).success();
         assert_eq!(scene.paths("to"), [""; 0]);
+    }
+}
+
+/// What is there already stays, also where all else that is not at the source goes.
+#[test]
+fn the_side_that_receives_may_make_none() {
+    for way in Way::all() {
+        let is_push = way.transport != Transport::Local && way.direction == Direction::Push;
+        let scene = Scene::with_source(
+            &Tree::new().file("file", "content").node("fifo", Node::Fifo).node("old", Node::Fifo),
+        )
+        .tree("to", &Tree::new().node("old", Node::Fifo).file("extra", "gone"));
+        let [here, there] = ["--drop-D", "-M--drop-D"];
+        let (of_it, of_the_other) = if is_push { (there, here) } else { (here, there) };
+        let dropped = copied(&scene, way, &["-a", "--delete", of_it]).success();
+        assert!(dropped.out().contains("skipping non-regular file \"fifo\"\n"), "{way:?}\n{dropped}");
+        assert_eq!(scene.paths("to"), ["file", "old"], "{way:?}\n{dropped}");
+        // It is nothing to who sends.
+        copied(&scene, way, &["-a", of_the_other]).success();
+        assert_eq!(scene.paths("to"), ["fifo", "file", "old"], "{way:?}");
     }
 }
 
