@@ -301,7 +301,7 @@ impl Entry {
     pub fn told(&self) -> Entry {
         let mut told = self.clone();
         if let Some(extra) = &mut told.extra {
-            extra.stamp = None;
+            (extra.inode, extra.stamp) = (None, None);
         }
         told.extra.take_if(|extra| **extra == Extra::default());
         told

@@ -1,8 +1,11 @@
 //! Which listed names are one file (`-H`): each such file gets a number, by which the sink knows its other names.
 //!
-//! A file is remembered from the first of its names that is listed until as many were listed as it has, or the run
-//! ends: then some are outside of what is listed. Where a name may be listed under several paths (of several arguments,
-//! or by links that are followed) their number says nothing, and every file is remembered to the end.
+//! A file is remembered from the first of its names that is told until as many were told as it has, or the run ends:
+//! then some are outside of what is listed. Where a name may be listed under several paths (of several arguments, or by
+//! links that are followed) their number says nothing, and every file is remembered to the end.
+//!
+//! What counts is the order in which names are told. It is not that in which directories are read, since the listing
+//! of one may be asked for long after it was mentioned.
 
 use crate::request::Options;
 use crate::tree::{Entry, Group, Inode};
@@ -10,7 +13,7 @@ use crate::view::View;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
 
-/// The files that have names which were not listed.
+/// The files that have names which were not told.
 #[derive(Debug)]
 pub(super) struct Groups {
     /// Whether anybody asked for them.
@@ -24,7 +27,7 @@ pub(super) struct Groups {
 #[derive(Debug)]
 struct Known {
     number: u32,
-    /// How many names were not listed.
+    /// How many names were not told.
     left: u64,
 }
 
@@ -35,14 +38,25 @@ impl Groups {
         Groups { wanted: options.hard_links, once, known: HashMap::new(), next: 0 }
     }
 
-    /// Gives the entries of a listing that have several names the numbers of their files, if these are asked for, in
-    /// place of what no other host is told.
-    pub(super) fn number(&mut self, entries: &mut [Entry]) {
-        for entry in entries {
-            if let Some(inode) = entry.take_inode().filter(|_| self.wanted) {
-                entry.extra_mut().group = self.group_of(inode);
+    /// Takes out of the entries of a listing what is not needed to number them.
+    pub(super) fn keep_needed(&self, entries: &mut [Entry]) {
+        if !self.wanted {
+            for entry in entries {
+                entry.take_inode();
             }
         }
+    }
+
+    /// What is told of an entry next: with the number of its file, if that is asked for, in place of what no other host
+    /// is told.
+    pub(super) fn told(&mut self, entry: &Entry) -> Entry {
+        let mut told = entry.told();
+        if self.wanted
+            && let Some(inode) = entry.inode()
+        {
+            told.extra_mut().group = self.group_of(inode);
+        }
+        told
     }
 
     /// `None` if there are no numbers left.
@@ -86,43 +100,46 @@ mod tests {
         entry
     }
 
+    fn told(groups: &mut Groups, listing: &[Entry]) -> Vec<Entry> {
+        listing.iter().map(|entry| groups.told(entry)).collect()
+    }
+
     #[test]
     fn names_of_one_file_have_one_number() {
         let mut groups = groups(true);
-        let mut listing = [entry(7, 3), entry(8, 1), entry(9, 2), entry(7, 3), entry(9, 2), entry(7, 3)];
-        groups.number(&mut listing);
+        let listing = [entry(7, 3), entry(8, 1), entry(9, 2), entry(7, 3), entry(9, 2), entry(7, 3)];
         let group = |number, last| Some(Group { number, last });
         let expected =
             [group(0, false), None, group(1, false), group(0, false), group(1, true), group(0, true)];
-        assert_eq!(listing.each_ref().map(Entry::group), expected);
+        assert!(told(&mut groups, &listing).iter().map(Entry::group).eq(expected));
         assert!(groups.known.is_empty());
     }
 
     #[test]
     fn one_with_names_elsewhere_is_remembered() {
         let mut groups = groups(true);
-        groups.number(&mut [entry(7, 3), entry(7, 3)]);
-        let mut later = [entry(7, 3)];
-        groups.number(&mut later);
-        assert_eq!(later[0].group(), Some(Group { number: 0, last: true }));
+        told(&mut groups, &[entry(7, 3), entry(7, 3)]);
+        let later = groups.told(&entry(7, 3));
+        assert_eq!(later.group(), Some(Group { number: 0, last: true }));
         assert!(groups.known.is_empty());
     }
 
     #[test]
     fn where_names_may_come_twice_none_is_the_last() {
-        let mut groups = groups(false);
-        let mut listing = [entry(7, 2), entry(7, 2), entry(7, 2)];
-        groups.number(&mut listing);
+        let listing = told(&mut groups(false), &[entry(7, 2), entry(7, 2), entry(7, 2)]);
         assert!(listing.iter().all(|entry| entry.group() == Some(Group { number: 0, last: false })));
     }
 
     #[test]
     fn which_file_of_the_host_it_is_is_told_to_nobody() {
         for wanted in [false, true] {
+            let mut groups = Groups { wanted, ..groups(true) };
             let mut listing = [entry(7, 2), entry(8, 1)];
-            Groups { wanted, ..groups(true) }.number(&mut listing);
-            assert!(listing.iter().all(|entry| entry.inode().is_none()));
+            groups.keep_needed(&mut listing);
             assert_eq!(listing.each_ref().map(|entry| entry.extra.is_some()), [wanted, false]);
+            let listing = told(&mut groups, &listing);
+            assert!(listing.iter().all(|entry| entry.inode().is_none()));
+            assert!(listing.iter().map(|entry| entry.extra.is_some()).eq([wanted, false]));
         }
     }
 }

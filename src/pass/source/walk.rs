@@ -150,7 +150,7 @@ impl Walk<'_, '_> {
                 }
             }
         }
-        self.groups.number(&mut listing.entries);
+        self.groups.keep_needed(&mut listing.entries);
         for (path, target) in std::mem::take(&mut listing.followed) {
             let context = self.source.context;
             if context.options.detail.changes {
@@ -204,7 +204,7 @@ impl Walk<'_, '_> {
         let is_copied = |entry: &Entry| {
             options.asks_for(entry.kind())
                 && !options.leaves_out(entry, kept.dir.path())
-                && entry.group().is_none()
+                && entry.inode().is_none()
         };
         let comparable = whole && is_all && entries.iter().all(is_copied);
         let fingerprinter = self.fingerprinter.as_ref().filter(|_| comparable);
@@ -253,7 +253,7 @@ impl Walk<'_, '_> {
                 if kept.listing.asked.implies(&entry.name) {
                     asked.implied.push(entry.name.clone());
                 }
-                entries.push(entry.told());
+                entries.push(self.groups.told(entry));
             }
             let mut owners = self.names_of(entries.iter().map(|entry| entry.meta.owner()));
             let extras = entries.iter().filter_map(|entry| entry.extra.as_ref());

@@ -74,15 +74,17 @@ pub(super) fn destination(random: &mut Random, options: &[Choice], tree: &mut Tr
         case::leave_out_other_kinds(tree, wanted);
     }
     if has("-K") {
-        // What a munged link leads to is none of the tree's, and dsync does not look whether it is there.
-        let is_munged =
-            |entry: &Entry| matches!(&entry.node, Node::Symlink(target) if target.starts_with(MUNGED));
-        tree.entries.retain(|_, entry| !is_munged(entry));
+        // What a munged or another absolute link leads to is none of the tree's, and dsync does not look what it is.
+        let leads_out = |entry: &Entry| matches!(&entry.node, Node::Symlink(target) if target.starts_with(MUNGED) || target.starts_with(b"/"));
+        tree.entries.retain(|_, entry| !leads_out(entry));
         keep_links(random, tree, wanted);
     }
     if has("-E") && !keeps_permissions(options) {
         let files = tree.entries.values_mut().filter(|entry| matches!(entry.node, Node::File(_)));
         files.filter(|_| random.chance(30)).for_each(|entry| entry.mode ^= 0o111);
+        // Of a file that nobody may read, rsync wants no execute permission where it compares with others.
+        let files = tree.entries.values_mut().filter(|entry| matches!(entry.node, Node::File(_)));
+        files.filter(|entry| entry.mode & 0o444 == 0).for_each(|entry| entry.mode |= 0o400);
     }
     if has("--no-implied-dirs") {
         // rsync tells of what is to go into a directory, also where there is something else in the place of that.

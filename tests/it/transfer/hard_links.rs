@@ -204,6 +204,21 @@ fn symbolic_links_and_fifos_have_several_names_too() {
     }
 }
 
+/// What is new is listed as soon as it is seen to be, and before what has to be compared first.
+#[test]
+fn directories_that_are_listed_in_another_order_than_they_are_read_in_change_nothing() {
+    for way in Way::all() {
+        for options in [&["-aH"][..], &["-aH", "--chmod=D755", "--bwlimit=1g"]] {
+            let tree = Tree::new().file("a/a/b/first", "one file").directory("new/x");
+            let scene = linked(&tree, &[("a/a/b/first", "second"), ("a/a/b/first", "new/x/third")]);
+            fs::create_dir_all(scene.path("to/a/a")).unwrap();
+            run(way, &scene, options).success();
+            let expected = [group(["a/a/b/first", "new/x/third", "second"])].into();
+            assert_eq!(groups(&scene.path("to")), expected, "{way:?} {options:?}");
+        }
+    }
+}
+
 #[test]
 fn names_of_several_arguments_are_linked_and_those_outside_are_not() {
     for way in Way::plain() {
