@@ -279,9 +279,9 @@ impl Policy<'_> {
         let (owner, group) = self.owner_differs(want.meta.owner(), have.meta.owner(), may_set_group);
         let time = self.keeps_time(kind) && !self.is_same_time(want.meta.mtime, have.meta.mtime);
         let atime = self.atime(kind, want);
-        let atime_differs = atime.is_some_and(|atime| {
-            have.extra.and_then(|extra| extra.atime).is_none_or(|have| !self.is_same_time(atime, have))
-        });
+        let atime_here = have.extra.and_then(|extra| extra.atime);
+        let atime_differs =
+            atime.is_some_and(|atime| atime_here.is_none_or(|here| !self.is_same_time(atime, here)));
         let acls_of = |seen: &Seen<'_>| seen.extra.and_then(|extra| extra.acls.clone());
         let acls = options.acls && has_mode && acls_of(&want) != acls_of(&have);
         let xattrs = self.fetch_xattrs(want);
@@ -308,7 +308,7 @@ impl Policy<'_> {
                 group: group.then_some(want.meta.gid),
                 mtime: time.then_some(want.meta.mtime),
                 // With the other time, it would become now.
-                atime: atime.filter(|_| atime_differs || time),
+                atime: if atime_differs { atime } else { atime.and(atime_here).filter(|_| time) },
             },
             acls: acls.then_some(mode),
             xattrs: match xattrs_differ {

@@ -5,7 +5,7 @@ use crate::cli::output::listing;
 use crate::cli::output::moment::Clock;
 use crate::cli::output::size::Numbers;
 use crate::cli::output::{Direction, Style};
-use crate::report::{Action, Event, Item, Problem, Skip};
+use crate::report::{Action, Event, Item, Problem, Role, Skip};
 use crate::tree::{Escaped, Kind, RelPath};
 
 /// Text for one of the two streams: whole lines with their ends.
@@ -75,7 +75,7 @@ impl Wording<'_> {
                 (style.levels.remove > 0).then(|| Line::Out(format!("sender removed {path}\n")))
             }
             Event::Skipped { path, reason } => skip_line(path, *reason, style).map(Line::Out),
-            Event::Problem(problem) => Some(Line::Err(problem_line(problem))),
+            Event::Problem(problem) => Some(Line::Err(problem_line(problem, style))),
             Event::Notice(text) => (!style.quiet).then(|| Line::Err(prefixed("dsync: ", text.as_bytes()))),
             Event::Remote(bytes) => Some(Line::Err(prefixed("remote: ", bytes))),
         }
@@ -176,11 +176,17 @@ fn skip_line(path: &RelPath, reason: Skip, style: &Style) -> Option<String> {
     shown.then(|| text + "\n")
 }
 
-fn problem_line(problem: &Problem) -> String {
-    let Problem { doing, path, cause, .. } = problem;
+/// Where both sides are on one host, or the path says which it is of, the side is not told.
+fn problem_line(Problem { doing, path, cause, role, .. }: &Problem, style: &Style) -> String {
+    let side = match (style.direction, role) {
+        _ if style.two_way.is_some() => "",
+        (Direction::Local, _) => "",
+        (_, Role::Source) => "[sender] ",
+        (_, Role::Sink) => "[receiver] ",
+    };
     let doing = Escaped(doing.as_bytes());
     let cause = Escaped(cause.as_bytes());
-    format!("dsync: {doing} {}: {cause}\n", Escaped(path))
+    format!("dsync: {side}{doing} {}: {cause}\n", Escaped(path))
 }
 
 /// Every line of a text with a mark of where it comes from before it, unable to act on a terminal.
@@ -197,7 +203,7 @@ fn prefixed(before: &str, text: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::cli::output::{Levels, LogStyle, Origins};
-    use crate::report::{Change, ProblemClass, Role, TimeChange};
+    use crate::report::{Change, ProblemClass, TimeChange};
 
     fn style(verbose: u8, itemise: u8) -> Style {
         Style {
@@ -365,8 +371,13 @@ mod tests {
             class: ProblemClass::Failed,
             role: Role::Source,
         };
-        let told = Line::Err("dsync: opening a\\#033b: Permission denied\n".to_owned());
-        assert_eq!(line(&Event::Problem(problem), &quiet), Some(told));
+        let problem = Event::Problem(problem);
+        let told =
+            |side: &str| Some(Line::Err(format!("dsync: {side}opening a\\#033b: Permission denied\n")));
+        assert_eq!(line(&problem, &quiet), told(""));
+        for direction in [Direction::Push, Direction::Pull] {
+            assert_eq!(line(&problem, &Style { direction, ..quiet.clone() }), told("[sender] "));
+        }
         for event in [
             Event::CreatedDestination,
             Event::Notice("stored a key".to_owned()),

@@ -534,6 +534,15 @@ fn times_of_last_access_are_kept_apart() {
         ("of what is new", "tU", at(7), None, "transfer + mode=640 time=100 atime=7"),
         ("in place", "tU in-place", file(6).accessed_at(7), Some(at(7)), "transfer s time=100 atime=7"),
         ("of a directory", "tU", dir().accessed_at(7), Some(dir().accessed_at(8)), "keep ."),
+        // Setting one of the two would make the other what the clock says.
+        ("beside the other", "tU size-only", at(7).at(90, 0), Some(at(7)), "keep t time=90 atime=7"),
+        (
+            "within the window",
+            "tU size-only window-2",
+            at(7).at(90, 0),
+            Some(at(8)),
+            "keep t time=90 atime=8",
+        ),
     ]);
 }
 

@@ -102,7 +102,8 @@ impl Destination {
             let allowed = root.dir().check_aside(path, links);
             allowed.map_err(|error| DestinationError::no_temp("--partial-dir", path, &error))?;
         }
-        let temp = options.temp_dir.as_ref().map(open_temp).transpose()?;
+        // What is written in place is staged nowhere, nor is what is copied from elsewhere then.
+        let temp = options.temp_dir.as_ref().map(open_temp).transpose()?.filter(|_| !options.in_place);
         let sharing = match options.reflink {
             Reflink::Auto => Sharing::Possible,
             Reflink::Always => Sharing::Demanded,

@@ -100,11 +100,6 @@ impl Case {
             // its dry run says that it deletes them.
             options.retain(|choice| !["--max-delete", "-n"].contains(&choice.name));
         }
-        if has(&options, &["-L", "--copy-unsafe-links"]) {
-            // To rsync, one that is named and leads nowhere is not there itself.
-            let may_be_broken = !has(&options, &["--delete"]) && matches!(naming, Naming::Plain);
-            sources.iter_mut().for_each(|source| tame_links(source, may_be_broken));
-        }
         // The files of rules at the top of the first source are those of all sources to rsync; and an empty directory
         // that two sources have is not empty to it.
         let one_only = ["--max-delete", "--ignore-existing", "-F", "dir-merge", "-C", "-m"];
@@ -122,12 +117,18 @@ impl Case {
         // Drawn apart, so that the other cases stay what they are.
         let mut fitted = Random::new(!seed ^ 0x5a5a);
         sources.iter_mut().for_each(|source| fitting::source(&mut fitted, &options, source));
+        if has(&options, &["-L", "--copy-unsafe-links"]) {
+            // To rsync, one that is named and leads nowhere is not there itself.
+            let may_be_broken = !has(&options, &["--delete"]) && matches!(naming, Naming::Plain);
+            sources.iter_mut().for_each(|source| tame_links(source, may_be_broken));
+        }
         let wanted = wanted(&sources, &operands);
         let is_ruled_late = has(&options, &["--delete-after"]) && has(&options, &["-F", "dir-merge", "-C"]);
         let obstacles = Obstacles {
             // Which file finds its place cleared would depend on the order in which the limit is used up.
             // And what goes later, rsync takes away for what comes without regard to the rules in directories above.
-            full_directories: !has(&options, &["--max-delete"]) && !is_ruled_late,
+            // With -H, rsync then makes none of a file's names.
+            full_directories: !has(&options, &["--max-delete", "-H"]) && !is_ruled_late,
             // rsync neither replaces these nor leaves out what is to go into the directory, and then fails.
             for_directories: !options::has(&options, "--ignore-existing"),
         };

@@ -6,6 +6,7 @@ use crate::oracle::random::Random;
 use crate::support::snapshot::{Content, Stamp};
 use crate::support::tools;
 use crate::support::tree::{Entry, Node, Tree};
+use crate::support::xattr::ACCESS_ACL;
 use filetime::FileTime;
 use std::collections::BTreeMap;
 
@@ -58,6 +59,13 @@ pub(super) fn source(random: &mut Random, options: &[Choice], tree: &mut Tree) {
     if has("-U") {
         read(random, tree);
     }
+    if has("-A") {
+        // Where a directory is sticky, or made so, rsync takes what the group may away if the mask is the same.
+        let may_be_sticky =
+            |entry: &Entry| entry.mode & 0o1000 != 0 || (entry.is_directory() && has("--chmod"));
+        let sticky = tree.entries.values_mut().filter(|entry| may_be_sticky(entry));
+        sticky.for_each(|entry| drop(entry.xattrs.remove(ACCESS_ACL)));
+    }
 }
 
 /// The same for a destination, where there is to be `wanted`.
@@ -86,8 +94,16 @@ pub(super) fn destination(random: &mut Random, options: &[Choice], tree: &mut Tr
         let files = tree.entries.values_mut().filter(|entry| matches!(entry.node, Node::File(_)));
         files.filter(|entry| entry.mode & 0o444 == 0).for_each(|entry| entry.mode |= 0o400);
     }
-    if has("--no-implied-dirs") {
-        // rsync tells of what is to go into a directory, also where there is something else in the place of that.
+    if has("--no-super") {
+        // A group that is not the user's to give stays what the directory had when the file was made in it.
+        tree.entries
+            .values_mut()
+            .filter(|entry| entry.is_directory())
+            .for_each(|entry| entry.mode &= !0o2000);
+    }
+    if has("--no-implied-dirs") || has("--ignore-existing") {
+        // rsync tells of what is to go into a directory, also where there is something else in the place of that; or
+        // gives that the directory's time.
         let is_directory =
             |tree: &Tree, path: &Vec<u8>| tree.entries.get(path).is_some_and(Entry::is_directory);
         let paths =

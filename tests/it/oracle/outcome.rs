@@ -311,9 +311,11 @@ impl Outcome {
             .filter(|line| !(how.limited_deletion && is_deletion(line)))
             .map(|line| without_moments(line).replace("|recv", "|send").replace('<', ">"))
             .map(|mut line| {
-                // `=%C%o%n`
-                if line.get(33..37) == Some("recv") {
-                    line.replace_range(33..37, "send");
+                // `=%C%o%n`, by the length of the sum
+                for at in [17, 33] {
+                    if line.get(at..at + 4) == Some("recv") {
+                        line.replace_range(at..at + 4, "send");
+                    }
                 }
                 let is_first = line.as_bytes().get(11) == Some(&b'=');
                 if let Some(at) = if is_first { Some(0) } else { line.find("|.").map(|at| at + 1) } {
