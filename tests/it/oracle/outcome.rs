@@ -309,10 +309,11 @@ impl Outcome {
         let lines = out.lines().filter(|line| is_marked(line) || is_bare(line));
         let mut lines: Vec<String> = lines
             .filter(|line| !(how.limited_deletion && is_deletion(line)))
+            .filter(|line| !(how.kept && line.contains("|.d..t......|")))
             .map(|line| without_moments(line).replace("|recv", "|send").replace('<', ">"))
             .map(|mut line| {
                 // `=%C%o%n`, by the length of the sum
-                for at in [17, 33] {
+                for at in [17, 33, 41] {
                     if line.get(at..at + 4) == Some("recv") {
                         line.replace_range(at..at + 4, "send");
                     }
