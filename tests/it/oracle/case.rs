@@ -9,6 +9,7 @@ use crate::support::snapshot::Snapshot;
 use crate::support::tree::{Entry, Node, Tree, at, contents};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs;
 use std::mem::discriminant;
 use std::path::{Path, PathBuf};
 
@@ -119,7 +120,8 @@ impl Case {
         sources.iter_mut().for_each(|source| fitting::source(&mut fitted, &options, source));
         if has(&options, &["-L", "--copy-unsafe-links"]) {
             // To rsync, one that is named and leads nowhere is not there itself.
-            let may_be_broken = !has(&options, &["--delete"]) && matches!(naming, Naming::Plain);
+            let may_delete = has(&options, &["--delete"]) && !has(&options, &["--ignore-errors"]);
+            let may_be_broken = !may_delete && matches!(naming, Naming::Plain);
             sources.iter_mut().for_each(|source| tame_links(source, may_be_broken));
         }
         let wanted = wanted(&sources, &operands);
@@ -201,6 +203,18 @@ impl Case {
                 basis.entries.values_mut().for_each(|entry| entry.mode &= 0o777);
             }
             leave_out_other_kinds(&mut basis, &wanted);
+            if has(&options, &["-E"]) {
+                // To rsync, also what is no file is another if it can be executed.
+                let others = basis
+                    .entries
+                    .iter_mut()
+                    .filter(|(_, entry)| !matches!(entry.node, Node::File(_) | Node::Directory));
+                for (entry, wanted) in
+                    others.filter_map(|(path, entry)| Some((entry, wanted.entries.get(path)?)))
+                {
+                    entry.mode = wanted.mode;
+                }
+            }
             forget_xattrs_of_others(&mut basis);
             // Of several directories rsync chooses one without regard to these, and then tells how it differs.
             for (path, entry) in basis.entries.iter_mut().filter(|(_, entry)| entry.is_directory()) {
@@ -233,6 +247,25 @@ impl Case {
         if let Some(tree) = &self.destination {
             tree.write(at);
         }
+    }
+
+    /// Whether files of the sources are removed.
+    pub(super) fn removes(&self) -> bool {
+        options::has(&self.options, "--remove-source-files")
+    }
+
+    /// What a run has left of the sources in `directory`, which are then written anew; nothing if it removes none.
+    pub(super) fn sources_left(&self, directory: &Path) -> Vec<Snapshot> {
+        if !self.removes() {
+            return Vec::new();
+        }
+        let left = self.snapshots(directory);
+        for (number, source) in self.sources.iter().enumerate() {
+            let at = directory.join(format!("source-{number}"));
+            fs::remove_dir_all(&at).unwrap();
+            source.write(&at);
+        }
+        left
     }
 
     /// The sources in `directory` as they are.

@@ -36,6 +36,29 @@ const EXCLUSIONS: &[Exclusion] = &[
     ),
     (&["--fake-super"], &["-J"], "rsync sets times of links that it keeps so"),
     (&["--fake-super"], &["--no-super"], "the later one counts"),
+    (
+        &["-f-x"],
+        &["-R", "--files-from"],
+        "rsync does not hold the attributes of directories above what is named against rules of the sender",
+    ),
+    (&["-f-x"], &["--fake-super"], "rsync may hold the names against rules under which attributes are kept"),
+    (
+        &["--ignore-errors"],
+        &["--max-delete"],
+        "of an error and a limit that is reached, each has an exit code",
+    ),
+    (&["--list-only"], &["-U"], "rsync lists times of last access, too"),
+    (&["--list-only"], &["--chmod"], "rsync lists the permissions that entries are to have"),
+    (
+        &["--remove-source-files"],
+        &["-L", "-k", "--copy-unsafe-links"],
+        "rsync removes what is behind a link that it follows",
+    ),
+    (
+        &["--remove-source-files"],
+        &["--compare-dest", "--copy-dest", "--link-dest"],
+        "rsync removes only regular files that are elsewhere",
+    ),
     (&["--fake-super", "-A"], &["-X"], "rsync loses the ACLs of what it makes with other attributes"),
 ];
 

@@ -65,7 +65,19 @@ pub(super) fn source(random: &mut Random, options: &[Choice], tree: &mut Tree) {
             |entry: &Entry| entry.mode & 0o1000 != 0 || (entry.is_directory() && has("--chmod"));
         let sticky = tree.entries.values_mut().filter(|entry| may_be_sticky(entry));
         sticky.for_each(|entry| drop(entry.xattrs.remove(ACCESS_ACL)));
+        if has("--chmod") {
+            // Where the mask becomes what the group may, rsync takes that away from the group.
+            let entries = tree.entries.values_mut();
+            entries.for_each(|entry| entry.xattrs.retain(|name, acl| name != ACCESS_ACL || masks_all(acl)));
+        }
     }
+}
+
+/// Whether an ACL has the same for its mask and for the group of the file.
+fn masks_all(acl: &[u8]) -> bool {
+    let (_, entries) = acl.split_at(4);
+    let of = |tag: u8| entries.chunks(8).find(|entry| entry[0] == tag).map(|entry| entry[2]);
+    of(4) == of(16)
 }
 
 /// The same for a destination, where there is to be `wanted`.

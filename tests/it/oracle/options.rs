@@ -63,6 +63,9 @@ impl Choice {
 }
 
 /// All options that are drawn, so that one that never is cannot go unnoticed.
+///
+/// Not drawn is `-x`, which needs other file systems in the trees, and so a user who may mount them;
+/// and `--mkpath`: by how many entries rsync's list has, the last directory is one of them or made before.
 pub(super) const ALL: &[(&str, Effect)] = &[
     ("-a", Effect::State),
     ("-r", Effect::State),
@@ -150,6 +153,10 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("--copy-devices", Effect::State),
     ("--fake-super", Effect::State),
     ("-U", Effect::State),
+    ("-f-x", Effect::State),
+    ("--ignore-errors", Effect::State),
+    ("--remove-source-files", Effect::State),
+    ("--list-only", Effect::State),
 ];
 
 /// Those that name directories to compare with.

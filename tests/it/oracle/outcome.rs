@@ -25,6 +25,8 @@ pub(super) struct Outcome {
     accessed: BTreeMap<Vec<u8>, i64>,
     /// The directory for backups.
     backup: Snapshot,
+    /// What is left of the sources, where files of these are removed.
+    sources: Vec<Snapshot>,
 }
 
 /// How far two outcomes of a case are comparable.
@@ -45,6 +47,8 @@ pub(super) struct Comparison {
     linked: bool,
     /// `-U`: when something was last read counts.
     accessed: bool,
+    /// `--list-only`: lines about what the sources show.
+    lists: bool,
     /// `-n`: of directories that it would not delete, rsync may tell that it deletes them.
     dry: bool,
     /// `-K`: the times of links that are kept, and of what they lead to, are each program's own.
@@ -87,6 +91,7 @@ impl Comparison {
             limited_deletion,
             linked,
             accessed: options::has(options, "-U"),
+            lists: options::has(options, "--list-only"),
             dry: options::has(options, "-n"),
             kept: options::has(options, "-K"),
             names_of_groups: groups.iter().map(|path| Escaped(path).to_string()).collect(),
@@ -128,7 +133,12 @@ impl Outcome {
         access_times(at, &[], &mut accessed);
         let after = Snapshot::of(at).with_now(since).without_fractions_kept_from(&before);
         let backup = Snapshot::of(&at.with_file_name("backup"));
-        Outcome { output, before, after, accessed, backup }
+        Outcome { output, before, after, accessed, backup, sources: Vec::new() }
+    }
+
+    /// The same of a run that has left this of the sources. Times from `since` on count as made by it.
+    pub(super) fn with_sources(self, sources: Vec<Snapshot>, since: i64) -> Outcome {
+        Outcome { sources: sources.into_iter().map(|source| source.with_now(since)).collect(), ..self }
     }
 
     /// What differs in the destination and the exit code.
@@ -144,6 +154,10 @@ impl Outcome {
                 }
             };
             self.accessed.keys().for_each(&mut differs);
+        }
+        for (mine, theirs) in self.sources.iter().zip(&other.sources) {
+            let differences = mine.differences(theirs, Columns::ALL);
+            lines.extend(differences.into_iter().map(|line| format!("source: {line}")));
         }
         let (mut mine, mut theirs) = (self.kept(), other.kept());
         if self.output.code != other.output.code {
@@ -236,6 +250,9 @@ impl Outcome {
         if how.names {
             lines.extend(line_differences(&self.names(how), &other.names(how)));
         }
+        if how.lists {
+            lines.extend(line_differences(&self.listed(), &other.listed()));
+        }
         if how.stats {
             let tells = |outcome: &Outcome| outcome.output.out().lines().any(|line| line.starts_with(STAYS));
             let is_open = how.limited_deletion || (how.dry && (tells(self) || tells(other)));
@@ -295,6 +312,22 @@ impl Outcome {
         let mut items: Vec<String> = wanted.filter_map(item).collect();
         items.sort();
         items
+    }
+
+    /// The lines of a list, sorted, without what the size of a directory is said to be.
+    fn listed(&self) -> Vec<String> {
+        let is_mode =
+            |word: &str| word.len() == 10 && word.bytes().all(|byte| b"-dlpscbrwxStT".contains(&byte));
+        let out = self.output.out();
+        let lines = out.lines().filter_map(|line| {
+            let (mode, rest) = line.split_once(' ').filter(|(mode, _)| is_mode(mode))?;
+            let (_, rest) =
+                rest.trim_start().split_once(' ').filter(|_| mode.starts_with('d')).unwrap_or(("", rest));
+            Some(format!("{mode} {rest}"))
+        });
+        let mut lines: Vec<String> = lines.collect();
+        lines.sort();
+        lines
     }
 
     /// The lines by a format of `--out-format`, sorted, without which way the content went.

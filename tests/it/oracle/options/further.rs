@@ -23,6 +23,37 @@ impl Drawn<'_> {
         // Without -t, rsync may give a file a time before all times.
         let times = ["-a", "-t"].iter().any(|name| has(&self.choices, name));
         self.beside(if times { 9 } else { 0 }, "-U", &["-U"]);
+        self.xattr_rules();
+        self.beside(4, "--list-only", &["--list-only"]);
+        // A link that is followed and leads nowhere is an error.
+        let follows = ["-L", "--copy-unsafe-links"].iter().any(|name| has(&self.choices, name));
+        if follows && has(&self.choices, "--delete") && matches!(naming, Naming::Plain) {
+            self.beside(80, "--ignore-errors", &["--ignore-errors"]);
+        }
+        // Others could not write the sources anew for each run.
+        self.beside(
+            if tools::is_root() { 8 } else { 0 },
+            "--remove-source-files",
+            &["--remove-source-files"],
+        );
+    }
+
+    /// Rules for names of extended attributes. Not being root, rsync gives some of these other names.
+    fn xattr_rules(&mut self) {
+        if !has(&self.choices, "-X") || !tools::is_root() || !xattr::are_here() {
+            return;
+        }
+        let names = ["user.a", "user.long", "/user.a", "*.a", "trusted.*", "user.*", "*", "user.[!a]*"];
+        let kinds = ["-x ", "-x ", "-xs ", "-xr ", "Hx ", "Px ", "-x! ", "-xp "];
+        let mut rule = |kind: &str| [kind, *self.random.pick(&names)].concat();
+        let (included, other) = (rule("+x "), rule(""));
+        let rule = [*self.random.pick(&kinds), &other].concat();
+        // With such a rule, rsync takes ACLs for attributes, too.
+        let mut words = vec!["-f", "-xsr system.*", "-f", &rule];
+        if self.random.chance(30) {
+            words.splice(2..2, ["-f", &included]);
+        }
+        self.beside(40, "-f-x", &words);
     }
 
     fn devices(&mut self) {
