@@ -7,10 +7,10 @@ use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Meet, Talk};
 use crate::twoway::guard::Refusal;
 use crate::twoway::history::Partner;
-use crate::twoway::run::RunError;
 use crate::twoway::run::own::Own;
 use crate::twoway::run::planner::Names;
 use crate::twoway::run::share::OUT_OF_TURN;
+use crate::twoway::run::{Around, RunError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often what is known is told before the two give up. Each time shows at most a few forks that were not known, and
@@ -33,7 +33,7 @@ pub(super) struct Met {
 pub(super) fn meet(
     own: &mut Own,
     conversation: &mut Conversation<'_>,
-    names: &Names,
+    (names, around): (&Names, Around<'_>),
     refuse: &dyn Fn() -> Result<(), RunError>,
 ) -> Result<Met, RunError> {
     for round in 0..ROUNDS {
@@ -51,7 +51,7 @@ pub(super) fn meet(
         }
         conversation.say(&Talk::News(own.history.lineages().news_for(&theirs.heads)))?;
         let Talk::News(news) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
-        own.history.learn(&news)?;
+        own.learn(&news, around)?;
     }
     Err(NEVER.into())
 }
@@ -60,8 +60,9 @@ pub(super) fn meet(
 pub(super) fn be_met(
     own: &mut Own,
     conversation: &mut Conversation<'_>,
-    options: &Options,
+    around: Around<'_>,
 ) -> Result<Meet, RunError> {
+    let options = &around.context.options;
     let is_allowed = options.two_way.is_some_and(|two_way| two_way.allow_mass_delete);
     for round in 0..ROUNDS {
         let Talk::Meet(theirs) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
@@ -78,7 +79,7 @@ pub(super) fn be_met(
         let news = own.history.lineages().news_for(&theirs.heads);
         let Talk::News(theirs) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
         conversation.say(&Talk::News(news))?;
-        own.history.learn(&theirs)?;
+        own.learn(&theirs, around)?;
     }
     Err(NEVER.into())
 }
@@ -103,6 +104,7 @@ impl Own {
             holds: self.holds,
             problems: self.problems,
             is_new: self.is_new,
+            loss_told: self.loss_told,
             name: String::new(),
             remembers_another: false,
             free: self.free(),

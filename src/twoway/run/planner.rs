@@ -19,7 +19,7 @@ use crate::twoway::replica::Replica;
 use crate::twoway::run::alike;
 use crate::twoway::run::asking::{Asking, Counting};
 use crate::twoway::run::meeting::{Met, is_continued, meet};
-use crate::twoway::run::own::{Own, owned};
+use crate::twoway::run::own::{LOST, Own, owned};
 use crate::twoway::run::share::{Carried, OUT_OF_TURN, Share, Who, make_acquainted};
 use crate::twoway::run::told::{Keys, Knowledge, Pairs, Told, pair};
 use crate::twoway::run::{Around, Overseer, RunError};
@@ -153,7 +153,7 @@ impl Planner<'_> {
             MaxDelete::Any => Ok(()),
             _ => Err(settings.halted(another)),
         };
-        let met = meet(&mut self.own, conversation, &settings.names, &refuse)?;
+        let met = meet(&mut self.own, conversation, (&settings.names, self.around), &refuse)?;
         self.warn_of_clock(&met);
         self.look_at_facets(&met);
         self.look_at_pasts(&met)?;
@@ -520,19 +520,17 @@ impl Planner<'_> {
 
     /// A side that had a past and has none now is compared as if it were new, if it is not empty, too.
     fn look_at_pasts(&self, met: &Met) -> Result<(), RunError> {
-        let Meet { author, census, is_new, remembers_another, .. } = met.theirs;
+        let Meet { author, census, is_new, loss_told, remembers_another, .. } = met.theirs;
         let ours = Past { is_new: self.own.is_new, is_remembered: remembers_another };
         let is_remembered = self.own.remembers_another(&self.settings.names.there, author)?;
         let theirs = Past { is_new, is_remembered };
-        let (left, right) = self.of_sides((ours, self.own.census()), (theirs, census));
-        for (side, (past, census)) in [(Side::Left, left), (Side::Right, right)] {
+        let ours = (ours, self.own.census(), self.own.loss_told);
+        let (left, right) = self.of_sides(ours, (theirs, census, loss_told));
+        for (side, (past, census, is_told)) in [(Side::Left, left), (Side::Right, right)] {
             guard_past(side, past, census, self.settings.max_delete)
                 .map_err(|refusal| self.settings.halted(refusal))?;
-            if past.is_lost() {
-                let name = self.settings.names.of(side);
-                let text = format!(
-                    "{name} has lost its history: everything is compared, and what was deleted may come back"
-                );
+            if past.is_lost() && !is_told {
+                let text = format!("{} {LOST}", self.settings.names.of(side));
                 self.around.context.reporter.report(Event::Notice(text));
             }
         }
