@@ -23,10 +23,32 @@ const NEVER: PassError = PassError::Protocol("the two replicas do not agree on w
 #[derive(Debug)]
 pub(super) struct Met {
     pub theirs: Meet,
-    /// How much later it is there, by its clock.
-    pub ahead: f64,
+    pub clock: Clock,
+}
+
+/// The follower's clock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    /// How many seconds later it is there.
+    ahead: f64,
     /// How long it took to ask, by which that may be wrong.
-    pub took: Duration,
+    took: Duration,
+}
+
+/// How many seconds apart two clocks may be before somebody is told.
+const CLOCKS_DIFFER: f64 = 2.0;
+
+impl Clock {
+    /// What is said of it, if it is another time there for certain.
+    pub(super) fn warning(self) -> Option<String> {
+        let (seconds, doubt) = (self.ahead.abs(), self.took.as_secs_f64() / 2.0);
+        let which = if self.ahead > 0.0 { "ahead of" } else { "behind" };
+        (seconds - doubt > CLOCKS_DIFFER).then(|| {
+            format!(
+                "the other clock is {seconds:.0} s {which} this one, which matters to --conflict=newer and older"
+            )
+        })
+    }
 }
 
 /// Meets as the planner. Whom it does not expect it asks `refuse` about.
@@ -47,7 +69,8 @@ pub(super) fn meet(
         if theirs.heads == own.history.lineages().heads() {
             let took = asked.elapsed();
             let there = theirs.now.saturating_sub(here) as f64 / 1e9;
-            return Ok(Met { theirs, ahead: there - took.as_secs_f64() / 2.0, took });
+            let clock = Clock { ahead: there - took.as_secs_f64() / 2.0, took };
+            return Ok(Met { theirs, clock });
         }
         conversation.say(&Talk::News(own.history.lineages().news_for(&theirs.heads)))?;
         let Talk::News(news) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
@@ -118,4 +141,19 @@ impl Own {
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_differs_for_certain_is_told_of() {
+        let warning = |ahead, millis| Clock { ahead, took: Duration::from_millis(millis) }.warning();
+        for (ahead, millis) in [(0.0, 0), (2.0, 0), (-2.0, 10), (3.0, 2000), (-30.0, 60_000)] {
+            assert_eq!(warning(ahead, millis), None, "{ahead} {millis}");
+        }
+        assert!(warning(30.2, 100).unwrap().contains("is 30 s ahead of this one"));
+        assert!(warning(-3.0, 1900).unwrap().contains("is 3 s behind this one"));
+    }
 }

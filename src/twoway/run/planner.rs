@@ -13,7 +13,7 @@ use crate::twoway::names::InCommon;
 use crate::twoway::packed::{Collector, Packing, Store};
 use crate::twoway::plan::{Plan, Rename, names, spread};
 use crate::twoway::policy::Policies;
-use crate::twoway::reconcile::{Elsewhere, Pair, Rules, Settler, Step, Why, reconcile};
+use crate::twoway::reconcile::{Change, Elsewhere, Pair, Rules, Settler, Step, Why, reconcile};
 use crate::twoway::record::{Record, Shared, State};
 use crate::twoway::replica::Replica;
 use crate::twoway::run::alike;
@@ -154,7 +154,9 @@ impl Planner<'_> {
             _ => Err(settings.halted(another)),
         };
         let met = meet(&mut self.own, conversation, (&settings.names, self.around), &refuse)?;
-        self.warn_of_clock(&met);
+        if let Some(text) = met.clock.warning() {
+            self.around.context.reporter.report(Event::Notice(text));
+        }
         self.look_at_facets(&met);
         self.look_at_pasts(&met)?;
         let theirs = &met.theirs;
@@ -173,6 +175,9 @@ impl Planner<'_> {
         self.settings.overseer.planned(&plan)?;
         let tally = Tally::new(&plan.steps);
         self.guard(&tally, &met)?;
+        if tally.empties() {
+            self.tell_emptied(&plan);
+        }
         if options.dry_run || !is_news {
             conversation.say(&Talk::Nothing)?;
             if !options.dry_run {
@@ -558,15 +563,16 @@ impl Planner<'_> {
         }
     }
 
-    fn warn_of_clock(&self, met: &Met) {
-        let Met { ahead, took, .. } = met;
-        if ahead.abs() - took.as_secs_f64() / 2.0 > CLOCKS_DIFFER {
-            let which = if *ahead > 0.0 { "ahead of" } else { "behind" };
-            let text = format!(
-                "the other clock is {:.0} s {which} this one, which matters to --conflict=newer and older",
-                ahead.abs()
-            );
-            self.around.context.reporter.report(Event::Notice(text));
+    /// Says which directories stay although they were removed on the other side.
+    fn tell_emptied(&self, plan: &Plan) {
+        for step in &plan.steps {
+            for side in Side::BOTH.into_iter().filter(|side| step.change(*side) == Some(Change::Empty)) {
+                let (name, path) = (self.settings.names.of(side), &step.path);
+                let text = format!(
+                    "{name}: {path} stays a directory, since something in it takes no part in the run"
+                );
+                self.around.context.reporter.report(Event::Notice(text));
+            }
         }
     }
 }
@@ -580,6 +586,3 @@ fn is_like(planned: &Pair, now: &Pair) -> bool {
         planned == now || (is_gone && Record { mtime: now.mtime, ..planned.clone() } == *now)
     })
 }
-
-/// How many seconds apart two clocks may be before somebody is told.
-const CLOCKS_DIFFER: f64 = 2.0;
