@@ -223,8 +223,10 @@ pub enum Error {
         user: String,
         /// What was tried, in order.
         tried: Vec<String>,
-        /// What the server said.
+        /// What the server said, or what became of the connection.
         reason: String,
+        /// Whether it was ended on purpose, rather than that the connection broke or was closed without a word.
+        meant: bool,
     },
     /// The host's key is shorter than the configuration requires.
     #[error("The key of {host} has {bits} bits, and RequiredRSASize is {required}: {fingerprint}")]
@@ -337,7 +339,9 @@ impl Error {
             Error::Resolve { .. }
             | Error::Connect { .. }
             | Error::Timeout { .. }
-            | Error::Handshake { .. } => true,
+            | Error::Handshake { .. }
+            | Error::Lost { .. } => true,
+            Error::LoginEnded { meant, .. } => !meant,
             Error::Jump { forbidden, .. } => !forbidden,
             Error::Proxy { .. } => true,
             _ => false,
@@ -426,7 +430,7 @@ impl Error {
             }
             Self::ShortHostKey { .. } => "The host needs a longer key, or one of another type.".to_owned(),
             Self::Authentication(refusal) => refusal.hint().to_owned(),
-            Self::LoginEnded { .. } => {
+            Self::LoginEnded { meant: true, .. } => {
                 "If the server allows few tries, name the right key with IdentityFile and set IdentitiesOnly yes."
                     .to_owned()
             }
@@ -435,7 +439,9 @@ impl Error {
                 "Set XDG_RUNTIME_DIR or TMPDIR on the host to a folder that sockets can be made in."
                     .to_owned()
             }
-            Self::Lost { .. } => "Run this again; if it happens again, the server's log says why.".to_owned(),
+            Self::Lost { .. } | Self::LoginEnded { .. } => {
+                "Run this again; if it happens again, the server's log says why.".to_owned()
+            }
             Self::Channel { .. } => "The server limits sessions per connection (MaxSessions).".to_owned(),
         };
         Some(text)

@@ -192,11 +192,21 @@ impl Login<'_> {
     }
 
     fn lost(&self) -> Error {
-        let (host, reason) = (self.settings.hostname.clone(), self.loss.get());
+        let reason = self.loss.get();
         if self.tried.is_empty() {
-            return Error::Lost { host, reason };
+            return Error::Lost { host: self.settings.hostname.clone(), reason };
         }
-        Error::LoginEnded { host, user: self.settings.user.clone(), tried: self.tried.clone(), reason }
+        self.ended(reason, self.loss.is_meant())
+    }
+
+    fn ended(&self, reason: String, meant: bool) -> Error {
+        Error::LoginEnded {
+            host: self.settings.hostname.clone(),
+            user: self.settings.user.clone(),
+            tried: self.tried.clone(),
+            reason,
+            meant,
+        }
     }
 }
 

@@ -81,6 +81,7 @@ fn a_server_that_allows_few_tries_gets_the_named_key_early() {
     let error = refused(&options(&sshd));
     assert!(matches!(&error, Error::LoginEnded { tried, .. } if tried.len() == 2), "{error}");
     assert!(error.to_string().contains("Too many authentication failures"), "{error}");
+    assert!(!error.is_of_the_line(), "{error}");
     assert!(error.hint().unwrap().contains("IdentitiesOnly"), "{error}");
     sshd.configure(&format!("{lines}\nIdentityFile {}", key.display()));
     assert_eq!(output(connect(&host("box"), b"true", &options(&sshd)).unwrap()), "");
