@@ -157,6 +157,18 @@ pub enum Error {
         /// What went wrong.
         reason: String,
     },
+    /// Client and server have no algorithm of some kind in common.
+    #[error("Opening an SSH session with {host}: no {kind} in common; the server offers {offered}")]
+    Algorithms {
+        /// The host name.
+        host: String,
+        /// What they are for.
+        kind: &'static str,
+        /// Those of the server.
+        offered: String,
+        /// Those of them that the `ssh` program has and the configuration allows.
+        beyond: Option<String>,
+    },
     /// What answers is no SSH server.
     #[error("What answers at {host} port {port} is no SSH server; it says {said:?}")]
     NoSsh {
@@ -282,6 +294,8 @@ pub enum Error {
     },
 }
 
+const MORE_BY_SSH: &str = "Use --ssh=external to go through the ssh program, which does more.";
+
 /// How a login was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -314,9 +328,7 @@ impl fmt::Display for Refusal {
 impl Refusal {
     fn hint(&self) -> &'static str {
         match self {
-            Self { beyond: Some(_), .. } => {
-                "Use --ssh=external to go through the ssh program, which does more."
-            }
+            Self { beyond: Some(_), .. } => MORE_BY_SSH,
             Self { unasked: Some(_), accepted, .. } if !accepted.is_empty() => {
                 "Offer a key that the host knows and that needs no question, from a file or the agent, or run \
                  this where questions can be asked."
@@ -354,6 +366,10 @@ impl Error {
         match self {
             Self::Directive { host, directive, .. } => {
                 Some(format!("the configuration for {host} sets {directive}"))
+            }
+            // No key of the host has been looked at by then.
+            Self::Algorithms { host, kind, beyond: Some(beyond), .. } => {
+                Some(format!("{host} offers no {kind} that the built-in client has, but {beyond}"))
             }
             Self::Authentication(refusal) => refusal.beyond.clone(),
             _ => None,
@@ -416,6 +432,10 @@ impl Error {
                     .to_owned()
             }
             Self::Handshake { reason, .. } => handshake_hint(reason).to_owned(),
+            Self::Algorithms { beyond: Some(_), .. } => MORE_BY_SSH.to_owned(),
+            Self::Algorithms { .. } => {
+                "Allow one that the server offers (Ciphers, MACs, KexAlgorithms, HostKeyAlgorithms).".to_owned()
+            }
             Self::UnknownHostKey { .. } => {
                 "Connect once from a terminal, or add the key to ~/.ssh/known_hosts after checking it."
                     .to_owned()
@@ -463,9 +483,7 @@ fn connect_hint(kind: io::ErrorKind) -> &'static str {
 }
 
 fn handshake_hint(reason: &str) -> &'static str {
-    if reason.contains("in common") {
-        "Allow one that the server offers (Ciphers, MACs, KexAlgorithms, HostKeyAlgorithms), or use --ssh=external."
-    } else if reason.contains("closed the connection") {
+    if reason.contains("closed the connection") {
         "The server may be busy (MaxStartups), or block this address; try again later or look into its log."
     } else {
         "Check that the port is that of an SSH server; --ssh-debug tells each step."

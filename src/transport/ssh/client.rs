@@ -11,6 +11,7 @@ use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{Channel, Names as Algorithms};
 
+use crate::transport::ssh::algorithms;
 use crate::transport::ssh::ask::Asker;
 use crate::transport::ssh::known_hosts::{KnownHosts, Names, Place, Verdict, store};
 use crate::transport::ssh::server_text::visible;
@@ -345,7 +346,8 @@ pub(super) fn describe(error: &SessionError) -> String {
         SessionError::Ssh(russh::Error::HUP | russh::Error::Disconnect) => CLOSED.to_owned(),
         SessionError::Ssh(russh::Error::IO(error)) if is_hang_up(error.kind()) => CLOSED.to_owned(),
         SessionError::Ssh(russh::Error::NoCommonAlgo { kind, theirs, .. }) => {
-            format!("no {kind:?} algorithm in common; the server offers {}", visible(&theirs.join(", ")))
+            let theirs = visible(&theirs.join(", "));
+            format!("no {} in common; the server offers {theirs}", algorithms::called(kind))
         }
         SessionError::Ssh(error) => visible(&error.to_string()),
         SessionError::Refused(error) => error.to_string(),

@@ -201,6 +201,9 @@ async fn enter(
         let mut handle =
             client::connect_stream(Arc::new(config), stream, client).await.map_err(|error| match error {
                 SessionError::Refused(error) => error,
+                SessionError::Ssh(russh::Error::NoCommonAlgo { kind, theirs, .. }) => {
+                    algorithms::none_in_common(settings, &kind, &theirs)
+                }
                 other => {
                     let host = settings.hostname.clone();
                     match greeting.of_another_protocol() {

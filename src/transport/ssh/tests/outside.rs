@@ -41,6 +41,38 @@ fn what_the_client_does_not_do_the_program_does_with_a_notice() {
 }
 
 #[test]
+fn a_server_with_algorithms_that_only_the_program_has_is_reached_by_it() {
+    for (lines, kind) in [
+        ("KexAlgorithms sntrup761x25519-sha512@openssh.com", "key exchange"),
+        ("Ciphers aes128-ctr\nMACs umac-128-etm@openssh.com", "MAC"),
+    ] {
+        let Some(sshd) = Sshd::start(lines) else { return };
+        let heard = Heard::default();
+        let connection = connect(&host("box"), b"echo here", &options(&sshd, Choice::Auto, &heard)).unwrap();
+        assert_eq!(output(connection), "here\n");
+        let [notice] = &externals(&heard)[..] else { panic!("{:?}", externals(&heard)) };
+        assert!(notice.contains(&format!("no {kind} that the built-in client has")), "{notice}");
+        let built_in = options(&sshd, Choice::BuiltIn, &Heard::default());
+        let refused = connect(&host("box"), b"true", &built_in).unwrap_err();
+        assert!(matches!(&refused, Error::Algorithms { kind: said, .. } if *said == kind), "{refused}");
+        assert!(refused.hint().unwrap().contains("--ssh=external"), "{refused}");
+        assert!(!refused.is_of_the_line(), "{refused}");
+    }
+}
+
+/// The program reads the same configuration, so it has nothing more to offer.
+#[test]
+fn a_server_that_the_configuration_has_no_algorithm_for_is_left_alone() {
+    let Some(sshd) = Sshd::start("Ciphers aes256-ctr") else { return };
+    sshd.configure("Ciphers aes128-ctr");
+    let heard = Heard::default();
+    let refused = connect(&host("box"), b"true", &options(&sshd, Choice::Auto, &heard)).unwrap_err();
+    assert!(matches!(refused, Error::Algorithms { kind: "cipher", .. }), "{refused}");
+    assert!(refused.hint().unwrap().contains("Allow one that the server offers"), "{refused}");
+    assert!(externals(&heard).is_empty());
+}
+
+#[test]
 fn a_program_that_is_not_there_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let mut options =
