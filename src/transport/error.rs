@@ -315,6 +315,8 @@ pub struct Refusal {
     pub asked: bool,
     /// Why the `ssh` program may succeed, as a clause, if nothing was asked of anybody.
     pub beyond: Option<String>,
+    /// A key file that only the `ssh` program reads.
+    pub unread: Option<PathBuf>,
 }
 
 impl fmt::Display for Refusal {
@@ -326,15 +328,22 @@ impl fmt::Display for Refusal {
 }
 
 impl Refusal {
-    fn hint(&self) -> &'static str {
-        match self {
+    fn hint(&self) -> String {
+        let text = match self {
+            Self { unread: Some(file), .. } => {
+                let file = file.display();
+                return format!(
+                    "Write the key in a form that is read, with ssh-keygen -p -f {file}, or use --ssh=external."
+                );
+            }
             Self { beyond: Some(_), .. } => MORE_BY_SSH,
             Self { unasked: Some(_), accepted, .. } if !accepted.is_empty() => {
                 "Offer a key that the host knows and that needs no question, from a file or the agent, or run \
                  this where questions can be asked."
             }
             _ => "Check the login name, that the right key is offered, and that the agent holds it.",
-        }
+        };
+        text.to_owned()
     }
 }
 
@@ -449,7 +458,7 @@ impl Error {
                 "Ask the administrator of the host for a new certificate.".to_owned()
             }
             Self::ShortHostKey { .. } => "The host needs a longer key, or one of another type.".to_owned(),
-            Self::Authentication(refusal) => refusal.hint().to_owned(),
+            Self::Authentication(refusal) => refusal.hint(),
             Self::LoginEnded { meant: true, .. } => {
                 "If the server allows few tries, name the right key with IdentityFile and set IdentitiesOnly yes."
                     .to_owned()
