@@ -239,6 +239,8 @@ pub enum Error {
         reason: String,
         /// Whether it was ended on purpose, rather than that the connection broke or was closed without a word.
         meant: bool,
+        /// Whether anything was asked of the user.
+        asked: bool,
     },
     /// The host's key is shorter than the configuration requires.
     #[error("The key of {host} has {bits} bits, and RequiredRSASize is {required}: {fingerprint}")]
@@ -365,6 +367,18 @@ impl Error {
             Error::LoginEnded { meant, .. } => !meant,
             Error::Jump { forbidden, .. } => !forbidden,
             Error::Proxy { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether another connection to the host, if there is one, may be used in the place of the one that was not made:
+    /// nobody was asked anything in vain, and no doubt about the host is passed over.
+    pub(in crate::transport) fn leaves_room_for_another(&self) -> bool {
+        match self {
+            Self::Resolve { .. } | Self::Connect { .. } | Self::Timeout { .. } => true,
+            Self::Jump { .. } | Self::Proxy { .. } => true,
+            Self::Authentication(refusal) => !refusal.asked,
+            Self::LoginEnded { asked, .. } => !asked,
             _ => false,
         }
     }

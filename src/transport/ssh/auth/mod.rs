@@ -222,6 +222,7 @@ impl Login<'_> {
             tried: self.tried.clone(),
             reason,
             meant,
+            asked: self.asker.has_asked(),
         }
     }
 }
