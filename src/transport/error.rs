@@ -157,6 +157,18 @@ pub enum Error {
         /// What went wrong.
         reason: String,
     },
+    /// Client and server have no algorithm of some kind in common.
+    #[error("Opening an SSH session with {host}: no {kind} in common; the server offers {offered}")]
+    Algorithms {
+        /// The host name.
+        host: String,
+        /// What they are for.
+        kind: &'static str,
+        /// Those of the server.
+        offered: String,
+        /// Those of them that the `ssh` program has and the configuration allows.
+        beyond: Option<String>,
+    },
     /// What answers is no SSH server.
     #[error("What answers at {host} port {port} is no SSH server; it says {said:?}")]
     NoSsh {
@@ -223,8 +235,12 @@ pub enum Error {
         user: String,
         /// What was tried, in order.
         tried: Vec<String>,
-        /// What the server said.
+        /// What the server said, or what became of the connection.
         reason: String,
+        /// Whether it was ended on purpose, rather than that the connection broke or was closed without a word.
+        meant: bool,
+        /// Whether anything was asked of the user.
+        asked: bool,
     },
     /// The host's key is shorter than the configuration requires.
     #[error("The key of {host} has {bits} bits, and RequiredRSASize is {required}: {fingerprint}")]
@@ -280,6 +296,8 @@ pub enum Error {
     },
 }
 
+const MORE_BY_SSH: &str = "Use --ssh=external to go through the ssh program, which does more.";
+
 /// How a login was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -299,6 +317,8 @@ pub struct Refusal {
     pub asked: bool,
     /// Why the `ssh` program may succeed, as a clause, if nothing was asked of anybody.
     pub beyond: Option<String>,
+    /// A key file that only the `ssh` program reads.
+    pub unread: Option<PathBuf>,
 }
 
 impl fmt::Display for Refusal {
@@ -310,17 +330,22 @@ impl fmt::Display for Refusal {
 }
 
 impl Refusal {
-    fn hint(&self) -> &'static str {
-        match self {
-            Self { beyond: Some(_), .. } => {
-                "Use --ssh=external to go through the ssh program, which does more."
+    fn hint(&self) -> String {
+        let text = match self {
+            Self { unread: Some(file), .. } => {
+                let file = file.display();
+                return format!(
+                    "Write the key in a form that is read, with ssh-keygen -p -f {file}, or use --ssh=external."
+                );
             }
+            Self { beyond: Some(_), .. } => MORE_BY_SSH,
             Self { unasked: Some(_), accepted, .. } if !accepted.is_empty() => {
                 "Offer a key that the host knows and that needs no question, from a file or the agent, or run \
                  this where questions can be asked."
             }
             _ => "Check the login name, that the right key is offered, and that the agent holds it.",
-        }
+        };
+        text.to_owned()
     }
 }
 
@@ -337,9 +362,23 @@ impl Error {
             Error::Resolve { .. }
             | Error::Connect { .. }
             | Error::Timeout { .. }
-            | Error::Handshake { .. } => true,
+            | Error::Handshake { .. }
+            | Error::Lost { .. } => true,
+            Error::LoginEnded { meant, .. } => !meant,
             Error::Jump { forbidden, .. } => !forbidden,
             Error::Proxy { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether another connection to the host, if there is one, may be used in the place of the one that was not made:
+    /// nobody was asked anything in vain, and no doubt about the host is passed over.
+    pub(in crate::transport) fn leaves_room_for_another(&self) -> bool {
+        match self {
+            Self::Resolve { .. } | Self::Connect { .. } | Self::Timeout { .. } => true,
+            Self::Jump { .. } | Self::Proxy { .. } => true,
+            Self::Authentication(refusal) => !refusal.asked,
+            Self::LoginEnded { asked, .. } => !asked,
             _ => false,
         }
     }
@@ -350,6 +389,10 @@ impl Error {
         match self {
             Self::Directive { host, directive, .. } => {
                 Some(format!("the configuration for {host} sets {directive}"))
+            }
+            // No key of the host has been looked at by then.
+            Self::Algorithms { host, kind, beyond: Some(beyond), .. } => {
+                Some(format!("{host} offers no {kind} that the built-in client has, but {beyond}"))
             }
             Self::Authentication(refusal) => refusal.beyond.clone(),
             _ => None,
@@ -412,6 +455,10 @@ impl Error {
                     .to_owned()
             }
             Self::Handshake { reason, .. } => handshake_hint(reason).to_owned(),
+            Self::Algorithms { beyond: Some(_), .. } => MORE_BY_SSH.to_owned(),
+            Self::Algorithms { .. } => {
+                "Allow one that the server offers (Ciphers, MACs, KexAlgorithms, HostKeyAlgorithms).".to_owned()
+            }
             Self::UnknownHostKey { .. } => {
                 "Connect once from a terminal, or add the key to ~/.ssh/known_hosts after checking it."
                     .to_owned()
@@ -425,8 +472,8 @@ impl Error {
                 "Ask the administrator of the host for a new certificate.".to_owned()
             }
             Self::ShortHostKey { .. } => "The host needs a longer key, or one of another type.".to_owned(),
-            Self::Authentication(refusal) => refusal.hint().to_owned(),
-            Self::LoginEnded { .. } => {
+            Self::Authentication(refusal) => refusal.hint(),
+            Self::LoginEnded { meant: true, .. } => {
                 "If the server allows few tries, name the right key with IdentityFile and set IdentitiesOnly yes."
                     .to_owned()
             }
@@ -435,7 +482,9 @@ impl Error {
                 "Set XDG_RUNTIME_DIR or TMPDIR on the host to a folder that sockets can be made in."
                     .to_owned()
             }
-            Self::Lost { .. } => "Run this again; if it happens again, the server's log says why.".to_owned(),
+            Self::Lost { .. } | Self::LoginEnded { .. } => {
+                "Run this again; if it happens again, the server's log says why.".to_owned()
+            }
             Self::Channel { .. } => "The server limits sessions per connection (MaxSessions).".to_owned(),
         };
         Some(text)
@@ -457,9 +506,7 @@ fn connect_hint(kind: io::ErrorKind) -> &'static str {
 }
 
 fn handshake_hint(reason: &str) -> &'static str {
-    if reason.contains("in common") {
-        "Allow one that the server offers (Ciphers, MACs, KexAlgorithms, HostKeyAlgorithms), or use --ssh=external."
-    } else if reason.contains("closed the connection") {
+    if reason.contains("closed the connection") {
         "The server may be busy (MaxStartups), or block this address; try again later or look into its log."
     } else {
         "Check that the port is that of an SSH server; --ssh-debug tells each step."

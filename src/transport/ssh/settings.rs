@@ -18,6 +18,8 @@ use crate::transport::target::Host;
 /// Everything that decides how a host is reached, trusted and logged in to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Settings {
+    /// Whether the `ssh` program is there, and these are from it.
+    pub(super) read_by_ssh: bool,
     /// The host as the user named it.
     pub(super) original: String,
     pub(super) hostname: String,
@@ -149,6 +151,7 @@ impl Settings {
     pub(super) fn defaults(hostname: &str, environment: &Environment) -> Self {
         let dot_ssh = environment.home.join(".ssh");
         Self {
+            read_by_ssh: false,
             original: hostname.to_owned(),
             hostname: hostname.to_owned(),
             port: 22,
@@ -203,6 +206,7 @@ impl Settings {
         }
         let hostname = lines.last("hostname").unwrap_or(original).to_owned();
         let mut settings = Self::defaults(&hostname, environment);
+        settings.read_by_ssh = true;
         settings.original = original.to_owned();
         settings.route = route(&lines)?;
         settings.port = lines.number("port")?.unwrap_or(settings.port);

@@ -24,7 +24,7 @@ pub(super) fn host_key() -> PrivateKey {
 }
 
 /// Starts a server with windows of 16 MiB. Its command `echo` sends back what it gets; `flood N` does so too and
-/// sends N bytes of standard error meanwhile; `vanish` drops the connection.
+/// sends N bytes of standard error meanwhile; `vanish` drops the connection, as the password `hang up` does.
 pub(super) fn start(methods: &[MethodKind]) -> Server {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let config = Arc::new(Config {
@@ -65,6 +65,9 @@ impl Handler for Peer {
     }
 
     async fn auth_password(&mut self, _: &str, password: &str) -> Result<Auth, russh::Error> {
+        if password == "hang up" {
+            return Err(russh::Error::HUP);
+        }
         Ok(if password == "right" {
             Auth::Accept
         } else {

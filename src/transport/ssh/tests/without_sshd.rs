@@ -122,6 +122,16 @@ fn a_dialogue_and_then_a_password() {
 }
 
 #[test]
+fn a_login_in_which_the_line_breaks_may_be_tried_again() {
+    let server = in_process::start(&[MethodKind::Password]);
+    let Some(home) = Home::of(&server) else { return };
+    let options = home.options(&Script::of(&["wrong", "hang up"]), &Heard::default());
+    let error = connect(&host("box"), b"echo", &options).unwrap_err();
+    assert!(matches!(error, Error::LoginEnded { meant: false, .. }), "{error}");
+    assert!(error.is_of_the_line() && error.hint().unwrap().contains("Run this again"), "{error}");
+}
+
+#[test]
 fn a_refused_command_and_a_vanished_server_are_told_apart() {
     let server = in_process::start(&[MethodKind::Password]);
     let Some(home) = Home::of(&server) else { return };
