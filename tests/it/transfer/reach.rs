@@ -169,6 +169,7 @@ fn every_failure_ends_with_advice() {
     let other = new_key().public_key().to_openssh().unwrap();
     let changed = with_hosts("changed", &format!("[127.0.0.1]:{} {other}\n", login.port));
     let unknown = with_hosts("unknown", "");
+    let strict = format!("lets nobody be asked; add the key to {}", files.path("unknown").display());
     let strange_key = Login { key: russh_server::login().key.clone(), ..login.clone() };
     let say_nothing = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let no_ssh = format!("Port {}", say_nothing.local_addr().unwrap().port());
@@ -178,8 +179,29 @@ fn every_failure_ends_with_advice() {
             let _ = (&stream).write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n");
         }
     });
-    let cases: [(&str, String, &[&str], i32, &str); 10] = [
+    let cases: [(&str, String, &[&str], i32, &str); 13] = [
         ("unknown key", stanza("loop", login, &unknown), &[], 255, "Connect once from a terminal"),
+        (
+            "unknown key, and strict",
+            stanza("loop", login, &format!("StrictHostKeyChecking yes\n{unknown}")),
+            &[],
+            255,
+            &strict,
+        ),
+        (
+            "all turned off",
+            stanza("loop", login, "PubkeyAuthentication no"),
+            &[],
+            255,
+            "has to allow what the host accepts",
+        ),
+        (
+            "no address of that kind",
+            stanza("loop", login, ""),
+            &["-6"],
+            255,
+            "Leave the choice of addresses out: -6",
+        ),
         ("changed key", stanza("loop", login, &changed), &[], 255, "remove line 1 of"),
         (
             "no method left",

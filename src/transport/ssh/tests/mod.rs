@@ -13,6 +13,7 @@ use crate::transport::target::Host;
 use crate::transport::{Connection, Notice, RemoteExit};
 
 mod device;
+mod dialling;
 mod generated;
 mod in_process;
 mod logins;

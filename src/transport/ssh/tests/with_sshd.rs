@@ -135,6 +135,30 @@ fn an_unknown_host_is_asked_about_once() {
 }
 
 #[test]
+fn the_advice_about_an_unknown_key_is_for_why_nobody_vouched() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let (own, other) = (sshd.path("own"), sshd.path("other"));
+    let files = format!("UserKnownHostsFile {} {}", own.display(), other.display());
+    let add = format!("add the key to {} after checking it", own.display());
+    for (lines, script, asked, advice) in [
+        ("StrictHostKeyChecking yes", Script::of(&["yes"]), 0, "StrictHostKeyChecking lets nobody be asked"),
+        ("BatchMode yes", Script::of(&["yes"]), 0, "from a terminal without BatchMode"),
+        ("", Script::nobody(), 0, "Connect once from a terminal, or"),
+        ("", Script::of(&["no"]), 1, "Ask the administrator"),
+    ] {
+        sshd.configure(&format!("{lines}\n{files}"));
+        let hint = run(&sshd, "true", &script).unwrap_err().hint().unwrap();
+        assert!(hint.contains(advice), "{lines}: {hint}");
+        let place = if asked == 0 { add.clone() } else { format!("add it to {}", own.display()) };
+        assert!(hint.contains(&place), "{lines}: {hint}");
+        assert_eq!(script.asked().len(), asked, "{lines}");
+    }
+    sshd.configure("StrictHostKeyChecking yes\nUserKnownHostsFile none");
+    let hint = run(&sshd, "true", &Script::nobody()).unwrap_err().hint().unwrap();
+    assert!(hint.contains("add the key to a file that UserKnownHostsFile names"), "{hint}");
+}
+
+#[test]
 fn strict_host_key_checking_is_honoured() {
     let Some(sshd) = Sshd::start("") else { return };
     sshd.write_known_hosts("");
