@@ -19,6 +19,7 @@ mod in_process;
 mod logins;
 mod outside;
 mod sshd;
+mod trust;
 mod ways;
 mod with_sshd;
 mod without_sshd;

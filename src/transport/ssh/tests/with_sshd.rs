@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::sshd::{Agent, Sshd, certify, keygen, login_name};
 use super::{Heard, Script, echo_both_ways, host, output, within};
 use crate::testing::find;
-use crate::transport::ssh::connect;
+use crate::transport::ssh::{Options, connect};
 use crate::transport::{Connection, Error, Notice, RemoteExit};
 
 const LONG: Duration = Duration::from_secs(120);
@@ -36,6 +36,31 @@ fn new_keys_on_the_way_do_not_stall() {
     assert_eq!(exit, Some(RemoteExit::Status(0)));
     let rounds = sshd.log().matches("SSH2_MSG_NEWKEYS received").count() as u64;
     assert!(rounds > mib / limit / 2, "only {rounds} rounds of keys");
+}
+
+#[test]
+fn the_algorithms_that_either_side_asks_for_are_used() {
+    let mine = |kex, cipher, mac| format!("KexAlgorithms {kex}\nCiphers {cipher}\nMACs {mac}");
+    for (kex, cipher, mac) in [
+        ("ecdh-sha2-nistp384", "aes256-ctr", "hmac-sha2-512"),
+        ("curve25519-sha256", "aes128-ctr", "hmac-sha2-256-etm@openssh.com"),
+        ("diffie-hellman-group14-sha256", "aes192-ctr", "hmac-sha1"),
+    ] {
+        for (ours, theirs) in
+            [(mine(kex, cipher, mac), String::new()), (String::new(), mine(kex, cipher, mac))]
+        {
+            let Some(sshd) = Sshd::start(&theirs) else { return };
+            sshd.configure(&ours);
+            let heard = Heard::default();
+            let options = Options { tell_steps: true, ..sshd.options(Script::nobody(), &heard) };
+            let connection = connect(&host("box"), b"cat", &options).unwrap();
+            let exit = within(LONG, move || echo_both_ways(connection, 1 << 20));
+            assert_eq!(exit, Some(RemoteExit::Status(0)), "{kex} {cipher} {mac}");
+            let told = format!("algorithms: {kex}, host key ssh-ed25519, {cipher}, {mac}");
+            let notices = heard.notices.lock().unwrap();
+            assert!(notices.iter().any(|notice| notice.to_string().contains(&told)), "{told}: {notices:?}");
+        }
+    }
 }
 
 #[test]
