@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::transport::IpFamily;
+
 /// Why an operand is not understood or a host is not reached.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -123,13 +125,23 @@ pub enum Error {
         /// What the resolver said.
         source: io::Error,
     },
+    /// The host's name has addresses, and none of the kind that is to be used.
+    #[error("{host} has no {family} address")]
+    NoAddress {
+        /// The host name.
+        host: String,
+        /// The kind.
+        family: IpFamily,
+    },
     /// No address of the host took the connection.
-    #[error("Connecting to {host} port {port}")]
+    #[error("Connecting to {host} port {port}{}", bound_to(from.as_deref()))]
     Connect {
         /// The host name.
         host: String,
         /// The TCP port.
         port: u16,
+        /// `BindAddress`, if it is set.
+        from: Option<String>,
         /// What the last address tried gave.
         source: io::Error,
     },
@@ -186,6 +198,10 @@ pub enum Error {
         host: String,
         /// Type and SHA256 fingerprint of the key.
         fingerprint: String,
+        /// Why nobody vouched for it.
+        why: Unvouched,
+        /// The file in which the user's known hosts are recorded, if there is one.
+        file: Option<PathBuf>,
     },
     /// The host is known by another key.
     #[error(
@@ -298,6 +314,41 @@ pub enum Error {
 
 const MORE_BY_SSH: &str = "Use --ssh=external to go through the ssh program, which does more.";
 
+/// Why nobody vouched for the key of a host that is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unvouched {
+    /// `StrictHostKeyChecking yes` lets nobody be asked.
+    Strict,
+    /// `BatchMode yes` lets nobody be asked.
+    Batch,
+    /// There is no terminal to ask at.
+    NoTerminal,
+    /// The user said no.
+    Declined,
+}
+
+impl Unvouched {
+    /// What to do about it, where known hosts are recorded in a file, or in none.
+    fn hint(self, file: Option<&Path>) -> String {
+        let file = file.map(|file| file.display().to_string());
+        let file = file.unwrap_or("a file that UserKnownHostsFile names".to_owned());
+        match self {
+            Self::Strict => format!(
+                "StrictHostKeyChecking lets nobody be asked; add the key to {file} after checking it."
+            ),
+            Self::Batch => format!(
+                "Connect once from a terminal without BatchMode, or add the key to {file} after checking it."
+            ),
+            Self::NoTerminal => {
+                format!("Connect once from a terminal, or add the key to {file} after checking it.")
+            }
+            Self::Declined => format!(
+                "Ask the administrator of the host for its key; answer yes if it is this one, or add it to {file}."
+            ),
+        }
+    }
+}
+
 /// How a login was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -315,6 +366,9 @@ pub struct Refusal {
     pub unasked: Option<&'static str>,
     /// Whether anything was asked of the user.
     pub asked: bool,
+    /// Whether the configuration turns off all that the server still accepts, or all that takes no question where none
+    /// can be asked.
+    pub turned_off: bool,
     /// Why the `ssh` program may succeed, as a clause, if nothing was asked of anybody.
     pub beyond: Option<String>,
     /// A key file that only the `ssh` program reads.
@@ -339,6 +393,10 @@ impl Refusal {
                 );
             }
             Self { beyond: Some(_), .. } => MORE_BY_SSH,
+            Self { turned_off: true, .. } => {
+                "The SSH configuration has to allow what the host accepts: PubkeyAuthentication, \
+                 PasswordAuthentication, KbdInteractiveAuthentication, PreferredAuthentications."
+            }
             Self { unasked: Some(_), accepted, .. } if !accepted.is_empty() => {
                 "Offer a key that the host knows and that needs no question, from a file or the agent, or run \
                  this where questions can be asked."
@@ -347,6 +405,10 @@ impl Refusal {
         };
         text.to_owned()
     }
+}
+
+fn bound_to(from: Option<&str>) -> String {
+    from.map(|from| format!(" from {from}")).unwrap_or_default()
 }
 
 fn attempts(tried: &[String], untried: &[String]) -> String {
@@ -366,7 +428,7 @@ impl Error {
             | Error::Lost { .. } => true,
             Error::LoginEnded { meant, .. } => !meant,
             Error::Jump { forbidden, .. } => !forbidden,
-            Error::Proxy { .. } => true,
+            Error::NoAddress { .. } | Error::Proxy { .. } => true,
             _ => false,
         }
     }
@@ -445,6 +507,13 @@ impl Error {
             Self::Resolve { .. } => {
                 "Check the spelling of the host and that the name server answers.".to_owned()
             }
+            Self::NoAddress { family, .. } => format!(
+                "Leave the choice of addresses out: {} on the command line, or AddressFamily in the SSH configuration.",
+                family.flag()
+            ),
+            Self::Connect { from: Some(_), source, .. } if source.kind() == io::ErrorKind::AddrNotAvailable => {
+                "BindAddress in the SSH configuration has to be an address of this machine.".to_owned()
+            }
             Self::Connect { source, .. } => connect_hint(source.kind()).to_owned(),
             Self::Timeout { .. } => {
                 "The host may be overloaded or the port may not be SSH's; --timeout sets the limit."
@@ -459,10 +528,7 @@ impl Error {
             Self::Algorithms { .. } => {
                 "Allow one that the server offers (Ciphers, MACs, KexAlgorithms, HostKeyAlgorithms).".to_owned()
             }
-            Self::UnknownHostKey { .. } => {
-                "Connect once from a terminal, or add the key to ~/.ssh/known_hosts after checking it."
-                    .to_owned()
-            }
+            Self::UnknownHostKey { why, file, .. } => why.hint(file.as_deref()),
             Self::ChangedHostKey { file, line, .. } => format!(
                 "If the change is expected, remove line {line} of {} and connect again from a terminal.",
                 file.display()

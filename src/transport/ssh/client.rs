@@ -11,6 +11,7 @@ use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{Channel, Names as Algorithms};
 
+use crate::transport::error::Unvouched;
 use crate::transport::ssh::algorithms;
 use crate::transport::ssh::ask::Asker;
 use crate::transport::ssh::known_hosts::{KnownHosts, Names, Place, Verdict, store};
@@ -173,19 +174,21 @@ impl Client {
 
     /// Decides about a host that no record is about.
     async fn meet(&self, key: &PublicKey, host: String, fingerprint: String) -> Result<(), Error> {
-        let accepted = match self.unknown_host {
-            UnknownHost::Accept | UnknownHost::AcceptAny => true,
-            UnknownHost::Ask if self.asker.can_ask() => {
+        let unvouched = match (self.unknown_host, self.asker.unvouched()) {
+            (UnknownHost::Accept | UnknownHost::AcceptAny, _) => None,
+            (UnknownHost::Refuse, _) => Some(Unvouched::Strict),
+            (UnknownHost::Ask, Some(why)) => Some(why),
+            (UnknownHost::Ask, None) => {
                 let question = format!(
                     "The host {host} is not known.\nIts key is {fingerprint}.\n\
                      Trust this key and remember it for {host}?"
                 );
-                self.asker.confirm(question).await?
+                let is_accepted = self.asker.confirm(question).await?;
+                (!is_accepted).then_some(Unvouched::Declined)
             }
-            UnknownHost::Ask | UnknownHost::Refuse => false,
         };
-        if !accepted {
-            return Err(Error::UnknownHostKey { host, fingerprint });
+        if let Some(why) = unvouched {
+            return Err(Error::UnknownHostKey { host, fingerprint, why, file: self.store_in.clone() });
         }
         self.remember(key, host, fingerprint);
         Ok(())

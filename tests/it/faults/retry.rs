@@ -211,6 +211,28 @@ fn a_line_that_breaks_again_while_it_is_made_again() {
     }
 }
 
+/// Nothing tells of such a line but that nothing comes.
+#[test]
+fn a_line_that_freezes_is_given_up_for_another() {
+    for login in logins() {
+        for direction in BOTH {
+            let scene = scene();
+            let line = Line::to(login, &[]);
+            let options = [&AGAIN[..], &["-W", "--bwlimit=2000", "--timeout=3"]].concat();
+            let running = line.run(direction, &options, &scene).start();
+            wait_for("the large file is under way", || {
+                staged(&scene).iter().any(|(_, length)| *length > 50_000)
+            });
+            line.cable.freeze();
+            let output = running.finish().expect(0);
+            assert!(output.err().contains("3 seconds; trying again in 0 s (1 of 9)"), "{output}");
+            assert!(line.cable.connections() > 1, "{output}");
+            assert_eq!(scene.read("to/large"), large(), "{output}");
+            assert_eq!(staged(&scene), [], "{output}");
+        }
+    }
+}
+
 /// The peer of a line that broke may notice only when the next attempt is under way.
 #[test]
 fn a_file_that_another_lets_go_of_is_waited_for() {

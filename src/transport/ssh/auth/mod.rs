@@ -117,6 +117,7 @@ impl Login<'_> {
             accepted: names_of(&accepted),
             unasked: self.asker.why_not(),
             asked: self.asker.has_asked(),
+            turned_off: self.turns_off_all(&accepted),
             beyond: self.beyond.take().filter(|_| !self.asker.has_asked()),
             unread: self.unread.take(),
         })))
@@ -138,6 +139,18 @@ impl Login<'_> {
                 ));
             }
         }
+    }
+
+    /// Whether the configuration turns off all that the server accepts, or all of it that takes no question where none
+    /// can be asked.
+    fn turns_off_all(&self, accepted: &MethodSet) -> bool {
+        let is_off = |kind: &MethodKind| {
+            let method = Method::ALL.into_iter().find(|&method| kind_of(method) == *kind);
+            method.is_some_and(|method| !self.settings.methods.contains(&method))
+        };
+        let keys = MethodKind::PublicKey;
+        let all = !accepted.is_empty() && accepted.iter().all(is_off);
+        all || !self.asker.can_ask() && accepted.contains(&keys) && is_off(&keys)
     }
 
     /// Notes what was not tried because it takes an answer, and nobody can be asked. Returns whether that is so.

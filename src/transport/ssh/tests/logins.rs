@@ -158,6 +158,25 @@ fn a_step_that_was_accepted_and_the_next_that_cannot_be_asked_for_are_both_told(
     sshd.configure("PasswordAuthentication no");
     let error = refused(&options(&sshd));
     assert!(error.to_string().contains("password (turned off by the configuration)"), "{error}");
+    assert!(error.hint().unwrap().contains("has to allow what the host accepts"), "{error}");
+}
+
+#[test]
+fn where_the_configuration_turns_off_what_the_server_accepts_no_key_helps() {
+    let Some(sshd) = Sshd::start("") else { return };
+    fs::write(sshd.path("authorized_keys"), "").unwrap();
+    let somebody = || Script::of(&[]);
+    for (lines, script, turned_off) in [
+        ("PubkeyAuthentication no", Script::nobody(), true),
+        ("PreferredAuthentications password", somebody(), true),
+        ("KbdInteractiveAuthentication no", Script::nobody(), false),
+    ] {
+        sshd.configure(lines);
+        let error = refused(&sshd.options(script, &Heard::default()));
+        assert_eq!(refusal(&error).turned_off, turned_off, "{lines}: {error}");
+        let advice = if turned_off { "has to allow what the host accepts" } else { "Offer a key" };
+        assert!(error.hint().unwrap().contains(advice), "{lines}: {error}");
+    }
 }
 
 /// A connection that `ssh` shares. Dropping it ends it.
