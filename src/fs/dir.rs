@@ -137,7 +137,7 @@ impl Dir {
     ///
     /// # Errors
     /// Those of the system, or they are longer than [`MAX_XATTRS`](crate::tree::xattr::MAX_XATTRS).
-    pub fn xattrs(&self, name: &Name, kind: Kind, of: XattrNames) -> Result<Xattrs, Error> {
+    pub fn xattrs(&self, name: &Name, kind: Kind, of: &XattrNames) -> Result<Xattrs, Error> {
         extended::xattrs_of_entry(self, name, kind, of)
     }
 
@@ -145,7 +145,7 @@ impl Dir {
     ///
     /// # Errors
     /// The same.
-    pub fn own_xattrs(&self, of: XattrNames) -> Result<Xattrs, Error> {
+    pub fn own_xattrs(&self, of: &XattrNames) -> Result<Xattrs, Error> {
         extended::xattrs(self.as_fd(), self.keeping, of)
     }
 

@@ -8,6 +8,7 @@
 //! [`Unsupported`](io::ErrorKind::Unsupported).
 
 use crate::fs::{Dir, Error, Keeping, attributes, crash, fake, kernel, status};
+use crate::tree::filter::XattrRules;
 use crate::tree::xattr::{MAX_XATTR_VALUE, MAX_XATTRS, is_carried, is_users};
 use crate::tree::{Acl, Acls, DefaultAcl, Escaped, Extra, Kind, Name, Xattr, XattrSummer, XattrSums, Xattrs};
 use filetime::FileTime;
@@ -36,7 +37,7 @@ const LONGEST: usize = 64 << 10;
 const ATTEMPTS: usize = 8;
 
 /// What is looked at of each entry besides what the system always tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Look {
     /// ACLs.
     pub acls: bool,
@@ -49,24 +50,27 @@ pub struct Look {
 impl Look {
     /// Whether nothing more is looked at.
     pub fn is_nothing(&self) -> bool {
-        *self == Look::default()
+        !self.acls && self.xattrs.is_none() && !self.atimes
     }
 }
 
 /// Which extended attributes take part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct XattrNames {
     /// Those outside of `user.` too, though none of `system.`.
     pub all_namespaces: bool,
     /// Those too that rsync gives to itself, `user.rsync.%...`.
     pub rsyncs_own: bool,
+    /// The rules for names, if there are any: of these the attributes that they include.
+    pub rules: Option<XattrRules>,
 }
 
 impl XattrNames {
-    fn contains(self, name: &[u8]) -> bool {
+    fn contain(&self, name: &[u8]) -> bool {
         is_carried(name)
             && (self.all_namespaces || is_users(name))
             && (self.rsyncs_own || !name.starts_with(RSYNCS_OWN))
+            && self.rules.as_ref().is_none_or(|rules| rules.include(name))
     }
 }
 
@@ -96,7 +100,7 @@ pub struct SetExtended<'a> {
     /// Its ACLs.
     pub acls: Option<SetAcls<'a>>,
     /// Its extended attributes: these, and no others of the names that take part.
-    pub xattrs: Option<(&'a Xattrs, XattrNames)>,
+    pub xattrs: Option<(&'a Xattrs, &'a XattrNames)>,
 }
 
 /// ACLs to be set.
@@ -151,7 +155,7 @@ pub(super) fn look_at(
         true => acls(handle, keeping, kind)?.map(Arc::new),
         false => None,
     };
-    let xattrs = match look.xattrs {
+    let xattrs = match &look.xattrs {
         Some(names) => sums(handle, keeping, names)?,
         None => XattrSums::default(),
     };
@@ -210,14 +214,14 @@ struct Named {
 }
 
 /// The names that take part, sorted.
-fn names(handle: BorrowedFd<'_>, keeping: Keeping, of: XattrNames) -> SystemResult<Vec<Named>> {
+fn names(handle: BorrowedFd<'_>, keeping: Keeping, of: &XattrNames) -> SystemResult<Vec<Named>> {
     let list = match whole(|buffer| kernel::list_attributes(handle, buffer)) {
         Ok(list) => list,
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => Vec::new(),
         Err(error) => return Err(error),
     };
     let named = |at: &[u8]| {
-        let name = keeping.seen(at).filter(|name| of.contains(name))?;
+        let name = keeping.seen(at).filter(|name| of.contain(name))?;
         Some(Named { name: name.to_vec(), at: at.to_vec() })
     };
     let mut names: Vec<Named> = list.split(|&byte| byte == 0).filter_map(named).collect();
@@ -254,7 +258,7 @@ fn of_attribute(name: &[u8], error: Errno) -> io::Error {
     io::Error::new(source.kind(), format!("attribute {}: {source}", Escaped(name)))
 }
 
-fn sums(handle: BorrowedFd<'_>, keeping: Keeping, of: XattrNames) -> Result<XattrSums, Error> {
+fn sums(handle: BorrowedFd<'_>, keeping: Keeping, of: &XattrNames) -> Result<XattrSums, Error> {
     let mut summer = XattrSummer::default();
     for Named { name, at } in names(handle, keeping, of).map_err(Error::when(READING))? {
         if let Some(value) =
@@ -270,7 +274,7 @@ fn sums(handle: BorrowedFd<'_>, keeping: Keeping, of: XattrNames) -> Result<Xatt
 ///
 /// # Errors
 /// Those of the system, or they are longer than [`MAX_XATTRS`].
-pub(super) fn xattrs_of_entry(dir: &Dir, name: &Name, kind: Kind, of: XattrNames) -> Result<Xattrs, Error> {
+pub(super) fn xattrs_of_entry(dir: &Dir, name: &Name, kind: Kind, of: &XattrNames) -> Result<Xattrs, Error> {
     match handle(dir, name, kind, READING)? {
         Some(handle) => xattrs(handle.as_fd(), dir.keeping(), of),
         None => Ok(Xattrs::default()),
@@ -278,7 +282,7 @@ pub(super) fn xattrs_of_entry(dir: &Dir, name: &Name, kind: Kind, of: XattrNames
 }
 
 /// Those of what a handle refers to, by the same rules.
-pub(super) fn xattrs(handle: BorrowedFd<'_>, keeping: Keeping, of: XattrNames) -> Result<Xattrs, Error> {
+pub(super) fn xattrs(handle: BorrowedFd<'_>, keeping: Keeping, of: &XattrNames) -> Result<Xattrs, Error> {
     let mut xattrs = Vec::new();
     let mut left = MAX_XATTRS;
     for Named { name, at } in names(handle, keeping, of).map_err(Error::when(READING))? {
@@ -355,7 +359,7 @@ pub(super) fn set_or_remove(handle: BorrowedFd<'_>, name: &[u8], value: Option<&
     done
 }
 
-fn set_xattrs(handle: BorrowedFd<'_>, keeping: Keeping, wanted: &Xattrs, of: XattrNames) -> io::Result<()> {
+fn set_xattrs(handle: BorrowedFd<'_>, keeping: Keeping, wanted: &Xattrs, of: &XattrNames) -> io::Result<()> {
     let mut done = Ok(());
     let set = |at: &[u8], value: Option<&[u8]>| {
         writable(handle, || set_or_remove(handle, at, value)).map_err(|error| of_attribute(at, error))
@@ -365,7 +369,7 @@ fn set_xattrs(handle: BorrowedFd<'_>, keeping: Keeping, wanted: &Xattrs, of: Xat
             done = done.and(set(&at, None));
         }
     }
-    for Xattr { name, value } in wanted.iter().filter(|xattr| of.contains(&xattr.name)) {
+    for Xattr { name, value } in wanted.iter().filter(|xattr| of.contain(&xattr.name)) {
         let Some(at) = keeping.kept(name) else { continue };
         // What is there already may be one that nobody is let set.
         if self::value(handle, &at).is_ok_and(|here| here.as_deref() == Some(value)) {

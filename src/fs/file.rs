@@ -96,7 +96,7 @@ impl ReadFile {
     ///
     /// # Errors
     /// Those of the system, or they are longer than [`MAX_XATTRS`](crate::tree::xattr::MAX_XATTRS).
-    pub fn xattrs(&self, of: XattrNames) -> Result<Xattrs, Error> {
+    pub fn xattrs(&self, of: &XattrNames) -> Result<Xattrs, Error> {
         extended::xattrs(self.file.as_fd(), self.keeping, of)
     }
 

@@ -3,12 +3,12 @@
 
 use crate::fs::{Dir, Error, Look, ReadFile, Stamped, XattrNames};
 use crate::request::{Missing, Mounts};
-use crate::tree::filter::Scope;
+use crate::tree::filter::{Scope, Side, XattrRules};
 use crate::tree::{Entry, Extra, Kind, Name, Node, RelPath, Xattrs, leads_outside, unmunged};
 use crate::view::argument::{self, Argument};
 use crate::view::listing::{Place, Read, Shown, Trouble, is_no_directory};
 use crate::view::selection::Selected;
-use crate::view::{View, ViewDir, shows};
+use crate::view::{View, ViewDir, ViewListing, shows};
 use std::io;
 
 /// As many links as Linux follows in one path.
@@ -361,11 +361,47 @@ impl View {
         Ok(extra)
     }
 
-    /// The extended attributes of an entry that was listed in `dir`, of the directory of one argument at `path`.
+    /// Of what is looked at, that which the rules let take part of entries of a directory of one argument, at `path`,
+    /// in which `scope` holds.
+    pub(super) fn ruled(
+        &self,
+        look: &Look,
+        (argument, shown): (&Argument, Shown),
+        path: &RelPath,
+        scope: &Scope,
+    ) -> Look {
+        let Some(names) = &look.xattrs else { return look.clone() };
+        let scope =
+            if shown == Shown::Selected { self.rules_for_named(argument, scope, path) } else { scope };
+        let rules = XattrRules::among(scope, Side::Sender);
+        Look { xattrs: Some(XattrNames { rules, ..names.clone() }), ..look.clone() }
+    }
+
+    /// The extended attributes of the entry at `index` of a listing, which is in `dir`, the directory of one argument:
+    /// those of these names that the rules let take part. Nothing if there was none when it was listed.
     ///
     /// # Errors
-    /// They cannot be read.
-    pub fn xattrs(&self, dir: &Dir, path: &RelPath, entry: &Entry, of: XattrNames) -> Result<Xattrs, Error> {
+    /// It was not listed, or they cannot be read.
+    pub fn xattrs(
+        &self,
+        dir: &Dir,
+        (listed, listing): (&ViewDir, &ViewListing),
+        index: usize,
+        look: &Look,
+    ) -> Result<Option<Xattrs>, Error> {
+        let entry = listing.entries.get(index).ok_or_else(Error::not_listed)?;
+        let number = listing.origin(index);
+        let place = listed.places().get(number).ok_or_else(Error::not_listed)?;
+        let argument = self.arguments.get(place.argument).ok_or_else(Error::not_listed)?;
+        let scope = listing.scopes.get(number).unwrap_or(&place.scope);
+        let look = self.ruled(look, (argument, place.shown), listed.path(), scope);
+        match look.xattrs.filter(|_| entry.has_xattrs()) {
+            Some(names) => self.xattrs_of(dir, listed.path(), entry, &names).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn xattrs_of(&self, dir: &Dir, path: &RelPath, entry: &Entry, of: &XattrNames) -> Result<Xattrs, Error> {
         match dir.xattrs(&entry.name, entry.kind(), of) {
             Err(error) if self.stands_for_another(dir, path, entry) => match entry.kind() {
                 Kind::Directory => dir.open_referent_dir(&entry.name)?.own_xattrs(of),

@@ -38,7 +38,7 @@ pub use selection::{Extent, Meant, Selected, Selection};
 
 use crate::fs::{Devices, Dir, Error, Keeping, Links, Look, ReadFile, Root, XattrNames};
 use crate::request::{LinkRules, Missing, Mounts, Options};
-use crate::tree::filter::{Scope, Side, Verdict};
+use crate::tree::filter::{Scope, Side, Verdict, XattrRules};
 use crate::tree::{Entry, Extra, Meta, Name, RelPath, Xattrs};
 use argument::{Argument, Opened};
 use listing::{Merge, Place, Read, Shown};
@@ -188,7 +188,7 @@ impl View {
     ///
     /// # Errors
     /// They cannot be read.
-    pub fn root_xattrs(&self, of: XattrNames) -> Result<Xattrs, Error> {
+    pub fn root_xattrs(&self, of: &XattrNames) -> Result<Xattrs, Error> {
         self.contents().map_or_else(|| Ok(Xattrs::default()), |argument| argument.root.own_xattrs(of))
     }
 
@@ -317,7 +317,8 @@ impl View {
                     let (read, here) = self.read_by_rules((argument, place), dir.path(), &handle);
                     let read = read.leading(dir.path());
                     scopes.get_mut(number).into_iter().for_each(|scope| scope.clone_from(&here));
-                    let closer = |entry: &Entry| self.look_closer(&handle, dir.path(), entry, look);
+                    let look = self.ruled(look, (argument, place.shown), dir.path(), &here);
+                    let closer = |entry: &Entry| self.look_closer(&handle, dir.path(), entry, &look);
                     if look.is_nothing() { read } else { read.looked_at(dir.path(), closer) }
                 }
                 // It is a directory in some of the arguments; another may lack it, or have a file there.
@@ -455,8 +456,12 @@ fn as_asked(root: Root, options: &Options) -> Root {
 
 /// What a source looks at of each entry in a run with these options.
 pub fn source_look(options: &Options) -> Look {
-    let xattrs = XattrNames { all_namespaces: true, rsyncs_own: options.xattrs > 1 };
-    Look { acls: options.acls, xattrs: (options.xattrs > 0).then_some(xattrs), atimes: options.atimes }
+    let names = || XattrNames {
+        all_namespaces: true,
+        rsyncs_own: options.xattrs > 1,
+        rules: XattrRules::among(&Scope::from(options.rules.clone()), Side::Sender),
+    };
+    Look { acls: options.acls, xattrs: (options.xattrs > 0).then(names), atimes: options.atimes }
 }
 
 /// Whether a source lists this entry of the directory `dir`, in which this holds.

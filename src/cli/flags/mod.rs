@@ -155,7 +155,7 @@ pub(super) struct Flags {
     ///
     /// All but those of the namespace system.*, or, where the receiving user is not root, those of user.* alone. Others
     /// that an entry has at the destination are removed. Those that rsync gives to entries for itself, user.rsync.%*,
-    /// are sent only if this is given twice.
+    /// are sent only if this is given twice. Filter rules with the modifier x leave out more. See FILTER RULES.
     #[arg(short = 'X', long, action = ArgAction::Count, help_heading = ATTRIBUTES)]
     pub xattrs: u8,
     /// Keep times of last access, except of directories and links; -UU also leaves those of the source

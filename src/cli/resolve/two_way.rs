@@ -66,6 +66,13 @@ pub(in crate::cli) fn check_rules(rules: &Rules) -> Result<(), Failure> {
             "Both sides must know all rules before they compare: give them as options, or by --exclude-from.",
         ));
     }
+    if rules.have_xattr_rules() {
+        let message =
+            "filter rules for names of extended attributes (modifier x) cannot be used in a two-way run";
+        return Err(Failure::usage(message).with_hint(
+            "Leave them out: both sides get the attributes that the other has, or with --no-xattrs neither does.",
+        ));
+    }
     Ok(())
 }
 

@@ -6,8 +6,8 @@ use crate::tree::{Acl, Acls, DefaultAcl, Kind, Node, Xattr, Xattrs};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
-const USERS: XattrNames = XattrNames { all_namespaces: false, rsyncs_own: false };
-pub(super) const ALL: XattrNames = XattrNames { all_namespaces: true, rsyncs_own: true };
+const USERS: XattrNames = XattrNames { all_namespaces: false, rsyncs_own: false, rules: None };
+pub(super) const ALL: XattrNames = XattrNames { all_namespaces: true, rsyncs_own: true, rules: None };
 pub(super) const LOOK: Look = Look { acls: true, xattrs: Some(ALL), atimes: false };
 
 pub(super) fn xattrs(all: &[(&str, &str)]) -> Xattrs {
@@ -21,7 +21,7 @@ pub(super) fn are_here() -> bool {
     let at = temporary();
     fs::write(at.path().join("file"), "").unwrap();
     let wanted = xattrs(&[("user.a", "b")]);
-    let set = SetExtended { xattrs: Some((&wanted, USERS)), acls: None };
+    let set = SetExtended { xattrs: Some((&wanted, &USERS)), acls: None };
     let are = writable(at.path()).set_extended(&name("file"), Kind::File, &set).is_ok();
     if !are {
         missing("a file system with extended attributes for temporary files");
@@ -47,9 +47,9 @@ fn what_is_set_is_what_is_seen_and_nothing_else_stays() {
         assert_eq!(root.extra(&name(entry), kind, &LOOK).unwrap(), None);
         let mut sums = Vec::new();
         for wanted in [xattrs(&[("user.a", "1"), ("user.b", "")]), xattrs(&[("user.a", "2")]), Xattrs::NONE] {
-            let set = SetExtended { xattrs: Some((&wanted, USERS)), acls: None };
+            let set = SetExtended { xattrs: Some((&wanted, &USERS)), acls: None };
             root.set_extended(&name(entry), kind, &set).unwrap();
-            assert_eq!(root.xattrs(&name(entry), kind, USERS).unwrap(), wanted);
+            assert_eq!(root.xattrs(&name(entry), kind, &USERS).unwrap(), wanted);
             let extra = root.extra(&name(entry), kind, &LOOK).unwrap();
             sums.push(extra.map(|extra| extra.xattrs));
         }
@@ -87,14 +87,14 @@ fn links_are_not_followed() {
     root.make_node(&name("fifo"), &Node::Fifo, &SetMeta::default(), false).unwrap();
     let wanted = xattrs(&[("trusted.of-it", "1")]);
     for (entry, kind) in [("link", Kind::Symlink), ("fifo", Kind::Fifo)] {
-        let set = SetExtended { xattrs: Some((&wanted, ALL)), acls: None };
+        let set = SetExtended { xattrs: Some((&wanted, &ALL)), acls: None };
         root.set_extended(&name(entry), kind, &set).unwrap();
-        assert_eq!(root.xattrs(&name(entry), kind, ALL).unwrap(), wanted, "{entry}");
+        assert_eq!(root.xattrs(&name(entry), kind, &ALL).unwrap(), wanted, "{entry}");
         // Who may set no others sees none.
-        assert_eq!(root.xattrs(&name(entry), kind, USERS).unwrap(), Xattrs::NONE);
+        assert_eq!(root.xattrs(&name(entry), kind, &USERS).unwrap(), Xattrs::NONE);
     }
-    assert_eq!(root.xattrs(&name("file"), Kind::File, ALL).unwrap(), Xattrs::NONE);
-    let set = SetExtended { xattrs: Some((&wanted, ALL)), acls: None };
+    assert_eq!(root.xattrs(&name("file"), Kind::File, &ALL).unwrap(), Xattrs::NONE);
+    let set = SetExtended { xattrs: Some((&wanted, &ALL)), acls: None };
     let error = root.set_extended(&name("link"), Kind::File, &set).unwrap_err();
     assert!(error.is_not_found(), "{error}");
     let error = root.set_extended(&name("fifo"), Kind::Socket, &set).unwrap_err();
@@ -110,15 +110,15 @@ fn names_that_do_not_take_part_are_left() {
     let root = writable(at.path());
     fs::write(at.path().join("file"), "x").unwrap();
     let (own, others) = (xattrs(&[("user.rsync.%stat", "1")]), xattrs(&[("user.a", "1")]));
-    let set = |wanted: &Xattrs, names| {
+    let set = |wanted: &Xattrs, names: &XattrNames| {
         let set = SetExtended { xattrs: Some((wanted, names)), acls: None };
         root.set_extended(&name("file"), Kind::File, &set).unwrap();
     };
-    set(&own, ALL);
-    set(&others, USERS);
-    assert_eq!(root.xattrs(&name("file"), Kind::File, USERS).unwrap(), others);
+    set(&own, &ALL);
+    set(&others, &USERS);
+    assert_eq!(root.xattrs(&name("file"), Kind::File, &USERS).unwrap(), others);
     let both = xattrs(&[("user.a", "1"), ("user.rsync.%stat", "1")]);
-    assert_eq!(root.xattrs(&name("file"), Kind::File, ALL).unwrap(), both);
+    assert_eq!(root.xattrs(&name("file"), Kind::File, &ALL).unwrap(), both);
 }
 
 /// Whoever owns a file that it may not write to gives it attributes all the same, and leaves it closed.
@@ -132,8 +132,8 @@ fn closed_files_of_ones_own_get_theirs() {
     fs::write(at.path().join("file"), "x").unwrap();
     fs::set_permissions(at.path().join("file"), fs::Permissions::from_mode(0o444)).unwrap();
     let wanted = xattrs(&[("user.a", "1")]);
-    let set = SetExtended { xattrs: Some((&wanted, USERS)), acls: None };
+    let set = SetExtended { xattrs: Some((&wanted, &USERS)), acls: None };
     root.set_extended(&name("file"), Kind::File, &set).unwrap();
-    assert_eq!(root.xattrs(&name("file"), Kind::File, USERS).unwrap(), wanted);
+    assert_eq!(root.xattrs(&name("file"), Kind::File, &USERS).unwrap(), wanted);
     assert_eq!(fs::metadata(at.path().join("file")).unwrap().mode() & 0o777, 0o444);
 }

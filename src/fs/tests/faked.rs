@@ -151,7 +151,7 @@ fn acls_and_attributes_are_kept_under_other_names() {
     let wanted =
         xattrs(&[("trusted.t", "1"), ("user.a", "2"), ("security.s", "3"), ("user.rsync.%stat", "no")]);
     let set =
-        SetExtended { acls: Some(SetAcls { acls: Some(&acls), mode: 0o664 }), xattrs: Some((&wanted, ALL)) };
+        SetExtended { acls: Some(SetAcls { acls: Some(&acls), mode: 0o664 }), xattrs: Some((&wanted, &ALL)) };
     root.set_meta(&name("file"), Kind::File, &SetMeta { mode: Some(0o664), ..SetMeta::default() }).unwrap();
     root.set_extended(&name("file"), Kind::File, &set).unwrap();
     assert_eq!(attribute(&here, b"user.rsync.trusted.t").unwrap(), b"1");
@@ -162,10 +162,10 @@ fn acls_and_attributes_are_kept_under_other_names() {
     let seen = root.extra(&name("file"), Kind::File, &LOOK).unwrap().unwrap();
     assert_eq!(seen.acls.as_deref(), Some(&acls));
     let names = xattrs(&[("trusted.t", "1"), ("user.a", "2"), ("security.s", "3")]);
-    assert_eq!(root.xattrs(&name("file"), Kind::File, ALL).unwrap(), names);
+    assert_eq!(root.xattrs(&name("file"), Kind::File, &ALL).unwrap(), names);
     let none = SetExtended {
         acls: Some(SetAcls { acls: None, mode: 0o664 }),
-        xattrs: Some((&crate::tree::Xattrs::NONE, ALL)),
+        xattrs: Some((&crate::tree::Xattrs::NONE, &ALL)),
     };
     root.set_extended(&name("file"), Kind::File, &none).unwrap();
     assert_eq!(root.extra(&name("file"), Kind::File, &LOOK).unwrap(), None);

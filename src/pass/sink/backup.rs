@@ -175,7 +175,7 @@ impl Sink<'_> {
         let kept = Kept {
             extra: dir.extra(name, kind, &Look { acls: true, xattrs: None, atimes: true })?,
             xattrs: dir.xattrs(name, kind, names)?,
-            names,
+            names: names.clone(),
         };
         let atime = kept.extra.as_ref().and_then(|extra| extra.atime);
         let owner = SetMeta { owner: Some(meta.uid), group: Some(meta.gid), ..SetMeta::default() };
@@ -222,7 +222,7 @@ impl Sink<'_> {
         let kept = Kept {
             extra: live.own_extra(&Look { acls: true, ..Look::default() })?,
             xattrs: live.own_xattrs(names)?,
-            names,
+            names: names.clone(),
         };
         let mode = Some(kept.set(meta.mode | 0o700, |extended| dir.set_own_extended(extended))?);
         dir.set_own_meta(&SetMeta { mode, ..SetMeta::default() })?;
@@ -256,7 +256,7 @@ impl Kept {
     /// that: without its ACL, the bits of the group are what that had for it. Returns the mode to be set then.
     fn set(&self, mode: u32, set: impl Fn(&SetExtended<'_>) -> Result<(), Error>) -> Result<u32, Error> {
         let acls = self.extra.as_ref().and_then(|extra| extra.acls.as_deref());
-        let xattrs = SetExtended { acls: None, xattrs: Some((&self.xattrs, self.names)) };
+        let xattrs = SetExtended { acls: None, xattrs: Some((&self.xattrs, &self.names)) };
         match set(&xattrs) {
             Err(error) if !error.is_unsupported() => return Err(error),
             _ => {}

@@ -13,6 +13,7 @@ use crate::pass::sink::directories::Counterpart;
 use crate::pass::sink::flights::Flight;
 use crate::report::ProblemClass;
 use crate::request::Options;
+use crate::tree::filter::{Scope, Side, XattrRules};
 use crate::tree::{Acls, Entry, Name, RelPath, Xattrs};
 use crate::wire::{DirId, Fetch, FetchWhat, FetchedFile, FileId, Message};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,8 +34,10 @@ pub(super) struct Extended {
 
 impl Extended {
     pub(super) fn new(options: &Options, is_root: bool) -> Extended {
-        let names = XattrNames { all_namespaces: true, rsyncs_own: true };
-        let xattrs = (options.xattrs > 0).then_some(names);
+        let scope = Scope::from(options.rules.clone());
+        let rules = XattrRules::among(&scope, Side::Receiver);
+        let names = XattrNames { all_namespaces: true, rsyncs_own: true, rules };
+        let xattrs = (options.xattrs > 0).then(|| names.clone());
         let look = Look { acls: options.acls, xattrs, atimes: options.atimes };
         let names = XattrNames { all_namespaces: is_root, ..names };
         Extended { look, names, told_unsupported: AtomicBool::new(false) }
@@ -67,8 +70,8 @@ impl Sink<'_> {
     }
 
     /// Which attributes the running user may set.
-    pub(super) fn set_names(&self) -> XattrNames {
-        self.extended.names
+    pub(super) fn set_names(&self) -> &XattrNames {
+        &self.extended.names
     }
 
     /// What is looked at of such a directory itself.
@@ -87,7 +90,7 @@ impl Sink<'_> {
 
     /// What an update sets of them, on what is to have these ACLs and the attributes that were sent.
     pub(super) fn extended<'e>(
-        &self,
+        &'e self,
         acls: Option<&'e Acls>,
         update: &Update,
         xattrs: Option<&'e Xattrs>,
@@ -99,13 +102,13 @@ impl Sink<'_> {
         };
         SetExtended {
             acls: update.acls.map(|mode| SetAcls { acls, mode }),
-            xattrs: xattrs.map(|xattrs| (xattrs, self.extended.names)),
+            xattrs: xattrs.map(|xattrs| (xattrs, &self.extended.names)),
         }
     }
 
     /// The attributes that are set where those here are to go.
-    pub(super) fn cleared(&self, xattrs: SetXattrs) -> Option<(&'static Xattrs, XattrNames)> {
-        (xattrs == SetXattrs::Clear).then_some((&NONE, self.extended.names))
+    pub(super) fn cleared(&self, xattrs: SetXattrs) -> Option<(&'static Xattrs, &XattrNames)> {
+        (xattrs == SetXattrs::Clear).then_some((&NONE, &self.extended.names))
     }
 
     /// Sets what is to be set by `set`. What cannot be is told, and that the file system has nothing of the kind once
@@ -187,7 +190,7 @@ impl Sink<'_> {
         xattrs: &Xattrs,
     ) -> Result<(), PassError> {
         let here = self.directories.writable(self, dir)?;
-        let extended = SetExtended { xattrs: Some((xattrs, self.extended.names)), acls: None };
+        let extended = SetExtended { xattrs: Some((xattrs, &self.extended.names)), acls: None };
         self.set_extended(path, &extended, |extended| here?.set_own_extended(extended));
         Ok(())
     }
@@ -202,7 +205,7 @@ impl Sink<'_> {
         let here = self.directories.writable(self, dir)?;
         let renamed: Option<&Name> = self.destination()?.rename.as_ref();
         let name = renamed.unwrap_or(&entry.name);
-        let extended = SetExtended { xattrs: Some((xattrs, self.extended.names)), acls: None };
+        let extended = SetExtended { xattrs: Some((xattrs, &self.extended.names)), acls: None };
         let path = path.join(&entry.name);
         self.set_extended(&path, &extended, |extended| here?.set_extended(name, entry.kind(), extended));
         Ok(())

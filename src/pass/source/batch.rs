@@ -105,7 +105,7 @@ impl Source<'_> {
 
     /// The attributes of the transfer root.
     fn root_xattrs(&self, data: &mut Vec<u8>) -> Result<FetchedFile, Closed> {
-        match self.xattrs.map(|names| self.view.root_xattrs(names)).transpose() {
+        match self.look.xattrs.as_ref().map(|names| self.view.root_xattrs(names)).transpose() {
             Ok(xattrs) => Ok(FetchedFile::Xattrs { attached: attach(&xattrs.unwrap_or_default(), data) }),
             Err(error) => {
                 self.tell_unread(&RelPath::root(), error.into())?;
@@ -159,16 +159,13 @@ impl Opened<'_> {
     /// Appends the extended attributes of an entry, if these are asked for and it has any. Returns how many bytes that
     /// were.
     fn attach(&mut self, index: usize, data: &mut Vec<u8>) -> Result<u32, Stop> {
-        let listing = &self.kept.listing;
-        let entry = listing.entries.get(index).ok_or_else(Error::not_listed)?;
-        match self.source.xattrs.filter(|_| entry.has_xattrs()) {
-            None => Ok(0),
-            Some(names) => {
-                let (view, path) = (self.source.view, self.kept.dir.path());
-                let dir = self.dir(listing.origin(index))?;
-                Ok(attach(&view.xattrs(dir, path, entry, names)?, data))
-            }
+        let Kept { dir: listed, listing, .. } = self.kept;
+        if self.source.look.xattrs.is_none() {
+            return Ok(0);
         }
+        let (view, look) = (self.source.view, &self.source.look);
+        let dir = self.dir(listing.origin(index))?;
+        Ok(view.xattrs(dir, (listed, listing), index, look)?.map_or(0, |xattrs| attach(&xattrs, data)))
     }
 
     fn dir(&mut self, place: usize) -> Result<&Dir, Error> {

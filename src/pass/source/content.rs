@@ -161,10 +161,12 @@ impl Source<'_> {
     /// or it had none.
     fn attached(&self, listed: &Listed) -> Result<Bytes, Stop> {
         let Listed { kept, index } = listed;
-        let names = self.xattrs.zip(listed.entry()).filter(|(_, entry)| entry.has_xattrs());
-        let Some((names, entry)) = names else { return Ok(Bytes::new()) };
+        if self.look.xattrs.is_none() {
+            return Ok(Bytes::new());
+        }
         let dir = self.view.dir_of(&kept.dir, kept.listing.origin(*index))?;
-        Ok(encode_attached(&self.view.xattrs(&dir, kept.dir.path(), entry, names)?))
+        let xattrs = self.view.xattrs(&dir, (&kept.dir, &kept.listing), *index, &self.look)?;
+        Ok(xattrs.map_or_else(Bytes::new, |xattrs| encode_attached(&xattrs)))
     }
 
     /// Tells why a file was not read.

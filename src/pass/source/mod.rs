@@ -19,7 +19,7 @@ mod rounds;
 mod walk;
 
 use crate::delta::{BlockLen, Gap, SignatureBuilder, SignatureHeader, SignaturePart};
-use crate::fs::{Owners, Removal, XattrNames};
+use crate::fs::{Look, Owners, Removal};
 use crate::pass::tally::Tally;
 use crate::pass::{Context, PassError, Sweep, TALK};
 use crate::report::{Problem, Role, Totals};
@@ -49,8 +49,8 @@ struct Source<'a> {
     rounds: Rounds,
     owners: Owners,
     tally: Tally<'a>,
-    /// Which extended attributes are sent, if any.
-    xattrs: Option<XattrNames>,
+    /// What is looked at of each entry besides what the system always tells: of its extended attributes these are sent.
+    look: Look,
     /// Whether anything of the source could not be read, so that nothing may be deleted any more.
     incomplete: AtomicBool,
     /// Whether what the sink confirms is removed, and a sender that tells whether the link goes on meanwhile: that is
@@ -99,7 +99,7 @@ pub fn run(
         rounds: Rounds::new(context.share_of_open_files(8, 256)),
         owners: Owners::new()?,
         tally: Tally::new(Role::Source, context),
-        xattrs: source_look(&context.options).xattrs,
+        look: source_look(&context.options),
         removal: removal(context).map(|removal| (removal, link.sender.for_a_while())),
         incomplete: AtomicBool::new(missing.iter().any(|error| error.hides_entries)),
     };
@@ -343,7 +343,7 @@ impl Inbox<'_, '_> {
             FetchWhat::Xattrs => {
                 let is_root = indices.is_empty() && kept.dir.path().is_root();
                 let listed = !indices.is_empty() && indices.iter().all(|index| entry(index).is_some());
-                if self.source.xattrs.is_none() || !(is_root || listed) {
+                if self.source.look.xattrs.is_none() || !(is_root || listed) {
                     return Err(PassError::Protocol("a request names attributes that are not to be had"));
                 }
             }

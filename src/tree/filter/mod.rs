@@ -21,7 +21,8 @@
 //!
 //! Of these files, those of git (`--gitignore`) are read by its rules, not by rsync's: `git`.
 //!
-//! Refused for now, with an error that says so: rules for extended attribute names (`x`).
+//! Rules for the names of extended attributes (modifier `x`) are part of the same lists, but say nothing of other names,
+//! nor do others say anything of these: [`XattrRules`].
 
 mod class;
 mod cvs;
@@ -35,6 +36,7 @@ mod pattern;
 mod rule;
 mod rules;
 mod scope;
+mod xattrs;
 
 #[cfg(test)]
 mod tests;
@@ -48,3 +50,4 @@ pub use self::rules::{
     Decision, Item, MAX_DIR_MERGES, MAX_MERGE_DEPTH, MAX_RULES, Rules, Side, Text, Verdict,
 };
 pub use self::scope::Scope;
+pub use self::xattrs::XattrRules;

@@ -142,7 +142,7 @@ fn modified_rule(mut rule: Rule, modifiers: impl Iterator<Item = (usize, u8)>) -
             b'p' => rule.perishable = true,
             b's' if !named_by_letter => rule.sides = rule.sides.and(Sides::Sender),
             b'r' if !named_by_letter => rule.sides = rule.sides.and(Sides::Receiver),
-            b'x' => return Err(SyntaxError::NotSupported("rules for extended attribute names")),
+            b'x' => rule.xattr = true,
             _ => return Err(SyntaxError::BadModifier { position }),
         }
     }
@@ -164,7 +164,8 @@ fn merge_defaults(modifiers: impl Iterator<Item = (usize, u8)>) -> Result<(RuleD
             b'e' => defaults.exclude_self = true,
             b'w' => defaults.split_words = true,
             b'n' => not_below = true,
-            b'x' => return Err(SyntaxError::NotSupported("rules for extended attribute names")),
+            // As in rsync it is taken, and says nothing of the rules in the file.
+            b'x' => {}
             b'C' if defaults.bare_patterns.is_none() => {
                 let RuleDefaults { bare_patterns, split_words, cvs, .. } = RuleDefaults::CVS;
                 defaults = RuleDefaults { bare_patterns, split_words, cvs, ..defaults };

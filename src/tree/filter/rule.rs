@@ -61,6 +61,12 @@ pub struct Rule {
     pub negated: bool,
     /// Modifier `p`: the rule is ignored in directories that are being deleted.
     pub perishable: bool,
+    /// Modifier `x`: the rule is about names of extended attributes, and about no others. Which kind of [`Item`] a rule
+    /// is says so where it is encoded.
+    ///
+    /// [`Item`]: crate::tree::filter::Item
+    #[serde(skip)]
+    pub xattr: bool,
     /// The pattern as written, with the leading `/` that anchors it and the trailing `/` that limits it to directories.
     pub pattern: Vec<u8>,
 }
@@ -74,6 +80,7 @@ impl Rule {
             absolute: false,
             negated: false,
             perishable: false,
+            xattr: false,
             pattern: pattern.into(),
         }
     }
@@ -104,7 +111,8 @@ impl Rule {
             (Action::Exclude, Sides::Both) => "-sr",
             (Action::Include, Sides::Both) => "+sr",
         });
-        let modifiers = [(self.absolute, '/'), (self.negated, '!'), (self.perishable, 'p')];
+        let modifiers =
+            [(self.absolute, '/'), (self.negated, '!'), (self.perishable, 'p'), (self.xattr, 'x')];
         prefix.extend(modifiers.iter().filter(|(set, _)| *set).map(|(_, letter)| letter));
         prefix
     }

@@ -86,6 +86,14 @@ pub enum Item {
     Rule(Rule),
     /// The place for those of a file in each directory.
     DirMerge(DirMerge),
+    /// A rule about names of extended attributes.
+    XattrRule(Rule),
+}
+
+impl From<Rule> for Item {
+    fn from(rule: Rule) -> Self {
+        if rule.xattr { Item::XattrRule(rule) } else { Item::Rule(rule) }
+    }
 }
 
 /// A place in a list.
@@ -94,6 +102,12 @@ pub(super) enum Place {
     Rule(CompiledRule),
     /// That of the file of this number.
     Merged(usize),
+}
+
+impl Place {
+    pub(super) fn is_xattr_rule(&self) -> bool {
+        matches!(self, Place::Rule(compiled) if compiled.rule.xattr)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -146,6 +160,8 @@ pub(super) struct Question<'a> {
     pub(super) path: &'a [u8],
     pub(super) is_dir: bool,
     pub(super) side: Side,
+    /// The path is the name of an extended attribute.
+    pub(super) is_xattr: bool,
     deleting_dir: bool,
     root: &'a [u8],
     /// The path with the root before it, made only if a rule looks at it.
@@ -154,23 +170,33 @@ pub(super) struct Question<'a> {
 
 impl<'a> Question<'a> {
     pub(super) fn new(root: &'a [u8], path: &'a [u8], is_dir: bool, side: Side, deleting_dir: bool) -> Self {
-        Question { path, is_dir, side, deleting_dir, root, absolute: OnceCell::new() }
+        Question { path, is_dir, side, is_xattr: false, deleting_dir, root, absolute: OnceCell::new() }
     }
 
-    /// Whether a rule matches. `anchor` leads to the path below the directory whose file the rule is in.
+    /// What is asked about an extended attribute of this name. It is in no directory, so its absolute path is its name.
+    pub(super) fn of_xattr(name: &'a [u8], side: Side) -> Self {
+        Question { is_xattr: true, ..Question::new(&[], name, false, side, false) }
+    }
+
+    /// Whether a rule matches. `anchor` leads to the path below the directory whose file the rule is in; there is none
+    /// of what is not below it.
     pub(super) fn is_answered_by(
         &self,
         compiled: &CompiledRule,
-        anchor: impl Fn(&'a [u8]) -> Cow<'a, [u8]>,
+        anchor: impl Fn(&'a [u8]) -> Option<Cow<'a, [u8]>>,
     ) -> bool {
-        if !compiled.acts_on(self.side) || (self.deleting_dir && compiled.rule.perishable) {
+        let rule = &compiled.rule;
+        if rule.xattr != self.is_xattr
+            || !compiled.acts_on(self.side)
+            || (self.deleting_dir && rule.perishable)
+        {
             return false;
         }
         let matches = |path: &[u8]| compiled.pattern.matches(Subject::new(path, self.is_dir));
         let matched = if compiled.needs_absolute_path() {
             matches(self.absolute())
         } else if compiled.rule.pattern.starts_with(b"/") {
-            matches(&anchor(self.path))
+            anchor(self.path).is_some_and(|path| matches(&path))
         } else {
             matches(self.path)
         };
@@ -187,7 +213,7 @@ impl<'a> Question<'a> {
 
 impl From<Vec<Rule>> for Rules {
     fn from(rules: Vec<Rule>) -> Self {
-        Rules::from(rules.into_iter().map(Item::Rule).collect::<Vec<_>>())
+        Rules::from(rules.into_iter().map(Item::from).collect::<Vec<_>>())
     }
 }
 
@@ -204,7 +230,7 @@ impl From<Rules> for Vec<Item> {
         let Rules { list, mut merges, .. } = rules;
         let mut merges = merges.drain(..);
         let item = |place| match place {
-            Place::Rule(compiled) => Some(Item::Rule(compiled.rule)),
+            Place::Rule(compiled) => Some(Item::from(compiled.rule)),
             // They are numbered in the order of the list.
             Place::Merged(_) => merges.next().map(Item::DirMerge),
         };
@@ -269,7 +295,7 @@ impl Rules {
 
     /// Appends a rule.
     pub fn push(&mut self, rule: Rule) -> Result<(), FilterError> {
-        self.push_item(Item::Rule(rule))
+        self.push_item(Item::from(rule))
     }
 
     fn push_item(&mut self, item: Item) -> Result<(), FilterError> {
@@ -283,6 +309,9 @@ impl Rules {
     fn put(&mut self, item: Item) {
         self.list.push(match item {
             Item::Rule(rule) => Place::Rule(CompiledRule::new(rule, self.origin.clone())),
+            Item::XattrRule(rule) => {
+                Place::Rule(CompiledRule::new(Rule { xattr: true, ..rule }, self.origin.clone()))
+            }
             Item::DirMerge(merge) => {
                 self.merges.push(merge);
                 Place::Merged(self.merges.len().saturating_sub(1))
@@ -410,16 +439,26 @@ impl Rules {
     /// always included. `deleting_dir` says that the directory which holds the entry is being deleted: perishable rules
     /// do not count there.
     pub fn decide(&self, path: &[u8], is_dir: bool, side: Side, deleting_dir: bool) -> Decision {
-        if !path.is_empty() {
-            let question = Question::new(&self.root, path, is_dir, side, deleting_dir);
-            for (number, place) in self.list.iter().enumerate() {
-                if let Place::Rule(compiled) = place
-                    && question.is_answered_by(compiled, Cow::Borrowed)
-                {
-                    return Decision { verdict: compiled.verdict(), rule: Some(number) };
-                }
+        if path.is_empty() {
+            return Decision { verdict: Verdict::Included, rule: None };
+        }
+        self.answer(&Question::new(&self.root, path, is_dir, side, deleting_dir))
+    }
+
+    /// What the rules say, but for those of files in directories.
+    pub(super) fn answer(&self, question: &Question<'_>) -> Decision {
+        for (number, place) in self.list.iter().enumerate() {
+            if let Place::Rule(compiled) = place
+                && question.is_answered_by(compiled, |path| Some(Cow::Borrowed(path)))
+            {
+                return Decision { verdict: compiled.verdict(), rule: Some(number) };
             }
         }
         Decision { verdict: Verdict::Included, rule: None }
+    }
+
+    /// Whether there are rules about names of extended attributes.
+    pub fn have_xattr_rules(&self) -> bool {
+        self.list.iter().any(Place::is_xattr_rule)
     }
 }

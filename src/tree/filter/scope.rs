@@ -79,6 +79,11 @@ impl Base {
             Base::Above(way) => Cow::Owned([way.as_slice(), path].concat()),
         }
     }
+
+    /// The same for the name of an extended attribute, which is below the top alone.
+    fn anchor_xattr<'a>(&self, name: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        matches!(self, Base::Below(0)).then_some(Cow::Borrowed(name))
+    }
 }
 
 impl From<Rules> for Scope {
@@ -196,12 +201,39 @@ impl Scope {
         if path.is_empty() { None } else { self.first(&self.rules.list, &Base::Below(0), &question) }
     }
 
+    /// Whether there are rules about names of extended attributes, here or in the files that hold here.
+    pub(super) fn have_xattr_rules(&self) -> bool {
+        let in_layer = |layer: &Layer| match &layer.held {
+            Held::Places(places) => places.iter().any(Place::is_xattr_rule),
+            Held::Git { .. } => false,
+        };
+        let in_file = |file: &File| {
+            std::iter::successors(file.nearest.as_deref(), |layer| layer.above.as_deref()).any(in_layer)
+        };
+        self.rules.have_xattr_rules() || self.files.iter().any(in_file)
+    }
+
+    /// The verdict on an extended attribute of this name. The receiver heeds no files in directories.
+    pub(super) fn check_xattr(&self, name: &[u8], side: Side) -> Verdict {
+        let question = Question::of_xattr(name, side);
+        match side {
+            Side::Receiver => self.rules.answer(&question).verdict,
+            Side::Sender => {
+                let answer = self.first(&self.rules.list, &Base::Below(0), &question);
+                answer.map_or(Verdict::Included, |answer| answer.verdict())
+            }
+        }
+    }
+
     /// The first rule that matches. A file keeps places only for files that are numbered after it, so there is an end
     /// to it.
     fn first<'a>(&'a self, places: &'a [Place], base: &Base, question: &Question<'_>) -> Option<Answer<'a>> {
         places.iter().find_map(|place| match place {
             Place::Rule(compiled) => {
-                let is_answer = question.is_answered_by(compiled, |path| base.anchor(path));
+                let is_answer = question.is_answered_by(compiled, |path| match question.is_xattr {
+                    true => base.anchor_xattr(path),
+                    false => Some(base.anchor(path)),
+                });
                 is_answer.then_some(Answer::Rule(compiled))
             }
             Place::Merged(number) => {
@@ -215,6 +247,7 @@ impl Scope {
     fn said_by<'a>(&'a self, layer: &'a Layer, question: &Question<'_>) -> Option<Answer<'a>> {
         match &layer.held {
             Held::Places(places) => self.first(places, &layer.base, question),
+            Held::Git { .. } if question.is_xattr => None,
             Held::Git { sender_only: true, .. } if question.side == Side::Receiver => None,
             Held::Git { .. } if git::is_own(question.path) => None,
             Held::Git { lines, .. } => {

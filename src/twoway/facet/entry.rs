@@ -34,8 +34,8 @@ impl At<'_> {
 
     fn xattrs(self, names: XattrNames) -> Result<Xattrs, Error> {
         match self {
-            At::Entry(dir, name, kind) => dir.xattrs(name, kind, names),
-            At::Own(dir) => dir.own_xattrs(names),
+            At::Entry(dir, name, kind) => dir.xattrs(name, kind, &names),
+            At::Own(dir) => dir.own_xattrs(&names),
         }
     }
 
@@ -113,7 +113,7 @@ impl Wanted {
         }
         let Together { acls, xattrs } = self.together();
         let acls = acls.map(|acls| SetAcls { acls, mode });
-        let extended = SetExtended { acls, xattrs: xattrs.as_ref().map(|(xattrs, names)| (xattrs, *names)) };
+        let extended = SetExtended { acls, xattrs: xattrs.as_ref().map(|(xattrs, names)| (xattrs, names)) };
         let Err(error) = set(&extended) else { return Ok(Seen::new()) };
         trouble(&error);
         let mut seen = sums_of(self.facets(), look(&look_for(self.facets()))?.as_deref());

@@ -38,7 +38,7 @@ pub fn look_for(facets: Facets) -> fs::Look {
 pub(in crate::twoway) fn names_of(facets: Facets) -> Option<fs::XattrNames> {
     let all_namespaces = facets.contains(Facet::RootXattrs);
     let has_any = all_namespaces || facets.contains(Facet::Xattrs);
-    has_any.then_some(fs::XattrNames { all_namespaces, rsyncs_own: true })
+    has_any.then_some(fs::XattrNames { all_namespaces, rsyncs_own: true, rules: None })
 }
 
 /// The sums of these facets in what was seen of an entry.
@@ -120,12 +120,12 @@ impl Value {
     /// Those of reading, or nothing is there.
     pub fn at(root: &Dir, path: &RelPath, facet: Facet) -> Result<Value, Error> {
         let Some((parent, name)) = path.split_last() else {
-            return Value::read(facet, |look| root.own_extra(look), |names| root.own_xattrs(names));
+            return Value::read(facet, |look| root.own_extra(look), |names| root.own_xattrs(&names));
         };
         let dir = root.open_beneath(&parent)?;
         let gone = || Error { doing: "looking at", source: std::io::ErrorKind::NotFound.into() };
         let kind = dir.entry(&name)?.ok_or_else(gone)?.kind();
-        Value::read(facet, |look| dir.extra(&name, kind, look), |names| dir.xattrs(&name, kind, names))
+        Value::read(facet, |look| dir.extra(&name, kind, look), |names| dir.xattrs(&name, kind, &names))
     }
 
     /// Whether this is what an entry may have while its attributes are being changed from one value to another: each of

@@ -18,6 +18,7 @@ pub(super) fn everything() -> Options {
     let mut rules = Rules::new();
     rules.push(Rule::new(Action::Exclude, "*.o")).unwrap();
     rules.push(Rule { negated: true, perishable: true, ..Rule::new(Action::Include, "/keep/") }).unwrap();
+    rules.push(Rule { xattr: true, ..Rule::new(Action::Exclude, "user.*") }).unwrap();
     Options {
         executability: true,
         acls: true,

@@ -35,3 +35,4 @@ mod replicas;
 mod selection;
 mod staging;
 mod streams;
+mod xattr_rules;

@@ -6,6 +6,7 @@ mod properties;
 mod scopes;
 mod syntax;
 mod verdicts;
+mod xattrs;
 
 use crate::tree::filter::{Directive, Rule, Rules, parse_filter};
 

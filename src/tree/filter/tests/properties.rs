@@ -77,13 +77,14 @@ fn any_rule() -> impl Strategy<Value = Rule> {
     let action = select(vec![Action::Exclude, Action::Include]);
     let sides = select(vec![Sides::Unnamed, Sides::Sender, Sides::Receiver, Sides::Both]);
     let pattern = vec(1..=u8::MAX, 1..20);
-    (action, sides, any::<[bool; 3]>(), pattern).prop_map(
-        |(action, sides, [absolute, negated, perishable], pattern)| Rule {
+    (action, sides, any::<[bool; 4]>(), pattern).prop_map(
+        |(action, sides, [absolute, negated, perishable, xattr], pattern)| Rule {
             action,
             sides,
             absolute,
             negated,
             perishable,
+            xattr,
             pattern,
         },
     )

@@ -5,7 +5,7 @@ use crate::tree::filter::{Directive, FilterError, Origin, Rules, Scope, Side, Te
 use std::io;
 
 /// What holds in `dir`, with these rules as options, in a tree that holds these files.
-fn entered(options: &[&str], files: &[(&str, &str)], dir: &str) -> Result<Scope, FilterError> {
+pub(super) fn entered(options: &[&str], files: &[(&str, &str)], dir: &str) -> Result<Scope, FilterError> {
     let mut rules = Rules::new();
     for option in options {
         let directive: Directive = parse_filter(option.as_bytes())?.unwrap();

@@ -39,6 +39,10 @@ fn rules_and_their_canonical_form() {
         ("hide x", "H x"),
         ("show,! x", "S! x"),
         ("Pp! x", "P!p x"),
+        ("-x user.*", "-x user.*"),
+        ("+,!x /user.*", "+!x /user.*"),
+        ("-srx x", "-srx x"),
+        ("hide,xp/ x", "H/px x"),
         ("protect,/p /x", "P/p /x"),
         ("risk_x", "R x"),
         ("R x", "R x"),
@@ -120,7 +124,6 @@ fn malformed_rules() {
         (":++ .rules", modifier(2)),
         (":nwC- .rules", modifier(4)),
         ("+C", modifier(1)),
-        ("-x user.*", SyntaxError::NotSupported("rules for extended attribute names")),
     ];
     for (text, expected) in cases {
         let error = parse_filter(text.as_bytes()).expect_err(text);
