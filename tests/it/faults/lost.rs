@@ -54,7 +54,7 @@ fn a_line_that_freezes_is_noticed() {
     if command::is_rsync() {
         return tools::not_for_rsync("it leaves this to its remote shell");
     }
-    let asking = ("ServerAliveInterval 1\nServerAliveCountMax 1", &[][..]);
+    let asking = ("ServerAliveInterval 1\nServerAliveCountMax 3", &[][..]);
     let waiting = ("", &["--timeout=3"][..]);
     for (how, code, said, advice) in [
         (asking, 12, "was lost (the server stopped answering)", "  hint: Run this again; --retry=N"),
