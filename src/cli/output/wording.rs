@@ -52,7 +52,7 @@ impl Wording<'_> {
                 Line::Out(format!("created {count} {what} for {}\n", Escaped(path)))
             }),
             Event::Shown(shown) => {
-                Some(Line::Out(listing::line(shown, Numbers::new(style.human), self.clock)))
+                (!style.quiet).then(|| Line::Out(listing::line(shown, Numbers::new(style.human), self.clock)))
             }
             Event::UnsafeLink { path, target } => {
                 let line = || format!("ignoring unsafe symlink \"{path}\" -> \"{}\"\n", Escaped(target));
@@ -203,7 +203,7 @@ fn prefixed(before: &str, text: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::cli::output::{Levels, LogStyle, Origins};
-    use crate::report::{Change, ProblemClass, TimeChange};
+    use crate::report::{Change, ProblemClass, Shown, TimeChange};
 
     fn style(verbose: u8, itemise: u8) -> Style {
         Style {
@@ -378,7 +378,10 @@ mod tests {
         for direction in [Direction::Push, Direction::Pull] {
             assert_eq!(line(&problem, &Style { direction, ..quiet.clone() }), told("[sender] "));
         }
+        let (path, target) = (RelPath::root(), None);
+        let shown = Shown { path, kind: Kind::Directory, target, size: 0, mode: 0o755, seconds: 0 };
         for event in [
+            Event::Shown(shown),
             Event::CreatedDestination,
             Event::Notice("stored a key".to_owned()),
             Event::Skipped { path: RelPath::root(), reason: Skip::NotRegular },

@@ -572,6 +572,29 @@ fn extended_attributes_are_asked_for_where_they_differ() {
         ),
         ("in place, gone", "tX in-place", file(6), Some(some()), "transfer sx time=100 xattrs=Clear"),
         ("of a link", "ltX", link("a").with_xattrs(0, 1), Some(link("a")), "keep x xattrs=Fetch"),
+        // What is made anew has none yet, whatever was in its place.
+        (
+            "of a link made anew",
+            "ltX",
+            link("a").with_xattrs(0, 1),
+            Some(link("b").with_xattrs(0, 1)),
+            "make cx time=100 xattrs=Fetch",
+        ),
+        ("none, and made anew", "ltX", link("a"), Some(link("b").with_xattrs(0, 1)), "make c time=100"),
+        (
+            "of a device made anew",
+            "aX",
+            device(1).with_xattrs(0, 1),
+            Some(device(2).with_xattrs(0, 1)),
+            "make cx mode=644 owner=1 group=1 time=100 xattrs=Fetch",
+        ),
+        (
+            "none, and a device",
+            "aX",
+            device(1),
+            Some(device(2).with_xattrs(0, 1)),
+            "make c mode=644 owner=1 group=1 time=100",
+        ),
     ]);
     let table = vec![
         ("only root sees", "tX", some(), Some(others()), "keep ."),

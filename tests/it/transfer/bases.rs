@@ -327,3 +327,18 @@ fn attributes_that_are_asked_for_count_and_are_set() {
         }
     }
 }
+
+/// A directory that has other attributes elsewhere gets a time of its own where that is not kept, and `-i` tells so.
+#[test]
+fn the_time_of_a_directory_that_differs_elsewhere_is_told() {
+    for way in Way::all() {
+        let tree = |mode: u32| Tree::new().file("dir/file", "x").mode("dir", mode).file("same/file", "x");
+        for (options, expected) in [("-rpi", "cd..Tp..... dir/"), ("-rpti", "cd...p..... dir/")] {
+            let scene = Scene::with_source(&tree(0o755)).tree("before", &tree(0o700));
+            let output = run(way, &scene, &[options, "--link-dest=../before"]).success();
+            let told = changes(&output);
+            assert!(told.iter().any(|line| line == expected), "{way:?} {options}\n{output}");
+            assert!(!told.iter().any(|line| line.ends_with(" same/")), "{way:?} {options}\n{output}");
+        }
+    }
+}
