@@ -95,7 +95,9 @@ fn obey(arguments: &[OsString], screen: &Arc<Screen>) -> Result<u8, Failure> {
     }
     let manner = resolve::manner(&flags).map(|manner| screen.set_manner(manner));
     // Before signals are caught: opening a pipe may wait for whoever reads it, and must end with Ctrl-C.
-    let log = resolve::log_file(&flags).and_then(|path| open_log(path, screen));
+    // If it is not known how paths are followed, the run does not begin, for that very reason.
+    let paths = resolve::paths(&flags).ok();
+    let log = resolve::log_file(&flags).zip(paths).and_then(|(path, paths)| open_log(path, paths, screen));
     let environment = Environment::read();
     let resolved = manner.and_then(|()| resolve::resolve(&flags, &environment));
     let (run, style) =
@@ -254,8 +256,8 @@ fn wait_until(end: SystemTime, cancel: &Cancel) {
 }
 
 /// Opens the log. A run without one is better than none, as rsync has it.
-fn open_log(path: &OsStr, screen: &Screen) -> Option<Log> {
-    let log = Log::open(path).map_err(|error| {
+fn open_log(path: &OsStr, paths: session::Paths, screen: &Screen) -> Option<Log> {
+    let log = Log::open(path, paths).map_err(|error| {
         let (path, error) = (Escaped(path.as_bytes()), with_sources(&error));
         screen.err(&format!("dsync: opening the log {path}: {error}; going on without it\n"));
     });

@@ -65,8 +65,11 @@ const LONGEST: usize = 256;
 
 impl OwnerRules {
     /// Everybody to this one, by name or number: what `--chown` says.
-    pub fn all_to(name: &str) -> OwnerRules {
-        OwnerRules(vec![OwnerRule { from: From::Anybody, to: To::of(name) }])
+    ///
+    /// # Errors
+    /// It is no single name or number.
+    pub fn all_to(name: &str) -> Result<OwnerRules, InvalidOwnerRules> {
+        format!("*:{name}").parse()
     }
 
     /// Whether nobody is mapped.
@@ -100,10 +103,11 @@ impl FromStr for OwnerRules {
 }
 
 impl To {
-    fn of(text: &str) -> To {
-        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = if is_number { text.parse().ok() } else { None };
-        number.map_or_else(|| To::Name(text.as_bytes().to_vec()), To::Number)
+    fn of(text: &str) -> Result<To, InvalidOwnerRules> {
+        match text.bytes().all(|byte| byte.is_ascii_digit()) {
+            false => Ok(To::Name(text.as_bytes().to_vec())),
+            true => text.parse().map(To::Number).map_err(|_| InvalidOwnerRules::Number(text.to_owned())),
+        }
     }
 }
 
@@ -122,7 +126,7 @@ fn parse(pair: &str) -> Result<OwnerRule, InvalidOwnerRules> {
         }
         name => From::Name(name.as_bytes().to_vec()),
     };
-    Ok(OwnerRule { from, to: To::of(to) })
+    Ok(OwnerRule { from, to: To::of(to)? })
 }
 
 #[cfg(test)]
@@ -149,7 +153,19 @@ mod tests {
 
     #[test]
     fn what_is_no_pair_is_refused() {
-        for text in ["", "1", "1:", "1:2,", "0-:7", "-5x", "1x:5", "1-x:5", "999999999999:5", "1--2:5"] {
+        for text in [
+            "",
+            "1",
+            "1:",
+            "1:2,",
+            "0-:7",
+            "-5x",
+            "1x:5",
+            "1-x:5",
+            "999999999999:5",
+            "1--2:5",
+            "1:4294967296",
+        ] {
             assert!(text.parse::<OwnerRules>().is_err(), "{text}");
         }
         assert!(format!("{}:1", "x".repeat(LONGEST + 1)).parse::<OwnerRules>().is_err());

@@ -11,6 +11,9 @@ use crate::twoway::run::{RunError, Stopped};
 use crate::wire::{Abort, AbortKind, WireError};
 use std::io;
 
+/// The advice where a line broke.
+pub(super) const RUN_AGAIN: &str = "Run this again; --retry=N does so by itself, up to N times.";
+
 /// Why a run ended before its end. Per-file problems never do that.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -50,7 +53,7 @@ pub enum Failure {
     #[error("the connection to the remote dsync was lost{}", how(.0.as_ref()))]
     Lost(Option<RemoteExit>),
     /// The program on the remote host could not be started.
-    #[error("the remote program could not be started{}", how(.0.as_ref()))]
+    #[error("{}{}", unstarted(.0.as_ref()), how(.0.as_ref()))]
     NotStarted(Option<RemoteExit>),
     /// There is no peer on the host, and none could be put there.
     #[error(transparent)]
@@ -93,6 +96,14 @@ pub enum Failure {
         /// Why it failed.
         source: io::Error,
     },
+}
+
+/// What was not come by. A remote shell that cannot do what it is for ends with 255, as ssh(1) does.
+fn unstarted(exit: Option<&RemoteExit>) -> &'static str {
+    match exit {
+        Some(RemoteExit::Status(255)) => "the remote shell failed before it started the remote program",
+        _ => "the remote program could not be started",
+    }
 }
 
 /// How a remote command ended, as the end of a sentence.
@@ -197,6 +208,7 @@ impl Failure {
                 AbortKind::Usage => FailureKind::Usage,
                 AbortKind::Interrupted => FailureKind::Cancelled,
             },
+            Failure::Bootstrap(error) if error.is_of_the_line() => FailureKind::Stream,
             Failure::Bootstrap(error) => match error.present {
                 Present::Other { .. } => FailureKind::Protocol,
                 // What a shell says of a program that is not there.
@@ -218,7 +230,7 @@ impl Failure {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Failure::Connect(error) => return error.hint(),
-            Failure::Bootstrap(error) => return error.hint(),
+            Failure::Bootstrap(error) => error.hint(),
             Failure::Halted { hint, .. } => return hint.clone(),
             Failure::Wire(WireError::Noise(_)) => {
                 "Make the login scripts on the host silent for shells that are not interactive; if it is a program \
@@ -229,9 +241,21 @@ impl Failure {
                 "Install dsync on the host, in its PATH for non-interactive shells, or name it with --remote-path."
                     .to_owned()
             }
+            Failure::NotStarted(Some(RemoteExit::Lost(_))) => {
+                "Run this again; if it happens again, the log of the host's SSH server says why.".to_owned()
+            }
+            Failure::NotStarted(_) => {
+                "What the remote shell said above tells why; run it by itself to see more.".to_owned()
+            }
             Failure::Wire(WireError::Timeout(_)) | Failure::Peer(Abort { kind: AbortKind::Timeout, .. }) => {
                 "Give --timeout more seconds if the host is only slow.".to_owned()
             }
+            Failure::Lost(Some(RemoteExit::Signal(_))) => {
+                "The host's own log may tell what ended it there, such as a lack of memory; then run this again."
+                    .to_owned()
+            }
+            failure if failure.is_of_the_line() => RUN_AGAIN.to_owned(),
+            Failure::Lost(_) => "What was said above tells why, if anything; then run this again.".to_owned(),
             _ => return None,
         })
     }
@@ -271,5 +295,49 @@ impl From<PassError> for Failure {
             PassError::Peer(abort) => Failure::Peer(abort),
             PassError::Setup(error) => Failure::System { doing: error.doing, source: error.source },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::bootstrap::Obstacle;
+
+    #[test]
+    fn whatever_way_a_peer_is_lost_there_is_advice_for_it() {
+        let status = |code| Some(RemoteExit::Status(code));
+        let signal = || Some(RemoteExit::Signal("KILL".to_owned()));
+        let closed = || Some(RemoteExit::Lost("the server closed the connection".to_owned()));
+        let broken = |exit| {
+            let (host, present) = ("box".to_owned(), Present::Nothing);
+            Failure::from(BootstrapError { host, present, obstacle: Obstacle::Broken { exit, source: None } })
+        };
+        let cases = [
+            (Failure::Lost(None), "--retry=N", FailureKind::Stream),
+            (Failure::Lost(closed()), "--retry=N", FailureKind::Stream),
+            (Failure::Lost(status(255)), "--retry=N", FailureKind::Stream),
+            (Failure::Wire(WireError::Ended), "--retry=N", FailureKind::Stream),
+            (broken(None), "--retry=N", FailureKind::Stream),
+            (broken(closed()), "--retry=N", FailureKind::Stream),
+            (Failure::Lost(signal()), "lack of memory", FailureKind::Stream),
+            (Failure::Lost(status(3)), "said above", FailureKind::Stream),
+            (broken(status(3)), "--remote-path", FailureKind::RemoteShell(127)),
+            (Failure::NotStarted(status(127)), "--remote-path", FailureKind::RemoteShell(127)),
+            (Failure::NotStarted(status(255)), "the remote shell said above", FailureKind::RemoteShell(255)),
+            (Failure::NotStarted(closed()), "SSH server", FailureKind::Stream),
+        ];
+        for (failure, advice, kind) in cases {
+            let hint = failure.hint().unwrap_or_default();
+            assert!(hint.contains(advice), "{failure}: {hint}");
+            // Only what --retry does mend is left to it.
+            assert_eq!(hint.contains("--retry"), failure.is_of_the_line(), "{failure}: {hint}");
+            assert_eq!(failure.kind(), kind, "{failure}");
+        }
+        let [failed, missing] = [255, 127].map(|code| Failure::NotStarted(status(code)).to_string());
+        assert_eq!(
+            failed,
+            "the remote shell failed before it started the remote program (it ended with exit code 255)"
+        );
+        assert_eq!(missing, "the remote program could not be started (it ended with exit code 127)");
     }
 }

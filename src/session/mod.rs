@@ -191,8 +191,8 @@ fn without_tilde(path: Vec<u8>) -> Vec<u8> {
 }
 
 /// Opens a file the user named to write at its end, by the same rule; it is made if it is not there.
-pub fn append_named(path: &OsStr) -> io::Result<impl io::Write + Send + use<>> {
-    crate::fs::append_named(path, crate::fs::Links::Trusted).map_err(|error| error.source)
+pub fn append_named(path: &OsStr, paths: Paths) -> io::Result<impl io::Write + Send + use<>> {
+    crate::fs::append_named(path, paths.0).map_err(|error| error.source)
 }
 
 /// Which way a run goes.

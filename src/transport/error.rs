@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::transport::IpFamily;
+
 /// Why an operand is not understood or a host is not reached.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -123,13 +125,23 @@ pub enum Error {
         /// What the resolver said.
         source: io::Error,
     },
+    /// The host's name has addresses, and none of the kind that is to be used.
+    #[error("{host} has no {family} address")]
+    NoAddress {
+        /// The host name.
+        host: String,
+        /// The kind.
+        family: IpFamily,
+    },
     /// No address of the host took the connection.
-    #[error("Connecting to {host} port {port}")]
+    #[error("Connecting to {host} port {port}{}", bound_to(from.as_deref()))]
     Connect {
         /// The host name.
         host: String,
         /// The TCP port.
         port: u16,
+        /// `BindAddress`, if it is set.
+        from: Option<String>,
         /// What the last address tried gave.
         source: io::Error,
     },
@@ -157,6 +169,18 @@ pub enum Error {
         /// What went wrong.
         reason: String,
     },
+    /// Client and server have no algorithm of some kind in common.
+    #[error("Opening an SSH session with {host}: no {kind} in common; the server offers {offered}")]
+    Algorithms {
+        /// The host name.
+        host: String,
+        /// What they are for.
+        kind: &'static str,
+        /// Those of the server.
+        offered: String,
+        /// Those of them that the `ssh` program has and the configuration allows.
+        beyond: Option<String>,
+    },
     /// What answers is no SSH server.
     #[error("What answers at {host} port {port} is no SSH server; it says {said:?}")]
     NoSsh {
@@ -174,6 +198,10 @@ pub enum Error {
         host: String,
         /// Type and SHA256 fingerprint of the key.
         fingerprint: String,
+        /// Why nobody vouched for it.
+        why: Unvouched,
+        /// The file in which the user's known hosts are recorded, if there is one.
+        file: Option<PathBuf>,
     },
     /// The host is known by another key.
     #[error(
@@ -223,8 +251,12 @@ pub enum Error {
         user: String,
         /// What was tried, in order.
         tried: Vec<String>,
-        /// What the server said.
+        /// What the server said, or what became of the connection.
         reason: String,
+        /// Whether it was ended on purpose, rather than that the connection broke or was closed without a word.
+        meant: bool,
+        /// Whether anything was asked of the user.
+        asked: bool,
     },
     /// The host's key is shorter than the configuration requires.
     #[error("The key of {host} has {bits} bits, and RequiredRSASize is {required}: {fingerprint}")]
@@ -280,6 +312,43 @@ pub enum Error {
     },
 }
 
+const MORE_BY_SSH: &str = "Use --ssh=external to go through the ssh program, which does more.";
+
+/// Why nobody vouched for the key of a host that is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unvouched {
+    /// `StrictHostKeyChecking yes` lets nobody be asked.
+    Strict,
+    /// `BatchMode yes` lets nobody be asked.
+    Batch,
+    /// There is no terminal to ask at.
+    NoTerminal,
+    /// The user said no.
+    Declined,
+}
+
+impl Unvouched {
+    /// What to do about it, where known hosts are recorded in a file, or in none.
+    fn hint(self, file: Option<&Path>) -> String {
+        let file = file.map(|file| file.display().to_string());
+        let file = file.unwrap_or("a file that UserKnownHostsFile names".to_owned());
+        match self {
+            Self::Strict => format!(
+                "StrictHostKeyChecking lets nobody be asked; add the key to {file} after checking it."
+            ),
+            Self::Batch => format!(
+                "Connect once from a terminal without BatchMode, or add the key to {file} after checking it."
+            ),
+            Self::NoTerminal => {
+                format!("Connect once from a terminal, or add the key to {file} after checking it.")
+            }
+            Self::Declined => format!(
+                "Ask the administrator of the host for its key; answer yes if it is this one, or add it to {file}."
+            ),
+        }
+    }
+}
+
 /// How a login was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -297,8 +366,13 @@ pub struct Refusal {
     pub unasked: Option<&'static str>,
     /// Whether anything was asked of the user.
     pub asked: bool,
+    /// Whether the configuration turns off all that the server still accepts, or all that takes no question where none
+    /// can be asked.
+    pub turned_off: bool,
     /// Why the `ssh` program may succeed, as a clause, if nothing was asked of anybody.
     pub beyond: Option<String>,
+    /// A key file that only the `ssh` program reads.
+    pub unread: Option<PathBuf>,
 }
 
 impl fmt::Display for Refusal {
@@ -310,18 +384,31 @@ impl fmt::Display for Refusal {
 }
 
 impl Refusal {
-    fn hint(&self) -> &'static str {
-        match self {
-            Self { beyond: Some(_), .. } => {
-                "Use --ssh=external to go through the ssh program, which does more."
+    fn hint(&self) -> String {
+        let text = match self {
+            Self { unread: Some(file), .. } => {
+                let file = file.display();
+                return format!(
+                    "Write the key in a form that is read, with ssh-keygen -p -f {file}, or use --ssh=external."
+                );
+            }
+            Self { beyond: Some(_), .. } => MORE_BY_SSH,
+            Self { turned_off: true, .. } => {
+                "The SSH configuration has to allow what the host accepts: PubkeyAuthentication, \
+                 PasswordAuthentication, KbdInteractiveAuthentication, PreferredAuthentications."
             }
             Self { unasked: Some(_), accepted, .. } if !accepted.is_empty() => {
                 "Offer a key that the host knows and that needs no question, from a file or the agent, or run \
                  this where questions can be asked."
             }
             _ => "Check the login name, that the right key is offered, and that the agent holds it.",
-        }
+        };
+        text.to_owned()
     }
+}
+
+fn bound_to(from: Option<&str>) -> String {
+    from.map(|from| format!(" from {from}")).unwrap_or_default()
 }
 
 fn attempts(tried: &[String], untried: &[String]) -> String {
@@ -337,9 +424,23 @@ impl Error {
             Error::Resolve { .. }
             | Error::Connect { .. }
             | Error::Timeout { .. }
-            | Error::Handshake { .. } => true,
+            | Error::Handshake { .. }
+            | Error::Lost { .. } => true,
+            Error::LoginEnded { meant, .. } => !meant,
             Error::Jump { forbidden, .. } => !forbidden,
-            Error::Proxy { .. } => true,
+            Error::NoAddress { .. } | Error::Proxy { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether another connection to the host, if there is one, may be used in the place of the one that was not made:
+    /// nobody was asked anything in vain, and no doubt about the host is passed over.
+    pub(in crate::transport) fn leaves_room_for_another(&self) -> bool {
+        match self {
+            Self::Resolve { .. } | Self::Connect { .. } | Self::Timeout { .. } => true,
+            Self::Jump { .. } | Self::Proxy { .. } => true,
+            Self::Authentication(refusal) => !refusal.asked,
+            Self::LoginEnded { asked, .. } => !asked,
             _ => false,
         }
     }
@@ -350,6 +451,10 @@ impl Error {
         match self {
             Self::Directive { host, directive, .. } => {
                 Some(format!("the configuration for {host} sets {directive}"))
+            }
+            // No key of the host has been looked at by then.
+            Self::Algorithms { host, kind, beyond: Some(beyond), .. } => {
+                Some(format!("{host} offers no {kind} that the built-in client has, but {beyond}"))
             }
             Self::Authentication(refusal) => refusal.beyond.clone(),
             _ => None,
@@ -402,6 +507,13 @@ impl Error {
             Self::Resolve { .. } => {
                 "Check the spelling of the host and that the name server answers.".to_owned()
             }
+            Self::NoAddress { family, .. } => format!(
+                "Leave the choice of addresses out: {} on the command line, or AddressFamily in the SSH configuration.",
+                family.flag()
+            ),
+            Self::Connect { from: Some(_), source, .. } if source.kind() == io::ErrorKind::AddrNotAvailable => {
+                "BindAddress in the SSH configuration has to be an address of this machine.".to_owned()
+            }
             Self::Connect { source, .. } => connect_hint(source.kind()).to_owned(),
             Self::Timeout { .. } => {
                 "The host may be overloaded or the port may not be SSH's; --timeout sets the limit."
@@ -412,10 +524,11 @@ impl Error {
                     .to_owned()
             }
             Self::Handshake { reason, .. } => handshake_hint(reason).to_owned(),
-            Self::UnknownHostKey { .. } => {
-                "Connect once from a terminal, or add the key to ~/.ssh/known_hosts after checking it."
-                    .to_owned()
+            Self::Algorithms { beyond: Some(_), .. } => MORE_BY_SSH.to_owned(),
+            Self::Algorithms { .. } => {
+                "Allow one that the server offers (Ciphers, MACs, KexAlgorithms, HostKeyAlgorithms).".to_owned()
             }
+            Self::UnknownHostKey { why, file, .. } => why.hint(file.as_deref()),
             Self::ChangedHostKey { file, line, .. } => format!(
                 "If the change is expected, remove line {line} of {} and connect again from a terminal.",
                 file.display()
@@ -425,8 +538,8 @@ impl Error {
                 "Ask the administrator of the host for a new certificate.".to_owned()
             }
             Self::ShortHostKey { .. } => "The host needs a longer key, or one of another type.".to_owned(),
-            Self::Authentication(refusal) => refusal.hint().to_owned(),
-            Self::LoginEnded { .. } => {
+            Self::Authentication(refusal) => refusal.hint(),
+            Self::LoginEnded { meant: true, .. } => {
                 "If the server allows few tries, name the right key with IdentityFile and set IdentitiesOnly yes."
                     .to_owned()
             }
@@ -435,7 +548,9 @@ impl Error {
                 "Set XDG_RUNTIME_DIR or TMPDIR on the host to a folder that sockets can be made in."
                     .to_owned()
             }
-            Self::Lost { .. } => "Run this again; if it happens again, the server's log says why.".to_owned(),
+            Self::Lost { .. } | Self::LoginEnded { .. } => {
+                "Run this again; if it happens again, the server's log says why.".to_owned()
+            }
             Self::Channel { .. } => "The server limits sessions per connection (MaxSessions).".to_owned(),
         };
         Some(text)
@@ -457,9 +572,7 @@ fn connect_hint(kind: io::ErrorKind) -> &'static str {
 }
 
 fn handshake_hint(reason: &str) -> &'static str {
-    if reason.contains("in common") {
-        "Allow one that the server offers (Ciphers, MACs, KexAlgorithms, HostKeyAlgorithms), or use --ssh=external."
-    } else if reason.contains("closed the connection") {
+    if reason.contains("closed the connection") {
         "The server may be busy (MaxStartups), or block this address; try again later or look into its log."
     } else {
         "Check that the port is that of an SSH server; --ssh-debug tells each step."

@@ -9,8 +9,8 @@
 //!   `ssh` is run in the same way for what the built-in client does not do (smart cards, GSSAPI, shared connections).
 //!
 //! What the far side runs is made by [`command`]: no path and no option ever pass through a shell. Whether it is the
-//! right thing can be found out while the connection is already used: see [`trial`]. A connection may have several channels, each to a process of its own on the far side; those come together
-//! at a [`meeting`]. Nothing here prints, prompts, or reads the environment: questions go to a
+//! right thing can be found out while the connection is already used: see [`trial`]. A connection may have several
+//! channels, each to a process of its own on the far side; those come together at a [`meeting`]. Nothing here prints, prompts, or reads the environment: questions go to a
 //! [`Prompter`](crate::report::Prompter), warnings to a [`NoticeSink`], and facts about the user come in as an
 //! [`ssh::Environment`].
 
@@ -29,6 +29,8 @@ pub use connection::{Connection, Control, RemoteExit};
 pub use error::Error;
 pub use notice::{Notice, NoticeSink, StderrSink};
 
+use std::fmt;
+
 /// Which addresses of a host are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IpFamily {
@@ -45,5 +47,14 @@ impl IpFamily {
             IpFamily::V4 => "-4",
             IpFamily::V6 => "-6",
         }
+    }
+}
+
+impl fmt::Display for IpFamily {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            IpFamily::V4 => "IPv4",
+            IpFamily::V6 => "IPv6",
+        })
     }
 }

@@ -99,6 +99,7 @@ pub struct Tally {
     left: Count,
     right: Count,
     settles: bool,
+    empties: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -148,7 +149,7 @@ impl Tally {
         let mut balances: HashMap<u64, Balance> = HashMap::new();
         let hashing = RandomState::new();
         let mut tally = Tally::default();
-        let mut settles = false;
+        let (mut settles, mut empties) = (false, false);
         let look = &mut |step: &Step| {
             settles |= matches!(step.why, Why::Settled(..) | Why::Kept { .. } | Why::CopyOf(_));
         };
@@ -158,6 +159,7 @@ impl Tally {
                 let bytes = &mut tally.of_mut(side).bytes;
                 *bytes = bytes.saturating_add(if files.is_new(side, after) { after.state.size() } else { 0 });
             }
+            Change::Empty => empties = true,
             Change::Remove if !before.state.is_directory() => {
                 let none = Balance { side, removed: 0, made: 0, counted: 0, size: before.state.size() };
                 let balance = balances.entry(hashing.hash_one((side, &before.state))).or_insert(none);
@@ -165,7 +167,7 @@ impl Tally {
             }
             _ => {}
         });
-        tally.settles = settles;
+        (tally.settles, tally.empties) = (settles, empties);
         if balances.is_empty() {
             return tally;
         }
@@ -214,6 +216,11 @@ impl Tally {
     /// How many bytes the plan takes on a side, at most: what it replaces is kept.
     pub fn bytes(&self, side: Side) -> u64 {
         self.of(side).bytes
+    }
+
+    /// Whether a directory is removed that stays for what is in it.
+    pub fn empties(&self) -> bool {
+        self.empties
     }
 
     /// Whether the plan settles anything, which is an edit of its own.

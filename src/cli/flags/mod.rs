@@ -628,6 +628,8 @@ pub(super) struct Flags {
     #[arg(long, help_heading = OUTPUT)]
     pub stats: bool,
     /// Show a progress bar for the whole run, and the names as they come
+    ///
+    /// The bar is drawn where standard error is a terminal, and nowhere else; --json tells programs how far the run is.
     #[arg(long, help_heading = OUTPUT)]
     pub progress: bool,
     /// Choose kinds of output: name, del, skip, stats, progress ... (--info=help lists them)

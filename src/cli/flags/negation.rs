@@ -1,7 +1,7 @@
 //! The flags that are not worth writing out: the `--no-` form of every other flag, and what is accepted from rsync's
 //! command line and ignored.
 
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, Command, value_parser};
 
 /// Flags without a `--no-` form: they ask for something else than a run, only stand for other flags, or are themselves
 /// taken back by another.
@@ -36,6 +36,9 @@ const IGNORED_SWITCHES: [(&str, &[&str], Option<char>); 4] = [
 /// The same with a value.
 const IGNORED_VALUES: [&str; 1] = ["protocol"];
 
+/// rsync's negations of what is not here, which are true anyway.
+const IGNORED_NEGATIONS: [&str; 1] = ["no-iconv"];
+
 /// Adds the ignored flags and then the negations to `command`, and lets every value begin with a dash, as in
 /// `--filter '- *.o'`.
 pub(super) fn extend(command: Command) -> Command {
@@ -48,7 +51,8 @@ pub(super) fn extend(command: Command) -> Command {
         .filter(|arg| !arg.is_positional() && !NOT_NEGATED.contains(&arg.get_id().as_str()))
         .map(negation)
         .collect();
-    command.args(negations)
+    let switch = |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).hide(true);
+    command.args(negations).args(IGNORED_NEGATIONS.map(switch))
 }
 
 /// Whether a flag has a value: one that may be repeated need not.
@@ -64,7 +68,8 @@ fn ignored(command: Command) -> Command {
             None => arg,
         }
     });
-    let values = IGNORED_VALUES.iter().map(|name| Arg::new(*name).long(*name).num_args(1).hide(true));
+    let number = |name: &'static str| Arg::new(name).long(name).num_args(1).hide(true);
+    let values = IGNORED_VALUES.iter().map(|name| number(name).value_parser(value_parser!(u32)));
     command.args(switches).args(values)
 }
 

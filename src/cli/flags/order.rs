@@ -28,6 +28,8 @@ pub(in crate::cli) enum FilterFlag {
     DirMerges,
     /// `-F`: any further
     HideDirMerges,
+    /// `--old-dirs`: after all others
+    OneLayer,
 }
 
 impl Flags {
@@ -91,6 +93,11 @@ impl Flags {
         let more = std::iter::repeat(FilterFlag::HideDirMerges);
         filters.extend(places.zip(std::iter::once(FilterFlag::DirMerges).chain(more)));
         self.filters = FilterFlag::sorted(filters);
+        if self.view.old_dirs {
+            // As in rsync, from before there was --dirs: a recursion that ends after one directory.
+            self.recursive = true;
+            self.filters.push(FilterFlag::OneLayer);
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Sizes and rates as they are written on the command line.
 //!
 //! The syntax is rsync's: a number, possibly with a fraction, a unit letter (`b k m g t p`, upper or lower case),
-//! after the letter nothing or `iB` for powers of 1024 and `B` for powers of 1000, and at last `+1` or `-1`.
+//! after the letter nothing or `iB` for powers of 1024 and `B` for powers of 1000, and at last `+1` or `-1`. A comma is
+//! refused, since it begins a fraction for one and parts thousands for another.
 
 use std::str::FromStr;
 
@@ -37,10 +38,10 @@ pub(in crate::cli) fn parse(text: &str, default_unit: char) -> Result<u64, Inval
         (None, Some(text)) => (text, -1),
         (None, None) => (text, 0),
     };
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',').unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(end).ok_or(InvalidSize::Syntax)?;
     let scale = scale(unit, default_unit).ok_or(InvalidSize::Syntax)?;
-    let (whole, fraction) = number.split_once(['.', ',']).unwrap_or((number, ""));
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if whole.is_empty() && fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
         return Err(InvalidSize::Syntax);
     }
@@ -87,7 +88,6 @@ mod tests {
             ("700b", 'k', 700),
             ("1", 'k', 1024),
             ("1.5m", 'k', 1_572_864),
-            ("1,5K", 'k', 1536),
             (".5k", 'b', 512),
             ("1.", 'k', 1024),
             ("10K", 'b', 10_240),
@@ -105,7 +105,9 @@ mod tests {
 
     #[test]
     fn what_is_no_size_is_refused() {
-        for text in ["", "k", "x", "-5", "1x", "1kk", "1bb", "1.2.3", "1K+2", "+1", "1 K", "1e3"] {
+        for text in
+            ["", "k", "x", "-5", "1x", "1kk", "1bb", "1.2.3", "1K+2", "+1", "1 K", "1e3", "1,5K", "65,536"]
+        {
             assert_eq!(parse(text, 'b'), Err(InvalidSize::Syntax), "{text}");
         }
         for text in ["99999999999999999999", "99999999P", &"9".repeat(60), "0-1"] {

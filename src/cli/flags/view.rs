@@ -11,8 +11,10 @@ pub(in crate::cli) struct ViewFlags {
     ///
     /// dir/ then means the directory and what is in it, without what is in the directories there. With -r it changes
     /// nothing.
-    #[arg(short = 'd', long, aliases = ["old-dirs", "old-d"], help_heading = WHAT)]
+    #[arg(short = 'd', long, help_heading = WHAT)]
     pub dirs: bool,
+    #[arg(long, alias = "old-d", hide = true)]
+    pub old_dirs: bool,
     /// Keep source paths as they are typed: a/b/c becomes a/b/c at the destination
     ///
     /// The directories on the way are made with their attributes at the source. A dot on the way cuts the path: of
@@ -23,9 +25,9 @@ pub(in crate::cli) struct ViewFlags {
     ///
     /// One that is missing at the destination is made as by mkdir. One that is a symbolic link there to a directory
     /// stays so, as long as it leads no further than to somewhere else in the destination.
-    #[arg(long, help_heading = WHAT)]
+    #[arg(long, alias = "no-i-d", help_heading = WHAT)]
     pub no_implied_dirs: bool,
-    #[arg(long, overrides_with = "no_implied_dirs", hide = true)]
+    #[arg(long, alias = "i-d", overrides_with = "no_implied_dirs", hide = true)]
     implied_dirs: bool,
     /// Do not enter directories on other file systems; -xx leaves them out altogether
     ///

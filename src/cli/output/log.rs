@@ -15,8 +15,8 @@ pub(in crate::cli) struct Log {
 
 impl Log {
     /// Goes on with the log at `path`, which is made if there is none.
-    pub(in crate::cli) fn open(path: &OsStr) -> io::Result<Log> {
-        Ok(Log { file: Mutex::new(Box::new(session::append_named(path)?)), clock: Clock::local() })
+    pub(in crate::cli) fn open(path: &OsStr, paths: session::Paths) -> io::Result<Log> {
+        Ok(Log { file: Mutex::new(Box::new(session::append_named(path, paths)?)), clock: Clock::local() })
     }
 
     /// Writes lines, each at once, so that a log tells how far a run came that was killed. Empty ones are left out.

@@ -270,6 +270,10 @@ fn deletion_time(flags: &Flags) -> Result<Option<DeletionTime>, Failure> {
                 .with_hint("Leave out --delete-before: with --detect-renames, deletions come last."))
         }
         (time, None) => Ok(time),
+        // What is found on the way goes at the end.
+        (Some(DeletionTime::During), Some(DeletionTime::Delay)) if given.next().is_none() => {
+            Ok(Some(DeletionTime::Delay))
+        }
         (_, Some(_)) => Err(Failure::usage("two options say when to delete")
             .with_hint("Give one of --delete-before, --delete-during, --delete-delay and --delete-after.")),
     }

@@ -28,7 +28,8 @@ pub(super) fn maps(flags: &Flags) -> Result<(OwnerRules, OwnerRules), Failure> {
                 let message = format!("--chown={value}: another --chown, or {flag}, says the same thing");
                 return Err(Failure::usage(message).with_hint("--chown=USER is --usermap=*:USER."));
             }
-            *map = Some(OwnerRules::all_to(name));
+            let all = OwnerRules::all_to(name);
+            *map = Some(all.map_err(|error| Failure::usage(format!("--chown={value}: {error}")))?);
         }
     }
     Ok((users.unwrap_or_default(), groups.unwrap_or_default()))
@@ -73,7 +74,7 @@ mod tests {
             let options = options(line);
             assert_eq!((options.owner, options.group), (owner, group), "{line}");
         }
-        assert_eq!(options("--chown=x:7").group_map, OwnerRules::all_to("7"));
+        assert_eq!(options("--chown=x:7").group_map, OwnerRules::all_to("7").unwrap());
         assert_eq!(options("--usermap=*:x").user_map, options("--chown=x").user_map);
     }
 
@@ -91,6 +92,8 @@ mod tests {
             ("--usermap=1:2 --usermap=2:3", "dsync: --usermap can be given only once"),
             ("--chown=a --usermap=1:2", "dsync: --chown=a: another --chown, or --usermap, says"),
             ("--groupmap=1:2 --chown=:b", "dsync: --chown=:b: another --chown, or --groupmap, says"),
+            ("--chown=,", "dsync: --chown=,: \""),
+            ("--chown=4294967296", "dsync: --chown=4294967296: \"4294967296\" is neither a number"),
             ("--chown=a --chown=b:c", "dsync: --chown=b:c: another --chown, or --usermap, says"),
         ] {
             let refusal = refusal(&format!("{line} a b"));

@@ -57,6 +57,7 @@ fn name(flag: &FilterFlag) -> &'static str {
         FilterFlag::ExcludeFrom(_) => "--exclude-from",
         FilterFlag::IncludeFrom(_) => "--include-from",
         FilterFlag::DirMerges | FilterFlag::HideDirMerges => "-F",
+        FilterFlag::OneLayer => "--old-dirs",
     }
 }
 
@@ -73,6 +74,7 @@ fn directive(flag: &FilterFlag) -> Result<Option<Directive>, FilterError> {
         FilterFlag::IncludeFrom(file) => from(file, Action::Include),
         FilterFlag::DirMerges => parse_filter(b": /.rsync-filter"),
         FilterFlag::HideDirMerges => parse_filter(b"- .rsync-filter"),
+        FilterFlag::OneLayer => parse_filter(b"- /*/*"),
     }
 }
 

@@ -44,6 +44,9 @@ const SEE_HELP: &str = "dsync --help lists the options and shows examples.";
 fn sources(operands: &[OsString], splits: bool) -> Result<Vec<Target>, Failure> {
     let mut targets: Vec<Target> = Vec::with_capacity(operands.len());
     for operand in operands {
+        if operand.is_empty() {
+            return Err(Failure::usage("a source is empty").with_hint("A dot is the current directory."));
+        }
         let target = match (Target::parse(operand).map_err(|error| operand_failure(&error))?, targets.last())
         {
             (Target::SameHost(path), Some(Target::Remote(before))) => {

@@ -416,6 +416,7 @@ mod tests {
                 "-a --delete --max-delete=x% a b",
                 "dsync: --max-delete: \"x%\" is neither a number nor a percentage",
             ),
+            ("-a --del --delete-delay --delete-after a b", "dsync: two options say when to delete"),
             ("-a --del --delete-after a b", "dsync: two options say when to delete\n  hint: Give one of"),
             (
                 "-a --delete --max-delete=x a b",

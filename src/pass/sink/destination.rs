@@ -23,6 +23,8 @@ pub(super) struct Destination {
     pub is_listed: bool,
 }
 
+const TEMP: &str = "--temp-dir (-T)";
+
 /// Why the destination cannot be used. Ends the run before anything is changed.
 #[derive(Debug, thiserror::Error)]
 pub enum DestinationError {
@@ -35,7 +37,7 @@ pub enum DestinationError {
          say --delete-from-empty"
     )]
     EmptySource,
-    /// There is no directory for what is not finished.
+    /// There is no directory for what is not finished, or for backups.
     #[error("the directory of {option} cannot be used: {path}: {cause}")]
     NoTemp {
         /// The option that names it.
@@ -96,8 +98,15 @@ impl Destination {
         let open_temp = |path: &Vec<u8>| {
             let opened = Root::open_from(root.dir(), OsStr::from_bytes(path), links);
             let opened = opened.map(|temp| temp.dir().clone());
-            opened.map_err(|error| DestinationError::no_temp("--temp-dir (-T)", path, &error))
+            opened.map_err(|error| DestinationError::no_temp(TEMP, path, &error))
         };
+        if let Some(path) = options.backup.as_ref().and_then(|backup| backup.directory.as_ref()) {
+            // That there is none is no fault: it is made when it is needed.
+            let opened = Root::open_from(root.dir(), OsStr::from_bytes(path), links);
+            if let Some(error) = opened.err().filter(fs::Error::is_refusal) {
+                return Err(DestinationError::no_temp("--backup-dir", path, &error));
+            }
+        }
         if let Some(path) = &options.partial_dir {
             let allowed = root.dir().check_aside(path, links);
             allowed.map_err(|error| DestinationError::no_temp("--partial-dir", path, &error))?;
@@ -113,6 +122,14 @@ impl Destination {
         self.root = Some(root.with_writing(writing));
         Ok(self)
     }
+}
+
+/// Looks for the directory of `--temp-dir` as far as that can be done before there is a destination, which is not made
+/// for nothing.
+pub(super) fn look_for_temp(options: &Options, links: Links) -> Result<(), DestinationError> {
+    let Some(path) = options.temp_dir.as_ref().filter(|path| path.starts_with(b"/")) else { return Ok(()) };
+    let opened = Root::open(OsStr::from_bytes(path), links);
+    opened.map(drop).map_err(|error| DestinationError::no_temp(TEMP, path, &error))
 }
 
 /// Opens (or makes) the destination. `single` says that one entry that is no directory is all there is, `makes_path`

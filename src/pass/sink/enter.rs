@@ -25,6 +25,7 @@ impl Sink<'_> {
             Goal::Listing => at(None),
             Goal::Destination(_) if root_is_empty && begin.root.is_none() => at(None),
             Goal::Destination(path) => {
+                destination::look_for_temp(&self.context.options, self.context.paths)?;
                 let makes_path = self.context.options.make_path;
                 let open =
                     |dry_run| destination::open(path, begin.single, dry_run, makes_path, self.context.paths);

@@ -1,6 +1,6 @@
 //! Why this program could not be put onto a host, and what to do then.
 
-use crate::session::failure::how;
+use crate::session::failure::{RUN_AGAIN, how};
 use crate::transport::RemoteExit;
 use crate::tree::Escaped;
 use std::fmt;
@@ -132,9 +132,9 @@ impl BootstrapError {
     }
 
     /// What to do about it, as a sentence.
-    pub(in crate::session) fn hint(&self) -> Option<String> {
+    pub(in crate::session) fn hint(&self) -> String {
         let install = format!("scp dsync {}:bin/ and --remote-path='~/bin/dsync'", self.host);
-        Some(match &self.obstacle {
+        match &self.obstacle {
             Obstacle::Machine { theirs, .. } => format!(
                 "Install one there (in the sources: cargo install --locked --path .), or build one for {theirs}: \
                  {install}."
@@ -151,7 +151,16 @@ impl BootstrapError {
                  there in the search path, or anywhere and name it with --remote-path."
                     .to_owned()
             }
-            Obstacle::Damaged | Obstacle::Gone | Obstacle::Broken { .. } => return None,
-        })
+            Obstacle::Damaged => format!("Run this again; if that does not help, {install}."),
+            Obstacle::Gone => {
+                "Look for what removes it on the host, or install dsync there and name it with --remote-path."
+                    .to_owned()
+            }
+            Obstacle::Broken { .. } if self.is_of_the_line() => RUN_AGAIN.to_owned(),
+            Obstacle::Broken { .. } => {
+                "What was said above tells why, if anything; or install dsync there and name it with --remote-path."
+                    .to_owned()
+            }
+        }
     }
 }

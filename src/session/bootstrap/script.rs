@@ -108,7 +108,7 @@ pub(super) fn put(executable: &Executable, sum: &str) -> String {
          e=$(mv -f \"$t\" \"$d\"/dsync 2>&1) || cannot write $e; t=; \
          for v in \"$c\"/[0-9]*-????????????????; do if [ -f \"$v\"/dsync ]; then case $v in \"$d\") ;; \
          *) case $(find \"$v\" -prune -type d -mtime +{DAYS}) in ?*) \
-         rm -f \"$v\"/dsync \"$v\"/dsync.sum \"$v\"/dsync.*.tmp; \
+         rm -f \"$v\"/dsync \"$v\"/dsync.sum; find \"$v\" -name \"dsync.*.tmp\" -exec rm -f {{}} +; \
          rmdir \"$v\";; esac;; esac; fi; done 2>/dev/null; \
          find \"$d\" -name \"dsync.*.tmp\" -mtime +0 -exec rm -f {{}} + 2>/dev/null; \
          echo \"{READY}\""

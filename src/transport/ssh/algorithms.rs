@@ -7,10 +7,11 @@
 use std::borrow::Cow;
 
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
-use russh::{Preferred, cipher, compression, kex, mac};
+use russh::{AlgorithmKind, Preferred, cipher, compression, kex, mac};
 
 use crate::transport::Error;
 use crate::transport::ssh::known_hosts::KnownHosts;
+use crate::transport::ssh::server_text::visible;
 use crate::transport::ssh::settings::Settings;
 use crate::transport::ssh::telling::Telling;
 
@@ -123,6 +124,36 @@ pub(super) fn preferred(
         mac: Cow::Owned(macs),
         compression: Cow::Borrowed(&[compression::NONE]),
     })
+}
+
+/// What is wrong where the server has none of what [`preferred`] gave, but `theirs`.
+pub(super) fn none_in_common(settings: &Settings, kind: &AlgorithmKind, theirs: &[String]) -> Error {
+    let list = match kind {
+        AlgorithmKind::Kex => &settings.key_exchanges,
+        AlgorithmKind::Key => &settings.host_key_algorithms,
+        AlgorithmKind::Cipher => &settings.ciphers,
+        AlgorithmKind::Mac => &settings.macs,
+        AlgorithmKind::Compression => &None,
+    };
+    // The list is of what OpenSSH's client has, so what the server shares with it that client can do.
+    let shared = allowed(theirs, &Some(list.clone().unwrap_or_default()));
+    Error::Algorithms {
+        host: settings.hostname.clone(),
+        kind: called(kind),
+        offered: visible(&theirs.join(", ")),
+        beyond: (!shared.is_empty()).then(|| visible(&shared.join(", "))),
+    }
+}
+
+/// What a person calls what algorithms of a kind are for.
+pub(super) fn called(kind: &AlgorithmKind) -> &'static str {
+    match kind {
+        AlgorithmKind::Kex => "key exchange",
+        AlgorithmKind::Key => "type of host key",
+        AlgorithmKind::Cipher => "cipher",
+        AlgorithmKind::Mac => "MAC",
+        AlgorithmKind::Compression => "compression",
+    }
 }
 
 fn allowed<N: AsRef<str> + Clone>(ours: &[N], list: &Option<Vec<String>>) -> Vec<N> {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::report::Prompter;
 use crate::transport::Error;
+use crate::transport::error::Unvouched;
 
 /// Asks the user, if there is one to ask.
 #[derive(Clone)]
@@ -31,9 +32,17 @@ impl Asker {
 
     /// Why no question can be answered, as a clause.
     pub(super) fn why_not(&self) -> Option<&'static str> {
+        Some(match self.unvouched()? {
+            Unvouched::Batch => "BatchMode is on",
+            _ => "there is no terminal to ask at",
+        })
+    }
+
+    /// Why nobody can be asked to vouch for a key, if that is so.
+    pub(super) fn unvouched(&self) -> Option<Unvouched> {
         match (self.batch, self.prompter.interactive()) {
-            (true, _) => Some("BatchMode is on"),
-            (_, false) => Some("there is no terminal to ask at"),
+            (true, _) => Some(Unvouched::Batch),
+            (_, false) => Some(Unvouched::NoTerminal),
             (false, true) => None,
         }
     }

@@ -4,13 +4,15 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{Channel, Names as Algorithms};
 
+use crate::transport::error::Unvouched;
+use crate::transport::ssh::algorithms;
 use crate::transport::ssh::ask::Asker;
 use crate::transport::ssh::known_hosts::{KnownHosts, Names, Place, Verdict, store};
 use crate::transport::ssh::server_text::visible;
@@ -29,19 +31,36 @@ const MAX_BANNERS: usize = 8;
 /// Why a session ended, once it has.
 #[derive(Clone, Default)]
 pub(super) struct LossReason {
-    reason: Arc<Mutex<Option<String>>>,
+    noted: Arc<Mutex<Option<Noted>>>,
     /// The session that carries this one: its host, and why it ended.
     carrier: Option<Arc<(String, LossReason)>>,
+}
+
+/// What ended a session.
+#[derive(Clone)]
+struct Noted {
+    reason: String,
+    /// Whether a side ended it with a word, rather than that the line broke.
+    meant: bool,
 }
 
 impl LossReason {
     /// Of a session that is carried by another one.
     pub(super) fn behind(host: &str, carrier: &LossReason) -> Self {
-        Self { reason: Arc::default(), carrier: Some(Arc::new((host.to_owned(), carrier.clone()))) }
+        Self { noted: Arc::default(), carrier: Some(Arc::new((host.to_owned(), carrier.clone()))) }
     }
 
-    fn set(&self, reason: String) {
-        self.reason.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+    fn set(&self, reason: String, meant: bool) {
+        self.lock().get_or_insert(Noted { reason, meant });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Noted>> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a side ended the session with a word, rather than that the line broke.
+    pub(super) fn is_meant(&self) -> bool {
+        self.lock().as_ref().is_some_and(|noted| noted.meant)
     }
 
     /// The reason, or the usual one where none was noted.
@@ -51,7 +70,7 @@ impl LossReason {
 
     /// The reason; `None` while the session lasts.
     pub(super) fn noted(&self) -> Option<String> {
-        let own = self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let own = self.lock().as_ref()?.reason.clone();
         // A session whose carrier is gone looks as if its server had hung up.
         let before = self.carrier.as_deref().filter(|_| own == CLOSED);
         Some(match before.and_then(|(host, loss)| Some((host, loss.noted()?))) {
@@ -155,19 +174,21 @@ impl Client {
 
     /// Decides about a host that no record is about.
     async fn meet(&self, key: &PublicKey, host: String, fingerprint: String) -> Result<(), Error> {
-        let accepted = match self.unknown_host {
-            UnknownHost::Accept | UnknownHost::AcceptAny => true,
-            UnknownHost::Ask if self.asker.can_ask() => {
+        let unvouched = match (self.unknown_host, self.asker.unvouched()) {
+            (UnknownHost::Accept | UnknownHost::AcceptAny, _) => None,
+            (UnknownHost::Refuse, _) => Some(Unvouched::Strict),
+            (UnknownHost::Ask, Some(why)) => Some(why),
+            (UnknownHost::Ask, None) => {
                 let question = format!(
                     "The host {host} is not known.\nIts key is {fingerprint}.\n\
                      Trust this key and remember it for {host}?"
                 );
-                self.asker.confirm(question).await?
+                let is_accepted = self.asker.confirm(question).await?;
+                (!is_accepted).then_some(Unvouched::Declined)
             }
-            UnknownHost::Ask | UnknownHost::Refuse => false,
         };
-        if !accepted {
-            return Err(Error::UnknownHostKey { host, fingerprint });
+        if let Some(why) = unvouched {
+            return Err(Error::UnknownHostKey { host, fingerprint, why, file: self.store_in.clone() });
         }
         self.remember(key, host, fingerprint);
         Ok(())
@@ -223,11 +244,11 @@ impl Handler for Client {
     async fn disconnected(&mut self, reason: DisconnectReason<SessionError>) -> Result<(), SessionError> {
         match reason {
             DisconnectReason::ReceivedDisconnect(info) => {
-                self.loss.set(format!("the server disconnected: {}", visible(&info.message)));
+                self.loss.set(format!("the server disconnected: {}", visible(&info.message)), true);
                 Ok(())
             }
             DisconnectReason::Error(error) => {
-                self.loss.set(describe(&error));
+                self.loss.set(describe(&error), is_meant(&error));
                 Err(error)
             }
         }
@@ -328,11 +349,17 @@ pub(super) fn describe(error: &SessionError) -> String {
         SessionError::Ssh(russh::Error::HUP | russh::Error::Disconnect) => CLOSED.to_owned(),
         SessionError::Ssh(russh::Error::IO(error)) if is_hang_up(error.kind()) => CLOSED.to_owned(),
         SessionError::Ssh(russh::Error::NoCommonAlgo { kind, theirs, .. }) => {
-            format!("no {kind:?} algorithm in common; the server offers {}", visible(&theirs.join(", ")))
+            let theirs = visible(&theirs.join(", "));
+            format!("no {} in common; the server offers {theirs}", algorithms::called(kind))
         }
         SessionError::Ssh(error) => visible(&error.to_string()),
         SessionError::Refused(error) => error.to_string(),
     }
+}
+
+/// Whether an error is a word of the server's or of ours that ends the session.
+fn is_meant(error: &SessionError) -> bool {
+    matches!(error, SessionError::Refused(_) | SessionError::Ssh(russh::Error::NoAuthMethod))
 }
 
 fn is_hang_up(kind: io::ErrorKind) -> bool {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 
-use crate::transport::Error;
-use crate::transport::ssh::settings::{Family, Settings};
+use crate::transport::ssh::settings::Settings;
 use crate::transport::ssh::telling::Telling;
+use crate::transport::{Error, IpFamily};
 
 /// Connects to the first address of the host that answers within `limit`; `limit` also bounds the look-up.
 pub(super) async fn dial(
@@ -37,30 +37,30 @@ pub(super) async fn dial(
             telling.step(|| format!("{address} did not take the connection: {failure}"));
         }
     }
-    Err(Error::Connect { host: host.clone(), port: settings.port, source: failure })
+    let (port, from) = (settings.port, settings.bind_address.clone());
+    Err(Error::Connect { host: host.clone(), port, from, source: failure })
 }
 
 async fn addresses_of(
     host: &str,
     port: u16,
-    family: Family,
+    family: Option<IpFamily>,
     limit: Duration,
 ) -> Result<Vec<SocketAddr>, Error> {
-    let fail = |source| Error::Resolve { host: host.to_owned(), source };
     let found = tokio::time::timeout(limit, lookup_host((host, port)))
         .await
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-        .map_err(fail)?;
+        .map_err(|source| Error::Resolve { host: host.to_owned(), source })?;
     let of_family = |address: &SocketAddr| match family {
-        Family::Any => true,
-        Family::V4 => address.is_ipv4(),
-        Family::V6 => address.is_ipv6(),
+        None => true,
+        Some(IpFamily::V4) => address.is_ipv4(),
+        Some(IpFamily::V6) => address.is_ipv6(),
     };
     let addresses: Vec<SocketAddr> = found.filter(of_family).collect();
-    if addresses.is_empty() {
-        return Err(fail(io::Error::new(io::ErrorKind::NotFound, "no address of the family asked for")));
+    match family {
+        Some(family) if addresses.is_empty() => Err(Error::NoAddress { host: host.to_owned(), family }),
+        _ => Ok(addresses),
     }
-    Ok(addresses)
 }
 
 /// Connects to `address` from the first of `sources` that is of its family, if any.

@@ -11,10 +11,10 @@ use crate::transport::ssh::Options;
 use crate::transport::target::Host;
 use crate::transport::{Connection, Error, IpFamily, child};
 
-/// Why the `ssh` program may succeed where the built-in client was not let in without a question, as a clause: a
-/// connection of its that is open and shared.
+/// Why the `ssh` program may succeed where the built-in client did not reach the host, or was not let in without a
+/// question, as a clause: a connection of its that is open and shared.
 pub(super) fn shared_connection(host: &Host, options: &Options, error: &Error) -> Option<String> {
-    if !matches!(error, Error::Authentication(refusal) if !refusal.asked) {
+    if !error.leaves_room_for_another() {
         return None;
     }
     let words = words(options);

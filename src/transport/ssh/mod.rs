@@ -131,8 +131,14 @@ pub fn connect(host: &Host, command: &[u8], options: &Options) -> Result<Connect
     };
     let shared = || external::shared_connection(host, options, &error);
     let Some(reason) = error.beyond_the_client().or_else(shared) else { return Err(error) };
-    (options.on_notice)(Notice::External { host: host.name.clone(), reason });
-    external::connect(host, command, options)
+    match external::connect(host, command, options) {
+        // Without the program, what the built-in client says is what counts.
+        Err(Error::Spawn { .. }) => Err(error),
+        connected => {
+            (options.on_notice)(Notice::External { host: host.name.clone(), reason });
+            connected
+        }
+    }
 }
 
 fn built_in(host: &Host, command: &[u8], options: &Options) -> Result<Connection, Error> {

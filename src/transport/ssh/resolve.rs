@@ -12,7 +12,7 @@ use crate::transport::Error;
 use crate::transport::IpFamily;
 use crate::transport::ssh::Options;
 use crate::transport::ssh::server_text::visible;
-use crate::transport::ssh::settings::{Family, Route, Settings};
+use crate::transport::ssh::settings::{Route, Settings};
 use crate::transport::ssh::telling::Telling;
 use crate::transport::target::Host;
 
@@ -109,10 +109,6 @@ fn without_config(host: &Host, options: &Options) -> Settings {
     let mut settings = Settings::defaults(&host.name, &options.environment);
     settings.port = host.port.unwrap_or(settings.port);
     settings.user = host.user.clone().unwrap_or(settings.user);
-    settings.family = match options.family {
-        Some(IpFamily::V4) => Family::V4,
-        Some(IpFamily::V6) => Family::V6,
-        None => settings.family,
-    };
+    settings.family = options.family.or(settings.family);
     settings
 }

@@ -19,7 +19,7 @@ use crate::transport::ssh::queue::Budget;
 use crate::transport::ssh::settings::{Route, Settings};
 use crate::transport::ssh::stream::{Hop, Stream};
 use crate::transport::ssh::telling::Telling;
-use crate::transport::ssh::{Interrupt, Options, algorithms, auth, proxy};
+use crate::transport::ssh::{Choice, Interrupt, Options, algorithms, auth, proxy};
 use crate::transport::{Connection, Error, StderrSink};
 
 /// What a channel may hold of ours at the server's side unacknowledged and the other way round, in bytes: bounds
@@ -201,6 +201,9 @@ async fn enter(
         let mut handle =
             client::connect_stream(Arc::new(config), stream, client).await.map_err(|error| match error {
                 SessionError::Refused(error) => error,
+                SessionError::Ssh(russh::Error::NoCommonAlgo { kind, theirs, .. }) => {
+                    algorithms::none_in_common(settings, &kind, &theirs)
+                }
                 other => {
                     let host = settings.hostname.clone();
                     match greeting.of_another_protocol() {
@@ -209,7 +212,8 @@ async fn enter(
                     }
                 }
             })?;
-        auth::log_in(&mut handle, settings, &asker, (&loss, &doubt), telling).await?;
+        let may_leave = options.choice == Choice::Auto && settings.read_by_ssh;
+        auth::log_in(&mut handle, settings, &asker, (&loss, &doubt), telling, may_leave).await?;
         Ok(handle)
     };
     let entered = asker.clock().within(limit, login).await.unwrap_or_else(|| {

@@ -9,22 +9,25 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::transport::Error;
 use crate::transport::ssh::Environment;
 use crate::transport::ssh::lines::Lines;
 use crate::transport::ssh::tokens::Tokens;
 use crate::transport::target::Host;
+use crate::transport::{Error, IpFamily};
 
 /// Everything that decides how a host is reached, trusted and logged in to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Settings {
+    /// Whether the `ssh` program is there, and these are from it.
+    pub(super) read_by_ssh: bool,
     /// The host as the user named it.
     pub(super) original: String,
     pub(super) hostname: String,
     pub(super) port: u16,
     pub(super) user: String,
     pub(super) route: Route,
-    pub(super) family: Family,
+    /// Which addresses of the host are used; `None` for all.
+    pub(super) family: Option<IpFamily>,
     pub(super) bind_address: Option<String>,
     pub(super) connection_attempts: u32,
     pub(super) connect_timeout: Option<Duration>,
@@ -94,14 +97,6 @@ pub(super) enum Route {
     Command(String),
 }
 
-/// Which addresses of a host are used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Family {
-    Any,
-    V4,
-    V6,
-}
-
 /// What happens with the key of a host that is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum UnknownHost {
@@ -149,12 +144,13 @@ impl Settings {
     pub(super) fn defaults(hostname: &str, environment: &Environment) -> Self {
         let dot_ssh = environment.home.join(".ssh");
         Self {
+            read_by_ssh: false,
             original: hostname.to_owned(),
             hostname: hostname.to_owned(),
             port: 22,
             user: environment.user.clone(),
             route: Route::Direct,
-            family: Family::Any,
+            family: None,
             bind_address: None,
             connection_attempts: 1,
             connect_timeout: None,
@@ -203,6 +199,7 @@ impl Settings {
         }
         let hostname = lines.last("hostname").unwrap_or(original).to_owned();
         let mut settings = Self::defaults(&hostname, environment);
+        settings.read_by_ssh = true;
         settings.original = original.to_owned();
         settings.route = route(&lines)?;
         settings.port = lines.number("port")?.unwrap_or(settings.port);
@@ -225,9 +222,9 @@ impl Settings {
 
     fn read_connection(&mut self, lines: &Lines<'_>) -> Result<(), Error> {
         self.family = match lines.last("addressfamily") {
-            Some("inet") => Family::V4,
-            Some("inet6") => Family::V6,
-            _ => Family::Any,
+            Some("inet") => Some(IpFamily::V4),
+            Some("inet6") => Some(IpFamily::V6),
+            _ => None,
         };
         self.bind_address = lines.set("bindaddress").map(str::to_owned);
         self.connection_attempts = lines.number("connectionattempts")?.unwrap_or(1).max(1);
@@ -254,7 +251,7 @@ impl Settings {
             Some("yes" | "true") => UnknownHost::Refuse,
             Some("accept-new") => UnknownHost::Accept,
             Some("no" | "off" | "false") => UnknownHost::AcceptAny,
-            _ if self.batch => UnknownHost::Refuse,
+            // Whether there is anybody to ask, `BatchMode` says.
             _ => UnknownHost::Ask,
         };
         self.hash_known_hosts = lines.flag("hashknownhosts");
@@ -363,7 +360,7 @@ mod tests {
         .unwrap();
         assert_eq!((settings.hostname.as_str(), settings.port), ("Box.example.com", 2200));
         assert_eq!(settings.key_name(), "box.example.com");
-        assert_eq!(settings.family, Family::V6);
+        assert_eq!(settings.family, Some(IpFamily::V6));
         assert_eq!(settings.connection_attempts, 4);
         assert_eq!(settings.connect_timeout, Some(Duration::from_secs(7)));
         assert_eq!((settings.alive_interval, settings.alive_count), (Duration::from_secs(15), 5));
@@ -410,7 +407,7 @@ mod tests {
             ("stricthostkeychecking ask", UnknownHost::Ask),
             ("stricthostkeychecking true", UnknownHost::Refuse),
             ("stricthostkeychecking false", UnknownHost::AcceptAny),
-            ("stricthostkeychecking ask\nbatchmode yes", UnknownHost::Refuse),
+            ("stricthostkeychecking yes\nbatchmode yes", UnknownHost::Refuse),
             ("", UnknownHost::Ask),
         ];
         for (text, expected) in cases {

@@ -96,6 +96,8 @@ pub struct Meet {
     pub problems: u64,
     /// Whether no run was ever carried out here.
     pub is_new: bool,
+    /// Whether it was said of this side that it has lost its history.
+    pub loss_told: bool,
     /// The planner's: how the follower is to name it.
     pub name: String,
     /// The follower's: whether it remembers a run with another replica of that name.

@@ -182,6 +182,15 @@ impl<'h> Change<'h> {
     }
 }
 
+/// What came of learning what a partner knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Learned {
+    /// Whether two have counted under one name, of whatever replica.
+    pub is_forked: bool,
+    /// Whether somebody else has under this replica's, which therefore goes on under a fresh one.
+    pub is_fresh: bool,
+}
+
 impl History {
     /// A new history begins, or a copied one goes on under a name of its own: nobody knows anything of that one's
     /// changes.
@@ -321,12 +330,12 @@ impl History {
     }
 
     /// Learns what a partner knows of generations. Where that shows that two have counted under one name, what is not
-    /// common to both gets a name of its own, in every record, and everything is to be compared with every partner.
-    /// Returns whether that was so. If somebody else counts under this replica's name, it goes on under a fresh one.
+    /// common to both gets a name of its own, in every record, and everything is to be compared with every partner. If
+    /// somebody else counts under this replica's name, it goes on under a fresh one. Returns what came of it.
     ///
     /// # Errors
     /// Those of reading and writing.
-    pub fn learn(&mut self, news: &Lineages) -> Result<bool, TwoWayError> {
+    pub fn learn(&mut self, news: &Lineages) -> Result<Learned, TwoWayError> {
         let fresh = identity::new_author()?;
         let mut change = Change::begin(self)?;
         let renamings = change.lineages.merge(news);
@@ -345,12 +354,13 @@ impl History {
             change.flush()?;
             change.each_partner(&mut |partner| partner.options = None)?;
         }
-        if change.lineages.is_shared(change.author(), change.identity.generation) {
+        let is_fresh = change.lineages.is_shared(change.author(), change.identity.generation);
+        if is_fresh {
             change.identity.author = fresh.0;
             change.identity.generation = 0;
         }
         change.commit()?;
-        Ok(!renamings.is_empty())
+        Ok(Learned { is_forked: !renamings.is_empty(), is_fresh })
     }
 
     /// Forgets removals that were found before `before`, and returns how many. A partner that has not acknowledged one

@@ -42,6 +42,7 @@ pub use partner::{Acknowledgement, Partner};
 pub use row::{Known, Look};
 pub use runs::{Killed, Late};
 
+pub use change::Learned;
 pub(super) use change::{Change, Told, unwritable};
 pub(super) use identity::{new_tag, new_token};
 

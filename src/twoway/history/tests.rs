@@ -179,7 +179,7 @@ fn every_transaction_is_there_when_it_is_opened_again() {
     history.intend([(path("a"), record(1, &[(1, 1)])), (path("b/c"), record(2, &[(2, 1)]))]).unwrap();
     history.plan_records([(path("joined"), record(3, &[(1, 1), (2, 2)]))]).unwrap();
     history.installed(&[(path("a"), Known::there(record(1, &[(1, 1)]), Some(look(7))))], &[], &[]).unwrap();
-    assert!(!history.learn(&generations(author(1), &[11, 12])).unwrap());
+    assert!(!history.learn(&generations(author(1), &[11, 12])).unwrap().is_forked);
     drop(history);
     let (history, origin) = open(at.path()).unwrap();
     assert_eq!((origin, history.author()), (Origin::Known, me));
@@ -286,10 +286,10 @@ fn a_fork_is_told_apart_in_every_record() {
     let partner = Partner { acknowledged: 1, received: 4, options: Some([0; 32]), token: [0; 16] };
     let acknowledgement = Acknowledgement { author: author(1), partner, pending: &[], records: &[] };
     history.acknowledged(&acknowledgement).unwrap();
-    assert!(!history.learn(&generations(me, &[1, 2, 3])).unwrap());
+    assert!(!history.learn(&generations(me, &[1, 2, 3])).unwrap().is_forked);
     assert_eq!((history.author(), history.generation()), (me, 5));
     // Somebody else went on from the third in another way.
-    assert!(history.learn(&generations(me, &[1, 2, 3, 14])).unwrap());
+    assert!(history.learn(&generations(me, &[1, 2, 3, 14])).unwrap().is_forked);
     assert_ne!(history.author(), me);
     assert_eq!(history.generation(), 0);
     let content = |name| history.known(&path(name)).unwrap().unwrap().record.content;

@@ -29,7 +29,7 @@ pub fn follow(link: &mut Link, root: &Root, around: Around<'_>) -> Result<Totals
     let mut own = Own::open(root, around)?;
     let context = around.context;
     let mut conversation = Conversation::new(link, &*context.reporter, &context.progress);
-    let planner = be_met(&mut own, &mut conversation, &context.options)?;
+    let planner = be_met(&mut own, &mut conversation, around)?;
     let shared = own.shared(&context.options, planner.holds);
     let (partner, name) = (planner.author, planner.name);
     let with = (partner, shared);
@@ -97,7 +97,7 @@ fn tell(
         match conversation.hear()? {
             Talk::Nothing => return Ok(None),
             Talk::Read(path, limit) => show_file(conversation, root, &path, limit)?,
-            Talk::Settled(lineages) => drop(own.history.learn(&lineages)?),
+            Talk::Settled(lineages) => own.learn(&lineages, around)?,
             Talk::Tasks(batch, terms) => {
                 batch.tasks::<RunError>(told)?.iter().for_each(|task| tasks.push(task));
                 if let Some(terms) = terms {

@@ -7,10 +7,10 @@ use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Meet, Talk};
 use crate::twoway::guard::Refusal;
 use crate::twoway::history::Partner;
-use crate::twoway::run::RunError;
 use crate::twoway::run::own::Own;
 use crate::twoway::run::planner::Names;
 use crate::twoway::run::share::OUT_OF_TURN;
+use crate::twoway::run::{Around, RunError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often what is known is told before the two give up. Each time shows at most a few forks that were not known, and
@@ -23,17 +23,39 @@ const NEVER: PassError = PassError::Protocol("the two replicas do not agree on w
 #[derive(Debug)]
 pub(super) struct Met {
     pub theirs: Meet,
-    /// How much later it is there, by its clock.
-    pub ahead: f64,
+    pub clock: Clock,
+}
+
+/// The follower's clock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    /// How many seconds later it is there.
+    ahead: f64,
     /// How long it took to ask, by which that may be wrong.
-    pub took: Duration,
+    took: Duration,
+}
+
+/// How many seconds apart two clocks may be before somebody is told.
+const CLOCKS_DIFFER: f64 = 2.0;
+
+impl Clock {
+    /// What is said of it, if it is another time there for certain.
+    pub(super) fn warning(self) -> Option<String> {
+        let (seconds, doubt) = (self.ahead.abs(), self.took.as_secs_f64() / 2.0);
+        let which = if self.ahead > 0.0 { "ahead of" } else { "behind" };
+        (seconds - doubt > CLOCKS_DIFFER).then(|| {
+            format!(
+                "the other clock is {seconds:.0} s {which} this one, which matters to --conflict=newer and older"
+            )
+        })
+    }
 }
 
 /// Meets as the planner. Whom it does not expect it asks `refuse` about.
 pub(super) fn meet(
     own: &mut Own,
     conversation: &mut Conversation<'_>,
-    names: &Names,
+    (names, around): (&Names, Around<'_>),
     refuse: &dyn Fn() -> Result<(), RunError>,
 ) -> Result<Met, RunError> {
     for round in 0..ROUNDS {
@@ -47,11 +69,12 @@ pub(super) fn meet(
         if theirs.heads == own.history.lineages().heads() {
             let took = asked.elapsed();
             let there = theirs.now.saturating_sub(here) as f64 / 1e9;
-            return Ok(Met { theirs, ahead: there - took.as_secs_f64() / 2.0, took });
+            let clock = Clock { ahead: there - took.as_secs_f64() / 2.0, took };
+            return Ok(Met { theirs, clock });
         }
         conversation.say(&Talk::News(own.history.lineages().news_for(&theirs.heads)))?;
         let Talk::News(news) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
-        own.history.learn(&news)?;
+        own.learn(&news, around)?;
     }
     Err(NEVER.into())
 }
@@ -60,8 +83,9 @@ pub(super) fn meet(
 pub(super) fn be_met(
     own: &mut Own,
     conversation: &mut Conversation<'_>,
-    options: &Options,
+    around: Around<'_>,
 ) -> Result<Meet, RunError> {
+    let options = &around.context.options;
     let is_allowed = options.two_way.is_some_and(|two_way| two_way.allow_mass_delete);
     for round in 0..ROUNDS {
         let Talk::Meet(theirs) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
@@ -78,7 +102,7 @@ pub(super) fn be_met(
         let news = own.history.lineages().news_for(&theirs.heads);
         let Talk::News(theirs) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
         conversation.say(&Talk::News(news))?;
-        own.history.learn(&theirs)?;
+        own.learn(&theirs, around)?;
     }
     Err(NEVER.into())
 }
@@ -103,6 +127,7 @@ impl Own {
             holds: self.holds,
             problems: self.problems,
             is_new: self.is_new,
+            loss_told: self.loss_told,
             name: String::new(),
             remembers_another: false,
             free: self.free(),
@@ -116,4 +141,19 @@ impl Own {
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_differs_for_certain_is_told_of() {
+        let warning = |ahead, millis| Clock { ahead, took: Duration::from_millis(millis) }.warning();
+        for (ahead, millis) in [(0.0, 0), (2.0, 0), (-2.0, 10), (3.0, 2000), (-30.0, 60_000)] {
+            assert_eq!(warning(ahead, millis), None, "{ahead} {millis}");
+        }
+        assert!(warning(30.2, 100).unwrap().contains("is 30 s ahead of this one"));
+        assert!(warning(-3.0, 1900).unwrap().contains("is 3 s behind this one"));
+    }
 }

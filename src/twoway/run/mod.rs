@@ -22,6 +22,7 @@ pub use overseer::{Answer, Asked, Contents, Overseer, Stopped};
 pub use planner::{Names, Outcome, Settings, plan_and_carry_out};
 
 use crate::pass::{Context, PassError};
+use crate::report::Event;
 use crate::tree::Escaped;
 use crate::twoway::TwoWayError;
 use crate::twoway::exchange::Garbled;
@@ -44,6 +45,11 @@ impl Around<'_> {
     /// What the replica here is called.
     fn name(&self) -> String {
         shown(self.name)
+    }
+
+    /// Says something of it.
+    fn notice(&self, text: &str) {
+        self.context.reporter.report(Event::Notice(format!("{} {text}", self.name())));
     }
 }
 

@@ -12,6 +12,7 @@ use crate::twoway::exchange::Meet;
 use crate::twoway::facet::{Facets, is_root};
 use crate::twoway::guard::{Census, Refusal};
 use crate::twoway::history::{History, Origin, Partner};
+use crate::twoway::lineage::Lineages;
 use crate::twoway::log::Purpose;
 use crate::twoway::record::{Modes, Shared};
 use crate::twoway::replica::{Begun, ReadReplica, Replica};
@@ -41,6 +42,8 @@ pub(super) struct Own {
     pub holds: Facets,
     /// Whether no run was ever carried out here.
     pub is_new: bool,
+    /// Whether it was said that it has lost its history.
+    pub loss_told: bool,
     /// How many problems the scan told of.
     pub problems: u64,
 }
@@ -69,8 +72,9 @@ impl Own {
         let begun = replica.as_ref().and_then(Replica::begun);
         let had_runs =
             replica.as_ref().map(Replica::had_runs).or(looked_at.as_ref().map(ReadReplica::had_runs));
-        if let Some(text) = notice(origin, had_runs.unwrap_or(false)) {
-            around.context.reporter.report(Event::Notice(format!("{} {text}", around.name())));
+        let text = notice(origin, had_runs.unwrap_or(false));
+        if let Some(text) = text {
+            around.notice(text);
         }
         let holds = Facets::held_by(root.dir());
         let mut teller = Teller { context: around.context, problems: 0 };
@@ -105,9 +109,20 @@ impl Own {
         }
         let problems = teller.problems;
         // A history that was only begun, by a run that was refused, is no past.
-        let is_new = history.last_run() == 0;
+        let is_new = history.runs()?.next().is_none();
         let dir = root.dir().clone();
-        Ok(Own { dir, begun, replica, history, _looked_at: looked_at, counts, holds, is_new, problems })
+        let loss_told = text == Some(LOST);
+        let _looked_at = looked_at;
+        Ok(Own { dir, begun, replica, history, _looked_at, counts, holds, is_new, loss_told, problems })
+    }
+
+    /// Learns what the other knows of generations, and says so if that shows that this history is not the only one that
+    /// went on from what it was.
+    pub(super) fn learn(&mut self, news: &Lineages, around: Around<'_>) -> Result<(), TwoWayError> {
+        if self.history.learn(news)?.is_fresh {
+            around.notice(SHARED);
+        }
+        Ok(())
     }
 
     /// Which attributes both replicas keep alike, where the other can hold these facets.
@@ -173,13 +188,18 @@ impl Own {
     }
 }
 
+/// What is said of a replica whose history is gone.
+pub(super) const LOST: &str =
+    "has lost its history: everything is compared, and what was deleted may come back";
+
+/// What is said of one that counts under a name under which another has counted.
+const SHARED: &str = "was copied or restored with its history: it goes on under a new identity";
+
 /// What is said of a replica about where its history comes from.
 fn notice(origin: Origin, had_runs: bool) -> Option<&'static str> {
     match origin {
-        Origin::Copied => Some("was copied or restored with its history: it goes on under a new identity"),
-        Origin::New if had_runs => {
-            Some("has lost its history: it is taken for a new one, and nothing for deleted")
-        }
+        Origin::Copied => Some(SHARED),
+        Origin::New if had_runs => Some(LOST),
         Origin::New | Origin::Known => None,
     }
 }

@@ -13,13 +13,13 @@ use crate::twoway::names::InCommon;
 use crate::twoway::packed::{Collector, Packing, Store};
 use crate::twoway::plan::{Plan, Rename, names, spread};
 use crate::twoway::policy::Policies;
-use crate::twoway::reconcile::{Elsewhere, Pair, Rules, Settler, Step, Why, reconcile};
+use crate::twoway::reconcile::{Change, Elsewhere, Pair, Rules, Settler, Step, Why, reconcile};
 use crate::twoway::record::{Record, Shared, State};
 use crate::twoway::replica::Replica;
 use crate::twoway::run::alike;
 use crate::twoway::run::asking::{Asking, Counting};
 use crate::twoway::run::meeting::{Met, is_continued, meet};
-use crate::twoway::run::own::{Own, owned};
+use crate::twoway::run::own::{LOST, Own, owned};
 use crate::twoway::run::share::{Carried, OUT_OF_TURN, Share, Who, make_acquainted};
 use crate::twoway::run::told::{Keys, Knowledge, Pairs, Told, pair};
 use crate::twoway::run::{Around, Overseer, RunError};
@@ -153,8 +153,10 @@ impl Planner<'_> {
             MaxDelete::Any => Ok(()),
             _ => Err(settings.halted(another)),
         };
-        let met = meet(&mut self.own, conversation, &settings.names, &refuse)?;
-        self.warn_of_clock(&met);
+        let met = meet(&mut self.own, conversation, (&settings.names, self.around), &refuse)?;
+        if let Some(text) = met.clock.warning() {
+            self.around.context.reporter.report(Event::Notice(text));
+        }
         self.look_at_facets(&met);
         self.look_at_pasts(&met)?;
         let theirs = &met.theirs;
@@ -173,6 +175,9 @@ impl Planner<'_> {
         self.settings.overseer.planned(&plan)?;
         let tally = Tally::new(&plan.steps);
         self.guard(&tally, &met)?;
+        if tally.empties() {
+            self.tell_emptied(&plan);
+        }
         if options.dry_run || !is_news {
             conversation.say(&Talk::Nothing)?;
             if !options.dry_run {
@@ -520,19 +525,17 @@ impl Planner<'_> {
 
     /// A side that had a past and has none now is compared as if it were new, if it is not empty, too.
     fn look_at_pasts(&self, met: &Met) -> Result<(), RunError> {
-        let Meet { author, census, is_new, remembers_another, .. } = met.theirs;
+        let Meet { author, census, is_new, loss_told, remembers_another, .. } = met.theirs;
         let ours = Past { is_new: self.own.is_new, is_remembered: remembers_another };
         let is_remembered = self.own.remembers_another(&self.settings.names.there, author)?;
         let theirs = Past { is_new, is_remembered };
-        let (left, right) = self.of_sides((ours, self.own.census()), (theirs, census));
-        for (side, (past, census)) in [(Side::Left, left), (Side::Right, right)] {
+        let ours = (ours, self.own.census(), self.own.loss_told);
+        let (left, right) = self.of_sides(ours, (theirs, census, loss_told));
+        for (side, (past, census, is_told)) in [(Side::Left, left), (Side::Right, right)] {
             guard_past(side, past, census, self.settings.max_delete)
                 .map_err(|refusal| self.settings.halted(refusal))?;
-            if past.is_lost() {
-                let name = self.settings.names.of(side);
-                let text = format!(
-                    "{name} has lost its history: everything is compared, and what was deleted may come back"
-                );
+            if past.is_lost() && !is_told {
+                let text = format!("{} {LOST}", self.settings.names.of(side));
                 self.around.context.reporter.report(Event::Notice(text));
             }
         }
@@ -560,15 +563,16 @@ impl Planner<'_> {
         }
     }
 
-    fn warn_of_clock(&self, met: &Met) {
-        let Met { ahead, took, .. } = met;
-        if ahead.abs() - took.as_secs_f64() / 2.0 > CLOCKS_DIFFER {
-            let which = if *ahead > 0.0 { "ahead of" } else { "behind" };
-            let text = format!(
-                "the other clock is {:.0} s {which} this one, which matters to --conflict=newer and older",
-                ahead.abs()
-            );
-            self.around.context.reporter.report(Event::Notice(text));
+    /// Says which directories stay although they were removed on the other side.
+    fn tell_emptied(&self, plan: &Plan) {
+        for step in &plan.steps {
+            for side in Side::BOTH.into_iter().filter(|side| step.change(*side) == Some(Change::Empty)) {
+                let (name, path) = (self.settings.names.of(side), &step.path);
+                let text = format!(
+                    "{name}: {path} stays a directory, since something in it takes no part in the run"
+                );
+                self.around.context.reporter.report(Event::Notice(text));
+            }
         }
     }
 }
@@ -582,6 +586,3 @@ fn is_like(planned: &Pair, now: &Pair) -> bool {
         planned == now || (is_gone && Record { mtime: now.mtime, ..planned.clone() } == *now)
     })
 }
-
-/// How many seconds apart two clocks may be before somebody is told.
-const CLOCKS_DIFFER: f64 = 2.0;

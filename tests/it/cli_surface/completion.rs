@@ -1,6 +1,7 @@
 //! Completions for shells, as `--generate` makes them and as the shells themselves read them.
 
 use crate::cli_surface::{dsync, text};
+use crate::support::tools;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -9,16 +10,6 @@ fn script(kind: &str) -> String {
     let output = dsync([format!("--generate={kind}")]);
     assert_eq!(output.status.code(), Some(0), "{kind}");
     text(&output.stdout)
-}
-
-/// A shell, if it is installed; which ones are is nobody's duty.
-fn shell(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.exists());
-    if found.is_none() {
-        println!("skipped: {name} is not installed");
-    }
-    found
 }
 
 /// What a shell says to a script on its standard input.
@@ -41,7 +32,7 @@ fn read_by(shell: PathBuf, arguments: &[&str], script: &str) -> String {
 #[test]
 fn shells_can_read_their_scripts() {
     for (name, arguments) in [("bash", &["-n"][..]), ("zsh", &["-n"]), ("fish", &["--no-execute"])] {
-        if let Some(shell) = shell(name) {
+        if let Some(shell) = tools::find(name) {
             assert_eq!(read_by(shell, arguments, &script(&format!("complete-{name}"))), "");
         }
     }
@@ -49,7 +40,7 @@ fn shells_can_read_their_scripts() {
 
 #[test]
 fn bash_completes_what_was_begun() {
-    let Some(bash) = shell("bash") else { return };
+    let Some(bash) = tools::find("bash") else { return };
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("stable"), "").expect("a file");
     std::fs::write(folder.path().join("with blank"), "").expect("a file");

@@ -7,7 +7,7 @@ use crate::support::scene::Scene;
 use crate::support::snapshot::{Columns, assert_same};
 use crate::support::tools;
 use crate::support::transport::{Direction, Transport, Way, remote, rsh_script, shell_options};
-use crate::support::tree::Tree;
+use crate::support::tree::{Tree, noise};
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, Signal};
 use std::fs;
@@ -69,6 +69,41 @@ fn recovers(scene: &Scene, way: Way) {
         }
     }
     assert_completes(scene, way);
+}
+
+/// With --retry the peer of a killed client leaves its part, and a side that is killed leaves its own in any case.
+#[test]
+fn the_same_command_goes_on_after_the_client_was_killed() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("it begins again with a file");
+    }
+    let len: u64 = 8 << 20;
+    let tree = Tree::new().file("large", noise(len as usize, 3)).file("small", "new");
+    for way in Way::remote() {
+        let (retry, counted) = match way.direction {
+            Direction::Push => ("--retry=1", "Total bytes sent:"),
+            Direction::Pull => ("--retry=0", "Total bytes received:"),
+        };
+        let scene = Scene::with_source(&tree).tree("to", &Tree::new());
+        let options = ["-a", retry, "--retry-delay=0", "--bwlimit=4000", "--stats"];
+        let same = || way.copy(&options, &[scene.path("source/")], scene.path("to"));
+        let running = same().start();
+        wait_for("half of it is there", || staged(&scene).iter().any(|(_, length)| *length > len / 2));
+        running.signal(Signal::KILL);
+        assert_eq!(running.finish().signal, Some(Signal::KILL.as_raw()), "{way:?}");
+        wait_for("nobody writes it any more", || {
+            staged(&scene).iter().all(|(name, _)| {
+                let part = fs::File::open(scene.path("to").join(name)).unwrap();
+                rustix::fs::flock(&part, FlockOperation::NonBlockingLockExclusive).is_ok()
+            })
+        });
+        let [(_, part)] = staged(&scene)[..] else { panic!("{way:?}: {:?}", staged(&scene)) };
+        let output = same().run().success();
+        let rest = output.number(counted);
+        assert!(rest < len - part + (64 << 10), "{way:?}: {part} were there\n{output}");
+        assert_eq!(staged(&scene), [], "{way:?}");
+        assert_same(&scene.path("source"), &scene.path("to"), Columns::ALL);
+    }
 }
 
 /// Neither end has the file any more, and nothing is deleted by this run: it is cleared all the same.

@@ -5,7 +5,7 @@ use crate::faults::{
 };
 use crate::support::cable::Cable;
 use crate::support::command::{Invocation, Output, dsync};
-use crate::support::login::Login;
+use crate::support::login::{HOST, Login};
 use crate::support::scene::Scene;
 use crate::support::snapshot::{Columns, assert_same};
 use crate::support::tools;
@@ -36,6 +36,17 @@ impl Line {
         let through = Login { port: cable.port, ..login.clone() };
         let config = through.variant(files.root(), &through.known_hosts_text(), &login.user_key);
         Line { cable, config, _files: files }
+    }
+
+    /// The same, where the server at the other end is the one that leads to another.
+    fn to_one_before(login: &Login, breaks: &[u64]) -> Line {
+        let line = Line::to(login, breaks);
+        let known_hosts = line.config.with_file_name("known_hosts");
+        let both = fs::read_to_string(&known_hosts).unwrap() + &login.known_hosts_text();
+        fs::write(known_hosts, both).unwrap();
+        let way = format!("Host {HOST}\nPort {}\nProxyJump 127.0.0.1:{}\n", login.port, line.cable.port);
+        fs::write(&line.config, way + &fs::read_to_string(&line.config).unwrap()).unwrap();
+        line
     }
 
     fn run(&self, direction: Direction, options: &[&str], scene: &Scene) -> Invocation {
@@ -175,6 +186,49 @@ fn many_files_over_a_line_that_breaks_anywhere() {
                 &scene.path("to"),
                 Columns { directory_mtime: false, ..Columns::ALL },
             );
+        }
+    }
+}
+
+/// Wherever in the next login, or soon after it, a line breaks that broke before.
+#[test]
+fn a_line_that_breaks_again_while_it_is_made_again() {
+    let lines = logins().into_iter().zip(BOTH).map(|(login, direction)| {
+        let line: fn(&Login, &[u64]) -> Line = Line::to;
+        (login, direction, line, (1000..9000).step_by(500))
+    });
+    let by_another = Transport::OpenSsh.login().map(|login| {
+        let line: fn(&Login, &[u64]) -> Line = Line::to_one_before;
+        (login, Direction::Push, line, (1000..18_000).step_by(1000))
+    });
+    for (login, direction, line, again) in lines.chain(by_another) {
+        let scene = Scene::with_source(&Tree::new().file("large", noise(6 << 20, 3)));
+        let breaks: Vec<u64> = [5 << 20].into_iter().chain(again).collect();
+        let line = line(login, &breaks);
+        let output = line.run(direction, &["-a", "--retry=99", "--retry-delay=0"], &scene).run().expect(0);
+        assert_whole(&scene, &output);
+        assert_eq!(line.cable.connections(), breaks.len() as u64 + 1, "{output}");
+    }
+}
+
+/// Nothing tells of such a line but that nothing comes.
+#[test]
+fn a_line_that_freezes_is_given_up_for_another() {
+    for login in logins() {
+        for direction in BOTH {
+            let scene = scene();
+            let line = Line::to(login, &[]);
+            let options = [&AGAIN[..], &["-W", "--bwlimit=2000", "--timeout=3"]].concat();
+            let running = line.run(direction, &options, &scene).start();
+            wait_for("the large file is under way", || {
+                staged(&scene).iter().any(|(_, length)| *length > 50_000)
+            });
+            line.cable.freeze();
+            let output = running.finish().expect(0);
+            assert!(output.err().contains("3 seconds; trying again in 0 s (1 of 9)"), "{output}");
+            assert!(line.cable.connections() > 1, "{output}");
+            assert_eq!(scene.read("to/large"), large(), "{output}");
+            assert_eq!(staged(&scene), [], "{output}");
         }
     }
 }

@@ -1,8 +1,8 @@
-//! A line that breaks when a test wants it to: a port that leads to another.
+//! A line that breaks or freezes when a test wants it to: a port that leads to another.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -14,11 +14,17 @@ pub(crate) struct Cable {
 
 #[derive(Default)]
 struct Wires {
-    ends: Mutex<Vec<TcpStream>>,
+    open: Mutex<Vec<Connection>>,
     /// After how many bytes each further connection breaks. The last one holds.
     lasts: Mutex<Vec<i64>>,
     connections: AtomicU64,
     carried: AtomicU64,
+}
+
+/// Both ends of a connection, and whether what comes from either is lost on the way.
+struct Connection {
+    ends: [TcpStream; 2],
+    is_frozen: Arc<AtomicBool>,
 }
 
 impl Cable {
@@ -39,11 +45,14 @@ impl Cable {
                 let far = TcpStream::connect(("127.0.0.1", port)).unwrap();
                 let left = wires.lasts.lock().unwrap().pop().unwrap_or(i64::MAX);
                 let left = Arc::new(AtomicI64::new(left));
+                let is_frozen = Arc::<AtomicBool>::default();
                 let [near_too, far_too] = [&near, &far].map(|end| end.try_clone().unwrap());
-                wires.ends.lock().unwrap().extend([&near, &far].map(|end| end.try_clone().unwrap()));
+                let ends = [&near, &far].map(|end| end.try_clone().unwrap());
+                wires.open.lock().unwrap().push(Connection { ends, is_frozen: Arc::clone(&is_frozen) });
                 for (from, to) in [(near, far), (far_too, near_too)] {
                     let (wires, left) = (Arc::clone(&wires), Arc::clone(&left));
-                    thread::spawn(move || carry(from, to, &wires, &left));
+                    let is_frozen = Arc::clone(&is_frozen);
+                    thread::spawn(move || carry(from, to, &wires, &left, &is_frozen));
                 }
             }
         });
@@ -52,8 +61,15 @@ impl Cable {
 
     /// Breaks the connections that there are.
     pub(crate) fn cut(&self) {
-        for end in self.wires.ends.lock().unwrap().drain(..) {
+        for end in self.wires.open.lock().unwrap().drain(..).flat_map(|connection| connection.ends) {
             let _ = end.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// From now on nothing gets through the connections that there are, and neither end is told.
+    pub(crate) fn freeze(&self) {
+        for connection in self.wires.open.lock().unwrap().iter() {
+            connection.is_frozen.store(true, Ordering::SeqCst);
         }
     }
 
@@ -68,9 +84,12 @@ impl Cable {
     }
 }
 
-fn carry(mut from: TcpStream, mut to: TcpStream, wires: &Wires, left: &AtomicI64) {
+fn carry(mut from: TcpStream, mut to: TcpStream, wires: &Wires, left: &AtomicI64, is_frozen: &AtomicBool) {
     let mut buffer = [0; 16 << 10];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
+        if is_frozen.load(Ordering::SeqCst) {
+            continue;
+        }
         if left.fetch_sub(length as i64, Ordering::SeqCst) < length as i64 {
             let _ = from.shutdown(Shutdown::Both);
             let _ = to.shutdown(Shutdown::Both);

@@ -240,9 +240,12 @@ fn the_directory_may_be_behind_ones_own_link_only() {
     fs::create_dir(scene.path("kept")).unwrap();
     symlink("kept", scene.path("mine")).unwrap();
     lchown(scene.path("mine"), Some(12_345), None).unwrap();
-    let output = run(Way::LOCAL, &scene, &["-a", "--backup-dir=../mine"]);
-    assert_eq!(output.code, Some(23), "{output}");
-    assert_eq!(scene.read("to/file"), b"old", "{output}");
+    let before = scene.snapshot("to");
+    for more in ["-v", "-n"] {
+        let output = run(Way::LOCAL, &scene, &["-a", more, "--backup-dir=../mine"]).expect(1);
+        assert!(output.err().contains("--backup-dir") && output.err().contains("another user"), "{output}");
+    }
+    scene.snapshot("to").assert_same(&before, Columns::ALL);
     assert_eq!(scene.paths("kept"), [""; 0]);
     // Nor does a link below it lead anywhere.
     let scene = self::scene();

@@ -1,5 +1,6 @@
 //! Hosts that have no dsync, or one that does not understand this one: it is put there.
 
+use crate::support::cable::Cable;
 use crate::support::command::{self, Invocation, Output, Running};
 use crate::support::disk::Disk;
 use crate::support::login::{HOST, Login};
@@ -295,6 +296,23 @@ fn an_interrupt_ends_it() {
     run.signal(rustix::process::Signal::INT);
     let output = run.finish().expect(20);
     assert!(output.elapsed < Duration::from_secs(15), "{output}");
+}
+
+#[test]
+fn a_line_that_breaks_meanwhile_is_told_as_such() {
+    let Some(mut bare) = Bare::new() else { return };
+    let files = Scene::new();
+    let cable = Cable::to(bare.login.port);
+    let through = Login { port: cable.port, ..bare.login.clone() };
+    bare.login.config = through.variant(files.root(), &through.known_hosts_text(), &through.user_key);
+    bare.program("cat", "head -c 100000; sleep 20; exec /bin/cat");
+    let mut run = bare.push(By::BuiltIn, &[]).start();
+    begun(&bare, &mut run);
+    cable.cut();
+    let output = run.finish().expect(12);
+    for part in ["the host did not say how that went", "  hint: Run this again; --retry=N"] {
+        assert!(output.err().contains(part), "{part}\n{output}");
+    }
 }
 
 #[test]

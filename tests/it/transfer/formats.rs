@@ -294,6 +294,27 @@ fn no_log_is_written_through_somebody_elses_link() {
     let option = format!("--log-file={}", scene.path("dangling").display());
     dsync(["-a", &option]).args([scene.path("source/"), scene.path("to")]).run().expect(0);
     assert!(!scene.path("new").exists());
+    let trusting = dsync(["-a", "--insecure-links", &option]);
+    trusting.args([scene.path("source/"), scene.path("to")]).run().expect(0);
+    assert!(scene.path("new").exists());
+}
+
+#[test]
+fn no_log_is_written_outside_of_where_the_run_is_confined_to() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("it lets a log be anywhere");
+    }
+    let scene = scene();
+    fs::create_dir_all(scene.path("inside")).unwrap();
+    for (log, is_written) in [("inside/log", true), ("outside", false)] {
+        let options = [
+            format!("--confine-root={}", scene.path("inside").display()),
+            format!("--log-file={}", scene.path(log).display()),
+        ];
+        let output = dsync(["-a"]).args(options).args([scene.path("source/"), scene.path("inside/to")]).run();
+        assert_eq!(scene.path(log).exists(), is_written, "{output}");
+        assert_eq!(output.expect(0).err().contains("going on without it"), !is_written);
+    }
 }
 
 #[test]

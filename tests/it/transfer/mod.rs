@@ -27,6 +27,7 @@ mod operands;
 mod output;
 mod owners;
 mod paths;
+mod questions;
 mod reach;
 mod relay;
 mod remote_names;

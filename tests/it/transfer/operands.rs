@@ -1,5 +1,6 @@
 //! What the operands mean: trailing slashes, several sources, names that exist and names that do not.
 
+use crate::support::command::dsync;
 use crate::support::scene::Scene;
 use crate::support::transport::Way;
 use crate::support::tree::Tree;
@@ -23,6 +24,17 @@ fn a_directory_without_a_slash_means_itself() {
         let scene = Scene::with_source(&small());
         way.copy(&["-a"], &[scene.path("source")], scene.path("to")).run().success();
         assert_eq!(scene.paths("to"), ["source", "source/one", "source/sub", "source/sub/two"], "{way:?}");
+    }
+}
+
+/// A variable of a script that is not set is not the directory that one happens to be in.
+#[test]
+fn an_empty_source_is_none() {
+    for operands in [&["", "to"][..], &["", "-2", "to"], &["source", "", "to"], &["", "--list-only"]] {
+        let scene = Scene::with_source(&small()).tree("to", &Tree::new().file("precious", "3"));
+        let run = dsync(["-a", "--delete"]).args(operands).current_dir(scene.root()).run().expect(1);
+        assert!(run.err().contains("a source is empty") && run.out().is_empty(), "{run}");
+        assert_eq!(scene.paths("to"), ["precious"]);
     }
 }
 

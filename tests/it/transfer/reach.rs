@@ -169,6 +169,7 @@ fn every_failure_ends_with_advice() {
     let other = new_key().public_key().to_openssh().unwrap();
     let changed = with_hosts("changed", &format!("[127.0.0.1]:{} {other}\n", login.port));
     let unknown = with_hosts("unknown", "");
+    let strict = format!("lets nobody be asked; add the key to {}", files.path("unknown").display());
     let strange_key = Login { key: russh_server::login().key.clone(), ..login.clone() };
     let say_nothing = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let no_ssh = format!("Port {}", say_nothing.local_addr().unwrap().port());
@@ -178,8 +179,29 @@ fn every_failure_ends_with_advice() {
             let _ = (&stream).write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n");
         }
     });
-    let cases: [(&str, String, &[&str], i32, &str); 9] = [
+    let cases: [(&str, String, &[&str], i32, &str); 13] = [
         ("unknown key", stanza("loop", login, &unknown), &[], 255, "Connect once from a terminal"),
+        (
+            "unknown key, and strict",
+            stanza("loop", login, &format!("StrictHostKeyChecking yes\n{unknown}")),
+            &[],
+            255,
+            &strict,
+        ),
+        (
+            "all turned off",
+            stanza("loop", login, "PubkeyAuthentication no"),
+            &[],
+            255,
+            "has to allow what the host accepts",
+        ),
+        (
+            "no address of that kind",
+            stanza("loop", login, ""),
+            &["-6"],
+            255,
+            "Leave the choice of addresses out: -6",
+        ),
         ("changed key", stanza("loop", login, &changed), &[], 255, "remove line 1 of"),
         (
             "no method left",
@@ -204,17 +226,42 @@ fn every_failure_ends_with_advice() {
             255,
             "--ssh=external",
         ),
+        (
+            "the program does not get there",
+            stanza("loop", login, "Port 1"),
+            &["--ssh=external"],
+            255,
+            "What the remote shell said above tells why",
+        ),
         ("no program", stanza("loop", login, ""), &["--remote-path=/no/such/dsync"], 127, "--remote-path"),
         ("another program", stanza("loop", login, ""), &["--remote-path=echo hello;"], 2, "login scripts"),
     ];
     for (name, config, options, code, advice) in cases {
         let trip = Trip::new(&config);
         let Some(run) = trip.push(options).without_terminal() else { return };
-        let output = run.run();
-        assert_eq!(output.code, Some(code), "{name}: {output}");
-        let err = output.err();
-        let hints: Vec<&str> = err.lines().filter(|line| line.trim_start().starts_with("hint: ")).collect();
-        assert!(matches!(hints[..], [hint] if hint.contains(advice)), "{name}: {output}");
+        assert_advice(&run.run().expect(code), advice, name);
         assert!(!trip.scene.path("to").exists(), "{name}");
     }
+}
+
+/// Fails the test unless a run ended with this piece of advice, and no other.
+#[track_caller]
+fn assert_advice(output: &Output, advice: &str, name: &str) {
+    let err = output.err();
+    let hints: Vec<&str> = err.lines().filter(|line| line.trim_start().starts_with("hint: ")).collect();
+    assert!(matches!(hints[..], [hint] if hint.contains(advice)), "{name}: {output}");
+}
+
+/// So does a run whose peer is killed.
+#[test]
+fn a_peer_that_is_killed_ends_with_advice() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("it gives no advice");
+    }
+    let Some(login) = sshd::login() else { return };
+    let killer = "{ dd bs=1 count=1000 2>/dev/null; kill -KILL $$; }";
+    let program = format!("--remote-path={} --server | {killer}; :", command::binary().display());
+    let output = Trip::new(&stanza("loop", login, "")).pull(&[&program]).run().expect(12);
+    assert!(output.err().contains("the remote dsync was lost (signal KILL ended it)"), "{output}");
+    assert_advice(&output, "a lack of memory", "a peer that is killed");
 }

@@ -35,6 +35,30 @@ fn a_dry_run_tells_what_the_real_one_does_and_changes_nothing() {
     }
 }
 
+/// The old form of `--dirs`, in whichever order: what is in the directory, and nothing below that.
+#[test]
+fn one_layer_is_copied() {
+    for way in Way::all() {
+        for options in [["-a", "--old-dirs"], ["--old-d", "-a"]] {
+            let scene = Scene::with_source(&source());
+            way.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
+            assert_eq!(scene.paths("to"), ["changed", "fifo", "link", "new", "same"], "{way:?}");
+        }
+    }
+}
+
+#[test]
+fn deletion_on_the_way_and_delayed_is_delayed() {
+    for options in [["--del", "--delete-delay"], ["--delete-delay", "--delete-during"]] {
+        let scene = Scene::with_source(&source()).tree("to", &destination());
+        let options = ["-ai", options[0], options[1]];
+        let copied = Way::LOCAL.copy(&options, &[scene.path("source/")], scene.path("to"));
+        let output = copied.run().success();
+        let last = output.out().lines().last().map(str::to_owned);
+        assert_eq!(last.as_deref(), Some("*deleting   extra/"), "{output}");
+    }
+}
+
 #[test]
 fn a_dry_run_does_not_make_the_destination() {
     for way in Way::all() {

@@ -236,6 +236,13 @@ fn a_directory_that_is_not_there_ends_the_run_before_anything_is_changed() {
                 scene.snapshot("to").assert_same(&before, Columns::ALL);
             }
         }
+        for more in ["-v", "-n"] {
+            let options = ["-a", more, "-T/no/such", "--mkpath"];
+            let output =
+                way.copy(&options, &[scene.path("source/")], scene.path("new/below")).run().expect(1);
+            assert!(output.err().contains("--temp-dir"), "{output}");
+            assert!(!scene.path("new").exists(), "{output}");
+        }
     }
 }
 

@@ -25,6 +25,24 @@ fn copy(from: &Path, to: &Path) {
     assert!(status.success());
 }
 
+/// The same after a run that put something into both trashes, which outlast a history.
+fn edited_with_trash() -> Two {
+    let two = Two::met_in_memory(Way::LOCAL, &tree());
+    two.write("left/dir/e", "e by the left");
+    two.write("right/dir/deep/f", "f by the right");
+    two.sync(&[]).success();
+    edit(&two);
+    two
+}
+
+/// How often a run says this of a replica.
+fn told(output: &Output, side: &str, what: &str) -> usize {
+    output.err().matches(&format!("/{side} {what}")).count()
+}
+
+const LOST: &str = "has lost its history: ";
+const SHARED: &str = "was copied or restored with its history: ";
+
 /// Edits of both sides after which a history is not what it should be. `a` is deleted on the left by the user.
 fn edited() -> Two {
     let two = Two::met_in_memory(Way::LOCAL, &tree());
@@ -108,24 +126,28 @@ fn a_truncated_history_is_told_and_nothing_goes() {
     for (n, to) in
         [0, 1, 63, 64, 320, 4095, 4096, 4097, length / 2, length - 4096, length - 1].iter().enumerate()
     {
-        for sides in [&["left", "right"][n % 2..=n % 2], &["left", "right"]] {
-            let two = edited();
-            for side in sides {
+        for (n, sides) in [&["left", "right"][n % 2..=n % 2], &["left", "right"]].iter().enumerate() {
+            let two = if n == 0 { edited_with_trash() } else { edited() };
+            for side in *sides {
                 let path = two.scene.path(&format!("{side}/.dsync/history"));
                 OpenOptions::new().write(true).open(&path).unwrap().set_len(*to).unwrap();
             }
-            let output = two.sync(&[]);
+            let mut output = two.sync(&[]);
             nothing_is_lost(&two, &output);
             assert!(output.err().contains("history"), "{to}: {output}");
             if output.code == Some(FILE_IO) {
                 // What the message says.
-                for side in sides {
+                for side in *sides {
                     let path = two.scene.path(&format!("{side}/.dsync/history"));
                     fs::rename(&path, two.scene.path("moved away")).unwrap();
                 }
-                let output = two.sync(&[]);
+                output = two.sync(&[]);
                 nothing_is_lost(&two, &output);
             }
+            for side in *sides {
+                assert_eq!(told(&output, side, LOST), 1, "{to}: {output}");
+            }
+            assert_eq!(output.code, Some(40), "{to}: {output}");
             two.sync(&["--conflict=local"]).expect(0);
             two.assert_same();
         }
@@ -135,8 +157,8 @@ fn a_truncated_history_is_told_and_nothing_goes() {
 #[test]
 fn a_removed_history_is_a_first_meeting() {
     for sides in [&["left"][..], &["right"], &["left", "right"]] {
-        for whole in [true, false] {
-            let two = edited();
+        for (whole, with_trash) in [(true, true), (false, true), (false, false)] {
+            let two = if with_trash { edited_with_trash() } else { edited() };
             for side in sides {
                 let home = two.scene.path(&format!("{side}/.dsync"));
                 match whole {
@@ -144,8 +166,16 @@ fn a_removed_history_is_a_first_meeting() {
                     false => fs::remove_file(home.join("history")).unwrap(),
                 }
             }
-            let output = two.sync(&[]);
+            let output = two.sync(&[]).expect(40);
             nothing_is_lost(&two, &output);
+            // Where nothing is left of what either was, nobody knows of anything that was lost.
+            let expected = usize::from(!(whole && sides.len() == 2));
+            for side in sides {
+                assert_eq!(told(&output, side, LOST), expected, "{output}");
+            }
+            let again = two.sync(&["--conflict=local"]).expect(0);
+            assert_eq!(told(&again, sides[0], LOST), 0, "{again}");
+            two.assert_same();
         }
     }
 }
@@ -185,6 +215,8 @@ fn a_history_from_before() {
                 edit(&two);
                 let output = two.sync(&[]);
                 nothing_is_lost(&two, &output);
+                assert_eq!(output.err().matches(SHARED).count(), 1, "{in_place} {with_tree}: {output}");
+                assert_eq!(told(&output, side, SHARED), 1, "{in_place} {with_tree}: {output}");
                 for path in ["later", "e"] {
                     for side in ["left", "right"] {
                         let there = two.scene.path(&format!("{side}/{path}")).exists();
@@ -215,8 +247,11 @@ fn a_copied_replica_is_another_one() {
             two.write("copy/dir/e", "e by the copy");
             two.remove("copy/a");
             let (first, second) = if meets_first == "left" { ("left", "copy") } else { ("copy", "left") };
-            run(first, "right").expect(0);
+            let output = run(first, "right").expect(0);
+            assert_eq!(told(&output, "copy", SHARED), usize::from(first == "copy"), "{output}");
             let output = run(second, "right").expect(40);
+            assert_eq!(told(&output, "copy", SHARED), usize::from(second == "copy"), "{output}");
+            assert_eq!(told(&output, "left", SHARED), 0, "{output}");
             assert!(output.err().contains("conflict: b ("), "{output}");
             assert_eq!(two.read("left/b"), "b by the left");
             assert_eq!(two.read("copy/b"), "b by the copy");

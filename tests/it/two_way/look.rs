@@ -266,6 +266,25 @@ fn the_trash_is_listed_and_emptied() {
     assert!(output.err().contains("not in the trash"), "{output}");
 }
 
+/// Except of the last run that put something there, which may have to be undone.
+#[test]
+fn the_trash_is_kept_for_as_many_days_as_are_asked_for() {
+    let two = met();
+    for (number, days) in [(2, "30"), (3, "0")] {
+        two.write("left/a", &format!("edited {number}"));
+        two.sync(&[&format!("--trash-days={days}")]).success();
+    }
+    let in_trash = |number: u8| two.scene.path(&format!("right/.dsync/trash/{number}/a")).exists();
+    assert!(in_trash(3));
+    // How old it is is found when the run begins.
+    two.write("left/a", "edited 4");
+    two.sync(&["--trash-days=0"]).success();
+    assert!(!in_trash(2) && in_trash(4));
+    two.write("left/a", "edited 5");
+    two.sync(&[]).success();
+    assert!(in_trash(4) && in_trash(5));
+}
+
 #[test]
 fn what_is_no_replica_is_told_and_does_not_become_one() {
     let two = Two::new(Way::LOCAL, &tree(), &Tree::new());

@@ -46,6 +46,20 @@ fn two_trees_become_their_union_and_nothing_goes() {
     }
 }
 
+/// What is only about how content travels is the same as in one-way runs.
+#[test]
+fn content_travels_as_it_is_told_to() {
+    for way in Way::all() {
+        for options in [&["-z", "--progress"][..], &["--streams=3", "--bwlimit=100m"], &["--no-whole-file"]] {
+            let noise = noise(3 << 20, 1);
+            let two = Two::new(way, &tree().file("one", &noise), &tree().file("two", noise.repeat(2)));
+            two.sync(&[&["--stats"], options].concat()).success();
+            two.assert_same();
+            two.sync(options).success();
+        }
+    }
+}
+
 #[test]
 fn a_second_run_does_nothing() {
     for way in Way::all() {

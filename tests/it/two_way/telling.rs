@@ -211,6 +211,25 @@ fn what_a_plan_does_not_fit_any_more_is_found_again() {
 }
 
 #[test]
+fn a_directory_that_stays_for_what_takes_no_part_is_told() {
+    for way in Way::plain() {
+        for (side, other) in [("left", "right"), ("right", "left")] {
+            let two = Two::met(way, &Tree::new().file("file", "x").file("dir/inside", "y"));
+            two.write(&format!("{other}/dir/made.o"), "z");
+            two.remove(&format!("{side}/dir"));
+            for more in ["-n", "--stats"] {
+                let output = two.sync(&["--exclude=*.o", more]).expect(0);
+                assert_eq!(output.err().matches("dir stays a directory").count(), 1, "{way:?}: {output}");
+                assert!(output.err().contains(&format!("/{other}: dir stays")), "{way:?}: {output}");
+            }
+            assert_eq!(two.read(&format!("{other}/dir/made.o")), "z");
+            assert!(!two.scene.path(&format!("{other}/dir/inside")).exists());
+            assert_eq!(two.sync(&["--exclude=*.o"]).success().err(), "");
+        }
+    }
+}
+
+#[test]
 fn what_is_not_synchronised_is_told_in_every_run() {
     for way in Way::plain() {
         for side in ["left", "right"] {

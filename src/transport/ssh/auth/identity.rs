@@ -2,7 +2,7 @@
 //! configuration names, the agent's others, those in files only. Servers count every key offered as an attempt, so
 //! what the user named goes early.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use russh::keys::agent::AgentIdentity;
 use russh::keys::{Certificate, PublicKey};
@@ -24,11 +24,14 @@ pub(super) struct Identity {
 }
 
 /// Where the private key is.
+#[derive(Clone)]
 pub(super) enum Holder {
     Agent,
     File(Box<KeyFile>),
     /// A device that a file names, and that the agent does not know.
     Device,
+    /// This file, which is in this form that only `ssh` reads.
+    Foreign(PathBuf, String),
 }
 
 /// Collects the keys to offer from the files of the configuration and from what the agent holds.
@@ -42,13 +45,16 @@ pub(super) fn collect(settings: &Settings, agent: Vec<AgentIdentity>, telling: &
         match key_file::find(path) {
             Found::Private(file, key) => {
                 named.extend(key.clone());
-                files.push(from_file(path, file, key));
+                files.push(from_file(path, Holder::File(Box::new(file)), key));
             }
             Found::Public(key) => named.push(key),
             Found::Device(key) => {
                 named.push(key.clone());
-                let label = format!("key {}", path.display());
-                files.push(Identity { key: Some(key), certificate: None, holder: Holder::Device, label });
+                files.push(from_file(path, Holder::Device, Some(key)));
+            }
+            Found::Foreign(form, key) => {
+                named.extend(key.clone());
+                files.push(from_file(path, Holder::Foreign(path.clone(), form), key));
             }
             Found::Missing => {}
             Found::Unusable(reason) => telling.notice(Notice::KeySkipped { file: path.clone(), reason }),
@@ -77,20 +83,15 @@ fn certified(plain: &mut Vec<Identity>, certificates: Vec<Certificate>) -> Vec<I
             identity.key.as_ref().is_some_and(|key| key.key_data() == certificate.public_key())
         };
         let Some(identity) = plain.iter_mut().find(of_this) else { continue };
-        let holder = match &identity.holder {
-            Holder::Agent => Holder::Agent,
-            Holder::File(file) => Holder::File(file.clone()),
-            Holder::Device => Holder::Device,
-        };
+        let holder = identity.holder.clone();
         let label = format!("certificate of {}", identity.label);
         first.push(Identity { key: identity.key.clone(), certificate: Some(certificate), holder, label });
     }
     first
 }
 
-fn from_file(path: &Path, file: KeyFile, key: Option<PublicKey>) -> Identity {
-    let label = format!("key {}", path.display());
-    Identity { key, certificate: None, holder: Holder::File(Box::new(file)), label }
+fn from_file(path: &Path, holder: Holder, key: Option<PublicKey>) -> Identity {
+    Identity { key, certificate: None, holder, label: format!("key {}", path.display()) }
 }
 
 fn from_agent(held: AgentIdentity) -> Identity {

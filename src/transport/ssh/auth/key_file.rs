@@ -14,6 +14,7 @@ use russh::keys::{
 
 use crate::transport::Error;
 use crate::transport::ssh::ask::Asker;
+use crate::transport::ssh::auth::form;
 
 /// How often a passphrase is asked for.
 const PASSPHRASE_TRIES: usize = 3;
@@ -37,6 +38,8 @@ pub(super) enum Found {
     Private(KeyFile, Option<PublicKey>),
     /// What names a key in a device, with its public half.
     Device(PublicKey),
+    /// A private key behind a passphrase, in this form that only `ssh` reads, and its public key where that is known.
+    Foreign(String, Option<PublicKey>),
     /// Only a public key, whose private one may be in the agent.
     Public(PublicKey),
     Missing,
@@ -72,14 +75,17 @@ pub(super) fn find(path: &Path) -> Found {
         }
         Err(error) => {
             let container = PrivateKey::from_openssh(&text).ok().filter(PrivateKey::is_encrypted);
-            let known = container.map(|key| key.public_key().clone());
+            let known = container.as_ref().map(|key| key.public_key().clone());
             if let Some(key) = known.as_ref().filter(|key| is_in_a_device(key)) {
                 return Found::Device(key.clone());
             }
             if known.is_none() && !text.contains("ENCRYPTED") {
                 return Found::Unusable(format!("it cannot be read ({error})"));
             }
-            Found::Private(file(Secret::Locked(text)), known.or_else(public))
+            match form::unread(&text, container.as_ref()) {
+                Some(form) => Found::Foreign(form, known.or_else(public)),
+                None => Found::Private(file(Secret::Locked(text)), known.or_else(public)),
+            }
         }
     }
 }

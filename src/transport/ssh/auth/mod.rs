@@ -4,6 +4,8 @@
 //! configuration's order; after a partial success, where a server wants several, the order starts again with what it
 //! wants next. Nothing is asked of a user who is not there.
 
+use std::path::PathBuf;
+
 use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse};
 use russh::keys::ssh_key::public::KeyData;
 use russh::{MethodKind, MethodSet};
@@ -16,6 +18,7 @@ use crate::transport::ssh::settings::{Method, Settings};
 use crate::transport::ssh::telling::Telling;
 
 mod agent;
+mod form;
 mod identity;
 mod key_file;
 mod public_key;
@@ -24,7 +27,8 @@ mod typed;
 /// The most methods a server may want one after the other.
 const MAX_STEPS: usize = 8;
 
-/// Logs in on a fresh session.
+/// Logs in on a fresh session. Where that `may_leave` the rest to the `ssh` program, no password is asked for that a
+/// key might spare which only that program can use.
 ///
 /// # Errors
 /// When every way is refused, the session ends, or the user does not answer a question.
@@ -34,6 +38,7 @@ pub(super) async fn log_in(
     asker: &Asker,
     (loss, doubt): (&LossReason, &Doubt),
     telling: &Telling,
+    may_leave: bool,
 ) -> Result<(), Error> {
     let mut login = Login {
         handle,
@@ -45,6 +50,8 @@ pub(super) async fn log_in(
         tried: Vec::new(),
         untried: Vec::new(),
         beyond: None,
+        unread: None,
+        may_leave,
         used_keys: Vec::new(),
     };
     login.run().await
@@ -64,6 +71,10 @@ struct Login<'a> {
     untried: Vec<String>,
     /// Why the `ssh` program may succeed, as a clause.
     beyond: Option<String>,
+    /// A key file that only the `ssh` program reads.
+    unread: Option<PathBuf>,
+    /// Whether the `ssh` program is there to do what is beyond this client.
+    may_leave: bool,
     /// Keys that were accepted as one step of several; a server wants another key in the next.
     used_keys: Vec<KeyData>,
 }
@@ -106,7 +117,9 @@ impl Login<'_> {
             accepted: names_of(&accepted),
             unasked: self.asker.why_not(),
             asked: self.asker.has_asked(),
+            turned_off: self.turns_off_all(&accepted),
             beyond: self.beyond.take().filter(|_| !self.asker.has_asked()),
+            unread: self.unread.take(),
         })))
     }
 
@@ -128,6 +141,18 @@ impl Login<'_> {
         }
     }
 
+    /// Whether the configuration turns off all that the server accepts, or all of it that takes no question where none
+    /// can be asked.
+    fn turns_off_all(&self, accepted: &MethodSet) -> bool {
+        let is_off = |kind: &MethodKind| {
+            let method = Method::ALL.into_iter().find(|&method| kind_of(method) == *kind);
+            method.is_some_and(|method| !self.settings.methods.contains(&method))
+        };
+        let keys = MethodKind::PublicKey;
+        let all = !accepted.is_empty() && accepted.iter().all(is_off);
+        all || !self.asker.can_ask() && accepted.contains(&keys) && is_off(&keys)
+    }
+
     /// Notes what was not tried because it takes an answer, and nobody can be asked. Returns whether that is so.
     fn cannot_ask_for(&mut self, what: &str) -> bool {
         let reason = match (self.doubt.is_there(), self.asker.why_not()) {
@@ -147,6 +172,10 @@ impl Login<'_> {
         for &method in &self.settings.methods {
             if !accepted.contains(&kind_of(method)) {
                 continue;
+            }
+            let asks = method != Method::PublicKey;
+            if asks && self.may_leave && self.beyond.is_some() && !self.asker.has_asked() {
+                break;
             }
             let outcome = match method {
                 Method::PublicKey => self.try_keys().await?,
@@ -192,11 +221,22 @@ impl Login<'_> {
     }
 
     fn lost(&self) -> Error {
-        let (host, reason) = (self.settings.hostname.clone(), self.loss.get());
+        let reason = self.loss.get();
         if self.tried.is_empty() {
-            return Error::Lost { host, reason };
+            return Error::Lost { host: self.settings.hostname.clone(), reason };
         }
-        Error::LoginEnded { host, user: self.settings.user.clone(), tried: self.tried.clone(), reason }
+        self.ended(reason, self.loss.is_meant())
+    }
+
+    fn ended(&self, reason: String, meant: bool) -> Error {
+        Error::LoginEnded {
+            host: self.settings.hostname.clone(),
+            user: self.settings.user.clone(),
+            tried: self.tried.clone(),
+            reason,
+            meant,
+            asked: self.asker.has_asked(),
+        }
     }
 }
 

@@ -60,6 +60,14 @@ impl Login<'_> {
             self.beyond.get_or_insert(format!("only it can use the {label}, which is a security key"));
             return Ok(Outcome::Refused(None));
         }
+        if let Holder::Foreign(file, form) = &holder
+            && self.asker.can_ask()
+        {
+            self.untried.push(format!("{label} (in a form that this client does not read: {form})"));
+            self.beyond.get_or_insert(format!("only it can read the {label} ({form})"));
+            self.unread.get_or_insert(file.clone());
+            return Ok(Outcome::Refused(None));
+        }
         if let Some(reason) = self.asker.why_not().filter(|_| is_locked(&holder)) {
             // Offering it would only spend an attempt.
             self.untried.push(format!("{label} (it has a passphrase, and {reason})"));
@@ -71,7 +79,7 @@ impl Login<'_> {
                 Some(key) => key.public_key().clone(),
                 None => return Ok(Outcome::Refused(None)),
             },
-            (None, Holder::Agent | Holder::Device) => return Ok(Outcome::Refused(None)),
+            (None, _) => return Ok(Outcome::Refused(None)),
         };
         if self.used_keys.contains(key.key_data()) {
             return Ok(Outcome::Refused(None));
@@ -153,7 +161,11 @@ impl Login<'_> {
 }
 
 fn is_locked(holder: &Holder) -> bool {
-    matches!(holder, Holder::File(file) if file.is_locked())
+    match holder {
+        Holder::File(file) => file.is_locked(),
+        Holder::Foreign(..) => true,
+        Holder::Agent | Holder::Device => false,
+    }
 }
 
 /// Signs for russh when the server would take a key.
@@ -199,7 +211,7 @@ impl Signer for Signing<'_> {
                 let _standing = self.asker.clock().stop();
                 agent.sign(&self.key, hash, to_sign).await.map_err(SigningError::Agent)
             }
-            (Holder::Agent, None) | (Holder::Device, _) => Err(SigningError::Unsigned),
+            (Holder::Agent, None) | (Holder::Device | Holder::Foreign(..), _) => Err(SigningError::Unsigned),
         }
     }
 }

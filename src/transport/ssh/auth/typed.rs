@@ -56,10 +56,7 @@ impl Login<'_> {
             let answered = self.handle.authenticate_keyboard_interactive_respond(answers).await;
             response = answered.map_err(|_| self.lost())?;
         }
-        Err(Error::Lost {
-            host: self.settings.hostname.clone(),
-            reason: "the server asks questions without end".to_owned(),
-        })
+        Err(self.ended("the server asks questions without end".to_owned(), true))
     }
 
     async fn answer(

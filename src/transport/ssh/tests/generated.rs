@@ -13,9 +13,10 @@ use std::time::Duration;
 use super::{Heard, Script, host, options};
 use crate::testing::find;
 use crate::transport::Error;
+use crate::transport::IpFamily;
 use crate::transport::ssh::known_hosts::glob;
 use crate::transport::ssh::resolve;
-use crate::transport::ssh::settings::{Family, Method, Route, Settings, UnknownHost};
+use crate::transport::ssh::settings::{Method, Route, Settings, UnknownHost};
 use crate::transport::ssh::telling::Telling;
 use crate::transport::target::Host;
 
@@ -277,9 +278,9 @@ fn expected(reading: &Reading, found: &Settings, user: &str) -> Settings {
         Some((false, command)) => Route::Command(command.clone()),
     };
     settings.family = match reading.get("addressfamily") {
-        Some("inet") => Family::V4,
-        Some("inet6") => Family::V6,
-        _ => Family::Any,
+        Some("inet") => Some(IpFamily::V4),
+        Some("inet6") => Some(IpFamily::V6),
+        _ => None,
     };
     settings.bind_address = reading.get("bindaddress").map(str::to_owned);
     settings.batch = yes("batchmode");
@@ -294,7 +295,6 @@ fn expected(reading: &Reading, found: &Settings, user: &str) -> Settings {
         Some("yes") => UnknownHost::Refuse,
         Some("no" | "off") => UnknownHost::AcceptAny,
         Some("accept-new") => UnknownHost::Accept,
-        _ if settings.batch => UnknownHost::Refuse,
         _ => UnknownHost::Ask,
     };
     settings.hash_known_hosts = yes("hashknownhosts");

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use russh::keys::PrivateKey;
 use russh::keys::ssh_key::private::Ed25519Keypair;
-use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, Response, Session, run_stream};
+use russh::server::{
+    Auth, ChannelOpenHandle, Config, Handler, Msg, Response, Session, VerifiedPublicKey, run_stream,
+};
 use russh::{Channel, ChannelId, ChannelMsg, MethodKind, MethodSet};
 use tokio::net::TcpListener;
 
@@ -24,7 +26,7 @@ pub(super) fn host_key() -> PrivateKey {
 }
 
 /// Starts a server with windows of 16 MiB. Its command `echo` sends back what it gets; `flood N` does so too and
-/// sends N bytes of standard error meanwhile; `vanish` drops the connection.
+/// sends N bytes of standard error meanwhile; `vanish` drops the connection, as the password `hang up` does.
 pub(super) fn start(methods: &[MethodKind]) -> Server {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let config = Arc::new(Config {
@@ -65,6 +67,9 @@ impl Handler for Peer {
     }
 
     async fn auth_password(&mut self, _: &str, password: &str) -> Result<Auth, russh::Error> {
+        if password == "hang up" {
+            return Err(russh::Error::HUP);
+        }
         Ok(if password == "right" {
             Auth::Accept
         } else {
@@ -72,6 +77,14 @@ impl Handler for Peer {
                 proceed_with_methods: Some(MethodSet::from(&[MethodKind::Password][..])),
                 partial_success: false,
             }
+        })
+    }
+
+    /// Whoever has a key is asked for a password, too.
+    async fn auth_publickey(&mut self, _: &str, _: VerifiedPublicKey<'_>) -> Result<Auth, russh::Error> {
+        Ok(Auth::Reject {
+            proceed_with_methods: Some(MethodSet::from(&[MethodKind::Password][..])),
+            partial_success: true,
         })
     }
 

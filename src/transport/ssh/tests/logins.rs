@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use russh::MethodKind;
 use russh::keys::PrivateKey;
@@ -81,6 +81,7 @@ fn a_server_that_allows_few_tries_gets_the_named_key_early() {
     let error = refused(&options(&sshd));
     assert!(matches!(&error, Error::LoginEnded { tried, .. } if tried.len() == 2), "{error}");
     assert!(error.to_string().contains("Too many authentication failures"), "{error}");
+    assert!(!error.is_of_the_line(), "{error}");
     assert!(error.hint().unwrap().contains("IdentitiesOnly"), "{error}");
     sshd.configure(&format!("{lines}\nIdentityFile {}", key.display()));
     assert_eq!(output(connect(&host("box"), b"true", &options(&sshd)).unwrap()), "");
@@ -157,29 +158,99 @@ fn a_step_that_was_accepted_and_the_next_that_cannot_be_asked_for_are_both_told(
     sshd.configure("PasswordAuthentication no");
     let error = refused(&options(&sshd));
     assert!(error.to_string().contains("password (turned off by the configuration)"), "{error}");
+    assert!(error.hint().unwrap().contains("has to allow what the host accepts"), "{error}");
+}
+
+#[test]
+fn where_the_configuration_turns_off_what_the_server_accepts_no_key_helps() {
+    let Some(sshd) = Sshd::start("") else { return };
+    fs::write(sshd.path("authorized_keys"), "").unwrap();
+    let somebody = || Script::of(&[]);
+    for (lines, script, turned_off) in [
+        ("PubkeyAuthentication no", Script::nobody(), true),
+        ("PreferredAuthentications password", somebody(), true),
+        ("KbdInteractiveAuthentication no", Script::nobody(), false),
+    ] {
+        sshd.configure(lines);
+        let error = refused(&sshd.options(script, &Heard::default()));
+        assert_eq!(refusal(&error).turned_off, turned_off, "{lines}: {error}");
+        let advice = if turned_off { "has to allow what the host accepts" } else { "Offer a key" };
+        assert!(error.hint().unwrap().contains(advice), "{lines}: {error}");
+    }
+}
+
+/// A connection that `ssh` shares. Dropping it ends it.
+struct Master(Child);
+
+impl Master {
+    fn start(sshd: &Sshd) -> Master {
+        let mut command = Command::new("ssh");
+        command.arg("-F").arg(sshd.path("ssh_config")).args(["-M", "-N", "box"]).stdin(Stdio::null());
+        let master = Master(command.spawn().unwrap());
+        while !sshd.path("control").exists() {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        master
+    }
+}
+
+impl Drop for Master {
+    fn drop(&mut self) {
+        let _ = (self.0.kill(), self.0.wait());
+    }
 }
 
 #[test]
 fn a_connection_that_the_program_shares_is_used_where_nothing_else_lets_us_in() {
-    let Some(sshd) = Sshd::start("") else { return };
-    sshd.configure(&format!("ControlPath {}", sshd.path("control").display()));
-    let mut master = Command::new("ssh")
-        .arg("-F")
-        .arg(sshd.path("ssh_config"))
-        .args(["-M", "-N", "box"])
-        .stdin(Stdio::null())
-        .spawn()
-        .unwrap();
-    while !sshd.path("control").exists() {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    let Some(mut sshd) = Sshd::start("MaxAuthTries 2") else { return };
+    let control = format!("ControlPath {}", sshd.path("control").display());
+    sshd.configure(&control);
+    let _master = Master::start(&sshd);
+    let shared = |sshd: &Sshd, why: &str| {
+        let heard = Heard::default();
+        let options = Options { choice: Choice::Auto, ..sshd.options(Script::nobody(), &heard) };
+        let shared = connect(&host("box"), b"echo shared", &options).map(output);
+        assert_eq!(shared.unwrap_or_else(|error| panic!("{why}: {error}")), "shared\n");
+        assert!(heard.notices.lock().unwrap()[0].to_string().contains("ControlPath"), "{why}");
+        let built_in = Options { choice: Choice::BuiltIn, ..options };
+        refused(&built_in)
+    };
     fs::write(sshd.path("authorized_keys"), "").unwrap();
-    let heard = Heard::default();
-    let options = Options { choice: Choice::Auto, ..sshd.options(Script::nobody(), &heard) };
-    let shared = connect(&host("box"), b"echo shared", &options).map(output);
-    let _ = (master.kill(), master.wait());
-    assert_eq!(shared.unwrap(), "shared\n");
-    assert!(heard.notices.lock().unwrap()[0].to_string().contains("ControlPath"));
+    let error = shared(&sshd, "no key is accepted");
+    assert!(matches!(error, Error::Authentication(_)), "{error}");
+
+    let keys = ["one", "two", "three"].map(|name| {
+        keygen(&sshd.path(name), "ed25519", "");
+        format!("IdentityFile {}", sshd.path(name).display())
+    });
+    sshd.configure(&format!("{control}\n{}", keys.join("\n")));
+    let error = shared(&sshd, "too many keys are not accepted");
+    assert!(matches!(error, Error::LoginEnded { .. }), "{error}");
+
+    sshd.configure(&format!("{control}\nProxyCommand false"));
+    let error = shared(&sshd, "the proxy does not lead there");
+    assert!(matches!(error, Error::Proxy { .. }), "{error}");
+
+    sshd.configure(&control);
+    sshd.listen_no_more();
+    let error = shared(&sshd, "nobody listens");
+    assert!(matches!(error, Error::Connect { .. }), "{error}");
+}
+
+#[test]
+fn a_connection_that_the_program_shares_is_not_used_where_the_host_is_not_to_be_trusted() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let control = format!("ControlPath {}\nStrictHostKeyChecking yes", sshd.path("control").display());
+    sshd.configure(&control);
+    let _master = Master::start(&sshd);
+    keygen(&sshd.path("other_key"), "ed25519", "");
+    sshd.know("other_key.pub");
+    let options = Options { choice: Choice::Auto, ..options(&sshd) };
+    let error = refused(&options);
+    assert!(matches!(error, Error::ChangedHostKey { .. }), "{error}");
+    sshd.write_known_hosts("");
+    let error = refused(&options);
+    assert!(matches!(error, Error::UnknownHostKey { .. }), "{error}");
 }
 
 #[test]

@@ -13,11 +13,13 @@ use crate::transport::target::Host;
 use crate::transport::{Connection, Notice, RemoteExit};
 
 mod device;
+mod dialling;
 mod generated;
 mod in_process;
 mod logins;
 mod outside;
 mod sshd;
+mod trust;
 mod ways;
 mod with_sshd;
 mod without_sshd;

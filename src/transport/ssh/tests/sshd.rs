@@ -72,6 +72,12 @@ impl Sshd {
         assert!(ended.success());
     }
 
+    /// Takes no further connection. Those that there are go on.
+    pub(super) fn listen_no_more(&mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+    }
+
     pub(super) fn port(&self) -> u16 {
         self.port
     }

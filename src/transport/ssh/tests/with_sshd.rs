@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::sshd::{Agent, Sshd, certify, keygen, login_name};
 use super::{Heard, Script, echo_both_ways, host, output, within};
 use crate::testing::find;
-use crate::transport::ssh::connect;
+use crate::transport::ssh::{Options, connect};
 use crate::transport::{Connection, Error, Notice, RemoteExit};
 
 const LONG: Duration = Duration::from_secs(120);
@@ -36,6 +36,31 @@ fn new_keys_on_the_way_do_not_stall() {
     assert_eq!(exit, Some(RemoteExit::Status(0)));
     let rounds = sshd.log().matches("SSH2_MSG_NEWKEYS received").count() as u64;
     assert!(rounds > mib / limit / 2, "only {rounds} rounds of keys");
+}
+
+#[test]
+fn the_algorithms_that_either_side_asks_for_are_used() {
+    let mine = |kex, cipher, mac| format!("KexAlgorithms {kex}\nCiphers {cipher}\nMACs {mac}");
+    for (kex, cipher, mac) in [
+        ("ecdh-sha2-nistp384", "aes256-ctr", "hmac-sha2-512"),
+        ("curve25519-sha256", "aes128-ctr", "hmac-sha2-256-etm@openssh.com"),
+        ("diffie-hellman-group14-sha256", "aes192-ctr", "hmac-sha1"),
+    ] {
+        for (ours, theirs) in
+            [(mine(kex, cipher, mac), String::new()), (String::new(), mine(kex, cipher, mac))]
+        {
+            let Some(sshd) = Sshd::start(&theirs) else { return };
+            sshd.configure(&ours);
+            let heard = Heard::default();
+            let options = Options { tell_steps: true, ..sshd.options(Script::nobody(), &heard) };
+            let connection = connect(&host("box"), b"cat", &options).unwrap();
+            let exit = within(LONG, move || echo_both_ways(connection, 1 << 20));
+            assert_eq!(exit, Some(RemoteExit::Status(0)), "{kex} {cipher} {mac}");
+            let told = format!("algorithms: {kex}, host key ssh-ed25519, {cipher}, {mac}");
+            let notices = heard.notices.lock().unwrap();
+            assert!(notices.iter().any(|notice| notice.to_string().contains(&told)), "{told}: {notices:?}");
+        }
+    }
 }
 
 #[test]
@@ -132,6 +157,30 @@ fn an_unknown_host_is_asked_about_once() {
     assert!(yes.asked()[0].contains("ssh-ed25519 SHA256:"), "{:?}", yes.asked());
     assert!(matches!(heard.notices.lock().unwrap()[..], [Notice::HostKeyAdded { .. }]));
     assert_eq!(output(run(&sshd, "echo hi", &Script::nobody()).unwrap()), "hi\n");
+}
+
+#[test]
+fn the_advice_about_an_unknown_key_is_for_why_nobody_vouched() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let (own, other) = (sshd.path("own"), sshd.path("other"));
+    let files = format!("UserKnownHostsFile {} {}", own.display(), other.display());
+    let add = format!("add the key to {} after checking it", own.display());
+    for (lines, script, asked, advice) in [
+        ("StrictHostKeyChecking yes", Script::of(&["yes"]), 0, "StrictHostKeyChecking lets nobody be asked"),
+        ("BatchMode yes", Script::of(&["yes"]), 0, "from a terminal without BatchMode"),
+        ("", Script::nobody(), 0, "Connect once from a terminal, or"),
+        ("", Script::of(&["no"]), 1, "Ask the administrator"),
+    ] {
+        sshd.configure(&format!("{lines}\n{files}"));
+        let hint = run(&sshd, "true", &script).unwrap_err().hint().unwrap();
+        assert!(hint.contains(advice), "{lines}: {hint}");
+        let place = if asked == 0 { add.clone() } else { format!("add it to {}", own.display()) };
+        assert!(hint.contains(&place), "{lines}: {hint}");
+        assert_eq!(script.asked().len(), asked, "{lines}");
+    }
+    sshd.configure("StrictHostKeyChecking yes\nUserKnownHostsFile none");
+    let hint = run(&sshd, "true", &Script::nobody()).unwrap_err().hint().unwrap();
+    assert!(hint.contains("add the key to a file that UserKnownHostsFile names"), "{hint}");
 }
 
 #[test]

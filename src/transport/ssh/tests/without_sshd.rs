@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use russh::MethodKind;
 
 use super::in_process::{self, Server, host_key};
+use super::sshd::keygen;
 use super::{Heard, Script, echo_both_ways, host, options, within};
 use crate::testing::find;
 use crate::transport::ssh::{Options, connect};
@@ -119,6 +120,30 @@ fn a_dialogue_and_then_a_password() {
     let asked = script.asked();
     assert_eq!(asked[2], "Two questions\nbe\\u{7}careful\n(someone@127.0.0.1) Secret: ");
     assert_eq!(asked[3..], ["(someone@127.0.0.1) Token: ", "someone@127.0.0.1's password: "]);
+}
+
+#[test]
+fn a_login_in_which_the_line_breaks_may_be_tried_again() {
+    let server = in_process::start(&[MethodKind::Password]);
+    let Some(home) = Home::of(&server) else { return };
+    let options = home.options(&Script::of(&["wrong", "hang up"]), &Heard::default());
+    let error = connect(&host("box"), b"echo", &options).unwrap_err();
+    assert!(matches!(error, Error::LoginEnded { meant: false, .. }), "{error}");
+    assert!(error.is_of_the_line() && error.hint().unwrap().contains("Run this again"), "{error}");
+}
+
+#[test]
+fn a_key_and_then_a_password() {
+    let server = in_process::start(&[MethodKind::PublicKey]);
+    let Some(keys) = Home::of(&server) else { return };
+    let key = keys.0.path().join("key");
+    keygen(&key, "ed25519", "");
+    let Some(home) = Home::new(server.address.port(), &format!("IdentityFile {}", key.display())) else {
+        return;
+    };
+    let script = Script::of(&["wrong", "right"]);
+    connect(&host("box"), b"echo", &home.options(&script, &Heard::default())).unwrap();
+    assert_eq!(script.asked(), ["someone@127.0.0.1's password: "; 2]);
 }
 
 #[test]
