@@ -437,7 +437,8 @@ impl Error {
     /// nobody was asked anything in vain, and no doubt about the host is passed over.
     pub(in crate::transport) fn leaves_room_for_another(&self) -> bool {
         match self {
-            Self::Resolve { .. } | Self::Connect { .. } | Self::Timeout { .. } => true,
+            // Where nothing answers, nothing comes of a connection made before either, and nobody would notice.
+            Self::Resolve { .. } | Self::Connect { .. } => true,
             Self::Jump { .. } | Self::Proxy { .. } => true,
             Self::Authentication(refusal) => !refusal.asked,
             Self::LoginEnded { asked, .. } => !asked,

@@ -10,9 +10,9 @@
 //!
 //! What the far side runs is made by [`command`]: no path and no option ever pass through a shell. Whether it is the
 //! right thing can be found out while the connection is already used: see [`trial`]. A connection may have several
-//! channels, each to a process of its own on the far side; those come together at a [`meeting`]. Nothing here prints, prompts, or reads the environment: questions go to a
-//! [`Prompter`](crate::report::Prompter), warnings to a [`NoticeSink`], and facts about the user come in as an
-//! [`ssh::Environment`].
+//! channels, each to a process of its own on the far side; those come together at a [`meeting`]. Nothing here prints,
+//! prompts, or reads the environment: questions go to a [`Prompter`](crate::report::Prompter), warnings to a
+//! [`NoticeSink`], and facts about the user come in as an [`ssh::Environment`].
 
 pub mod child;
 pub mod command;

@@ -12,7 +12,8 @@ pub(super) fn line(shown: &Shown, numbers: Numbers, clock: &Clock) -> String {
     // A directory has a size of its own that says nothing.
     let size = numbers.bytes(if *kind == Kind::Directory { 0 } else { *size });
     let target = target.as_ref().map(|target| format!(" -> {}", Escaped(target))).unwrap_or_default();
-    format!("{} {size:>14} {} {path}{target}\n", letters(*kind, *mode), clock.show_short(*seconds))
+    let width = numbers.width();
+    format!("{} {size:>width$} {} {path}{target}\n", letters(*kind, *mode), clock.show_short(*seconds))
 }
 
 /// Kind and permissions.
@@ -47,6 +48,8 @@ mod tests {
         };
         let shown = |shown: &Shown| line(shown, Numbers::new(1), &Clock::at(0));
         assert_eq!(shown(&file), "-rwsr-xr-x      1,234,567 2020/01/02 03:04:05 a/b\\#012\n");
+        let plain = line(&file, Numbers::new(0), &Clock::at(0));
+        assert_eq!(plain, "-rwsr-xr-x     1234567 2020/01/02 03:04:05 a/b\\#012\n");
         let link = Shown { kind: Kind::Symlink, target: Some(b"to".to_vec()), size: 2, mode: 0o777, ..file };
         assert_eq!(shown(&link), "lrwxrwxrwx              2 2020/01/02 03:04:05 a/b\\#012 -> to\n");
     }

@@ -14,6 +14,11 @@ impl Numbers {
         Numbers { level }
     }
 
+    /// How wide a column of sizes is: without commas and units, less is enough.
+    pub(in crate::cli) fn width(self) -> usize {
+        if self.level == 0 { 11 } else { 14 }
+    }
+
     /// A count, which never gets a unit.
     pub(in crate::cli) fn count(self, number: u64) -> String {
         if self.level == 0 { number.to_string() } else { grouped(number) }

@@ -171,7 +171,7 @@ impl Sink<'_> {
     fn copy(&self, dir: &WriteDir, name: &Name, node: &Node, to: &WriteDir, new: &Name) -> Result<(), Error> {
         let Some(entry) = dir.entry(name)? else { return Ok(()) };
         let (kind, meta) = (node.kind(), entry.meta);
-        let names = self.set_names();
+        let names = self.all_names();
         let kept = Kept {
             extra: dir.extra(name, kind, &Look { acls: true, xattrs: None, atimes: true })?,
             xattrs: dir.xattrs(name, kind, names)?,
@@ -218,7 +218,7 @@ impl Sink<'_> {
         };
         let owner = SetMeta { owner: Some(meta.uid), group: Some(meta.gid), ..SetMeta::default() };
         let _ = dir.set_own_meta(&owner);
-        let names = self.set_names();
+        let names = self.all_names();
         let kept = Kept {
             extra: live.own_extra(&Look { acls: true, ..Look::default() })?,
             xattrs: live.own_xattrs(names)?,

@@ -6,6 +6,7 @@ use crate::request::{Options, Reflink};
 use crate::tree::{Escaped, Kind, Name};
 use crate::view::keeping;
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 
 /// Where entries of the transfer root go.
@@ -103,7 +104,8 @@ impl Destination {
         if let Some(path) = options.backup.as_ref().and_then(|backup| backup.directory.as_ref()) {
             // That there is none is no fault: it is made when it is needed.
             let opened = Root::open_from(root.dir(), OsStr::from_bytes(path), links);
-            if let Some(error) = opened.err().filter(fs::Error::is_refusal) {
+            let ends = |error: &fs::Error| error.is_refusal() || error.kind() == io::ErrorKind::NotADirectory;
+            if let Some(error) = opened.err().filter(ends) {
                 return Err(DestinationError::no_temp("--backup-dir", path, &error));
             }
         }

@@ -28,6 +28,8 @@ pub(super) struct Extended {
     look: Look,
     /// Which attributes are set.
     names: XattrNames,
+    /// The same without regard to rules.
+    all: XattrNames,
     /// Whether it was told that the file system has none.
     told_unsupported: AtomicBool,
 }
@@ -40,7 +42,8 @@ impl Extended {
         let xattrs = (options.xattrs > 0).then(|| names.clone());
         let look = Look { acls: options.acls, xattrs, atimes: options.atimes };
         let names = XattrNames { all_namespaces: is_root, ..names };
-        Extended { look, names, told_unsupported: AtomicBool::new(false) }
+        let all = XattrNames { rules: None, ..names.clone() };
+        Extended { look, names, all, told_unsupported: AtomicBool::new(false) }
     }
 }
 
@@ -69,9 +72,10 @@ impl Sink<'_> {
         Ok(())
     }
 
-    /// Which attributes the running user may set.
-    pub(super) fn set_names(&self) -> &XattrNames {
-        &self.extended.names
+    /// Which attributes the running user may set, whatever rules say of them: for what is kept of an entry here, which
+    /// rules about the source's attributes are not about.
+    pub(super) fn all_names(&self) -> &XattrNames {
+        &self.extended.all
     }
 
     /// What is looked at of such a directory itself.

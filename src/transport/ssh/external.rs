@@ -4,12 +4,16 @@
 //! something wrong with a host's key: whoever is not to be trusted is not to be asked again in another way.
 
 use std::ffi::OsString;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::transport::command::RemoteCommand;
 use crate::transport::ssh::Options;
 use crate::transport::target::Host;
 use crate::transport::{Connection, Error, IpFamily, child};
+
+/// How long it may take to ask whether there is a connection, of a process on this machine.
+const CHECKED: Duration = Duration::from_secs(5);
 
 /// Why the `ssh` program may succeed where the built-in client did not reach the host, or was not let in without a
 /// question, as a clause: a connection of its that is open and shared.
@@ -27,8 +31,25 @@ pub(super) fn shared_connection(host: &Host, options: &Options, error: &Error) -
     if let Some(port) = host.port {
         command.arg("-p").arg(port.to_string());
     }
-    let found = command.arg("--").arg(&host.name).stdin(Stdio::null()).output().ok()?;
-    found.status.success().then(|| "it has a connection that is open and shared (ControlPath)".to_owned())
+    command.arg("--").arg(&host.name).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let is_there = succeeds_within(command.spawn().ok()?, CHECKED);
+    is_there.then(|| "it has a connection that is open and shared (ControlPath)".to_owned())
+}
+
+/// Whether a program ends well within this time. If it does not end, it is ended: a process that keeps a connection may
+/// be stopped, and answers nobody.
+fn succeeds_within(mut child: Child, limit: Duration) -> bool {
+    let until = Instant::now() + limit;
+    while Instant::now() < until {
+        match child.try_wait() {
+            Ok(Some(status)) => return status.success(),
+            Ok(None) => std::thread::sleep(Duration::from_millis(10)),
+            Err(_) => break,
+        }
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    false
 }
 
 /// Runs `command` on `host` through the `ssh` program.

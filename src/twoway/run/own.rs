@@ -112,8 +112,18 @@ impl Own {
         let is_new = history.runs()?.next().is_none();
         let dir = root.dir().clone();
         let loss_told = text == Some(LOST);
-        let _looked_at = looked_at;
-        Ok(Own { dir, begun, replica, history, _looked_at, counts, holds, is_new, loss_told, problems })
+        Ok(Own {
+            dir,
+            begun,
+            replica,
+            history,
+            _looked_at: looked_at,
+            counts,
+            holds,
+            is_new,
+            loss_told,
+            problems,
+        })
     }
 
     /// Learns what the other knows of generations, and says so if that shows that this history is not the only one that

@@ -48,6 +48,12 @@ const EXCLUSIONS: &[Exclusion] = &[
         "of an error and a limit that is reached, each has an exit code",
     ),
     (&["--list-only"], &["-U"], "rsync lists times of last access, too"),
+    (&["--list-only"], &["--no-implied-dirs"], "rsync does not list the directories on the way"),
+    (
+        &["--remove-source-files"],
+        &["--copy-devices", "--fake-super"],
+        "rsync takes what stands for a device for a file that was changed",
+    ),
     (&["--list-only"], &["--chmod"], "rsync lists the permissions that entries are to have"),
     (
         &["--remove-source-files"],

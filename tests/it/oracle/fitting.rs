@@ -59,6 +59,11 @@ pub(super) fn source(random: &mut Random, options: &[Choice], tree: &mut Tree) {
     if has("-U") {
         read(random, tree);
     }
+    if is_about(&["-L", "-k", "--copy-unsafe-links"]) {
+        // rsync reads no file of rules behind another user's link.
+        let links = tree.entries.values_mut().filter(|entry| matches!(entry.node, Node::Symlink(_)));
+        links.for_each(|entry| entry.owner = None);
+    }
     if has("-A") {
         // Where a directory is sticky, or made so, rsync takes what the group may away if the mask is the same.
         let may_be_sticky =

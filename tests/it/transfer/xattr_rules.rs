@@ -136,3 +136,24 @@ fn both_sides_of_a_two_way_run_have_the_same() {
     assert!(run.err().contains(message), "{run}");
     assert!(!scene.path("to/file").exists());
 }
+
+/// What is kept of the destination's own is kept whole, and a file with attributes that no source has is not taken along
+/// for another, whatever rules hide them.
+#[test]
+fn rules_take_nothing_from_what_is_kept_here() {
+    let scene = Scene::with_source(&Tree::new().file("file", "new").file("moved", noise(70_000, 1)))
+        .tree("to", &Tree::new().file("file", "old").xattr("file", "user.keep", "own"));
+    let keep = |at: &str| xattr::get(&scene.path(at), b"user.keep");
+    for rules in [&[][..], &["-X"]] {
+        let options = [&["-rlpt", "--inplace", "-I", "-b", "--suffix=.b", "-f-x *.keep"], rules].concat();
+        Way::LOCAL.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
+        assert_eq!(keep("to/file.b").as_deref(), Some(&b"own"[..]), "{rules:?}");
+        assert_eq!(keep("to/file").as_deref(), Some(&b"own"[..]), "{rules:?}");
+        fs::rename(scene.path("to/moved"), scene.path("to/before")).unwrap();
+        rustix::fs::setxattr(scene.path("to/before"), "user.keep", b"own", rustix::fs::XattrFlags::empty())
+            .unwrap();
+        let options = [&["-rlpt", "--detect-renames", "--delete", "-f-x *.keep"], rules].concat();
+        Way::LOCAL.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
+        assert_eq!(keep("to/moved"), None, "{rules:?}");
+    }
+}

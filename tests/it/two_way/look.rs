@@ -276,7 +276,8 @@ fn the_trash_is_kept_for_as_many_days_as_are_asked_for() {
     }
     let in_trash = |number: u8| two.scene.path(&format!("right/.dsync/trash/{number}/a")).exists();
     assert!(in_trash(3));
-    // How old it is is found when the run begins.
+    // Days are counted in whole seconds.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
     two.write("left/a", "edited 4");
     two.sync(&["--trash-days=0"]).success();
     assert!(!in_trash(2) && in_trash(4));

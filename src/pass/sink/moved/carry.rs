@@ -277,7 +277,7 @@ impl Sink<'_> {
             .owner
             .map_or(owners.effective_user() == meta.uid, |owner| owner == meta.uid || owners.is_root());
         let is_group = update.set.group.is_some() || group == meta.gid;
-        let look = Look { acls: true, xattrs: Some(self.set_names().clone()), atimes: false };
+        let look = Look { acls: true, xattrs: Some(self.all_names().clone()), atimes: false };
         Ok(is_owner
             && is_group
             && dir.extra(&file.name, Kind::File, &look)?.is_none()
