@@ -54,6 +54,7 @@ const EXCLUSIONS: &[Exclusion] = &[
         &["--copy-devices", "--fake-super"],
         "rsync takes what stands for a device for a file that was changed",
     ),
+    (&["--list-only"], &["--munge-links"], "rsync lists the length of the munged link"),
     (&["--list-only"], &["--chmod"], "rsync lists the permissions that entries are to have"),
     (
         &["--remove-source-files"],

@@ -111,6 +111,28 @@ pub(super) fn destination(random: &mut Random, options: &[Choice], tree: &mut Tr
         let files = tree.entries.values_mut().filter(|entry| matches!(entry.node, Node::File(_)));
         files.filter(|entry| entry.mode & 0o444 == 0).for_each(|entry| entry.mode |= 0o400);
     }
+    const LEAVING_OUT: [&str; 15] = [
+        "--exclude",
+        "--exclude-from",
+        "-f",
+        "-F",
+        "dir-merge",
+        "-C",
+        "--max-size",
+        "--min-size",
+        "-u",
+        "--existing",
+        "--ignore-existing",
+        "-R",
+        "--files-from",
+        "-d",
+        "--safe-links",
+    ];
+    if has("-H") && LEAVING_OUT.iter().any(|name| has(name)) {
+        // A further name that is left out tells which of two files a new name was linked to: with its whole list at
+        // hand, rsync finds one that comes later.
+        tree.links.clear();
+    }
     if has("--no-super") {
         // A group that is not the user's to give stays what the directory had when the file was made in it.
         tree.entries
