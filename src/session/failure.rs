@@ -254,6 +254,13 @@ impl Failure {
                 "The host's own log may tell what ended it there, such as a lack of memory; then run this again."
                     .to_owned()
             }
+            Failure::Protocol(_)
+            | Failure::Wire(WireError::Malformed(_) | WireError::TooLong { .. })
+            | Failure::Peer(Abort { kind: AbortKind::Protocol, .. }) => {
+                "See that both sides run the same version (dsync --version); if they do, please report this with what \
+                 -vvv says."
+                    .to_owned()
+            }
             failure if failure.is_of_the_line() => RUN_AGAIN.to_owned(),
             Failure::Lost(_) => "What was said above tells why, if anything; then run this again.".to_owned(),
             _ => return None,
@@ -321,6 +328,8 @@ mod tests {
             (broken(closed()), "--retry=N", FailureKind::Stream),
             (Failure::Lost(signal()), "lack of memory", FailureKind::Stream),
             (Failure::Lost(status(3)), "said above", FailureKind::Stream),
+            (Failure::Protocol("a file landed twice"), "the same version", FailureKind::Protocol),
+            (Failure::Wire(WireError::Malformed("entry")), "the same version", FailureKind::Protocol),
             (broken(status(3)), "--remote-path", FailureKind::RemoteShell(127)),
             (Failure::NotStarted(status(127)), "--remote-path", FailureKind::RemoteShell(127)),
             (Failure::NotStarted(status(255)), "the remote shell said above", FailureKind::RemoteShell(255)),

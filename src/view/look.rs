@@ -378,7 +378,7 @@ impl View {
     }
 
     /// The extended attributes of the entry at `index` of a listing, which is in `dir`, the directory of one argument:
-    /// those of these names that the rules let take part. Nothing if there was none when it was listed.
+    /// those of these names that the rules let take part.
     ///
     /// # Errors
     /// It was not listed, or they cannot be read.
@@ -388,16 +388,15 @@ impl View {
         (listed, listing): (&ViewDir, &ViewListing),
         index: usize,
         look: &Look,
-    ) -> Result<Option<Xattrs>, Error> {
+    ) -> Result<Xattrs, Error> {
         let entry = listing.entries.get(index).ok_or_else(Error::not_listed)?;
         let number = listing.origin(index);
         let place = listed.places().get(number).ok_or_else(Error::not_listed)?;
         let argument = self.arguments.get(place.argument).ok_or_else(Error::not_listed)?;
         let scope = listing.scopes.get(number).unwrap_or(&place.scope);
-        let look = self.ruled(look, (argument, place.shown), listed.path(), scope);
-        match look.xattrs.filter(|_| entry.has_xattrs()) {
-            Some(names) => self.xattrs_of(dir, listed.path(), entry, &names).map(Some),
-            None => Ok(None),
+        match self.ruled(look, (argument, place.shown), listed.path(), scope).xattrs {
+            Some(names) => self.xattrs_of(dir, listed.path(), entry, &names),
+            None => Ok(Xattrs::default()),
         }
     }
 

@@ -416,6 +416,7 @@ mod tests {
                 "-a --delete --max-delete=x% a b",
                 "dsync: --max-delete: \"x%\" is neither a number nor a percentage",
             ),
+            ("-2 --old-dirs a b", "dsync: --dirs (-d) has no meaning in a two-way run\n"),
             ("-a --del --delete-delay --delete-after a b", "dsync: two options say when to delete"),
             ("-a --del --delete-after a b", "dsync: two options say when to delete\n  hint: Give one of"),
             (

@@ -166,7 +166,7 @@ pub(super) fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str
     [
         // It implies others, which nobody said.
         (view.files_from.is_some(), "--files-from", NAMES),
-        (view.dirs, "--dirs (-d)", NAMES),
+        (view.dirs || view.old_dirs, "--dirs (-d)", NAMES),
         (view.relative, "--relative (-R)", "Name the two directories themselves."),
         (view.no_implied_dirs, "--no-implied-dirs", NAMES),
         (view.one_file_system > 0, "--one-file-system (-x)", NAMES),

@@ -160,12 +160,13 @@ impl Opened<'_> {
     /// were.
     fn attach(&mut self, index: usize, data: &mut Vec<u8>) -> Result<u32, Stop> {
         let Kept { dir: listed, listing, .. } = self.kept;
-        if self.source.look.xattrs.is_none() {
+        let has_some = listing.entries.get(index).ok_or_else(Error::not_listed)?.has_xattrs();
+        if self.source.look.xattrs.is_none() || !has_some {
             return Ok(0);
         }
         let (view, look) = (self.source.view, &self.source.look);
         let dir = self.dir(listing.origin(index))?;
-        Ok(view.xattrs(dir, (listed, listing), index, look)?.map_or(0, |xattrs| attach(&xattrs, data)))
+        Ok(attach(&view.xattrs(dir, (listed, listing), index, look)?, data))
     }
 
     fn dir(&mut self, place: usize) -> Result<&Dir, Error> {

@@ -13,7 +13,7 @@ use crate::pass::source::rounds::Telling;
 use crate::pass::source::{Listed, Source};
 use crate::pass::tally::describe;
 use crate::request::Reflink;
-use crate::tree::RelPath;
+use crate::tree::{Entry, RelPath};
 use crate::wire::{
     Again, Closed, ContentEnd, ContentOp, Fetch, FileId, Identified, Message, Permit, Verdict,
     encode_attached,
@@ -161,12 +161,12 @@ impl Source<'_> {
     /// or it had none.
     fn attached(&self, listed: &Listed) -> Result<Bytes, Stop> {
         let Listed { kept, index } = listed;
-        if self.look.xattrs.is_none() {
+        if self.look.xattrs.is_none() || !listed.entry().is_some_and(Entry::has_xattrs) {
             return Ok(Bytes::new());
         }
         let dir = self.view.dir_of(&kept.dir, kept.listing.origin(*index))?;
         let xattrs = self.view.xattrs(&dir, (&kept.dir, &kept.listing), *index, &self.look)?;
-        Ok(xattrs.map_or_else(Bytes::new, |xattrs| encode_attached(&xattrs)))
+        Ok(encode_attached(&xattrs))
     }
 
     /// Tells why a file was not read.

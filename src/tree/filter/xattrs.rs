@@ -1,9 +1,9 @@
 //! Which extended attributes take part, by what the rules with the modifier `x` say of their names.
 //!
 //! As everywhere, what is excluded is hidden on the sender, and on the receiver neither changed nor removed, as long as
-//! the entry stays the one it is; a rule may be limited to one side. A receiver takes no attribute that its rules exclude, so a sender need not send it either:
-//! both sides compare what is left. As in rsync, rules in files of directories act on the sender alone, and on what is
-//! in the directory, not on the directory itself.
+//! the entry stays the one it is; a rule may be limited to one side. A receiver takes no attribute that its rules
+//! exclude, so a sender need not send it either: both sides compare what is left. As in rsync, rules in files of
+//! directories act on the sender alone, and on what is in the directory, not on the directory itself.
 
 use crate::tree::filter::{Scope, Side, Verdict};
 
