@@ -13,10 +13,11 @@ pub use self::rename::Rename;
 pub use self::summary::{Summary, Work};
 
 use crate::tree::RelPath;
+use crate::twoway::decide::Side;
 use crate::twoway::packed::Store;
 use crate::twoway::reconcile::{OutOfOrder, Pair, Settler, Step};
 use crate::twoway::record::Record;
-use crate::twoway::version::{Author, Version};
+use crate::twoway::version::{Author, Renaming, Version};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -31,6 +32,10 @@ pub struct Plan {
     pub left: Author,
     /// The second argument's.
     pub right: Author,
+    /// The sides that had never been in a run: the name of their replica was drawn for the plan alone, and the run that
+    /// carries it out draws another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub new: Vec<Side>,
     /// Who settled its conflicts, and in which generation.
     pub settler: Settler,
     /// The steps, in [the order of a walk](RelPath::walk_order), each path once.
@@ -54,7 +59,7 @@ pub enum InvalidPlan {
 impl Plan {
     /// The plan made of the steps that [`reconcile`](crate::twoway::reconcile::reconcile) gave out, in order.
     pub fn new(left: Author, right: Author, settler: Settler, steps: Store<Step>) -> Plan {
-        Plan { format: FORMAT, left, right, settler, steps }
+        Plan { format: FORMAT, left, right, new: Vec::new(), settler, steps }
     }
 
     /// Checks what a file may have wrong that types do not tell.
@@ -85,12 +90,39 @@ impl Plan {
             extended: record.extended.renamed(renew),
             ..record.clone()
         };
-        let renew = |step: Step| {
-            let after = Pair { left: renewed(&step.after.left), right: renewed(&step.after.right) };
-            Step { after, ..step }
-        };
+        let renew = |step: Step| Step { after: step.after.map(renewed), ..step };
         let steps = self.steps.into_items().map(renew).collect();
         Plan { settler: Settler { author, count }, steps, ..self }
+    }
+
+    /// The same plan for these replicas, with whether they are new still; `None` if it was made for others.
+    pub fn made_for(self, left: (Author, bool), right: (Author, bool)) -> Option<Plan> {
+        let mut plan = self;
+        for (side, (author, is_new)) in [(Side::Left, left), (Side::Right, right)] {
+            let planned = match side {
+                Side::Left => plan.left,
+                Side::Right => plan.right,
+            };
+            if planned != author {
+                if !is_new || !plan.new.contains(&side) {
+                    return None;
+                }
+                plan = plan.renamed(&Renaming { author: planned, from: 1, to: author });
+            }
+        }
+        Some(plan)
+    }
+
+    /// The same plan with counts under another name.
+    fn renamed(self, renaming: &Renaming) -> Plan {
+        let author = |author| if author == renaming.author { renaming.to } else { author };
+        let rename = |step: Step| {
+            let renamed = |pair: Pair| pair.map(|record| record.renamed(renaming));
+            Step { before: renamed(step.before), after: renamed(step.after), ..step }
+        };
+        let settler = Settler { author: author(self.settler.author), ..self.settler };
+        let (left, right) = (author(self.left), author(self.right));
+        Plan { left, right, settler, steps: self.steps.into_items().map(rename).collect(), ..self }
     }
 
     /// The step for a path, if there is one.

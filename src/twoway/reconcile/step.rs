@@ -103,6 +103,11 @@ impl Pair {
         }
     }
 
+    /// What this makes of each of them.
+    pub(in crate::twoway) fn map(&self, each: impl Fn(&Record) -> Record) -> Pair {
+        Pair { left: each(&self.left), right: each(&self.right) }
+    }
+
     /// Both with this record, but for what is a fact about one side alone, and for facets that are not shared.
     pub(super) fn both(&self, record: &Record, shared: Facets) -> Pair {
         let stays = matches!(record.state, State::Absent | State::Directory);

@@ -170,7 +170,7 @@ impl Planner<'_> {
             // Where one has never been in a run, nothing is known alike.
             (false, true) => Scope::Everything,
         };
-        let Made { plan, merged, unfit, is_news } = self.plan(partner, scope, conversation)?;
+        let Made { plan, merged, unfit, is_news } = self.plan(theirs, scope, conversation)?;
         self.own.problems = self.own.problems.saturating_add(unfit);
         self.settings.overseer.planned(&plan)?;
         let tally = Tally::new(&plan.steps);
@@ -218,24 +218,24 @@ impl Planner<'_> {
     /// Makes the plan.
     fn plan(
         &self,
-        partner: Author,
+        theirs: &Meet,
         scope: Scope,
         conversation: &mut Conversation<'_>,
     ) -> Result<Made, RunError> {
         let rules = &self.around.context.options.rules;
         let knowledge = Knowledge::new(&self.own.history, rules)?;
-        let everything = self.ask(&knowledge, partner, scope, conversation)?;
+        let everything = self.ask(&knowledge, theirs.author, scope, conversation)?;
         let told = Told::hear(conversation, self.own.history.lineages())?;
         let is_news = scope != Scope::Changes || !told.is_empty();
         let mut pairs = Pairs::new(self.settings.side, &knowledge, &told, everything)?;
         let (plan, merged, unfit) = match self.settings.apply {
             Some(plan) => {
-                let (plan, unfit) = self.applied(plan, partner, &mut pairs)?;
+                let (plan, unfit) = self.applied(plan, theirs, &mut pairs)?;
                 (plan, HashMap::new(), unfit)
             }
             None => {
                 let (plan, merged) =
-                    self.reconciled(partner, (&knowledge, &told, everything), &mut pairs, conversation)?;
+                    self.reconciled(theirs, (&knowledge, &told, everything), &mut pairs, conversation)?;
                 (plan, merged, 0)
             }
         };
@@ -286,7 +286,7 @@ impl Planner<'_> {
 
     fn reconciled(
         &self,
-        partner: Author,
+        theirs: &Meet,
         (knowledge, told, everything): (&Knowledge<'_>, &Told, bool),
         pairs: &mut Pairs<'_>,
         conversation: &mut Conversation<'_>,
@@ -334,13 +334,16 @@ impl Planner<'_> {
         if let Some(stopped) = resolver.stopped {
             return Err(stopped.into());
         }
-        let (left, right) = self.of_sides(history.author(), partner);
+        let (left, right) = self.of_sides(history.author(), theirs.author);
+        let is_new = self.of_sides(self.own.is_new, theirs.is_new);
         let mut steps = steps.finish();
         if shared.facets.contains(Facet::Links) {
             let all = Pairs::of_all(side, knowledge, told, everything)?;
             steps = self.with_names(steps, all, settler)?;
         }
-        Ok((Plan::new(left, right, settler, steps), resolver.merged))
+        let new = [(Side::Left, is_new.0), (Side::Right, is_new.1)];
+        let new = new.into_iter().filter(|(_, is_new)| *is_new).map(|(side, _)| side).collect();
+        Ok((Plan { new, ..Plan::new(left, right, settler, steps) }, resolver.merged))
     }
 
     fn in_common(&self) -> InCommon {
@@ -405,14 +408,16 @@ impl Planner<'_> {
 
     /// As much of a plan made before as still fits, and how many of its steps do not: of a path that is not as it was,
     /// nothing is done. What changed apart from the plan is left, to be found again by the next run.
-    fn applied(&self, plan: &Plan, partner: Author, pairs: &mut Pairs<'_>) -> Result<(Plan, u64), RunError> {
+    fn applied(&self, plan: &Plan, theirs: &Meet, pairs: &mut Pairs<'_>) -> Result<(Plan, u64), RunError> {
         let author = self.own.history.author();
-        if (plan.left, plan.right) != self.of_sides(author, partner) || plan.settler.author != author {
+        let (left, right) = self.of_sides((author, self.own.is_new), (theirs.author, theirs.is_new));
+        let made_for_these = plan.clone().made_for(left, right);
+        let Some(plan) = made_for_these.filter(|plan| plan.settler.author == author) else {
             return Err(RunError::Halted(
-                "the plan was made for other replicas, or before these two had met; make a new one"
+                "the plan was made for other replicas, or before these had been in a run; make a new one"
                     .to_owned(),
             ));
-        }
+        };
         let mut fits: Vec<bool> = plan.steps.iter().map(|step| step.before.is_unseen()).collect();
         // Removals that were found again, at another time.
         let mut dated: HashMap<usize, Pair> = HashMap::new();

@@ -103,6 +103,32 @@ fn a_plan_is_carried_out_later() {
     }
 }
 
+/// Two that have never met have no names yet: those in the plan are not the ones that they get.
+#[test]
+fn a_plan_of_a_first_meeting_is_carried_out_later() {
+    let left = Tree::new().file("both", "same").file("d/mine", "1").file("differs", "left").file("x", "1");
+    let right = Tree::new().file("both", "same").file("d/theirs", "2").file("differs", "the right one");
+    for way in Way::plain() {
+        let two = Two::new(way, &left, &right);
+        let plan = two.scene.path("plan").into_os_string().into_string().unwrap();
+        two.sync(&["-n", "--conflict=keep-both", &format!("--plan={plan}")]).success();
+        assert!(!two.scene.path("left/.dsync").exists());
+        two.write("left/x", "edited meanwhile");
+        let apply = format!("--apply={plan}");
+        let output = two.sync(&[&apply]).expect(23);
+        assert!(output.err().contains("x: it has changed since the plan was made"), "{output}");
+        let copies = |paths: Vec<String>| paths.iter().filter(|path| path.contains(".conflict-")).count();
+        assert_eq!((copies(two.paths("left")), copies(two.paths("right"))), (1, 1), "{output}");
+        assert_eq!((two.read("left/d/theirs"), two.read("right/d/mine")), ("2".into(), "1".into()));
+        assert!(!two.scene.path("right/x").exists());
+        let again = two.sync(&["-v"]).success();
+        assert_eq!(changes(&again.out()), ["  new         x"], "{again}");
+        two.assert_same();
+        let output = two.sync(&[&apply]).expect(41);
+        assert!(output.err().contains("before these had been in a run"), "{output}");
+    }
+}
+
 #[test]
 fn a_command_merges_two_files() {
     for way in Way::plain() {
