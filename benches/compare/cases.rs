@@ -128,8 +128,8 @@ pub(crate) struct Case {
     pub(crate) streams: Option<u8>,
     /// How dsync is timed as well, to compete with itself.
     pub(crate) rival: Option<Rival>,
-    /// Whether dsync goes both ways, between trees that have met before; rsync goes one way.
-    pub(crate) two_way: bool,
+    /// How dsync goes both ways, if it does; rsync goes one way.
+    pub(crate) two_way: Option<TwoWay>,
     /// Whether dsync looks for what was renamed; rsync has nothing like it.
     pub(crate) detects_renames: bool,
     /// The path between the hosts; none is the loopback as it is.
@@ -138,6 +138,8 @@ pub(crate) struct Case {
     /// What the destination holds before each run.
     pub(crate) destination: &'static [Part],
     pub(crate) limit: Limit,
+    /// What either side of dsync has resident must be below this, in bytes.
+    pub(crate) peak_bound: u64,
     /// What dsync moves on the wire, both directions together, must be below this, in bytes.
     pub(crate) wire_bound: Option<u64>,
     /// The aims: how many times faster than rsync dsync should be at least, by mode.
@@ -146,6 +148,15 @@ pub(crate) struct Case {
     pub(crate) least_speedup: &'static [(Mode, f64)],
     /// The aim for a path whose speed is known: the most seconds dsync should take.
     pub(crate) most_seconds: Option<f64>,
+}
+
+/// How well two trees know each other that dsync keeps alike.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TwoWay {
+    /// They have met before.
+    Met,
+    /// They meet for the first time.
+    Strangers,
 }
 
 /// Another way in which dsync does the same.
@@ -190,7 +201,7 @@ impl Case {
         let aim = |aims: &[(Mode, f64)]| aims.iter().find(|(of, _)| *of == mode).map(|(_, least)| *least);
         Bounds {
             wire: self.wire_bound,
-            peak: PEAK_BOUND,
+            peak: self.peak_bound,
             least_ratio: aim(self.least_ratio),
             least_speedup: aim(self.least_speedup),
             most_seconds: self.most_seconds,
@@ -198,8 +209,11 @@ impl Case {
     }
 }
 
-/// What either side of dsync may have resident in any case, in bytes.
+/// What either side of dsync may have resident whatever the case, in bytes.
 const PEAK_BOUND: u64 = 64_000_000;
+
+/// What it may have resident beside for each path that changes in a two-way run, in bytes.
+const CHANGED_PATH: u64 = 200;
 
 /// A path as between two homes.
 const SLOW: Link = Link { host: "slow", round_trip: Duration::from_millis(50), bits_per_second: 20_000_000 };
@@ -232,12 +246,13 @@ const SPEED: Case = Case {
     options: &[],
     streams: None,
     rival: None,
-    two_way: false,
+    two_way: None,
     detects_renames: false,
     link: None,
     source: &[],
     destination: &[],
     limit: Limit::None,
+    peak_bound: PEAK_BOUND,
     wire_bound: None,
     least_ratio: &[],
     least_speedup: &[],
@@ -329,7 +344,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "50,000 small files unchanged, two-way",
-        two_way: true,
+        two_way: Some(TwoWay::Met),
         source: SMALL,
         destination: SMALL,
         limit: Limit::Stat,
@@ -402,6 +417,20 @@ pub(crate) const CASES: &[Case] = &[
         name: "1 GiB shifted among 10,000 small files",
         source: &[Part::File(Bytes::Shifted), Part::SmallFiles { count: 10_000, edited: 0 }],
         destination: NOISE,
+        ..MEMORY
+    },
+    Case {
+        name: "1,000,000 empty files unchanged, two-way",
+        two_way: Some(TwoWay::Met),
+        source: MILLION,
+        destination: MILLION,
+        ..MEMORY
+    },
+    Case {
+        name: "200,000 empty files new, two-way",
+        two_way: Some(TwoWay::Strangers),
+        source: MANY,
+        peak_bound: PEAK_BOUND + 202_000 * CHANGED_PATH,
         ..MEMORY
     },
     Case {

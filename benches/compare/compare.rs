@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cases::{Bounds, Case, Group, Limit, Mode, Rival};
+use crate::cases::{Bounds, Case, Group, Limit, Mode, Rival, TwoWay};
 use crate::contents;
 use crate::failure::{Doing, Failure};
 use crate::limit;
@@ -136,13 +136,13 @@ impl Comparison {
         measure::timed(command, &self.server)
     }
 
-    /// Lets the two trees of a case that goes both ways meet for the first time.
+    /// Lets the two trees of a case that goes both ways meet for the first time, where they are to have met.
     fn meet(&self, tool: &Tool, case: &Case, mode: Mode) -> Result<(), Failure> {
-        if case.two_way {
+        if case.two_way.is_some() {
             contents::forget(&self.source)?;
         }
         let job = self.job(case, mode, DIRECT);
-        if tool.goes_both_ways(job) {
+        if tool.goes_both_ways(job) && case.two_way == Some(TwoWay::Met) {
             measure::timed(&mut tool.command(job), &self.server)?;
         }
         Ok(())
@@ -164,7 +164,7 @@ impl Comparison {
             mode,
             options: case.options,
             streams: case.streams,
-            two_way: case.two_way,
+            two_way: case.two_way.is_some(),
             detects_renames: case.detects_renames,
             source: &self.source,
             destination: &self.destination,

@@ -151,7 +151,7 @@ impl Tally {
         let mut tally = Tally::default();
         let (mut settles, mut empties) = (false, false);
         let look = &mut |step: &Step| {
-            settles |= matches!(step.why, Why::Settled(..) | Why::Kept { .. } | Why::CopyOf(_));
+            settles |= matches!(step.why, Why::Settled(..) | Why::Kept { .. } | Why::CopyOf { .. });
         };
         let mut files = Files::default();
         each(steps, look, &mut |side, before, after, change| match change {

@@ -139,7 +139,7 @@ impl Task {
             is_file: matches!(self.after.state, State::File { .. }),
             is_fetched: self.is_fetched(),
             is_renamed: self.renamed_from.is_some(),
-            is_copy: matches!(self.why, Why::CopyOf(_)),
+            is_copy: matches!(self.why, Why::CopyOf { .. }),
             is_conflict: matches!(self.why, Why::Conflict(_)),
             is_left: self.why.is_left(),
             is_news: self.is_news(),

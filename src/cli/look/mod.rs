@@ -18,6 +18,7 @@ use crate::transport::target::Target;
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
 use crate::twoway::facet::Facets;
+use crate::twoway::log::{Purpose, Run};
 use crate::twoway::look::{Glance, Hold};
 use crate::twoway::record::Modes;
 use crate::twoway::scan::{Observer, ScanOptions, Trouble};
@@ -180,14 +181,14 @@ fn log(asked: &LogFlags, show: &Show<'_>) -> Result<u8, Failure> {
     let shown = || {
         let history = glance.history();
         if let Some(path) = &path {
-            let mut last = None;
+            let mut last: Option<Run> = None;
             for found in history.entries_of(path)? {
-                let (run, entry) = found?;
-                if last != Some(run) {
-                    history.run(run)?.iter().for_each(|run| show.run(run));
-                    last = Some(run);
+                let (number, entry) = found?;
+                if last.as_ref().is_none_or(|last| last.number != number) {
+                    last = history.run(number)?;
+                    last.iter().for_each(|run| show.run(run));
                 }
-                show.entry(&entry);
+                last.iter().for_each(|run| show.entry(&run.purpose, &entry));
             }
             let left = glance.left_at(path)?;
             for meeting in &left {
@@ -206,7 +207,7 @@ fn log(asked: &LogFlags, show: &Show<'_>) -> Result<u8, Failure> {
             show.run(&run);
             if asked.verbose {
                 for entry in history.entries(run.number)? {
-                    show.entry(&entry?);
+                    show.entry(&run.purpose, &entry?);
                 }
             }
         }
@@ -266,7 +267,7 @@ fn undo(asked: &UndoFlags, show: &Show<'_>) -> Result<u8, Failure> {
     }
     let undone = hold.undo(run, FileTime::now(), &mut |entry| match &entry.problem {
         Some(problem) => show.problem(&entry.path, problem),
-        None if asked.verbose => show.entry(entry),
+        None if asked.verbose => show.entry(&Purpose::Undo { run }, entry),
         None => {}
     });
     let Some(undone) = undone.map_err(|error| dir.failure(&error))? else {

@@ -4,8 +4,9 @@ use crate::cli::output::Screen;
 use crate::cli::output::moment::Clock;
 use crate::cli::output::size::Numbers;
 use crate::tree::{Escaped, RelPath};
+use crate::twoway::decide::Side;
 use crate::twoway::log::{Entry, Outcome, Purpose, Run};
-use crate::twoway::look::status::{Edit, EditKind, Meeting, Standing, Status};
+use crate::twoway::look::status::{Copied, Edit, EditKind, Meeting, Standing, Status};
 use crate::twoway::look::undo::Undone;
 use crate::twoway::policy::{ConflictKind, Resolution};
 use crate::twoway::reconcile::{Change, Why};
@@ -54,6 +55,7 @@ impl<'a> Show<'a> {
             0 => format!("Nothing has changed here since the last run ({entries})."),
             _ => format!("{} of {entries} changed here since the last run.", self.numbers.count(edits)),
         });
+        status.copies.iter().for_each(|copy| self.copy(copy));
         if status.is_interrupted {
             self.line("The last run did not come to its end; the next one goes on from there.");
         }
@@ -66,6 +68,14 @@ impl<'a> Show<'a> {
             self.line("No run with a partner has come to its end yet.");
         }
         status.partners.iter().for_each(|standing| self.standing(standing));
+    }
+
+    fn copy(&self, copy: &Copied) {
+        let Copied { run, entry } = copy;
+        if let Some(why) = why(&entry.why, &run.purpose) {
+            let (path, at) = (&entry.path, self.clock.show(run.began));
+            self.line(&format!("  copy        {path}  ({why}; run {}, {at})", run.number));
+        }
     }
 
     fn standing(&self, standing: &Standing) {
@@ -117,7 +127,8 @@ impl<'a> Show<'a> {
         if told.is_empty() { "nothing to do".to_owned() } else { told.join(", ") }
     }
 
-    pub(super) fn entry(&self, entry: &Entry) {
+    /// What a run with this purpose did at a path.
+    pub(super) fn entry(&self, purpose: &Purpose, entry: &Entry) {
         let change = match entry.change {
             Change::Create => "made",
             Change::Update | Change::Replace => "replaced",
@@ -128,7 +139,7 @@ impl<'a> Show<'a> {
         };
         let state = if entry.after.state.is_present() { &entry.after.state } else { &entry.before.state };
         let mut line = format!("  {change:<10}  {}{}", entry.path, slash(state));
-        if let Some(why) = why(&entry.why) {
+        if let Some(why) = why(&entry.why, purpose) {
             line.push_str(&format!("  ({why})"));
         }
         if let Some(problem) = &entry.problem {
@@ -199,8 +210,17 @@ fn slash(state: &State) -> &'static str {
     if state.is_directory() { "/" } else { "" }
 }
 
+/// How a side is named where a run is looked back at: what is told of a replica is told from its side.
+fn named(side: Side, purpose: &Purpose) -> String {
+    match purpose {
+        Purpose::Meeting { side: own, name, .. } if side != *own => Escaped(name.as_bytes()).to_string(),
+        Purpose::Meeting { .. } | Purpose::Undo { .. } => "this side".to_owned(),
+    }
+}
+
 /// Why something was done, if that is not clear.
-fn why(why: &Why) -> Option<String> {
+fn why(why: &Why, purpose: &Purpose) -> Option<String> {
+    let named = |side: Side| named(side, purpose);
     let about = |kind: &ConflictKind| match kind {
         ConflictKind::Content => "of contents",
         ConflictKind::Attributes => "of attributes",
@@ -209,18 +229,22 @@ fn why(why: &Why) -> Option<String> {
     };
     Some(match why {
         Why::Clear => return None,
-        Why::Kept { .. } => "kept: edited on one side, removed on the other".to_owned(),
+        Why::Kept { removed } => {
+            format!("kept: removed on {}, edited on {}", named(*removed), named(removed.other()))
+        }
         Why::Settled(kind, resolution) => {
             let how = match resolution {
-                Resolution::Skip => "both stay",
-                Resolution::Win(_) => "one side won",
-                Resolution::KeepBoth => "both are kept",
-                Resolution::Merged(_) => "merged",
+                Resolution::Skip => "both stay".to_owned(),
+                Resolution::Win(side) => format!("that of {} was taken", named(*side)),
+                Resolution::KeepBoth => "both are kept".to_owned(),
+                Resolution::Merged(_) => "merged".to_owned(),
             };
             format!("conflict {}: {how}", about(kind))
         }
         Why::Conflict(kind) => format!("conflict {}", about(kind)),
-        Why::CopyOf(path) => format!("the loser of the conflict at {path}"),
+        Why::CopyOf { original, loser } => {
+            format!("the loser of the conflict at {original}: the version of {}", named(*loser))
+        }
         Why::Unknown => "it could not be looked at".to_owned(),
         Why::Unplanned => "it was not part of the plan".to_owned(),
     })

@@ -228,7 +228,7 @@ fn settled(step: &Step, names: &Names, copies: &BTreeMap<RelPath, RelPath>) -> S
 /// The names that losers got, by those that they had.
 fn copies(plan: &Plan, copies: &[usize]) -> BTreeMap<RelPath, RelPath> {
     let names = |step: Step| match step.why {
-        Why::CopyOf(original) => Some((original, step.path)),
+        Why::CopyOf { original, .. } => Some((original, step.path)),
         _ => None,
     };
     copies.iter().filter_map(|number| plan.steps.get(*number)).filter_map(names).collect()

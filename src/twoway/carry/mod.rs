@@ -291,7 +291,7 @@ impl Carrier {
             outline.is_copy && outline.here == Some(Change::Create) && !outline.is_renamed
         };
         for (number, task) in self.tasks.such(is_copied) {
-            if let Why::CopyOf(original) = &task.why {
+            if let Why::CopyOf { original, .. } = &task.why {
                 self.copy_loser(number, &task, original)?;
                 if self.outcome(number) == Outcome::Left {
                     uncopied.push(original.clone());
@@ -315,7 +315,7 @@ impl Carrier {
             }
         }
         for (number, task) in self.tasks.such(|outline| outline.is_copy) {
-            if let Why::CopyOf(original) = &task.why
+            if let Why::CopyOf { original, .. } = &task.why
                 && originals.contains(original)
                 && self.is_waiting(number)
             {
@@ -454,7 +454,7 @@ impl Carrier {
         }
         self.let_another_lead(&task.path);
         // What would have lost its content, or its only name.
-        let original = if let Why::CopyOf(original) = &task.why { Some(original) } else { None };
+        let original = if let Why::CopyOf { original, .. } = &task.why { Some(original) } else { None };
         for other in original.into_iter().chain(&task.renamed_from) {
             if let Some((other, _)) = self.tasks.find(other) {
                 self.leave_dependent(other);

@@ -43,7 +43,7 @@ impl Carrier {
             changed.insert(task.path.clone());
             identities.extend(task.before.extended.identity());
             identities.extend(task.after.extended.identity());
-            if !self.is_waiting(number) || matches!(task.why, Why::CopyOf(_)) {
+            if !self.is_waiting(number) || matches!(task.why, Why::CopyOf { .. }) {
                 continue;
             }
             let inode = match task.here {

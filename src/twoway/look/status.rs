@@ -5,13 +5,15 @@ use crate::twoway::TwoWayError;
 use crate::twoway::carry::recover_to_look;
 use crate::twoway::facet::{Extended, Facet, Facets};
 use crate::twoway::history::{self, Origin};
-use crate::twoway::log::{Outcome, Purpose, Run};
+use crate::twoway::log::{Entry, Outcome, Purpose, Run};
 use crate::twoway::look::Glance;
+use crate::twoway::policy::is_copy;
+use crate::twoway::reconcile::Why;
 use crate::twoway::record::{Record, State};
 use crate::twoway::scan::{Counts, Observer, ScanOptions, scan};
 use crate::twoway::version::Author;
 use filetime::FileTime;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How a replica stands.
 #[derive(Debug, Clone)]
@@ -24,8 +26,19 @@ pub struct Status {
     pub is_interrupted: bool,
     /// What was seen in the tree.
     pub counts: Counts,
+    /// The losers of conflicts that have got names of their own and are there still, as far as runs remember them.
+    pub copies: Vec<Copied>,
     /// Those with whom it has been synchronised, in no order.
     pub partners: Vec<Standing>,
+}
+
+/// The loser of a conflict, under a name of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// The run that settled the conflict.
+    pub run: Run,
+    /// What it did there.
+    pub entry: Entry,
 }
 
 /// How a replica stands with a partner.
@@ -111,8 +124,12 @@ impl Glance {
             ..*options
         };
         let counts = scan(&root, &mut self.history, &options, observer)?.commit()?;
+        let mut copies = BTreeSet::new();
         for row in self.history.snapshot()?.rows()? {
             let (key, now) = row?;
+            if now.record.state.is_present() && is_copy(&key) {
+                copies.insert(history::path(&key)?);
+            }
             if now.sequence <= known || now.is_unknown {
                 continue;
             }
@@ -127,8 +144,27 @@ impl Glance {
             is_copied: self.origin == Origin::Copied,
             is_interrupted,
             counts,
+            copies: self.copied(copies)?,
             partners: self.partners()?,
         })
+    }
+
+    /// What runs did that gave losers of conflicts these names, the latest for each.
+    fn copied(&self, mut names: BTreeSet<RelPath>) -> Result<Vec<Copied>, TwoWayError> {
+        let mut copies = Vec::new();
+        // Most trees have none, and going through all that runs did takes its time.
+        let runs = if names.is_empty() { Vec::new() } else { self.history.runs()?.collect() };
+        for run in runs.into_iter().rev() {
+            let run = run?;
+            for entry in self.history.entries(run.number)? {
+                let entry = entry?;
+                if matches!(entry.why, Why::CopyOf { .. }) && names.remove(&entry.path) {
+                    copies.push(Copied { run: run.clone(), entry });
+                }
+            }
+        }
+        copies.sort_by(|one, other| one.entry.path.walk_order(&other.entry.path));
+        Ok(copies)
     }
 
     /// The facets that runs here have looked at: every one of them has looked at the root.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::tree::RelPath;
+use crate::twoway::decide::Side;
 use crate::twoway::exchange::Garbled;
 use crate::twoway::facet::{Facet, FacetSum, Register};
 use crate::twoway::policy::ConflictKind;
@@ -59,7 +60,11 @@ fn record() -> impl Strategy<Value = Record> {
 
 fn why() -> impl Strategy<Value = Why> {
     let conflict = Just(Why::Conflict(ConflictKind::Content));
-    prop_oneof![Just(Why::Clear), conflict, path().prop_map(Why::CopyOf)]
+    prop_oneof![
+        Just(Why::Clear),
+        conflict,
+        path().prop_map(|original| Why::CopyOf { original, loser: Side::Left })
+    ]
 }
 
 /// Steps in order, of which some records are the same.

@@ -65,7 +65,7 @@ fn spread_up(steps: &Store<Step>, fits: &mut [bool]) -> bool {
 fn spread_to_copies(steps: &Store<Step>, fits: &mut [bool]) -> bool {
     let mut is_news = false;
     for (number, step) in steps.iter().enumerate() {
-        let Why::CopyOf(original) = &step.why else { continue };
+        let Why::CopyOf { original, .. } = &step.why else { continue };
         let original = steps.find(original).map(|(number, _)| number);
         let fit = is_fit(fits, number) && original.is_some_and(|original| is_fit(fits, original));
         if !fit {

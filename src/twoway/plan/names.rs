@@ -213,7 +213,7 @@ fn note(side: Side, names: &mut [Step], in_common: InCommon) {
     for (number, name) in (0_u64..).zip(names.iter()) {
         let (before, after) = (name.before.of(side), name.after.of(side));
         let change = Change::between(before, after);
-        if !after.state.is_present() || matches!(name.why, Why::CopyOf(_)) {
+        if !after.state.is_present() || matches!(name.why, Why::CopyOf { .. }) {
             continue;
         }
         let is_there = matches!(change, None | Some(Change::Adjust));

@@ -60,7 +60,7 @@ impl Plan {
             return Vec::new();
         }
         // The loser of a conflict gets its copy before anything else is done, and so not by a rename.
-        let made = self.steps.iter().enumerate().filter(|(_, step)| !matches!(step.why, Why::CopyOf(_)));
+        let made = self.steps.iter().enumerate().filter(|(_, step)| !matches!(step.why, Why::CopyOf { .. }));
         for (to, step) in made {
             for (side, gone) in &mut gone {
                 let Some(content) = content(&step, *side, Change::Create) else { continue };

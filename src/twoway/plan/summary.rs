@@ -60,7 +60,7 @@ impl Summary {
                 Why::Clear => continue,
                 Why::Conflict(_) => &mut summary.conflicts,
                 Why::Settled(..) => &mut summary.settled,
-                Why::CopyOf(_) => &mut summary.copies,
+                Why::CopyOf { .. } => &mut summary.copies,
                 Why::Kept { .. } => &mut summary.kept,
                 Why::Unknown => &mut summary.unknown,
                 Why::Unplanned => &mut summary.unplanned,

@@ -56,7 +56,8 @@ fn sum(state: &State) -> Option<[u8; 32]> {
     }
 }
 
-fn is_copy(name: &[u8]) -> bool {
+/// Whether a name, or one of those on a path, may be that of a copy.
+pub(in crate::twoway) fn is_copy(name: &[u8]) -> bool {
     name.windows(MARK.len() + DIGITS)
         .any(|part| part.strip_prefix(MARK).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)))
 }

@@ -8,7 +8,7 @@ mod overrides;
 
 pub use self::overrides::{InvalidOverride, Override, Policies};
 
-pub(in crate::twoway) use self::copy::{copy_name, keeps_the_name};
+pub(in crate::twoway) use self::copy::{copy_name, is_copy, keeps_the_name};
 
 use crate::tree::RelPath;
 use crate::twoway::decide::Side;

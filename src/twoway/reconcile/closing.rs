@@ -72,7 +72,7 @@ impl Reconciliation<'_> {
             // Whatever is decided at the top holds for all below, which has been planned apart.
             let below: Vec<Step> = self.steps.drain(first.min(self.steps.len())..).collect();
             if let Some(win) = self.settle(path, pair, ConflictKind::Kinds) {
-                for step in below.iter().filter(|step| !matches!(step.why, Why::CopyOf(_))) {
+                for step in below.iter().filter(|step| !matches!(step.why, Why::CopyOf { .. })) {
                     self.plan_taken(&step.path, &step.before, win);
                 }
             }

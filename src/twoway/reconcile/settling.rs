@@ -43,12 +43,13 @@ impl Reconciliation<'_> {
                 let files = Side::BOTH.iter().all(|side| matches!(pair.of(*side).state, State::File { .. }));
                 files.then_some(named)
             }
-            Resolution::KeepBoth => self.copy_loser(path, pair.of(named.other())).then_some(named),
+            Resolution::KeepBoth => self.copy_loser(path, pair, named.other()).then_some(named),
         }
     }
 
     /// Gives the loser of a conflict another name, on both sides. Returns whether it has one.
-    fn copy_loser(&mut self, path: &RelPath, loser: &Record) -> bool {
+    fn copy_loser(&mut self, path: &RelPath, pair: &Pair, side: Side) -> bool {
+        let loser = pair.of(side);
         let Some((parent, name)) = path.split_last() else { return false };
         let Some(copy) = copy_name(&name, &loser.state) else { return false };
         let copy = parent.join(&copy);
@@ -77,7 +78,7 @@ impl Reconciliation<'_> {
         };
         let (before, after) =
             (Pair { left: before.clone(), right: before }, Pair { left: made.clone(), right: made });
-        self.plan(&copy, &before, after, Why::CopyOf(path.clone()));
+        self.plan(&copy, &before, after, Why::CopyOf { original: path.clone(), loser: side });
         true
     }
 

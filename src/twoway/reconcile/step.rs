@@ -53,8 +53,14 @@ pub enum Why {
     Settled(ConflictKind, Resolution),
     /// A conflict is left as it is. Unless it is about attributes, so is all that is below.
     Conflict(ConflictKind),
-    /// The loser of the conflict at this path gets a name of its own.
-    CopyOf(#[serde(with = "text::path")] RelPath),
+    /// The loser of a conflict gets a name of its own.
+    CopyOf {
+        /// Where the conflict is.
+        #[serde(with = "text::path")]
+        original: RelPath,
+        /// Whose version that is.
+        loser: Side,
+    },
     /// It could not be looked at, or holds what could not: it is left as it is, with all that is below.
     Unknown,
     /// It changed apart from the plan that is carried out: it is left for a later run.

@@ -254,7 +254,7 @@ fn absorbed(step: &Step, left: &Replica, right: &Replica, xattrs: bool, event: &
                 let both = [&before.left, &before.right].map(|record| version(record).unwrap_or_default());
                 version(&after.left).is_some_and(|version| !both[0].joined(&both[1]).covers(&version))
             }
-            Why::Settled(..) | Why::Kept { .. } | Why::CopyOf(_) => true,
+            Why::Settled(..) | Why::Kept { .. } | Why::CopyOf { .. } => true,
             Why::Clear | Why::Conflict(_) | Why::Unknown | Why::Unplanned => false,
         };
         if settles {
@@ -280,7 +280,8 @@ fn acts(side: Side, steps: &[Step], absorbed: &[Absorbed], xattrs: bool) -> Vec<
         [Act::Do(Box::new(step.0.clone()), recorded(step).2, xattrs), Act::Record(vec![recorded(step)])]
     };
     let steps = steps.iter().zip(absorbed).filter(|(step, _)| !step.path.is_root());
-    let (copies, rest): (Vec<_>, Vec<_>) = steps.partition(|(step, _)| matches!(step.why, Why::CopyOf(_)));
+    let (copies, rest): (Vec<_>, Vec<_>) =
+        steps.partition(|(step, _)| matches!(step.why, Why::CopyOf { .. }));
     let (ops, notes): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(step, _)| step.change(side).is_some());
     let (mut removals, makes): (Vec<_>, Vec<_>) = ops
         .iter()

@@ -16,7 +16,11 @@ fn tree() -> Tree {
 }
 
 fn met() -> Two {
-    Two::met(Way::LOCAL, &tree())
+    met_over(Way::LOCAL)
+}
+
+fn met_over(way: Way) -> Two {
+    Two::met(way, &tree())
 }
 
 /// One of the commands about a side.
@@ -111,6 +115,39 @@ fn status_tells_conflicts_that_were_left() {
         assert!(has_line(&output, &["run", "2"]) && has_line(&output, &["left", "a"]), "{output}");
         let output = look(&two, "log", &[], side, &["b"]).success();
         assert!(!has_line(&output, &["left", "b"]), "{output}");
+    }
+}
+
+/// Where both versions of a conflict were kept, whose got the other name, and in which run, as long as it is there.
+#[test]
+fn a_copy_of_a_loser_is_told_with_where_it_came_from() {
+    for way in Way::plain() {
+        let two = met_over(way);
+        two.write("left/a", "the longer one");
+        two.write("right/a", "short");
+        for (path, seconds) in [("left/a", 1_700_000_000), ("right/a", 1_700_000_060)] {
+            two.touch(path, seconds);
+        }
+        two.sync(&["--conflict=keep-both"]).success();
+        assert_eq!(two.read("left/a"), "short");
+        let copy = two.paths("left").into_iter().find(|path| path.starts_with("a.conflict-")).unwrap();
+        for (side, whose) in [("left", "this side"), ("right", "left")] {
+            let told = |output: Output| {
+                let text = output.out();
+                let line = text.lines().find(|line| line.contains(&copy)).map(str::to_owned);
+                line.filter(|line| line.contains("the conflict at a: the version of"))
+                    .filter(|line| line.contains(whose))
+            };
+            assert!(told(look(&two, "log", &["-v"], side, &[]).success()).is_some(), "{way:?} {side}");
+            let line = told(look(&two, "status", &[], side, &[]).success()).unwrap();
+            assert!(line.trim_start().starts_with("copy ") && line.contains("; run 2, 20"), "{line}");
+        }
+        two.remove(&format!("left/{copy}"));
+        two.sync(&[]).success();
+        for side in ["left", "right"] {
+            let output = look(&two, "status", &[], side, &[]).success();
+            assert!(!output.out().contains("copy"), "{way:?} {side}: {output}");
+        }
     }
 }
 

@@ -213,7 +213,7 @@ fn a_loser_is_copied_before_anything_else() {
     for content in ["loser", "a loser!"] {
         let mut scene = Scene::new(&[("name", content), ("link", "->loser")]);
         let copy = |scene: &Scene, at: &str, of: &str, state: State| {
-            let why = Why::CopyOf(path(of));
+            let why = Why::CopyOf { original: path(of), loser: Side::Right };
             Task { why, ..scene.becomes(at, state, 0o640) }
         };
         let tasks = vec![

@@ -33,7 +33,10 @@ fn fill(at: &std::path::Path) {
 }
 
 fn tasks(scene: &Scene) -> Vec<Task> {
-    let copy = Task { why: Why::CopyOf(path("winner")), ..scene.becomes("copy", file("loser"), 0o640) };
+    let copy = Task {
+        why: Why::CopyOf { original: path("winner"), loser: Side::Right },
+        ..scene.becomes("copy", file("loser"), 0o640)
+    };
     let renamed = Task { renamed_from: Some(path("name")), ..scene.becomes("new/name", file("same"), 0o600) };
     vec![
         copy,

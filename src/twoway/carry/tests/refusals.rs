@@ -184,7 +184,10 @@ fn what_the_plan_does_not_know_is_left() {
 #[test]
 fn a_loser_without_its_copy_is_not_replaced() {
     let mut scene = Scene::new(&[("name", "loser")]);
-    let copy = Task { why: Why::CopyOf(path("name")), ..scene.becomes("copy", file("loser"), 0o640) };
+    let copy = Task {
+        why: Why::CopyOf { original: path("name"), loser: Side::Right },
+        ..scene.becomes("copy", file("loser"), 0o640)
+    };
     let tasks = vec![copy, scene.becomes("name", file("the winner"), 0o600)];
     let came = is_left(&mut scene, tasks, &[("name", "the winner"), ("copy", "loser")], |scene| {
         scene.put("copy", "theirs");

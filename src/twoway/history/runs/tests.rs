@@ -51,7 +51,7 @@ fn why() -> impl Strategy<Value = Why> {
         Just(Why::Kept { removed: Side::Left }),
         Just(Why::Settled(ConflictKind::Kinds, Resolution::Win(Side::Right))),
         Just(Why::Conflict(ConflictKind::Content)),
-        Just(Why::CopyOf(path("x/y"))),
+        Just(Why::CopyOf { original: path("x/y"), loser: Side::Right }),
         Just(Why::Unknown),
     ]
 }

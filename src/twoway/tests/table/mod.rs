@@ -107,7 +107,7 @@ fn word(why: &Why, is: impl Fn(Side) -> Side) -> String {
         Why::Settled(kind, Resolution::KeepBoth) => format!("{kind:?}-by-both").to_lowercase(),
         Why::Settled(kind, other) => format!("{kind:?}-by-{other:?}").to_lowercase(),
         Why::Conflict(kind) => format!("conflict-of-{kind:?}").to_lowercase(),
-        Why::CopyOf(path) => format!("copy-of-{path}"),
+        Why::CopyOf { original, .. } => format!("copy-of-{original}"),
         Why::Unknown => "unknown".into(),
         Why::Unplanned => "unplanned".into(),
     }
