@@ -14,7 +14,7 @@ use super::in_process;
 use super::sshd::{Agent, Sshd, keygen};
 use super::without_sshd::Home;
 use super::{Heard, Script, host, output};
-use crate::transport::error::Refusal;
+use crate::transport::refusal::Refusal;
 use crate::transport::ssh::{Choice, Options, connect};
 use crate::transport::{Error, Notice};
 

@@ -10,6 +10,7 @@ use super::in_process::{self, Server, host_key};
 use super::sshd::keygen;
 use super::{Heard, LONG, Script, echo_both_ways, host, options, within};
 use crate::testing::find;
+use crate::transport::refusal::Spent;
 use crate::transport::ssh::{Options, connect};
 use crate::transport::{Connection, Error, Notice, RemoteExit};
 
@@ -120,14 +121,36 @@ fn a_dialogue_and_then_a_password() {
     assert_eq!(asked[3..], ["(someone@127.0.0.1) Token: ", "someone@127.0.0.1's password: "]);
 }
 
+/// A server that refuses by hanging up must not be told the same again and again, and nobody asked for it.
 #[test]
-fn a_login_in_which_the_line_breaks_may_be_tried_again() {
+fn a_login_that_has_cost_something_is_not_tried_again_where_the_server_hangs_up() {
     let server = in_process::start(&[MethodKind::Password]);
     let Some(home) = Home::of(&server) else { return };
-    let options = home.options(&Script::of(&["wrong", "hang up"]), &Heard::default());
-    let error = connect(&host("box"), b"echo", &options).unwrap_err();
-    assert!(matches!(error, Error::LoginEnded { meant: false, .. }), "{error:?}");
-    assert!(error.is_of_the_line() && error.hint().unwrap().contains("Run this again"), "{error:?}");
+    for (answers, refused) in [(&["wrong", "hang up"][..], true), (&["hang up"], false)] {
+        let options = home.options(&Script::of(answers), &Heard::default());
+        let error = connect(&host("box"), b"echo", &options).unwrap_err();
+        let Error::LoginEnded { meant: false, spent, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(*spent, Spent { asked: true, refused }, "{error:?}");
+        assert!(!error.is_of_the_line() && error.hint().unwrap().contains("what is answered"), "{error:?}");
+    }
+
+    let server = in_process::start(&[MethodKind::PublicKey]);
+    let Some(keys) = Home::of(&server) else { return };
+    let lines = ["refused", "hang up"].map(|comment| {
+        let key = keys.0.path().join(comment.replace(' ', "-"));
+        keygen(&key, if comment == "refused" { "rsa" } else { "ecdsa" }, "");
+        format!("IdentityFile {}\n", key.display())
+    });
+    for (lines, refused) in [(&lines[1..], false), (&lines[..], true)] {
+        let Some(home) = Home::new(server.address.port(), &lines.concat()) else { return };
+        let options = home.options(&Script::nobody(), &Heard::default());
+        let error = connect(&host("box"), b"echo", &options).unwrap_err();
+        let Error::LoginEnded { meant: false, spent, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(*spent, Spent { asked: false, refused }, "{error:?}");
+        assert_eq!(error.is_of_the_line(), !refused, "{error:?}");
+        let advice = if refused { "name the right key" } else { "Run this again" };
+        assert!(error.hint().unwrap().contains(advice), "{error:?}");
+    }
 }
 
 #[test]
