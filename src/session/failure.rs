@@ -98,9 +98,11 @@ pub enum Failure {
     },
 }
 
-/// What was not come by. A remote shell that cannot do what it is for ends with 255, as ssh(1) does.
+/// What was not come by. A remote shell that cannot do what it is for ends with 255, as ssh(1) does. A dsync never ends
+/// well without a greeting.
 fn unstarted(exit: Option<&RemoteExit>) -> &'static str {
     match exit {
+        Some(RemoteExit::Status(0)) => "what the host runs in the place of dsync ended without a word",
         Some(RemoteExit::Status(255)) => "the remote shell failed before it started the remote program",
         _ => "the remote program could not be started",
     }
@@ -244,6 +246,11 @@ impl Failure {
             Failure::NotStarted(Some(RemoteExit::Lost(_))) => {
                 "Run this again; if it happens again, the log of the host's SSH server says why.".to_owned()
             }
+            Failure::NotStarted(Some(RemoteExit::Status(0..=254))) => {
+                "What was said above tells why, if anything; else see that it is dsync that the host runs: --remote-path \
+                 names it, and command= in authorized_keys or ForceCommand in sshd_config puts another in its place."
+                    .to_owned()
+            }
             Failure::NotStarted(_) => {
                 "What the remote shell said above tells why; run it by itself to see more.".to_owned()
             }
@@ -334,6 +341,8 @@ mod tests {
             (Failure::NotStarted(status(127)), "--remote-path", FailureKind::RemoteShell(127)),
             (Failure::NotStarted(status(255)), "the remote shell said above", FailureKind::RemoteShell(255)),
             (Failure::NotStarted(closed()), "SSH server", FailureKind::Stream),
+            (Failure::NotStarted(status(0)), "ForceCommand", FailureKind::RemoteShell(0)),
+            (Failure::NotStarted(status(77)), "if anything", FailureKind::RemoteShell(77)),
         ];
         for (failure, advice, kind) in cases {
             let hint = failure.hint().unwrap_or_default();

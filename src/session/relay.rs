@@ -200,7 +200,7 @@ fn open(
             Err(WireError::Timeout(run.options.timeout.unwrap_or_default()).into())
         }
         Err(WireError::Ended | WireError::Io(_)) => {
-            let exit = control.wait(GRACE).filter(|exit| *exit != RemoteExit::Status(0));
+            let exit = control.wait(GRACE);
             control.close();
             Err(Failure::NotStarted(exit))
         }

@@ -247,7 +247,10 @@ fn explain(error: RunError, pump: Pump, control: &Control, trouble: &Trouble) ->
         return error.into();
     }
     let heard = pump.traffic().received.load(Ordering::Relaxed) > 0;
-    let exit = control.wait(GRACE).filter(|exit| *exit != RemoteExit::Status(0));
+    let exit = control.wait(GRACE);
     control.close();
-    if heard || exit.is_none() { Failure::Lost(exit) } else { Failure::NotStarted(exit) }
+    match exit {
+        Some(_) if !heard => Failure::NotStarted(exit),
+        _ => Failure::Lost(exit.filter(|exit| *exit != RemoteExit::Status(0))),
+    }
 }

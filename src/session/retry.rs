@@ -182,6 +182,7 @@ mod tests {
         for failure in [
             Failure::Lost(Some(RemoteExit::Status(11))),
             Failure::NotStarted(None),
+            Failure::NotStarted(Some(RemoteExit::Status(0))),
             Failure::Protocol("nonsense"),
             Failure::Usage("nonsense".into()),
             Failure::Wire(WireError::Malformed("frame")),

@@ -1,10 +1,10 @@
 //! What can go wrong on the way to a peer, and what to advise.
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::transport::IpFamily;
+use crate::transport::refusal::{Refusal, Spent, so_far};
 
 /// Why an operand is not understood or a host is not reached.
 #[derive(Debug, thiserror::Error)]
@@ -154,6 +154,8 @@ pub enum Error {
         stage: &'static str,
         /// The limit.
         seconds: u64,
+        /// What the login had cost by then, if there was one.
+        spent: Spent,
     },
     /// It was given up on before its end.
     #[error("Connecting to {host} was interrupted")]
@@ -243,7 +245,7 @@ pub enum Error {
     #[error("{0}")]
     Authentication(Box<Refusal>),
     /// The server ended the session in the middle of the login.
-    #[error("{host} ended the login of {user:?} ({}): {reason}", attempts(tried, &[]))]
+    #[error("{host} ended the login of {user:?} ({}): {reason}", so_far(tried))]
     LoginEnded {
         /// The host name.
         host: String,
@@ -255,8 +257,8 @@ pub enum Error {
         reason: String,
         /// Whether it was ended on purpose, rather than that the connection broke or was closed without a word.
         meant: bool,
-        /// Whether anything was asked of the user.
-        asked: bool,
+        /// What it had cost by then.
+        spent: Spent,
     },
     /// The host's key is shorter than the configuration requires.
     #[error("The key of {host} has {bits} bits, and RequiredRSASize is {required}: {fingerprint}")]
@@ -312,7 +314,8 @@ pub enum Error {
     },
 }
 
-const MORE_BY_SSH: &str = "Use --ssh=external to go through the ssh program, which does more.";
+/// The advice where the `ssh` program does what the built-in client does not.
+pub(super) const MORE_BY_SSH: &str = "Use --ssh=external to go through the ssh program, which does more.";
 
 /// Why nobody vouched for the key of a host that is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -349,84 +352,20 @@ impl Unvouched {
     }
 }
 
-/// How a login was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The host name.
-    pub host: String,
-    /// The login name.
-    pub user: String,
-    /// What was tried, in order.
-    pub tried: Vec<String>,
-    /// What might have been tried, and why it was not.
-    pub untried: Vec<String>,
-    /// The methods the server still accepts.
-    pub accepted: Vec<String>,
-    /// Why nobody could be asked anything, where that is so.
-    pub unasked: Option<&'static str>,
-    /// Whether anything was asked of the user.
-    pub asked: bool,
-    /// Whether the configuration turns off all that the server still accepts, or all that takes no question where none
-    /// can be asked.
-    pub turned_off: bool,
-    /// Why the `ssh` program may succeed, as a clause, if nothing was asked of anybody.
-    pub beyond: Option<String>,
-    /// A key file that only the `ssh` program reads.
-    pub unread: Option<PathBuf>,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, user, tried, untried, accepted, .. } = self;
-        let accepted = if accepted.is_empty() { "nothing more".to_owned() } else { accepted.join(", ") };
-        write!(f, "{host} refused to log in {user:?} ({}); it accepts {accepted}", attempts(tried, untried))
-    }
-}
-
-impl Refusal {
-    fn hint(&self) -> String {
-        let text = match self {
-            Self { unread: Some(file), .. } => {
-                let file = file.display();
-                return format!(
-                    "Write the key in a form that is read, with ssh-keygen -p -f {file}, or use --ssh=external."
-                );
-            }
-            Self { beyond: Some(_), .. } => MORE_BY_SSH,
-            Self { turned_off: true, .. } => {
-                "The SSH configuration has to allow what the host accepts: PubkeyAuthentication, \
-                 PasswordAuthentication, KbdInteractiveAuthentication, PreferredAuthentications."
-            }
-            Self { unasked: Some(_), accepted, .. } if !accepted.is_empty() => {
-                "Offer a key that the host knows and that needs no question, from a file or the agent, or run \
-                 this where questions can be asked."
-            }
-            _ => "Check the login name, that the right key is offered, and that the agent holds it.",
-        };
-        text.to_owned()
-    }
-}
-
 fn bound_to(from: Option<&str>) -> String {
     from.map(|from| format!(" from {from}")).unwrap_or_default()
 }
 
-fn attempts(tried: &[String], untried: &[String]) -> String {
-    let tried =
-        if tried.is_empty() { "nothing to try".to_owned() } else { format!("tried {}", tried.join(", ")) };
-    if untried.is_empty() { tried } else { format!("{tried}; not tried: {}", untried.join(", ")) }
-}
-
 impl Error {
-    /// Whether the host was not reached, which may pass, and was not that it said no.
+    /// Whether the host was not reached, which may pass, and was not that it said no. After a login that has cost
+    /// something it may have said so by hanging up, and is not to be asked again by itself.
     pub fn is_of_the_line(&self) -> bool {
         match self {
-            Error::Resolve { .. }
-            | Error::Connect { .. }
-            | Error::Timeout { .. }
-            | Error::Handshake { .. }
-            | Error::Lost { .. } => true,
-            Error::LoginEnded { meant, .. } => !meant,
+            Error::Resolve { .. } | Error::Connect { .. } | Error::Handshake { .. } | Error::Lost { .. } => {
+                true
+            }
+            Error::Timeout { spent, .. } => spent.is_nothing(),
+            Error::LoginEnded { meant, spent, .. } => !meant && spent.is_nothing(),
             Error::Jump { forbidden, .. } => !forbidden,
             Error::NoAddress { .. } | Error::Proxy { .. } => true,
             _ => false,
@@ -441,7 +380,7 @@ impl Error {
             Self::Resolve { .. } | Self::Connect { .. } => true,
             Self::Jump { .. } | Self::Proxy { .. } => true,
             Self::Authentication(refusal) => !refusal.asked,
-            Self::LoginEnded { asked, .. } => !asked,
+            Self::LoginEnded { spent, .. } => !spent.asked,
             _ => false,
         }
     }
@@ -540,7 +479,12 @@ impl Error {
             }
             Self::ShortHostKey { .. } => "The host needs a longer key, or one of another type.".to_owned(),
             Self::Authentication(refusal) => refusal.hint(),
-            Self::LoginEnded { meant: true, .. } => {
+            Self::LoginEnded { spent: Spent { asked: true, .. }, .. } => {
+                "Check the login name and what is answered, then run this again; the server's log says why it ended \
+                 the login."
+                    .to_owned()
+            }
+            Self::LoginEnded { meant, spent, .. } if *meant || spent.refused => {
                 "If the server allows few tries, name the right key with IdentityFile and set IdentitiesOnly yes."
                     .to_owned()
             }

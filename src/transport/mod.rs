@@ -21,6 +21,7 @@ pub mod error;
 pub mod meeting;
 pub mod notice;
 pub mod pipe;
+pub mod refusal;
 pub mod ssh;
 pub mod target;
 pub mod trial;

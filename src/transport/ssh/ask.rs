@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::report::Prompter;
 use crate::transport::Error;
 use crate::transport::error::Unvouched;
+use crate::transport::refusal::Spent;
 
 /// Asks the user, if there is one to ask.
 #[derive(Clone)]
@@ -17,12 +18,20 @@ pub(super) struct Asker {
     clock: Clock,
     /// Whether a secret or a line was asked for.
     has_asked: Arc<AtomicBool>,
+    /// Whether the server has refused an answer, or what spared one.
+    was_refused: Arc<AtomicBool>,
 }
 
 impl Asker {
     /// With `batch`, nobody is ever asked.
     pub(super) fn new(prompter: Arc<dyn Prompter>, batch: bool) -> Self {
-        Self { prompter, batch, clock: Clock::default(), has_asked: Arc::default() }
+        Self {
+            prompter,
+            batch,
+            clock: Clock::default(),
+            has_asked: Arc::default(),
+            was_refused: Arc::default(),
+        }
     }
 
     /// Whether a question can be answered.
@@ -50,6 +59,16 @@ impl Asker {
     /// Whether the user was asked for anything but a yes.
     pub(super) fn has_asked(&self) -> bool {
         self.has_asked.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the server has refused a password, a key, or another way to log in.
+    pub(super) fn note_refusal(&self) {
+        self.was_refused.store(true, Ordering::Relaxed);
+    }
+
+    /// What the login has cost so far.
+    pub(super) fn spent(&self) -> Spent {
+        Spent { asked: self.has_asked(), refused: self.was_refused.load(Ordering::Relaxed) }
     }
 
     /// The clock that stands while a question is open.
@@ -155,13 +174,14 @@ mod tests {
     fn the_clock_stands_while_a_question_is_open() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let clock = Clock::default();
-        let limit = Duration::from_millis(40);
+        // Much, so that a busy machine does not take as long to begin with either.
+        let limit = Duration::from_millis(300);
         let question = async {
             let _standing = clock.stop();
-            tokio::time::sleep(limit * 3).await;
+            tokio::time::sleep(limit * 2).await;
         };
         assert_eq!(runtime.block_on(clock.within(limit, question)), Some(()));
-        let work = async { tokio::time::sleep(limit * 3).await };
+        let work = std::future::pending::<()>();
         assert_eq!(runtime.block_on(clock.within(limit, work)), None);
     }
 }

@@ -3,13 +3,14 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{Channel, Names as Algorithms};
+use tokio::sync::watch;
 
 use crate::transport::error::Unvouched;
 use crate::transport::ssh::algorithms;
@@ -31,7 +32,7 @@ const MAX_BANNERS: usize = 8;
 /// Why a session ended, once it has.
 #[derive(Clone, Default)]
 pub(super) struct LossReason {
-    noted: Arc<Mutex<Option<Noted>>>,
+    noted: Arc<watch::Sender<Option<Noted>>>,
     /// The session that carries this one: its host, and why it ended.
     carrier: Option<Arc<(String, LossReason)>>,
 }
@@ -51,16 +52,23 @@ impl LossReason {
     }
 
     fn set(&self, reason: String, meant: bool) {
-        self.lock().get_or_insert(Noted { reason, meant });
+        self.noted.send_if_modified(|noted| {
+            let is_first = noted.is_none();
+            noted.get_or_insert(Noted { reason, meant });
+            is_first
+        });
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Noted>> {
-        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits until the reason is noted, which is the last that a session does: who has something for it to do notices
+    /// before that that it is over.
+    pub(super) async fn settled(&self) {
+        // Cannot fail: the sender is held here.
+        let _ = self.noted.subscribe().wait_for(Option::is_some).await;
     }
 
     /// Whether a side ended the session with a word, rather than that the line broke.
     pub(super) fn is_meant(&self) -> bool {
-        self.lock().as_ref().is_some_and(|noted| noted.meant)
+        self.noted.borrow().as_ref().is_some_and(|noted| noted.meant)
     }
 
     /// The reason, or the usual one where none was noted.
@@ -70,7 +78,7 @@ impl LossReason {
 
     /// The reason; `None` while the session lasts.
     pub(super) fn noted(&self) -> Option<String> {
-        let own = self.lock().as_ref()?.reason.clone();
+        let own = self.noted.borrow().as_ref()?.reason.clone();
         // A session whose carrier is gone looks as if its server had hung up.
         let before = self.carrier.as_deref().filter(|_| own == CLOSED);
         Some(match before.and_then(|(host, loss)| Some((host, loss.noted()?))) {
@@ -201,6 +209,13 @@ impl Client {
             Err(error) => Notice::HostKeyNotStored { host, problem: format!("{}: {error}", file.display()) },
         };
         self.telling.notice(notice);
+    }
+}
+
+/// A session may end without a word to us, too.
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.loss.set(CLOSED.to_owned(), false);
     }
 }
 

@@ -8,6 +8,7 @@ use russh::client;
 use russh::{ChannelOpenFailure, SshId};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::transport::refusal::Spent;
 use crate::transport::ssh::ask::Asker;
 use crate::transport::ssh::channel::{self, Surroundings};
 use crate::transport::ssh::client::{Client, Doubt, LossReason, SessionError, describe};
@@ -121,6 +122,7 @@ impl Session {
                     host: self.host.clone(),
                     stage: "the opening of a channel",
                     seconds: self.limit.as_secs(),
+                    spent: Spent::default(),
                 }
             })?
         };
@@ -221,6 +223,7 @@ async fn enter(
             host: settings.hostname.clone(),
             stage: "the SSH handshake and login",
             seconds: limit.as_secs(),
+            spent: asker.spent(),
         })
     });
     match entered {

@@ -8,9 +8,9 @@ use crate::support::command::{Invocation, Output, dsync};
 use crate::support::login::{HOST, Login};
 use crate::support::scene::Scene;
 use crate::support::snapshot::{Columns, assert_same};
-use crate::support::tools;
 use crate::support::transport::{Direction, Transport, Way, login_options, remote};
 use crate::support::tree::{Tree, noise};
+use crate::support::{sshd, tools};
 use rustix::process::Signal;
 use std::fs;
 use std::path::PathBuf;
@@ -331,6 +331,37 @@ fn what_another_attempt_would_not_mend_is_not_tried_again() {
     assert_eq!(scene.read("to/large"), old_large());
     assert_eq!(scene.read(&format!("to/{LOOK_ALIKE}")), b"mine");
     assert_ne!(large(), old_large());
+}
+
+/// As with a key whose `command=` is for something else.
+#[test]
+fn a_command_that_ends_well_without_a_greeting_is_no_broken_line() {
+    let Some(login) = sshd::login_to("true") else { return };
+    let scene = scene();
+    let (source, to) = (scene.path("source/"), scene.path("to"));
+    for (direction, option) in [(0, "--times"), (1, "--no-bootstrap")] {
+        let line = Line::to(&login, &[]);
+        let config = line.config.display();
+        for way in [format!("--ssh-config={config}"), format!("-essh -o BatchMode=yes -F {config}")] {
+            let before = line.cable.connections();
+            let operands = match direction {
+                0 => [source.clone().into_os_string(), remote(&to)],
+                _ => [remote(&source), to.clone().into_os_string()],
+            };
+            let output = dsync(AGAIN).args([&way, option]).args(operands).run().expect(12);
+            assert!(output.err().contains("ended without a word (it ended with exit code 0)"), "{output}");
+            assert!(output.err().contains("command= in authorized_keys"), "{output}");
+            // The ssh program connects for each command.
+            let commands = if way.starts_with("-e") && option == "--times" { 2 } else { 1 };
+            assert_eq!(line.cable.connections() - before, commands, "{output}");
+        }
+    }
+    let line = Line::to(&login, &[]);
+    let operands = [remote(scene.path("source/")), remote(scene.path("to"))];
+    let between = dsync(login_options(&line.config)).args(AGAIN).args(operands).run().expect(12);
+    assert!(between.err().contains("ended without a word"), "{between}");
+    assert_eq!(line.cable.connections(), 1, "{between}");
+    assert_eq!(scene.read("to/large"), old_large());
 }
 
 #[test]

@@ -11,7 +11,7 @@ use russh::keys::ssh_key::public::KeyData;
 use russh::{MethodKind, MethodSet};
 
 use crate::transport::Error;
-use crate::transport::error::Refusal;
+use crate::transport::refusal::Refusal;
 use crate::transport::ssh::ask::Asker;
 use crate::transport::ssh::client::{Client, Doubt, LossReason, NO_METHOD_LEFT};
 use crate::transport::ssh::settings::{Method, Settings};
@@ -92,7 +92,7 @@ impl Login<'_> {
     async fn run(&mut self) -> Result<(), Error> {
         let user = self.settings.user.clone();
         let result = self.handle.authenticate_none(user).await;
-        let mut accepted = match self.outcome(result)? {
+        let mut accepted = match self.outcome(result).await? {
             Outcome::Accepted => return Ok(()),
             Outcome::Partly(methods) | Outcome::Refused(Some(methods)) => methods,
             Outcome::Refused(None) => MethodSet::empty(),
@@ -192,37 +192,45 @@ impl Login<'_> {
     }
 
     /// Reads an answer of russh's; an error means the session is over.
-    fn outcome(&self, result: Result<AuthResult, russh::Error>) -> Result<Outcome, Error> {
+    async fn outcome(&self, result: Result<AuthResult, russh::Error>) -> Result<Outcome, Error> {
         match result {
             Ok(AuthResult::Success) => Ok(Outcome::Accepted),
             Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
-                self.refusal(remaining_methods, partial_success)
+                self.refusal(remaining_methods, partial_success).await
             }
-            Err(_) => Err(self.lost()),
+            Err(_) => Err(self.lost().await),
         }
     }
 
-    fn dialogue_outcome(&self, response: KeyboardInteractiveAuthResponse) -> Result<Outcome, Error> {
+    async fn dialogue_outcome(&self, response: KeyboardInteractiveAuthResponse) -> Result<Outcome, Error> {
         match response {
             KeyboardInteractiveAuthResponse::Success => Ok(Outcome::Accepted),
             KeyboardInteractiveAuthResponse::Failure { remaining_methods, partial_success } => {
-                self.refusal(remaining_methods, partial_success)
+                self.refusal(remaining_methods, partial_success).await
             }
             KeyboardInteractiveAuthResponse::InfoRequest { .. } => Ok(Outcome::Refused(None)),
         }
     }
 
-    fn refusal(&self, methods: MethodSet, partly: bool) -> Result<Outcome, Error> {
+    async fn refusal(&self, methods: MethodSet, partly: bool) -> Result<Outcome, Error> {
         // russh answers with an empty list once the session has ended, whatever ended it.
         if methods.is_empty() && self.loss.noted().is_some_and(|reason| reason != NO_METHOD_LEFT) {
-            return Err(self.lost());
+            return Err(self.lost().await);
         }
-        Ok(if partly { Outcome::Partly(methods) } else { Outcome::Refused(Some(methods)) })
+        if partly {
+            return Ok(Outcome::Partly(methods));
+        }
+        // Whoever tries nothing is refused, too: that is how the server is asked what it accepts.
+        if !self.tried.is_empty() {
+            self.asker.note_refusal();
+        }
+        Ok(Outcome::Refused(Some(methods)))
     }
 
-    fn lost(&self) -> Error {
+    async fn lost(&self) -> Error {
+        self.loss.settled().await;
         let reason = self.loss.get();
-        if self.tried.is_empty() {
+        if self.tried.is_empty() && !self.asker.has_asked() {
             return Error::Lost { host: self.settings.hostname.clone(), reason };
         }
         self.ended(reason, self.loss.is_meant())
@@ -235,7 +243,7 @@ impl Login<'_> {
             tried: self.tried.clone(),
             reason,
             meant,
-            asked: self.asker.has_asked(),
+            spent: self.asker.spent(),
         }
     }
 }

@@ -102,17 +102,17 @@ impl Login<'_> {
             }
             None => self.handle.authenticate_publickey_with(user, key.clone(), hash, &mut signing).await,
         };
-        let outcome = self.key_outcome(result)?;
+        let outcome = self.key_outcome(result).await?;
         if matches!(outcome, Outcome::Partly(_)) {
             self.used_keys.push(key.key_data().clone());
         }
         Ok(outcome)
     }
 
-    fn key_outcome(&self, result: Result<AuthResult, SigningError>) -> Result<Outcome, Error> {
+    async fn key_outcome(&self, result: Result<AuthResult, SigningError>) -> Result<Outcome, Error> {
         match result {
-            Ok(result) => self.outcome(Ok(result)),
-            Err(SigningError::Session(_)) => Err(self.lost()),
+            Ok(result) => self.outcome(Ok(result)).await,
+            Err(SigningError::Session(_)) => Err(self.lost().await),
             Err(SigningError::Asking(error)) => Err(error),
             Err(SigningError::Unsigned) => Ok(Outcome::Refused(None)),
             Err(SigningError::Agent(error)) => {
@@ -155,7 +155,7 @@ impl Login<'_> {
             Ok(Some(hash)) => Ok(hash),
             // The server does not say; RFC 8332 makes SHA-256 the one to expect.
             Ok(None) => Ok(Some(HashAlg::Sha256)),
-            Err(_) => Err(self.lost()),
+            Err(_) => Err(self.lost().await),
         }
     }
 }

@@ -20,7 +20,7 @@ impl Login<'_> {
             let password = self.asker.secret("the password", prompt).await?;
             self.note_tried("password");
             let result = self.handle.authenticate_password(self.settings.user.clone(), password).await;
-            outcome = self.outcome(result)?;
+            outcome = self.outcome(result).await?;
             if !self.goes_on(&outcome, russh::MethodKind::Password) {
                 break;
             }
@@ -46,15 +46,16 @@ impl Login<'_> {
     async fn dialogue(&mut self) -> Result<Outcome, Error> {
         let user = self.settings.user.clone();
         let started = self.handle.authenticate_keyboard_interactive_start(user, None).await;
-        let mut response = started.map_err(|_| self.lost())?;
+        let Ok(mut response) = started else { return Err(self.lost().await) };
         for _ in 0..MAX_ROUNDS {
             let KeyboardInteractiveAuthResponse::InfoRequest { name, instructions, prompts } = response
             else {
-                return self.dialogue_outcome(response);
+                return self.dialogue_outcome(response).await;
             };
             let answers = self.answer(&name, &instructions, prompts).await?;
             let answered = self.handle.authenticate_keyboard_interactive_respond(answers).await;
-            response = answered.map_err(|_| self.lost())?;
+            let Ok(next) = answered else { return Err(self.lost().await) };
+            response = next;
         }
         Err(self.ended("the server asks questions without end".to_owned(), true))
     }

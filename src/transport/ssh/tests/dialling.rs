@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::without_sshd::Home;
-use super::{Heard, Script, host, within};
+use super::{Heard, LONG, Script, host, within};
 use crate::transport::ssh::{Options, connect};
 use crate::transport::{Error, IpFamily};
 
@@ -16,7 +16,7 @@ fn options(home: &Home) -> Options {
 /// From where `box` is called, which hangs up.
 fn caller(listener: &TcpListener, options: Options) -> IpAddr {
     let listener = listener.try_clone().unwrap();
-    within(Duration::from_secs(60), move || {
+    within(LONG, move || {
         let calling = thread::spawn(move || connect(&host("box"), b"echo", &options).unwrap_err());
         let (stream, from) = listener.accept().unwrap();
         drop(stream);
@@ -69,8 +69,8 @@ fn the_limit_of_the_configuration_holds_where_none_is_given() {
     for (connect_timeout, expected) in [(None, 1), (Some(Duration::from_secs(2)), 2)] {
         let options = Options { connect_timeout, ..options(&home) };
         let call = move || connect(&host("box"), b"echo", &options).unwrap_err();
-        let error = within(Duration::from_secs(50), call);
-        assert!(matches!(error, Error::Timeout { seconds, .. } if seconds == expected), "{error}");
+        let error = within(LONG, call);
+        assert!(matches!(error, Error::Timeout { seconds, .. } if seconds == expected), "{error:?}");
     }
 }
 
@@ -82,9 +82,9 @@ fn a_host_without_an_address_of_the_kind_asked_for_is_not_misspelt() {
         let Some(home) = Home::new(port, lines) else { return };
         let options = Options { family, ..options(&home) };
         let error = connect(&host("box"), b"echo", &options).unwrap_err();
-        assert!(matches!(error, Error::NoAddress { family: IpFamily::V6, .. }), "{error}");
+        assert!(matches!(error, Error::NoAddress { family: IpFamily::V6, .. }), "{error:?}");
         assert_eq!(error.to_string(), "127.0.0.1 has no IPv6 address");
-        assert!(error.hint().unwrap().contains("-6 on the command line, or AddressFamily"), "{error}");
+        assert!(error.hint().unwrap().contains("-6 on the command line, or AddressFamily"), "{error:?}");
     }
 }
 
@@ -96,6 +96,6 @@ fn an_address_that_is_not_of_this_machine_is_named() {
         return;
     };
     let error = connect(&host("box"), b"echo", &options(&home)).unwrap_err();
-    assert!(error.to_string().ends_with("from 192.0.2.7"), "{error}");
-    assert!(error.hint().unwrap().contains("BindAddress"), "{error}");
+    assert!(error.to_string().ends_with("from 192.0.2.7"), "{error:?}");
+    assert!(error.hint().unwrap().contains("BindAddress"), "{error:?}");
 }

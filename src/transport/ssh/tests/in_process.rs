@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use russh::keys::PrivateKey;
 use russh::keys::ssh_key::private::Ed25519Keypair;
+use russh::keys::{Algorithm, PrivateKey};
 use russh::server::{
     Auth, ChannelOpenHandle, Config, Handler, Msg, Response, Session, VerifiedPublicKey, run_stream,
 };
@@ -80,8 +80,17 @@ impl Handler for Peer {
         })
     }
 
-    /// Whoever has a key is asked for a password, too.
-    async fn auth_publickey(&mut self, _: &str, _: VerifiedPublicKey<'_>) -> Result<Auth, russh::Error> {
+    /// Whoever has a key of Ed25519 is asked for a password, too; RSA is refused, and at ECDSA it hangs up.
+    async fn auth_publickey(
+        &mut self,
+        _: &str,
+        offered: VerifiedPublicKey<'_>,
+    ) -> Result<Auth, russh::Error> {
+        match offered.public_key.algorithm() {
+            Algorithm::Rsa { .. } => return Ok(Auth::reject()),
+            Algorithm::Ecdsa { .. } => return Err(russh::Error::HUP),
+            _ => {}
+        }
         Ok(Auth::Reject {
             proceed_with_methods: Some(MethodSet::from(&[MethodKind::Password][..])),
             partial_success: true,

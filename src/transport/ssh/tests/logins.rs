@@ -14,7 +14,7 @@ use super::in_process;
 use super::sshd::{Agent, Sshd, keygen};
 use super::without_sshd::Home;
 use super::{Heard, Script, host, output};
-use crate::transport::error::Refusal;
+use crate::transport::refusal::Refusal;
 use crate::transport::ssh::{Choice, Options, connect};
 use crate::transport::{Error, Notice};
 
@@ -27,7 +27,7 @@ fn refused(options: &Options) -> Error {
 }
 
 fn refusal(error: &Error) -> &Refusal {
-    let Error::Authentication(refusal) = error else { panic!("{error}") };
+    let Error::Authentication(refusal) = error else { panic!("{error:?}") };
     refusal
 }
 
@@ -61,9 +61,9 @@ fn security_keys_log_in_through_the_agent() {
     }
     sshd.configure(&format!("IdentityFile {}", file.display()));
     let error = refused(&options(&sshd));
-    assert!(error.to_string().contains("a security key that the agent does not hold"), "{error}");
-    assert!(error.beyond_the_client().unwrap().contains("security key"), "{error}");
-    assert!(error.hint().unwrap().contains("--ssh=external"), "{error}");
+    assert!(error.to_string().contains("a security key that the agent does not hold"), "{error:?}");
+    assert!(error.beyond_the_client().unwrap().contains("security key"), "{error:?}");
+    assert!(error.hint().unwrap().contains("--ssh=external"), "{error:?}");
 }
 
 #[test]
@@ -79,10 +79,10 @@ fn a_server_that_allows_few_tries_gets_the_named_key_early() {
     let lines = format!("IdentityAgent {}", agent.socket.display());
     sshd.configure(&format!("{lines}\nIdentityFile none"));
     let error = refused(&options(&sshd));
-    assert!(matches!(&error, Error::LoginEnded { tried, .. } if tried.len() == 2), "{error}");
-    assert!(error.to_string().contains("Too many authentication failures"), "{error}");
-    assert!(!error.is_of_the_line(), "{error}");
-    assert!(error.hint().unwrap().contains("IdentitiesOnly"), "{error}");
+    assert!(matches!(&error, Error::LoginEnded { tried, .. } if tried.len() == 2), "{error:?}");
+    assert!(error.to_string().contains("Too many authentication failures"), "{error:?}");
+    assert!(!error.is_of_the_line(), "{error:?}");
+    assert!(error.hint().unwrap().contains("IdentitiesOnly"), "{error:?}");
     sshd.configure(&format!("{lines}\nIdentityFile {}", key.display()));
     assert_eq!(output(connect(&host("box"), b"true", &options(&sshd)).unwrap()), "");
 }
@@ -103,7 +103,7 @@ fn only_allowed_algorithms_log_in() {
     ] {
         sshd.configure(&format!("{lines}\nIdentityFile {}", key.display()));
         let error = refused(&options(&sshd));
-        assert!(refusal(&error).untried[0].contains(reason), "{error}");
+        assert!(refusal(&error).untried[0].contains(reason), "{error:?}");
     }
 }
 
@@ -118,7 +118,7 @@ fn a_short_key_of_a_host_is_refused() {
     assert_eq!(output(connect(&host("box"), b"true", &options(&sshd)).unwrap()), "");
     sshd.configure("HostKeyAlgorithms rsa-sha2-512\nRequiredRSASize 4096");
     let error = refused(&options(&sshd));
-    assert!(matches!(error, Error::ShortHostKey { bits: 3072, required: 4096, .. }), "{error}");
+    assert!(matches!(error, Error::ShortHostKey { bits: 3072, required: 4096, .. }), "{error:?}");
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn without_strict_checking_a_host_with_another_key_is_told_no_secret() {
     home.write_known_hosts(&format!("[127.0.0.1]:{} {other}", server.address.port()));
     let script = Script::of(&["right"]);
     let error = refused(&home.options(&script, &Heard::default()));
-    assert!(error.to_string().contains("the host's key is not the known one"), "{error}");
+    assert!(error.to_string().contains("the host's key is not the known one"), "{error:?}");
     assert!(script.asked().is_empty());
 }
 
@@ -152,13 +152,13 @@ fn a_step_that_was_accepted_and_the_next_that_cannot_be_asked_for_are_both_told(
     };
     let error = refused(&options(&sshd));
     let Refusal { tried, untried, accepted, .. } = refusal(&error);
-    assert!(tried[0].contains("id_test"), "{error}");
+    assert!(tried[0].contains("id_test"), "{error:?}");
     assert_eq!(untried, &["password (there is no terminal to ask at)"]);
     assert_eq!(accepted, &["password"]);
     sshd.configure("PasswordAuthentication no");
     let error = refused(&options(&sshd));
-    assert!(error.to_string().contains("password (turned off by the configuration)"), "{error}");
-    assert!(error.hint().unwrap().contains("has to allow what the host accepts"), "{error}");
+    assert!(error.to_string().contains("password (turned off by the configuration)"), "{error:?}");
+    assert!(error.hint().unwrap().contains("has to allow what the host accepts"), "{error:?}");
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn a_connection_that_the_program_shares_is_used_where_nothing_else_lets_us_in() 
     };
     fs::write(sshd.path("authorized_keys"), "").unwrap();
     let error = shared(&sshd, "no key is accepted");
-    assert!(matches!(error, Error::Authentication(_)), "{error}");
+    assert!(matches!(error, Error::Authentication(_)), "{error:?}");
 
     let keys = ["one", "two", "three"].map(|name| {
         keygen(&sshd.path(name), "ed25519", "");
@@ -225,16 +225,16 @@ fn a_connection_that_the_program_shares_is_used_where_nothing_else_lets_us_in() 
     });
     sshd.configure(&format!("{control}\n{}", keys.join("\n")));
     let error = shared(&sshd, "too many keys are not accepted");
-    assert!(matches!(error, Error::LoginEnded { .. }), "{error}");
+    assert!(matches!(error, Error::LoginEnded { .. }), "{error:?}");
 
     sshd.configure(&format!("{control}\nProxyCommand false"));
     let error = shared(&sshd, "the proxy does not lead there");
-    assert!(matches!(error, Error::Proxy { .. }), "{error}");
+    assert!(matches!(error, Error::Proxy { .. }), "{error:?}");
 
     sshd.configure(&control);
     sshd.listen_no_more();
     let error = shared(&sshd, "nobody listens");
-    assert!(matches!(error, Error::Connect { .. }), "{error}");
+    assert!(matches!(error, Error::Connect { .. }), "{error:?}");
 }
 
 #[test]
@@ -247,10 +247,10 @@ fn a_connection_that_the_program_shares_is_not_used_where_the_host_is_not_to_be_
     sshd.know("other_key.pub");
     let options = Options { choice: Choice::Auto, ..options(&sshd) };
     let error = refused(&options);
-    assert!(matches!(error, Error::ChangedHostKey { .. }), "{error}");
+    assert!(matches!(error, Error::ChangedHostKey { .. }), "{error:?}");
     sshd.write_known_hosts("");
     let error = refused(&options);
-    assert!(matches!(error, Error::UnknownHostKey { .. }), "{error}");
+    assert!(matches!(error, Error::UnknownHostKey { .. }), "{error:?}");
 }
 
 #[test]
@@ -259,11 +259,11 @@ fn methods_that_only_the_program_does_are_named() {
     for (lines, beyond) in [("HostbasedAuthentication yes", true), ("", false)] {
         let Some(home) = Home::new(server.address.port(), lines) else { return };
         let error = refused(&home.options(&Script::nobody(), &Heard::default()));
-        assert_eq!(error.beyond_the_client().is_some(), beyond, "{error}");
+        assert_eq!(error.beyond_the_client().is_some(), beyond, "{error:?}");
         assert_eq!(
             error.to_string().contains("hostbased (which this client does not do)"),
             beyond,
-            "{error}"
+            "{error:?}"
         );
     }
 }

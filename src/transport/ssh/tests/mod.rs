@@ -24,6 +24,9 @@ mod ways;
 mod with_sshd;
 mod without_sshd;
 
+/// Longer than anything takes that comes to its end, however busy the machine is.
+const LONG: Duration = Duration::from_secs(120);
+
 /// Answers from a list; without any, nobody is there.
 #[derive(Default)]
 struct Script {
@@ -87,7 +90,7 @@ fn options(home: &Path, config: &Path, prompter: Arc<Script>, heard: &Heard) -> 
         },
         config_file: Some(config.to_owned()),
         family: None,
-        connect_timeout: Some(Duration::from_secs(20)),
+        connect_timeout: Some(LONG),
         interrupt: Interrupt::new(),
         prompter,
         on_stderr: Arc::new(move |bytes| stderr.lock().unwrap().extend_from_slice(bytes)),
@@ -148,7 +151,7 @@ fn echo_both_ways(connection: Connection, length: u64) -> Option<RemoteExit> {
     let sending = std::thread::spawn(move || send_pattern(writer, length));
     check_pattern(&mut *reader, length);
     sending.join().unwrap();
-    control.wait(Duration::from_secs(10))
+    control.wait(LONG)
 }
 
 /// What a command that takes no input and succeeds writes.
@@ -157,6 +160,6 @@ fn output(connection: Connection) -> String {
     drop(writer);
     let mut text = String::new();
     reader.read_to_string(&mut text).unwrap();
-    assert_eq!(control.wait(Duration::from_secs(10)), Some(RemoteExit::Status(0)));
+    assert_eq!(control.wait(LONG), Some(RemoteExit::Status(0)));
     text
 }

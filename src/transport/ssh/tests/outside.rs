@@ -39,7 +39,7 @@ fn what_the_client_does_not_do_the_program_does_with_a_notice() {
     }
     let refused = connect(&host("box"), b"true", &options(&sshd, Choice::BuiltIn, &Heard::default()));
     let refused = refused.unwrap_err();
-    assert!(matches!(refused, Error::Directive { directive: "RevokedHostKeys", .. }), "{refused}");
+    assert!(matches!(refused, Error::Directive { directive: "RevokedHostKeys", .. }), "{refused:?}");
     assert!(refused.hint().unwrap().contains("--ssh=external"));
 }
 
@@ -57,9 +57,9 @@ fn a_server_with_algorithms_that_only_the_program_has_is_reached_by_it() {
         assert!(notice.contains(&format!("no {kind} that the built-in client has")), "{notice}");
         let built_in = options(&sshd, Choice::BuiltIn, &Heard::default());
         let refused = connect(&host("box"), b"true", &built_in).unwrap_err();
-        assert!(matches!(&refused, Error::Algorithms { kind: said, .. } if *said == kind), "{refused}");
-        assert!(refused.hint().unwrap().contains("--ssh=external"), "{refused}");
-        assert!(!refused.is_of_the_line(), "{refused}");
+        assert!(matches!(&refused, Error::Algorithms { kind: said, .. } if *said == kind), "{refused:?}");
+        assert!(refused.hint().unwrap().contains("--ssh=external"), "{refused:?}");
+        assert!(!refused.is_of_the_line(), "{refused:?}");
     }
 }
 
@@ -70,8 +70,8 @@ fn a_server_that_the_configuration_has_no_algorithm_for_is_left_alone() {
     sshd.configure("Ciphers aes128-ctr");
     let heard = Heard::default();
     let refused = connect(&host("box"), b"true", &options(&sshd, Choice::Auto, &heard)).unwrap_err();
-    assert!(matches!(refused, Error::Algorithms { kind: "cipher", .. }), "{refused}");
-    assert!(refused.hint().unwrap().contains("Allow one that the server offers"), "{refused}");
+    assert!(matches!(refused, Error::Algorithms { kind: "cipher", .. }), "{refused:?}");
+    assert!(refused.hint().unwrap().contains("Allow one that the server offers"), "{refused:?}");
     assert!(externals(&heard).is_empty());
 }
 
@@ -114,14 +114,14 @@ fn key_files_that_only_the_program_reads_are_left_to_it_before_anything_is_asked
 
         options.choice = Choice::BuiltIn;
         let refused = connect(&host("box"), b"true", &options).unwrap_err();
-        assert!(refused.to_string().contains("in a form that this client does not read"), "{refused}");
+        assert!(refused.to_string().contains("in a form that this client does not read"), "{refused:?}");
         let advice = format!("ssh-keygen -p -f {}", key.display());
-        assert!(refused.hint().unwrap().contains(&advice), "{refused}");
+        assert!(refused.hint().unwrap().contains(&advice), "{refused:?}");
         assert!(matches!(&script.asked()[..], [asked] if asked.contains("password")), "{:?}", script.asked());
 
         options.prompter = Script::nobody();
         let refused = connect(&host("box"), b"true", &options).unwrap_err();
-        assert!(refused.to_string().contains("it has a passphrase, and there is no terminal"), "{refused}");
+        assert!(refused.to_string().contains("it has a passphrase, and there is no terminal"), "{refused:?}");
 
         // What the advice is good for.
         run("ssh-keygen", &format!("-q -p -P secret -N secret -f {name}"));
@@ -138,8 +138,8 @@ fn a_program_that_is_not_there_is_named() {
     options.choice = Choice::External;
     options.environment.ssh_program = "/nonexistent/ssh".into();
     let error = connect(&host("box"), b"true", &options).unwrap_err();
-    assert!(error.to_string().contains("/nonexistent/ssh"), "{error}");
-    assert!(error.hint().unwrap().contains("OpenSSH client"), "{error}");
+    assert!(error.to_string().contains("/nonexistent/ssh"), "{error:?}");
+    assert!(error.hint().unwrap().contains("OpenSSH client"), "{error:?}");
 }
 
 #[test]

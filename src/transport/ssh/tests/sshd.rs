@@ -1,10 +1,16 @@
 //! A throw-away sshd on a port of loopback, and a home directory to reach it from.
+//!
+//! No daemon is started: this process listens, and gives every connection to an `sshd -i` of its own, as inetd would.
+//! So the port is the server's from the first to the last, and nobody else is met there.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::{Heard, Script, options};
@@ -12,9 +18,11 @@ use crate::testing::find;
 use crate::transport::ssh::Options;
 
 pub(super) struct Sshd {
-    server: Child,
     dir: tempfile::TempDir,
     port: u16,
+    sessions: Arc<Mutex<Vec<Child>>>,
+    is_over: Arc<AtomicBool>,
+    listening: Option<JoinHandle<()>>,
 }
 
 impl Sshd {
@@ -29,11 +37,25 @@ impl Sshd {
         fs::create_dir_all(path.join("home/.ssh")).unwrap();
         keygen(&path.join("home/.ssh/id_test"), "ed25519", "");
         fs::copy(path.join("home/.ssh/id_test.pub"), path.join("authorized_keys")).unwrap();
-        // Another program may take the port between our look and sshd's start.
-        let (server, port) = (0..5).find_map(|_| serve(&program, path, more)).unwrap_or_else(|| {
-            panic!("sshd does not start: {}", fs::read_to_string(path.join("sshd.log")).unwrap())
-        });
-        let sshd = Self { server, dir, port };
+        fs::write(path.join("sshd.log"), "").unwrap();
+        let config = write_config(path, more);
+        let check = Command::new(&program).arg("-t").arg("-f").arg(&config).output().unwrap();
+        assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (sessions, is_over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let listening = {
+            let (sessions, is_over) = (Arc::clone(&sessions), Arc::clone(&is_over));
+            thread::spawn(move || {
+                while let Ok((connection, _)) = listener.accept() {
+                    if is_over.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    sessions.lock().unwrap().push(serve(&program, &config, connection));
+                }
+            })
+        };
+        let sshd = Self { dir, port, sessions, is_over, listening: Some(listening) };
         sshd.configure("");
         sshd.know("host_key.pub");
         Some(sshd)
@@ -67,15 +89,18 @@ impl Sshd {
 
     /// Ends its sessions without a word, as a host does that loses power.
     pub(super) fn end_sessions(&self) {
-        let daemon = self.server.id().to_string();
-        let ended = Command::new("pkill").args(["-KILL", "-P", &daemon]).status().unwrap();
-        assert!(ended.success());
+        for session in self.sessions.lock().unwrap().iter_mut() {
+            let _ = session.kill();
+        }
     }
 
     /// Takes no further connection. Those that there are go on.
     pub(super) fn listen_no_more(&mut self) {
-        self.server.kill().unwrap();
-        self.server.wait().unwrap();
+        let Some(listening) = self.listening.take() else { return };
+        self.is_over.store(true, Ordering::SeqCst);
+        // It waits for a connection, and then looks whether it wants one.
+        drop(TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)));
+        listening.join().unwrap();
     }
 
     pub(super) fn port(&self) -> u16 {
@@ -99,34 +124,43 @@ impl Sshd {
 
 impl Drop for Sshd {
     fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
+        if thread::panicking() {
+            println!("What sshd says:\n{}", self.log());
+        }
+        self.listen_no_more();
+        self.end_sessions();
+        for session in self.sessions.lock().unwrap().iter_mut() {
+            let _ = session.wait();
+        }
     }
 }
 
-/// Starts sshd on a free port and waits until it listens; `None` when it ended instead.
-fn serve(program: &Path, dir: &Path, more: &str) -> Option<(Child, u16)> {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+/// The server's own configuration, with `more` before the rest.
+fn write_config(dir: &Path, more: &str) -> PathBuf {
+    let file = dir.join("sshd_config");
     let config = format!(
-        "{more}\nListenAddress 127.0.0.1:{port}\nHostKey {0}/host_key\nPidFile none\nUsePAM no\nStrictModes no\n\
-         PermitRootLogin yes\nPasswordAuthentication no\nAuthorizedKeysFile {0}/authorized_keys\n",
+        "{more}\nHostKey {0}/host_key\nUsePAM no\nStrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\n\
+         AuthorizedKeysFile {0}/authorized_keys\n",
         dir.display()
     );
-    fs::write(dir.join("sshd_config"), config).unwrap();
-    let mut server = Command::new(program)
-        .args(["-D", "-e", "-f"])
-        .arg(dir.join("sshd_config"))
-        .stdin(Stdio::null())
-        .stderr(fs::File::create(dir.join("sshd.log")).unwrap())
+    fs::write(&file, config).unwrap();
+    file
+}
+
+/// Gives a connection to a server of its own.
+fn serve(program: &Path, config: &Path, connection: TcpStream) -> Child {
+    let output = OwnedFd::from(connection.try_clone().unwrap());
+    Command::new(program)
+        .arg("-i")
+        .arg("-f")
+        .arg(config)
+        .arg("-E")
+        .arg(config.with_file_name("sshd.log"))
+        .stdin(Stdio::from(OwnedFd::from(connection)))
+        .stdout(Stdio::from(output))
+        .stderr(Stdio::null())
         .spawn()
-        .unwrap();
-    while server.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(50));
-        if TcpStream::connect(("127.0.0.1", port)).is_ok() && server.try_wait().unwrap().is_none() {
-            return Some((server, port));
-        }
-    }
-    None
+        .unwrap()
 }
 
 /// An agent on a socket of its own.

@@ -29,7 +29,7 @@ fn a_host_is_known_by_its_alias_and_by_nothing_else() {
     let changed = run(&sshd).unwrap_err();
     assert!(
         matches!(&changed, Error::ChangedHostKey { host, line: 1, .. } if host == "the-alias"),
-        "{changed}"
+        "{changed:?}"
     );
     sshd.write_known_hosts("");
     sshd.configure("HostKeyAlias The-Alias\nStrictHostKeyChecking accept-new");
@@ -58,5 +58,5 @@ fn each_file_of_known_hosts_counts() {
     assert_eq!(files.each_ref().map(|file| file.exists()), [true, false, false, false]);
     fs::write(&files[3], format!("@revoked * {key}")).unwrap();
     let revoked = run(&sshd).unwrap_err();
-    assert!(matches!(&revoked, Error::RevokedHostKey { file, .. } if *file == files[3]), "{revoked}");
+    assert!(matches!(&revoked, Error::RevokedHostKey { file, .. } if *file == files[3]), "{revoked:?}");
 }
