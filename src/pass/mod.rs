@@ -41,6 +41,7 @@ mod tally;
 pub use agenda::{Agenda, IsNew, Place};
 
 pub(crate) use decide::passed_over;
+pub(crate) use names::OwnerMap;
 pub(crate) use tally::describe;
 
 use crate::delta::{StrongKind, SumChoice};

@@ -50,17 +50,21 @@ impl Names {
             if !self.sent.insert((kind, id)) {
                 continue;
             }
-            let name = match kind {
-                OwnerKind::User => owners.user_name(id),
-                OwnerKind::Group => owners.group_name(id),
-            };
-            new.extend(name.map(|name| OwnerName { kind, id, name: name.into() }));
+            new.extend(name_of(owners, kind, id).map(|name| OwnerName { kind, id, name: name.into() }));
         }
         new
     }
 }
 
-/// At the sink: what the source's numbers are here.
+/// The name behind a number of this host.
+fn name_of(owners: &Owners, kind: OwnerKind, id: u32) -> Option<Vec<u8>> {
+    match kind {
+        OwnerKind::User => owners.user_name(id),
+        OwnerKind::Group => owners.group_name(id),
+    }
+}
+
+/// At the sink: what the source's numbers are here. Between two replicas either is the other's source.
 #[derive(Debug)]
 pub(crate) struct OwnerMap {
     owners: Owners,
@@ -156,6 +160,12 @@ impl OwnerMap {
         &self.owners
     }
 
+    /// The name by which others are told of a number of this host. Who is told of by number has none.
+    pub(crate) fn name(&self, kind: OwnerKind, id: u32) -> Option<Vec<u8>> {
+        // Number 0 is the same everywhere, whatever it is called.
+        if self.numeric || id == 0 { None } else { name_of(&self.owners, kind, id) }
+    }
+
     /// Takes names that came with a listing. A name this host does not have leaves its number as it is, and so does
     /// a lookup that fails; number 0 is the same user everywhere. Only the maps lead elsewhere, and they come first.
     pub(crate) fn learn(&self, names: &[OwnerName]) {
@@ -202,6 +212,12 @@ impl OwnerMap {
     fn here(&self, known: &HashMap<(OwnerKind, u32), u32>, kind: OwnerKind, id: u32) -> u32 {
         let learnt = known.get(&(kind, id)).copied();
         learnt.or_else(|| self.mapped(kind, id, None)).unwrap_or(id)
+    }
+
+    /// The number here of one who may have been learnt.
+    pub(crate) fn translate(&self, kind: OwnerKind, id: u32) -> u32 {
+        let known = self.here.lock().unwrap_or_else(PoisonError::into_inner);
+        self.here(&known, kind, id)
     }
 
     /// The attributes with this host's numbers.

@@ -1,9 +1,11 @@
 //! Batches: the beginnings of paths and the versions that many share are told once in each.
 
+use crate::pass::OwnerMap;
 use crate::tree::RelPath;
 use crate::twoway::exchange::Garbled;
 use crate::twoway::facet::{Extended, Facet, Facets, Register};
 use crate::twoway::history::{Stored, StoredFacet, Time};
+use crate::twoway::packed::owners::{Named, Numbers, Owners, translate};
 use crate::twoway::record::{Attributes, Record, State};
 use crate::twoway::text;
 use crate::twoway::version::{Author, Version};
@@ -17,6 +19,8 @@ pub struct Batch<T> {
     authors: Vec<[u8; 16]>,
     /// By numbers of authors.
     versions: Vec<Vec<(u32, u64)>>,
+    /// Of whom others are told; nobody's of what is kept.
+    owners: Named,
     items: Vec<Item<T>>,
 }
 
@@ -29,9 +33,6 @@ struct Item<T> {
     rest: Vec<u8>,
     what: T,
 }
-
-/// A user and a group.
-pub(super) type Owners = (Option<u32>, Option<u32>);
 
 /// A record; versions by their numbers in the batch.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -55,6 +56,7 @@ pub struct Packing<T> {
     batch: Batch<T>,
     authors: HashMap<Author, u32>,
     versions: HashMap<Arc<Version>, u32>,
+    owners: Numbers,
     last: RelPath,
     size: usize,
 }
@@ -64,10 +66,12 @@ const FULL: usize = 40 << 10;
 
 impl<T> Default for Packing<T> {
     fn default() -> Packing<T> {
+        let (authors, versions, owners, items) = Default::default();
         Packing {
-            batch: Batch { authors: Vec::new(), versions: Vec::new(), items: Vec::new() },
+            batch: Batch { authors, versions, owners, items },
             authors: HashMap::new(),
             versions: HashMap::new(),
+            owners: Numbers::default(),
             last: RelPath::root(),
             size: 0,
         }
@@ -95,12 +99,25 @@ impl<T> Packing<T> {
         std::mem::take(self).batch
     }
 
+    /// The same, to be told: with the names of the owners in it.
+    pub(crate) fn take_named(&mut self, owners: &OwnerMap) -> Batch<T> {
+        let Packing { batch, owners: numbers, .. } = std::mem::take(self);
+        Batch { owners: numbers.named(owners), ..batch }
+    }
+
+    /// A user and a group, to be told of in this batch.
+    pub(super) fn owners(&mut self, owners: Owners) -> Owners {
+        // A name takes no more than this for the most part.
+        self.size = self.size.saturating_add(self.owners.add(owners).saturating_mul(32));
+        owners
+    }
+
     /// A record, to be told of a path in this batch.
     pub(super) fn pack(&mut self, record: &Record) -> PackedRecord {
         PackedRecord {
             state: Stored::from(&record.state),
             mode: record.attributes.mode,
-            owner: record.attributes.owner,
+            owner: self.owners(record.attributes.owner),
             mtime: record.mtime.into(),
             content: self.version(&record.content),
             meta: self.version(&record.meta),
@@ -223,6 +240,12 @@ impl<T> Batch<T> {
         })
     }
 
+    /// Has the owners learnt that it names.
+    pub(super) fn learn(&mut self, owners: &OwnerMap) -> Result<(), Garbled> {
+        let paths = self.items.len();
+        std::mem::take(&mut self.owners).learn(paths, owners)
+    }
+
     pub(super) fn versions(&self) -> Result<Versions, Garbled> {
         let author = |number: u32| {
             let author = usize::try_from(number).ok().and_then(|number| self.authors.get(number));
@@ -283,12 +306,14 @@ impl Batch<Facets> {
 }
 
 impl Batch<PackedRecord> {
-    /// The records.
-    pub fn records(self) -> Result<Vec<(RelPath, Record)>, Garbled> {
+    /// The records, with the numbers that their owners have here.
+    pub(crate) fn records(mut self, owners: &OwnerMap) -> Result<Vec<(RelPath, Record)>, Garbled> {
         let versions = self.versions()?;
+        self.learn(owners)?;
         let mut records = Vec::with_capacity(self.items.len());
         self.hear(|path, packed| {
-            let record = versions.unpack(packed)?;
+            let mut record = versions.unpack(packed)?;
+            record.attributes.owner = translate(record.attributes.owner, owners);
             check(&record)?;
             records.push((path, record));
             Ok(())

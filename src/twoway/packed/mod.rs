@@ -6,6 +6,7 @@
 
 mod batch;
 mod collect;
+mod owners;
 mod step;
 mod store;
 mod task;

@@ -1,9 +1,11 @@
 //! Tasks: as the follower is told them, and as it keeps them.
 
+use crate::pass::OwnerMap;
 use crate::tree::{Name, RelPath};
 use crate::twoway::exchange::Garbled;
 use crate::twoway::history::{Stored, Time};
-use crate::twoway::packed::batch::{Owners, PackedFacets, check};
+use crate::twoway::packed::batch::{PackedFacets, check};
+use crate::twoway::packed::owners::translate;
 use crate::twoway::packed::step::{pack_each_once, unpack_each};
 use crate::twoway::packed::{Batch, Packable, PackedRecord, Packing, Versions};
 use crate::twoway::reconcile::{Change, Why};
@@ -19,7 +21,9 @@ pub struct PackedTask {
     renamed_from: Option<RelPath>,
     /// `None`: as it is.
     state: Option<Stored>,
-    attributes: Option<(u32, Owners)>,
+    mode: Option<u32>,
+    user: Option<Option<u32>>,
+    group: Option<Option<u32>>,
     mtime: Option<Time>,
     content: u32,
     meta: u32,
@@ -41,16 +45,23 @@ pub struct KeptTask {
 }
 
 impl Packing<PackedTask> {
-    /// Adds a task.
+    /// Adds a task. An owner is told only where it is to be another than before, since the one before may be told of by
+    /// a number that leads back to somebody else.
     pub fn task(&mut self, task: &Task) {
         let Task { before, after, .. } = task;
-        let attributes = (after.attributes.mode, after.attributes.owner);
+        let (had, gets) = (&before.attributes, &after.attributes);
+        let is_made = !before.state.is_present();
+        let user = (is_made || had.owner.0 != gets.owner.0).then_some(gets.owner.0);
+        let group = (is_made || had.owner.1 != gets.owner.1).then_some(gets.owner.1);
+        self.owners((user.flatten(), group.flatten()));
         let packed = PackedTask {
             why: task.why.clone(),
             there: task.there,
             renamed_from: task.renamed_from.clone(),
             state: (before.state != after.state).then(|| Stored::from(&after.state)),
-            attributes: (before.attributes != after.attributes).then_some(attributes),
+            mode: (had.mode != gets.mode).then_some(gets.mode),
+            user,
+            group,
             mtime: (before.mtime != after.mtime).then(|| after.mtime.into()),
             content: self.version(&after.content),
             meta: self.version(&after.meta),
@@ -62,12 +73,14 @@ impl Packing<PackedTask> {
 }
 
 impl Batch<PackedTask> {
-    /// The tasks, for who knows what is there before them.
-    pub fn tasks<E: From<Garbled>>(
-        self,
+    /// The tasks, for who knows what is there before them, with the numbers that owners have here.
+    pub(crate) fn tasks<E: From<Garbled>>(
+        mut self,
+        owners: &OwnerMap,
         mut before: impl FnMut(&RelPath) -> Result<Record, E>,
     ) -> Result<Vec<Task>, E> {
         let versions = self.versions()?;
+        self.learn(owners)?;
         let mut packed = Vec::with_capacity(self.len());
         self.hear(|path, task| {
             packed.push((path, task));
@@ -79,10 +92,15 @@ impl Batch<PackedTask> {
                 Some(state) => state.read().map_err(|_| Garbled("an impossible state"))?,
                 None => before.state.clone(),
             };
-            let attributes = task.attributes.map(|(mode, owner)| Attributes { mode, owner });
+            let Attributes { mode, owner: (user, group) } = before.attributes;
+            let (new_user, new_group) = translate((task.user.flatten(), task.group.flatten()), owners);
+            let attributes = Attributes {
+                mode: task.mode.unwrap_or(mode),
+                owner: (task.user.map_or(user, |_| new_user), task.group.map_or(group, |_| new_group)),
+            };
             let after = Record {
                 state,
-                attributes: attributes.unwrap_or(before.attributes),
+                attributes,
                 mtime: task.mtime.map_or(before.mtime, Into::into),
                 content: versions.get(task.content)?,
                 meta: versions.get(task.meta)?,

@@ -1,4 +1,6 @@
 use super::*;
+use crate::pass::OwnerMap;
+use crate::request::Options;
 use crate::tree::RelPath;
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::Garbled;
@@ -13,6 +15,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// A host that has learnt of nobody.
+fn nobody() -> OwnerMap {
+    OwnerMap::new(&Options::default()).unwrap().0
+}
 
 fn path() -> impl Strategy<Value = RelPath> {
     vec("[ab-]{1,2}", 0..4).prop_map(|names| RelPath::new(names.join("/").into_bytes()).unwrap())
@@ -168,7 +175,7 @@ proptest! {
         told.iter().for_each(|(path, record)| packing.record(path, record));
         let bytes = postcard::to_stdvec(&packing.take()).unwrap();
         let batch: Batch<PackedRecord> = postcard::from_bytes(&bytes).unwrap();
-        prop_assert_eq!(batch.records().unwrap(), told);
+        prop_assert_eq!(batch.records(&nobody()).unwrap(), told);
     }
 
     #[test]
@@ -186,14 +193,14 @@ proptest! {
         let bytes = postcard::to_stdvec(&packing.take()).unwrap();
         let batch: Batch<PackedTask> = postcard::from_bytes(&bytes).unwrap();
         let mut known = told.iter().map(|(_, before, _)| before.clone());
-        let arrived = batch.tasks::<Garbled>(|_| Ok(known.next().unwrap())).unwrap();
+        let arrived = batch.tasks::<Garbled>(&nobody(), |_| Ok(known.next().unwrap())).unwrap();
         prop_assert_eq!(arrived, tasks);
     }
 
     #[test]
     fn nothing_that_arrives_makes_it_panic(bytes in any::<Vec<u8>>()) {
         if let Ok(batch) = postcard::from_bytes::<Batch<PackedRecord>>(&bytes) {
-            let _ = batch.records();
+            let _ = batch.records(&nobody());
         }
     }
 }
@@ -213,4 +220,28 @@ fn nobody_tells_of_what_is_dsyncs_own() {
         packing.add(&RelPath::new(told.as_bytes()).unwrap(), ());
         assert_eq!(packing.take().paths().is_err(), refused, "{told}");
     }
+}
+
+/// The planner knows the owner of what is there by another number, which need not lead back.
+#[test]
+fn an_owner_that_stays_is_not_told() {
+    let path = RelPath::new(*b"a").unwrap();
+    let record = |mode, user| Record {
+        state: State::Directory,
+        attributes: Attributes { mode, owner: (Some(user), Some(0)) },
+        ..Record::never()
+    };
+    let arrived = |before: Record, after: Record, known: &Record| {
+        let mut packing = Packing::default();
+        packing.task(&Task::between(path.clone(), Why::Clear, before, after));
+        let tasks = packing.take().tasks::<Garbled>(&nobody(), |_| Ok(known.clone())).unwrap();
+        tasks.first().unwrap().after.attributes
+    };
+    let known = record(0o755, 4242);
+    assert_eq!(arrived(record(0o755, 7), record(0o700, 7), &known), record(0o700, 4242).attributes);
+    assert_eq!(arrived(record(0o755, 7), record(0o755, 8), &known), record(0o755, 8).attributes);
+    // What is made has nobody who stays.
+    let gone = Record { state: State::Absent, ..record(0o755, 7) };
+    let known = Record { state: State::Absent, ..known };
+    assert_eq!(arrived(gone, record(0o755, 7), &known), record(0o755, 7).attributes);
 }

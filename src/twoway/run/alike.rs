@@ -9,12 +9,14 @@
 //! What is summed is all that is told of a path, versions included, so of what is the same nothing would have to be
 //! done.
 
+use crate::pass::OwnerMap;
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
 use crate::twoway::facet::FacetSum;
 use crate::twoway::history::{self, Stored, Time};
 use crate::twoway::record::{Record, Shared};
 use crate::twoway::run::told::{Keys, Knowledge};
+use crate::wire::OwnerKind;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
@@ -92,7 +94,7 @@ fn cut(
     };
     for row in knowledge.all()? {
         let (path, record) = row?;
-        bytes = told(&path, &record, shared, bytes)?;
+        bytes = told(&path, &record, (shared, knowledge.owners()), bytes)?;
         let sum = blake3::hash(&bytes);
         hasher.update(sum.as_bytes());
         keys.push(history::key(&path));
@@ -107,10 +109,19 @@ fn cut(
 }
 
 /// All that is told of a path, in a form that depends on nothing else, but for what each side has of its own.
-fn told(path: &RelPath, record: &Record, shared: Shared, mut bytes: Vec<u8>) -> Result<Vec<u8>, TwoWayError> {
+fn told(
+    path: &RelPath,
+    record: &Record,
+    (shared, owners): (Shared, &OwnerMap),
+    mut bytes: Vec<u8>,
+) -> Result<Vec<u8>, TwoWayError> {
     bytes.clear();
     let mode = shared.modes.taken(0o600, record.attributes.mode, record.state.kind());
-    let rest = (mode, record.attributes.owner, Time::from(record.mtime), record.occupied);
+    // By name, as whoever is told of an owner finds it; who has none is the same by number.
+    let who = |kind, id: Option<u32>| id.map(|id| owners.name(kind, id).ok_or(id));
+    let (user, group) = record.attributes.owner;
+    let owner = (who(OwnerKind::User, user), who(OwnerKind::Group, group));
+    let rest = (mode, owner, Time::from(record.mtime), record.occupied);
     let all = (path.as_bytes(), Stored::from(&record.state), rest);
     let mut bytes = postcard::to_extend(&all, bytes).map_err(history::unwritable)?;
     let extended = record.extended.only(shared.facets);

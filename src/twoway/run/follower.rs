@@ -63,7 +63,7 @@ fn tell(
 ) -> Result<Option<(Store<Task>, Terms)>, RunError> {
     let Talk::Compare(compare) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
     make_acquainted(&mut own.history, partner)?;
-    let knowledge = Knowledge::new(&own.history, &around.context.options.rules)?;
+    let knowledge = Knowledge::new(own, &around.context.options.rules)?;
     let mut keys = match compare {
         Compare::Changes => {
             let mut keys = Keys::new();
@@ -99,7 +99,7 @@ fn tell(
             Talk::Read(path, limit) => show_file(conversation, root, &path, limit)?,
             Talk::Settled(lineages) => own.learn(&lineages, around)?,
             Talk::Tasks(batch, terms) => {
-                batch.tasks::<RunError>(told)?.iter().for_each(|task| tasks.push(task));
+                batch.tasks::<RunError>(knowledge.owners(), told)?.iter().for_each(|task| tasks.push(task));
                 if let Some(terms) = terms {
                     return Ok(Some((tasks.finish(), terms)));
                 }

@@ -1,7 +1,7 @@
 //! The replica at one side of a run: opened, put in order after whatever killed the run before, and scanned.
 
 use crate::fs::{Dir, Root};
-use crate::pass::Context;
+use crate::pass::{Context, OwnerMap, PassError};
 use crate::report::{Event, Problem, ProblemClass, Role};
 use crate::request::Options;
 use crate::tree::{Kind, RelPath};
@@ -20,6 +20,7 @@ use crate::twoway::run::{Around, RunError};
 use crate::twoway::scan::{self, Counts, Observer, ScanOptions, Trouble};
 use crate::twoway::version::Author;
 use filetime::FileTime;
+use std::sync::Arc;
 
 /// For how many seconds a removal is remembered: 180 days. A partner that comes later is compared with as a whole.
 const REMEMBERED: i64 = 180 * 24 * 60 * 60;
@@ -38,6 +39,8 @@ pub(super) struct Own {
     /// In a dry run, what keeps another run from writing to the history that is read.
     _looked_at: Option<ReadReplica>,
     pub counts: Counts,
+    /// Who has which number here.
+    pub owners: Arc<OwnerMap>,
     /// The facets that this replica can hold.
     pub holds: Facets,
     /// Whether no run was ever carried out here.
@@ -53,6 +56,8 @@ impl Own {
     pub(super) fn open(root: &Root, around: Around<'_>) -> Result<Own, RunError> {
         let options = &around.context.options;
         let modes = Modes::asked(options);
+        // A name that is not known here has the number that it has there.
+        let owners = Arc::new(OwnerMap::new(options).map_err(PassError::Setup)?.0);
         let (mut looked_at, mut unfinished) = (None, None);
         let (replica, mut history, origin, began) = if options.dry_run {
             looked_at = Replica::look(root.dir())?;
@@ -119,6 +124,7 @@ impl Own {
             history,
             _looked_at: looked_at,
             counts,
+            owners,
             holds,
             is_new,
             loss_told,
@@ -227,7 +233,8 @@ pub(super) fn owned(options: &Options) -> (bool, bool) {
 pub(super) fn digest(options: &Options) -> Option<[u8; 32]> {
     let Options { rules, perms, links, devices, specials, .. } = options;
     let extended = (options.executability, Facets::asked(options));
-    let bytes = postcard::to_stdvec(&(rules, perms, owned(options), links, devices, specials, extended));
+    let owned = (owned(options), options.numeric_ids);
+    let bytes = postcard::to_stdvec(&(rules, perms, owned, links, devices, specials, extended));
     Some(blake3::derive_key("dsync 2026 two-way options of a run", &bytes.ok()?))
 }
 

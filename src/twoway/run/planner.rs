@@ -223,9 +223,9 @@ impl Planner<'_> {
         conversation: &mut Conversation<'_>,
     ) -> Result<Made, RunError> {
         let rules = &self.around.context.options.rules;
-        let knowledge = Knowledge::new(&self.own.history, rules)?;
+        let knowledge = Knowledge::new(&self.own, rules)?;
         let everything = self.ask(&knowledge, theirs.author, scope, conversation)?;
-        let told = Told::hear(conversation, self.own.history.lineages())?;
+        let told = Told::hear(conversation, &self.own)?;
         let is_news = scope != Scope::Changes || !told.is_empty();
         let mut pairs = Pairs::new(self.settings.side, &knowledge, &told, everything)?;
         let (plan, merged, unfit) = match self.settings.apply {
@@ -512,10 +512,10 @@ impl Planner<'_> {
             }
             packing.task(&task);
             if packing.is_full() {
-                conversation.say(&Talk::Tasks(packing.take(), None))?;
+                conversation.say(&Talk::Tasks(packing.take_named(&self.own.owners), None))?;
             }
         }
-        Ok(conversation.say(&Talk::Tasks(packing.take(), Some(terms)))?)
+        Ok(conversation.say(&Talk::Tasks(packing.take_named(&self.own.owners), Some(terms)))?)
     }
 
     /// What is to be done here. With that it is known how much is going to be fetched.

@@ -1,21 +1,22 @@
 //! What has changed on either side, put together: which paths a plan is made of, with what both sides know of each.
 
-use crate::pass::PassError;
+use crate::pass::{OwnerMap, PassError};
 use crate::tree::RelPath;
 use crate::tree::filter::Rules;
 use crate::twoway::TwoWayError;
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Garbled, Talk};
 use crate::twoway::history::{self, History, Known, Partner, Snapshot};
-use crate::twoway::lineage::Lineages;
 use crate::twoway::packed::{Batch, PackedRecord, Packing};
 use crate::twoway::reconcile::Pair;
 use crate::twoway::record::Record;
 use crate::twoway::run::RunError;
+use crate::twoway::run::own::Own;
 use crate::twoway::scan;
 use crate::twoway::version::Author;
 use std::collections::BTreeSet;
 use std::iter::Peekable;
+use std::sync::Arc;
 
 /// What is known of a path here.
 type Row = Result<(RelPath, Record), TwoWayError>;
@@ -27,11 +28,17 @@ pub(super) type Keys = BTreeSet<Vec<u8>>;
 pub(super) struct Knowledge<'a> {
     snapshot: Snapshot,
     rules: &'a Rules,
+    owners: Arc<OwnerMap>,
 }
 
 impl<'a> Knowledge<'a> {
-    pub(super) fn new(history: &History, rules: &'a Rules) -> Result<Knowledge<'a>, TwoWayError> {
-        Ok(Knowledge { snapshot: history.snapshot()?, rules })
+    pub(super) fn new(own: &Own, rules: &'a Rules) -> Result<Knowledge<'a>, TwoWayError> {
+        Ok(Knowledge { snapshot: own.history.snapshot()?, rules, owners: own.owners.clone() })
+    }
+
+    /// Who has which number here.
+    pub(super) fn owners(&self) -> &OwnerMap {
+        &self.owners
     }
 
     fn takes_part(&self, path: &RelPath, record: &Record) -> bool {
@@ -96,7 +103,7 @@ impl<'a> Knowledge<'a> {
         conversation: &mut Conversation<'_>,
         keys: Option<Keys>,
     ) -> Result<(), RunError> {
-        let mut telling = Telling { conversation, packing: Packing::default() };
+        let mut telling = Telling { conversation, packing: Packing::default(), owners: &self.owners };
         match keys {
             None => {
                 for row in self.all()? {
@@ -118,6 +125,7 @@ impl<'a> Knowledge<'a> {
 struct Telling<'a, 'l> {
     conversation: &'a mut Conversation<'l>,
     packing: Packing<PackedRecord>,
+    owners: &'a OwnerMap,
 }
 
 impl Telling<'_, '_> {
@@ -127,7 +135,7 @@ impl Telling<'_, '_> {
     }
 
     fn send(&mut self, is_last: bool) -> Result<(), RunError> {
-        let bytes = postcard::to_stdvec(&self.packing.take()).map_err(|_| UNREADABLE)?;
+        let bytes = postcard::to_stdvec(&self.packing.take_named(self.owners)).map_err(|_| UNREADABLE)?;
         Ok(self.conversation.say(&Talk::Records(bytes, is_last))?)
     }
 }
@@ -153,8 +161,9 @@ const LONGEST: usize = 256 << 10;
 const UNREADABLE: PassError = PassError::Protocol("records cannot be read");
 
 /// What the follower has told, packed as it came.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Told {
+    owners: Arc<OwnerMap>,
     /// Each with its first path.
     batches: Vec<(RelPath, Vec<u8>)>,
     count: usize,
@@ -162,8 +171,9 @@ pub(super) struct Told {
 
 impl Told {
     /// Hears all of it, from somebody who knows as much of generations: no version can count more.
-    pub(super) fn hear(conversation: &mut Conversation<'_>, lineages: &Lineages) -> Result<Told, RunError> {
-        let mut told = Told::default();
+    pub(super) fn hear(conversation: &mut Conversation<'_>, own: &Own) -> Result<Told, RunError> {
+        let lineages = own.history.lineages();
+        let mut told = Told { owners: own.owners.clone(), batches: Vec::new(), count: 0 };
         let mut last: Option<RelPath> = None;
         loop {
             let Talk::Records(bytes, is_last) = conversation.hear()? else {
@@ -175,7 +185,7 @@ impl Told {
                     PassError::Protocol("a record is of a generation that nobody has heard of").into()
                 );
             }
-            let records = batch.records().map_err(|Garbled(what)| PassError::Protocol(what))?;
+            let records = unpacked(batch, &told.owners)?;
             for (path, _) in &records {
                 if last.replace(path.clone()).is_some_and(|last| last.walk_order(path).is_ge()) {
                     return Err(PassError::Protocol("records are told out of order").into());
@@ -199,13 +209,17 @@ impl Told {
     pub(super) fn find(&self, path: &RelPath) -> Option<Record> {
         let after = self.batches.partition_point(|(first, _)| first.walk_order(path).is_le());
         let (_, bytes) = self.batches.get(after.checked_sub(1)?)?;
-        let records = unpack(bytes).ok()?;
+        let records = self.unpack(bytes).ok()?;
         records.into_iter().find(|(told, _)| told == path).map(|(_, record)| record)
     }
 
     fn iter(&self) -> impl Iterator<Item = (RelPath, Record)> {
         // All of them were read when they came.
-        self.batches.iter().flat_map(|(_, bytes)| unpack(bytes).unwrap_or_default())
+        self.batches.iter().flat_map(|(_, bytes)| self.unpack(bytes).unwrap_or_default())
+    }
+
+    fn unpack(&self, bytes: &[u8]) -> Result<Vec<(RelPath, Record)>, PassError> {
+        unpacked(read(bytes)?, &self.owners)
     }
 }
 
@@ -213,8 +227,8 @@ fn read(bytes: &[u8]) -> Result<Batch<PackedRecord>, PassError> {
     postcard::from_bytes(bytes).map_err(|_| UNREADABLE)
 }
 
-fn unpack(bytes: &[u8]) -> Result<Vec<(RelPath, Record)>, PassError> {
-    read(bytes)?.records().map_err(|Garbled(what)| PassError::Protocol(what))
+fn unpacked(batch: Batch<PackedRecord>, owners: &OwnerMap) -> Result<Vec<(RelPath, Record)>, PassError> {
+    batch.records(owners).map_err(|Garbled(what)| PassError::Protocol(what))
 }
 
 /// The paths of a plan with what both sides know of each, in order.

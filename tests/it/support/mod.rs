@@ -5,6 +5,7 @@ pub(crate) mod command;
 pub(crate) mod disk;
 pub(crate) mod lifetime;
 pub(crate) mod login;
+pub(crate) mod people;
 pub(crate) mod russh_server;
 pub(crate) mod scene;
 pub(crate) mod schema;

@@ -1,37 +1,23 @@
 //! Between hosts an owner is a name, unless numbers are asked for.
 
 use crate::support::command::{self, Invocation, Output};
+use crate::support::people::{NAMELESS, THERE, can_have_hosts, here, host};
 use crate::support::scene::Scene;
 use crate::support::tools;
-use crate::support::transport::{Direction, remote, rsh_script, shell_options};
+use crate::support::transport::{Direction, remote};
 use crate::support::tree::Tree;
 use crate::support::xattr::{self, ACCESS_ACL, DEFAULT_ACL, acl};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, lchown};
 
-/// What the other host calls `nobody` and `nogroup`; here they are others.
-const THERE: u32 = 4_242;
-/// A number that is nobody's on either host.
-const NAMELESS: u32 = 54_321;
-
 /// Copies to or from a host with users of its own.
 fn copy(scene: &Scene, direction: Direction, more: &[&str]) -> Output {
-    for (file, line) in [("passwd", "nobody:x:4242:4242::/:/bin/false\n"), ("group", "nogroup:x:4242:\n")] {
-        let root = "root:x:0:0:root:/root:/bin/sh\n";
-        fs::write(scene.path(file), [if file == "passwd" { root } else { "root:x:0:\n" }, line].concat())
-            .unwrap();
-    }
-    let root = scene.root().display();
-    let mounts = format!("mount --bind {root}/passwd /etc/passwd && mount --bind {root}/group /etc/group");
-    let script =
-        rsh_script(scene.root(), &format!("exec unshare --mount /bin/sh -c '{mounts} && exec '\"$*\"\n"));
     let (source, to) = (scene.path("source/"), scene.path("to"));
     let operands = match direction {
         Direction::Push => [source.into_os_string(), remote(&to)],
         Direction::Pull => [remote(source), to.into_os_string()],
     };
-    let options = shell_options(&script);
-    Invocation::new(command::binary(), options)
+    Invocation::new(command::binary(), host(scene))
         .args(["-a"])
         .args(more.iter().copied())
         .args(operands)
@@ -52,20 +38,12 @@ fn arriving(direction: Direction, owner: u32, option: &str) -> (u32, u32) {
     owners(&scene, "to/file")
 }
 
-/// Whether such hosts can be had.
-fn can_have_hosts() -> bool {
-    if !tools::is_root() {
-        tools::missing("root, who may give files away");
-    }
-    tools::is_root() && tools::find("unshare").is_some()
-}
-
 #[test]
 fn owners_by_name_or_by_number() {
     if !can_have_hosts() {
         return;
     }
-    let here = (number("/etc/passwd", "nobody"), number("/etc/group", "nogroup"));
+    let here = here();
     assert!(here.0 != THERE && here.1 != THERE);
     assert_eq!(arriving(Direction::Pull, THERE, "-v"), here);
     assert_eq!(arriving(Direction::Pull, THERE, "--numeric-ids"), (THERE, THERE));
@@ -81,8 +59,7 @@ fn acls_name_whom_the_other_host_calls_so() {
     if !can_have_hosts() || !xattr::are_here() {
         return;
     }
-    let here = number("/etc/passwd", "nobody");
-    let group = number("/etc/group", "nogroup");
+    let (here, group) = here();
     let names = |user, group| acl(0o640, 4, &[(0, 1), (user, 6), (NAMELESS, 4)], &[(group, 2)]);
     for (direction, option, users, expected) in [
         (Direction::Pull, "-A", (THERE, THERE), (here, group)),
@@ -126,7 +103,7 @@ fn directories_are_compared_by_who_owns_what() {
     if command::is_rsync() {
         return tools::not_for_rsync("it lists everything");
     }
-    let here = (number("/etc/passwd", "nobody"), number("/etc/group", "nogroup"));
+    let here = here();
     for (direction, there, here) in
         [(Direction::Pull, (THERE, THERE), here), (Direction::Push, here, (THERE, THERE))]
     {
@@ -156,11 +133,4 @@ fn directories_are_compared_by_who_owns_what() {
             assert_eq!(owners(&scene, path), right, "{direction:?} {path}");
         }
     }
-}
-
-/// The number that a file in the form of passwd(5) or group(5) gives to `name`.
-fn number(file: &str, name: &str) -> u32 {
-    let text = fs::read_to_string(file).unwrap();
-    let line = text.lines().find(|line| line.split(':').next() == Some(name)).expect("the name is there");
-    line.split(':').nth(2).unwrap().parse().unwrap()
 }

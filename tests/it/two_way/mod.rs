@@ -16,6 +16,7 @@ mod look;
 mod meeting;
 mod model;
 mod names;
+mod owners;
 mod random;
 mod telling;
 mod user;

@@ -1,0 +1,164 @@
+//! Owners of two replicas: by name on hosts whose users have other numbers, and by number where that is asked for.
+
+use crate::support::command::{self, Invocation, Output};
+use crate::support::people::{NAMELESS, THERE, can_have_hosts, here, host};
+use crate::support::scene::Scene;
+use crate::support::transport::{Direction, Way, remote};
+use crate::support::tree::Tree;
+use crate::two_way::Two;
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, lchown};
+
+/// A replica here and one on a host with users of its own.
+struct Hosts {
+    two: Two,
+    /// Where the other host's replica stands on the command line.
+    direction: Direction,
+}
+
+impl Hosts {
+    fn new(direction: Direction, here: &Tree, there: &Tree) -> Hosts {
+        let scene = Scene::new().tree("here", here).tree("there", there);
+        Hosts { two: Two { scene, way: Way::LOCAL }, direction }
+    }
+
+    fn scene(&self) -> &Scene {
+        &self.two.scene
+    }
+
+    fn sync(&self, options: &[&str]) -> Output {
+        let (here, there) = (self.scene().path("here").into_os_string(), remote(self.scene().path("there")));
+        let operands = if self.direction == Direction::Push { [here, there] } else { [there, here] };
+        let invocation = Invocation::new(command::binary(), host(self.scene())).args(["-2"]);
+        invocation.args(options.iter().copied()).args(operands).run()
+    }
+
+    #[track_caller]
+    fn assert_owner(&self, path: &str, (user, group): (u32, u32)) {
+        assert_eq!(owner(self.scene(), path), (user, group), "{:?} {path}", self.direction);
+    }
+}
+
+fn owner(scene: &Scene, path: &str) -> (u32, u32) {
+    let meta = fs::symlink_metadata(scene.path(path)).unwrap();
+    (meta.uid(), meta.gid())
+}
+
+fn give(scene: &Scene, path: &str, (user, group): (u32, u32)) {
+    lchown(scene.path(path), Some(user), Some(group)).unwrap();
+}
+
+const BOTH: [Direction; 2] = [Direction::Push, Direction::Pull];
+
+#[test]
+fn a_name_goes_both_ways() {
+    if !can_have_hosts() {
+        return;
+    }
+    let here = here();
+    for direction in BOTH {
+        let ours = Tree::new().file("ours", "1").file("nameless", "2").file("both", "3");
+        let hosts = Hosts::new(direction, &ours, &Tree::new().file("theirs", "4").file("both", "3"));
+        give(hosts.scene(), "here/ours", here);
+        give(hosts.scene(), "here/both", (0, here.1));
+        give(hosts.scene(), "here/nameless", (NAMELESS, 0));
+        give(hosts.scene(), "there/theirs", (THERE, THERE));
+        give(hosts.scene(), "there/both", (0, THERE));
+        for side in ["here", "there"] {
+            hosts.two.touch(&format!("{side}/both"), 1_600_000_000);
+        }
+        hosts.sync(&["-og"]).success();
+        let is_as_it_was = || {
+            for (side, of) in [("here", here), ("there", (THERE, THERE))] {
+                let at = |name: &str| format!("{side}/{name}");
+                hosts.assert_owner(&at("ours"), of);
+                hosts.assert_owner(&at("theirs"), of);
+                hosts.assert_owner(&at("both"), (0, of.1));
+                hosts.assert_owner(&at("nameless"), (NAMELESS, 0));
+            }
+        };
+        is_as_it_was();
+        // Of another kind of run nothing is known to be alike.
+        for options in [&["-ogi"][..], &["-ogi", "--exclude=x"]] {
+            let again = hosts.sync(options).success();
+            assert_eq!(again.out(), "", "{direction:?} {options:?}");
+        }
+        for (side, other, file, mode) in [
+            ("here", "there", "ours", 0o640),
+            ("there", "here", "ours", 0o660),
+            ("here", "there", "theirs", 0o604),
+            ("there", "here", "nameless", 0o600),
+        ] {
+            hosts.two.chmod(&format!("{side}/{file}"), mode);
+            hosts.sync(&["-og"]).success();
+            let meta = fs::metadata(hosts.scene().path(&format!("{other}/{file}"))).unwrap();
+            assert_eq!(meta.mode() & 0o7777, mode, "{direction:?} {file}");
+            is_as_it_was();
+        }
+        // A change of one side alone, and the same change of both.
+        give(hosts.scene(), "there/ours", (THERE, 0));
+        give(hosts.scene(), "here/both", here);
+        give(hosts.scene(), "there/both", (THERE, THERE));
+        hosts.sync(&["-og"]).success();
+        hosts.assert_owner("here/ours", (here.0, 0));
+        hosts.assert_owner("there/ours", (THERE, 0));
+        hosts.assert_owner("here/both", here);
+        hosts.assert_owner("there/both", (THERE, THERE));
+    }
+}
+
+/// A number of theirs without a name is taken for what it is here, and is left where it is when something else is
+/// changed there, even if it is the number of somebody here who has another one there.
+#[test]
+fn who_cannot_be_told_of_by_name_stays_who_he_is() {
+    if !can_have_hosts() {
+        return;
+    }
+    let here = here();
+    for direction in BOTH {
+        let hosts = Hosts::new(direction, &Tree::new(), &Tree::new().file("a", "1"));
+        give(hosts.scene(), "there/a", here);
+        hosts.sync(&["-og"]).success();
+        hosts.assert_owner("here/a", here);
+        hosts.two.chmod("here/a", 0o640);
+        hosts.sync(&["-og"]).success();
+        assert_eq!(fs::metadata(hosts.scene().path("there/a")).unwrap().mode() & 0o7777, 0o640);
+        hosts.assert_owner("there/a", here);
+    }
+}
+
+#[test]
+fn numbers_are_kept_where_they_are_asked_for() {
+    if !can_have_hosts() {
+        return;
+    }
+    let here = here();
+    for direction in BOTH {
+        let hosts = Hosts::new(direction, &Tree::new().file("ours", "1"), &Tree::new().file("theirs", "2"));
+        give(hosts.scene(), "here/ours", here);
+        give(hosts.scene(), "there/theirs", (THERE, THERE));
+        hosts.sync(&["-og", "--numeric-ids"]).success();
+        hosts.assert_owner("there/ours", here);
+        hosts.assert_owner("here/theirs", (THERE, THERE));
+        assert_eq!(hosts.sync(&["-og", "--numeric-ids", "-i"]).success().out(), "");
+    }
+}
+
+/// Where everything is compared, what belongs to the same people is known to be alike, and not told.
+#[test]
+fn stretches_are_alike_by_name() {
+    if !can_have_hosts() {
+        return;
+    }
+    let tree = (0..400).fold(Tree::new(), |tree, n| tree.file(format!("file-{n}"), "content"));
+    let hosts = Hosts::new(Direction::Push, &tree, &Tree::new());
+    (0..400).for_each(|n| give(hosts.scene(), &format!("here/file-{n}"), here()));
+    hosts.sync(&["-og"]).success();
+    // The rules are others, so everything is compared.
+    let again = hosts.sync(&["-og", "--stats", "--exclude=x"]).success();
+    assert!(again.number("Total bytes received:") < 4000, "{again}");
+    hosts.two.write("there/file-7", "another");
+    let changed = hosts.sync(&["-og", "--stats"]).success();
+    assert!(changed.number("Total bytes received:") < 8000, "{changed}");
+    hosts.assert_owner("there/file-8", (THERE, THERE));
+}
