@@ -64,6 +64,12 @@ impl Failure {
         self
     }
 
+    /// The same about what `-M` gives to the other side.
+    pub(super) fn of_peer(mut self) -> Failure {
+        self.message = format!("--remote-option (-M): {}", self.message);
+        self
+    }
+
     /// Why nobody is served, for whoever asks to be.
     pub(super) fn unserved(&self) -> session::Failure {
         let kind = match self.code {

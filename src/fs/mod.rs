@@ -8,7 +8,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `root`, `named`, `resolve` | user-named paths, and whose symbolic links they may go through |
+//! | `root`, `start`, `named`, `resolve` | user-named paths, and whose symbolic links they may go through |
 //! | `confined`, `fence` | the same in a process that is restricted to a directory, and what keeps it there |
 //! | `referent` | what a link leads to where the user asked for that: the one way out of a tree, to read |
 //! | `inside` | links at the destination that the user keeps and that stay inside |
@@ -57,6 +57,7 @@ mod removal;
 mod resolve;
 mod root;
 mod stage;
+mod start;
 mod status;
 mod whole;
 mod write;
@@ -85,6 +86,7 @@ pub use removal::{Removal, Removed};
 pub use resolve::{Bounds, Links};
 pub use root::Root;
 pub use stage::{Stage, is_passing, is_reserved, is_stage_name, stage_name};
+pub use start::Start;
 pub use write::WriteDir;
 pub use writing::{Sharing, Writing};
 

@@ -733,9 +733,10 @@ impl Flags {
             let end = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
             let (before, after) = arguments.split_at_checked(end).unwrap_or((arguments, &[]));
             let words = [before, &flags.remote.remote_option, after].concat();
-            let mut of_peer = Flags::parse_words(&words)?;
+            let mut of_peer = Flags::parse_words(&words).map_err(Failure::of_peer)?;
             if of_peer.operands.len() != flags.operands.len() {
-                return Err(Failure::usage("--remote-option: an option is missing its dash or its value")
+                return Err(Failure::usage("an option is missing its dash or its value")
+                    .of_peer()
                     .with_hint("A value goes with its option: -M--timeout=9."));
             }
             remote::check(&flags, &of_peer)?;

@@ -63,7 +63,7 @@ impl RemoteFlags {
 type Differs = fn(&Flags, &Flags) -> bool;
 
 /// The options that no request carries.
-const NOT_CARRIED: [(&str, Differs); 13] = [
+const NOT_CARRIED: [(&str, Differs); 25] = [
     ("filter rules", |own, peer| {
         own.filters.len() != peer.filters.len()
             || (own.cvs_exclude, own.gitignore) != (peer.cvs_exclude, peer.gitignore)
@@ -80,6 +80,18 @@ const NOT_CARRIED: [(&str, Differs); 13] = [
         };
         said(own) != said(peer)
     }),
+    ("--help", |own, peer| own.help != peer.help),
+    ("--version", |own, peer| own.version != peer.version),
+    ("--generate", |own, peer| own.generate != peer.generate),
+    ("--server", |own, peer| (own.server, own.executable_sum) != (peer.server, peer.executable_sum)),
+    ("--two-way", |own, peer| own.two_way != peer.two_way),
+    ("--plan", |own, peer| own.plan != peer.plan),
+    ("--apply", |own, peer| own.apply != peer.apply),
+    ("--conflict", |own, peer| (&own.conflict, &own.conflict_for) != (&peer.conflict, &peer.conflict_for)),
+    ("--files-from", |own, peer| own.view.files_from != peer.view.files_from),
+    ("--stop-after", |own, peer| own.stop_after != peer.stop_after),
+    ("--stop-at", |own, peer| own.stop_at != peer.stop_at),
+    ("--retry", |own, peer| (own.retry, own.retry_delay) != (peer.retry, peer.retry_delay)),
     ("--rsh", |own, peer| own.rsh != peer.rsh),
     ("--ssh-config", |own, peer| own.ssh_config != peer.ssh_config),
     ("--ssh", |own, peer| own.remote.ssh != peer.remote.ssh),

@@ -60,6 +60,7 @@ pub(super) fn resolve(flags: &Flags, environment: &Environment) -> Result<(Run, 
             .with_hint("Run dsync on one of the two hosts."));
     }
     two_way::check(flags, &sources)?;
+    remote::check_of_peer(flags, &sources)?;
     remote::check_paths(flags, &sources, &destination)?;
     let style = output::style(flags, &destination, &sources, environment)?;
     let paths = view::paths(flags)?;

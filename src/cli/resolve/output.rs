@@ -52,12 +52,11 @@ pub(super) fn style(
     sources: &[Target],
     environment: &Environment,
 ) -> Result<Style, Failure> {
-    let mut levels = if flags.quiet { Levels::default() } else { Levels::at_verbosity(flags.verbose) };
-    let unknown = |error| Failure::of(USAGE, &error);
-    flags.debug.iter().try_for_each(|text| check_debug(text)).map_err(unknown)?;
-    if !flags.quiet {
-        levels.raise_for(flags.progress, flags.stats);
-        flags.info.iter().try_for_each(|text| levels.set(text)).map_err(unknown)?;
+    let mut levels = Levels::at_verbosity(flags.verbose);
+    levels.raise_for(flags.progress, flags.stats);
+    kinds(flags, &mut levels)?;
+    if flags.quiet {
+        levels = Levels::default();
     }
     let format = format(flags)?;
     let itemises = format.as_ref().is_some_and(Format::itemises);
@@ -94,6 +93,19 @@ pub(super) fn style(
         two_way: two_way::style(flags, &levels),
         levels,
     })
+}
+
+/// Sets what `--info` says. What is said to `--debug` has only to be known.
+fn kinds(flags: &Flags, levels: &mut Levels) -> Result<(), Failure> {
+    let unknown = |error| Failure::of(USAGE, &error);
+    flags.debug.iter().try_for_each(|text| check_debug(text)).map_err(unknown)?;
+    flags.info.iter().try_for_each(|text| levels.set(text)).map_err(unknown)
+}
+
+/// Checks what `-M` says about output, which is not shown apart.
+pub(super) fn check_of_peer(theirs: &Flags) -> Result<(), Failure> {
+    manner(theirs)?;
+    kinds(theirs, &mut Levels::default())
 }
 
 /// The format of the lines about entries. That of `--out-format` takes the place of that of `-i`.

@@ -4,7 +4,7 @@ use crate::cli::environment::Environment;
 use crate::cli::failure::{Failure, USAGE};
 use crate::cli::flags::{FilterFlag, Flags};
 use crate::cli::output::Style;
-use crate::cli::resolve::view;
+use crate::cli::resolve::{output, two_way, view};
 use crate::request::{LinkRules, Options, Super};
 use crate::session::{Retry, once_only};
 use crate::transport::IpFamily;
@@ -86,6 +86,12 @@ pub(super) fn check_paths(flags: &Flags, sources: &[Target], destination: &Targe
     }
 }
 
+/// Refuses flags of `-M` that make no sense in this run.
+pub(super) fn check_of_peer(flags: &Flags, sources: &[Target]) -> Result<(), Failure> {
+    let theirs = flags.of_peer.as_deref().map(|theirs| two_way::check(theirs, sources));
+    theirs.transpose().map(drop).map_err(Failure::of_peer)
+}
+
 /// The options as the other side has them: what is said of this side's links and attributes is not said of its, and
 /// what `-M` says is said of nothing else.
 pub(super) fn peer_options(
@@ -98,15 +104,15 @@ pub(super) fn peer_options(
     let mut peer = match &flags.of_peer {
         None => view::for_peer(options),
         Some(theirs) => {
-            let mut peer = super::options(theirs, style, environment)?;
+            let said =
+                output::check_of_peer(theirs).and_then(|()| super::options(theirs, style, environment));
+            let mut peer = said.map_err(Failure::of_peer)?;
             view::set(&mut peer, theirs, options.list_only, options.names_from.clone());
             peer.rules = options.rules.clone();
             let munge = theirs.link_rules.munge_links && flags.remote.says("munge-links");
             peer.link_rules = LinkRules { munge, ..peer.link_rules };
             if peer.sweeps_first() != options.sweeps_first() {
-                return Err(Failure::usage(
-                    "--remote-option (-M): --delete-before has to be said to both sides",
-                ));
+                return Err(Failure::usage("--delete-before has to be said to both sides").of_peer());
             }
             peer
         }
@@ -116,10 +122,52 @@ pub(super) fn peer_options(
         peer.super_user = peer.super_user.filter(|said| *said != Super::Faked);
     }
     if peer.remove_source_files != options.remove_source_files {
-        return Err(Failure::usage(
-            "--remote-option (-M): --remove-source-files has to be said to both sides",
-        ));
+        return Err(Failure::usage("--remove-source-files has to be said to both sides").of_peer());
     }
-    peer.validate().map_err(|error| Failure::of(USAGE, &error))?;
+    // Without -M they are those of this side, which are valid.
+    peer.validate().map_err(|error| Failure::of(USAGE, &error).of_peer())?;
     Ok(peer)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::resolve::tests::{refusal, resolved};
+
+    /// As they would be without `-M`: by the same words, after its name.
+    #[test]
+    fn values_of_options_for_the_other_side_are_looked_at() {
+        for said in [
+            "--info=nosuch",
+            "--debug=del,nosuch",
+            "--bwlimit=x",
+            "--max-delete=x",
+            "--chmod=q",
+            "--usermap=x",
+            "--skip-compress=[",
+            "--checksum-choice=x",
+            "--compress-choice=x",
+            "--plain=x",
+            "--trash-days=3",
+            "--streams=99",
+        ] {
+            let (own, theirs) =
+                (refusal(&format!("-a {said} a h:b")), refusal(&format!("-a -M{said} a h:b")));
+            let message = own.strip_prefix("dsync: ").unwrap_or_default();
+            assert_eq!(theirs, format!("dsync: --remote-option (-M): {message}"));
+        }
+        // Those of this side are looked at before there is anything else.
+        for (said, message) in
+            [("--outbuf=q", "--outbuf: \"q\" is none"), ("--stderr=zz", "--stderr: \"zz\"")]
+        {
+            let refusal = refusal(&format!("-a -M{said} a h:b"));
+            assert!(refusal.starts_with(&format!("dsync: --remote-option (-M): {message}")), "{refusal}");
+        }
+        resolved("-a -M--info=name2,copy -M--debug=acl -M--outbuf=L -M--stderr=all a h:b").unwrap();
+    }
+
+    /// Nor does -q make sense of them.
+    #[test]
+    fn kinds_of_output_are_looked_at_in_quiet_runs() {
+        assert!(refusal("-q --info=nosuch a b").starts_with("dsync: --info: unknown kind of output"));
+    }
 }

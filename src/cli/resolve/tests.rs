@@ -506,8 +506,9 @@ fn an_option_for_the_other_side_is_for_that_only() {
     );
     assert!(late.peer_options.delete.is_some_and(|deletion| deletion.from_empty));
     for (option, message) in [
-        ("-M--nosuch", "dsync: --nosuch: unknown option"),
-        ("-Mword", "dsync: --remote-option: "),
+        ("-M--nosuch", "dsync: --remote-option (-M): --nosuch: unknown option"),
+        ("-M--timeout=x", "dsync: --remote-option (-M): --timeout: the value \"x\" is not valid"),
+        ("-Mword", "dsync: --remote-option (-M): an option is missing its dash"),
         // What would not be heard there is not taken as if it were.
         ("-M--exclude=keep", "dsync: --remote-option cannot give filter rules"),
         ("-M--gitignore", "dsync: --remote-option cannot give filter rules"),
@@ -515,6 +516,11 @@ fn an_option_for_the_other_side_is_for_that_only() {
         ("-M--confine-root=/x", "dsync: --remote-option cannot give --confine-root"),
         ("-M--insecure-links", "dsync: --remote-option cannot give --insecure-links"),
         ("-M--log-file=x", "dsync: --remote-option cannot give --log-file"),
+        ("-M--help", "dsync: --remote-option cannot give --help"),
+        ("-M-2", "dsync: --remote-option cannot give --two-way"),
+        ("-M--files-from=x", "dsync: --remote-option cannot give --files-from"),
+        ("-M--stop-at=2020-01-01", "dsync: --remote-option cannot give --stop-at"),
+        ("-M--retry=2", "dsync: --remote-option cannot give --retry"),
     ] {
         let words = ["-a", option, "src", "h:dst"].map(OsString::from);
         let failure = Flags::parse(&words).unwrap_err();

@@ -1,6 +1,6 @@
 //! What the destination argument means: a directory to fill, or a new name for one file.
 
-use crate::fs::{self, Devices, Links, Root, Sharing, Writing};
+use crate::fs::{self, Devices, Links, Root, Sharing, Start, Writing};
 use crate::pass::tally::describe;
 use crate::request::{Options, Reflink};
 use crate::tree::{Escaped, Kind, Name};
@@ -96,25 +96,9 @@ impl Destination {
         let Some(root) = self.root.take() else { return Ok(self) };
         let root =
             root.with_keeping(keeping(options)).with_devices(Devices::written(options.writes_devices()));
-        let open_temp = |path: &Vec<u8>| {
-            let opened = Root::open_from(root.dir(), OsStr::from_bytes(path), links);
-            let opened = opened.map(|temp| temp.dir().clone());
-            opened.map_err(|error| DestinationError::no_temp(TEMP, path, &error))
-        };
-        if let Some(path) = options.backup.as_ref().and_then(|backup| backup.directory.as_ref()) {
-            // That there is none is no fault: it is made when it is needed.
-            let opened = Root::open_from(root.dir(), OsStr::from_bytes(path), links);
-            let ends = |error: &fs::Error| error.is_refusal() || error.kind() == io::ErrorKind::NotADirectory;
-            if let Some(error) = opened.err().filter(ends) {
-                return Err(DestinationError::no_temp("--backup-dir", path, &error));
-            }
-        }
-        if let Some(path) = &options.partial_dir {
-            let allowed = root.dir().check_aside(path, links);
-            allowed.map_err(|error| DestinationError::no_temp("--partial-dir", path, &error))?;
-        }
         // What is written in place is staged nowhere, nor is what is copied from elsewhere then.
-        let temp = options.temp_dir.as_ref().map(open_temp).transpose()?.filter(|_| !options.in_place);
+        let temp = check_aside(&Start::from(root.dir()), options, links)?.filter(|_| !options.in_place);
+        let temp = temp.map(|temp| temp.dir().clone());
         let sharing = match options.reflink {
             Reflink::Auto => Sharing::Possible,
             Reflink::Always => Sharing::Demanded,
@@ -126,21 +110,47 @@ impl Destination {
     }
 }
 
-/// Looks for the directory of `--temp-dir` as far as that can be done before there is a destination, which is not made
-/// for nothing.
-pub(super) fn look_for_temp(options: &Options, links: Links) -> Result<(), DestinationError> {
-    let Some(path) = options.temp_dir.as_ref().filter(|path| path.starts_with(b"/")) else { return Ok(()) };
-    let opened = Root::open(OsStr::from_bytes(path), links);
-    opened.map(drop).map_err(|error| DestinationError::no_temp(TEMP, path, &error))
+/// Looks for the directories that options name besides the destination, at which paths begin that are not absolute.
+/// Returns that of `--temp-dir`.
+fn check_aside(start: &Start, options: &Options, links: Links) -> Result<Option<Root>, DestinationError> {
+    let open = |path: &[u8]| start.open(OsStr::from_bytes(path), links);
+    if let Some(path) = options.backup.as_ref().and_then(|backup| backup.directory.as_ref()) {
+        // That there is none is no fault: it is made when it is needed.
+        let ends = |error: &fs::Error| error.is_refusal() || error.kind() == io::ErrorKind::NotADirectory;
+        if let Some(error) = open(path).err().filter(ends) {
+            return Err(DestinationError::no_temp("--backup-dir", path, &error));
+        }
+    }
+    // In a directory that is to be made nothing refuses.
+    let partial = options.partial_dir.as_ref().and_then(|path| Some((path, start.dir_for(path)?)));
+    if let Some((path, dir)) = partial {
+        let allowed = dir.check_aside(path, links);
+        allowed.map_err(|error| DestinationError::no_temp("--partial-dir", path, &error))?;
+    }
+    let Some(path) = &options.temp_dir else { return Ok(None) };
+    open(path).map_err(|error| DestinationError::no_temp(TEMP, path, &error))
 }
 
-/// Opens (or makes) the destination. `single` says that one entry that is no directory is all there is, `makes_path`
-/// that what is missing above it is made, too.
+/// The same before any of these directories is made, so that none is made for nothing.
+fn check_before(unmade: &[&[u8]], options: &Options, links: Links) -> Result<(), DestinationError> {
+    // If what they are in is not there, that is told when the first is made.
+    let above =
+        unmade.first().and_then(|first| Root::open_parent(OsStr::from_bytes(first), links).ok()).flatten();
+    let Some((above, _)) = above else { return Ok(()) };
+    let names = unmade.iter().filter_map(|path| path.rsplit(|&byte| byte == b'/').next());
+    match names.filter(|name| *name != b".").map(Name::new).collect() {
+        Ok(names) => check_aside(&Start::unmade(&above, names), options, links).map(drop),
+        // One that is called .. cannot be made either.
+        Err(_) => Ok(()),
+    }
+}
+
+/// Opens (or makes) the destination. `single` says that one entry that is no directory is all there is.
 pub(super) fn open(
     path: &[u8],
     single: bool,
     dry_run: bool,
-    makes_path: bool,
+    options: &Options,
     links: Links,
 ) -> Result<Destination, DestinationError> {
     let path = match path {
@@ -160,10 +170,11 @@ pub(super) fn open(
         }
         found => {
             let is_renamed = single && !as_directory;
-            if makes_path
+            if options.make_path
                 && found.is_none()
                 && let Some(missing) = Missing::of(path, is_renamed, links).map_err(unmade)?
             {
+                check_before(&missing.paths, options, links)?;
                 return missing.make(path, is_renamed, dry_run, links);
             }
             if is_renamed && let Some((parent, name)) = Root::open_parent(os_path, links).map_err(unfit)? {
@@ -173,6 +184,7 @@ pub(super) fn open(
             if found.is_some() {
                 return Err(DestinationError::NotADirectory(Escaped(path).to_string()));
             }
+            check_before(&[trimmed(path)], options, links)?;
             if dry_run {
                 return Ok(Destination { created: true, ..Destination::default() });
             }

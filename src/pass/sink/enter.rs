@@ -7,7 +7,7 @@ use crate::pass::sink::directories::{Counterpart, FinalAcls, OpenDir};
 use crate::pass::sink::entry::opened_up;
 use crate::pass::sink::linked::{Child, Standing};
 use crate::pass::sink::{Goal, Sink};
-use crate::pass::{PassError, Sweep};
+use crate::pass::{Context, PassError, Sweep};
 use crate::report::Event;
 use crate::request::Missing;
 use crate::tree::filter::Scope;
@@ -25,10 +25,8 @@ impl Sink<'_> {
             Goal::Listing => at(None),
             Goal::Destination(_) if root_is_empty && begin.root.is_none() => at(None),
             Goal::Destination(path) => {
-                destination::look_for_temp(&self.context.options, self.context.paths)?;
-                let makes_path = self.context.options.make_path;
-                let open =
-                    |dry_run| destination::open(path, begin.single, dry_run, makes_path, self.context.paths);
+                let Context { options, paths, .. } = self.context;
+                let open = |dry_run| destination::open(path, begin.single, dry_run, options, *paths);
                 match self.context.sweep == Sweep::Now {
                     true if open(true)?.created => at(None),
                     _ => open(self.dry_run())?,

@@ -236,12 +236,43 @@ fn a_directory_that_is_not_there_ends_the_run_before_anything_is_changed() {
                 scene.snapshot("to").assert_same(&before, Columns::ALL);
             }
         }
-        for more in ["-v", "-n"] {
-            let options = ["-a", more, "-T/no/such", "--mkpath"];
-            let output =
-                way.copy(&options, &[scene.path("source/")], scene.path("new/below")).run().expect(1);
-            assert!(output.err().contains("--temp-dir"), "{output}");
-            assert!(!scene.path("new").exists(), "{output}");
+        let aside = [
+            ("--temp-dir", "/no/such"),
+            ("--temp-dir", "no-such"),
+            ("--temp-dir", "../no-such"),
+            ("--backup-dir", "../to/small"),
+        ];
+        let runs =
+            aside.into_iter().flat_map(|aside| ["-v", "-n", "--delete-before"].map(|more| (aside, more)));
+        for (((option, path), more), to) in runs.flat_map(|run| [(run, "new"), (run, "new/below")]) {
+            let aside = format!(
+                "{option}={}",
+                if to == "new" { path.to_owned() } else { path.replace("../", "../../") }
+            );
+            let options = ["-a", more, &aside, if to == "new" { "-x" } else { "--mkpath" }];
+            let output = way.copy(&options, &[scene.path("source/")], scene.path(to)).run().expect(1);
+            let err = output.err();
+            assert!(err.contains(&format!("the directory of {option}")), "{way:?} {aside}: {output}");
+            let why = if option == "--backup-dir" { "Not a directory" } else { "No such file or directory" };
+            assert!(err.contains(why), "{way:?} {aside}: {output}");
+            assert!(!scene.path("new").exists(), "{way:?} {aside}: {output}");
+        }
+    }
+}
+
+/// One that is relative begins there all the same, and may lead back to what is there.
+#[test]
+fn a_directory_beside_a_new_destination_is_found() {
+    for way in Way::plain() {
+        let scene = scene();
+        for (to, options) in [
+            ("new", ["-a", "-T../to", "--partial-dir=parts"]),
+            ("one/two", ["-a", "-T../../to", "--mkpath"]),
+            ("here", ["-a", "-T.", "-b"]),
+            ("again", ["-a", "-T../again", "--backup-dir=../kept"]),
+        ] {
+            way.copy(&options, &[scene.path("source/")], scene.path(to)).run().success();
+            assert_eq!(scene.read(&format!("{to}/small")), b"new", "{way:?} {to}");
         }
     }
 }

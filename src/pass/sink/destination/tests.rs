@@ -18,7 +18,7 @@ fn place() -> tempfile::TempDir {
 /// What becomes of an argument: "fill" a directory, "make" it, or give one entry a "name".
 fn meaning(place: &Path, argument: &str, single: bool, dry_run: bool) -> String {
     let path = place.join("").to_str().unwrap().to_owned() + argument;
-    match open(path.as_bytes(), single, dry_run, false, Links::Trusted) {
+    match open(path.as_bytes(), single, dry_run, &Options::default(), Links::Trusted) {
         Ok(Destination { root, rename, created, .. }) => {
             let writable = root.as_ref().is_some_and(|root| root.writable().is_some());
             assert_eq!(writable, !dry_run, "{argument}: a dry run gets nothing that can be written");
@@ -92,7 +92,8 @@ fn a_dry_run_makes_nothing_and_means_the_same() {
 fn errors_name_the_argument() {
     let place = place();
     let path = place.path().join("no/su\x1bch");
-    let error = open(path.as_os_str().as_bytes(), true, false, false, Links::Trusted).unwrap_err();
+    let error =
+        open(path.as_os_str().as_bytes(), true, false, &Options::default(), Links::Trusted).unwrap_err();
     assert!(error.is_selection(), "a missing parent");
     let text = error.to_string();
     assert!(text.contains("no/su") && text.contains("No such file") && !text.contains('\x1b'), "{text}");
