@@ -51,6 +51,13 @@ pub enum Notice {
         /// Why, as the end of a sentence.
         reason: String,
     },
+    /// The configuration asks for algorithms that the built-in client does not know, and for others.
+    AlgorithmsSkipped {
+        /// The host asked for.
+        host: String,
+        /// Their names, with the directives.
+        names: String,
+    },
     /// The `ssh` program is run in the place of the built-in client.
     External {
         /// The host asked for.
@@ -84,6 +91,11 @@ impl std::fmt::Display for Notice {
                 file.display()
             ),
             Self::KeySkipped { file, reason } => write!(f, "Key {} is not used: {reason}", file.display()),
+            Self::AlgorithmsSkipped { host, names } => write!(
+                f,
+                "Of the algorithms that the SSH configuration for {host} names, these are unknown and left out: \
+                 {names}"
+            ),
             Self::External { host, reason } => {
                 write!(f, "Connecting to {host} through the ssh program, since {reason}")
             }

@@ -15,6 +15,20 @@ use crate::transport::ssh::server_text::visible;
 use crate::transport::ssh::settings::Settings;
 use crate::transport::ssh::telling::Telling;
 
+/// Names that OpenSSH's own lists have had and this client has not: nobody asked for them.
+const USUAL: &[&str] = &[
+    "sntrup761x25519-sha512",
+    "sntrup761x25519-sha512@openssh.com",
+    "umac-64-etm@openssh.com",
+    "umac-128-etm@openssh.com",
+    "umac-64@openssh.com",
+    "umac-128@openssh.com",
+    "sk-ssh-ed25519-cert-v01@openssh.com",
+    "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+];
+
 /// AES in hardware runs at several times the speed of ChaCha20; without it, at a fraction.
 const WITH_AES: &[cipher::Name] = &[
     cipher::AES_128_GCM,
@@ -91,12 +105,9 @@ pub(super) fn preferred(
         directive,
         value: list.as_deref().unwrap_or_default().join(","),
     };
-    tell_skipped("Ciphers", &settings.ciphers, WITH_AES, telling);
-    tell_skipped("MACs", &settings.macs, MACS, telling);
-    tell_skipped("KexAlgorithms", &settings.key_exchanges, KEY_EXCHANGES, telling);
-    let key_names: Vec<String> =
-        HOST_KEYS.iter().flat_map(|key| [key.to_string(), key.to_certificate_type()]).collect();
-    tell_skipped("HostKeyAlgorithms", &settings.host_key_algorithms, &key_names, telling);
+    for (directive, skipped, _) in unknown(settings) {
+        telling.step(|| format!("of {directive}, skipped as unknown to this client: {}", skipped.join(", ")));
+    }
     let ciphers = allowed(if has_aes() { WITH_AES } else { WITHOUT_AES }, &settings.ciphers);
     if ciphers.is_empty() {
         return Err(nothing_left("Ciphers", &settings.ciphers));
@@ -162,14 +173,54 @@ fn allowed<N: AsRef<str> + Clone>(ours: &[N], list: &Option<Vec<String>>) -> Vec
     ours.iter().filter(|&name| is_allowed(name)).cloned().collect()
 }
 
-/// Tells which names of a list are not among ours. Not as a notice: OpenSSH's own defaults have some, and in what
-/// `ssh -G` prints they cannot be told from what the user wrote.
-fn tell_skipped<N: AsRef<str>>(directive: &str, list: &Option<Vec<String>>, ours: &[N], telling: &Telling) {
-    let is_other = |name: &&String| !ours.iter().any(|own| own.as_ref() == name.as_str());
-    let skipped: Vec<&str> = list.iter().flatten().filter(is_other).map(String::as_str).collect();
-    if !skipped.is_empty() {
-        telling.step(|| format!("of {directive}, skipped as unknown to this client: {}", skipped.join(", ")));
+fn texts<N: AsRef<str>>(names: &[N]) -> Vec<String> {
+    names.iter().map(|name| name.as_ref().to_owned()).collect()
+}
+
+/// The directives whose lists have names that this client does not know, with those names, and with whether it knows
+/// others of the list.
+fn unknown(settings: &Settings) -> impl Iterator<Item = (&'static str, Vec<&str>, bool)> {
+    let keys = HOST_KEYS.iter().flat_map(|key| [key.to_string(), key.to_certificate_type()]).collect();
+    let lists = [
+        ("Ciphers", &settings.ciphers, texts(WITH_AES)),
+        ("MACs", &settings.macs, texts(MACS)),
+        ("KexAlgorithms", &settings.key_exchanges, texts(KEY_EXCHANGES)),
+        ("HostKeyAlgorithms", &settings.host_key_algorithms, keys),
+    ];
+    lists.into_iter().filter_map(|(directive, list, ours)| {
+        let list = list.as_deref().unwrap_or_default();
+        let others: Vec<&str> = list.iter().filter(|name| !ours.contains(name)).map(String::as_str).collect();
+        let knows_some = others.len() < list.len();
+        (!others.is_empty()).then_some((directive, others, knows_some))
+    })
+}
+
+/// Which names that this client does not know somebody put into the lists of `settings`, with the directives, where it
+/// knows others of the list; `None` if there are none. `defaults` is asked for what the lists are where nobody says,
+/// and only if it matters: in what `ssh -G` prints they cannot be told from what the user wrote.
+pub(super) fn asked_in_vain(
+    settings: &Settings,
+    defaults: impl FnOnce() -> Option<Settings>,
+) -> Option<String> {
+    let candidates: Vec<(&str, &str)> = unknown(settings)
+        .filter(|(_, _, knows_some)| *knows_some)
+        .flat_map(|(directive, names, _)| names.into_iter().map(move |name| (directive, name)))
+        .filter(|(_, name)| !USUAL.contains(name))
+        .collect();
+    if candidates.is_empty() {
+        return None;
     }
+    let defaults = defaults()?;
+    let is_default = |candidate: &&(&str, &str)| {
+        unknown(&defaults)
+            .any(|(directive, names, _)| directive == candidate.0 && names.contains(&candidate.1))
+    };
+    let asked: Vec<String> = candidates
+        .iter()
+        .filter(|candidate| !is_default(candidate))
+        .map(|(directive, name)| format!("{} ({directive})", visible(name)))
+        .collect();
+    (!asked.is_empty()).then(|| asked.join(", "))
 }
 
 fn key_exchanges(list: &Option<Vec<String>>) -> Vec<kex::Name> {

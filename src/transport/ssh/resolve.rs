@@ -4,17 +4,18 @@
 //! canonicalisation, tokens). Where OpenSSH's client is not installed there usually is no configuration either and
 //! its defaults hold; if there is one after all, it is refused rather than half understood.
 
+use std::cell::OnceCell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::transport::Error;
-use crate::transport::IpFamily;
 use crate::transport::ssh::Options;
+use crate::transport::ssh::algorithms;
 use crate::transport::ssh::server_text::visible;
 use crate::transport::ssh::settings::{Route, Settings};
 use crate::transport::ssh::telling::Telling;
 use crate::transport::target::Host;
+use crate::transport::{Error, IpFamily, Notice};
 
 /// The value of `-F` that stands for no file.
 const NO_FILE: &str = "none";
@@ -38,7 +39,21 @@ pub(super) fn way(host: &Host, options: &Options, telling: &Telling) -> Result<V
         hops.push(settings(next, before, &family_free, telling)?);
     }
     hops.reverse();
+    tell_skipped(host, &hops, options, telling);
     Ok(hops)
+}
+
+/// Tells which algorithms the configuration asks for that this client does not know, and goes on without.
+fn tell_skipped(host: &Host, hops: &[Settings], options: &Options, telling: &Telling) {
+    let without_file = Options { config_file: Some(NO_FILE.into()), ..options.clone() };
+    let defaults = OnceCell::new();
+    for hop in hops.iter().filter(|hop| hop.read_by_ssh) {
+        // Where they cannot be asked for there is nothing to tell.
+        let ask = || defaults.get_or_init(|| settings(host, &[], &without_file, telling).ok()).clone();
+        if let Some(names) = algorithms::asked_in_vain(hop, ask) {
+            telling.notice(Notice::AlgorithmsSkipped { host: hop.original.clone(), names });
+        }
+    }
 }
 
 /// Returns the settings for `host`, which is reached through `jumps` if there are any.

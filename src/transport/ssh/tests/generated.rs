@@ -12,13 +12,12 @@ use std::time::Duration;
 
 use super::{Heard, Script, host, options};
 use crate::testing::find;
-use crate::transport::Error;
-use crate::transport::IpFamily;
 use crate::transport::ssh::known_hosts::glob;
 use crate::transport::ssh::resolve;
 use crate::transport::ssh::settings::{Method, Route, Settings, UnknownHost};
 use crate::transport::ssh::telling::Telling;
 use crate::transport::target::Host;
+use crate::transport::{Error, IpFamily, Notice};
 
 /// How many configurations are drawn.
 const FILES: u64 = 220;
@@ -393,6 +392,82 @@ fn generated_configurations_are_read_as_they_are_meant() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(routes > 10 && ambiguous > 1, "the files drawn say little: {routes}, {ambiguous}");
+}
+
+/// Lists with names to draw from: of the client, of OpenSSH's own lists but not of the client, and of neither.
+const LISTS: &[(&str, [&[&str]; 3])] = &[
+    ("Ciphers", [&["aes128-ctr", "aes256-gcm@openssh.com"], &[], &["3des-cbc", "aes256-cbc"]]),
+    ("MACs", [&["hmac-sha2-256", "hmac-sha1"], &["umac-64@openssh.com"], &["hmac-md5", "hmac-sha1-96"]]),
+    (
+        "KexAlgorithms",
+        [
+            &["curve25519-sha256", "diffie-hellman-group14-sha1"],
+            &["sntrup761x25519-sha512@openssh.com"],
+            &["diffie-hellman-group1-sha1"],
+        ],
+    ),
+    ("HostKeyAlgorithms", [&["ssh-ed25519"], &["sk-ssh-ed25519@openssh.com"], &["ssh-rsa"]]),
+];
+
+/// Draws lines with lists, and which of the names in them are told to be unknown.
+fn draw_lists(random: &mut Random) -> (String, Vec<String>) {
+    let (mut text, mut told) = (String::new(), Vec::new());
+    for (directive, [own, usual, others]) in LISTS {
+        if random.below(3) == 0 {
+            continue;
+        }
+        let all: Vec<&str> = own.iter().chain(*usual).chain(*others).copied().collect();
+        let mut names: Vec<&str> = Vec::new();
+        for _ in 0..1 + random.below(4) {
+            let name = random.pick(&all);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        // Added, put first, taken away, or in the place of what there is.
+        let mark = random.pick(&["+", "^", "-", ""]);
+        text.push_str(&format!("{directive} {mark}{}\n", names.join(",")));
+        if mark == "+" || mark == "^" || mark.is_empty() && names.iter().any(|name| own.contains(name)) {
+            let asked = names.iter().filter(|name| others.contains(name));
+            told.extend(asked.map(|name| format!("{name} ({directive})")));
+        }
+    }
+    (text, told)
+}
+
+#[test]
+fn algorithms_that_only_the_user_asks_for_and_nobody_knows_are_told() {
+    if find("ssh").is_none() {
+        return;
+    }
+    let mut with_notice = 0;
+    for seed in 0..FILES / 2 {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("config");
+        let (text, mut expected) = draw_lists(&mut Random(seed));
+        fs::write(&config, &text).unwrap();
+        let options = options(dir.path(), &config, Arc::new(Script::default()), &Heard::default());
+        let (telling, heard) = Telling::to_a_list();
+        resolve::way(&host("box"), &options, &telling).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let (mut told, mut asked) = (Vec::new(), 0);
+        for notice in heard.lock().unwrap().iter() {
+            match notice {
+                Notice::AlgorithmsSkipped { host, names } if host == "box" && told.is_empty() => {
+                    told.extend(names.split(", ").map(str::to_owned));
+                }
+                Notice::Step(text) if text.contains(" \"-F\" \"none\" ") => asked += 1,
+                Notice::Step(_) => {}
+                other => panic!("{other}\n{text}"),
+            }
+        }
+        told.sort();
+        expected.sort();
+        assert_eq!(told, expected, "{text}");
+        // Newer versions may have names in their own lists that neither this client nor this test knows.
+        assert!((usize::from(!expected.is_empty())..=1).contains(&asked), "{asked}\n{text}");
+        with_notice += usize::from(!expected.is_empty());
+    }
+    assert!(with_notice > 20, "the lists drawn say little: {with_notice}");
 }
 
 /// The lines in which the two differ.
