@@ -138,6 +138,15 @@ impl State {
     }
 }
 
+impl Attributes {
+    /// These, with a user and a group only where the others have one: where they have none, that took no part.
+    pub fn as_far_as(&self, others: &Attributes) -> Attributes {
+        let ((user, group), (their_user, their_group)) = (self.owner, others.owner);
+        let owner = (user.filter(|_| their_user.is_some()), group.filter(|_| their_group.is_some()));
+        Attributes { mode: self.mode, owner }
+    }
+}
+
 impl Modes {
     /// What the options of a run ask for.
     pub fn asked(options: &Options) -> Modes {

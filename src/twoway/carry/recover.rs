@@ -140,7 +140,10 @@ impl Recovery<'_> {
         intents.sort_by(|(one, _), (other, _)| other.walk_order(one));
         let mut pending = Vec::with_capacity(intents.len());
         for (path, intended) in intents {
-            let before = history.known(&path)?;
+            let mut before = history.known(&path)?;
+            if let Some(before) = &mut before {
+                before.record.attributes = before.record.attributes.as_far_as(&intended.attributes);
+            }
             if let (State::Absent, Some(before)) = (&intended.state, &before)
                 && let State::File { sum, .. } = before.record.state
             {

@@ -5,6 +5,7 @@ use crate::twoway::TwoWayError;
 use crate::twoway::crash;
 use crate::twoway::facet::{Facet, Value};
 use crate::twoway::history::identity::{self, Identity, Place};
+use crate::twoway::history::owners;
 use crate::twoway::history::row::{self, Authors, Known};
 use crate::twoway::history::runs::Late;
 use crate::twoway::history::{
@@ -84,7 +85,14 @@ impl<'h> Change<'h> {
     fn flush(&mut self) -> Result<(), TwoWayError> {
         let mut records = self.txn.open_table(RECORDS).map_err(storage(WRITING))?;
         let mut changes = self.txn.open_table(CHANGES).map_err(storage(WRITING))?;
-        for (key, known, before) in self.rows.drain(..) {
+        for (key, mut known, before) in self.rows.drain(..) {
+            // Of what has no number of a change before there is no record either.
+            if before != Some(0)
+                && owners::lacks(&known.record)
+                && let Some(row) = records.get(&*key).map_err(storage(READING))?
+            {
+                owners::keep(&mut known.record, &row::decode(row.value(), &self.authors)?.record);
+            }
             let value = row::encode(&known, &mut self.authors)?;
             records.insert(&*key, &*value).map_err(storage(WRITING))?;
             let Some(before) = before else { continue };

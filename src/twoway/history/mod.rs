@@ -31,6 +31,7 @@ mod change;
 mod file;
 mod identity;
 mod overlay;
+mod owners;
 mod partner;
 mod row;
 mod runs;
@@ -55,6 +56,7 @@ use crate::twoway::version::Author;
 use file::Unlocked;
 use identity::{FORMAT, Identity, Place};
 use overlay::Overlay;
+use owners::Seen;
 use redb::{
     Database, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable as _, StorageBackend,
     TableDefinition,
@@ -95,6 +97,8 @@ pub struct History {
     authors: Authors,
     lineages: Lineages,
     partners: u64,
+    /// What is read of owners.
+    owners: Seen,
     /// What keeps other runs from the replica. The last field: it goes when the database is closed, which writes to it.
     held: Option<Arc<WriteFile>>,
 }
@@ -102,6 +106,7 @@ pub struct History {
 /// A moment of a history, to be read while it is changed.
 pub(super) struct Snapshot {
     authors: Authors,
+    owners: Seen,
     records: ReadOnlyTable<&'static [u8], &'static [u8]>,
 }
 
@@ -149,7 +154,8 @@ impl History {
         };
         let identity = stored.unwrap_or(blank);
         let (authors, lineages) = Default::default();
-        let mut history = History { db, identity, authors, lineages, partners: 0, held: None };
+        let owners = Seen::BOTH;
+        let mut history = History { db, identity, authors, lineages, partners: 0, owners, held: None };
         if origin == Origin::New {
             history.create_tables()?;
         }
@@ -163,6 +169,11 @@ impl History {
     /// Holds the lock of the replica as long as it is open itself.
     pub(super) fn hold(&mut self, lock: Arc<WriteFile>) {
         self.held = Some(lock);
+    }
+
+    /// From now on users and groups are read only where they take part in a run; what is known of them else stays.
+    pub(super) fn takes_part(&mut self, (user, group): (bool, bool)) {
+        self.owners = Seen { user, group };
     }
 
     fn create_tables(&self) -> Result<(), TwoWayError> {
@@ -236,7 +247,7 @@ impl History {
     /// The history as it is now.
     pub(super) fn snapshot(&self) -> Result<Snapshot, TwoWayError> {
         let records = self.read()?.open_table(RECORDS).map_err(storage(READING))?;
-        Ok(Snapshot { authors: self.authors.clone(), records })
+        Ok(Snapshot { authors: self.authors.clone(), owners: self.owners, records })
     }
 
     /// Hands everything known to `each`, in the order of a walk.
@@ -315,7 +326,7 @@ impl History {
 impl Snapshot {
     pub(super) fn known(&self, key: &[u8]) -> Result<Option<Known>, TwoWayError> {
         let row = self.records.get(key).map_err(storage(READING))?;
-        row.map(|row| row::decode(row.value(), &self.authors)).transpose()
+        row.map(|row| Ok(self.owners.of(row::decode(row.value(), &self.authors)?))).transpose()
     }
 
     fn range(
@@ -326,7 +337,7 @@ impl Snapshot {
     ) -> Result<(), TwoWayError> {
         for row in self.records.range::<&[u8]>((first, end)).map_err(storage(READING))? {
             let (key, value) = row.map_err(storage(READING))?;
-            each(row::path(key.value())?, row::decode(value.value(), &self.authors)?)?;
+            each(row::path(key.value())?, self.owners.of(row::decode(value.value(), &self.authors)?))?;
         }
         Ok(())
     }
@@ -335,11 +346,11 @@ impl Snapshot {
     pub(super) fn rows(
         &self,
     ) -> Result<impl Iterator<Item = Result<(Vec<u8>, Known), TwoWayError>> + use<>, TwoWayError> {
-        let authors = self.authors.clone();
+        let (authors, owners) = (self.authors.clone(), self.owners);
         let rows = self.records.range::<&[u8]>(..).map_err(storage(READING))?;
         Ok(rows.map(move |row| {
             let (key, value) = row.map_err(storage(READING))?;
-            Ok((key.value().to_vec(), row::decode(value.value(), &authors)?))
+            Ok((key.value().to_vec(), owners.of(row::decode(value.value(), &authors)?)))
         }))
     }
 }

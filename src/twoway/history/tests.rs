@@ -471,3 +471,55 @@ fn attributes_are_kept_with_the_run_that_set_others_in_their_place() {
     history.forget_runs(&[run]).unwrap();
     assert_eq!(kept(&history, run), None);
 }
+
+fn owned(kind: State, owner: (Option<u32>, Option<u32>)) -> Record {
+    Record { state: kind, attributes: Attributes { mode: 0o644, owner }, ..record(1, &[(1, 1)]) }
+}
+
+/// What one of many runs writes, and which of users and groups take part in it.
+#[derive(Debug, Clone)]
+struct Written {
+    is_directory: bool,
+    parts: (bool, bool),
+    owner: (u32, u32),
+}
+
+fn written() -> impl Strategy<Value = Written> {
+    (any::<bool>(), any::<(bool, bool)>(), (0..5_u32, 0..5_u32))
+        .prop_map(|(is_directory, parts, owner)| Written { is_directory, parts, owner })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+    #[test]
+    fn what_takes_no_part_of_owners_stays_as_it_was(written in prop::collection::vec(written(), 1..12)) {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut history, _) = open(dir.path()).unwrap();
+        let (mut was_directory, mut expected) = (None, (None, None));
+        for Written { is_directory, parts, owner: (user, group) } in written {
+            history.takes_part(parts);
+            let state = if is_directory { State::Directory } else { record(1, &[]).state };
+            let owner = (parts.0.then_some(user), parts.1.then_some(group));
+            history.installed(&[(path("a"), Known::there(owned(state, owner), None))], &[], &[]).unwrap();
+            if was_directory.replace(is_directory) != Some(is_directory) {
+                expected = (None, None);
+            }
+            expected = (owner.0.or(expected.0), owner.1.or(expected.1));
+            let seen = (expected.0.filter(|_| parts.0), expected.1.filter(|_| parts.1));
+            let read = |history: &History| history.known(&path("a")).unwrap().unwrap().record.attributes.owner;
+            prop_assert_eq!(read(&history), seen);
+            let mut all = Vec::new();
+            history
+                .all(&mut |_, known| {
+                    all.push(known.record.attributes.owner);
+                    Ok(())
+                })
+                .unwrap();
+            let rows = history.snapshot().unwrap().rows().unwrap();
+            all.extend(rows.map(|row| row.unwrap().1.record.attributes.owner));
+            prop_assert_eq!(all, vec![seen; 2]);
+            history.takes_part((true, true));
+            prop_assert_eq!(read(&history), expected);
+        }
+    }
+}

@@ -186,7 +186,7 @@ impl std::fmt::Debug for Findings<'_> {
     }
 }
 
-/// Compares the tree at `root` with its history.
+/// Compares the tree at `root` with its history, of which from then on no more is read of owners than is synchronised.
 ///
 /// # Errors
 /// The root itself cannot be read, the history cannot, or the scan was stopped. Anything else is told to `observer`.
@@ -196,6 +196,7 @@ pub fn scan<'h>(
     options: &ScanOptions<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Findings<'h>, TwoWayError> {
+    history.takes_part((options.owner, options.group));
     std::thread::scope(|scope| {
         let readers = hash::Readers::new(scope, options.threads, options.stop);
         walk::Scan::new(root, history, options, observer, readers)?.run()

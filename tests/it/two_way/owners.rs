@@ -162,3 +162,66 @@ fn stretches_are_alike_by_name() {
     assert!(changed.number("Total bytes received:") < 8000, "{changed}");
     hosts.assert_owner("there/file-8", (THERE, THERE));
 }
+
+/// What a run with these options does: at once, or by a plan that is carried out later.
+fn sync(two: &Two, options: &[&str], by_plan: bool) -> Output {
+    if !by_plan {
+        return two.sync(options);
+    }
+    let plan = two.scene.path("plan");
+    let planned = two.sync(&[options, &["-n", &format!("--plan={}", plan.display())]].concat());
+    planned.success();
+    two.sync(&[options, &[&format!("--apply={}", plan.display())]].concat())
+}
+
+/// Runs that leave owners out do not forget them, so that who gives something away meanwhile has done so on his side
+/// alone.
+#[test]
+fn what_was_given_away_is_found_by_the_next_run_that_looks() {
+    if !can_have_hosts() {
+        return;
+    }
+    for (way, by_plan) in Way::plain().into_iter().map(|way| (way, false)).chain([(Way::LOCAL, true)]) {
+        let tree = ["a", "b", "c", "d"]
+            .into_iter()
+            .fold(Tree::new().directory("dir"), |tree, name| tree.file(name, name));
+        let two = Two::new(way, &tree, &Tree::new());
+        two.sync(&["-og"]).success();
+        let both = |path: &str, of: (u32, u32)| {
+            for side in ["left", "right"] {
+                assert_eq!(
+                    owner(&two.scene, &format!("{side}/{path}")),
+                    of,
+                    "{way:?} {by_plan} {side}/{path}"
+                );
+            }
+        };
+        give(&two.scene, "left/a", (1234, 4321));
+        give(&two.scene, "right/b", (1235, 0));
+        give(&two.scene, "right/dir", (0, 4321));
+        give(&two.scene, "left/c", (0, 1236));
+        // What else is changed on either side goes along, and no owner with it.
+        two.write("left/a", "another content");
+        two.chmod("left/b", 0o640);
+        two.chmod("right/c", 0o600);
+        two.write("right/d", "another content");
+        for options in [&[][..], &["-o"], &[]] {
+            sync(&two, options, by_plan).success();
+            assert_eq!(owner(&two.scene, "right/a").1, 0, "{way:?} {by_plan} {options:?}");
+        }
+        let users = |path: &str| ["left", "right"].map(|side| owner(&two.scene, &format!("{side}/{path}")).0);
+        assert_eq!((users("a"), users("b")), ([1234; 2], [1235; 2]), "{way:?} {by_plan}");
+        assert_eq!(
+            (two.read("right/a"), two.read("left/d")),
+            ("another content".into(), "another content".into())
+        );
+        sync(&two, &["-og"], by_plan).success();
+        both("a", (1234, 4321));
+        both("b", (1235, 0));
+        both("c", (0, 1236));
+        both("d", (0, 0));
+        both("dir", (0, 4321));
+        two.assert_same();
+        assert_eq!(two.sync(&["-ogi"]).success().out(), "", "{way:?} {by_plan}");
+    }
+}

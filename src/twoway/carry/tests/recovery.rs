@@ -122,3 +122,25 @@ fn what_was_staged_is_gone() {
     scene.recover();
     assert_eq!((scene.tree(""), scene.tree(".dsync/staging")), (vec!["edited=1".to_owned()], vec![]));
 }
+
+/// Whom something belongs to that a killed run without owners was to change says nothing of how far that has come.
+#[test]
+fn owners_that_took_no_part_stay_known() {
+    let mut scene = Scene::new(&[("mode", "4")]);
+    let mut known = scene.history().known(&path("mode")).unwrap().unwrap();
+    // It was given away since.
+    known.record.attributes.owner = (Some(u32::MAX - 7), None);
+    scene.history().installed(&[(path("mode"), known)], &[], &[]).unwrap();
+    assert!(!scene.scan().has_edits());
+    let before = scene.record("mode");
+    assert_eq!(before.attributes.owner, (None, None));
+    let (carrier, _) = scene.begin(vec![scene.task("mode", |record| record.attributes.mode = 0o400)]);
+    carrier.write_down().unwrap();
+    drop(carrier);
+    scene.open();
+    scene.recover();
+    assert_eq!(scene.looks("mode").1, before.attributes.mode);
+    assert_eq!(scene.record("mode").attributes.owner, (Some(u32::MAX - 7), None));
+    assert!(!scene.scan().has_edits());
+    assert_eq!(scene.record("mode"), before);
+}
