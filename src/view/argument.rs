@@ -1,17 +1,20 @@
 //! What the user typed as sources, and the list of `--files-from`: below which directory each is, and under which path
 //! it is shown.
 
-use crate::fs::{Dir, Links, Root};
+use crate::fs::{Dir, Links, Root, is_reserved};
 use crate::request::{Missing, Options};
 use crate::tree::filter::Scope;
 use crate::tree::{Entry, Kind, Node, RelPath};
 use crate::view::listing::is_no_directory;
 use crate::view::selection::{Extent, Meant, Selection};
-use crate::view::{ViewError, as_asked, enter_above, shows};
+use crate::view::{ViewError, as_asked, enter_above, passes, shows};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, PathBuf};
+
+/// What all names begin with that are dsync's own, and the name of the directory in which a replica keeps its history.
+const OWN: &[u8] = b".dsync";
 
 /// Sources below one directory.
 #[derive(Debug)]
@@ -84,6 +87,9 @@ impl Argument {
                     return Ok(Opened::Unentered(typed.path));
                 }
                 (Some(entry), _) => {
+                    if is_own(&itself, &typed.path, entry) {
+                        return Err(ViewError::own(argument));
+                    }
                     // Else the directories above it would be made for nothing.
                     let above = typed.path.split_last().map(|(above, _)| above).unwrap_or_default();
                     is_hidden = options.relative && !shows(&itself, &above, entry);
@@ -148,11 +154,15 @@ impl Argument {
             });
             let Some(argument) = place.and_then(|place| arguments.get_mut(place)) else { continue };
             for (path, meant) in typed.source.chosen(options) {
+                let found = || entry_at(&argument.root, &path, meant.leads, options, links).ok().flatten();
+                if may_be_own(&path) && found().is_some_and(|entry| is_own(&argument.itself, &path, &entry)) {
+                    troubles.push(ViewError::own(name));
+                    continue;
+                }
                 // Else the directories above what is hidden would be made for nothing.
                 let is_hidden = || {
-                    let found = entry_at(&argument.root, &path, meant.leads, options, links).ok().flatten();
                     let above = path.split_last().map(|(above, _)| above).unwrap_or_default();
-                    found.is_some_and(|entry| !shows(&argument.itself, &above, &entry))
+                    found().is_some_and(|entry| !shows(&argument.itself, &above, &entry))
                 };
                 if argument.itself.is_empty() || !is_hidden() {
                     argument.selection.add(&path, meant);
@@ -164,19 +174,35 @@ impl Argument {
     }
 }
 
+/// Whether what is at a path may be dsync's own, by the names on it.
+fn may_be_own(path: &RelPath) -> bool {
+    path.elements().any(|element| element.starts_with(OWN))
+}
+
+/// Whether what was named is dsync's own, or below that, and so is never shown, though no rule leaves it out: rules are
+/// the user's own words.
+fn is_own(itself: &Scope, path: &RelPath, entry: &Entry) -> bool {
+    let Some((above, _)) = path.split_last().filter(|_| may_be_own(path)) else { return false };
+    let is_below = above.elements().any(|element| element == OWN);
+    let mut all_above = std::iter::successors(Some(above), |path| Some(path.split_last()?.0));
+    (is_below || is_reserved(entry))
+        && passes(itself, path, entry.is_dir())
+        && all_above.all(|above| above.is_root() || passes(itself, &above, true))
+}
+
 /// The rules of the command line, where what is named is below this directory.
 fn rules_at(from: &[u8], options: &Options) -> Scope {
     let mut rules = options.rules.clone();
-    if let Some(root) = transfer_root(from) {
+    if let Some(root) = absolute(from) {
         rules.set_root(root.as_os_str().as_bytes());
     }
     Scope::from(rules)
 }
 
-/// The absolute path of the directory that stands for the transfer root, for rules that look at absolute paths. As in
-/// rsync it is the path as it was typed: `a/..` is the current directory whatever `a` leads to.
-fn transfer_root(from: &[u8]) -> Option<PathBuf> {
-    let absolute = std::path::absolute(OsStr::from_bytes(from)).ok()?;
+/// The absolute path of a directory that a user named: as that of the transfer root for rules that look at absolute
+/// paths. As in rsync it is the path as it was typed: `a/..` is the current directory whatever `a` leads to.
+pub fn absolute(path: &[u8]) -> Option<PathBuf> {
+    let absolute = std::path::absolute(OsStr::from_bytes(path)).ok()?;
     let mut root = PathBuf::new();
     for component in absolute.components() {
         match component {

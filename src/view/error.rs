@@ -29,6 +29,14 @@ impl ViewError {
         ViewError { doing: "looking up", path: path.to_vec(), source, hides_entries }
     }
 
+    /// What no run shows, as the user may not know who names it.
+    pub(crate) fn own(path: &[u8]) -> ViewError {
+        let why =
+            "it is dsync's own, like all in .dsync, where a replica keeps its history: no run copies it";
+        let source = io::Error::new(io::ErrorKind::PermissionDenied, why);
+        ViewError { doing: "copying", path: path.to_vec(), source, hides_entries: false }
+    }
+
     pub(crate) fn invalid(path: &[u8], error: InvalidName) -> ViewError {
         let source = io::Error::new(io::ErrorKind::InvalidInput, error);
         ViewError { doing: "looking up", path: path.to_vec(), source, hides_entries: true }

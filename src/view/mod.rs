@@ -29,6 +29,7 @@ mod prune;
 mod rules;
 mod selection;
 
+pub use argument::absolute;
 pub use error::ViewError;
 pub use expand::expand;
 pub use explain::{Absence, Found};
@@ -466,10 +467,13 @@ pub fn source_look(options: &Options) -> Look {
 
 /// Whether a source lists this entry of the directory `dir`, in which this holds.
 pub fn shows(scope: &Scope, dir: &RelPath, entry: &Entry) -> bool {
-    let passes = |path: &RelPath| {
-        scope.check(path.as_bytes(), entry.is_dir(), Side::Sender, false) == Verdict::Included
-    };
-    !crate::fs::is_reserved(entry) && (scope.is_empty() || passes(&dir.join(&entry.name)))
+    !crate::fs::is_reserved(entry)
+        && (scope.is_empty() || passes(scope, &dir.join(&entry.name), entry.is_dir()))
+}
+
+/// Whether no rule leaves out the entry at a path.
+fn passes(scope: &Scope, path: &RelPath, is_dir: bool) -> bool {
+    scope.check(path.as_bytes(), is_dir, Side::Sender, false) == Verdict::Included
 }
 
 #[cfg(test)]

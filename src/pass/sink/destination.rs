@@ -4,7 +4,7 @@ use crate::fs::{self, Devices, Links, Root, Sharing, Start, Writing};
 use crate::pass::tally::describe;
 use crate::request::{Options, Reflink};
 use crate::tree::{Escaped, Kind, Name};
-use crate::view::keeping;
+use crate::view::{absolute, keeping};
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -163,6 +163,9 @@ pub(super) fn open(
     let os_path = OsStr::from_bytes(path);
     let as_directory = path.ends_with(b"/");
     let guard = |root: Root| if dry_run { root.read_only() } else { root };
+    // As it was typed: what the links on it lead to says nothing about what the user means.
+    let absolute = absolute(path).unwrap_or_else(|| os_path.into());
+    fs::check_path(absolute.as_os_str().as_bytes(), "opening").map_err(unfit)?;
     match Root::inspect(os_path, links).map_err(unfit)? {
         Some(Kind::Directory) => {
             let root = Root::open(os_path, links).map_err(unfit)?;

@@ -19,13 +19,19 @@ use std::collections::{HashSet, VecDeque};
 impl Sink<'_> {
     /// Opens the destination, or leaves it alone if there is nothing to put there.
     pub(super) fn open_destination(&self, begin: &Begin, root_is_empty: bool) -> Result<(), PassError> {
+        let Context { options, paths, .. } = self.context;
         let at = |root| Destination { root, ..Destination::default() };
         let destination = match &self.goal {
             Goal::Planned { root, .. } => at(Some(root.clone())),
             Goal::Listing => at(None),
-            Goal::Destination(_) if root_is_empty && begin.root.is_none() => at(None),
+            Goal::Destination(path) if root_is_empty && begin.root.is_none() => {
+                // As in rsync, what is above the destination is made for nothing, too.
+                let makes = options.make_path && self.context.sweep != Sweep::Now;
+                let open = || destination::open(path, true, self.dry_run(), options, *paths);
+                let made_above = if makes { open()?.made_above } else { None };
+                Destination { made_above, ..Destination::default() }
+            }
             Goal::Destination(path) => {
-                let Context { options, paths, .. } = self.context;
                 let open = |dry_run| destination::open(path, begin.single, dry_run, options, *paths);
                 match self.context.sweep == Sweep::Now {
                     true if open(true)?.created => at(None),
@@ -33,7 +39,7 @@ impl Sink<'_> {
                 }
             }
         };
-        let mut destination = destination.written_by(&self.context.options, self.context.paths)?;
+        let mut destination = destination.written_by(options, *paths)?;
         destination.is_listed = begin.root.is_some();
         if let Some((count, path)) = &destination.made_above {
             self.announcer.say(Event::CreatedPath { count: *count, path: path.clone() });

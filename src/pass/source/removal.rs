@@ -4,13 +4,17 @@
 //! be the source under another name, on this host or on one that shares its disk. Directories stay, and so does what is
 //! behind a symbolic link that was followed. One thread does it all, so that it knows which names of a file it has
 //! removed: that changes the file, as its other names show it.
+//!
+//! With `-H`, names of a file that has others go last of all. One that went earlier would be missed by the walk: the
+//! file would have fewer names when the others are listed, or none but one, and would not be the same to the sink.
 
 use crate::fs::{Error, Removal, Removed, Stamp};
 use crate::pass::PassError;
 use crate::pass::source::kept::Kept;
 use crate::pass::source::{Listed, Source};
 use crate::report::Event;
-use crate::tree::RelPath;
+use crate::tree::{Entry, RelPath};
+use crate::view::ViewDir;
 use crate::wire::{self, Confirm, DirId, FileThere};
 use crossbeam_channel::{Receiver, Sender};
 use filetime::FileTime;
@@ -67,13 +71,29 @@ impl Confirmations {
 /// Removes until the queue ends.
 pub(super) fn run(source: &Source<'_>, removal: Removal, link: &wire::Sender, queue: &Receiver<Confirmed>) {
     let mut removing = Removing { source, removal, changed: HashMap::new() };
-    for confirmed in queue {
-        // What is left when a run is stopped is there at the next one.
-        if link.is_stopped() {
-            return;
+    let mut linked = Vec::new();
+    let now = queue.iter().filter_map(|Confirmed { listed, there }| {
+        let Listed { kept, index } = listed;
+        let entry = kept.listing.entries.get(index)?.clone();
+        let name = Removable { dir: kept.dir.clone(), place: kept.listing.origin(index), entry, there };
+        if name.entry.inode().is_none() {
+            return Some(name);
         }
-        removing.remove(&confirmed);
-    }
+        linked.push(name);
+        None
+    });
+    // What is left when a run is stopped is there at the next one.
+    let is_on = |_: &Removable| !link.is_stopped();
+    now.take_while(is_on).for_each(|name| removing.remove(&name));
+    linked.into_iter().take_while(is_on).for_each(|name| removing.remove(&name));
+}
+
+/// A name that may go, without the listing that it was in.
+struct Removable {
+    dir: ViewDir,
+    place: usize,
+    entry: Entry,
+    there: FileThere,
 }
 
 struct Removing<'a, 'b> {
@@ -84,15 +104,15 @@ struct Removing<'a, 'b> {
 }
 
 impl Removing<'_, '_> {
-    fn remove(&mut self, Confirmed { listed, there }: &Confirmed) {
-        let Some(entry) = listed.entry() else { return };
-        let (source, path) = (self.source, listed.kept.dir.path().join(&entry.name));
+    fn remove(&mut self, name: &Removable) {
+        let Removable { dir, entry, there, .. } = name;
+        let (source, path) = (self.source, dir.path().join(&entry.name));
         let Some(seen) = entry.stamp() else { return };
         let later = self.changed.get(&(seen.dev, seen.ino)).copied();
         if is_file_there(&seen, later, there) {
             return source.tally.problem("removing", &path, &"it is the file that the destination has");
         }
-        match self.remove_seen(listed, seen) {
+        match self.remove_seen(name, seen) {
             Ok(Removed::Gone(left)) => {
                 let identity = (seen.dev, seen.ino);
                 match left {
@@ -116,14 +136,12 @@ impl Removing<'_, '_> {
         }
     }
 
-    fn remove_seen(&self, listed: &Listed, seen: Stamp) -> Result<Removed, Error> {
-        let entry = listed.entry().ok_or_else(Error::not_listed)?;
-        let (name, listed_as) = (&entry.name, entry.kind());
+    fn remove_seen(&self, name: &Removable, seen: Stamp) -> Result<Removed, Error> {
+        let Removable { dir, place, entry, .. } = name;
         let later = self.changed.get(&(seen.dev, seen.ino)).map(|&ctime| Stamp { ctime, ..seen });
         let versions = [seen, later.unwrap_or(seen)];
-        let Listed { kept, index } = listed;
-        let dir = self.source.view.unfollowed(&kept.dir, kept.listing.origin(*index))?;
-        self.removal.remove(&dir, name, listed_as, &versions)
+        let dir = self.source.view.unfollowed(dir, *place)?;
+        self.removal.remove(&dir, &entry.name, entry.kind(), &versions)
     }
 
     fn tell(&self, path: RelPath) {

@@ -8,7 +8,7 @@ use crate::support::transport::Way;
 use crate::support::tree::{Node, Tree, noise};
 use crate::support::xattr;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
 const REMOVE: &str = "--remove-source-files";
 
@@ -264,4 +264,25 @@ fn what_cannot_be_removed_is_told() {
     assert_eq!(scene.paths("source"), ["shut", "shut/a"]);
     assert!(output.err().contains("shut/a"), "{output}");
     assert_same(&scene.path("source/shut"), &scene.path("to/shut"), Columns { mode: false, ..Columns::ALL });
+}
+
+/// The first has arrived long before the last is listed, and must not be missed then.
+#[test]
+fn names_of_one_file_stay_one_when_they_go() {
+    for way in Way::plain() {
+        let mut tree = Tree::new().file("a", "content").file("z/last", "content");
+        let long = "x".repeat(200);
+        for number in 0..12_000 {
+            tree = tree.file(format!("between/{}/{long}{number}", number % 60), "");
+        }
+        tree.links.insert(b"z/last".to_vec(), b"a".to_vec());
+        let scene =
+            Scene::with_source(&tree).tree("to", &Tree::new().file("a", "content").file("z/last", "other"));
+        // What is between them is only listed.
+        let options = ["-aH", "--existing", REMOVE];
+        way.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
+        let inode = |name: &str| fs::metadata(scene.path(name)).unwrap().ino();
+        assert_eq!(inode("to/a"), inode("to/z/last"), "{way:?}");
+        assert!(!scene.path("source/a").exists() && !scene.path("source/z/last").exists(), "{way:?}");
+    }
 }

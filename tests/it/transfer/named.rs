@@ -335,6 +335,13 @@ fn missing_directories_above_the_destination_are_made_when_asked() {
         assert!(output.out().starts_with("created 2 directories for "), "{way:?}\n{output}");
         assert!(output.out().contains("\ncreated directory "), "{way:?}\n{output}");
         assert!(!scene.path("dry").exists(), "{way:?}");
+        // For nothing, too.
+        for (to, made) in [("e/f/g", ["e", "e/f"]), ("h/i/", ["h", "h/i"])] {
+            let output = copy(&["-ai", "--mkpath", "--exclude=*"], "source/top", to).success();
+            assert!(output.out().starts_with("created 2 directories for "), "{way:?}\n{output}");
+            assert!(made.iter().all(|name| scene.paths(name).len() < 2), "{way:?}\n{output}");
+            assert!(scene.path(made[1]).is_dir() && !scene.path("e/f/g").exists(), "{way:?}\n{output}");
+        }
     }
 }
 
