@@ -55,6 +55,14 @@ pub enum Failure {
     /// The program on the remote host could not be started.
     #[error("{}{}", unstarted(.0.as_ref()), how(.0.as_ref()))]
     NotStarted(Option<RemoteExit>),
+    /// What was started on the host did not say a word.
+    #[error("what {host} runs as dsync said nothing for {seconds} seconds")]
+    Unanswered {
+        /// The host.
+        host: String,
+        /// For how long.
+        seconds: u64,
+    },
     /// There is no peer on the host, and none could be put there.
     #[error(transparent)]
     Bootstrap(Box<BootstrapError>),
@@ -167,6 +175,7 @@ impl Failure {
     pub(super) fn may_pass_soon(&self) -> bool {
         match self {
             Failure::Connect(error) => error.is_of_the_line(),
+            Failure::Unanswered { .. } => true,
             Failure::Peer(abort) => abort.kind == AbortKind::InUse,
             Failure::NotStarted(exit) => {
                 matches!(exit, None | Some(RemoteExit::Status(255) | RemoteExit::Lost(_)))
@@ -198,7 +207,7 @@ impl Failure {
             Failure::Connect(transport::Error::Spawn { .. }) | Failure::System { .. } => FailureKind::Ipc,
             Failure::Connect(transport::Error::Timeout { .. }) => FailureKind::Timeout,
             Failure::Connect(_) => FailureKind::RemoteShell(255),
-            Failure::Wire(WireError::Timeout(_)) => FailureKind::Timeout,
+            Failure::Wire(WireError::Timeout(_)) | Failure::Unanswered { .. } => FailureKind::Timeout,
             Failure::Wire(WireError::Io(_) | WireError::Ended) | Failure::Lost(_) => FailureKind::Stream,
             Failure::Wire(_) | Failure::Protocol(_) => FailureKind::Protocol,
             Failure::Peer(abort) => match abort.kind {
@@ -253,6 +262,11 @@ impl Failure {
             }
             Failure::NotStarted(_) => {
                 "What the remote shell said above tells why; run it by itself to see more.".to_owned()
+            }
+            Failure::Unanswered { .. } => {
+                "See that it is dsync, which --remote-path names, and not another program that waits; give --timeout \
+                 more seconds if the host is only slow."
+                    .to_owned()
             }
             Failure::Wire(WireError::Timeout(_)) | Failure::Peer(Abort { kind: AbortKind::Timeout, .. }) => {
                 "Give --timeout more seconds if the host is only slow.".to_owned()
@@ -341,6 +355,11 @@ mod tests {
             (Failure::NotStarted(status(127)), "--remote-path", FailureKind::RemoteShell(127)),
             (Failure::NotStarted(status(255)), "the remote shell said above", FailureKind::RemoteShell(255)),
             (Failure::NotStarted(closed()), "SSH server", FailureKind::Stream),
+            (
+                Failure::Unanswered { host: "box".to_owned(), seconds: 60 },
+                "--remote-path",
+                FailureKind::Timeout,
+            ),
             (Failure::NotStarted(status(0)), "ForceCommand", FailureKind::RemoteShell(0)),
             (Failure::NotStarted(status(77)), "if anything", FailureKind::RemoteShell(77)),
         ];

@@ -8,6 +8,7 @@
 mod apart;
 mod bootstrap;
 mod cancel;
+mod expecting;
 mod explain;
 mod failure;
 mod forward;

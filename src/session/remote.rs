@@ -4,6 +4,7 @@ use crate::pass::{Context, PassError};
 use crate::report::{Event, Totals};
 use crate::request::{NamesFrom, Part, Request};
 use crate::session::bootstrap::{self, Executable, Signs, Trouble};
+use crate::session::expecting::Expecting;
 use crate::session::retry::Broken;
 use crate::session::streams::Helpers;
 use crate::session::{Failure, Outcome, Run, Surroundings, TwoWayOutcome, context, one_way, talk};
@@ -193,10 +194,12 @@ pub(super) fn connect(
         None => connect_ssh(run, surroundings, host, &command)?,
     };
     let trouble = Trouble::default();
+    let expecting = Expecting::of(host.to_string(), run.options.timeout, trouble.clone());
+    let connection = expecting.watch(connection);
     let connection = match executable {
         Some(executable) => {
             let (host, reporter) = (host.to_string(), surroundings.reporter.clone());
-            bootstrap::see_to(connection, executable, host, reporter, signs, trouble.clone())
+            bootstrap::see_to(connection, executable, host, reporter, signs, expecting)
         }
         None => connection,
     };

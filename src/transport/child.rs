@@ -127,6 +127,10 @@ impl Carrier for Process {
         }
     }
 
+    fn may_ask(&self) -> bool {
+        true
+    }
+
     fn another(&self) -> Result<Connection, Error> {
         self.launch.start()
     }

@@ -46,6 +46,7 @@ pub struct Control(Arc<dyn Carrier>);
 pub(in crate::transport) trait Carrier: Send + Sync {
     fn close(&self);
     fn wait(&self, timeout: Duration) -> Option<RemoteExit>;
+    fn may_ask(&self) -> bool;
     fn another(&self) -> Result<Connection, Error>;
     fn run(&self, command: &RemoteCommand) -> Result<Connection, Error>;
 }
@@ -66,6 +67,12 @@ impl Control {
     /// `None` when that took longer than `timeout`.
     pub fn wait(&self, timeout: Duration) -> Option<RemoteExit> {
         self.0.wait(timeout)
+    }
+
+    /// Whether what carries the connection is another program, which may be asking its user something by itself, so that
+    /// the remote command has not begun yet.
+    pub fn may_ask(&self) -> bool {
+        self.0.may_ask()
     }
 
     /// Runs the same remote command once more beside this one: on a further channel of the same SSH connection, or by

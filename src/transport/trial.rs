@@ -176,6 +176,10 @@ impl Carrier for Shared {
         control.wait(timeout)
     }
 
+    fn may_ask(&self) -> bool {
+        self.lock().control.may_ask()
+    }
+
     fn another(&self) -> Result<Connection, Error> {
         let control = self.lock().control.clone();
         control.another()

@@ -16,7 +16,8 @@ use crate::wire::{Token, WireError};
 use bytes::Bytes;
 use std::io::{self, Read, Write};
 
-const MAGIC: [u8; 8] = *b"dsync\0\r\n";
+/// How each side begins.
+pub const MAGIC: [u8; 8] = *b"dsync\0\r\n";
 /// The longest hello accepted, in bytes.
 const HELLO_LIMIT: u64 = 4096;
 /// How much text before the magic is shown.

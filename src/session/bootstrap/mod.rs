@@ -22,6 +22,7 @@ pub(super) use executable::Executable;
 
 use crate::report::{Event, Reporter};
 use crate::session::Failure;
+use crate::session::expecting::Expecting;
 use crate::session::remote::GRACE;
 use crate::transport::command::RemoteCommand;
 use crate::transport::trial::{Trial, Verdict, on_trial};
@@ -51,12 +52,18 @@ pub(super) type Signs = Arc<dyn Fn() + Send + Sync>;
 pub(super) struct Trouble(Arc<Mutex<Option<Failure>>>);
 
 impl Trouble {
+    /// Whether there is a failure.
+    pub(super) fn is_there(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// The failure, once.
     pub(super) fn take(&self) -> Option<Failure> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn put(&self, failure: Failure) {
+    /// Puts one there.
+    pub(super) fn put(&self, failure: Failure) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
     }
 }
@@ -99,7 +106,7 @@ struct Bootstrap {
     signs: Signs,
     /// From when it is known that the first one does not stay.
     waiting: Option<Waiting>,
-    trouble: Trouble,
+    expecting: Expecting,
 }
 
 /// Sees to it that a dsync is at the far end of the connection.
@@ -109,16 +116,16 @@ pub(super) fn see_to(
     host: String,
     reporter: Arc<dyn Reporter>,
     signs: Signs,
-    trouble: Trouble,
+    expecting: Expecting,
 ) -> Connection {
     let (present, stage) = (Present::Nothing, Stage::Any);
     let (sum, waiting) = (None, None);
     let mut bootstrap =
-        Bootstrap { executable, sum, host, present, stage, reporter, signs, waiting, trouble };
+        Bootstrap { executable, sum, host, present, stage, reporter, signs, waiting, expecting };
     let judge = move |reader: &mut dyn Read, trial: &Trial| {
         bootstrap.judge(reader, trial).unwrap_or_else(|failure| {
             let told = io::Error::other(failure.to_string());
-            bootstrap.trouble.put(failure);
+            bootstrap.expecting.trouble.put(failure);
             Verdict::Fail(told)
         })
     };
@@ -130,7 +137,7 @@ impl Bootstrap {
         // What is kept is read again by the link, which has the words for everything that is no greeting.
         let machine = match Hello::read(&mut reader) {
             Ok(_) => return Ok(Verdict::Keep),
-            Err(_) if trial.is_closed() => return Ok(Verdict::Keep),
+            Err(_) if trial.is_closed() || self.expecting.trouble.is_there() => return Ok(Verdict::Keep),
             Err(WireError::Noise(said)) => match (script::absent(&said), script::before_absent(&said)) {
                 (Some(machine), _) => Some(machine.to_owned()),
                 (None, Some(before)) => return Err(WireError::Noise(before.to_owned()).into()),
@@ -166,7 +173,7 @@ impl Bootstrap {
         };
         let sum = self.sum()?;
         let command = RemoteCommand::script(&script::own(&self.executable, &sum))?;
-        Ok(Verdict::Instead(trial.run(&command)?))
+        Ok(Verdict::Instead(self.expecting.watch(trial.run(&command)?)))
     }
 
     fn sum(&mut self) -> Result<String, Failure> {

@@ -245,6 +245,10 @@ impl Carrier for Held {
         self.channel.ending.wait(timeout)
     }
 
+    fn may_ask(&self) -> bool {
+        false
+    }
+
     fn another(&self) -> Result<Connection, Error> {
         self.session.open(&self.command)
     }

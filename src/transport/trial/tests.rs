@@ -17,6 +17,10 @@ impl Carrier for Socket {
         Some(RemoteExit::Status(0))
     }
 
+    fn may_ask(&self) -> bool {
+        false
+    }
+
     fn another(&self) -> Result<Connection, Error> {
         Err(Error::EmptyCommand)
     }

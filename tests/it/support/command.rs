@@ -16,7 +16,7 @@ use crate::support::{lifetime, tools};
 use rustix::process::{Pid, Signal};
 
 /// How long a run may take unless it says otherwise. Far more than any needs, so that only a hang meets it.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(180);
 
 /// The program under test.
 pub(crate) fn binary() -> &'static Path {

@@ -102,6 +102,33 @@ fn a_peer_that_says_nothing_meets_the_timeout() {
     assert!(output.elapsed < Duration::from_secs(15), "{output}");
 }
 
+/// Without a timeout of the run's: the built-in client knows when the remote program begins.
+#[test]
+fn a_program_that_never_greets_is_given_up() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("rsync waits for ever");
+    }
+    let config = &russh_server::login().config;
+    let scene = scene();
+    let (here, there) = (scene.path("source/").into_os_string(), remote(scene.path("to")));
+    let start = |program: &str, source: &OsString| {
+        let run = dsync(["-a", "--ssh-config"]).args([config.as_os_str(), program.as_ref(), source, &there]);
+        run.start()
+    };
+    // At once, as each takes a minute.
+    let silent = start("--remote-path=sleep 90;", &here);
+    let between = start("--remote-path=sleep 90;", &remote(scene.path("source/")));
+    let talks = start("--remote-path=echo Welcome; sleep 90;", &here);
+    for running in [silent, between] {
+        let output = running.finish().expect(30);
+        assert!(output.err().contains("what loop runs as dsync said nothing for 60 seconds"), "{output}");
+        assert!(output.err().contains("--remote-path names"), "{output}");
+    }
+    let output = talks.finish().expect(2);
+    assert!(output.err().contains("Welcome"), "{output}");
+    assert!(!scene.path("to").exists());
+}
+
 /// A request of more than any socket takes at once: it holds the rules.
 fn many_rules(scene: &Scene) -> String {
     let rules: String =

@@ -100,7 +100,7 @@ fn exit_status_standard_error_and_signals_arrive() {
 #[test]
 fn closing_wakes_reader_and_writer() {
     let Some(sshd) = Sshd::start("") else { return };
-    let Connection { mut reader, mut writer, control } = run(&sshd, "sleep 600", &Script::nobody()).unwrap();
+    let Connection { mut reader, mut writer, control } = run(&sshd, "sleep 60", &Script::nobody()).unwrap();
     let reading = std::thread::spawn(move || reader.read(&mut [0; 10]));
     let writing = std::thread::spawn(move || writer.write_all(&vec![0; 64 << 20]));
     std::thread::sleep(Duration::from_millis(300));
@@ -116,7 +116,7 @@ fn closing_wakes_reader_and_writer() {
 fn a_server_that_dies_is_an_error_for_reader_and_writer() {
     let Some(sshd) = Sshd::start("") else { return };
     // The session's own server process, which is the shell's parent.
-    let connection = run(&sshd, "kill -9 $PPID; sleep 600", &Script::nobody()).unwrap();
+    let connection = run(&sshd, "kill -9 $PPID; sleep 60", &Script::nobody()).unwrap();
     let Connection { mut reader, mut writer, control } = connection;
     let (read, written) = within(LONG, move || {
         let read = reader.read(&mut [0; 10]).map_err(|error| error.to_string());
