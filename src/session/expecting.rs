@@ -1,9 +1,9 @@
 //! How long a host may leave its peer's greeting to be waited for, where there is no `--timeout`.
 //!
-//! A program that is only called dsync may wait for input that never comes, and so would whoever waits for its greeting.
-//! The limit holds from the start of the remote command. A remote shell that is a program of its own may ask its user
-//! something before it connects, of which nothing is known here; there it holds from the first byte on. It ends with
-//! the greeting: how long a run takes is not for anybody else to say.
+//! A program that is only called dsync may wait for input that never comes, and so would whoever waits for its
+//! greeting. The limit holds from the start of the remote command. A remote shell that is a program of its own may ask
+//! its user something before it connects, of which nothing is known here; there it holds from the first byte on. It
+//! ends with the greeting: how long a run takes is not for anybody else to say.
 
 use crate::session::Failure;
 use crate::session::bootstrap::Trouble;

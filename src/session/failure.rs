@@ -256,8 +256,9 @@ impl Failure {
                 "Run this again; if it happens again, the log of the host's SSH server says why.".to_owned()
             }
             Failure::NotStarted(Some(RemoteExit::Status(0..=254))) => {
-                "What was said above tells why, if anything; else see that it is dsync that the host runs: --remote-path \
-                 names it, and command= in authorized_keys or ForceCommand in sshd_config puts another in its place."
+                "What was said above tells why, if anything; else see that it is dsync that the host runs: \
+                 --remote-path names it, and command= in authorized_keys or ForceCommand in sshd_config puts another \
+                 in its place."
                     .to_owned()
             }
             Failure::NotStarted(_) => {

@@ -69,8 +69,8 @@ impl Control {
         self.0.wait(timeout)
     }
 
-    /// Whether what carries the connection is another program, which may be asking its user something by itself, so that
-    /// the remote command has not begun yet.
+    /// Whether what carries the connection is another program, which may be asking its user something by itself, so
+    /// that the remote command has not begun yet.
     pub fn may_ask(&self) -> bool {
         self.0.may_ask()
     }
