@@ -44,7 +44,8 @@ impl View {
             read.leave_out_mounts();
         }
         if self.manner.links.follows() || self.manner.links.munge {
-            self.see((&argument.root, scope), path, dir, &mut read);
+            let left_out = place.device.filter(|_| self.manner.mounts == Mounts::LeftOut);
+            self.see((&argument.root, scope), path, dir, left_out, &mut read);
         }
         // What the rules hide in one argument does not stand in the way of what another shows.
         read.retain(|entry| shows(scope, path, entry) && (self.manner.directories || !entry.is_dir()));
@@ -190,11 +191,18 @@ impl View {
         }
     }
 
-    /// Puts in the place of links what they stand for.
-    fn see(&self, place: (&Dir, &Scope), path: &RelPath, dir: &Dir, read: &mut Read) {
+    /// Puts in the place of links what they stand for; nothing for directories on another device than `top`.
+    fn see(&self, place: (&Dir, &Scope), path: &RelPath, dir: &Dir, top: Option<u64>, read: &mut Read) {
         for entry in std::mem::take(&mut read.entries) {
+            let is_link = entry.kind() == Kind::Symlink;
             let shown = self.shown_as(place, path, dir, entry, read);
-            read.entries.extend(shown);
+            let is_mounted = |shown: &Entry| {
+                let device = || Some(dir.open_referent_dir(&shown.name).ok()?.identity().ok()?.0);
+                is_link
+                    && shown.is_dir()
+                    && top.is_some_and(|top| device().is_some_and(|device| device != top))
+            };
+            read.entries.extend(shown.filter(|shown| !is_mounted(shown)));
         }
     }
 

@@ -5,6 +5,7 @@ use crate::oracle::options::{self, Choice, Naming};
 use crate::oracle::outcome::Comparison;
 use crate::oracle::random::Random;
 use crate::oracle::trees::{self, Obstacles};
+use crate::support::disk::Disk;
 use crate::support::snapshot::Snapshot;
 use crate::support::tree::{Entry, Node, Tree, at, contents};
 use std::collections::BTreeMap;
@@ -25,7 +26,12 @@ pub(super) struct Case {
     pub(super) bases: Vec<Tree>,
     pub(super) options: Vec<Choice>,
     pub(super) harmless: Vec<OsString>,
+    /// The directory of the first source that is another file system.
+    mount: Option<Vec<u8>>,
 }
+
+/// The options that are about other file systems.
+const MOUNTED: &[&str] = &["-x", "-xx"];
 
 /// What the source arguments name.
 #[derive(Debug, Clone)]
@@ -118,6 +124,11 @@ impl Case {
         // Drawn apart, so that the other cases stay what they are.
         let mut fitted = Random::new(!seed ^ 0x5a5a);
         sources.iter_mut().for_each(|source| fitting::source(&mut fitted, &options, source));
+        let mut mount = None;
+        if has(&options, MOUNTED) {
+            mount = fitting::mount(&mut fitted, &mut sources[0]);
+            options.retain(|choice| mount.is_some() || !MOUNTED.contains(&choice.name));
+        }
         if has(&options, &["-L", "--copy-unsafe-links"]) {
             // To rsync, one that is named and leads nowhere is not there itself.
             let may_delete = has(&options, &["--delete"]) && !has(&options, &["--ignore-errors"]);
@@ -134,6 +145,7 @@ impl Case {
             // rsync neither replaces these nor leaves out what is to go into the directory, and then fails.
             for_directories: !options::has(&options, "--ignore-existing"),
         };
+        let is_made = has(&options, &["--mkpath"]);
         let destination = match random.below(100) {
             // By a name alone, what is listed decides whether a missing destination is the new name or a directory.
             // With --existing, rsync makes it or not by the number of entries.
@@ -148,6 +160,7 @@ impl Case {
             10..15 => Some(Tree::new()),
             _ => Some(trees::earlier(&mut random, &wanted, obstacles)),
         };
+        let destination = destination.filter(|_| !is_made);
         let destination = destination.map(|tree| with_rule_files(&mut random, tree, &options, &wanted));
         let destination = destination.map(|mut tree: Tree| {
             // Above what is named there are none for rsync then.
@@ -226,11 +239,19 @@ impl Case {
         let mut bases = if is_based { vec![basis(), basis()] } else { Vec::new() };
         let mut there = destination.iter_mut().chain(&mut bases);
         fitting::keep(&mut fitted, &options, &mut sources, &mut there);
-        Case { seed, sources, operands, destination, bases, options, harmless }
+        Case { seed, sources, operands, destination, bases, options, harmless, mount }
     }
 
-    /// Writes the sources and the files that options name into `directory`.
-    pub(super) fn write(&self, directory: &Path) {
+    /// Writes the sources and the files that options name into `directory`. Returns the file system among them, which
+    /// is there for as long as that is kept.
+    pub(super) fn write(&self, directory: &Path) -> Option<Disk> {
+        let mount =
+            self.mount.as_ref().filter(|_| MOUNTED.iter().any(|name| options::has(&self.options, name)));
+        let mounted = mount.filter(|path| self.sources[0].entries.contains_key(*path)).map(|path| {
+            let at = at(&directory.join("source-0"), path);
+            fs::create_dir_all(at.parent().unwrap()).unwrap();
+            Disk::at(at).unwrap()
+        });
         for (number, source) in self.sources.iter().enumerate() {
             source.write(&directory.join(format!("source-{number}")));
         }
@@ -240,6 +261,13 @@ impl Case {
         for (number, choice) in self.options.iter().enumerate() {
             choice.write(directory, number);
         }
+        mounted
+    }
+
+    /// The destination as it is named, where it is to be `at`, or below that.
+    pub(super) fn target(&self, at: &Path) -> PathBuf {
+        // Without a slash at its end, rsync has the last directory be one of the list if that has no others.
+        if options::has(&self.options, "--mkpath") { at.join("new/below/") } else { at.to_owned() }
     }
 
     /// Writes the destination as it is before the run.

@@ -6,6 +6,7 @@
 
 use crate::oracle::groups::{self, GROUPS};
 use crate::oracle::options::{ALL, Choice, Effect};
+use crate::support::disk::Disk;
 use crate::support::tools;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,7 +75,9 @@ impl Coverage {
             let without_effect =
                 matches!(*name, "-o" | "-g" | "--no-super" | "--chown" | "--usermap" | "--groupmap")
                     && !tools::is_root();
-            (if without_effect { drawn } else { effective }) < ENOUGH
+            // Nor is anything mounted by everybody.
+            let is_out_of_reach = matches!(*name, "-x" | "-xx") && !Disk::is_possible();
+            !is_out_of_reach && (if without_effect { drawn } else { effective }) < ENOUGH
         };
         ALL.iter().filter(lacks).map(|(name, _)| *name).collect()
     }

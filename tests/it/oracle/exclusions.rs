@@ -66,6 +66,14 @@ const EXCLUSIONS: &[Exclusion] = &[
         &["--compare-dest", "--copy-dest", "--link-dest"],
         "rsync removes only regular files that are elsewhere",
     ),
+    (
+        &["--remove-source-files"],
+        &["-X"],
+        "rsync removes what is no file, and may look for its attributes after that",
+    ),
+    (&["-x"], &["-xx"], "-xx is both"),
+    (&["-x"], &["--remove-source-files"], "the sources could not be written anew for each run"),
+    (&["-xx"], &["--remove-source-files"], "the sources could not be written anew for each run"),
     (&["--fake-super", "-A"], &["-X"], "rsync loses the ACLs of what it makes with other attributes"),
 ];
 

@@ -152,6 +152,24 @@ pub(super) fn destination(random: &mut Random, options: &[Choice], tree: &mut Tr
     }
 }
 
+/// Chooses a directory of a source that is to be another file system, with something in it. No file has names on both.
+pub(super) fn mount(random: &mut Random, tree: &mut Tree) -> Option<Vec<u8>> {
+    let above =
+        tree.entries.keys().filter_map(|path| Some(&path[..path.iter().rposition(|byte| *byte == b'/')?]));
+    let mut full: Vec<&[u8]> = above.collect();
+    full.dedup();
+    if full.is_empty() {
+        return None;
+    }
+    let at = random.pick(&full).to_vec();
+    let inside = [at.as_slice(), b"/"].concat();
+    tree.links.retain(|path, other| path.starts_with(&inside) == other.starts_with(&inside));
+    // Older systems have none of the user's own there.
+    let there = tree.entries.iter_mut().filter(|(path, _)| **path == at || path.starts_with(&inside));
+    there.for_each(|(_, entry)| entry.xattrs.retain(|name, _| !name.starts_with(b"user.")));
+    Some(at)
+}
+
 /// Has trees that were drawn keep attributes in attributes, if the options ask for it: all at the side of the
 /// destination, where rsync makes over what does not, and about every other source.
 pub(super) fn keep(

@@ -25,6 +25,7 @@ use self::coverage::Coverage;
 use self::options::Effect;
 use self::outcome::Outcome;
 use crate::support::command::{Invocation, Output};
+use crate::support::disk::Disk;
 use crate::support::transport::{Direction, Transport, Way};
 use crate::support::{snapshot, sshd, tools};
 use std::env;
@@ -87,6 +88,8 @@ struct Examined {
     oracle: Outcome,
     /// What dsync printed.
     output: Output,
+    /// A part of the sources.
+    _mounted: Option<Disk>,
 }
 
 fn compare(cases: usize, first_seed: u64, way: fn(u64) -> Way, cover: bool) {
@@ -138,7 +141,7 @@ impl Comparing {
     /// Runs both programs on a case that is written into `here`.
     fn examine(&self, case: &Case, here: &Path) -> Examined {
         let since = snapshot::from_now();
-        case.write(here);
+        let mounted = case.write(here);
         let how = case.comparison();
         let oracle = self.rsync(case, here, None, since, &[]);
         let theirs = here.join("dsync");
@@ -162,7 +165,7 @@ impl Comparing {
                 // Each side is told for itself, and rsync's are one here.
                 words.push("-M--fake-super".into());
             }
-            way.copy(&words, &case.operands(here), &theirs).run()
+            way.copy(&words, &case.operands(here), case.target(&theirs)).run()
         });
         let outcome = outcome.with_sources(case.sources_left(here), since);
         let mut differences = oracle.state_differences(&outcome, &how);
@@ -175,7 +178,7 @@ impl Comparing {
         if case.bases(here) != bases {
             differences.push("what is compared with was changed".to_owned());
         }
-        Examined { since, differences, oracle, output: outcome.output }
+        Examined { since, differences, oracle, output: outcome.output, _mounted: mounted }
     }
 
     /// Notes a difference. Of the first, the smallest case that shows something of it is looked for.
@@ -218,7 +221,7 @@ impl Comparing {
                 Invocation::new(&self.rsync, case.words(here, without))
                     .args(more)
                     .args(case.operands(here))
-                    .args([&at])
+                    .args([case.target(&at)])
                     .run()
             })
             .with_sources(case.sources_left(here), since)

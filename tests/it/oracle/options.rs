@@ -63,9 +63,6 @@ impl Choice {
 }
 
 /// All options that are drawn, so that one that never is cannot go unnoticed.
-///
-/// Not drawn is `-x`, which needs other file systems in the trees, and so a user who may mount them;
-/// and `--mkpath`: by how many entries rsync's list has, the last directory is one of them or made before.
 pub(super) const ALL: &[(&str, Effect)] = &[
     ("-a", Effect::State),
     ("-r", Effect::State),
@@ -157,6 +154,9 @@ pub(super) const ALL: &[(&str, Effect)] = &[
     ("--ignore-errors", Effect::State),
     ("--remove-source-files", Effect::State),
     ("--list-only", Effect::State),
+    ("--mkpath", Effect::State),
+    ("-x", Effect::State),
+    ("-xx", Effect::State),
 ];
 
 /// Those that name directories to compare with.

@@ -70,7 +70,7 @@ impl Comparison {
         let every_name_is_shown = any(&["-vv", "--info"]);
         // With -c, rsync corrects times by nanoseconds, and says so only here. And of what has only got other extended
         // attributes, it says that it is up to date.
-        let more_is_shown = any(&["-c", "-i", "-P", "--stats", "--out-format"])
+        let more_is_shown = any(&["-c", "-i", "-P", "--stats", "--out-format", "--list-only"])
             || (every_name_is_shown && options::has(options, "-X"));
         Comparison {
             columns: Columns {
@@ -399,6 +399,8 @@ impl Outcome {
         let mut names: Vec<String> = wanted
             .map(|line| match line.strip_prefix("deleting ") {
                 Some(_) if how.limited_deletion => "deleting".to_owned(),
+                // What it is made for is another one for each.
+                _ if line.starts_with("created ") => line.split(" for /").take(1).collect(),
                 _ => line.to_owned(),
             })
             .collect();

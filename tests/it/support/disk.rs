@@ -5,6 +5,7 @@ use crate::support::tools;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// A file system mounted for a test.
 #[derive(Debug)]
@@ -46,6 +47,24 @@ impl Drop for Loop {
 }
 
 impl Disk {
+    /// One at a path that is not there yet.
+    pub(crate) fn at(path: PathBuf) -> Option<Disk> {
+        Disk::mount(path, &["-t", "tmpfs", "none"])
+    }
+
+    /// Whether there may be any here.
+    pub(crate) fn is_possible() -> bool {
+        static IS_POSSIBLE: OnceLock<bool> = OnceLock::new();
+        *IS_POSSIBLE.get_or_init(|| {
+            let place = tempfile::tempdir().unwrap();
+            let is_possible = Disk::at(place.path().join("disk")).is_some();
+            if !is_possible {
+                tools::missing("the right to mount");
+            }
+            is_possible
+        })
+    }
+
     /// One of so many `mebibytes`, at `name` in the scene. `None` if that cannot be had here.
     pub(crate) fn small(scene: &Scene, name: &str, mebibytes: u32) -> Option<Disk> {
         let size = format!("size={mebibytes}m");

@@ -401,6 +401,9 @@ fn other_file_systems_are_made_left_out_and_left_alone() {
         // What is named is entered wherever it is.
         way.copy(&["-axx"], &[scene.path("source/m")], scene.path("named/")).run().success();
         assert_eq!(scene.paths("named"), ["m", "m/inside"], "{way:?}");
+        // And what a link leads to is where it is.
+        std::os::unix::fs::symlink("m", scene.path("source/link")).unwrap();
+        assert_eq!(copy(&["-axxk"], "followed"), ["d", "f"], "{way:?}");
     }
 }
 

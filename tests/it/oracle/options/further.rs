@@ -3,6 +3,7 @@
 
 use crate::oracle::exclusions;
 use crate::oracle::options::{Argument, Drawn, Naming, has};
+use crate::support::disk::Disk;
 use crate::support::{tools, xattr};
 
 impl Drawn<'_> {
@@ -36,6 +37,10 @@ impl Drawn<'_> {
             "--remove-source-files",
             &["--remove-source-files"],
         );
+        self.beside(4, "--mkpath", &["--mkpath"]);
+        let mounted = if Disk::is_possible() { 7 } else { 0 };
+        self.beside(mounted, "-x", &["-x"]);
+        self.beside(mounted, "-xx", &["-xx"]);
     }
 
     /// Rules for names of extended attributes. Not being root, rsync gives some of these other names.
