@@ -110,21 +110,22 @@ pub fn last(all: &Dir) -> Result<u64, TwoWayError> {
     Ok(directories(all)?.into_iter().map(|(run, ..)| run).max().unwrap_or(0))
 }
 
-/// Forgets the logs of runs that began before `before`, with what they have in the trash. The present run is not among
-/// them, and of what cannot be removed the log stays too.
+/// Forgets the logs of runs that began before `before`, with what they have in the trash. The `present` run is not among
+/// them, and of what cannot be removed the log stays too, as does that of the last run: a replica that remembers none
+/// has lost its past.
 ///
 /// # Errors
 /// The trash cannot be listed, or those of the history. What cannot be removed is told.
 pub fn expire(
     replica: &Replica,
     history: &mut History,
-    before: FileTime,
+    (before, present): (FileTime, Option<u64>),
     told: Told<'_>,
 ) -> Result<Amount, TwoWayError> {
-    let (mut old, mut kept) = (BTreeSet::new(), BTreeSet::from([history.last_run()]));
+    let (mut old, mut kept) = (BTreeSet::new(), BTreeSet::from_iter(present));
     for run in history.runs()? {
         let run = run?;
-        if run.began < before && run.number != history.last_run() {
+        if run.began < before && Some(run.number) != present {
             old.insert(run.number);
         } else {
             kept.insert(run.number);
@@ -135,6 +136,7 @@ pub fn expire(
     for (run, ..) in directories(replica.all_trash())? {
         old.remove(&run);
     }
+    old.remove(&history.last_run());
     history.forget_runs(&old.into_iter().collect::<Vec<u64>>())?;
     Ok(amount)
 }

@@ -177,7 +177,11 @@ fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str); 49] {
             "Leave it out: each side has the attributes that its user may set.",
         ),
         (flags.super_user.is_some(), "--super", "Leave it out: who is root does what only root may."),
-        (flags.numeric_ids && !(flags.owner || flags.group), "--numeric-ids", "It needs --owner or --group."),
+        (
+            flags.numeric_ids && !(flags.owner || flags.group || flags.acls),
+            "--numeric-ids",
+            "It needs --owner, --group or --acls.",
+        ),
     ]
 }
 

@@ -32,11 +32,11 @@ use crate::pass::PassError;
 use crate::report::{Progress, Reporter, Totals};
 use crate::tree::RelPath;
 use crate::twoway::decide::Side;
-use crate::twoway::facet::{Facet, Facets};
+use crate::twoway::facet::Facets;
 use crate::twoway::guard::Census;
 use crate::twoway::history::Partner;
 use crate::twoway::lineage::{Heads, Lineages};
-use crate::twoway::packed::{Batch, PackedTask, Packing};
+use crate::twoway::packed::{Batch, PackedTask, Packing, ToldValues};
 use crate::twoway::run::Stretch;
 use crate::twoway::version::Author;
 use crate::wire::{Closed, Link, Message, Received};
@@ -74,7 +74,7 @@ pub enum Talk {
     /// Facets of these paths are needed; the last of them or not.
     Lack(Batch<Facets>, bool),
     /// What they are, as far as they can be had; the last of what was asked for together or not.
-    Values(Vec<(Facet, Vec<u8>)>, bool),
+    Values(ToldValues, bool),
     /// What could not be done here; the last of it or not.
     Undone(Batch<()>, bool),
     /// This side has done what it could.

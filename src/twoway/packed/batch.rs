@@ -3,8 +3,9 @@
 use crate::pass::OwnerMap;
 use crate::tree::RelPath;
 use crate::twoway::exchange::Garbled;
-use crate::twoway::facet::{Extended, Facet, Facets, Register};
+use crate::twoway::facet::{Extended, Facet, Facets, Register, Value};
 use crate::twoway::history::{Stored, StoredFacet, Time};
+use crate::twoway::packed::acls::{self, HeardAcls, ToldAcls};
 use crate::twoway::packed::owners::{Named, Numbers, Owners, translate};
 use crate::twoway::record::{Attributes, Record, State};
 use crate::twoway::text;
@@ -21,6 +22,8 @@ pub struct Batch<T> {
     versions: Vec<Vec<(u32, u64)>>,
     /// Of whom others are told; nobody's of what is kept.
     owners: Named,
+    /// ACLs that name some of them; none of what is kept.
+    acls: ToldAcls,
     items: Vec<Item<T>>,
 }
 
@@ -57,6 +60,7 @@ pub struct Packing<T> {
     authors: HashMap<Author, u32>,
     versions: HashMap<Arc<Version>, u32>,
     owners: Numbers,
+    acls: ToldAcls,
     last: RelPath,
     size: usize,
 }
@@ -66,12 +70,13 @@ const FULL: usize = 40 << 10;
 
 impl<T> Default for Packing<T> {
     fn default() -> Packing<T> {
-        let (authors, versions, owners, items) = Default::default();
+        let (authors, versions, owners, acls, items) = Default::default();
         Packing {
-            batch: Batch { authors, versions, owners, items },
+            batch: Batch { authors, versions, owners, acls, items },
             authors: HashMap::new(),
             versions: HashMap::new(),
             owners: Numbers::default(),
+            acls: ToldAcls::default(),
             last: RelPath::root(),
             size: 0,
         }
@@ -101,8 +106,15 @@ impl<T> Packing<T> {
 
     /// The same, to be told: with the names of the owners in it.
     pub(crate) fn take_named(&mut self, owners: &OwnerMap) -> Batch<T> {
-        let Packing { batch, owners: numbers, .. } = std::mem::take(self);
-        Batch { owners: numbers.named(owners), ..batch }
+        let Packing { batch, owners: numbers, acls, .. } = std::mem::take(self);
+        Batch { owners: numbers.named(owners), acls, ..batch }
+    }
+
+    /// The ACL that a path in this batch has, or is to have, if it names anybody of whom others are told.
+    pub(crate) fn acl(&mut self, value: &Value, owners: &OwnerMap) {
+        if let Some(sum) = value.sum(Facet::Acls).filter(|_| acls::names_anybody(value, owners)) {
+            self.size = self.size.saturating_add(self.acls.add(sum, value, &mut self.owners));
+        }
     }
 
     /// A user and a group, to be told of in this batch.
@@ -240,10 +252,15 @@ impl<T> Batch<T> {
         })
     }
 
-    /// Has the owners learnt that it names.
-    pub(super) fn learn(&mut self, owners: &OwnerMap) -> Result<(), Garbled> {
-        let paths = self.items.len();
-        std::mem::take(&mut self.owners).learn(paths, owners)
+    /// Has the owners learnt that it names. Returns the ACLs among what it tells.
+    pub(crate) fn learn(&self, owners: &OwnerMap) -> Result<HeardAcls, Garbled> {
+        if self.acls.len() > self.items.len() {
+            return Err(Garbled("more ACLs than paths"));
+        }
+        // Each path has one user and one group.
+        let most = self.items.len().saturating_add(self.acls.grants());
+        self.owners.clone().learn(most, owners)?;
+        self.acls.hear(owners)
     }
 
     pub(super) fn versions(&self) -> Result<Versions, Garbled> {
@@ -307,13 +324,14 @@ impl Batch<Facets> {
 
 impl Batch<PackedRecord> {
     /// The records, with the numbers that their owners have here.
-    pub(crate) fn records(mut self, owners: &OwnerMap) -> Result<Vec<(RelPath, Record)>, Garbled> {
+    pub(crate) fn records(self, owners: &OwnerMap) -> Result<Vec<(RelPath, Record)>, Garbled> {
         let versions = self.versions()?;
-        self.learn(owners)?;
+        let acls = self.learn(owners)?;
         let mut records = Vec::with_capacity(self.items.len());
         self.hear(|path, packed| {
             let mut record = versions.unpack(packed)?;
             record.attributes.owner = translate(record.attributes.owner, owners);
+            acls.translate(&mut record.extended);
             check(&record)?;
             records.push((path, record));
             Ok(())

@@ -4,6 +4,7 @@
 //! such batches, each of which is only unpacked while something of it is looked at. A step of a plan takes some
 //! hundred bytes there, and not the half thousand that it takes when it is looked at.
 
+mod acls;
 mod batch;
 mod collect;
 mod owners;
@@ -13,6 +14,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
+pub use acls::{HeardAcls, TellingValues, ToldValues};
 pub(in crate::twoway) use batch::is_own;
 pub use batch::{Batch, PackedRecord, Packing, Versions};
 pub use collect::Collector;

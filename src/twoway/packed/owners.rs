@@ -39,6 +39,11 @@ impl Numbers {
         usize::from(is_new(users, user)) + usize::from(is_new(groups, group))
     }
 
+    /// Adds these users and groups.
+    pub(super) fn add_all(&mut self, both: [Vec<u32>; 2]) {
+        self.0.iter_mut().zip(both).for_each(|(numbers, more)| numbers.extend(more));
+    }
+
     /// Those who have a name here that others are told.
     pub(super) fn named(self, owners: &OwnerMap) -> Named {
         let Numbers([users, groups]) = self;
@@ -51,12 +56,12 @@ impl Numbers {
 }
 
 impl Named {
-    /// Has these learnt that were told with so many paths, each of which has one user and one group.
-    pub(super) fn learn(self, paths: usize, owners: &OwnerMap) -> Result<(), Garbled> {
+    /// Has these learnt that were told with what can name so many users and groups.
+    pub(super) fn learn(self, most: usize, owners: &OwnerMap) -> Result<(), Garbled> {
         let Named(both) = self;
         for (kind, named) in KINDS.into_iter().zip(both) {
-            if named.len() > paths {
-                return Err(Garbled("more owners than paths"));
+            if named.len() > most {
+                return Err(Garbled("more owners than there can be"));
             }
             if named.iter().any(|NamedOwner(_, name)| name.len() > LONGEST) {
                 return Err(Garbled("an owner with too long a name"));

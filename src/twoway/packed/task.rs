@@ -3,6 +3,7 @@
 use crate::pass::OwnerMap;
 use crate::tree::{Name, RelPath};
 use crate::twoway::exchange::Garbled;
+use crate::twoway::facet::{Extended, Facet, FacetSum, Register};
 use crate::twoway::history::{Stored, Time};
 use crate::twoway::packed::batch::{PackedFacets, check};
 use crate::twoway::packed::owners::translate;
@@ -28,6 +29,8 @@ pub struct PackedTask {
     content: u32,
     meta: u32,
     extended: Option<PackedFacets>,
+    /// Whether the ACLs among them are those that are there, as far as who tells knows.
+    acls_stay: bool,
     occupied: bool,
 }
 
@@ -44,8 +47,13 @@ pub struct KeptTask {
     at_hand: Option<Name>,
 }
 
+/// What is known of ACLs.
+fn acls(extended: &Extended) -> Option<Option<FacetSum>> {
+    extended.get(Facet::Acls).map(|register| register.sum)
+}
+
 impl Packing<PackedTask> {
-    /// Adds a task. An owner is told only where it is to be another than before, since the one before may be told of by
+    /// Adds a task. An owner, or an ACL, is told only where it is to be another than before, since the one before may be told of by
     /// a number that leads back to somebody else.
     pub fn task(&mut self, task: &Task) {
         let Task { before, after, .. } = task;
@@ -66,6 +74,7 @@ impl Packing<PackedTask> {
             content: self.version(&after.content),
             meta: self.version(&after.meta),
             extended: (before.extended != after.extended).then(|| self.facets(&after.extended)),
+            acls_stay: acls(&before.extended) == acls(&after.extended),
             occupied: after.occupied,
         };
         self.add(&task.path, packed);
@@ -75,12 +84,12 @@ impl Packing<PackedTask> {
 impl Batch<PackedTask> {
     /// The tasks, for who knows what is there before them, with the numbers that owners have here.
     pub(crate) fn tasks<E: From<Garbled>>(
-        mut self,
+        self,
         owners: &OwnerMap,
         mut before: impl FnMut(&RelPath) -> Result<Record, E>,
     ) -> Result<Vec<Task>, E> {
         let versions = self.versions()?;
-        self.learn(owners)?;
+        let heard = self.learn(owners)?;
         let mut packed = Vec::with_capacity(self.len());
         self.hear(|path, task| {
             packed.push((path, task));
@@ -105,7 +114,17 @@ impl Batch<PackedTask> {
                 content: versions.get(task.content)?,
                 meta: versions.get(task.meta)?,
                 extended: match task.extended {
-                    Some(extended) => versions.facets(extended)?,
+                    Some(told) => {
+                        let mut extended = versions.facets(told)?;
+                        heard.translate(&mut extended);
+                        match extended.get(Facet::Acls).cloned().zip(acls(&before.extended)) {
+                            Some((told, sum)) if task.acls_stay => {
+                                extended.set(Facet::Acls, Register { sum, ..told });
+                            }
+                            _ => {}
+                        }
+                        extended
+                    }
                     None => before.extended.clone(),
                 },
                 occupied: task.occupied,

@@ -17,7 +17,6 @@ use crate::twoway::run::{Around, RunError};
 use crate::twoway::task::{Task, Tasks};
 use crate::twoway::version::Author;
 use crate::wire::Link;
-use filetime::FileTime;
 use std::sync::Arc;
 
 /// Takes part in a run as the replica at `root`.
@@ -34,9 +33,7 @@ pub fn follow(link: &mut Link, root: &Root, around: Around<'_>) -> Result<Totals
     let (partner, name) = (planner.author, planner.name);
     let with = (partner, shared);
     let Some((tasks, terms)) = tell(&mut own, with, &mut conversation, (around, root.dir()))? else {
-        if !context.options.dry_run {
-            own.history.was_met(partner, FileTime::now())?;
-        }
+        own.was_met(partner, context)?;
         return Ok(Totals::default());
     };
     let Terms { side, token } = terms;
@@ -90,7 +87,7 @@ fn tell(
             break;
         }
     }
-    knowledge.tell(conversation, keys)?;
+    knowledge.tell(conversation, keys, root)?;
     let told = |path: &RelPath| Ok(knowledge.told(path)?);
     let mut tasks = Collector::default();
     loop {

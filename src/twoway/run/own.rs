@@ -18,12 +18,16 @@ use crate::twoway::record::{Modes, Shared};
 use crate::twoway::replica::{Begun, ReadReplica, Replica};
 use crate::twoway::run::{Around, RunError};
 use crate::twoway::scan::{self, Counts, Observer, ScanOptions, Trouble};
+use crate::twoway::trash;
 use crate::twoway::version::Author;
 use filetime::FileTime;
 use std::sync::Arc;
 
 /// For how many seconds a removal is remembered: 180 days. A partner that comes later is compared with as a whole.
 const REMEMBERED: i64 = 180 * 24 * 60 * 60;
+
+/// Seconds in a day.
+const DAY: i64 = 24 * 60 * 60;
 
 /// A replica that takes part in a run.
 #[derive(Debug)]
@@ -52,6 +56,15 @@ pub(super) struct Own {
 }
 
 impl Own {
+    /// What is done at the end of a run that had nothing to do, unless it is a dry one.
+    pub(super) fn was_met(&mut self, partner: Author, context: &Context) -> Result<(), TwoWayError> {
+        if let Some(replica) = &self.replica {
+            self.history.was_met(partner, FileTime::now())?;
+            expire_trash((replica, &mut self.history), None, context);
+        }
+        Ok(())
+    }
+
     /// Opens the replica at a root and finds out what has changed there. What was found is written down then.
     pub(super) fn open(root: &Root, around: Around<'_>) -> Result<Own, RunError> {
         let options = &around.context.options;
@@ -277,6 +290,26 @@ fn unsynchronised(kind: Kind) -> String {
     format!("it is {what}, which is synchronised with {how} only; it is left alone")
 }
 
+/// Removes the trash of runs that were too long ago, with their logs. What cannot be removed is told.
+pub(super) fn expire_trash(
+    (replica, history): (&Replica, &mut History),
+    present: Option<u64>,
+    context: &Context,
+) {
+    let Some(two_way) = context.options.two_way else { return };
+    let age = DAY.saturating_mul(i64::from(two_way.trash_days));
+    let before = FileTime::from_unix_time(FileTime::now().unix_seconds().saturating_sub(age), 0);
+    let tell = &mut |path: &RelPath, error: &crate::fs::Error| {
+        let cause = crate::pass::describe(&error.source);
+        let problem = Problem::new(Role::Sink, error.doing, path, &cause);
+        context.reporter.report(Event::Problem(problem));
+    };
+    if let Err(error) = trash::expire(replica, history, (before, present), tell) {
+        // What there is to be done is done.
+        let text = format!("old trash is not removed: {error}");
+        context.reporter.report(Event::Notice(text));
+    }
+}
 #[cfg(test)]
 mod tests {
     use super::*;

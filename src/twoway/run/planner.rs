@@ -6,7 +6,7 @@ use crate::report::{Event, Problem, Reporter, Role, Totals};
 use crate::tree::{Name, RelPath};
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Compare, Conversation, Meet, Talk, Terms, say_paths};
-use crate::twoway::facet::{Facet, Facets};
+use crate::twoway::facet::{Facet, FacetSum, Facets, Value};
 use crate::twoway::guard::{MaxDelete, Past, Refusal, Tally, guard_past};
 use crate::twoway::history::{self, new_token};
 use crate::twoway::names::InCommon;
@@ -21,13 +21,12 @@ use crate::twoway::run::asking::{Asking, Counting};
 use crate::twoway::run::meeting::{Met, is_continued, meet};
 use crate::twoway::run::own::{LOST, Own, owned};
 use crate::twoway::run::share::{Carried, OUT_OF_TURN, Share, Who, make_acquainted};
-use crate::twoway::run::told::{Keys, Knowledge, Pairs, Told, pair};
+use crate::twoway::run::told::{Keys, Knowledge, Pairs, Told, acl_of, find_acl, pair};
 use crate::twoway::run::{Around, Overseer, RunError};
 use crate::twoway::scan;
-use crate::twoway::task::{Planned, Tasks};
+use crate::twoway::task::{Planned, Task, Tasks};
 use crate::twoway::version::Author;
 use crate::wire::Link;
-use filetime::FileTime;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -131,6 +130,8 @@ struct Made {
     unfit: u64,
     /// Whether anything has to be remembered of it.
     is_news: bool,
+    /// The follower's ACLs that name somebody, by the sums that they have here.
+    acls: HashMap<FacetSum, Value>,
 }
 
 const OUT_OF_ORDER: PassError = PassError::Protocol("records are told out of order");
@@ -170,7 +171,7 @@ impl Planner<'_> {
             // Where one has never been in a run, nothing is known alike.
             (false, true) => Scope::Everything,
         };
-        let Made { plan, merged, unfit, is_news } = self.plan(theirs, scope, conversation)?;
+        let Made { plan, merged, unfit, is_news, acls } = self.plan(theirs, scope, conversation)?;
         self.own.problems = self.own.problems.saturating_add(unfit);
         self.settings.overseer.planned(&plan)?;
         let tally = Tally::new(&plan.steps);
@@ -180,9 +181,7 @@ impl Planner<'_> {
         }
         if options.dry_run || !is_news {
             conversation.say(&Talk::Nothing)?;
-            if !options.dry_run {
-                self.own.history.was_met(partner, FileTime::now())?;
-            }
+            self.own.was_met(partner, self.around.context)?;
             let failed = self.own.problems.saturating_add(met.theirs.problems);
             let totals = Totals { failed, ..Totals::default() };
             return Ok(Outcome { plan, undone: Vec::new(), totals });
@@ -197,7 +196,7 @@ impl Planner<'_> {
         let renames = if options.shortcuts.renames { plan.renames() } else { Vec::new() };
         let (ours, theirs): (Vec<Rename>, _) = renames.into_iter().partition(|rename| rename.side == side);
         let of = |side, renames, merged| Planned { steps: plan.steps.clone(), side, renames, merged };
-        self.tell(&of(side.other(), theirs, Merged::new()), terms, conversation)?;
+        self.tell(&of(side.other(), theirs, Merged::new()), &acls, terms, conversation)?;
         let tasks = self.own_tasks(of(side, ours, merged));
         let (around, root, tasks, shared) = (self.around, self.root, Arc::new(tasks), self.shared);
         let share = Share {
@@ -239,9 +238,11 @@ impl Planner<'_> {
                 (plan, merged, 0)
             }
         };
-        match pairs.failure {
+        let failure = pairs.failure.take();
+        drop(pairs);
+        match failure {
             Some(failure) => Err(failure.into()),
-            None => Ok(Made { plan, merged, unfit, is_news }),
+            None => Ok(Made { plan, merged, unfit, is_news, acls: told.into_acls() }),
         }
     }
 
@@ -501,6 +502,7 @@ impl Planner<'_> {
     fn tell(
         &self,
         theirs: &Planned,
+        acls: &HashMap<FacetSum, Value>,
         terms: Terms,
         conversation: &mut Conversation<'_>,
     ) -> Result<(), RunError> {
@@ -511,11 +513,27 @@ impl Planner<'_> {
                 progress.found(task.after.state.size());
             }
             packing.task(&task);
+            if let Some(sum) = acl_of(&task.after).filter(|sum| acl_of(&task.before) != Some(*sum))
+                && let Some(acl) = self.acl(&task, sum, acls)
+            {
+                packing.acl(&acl, &self.own.owners);
+            }
             if packing.is_full() {
                 conversation.say(&Talk::Tasks(packing.take_named(&self.own.owners), None))?;
             }
         }
         Ok(conversation.say(&Talk::Tasks(packing.take_named(&self.own.owners), Some(terms)))?)
+    }
+
+    /// The ACLs that a path of the follower's gets: those of the path here, or of the loser of a conflict, of either
+    /// side.
+    fn acl(&self, task: &Task, sum: FacetSum, theirs: &HashMap<FacetSum, Value>) -> Option<Value> {
+        let here = |path: &RelPath| find_acl(self.root.dir(), path, sum);
+        let original = || match &task.why {
+            Why::CopyOf { original, .. } => here(original),
+            _ => None,
+        };
+        here(&task.path).or_else(original).or_else(|| theirs.get(&sum).cloned())
     }
 
     /// What is to be done here. With that it is known how much is going to be fetched.

@@ -8,8 +8,8 @@
 
 use crate::fs::Root;
 use crate::pass::sink::Goal;
-use crate::pass::{self, Context, PassError};
-use crate::report::{Event, Problem, Role, Totals};
+use crate::pass::{self, Context, OwnerMap, PassError};
+use crate::report::Totals;
 use crate::request::Options;
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
@@ -20,20 +20,15 @@ use crate::twoway::facet::{self, Facets};
 use crate::twoway::history::{Acknowledgement, History, Partner};
 use crate::twoway::log::{Ending, Outcome, Purpose};
 use crate::twoway::record::Shared;
-use crate::twoway::replica::Replica;
-use crate::twoway::run::own::{Own, digest, owned};
+use crate::twoway::run::own::{Own, digest, expire_trash, owned};
 use crate::twoway::run::{Around, RunError};
 use crate::twoway::scan;
 use crate::twoway::task::{Outline, Task, Tasks};
-use crate::twoway::trash;
 use crate::twoway::version::Author;
 use crate::view::{Selection, View};
 use filetime::FileTime;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// Seconds in a day.
-const DAY: i64 = 24 * 60 * 60;
 
 /// Who carries out a share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +68,7 @@ impl Share<'_> {
         conversation: &mut Conversation<'_>,
     ) -> Result<Carried, RunError> {
         let holds = own.holds;
-        let Own { begun, replica, mut history, problems, .. } = own;
+        let Own { begun, replica, mut history, problems, owners, .. } = own;
         let replica = replica.ok_or(TwoWayError::Stopped)?;
         let context = self.around.context;
         let (partner, name, side) = (self.partner, self.name.clone(), self.side);
@@ -85,7 +80,7 @@ impl Share<'_> {
         let (reporter, stop) = (context.reporter.clone(), self.around.stop.clone());
         let settings = carry_settings(&context.options, self.shared, holds);
         let carrier = Carrier::new(&replica, history, run, self.tasks.clone(), settings, reporter, stop)?;
-        let done = self.do_all(&carrier, conversation);
+        let done = self.do_all((&carrier, &owners), conversation);
         // Whatever ended it early, what was done is written down.
         let Ended { mut history, left, done: done_here, totals: mut here } = carrier.ended()?;
         let mut totals = done?;
@@ -103,29 +98,15 @@ impl Share<'_> {
         totals.merge(&here);
         totals.merge(&there.totals);
         history.end_run(Ending { at: FileTime::now(), outcome })?;
-        if let Err(error) = self.expire_trash(&replica, &mut history) {
-            // What there is to be done is done.
-            let text = format!("old trash is not removed: {error}");
-            context.reporter.report(Event::Notice(text));
-        }
+        expire_trash((&replica, &mut history), Some(run), context);
         Ok(Carried { undone, totals })
     }
 
-    /// Removes the trash of runs that were too long ago, with their logs. What cannot be removed is told.
-    fn expire_trash(&self, replica: &Replica, history: &mut History) -> Result<(), TwoWayError> {
-        let context = self.around.context;
-        let Some(two_way) = context.options.two_way else { return Ok(()) };
-        let age = DAY.saturating_mul(i64::from(two_way.trash_days));
-        let before = FileTime::from_unix_time(FileTime::now().unix_seconds().saturating_sub(age), 0);
-        let tell = &mut |path: &RelPath, error: &crate::fs::Error| {
-            let cause = crate::pass::describe(&error.source);
-            let problem = Problem::new(Role::Sink, error.doing, path, &cause);
-            context.reporter.report(Event::Problem(problem));
-        };
-        trash::expire(replica, history, before, tell).map(drop)
-    }
-
-    fn do_all(&self, carrier: &Carrier, conversation: &mut Conversation<'_>) -> Result<Totals, RunError> {
+    fn do_all(
+        &self,
+        (carrier, owners): (&Carrier, &OwnerMap),
+        conversation: &mut Conversation<'_>,
+    ) -> Result<Totals, RunError> {
         self.copy_losers(carrier, conversation)?;
         carrier.write_down()?;
         let rules = &self.around.context.options.rules;
@@ -134,7 +115,7 @@ impl Share<'_> {
         let lacks = carrier.lacks_any();
         conversation.say(&Talk::Ready(Ready { fetches, lacks }))?;
         let Talk::Ready(theirs) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
-        self.tell_and_hear_values(carrier, (lacks, theirs.lacks), conversation)?;
+        self.tell_and_hear_values((carrier, owners), (lacks, theirs.lacks), conversation)?;
         let they_fetch = theirs.fetches;
         carrier.make()?;
         let mut totals = Totals::default();

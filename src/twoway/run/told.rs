@@ -1,11 +1,13 @@
 //! What has changed on either side, put together: which paths a plan is made of, with what both sides know of each.
 
+use crate::fs::Dir;
 use crate::pass::{OwnerMap, PassError};
 use crate::tree::RelPath;
 use crate::tree::filter::Rules;
 use crate::twoway::TwoWayError;
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Garbled, Talk};
+use crate::twoway::facet::{Facet, FacetSum, Value};
 use crate::twoway::history::{self, History, Known, Partner, Snapshot};
 use crate::twoway::packed::{Batch, PackedRecord, Packing};
 use crate::twoway::reconcile::Pair;
@@ -14,7 +16,7 @@ use crate::twoway::run::RunError;
 use crate::twoway::run::own::Own;
 use crate::twoway::scan;
 use crate::twoway::version::Author;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::iter::Peekable;
 use std::sync::Arc;
 
@@ -102,8 +104,10 @@ impl<'a> Knowledge<'a> {
         &self,
         conversation: &mut Conversation<'_>,
         keys: Option<Keys>,
+        root: &Dir,
     ) -> Result<(), RunError> {
-        let mut telling = Telling { conversation, packing: Packing::default(), owners: &self.owners };
+        let owners = &self.owners;
+        let mut telling = Telling { conversation, packing: Packing::default(), owners, root };
         match keys {
             None => {
                 for row in self.all()? {
@@ -126,11 +130,17 @@ struct Telling<'a, 'l> {
     conversation: &'a mut Conversation<'l>,
     packing: Packing<PackedRecord>,
     owners: &'a OwnerMap,
+    root: &'a Dir,
 }
 
 impl Telling<'_, '_> {
     fn add(&mut self, path: &RelPath, record: &Record) -> Result<(), RunError> {
         self.packing.record(path, record);
+        if let Some(sum) = acl_of(record)
+            && let Some(acl) = find_acl(self.root, path, sum)
+        {
+            self.packing.acl(&acl, self.owners);
+        }
         if self.packing.is_full() { self.send(false) } else { Ok(()) }
     }
 
@@ -138,6 +148,16 @@ impl Telling<'_, '_> {
         let bytes = postcard::to_stdvec(&self.packing.take_named(self.owners)).map_err(|_| UNREADABLE)?;
         Ok(self.conversation.say(&Talk::Records(bytes, is_last))?)
     }
+}
+
+/// The sum of the ACLs of a path, if it has any.
+pub(super) fn acl_of(record: &Record) -> Option<FacetSum> {
+    record.extended.get(Facet::Acls)?.sum
+}
+
+/// The ACLs with this sum, if they are there still: else the path has changed, and is left.
+pub(super) fn find_acl(root: &Dir, path: &RelPath, sum: FacetSum) -> Option<Value> {
+    Value::at(root, path, Facet::Acls).ok().filter(|value| value.sum(Facet::Acls) == Some(sum))
 }
 
 fn with_ancestors(mut keys: Keys) -> Keys {
@@ -167,13 +187,16 @@ pub(super) struct Told {
     /// Each with its first path.
     batches: Vec<(RelPath, Vec<u8>)>,
     count: usize,
+    /// The ACLs there that name somebody, by the sums that they have here.
+    acls: HashMap<FacetSum, Value>,
 }
 
 impl Told {
     /// Hears all of it, from somebody who knows as much of generations: no version can count more.
     pub(super) fn hear(conversation: &mut Conversation<'_>, own: &Own) -> Result<Told, RunError> {
         let lineages = own.history.lineages();
-        let mut told = Told { owners: own.owners.clone(), batches: Vec::new(), count: 0 };
+        let (batches, acls) = (Vec::new(), HashMap::new());
+        let mut told = Told { owners: own.owners.clone(), batches, count: 0, acls };
         let mut last: Option<RelPath> = None;
         loop {
             let Talk::Records(bytes, is_last) = conversation.hear()? else {
@@ -185,6 +208,7 @@ impl Told {
                     PassError::Protocol("a record is of a generation that nobody has heard of").into()
                 );
             }
+            told.acls.extend(batch.learn(&told.owners).map_err(PassError::from)?.into_values());
             let records = unpacked(batch, &told.owners)?;
             for (path, _) in &records {
                 if last.replace(path.clone()).is_some_and(|last| last.walk_order(path).is_ge()) {
@@ -203,6 +227,11 @@ impl Told {
 
     pub(super) fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// The ACLs of the follower's that name somebody, by the sums that they have here.
+    pub(super) fn into_acls(self) -> HashMap<FacetSum, Value> {
+        self.acls
     }
 
     /// What was told of a path, if anything.

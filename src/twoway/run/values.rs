@@ -4,11 +4,12 @@
 //! each of them once, by a path that has it on the other side. They are checked by their sums when they come, and what
 //! did not come as it was planned is what changed there meanwhile.
 
+use crate::pass::{OwnerMap, PassError};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::Carrier;
 use crate::twoway::exchange::{Conversation, Talk};
 use crate::twoway::facet::{Facets, Value};
-use crate::twoway::packed::Packing;
+use crate::twoway::packed::{Packing, TellingValues};
 use crate::twoway::run::RunError;
 use crate::twoway::run::share::{OUT_OF_TURN, Share, Who};
 
@@ -19,43 +20,40 @@ impl Share<'_> {
     /// Each side tells the other what it lacks, the planner first.
     pub(super) fn tell_and_hear_values(
         &self,
-        carrier: &Carrier,
+        (carrier, owners): (&Carrier, &OwnerMap),
         (here, there): (bool, bool),
         conversation: &mut Conversation<'_>,
     ) -> Result<(), RunError> {
         if self.who == Who::Follower && there {
-            self.tell_values(conversation)?;
+            self.tell_values(owners, conversation)?;
         }
         if here {
-            hear_values(carrier, conversation)?;
+            hear_values(carrier, owners, conversation)?;
         }
         if self.who == Who::Planner && there {
-            self.tell_values(conversation)?;
+            self.tell_values(owners, conversation)?;
         }
         Ok(())
     }
 
     /// Tells what the other side asks for. What cannot be read is left out.
-    fn tell_values(&self, conversation: &mut Conversation<'_>) -> Result<(), RunError> {
+    fn tell_values(&self, owners: &OwnerMap, conversation: &mut Conversation<'_>) -> Result<(), RunError> {
         loop {
             let Talk::Lack(batch, is_last) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
-            let (mut values, mut size) = (Vec::new(), 0_usize);
+            let mut values = TellingValues::default();
             for (path, facets) in batch.needed()? {
                 if self.tasks.find(&path).is_none() {
                     continue;
                 }
                 for facet in facets.and(self.shared.facets).attributes().iter() {
                     let Ok(value) = Value::at(self.root.dir(), &path, facet) else { continue };
-                    let bytes = value.encode();
-                    size = size.saturating_add(bytes.len());
-                    values.push((facet, bytes));
-                    if size >= FULL {
-                        size = 0;
-                        conversation.say(&Talk::Values(std::mem::take(&mut values), false))?;
+                    values.add(facet, &value);
+                    if values.size() >= FULL {
+                        conversation.say(&Talk::Values(values.take(owners), false))?;
                     }
                 }
             }
-            conversation.say(&Talk::Values(values, true))?;
+            conversation.say(&Talk::Values(values.take(owners), true))?;
             if is_last {
                 return Ok(());
             }
@@ -64,17 +62,19 @@ impl Share<'_> {
 }
 
 /// Asks for what is needed here.
-fn hear_values(carrier: &Carrier, conversation: &mut Conversation<'_>) -> Result<(), RunError> {
+fn hear_values(
+    carrier: &Carrier,
+    owners: &OwnerMap,
+    conversation: &mut Conversation<'_>,
+) -> Result<(), RunError> {
     let mut packing = Packing::default();
     let mut ask = |packing: &mut Packing<Facets>, is_last| -> Result<(), RunError> {
         conversation.say(&Talk::Lack(packing.take(), is_last))?;
         loop {
             let Talk::Values(values, is_all) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
-            for (facet, bytes) in values {
-                // What is no value is what did not come.
-                if let Ok(value) = Value::decode(facet, &bytes) {
-                    carrier.is_told(facet, &value).map_err(TwoWayError::at(".dsync/staging"))?;
-                }
+            // What is no value is what did not come.
+            for (facet, value) in values.hear(owners).map_err(PassError::from)? {
+                carrier.is_told(facet, &value).map_err(TwoWayError::at(".dsync/staging"))?;
             }
             if is_all {
                 return Ok(());

@@ -43,8 +43,10 @@ impl Scene {
     fn expire(&mut self, seconds: i64) -> (Amount, Vec<String>) {
         let mut told = Vec::new();
         let before = FileTime::from_unix_time(seconds, 0);
-        let expired =
-            expire(&self.replica, &mut self.history, before, &mut |path, _| told.push(path.to_string()));
+        let last = self.history.last_run();
+        let expired = expire(&self.replica, &mut self.history, (before, Some(last)), &mut |path, _| {
+            told.push(path.to_string())
+        });
         (expired.unwrap(), told)
     }
 

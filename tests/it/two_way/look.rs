@@ -283,6 +283,28 @@ fn what_was_altered_in_the_trash_does_not_come_back() {
     assert_eq!(two.read("right/a"), "NEWER");
 }
 
+/// Also by a run that has nothing else to do, and then that of the last one, which is remembered still.
+#[test]
+fn old_trash_goes_when_there_is_nothing_to_do() {
+    for way in Way::plain() {
+        let two = Two::met(way, &tree());
+        two.write("left/a", "NEWER");
+        two.sync(&[]).success();
+        let trash = two.scene.path("right/.dsync/trash/2");
+        two.sync(&[]).success();
+        assert!(trash.exists());
+        // Runs begin in whole seconds, as far as that goes.
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        two.sync(&["-n", "--trash-days=0"]).success();
+        assert!(trash.exists());
+        two.sync(&["--trash-days=0"]).success();
+        assert!(!trash.exists(), "{way:?}");
+        let log = look(&two, "log", &[], "right", &[]).success();
+        assert!(has_line(&log, &["run", "2"]), "{log}");
+        assert!(two.sync(&["-v"]).success().out().contains("in sync"), "{way:?}");
+    }
+}
+
 #[test]
 fn the_trash_is_listed_and_emptied() {
     let two = met();

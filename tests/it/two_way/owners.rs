@@ -5,6 +5,7 @@ use crate::support::people::{NAMELESS, THERE, can_have_hosts, here, host};
 use crate::support::scene::Scene;
 use crate::support::transport::{Direction, Way, remote};
 use crate::support::tree::Tree;
+use crate::support::xattr::{self, ACCESS_ACL, acl};
 use crate::two_way::Two;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, lchown};
@@ -161,6 +162,92 @@ fn stretches_are_alike_by_name() {
     let changed = hosts.sync(&["-og", "--stats"]).success();
     assert!(changed.number("Total bytes received:") < 8000, "{changed}");
     hosts.assert_owner("there/file-8", (THERE, THERE));
+}
+
+/// Whom an ACL lets in, as the system keeps it, on a host that has these numbers.
+fn letting_in((user, group): (u32, u32), perms: u16) -> Vec<u8> {
+    acl(0o644, 4, &[(user, perms)], &[(group, 6)])
+}
+
+#[test]
+fn acls_name_the_same_people() {
+    if !can_have_hosts() {
+        return;
+    }
+    let (here, there) = (here(), (THERE, THERE));
+    for direction in BOTH {
+        let plain = |names: &[&str]| names.iter().fold(Tree::new(), |tree, name| tree.file(name, "1"));
+        let hosts =
+            Hosts::new(direction, &plain(&["ours", "both", "split"]), &plain(&["theirs", "both", "split"]));
+        let path = |path: &str| hosts.scene().path(path);
+        let set = |at: &str, of, perms| xattr::set(&path(at), ACCESS_ACL, &letting_in(of, perms));
+        set("here/ours", here, 6);
+        set("there/theirs", there, 6);
+        set("here/both", here, 4);
+        set("there/both", there, 4);
+        for name in ["both", "split"] {
+            ["here", "there"]
+                .iter()
+                .for_each(|side| hosts.two.touch(&format!("{side}/{name}"), 1_600_000_000));
+        }
+        hosts.sync(&["-A"]).success();
+        let lets_in = |name: &str, perms| {
+            for (side, of) in [("here", here), ("there", there)] {
+                let has = xattr::get(&path(&format!("{side}/{name}")), ACCESS_ACL);
+                assert_eq!(has, Some(letting_in(of, perms)), "{direction:?} {side}/{name}");
+            }
+        };
+        lets_in("ours", 6);
+        lets_in("theirs", 6);
+        lets_in("both", 4);
+        for options in [&["-Ai"][..], &["-Ai", "--exclude=x"]] {
+            assert_eq!(hosts.sync(options).success().out(), "", "{direction:?}");
+        }
+        // What is changed besides leaves them as they are, and so do they.
+        hosts.two.write("there/ours", "another content");
+        hosts.two.write("here/theirs", "another content");
+        set("there/both", there, 5);
+        set("here/split", here, 7);
+        hosts.sync(&["-A"]).success();
+        lets_in("ours", 6);
+        lets_in("theirs", 6);
+        lets_in("both", 5);
+        lets_in("split", 7);
+        // Of two versions of a file the one that gets another name takes its ACL along.
+        set("here/split", here, 5);
+        hosts.two.write("here/split", "here");
+        hosts.two.write("there/split", "on the other side");
+        hosts.two.touch("here/split", 1_700_000_000);
+        hosts.two.touch("there/split", 1_700_000_100);
+        set("there/theirs", there, 7);
+        set("here/theirs", here, 4);
+        for (side, seconds) in [("there", 1_700_000_100), ("here", 1_700_000_200)] {
+            hosts.two.touch(&format!("{side}/theirs"), seconds);
+        }
+        hosts.sync(&["-A", "--conflict=keep-both", "--conflict-for=theirs=newer"]).success();
+        lets_in("theirs", 4);
+        let copy = hosts.two.paths("here").into_iter().find(|path| path.contains(".conflict-")).unwrap();
+        let acl_of = |side: &str| xattr::get(&path(&format!("{side}/{copy}")), ACCESS_ACL);
+        let who = [("here", here), ("there", there)].map(|(side, of)| (acl_of(side), letting_in(of, 5)));
+        for (has, expected) in who {
+            assert_eq!(has, Some(expected), "{direction:?} {copy}");
+        }
+        assert_eq!(hosts.sync(&["-Ai"]).success().out(), "", "{direction:?}");
+    }
+}
+
+#[test]
+fn acls_are_kept_by_number_where_that_is_asked_for() {
+    if !can_have_hosts() {
+        return;
+    }
+    let here = here();
+    let hosts = Hosts::new(Direction::Push, &Tree::new().file("ours", "1"), &Tree::new());
+    let set = letting_in(here, 6);
+    xattr::set(&hosts.scene().path("here/ours"), ACCESS_ACL, &set);
+    hosts.sync(&["-A", "--numeric-ids"]).success();
+    assert_eq!(xattr::get(&hosts.scene().path("there/ours"), ACCESS_ACL), Some(set));
+    assert_eq!(hosts.sync(&["-A", "--numeric-ids", "-i"]).success().out(), "");
 }
 
 /// What a run with these options does: at once, or by a plan that is carried out later.
