@@ -45,7 +45,7 @@ pub(super) enum Fate {
 
 impl Sink<'_> {
     /// Keeps the entry `name` of the directory at `parent`, if that is asked for. Where it is not, or nothing but a
-    /// directory is there, nothing happens.
+    /// directory is there, nothing happens. Links that are left out are not kept (`--safe-links`).
     pub(super) fn keep(
         &self,
         parent: &RelPath,
@@ -55,6 +55,10 @@ impl Sink<'_> {
     ) -> Result<(), Error> {
         let Some(backup) = &self.context.options.backup else { return Ok(()) };
         let Some(found) = dir.stamped(name)?.filter(|found| !found.entry.is_dir()) else { return Ok(()) };
+        // A link that leads out is no safer under another name.
+        if self.context.options.leaves_out(&found.entry, parent) {
+            return if fate == Fate::Removed { dir.remove(name, found.entry.kind()) } else { Ok(()) };
+        }
         if fate == Fate::Removed && self.is_backup(name) {
             return dir.remove(name, found.entry.kind());
         }

@@ -526,12 +526,9 @@ impl Drawn<'_> {
 
     fn backup(&mut self) {
         // rsync does not find its way to a directory above when it writes in place, deletes other entries up to a
-        // limit, clears the place of a name of several in another way, loses unsafe links, and what it has to open up,
-        // not being root, it keeps so.
-        if ["--inplace", "--max-delete", "-H", "--safe-links", "--no-super"]
-            .iter()
-            .any(|name| has(&self.choices, name))
-        {
+        // limit, clears the place of a name of several in another way, and what it has to open up, not being root, it
+        // keeps so.
+        if ["--inplace", "--max-delete", "-H", "--no-super"].iter().any(|name| has(&self.choices, name)) {
             return;
         }
         if self.random.chance(16) {

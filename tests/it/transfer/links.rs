@@ -187,6 +187,32 @@ fn unsafe_links_are_left_out_and_protect_what_has_their_names() {
     }
 }
 
+/// Nor in the place of a backup, whether something takes their names or they are deleted.
+#[test]
+fn unsafe_links_are_not_backed_up() {
+    for way in Way::all() {
+        for where_to in [&[][..], &["--backup-dir=../kept"]] {
+            let source = Tree::new().file("name", "new").file("other", "new").directory("d");
+            let to = Tree::new()
+                .symlink("name", "/etc/passwd")
+                .symlink("other", "d/within")
+                .symlink("d/gone", "../../out")
+                .symlink("d/old", "../within");
+            let scene = Scene::with_source(&source).tree("to", &to);
+            let options = [&["-ab", "--delete", "--safe-links"], where_to].concat();
+            way.copy(&options, &[scene.path("source/")], scene.path("to")).run().success();
+            assert_eq!((scene.read("to/name"), scene.read("to/other")), (b"new".to_vec(), b"new".to_vec()));
+            match where_to {
+                [] => assert_eq!(scene.paths("to"), ["d", "d/old~", "name", "other", "other~"], "{way:?}"),
+                _ => {
+                    assert_eq!(scene.paths("to"), ["d", "name", "other"], "{way:?}");
+                    assert_eq!(scene.paths("kept"), ["d", "d/old", "other"], "{way:?}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn links_that_lead_to_a_directory_above_end() {
     for way in Way::all() {
