@@ -18,6 +18,7 @@ mod progress;
 mod prompt;
 mod resolve;
 mod signals;
+mod terminal;
 mod version;
 
 pub use self::flags::command;

@@ -4,13 +4,11 @@
 //! terminal nobody is asked. What is asked about may come from a server, so it is escaped.
 
 use crate::cli::output::Screen;
+use crate::cli::terminal::{self, WithoutEcho};
 use crate::report::Prompter;
 use crate::tree::Escaped;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::sync::Arc;
-
-const TERMINAL: &str = "/dev/tty";
 
 /// The longest answer read, in bytes.
 const MAX_ANSWER: u64 = 4096;
@@ -32,7 +30,7 @@ impl TerminalPrompter {
 
 impl Prompter for TerminalPrompter {
     fn interactive(&self) -> bool {
-        open().is_ok()
+        terminal::open().is_ok()
     }
 
     fn confirm(&self, text: &str) -> io::Result<bool> {
@@ -48,7 +46,11 @@ impl Prompter for TerminalPrompter {
     }
 
     fn secret(&self, prompt: &str) -> io::Result<String> {
-        self.screen.ask(|| rpassword::prompt_password(shown(prompt)))
+        self.screen.ask(|| {
+            // What reads the answer turns the echo off itself, but only after it has written the prompt.
+            let _unseen = WithoutEcho::begin()?;
+            rpassword::prompt_password(shown(prompt))
+        })
     }
 
     fn line(&self, prompt: &str) -> io::Result<String> {
@@ -67,7 +69,7 @@ pub(super) fn yes_or_no(answer: &str) -> Option<bool> {
 
 /// Shows a prompt as it is and reads a line.
 fn ask(prompt: &str) -> io::Result<String> {
-    let mut terminal = open()?;
+    let mut terminal = terminal::open()?;
     terminal.write_all(prompt.as_bytes())?;
     let mut line = String::new();
     BufReader::new(terminal.take(MAX_ANSWER)).read_line(&mut line)?;
@@ -75,10 +77,6 @@ fn ask(prompt: &str) -> io::Result<String> {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the terminal gave no answer"));
     }
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
-}
-
-fn open() -> io::Result<File> {
-    File::options().read(true).write(true).open(TERMINAL)
 }
 
 /// The text with its line ends, and nothing else that acts on a terminal. Names in it are escaped already, so what

@@ -10,12 +10,10 @@
 
 use crate::cli::failure::{SIGNAL, last_line};
 use crate::cli::output::Screen;
+use crate::cli::terminal::Terminal;
 use crate::session::Cancel;
-use rustix::process::getpgrp;
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use std::fs::File;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,7 +26,8 @@ pub(super) fn install(cancel: Cancel, screen: Option<Arc<Screen>>) -> io::Result
     let ignored = ignored_mask(&std::fs::read_to_string("/proc/self/status").unwrap_or_default());
     let taken = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(ignored, *signal));
     let mut signals = Signals::new(taken)?;
-    let terminal = Terminal::remember();
+    // None where there is no terminal, and so nobody to ask. How it was before anything was asked there.
+    let terminal = Terminal::remember().ok();
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let mut first: Option<Instant> = None;
         for _ in signals.forever() {
@@ -54,29 +53,6 @@ pub(super) fn install(cancel: Cancel, screen: Option<Arc<Screen>>) -> io::Result
         }
     })?;
     Ok(())
-}
-
-/// The controlling terminal, and how it was before anything was asked there.
-struct Terminal {
-    device: File,
-    modes: Termios,
-}
-
-impl Terminal {
-    /// `None` where there is no terminal, and so nobody to ask.
-    fn remember() -> Option<Terminal> {
-        let device = File::open("/dev/tty").ok()?;
-        let modes = tcgetattr(&device).ok()?;
-        Some(Terminal { device, modes })
-    }
-
-    /// Only in the foreground: elsewhere the terminal is another's, and would stop this process for trying.
-    fn restore(&self) {
-        if tcgetpgrp(&self.device).is_ok_and(|group| group == getpgrp()) {
-            // Fails where the terminal is gone, and then needs no restoring.
-            let _ = tcsetattr(&self.device, OptionalActions::Now, &self.modes);
-        }
-    }
 }
 
 /// The mask of ignored signals in the text of `/proc/PID/status` (proc_pid_status(5)); empty if it is not there.

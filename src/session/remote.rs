@@ -24,6 +24,10 @@ use std::time::{Duration, Instant};
 /// How long the peer may take to end after everything is done, or after the connection broke.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 
+/// How long the SSH agent may take to tell what it holds. More than one needs that has to be started first, or that
+/// looks for a card.
+const AGENT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How long the peer of a run that is stopped has to hear of it.
 const HEARING: Duration = Duration::from_secs(1);
 
@@ -223,6 +227,7 @@ fn connect_ssh(
         config_file: run.shell.ssh_config.clone(),
         family: run.shell.family,
         connect_timeout: run.options.timeout.map(|seconds| Duration::from_secs(seconds.into())),
+        agent_timeout: AGENT_TIMEOUT,
         interrupt,
         prompter: surroundings.prompter.clone(),
         on_stderr: Arc::new(move |bytes| stderr.report(Event::Remote(bytes.to_vec()))),

@@ -71,6 +71,8 @@ pub struct Options {
     /// The longest that connecting, and then the handshake and login without the user's own time, may take.
     /// Without it the configuration's `ConnectTimeout` holds, else one minute.
     pub connect_timeout: Option<Duration>,
+    /// The longest that the agent may take to tell what it holds, but never more than half of what a login may take.
+    pub agent_timeout: Duration,
     /// Ends the connecting before that.
     pub interrupt: Interrupt,
     /// Answers questions about host keys, passphrases and passwords.

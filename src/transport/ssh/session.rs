@@ -215,7 +215,9 @@ async fn enter(
                 }
             })?;
         let may_leave = options.choice == Choice::Auto && settings.read_by_ssh;
-        auth::log_in(&mut handle, settings, &asker, (&loss, &doubt), telling, may_leave).await?;
+        // What is left without the agent has to have its time, too.
+        let agent_limit = options.agent_timeout.min(limit / 2);
+        auth::log_in(&mut handle, settings, &asker, (&loss, &doubt), telling, may_leave, agent_limit).await?;
         Ok(handle)
     };
     let entered = asker.clock().within(limit, login).await.unwrap_or_else(|| {

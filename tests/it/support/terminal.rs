@@ -2,7 +2,10 @@
 
 use crate::support::command::Invocation;
 use crate::support::tools;
+use rustix::fs::{Mode, OFlags, open};
+use rustix::termios::{Action, LocalModes, tcflow, tcgetattr};
 use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -27,11 +30,25 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// Runs a program at a terminal. `None`, after having said why, where none can be had.
     pub(crate) fn run(program: &Invocation) -> Option<Terminal> {
-        let script = tools::find("script")?;
         // In the place of the shell, which a key that interrupts would end, too.
-        let command = format!("exec {}", program.text());
+        Terminal::start(&format!("exec {}", program.text()))
+    }
+
+    /// The same at a terminal that shows nothing for now: whoever writes there waits. At the end it tells its modes.
+    pub(crate) fn run_held(program: &Invocation) -> Option<(Terminal, Held)> {
+        let words = format!("tty; read go; {}; code=$?; stty -a; exit $code", program.text());
+        let mut terminal = Terminal::start(&words)?;
+        terminal.wait_for("\r\n");
+        let device = open(terminal.shown().trim_end(), OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        tcflow(&device, Action::OOff).unwrap();
+        terminal.write("go\n");
+        Some((terminal, Held(device)))
+    }
+
+    fn start(command: &str) -> Option<Terminal> {
+        let script = tools::find("script")?;
         let mut script = Command::new(script)
-            .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+            .args(["--quiet", "--return", "--command", command, "/dev/null"])
             .env("SHELL", "/bin/sh")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -89,6 +106,26 @@ impl Terminal {
         };
         assert_eq!(status.code(), Some(code), "{}", self.shown());
         self.shown()
+    }
+}
+
+/// The terminal of a program that may show nothing yet.
+pub(crate) struct Held(OwnedFd);
+
+impl Held {
+    /// Waits until it does not echo what is typed.
+    #[track_caller]
+    pub(crate) fn wait_until_it_is_silent(&self) {
+        let started = Instant::now();
+        while tcgetattr(&self.0).unwrap().local_modes.contains(LocalModes::ECHO) {
+            assert!(started.elapsed() < PATIENCE, "it goes on echoing");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Lets it show what is written.
+    pub(crate) fn let_go(self) {
+        tcflow(&self.0, Action::OOn).unwrap();
     }
 }
 

@@ -103,18 +103,37 @@ fn for_the_passphrase_of_a_key() {
     asked.ends_well(terminal, &["open sesame", "please"]);
 }
 
-#[test]
-fn for_a_password() {
+/// Somebody who gets in by a password only, and what is asked for it.
+fn without_a_key() -> Option<(Asked, String)> {
     let login = russh_server::login();
-    let Some(asked) = Asked::by(login, &login.known_hosts_text()) else { return };
+    let asked = Asked::by(login, &login.known_hosts_text())?;
     let stranger = asked.scene.path("user_key");
     fs::remove_file(&stranger).unwrap();
     write_private(&stranger, &new_key());
+    Some((asked, format!("{}@127.0.0.1's password: ", user())))
+}
+
+#[test]
+fn for_a_password() {
+    let Some((asked, question)) = without_a_key() else { return };
     let Some(mut terminal) = Terminal::run(&asked.push()) else { return };
-    let question = format!("{}@127.0.0.1's password: ", user());
     for answer in ["guess", russh_server::PASSWORD] {
         terminal.wait_for(&question);
         terminal.write(&format!("{answer}\n"));
     }
     asked.ends_well(terminal, &["guess", russh_server::PASSWORD]);
+}
+
+/// Who pastes a password as soon as the question is there must not see it.
+#[test]
+fn for_a_password_at_a_terminal_that_is_silent_before_the_question_is_shown() {
+    let Some((asked, question)) = without_a_key() else { return };
+    let Some((mut terminal, held)) = Terminal::run_held(&asked.push()) else { return };
+    held.wait_until_it_is_silent();
+    assert!(!terminal.shown().contains(&question));
+    held.let_go();
+    terminal.wait_for(&question);
+    terminal.write(&format!("{}\n", russh_server::PASSWORD));
+    terminal.wait_for(" echo ");
+    asked.ends_well(terminal, &[russh_server::PASSWORD]);
 }

@@ -1,6 +1,8 @@
 //! The SSH agent.
 
+use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use russh::client::Handle;
 use russh::keys::agent::AgentIdentity;
@@ -16,8 +18,26 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    /// Connects to the agent at `socket` and tells it which session its keys are for.
-    pub(super) async fn connect(socket: &Path, handle: &Handle<Client>) -> Result<Self, russh::keys::Error> {
+    /// Connects to the agent at `socket`. Returns the keys and certificates that it holds with it. All of this within
+    /// `limit`: an agent that hangs must not keep a login from what else there is.
+    pub(super) async fn reach(
+        socket: &Path,
+        handle: &Handle<Client>,
+        limit: Duration,
+    ) -> Result<(Self, Vec<AgentIdentity>), russh::keys::Error> {
+        let work = async {
+            let mut agent = Self::connect(socket, handle).await?;
+            let held = agent.client.request_identities().await?;
+            Ok((agent, held))
+        };
+        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+            let reason = format!("it did not answer within {} seconds", limit.as_secs_f64());
+            Err(io::Error::new(io::ErrorKind::TimedOut, reason).into())
+        })
+    }
+
+    /// Connects and tells the agent which session its keys are for.
+    async fn connect(socket: &Path, handle: &Handle<Client>) -> Result<Self, russh::keys::Error> {
         let mut client = AgentClient::connect_uds(socket).await?;
         if let Some(binding) = handle.agent_session_binding() {
             // Agents that do not know the extension answer with a failure, and need no binding.
@@ -29,12 +49,8 @@ impl Agent {
         Ok(Self { client })
     }
 
-    /// Returns the keys and certificates the agent holds.
-    pub(super) async fn identities(&mut self) -> Result<Vec<AgentIdentity>, russh::keys::Error> {
-        self.client.request_identities().await
-    }
-
-    /// Returns `data` with the signature by `key` appended, as a login request carries it.
+    /// Returns `data` with the signature by `key` appended, as a login request carries it. For as long as it takes: an
+    /// agent may ask its user to confirm, or to touch a device.
     pub(super) async fn sign(
         &mut self,
         key: &PublicKey,

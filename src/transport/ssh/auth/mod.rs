@@ -5,6 +5,7 @@
 //! wants next. Nothing is asked of a user who is not there.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse};
 use russh::keys::ssh_key::public::KeyData;
@@ -28,7 +29,7 @@ mod typed;
 const MAX_STEPS: usize = 8;
 
 /// Logs in on a fresh session. Where that `may_leave` the rest to the `ssh` program, no password is asked for that a
-/// key might spare which only that program can use.
+/// key might spare which only that program can use. The agent has to tell what it holds within `agent_limit`.
 ///
 /// # Errors
 /// When every way is refused, the session ends, or the user does not answer a question.
@@ -39,6 +40,7 @@ pub(super) async fn log_in(
     (loss, doubt): (&LossReason, &Doubt),
     telling: &Telling,
     may_leave: bool,
+    agent_limit: Duration,
 ) -> Result<(), Error> {
     let mut login = Login {
         handle,
@@ -52,6 +54,8 @@ pub(super) async fn log_in(
         beyond: None,
         unread: None,
         may_leave,
+        agent_limit,
+        agent_failed: false,
         used_keys: Vec::new(),
     };
     login.run().await
@@ -75,6 +79,9 @@ struct Login<'a> {
     unread: Option<PathBuf>,
     /// Whether the `ssh` program is there to do what is beyond this client.
     may_leave: bool,
+    /// How long the agent may take to tell what it holds.
+    agent_limit: Duration,
+    agent_failed: bool,
     /// Keys that were accepted as one step of several; a server wants another key in the next.
     used_keys: Vec<KeyData>,
 }

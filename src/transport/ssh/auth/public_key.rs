@@ -16,14 +16,8 @@ use crate::transport::{Error, Notice};
 
 impl Login<'_> {
     pub(super) async fn try_keys(&mut self) -> Result<Outcome, Error> {
-        let mut agent = self.connect_agent().await;
-        let held = match &mut agent {
-            Some(agent) => agent.identities().await.unwrap_or_else(|error| {
-                self.telling.notice(Notice::AgentSkipped { reason: error.to_string() });
-                Vec::new()
-            }),
-            None => Vec::new(),
-        };
+        let (mut agent, held) = self.reach_agent().await.unzip();
+        let held = held.unwrap_or_default();
         let mut outcome = Outcome::Refused(None);
         for identity in identity::collect(self.settings, held, self.telling) {
             match self.try_key(identity, agent.as_mut()).await? {
@@ -41,13 +35,15 @@ impl Login<'_> {
         Ok(outcome)
     }
 
-    async fn connect_agent(&self) -> Option<Agent> {
-        let socket = self.settings.agent.as_deref()?;
-        match Agent::connect(socket, self.handle).await {
-            Ok(agent) => Some(agent),
+    /// The agent and what it holds. One that failed is not tried again in a later step: it may hang once more.
+    async fn reach_agent(&mut self) -> Option<(Agent, Vec<AgentIdentity>)> {
+        let socket = self.settings.agent.as_deref().filter(|_| !self.agent_failed)?;
+        match Agent::reach(socket, self.handle, self.agent_limit).await {
+            Ok(reached) => Some(reached),
             Err(error) => {
                 let reason = format!("{}: {error}", socket.display());
                 self.telling.notice(Notice::AgentSkipped { reason });
+                self.agent_failed = true;
                 None
             }
         }
@@ -207,7 +203,6 @@ impl Signer for Signing<'_> {
                 key_file::sign(key, hash, to_sign).map_err(SigningError::Key)
             }
             (Holder::Agent, Some(agent)) => {
-                // An agent may ask its user to confirm or to touch a device.
                 let _standing = self.asker.clock().stop();
                 agent.sign(&self.key, hash, to_sign).await.map_err(SigningError::Agent)
             }

@@ -1,8 +1,10 @@
 //! What is offered to a server for a login, what is not, and what is said when nothing helps.
 
 use std::fs;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use russh::MethodKind;
 use russh::keys::PrivateKey;
@@ -64,6 +66,25 @@ fn security_keys_log_in_through_the_agent() {
     assert!(error.to_string().contains("a security key that the agent does not hold"), "{error:?}");
     assert!(error.beyond_the_client().unwrap().contains("security key"), "{error:?}");
     assert!(error.hint().unwrap().contains("--ssh=external"), "{error:?}");
+}
+
+/// Twice a key is wanted here, and the agent is waited for once.
+#[test]
+fn an_agent_that_says_nothing_is_left_out() {
+    let Some(sshd) = Sshd::start("AuthenticationMethods publickey,publickey") else { return };
+    let first = fs::read_to_string(sshd.path("authorized_keys")).unwrap();
+    let second = accepted_key(&sshd, "ecdsa");
+    let public = fs::read_to_string(second.with_extension("pub")).unwrap();
+    fs::write(sshd.path("authorized_keys"), first + &public).unwrap();
+    let socket = sshd.path("silent");
+    let _silent = UnixListener::bind(&socket).unwrap();
+    sshd.configure(&format!("IdentityAgent {}\nIdentityFile {}", socket.display(), second.display()));
+    let heard = Heard::default();
+    let options =
+        Options { agent_timeout: Duration::from_millis(50), ..sshd.options(Script::nobody(), &heard) };
+    assert_eq!(output(connect(&host("box"), b"true", &options).unwrap()), "");
+    let reason = format!("{}: it did not answer within 0.05 seconds", socket.display());
+    assert_eq!(heard.notices.lock().unwrap()[..], [Notice::AgentSkipped { reason }]);
 }
 
 #[test]

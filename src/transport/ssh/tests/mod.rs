@@ -91,6 +91,7 @@ fn options(home: &Path, config: &Path, prompter: Arc<Script>, heard: &Heard) -> 
         config_file: Some(config.to_owned()),
         family: None,
         connect_timeout: Some(LONG),
+        agent_timeout: LONG,
         interrupt: Interrupt::new(),
         prompter,
         on_stderr: Arc::new(move |bytes| stderr.lock().unwrap().extend_from_slice(bytes)),
