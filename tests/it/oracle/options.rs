@@ -460,7 +460,7 @@ impl Drawn<'_> {
         self.flag(if is_wide { 0 } else { delete }, "--delete");
         if has(&self.choices, "--delete") {
             if self.random.chance(45) {
-                let mut when = *self.random.pick(&[
+                let when = *self.random.pick(&[
                     "--delete-after",
                     "--delete-after",
                     "--delete-delay",
@@ -469,10 +469,6 @@ impl Drawn<'_> {
                     "--delete-during",
                     "--del",
                 ]);
-                // A dry run of rsync's looks behind a link for what would go, where a directory would take its place.
-                if when == "--delete-before" && ["-k", "-n"].iter().all(|name| has(&self.choices, name)) {
-                    when = "--delete-during";
-                }
                 self.push("--delete-after", Argument::Words(vec![when.into()]));
             }
             // Which directories have got another time when all else begins is as open as what the limit spares.
