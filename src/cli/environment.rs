@@ -23,6 +23,8 @@ pub(super) struct Environment {
     pub stderr_is_terminal: bool,
     /// The program that asks where there is no terminal.
     pub askpass: Option<Askpass>,
+    /// Where files of the user's for this program are: `HOME`, else the account's home directory.
+    pub home: PathBuf,
     /// What the SSH client needs to know about the user.
     pub ssh: ssh::Environment,
     /// The file of this program.
@@ -35,7 +37,10 @@ impl Environment {
         let account = uzers::get_user_by_uid(uzers::get_effective_uid());
         let account_home = account.as_ref().map(|account| account.home_dir().to_path_buf());
         let account_name = account.as_ref().map(|account| account.name().to_os_string());
-        let home = variable("HOME").map(PathBuf::from).or(account_home);
+        let home = variable("HOME").map(PathBuf::from);
+        let home_of = |first: Option<&PathBuf>, second: Option<&PathBuf>| {
+            first.or(second).cloned().unwrap_or_else(|| PathBuf::from("/"))
+        };
         let user = account_name.or_else(|| variable("USER")).or_else(|| variable("LOGNAME"));
         Environment {
             shell: variable("DSYNC_RSH").or_else(|| variable("RSYNC_RSH")),
@@ -48,8 +53,11 @@ impl Environment {
                 variable("SSH_ASKPASS_REQUIRE"),
                 variable("DISPLAY").or_else(|| variable("WAYLAND_DISPLAY")).is_some(),
             ),
+            home: home_of(home.as_ref(), account_home.as_ref()),
             ssh: ssh::Environment {
-                home: home.unwrap_or_else(|| Path::new("/").to_path_buf()),
+                // As the `ssh` program has it, which reads the configuration: under `sudo -E`, and in some containers,
+                // HOME is another's, and following both would take half of each.
+                home: home_of(account_home.as_ref(), home.as_ref()),
                 user: user.as_deref().map(OsStr::to_string_lossy).unwrap_or_default().into_owned(),
                 agent_socket: variable("SSH_AUTH_SOCK").map(PathBuf::from),
                 shell: variable("SHELL").unwrap_or_else(|| "/bin/sh".into()).into(),

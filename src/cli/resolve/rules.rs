@@ -81,7 +81,7 @@ fn directive(flag: &FilterFlag) -> Result<Option<Directive>, FilterError> {
 /// What the user adds to the patterns of CVS: those of the file in the home directory, if there is one, and those of
 /// the environment.
 fn cvs_patterns(environment: &Environment, paths: session::Paths) -> io::Result<Vec<u8>> {
-    let file = environment.ssh.home.join(".cvsignore");
+    let file = environment.home.join(".cvsignore");
     let mut patterns = match read_rules(file.as_os_str().as_bytes(), paths) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         read => read?,

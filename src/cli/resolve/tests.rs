@@ -17,6 +17,7 @@ fn environment() -> Environment {
         stderr_is_terminal: true,
         askpass: None,
         executable: Some("/proc/self/exe".into()),
+        home: PathBuf::from("/home/me"),
         ssh: ssh::Environment {
             home: PathBuf::from("/home/me"),
             user: "me".to_owned(),

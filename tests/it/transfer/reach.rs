@@ -9,6 +9,7 @@ use crate::support::{russh_server, sshd, tools};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use uzers::os::unix::UserExt as _;
 
 /// What a configuration says about a server.
 fn stanza(name: &str, login: &Login, more: &str) -> String {
@@ -113,6 +114,21 @@ fn each_step_is_told_to_whoever_asks() {
         }
     }
     assert_eq!(trip.push(&["-vv"]).run().success().err(), "");
+}
+
+/// Whoever has another's HOME, as by `sudo -E`, gets what `ssh` would take, and not half of each.
+#[test]
+fn keys_are_looked_for_in_the_home_of_the_account() {
+    if command::is_rsync() {
+        return tools::not_for_rsync("its remote shell tells");
+    }
+    let Some(login) = sshd::login() else { return };
+    let trip = Trip::new(&stanza("loop", login, "IdentityFile ~/.ssh/of_nobody"));
+    let push = trip.push(&["--ssh-debug"]).variable("HOME", trip.scene.path("home").display());
+    let err = push.run().expect(0).err();
+    let account = uzers::get_user_by_uid(uzers::get_effective_uid()).unwrap();
+    let key = account.home_dir().join(".ssh/of_nobody");
+    assert!(err.contains(&format!("identity files: {}, ", key.display())), "{err}");
 }
 
 #[test]
