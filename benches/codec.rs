@@ -7,7 +7,7 @@ mod noise;
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use dsync::request::{CompressWhen, Compression, Compressor, DEFAULT_ZSTD_LEVEL};
-use dsync::tree::{Entry, Meta, Name, Node};
+use dsync::tree::{Entry, Gid, Meta, Name, Node, Uid};
 use dsync::wire::frame::{FrameDecoder, FrameEncoder, HEADER};
 use dsync::wire::{Content, ContentOp, DirId, FileId, Listing, ListingEnd, Message};
 use filetime::FileTime;
@@ -41,7 +41,7 @@ fn text(len: usize) -> Vec<u8> {
 fn entry(n: u64) -> Option<Entry> {
     let name = Name::new(format!("IMG_{n:06}.jpg").into_bytes()).ok()?;
     let mtime = FileTime::from_unix_time(1_700_000_000 + (n * 37) as i64, (n * 7919 % 1_000_000_000) as u32);
-    let meta = Meta { mode: 0o644, mtime, uid: 1000, gid: 1000 };
+    let meta = Meta { mode: 0o644, mtime, uid: Uid(1000), gid: Gid(1000) };
     Some(Entry::new(name, Node::File { size: n * 104_729 % 9_000_000 }, meta))
 }
 

@@ -4,7 +4,7 @@
 //! question through a [`Prompter`], and the numbers of a progress bar are read from a shared [`Progress`]. Events
 //! of the peer arrive as the same values over the link, so that a push and a pull read alike.
 
-use crate::tree::{Kind, RelPath};
+use crate::tree::{Gid, Kind, RelPath, Uid};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
@@ -130,9 +130,9 @@ pub struct Facts {
     /// Its permissions, as it is to have them.
     pub mode: u32,
     /// The number of its owner at the destination; `None` where owners are not preserved.
-    pub owner: Option<u32>,
+    pub owner: Option<Uid>,
     /// That of its group.
-    pub group: Option<u32>,
+    pub group: Option<Gid>,
     /// How many bytes of its content travelled, not compressed.
     pub sent: u64,
     /// The sum of its whole content, if that was asked for and is known.

@@ -5,9 +5,9 @@
 //! systems that have no such handles set attributes by directory and name, still without following.
 
 use crate::fs::{Dir, Error, Keeping, beneath, crash, fake, file, kernel, status};
-use crate::tree::{Kind, Meta, Name};
+use crate::tree::{Gid, Kind, Meta, Name, Uid};
 use filetime::FileTime;
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, RawMode, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid};
+use rustix::fs::{AtFlags, Mode, OFlags, RawMode, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,9 +19,9 @@ pub struct SetMeta {
     /// Permission bits with setuid, setgid and sticky: 0 to 0o7777. Symbolic links have none, and theirs is ignored.
     pub mode: Option<u32>,
     /// Owner, by this host's numbers.
-    pub owner: Option<u32>,
+    pub owner: Option<Uid>,
     /// Group, by this host's numbers.
-    pub group: Option<u32>,
+    pub group: Option<Gid>,
     /// Time of last modification. The time of last access becomes now with it where none is given.
     pub mtime: Option<FileTime>,
     /// Time of last access.
@@ -178,11 +178,13 @@ fn set_by_name(dir: BorrowedFd<'_>, name: &Name, kind: Kind, meta: &SetMeta) -> 
 }
 
 /// The numbers as the system takes them. The highest one means "leave as it is" to chown(2), so nobody has it.
-pub(super) fn owners(meta: &SetMeta) -> Result<(Option<Uid>, Option<Gid>), Error> {
-    if meta.owner == Some(u32::MAX) || meta.group == Some(u32::MAX) {
+pub(super) fn owners(meta: &SetMeta) -> Result<(Option<rustix::fs::Uid>, Option<rustix::fs::Gid>), Error> {
+    if meta.owner == Some(Uid(u32::MAX)) || meta.group == Some(Gid(u32::MAX)) {
         return Err(Error::refused(OWNER, io::ErrorKind::InvalidInput, "the number is not a valid owner"));
     }
-    Ok((meta.owner.map(Uid::from_raw), meta.group.map(Gid::from_raw)))
+    let owner = meta.owner.map(|Uid(number)| rustix::fs::Uid::from_raw(number));
+    let group = meta.group.map(|Gid(number)| rustix::fs::Gid::from_raw(number));
+    Ok((owner, group))
 }
 
 /// Permission bits as the system takes them.

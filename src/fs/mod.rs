@@ -80,7 +80,7 @@ pub use link::{Linkable, Linked};
 pub use list::{Listing, Stamped};
 pub use machine::{host_name, machine_name, running_system};
 pub use named::{append_named, open_named};
-pub use owners::Owners;
+pub use owners::{Owners, effective_user};
 pub use pieces::Pieces;
 pub use removal::{Removal, Removed};
 pub use resolve::{Bounds, Links};

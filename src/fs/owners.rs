@@ -4,6 +4,7 @@
 //! Names come from a peer, so those that no system has are refused before the name service sees them.
 
 use crate::fs::Error;
+use crate::tree::{Gid, Uid};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::hash::Hash;
@@ -20,15 +21,15 @@ const LONGEST_NAME: usize = 256;
 /// What this host answers about users and groups. Each question is asked once. Shared by threads.
 #[derive(Debug)]
 pub struct Owners {
-    effective_user: u32,
-    effective_group: u32,
+    effective_user: Uid,
+    effective_group: Gid,
     /// Whether what only root may is tried, where somebody said.
     tries: Option<bool>,
-    groups: Vec<u32>,
-    user_names: Answers<u32, Vec<u8>>,
-    group_names: Answers<u32, Vec<u8>>,
-    user_ids: Answers<Vec<u8>, u32>,
-    group_ids: Answers<Vec<u8>, u32>,
+    groups: Vec<Gid>,
+    user_names: Answers<Uid, Vec<u8>>,
+    group_names: Answers<Gid, Vec<u8>>,
+    user_ids: Answers<Vec<u8>, Uid>,
+    group_ids: Answers<Vec<u8>, Gid>,
 }
 
 impl Owners {
@@ -38,10 +39,10 @@ impl Owners {
             rustix::process::getgroups().map_err(Error::when("reading the groups of this process"))?;
         groups.push(rustix::process::getegid());
         Ok(Owners {
-            effective_user: rustix::process::geteuid().as_raw(),
-            effective_group: rustix::process::getegid().as_raw(),
+            effective_user: effective_user(),
+            effective_group: Gid(rustix::process::getegid().as_raw()),
             tries: None,
-            groups: groups.into_iter().map(|group| group.as_raw()).collect(),
+            groups: groups.into_iter().map(|group| Gid(group.as_raw())).collect(),
             user_names: Answers::default(),
             group_names: Answers::default(),
             user_ids: Answers::default(),
@@ -60,48 +61,53 @@ impl Owners {
     }
 
     /// The user this process acts as.
-    pub fn effective_user(&self) -> u32 {
+    pub fn effective_user(&self) -> Uid {
         self.effective_user
     }
 
     /// The group that files get which this process makes, if their directory does not give them another.
-    pub fn effective_group(&self) -> u32 {
+    pub fn effective_group(&self) -> Gid {
         self.effective_group
     }
 
     /// Whether this process may do everything.
     pub fn is_root(&self) -> bool {
-        self.effective_user == 0
+        self.effective_user == Uid::ROOT
     }
 
     /// Whether this process belongs to the group, and so may give it to its own files.
-    pub fn in_group(&self, group: u32) -> bool {
+    pub fn in_group(&self, group: Gid) -> bool {
         self.groups.contains(&group)
     }
 
     /// The name of a user, if there is one fit to be sent.
-    pub fn user_name(&self, user: u32) -> Option<Vec<u8>> {
-        self.user_names.get(user, |&user| sendable(uzers::get_user_by_uid(user)?.name()))
+    pub fn user_name(&self, user: Uid) -> Option<Vec<u8>> {
+        self.user_names.get(user, |&Uid(user)| sendable(uzers::get_user_by_uid(user)?.name()))
     }
 
     /// The name of a group, if there is one fit to be sent.
-    pub fn group_name(&self, group: u32) -> Option<Vec<u8>> {
-        self.group_names.get(group, |&group| sendable(uzers::get_group_by_gid(group)?.name()))
+    pub fn group_name(&self, group: Gid) -> Option<Vec<u8>> {
+        self.group_names.get(group, |&Gid(group)| sendable(uzers::get_group_by_gid(group)?.name()))
     }
 
     /// The number of the user of that name, `None` if there is none. A name that cannot be one is an error.
-    pub fn user_id(&self, name: &[u8]) -> Result<Option<u32>, Error> {
+    pub fn user_id(&self, name: &[u8]) -> Result<Option<Uid>, Error> {
         check(name, "looking up user")?;
-        let ask = |name: &Vec<u8>| Some(uzers::get_user_by_name(OsStr::from_bytes(name))?.uid());
+        let ask = |name: &Vec<u8>| Some(Uid(uzers::get_user_by_name(OsStr::from_bytes(name))?.uid()));
         Ok(self.user_ids.get(name.to_vec(), ask))
     }
 
     /// The number of the group of that name, `None` if there is none. A name that cannot be one is an error.
-    pub fn group_id(&self, name: &[u8]) -> Result<Option<u32>, Error> {
+    pub fn group_id(&self, name: &[u8]) -> Result<Option<Gid>, Error> {
         check(name, "looking up group")?;
-        let ask = |name: &Vec<u8>| Some(uzers::get_group_by_name(OsStr::from_bytes(name))?.gid());
+        let ask = |name: &Vec<u8>| Some(Gid(uzers::get_group_by_name(OsStr::from_bytes(name))?.gid()));
         Ok(self.group_ids.get(name.to_vec(), ask))
     }
+}
+
+/// The user this process acts as.
+pub fn effective_user() -> Uid {
+    Uid(rustix::process::geteuid().as_raw())
 }
 
 fn sendable(name: &OsStr) -> Option<Vec<u8>> {
@@ -157,15 +163,15 @@ mod tests {
     fn root_is_found_both_ways_and_nobody_else_is_root() {
         let owners = Owners::new().unwrap();
         for _ in 0..2 {
-            assert_eq!(owners.user_name(0).unwrap(), b"root");
-            assert_eq!(owners.user_id(b"root").unwrap(), Some(0));
+            assert_eq!(owners.user_name(Uid::ROOT).unwrap(), b"root");
+            assert_eq!(owners.user_id(b"root").unwrap(), Some(Uid::ROOT));
             assert_eq!(owners.user_id(b"no-such-user-here").unwrap(), None);
             assert_eq!(owners.group_id(b"no-such-group-here").unwrap(), None);
-            assert_eq!(owners.user_name(u32::MAX - 7), None);
-            assert_eq!(owners.group_name(u32::MAX - 7), None);
+            assert_eq!(owners.user_name(Uid(u32::MAX - 7)), None);
+            assert_eq!(owners.group_name(Gid(u32::MAX - 7)), None);
         }
-        let group = owners.group_name(0).unwrap();
-        assert_eq!(owners.group_id(&group).unwrap(), Some(0));
+        let group = owners.group_name(Gid::ROOT).unwrap();
+        assert_eq!(owners.group_id(&group).unwrap(), Some(Gid::ROOT));
     }
 
     #[test]
@@ -180,9 +186,9 @@ mod tests {
     #[test]
     fn a_process_is_in_its_own_group() {
         let owners = Owners::new().unwrap();
-        assert!(owners.in_group(rustix::process::getegid().as_raw()));
-        assert!(!owners.in_group(u32::MAX - 7));
-        assert_eq!(owners.is_root(), owners.effective_user() == 0);
+        assert!(owners.in_group(Gid(rustix::process::getegid().as_raw())));
+        assert!(!owners.in_group(Gid(u32::MAX - 7)));
+        assert_eq!(owners.is_root(), owners.effective_user() == Uid::ROOT);
     }
 
     #[test]

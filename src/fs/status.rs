@@ -1,6 +1,6 @@
 //! What a `stat` says, in the words of `tree`.
 
-use crate::tree::{Inode, Kind, Meta, Rdev};
+use crate::tree::{Gid, Inode, Kind, Meta, Rdev, Uid};
 use filetime::FileTime;
 use rustix::fs::{FileType, Stat};
 
@@ -41,8 +41,8 @@ pub(super) fn meta(stat: &Stat) -> Meta {
     Meta {
         mode: (stat.st_mode as u32) & 0o7777,
         mtime: time(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
-        uid: stat.st_uid,
-        gid: stat.st_gid,
+        uid: Uid(stat.st_uid),
+        gid: Gid(stat.st_gid),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::pass::Context;
 use crate::pass::decide::{Policy, asked_meta};
 use crate::request::{DeletionTime, Options};
 use crate::tree::{
-    Acls, Aspects, BucketSum, Buckets, Entry, Fingerprint, Fingerprinter, Name, Owner, RelPath,
+    Acls, Aspects, BucketSum, Buckets, Entry, Fingerprint, Fingerprinter, Gid, Name, Owner, RelPath, Uid,
 };
 use crate::wire::{MENTIONED_ACLS, MENTIONED_OWNERS};
 use std::borrow::Cow;
@@ -93,8 +93,10 @@ impl<'a> Owned<'a> {
         let mut all_acls: Vec<Arc<Acls>> = Vec::new();
         let mut place_of = |entry: &Entry| {
             let Owner { uid, gid } = entry.meta.owner();
-            let owner =
-                Owner { uid: if options.owner { uid } else { 0 }, gid: if options.group { gid } else { 0 } };
+            let owner = Owner {
+                uid: if options.owner { uid } else { Uid::ROOT },
+                gid: if options.group { gid } else { Gid::ROOT },
+            };
             let known = owners.iter().position(|known| *known == owner);
             let owner = known.or_else(|| {
                 owners.push(owner);

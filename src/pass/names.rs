@@ -3,7 +3,7 @@
 use crate::fs::Owners;
 use crate::request::{From, Options, OwnerRules, Super, To};
 use crate::tree::filter::{Action, Rule, Rules, Side, Verdict};
-use crate::tree::{Acls, Extra, Meta, Owner};
+use crate::tree::{Acls, Extra, Gid, Meta, Owner, Uid};
 use crate::wire::{OwnerKind, OwnerName};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,7 @@ impl Names {
         // Most entries of a directory have the owner of the one before.
         let mut last = None;
         let of = of.filter(|of| last.replace(*of) != Some(*of));
-        self.of(owners, of.flat_map(|of| [(OwnerKind::User, of.uid), (OwnerKind::Group, of.gid)]))
+        self.of(owners, of.flat_map(|of| [(OwnerKind::User, of.uid.0), (OwnerKind::Group, of.gid.0)]))
     }
 
     /// The same of those whom these ACLs name.
@@ -59,8 +59,8 @@ impl Names {
 /// The name behind a number of this host.
 fn name_of(owners: &Owners, kind: OwnerKind, id: u32) -> Option<Vec<u8>> {
     match kind {
-        OwnerKind::User => owners.user_name(id),
-        OwnerKind::Group => owners.group_name(id),
+        OwnerKind::User => owners.user_name(Uid(id)),
+        OwnerKind::Group => owners.group_name(Gid(id)),
     }
 }
 
@@ -135,8 +135,10 @@ impl OwnerMap {
     pub(crate) fn new(options: &Options) -> Result<(OwnerMap, Vec<Vec<u8>>), crate::fs::Error> {
         let owners = Owners::new()?.trying(options.super_user.map(|said| said != Super::Forgone));
         // A lookup that fails finds nobody.
-        let (users, mut unknown) = resolved(&options.user_map, |name| owners.user_id(name).ok().flatten());
-        let (groups, more) = resolved(&options.group_map, |name| owners.group_id(name).ok().flatten());
+        let (users, mut unknown) =
+            resolved(&options.user_map, |name| owners.user_id(name).ok()?.map(|user| user.0));
+        let (groups, more) =
+            resolved(&options.group_map, |name| owners.group_id(name).ok()?.map(|group| group.0));
         unknown.extend(more);
         let numeric = options.numeric_ids;
         Ok((OwnerMap { owners, numeric, users, groups, here: Mutex::default() }, unknown))
@@ -175,8 +177,8 @@ impl OwnerMap {
         for OwnerName { kind, id, name } in names {
             let by_name = || match kind {
                 _ if *id == 0 => None,
-                OwnerKind::User => self.owners.user_id(name).ok().flatten(),
-                OwnerKind::Group => self.owners.group_id(name).ok().flatten(),
+                OwnerKind::User => self.owners.user_id(name).ok()?.map(|user| user.0),
+                OwnerKind::Group => self.owners.group_id(name).ok()?.map(|group| group.0),
             };
             let here = self.mapped(*kind, *id, Some(name)).or_else(by_name);
             // Where there are maps, what is not learnt has no name.
@@ -233,7 +235,7 @@ impl OwnerMap {
             return owner;
         }
         let here = |kind, id| self.here(&known, kind, id);
-        Owner { uid: here(OwnerKind::User, owner.uid), gid: here(OwnerKind::Group, owner.gid) }
+        Owner { uid: Uid(here(OwnerKind::User, owner.uid.0)), gid: Gid(here(OwnerKind::Group, owner.gid.0)) }
     }
 }
 
@@ -245,14 +247,18 @@ mod tests {
     fn each_name_is_told_once_whoever_comes_before() {
         let owners = Owners::new().unwrap();
         let of = |numbers: &[(u32, u32)]| {
-            numbers.iter().map(|&(uid, gid)| Owner { uid, gid }).collect::<Vec<_>>().into_iter()
+            numbers
+                .iter()
+                .map(|&(uid, gid)| Owner { uid: Uid(uid), gid: Gid(gid) })
+                .collect::<Vec<_>>()
+                .into_iter()
         };
         let mut names = Names::default();
         let mut told = |numbers: &[(u32, u32)]| -> Vec<(OwnerKind, u32)> {
             names.new_ones(&owners, of(numbers)).iter().map(|name| (name.kind, name.id)).collect()
         };
-        let user = |id| owners.user_name(id).map(|_| (OwnerKind::User, id));
-        let group = |id| owners.group_name(id).map(|_| (OwnerKind::Group, id));
+        let user = |id| owners.user_name(Uid(id)).map(|_| (OwnerKind::User, id));
+        let group = |id| owners.group_name(Gid(id)).map(|_| (OwnerKind::Group, id));
         let expected: Vec<_> =
             [user(0), group(0), user(1), group(1), user(2)].into_iter().flatten().collect();
         assert_eq!(told(&[(0, 0), (0, 0), (1, 0), (0, 1), (0, 0), (2, 0)]), expected);

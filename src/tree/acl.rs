@@ -33,6 +33,9 @@ const OTHER: u16 = 0x20;
 pub type Perms = u8;
 
 /// Named users or groups, by number, and what each may.
+///
+/// The numbers are bare, as both are read and written by one function in each form that an ACL has; which of the two
+/// they are of, the field says that they are in.
 pub type Grants = BTreeMap<u32, Perms>;
 
 /// What an ACL says beyond permission bits. An access ACL always has a mask, and that is in the mode.

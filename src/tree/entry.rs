@@ -1,6 +1,6 @@
 //! An entry of a directory as a run compares it.
 
-use crate::tree::{Acls, Name, XattrSums};
+use crate::tree::{Acls, Gid, Name, Uid, XattrSums};
 use filetime::FileTime;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -131,9 +131,9 @@ pub struct Meta {
     /// Time of last modification, with nanoseconds.
     pub mtime: FileTime,
     /// Owner, by the numbers of the host the entry was seen on.
-    pub uid: u32,
+    pub uid: Uid,
     /// Group, by the numbers of the host the entry was seen on.
-    pub gid: u32,
+    pub gid: Gid,
 }
 
 /// The permission bits of a file that is to be executable as another one is: one that nobody can execute, where
@@ -154,9 +154,9 @@ pub fn executable_like(have: u32, other: u32) -> u32 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Owner {
     /// The user.
-    pub uid: u32,
+    pub uid: Uid,
     /// The group.
-    pub gid: u32,
+    pub gid: Gid,
 }
 
 impl Meta {

@@ -226,7 +226,7 @@ impl Fingerprinter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::{Meta, Rdev};
+    use crate::tree::{Gid, Meta, Rdev, Uid};
     use filetime::FileTime;
     use proptest::prelude::*;
 
@@ -242,7 +242,7 @@ mod tests {
     };
 
     fn entry(name: &str, node: Node) -> Entry {
-        let meta = Meta { mode: 0o644, mtime: FileTime::from_unix_time(7, 5), uid: 1, gid: 2 };
+        let meta = Meta { mode: 0o644, mtime: FileTime::from_unix_time(7, 5), uid: Uid(1), gid: Gid(2) };
         Entry::new(Name::new(name.as_bytes()).unwrap(), node, meta)
     }
 
@@ -329,7 +329,7 @@ mod tests {
         }
         // Their numbers are not those of the other host, and fractions of seconds are not compared.
         let elsewhere = with(|entry| {
-            (entry.meta.uid, entry.meta.gid) = (9, 9);
+            (entry.meta.uid, entry.meta.gid) = (Uid(9), Gid(9));
             entry.meta.mtime = FileTime::from_unix_time(7, 6);
         });
         assert!(!differs(ALL, (&base, 0), (&elsewhere, 0)));

@@ -11,6 +11,7 @@ mod entry;
 mod escape;
 pub mod filter;
 mod fingerprint;
+mod ids;
 mod link;
 mod name;
 mod path;
@@ -23,6 +24,7 @@ pub use escape::{Escaped, Sentence, unescaped};
 pub use fingerprint::{
     Aspects, BUCKET_SUM_LEN, BucketSum, Buckets, FINGERPRINT_LEN, Fingerprint, Fingerprinter, MAX_BUCKETS,
 };
+pub use ids::{Gid, Uid};
 pub use link::{leads_outside, munged, unmunged};
 pub use name::{InvalidName, MAX_NAME, Name};
 pub use path::RelPath;

@@ -1,6 +1,7 @@
 //! What stops a two-way run at one of its replicas.
 
 use crate::fs;
+use crate::tree::Uid;
 use std::io;
 
 /// Why a replica, or its history, cannot be used. The path of the replica is the caller's to add.
@@ -25,9 +26,9 @@ pub enum TwoWayError {
         /// Which directory, from the top of the replica.
         what: String,
         /// Whose it is.
-        owner: u32,
+        owner: Uid,
         /// Who runs dsync.
-        user: u32,
+        user: Uid,
     },
     /// Another run has the replica.
     #[error("another dsync is working on this replica{holder}")]

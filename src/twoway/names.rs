@@ -3,7 +3,7 @@
 //! The side that makes a plan asks that to say what there is to be done, and each replica does when it carries it out:
 //! the answer depends on nothing but what is known of the names before and after.
 
-use crate::tree::{InodeId, RelPath};
+use crate::tree::{Gid, InodeId, RelPath, Uid};
 use crate::twoway::facet::{Facet, FacetSum};
 use crate::twoway::record::{Record, Shared, State};
 use filetime::FileTime;
@@ -57,7 +57,7 @@ pub(super) struct Likeness {
     identity: FacetSum,
     state: State,
     mode: u32,
-    owner: (Option<u32>, Option<u32>),
+    owner: (Option<Uid>, Option<Gid>),
     sums: Vec<(Facet, Option<FacetSum>)>,
 }
 

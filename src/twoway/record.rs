@@ -1,7 +1,7 @@
 //! What a replica knows of one path: the state it was last seen in, and which edits that state has absorbed.
 
 use crate::request::Options;
-use crate::tree::{Kind, Rdev, executable_like};
+use crate::tree::{Gid, Kind, Rdev, Uid, executable_like};
 use crate::twoway::facet::{self, Extended, Facets};
 use crate::twoway::text;
 use crate::twoway::version::{Renaming, Version};
@@ -48,7 +48,7 @@ pub struct Attributes {
     /// Permission bits, 0o7777 at most.
     pub mode: u32,
     /// User and group by number, each where it is synchronised.
-    pub owner: (Option<u32>, Option<u32>),
+    pub owner: (Option<Uid>, Option<Gid>),
 }
 
 /// What of permission bits is synchronised.
@@ -185,7 +185,9 @@ impl Record {
     pub fn attributes_with(&self, others: &Attributes, modes: Modes) -> Attributes {
         let mode = modes.taken(self.attributes.mode, others.mode, self.state.kind());
         // Where one side has none, they take no part.
-        let taken = |own: Option<u32>, other: Option<u32>| own.and_then(|own| other.or(Some(own)));
+        fn taken<T>(own: Option<T>, other: Option<T>) -> Option<T> {
+            own.and_then(|own| other.or(Some(own)))
+        }
         let ((user, group), (their_user, their_group)) = (self.attributes.owner, others.owner);
         Attributes { mode, owner: (taken(user, their_user), taken(group, their_group)) }
     }

@@ -4,7 +4,7 @@
 //! owner, group and mode, and their times are near each other. The listing is compressed afterwards, but what was
 //! never written costs nothing to compress.
 
-use crate::tree::{Entry, Kind, MAX_NAME, Meta, Name, Node, Rdev};
+use crate::tree::{Entry, Gid, Kind, MAX_NAME, Meta, Name, Node, Rdev, Uid};
 use crate::wire::WireError;
 use crate::wire::codec::{Cursor, Put};
 use crate::wire::extra::{LastAcls, decode_extra, encode_extra, tells};
@@ -20,7 +20,7 @@ const SAME_TIME: u8 = 1 << 5;
 const WHOLE_SECOND: u8 = 1 << 6;
 const HAS_EXTRA: u8 = 1 << 7;
 
-const NOTHING: Meta = Meta { mode: 0, mtime: FileTime::zero(), uid: 0, gid: 0 };
+const NOTHING: Meta = Meta { mode: 0, mtime: FileTime::zero(), uid: Uid::ROOT, gid: Gid::ROOT };
 
 pub(crate) fn encode_entries(entries: &[Entry], out: &mut Vec<u8>) {
     out.put_varint(entries.len() as u64);
@@ -158,8 +158,8 @@ fn put_meta(meta: &Meta, before: &Meta, out: &mut Vec<u8>) {
         out.put_varint(meta.mode.into());
     }
     if flags & SAME_OWNER == 0 {
-        out.put_varint(meta.uid.into());
-        out.put_varint(meta.gid.into());
+        out.put_varint(meta.uid.0.into());
+        out.put_varint(meta.gid.0.into());
     }
     if flags & SAME_TIME == 0 {
         out.put_signed(meta.mtime.unix_seconds().wrapping_sub(before.mtime.unix_seconds()));
@@ -178,8 +178,8 @@ fn take_meta(cursor: &mut Cursor, flags: u8, before: &Meta) -> Result<Meta, Wire
         }
     }
     if flags & SAME_OWNER == 0 {
-        meta.uid = cursor.u32()?;
-        meta.gid = cursor.u32()?;
+        meta.uid = Uid(cursor.u32()?);
+        meta.gid = Gid(cursor.u32()?);
     }
     if flags & SAME_TIME == 0 {
         let seconds = before.mtime.unix_seconds().wrapping_add(cursor.signed()?);

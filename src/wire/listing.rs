@@ -1,7 +1,8 @@
 //! Listings as bytes, and what stands for them.
 
 use crate::tree::{
-    Asked, BUCKET_SUM_LEN, BucketSum, Buckets, Fingerprint, MAX_BUCKETS, MAX_NAME, Name, Owner, RelPath,
+    Asked, BUCKET_SUM_LEN, BucketSum, Buckets, Fingerprint, Gid, MAX_BUCKETS, MAX_NAME, Name, Owner, RelPath,
+    Uid,
 };
 use crate::wire::codec::{Cursor, Put};
 use crate::wire::entry::{decode_entries, encode_entries};
@@ -104,8 +105,8 @@ pub(crate) fn encode_mention(mention: &Mention, out: &mut Vec<u8>) {
     }
     out.put_varint(mention.owned_by.len() as u64);
     for owner in &mention.owned_by {
-        out.put_varint(owner.uid.into());
-        out.put_varint(owner.gid.into());
+        out.put_varint(owner.uid.0.into());
+        out.put_varint(owner.gid.0.into());
     }
     if !mention.acls.is_empty() {
         out.put_varint(mention.acls.len() as u64);
@@ -126,7 +127,7 @@ pub(crate) fn decode_mention(cursor: &mut Cursor) -> Result<Mention, WireError> 
         _ => Some(Fingerprint(cursor.array("fingerprint")?)),
     };
     let owned_by = (0..cursor.count("list of owners", 2, MENTIONED_OWNERS as u64)?)
-        .map(|_| Ok(Owner { uid: cursor.u32()?, gid: cursor.u32()? }))
+        .map(|_| Ok(Owner { uid: Uid(cursor.u32()?), gid: Gid(cursor.u32()?) }))
         .collect::<Result<_, WireError>>()?;
     let acls: Vec<_> = match flags & 4 {
         0 => Vec::new(),

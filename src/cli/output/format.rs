@@ -10,7 +10,7 @@ use crate::cli::output::moment::Clock;
 use crate::cli::output::origins::Origins;
 use crate::cli::output::size::Numbers;
 use crate::report::{Action, Item};
-use crate::tree::{Escaped, Kind, RelPath, unmunged};
+use crate::tree::{Escaped, Kind, RelPath, Uid, unmunged};
 use std::ffi::OsStr;
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -282,7 +282,7 @@ impl Subject<'_> {
                 None => " ".repeat(setting.sum_width),
             },
             What::Permissions => permissions(facts.map_or(0, |facts| facts.mode)),
-            What::Owner => facts.and_then(|facts| facts.owner).unwrap_or(0).to_string(),
+            What::Owner => facts.and_then(|facts| facts.owner).unwrap_or(Uid::ROOT).to_string(),
             What::Group => match item {
                 Some(_) => facts
                     .and_then(|facts| facts.group)
@@ -331,7 +331,7 @@ mod tests {
         let facts = Facts {
             modified: 1_577_934_245,
             mode: 0o4755,
-            owner: Some(1000),
+            owner: Some(Uid(1000)),
             group: None,
             sent: 1024,
             sum: Some(vec![0xab; 16]),

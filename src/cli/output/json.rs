@@ -179,8 +179,8 @@ fn item(item: &Item) -> Line {
     }
     line.with("mode", octal(facts.mode))
         .with("modified", facts.modified)
-        .with_some("owner", facts.owner)
-        .with_some("group", facts.group)
+        .with_some("owner", facts.owner.map(|owner| owner.0))
+        .with_some("group", facts.group.map(|group| group.0))
 }
 
 fn listed(shown: &Shown) -> Line {

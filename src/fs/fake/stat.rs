@@ -2,7 +2,7 @@
 //! number, owner and group, as in `100644 0,0 1000:100`.
 
 use crate::fs::status::Status;
-use crate::tree::{Kind, Rdev};
+use crate::tree::{Gid, Kind, Rdev, Uid};
 use rustix::fs::Stat;
 use std::fmt;
 
@@ -14,8 +14,8 @@ pub(super) struct Kept {
     pub mode: u32,
     /// 0 and 0 of what is no device.
     pub device: Rdev,
-    pub uid: u32,
-    pub gid: u32,
+    pub uid: Uid,
+    pub gid: Gid,
 }
 
 /// The kinds as stat(2) has them.
@@ -46,7 +46,13 @@ impl Kept {
         let (uid, gid) = parts.next()?.split_once(':')?;
         let (_, kind) = KINDS.into_iter().find(|(bits, _)| *bits == mode & !0o7777)?;
         let device = Rdev { major: major.parse().ok()?, minor: minor.parse().ok()? };
-        Some(Kept { kind, mode: mode & 0o7777, device, uid: uid.parse().ok()?, gid: gid.parse().ok()? })
+        Some(Kept {
+            kind,
+            mode: mode & 0o7777,
+            device,
+            uid: Uid(uid.parse().ok()?),
+            gid: Gid(gid.parse().ok()?),
+        })
     }
 }
 
@@ -76,7 +82,7 @@ mod tests {
             ("140755 0,0 0:0", Kind::Socket, 0o755, rdev(0, 0), 0, 0),
             ("120777 0,0 3:4", Kind::Symlink, 0o777, rdev(0, 0), 3, 4),
         ] {
-            let kept = Kept { kind, mode, device, uid, gid };
+            let kept = Kept { kind, mode, device, uid: Uid(uid), gid: Gid(gid) };
             assert_eq!(Kept::parse(text.as_bytes()), Some(kept), "{text}");
             assert_eq!(kept.to_string(), text);
         }
@@ -99,7 +105,7 @@ mod tests {
         #[test]
         fn what_is_written_is_read(at in 0..KINDS.len(), mode in 0_u32..0o10000, ids in any::<[u32; 4]>()) {
             let [major, minor, uid, gid] = ids;
-            let kept = Kept { kind: KINDS[at].1, mode, device: Rdev { major, minor }, uid, gid };
+            let kept = Kept { kind: KINDS[at].1, mode, device: Rdev { major, minor }, uid: Uid(uid), gid: Gid(gid) };
             prop_assert_eq!(Kept::parse(kept.to_string().as_bytes()), Some(kept));
         }
     }

@@ -3,7 +3,7 @@
 use super::extended::{ALL, LOOK, are_here, xattrs};
 use super::*;
 use crate::fs::{Keeping, SetAcls, SetExtended, SetMeta, fault_of_link};
-use crate::tree::{Acl, Acls, Kind, Meta, Node, Rdev};
+use crate::tree::{Acl, Acls, Gid, Kind, Meta, Node, Rdev, Uid};
 use filetime::FileTime;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -52,8 +52,8 @@ fn every_kind_is_a_file_that_says_what_it_is() {
     for (entry, node, kind) in nodes {
         let of_mode = if node.kind() == Kind::Symlink { 0o777 } else { 0o640 };
         let set = SetMeta {
-            owner: Some(12_345),
-            group: Some(6),
+            owner: Some(Uid(12_345)),
+            group: Some(Gid(6)),
             mode: Some(of_mode),
             mtime: Some(time),
             ..SetMeta::default()
@@ -62,7 +62,7 @@ fn every_kind_is_a_file_that_says_what_it_is() {
             root.make_node(&name(entry), &node, &set, replace).unwrap();
             let found = root.entry(&name(entry)).unwrap().unwrap();
             assert_eq!(found.node, node);
-            assert_eq!(found.meta, Meta { mode: of_mode, mtime: time, uid: 12_345, gid: 6 });
+            assert_eq!(found.meta, Meta { mode: of_mode, mtime: time, uid: Uid(12_345), gid: Gid(6) });
             let inode = fs::symlink_metadata(at.path().join(entry)).unwrap();
             assert!(inode.is_file() && !inode.file_type().is_char_device());
             assert_eq!(text(&at.path().join(entry)).unwrap(), format!("{kind} 12345:6"));
@@ -103,11 +103,11 @@ fn the_inode_lets_its_owner_in_and_nobody_more() {
         // What the inode says by itself needs no attribute.
         root.set_meta(&name, kind, &SetMeta { mode: Some(0o755), ..SetMeta::default() }).unwrap();
         assert_eq!((text(&here), mode(&here)), (None, 0o755));
-        let owned = SetMeta { owner: Some(70_000), ..SetMeta::default() };
+        let owned = SetMeta { owner: Some(Uid(70_000)), ..SetMeta::default() };
         root.set_meta(&name, kind, &owned).unwrap();
-        assert_eq!(root.entry(&name).unwrap().unwrap().meta.uid, 70_000);
+        assert_eq!(root.entry(&name).unwrap().unwrap().meta.uid, Uid(70_000));
         assert_eq!(fs::metadata(&here).unwrap().uid(), uid);
-        let nobody = SetMeta { owner: Some(u32::MAX), ..SetMeta::default() };
+        let nobody = SetMeta { owner: Some(Uid(u32::MAX)), ..SetMeta::default() };
         assert!(root.set_meta(&name, kind, &nobody).is_err());
     }
 }
@@ -120,7 +120,7 @@ fn a_new_file_has_its_attributes_however_it_is_written() {
     both_ways(|| {
         let at = temporary();
         let root = faked(at.path());
-        let set = SetMeta { owner: Some(5), mode: Some(0o4444), ..SetMeta::default() };
+        let set = SetMeta { owner: Some(Uid(5)), mode: Some(0o4444), ..SetMeta::default() };
         let stage = root.stage(&name("staged")).unwrap();
         stage.write_at(b"x", 0).unwrap();
         stage.install(&set).unwrap();

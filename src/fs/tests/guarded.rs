@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fs::{Expected, SetMeta, Slot};
-use crate::tree::{Kind, Node};
+use crate::tree::{Kind, Node, Uid};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::fs;
 use std::io::Write as _;
@@ -191,7 +191,7 @@ fn a_staged_file_is_installed_or_gone() {
         assert_eq!(place.everything(), ["tree/file=new", "trash/file=edited"]);
         // An error leaves everything in its place.
         let expected = place.expected("file");
-        let impossible = SetMeta { owner: Some(u32::MAX), ..SetMeta::default() };
+        let impossible = SetMeta { owner: Some(Uid(u32::MAX)), ..SetMeta::default() };
         stage().install_instead(&impossible, at, &expected, &place.trash).unwrap_err();
         assert_eq!(place.everything(), ["tree/file=new", "trash/file=edited"]);
     });

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fs::{Error, SetMeta, is_stage_name, stage_name};
-use crate::tree::Node;
+use crate::tree::{Gid, Node, Uid};
 use filetime::FileTime;
 use rustix::fs::FlockOperation;
 use std::fs::{self, File};
@@ -45,7 +45,7 @@ fn a_dropped_or_failed_stage_leaves_the_target_and_nothing_else() {
     let root = writable(at.path());
     fs::write(at.path().join("file"), b"old").unwrap();
     root.stage(&name("file")).unwrap().write_at(b"new", 0).unwrap();
-    let impossible = SetMeta { owner: Some(u32::MAX), ..SetMeta::default() };
+    let impossible = SetMeta { owner: Some(Uid(u32::MAX)), ..SetMeta::default() };
     root.stage(&name("file")).unwrap().install(&impossible).unwrap_err();
     root.make_dir(&name("dir"), 0o700).unwrap();
     let error = root.stage(&name("dir")).unwrap().install(&SetMeta::default()).unwrap_err();
@@ -304,11 +304,11 @@ fn what_keeps_a_new_file_from_its_name_keeps_a_staged_one_from_it_too() {
 
 #[test]
 fn only_what_a_file_lacks_is_set() {
-    let has = crate::tree::Meta { mode: 0o644, mtime: FileTime::zero(), uid: 1, gid: 2 };
+    let has = crate::tree::Meta { mode: 0o644, mtime: FileTime::zero(), uid: Uid(1), gid: Gid(2) };
     let all = SetMeta {
         mode: Some(0o644),
-        owner: Some(1),
-        group: Some(2),
+        owner: Some(Uid(1)),
+        group: Some(Gid(2)),
         mtime: Some(FileTime::zero()),
         atime: None,
     };
@@ -316,11 +316,11 @@ fn only_what_a_file_lacks_is_set() {
     assert_eq!(all.lacking(&has), time);
     assert_eq!(SetMeta { mode: Some(0o640), ..all }.lacking(&has), SetMeta { mode: Some(0o640), ..time });
     // A change of owner may take special bits away, but no others.
-    let given = SetMeta { group: Some(3), ..all };
-    assert_eq!(given.lacking(&has), SetMeta { group: Some(3), ..time });
+    let given = SetMeta { group: Some(Gid(3)), ..all };
+    assert_eq!(given.lacking(&has), SetMeta { group: Some(Gid(3)), ..time });
     let special = crate::tree::Meta { mode: 0o4755, ..has };
     let given = SetMeta { mode: Some(0o4755), ..given };
-    assert_eq!(given.lacking(&special), SetMeta { mode: Some(0o4755), group: Some(3), ..time });
+    assert_eq!(given.lacking(&special), SetMeta { mode: Some(0o4755), group: Some(Gid(3)), ..time });
     assert_eq!(SetMeta::default().lacking(&has), SetMeta::default());
 }
 

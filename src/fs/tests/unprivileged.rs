@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fs::{Owners, SetMeta, stage_name};
-use crate::tree::Kind;
+use crate::tree::{Gid, Kind, Uid};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -90,7 +90,7 @@ fn closed_entries_of_ones_own_are_opened_up() {
         root.set_meta(&name(entry), kind, &SetMeta { mtime, ..SetMeta::default() }).unwrap();
         assert_eq!(Some(root.entry(&name(entry)).unwrap().unwrap().meta.mtime), mtime);
     }
-    let group = Some(rustix::process::getegid().as_raw());
+    let group = Some(Gid(rustix::process::getegid().as_raw()));
     let dir = root.open_dir_writable(&name("dir")).unwrap();
     assert!(dir.list().is_err());
     dir.set_own_meta(&SetMeta { mode: Some(0o700), owner: None, group, mtime, atime: None }).unwrap();
@@ -142,10 +142,10 @@ fn nobody_is_not_root() {
         return;
     }
     let owners = Owners::new().unwrap();
-    assert!(!owners.is_root() && !owners.in_group(0) && owners.effective_user() != 0);
+    assert!(!owners.is_root() && !owners.in_group(Gid::ROOT) && owners.effective_user() != Uid::ROOT);
     let at = temporary();
     fs::write(at.path().join("file"), b"").unwrap();
-    let given = SetMeta { owner: Some(0), ..SetMeta::default() };
+    let given = SetMeta { owner: Some(Uid::ROOT), ..SetMeta::default() };
     let error = writable(at.path()).set_meta(&name("file"), Kind::File, &given).unwrap_err();
     assert_eq!((error.doing, error.kind()), ("setting the owner of", ErrorKind::PermissionDenied));
 }

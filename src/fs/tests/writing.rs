@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fs::SetMeta;
-use crate::tree::{Kind, Node, Rdev};
+use crate::tree::{Gid, Kind, Node, Rdev, Uid};
 use filetime::FileTime;
 use std::fs;
 use std::io::ErrorKind;
@@ -49,14 +49,14 @@ fn a_link_has_its_own_owner_and_time_with_and_without_handles() {
         fs::write(at.path().join("file"), b"").unwrap();
         symlink("file", at.path().join("link")).unwrap();
         let owner = is_root().then_some(12345);
-        let meta = SetMeta { owner, group: owner, ..ALL };
+        let meta = SetMeta { owner: owner.map(Uid), group: owner.map(Gid), ..ALL };
         root.set_meta(&name("link"), Kind::Symlink, &meta).unwrap();
         let link = root.entry(&name("link")).unwrap().unwrap().meta;
         assert_eq!(Some(link.mtime), ALL.mtime);
-        assert!(owner.is_none_or(|owner| (link.uid, link.gid) == (owner, owner)));
+        assert!(owner.is_none_or(|owner| (link.uid, link.gid) == (Uid(owner), Gid(owner))));
         let file = root.entry(&name("file")).unwrap().unwrap().meta;
         assert_ne!(Some(file.mtime), ALL.mtime);
-        assert_eq!(file.uid, rustix::process::geteuid().as_raw());
+        assert_eq!(file.uid, crate::fs::effective_user());
     });
 }
 
@@ -72,13 +72,20 @@ fn a_change_of_owner_does_not_cost_setuid() {
             Kind::File => fs::write(at.path().join("entry"), b"").unwrap(),
             _ => root.make_node(&name("entry"), &Node::Fifo, &SetMeta::default(), true).unwrap(),
         }
-        let meta =
-            SetMeta { mode: Some(0o6755), owner: Some(1234), group: Some(5678), mtime: None, atime: None };
+        let meta = SetMeta {
+            mode: Some(0o6755),
+            owner: Some(Uid(1234)),
+            group: Some(Gid(5678)),
+            mtime: None,
+            atime: None,
+        };
         root.set_meta(&name("entry"), kind, &meta).unwrap();
         let set = root.entry(&name("entry")).unwrap().unwrap().meta;
-        assert_eq!((set.mode, set.uid, set.gid), (0o6755, 1234, 5678));
+        assert_eq!((set.mode, set.uid, set.gid), (0o6755, Uid(1234), Gid(5678)));
     }
-    for nobody in [SetMeta { owner: Some(u32::MAX), ..ALL }, SetMeta { group: Some(u32::MAX), ..ALL }] {
+    for nobody in
+        [SetMeta { owner: Some(Uid(u32::MAX)), ..ALL }, SetMeta { group: Some(Gid(u32::MAX)), ..ALL }]
+    {
         assert_eq!(
             root.set_meta(&name("entry"), Kind::Fifo, &nobody).unwrap_err().kind(),
             ErrorKind::InvalidInput
@@ -130,7 +137,7 @@ fn a_special_file_takes_the_place_of_any_but_a_directory() {
     root.make_node(&name("dir"), &link("d"), &SetMeta::default(), true).unwrap_err();
     root.make_node(&name("x"), &Node::File { size: 0 }, &SetMeta::default(), false).unwrap_err();
     // Metadata that cannot be set leaves neither the new entry nor its staged name.
-    let impossible = SetMeta { owner: Some(u32::MAX), ..SetMeta::default() };
+    let impossible = SetMeta { owner: Some(Uid(u32::MAX)), ..SetMeta::default() };
     for replace in [true, false] {
         root.make_node(&name("y"), &Node::Fifo, &impossible, replace).unwrap_err();
     }

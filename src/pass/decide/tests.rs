@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::request::Chmod;
-use crate::tree::{Acl, Acls, Name, Rdev};
+use crate::tree::{Acl, Acls, Gid, Name, Rdev, Uid};
 use filetime::FileTime;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ fn archive(options: &Options) -> Options {
 
 /// An entry of mode 0644, owned by 1:1, of second 100.
 fn entry(node: Node) -> Entry {
-    let meta = Meta { mode: 0o644, mtime: FileTime::from_unix_time(100, 0), uid: 1, gid: 1 };
+    let meta = Meta { mode: 0o644, mtime: FileTime::from_unix_time(100, 0), uid: Uid(1), gid: Gid(1) };
     Entry::new(Name::new(*b"name").unwrap(), node, meta)
 }
 
@@ -107,7 +107,7 @@ impl Entry {
     }
 
     fn owners(mut self, uid: u32, gid: u32) -> Entry {
-        (self.meta.uid, self.meta.gid) = (uid, gid);
+        (self.meta.uid, self.meta.gid) = (Uid(uid), Gid(gid));
         self
     }
 }
@@ -485,7 +485,7 @@ fn carried_out(update: &Update, wanted: &Entry, old: Option<&Entry>) -> Entry {
     let mtime = mtime.unwrap_or(before.mtime);
     let mut entry = entry(node.clone())
         .mode(mode.unwrap_or(before.mode))
-        .owners(owner.unwrap_or(before.uid), group.unwrap_or(before.gid))
+        .owners(owner.unwrap_or(before.uid).0, group.unwrap_or(before.gid).0)
         .at(mtime.unix_seconds(), mtime.nanoseconds());
     entry.extra = after.boxed();
     entry

@@ -14,7 +14,7 @@ fn name(number: u8) -> Name {
 }
 
 fn entry(number: u8, node: Node, mode: u32, seconds: i64, (uid, gid): (u32, u32)) -> Entry {
-    let meta = Meta { mode, mtime: FileTime::from_unix_time(seconds, 5), uid, gid };
+    let meta = Meta { mode, mtime: FileTime::from_unix_time(seconds, 5), uid: Uid(uid), gid: Gid(gid) };
     Entry::new(name(number), node, meta)
 }
 
@@ -49,10 +49,10 @@ impl Case {
 
     fn translate(&self, Owner { uid, gid }: Owner) -> Owner {
         let here = |number: u32| self.here.get(number as usize).copied().unwrap_or(number);
-        Owner { uid: here(uid), gid: here(gid) }
+        Owner { uid: Uid(here(uid.0)), gid: Gid(here(gid.0)) }
     }
 
-    fn may_set(&self, group: u32) -> bool {
+    fn may_set(&self, Gid(group): Gid) -> bool {
         self.is_root || self.settable.get(group as usize).copied().unwrap_or_default()
     }
 
@@ -145,8 +145,8 @@ fn any_own(entry: Entry) -> impl Strategy<Value = Option<Entry>> {
             0 => entry.meta.mode ^= 0o111,
             1 => entry.meta.mtime = FileTime::from_unix_time(105, 0),
             2 => entry.meta.mtime = FileTime::from_unix_time(entry.meta.mtime.unix_seconds(), 7),
-            3 => entry.meta.uid = (entry.meta.uid + 1) % 3,
-            4 => entry.meta.gid = (entry.meta.gid + 1) % 3,
+            3 => entry.meta.uid = Uid((entry.meta.uid.0 + 1) % 3),
+            4 => entry.meta.gid = Gid((entry.meta.gid.0 + 1) % 3),
             _ => entry.node = Node::File { size: 9 },
         }
         Some(entry)
@@ -215,8 +215,8 @@ proptest! {
         let mut case = Case { is_root: false, settable: [false; 3], ..case };
         case.leave_out_unwanted();
         case.own = case.source.iter().map(|entry| Entry { meta: asked_meta(&case.options, entry.kind(), entry.meta, 0), ..entry.clone() }).collect();
-        case.source.iter_mut().for_each(|entry| (entry.meta.uid, entry.meta.gid) = (there, there));
-        case.own.iter_mut().for_each(|entry| (entry.meta.uid, entry.meta.gid) = (here, here));
+        case.source.iter_mut().for_each(|entry| (entry.meta.uid, entry.meta.gid) = (Uid(there), Gid(there)));
+        case.own.iter_mut().for_each(|entry| (entry.meta.uid, entry.meta.gid) = (Uid(here), Gid(here)));
         prop_assert!(case.is_same());
         prop_assert!(case.own.len() < 2 || case.in_buckets().1.is_empty());
     }

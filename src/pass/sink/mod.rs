@@ -52,7 +52,7 @@ use crate::pass::tally::Tally;
 use crate::pass::{Agenda, Context, PassError, TALK};
 use crate::report::{Problem, ProblemClass, Role, Totals};
 use crate::tree::filter::Scope;
-use crate::tree::{Entry, Kind, Meta, Name, RelPath};
+use crate::tree::{Entry, Gid, Kind, Meta, Name, RelPath};
 use crate::wire::{Content, Fetched, Link, Message, Permit, Received, Receiver, Sender};
 use announce::Announcer;
 use aside::Delayed;
@@ -437,7 +437,7 @@ impl Sink<'_> {
     }
 
     /// Whether the running user may give the group of this number to a file.
-    fn may_set_group(&self, group: u32) -> bool {
+    fn may_set_group(&self, group: Gid) -> bool {
         let owners = self.owners.owners();
         owners.is_super() || owners.in_group(group)
     }

@@ -111,10 +111,11 @@ fn likeness(one: &[u8], other: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::{Meta, Node};
+    use crate::tree::{Gid, Meta, Node, Uid};
 
     fn entry(name: &str, size: u64, seconds: i64) -> Entry {
-        let meta = Meta { mode: 0o644, mtime: FileTime::from_unix_time(seconds, 0), uid: 0, gid: 0 };
+        let meta =
+            Meta { mode: 0o644, mtime: FileTime::from_unix_time(seconds, 0), uid: Uid::ROOT, gid: Gid::ROOT };
         Entry::new(Name::new(name.as_bytes()).unwrap(), Node::File { size }, meta)
     }
 

@@ -84,7 +84,7 @@ impl Groups {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::{Meta, Name, Node};
+    use crate::tree::{Gid, Meta, Name, Node, Uid};
     use filetime::FileTime;
 
     fn groups(once: bool) -> Groups {
@@ -92,7 +92,7 @@ mod tests {
     }
 
     fn entry(file: u64, names: u64) -> Entry {
-        let meta = Meta { mode: 0o644, mtime: FileTime::zero(), uid: 0, gid: 0 };
+        let meta = Meta { mode: 0o644, mtime: FileTime::zero(), uid: Uid::ROOT, gid: Gid::ROOT };
         let mut entry = Entry::new(Name::new(*b"x").unwrap(), Node::Fifo, meta);
         if names > 1 {
             entry.extra_mut().inode = Some(Inode { identity: (1, file), names });

@@ -1,7 +1,7 @@
 //! Names that are one file at the source, as a sink hears of them from a source that says what it likes.
 
 use super::*;
-use crate::tree::{Asked, Buckets, Group, Meta, Node};
+use crate::tree::{Asked, Buckets, Gid, Group, Meta, Node, Uid};
 use crate::wire::{BatchId, Begin, DirId, Fetched, FetchedFile, Listing, ListingEnd};
 use bytes::Bytes;
 use filetime::FileTime;
@@ -13,7 +13,7 @@ fn named(name: &str, number: u32, last: bool) -> Entry {
 }
 
 fn entry(name: &str, node: Node, number: u32, last: bool) -> Entry {
-    let meta = Meta { mode: 0o644, mtime: FileTime::from_unix_time(1, 0), uid: 0, gid: 0 };
+    let meta = Meta { mode: 0o644, mtime: FileTime::from_unix_time(1, 0), uid: Uid::ROOT, gid: Gid::ROOT };
     let mut entry = Entry::new(Name::new(name.as_bytes()).unwrap(), node, meta);
     entry.extra_mut().group = Some(Group { number, last });
     entry

@@ -1,12 +1,12 @@
 //! Peers that do not keep to what was planned.
 
 use super::*;
-use crate::tree::{Buckets, Meta, Node};
+use crate::tree::{Buckets, Gid, Meta, Node, Uid};
 use crate::wire::{Begin, Closed, DirId, Listing, ListingEnd, Mention};
 use filetime::FileTime;
 
 fn entry(name: &str, node: Node) -> Entry {
-    let meta = Meta { mode: 0o644, mtime: FileTime::from_unix_time(1, 0), uid: 0, gid: 0 };
+    let meta = Meta { mode: 0o644, mtime: FileTime::from_unix_time(1, 0), uid: Uid::ROOT, gid: Gid::ROOT };
     Entry::new(Name::new(name.as_bytes()).unwrap(), node, meta)
 }
 

@@ -239,7 +239,7 @@ pub(in crate::twoway) fn shuts_out(dir: &Dir) -> Result<Option<u32>, Error> {
         return Ok(None);
     }
     let own = dir.own_meta()?;
-    let is_shut = own.mode & 0o700 != 0o700 && own.uid == rustix::process::geteuid().as_raw();
+    let is_shut = own.mode & 0o700 != 0o700 && own.uid == crate::fs::effective_user();
     Ok(is_shut.then_some(own.mode))
 }
 

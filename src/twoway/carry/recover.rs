@@ -262,9 +262,9 @@ impl Recovery<'_> {
         let is_like = |mode: u32| [mode, mode & !taken_away, mode | given].contains(&meta.mode);
         let before = &before.attributes;
         let has_mode = is_symlink || is_like(before.mode) || is_like(taken);
-        let is_one_of = |now: u32, before: Option<u32>, intended: Option<u32>| {
+        fn is_one_of<T: Copy + PartialEq>(now: T, before: Option<T>, intended: Option<T>) -> bool {
             intended.is_none_or(|intended| now == intended || before == Some(now))
-        };
+        }
         let (owner, group) = intended.attributes.owner;
         let has_owner = is_one_of(meta.uid, before.owner.0, owner);
         let has_group = is_one_of(meta.gid, before.owner.1, group);
@@ -277,7 +277,7 @@ impl Recovery<'_> {
     /// Whether something without content may have been made and got no attributes yet.
     fn is_just_made(&self, intended: &Record, meta: &Meta) -> bool {
         let is_closed = meta.mode & 0o7177 == 0;
-        let is_its_own = meta.uid == rustix::process::geteuid().as_raw();
+        let is_its_own = meta.uid == crate::fs::effective_user();
         match kind(intended) {
             None | Some(Kind::File | Kind::Directory) => false,
             Some(Kind::Symlink) => is_its_own,

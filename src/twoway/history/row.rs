@@ -8,7 +8,7 @@
 //! history has ever named.
 
 use crate::fs::Stamp;
-use crate::tree::{Kind, Rdev, RelPath};
+use crate::tree::{Gid, Kind, Rdev, RelPath, Uid};
 use crate::twoway::TwoWayError;
 use crate::twoway::facet::{Extended, Facet, FacetSum, Facets, Register};
 use crate::twoway::record::{Attributes, ContentSum, Record, State};
@@ -128,7 +128,7 @@ impl Authors {
 struct Row {
     state: Stored,
     mode: u32,
-    owner: (Option<u32>, Option<u32>),
+    owner: (Option<Uid>, Option<Gid>),
     mtime: Time,
     look: Option<StoredLook>,
     is_unknown: bool,

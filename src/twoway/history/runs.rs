@@ -1,7 +1,7 @@
 //! The logs of runs: a row for the header of each, and rows that each hold a good number of entries, so that a long log
 //! is read piece by piece. Entries are written in the transaction that makes them true.
 
-use crate::tree::RelPath;
+use crate::tree::{Gid, RelPath, Uid};
 use crate::twoway::TwoWayError;
 use crate::twoway::facet::{Extended, Facet, FacetSum, Register, Value};
 use crate::twoway::history::change::{Change, WRITING, unwritable};
@@ -68,7 +68,7 @@ struct StoredEntry {
 struct Seen {
     state: Stored,
     mode: u32,
-    owner: (Option<u32>, Option<u32>),
+    owner: (Option<Uid>, Option<Gid>),
     mtime: Time,
     extended: Vec<StoredFacet>,
     occupied: bool,

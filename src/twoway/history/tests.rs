@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fs::{Links, Root, Stamp, WriteDir};
-use crate::tree::{Kind, Xattr, Xattrs};
+use crate::tree::{Gid, Kind, Uid, Xattr, Xattrs};
 use crate::twoway::facet::{Extended, Facet, FacetSum, Facets, Register, Value};
 use crate::twoway::lineage::{Fork, Lineages, Tag};
 use crate::twoway::log::Purpose;
@@ -123,7 +123,7 @@ prop_compose! {
 
 prop_compose! {
     pub(super) fn known()(
-        state in state(), mode in 0_u32..0o10000, owner in any::<(Option<u32>, Option<u32>)>(), mtime in time(),
+        state in state(), mode in 0_u32..0o10000, (user, group) in any::<(Option<u32>, Option<u32>)>(), mtime in time(),
         content in prop::collection::vec((0_u8..9, 1_u64..99), 0..4),
         meta in prop::option::of(prop::collection::vec((0_u8..9, 1_u64..99), 0..4)),
         look in prop::option::of(stamp()), sequence in any::<u64>(),
@@ -131,7 +131,7 @@ prop_compose! {
     ) -> Known {
         let content = version(&content);
         let meta = meta.map_or_else(|| content.clone(), |meta| version(&meta));
-        let attributes = Attributes { mode, owner };
+        let attributes = Attributes { mode, owner: (user.map(Uid), group.map(Gid)) };
         let record = Record { state, attributes, mtime, content, meta, extended, occupied };
         Known { record, look, sequence, is_unknown }
     }
@@ -472,7 +472,7 @@ fn attributes_are_kept_with_the_run_that_set_others_in_their_place() {
     assert_eq!(kept(&history, run), None);
 }
 
-fn owned(kind: State, owner: (Option<u32>, Option<u32>)) -> Record {
+fn owned(kind: State, owner: (Option<Uid>, Option<Gid>)) -> Record {
     Record { state: kind, attributes: Attributes { mode: 0o644, owner }, ..record(1, &[(1, 1)]) }
 }
 
@@ -499,7 +499,7 @@ proptest! {
         for Written { is_directory, parts, owner: (user, group) } in written {
             history.takes_part(parts);
             let state = if is_directory { State::Directory } else { record(1, &[]).state };
-            let owner = (parts.0.then_some(user), parts.1.then_some(group));
+            let owner = (parts.0.then_some(Uid(user)), parts.1.then_some(Gid(group)));
             history.installed(&[(path("a"), Known::there(owned(state, owner), None))], &[], &[]).unwrap();
             if was_directory.replace(is_directory) != Some(is_directory) {
                 expected = (None, None);

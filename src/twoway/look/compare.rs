@@ -57,17 +57,21 @@ pub(super) fn set_back(before: &Record, after: &Record, now: &Meta, is_directory
         meta.mode = Some(before.attributes.mode).filter(|_| now.mode == after.attributes.mode);
         meta.mode?;
     }
-    let owner = |before: Option<u32>, after: Option<u32>, now: u32| match before.zip(after) {
-        Some((before, after)) if before != after && now != before => (now == after).then_some(Some(before)),
-        _ => Some(None),
-    };
     let ((user, group), (set_user, set_group)) = (before.attributes.owner, after.attributes.owner);
-    meta.owner = owner(user, set_user, now.uid)?;
-    meta.group = owner(group, set_group, now.gid)?;
+    meta.owner = owner_back(user, set_user, now.uid)?;
+    meta.group = owner_back(group, set_group, now.gid)?;
     // A time is no edit. That of a directory changes with what is in it.
     if before.mtime != after.mtime && (is_directory || now.mtime == after.mtime) && now.mtime != before.mtime
     {
         meta.mtime = Some(before.mtime);
     }
     Some(meta)
+}
+
+/// The same of a user or a group.
+fn owner_back<T: Copy + PartialEq>(before: Option<T>, after: Option<T>, now: T) -> Option<Option<T>> {
+    match before.zip(after) {
+        Some((before, after)) if before != after && now != before => (now == after).then_some(Some(before)),
+        _ => Some(None),
+    }
 }

@@ -4,6 +4,7 @@
 //! once in a batch; and whoever hears it [translates](OwnerMap) them to its own, by the rule of passes.
 
 use crate::pass::OwnerMap;
+use crate::tree::{Gid, Uid};
 use crate::twoway::exchange::Garbled;
 use crate::twoway::text;
 use crate::wire::{OwnerKind, OwnerName};
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// A user and a group.
-pub(super) type Owners = (Option<u32>, Option<u32>);
+pub(super) type Owners = (Option<Uid>, Option<Gid>);
 
 /// The numbers of users and of groups.
 #[derive(Debug, Default)]
@@ -36,7 +37,8 @@ impl Numbers {
     pub(super) fn add(&mut self, (user, group): Owners) -> usize {
         let Numbers([users, groups]) = self;
         let is_new = |numbers: &mut BTreeSet<u32>, id: Option<u32>| id.is_some_and(|id| numbers.insert(id));
-        usize::from(is_new(users, user)) + usize::from(is_new(groups, group))
+        usize::from(is_new(users, user.map(|user| user.0)))
+            + usize::from(is_new(groups, group.map(|group| group.0)))
     }
 
     /// Adds these users and groups.
@@ -75,8 +77,8 @@ impl Named {
 
 /// The user and the group here who were told of by these numbers.
 pub(super) fn translate((user, group): Owners, owners: &OwnerMap) -> Owners {
-    let here = |kind, id: Option<u32>| id.map(|id| owners.translate(kind, id));
-    (here(OwnerKind::User, user), here(OwnerKind::Group, group))
+    let user = user.map(|Uid(id)| Uid(owners.translate(OwnerKind::User, id)));
+    (user, group.map(|Gid(id)| Gid(owners.translate(OwnerKind::Group, id))))
 }
 
 #[cfg(test)]
@@ -99,19 +101,27 @@ mod tests {
         let owners = map(&Options::default());
         named(&told).learn(4, &owners).unwrap();
         for (there, here) in [(4242, 0), (4243, 4243), (4244, 4244), (0, 0), (7, 7)] {
-            assert_eq!(translate((Some(there), Some(there)), &owners), (Some(here), Some(there)));
+            assert_eq!(
+                translate((Some(Uid(there)), Some(Gid(there))), &owners),
+                (Some(Uid(here)), Some(Gid(there)))
+            );
         }
         assert_eq!(translate((None, None), &owners), (None, None));
         let by_number = map(&Options { numeric_ids: true, ..Options::default() });
         named(&told).learn(4, &by_number).unwrap();
-        assert_eq!(translate((Some(4242), None), &by_number), (Some(4242), None));
+        assert_eq!(translate((Some(Uid(4242)), None), &by_number), (Some(Uid(4242)), None));
     }
 
     #[test]
     fn who_has_a_name_here_is_told_of_once() {
         let told = |options: &Options| {
             let mut numbers = Numbers::default();
-            let all = [(Some(1), None), (Some(1), Some(1)), (Some(0), Some(0)), (Some(u32::MAX - 7), None)];
+            let all = [
+                (Some(Uid(1)), None),
+                (Some(Uid(1)), Some(Gid(1))),
+                (Some(Uid(0)), Some(Gid(0))),
+                (Some(Uid(u32::MAX - 7)), None),
+            ];
             let new: usize = all.into_iter().map(|owners| numbers.add(owners)).sum();
             assert_eq!(new, 5);
             let Named([users, groups]) = numbers.named(&map(options));
@@ -119,7 +129,10 @@ mod tests {
         };
         let owners = crate::fs::Owners::new().unwrap();
         let known = |name: Option<Vec<u8>>| if name.is_some() { vec![1] } else { Vec::new() };
-        assert_eq!(told(&Options::default()), [known(owners.user_name(1)), known(owners.group_name(1))]);
+        assert_eq!(
+            told(&Options::default()),
+            [known(owners.user_name(Uid(1))), known(owners.group_name(Gid(1)))]
+        );
         let by_number = Options { numeric_ids: true, ..Options::default() };
         assert_eq!(told(&by_number), <[Vec<u32>; 2]>::default());
     }

@@ -1,7 +1,7 @@
 //! Tasks: as the follower is told them, and as it keeps them.
 
 use crate::pass::OwnerMap;
-use crate::tree::{Name, RelPath};
+use crate::tree::{Gid, Name, RelPath, Uid};
 use crate::twoway::exchange::Garbled;
 use crate::twoway::facet::{Extended, Facet, FacetSum, Register};
 use crate::twoway::history::{Stored, Time};
@@ -23,8 +23,8 @@ pub struct PackedTask {
     /// `None`: as it is.
     state: Option<Stored>,
     mode: Option<u32>,
-    user: Option<Option<u32>>,
-    group: Option<Option<u32>>,
+    user: Option<Option<Uid>>,
+    group: Option<Option<Gid>>,
     mtime: Option<Time>,
     content: u32,
     meta: u32,

@@ -1,7 +1,7 @@
 use super::*;
 use crate::pass::OwnerMap;
 use crate::request::Options;
-use crate::tree::RelPath;
+use crate::tree::{Gid, RelPath, Uid};
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::Garbled;
 use crate::twoway::facet::{Facet, FacetSum, Register};
@@ -54,7 +54,7 @@ fn record() -> impl Strategy<Value = Record> {
                     (Facet::ALL[facet], Register { sum: sum.map(FacetSum), version })
                 })
                 .collect(),
-            attributes: Attributes { mode, owner },
+            attributes: Attributes { mode, owner: (owner.0.map(Uid), owner.1.map(Gid)) },
             mtime: FileTime::from_unix_time(seconds, nanos),
             content,
             meta,
@@ -228,7 +228,7 @@ fn an_owner_that_stays_is_not_told() {
     let path = RelPath::new(*b"a").unwrap();
     let record = |mode, user| Record {
         state: State::Directory,
-        attributes: Attributes { mode, owner: (Some(user), Some(0)) },
+        attributes: Attributes { mode, owner: (Some(Uid(user)), Some(Gid::ROOT)) },
         ..Record::never()
     };
     let arrived = |before: Record, after: Record, known: &Record| {

@@ -297,7 +297,7 @@ fn check_directory(entry: &Entry, what: &str) -> Result<(), TwoWayError> {
 }
 
 fn check_owner(meta: &Meta, what: &str) -> Result<(), TwoWayError> {
-    let user = rustix::process::geteuid().as_raw();
+    let user = crate::fs::effective_user();
     match meta.uid == user {
         true => Ok(()),
         false => Err(TwoWayError::NotOurs { what: what.to_owned(), owner: meta.uid, user }),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::fs::{Links, Root};
 use crate::testing::{is_root, missing};
+use crate::tree::Uid;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::Path;
@@ -109,7 +110,7 @@ fn somebody_elses_is_refused() {
     fs::create_dir(at.path().join(".dsync")).unwrap();
     chown(at.path().join(".dsync"), Some(65_534), None).unwrap();
     let error = Replica::open(&root(at.path())).unwrap_err();
-    assert!(matches!(error, TwoWayError::NotOurs { owner: 65_534, user: 0, .. }));
+    assert!(matches!(error, TwoWayError::NotOurs { owner: Uid(65_534), user: Uid::ROOT, .. }));
     assert_eq!(Replica::look(&root(at.path())).unwrap_err().to_string(), error.to_string());
 }
 

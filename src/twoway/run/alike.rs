@@ -120,7 +120,8 @@ fn told(
     // By name, as whoever is told of an owner finds it; who has none is the same by number.
     let who = |kind, id: Option<u32>| id.map(|id| owners.name(kind, id).ok_or(id));
     let (user, group) = record.attributes.owner;
-    let owner = (who(OwnerKind::User, user), who(OwnerKind::Group, group));
+    let owner =
+        (who(OwnerKind::User, user.map(|user| user.0)), who(OwnerKind::Group, group.map(|group| group.0)));
     let rest = (mode, owner, Time::from(record.mtime), record.occupied);
     let all = (path.as_bytes(), Stored::from(&record.state), rest);
     let mut bytes = postcard::to_extend(&all, bytes).map_err(history::unwritable)?;

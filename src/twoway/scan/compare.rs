@@ -47,8 +47,9 @@ pub(super) fn difference(before: Option<&Record>, now: &Record) -> Difference {
 
 /// Whether attributes differ, as far as both are known.
 fn differ(before: &Attributes, now: &Attributes) -> bool {
-    let known =
-        |before: Option<u32>, now: Option<u32>| before.zip(now).is_some_and(|(before, now)| before != now);
+    fn known<T: PartialEq>(before: Option<T>, now: Option<T>) -> bool {
+        before.zip(now).is_some_and(|(before, now)| before != now)
+    }
     before.mode != now.mode || known(before.owner.0, now.owner.0) || known(before.owner.1, now.owner.1)
 }
 

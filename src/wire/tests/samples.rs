@@ -7,7 +7,7 @@ use crate::report::{
 };
 use crate::tree::{
     Acl, Acls, Asked, BUCKET_SUM_LEN, BucketSum, Buckets, DefaultAcl, Entry, Extra, FINGERPRINT_LEN,
-    Fingerprint, Group, Kind, MAX_NAME, Meta, Name, Node, Owner, Rdev, RelPath, XattrSums,
+    Fingerprint, Gid, Group, Kind, MAX_NAME, Meta, Name, Node, Owner, Rdev, RelPath, Uid, XattrSums,
 };
 use crate::wire::{
     Abort, AbortKind, Again, BatchId, Begin, ChannelSet, Check, Confirm, Content, ContentEnd, ContentOp,
@@ -26,7 +26,7 @@ pub(super) fn name(bytes: impl AsRef<[u8]>) -> Name {
 }
 
 fn meta(mode: u32, seconds: i64, nanos: u32, (uid, gid): (u32, u32)) -> Meta {
-    Meta { mode, mtime: FileTime::from_unix_time(seconds, nanos), uid, gid }
+    Meta { mode, mtime: FileTime::from_unix_time(seconds, nanos), uid: Uid(uid), gid: Gid(gid) }
 }
 
 pub(super) fn file(bytes: impl AsRef<[u8]>, size: u64) -> Entry {
@@ -148,7 +148,7 @@ fn item() -> Event {
         facts: Some(Box::new(Facts {
             modified: -5,
             mode: 0o4755,
-            owner: Some(1000),
+            owner: Some(Uid(1000)),
             group: None,
             sent: 300,
             sum: Some(vec![7; 16]),
@@ -255,7 +255,10 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
                 dir,
                 parent: Some((DirId(299), 4)),
                 fingerprint: Some(Fingerprint([7; FINGERPRINT_LEN])),
-                owned_by: vec![Owner { uid: 7, gid: 0 }, Owner { uid: 1000, gid: u32::MAX }],
+                owned_by: vec![
+                    Owner { uid: Uid(7), gid: Gid(0) },
+                    Owner { uid: Uid(1000), gid: Gid(u32::MAX) },
+                ],
                 owners: vec![owner(OwnerKind::User, 7, b"seven")],
             }),
         ),
@@ -265,7 +268,7 @@ pub(super) fn each() -> Vec<(&'static str, Message)> {
                 dir,
                 parent: Some((DirId(299), 4)),
                 fingerprint: Some(Fingerprint([7; FINGERPRINT_LEN])),
-                owned_by: vec![Owner { uid: 0, gid: 0 }],
+                owned_by: vec![Owner { uid: Uid(0), gid: Gid(0) }],
                 acls: vec![acls()],
                 owners: vec![owner(OwnerKind::User, 5, b"five")],
             }),
@@ -581,7 +584,8 @@ fn any_listing() -> impl Strategy<Value = Message> {
 fn any_mention() -> impl Strategy<Value = Message> {
     let parent = option::of(any::<(u32, u32)>().prop_map(|(dir, index)| (DirId(dir), index)));
     let fingerprint = option::of(any::<[u8; FINGERPRINT_LEN]>().prop_map(Fingerprint));
-    let owned_by = vec(any::<(u32, u32)>().prop_map(|(uid, gid)| Owner { uid, gid }), 0..4);
+    let owned_by =
+        vec(any::<(u32, u32)>().prop_map(|(uid, gid)| Owner { uid: Uid(uid), gid: Gid(gid) }), 0..4);
     (any::<u32>(), parent, fingerprint, owned_by, vec(any_acls(), 0..4), any_owners()).prop_map(
         |(dir, parent, fingerprint, owned_by, acls, owners)| {
             Message::Mention(Mention { dir: DirId(dir), parent, fingerprint, owned_by, acls, owners })

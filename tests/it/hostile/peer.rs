@@ -1,6 +1,6 @@
 //! A peer that says what it likes.
 
-use dsync::tree::{Buckets, Entry, FINGERPRINT_LEN, Fingerprint, Meta, Name, Node, Owner};
+use dsync::tree::{Buckets, Entry, FINGERPRINT_LEN, Fingerprint, Gid, Meta, Name, Node, Owner, Uid};
 use dsync::wire::frame::{FrameDecoder, FrameEncoder, HEADER};
 use dsync::wire::hello::{self, Hello};
 use dsync::wire::{
@@ -198,7 +198,7 @@ fn read(reader: &mut impl Read, is_server: bool, mut each: impl FnMut(Message)) 
 }
 
 pub(crate) fn meta(mode: u32) -> Meta {
-    Meta { mode, mtime: FileTime::from_unix_time(1_700_000_000, 0), uid: 0, gid: 0 }
+    Meta { mode, mtime: FileTime::from_unix_time(1_700_000_000, 0), uid: Uid::ROOT, gid: Gid::ROOT }
 }
 
 pub(crate) fn file(name: &str, size: u64) -> Entry {
@@ -216,7 +216,7 @@ pub(crate) fn mention(dir: u32, parent: Option<(u32, u32)>) -> Message {
         dir: DirId(dir),
         parent: parent.map(|(dir, index)| (DirId(dir), index)),
         fingerprint: Some(Fingerprint([7; FINGERPRINT_LEN])),
-        owned_by: vec![Owner { uid: 0, gid: 0 }],
+        owned_by: vec![Owner { uid: Uid::ROOT, gid: Gid::ROOT }],
         owners: Vec::new(),
     })
 }

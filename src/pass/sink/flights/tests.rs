@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::pass::sink::batches::Wanted;
-use crate::tree::{Meta, Node};
+use crate::tree::{Gid, Meta, Node, Uid};
 use filetime::FileTime;
 use std::sync::mpsc;
 use std::thread;
@@ -12,7 +12,7 @@ use std::time::Duration;
 const A_WHILE: Duration = Duration::from_millis(50);
 
 fn flight(index: u32) -> Flight {
-    let meta = Meta { mode: 0o644, mtime: FileTime::zero(), uid: 0, gid: 0 };
+    let meta = Meta { mode: 0o644, mtime: FileTime::zero(), uid: Uid::ROOT, gid: Gid::ROOT };
     let name = Name::new(index.to_string().into_bytes()).unwrap();
     let entry = Entry::new(name.clone(), Node::File { size: 1 }, meta);
     let (path, update) = (RelPath::from(name.clone()), Update::none());

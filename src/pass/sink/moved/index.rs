@@ -243,11 +243,12 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::{Meta, Node};
+    use crate::tree::{Gid, Meta, Node, Uid};
     use filetime::FileTime;
 
     fn file(name: &str, size: u64, seconds: i64) -> Entry {
-        let meta = Meta { mode: 0o644, mtime: FileTime::from_unix_time(seconds, 5), uid: 0, gid: 0 };
+        let meta =
+            Meta { mode: 0o644, mtime: FileTime::from_unix_time(seconds, 5), uid: Uid::ROOT, gid: Gid::ROOT };
         Entry::new(Name::new(name.as_bytes()).unwrap(), Node::File { size }, meta)
     }
 

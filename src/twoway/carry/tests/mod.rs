@@ -14,7 +14,7 @@ use crate::fs::{Links, Root};
 use crate::pass::{Agenda as _, Place};
 use crate::report::Event;
 use crate::tree::filter::Rules;
-use crate::tree::{Meta, Node};
+use crate::tree::{Gid, Meta, Node, Uid};
 use crate::twoway::decide::Side;
 use crate::twoway::facet::Facets;
 use crate::twoway::log::{Entry, Purpose};
@@ -251,7 +251,7 @@ impl Scene {
         let fetch = |(at, content): &(&str, &str)| {
             let at = path(at);
             let (parent, name) = at.split_last().unwrap();
-            let meta = Meta { mode: 0o644, mtime: FileTime::zero(), uid: 0, gid: 0 };
+            let meta = Meta { mode: 0o644, mtime: FileTime::zero(), uid: Uid::ROOT, gid: Gid::ROOT };
             let node = Node::File { size: content.len() as u64 };
             let entry = crate::tree::Entry::new(name.clone(), node, meta);
             carrier.wants(&at, &entry)?;

@@ -129,7 +129,7 @@ fn owners_that_took_no_part_stay_known() {
     let mut scene = Scene::new(&[("mode", "4")]);
     let mut known = scene.history().known(&path("mode")).unwrap().unwrap();
     // It was given away since.
-    known.record.attributes.owner = (Some(u32::MAX - 7), None);
+    known.record.attributes.owner = (Some(Uid(u32::MAX - 7)), None);
     scene.history().installed(&[(path("mode"), known)], &[], &[]).unwrap();
     assert!(!scene.scan().has_edits());
     let before = scene.record("mode");
@@ -140,7 +140,7 @@ fn owners_that_took_no_part_stay_known() {
     scene.open();
     scene.recover();
     assert_eq!(scene.looks("mode").1, before.attributes.mode);
-    assert_eq!(scene.record("mode").attributes.owner, (Some(u32::MAX - 7), None));
+    assert_eq!(scene.record("mode").attributes.owner, (Some(Uid(u32::MAX - 7)), None));
     assert!(!scene.scan().has_edits());
     assert_eq!(scene.record("mode"), before);
 }

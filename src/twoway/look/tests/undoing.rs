@@ -3,6 +3,7 @@
 use super::*;
 use crate::fs::tests::unprivileged::as_nobody;
 use crate::testing::is_root;
+use crate::tree::Uid;
 
 fn mtime(scene: &Scene, at: &str) -> FileTime {
     FileTime::from_last_modification_time(&fs::symlink_metadata(scene.path(at)).unwrap())
@@ -118,13 +119,13 @@ fn files_with_one_content_get_their_own_old_names() {
 
 /// The owner that a run has taken from an entry, which only the superuser can give back.
 fn given_away(entry: Entry) -> Entry {
-    let user = rustix::process::geteuid().as_raw();
+    let user = crate::fs::effective_user();
     let owned = |record: Record, owner| {
         let attributes =
             crate::twoway::record::Attributes { owner: (Some(owner), None), ..record.attributes };
         Record { attributes, ..record }
     };
-    Entry { before: owned(entry.before, user + 1), after: owned(entry.after, user), ..entry }
+    Entry { before: owned(entry.before, Uid(user.0 + 1)), after: owned(entry.after, user), ..entry }
 }
 
 #[test]
