@@ -154,7 +154,10 @@ fn what_is_dsyncs_own_is_never_listed() {
     let expected = [".dsync-other=a/.dsync-other".to_owned(), "x/".to_owned()];
     assert_eq!(listed.get(..2).unwrap_or_default(), expected);
     assert_eq!(listed.len(), 4, "{listed:?}");
-    assert_eq!(tree(place.path(), &[&format!("a/{staged}")]), [""; 0]);
+    let (view, told) = view_with(place.path(), &[&format!("a/{staged}"), "a/.dsync"], Rules::new());
+    assert_eq!(walk(&view, &view.root()), [""; 0]);
+    let told: Vec<String> = told.iter().map(|error| error.source.to_string()).collect();
+    assert!(told.len() == 2 && told.iter().all(|text| text.starts_with("it is dsync's own")), "{told:?}");
 }
 
 #[test]
