@@ -13,8 +13,9 @@
 //!
 //! Runs leave [`log`]s and what they replaced or deleted in the [`trash`]; [`look`] is for looking back at both.
 //!
-//! There may be millions of changed paths, so what a run keeps of each is [`packed`]. Users and groups each replica knows
-//! by the numbers of its own host; what it tells of them is packed with their names, by which the other finds its own.
+//! There may be millions of changed paths, so what a run keeps of each is [`packed`]. Users and groups each replica
+//! knows by the numbers of its own host; what it tells of them is packed with their names, by which the other finds its
+//! own.
 //!
 //! A [`run`] brings all of it together over a link: what both replicas have to say to each other is in [`exchange`],
 //! and [`carry`] carries out what the plan asks of one of them.

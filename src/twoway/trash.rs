@@ -110,9 +110,9 @@ pub fn last(all: &Dir) -> Result<u64, TwoWayError> {
     Ok(directories(all)?.into_iter().map(|(run, ..)| run).max().unwrap_or(0))
 }
 
-/// Forgets the logs of runs that began before `before`, with what they have in the trash. The `present` run is not among
-/// them, and of what cannot be removed the log stays too, as does that of the last run: a replica that remembers none
-/// has lost its past.
+/// Forgets the logs of runs that began before `before`, with what they have in the trash. The `present` run is not
+/// among them, and of what cannot be removed the log stays too, as does that of the last run: a replica that remembers
+/// none has lost its past.
 ///
 /// # Errors
 /// The trash cannot be listed, or those of the history. What cannot be removed is told.

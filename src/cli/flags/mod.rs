@@ -537,8 +537,8 @@ pub(super) struct Flags {
     pub bwlimit: Option<String>,
     /// Give up when nothing came from the other host for SECONDS; 0 is never
     ///
-    /// Without it, what is started on the host has 60 seconds for its greeting where the built-in SSH client starts it;
-    /// with another remote shell, which may have something to ask first, they begin with the first word.
+    /// Without it, and with 0, what is started on the host has 60 seconds for its greeting where the built-in SSH client
+    /// starts it; with another remote shell, which may have something to ask first, they begin with the first word.
     #[arg(long, value_name = "SECONDS", help_heading = TRANSFER)]
     pub timeout: Option<u32>,
     /// Try again N times when the line breaks, and go on from there (default: 3 on a terminal, else 0)

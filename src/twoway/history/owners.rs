@@ -1,7 +1,9 @@
 //! Owners where a run does not synchronise them: it reads of none, and what was known of them stays as it was.
 //!
-//! So whoever gives something away between two runs that synchronise owners has changed them on his side alone, however
-//! many runs there were in between that did not.
+//! So whoever gives something away after a run that synchronises owners has changed them on his side alone, when the
+//! next such run finds that, however many there were in between that did not. Once found, it counts as an edit of the
+//! attributes as a whole: a run without owners that then brings two replicas together takes it over without them, and
+//! the next with owners finds a conflict.
 
 use crate::twoway::history::Known;
 use crate::twoway::record::Record;

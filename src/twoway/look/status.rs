@@ -153,8 +153,10 @@ impl Glance {
     fn copied(&self, mut names: BTreeSet<RelPath>) -> Result<Vec<Copied>, TwoWayError> {
         let mut copies = Vec::new();
         // Most trees have none, and going through all that runs did takes its time.
-        let runs = if names.is_empty() { Vec::new() } else { self.history.runs()?.collect() };
-        for run in runs.into_iter().rev() {
+        for run in self.history.runs()?.rev() {
+            if names.is_empty() {
+                break;
+            }
             let run = run?;
             for entry in self.history.entries(run.number)? {
                 let entry = entry?;

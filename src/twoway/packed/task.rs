@@ -53,8 +53,8 @@ fn acls(extended: &Extended) -> Option<Option<FacetSum>> {
 }
 
 impl Packing<PackedTask> {
-    /// Adds a task. An owner, or an ACL, is told only where it is to be another than before, since the one before may be told of by
-    /// a number that leads back to somebody else.
+    /// Adds a task. An owner, or an ACL, is told only where it is to be another than before, since the one before may be
+    /// told of by a number that leads back to somebody else.
     pub fn task(&mut self, task: &Task) {
         let Task { before, after, .. } = task;
         let (had, gets) = (&before.attributes, &after.attributes);

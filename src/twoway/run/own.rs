@@ -310,6 +310,7 @@ pub(super) fn expire_trash(
         context.reporter.report(Event::Notice(text));
     }
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;

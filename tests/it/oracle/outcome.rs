@@ -448,8 +448,8 @@ fn line_differences(left: &[String], right: &[String]) -> Vec<String> {
     [only(left, right, "left"), only(right, left, "right")].concat()
 }
 
-/// The line without a time (`%M`) later than all that are drawn: a device whose content is copied counts as changed when
-/// it is looked at.
+/// The line without a time (`%M`) later than all that are drawn: a device whose content is copied counts as changed
+/// when it is looked at.
 fn without_moments(line: &str) -> String {
     let is_moment = |part: &str| {
         let year = part.get(..5).and_then(|year| year.strip_suffix('/')?.parse::<u32>().ok());
