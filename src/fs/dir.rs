@@ -89,6 +89,15 @@ impl Dir {
         list::list(self, |entry, _| entry)
     }
 
+    /// The names of the directories in it, sorted by their bytes. Where the file system tells what each name is of, no
+    /// entry is looked at.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn directories(&self) -> Result<Vec<Name>, Error> {
+        list::directories(self)
+    }
+
     /// Whether there is nothing in the directory. No entry is looked at.
     pub fn is_empty(&self) -> Result<bool, Error> {
         list::is_empty(self.as_fd())

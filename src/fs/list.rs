@@ -3,7 +3,7 @@
 use crate::fs::status::{self, Status};
 use crate::fs::{Dir, Error, Stamp, fake, file, kernel};
 use crate::tree::{Entry, InvalidName, Kind, Meta, Name, Node};
-use rustix::fs::{AtFlags, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -50,7 +50,7 @@ fn reader(dir: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
 /// Whether there is no name in the directory behind a handle.
 pub(super) fn is_empty(dir: BorrowedFd<'_>) -> Result<bool, Error> {
     let mut is_empty = true;
-    let mut see = |name: &[u8]| is_empty &= matches!(name, b"." | b"..");
+    let mut see = |name: &[u8], _| is_empty &= matches!(name, b"." | b"..");
     read_names(reader(dir)?, &mut see).map_err(Error::when(LISTING))?;
     Ok(is_empty)
 }
@@ -60,7 +60,7 @@ pub(super) fn list<E>(dir: &Dir, make: impl Fn(Entry, &Stat) -> E) -> Result<Lis
     let reader = reader(dir.as_fd())?;
     let mut names: Vec<Name> = Vec::new();
     let mut listing = Listing { entries: Vec::new(), failed: Vec::new(), broken: None };
-    let outcome = read_names(reader, &mut |bytes| match Name::new(bytes) {
+    let outcome = read_names(reader, &mut |bytes, _| match Name::new(bytes) {
         Ok(name) => names.push(name),
         Err(InvalidName::Dots(_)) => {}
         Err(invalid) => {
@@ -85,14 +85,36 @@ pub(super) fn list<E>(dir: &Dir, make: impl Fn(Entry, &Stat) -> E) -> Result<Lis
     Ok(listing)
 }
 
-/// Hands every name to `each`, by the system's own call or by readdir(3).
-fn read_names(reader: OwnedFd, each: &mut dyn FnMut(&[u8])) -> rustix::io::Result<()> {
+/// The names of the directories behind a handle, sorted. Entries that vanish meanwhile are left out.
+pub(super) fn directories(dir: &Dir) -> Result<Vec<Name>, Error> {
+    let (mut names, mut unknown) = (Vec::new(), Vec::new());
+    let outcome = read_names(reader(dir.as_fd())?, &mut |bytes, kind| match (Name::new(bytes), kind) {
+        (Ok(name), FileType::Directory) => names.push(name),
+        (Ok(name), FileType::Unknown) => unknown.push(name),
+        _ => {}
+    });
+    outcome.map_err(Error::when(LISTING))?;
+    // Not every file system tells it with the name.
+    for name in unknown {
+        if entry(dir, &name)?.is_some_and(|entry| entry.is_dir()) {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
+}
+
+/// Hands every name to `each`, with what it is a name of as far as that is told, by the system's own call or by
+/// readdir(3).
+fn read_names(reader: OwnedFd, each: &mut dyn FnMut(&[u8], FileType)) -> rustix::io::Result<()> {
     if let Some(outcome) = kernel::read_names(reader.as_fd(), each) {
         return outcome;
     }
     let mut reader = rustix::fs::Dir::new(reader)?;
     for entry in reader.by_ref() {
-        each(entry?.file_name().to_bytes());
+        let entry = entry?;
+        each(entry.file_name().to_bytes(), entry.file_type());
     }
     // A directory removed while it was read looks empty here, where the system's own call says that it is gone.
     match rustix::fs::fstat(reader.fd()?)?.st_nlink {

@@ -85,7 +85,7 @@ pub use pieces::Pieces;
 pub use removal::{Removal, Removed};
 pub use resolve::{Bounds, Links};
 pub use root::Root;
-pub use stage::{Stage, is_passing, is_reserved, is_stage_name, stage_name};
+pub use stage::{Stage, is_home, is_passing, is_reserved, is_stage_name, stage_name};
 pub use start::Start;
 pub use write::WriteDir;
 pub use writing::{Sharing, Writing};

@@ -103,9 +103,14 @@ pub fn is_passing(name: &Name) -> bool {
 pub fn is_reserved(entry: &Entry) -> bool {
     match entry.kind() {
         Kind::File => is_stage_name(&entry.name),
-        Kind::Directory => entry.name.as_bytes() == HOME,
+        Kind::Directory => is_home(&entry.name),
         _ => false,
     }
+}
+
+/// Whether a directory of this name is the one in which a replica keeps its history.
+pub fn is_home(name: &Name) -> bool {
+    name.as_bytes() == HOME
 }
 
 /// A new version of a file in the making. Dropping it removes it; [`Stage::install`] gives it its name.

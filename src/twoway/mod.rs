@@ -6,7 +6,7 @@
 //! two records mean together, and [`policy`], which says who wins where each side has edits that the other has not.
 //!
 //! What a replica remembers is in its [`history`], a database in the directory `.dsync` at the top of the tree, which
-//! [`replica`] opens and locks. A [`scan`] finds out what has changed since.
+//! [`replica`] opens and locks. A [`scan`] finds out what has changed since, but for what takes no part: [`hiding`].
 //!
 //! Two copies of one replica that counted on under one name are told apart by [`lineage`]. A [`plan`] is data: it can
 //! be looked at, written down and carried out later; [`guard`] says when it must not be.
@@ -26,6 +26,7 @@ mod error;
 pub mod exchange;
 pub mod facet;
 pub mod guard;
+pub mod hiding;
 pub mod history;
 pub mod lineage;
 pub mod log;

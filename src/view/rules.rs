@@ -2,7 +2,8 @@
 //!
 //! They are opened like everything in the tree, by handle and name, so a symbolic link is none: one in the place of a
 //! file of rules is an error, since nobody can know what it was meant to say. Only directories above the top of the
-//! transfer, where the user asked to look there too, are outside the tree. What a file says is told to nobody.
+//! transfer, where the user asked to look there too, are outside the tree. What a file says is told to nobody but the other
+//! side of a two-way run, which gets what takes part anyway.
 
 use crate::fs::{Dir, Error};
 use crate::tree::filter::{FilterError, Scope};
@@ -12,13 +13,24 @@ use std::io;
 /// The largest file of rules that is read in a directory, in bytes.
 const LARGEST: u64 = 1 << 20;
 
+/// Who is shown a file of rules that was read: its name, and what is in it.
+pub type SeesRules<'a> = &'a mut dyn FnMut(&[u8], &[u8]);
+
 /// What holds in a directory, which is `dir` and at `path` below the top of the transfer. `above` holds in the
 /// directory above it.
 ///
 /// # Errors
 /// A file of rules cannot be read or understood; then nobody knows what holds.
 pub fn enter(above: &Scope, dir: &Dir, path: &RelPath) -> Result<Scope, Error> {
-    above.enter(path, &mut |file| read(dir, file)).map_err(|error| failed(&error))
+    enter_seen(above, (dir, path), &mut |_, _| ())
+}
+
+/// As [`enter`]; each file that is read is shown to `sees`.
+///
+/// # Errors
+/// The same.
+pub fn enter_seen(above: &Scope, (dir, path): (&Dir, &RelPath), sees: SeesRules<'_>) -> Result<Scope, Error> {
+    above.enter(path, &mut |file| read_seen(dir, file, sees)).map_err(|error| failed(&error))
 }
 
 /// What holds above the top of the transfer, whose handle this is, and if `own` in that itself.
@@ -26,6 +38,18 @@ pub fn enter(above: &Scope, dir: &Dir, path: &RelPath) -> Result<Scope, Error> {
 /// # Errors
 /// Those of [`enter`].
 pub fn enter_above(scope: &Scope, top: &Dir, own: bool) -> Result<Scope, Error> {
+    enter_above_seen(scope, (top, own), &mut |_, _, _| ())
+}
+
+/// As [`enter_above`]; each file that is read is shown to `sees`, with how many levels above the top it is.
+///
+/// # Errors
+/// The same.
+pub fn enter_above_seen(
+    scope: &Scope,
+    (top, own): (&Dir, bool),
+    sees: &mut dyn FnMut(usize, &[u8], &[u8]),
+) -> Result<Scope, Error> {
     let mut above = vec![top.clone()];
     while above.len() <= scope.levels_above()
         && let Some(next) = above.last().and_then(Dir::above)
@@ -35,7 +59,8 @@ pub fn enter_above(scope: &Scope, top: &Dir, own: bool) -> Result<Scope, Error> 
     let innermost = usize::from(!own);
     let levels = above.iter().enumerate().skip(innermost).rev();
     levels.into_iter().try_fold(scope.clone(), |scope, (levels, dir)| {
-        scope.enter_above(levels, &mut |file| read(dir, file)).map_err(|error| failed(&error))
+        let mut sees = |file: &[u8], content: &[u8]| sees(levels, file, content);
+        scope.enter_above(levels, &mut |file| read_seen(dir, file, &mut sees)).map_err(|error| failed(&error))
     })
 }
 
@@ -43,6 +68,14 @@ fn failed(error: &FilterError) -> Error {
     let because = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
     let source = io::Error::new(io::ErrorKind::InvalidData, format!("{error}{because}"));
     Error { doing: "reading filter rules in", source }
+}
+
+fn read_seen(dir: &Dir, file: &[u8], sees: SeesRules<'_>) -> io::Result<Option<Vec<u8>>> {
+    let content = read(dir, file)?;
+    if let Some(content) = &content {
+        sees(file, content);
+    }
+    Ok(content)
 }
 
 /// The content of a file below a directory; `None` if there is no such file.

@@ -87,12 +87,7 @@ impl Flags {
         }
         self.plain_numbers = position(matches, &negated("human_readable")).is_some();
         let Flags { exclude, include, exclude_from, include_from, filter, .. } = self;
-        let mut filters = FilterFlag::placed(matches, [exclude, include, exclude_from, include_from, filter]);
-        let given = matches.value_source("dir_filters") == Some(ValueSource::CommandLine);
-        let places = matches.indices_of("dir_filters").filter(|_| given).into_iter().flatten();
-        let more = std::iter::repeat(FilterFlag::HideDirMerges);
-        filters.extend(places.zip(std::iter::once(FilterFlag::DirMerges).chain(more)));
-        self.filters = FilterFlag::sorted(filters);
+        self.filters = FilterFlag::in_order(matches, [exclude, include, exclude_from, include_from, filter]);
         if self.view.old_dirs {
             // As in rsync, from before there was --dirs: a recursion that ends after one directory.
             self.recursive = true;
@@ -103,9 +98,14 @@ impl Flags {
 
 impl FilterFlag {
     /// The filter flags of a command line in their order, from what was given for each: excludes, includes, files of
-    /// either, and rules.
+    /// either, and rules; and each `-F`.
     pub(in crate::cli) fn in_order(matches: &ArgMatches, values: [&mut Vec<OsString>; 5]) -> Vec<FilterFlag> {
-        FilterFlag::sorted(FilterFlag::placed(matches, values))
+        let mut filters = FilterFlag::placed(matches, values);
+        let given = matches.value_source("dir_filters") == Some(ValueSource::CommandLine);
+        let places = matches.indices_of("dir_filters").filter(|_| given).into_iter().flatten();
+        let more = std::iter::repeat(FilterFlag::HideDirMerges);
+        filters.extend(places.zip(std::iter::once(FilterFlag::DirMerges).chain(more)));
+        FilterFlag::sorted(filters)
     }
 
     /// The same with the place of each.

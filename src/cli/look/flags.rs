@@ -3,7 +3,7 @@
 use crate::cli::failure::{Failure, USAGE};
 use crate::cli::flags::FilterFlag;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 
 const STATUS: &str = "What has changed in DIR since the last two-way run, and how it stands with each partner.
@@ -67,6 +67,15 @@ pub(super) struct StatusFlags {
     /// Add a filter rule
     #[arg(short = 'f', long, value_name = "RULE")]
     filter: Vec<OsString>,
+    /// Read rules from .rsync-filter in each directory; -FF: and leave these files out
+    #[arg(short = 'F', num_args = 0, default_missing_value = "true", action = ArgAction::Append)]
+    dir_filters: Vec<bool>,
+    /// Leave out what CVS does
+    #[arg(short = 'C', long)]
+    pub cvs_exclude: bool,
+    /// Leave out what git does: what .gitignore in each directory and .git/info/exclude name
+    #[arg(long)]
+    pub gitignore: bool,
     /// The rules, in the order of the command line.
     #[arg(skip)]
     pub filters: Vec<FilterFlag>,

@@ -138,10 +138,18 @@ impl Observer for Troubles<'_> {
 fn status(asked: &StatusFlags, show: &Show<'_>) -> Result<u8, Failure> {
     let dir = Directory::new(&asked.dir, "status")?;
     let input = (false, Paths::default());
-    let rules = resolve::read_rules(&asked.filters, false, input, &Environment::read(), None)?;
+    let environment = Environment::read();
+    let mut rules = resolve::read_rules(&asked.filters, asked.cvs_exclude, input, &environment, None)?;
+    if asked.gitignore {
+        rules.add_git(false).map_err(|error| resolve::filter_failure(&error))?;
+    }
     resolve::check_rules(&rules)?;
+    let mut troubles = Troubles { show, are_any: false };
+    let mut glance = dir.glance()?;
+    let stop = AtomicBool::new(false);
+    let hiding = glance.hiding((&rules, asked.dir.as_bytes()), &stop, &mut troubles);
     let options = ScanOptions {
-        rules: &rules,
+        hiding: &hiding.map_err(|error| dir.failure(&error))?,
         modes: Modes::Whole,
         facets: Facets::NONE,
         owner: false,
@@ -152,13 +160,12 @@ fn status(asked: &StatusFlags, show: &Show<'_>) -> Result<u8, Failure> {
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         began: FileTime::zero(),
         now: FileTime::now(),
-        stop: &AtomicBool::new(false),
+        stop: &stop,
         unfinished: None,
     };
-    let mut troubles = Troubles { show, are_any: false };
     let mut edits = 0_u64;
     let most = if asked.verbose { u64::MAX } else { FEW };
-    let seen = dir.glance()?.status(&options, &mut troubles, &mut |edit| {
+    let seen = glance.status(&options, &mut troubles, &mut |edit| {
         edits = edits.saturating_add(1);
         if edits <= most {
             show.edit(&edit);

@@ -17,7 +17,7 @@ mod view;
 
 pub(in crate::cli) use self::output::{log_file, manner};
 pub(super) use self::restrict::terms;
-pub(in crate::cli) use self::rules::read as read_rules;
+pub(in crate::cli) use self::rules::{filter_failure, read as read_rules};
 pub(in crate::cli) use self::two_way::check_rules;
 pub(in crate::cli) use self::view::paths;
 

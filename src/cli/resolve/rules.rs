@@ -93,7 +93,7 @@ fn cvs_patterns(environment: &Environment, paths: session::Paths) -> io::Result<
     Ok(patterns)
 }
 
-pub(super) fn filter_failure(error: &FilterError) -> Failure {
+pub(in crate::cli) fn filter_failure(error: &FilterError) -> Failure {
     let code = match error {
         FilterError::Read { .. } | FilterError::MergeDepth { .. } => FILE_IO,
         _ => USAGE,

@@ -59,13 +59,6 @@ pub(super) fn check(flags: &Flags, sources: &[Target]) -> Result<(), Failure> {
 
 /// Refuses rules that would not be the same on both sides.
 pub(in crate::cli) fn check_rules(rules: &Rules) -> Result<(), Failure> {
-    if rules.has_dir_merges() {
-        let message = "filter rules in files of each directory (-F, -C, dir-merge, --gitignore) cannot be used in \
-                       a two-way run";
-        return Err(Failure::usage(message).with_hint(
-            "Both sides must know all rules before they compare: give them as options, or by --exclude-from.",
-        ));
-    }
     if rules.have_xattr_rules() {
         let message =
             "filter rules for names of extended attributes (modifier x) cannot be used in a two-way run";
@@ -387,11 +380,9 @@ mod tests {
             ("-2 --plan=- a b", "dsync: --plan=-: a plan is kept in a file\n  hint: Name the file; ./- is"),
             ("-2 --apply=- a b", "dsync: --apply=-: a plan is kept in a file\n"),
             (
-                "-2F a b",
-                "dsync: filter rules in files of each directory (-F, -C, dir-merge, --gitignore) cannot be used",
+                "-2 -f-x_user.a a b",
+                "dsync: filter rules for names of extended attributes (modifier x) cannot be",
             ),
-            ("-2C a b", "dsync: filter rules in files of each directory"),
-            ("-2 --gitignore a b", "dsync: filter rules in files of each directory"),
             ("-2m a b", "dsync: --prune-empty-dirs (-m) has no meaning"),
             ("-2 --no-r a b", "dsync: --no-recursive has no meaning"),
             ("-2 --no-times a b", "dsync: --no-times has no meaning"),

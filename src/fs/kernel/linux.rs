@@ -284,7 +284,10 @@ pub(in crate::fs) fn advise_sequential(file: &File) {
 
 /// Hands every name in the directory to `each`, including `.` and `..`, reading from the handle's offset on
 /// (getdents64(2)) into one buffer for the whole of it.
-pub(in crate::fs) fn read_names(dir: BorrowedFd<'_>, each: &mut dyn FnMut(&[u8])) -> Option<Result<()>> {
+pub(in crate::fs) fn read_names(
+    dir: BorrowedFd<'_>,
+    each: &mut dyn FnMut(&[u8], FileType),
+) -> Option<Result<()>> {
     if !wanted() {
         return None;
     }
@@ -292,7 +295,7 @@ pub(in crate::fs) fn read_names(dir: BorrowedFd<'_>, each: &mut dyn FnMut(&[u8])
     let mut names = RawDir::new(dir, buffer.spare_capacity_mut());
     while let Some(entry) = names.next() {
         match entry {
-            Ok(entry) => each(entry.file_name().to_bytes()),
+            Ok(entry) => each(entry.file_name().to_bytes(), entry.file_type()),
             Err(Errno::INTR) => {}
             Err(error) => return Some(Err(error)),
         }

@@ -130,7 +130,10 @@ pub(in crate::fs) fn data_after(_file: BorrowedFd<'_>, _at: u64) -> Option<Resul
 pub(in crate::fs) fn advise_sequential(_file: &File) {}
 
 /// Names are read through readdir(3).
-pub(in crate::fs) fn read_names(_dir: BorrowedFd<'_>, _each: &mut dyn FnMut(&[u8])) -> Option<Result<()>> {
+pub(in crate::fs) fn read_names(
+    _dir: BorrowedFd<'_>,
+    _each: &mut dyn FnMut(&[u8], FileType),
+) -> Option<Result<()>> {
     None
 }
 

@@ -17,7 +17,8 @@
 //! section FILTER RULES, held to by a test that compares verdicts with the installed rsync.
 //!
 //! A list may hold places for the rules of files that are found in the directories of the tree. What stands there is
-//! told by the [`Scope`] of each directory, which is made of that of the directory above it and of such files.
+//! told by the [`Scope`] of each directory, which is made of that of the directory above it and of such files. All that were
+//! found in a tree are [`RuleFiles`].
 //!
 //! Of these files, those of git (`--gitignore`) are read by its rules, not by rsync's: `git`.
 //!
@@ -28,6 +29,7 @@ mod class;
 mod cvs;
 mod error;
 mod file;
+mod found;
 mod git;
 mod glob;
 mod origin;
@@ -43,6 +45,7 @@ mod tests;
 
 pub use self::error::{FilterError, SyntaxError};
 pub use self::file::{DirMerge, FileKind, Merge, RuleDefaults, parse_file};
+pub use self::found::{Holder, RuleFiles};
 pub use self::origin::{Origin, Ruling};
 pub use self::parse::{Directive, parse_filter, parse_pattern};
 pub use self::rule::{Action, MAX_PATTERN_BYTES, Rule, Sides};

@@ -108,6 +108,10 @@ impl Place {
     pub(super) fn is_xattr_rule(&self) -> bool {
         matches!(self, Place::Rule(compiled) if compiled.rule.xattr)
     }
+
+    pub(super) fn looks_at_root(&self) -> bool {
+        matches!(self, Place::Rule(compiled) if compiled.needs_absolute_path())
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -455,6 +459,11 @@ impl Rules {
             }
         }
         Decision { verdict: Verdict::Included, rule: None }
+    }
+
+    /// Whether rules look at the absolute path of the transfer root, without those in files of directories.
+    pub fn look_at_root(&self) -> bool {
+        self.list.iter().any(Place::looks_at_root)
     }
 
     /// Whether there are rules about names of extended attributes.

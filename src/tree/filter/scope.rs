@@ -203,14 +203,23 @@ impl Scope {
 
     /// Whether there are rules about names of extended attributes, here or in the files that hold here.
     pub(super) fn have_xattr_rules(&self) -> bool {
+        self.rules.have_xattr_rules() || self.is_in_files(Place::is_xattr_rule)
+    }
+
+    /// Whether rules look at the absolute path of the transfer root, here or in the files that hold here.
+    pub fn looks_at_root(&self) -> bool {
+        self.rules.look_at_root() || self.is_in_files(Place::looks_at_root)
+    }
+
+    fn is_in_files(&self, is_such: fn(&Place) -> bool) -> bool {
         let in_layer = |layer: &Layer| match &layer.held {
-            Held::Places(places) => places.iter().any(Place::is_xattr_rule),
+            Held::Places(places) => places.iter().any(is_such),
             Held::Git { .. } => false,
         };
         let in_file = |file: &File| {
             std::iter::successors(file.nearest.as_deref(), |layer| layer.above.as_deref()).any(in_layer)
         };
-        self.rules.have_xattr_rules() || self.files.iter().any(in_file)
+        self.files.iter().any(in_file)
     }
 
     /// The verdict on an extended attribute of this name. The receiver heeds no files in directories.

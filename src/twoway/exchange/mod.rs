@@ -5,6 +5,9 @@
 //!
 //! ```text
 //! planner                                    follower
+//!   Rules (what stands for them) ----------->  only if directories may hold files of rules, or rules look at where
+//!         <--------- SameRules, or RuleFiles   a tree is
+//!   RuleFiles ------------------------------>  if they are not the same
 //!   Meet (who, lineage heads) -------------->
 //!         <--------------------------------- Meet, and what it remembers of the planner
 //!   News (of generations) ------------------>  unless the heads are the same; then both meet once more
@@ -31,6 +34,7 @@
 use crate::pass::PassError;
 use crate::report::{Progress, Reporter, Totals};
 use crate::tree::RelPath;
+use crate::tree::filter::RuleFiles;
 use crate::twoway::decide::Side;
 use crate::twoway::facet::Facets;
 use crate::twoway::guard::Census;
@@ -79,6 +83,12 @@ pub enum Talk {
     Undone(Batch<()>, bool),
     /// This side has done what it could.
     Done(Done),
+    /// What stands for the planner's files of rules.
+    Rules([u8; 32]),
+    /// The follower has the same.
+    SameRules,
+    /// Files of rules, as far as they fit in a message; the last of them or not.
+    RuleFiles(RuleFiles, bool),
 }
 
 /// Who meets.

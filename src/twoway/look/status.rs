@@ -1,19 +1,23 @@
 //! What a replica holds that partners have not seen yet.
 
 use crate::tree::RelPath;
+use crate::tree::filter::Rules;
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::recover_to_look;
 use crate::twoway::facet::{Extended, Facet, Facets};
+use crate::twoway::hiding::{Hiding, gather};
 use crate::twoway::history::{self, Origin};
 use crate::twoway::log::{Entry, Outcome, Purpose, Run};
 use crate::twoway::look::Glance;
 use crate::twoway::policy::is_copy;
 use crate::twoway::reconcile::Why;
 use crate::twoway::record::{Record, State};
-use crate::twoway::scan::{Counts, Observer, ScanOptions, scan};
+use crate::twoway::scan::{Counts, Observer, ScanOptions, Trouble, scan};
 use crate::twoway::version::Author;
 use filetime::FileTime;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// How a replica stands.
 #[derive(Debug, Clone)]
@@ -95,6 +99,22 @@ pub enum EditKind {
 }
 
 impl Glance {
+    /// What takes no part by these rules and the files of rules that are here. `name` is the argument that named the
+    /// replica. Files that cannot be read or understood are told to `observer`.
+    ///
+    /// # Errors
+    /// The search was stopped.
+    pub fn hiding(
+        &self,
+        (rules, name): (&Rules, &[u8]),
+        stop: &AtomicBool,
+        observer: &mut dyn Observer,
+    ) -> Result<Arc<Hiding>, TwoWayError> {
+        let mut trouble = |path: &RelPath, error| observer.trouble(path, &Trouble::Failed(error));
+        let files = gather(self.replica.root(), (rules, name), stop, &mut trouble)?;
+        Ok(Arc::new(Hiding::new(rules, [files])))
+    }
+
     /// Looks for what has changed since the last run, in the tree too, and hands each path to `each`. What cannot be
     /// looked at is told to `observer`. Nothing of it is written. ACLs and extended attributes are looked at, besides
     /// what the options ask for, where runs have looked at them before.

@@ -6,9 +6,9 @@ use super::undo::Undone;
 use super::*;
 use crate::fs::Stamp;
 use crate::tree::RelPath;
-use crate::tree::filter::Rules;
 use crate::twoway::decide::Side;
 use crate::twoway::facet::Facets;
+use crate::twoway::hiding::Hiding;
 use crate::twoway::history::{Acknowledgement, Known, Look, Partner};
 use crate::twoway::log::{Ending, Entry, Outcome, Purpose};
 use crate::twoway::look::status::{Edit, EditKind, Status};
@@ -21,13 +21,14 @@ use filetime::FileTime;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 const PARTNER: Author = Author([7; 16]);
 
 struct Scene {
     at: tempfile::TempDir,
-    rules: Rules,
+    hiding: Arc<Hiding>,
     stop: AtomicBool,
 }
 
@@ -54,7 +55,7 @@ struct Playing<'s> {
 impl Scene {
     fn new(files: &[(&str, &str)]) -> Scene {
         let scene =
-            Scene { at: tempfile::tempdir().unwrap(), rules: Rules::new(), stop: AtomicBool::new(false) };
+            Scene { at: tempfile::tempdir().unwrap(), hiding: Arc::default(), stop: AtomicBool::new(false) };
         files.iter().for_each(|(name, content)| scene.write(name, content));
         fs::create_dir(scene.path(".dsync")).unwrap();
         fs::set_permissions(scene.path(".dsync"), fs::Permissions::from_mode(0o700)).unwrap();
@@ -81,7 +82,7 @@ impl Scene {
 
     fn options(&self) -> ScanOptions<'_> {
         ScanOptions {
-            rules: &self.rules,
+            hiding: &self.hiding,
             modes: Modes::Whole,
             facets: Facets::NONE,
             owner: false,

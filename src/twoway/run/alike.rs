@@ -31,7 +31,7 @@ const MOST: usize = 1024;
 
 /// The stretches of all that is known of paths that take part, and how many records are in each.
 pub(super) fn stretches(
-    knowledge: &Knowledge<'_>,
+    knowledge: &Knowledge,
     shared: Shared,
 ) -> Result<(Vec<Stretch>, Vec<usize>), TwoWayError> {
     let (mut all, mut lengths) = (Vec::new(), Vec::new());
@@ -45,7 +45,7 @@ pub(super) fn stretches(
 /// Which of the other side's stretches are here, too, one after the other; and the keys of what is in none of them.
 /// `None` if these are few: then it takes less to tell everything.
 pub(super) fn compare(
-    knowledge: &Knowledge<'_>,
+    knowledge: &Knowledge,
     shared: Shared,
     theirs: &[Stretch],
 ) -> Result<Option<(Vec<bool>, Keys)>, TwoWayError> {
@@ -60,11 +60,7 @@ pub(super) fn compare(
 }
 
 /// The keys of what is in none of the stretches, of these lengths, that the other side has, too.
-pub(super) fn rest(
-    knowledge: &Knowledge<'_>,
-    lengths: &[usize],
-    alike: &[bool],
-) -> Result<Keys, TwoWayError> {
+pub(super) fn rest(knowledge: &Knowledge, lengths: &[usize], alike: &[bool]) -> Result<Keys, TwoWayError> {
     let told = lengths.iter().zip(alike).flat_map(|(length, alike)| std::iter::repeat_n(!alike, *length));
     let mut rest = Keys::new();
     // What the other side said nothing of is told.
@@ -79,7 +75,7 @@ pub(super) fn rest(
 
 /// Hands each stretch, with the keys of what is in it, to `each`.
 fn cut(
-    knowledge: &Knowledge<'_>,
+    knowledge: &Knowledge,
     shared: Shared,
     each: &mut dyn FnMut(Stretch, &mut Vec<Vec<u8>>),
 ) -> Result<(), TwoWayError> {

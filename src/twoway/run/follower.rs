@@ -7,6 +7,7 @@ use crate::twoway::exchange::{Compare, Conversation, Talk, Terms};
 use crate::twoway::history;
 use crate::twoway::packed::{Collector, Store};
 use crate::twoway::record::Shared;
+use crate::twoway::run::agreeing::agree;
 use crate::twoway::run::alike;
 use crate::twoway::run::contents::show_file;
 use crate::twoway::run::meeting::be_met;
@@ -25,9 +26,10 @@ use std::sync::Arc;
 /// The replica cannot be used, a guard stopped the run, or the link broke. The other side has to be
 /// [told](RunError::tell).
 pub fn follow(link: &mut Link, root: &Root, around: Around<'_>) -> Result<Totals, RunError> {
-    let mut own = Own::open(root, around)?;
     let context = around.context;
     let mut conversation = Conversation::new(link, &*context.reporter, &context.progress);
+    let hiding = agree(root.dir(), &mut conversation, (around, Who::Follower))?;
+    let mut own = Own::open(root, around, hiding)?;
     let planner = be_met(&mut own, &mut conversation, around)?;
     let shared = own.shared(&context.options, planner.holds);
     let (partner, name) = (planner.author, planner.name);
@@ -60,7 +62,7 @@ fn tell(
 ) -> Result<Option<(Store<Task>, Terms)>, RunError> {
     let Talk::Compare(compare) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
     make_acquainted(&mut own.history, partner)?;
-    let knowledge = Knowledge::new(own, &around.context.options.rules)?;
+    let knowledge = Knowledge::new(own)?;
     let mut keys = match compare {
         Compare::Changes => {
             let mut keys = Keys::new();

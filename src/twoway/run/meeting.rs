@@ -1,7 +1,6 @@
 //! How two replicas meet: what each knows of generations becomes the same on both sides, before anything is compared.
 
 use crate::pass::PassError;
-use crate::request::Options;
 use crate::twoway::TwoWayError;
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Meet, Talk};
@@ -93,7 +92,7 @@ pub(super) fn be_met(
             // Which side it is, its name tells.
             return Err(RunError::Halted(Refusal::Another { side: Side::Left }.told(&theirs.name)));
         }
-        let memory = own.memory(theirs.author, options)?;
+        let memory = own.memory(theirs.author)?;
         let remembers_another = own.remembers_another(&theirs.name, theirs.author)?;
         conversation.say(&Talk::Meet(Meet { memory, remembers_another, ..own.introduction() }))?;
         if theirs.heads == own.history.lineages().heads() {
@@ -108,8 +107,8 @@ pub(super) fn be_met(
 }
 
 /// Whether what both remember of each other is of the same run, so that only what has changed since is compared.
-pub(super) fn is_continued(own: &Own, theirs: &Meet, options: &Options) -> Result<bool, TwoWayError> {
-    let remembered = own.memory(theirs.author, options)?;
+pub(super) fn is_continued(own: &Own, theirs: &Meet) -> Result<bool, TwoWayError> {
+    let remembered = own.memory(theirs.author)?;
     let is_same = |(ours, theirs): (Partner, Partner)| {
         ours.token == theirs.token
             && ours.acknowledged == theirs.received

@@ -1,9 +1,10 @@
 //! One run of two replicas, from opening them to what both remember of it.
 //!
 //! The `planner` is the side that was asked for the run, the `follower` its peer; each has one of the replicas
-//! (`own`). They find out what has changed (`told`), the planner makes the plan, and both carry out their share of
-//! it (`share`). In which order, and why in this one, is told where it is done.
+//! (`own`). They agree on what takes no part (`agreeing`) and find out what has changed (`told`), the planner makes the
+//! plan, and both carry out their share of it (`share`). In which order, and why in this one, is told where it is done.
 
+mod agreeing;
 mod alike;
 mod asking;
 mod contents;

@@ -11,11 +11,13 @@ use crate::twoway::decide::Side;
 use crate::twoway::exchange::Meet;
 use crate::twoway::facet::{Facets, is_root};
 use crate::twoway::guard::{Census, Refusal};
+use crate::twoway::hiding::Hiding;
 use crate::twoway::history::{History, Origin, Partner};
 use crate::twoway::lineage::Lineages;
 use crate::twoway::log::Purpose;
 use crate::twoway::record::{Modes, Shared};
 use crate::twoway::replica::{Begun, ReadReplica, Replica};
+use crate::twoway::run::agreeing::Agreed;
 use crate::twoway::run::{Around, RunError};
 use crate::twoway::scan::{self, Counts, Observer, ScanOptions, Trouble};
 use crate::twoway::trash;
@@ -43,6 +45,10 @@ pub(super) struct Own {
     /// In a dry run, what keeps another run from writing to the history that is read.
     _looked_at: Option<ReadReplica>,
     pub counts: Counts,
+    /// What takes no part.
+    pub hiding: Arc<Hiding>,
+    /// A digest of what decides which paths take part, and what of each; `None` if everything is to be compared.
+    pub digest: Option<[u8; 32]>,
     /// Who has which number here.
     pub owners: Arc<OwnerMap>,
     /// The facets that this replica can hold.
@@ -66,7 +72,8 @@ impl Own {
     }
 
     /// Opens the replica at a root and finds out what has changed there. What was found is written down then.
-    pub(super) fn open(root: &Root, around: Around<'_>) -> Result<Own, RunError> {
+    pub(super) fn open(root: &Root, around: Around<'_>, agreed: Agreed) -> Result<Own, RunError> {
+        let Agreed { hiding, problems } = agreed;
         let options = &around.context.options;
         let modes = Modes::asked(options);
         // A name that is not known here has the number that it has there.
@@ -95,10 +102,10 @@ impl Own {
             around.notice(text);
         }
         let holds = Facets::held_by(root.dir());
-        let mut teller = Teller { context: around.context, problems: 0 };
+        let mut teller = Teller { context: around.context, problems };
         let (owner, group) = owned(options);
         let scan_options = ScanOptions {
-            rules: &options.rules,
+            hiding: &hiding,
             modes,
             facets: Facets::asked(options).and(holds),
             owner,
@@ -130,6 +137,7 @@ impl Own {
         let is_new = history.runs()?.next().is_none();
         let dir = root.dir().clone();
         let loss_told = text == Some(LOST);
+        let digest = digest(options, &hiding);
         Ok(Own {
             dir,
             begun,
@@ -137,6 +145,8 @@ impl Own {
             history,
             _looked_at: looked_at,
             counts,
+            hiding,
+            digest,
             owners,
             holds,
             is_new,
@@ -203,12 +213,12 @@ impl Own {
         self.dir.free_bytes().ok()
     }
 
-    /// What is remembered of a partner that it may rely on, for a run with these options.
-    pub(super) fn memory(&self, author: Author, options: &Options) -> Result<Option<Partner>, TwoWayError> {
+    /// What is remembered of a partner that it may rely on in this run.
+    pub(super) fn memory(&self, author: Author) -> Result<Option<Partner>, TwoWayError> {
         let partner = self.history.partner(author)?;
         let is_of_use = |partner: &Partner| {
             let has_index = self.history.changes(partner.acknowledged, &mut |_| Ok(()));
-            Ok(partner.options.is_some() && partner.options == digest(options) && has_index?)
+            Ok(partner.options.is_some() && partner.options == self.digest && has_index?)
         };
         match partner {
             Some(partner) if is_of_use(&partner)? => Ok(Some(partner)),
@@ -243,10 +253,11 @@ pub(super) fn owned(options: &Options) -> (bool, bool) {
 /// What of the options decides which paths take part, and what of each.
 ///
 /// `None` if that cannot be told, and then everything is to be compared.
-pub(super) fn digest(options: &Options) -> Option<[u8; 32]> {
+fn digest(options: &Options, hiding: &Hiding) -> Option<[u8; 32]> {
     let Options { rules, perms, links, devices, specials, .. } = options;
     let extended = (options.executability, Facets::asked(options));
     let owned = (owned(options), options.numeric_ids);
+    let rules = (rules, hiding.digest());
     let bytes = postcard::to_stdvec(&(rules, perms, owned, links, devices, specials, extended));
     Some(blake3::derive_key("dsync 2026 two-way options of a run", &bytes.ok()?))
 }

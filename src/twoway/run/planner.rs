@@ -16,6 +16,7 @@ use crate::twoway::policy::Policies;
 use crate::twoway::reconcile::{Change, Elsewhere, Pair, Rules, Settler, Step, Why, reconcile};
 use crate::twoway::record::{Record, Shared, State};
 use crate::twoway::replica::Replica;
+use crate::twoway::run::agreeing::agree;
 use crate::twoway::run::alike;
 use crate::twoway::run::asking::{Asking, Counting};
 use crate::twoway::run::meeting::{Met, is_continued, meet};
@@ -23,7 +24,6 @@ use crate::twoway::run::own::{LOST, Own, owned};
 use crate::twoway::run::share::{Carried, OUT_OF_TURN, Share, Who, make_acquainted};
 use crate::twoway::run::told::{Keys, Knowledge, Pairs, Told, acl_of, find_acl, pair};
 use crate::twoway::run::{Around, Overseer, RunError};
-use crate::twoway::scan;
 use crate::twoway::task::{Planned, Task, Tasks};
 use crate::twoway::version::Author;
 use crate::wire::Link;
@@ -100,9 +100,10 @@ pub fn plan_and_carry_out(
     settings: &Settings<'_>,
     around: Around<'_>,
 ) -> Result<Outcome, RunError> {
-    let own = Own::open(root, around)?;
     let context = around.context;
     let mut conversation = Conversation::new(link, &*context.reporter, &context.progress);
+    let hiding = agree(root.dir(), &mut conversation, (around, Who::Planner))?;
+    let own = Own::open(root, around, hiding)?;
     // Until the other side is met, what is asked for is all that is known.
     let shared = own.shared(&context.options, own.holds);
     Planner { own, root, settings, around, shared }.run(&mut conversation)
@@ -163,7 +164,7 @@ impl Planner<'_> {
         let theirs = &met.theirs;
         let partner = theirs.author;
         let options = &self.around.context.options;
-        let is_continued = is_continued(&self.own, theirs, options)? && self.settings.apply.is_none();
+        let is_continued = is_continued(&self.own, theirs)? && self.settings.apply.is_none();
         make_acquainted(&mut self.own.history, partner)?;
         let scope = match (is_continued, self.own.is_new || theirs.is_new) {
             (true, _) => Scope::Changes,
@@ -221,8 +222,7 @@ impl Planner<'_> {
         scope: Scope,
         conversation: &mut Conversation<'_>,
     ) -> Result<Made, RunError> {
-        let rules = &self.around.context.options.rules;
-        let knowledge = Knowledge::new(&self.own, rules)?;
+        let knowledge = Knowledge::new(&self.own)?;
         let everything = self.ask(&knowledge, theirs.author, scope, conversation)?;
         let told = Told::hear(conversation, &self.own)?;
         let is_news = scope != Scope::Changes || !told.is_empty();
@@ -250,7 +250,7 @@ impl Planner<'_> {
     /// it will tell everything.
     fn ask(
         &self,
-        knowledge: &Knowledge<'_>,
+        knowledge: &Knowledge,
         partner: Author,
         scope: Scope,
         conversation: &mut Conversation<'_>,
@@ -288,15 +288,14 @@ impl Planner<'_> {
     fn reconciled(
         &self,
         theirs: &Meet,
-        (knowledge, told, everything): (&Knowledge<'_>, &Told, bool),
+        (knowledge, told, everything): (&Knowledge, &Told, bool),
         pairs: &mut Pairs<'_>,
         conversation: &mut Conversation<'_>,
     ) -> Result<(Plan, Merged), RunError> {
         let side = self.settings.side;
         let Own { replica, history, .. } = &self.own;
-        let options = &self.around.context.options;
         let elsewhere = |path: &RelPath| {
-            if scan::is_ignored(&options.rules, path, false) {
+            if knowledge.hides(path, false) {
                 return Elsewhere::Excluded;
             }
             let Ok(ours) = knowledge.told(path) else { return Elsewhere::Excluded };

@@ -17,16 +17,17 @@ use crate::twoway::carry::{self, Carrier, Ended};
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Done, Ready, Talk, say_paths};
 use crate::twoway::facet::{self, Facets};
+use crate::twoway::hiding::Cursor;
 use crate::twoway::history::{Acknowledgement, History, Partner};
 use crate::twoway::log::{Ending, Outcome, Purpose};
 use crate::twoway::record::Shared;
-use crate::twoway::run::own::{Own, digest, expire_trash, owned};
+use crate::twoway::run::own::{Own, expire_trash, owned};
 use crate::twoway::run::{Around, RunError};
-use crate::twoway::scan;
 use crate::twoway::task::{Outline, Task, Tasks};
 use crate::twoway::version::Author;
 use crate::view::{Selection, View};
 use filetime::FileTime;
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -68,7 +69,7 @@ impl Share<'_> {
         conversation: &mut Conversation<'_>,
     ) -> Result<Carried, RunError> {
         let holds = own.holds;
-        let Own { begun, replica, mut history, problems, owners, .. } = own;
+        let Own { begun, replica, mut history, problems, owners, hiding, digest, .. } = own;
         let replica = replica.ok_or(TwoWayError::Stopped)?;
         let context = self.around.context;
         let (partner, name, side) = (self.partner, self.name.clone(), self.side);
@@ -80,7 +81,7 @@ impl Share<'_> {
         let (reporter, stop) = (context.reporter.clone(), self.around.stop.clone());
         let settings = carry_settings(&context.options, self.shared, holds);
         let carrier = Carrier::new(&replica, history, run, self.tasks.clone(), settings, reporter, stop)?;
-        let done = self.do_all((&carrier, &owners), conversation);
+        let done = self.do_all((&carrier, &owners, hiding.cursor()), conversation);
         // Whatever ended it early, what was done is written down.
         let Ended { mut history, left, done: done_here, totals: mut here } = carrier.ended()?;
         let mut totals = done?;
@@ -94,7 +95,7 @@ impl Share<'_> {
         let sequence = history.sequence();
         conversation.say(&Talk::Done(Done { sequence, totals: here }))?;
         let Talk::Done(there) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
-        self.acknowledge(&mut history, sequence, there.sequence, &undone)?;
+        self.acknowledge((&mut history, digest), sequence, there.sequence, &undone)?;
         totals.merge(&here);
         totals.merge(&there.totals);
         history.end_run(Ending { at: FileTime::now(), outcome })?;
@@ -104,13 +105,13 @@ impl Share<'_> {
 
     fn do_all(
         &self,
-        (carrier, owners): (&Carrier, &OwnerMap),
+        (carrier, owners, hiding): (&Carrier, &OwnerMap, Cursor),
         conversation: &mut Conversation<'_>,
     ) -> Result<Totals, RunError> {
         self.copy_losers(carrier, conversation)?;
         carrier.write_down()?;
-        let rules = &self.around.context.options.rules;
-        carrier.find_names(&|path| !scan::is_ignored(rules, path, false))?;
+        let hiding = RefCell::new(hiding);
+        carrier.find_names(&|path| !hiding.borrow_mut().hides(path, false))?;
         let fetches = self.tasks.outlines().iter().any(|outline| outline.is_fetched);
         let lacks = carrier.lacks_any();
         conversation.say(&Talk::Ready(Ready { fetches, lacks }))?;
@@ -184,14 +185,13 @@ impl Share<'_> {
 
     fn acknowledge(
         &self,
-        history: &mut History,
+        (history, options): (&mut History, Option<[u8; 32]>),
         acknowledged: u64,
         received: u64,
         undone: &[RelPath],
     ) -> Result<(), RunError> {
         let left = self.tasks.such(|outline| outline.is_left).map(|(_, task)| task.path);
         let pending: Vec<RelPath> = left.chain(undone.iter().cloned()).collect();
-        let options = digest(&self.around.context.options);
         let partner = Partner { acknowledged, received, options, token: self.token };
         let (author, pending) = (self.partner, pending.as_slice());
         Ok(history.acknowledged(&Acknowledgement { author, partner, pending, records: &[] })?)

@@ -3,19 +3,19 @@
 use crate::fs::Dir;
 use crate::pass::{OwnerMap, PassError};
 use crate::tree::RelPath;
-use crate::tree::filter::Rules;
 use crate::twoway::TwoWayError;
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Garbled, Talk};
 use crate::twoway::facet::{Facet, FacetSum, Value};
+use crate::twoway::hiding::Cursor;
 use crate::twoway::history::{self, History, Known, Partner, Snapshot};
 use crate::twoway::packed::{Batch, PackedRecord, Packing};
 use crate::twoway::reconcile::Pair;
 use crate::twoway::record::Record;
 use crate::twoway::run::RunError;
 use crate::twoway::run::own::Own;
-use crate::twoway::scan;
 use crate::twoway::version::Author;
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::iter::Peekable;
 use std::sync::Arc;
@@ -27,15 +27,16 @@ type Row = Result<(RelPath, Record), TwoWayError>;
 pub(super) type Keys = BTreeSet<Vec<u8>>;
 
 /// What a replica knows of paths that take part in this run.
-pub(super) struct Knowledge<'a> {
+pub(super) struct Knowledge {
     snapshot: Snapshot,
-    rules: &'a Rules,
+    hiding: RefCell<Cursor>,
     owners: Arc<OwnerMap>,
 }
 
-impl<'a> Knowledge<'a> {
-    pub(super) fn new(own: &Own, rules: &'a Rules) -> Result<Knowledge<'a>, TwoWayError> {
-        Ok(Knowledge { snapshot: own.history.snapshot()?, rules, owners: own.owners.clone() })
+impl Knowledge {
+    pub(super) fn new(own: &Own) -> Result<Knowledge, TwoWayError> {
+        let hiding = RefCell::new(own.hiding.cursor());
+        Ok(Knowledge { snapshot: own.history.snapshot()?, hiding, owners: own.owners.clone() })
     }
 
     /// Who has which number here.
@@ -44,7 +45,12 @@ impl<'a> Knowledge<'a> {
     }
 
     fn takes_part(&self, path: &RelPath, record: &Record) -> bool {
-        !scan::is_ignored(self.rules, path, record.state.is_directory() || record.occupied)
+        !self.hides(path, record.state.is_directory() || record.occupied)
+    }
+
+    /// Whether a path takes no part.
+    pub(super) fn hides(&self, path: &RelPath, is_directory: bool) -> bool {
+        self.hiding.borrow_mut().hides(path, is_directory)
     }
 
     /// What others are told of a path.
@@ -263,7 +269,7 @@ fn unpacked(batch: Batch<PackedRecord>, owners: &OwnerMap) -> Result<Vec<(RelPat
 /// The paths of a plan with what both sides know of each, in order.
 pub(super) struct Pairs<'a> {
     side: Side,
-    own: &'a Knowledge<'a>,
+    own: &'a Knowledge,
     told: Peekable<Box<dyn Iterator<Item = (RelPath, Record)> + 'a>>,
     /// Everything known here; `None` where only what was told is compared.
     all: Option<Peekable<Box<dyn Iterator<Item = Row> + 'a>>>,
@@ -277,7 +283,7 @@ impl<'a> Pairs<'a> {
     /// `side` is the planner's, and so are the records in `own`.
     pub(super) fn new(
         side: Side,
-        own: &'a Knowledge<'a>,
+        own: &'a Knowledge,
         told: &'a Told,
         everything: bool,
     ) -> Result<Pairs<'a>, TwoWayError> {
@@ -293,7 +299,7 @@ impl<'a> Pairs<'a> {
     /// All paths, also those that the other side has not told since it knows the same of them.
     pub(super) fn of_all(
         side: Side,
-        own: &'a Knowledge<'a>,
+        own: &'a Knowledge,
         told: &'a Told,
         everything: bool,
     ) -> Result<Pairs<'a>, TwoWayError> {

@@ -32,24 +32,24 @@ mod walk;
 
 pub(in crate::twoway) use compare::look;
 pub(in crate::twoway) use hash::sum;
-pub(super) use walk::is_ignored;
 
 use crate::fs::{Dir, Error};
-use crate::tree::filter::Rules;
 use crate::tree::{Kind, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::facet::Facets;
+use crate::twoway::hiding::Hiding;
 use crate::twoway::history::{Change, History};
 use crate::twoway::record::Modes;
 use filetime::FileTime;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// What of a tree is synchronised, and how it is read.
 #[derive(Debug, Clone, Copy)]
 pub struct ScanOptions<'a> {
-    /// Which paths take part.
-    pub rules: &'a Rules,
+    /// Which paths take no part.
+    pub hiding: &'a Arc<Hiding>,
     /// What of permission bits is.
     pub modes: Modes,
     /// Which facets are.

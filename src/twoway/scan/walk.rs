@@ -1,15 +1,16 @@
 //! Going through a tree and its history at once.
 
 use crate::fs::{Dir, Error, Listing, Stamp, Stamped};
-use crate::tree::filter::{Rules, Side, Verdict};
 use crate::tree::{Entry, Kind, Meta, Name, Node, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::facet::{Seen, look_for, sums_of};
+use crate::twoway::hiding::Cursor;
 use crate::twoway::history::{self, History, Known, Snapshot};
 use crate::twoway::record::State;
 use crate::twoway::scan::hash::Readers;
 use crate::twoway::scan::settle::{Finding, Found, Settling, There};
 use crate::twoway::scan::{Findings, Observer, ScanOptions, Trouble};
+use std::cell::RefCell;
 use std::iter::Peekable;
 use std::sync::atomic::Ordering;
 
@@ -26,6 +27,8 @@ pub(super) struct Scan<'a, 'h, 'scope, 'env> {
     root: &'a Dir,
     options: &'a ScanOptions<'a>,
     readers: Readers<'scope, 'env>,
+    /// Where paths are held against what is left out.
+    cursor: RefCell<Cursor>,
     snapshot: Snapshot,
     rows: Peekable<Box<dyn Iterator<Item = Row>>>,
     settling: Settling<'a, 'h>,
@@ -68,7 +71,8 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         let snapshot = history.snapshot()?;
         let rows: Box<dyn Iterator<Item = Row>> = Box::new(snapshot.rows()?);
         let settling = Settling::new(history, options, observer);
-        Ok(Scan { root, options, readers, rows: rows.peekable(), snapshot, settling })
+        let cursor = RefCell::new(options.hiding.cursor());
+        Ok(Scan { root, options, readers, cursor, rows: rows.peekable(), snapshot, settling })
     }
 
     pub(super) fn run(mut self) -> Result<Findings<'h>, TwoWayError> {
@@ -133,7 +137,7 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         for (name, error) in listing.failed {
             match Name::new(&name) {
                 // What it is nobody knows, so rules for directories do not hide it.
-                Ok(name) if self.is_ignored(&path.join(&name), false) => {}
+                Ok(name) if self.hides(&path.join(&name), false) => {}
                 Ok(name) => items.push(Item { name, found: Err(error) }),
                 Err(_) => self.settling.tell(&path, &Trouble::Failed(error)),
             }
@@ -146,19 +150,15 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
 
     /// Those entries of a directory that take part.
     fn shown(&self, dir: &RelPath, entries: Vec<Stamped>) -> impl Iterator<Item = Stamped> {
-        let rules = self.options.rules;
+        let hides_any = !self.options.hiding.is_empty();
         entries.into_iter().filter(move |Stamped { entry, .. }| {
-            let is_hidden = || self.is_hidden(&dir.join(&entry.name), entry.is_dir());
-            !crate::fs::is_reserved(entry) && (rules.is_empty() || !is_hidden())
+            let is_hidden = || self.hides(&dir.join(&entry.name), entry.is_dir());
+            !crate::fs::is_reserved(entry) && !(hides_any && is_hidden())
         })
     }
 
-    fn is_hidden(&self, path: &RelPath, is_directory: bool) -> bool {
-        is_hidden(self.options.rules, path, is_directory)
-    }
-
-    fn is_ignored(&self, path: &RelPath, is_directory: bool) -> bool {
-        is_ignored(self.options.rules, path, is_directory)
+    fn hides(&self, path: &RelPath, is_directory: bool) -> bool {
+        self.cursor.borrow_mut().hides(path, is_directory)
     }
 
     /// Looks at one entry. Returns the directory to be walked next, if it is one.
@@ -407,7 +407,7 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
 
     fn missing(&mut self, path: RelPath, before: Known) -> Result<(), TwoWayError> {
         let state = &before.record.state;
-        if self.is_ignored(&path, state.is_directory() || before.record.occupied) {
+        if self.hides(&path, state.is_directory() || before.record.occupied) {
             return Ok(());
         }
         if state.is_present() {
@@ -442,27 +442,6 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
 /// The attributes of an entry, and whether it has other names.
 fn of(entry: &Entry) -> (&Meta, bool) {
     (&entry.meta, entry.inode().is_some())
-}
-
-/// Whether rules hide an entry, by itself.
-fn is_hidden(rules: &Rules, path: &RelPath, is_directory: bool) -> bool {
-    rules.check(path.as_bytes(), is_directory, Side::Sender) == Verdict::Excluded
-}
-
-/// Whether rules hide an entry, or a directory above it.
-pub(in crate::twoway) fn is_ignored(rules: &Rules, path: &RelPath, is_directory: bool) -> bool {
-    if rules.is_empty() {
-        return false;
-    }
-    let mut above = path.clone();
-    let mut is_directory = is_directory;
-    while let Some((parent, _)) = above.split_last() {
-        if is_hidden(rules, &above, is_directory) {
-            return true;
-        }
-        (above, is_directory) = (parent, true);
-    }
-    false
 }
 
 /// Whether a directory was removed, but stays for the sake of what takes no part.

@@ -2,7 +2,6 @@
 
 use crate::fs::{Dir, Links, Root};
 use crate::tree::RelPath;
-use crate::tree::filter::Rules;
 use crate::twoway::facet::Facets;
 use crate::twoway::history::{History, Known, Late, Origin};
 use crate::twoway::record::Modes;
@@ -13,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 struct Nobody;
@@ -25,7 +25,7 @@ impl Observer for Nobody {
 
 fn scanned(root: &Dir, history: &mut History, began: FileTime) -> Counts {
     let options = ScanOptions {
-        rules: &Rules::new(),
+        hiding: &Arc::default(),
         modes: Modes::Whole,
         facets: Facets::NONE,
         owner: false,

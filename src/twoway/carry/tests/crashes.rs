@@ -80,9 +80,9 @@ fn looked(at: &std::path::Path) -> Counts {
     let (mut history, _) = History::open_to_look(replica.history_file().unwrap(), root.dir()).unwrap();
     let unfinished = recover_to_look(&replica, &mut history, Modes::Whole).unwrap();
     assert_eq!(history.intents().unwrap(), []);
-    let (rules, stop) = (Rules::new(), AtomicBool::new(false));
+    let (hiding, stop) = (Arc::default(), AtomicBool::new(false));
     let options =
-        ScanOptions { unfinished: Some(&unfinished), ..scan_options(&rules, &stop, replica.opened_at()) };
+        ScanOptions { unfinished: Some(&unfinished), ..scan_options(&hiding, &stop, replica.opened_at()) };
     scan(root.dir(), &mut history, &options, &mut Deaf).unwrap().commit().unwrap()
 }
 

@@ -13,10 +13,10 @@ use super::*;
 use crate::fs::{Links, Root};
 use crate::pass::{Agenda as _, Place};
 use crate::report::Event;
-use crate::tree::filter::Rules;
 use crate::tree::{Gid, Meta, Node, Uid};
 use crate::twoway::decide::Side;
 use crate::twoway::facet::Facets;
+use crate::twoway::hiding::Hiding;
 use crate::twoway::log::{Entry, Purpose};
 use crate::twoway::reconcile::{Pair, Step};
 use crate::twoway::record::ContentSum;
@@ -92,9 +92,9 @@ fn link(target: &str) -> State {
     State::Symlink { target: target.as_bytes().into() }
 }
 
-fn scan_options<'a>(rules: &'a Rules, stop: &'a AtomicBool, began: FileTime) -> ScanOptions<'a> {
+fn scan_options<'a>(hiding: &'a Arc<Hiding>, stop: &'a AtomicBool, began: FileTime) -> ScanOptions<'a> {
     ScanOptions {
-        rules,
+        hiding,
         modes: Modes::Whole,
         facets: Facets::NONE,
         owner: false,
@@ -189,10 +189,10 @@ impl Scene {
     }
 
     fn scan(&mut self) -> Counts {
-        let (rules, stop) = (Rules::new(), AtomicBool::new(false));
+        let (hiding, stop) = (Arc::default(), AtomicBool::new(false));
         let began = self.replica.opened_at().unwrap();
         let Shared { modes, facets } = self.settings.shared;
-        let options = ScanOptions { modes, facets, ..scan_options(&rules, &stop, began) };
+        let options = ScanOptions { modes, facets, ..scan_options(&hiding, &stop, began) };
         let root = self.replica.root().clone();
         scan(&root, self.history(), &options, &mut Deaf).unwrap().commit().unwrap()
     }

@@ -4,7 +4,7 @@ mod edits;
 
 use super::*;
 use crate::fs::{Links, Root};
-use crate::tree::filter::{Action, Rule};
+use crate::tree::filter::{Action, Rule, Rules};
 use crate::twoway::history::{Known, Origin};
 use crate::twoway::record::{ContentSum, State};
 use crate::twoway::replica::Replica;
@@ -61,7 +61,7 @@ impl Scene {
     fn scan_at(&mut self, began: FileTime) -> (Counts, Vec<String>) {
         let mut troubles = Troubles::default();
         let options = ScanOptions {
-            rules: &self.rules,
+            hiding: &Arc::new(Hiding::of_rules(&self.rules)),
             modes: Modes::Whole,
             facets: Facets::NONE,
             owner: false,
@@ -154,9 +154,8 @@ fn nothing_is_written_before_it_is_committed() {
     for file in ["a", "b"] {
         fs::remove_file(scene.path(file)).unwrap();
     }
-    let rules = Rules::new();
     let options = ScanOptions {
-        rules: &rules,
+        hiding: &Arc::default(),
         modes: Modes::Whole,
         facets: Facets::NONE,
         owner: true,

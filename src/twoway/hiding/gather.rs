@@ -1,0 +1,120 @@
+//! Finding the files of rules in a tree.
+
+use crate::fs::{Dir, Error};
+use crate::tree::RelPath;
+use crate::tree::filter::{Holder, RuleFiles, Rules, Scope, Side, Verdict};
+use crate::twoway::TwoWayError;
+use crate::view;
+use std::os::unix::ffi::OsStringExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Finds the files of rules in the tree at `root`, which an argument named `name`. Directories that are left out are not
+/// entered, nor are those on other file systems.
+///
+/// Where a file cannot be read or understood, nothing takes part in its directory, and `trouble` is told.
+///
+/// # Errors
+/// The search was stopped.
+pub fn gather(
+    root: &Dir,
+    (rules, name): (&Rules, &[u8]),
+    stop: &AtomicBool,
+    trouble: &mut dyn FnMut(&RelPath, Error),
+) -> Result<RuleFiles, TwoWayError> {
+    let absolute = view::absolute(if name.is_empty() { b"." } else { name }).unwrap_or_default();
+    let mut files = RuleFiles::new(absolute.into_os_string().into_vec());
+    let mut looks_at_root = rules.look_at_root();
+    if rules.has_dir_merges() {
+        let device = device(root);
+        let mut search = Search { root, device, files, looks_at_root, trouble };
+        search.tree(rules, stop)?;
+        (files, looks_at_root) = (search.files, search.looks_at_root);
+    }
+    // What is anchored in a file further up leads through the directories between it and the tree.
+    if !looks_at_root && !files.are_any_above() {
+        files.forget_root();
+    }
+    Ok(files)
+}
+
+fn device(dir: &Dir) -> Option<u64> {
+    dir.own_stamped().ok().map(|(_, stamp)| stamp.dev)
+}
+
+/// A search that is going on.
+struct Search<'a> {
+    root: &'a Dir,
+    device: Option<u64>,
+    files: RuleFiles,
+    /// Whether a rule looks at the absolute path of the tree.
+    looks_at_root: bool,
+    trouble: &'a mut dyn FnMut(&RelPath, Error),
+}
+
+impl Search<'_> {
+    fn tree(&mut self, rules: &Rules, stop: &AtomicBool) -> Result<(), TwoWayError> {
+        // Where it is not known what holds above, nothing takes part.
+        let mut open: Vec<(RelPath, Scope)> =
+            self.above(rules).map(|scope| (RelPath::root(), scope)).into_iter().collect();
+        while let Some((path, above)) = open.pop() {
+            if stop.load(Ordering::Relaxed) {
+                return Err(TwoWayError::Stopped);
+            }
+            // A scan tells of what cannot be opened or listed, and leaves it alone.
+            let Ok(dir) = self.root.open_beneath(&path) else { continue };
+            if device(&dir) != self.device {
+                continue;
+            }
+            let Some(scope) = self.directory(&above, &dir, &path) else { continue };
+            let Ok(names) = dir.directories() else { continue };
+            let below = names.iter().filter(|name| !crate::fs::is_home(name));
+            let shown = below.map(|name| path.join(name)).filter(|path| !is_left_out(&scope, path));
+            open.extend(shown.map(|path| (path, scope.clone())));
+        }
+        Ok(())
+    }
+
+    /// What holds above the top.
+    fn above(&mut self, rules: &Rules) -> Option<Scope> {
+        let mut rules = rules.clone();
+        rules.set_root(self.files.root());
+        let files = &mut self.files;
+        let mut sees = |levels: usize, name: &[u8], content: &[u8]| {
+            // There are not as many above any directory.
+            if let Ok(levels) = u32::try_from(levels) {
+                files.add(Holder::Above(levels), name, content);
+            }
+        };
+        let scope = view::enter_above_seen(&Scope::from(rules), (self.root, false), &mut sees);
+        self.known(&RelPath::root(), scope)
+    }
+
+    /// What holds in a directory.
+    fn directory(&mut self, above: &Scope, dir: &Dir, path: &RelPath) -> Option<Scope> {
+        let (files, mut has_any) = (&mut self.files, false);
+        let mut sees = |name: &[u8], content: &[u8]| {
+            has_any = true;
+            files.add(Holder::At(path.clone()), name, content);
+        };
+        let scope = view::enter_seen(above, (dir, path), &mut sees);
+        let scope = self.known(path, scope)?;
+        self.looks_at_root |= has_any && scope.looks_at_root();
+        Some(scope)
+    }
+
+    fn known(&mut self, path: &RelPath, scope: Result<Scope, Error>) -> Option<Scope> {
+        match scope {
+            Ok(scope) => Some(scope),
+            Err(error) => {
+                self.files.close(Holder::At(path.clone()));
+                (self.trouble)(path, error);
+                None
+            }
+        }
+    }
+}
+
+fn is_left_out(scope: &Scope, path: &RelPath) -> bool {
+    let leaves_out = |side| scope.check(path.as_bytes(), true, side, false) == Verdict::Excluded;
+    leaves_out(Side::Sender) || leaves_out(Side::Receiver)
+}
