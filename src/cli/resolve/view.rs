@@ -183,7 +183,7 @@ pub(super) fn never_two_way(flags: &Flags) -> [(bool, &'static str, &'static str
         (
             !view.explain.is_empty(),
             "--explain",
-            "Filter rules mean the same in a run without -2: ask about that.",
+            "Ask about a run without -2, from each side to the other: what one leaves out takes no part on both.",
         ),
     ]
 }

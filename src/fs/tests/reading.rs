@@ -42,6 +42,20 @@ fn a_listing_holds_every_entry_in_order_with_its_attributes() {
 }
 
 #[test]
+fn directories_are_told_from_all_else() {
+    both_ways(|| {
+        let at = temporary();
+        for directory in ["b", "a", ".c"] {
+            fs::create_dir(at.path().join(directory)).unwrap();
+        }
+        fs::write(at.path().join("file"), b"").unwrap();
+        symlink("a", at.path().join("link")).unwrap();
+        let expected = [".c", "a", "b"].map(name);
+        assert_eq!(dir(at.path()).directories().unwrap(), expected);
+    });
+}
+
+#[test]
 fn special_files_are_listed_as_what_they_are() {
     let at = temporary();
     let root = writable(at.path());

@@ -18,6 +18,7 @@ mod model;
 mod names;
 mod owners;
 mod random;
+mod rules;
 mod telling;
 mod user;
 

@@ -15,6 +15,7 @@ use crate::support::transport::Way;
 use crate::support::tree::Tree;
 use crate::two_way::model::{self, Node, What, difference, undated, undated_directories};
 use crate::two_way::user::{self, Edit, Files};
+use filetime::FileTime;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -27,6 +28,8 @@ const CASES: usize = 600;
 const POLICIES: [&str; 8] = ["skip", "keep-both", "newer", "older", "larger", "smaller", "local", "remote"];
 /// What a run may leave out.
 const EXCLUDED: [&str; 5] = ["/a/a", "*.txt", "/c", "d", "/a"];
+/// The file of rules that a side may have at its top.
+const RULES: &str = ".rules";
 
 /// What happens before a run, and how it is run.
 #[derive(Clone, Debug)]
@@ -37,6 +40,8 @@ pub(super) struct Case {
     links: bool,
     policy: &'static str,
     excluded: Option<&'static str>,
+    /// What a file of rules leaves out, which is on one side only: on the left and on the right.
+    in_files: [Option<&'static str>; 2],
     /// Without `--allow-mass-delete`.
     guarded: bool,
     /// Whether the two have met before: all edits above those of the sides are the base's.
@@ -91,6 +96,7 @@ impl Case {
             links: false,
             policy,
             excluded: random.chance(20).then(|| *random.pick(&EXCLUDED)),
+            in_files: [None; 2],
             guarded: random.chance(10),
             met: random.chance(90),
             base: Edit::first(random),
@@ -105,6 +111,8 @@ impl Case {
         // Last, so that all the others stay what they are.
         if random.chance(25) {
             case.link(random, &places);
+        } else if random.chance(15) {
+            case.in_files = [80, 50].map(|chance| random.chance(chance).then(|| *random.pick(&EXCLUDED)));
         }
         case
     }
@@ -130,14 +138,26 @@ impl Case {
         if self.links { undated(tree) } else { undated_directories(tree) }
     }
 
+    /// Whether everything takes part.
+    fn excludes_nothing(&self) -> bool {
+        self.excluded.is_none() && !self.has_files_of_rules()
+    }
+
+    fn has_files_of_rules(&self) -> bool {
+        self.in_files.iter().any(Option::is_some)
+    }
+
     fn is_ignored(&self, path: &str) -> bool {
-        let Some(pattern) = self.excluded else { return false };
         let elements: Vec<&str> = path.split('/').collect();
-        (1..=elements.len()).any(|n| match (pattern.strip_prefix('/'), pattern.strip_prefix('*')) {
-            (Some(whole), _) => elements[..n].join("/") == whole,
-            (_, Some(end)) => elements[n - 1].ends_with(end),
-            _ => elements[n - 1] == pattern,
-        })
+        let is_left_out = |pattern: &str| {
+            (1..=elements.len()).any(|n| match (pattern.strip_prefix('/'), pattern.strip_prefix('*')) {
+                (Some(whole), _) => elements[..n].join("/") == whole,
+                (_, Some(end)) => elements[n - 1].ends_with(end),
+                _ => elements[n - 1] == pattern,
+            })
+        };
+        let patterns = self.in_files.iter().chain([&self.excluded]);
+        patterns.flatten().any(|pattern| is_left_out(pattern)) || (self.has_files_of_rules() && path == RULES)
     }
 
     /// The same with everything that is dated dated otherwise.
@@ -198,6 +218,13 @@ impl Case {
         for (root, edits) in roots.iter().zip([&self.left, &self.right]) {
             user::edit(root, edits);
         }
+        for (root, pattern) in roots.iter().zip(self.in_files) {
+            if let Some(pattern) = pattern {
+                fs::write(root.join(RULES), format!("- {pattern}\n")).unwrap();
+                filetime::set_file_mtime(root.join(RULES), FileTime::from_unix_time(1_000_000_000, 0))
+                    .unwrap();
+            }
+        }
         let files_before = files();
         let before = order.map(|n| user::read(&roots[n]));
         let policy = match (self.policy, turned) {
@@ -207,6 +234,9 @@ impl Case {
         };
         let mut options = vec!["-i".to_owned(), format!("--conflict={policy}")];
         options.extend(self.excluded.map(|pattern| format!("--exclude={pattern}")));
+        if self.has_files_of_rules() {
+            options.push(format!("--filter=:e {RULES}"));
+        }
         if !self.guarded {
             options.push("--allow-mass-delete".to_owned());
         }
@@ -257,7 +287,7 @@ impl Case {
         let mut trash = BTreeSet::new();
         roots.iter().for_each(|root| gather(&root.join(".dsync/trash"), &mut trash));
         // Invariant 10: equal trees need no history.
-        if output.code == Some(0) && self.excluded.is_none() {
+        if output.code == Some(0) && self.excludes_nothing() {
             roots.iter().for_each(|root| fs::remove_dir_all(root.join(".dsync")).unwrap());
             let met_anew = run_with(&go, &options);
             let now = order.map(|n| user::read(&roots[n]));
@@ -274,10 +304,10 @@ impl Case {
     fn hold(&self) -> Checked<Played> {
         let played = self.play(false)?;
         let expected_codes: &[i32] =
-            if self.policy == "keep-both" && self.excluded.is_none() { &[0] } else { &[0, 40] };
+            if self.policy == "keep-both" && self.excludes_nothing() { &[0] } else { &[0, 40] };
         let code = played.output.code.unwrap_or(-1);
         check!(expected_codes.contains(&code), "unexpected end: {}", played.output);
-        if self.excluded.is_none() {
+        if self.excludes_nothing() {
             check!(code != 0 || played.output.stderr.is_empty(), "complaints: {}", played.output);
             self.as_expected(&played)?;
         }
@@ -291,7 +321,7 @@ impl Case {
         }
         if self.other_clocks {
             self.hold_at_other_times(&played)?;
-            if self.excluded.is_none() && !self.guarded {
+            if self.excludes_nothing() && !self.guarded {
                 self.hold_beside(&played, &self.with_other_clocks())?;
             }
         }
@@ -303,7 +333,7 @@ impl Case {
         let turned = self.play(true)?;
         // A directory that is gone but for what is excluded has the time at which it was left so.
         let comparable =
-            |node: &Node| if self.excluded.is_some() { undated_directories(node) } else { node.clone() };
+            |node: &Node| if !self.excludes_nothing() { undated_directories(node) } else { node.clone() };
         let [second, first] = turned.after.each_ref().map(comparable);
         let [left, right] = played.after.each_ref().map(comparable);
         let same = left == first && right == second;
@@ -411,7 +441,7 @@ impl Case {
             return Ok(());
         }
         let [left, right] = &played.after;
-        if self.excluded.is_none() {
+        if self.excludes_nothing() {
             check!(
                 left == right,
                 "not the same: {}\n{}",
@@ -578,6 +608,7 @@ fn two_empty_trees() {
         links: false,
         policy: "skip",
         excluded: None,
+        in_files: [None; 2],
         guarded: false,
         met: true,
         base: vec![],

@@ -14,6 +14,7 @@ impl Case {
             links,
             policy,
             excluded,
+            in_files,
             guarded,
             met,
             base,
@@ -27,6 +28,7 @@ impl Case {
         format!(
             "#[test]\nfn what_went_wrong() {{\n    again(&Case {{\n        way: {way},\n        \
              links: {links},\n        policy: {policy:?},\n        excluded: {excluded:?},\n        \
+             in_files: {in_files:?},\n        \
              guarded: {guarded},\n        met: {met},\n        base: vec!{base:?},\n        \
              more: vec!{more:?},\n        left: vec!{left:?},\n        \
              right: vec!{right:?},\n        turned: {turned},\n        \
@@ -67,6 +69,13 @@ impl Case {
         }
         if self.excluded.is_some() {
             all.push(Case { excluded: None, ..self.clone() });
+        }
+        for side in 0..2 {
+            if self.in_files[side].is_some() {
+                let mut case = self.clone();
+                case.in_files[side] = None;
+                all.push(case);
+            }
         }
         if self.guarded {
             all.push(Case { guarded: false, ..self.clone() });
