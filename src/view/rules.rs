@@ -16,6 +16,9 @@ const LARGEST: u64 = 1 << 20;
 /// Who is shown a file of rules that was read: its name, and what is in it.
 pub type SeesRules<'a> = &'a mut dyn FnMut(&[u8], &[u8]);
 
+/// The same of files above the top of the transfer: first how many levels above.
+pub type SeesRulesAbove<'a> = &'a mut dyn FnMut(usize, &[u8], &[u8]);
+
 /// What holds in a directory, which is `dir` and at `path` below the top of the transfer. `above` holds in the
 /// directory above it.
 ///
@@ -41,14 +44,14 @@ pub fn enter_above(scope: &Scope, top: &Dir, own: bool) -> Result<Scope, Error> 
     enter_above_seen(scope, (top, own), &mut |_, _, _| ())
 }
 
-/// As [`enter_above`]; each file that is read is shown to `sees`, with how many levels above the top it is.
+/// As [`enter_above`]; each file that is read is shown to `sees`.
 ///
 /// # Errors
 /// The same.
 pub fn enter_above_seen(
     scope: &Scope,
     (top, own): (&Dir, bool),
-    sees: &mut dyn FnMut(usize, &[u8], &[u8]),
+    sees: SeesRulesAbove<'_>,
 ) -> Result<Scope, Error> {
     let mut above = vec![top.clone()];
     while above.len() <= scope.levels_above()

@@ -153,7 +153,7 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         let hides_any = !self.options.hiding.is_empty();
         entries.into_iter().filter(move |Stamped { entry, .. }| {
             let is_hidden = || self.hides(&dir.join(&entry.name), entry.is_dir());
-            !crate::fs::is_reserved(entry) && !(hides_any && is_hidden())
+            !(crate::fs::is_reserved(entry) || hides_any && is_hidden())
         })
     }
 
