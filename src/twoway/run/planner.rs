@@ -513,7 +513,8 @@ impl Planner<'_> {
                 progress.found(task.after.state.size());
             }
             packing.task(&task);
-            if let Some(sum) = acl_of(&task.after).filter(|sum| acl_of(&task.before) != Some(*sum))
+            if self.own.owners.tells_names()
+                && let Some(sum) = acl_of(&task.after).filter(|sum| acl_of(&task.before) != Some(*sum))
                 && let Some(acl) = self.acl(&task, sum, acls)
             {
                 packing.acl(&acl, &self.own.owners);
