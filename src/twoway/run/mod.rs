@@ -5,6 +5,7 @@
 //! it (`share`). In which order, and why in this one, is told where it is done.
 
 mod alike;
+mod applied;
 mod asking;
 mod contents;
 mod follower;
