@@ -318,6 +318,7 @@ impl Planner<'_> {
             overseer: self.settings.overseer,
             conversation: RefCell::new(conversation),
             root: self.root.dir(),
+            history,
             staging: replica.as_ref().map(Replica::staging),
             side,
             number: 0,
