@@ -1,5 +1,5 @@
-//! Runs that are interrupted in the middle: they finish what is in hand, but do not wait long for it, and say so; nothing
-//! is half done, and the next run ends where an undisturbed one would.
+//! Runs that are interrupted in the middle: they finish what is in hand, but do not wait long for it, and say so;
+//! nothing is half done, and the next run ends where an undisturbed one would.
 
 use crate::faults::wait_for;
 use crate::support::command::{Output, Running};
