@@ -1,12 +1,12 @@
 //! Signals that stop a run.
 //!
-//! The first one asks the run to stop: it settles what it has staged and ends with code 20. A second one ends the
-//! process at once, which is safe too, since files are only ever put in place whole. So does the first while a question
-//! is open; the terminal then gets back the echo that a question for a password takes from it. One that comes right
-//! after the first is taken for the same: where a program that passes signals on, like timeout(1), is in the foreground
-//! too, one Ctrl-C arrives twice. Signals that were ignored when the process was started stay ignored, as `nohup` and
-//! background jobs of shells expect. A reader of standard output that goes away sends nothing here: Rust's runtime
-//! turns SIGPIPE into an error of the write.
+//! The first one asks the run to stop: it settles what it has staged, a two-way run finishes what is in hand if that
+//! does not take long, and it ends with code 20. A second one ends the process at once, which is safe too, since files
+//! are only ever put in place whole. So does the first while a question is open; the terminal then gets back the echo
+//! that a question for a password takes from it. One that comes right after the first is taken for the same: where a
+//! program that passes signals on, like timeout(1), is in the foreground too, one Ctrl-C arrives twice. Signals that
+//! were ignored when the process was started stay ignored, as `nohup` and background jobs of shells expect. A reader of
+//! standard output that goes away sends nothing here: Rust's runtime turns SIGPIPE into an error of the write.
 
 use crate::cli::failure::{SIGNAL, last_line};
 use crate::cli::output::Screen;

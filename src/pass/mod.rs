@@ -36,9 +36,12 @@ mod fingerprint;
 mod names;
 pub mod sink;
 pub mod source;
+mod stop;
 mod tally;
 
 pub use agenda::{Agenda, IsNew, Place};
+
+pub use stop::{InHand, Stop};
 
 pub(crate) use decide::passed_over;
 pub(crate) use names::OwnerMap;
@@ -76,6 +79,8 @@ pub struct Context {
     pub tell_progress: bool,
     /// What this pass has to do with deletion.
     pub sweep: Sweep,
+    /// Whether it is to end early.
+    pub stop: Arc<Stop>,
 }
 
 /// With `--delete-before`, one pass removes what the source does not have, and another does all else.
@@ -122,6 +127,9 @@ pub enum PassError {
     /// The other role gave up.
     #[error("{}", .0.text)]
     Peer(Abort),
+    /// Nothing more was to be begun, and what was in hand is done.
+    #[error("the run was interrupted")]
+    Stopped,
     /// Something the role needs could not be had.
     #[error(transparent)]
     Setup(#[from] crate::fs::Error),
@@ -142,6 +150,7 @@ impl PassError {
                     PassError::Destination(DestinationError::NoTemp { .. }) => AbortKind::Usage,
                     PassError::Sources(_) => AbortKind::Selection,
                     PassError::Protocol(_) => AbortKind::Protocol,
+                    PassError::Stopped => AbortKind::Interrupted,
                     _ => AbortKind::Failed,
                 };
                 Some(Abort { text: error.to_string(), kind })

@@ -31,17 +31,11 @@ impl Names {
     ) -> Vec<OwnerName> {
         let mut last: Option<&Arc<Acls>> = None;
         let acls = acls.filter(|acls| !last.replace(*acls).is_some_and(|last| Arc::ptr_eq(last, acls)));
-        let all = acls.flat_map(|acls| {
-            let access = acls.access.as_ref();
-            access.into_iter().chain(acls.default.as_ref().map(|default| &default.rest))
+        let of = acls.flat_map(|acls| {
+            let users = acls.named_users().map(|Uid(id)| (OwnerKind::User, id));
+            users.chain(acls.named_groups().map(|Gid(id)| (OwnerKind::Group, id)))
         });
-        self.of(
-            owners,
-            all.flat_map(|acl| {
-                let users = acl.users.keys().map(|id| (OwnerKind::User, *id));
-                users.chain(acl.groups.keys().map(|id| (OwnerKind::Group, *id)))
-            }),
-        )
+        self.of(owners, of)
     }
 
     fn of(&mut self, owners: &Owners, of: impl Iterator<Item = (OwnerKind, u32)>) -> Vec<OwnerName> {
@@ -162,10 +156,15 @@ impl OwnerMap {
         &self.owners
     }
 
+    /// Whether others are told of anybody by name.
+    pub(crate) fn tells_names(&self) -> bool {
+        !self.numeric
+    }
+
     /// The name by which others are told of a number of this host. Who is told of by number has none.
     pub(crate) fn name(&self, kind: OwnerKind, id: u32) -> Option<Vec<u8>> {
         // Number 0 is the same everywhere, whatever it is called.
-        if self.numeric || id == 0 { None } else { name_of(&self.owners, kind, id) }
+        if self.tells_names() && id != 0 { name_of(&self.owners, kind, id) } else { None }
     }
 
     /// Takes names that came with a listing. A name this host does not have leaves its number as it is, and so does

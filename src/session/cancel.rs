@@ -1,9 +1,12 @@
 //! Stopping a run from another thread.
 
+use crate::pass::Stop;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
-/// Stops a run: everything that waits is woken, what is staged is removed, and the run fails as cancelled. Clones
-/// stop the same run.
+/// Stops a run: everything that waits is woken, what is staged is removed, and the run fails as cancelled; a two-way
+/// run may finish some files before that. Clones stop the same run.
 #[derive(Clone, Default)]
 pub struct Cancel {
     state: Arc<Mutex<State>>,
@@ -53,6 +56,20 @@ impl Cancel {
         self.why().is_some()
     }
 
+    /// What is stopped together with this one, but not before what `stop` holds then is done: that has `grace`.
+    pub(super) fn after_what_is_in_hand(&self, stop: &Arc<Stop>, grace: Duration) -> Cancel {
+        let late = Cancel::new();
+        let (to_stop, stop) = (late.clone(), stop.clone());
+        self.on_cancel(move || {
+            let to_stop_then = to_stop.clone();
+            stop.ask(move || to_stop_then.cancel());
+            if !to_stop.is_cancelled() {
+                end_after(grace, &stop);
+            }
+        });
+        late
+    }
+
     pub(super) fn why(&self) -> Option<Why> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).why
     }
@@ -65,6 +82,18 @@ impl Cancel {
         } else {
             state.actions.push(Box::new(action));
         }
+    }
+}
+
+/// Waits no longer than this for what is in hand.
+fn end_after(grace: Duration, stop: &Arc<Stop>) {
+    let ending = stop.clone();
+    let waits = move || {
+        thread::sleep(grace);
+        ending.end_now();
+    };
+    if thread::Builder::new().name("grace".into()).spawn(waits).is_err() {
+        stop.end_now();
     }
 }
 

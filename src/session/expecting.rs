@@ -4,6 +4,9 @@
 //! greeting. The limit holds from the start of the remote command. A remote shell that is a program of its own may ask
 //! its user something before it connects, of which nothing is known here; there it holds from the first byte on. It
 //! ends with the greeting: how long a run takes is not for anybody else to say.
+//!
+//! Where a host that does not greet is asked once more by another command, each of the two has half of it from when it
+//! said something else: so one that talks and waits is given up in the same time.
 
 use crate::session::Failure;
 use crate::session::bootstrap::Trouble;
@@ -23,13 +26,28 @@ pub(super) struct Expecting {
     host: String,
     /// Takes the failure of a host that says nothing at all.
     pub(super) trouble: Trouble,
-    limit: Option<Duration>,
+    limit: Option<Limit>,
+}
+
+/// How long the greeting may take.
+#[derive(Clone, Copy)]
+struct Limit {
+    whole: Duration,
+    /// From when something else was said.
+    after_words: Duration,
 }
 
 impl Expecting {
     /// For a host, where the run has this `--timeout`, which is a limit of its own.
     pub(super) fn of(host: String, timeout: Option<u32>, trouble: Trouble) -> Expecting {
-        Expecting { host, trouble, limit: timeout.is_none().then_some(LIMIT) }
+        let limit = Limit { whole: LIMIT, after_words: LIMIT };
+        Expecting { host, trouble, limit: timeout.is_none().then_some(limit) }
+    }
+
+    /// The same where another command may follow the first.
+    pub(super) fn twice(self) -> Expecting {
+        let halved = |limit: Limit| Limit { after_words: limit.whole / 2, ..limit };
+        Expecting { limit: self.limit.map(halved), ..self }
     }
 
     /// Has the reader of a connection come to its end where no greeting comes in time.
@@ -38,7 +56,7 @@ impl Expecting {
         let Connection { reader, writer, control } = connection;
         let since = (!control.may_ask()).then(Instant::now);
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { since, stage: Stage::Waiting, has_spoken: false }),
+            state: Mutex::new(State { since, stage: Stage::Waiting, spoke: None }),
             changed: Condvar::new(),
         });
         let (watched, hold, expecting) = (shared.clone(), control.clone(), self.clone());
@@ -50,16 +68,16 @@ impl Expecting {
     }
 
     /// Waits for the greeting, and breaks the connection off where it does not come in time.
-    fn wait(&self, shared: &Shared, limit: Duration, control: &Control) {
+    fn wait(&self, shared: &Shared, limit: Limit, control: &Control) {
         let mut state = shared.lock();
         while state.stage == Stage::Waiting {
-            let left = state.since.map_or(limit, |since| limit.saturating_sub(since.elapsed()));
+            let left = state.left(limit);
             if left.is_zero() {
                 state.stage = Stage::TooLate;
                 // What was said tells more than that it took long.
-                if !state.has_spoken {
-                    self.trouble
-                        .put(Failure::Unanswered { host: self.host.clone(), seconds: limit.as_secs() });
+                if state.spoke.is_none() {
+                    let seconds = limit.whole.as_secs();
+                    self.trouble.put(Failure::Unanswered { host: self.host.clone(), seconds });
                 }
                 drop(state);
                 return control.close();
@@ -78,7 +96,18 @@ struct State {
     /// From when the limit counts.
     since: Option<Instant>,
     stage: Stage,
-    has_spoken: bool,
+    /// When something was said first.
+    spoke: Option<Instant>,
+}
+
+impl State {
+    /// How much is left of the limit.
+    fn left(&self, Limit { whole, after_words }: Limit) -> Duration {
+        let left =
+            |limit: Duration, of: Option<Instant>| of.map_or(limit, |of| limit.saturating_sub(of.elapsed()));
+        let whole = left(whole, self.since);
+        if self.spoke.is_some() { whole.min(left(after_words, self.spoke)) } else { whole }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +152,11 @@ impl Read for Expectant {
             (Err(error), _) if error.kind() == io::ErrorKind::Interrupted => return read,
             (Ok(1..), Stage::Waiting) => {
                 state.since.get_or_insert_with(Instant::now);
-                state.has_spoken = true;
+                if state.spoke.is_none() {
+                    state.spoke = Some(Instant::now());
+                    // Less may be left now.
+                    self.shared.changed.notify_all();
+                }
             }
             _ => {
                 drop(state);
@@ -158,8 +191,12 @@ mod tests {
 
     const SHORT: Duration = Duration::from_millis(300);
 
-    /// What is read of a remote shell that runs a script, and the failure that it comes to.
     fn read_of(script: &str, limit: Duration) -> (Vec<u8>, Option<Failure>) {
+        read_in(script, Limit { whole: limit, after_words: limit })
+    }
+
+    /// What is read of a remote shell that runs a script, and the failure that it comes to.
+    fn read_in(script: &str, limit: Limit) -> (Vec<u8>, Option<Failure>) {
         let shell = ["/bin/sh", "-c", script].map(Into::into);
         let host = Host { user: None, name: "box".to_owned(), port: None };
         let command = RemoteCommand::server("dsync".as_ref()).unwrap();
@@ -192,5 +229,18 @@ mod tests {
         let (read, failure) = read_of("sleep 1; printf words; exec sleep 600", SHORT);
         assert_eq!(read, b"words");
         assert!(failure.is_none(), "{failure:?}");
+    }
+
+    #[test]
+    fn of_two_commands_each_has_half_once_it_has_spoken() {
+        let long = Duration::from_secs(600);
+        let began = Instant::now();
+        let (read, failure) =
+            read_in("printf words; exec sleep 600", Limit { whole: long, after_words: SHORT });
+        assert_eq!((read.as_slice(), failure.is_none()), (&b"words"[..], true));
+        assert!(began.elapsed() < Duration::from_secs(60));
+        let twice = Expecting::of(String::new(), None, Trouble::default()).twice().limit.unwrap();
+        assert_eq!((twice.whole, twice.after_words * 2), (LIMIT, LIMIT));
+        assert!(Expecting::of(String::new(), Some(1), Trouble::default()).twice().limit.is_none());
     }
 }

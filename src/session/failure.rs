@@ -318,6 +318,7 @@ impl From<PassError> for Failure {
     fn from(error: PassError) -> Failure {
         match error {
             PassError::Lost => Failure::Lost(None),
+            PassError::Stopped => Failure::Cancelled,
             PassError::Protocol(what) => Failure::Protocol(what),
             PassError::Destination(error) => Failure::Destination(error),
             error @ PassError::Sources(_) => Failure::Sources(error.to_string()),

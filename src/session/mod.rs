@@ -317,6 +317,7 @@ fn context(
         paths: paths.0,
         tell_progress: false,
         sweep: Sweep::None,
+        stop: Arc::default(),
     }
 }
 

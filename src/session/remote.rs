@@ -199,6 +199,7 @@ pub(super) fn connect(
     };
     let trouble = Trouble::default();
     let expecting = Expecting::of(host.to_string(), run.options.timeout, trouble.clone());
+    let expecting = if executable.is_some() { expecting.twice() } else { expecting };
     let connection = expecting.watch(connection);
     let connection = match executable {
         Some(executable) => {

@@ -69,6 +69,10 @@ pub fn serve(
         timeout: options.timeout,
         expects_hello: false,
     };
+    let (stop, cancel) = match &part {
+        Part::Replica { .. } => two_way::stopping_by(cancel),
+        Part::Sink { .. } | Part::Source { .. } => (Arc::default(), cancel.clone()),
+    };
     let (mut link, unconnected) = Unconnected::new();
     let stopper = unconnected.stopper();
     cancel.on_cancel(move || stopper.give_up(INTERRUPTED));
@@ -98,6 +102,7 @@ pub fn serve(
     }
     let context = Context {
         tell_progress: true,
+        stop,
         ..context(options, terms.paths.of_peer(), hello.seed, reporter, Arc::new(Progress::default()))
     };
     let names = allowed.and_then(|()| names::own(context.options.names_from.as_ref(), context.paths));
@@ -121,9 +126,8 @@ pub fn serve(
         })
         .map_err(RunError::from),
         Part::Replica { root, landmarks } => {
-            let stop = two_way::stop(cancel);
             let root = without_tilde(root);
-            let around = Around { context: &context, stop: &stop, name: &root };
+            let around = Around { context: &context, name: &root };
             two_way::follow_afar(link, &landmarks, around).map(drop)
         }
         Part::Source { arguments } => {

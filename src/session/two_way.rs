@@ -1,7 +1,7 @@
 //! A two-way run: the replica here makes the plan, the one at the other end follows it, or both are here.
 
 use crate::fs::{Links, Root};
-use crate::pass::Context;
+use crate::pass::{Context, Stop};
 use crate::report::{Event, Problem, Reporter, Totals};
 use crate::request::{Landmark, Part};
 use crate::session::apart::{check_apart, landmarks};
@@ -20,9 +20,12 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long the files in hand have to be finished when a run is stopped: most are whole by then, and whoever stopped
+/// the run is still waiting for it.
+const IN_HAND: Duration = Duration::from_secs(5);
 
 /// What only the side that makes the plan has to know of a two-way run; what both have to is
 /// [`TwoWay`](crate::request::TwoWay).
@@ -82,12 +85,14 @@ fn remote(
     (side, host): (Side, &Host),
     (here, there): (Vec<u8>, Vec<u8>),
 ) -> Result<Outcome, Broken> {
-    let stop = stop(&surroundings.cancel);
+    let (stop, surroundings) = stopping(surroundings);
+    let surroundings = &surroundings;
     let named = format!("{host}:{}", Escaped(&there));
     let root = open(&here, run.paths.0)?;
     let landmarks = landmarks(&root, running_system().as_deref());
     with_peer(run, surroundings, host, Part::Replica { root: there, landmarks }, |mut link, context| {
-        let around = Around { context, stop: &stop, name: &here };
+        let context = &Context { stop, ..context.clone() };
+        let around = Around { context, name: &here };
         let sides = match side {
             Side::Left => [run::shown(&here), named.clone()],
             Side::Right => [named.clone(), run::shown(&here)],
@@ -111,18 +116,19 @@ fn local(
     let context = context(run.options.clone(), run.paths, run.seed(), reporter, progress);
     let limited = run.options.bandwidth.is_some();
     let (mut planning, following) = super::local::link(run)?;
-    let context = Context { local: !limited, ..context };
+    let (stop, surroundings) = stopping(surroundings);
+    let surroundings = &surroundings;
+    let context = Context { local: !limited, stop, ..context };
     for end in [&planning, &following] {
         let stopper = end.sender.stopper();
         surroundings.cancel.on_cancel(move || stopper.stop());
     }
-    let stop = stop(&surroundings.cancel);
     let [left_context, right_context] = [left, right].map(|root| {
         let reporter = Arc::new(Sided { root: root.clone(), reporter: surroundings.reporter.clone() });
         Context { reporter, ..context.clone() }
     });
-    let around_left = Around { context: &left_context, stop: &stop, name: left };
-    let around_right = Around { context: &right_context, stop: &stop, name: right };
+    let around_left = Around { context: &left_context, name: left };
+    let around_right = Around { context: &right_context, name: right };
     let (planned, followed) = thread::scope(|scope| {
         let followed = scope.spawn(|| follow(following, &right_root, around_right));
         let names = names(left, absolute(right), [run::shown(left), run::shown(right)]);
@@ -248,12 +254,17 @@ fn open(path: &[u8], links: Links) -> Result<Root, RunError> {
     })
 }
 
-/// What ends a scan when the run is stopped.
-pub(super) fn stop(cancel: &Cancel) -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let to_set = stop.clone();
-    cancel.on_cancel(move || to_set.store(true, Ordering::Relaxed));
-    stop
+/// What ends a run when it is stopped, and the same surroundings, in which it is stopped when that ends it.
+fn stopping(surroundings: &Surroundings) -> (Arc<Stop>, Surroundings) {
+    let (stop, cancel) = stopping_by(&surroundings.cancel);
+    (stop, Surroundings { cancel, ..surroundings.clone() })
+}
+
+/// The same for who needs no more than to stop it.
+pub(super) fn stopping_by(cancel: &Cancel) -> (Arc<Stop>, Cancel) {
+    let stop = Arc::new(Stop::default());
+    let late = cancel.after_what_is_in_hand(&stop, IN_HAND);
+    (stop, late)
 }
 
 /// What tells this system from all others, also from one that was resumed from the same snapshot of its memory but has

@@ -9,6 +9,7 @@
 //! in little-endian order (linux/posix_acl_xattr.h). Users and groups are numbers of one host here; what they are on
 //! another, whoever carries them finds out.
 
+use crate::tree::{Gid, Uid};
 use std::collections::BTreeMap;
 
 /// The version of the attribute's format.
@@ -79,8 +80,21 @@ pub struct InvalidAcl;
 impl Acls {
     /// How many named users and groups there are in both.
     pub fn grants(&self) -> usize {
-        let acls = self.access.iter().chain(self.default.as_ref().map(|default| &default.rest));
-        acls.map(|acl| acl.users.len() + acl.groups.len()).sum()
+        self.both().map(|acl| acl.users.len() + acl.groups.len()).sum()
+    }
+
+    /// The users whom they name. Who is in both is there twice.
+    pub fn named_users(&self) -> impl Iterator<Item = Uid> {
+        self.both().flat_map(|acl| acl.users.keys().copied().map(Uid))
+    }
+
+    /// The groups that they name. Which are in both are there twice.
+    pub fn named_groups(&self) -> impl Iterator<Item = Gid> {
+        self.both().flat_map(|acl| acl.groups.keys().copied().map(Gid))
+    }
+
+    fn both(&self) -> impl Iterator<Item = &Acl> {
+        self.access.iter().chain(self.default.as_ref().map(|default| &default.rest))
     }
 
     /// The same with other numbers for users and groups. Where two become one, the first one's permissions count.
@@ -259,6 +273,20 @@ mod tests {
         ] {
             assert_eq!(DefaultAcl::from_bytes(&bad), Err(InvalidAcl), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn whom_both_name_is_told() {
+        let acl = |users: &[u32], groups: &[u32]| {
+            let grants = |ids: &[u32]| ids.iter().map(|id| (*id, 7)).collect();
+            Acl { group: 0, users: grants(users), groups: grants(groups) }
+        };
+        let default = DefaultAcl { rest: acl(&[2], &[3, 5]), ..DefaultAcl::default() };
+        let acls = Acls { access: Some(acl(&[1, 2], &[3])), default: Some(default) };
+        assert_eq!(acls.named_users().collect::<Vec<_>>(), [1, 2, 2].map(Uid));
+        assert_eq!(acls.named_groups().collect::<Vec<_>>(), [3, 3, 5].map(Gid));
+        assert_eq!(acls.grants(), 6);
+        assert_eq!(Acls::default().named_users().count(), 0);
     }
 
     #[test]

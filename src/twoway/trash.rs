@@ -16,7 +16,8 @@ use std::collections::BTreeSet;
 #[cfg(test)]
 mod tests;
 
-const TRASH: &str = ".dsync/trash";
+/// Where the trash is.
+pub(in crate::twoway) const TRASH: &str = ".dsync/trash";
 
 /// What a run has in the trash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

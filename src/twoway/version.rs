@@ -92,6 +92,11 @@ impl Version {
         other.0.iter().fold(self.clone(), |joined, (author, count)| joined.edited(*author, *count))
     }
 
+    /// The greatest version that both cover.
+    pub fn common(&self, other: &Version) -> Version {
+        self.counts().map(|(author, count)| (author, count.min(other.count(author)))).collect()
+    }
+
     /// This version with those counts under their other name.
     pub fn renamed(&self, renaming: &Renaming) -> Version {
         let count = self.count(renaming.author);
@@ -160,6 +165,14 @@ mod tests {
             prop_assert!(joined.covers(&a) && joined.covers(&b));
             prop_assert_eq!(&joined, &b.joined(&a));
             prop_assert!(!(c.covers(&a) && c.covers(&b)) || c.covers(&joined));
+        }
+
+        #[test]
+        fn what_is_common_is_the_greatest_that_both_cover(a in version(), b in version(), c in version()) {
+            let common = a.common(&b);
+            prop_assert!(a.covers(&common) && b.covers(&common));
+            prop_assert_eq!(&common, &b.common(&a));
+            prop_assert!(!(a.covers(&c) && b.covers(&c)) || common.covers(&c));
         }
 
         #[test]

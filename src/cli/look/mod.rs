@@ -262,16 +262,19 @@ fn absolute(dir: &OsStr, path: &OsStr) -> Failure {
 fn undo(asked: &UndoFlags, show: &Show<'_>) -> Result<u8, Failure> {
     let dir = Directory::new(&asked.dir, "undo")?;
     let mut hold = dir.hold()?;
-    let last = || hold.last_to_undo().map_err(|error| dir.failure(&error));
-    let Some(run) = asked.run.map_or_else(last, |run| Ok(Some(run)))? else {
-        show.line("No run that is remembered did anything here.");
-        return Ok(0);
+    let run = match asked.run {
+        Some(run) => run,
+        None => {
+            let Some(last) = hold.last_to_undo().map_err(|error| dir.failure(&error))? else {
+                show.line("No run that is remembered did anything here.");
+                return Ok(0);
+            };
+            // Which one that is nobody has said.
+            let begun = hold.history().run(last.run).map_err(|error| dir.failure(&error))?;
+            begun.iter().for_each(|run| show.undoing(run, last.lost));
+            last.run
+        }
     };
-    if asked.run.is_none() {
-        // Which one that is nobody has said.
-        let begun = hold.history().run(run).map_err(|error| dir.failure(&error))?;
-        begun.iter().for_each(|run| show.undoing(run));
-    }
     let undone = hold.undo(run, FileTime::now(), &mut |entry| match &entry.problem {
         Some(problem) => show.problem(&entry.path, problem),
         None if asked.verbose => show.entry(&Purpose::Undo { run }, entry),

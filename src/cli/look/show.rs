@@ -148,14 +148,23 @@ impl<'a> Show<'a> {
         self.line(&line);
     }
 
-    /// Which run is undone, where the user named none.
-    pub(super) fn undoing(&self, run: &Run) {
+    /// Which run is undone, where the user named none, and which one is not that comes after it.
+    pub(super) fn undoing(&self, run: &Run, lost: Option<u64>) {
         let purpose = match &run.purpose {
             Purpose::Meeting { name, .. } => format!("with {}", Escaped(name.as_bytes())),
             Purpose::Undo { run } => format!("which was the undo of run {run}"),
         };
         let (number, began) = (run.number, self.clock.show(run.began));
-        self.line(&format!("Undoing run {number}, the last that did something here: {began}, {purpose}."));
+        let last = match lost {
+            None => "the last that did something here",
+            Some(lost) => {
+                self.line(&format!(
+                    "Nothing that run {lost} has replaced or deleted here is in the trash any more."
+                ));
+                "the last that can still be undone"
+            }
+        };
+        self.line(&format!("Undoing run {number}, {last}: {began}, {purpose}."));
     }
 
     pub(super) fn undone(&self, undone: &Undone) {

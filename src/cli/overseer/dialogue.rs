@@ -211,10 +211,12 @@ pub(super) mod scripted {
     pub(in crate::cli::overseer) struct Files {
         pub left: Option<&'static [u8]>,
         pub right: Option<&'static [u8]>,
+        /// What both were made of, and which side has it.
+        pub base: Option<(Side, &'static [u8])>,
     }
 
     impl Files {
-        pub(in crate::cli::overseer) const NONE: Files = Files { left: None, right: None };
+        pub(in crate::cli::overseer) const NONE: Files = Files { left: None, right: None, base: None };
     }
 
     fn write(content: Option<&[u8]>, limit: u64, to: &mut dyn io::Write) -> Result<bool, String> {
@@ -229,6 +231,10 @@ pub(super) mod scripted {
                 Side::Right => self.right,
             };
             write(content, limit, to)
+        }
+
+        fn fetch_base(&self, side: Side, limit: u64, to: &mut dyn io::Write) -> Result<bool, String> {
+            write(self.base.filter(|(of, _)| *of == side).map(|(_, base)| base), limit, to)
         }
     }
 
@@ -285,7 +291,7 @@ mod tests {
     use super::*;
     use crate::cli::output::plan::{Names, Shown};
 
-    const FILES: Files = Files { left: Some(b"2\n"), right: Some(b"3\n") };
+    const FILES: Files = Files { left: Some(b"2\n"), right: Some(b"3\n"), base: None };
 
     struct Scene {
         typist: Arc<Typist>,

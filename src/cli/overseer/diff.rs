@@ -56,7 +56,7 @@ mod tests {
     use crate::cli::overseer::dialogue::scripted::Files;
 
     fn of(left: &'static [u8], right: &'static [u8]) -> String {
-        diff(&Files { left: Some(left), right: Some(right) }, ["one", "two"])
+        diff(&Files { left: Some(left), right: Some(right), base: None }, ["one", "two"])
     }
 
     #[test]

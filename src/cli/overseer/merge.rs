@@ -1,13 +1,15 @@
 //! `--conflict=merge=CMD`: a command makes one file of two.
 //!
 //! The command is run by `sh -c` and finds the files by variables, as the tools of git do: `LOCAL` and `REMOTE` are
-//! what the first and the second side have, and to `MERGED` it writes the result. All are copies in a directory of
-//! their own, so that whatever the command does to them harms nothing. A command that fails, or writes no `MERGED`, has
-//! merged nothing.
+//! what the first and the second side have, `BASE` what both were made of, and to `MERGED` it writes the result. All
+//! are copies in a directory of their own, so that whatever the command does to them harms nothing. A command that
+//! fails, or writes no `MERGED`, has merged nothing.
 //!
-//! There is no third file for a merge by three: what both sides had when they were last the same was overwritten by
-//! whoever edited it, and the trash has what was replaced before that. Taken for what both were made of, such a version
-//! loses edits without a word: of a line that went from it to another, and back to it on one side, the other wins.
+//! Most often there is no `BASE`: who edits a file overwrites what both sides had when they were last the same. It is
+//! in a trash where a run replaced it, by the version of a third replica or by an older one that was put back. An older
+//! version is never taken for it, since that loses edits without a word: of a line that went from it to another, and
+//! back to it on one side, the other wins. Where there is none the variable is empty, which is no file: commands that
+//! need three then fail, and none takes another's `BASE` from the environment.
 
 use crate::cli::failure::with_sources;
 use crate::tree::RelPath;
@@ -52,6 +54,7 @@ pub(super) fn merge(
         }
         shell.env(variable, path);
     }
+    shell.env("BASE", base(asked, &place("base"))?.unwrap_or_default());
     let merged: PathBuf = place("merged");
     shell.env("MERGED", &merged);
     let status = run(&mut shell).map_err(|error| format!("running sh: {error}"))?;
@@ -70,6 +73,17 @@ pub(super) fn merge(
         Ok(metadata) if metadata.is_file() => Ok(Answer::Merged(Box::new(file))),
         _ => Err("what the command wrote is no file".to_owned()),
     }
+}
+
+/// Makes a copy of what both were made of, if one of the sides has it.
+fn base(asked: &Asked<'_>, path: &Path) -> Result<Option<PathBuf>, String> {
+    for side in Side::BOTH {
+        if copy(path, &mut |file| asked.contents.fetch_base(side, MAX_SIZE, file))? {
+            return Ok(Some(path.to_owned()));
+        }
+        std::fs::remove_file(path).map_err(unwritable)?;
+    }
+    Ok(None)
 }
 
 /// Whether both sides have a regular file.
@@ -117,13 +131,23 @@ mod tests {
         })
     }
 
-    const FILES: Files = Files { left: Some(b"left\n"), right: Some(b"right\n") };
+    const FILES: Files = Files { left: Some(b"left\n"), right: Some(b"right\n"), base: None };
     const CONTENTS: (&str, &str) = ("a=2", "a=3");
 
     #[test]
     fn the_command_finds_the_files_by_variables() {
         let both = "cat \"$LOCAL\" \"$REMOTE\" > \"$MERGED\"";
         assert_eq!(merged(both, &FILES, CONTENTS).as_deref(), Ok("left\nright\n"));
+    }
+
+    #[test]
+    fn what_both_were_made_of_is_told_where_a_side_has_it() {
+        let tell = "if test -n \"$BASE\"; then cat \"$BASE\"; else echo none; fi > \"$MERGED\"";
+        assert_eq!(merged(tell, &FILES, CONTENTS).as_deref(), Ok("none\n"));
+        for side in Side::BOTH {
+            let files = Files { base: Some((side, b"base\n")), ..FILES };
+            assert_eq!(merged(tell, &files, CONTENTS).as_deref(), Ok("base\n"), "{side:?}");
+        }
     }
 
     #[test]

@@ -10,7 +10,6 @@ use crate::delta::{
     BlockLen, DeltaError, Held, MAX_SEGMENTS, Op, Patch, Patched, SegmentSums, StrongLen, Sum,
 };
 use crate::fs::Stage;
-use crate::pass::PassError;
 use crate::pass::sink::backup::Fate;
 use crate::pass::sink::batches::NO_ATTRIBUTES;
 use crate::pass::sink::flights::{Flight, Prepared};
@@ -21,6 +20,7 @@ use crate::pass::sink::target::{BasisFile, Target};
 use crate::pass::sink::tell::Late;
 use crate::pass::sink::{Arrived, Sink};
 use crate::pass::tally::describe;
+use crate::pass::{InHand, PassError};
 use crate::tree::Xattrs;
 use crate::wire::{Again, ContentEnd, ContentOp, FileId, Message, Permit, decode_attached};
 use crossbeam_channel::{Receiver, Sender};
@@ -139,6 +139,8 @@ struct Build {
     xattrs: Xattrs,
     /// How it went, for its other names.
     landing: Landing,
+    /// It is not broken off until it is settled.
+    in_hand: Option<InHand>,
 }
 
 enum State {
@@ -153,7 +155,7 @@ enum State {
 }
 
 impl Build {
-    /// A file the source could not read, for which nothing is staged.
+    /// A file the source could not read, or that is not to be begun any more, for which nothing is staged.
     fn unread(sink: &Sink<'_>, file: FileId) -> Result<Build, PassError> {
         let flight = sink.flights.fetched(file)?;
         Ok(Build::new(sink, flight, State::Failed))
@@ -174,10 +176,12 @@ impl Build {
             held,
             xattrs,
             landing: Landing::Failed,
+            in_hand: None,
         }
     }
 
     fn begin(sink: &Sink<'_>, file: FileId) -> Result<Build, PassError> {
+        let Some(in_hand) = sink.context.stop.hold() else { return Build::unread(sink, file) };
         let flight = sink.flights.fetched(file)?;
         let Prepared { basis, stage, held, refined } = sink.flights.prepared(file);
         let dir = sink.directories.writable(sink, flight.dir)?;
@@ -206,6 +210,7 @@ impl Build {
             Ok((target, held))
         });
         let mut build = Build::new(sink, flight, State::Failed);
+        build.in_hand = Some(in_hand);
         if from > 0 {
             // The places of its segments are others here, and what was read is what was summed.
             build.repairs = REPAIRS;

@@ -64,6 +64,9 @@ impl Source<'_> {
         index: usize,
         data: &mut Vec<u8>,
     ) -> Result<FetchedFile, Closed> {
+        if self.context.stop.is_asked() {
+            return Ok(FetchedFile::Unreadable);
+        }
         let before = data.len();
         let read = opened.attach(index, data).and_then(|attached| {
             let start = data.len();

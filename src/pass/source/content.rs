@@ -90,6 +90,7 @@ impl From<Closed> for Stop {
 impl Source<'_> {
     fn answer(&self, job: Job) -> Result<(), Closed> {
         match job {
+            Job::Send { file, .. } if self.context.stop.is_asked() => self.withhold(file),
             Job::Send { file, listed, from, _permit } => self.telling(file, &listed, |out| {
                 let open = self.open(&listed)?;
                 let options = &self.context.options;
@@ -126,8 +127,16 @@ impl Source<'_> {
     }
 
     fn next_round(&self, asked: Asked) -> Result<(), Closed> {
+        if asked.telling.begun.is_none() && self.context.stop.is_asked() {
+            return self.withhold(asked.file);
+        }
         let listed = asked.telling.listed.clone();
         self.telling(asked.file, &listed, |out| self.round(asked, out))
+    }
+
+    /// Sends nothing of a file, as the run is to end. Nobody is told, since that is why.
+    fn withhold(&self, file: FileId) -> Result<(), Closed> {
+        Outgoing::new(&self.sender, file, false).end(ContentEnd::Unreadable, Bytes::new())
     }
 
     /// Answers with what `send` makes of a file, and with the attributes the file has where that is all of it.

@@ -214,6 +214,8 @@ fn receive(
             Message::Event(event) => source.context.reporter.report(event),
             Message::Progress(reading) => source.context.progress.set_done(&reading),
             Message::Abort(abort) => return Err(PassError::Peer(abort)),
+            // What was asked for since was not sent.
+            Message::Finish(_) if source.context.stop.is_asked() => return Err(PassError::Stopped),
             Message::Finish(totals) if source.kept.is_done() => return Ok(totals),
             Message::Finish(_) => {
                 return Err(PassError::Protocol("the sink ended too early"));

@@ -347,6 +347,7 @@ mod tests {
             paths: crate::fs::Links::Trusted,
             tell_progress: false,
             sweep: Default::default(),
+            stop: Arc::default(),
         };
         let (view, missing) = View::open(&sources, None, &context.options, context.paths).unwrap();
         let (mut link, mut sink) = Link::pair();

@@ -70,6 +70,7 @@ fn context(heard: &Arc<Heard>) -> Context {
         paths: crate::fs::Links::Trusted,
         tell_progress: false,
         sweep: Default::default(),
+        stop: Arc::default(),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::twoway::task::Task;
 
 impl Agenda for Carrier {
     fn wants(&self, path: &RelPath, entry: &Entry) -> Option<IsNew> {
-        let (number, task) = self.fetched(path)?;
+        let (number, task) = self.fetched(path).filter(|_| !self.is_stopped())?;
         let is_planned = match (&entry.node, &task.after.state) {
             (Node::File { size }, State::File { size: planned, .. }) => size == planned,
             _ => false,
@@ -36,6 +36,10 @@ impl Agenda for Carrier {
     }
 
     fn write(&self, at: &Place<'_>, content: &[u8]) -> Result<bool, Error> {
+        // Nothing of it was there before: it is begun here.
+        if self.is_stopped() {
+            return Ok(false);
+        }
         self.give_name(at, |task, look| {
             check_content(content, &task.after.state)?;
             let is_plain = || self.extended(task, None, at.dir).map(|wanted| wanted.is_empty());
@@ -56,10 +60,7 @@ impl Carrier {
     /// The task of a file that is to be fetched, if it is.
     fn fetched(&self, path: &RelPath) -> Option<(usize, Task)> {
         let (number, task) = self.tasks.find(path)?;
-        let is_open = self.is_waiting(number)
-            && !self.is_linked(number)
-            && !self.is_stopped()
-            && !self.journal.has_failed();
+        let is_open = self.is_waiting(number) && !self.is_linked(number) && !self.journal.has_failed();
         (is_open && task.is_fetched()).then_some((number, task))
     }
 

@@ -17,6 +17,7 @@
 //!   Paths (what has changed here) ---------->
 //!         <--------------------------------- Records (of all that has changed on either side)
 //!   Read (a file in conflict) -------------->  only to show or merge it
+//!   ReadReplaced (what both were made of) -->  only to merge it
 //!         <--------------------------------- Content
 //!   Settled, Tasks ------------------------->  the plan, as far as it concerns the follower
 //!         <------------- Undone ------------>  losers that could not be copied, if any are to be
@@ -42,7 +43,7 @@ use crate::twoway::history::Partner;
 use crate::twoway::lineage::{Heads, Lineages};
 use crate::twoway::packed::{Batch, PackedTask, Packing, ToldValues};
 use crate::twoway::run::Stretch;
-use crate::twoway::version::Author;
+use crate::twoway::version::{Author, Version};
 use crate::wire::{Closed, Link, Message, Received};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -89,6 +90,9 @@ pub enum Talk {
     SameRules,
     /// Files of rules, as far as they fit in a message; the last of them or not.
     RuleFiles(RuleFiles, bool),
+    /// The planner wants to see the file of this path that had absorbed exactly these edits, if it is in the follower's
+    /// trash, at most so many bytes of it.
+    ReadReplaced(RelPath, Version, u64),
 }
 
 /// Who meets.

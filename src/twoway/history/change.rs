@@ -30,7 +30,7 @@ pub(in crate::twoway) struct Change<'h> {
     history: &'h mut History,
     pub(super) txn: WriteTransaction,
     pub(super) identity: Identity,
-    authors: Authors,
+    pub(super) authors: Authors,
     lineages: Lineages,
     rows: Vec<(Vec<u8>, Known, Option<u64>)>,
 }

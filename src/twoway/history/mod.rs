@@ -20,6 +20,7 @@
 //! | `runs` | number | a run's header, and until it comes to its end how to take over what it left |
 //! | `entries` | number, a count | what the run did at some paths |
 //! | `values` | number, facet, sum | attributes that the run has set others in place of |
+//! | `replaced` | number, path | the version of a file that the run has put into the trash |
 //!
 //! The file is checked against its checksums whenever it is opened, as a wrong bit could look like a removal. What
 //! fails that check, is cut off, or is something else is told apart ([`TwoWayError`]); a run does not go on without the
@@ -33,6 +34,7 @@ mod identity;
 mod overlay;
 mod owners;
 mod partner;
+mod replaced;
 mod row;
 mod runs;
 #[cfg(test)]
@@ -40,6 +42,7 @@ mod tests;
 
 pub use identity::Origin;
 pub use partner::{Acknowledgement, Partner};
+pub use replaced::Replaced;
 pub use row::{Known, Look};
 pub use runs::{Killed, Late};
 
@@ -80,6 +83,8 @@ const INTENTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("intents
 const RUNS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("runs");
 const ENTRIES: TableDefinition<'_, (u64, u64), &[u8]> = TableDefinition::new("entries");
 const VALUES: TableDefinition<'_, (u64, u8, [u8; 16]), &[u8]> = TableDefinition::new("values");
+/// Older histories have no such table.
+const REPLACED: TableDefinition<'_, (u64, &[u8]), &[u8]> = TableDefinition::new("replaced");
 
 /// What a redb file begins with.
 const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";

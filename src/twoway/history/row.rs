@@ -88,7 +88,8 @@ pub(super) fn damaged(why: &dyn std::fmt::Display) -> TwoWayError {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Authors(Vec<Author>);
 
-type Counts = Vec<(u32, u64)>;
+/// A version, with the numbers of its authors.
+pub(super) type Counts = Vec<(u32, u64)>;
 
 impl Authors {
     pub(super) fn push(&mut self, author: Author) {
@@ -111,11 +112,11 @@ impl Authors {
         u32::try_from(place).unwrap_or(u32::MAX)
     }
 
-    fn counts(&mut self, version: &Version) -> Counts {
+    pub(super) fn counts(&mut self, version: &Version) -> Counts {
         version.counts().map(|(author, count)| (self.number(author), count)).collect()
     }
 
-    fn version(&self, counts: &Counts) -> Result<Arc<Version>, TwoWayError> {
+    pub(super) fn version(&self, counts: &Counts) -> Result<Arc<Version>, TwoWayError> {
         let named = counts.iter().map(|(number, count)| {
             let author = usize::try_from(*number).ok().and_then(|number| self.get(number));
             Ok((author.ok_or_else(|| damaged(&"a version names an unknown author"))?, *count))

@@ -186,6 +186,7 @@ impl Change<'_> {
         if entries.is_empty() {
             return Ok(());
         }
+        self.keep_versions(run, entries)?;
         let mut table = self.txn.open_table(ENTRIES).map_err(storage(WRITING))?;
         let last = table.range((run, 0)..=(run, u64::MAX)).map_err(storage(READING))?.next_back();
         let last = last.transpose().map_err(storage(READING))?.map(|(key, _)| key.value().1);
@@ -304,6 +305,7 @@ impl History {
             let mut values = change.txn.open_table(VALUES).map_err(storage(WRITING))?;
             let of_run = (*number, 0, [0; 16])..=(*number, u8::MAX, [u8::MAX; 16]);
             values.retain_in(of_run, |_, _| false).map_err(storage(WRITING))?;
+            change.forget_replaced(*number)?;
         }
         change.commit()
     }

@@ -2,7 +2,7 @@
 
 mod undoing;
 
-use super::undo::Undone;
+use super::undo::{ToUndo, Undone};
 use super::*;
 use crate::fs::Stamp;
 use crate::tree::RelPath;
@@ -124,7 +124,7 @@ impl Scene {
     /// Undoes the last run. What could not be put back, with the reason.
     fn undo(&self) -> (Undone, Vec<String>) {
         let mut hold = self.hold();
-        let run = hold.last_to_undo().unwrap().unwrap();
+        let run = hold.last_to_undo().unwrap().unwrap().run;
         let mut refused = Vec::new();
         let undone = hold.undo(run, FileTime::from_unix_time(60, 0), &mut |entry| {
             refused.extend(entry.problem.as_ref().map(|problem| format!("{}: {problem}", entry.path)));
@@ -370,6 +370,52 @@ fn what_is_no_longer_in_the_trash_is_told() {
     assert_eq!((undone.outcome, refused.len()), (outcome(1, 1), 1));
     assert!(refused[0].starts_with("a: "), "{refused:?}");
     assert_eq!((scene.read("a").as_deref(), scene.read("b").as_deref()), (Some("new"), Some("old")));
+}
+
+/// The last run that can be undone, and the last one if that is another.
+fn to_undo(scene: &Scene) -> (u64, Option<u64>) {
+    let ToUndo { run, lost } = scene.hold().last_to_undo().unwrap().unwrap();
+    (run, lost)
+}
+
+#[test]
+fn a_run_of_which_nothing_is_left_is_passed_over() {
+    let scene = Scene::new(&[("a", "1"), ("b", "1")]);
+    for (content, second) in [("2", "a"), ("3", "b")] {
+        let mut run = scene.play();
+        run.replace("a", content);
+        if second == "b" {
+            run.replace("b", content);
+        }
+        run.end(outcome(1, 0), &[]);
+    }
+    assert_eq!(to_undo(&scene), (2, None));
+    fs::remove_file(scene.path(".dsync/trash/2/a")).unwrap();
+    assert_eq!(to_undo(&scene), (2, None), "one is there");
+    fs::remove_dir_all(scene.path(".dsync/trash/2")).unwrap();
+    assert_eq!(to_undo(&scene), (1, Some(2)));
+    scene.play().end(Outcome::default(), &[]);
+    assert_eq!(to_undo(&scene), (1, Some(2)), "it did nothing");
+    let mut run = scene.play();
+    run.create("new", "x");
+    run.end(outcome(1, 0), &[]);
+    assert_eq!(to_undo(&scene), (4, None), "nothing was to be put back");
+}
+
+#[test]
+fn where_nothing_is_left_of_any_it_is_the_last() {
+    let scene = Scene::new(&[("a", "1")]);
+    for content in ["2", "3"] {
+        let mut run = scene.play();
+        run.replace("a", content);
+        run.end(outcome(1, 0), &[]);
+    }
+    for run in ["1", "2"] {
+        fs::remove_dir_all(scene.path(".dsync/trash").join(run)).unwrap();
+    }
+    assert_eq!(to_undo(&scene), (2, None));
+    let (undone, refused) = scene.undo();
+    assert_eq!((undone.run, undone.outcome, refused.len()), (2, outcome(0, 1), 1));
 }
 
 #[test]

@@ -8,12 +8,14 @@
 //! are no edits: of two that differ, the next run gives both replicas the later one.
 
 mod adjust;
+mod choice;
 mod closing;
 mod killed;
 mod made;
 mod steps;
 mod work;
 
+pub use choice::ToUndo;
 pub(in crate::twoway) use killed::KilledUndo;
 
 use crate::fs::{Error, SetMeta, Slot, Stamped, WriteDir};
@@ -81,22 +83,6 @@ impl From<TwoWayError> for Refusal {
 type Put = Option<RelPath>;
 
 impl Hold {
-    /// The last run that did something here.
-    ///
-    /// # Errors
-    /// Those of reading.
-    pub fn last_to_undo(&self) -> Result<Option<u64>, TwoWayError> {
-        for run in self.history.runs()?.rev() {
-            let number = run?.number;
-            for entry in self.history.entries(number)? {
-                if entry?.problem.is_none() {
-                    return Ok(Some(number));
-                }
-            }
-        }
-        Ok(None)
-    }
-
     /// Puts back what the run of that number had replaced and deleted. Each path is told to `each` as the log has it:
     /// with a problem, if it could not be put back. `None` if there is no log of such a run.
     ///

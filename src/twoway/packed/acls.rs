@@ -5,7 +5,7 @@
 //! host in the place of the others, and the sum of that in the place of the one that was told.
 
 use crate::pass::OwnerMap;
-use crate::tree::Acls;
+use crate::tree::{Acls, Gid, Uid};
 use crate::twoway::exchange::Garbled;
 use crate::twoway::facet::{Extended, Facet, FacetSum, Register, Value};
 use crate::twoway::packed::owners::{Named, Numbers};
@@ -25,14 +25,9 @@ pub(super) struct ToldAcls(Vec<([u8; 16], Vec<u8>)>);
 #[derive(Debug, Default)]
 pub struct HeardAcls(HashMap<FacetSum, Value>);
 
-/// Those whom an ACL names: users, and groups.
-fn named_in(value: &Value) -> [Vec<u32>; 2] {
-    let Value::Acls(Some(acls)) = value else { return Default::default() };
-    let all = || acls.access.iter().chain(acls.default.as_ref().map(|default| &default.rest));
-    [
-        all().flat_map(|acl| acl.users.keys().copied()).collect(),
-        all().flat_map(|acl| acl.groups.keys().copied()).collect(),
-    ]
+/// The ACLs that a value is.
+fn acls_in(value: &Value) -> Option<&Acls> {
+    if let Value::Acls(acls) = value { acls.as_ref() } else { None }
 }
 
 /// The same attributes with the numbers of this host.
@@ -45,9 +40,10 @@ fn translated(value: Value, owners: &OwnerMap) -> Value {
 
 /// Whether an ACL names somebody who has a name that others are told.
 pub(super) fn names_anybody(value: &Value, owners: &OwnerMap) -> bool {
-    let [users, groups] = named_in(value);
-    users.into_iter().any(|id| owners.name(OwnerKind::User, id).is_some())
-        || groups.into_iter().any(|id| owners.name(OwnerKind::Group, id).is_some())
+    acls_in(value).is_some_and(|acls| {
+        acls.named_users().any(|Uid(id)| owners.name(OwnerKind::User, id).is_some())
+            || acls.named_groups().any(|Gid(id)| owners.name(OwnerKind::Group, id).is_some())
+    })
 }
 
 impl ToldAcls {
@@ -57,7 +53,7 @@ impl ToldAcls {
             return 0;
         }
         let bytes = value.encode();
-        numbers.add_all(named_in(value));
+        numbers.add_named(acls_in(value));
         let size = bytes.len().saturating_mul(4).saturating_add(16);
         self.0.push((sum, bytes));
         size
@@ -121,7 +117,7 @@ impl TellingValues {
     /// Adds one.
     pub fn add(&mut self, facet: Facet, value: &Value) {
         let bytes = value.encode();
-        self.numbers.add_all(named_in(value));
+        self.numbers.add_named(acls_in(value));
         self.size = self.size.saturating_add(bytes.len());
         self.values.push((facet, bytes));
     }

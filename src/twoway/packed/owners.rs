@@ -4,7 +4,7 @@
 //! once in a batch; and whoever hears it [translates](OwnerMap) them to its own, by the rule of passes.
 
 use crate::pass::OwnerMap;
-use crate::tree::{Gid, Uid};
+use crate::tree::{Acls, Gid, Uid};
 use crate::twoway::exchange::Garbled;
 use crate::twoway::text;
 use crate::wire::{OwnerKind, OwnerName};
@@ -41,9 +41,11 @@ impl Numbers {
             + usize::from(is_new(groups, group.map(|group| group.0)))
     }
 
-    /// Adds these users and groups.
-    pub(super) fn add_all(&mut self, both: [Vec<u32>; 2]) {
-        self.0.iter_mut().zip(both).for_each(|(numbers, more)| numbers.extend(more));
+    /// Adds those whom ACLs name.
+    pub(super) fn add_named(&mut self, acls: Option<&Acls>) {
+        let Numbers([users, groups]) = self;
+        users.extend(acls.iter().flat_map(|acls| acls.named_users()).map(|Uid(id)| id));
+        groups.extend(acls.iter().flat_map(|acls| acls.named_groups()).map(|Gid(id)| id));
     }
 
     /// Those who have a name here that others are told.

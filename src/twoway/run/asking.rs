@@ -4,11 +4,13 @@ use crate::fs::{Dir, SetMeta, WriteDir, WriteFile};
 use crate::tree::{Name, RelPath};
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::Conversation;
+use crate::twoway::history::History;
 use crate::twoway::names::{InCommon, Likeness};
 use crate::twoway::policy::{Conflict, ConflictKind, Merged, Policies, Policy, Resolution, Resolver};
 use crate::twoway::record::ContentSum;
 use crate::twoway::run::contents::OfConflict;
 use crate::twoway::run::{Answer, Asked, Overseer, Stopped};
+use crate::twoway::version::{Order, Version};
 use filetime::FileTime;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -20,6 +22,7 @@ pub(super) struct Asking<'a, 'l> {
     pub overseer: &'a dyn Overseer,
     pub conversation: RefCell<&'a mut Conversation<'l>>,
     pub root: &'a Dir,
+    pub history: &'a History,
     /// Where what was merged is kept until it is installed; `None` in a dry run.
     pub staging: Option<&'a WriteDir>,
     /// The planner's side.
@@ -98,8 +101,10 @@ impl Asking<'_, '_> {
         self.number = self.number.saturating_add(1);
         let contents = OfConflict {
             root: self.root,
+            history: self.history,
             side: self.side,
             path: conflict.path,
+            common: common(conflict),
             conversation: &self.conversation,
         };
         let count = self.count.max(self.number);
@@ -130,6 +135,15 @@ impl Asking<'_, '_> {
                 Resolution::Skip
             }
         }
+    }
+}
+
+/// The edits that both sides of a conflict have absorbed; none where that does not tell them apart from what either is.
+fn common(conflict: &Conflict<'_>) -> Version {
+    let (left, right) = (&conflict.left.content, &conflict.right.content);
+    match left.order(right) {
+        Order::Concurrent => left.common(right),
+        Order::Equal | Order::Newer | Order::Older => Version::new(),
     }
 }
 

@@ -5,18 +5,63 @@ use crate::pass::{PassError, describe};
 use crate::tree::RelPath;
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Talk};
+use crate::twoway::history::{History, Replaced};
 use crate::twoway::packed::is_own;
+use crate::twoway::record::ContentSum;
 use crate::twoway::run::Contents;
 use crate::twoway::run::share::OUT_OF_TURN;
+use crate::twoway::scan::sum;
+use crate::twoway::trash::TRASH;
+use crate::twoway::version::Version;
 use std::cell::RefCell;
 use std::io::{self, Write};
+use std::sync::atomic::AtomicBool;
 
 /// Bytes read at once.
 const PIECE: usize = 32 << 10;
 
 /// Writes a whole file of a replica to `to`, if it is one of at most `limit` bytes.
 pub(super) fn copy_out(root: &Dir, path: &RelPath, limit: u64, to: &mut dyn Write) -> Result<bool, String> {
-    let Some(file) = open(root, path)? else { return Ok(false) };
+    match open(root, path)?.filter(|_| !is_own(path)) {
+        Some(file) => write_out(&file, limit, to),
+        None => Ok(false),
+    }
+}
+
+/// The same of a file that was replaced, as far as its content is in the trash as it was.
+fn copy_out_replaced(
+    (root, history): (&Dir, &History),
+    (path, version): (&RelPath, &Version),
+    limit: u64,
+    to: &mut dyn Write,
+) -> Result<bool, String> {
+    // What nobody has ever seen is no file.
+    if version.is_empty() {
+        return Ok(false);
+    }
+    for Replaced { run, trashed, sum } in
+        history.replaced(path, version).map_err(|error| error.to_string())?
+    {
+        if let Some(file) = open(root, &below_trash(run, &trashed)?)?.filter(|file| file.len() <= limit)
+            && sum_of(&file)? == sum
+        {
+            return write_out(&file, limit, to);
+        }
+    }
+    Ok(false)
+}
+
+fn sum_of(file: &ReadFile) -> Result<ContentSum, String> {
+    let sum = sum(file.pieces(0..file.len()), &AtomicBool::new(false), &mut vec![0; PIECE]);
+    sum.map_err(|error| describe(&error))
+}
+
+fn below_trash(run: u64, trashed: &RelPath) -> Result<RelPath, String> {
+    let path = [format!("{TRASH}/{run}/").as_bytes(), trashed.as_bytes()].concat();
+    RelPath::new(path).map_err(|error| error.to_string())
+}
+
+fn write_out(file: &ReadFile, limit: u64, to: &mut dyn Write) -> Result<bool, String> {
     if file.len() > limit {
         return Ok(false);
     }
@@ -32,7 +77,7 @@ pub(super) fn copy_out(root: &Dir, path: &RelPath, limit: u64, to: &mut dyn Writ
 }
 
 fn open(root: &Dir, path: &RelPath) -> Result<Option<ReadFile>, String> {
-    let Some((parent, name)) = path.split_last().filter(|_| !is_own(path)) else { return Ok(None) };
+    let Some((parent, name)) = path.split_last() else { return Ok(None) };
     match root.open_beneath(&parent).and_then(|dir| dir.open_file(&name)) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.is_not_found() => Ok(None),
@@ -63,6 +108,16 @@ pub(super) fn show_file(
     show(conversation, |to| copy_out(root, path, limit, to))
 }
 
+/// Answers the planner who wants to see a file that was replaced.
+pub(super) fn show_replaced(
+    conversation: &mut Conversation<'_>,
+    own: (&Dir, &History),
+    which: (&RelPath, &Version),
+    limit: u64,
+) -> Result<(), PassError> {
+    show(conversation, |to| copy_out_replaced(own, which, limit, to))
+}
+
 /// Sends what is written to it.
 struct Telling<'a, 'l> {
     conversation: &'a mut Conversation<'l>,
@@ -86,9 +141,12 @@ impl Write for Telling<'_, '_> {
 /// The contents on both sides of a conflict at a path, for the planner.
 pub(super) struct OfConflict<'a, 'c, 'l> {
     pub root: &'a Dir,
+    pub history: &'a History,
     /// The planner's side.
     pub side: Side,
     pub path: &'a RelPath,
+    /// The edits that both have absorbed.
+    pub common: Version,
     pub conversation: &'a RefCell<&'c mut Conversation<'l>>,
 }
 
@@ -120,6 +178,14 @@ impl Contents for OfConflict<'_, '_, '_> {
         match side == self.side {
             true => copy_out(self.root, self.path, limit, to),
             false => self.fetch_theirs(&Talk::Read(self.path.clone(), limit), limit, to),
+        }
+    }
+
+    fn fetch_base(&self, side: Side, limit: u64, to: &mut dyn Write) -> Result<bool, String> {
+        let (path, common) = (self.path, &self.common);
+        match side == self.side {
+            true => copy_out_replaced((self.root, self.history), (path, common), limit, to),
+            false => self.fetch_theirs(&Talk::ReadReplaced(path.clone(), common.clone(), limit), limit, to),
         }
     }
 }

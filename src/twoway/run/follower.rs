@@ -9,7 +9,7 @@ use crate::twoway::packed::{Collector, Store};
 use crate::twoway::record::Shared;
 use crate::twoway::run::agreeing::agree;
 use crate::twoway::run::alike;
-use crate::twoway::run::contents::show_file;
+use crate::twoway::run::contents::{show_file, show_replaced};
 use crate::twoway::run::meeting::be_met;
 use crate::twoway::run::own::Own;
 use crate::twoway::run::share::{OUT_OF_TURN, Share, Who, make_acquainted};
@@ -96,6 +96,9 @@ fn tell(
         match conversation.hear()? {
             Talk::Nothing => return Ok(None),
             Talk::Read(path, limit) => show_file(conversation, root, &path, limit)?,
+            Talk::ReadReplaced(path, version, limit) => {
+                show_replaced(conversation, (root, &own.history), (&path, &version), limit)?;
+            }
             Talk::Settled(lineages) => own.learn(&lineages, around)?,
             Talk::Tasks(batch, terms) => {
                 batch.tasks::<RunError>(knowledge.owners(), told)?.iter().for_each(|task| tasks.push(task));

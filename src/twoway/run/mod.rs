@@ -6,6 +6,7 @@
 
 mod agreeing;
 mod alike;
+mod applied;
 mod asking;
 mod contents;
 mod follower;
@@ -28,16 +29,12 @@ use crate::tree::Escaped;
 use crate::twoway::TwoWayError;
 use crate::twoway::exchange::Garbled;
 use crate::wire::{Abort, AbortKind, Link, Message};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// What both sides of a run need to know about it.
 #[derive(Clone, Copy)]
 pub struct Around<'a> {
-    /// What a pass needs, without an agenda.
+    /// What a pass needs, without an agenda. Its [stop](crate::pass::Stop) ends all of the run.
     pub context: &'a Context,
-    /// Set to end the run early.
-    pub stop: &'a Arc<AtomicBool>,
     /// The argument that names the replica here.
     pub name: &'a [u8],
 }

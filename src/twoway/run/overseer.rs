@@ -47,6 +47,13 @@ pub trait Contents {
     /// # Errors
     /// Why it could not be read, fetched or written, as a phrase.
     fn fetch(&self, side: Side, limit: u64, to: &mut dyn io::Write) -> Result<bool, String>;
+
+    /// The same of the file that both were made of, if the trash of this side has it: the one that has absorbed exactly
+    /// the edits that both have. Most often none has it, since nothing puts into a trash what users change themselves.
+    ///
+    /// # Errors
+    /// As above.
+    fn fetch_base(&self, side: Side, limit: u64, to: &mut dyn io::Write) -> Result<bool, String>;
 }
 
 /// What is to be done about a conflict.

@@ -116,7 +116,7 @@ impl Own {
             threads: around.context.workers(),
             began,
             now: FileTime::now(),
-            stop: around.stop,
+            stop: around.context.stop.flag(),
             unfinished: unfinished.as_ref(),
         };
         let findings = scan::scan(root.dir(), &mut history, &scan_options, &mut teller)?;

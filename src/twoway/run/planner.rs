@@ -2,7 +2,7 @@
 
 use crate::fs::Root;
 use crate::pass::PassError;
-use crate::report::{Event, Problem, Reporter, Role, Totals};
+use crate::report::{Event, Reporter, Totals};
 use crate::tree::{Name, RelPath};
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Compare, Conversation, Meet, Talk, Terms, say_paths};
@@ -11,10 +11,10 @@ use crate::twoway::guard::{MaxDelete, Past, Refusal, Tally, guard_past};
 use crate::twoway::history::{self, new_token};
 use crate::twoway::names::InCommon;
 use crate::twoway::packed::{Collector, Packing, Store};
-use crate::twoway::plan::{Plan, Rename, names, spread};
+use crate::twoway::plan::{Plan, Rename, names};
 use crate::twoway::policy::Policies;
-use crate::twoway::reconcile::{Change, Elsewhere, Pair, Rules, Settler, Step, Why, reconcile};
-use crate::twoway::record::{Record, Shared, State};
+use crate::twoway::reconcile::{Change, Elsewhere, Rules, Settler, Step, Why, reconcile};
+use crate::twoway::record::{Record, Shared};
 use crate::twoway::replica::Replica;
 use crate::twoway::run::agreeing::agree;
 use crate::twoway::run::alike;
@@ -136,15 +136,14 @@ struct Made {
 }
 
 const OUT_OF_ORDER: PassError = PassError::Protocol("records are told out of order");
-const CHANGED: &str = "it has changed since the plan was made";
 
-struct Planner<'a> {
-    own: Own,
+pub(super) struct Planner<'a> {
+    pub own: Own,
     root: &'a Root,
-    settings: &'a Settings<'a>,
+    pub settings: &'a Settings<'a>,
     around: Around<'a>,
     /// Which attributes both keep alike.
-    shared: Shared,
+    pub shared: Shared,
 }
 
 impl Planner<'_> {
@@ -318,6 +317,7 @@ impl Planner<'_> {
             overseer: self.settings.overseer,
             conversation: RefCell::new(conversation),
             root: self.root.dir(),
+            history,
             staging: replica.as_ref().map(Replica::staging),
             side,
             number: 0,
@@ -406,66 +406,6 @@ impl Planner<'_> {
         }
     }
 
-    /// As much of a plan made before as still fits, and how many of its steps do not: of a path that is not as it was,
-    /// nothing is done. What changed apart from the plan is left, to be found again by the next run.
-    fn applied(&self, plan: &Plan, theirs: &Meet, pairs: &mut Pairs<'_>) -> Result<(Plan, u64), RunError> {
-        let author = self.own.history.author();
-        let (left, right) = self.of_sides((author, self.own.is_new), (theirs.author, theirs.is_new));
-        let made_for_these = plan.clone().made_for(left, right);
-        let Some(plan) = made_for_these.filter(|plan| plan.settler.author == author) else {
-            return Err(RunError::Halted(
-                "the plan was made for other replicas, or before these had been in a run; make a new one"
-                    .to_owned(),
-            ));
-        };
-        let mut fits: Vec<bool> = plan.steps.iter().map(|step| step.before.is_unseen()).collect();
-        // Removals that were found again, at another time.
-        let mut dated: HashMap<usize, Pair> = HashMap::new();
-        let mut unplanned = Collector::default();
-        for (path, pair) in pairs {
-            let step = plan.steps.find(&path);
-            let is_as_planned = step.as_ref().is_some_and(|(_, step)| is_like(&step.before, &pair));
-            if let Some((number, step)) = step {
-                if let Some(fits) = fits.get_mut(number) {
-                    *fits = is_as_planned;
-                }
-                if is_as_planned && step.before != pair {
-                    dated.insert(number, pair.clone());
-                }
-            }
-            if !is_as_planned && pair.left != pair.right {
-                let (before, after) = (pair.clone(), pair);
-                unplanned.push(&Step { path, why: Why::Unplanned, before, after, noted: Vec::new() });
-            }
-        }
-        let as_planned = fits.clone();
-        spread(&plan.steps, &mut fits);
-        let mut unfit: u64 = 0;
-        let mut steps = Collector::default();
-        for (number, ((mut step, fits), is_as_planned)) in
-            plan.steps.iter().zip(fits).zip(as_planned).enumerate()
-        {
-            if let Some(before) = dated.remove(&number) {
-                step.before = before;
-            }
-            if fits {
-                // The plan may have been made by a run that was asked for more.
-                steps.push(&step.within(self.shared.facets));
-                continue;
-            }
-            if is_as_planned && step.before.left != step.before.right {
-                let (why, after) = (Why::Unplanned, step.before.clone());
-                steps.push(&Step { why, after, ..step.clone() });
-            }
-            unfit = unfit.saturating_add(1);
-            let problem = Problem::new(Role::Sink, "carrying out the plan for", &step.path, &CHANGED);
-            self.settings.reporter.report(Event::Problem(problem));
-        }
-        unplanned.finish().into_items().for_each(|step| steps.push(&step));
-        let plan = Plan::new(plan.left, plan.right, plan.settler, steps.finish());
-        Ok((plan.settled_in(self.own.history.generation().saturating_add(1)), unfit))
-    }
-
     fn guard(&self, tally: &Tally, met: &Met) -> Result<(), RunError> {
         let (left, right) = self.of_sides(self.own.census(), met.theirs.census);
         tally
@@ -482,7 +422,8 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn of_sides<T>(&self, ours: T, theirs: T) -> (T, T) {
+    /// What is of the side here and of the other, the first argument's first.
+    pub(super) fn of_sides<T>(&self, ours: T, theirs: T) -> (T, T) {
         match self.settings.side {
             Side::Left => (ours, theirs),
             Side::Right => (theirs, ours),
@@ -512,7 +453,8 @@ impl Planner<'_> {
                 progress.found(task.after.state.size());
             }
             packing.task(&task);
-            if let Some(sum) = acl_of(&task.after).filter(|sum| acl_of(&task.before) != Some(*sum))
+            if self.own.owners.tells_names()
+                && let Some(sum) = acl_of(&task.after).filter(|sum| acl_of(&task.before) != Some(*sum))
                 && let Some(acl) = self.acl(&task, sum, acls)
             {
                 packing.acl(&acl, &self.own.owners);
@@ -597,14 +539,4 @@ impl Planner<'_> {
             }
         }
     }
-}
-
-/// Whether a pair is as it was planned. When a removal was found, which a run that only made a plan does not remember,
-/// makes no difference.
-fn is_like(planned: &Pair, now: &Pair) -> bool {
-    Side::BOTH.iter().all(|side| {
-        let (planned, now) = (planned.of(*side), now.of(*side));
-        let is_gone = planned.state == State::Absent;
-        planned == now || (is_gone && Record { mtime: now.mtime, ..planned.clone() } == *now)
-    })
 }

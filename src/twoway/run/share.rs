@@ -78,7 +78,7 @@ impl Share<'_> {
         if let Some(begun) = begun {
             begun.keep();
         }
-        let (reporter, stop) = (context.reporter.clone(), self.around.stop.clone());
+        let (reporter, stop) = (context.reporter.clone(), context.stop.flag().clone());
         let settings = carry_settings(&context.options, self.shared, holds);
         let carrier = Carrier::new(&replica, history, run, self.tasks.clone(), settings, reporter, stop)?;
         let done = self.do_all((&carrier, &owners, hiding.cursor()), conversation);
@@ -167,7 +167,10 @@ impl Share<'_> {
         let asked_for = || self.tasks.such(Outline::is_asked_for).map(|(_, task)| task);
         let view = View::planned(self.root.dir().clone(), Selection::new(asked_for().map(|task| task.path)));
         let context = for_passes(self.around.context);
+        // Until the sink is done it may wait for a file in hand.
+        let in_hand = context.stop.hold().ok_or(TwoWayError::Stopped)?;
         let counted = pass::source::run(conversation.link(), &view, &[], &context)?;
+        drop(in_hand);
         if self.who == Who::Follower {
             // What it tells the planner of its own pass comes after that.
             let progress = &self.around.context.progress;
@@ -180,7 +183,10 @@ impl Share<'_> {
     /// The pass in which this side is the sink.
     fn fetch(&self, carrier: &Carrier, conversation: &mut Conversation<'_>) -> Result<Totals, RunError> {
         let goal = Goal::Planned { root: self.root.clone(), agenda: carrier };
-        Ok(pass::sink::run(conversation.link(), goal, &for_passes(self.around.context))?)
+        let context = for_passes(self.around.context);
+        let counted = pass::sink::run(conversation.link(), goal, &context)?;
+        // What comes after it is not begun either.
+        if context.stop.is_asked() { Err(TwoWayError::Stopped.into()) } else { Ok(counted) }
     }
 
     fn acknowledge(

@@ -142,7 +142,8 @@ struct Telling<'a, 'l> {
 impl Telling<'_, '_> {
     fn add(&mut self, path: &RelPath, record: &Record) -> Result<(), RunError> {
         self.packing.record(path, record);
-        if let Some(sum) = acl_of(record)
+        if self.owners.tells_names()
+            && let Some(sum) = acl_of(record)
             && let Some(acl) = find_acl(self.root, path, sum)
         {
             self.packing.acl(&acl, self.owners);

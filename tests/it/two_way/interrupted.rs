@@ -1,9 +1,9 @@
-//! Runs that are interrupted in the middle: they stop at once and say so, nothing is half done, and the next run ends
-//! where an undisturbed one would.
+//! Runs that are interrupted in the middle: they finish what is in hand, but do not wait long for it, and say so;
+//! nothing is half done, and the next run ends where an undisturbed one would.
 
 use crate::faults::wait_for;
-use crate::support::command::Output;
-use crate::support::transport::Way;
+use crate::support::command::{Output, Running};
+use crate::support::transport::{Direction, Way};
 use crate::support::tree::{Tree, noise};
 use crate::two_way::Two;
 use crate::two_way::crash::{WITHOUT_DIRECTORY_TIMES, contents};
@@ -66,9 +66,9 @@ fn is_under_way(at: &Path) -> bool {
     })
 }
 
-/// Runs and is interrupted when the large file is under way.
-fn interrupted(two: &Two, to: &str, everybody: bool) -> Output {
-    let options = [&["-2"], OPTIONS, SLOWLY].concat();
+/// A run that is interrupted when a large file is under way.
+fn interrupt(two: &Two, options: &[&str], to: &str, everybody: bool) -> Running {
+    let options = [&["-2"], options, SLOWLY].concat();
     let running = two.way.copy(&options, &[two.scene.path("left")], two.scene.path("right")).start();
     wait_for("the large file is under way", || is_under_way(&two.scene.path(to)));
     if everybody {
@@ -76,7 +76,11 @@ fn interrupted(two: &Two, to: &str, everybody: bool) -> Output {
     } else {
         running.signal(Signal::INT);
     }
-    running.finish()
+    running
+}
+
+fn interrupted(two: &Two, to: &str, everybody: bool) -> Output {
+    interrupt(two, OPTIONS, to, everybody).finish()
 }
 
 #[test]
@@ -110,5 +114,72 @@ fn the_next_run_ends_where_an_undisturbed_one_does() {
             let again = two.sync(&[OPTIONS, &["-v"]].concat()).success();
             assert!(again.out().contains("in sync"), "{way:?}: {again}");
         }
+    }
+}
+
+/// Two trees, where files of one side are to be sent to the other, one after the other, and one is to go.
+fn with_files(way: Way, from: &str) -> Two {
+    let two = Two::met(way, &Tree::new().file("gone", "gone").file("stays", "stays"));
+    two.remove(&format!("{from}/gone"));
+    // At the rate of these runs the first takes 2 s, and all of them 9.
+    for (name, len) in [("1", 800_000), ("2", 700_000), ("3", 700_000), ("4", 700_000), ("5", 700_000)] {
+        fs::write(two.scene.path(&format!("{from}/{name}")), noise(len, 3)).unwrap();
+    }
+    two.write(&format!("{from}/small"), "small");
+    two
+}
+
+/// Whether whoever writes hears of a signal at once, and not after what waits for the line.
+fn hears_at_once(way: Way, from: &str, everybody: bool) -> bool {
+    let here = if way.direction == Direction::Push { "left" } else { "right" };
+    way == Way::LOCAL || everybody || from != here
+}
+
+#[test]
+fn what_is_in_hand_is_finished_and_nothing_else_is_begun() {
+    const FILES: [&str; 5] = ["1", "2", "3", "4", "5"];
+    for way in Way::plain() {
+        for (from, to, everybody) in [("left", "right", false), ("right", "left", true)] {
+            let two = with_files(way, from);
+            let output = interrupt(&two, &["--plain=threads"], to, everybody).finish().expect(20);
+            let context = format!("{way:?} {from} {everybody}: {output}");
+            let (done, begun): (Vec<&str>, Vec<&str>) =
+                FILES.into_iter().partition(|name| two.scene.path(&format!("{to}/{name}")).exists());
+            assert!(done.starts_with(&["1"]) && begun.ends_with(&["5"]), "{done:?} {context}");
+            if hears_at_once(way, from, everybody) {
+                assert_eq!(done, ["1"], "{context}");
+            }
+            for name in &done {
+                let of = |side: &str| two.scene.read(&format!("{side}/{name}"));
+                assert!(of(to) == of(from), "{name} {context}");
+            }
+            assert_eq!(two.paths(to), [&done[..], &["gone", "stays"]].concat(), "{context}");
+            let staged = fs::read_dir(two.scene.path(to).join(".dsync/staging")).unwrap().count();
+            assert_eq!(staged, 0, "{context}");
+            // Nobody has to look again at what was done.
+            let next = two.sync(&["-v"]).success();
+            let told = |path: &str| next.out().lines().any(|line| line.ends_with(&format!(" {path}")));
+            assert!(begun.iter().all(|path| told(path)) && told("small"), "{context}\n{next}");
+            assert!(!done.iter().any(|path| told(path)), "{context}\n{next}");
+            assert_eq!(two.paths(to), ["1", "2", "3", "4", "5", "small", "stays"], "{context}");
+            two.assert_same();
+        }
+    }
+}
+
+#[test]
+fn a_second_signal_waits_for_nothing() {
+    for way in Way::plain() {
+        let two = with_files(way, "left");
+        let running = interrupt(&two, &["--plain=threads"], "right", false);
+        // One that comes sooner is taken for the first.
+        std::thread::sleep(Duration::from_millis(400));
+        running.signal(Signal::INT);
+        let output = running.finish().expect(20);
+        assert!(!two.paths("right").contains(&"1".to_owned()), "{way:?}: {output}");
+        // Whoever is at the other end hears of it at once.
+        let lets_go = || two.sync(&[]).code == Some(0);
+        wait_for("the next run has both", lets_go);
+        two.assert_same();
     }
 }

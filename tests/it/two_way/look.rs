@@ -401,3 +401,17 @@ fn an_undo_says_which_run_it_undoes() {
     let output = look(&two, "undo", &[], "left", &["1"]).success();
     assert!(output.out().contains("Nothing of run 1 was to be put back"), "{output}");
 }
+
+#[test]
+fn an_undo_passes_over_a_run_of_which_nothing_is_kept() {
+    let two = met();
+    two.write("left/b", "edited");
+    two.sync(&[]).success();
+    two.write("left/a", "edited");
+    two.sync(&["--no-trash"]).success();
+    let output = look(&two, "undo", &[], "right", &[]).success();
+    let told = output.out();
+    assert!(told.contains("Nothing that run 3 has replaced or deleted here is in the trash"), "{output}");
+    assert!(told.contains("Undoing run 2, the last that can still be undone"), "{output}");
+    assert_eq!((two.read("right/a"), two.read("right/b")), ("edited".to_owned(), "two".to_owned()));
+}

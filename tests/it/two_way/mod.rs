@@ -14,6 +14,7 @@ mod interrupted;
 mod linked;
 mod look;
 mod meeting;
+mod merging;
 mod model;
 mod names;
 mod owners;
