@@ -19,6 +19,10 @@ use crate::twoway::{TwoWayError, policy::Policy};
 use proptest::prelude::*;
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+/// Nobody's: no owners are synchronised.
+static OWNERS: LazyLock<OwnerMap> = LazyLock::new(|| OwnerMap::new(&Options::default()).unwrap().0);
 
 thread_local! {
     /// In how many runs of this test something was concluded and not told.
@@ -55,9 +59,8 @@ pub(super) fn check(
     steps: &[Step],
     plan: &dyn Fn(&BTreeSet<Path>) -> Vec<Step>,
 ) {
-    let owners = OwnerMap::new(&Options::default()).unwrap().0;
     // Such short ones that there are several, of which some are the same.
-    let cutting = Cutting { usual: 2, ..Cutting::new(shared(xattrs), &owners) };
+    let cutting = Cutting { usual: 2, ..Cutting::new(shared(xattrs), &OWNERS) };
     let (ours, theirs) = (rows(left, filter), rows(right, filter));
     let (stretches, cuts) = alike::stretches(read(&ours), &cutting).unwrap().unwrap();
     let stretches: Stretches = told(&stretches);
@@ -110,7 +113,7 @@ fn three_that_have_most_in_common_meet() {
     let edits = (edits(), edits(), edits(), prop::collection::vec(edits(), 6));
     let strategy = (edits, policy(), filter(), any::<bool>());
     let runs = Cell::new(0_u64);
-    let mut runner = proptest::test_runner::TestRunner::new(cases(4_000));
+    let mut runner = proptest::test_runner::TestRunner::new(cases(2_000));
     let held = runner.run(&strategy, |((base, more, rest, own), policy, filter, xattrs)| {
         let mut replicas: Vec<Replica> = (1..=3).map(Replica::new).collect();
         for replica in &mut replicas {
