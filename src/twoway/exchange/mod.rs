@@ -13,13 +13,13 @@
 //!   News (of generations) ------------------>  unless the heads are the same; then both meet once more
 //!         <--------------------------------- News
 //!   Compare (what) ------------------------->
-//!         <--------------------------------- Alike (what is the same), if everything is compared and was met before
+//!         <--------------------------------- Alike (what is the same), if everything is compared by stretches
 //!   Paths (what has changed here) ---------->
 //!         <--------------------------------- Records (of all that has changed on either side)
 //!   Read (a file in conflict) -------------->  only to show or merge it
 //!   ReadReplaced (what both were made of) -->  only to merge it
 //!         <--------------------------------- Content
-//!   Settled, Tasks ------------------------->  the plan, as far as it concerns the follower
+//!   Settled, Joined, Tasks ----------------->  the plan, as far as it concerns the follower
 //!         <------------- Undone ------------>  losers that could not be copied, if any are to be
 //!         <------------- Ready ------------->  everything that needs no file is written down
 //!   Lack (attributes of these paths) ------->  if the planner needs any; the follower then does the same
@@ -42,7 +42,7 @@ use crate::twoway::guard::Census;
 use crate::twoway::history::Partner;
 use crate::twoway::lineage::{Heads, Lineages};
 use crate::twoway::packed::{Batch, PackedTask, Packing, ToldValues};
-use crate::twoway::run::Stretch;
+use crate::twoway::run::{self, Stretches};
 use crate::twoway::version::{Author, Version};
 use crate::wire::{Closed, Link, Message, Received};
 use bytes::Bytes;
@@ -58,7 +58,7 @@ pub enum Talk {
     /// What is going to be compared.
     Compare(Compare),
     /// Which of the planner's stretches of records the follower has, too; `None`: everything will be told.
-    Alike(Option<Vec<bool>>),
+    Alike(Option<run::Alike>),
     /// Paths that have changed at the planner, in order; the last ones or not.
     Paths(Batch<()>, bool),
     /// What the follower knows of all that changed on either side, in order; the last of it or not. A batch of records,
@@ -70,7 +70,10 @@ pub enum Talk {
     Content(Result<(Vec<u8>, Option<bool>), String>),
     /// The generation in which conflicts were settled.
     Settled(Lineages),
-    /// What the follower is to do, in order; with the last of it what else it needs to know.
+    /// Of which of the planner's stretches, in which the follower has the same under other versions, it joins the versions
+    /// of all records, and has nothing else to do. Of these no tasks are told.
+    Joined(Vec<bool>),
+    /// What else the follower is to do, in order; with the last of it what else it needs to know.
     Tasks(Batch<PackedTask>, Option<Terms>),
     /// Nothing is to be done or remembered; or what was is only shown.
     Nothing,
@@ -130,7 +133,7 @@ pub enum Compare {
     /// What has changed since the last run of the two.
     Changes,
     /// Everything but stretches of records that are the same on both sides. These are the planner's.
-    Stretches(Vec<Stretch>),
+    Stretches(Stretches),
     /// Everything.
     Everything,
 }

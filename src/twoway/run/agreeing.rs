@@ -44,7 +44,7 @@ pub(super) fn agree(
         problems = problems.saturating_add(1);
         tell(around, path, &error);
     };
-    let ours = gather(root, (rules, around.name), around.stop, &mut trouble)?;
+    let ours = gather(root, (rules, around.name), around.context.stop.flag(), &mut trouble)?;
     if ours.len() > MOST {
         return Err(RunError::Halted(format!(
             "{}: its files of filter rules are longer than {} MiB together, which is more than the other side takes",

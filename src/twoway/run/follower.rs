@@ -3,17 +3,17 @@
 use crate::fs::{Dir, Root};
 use crate::report::Totals;
 use crate::tree::RelPath;
-use crate::twoway::exchange::{Compare, Conversation, Talk, Terms};
+use crate::twoway::exchange::{Conversation, Talk, Terms};
 use crate::twoway::history;
 use crate::twoway::packed::{Collector, Store};
 use crate::twoway::record::Shared;
 use crate::twoway::run::agreeing::agree;
-use crate::twoway::run::alike;
+use crate::twoway::run::comparing;
 use crate::twoway::run::contents::{show_file, show_replaced};
 use crate::twoway::run::meeting::be_met;
 use crate::twoway::run::own::Own;
 use crate::twoway::run::share::{OUT_OF_TURN, Share, Who, make_acquainted};
-use crate::twoway::run::told::{Keys, Knowledge};
+use crate::twoway::run::told::Knowledge;
 use crate::twoway::run::{Around, RunError};
 use crate::twoway::task::{Task, Tasks};
 use crate::twoway::version::Author;
@@ -63,22 +63,8 @@ fn tell(
     let Talk::Compare(compare) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
     make_acquainted(&mut own.history, partner)?;
     let knowledge = Knowledge::new(own)?;
-    let mut keys = match compare {
-        Compare::Changes => {
-            let mut keys = Keys::new();
-            if let Some(remembered) = own.history.partner(partner)? {
-                knowledge.changed(&own.history, partner, &remembered, &mut keys)?;
-            }
-            Some(keys)
-        }
-        Compare::Stretches(theirs) => {
-            let compared = alike::compare(&knowledge, shared, &theirs)?;
-            let (alike, keys) = compared.unzip();
-            conversation.say(&Talk::Alike(alike))?;
-            keys
-        }
-        Compare::Everything => None,
-    };
+    let (mut keys, similar) =
+        comparing::answer(&compare, (own, &knowledge), (partner, shared), conversation)?;
     loop {
         let Talk::Paths(batch, is_last) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
         let paths = batch.paths()?;
@@ -92,6 +78,7 @@ fn tell(
     knowledge.tell(conversation, keys, root)?;
     let told = |path: &RelPath| Ok(knowledge.told(path)?);
     let mut tasks = Collector::default();
+    let mut similar = Some(similar);
     loop {
         match conversation.hear()? {
             Talk::Nothing => return Ok(None),
@@ -100,6 +87,10 @@ fn tell(
                 show_replaced(conversation, (root, &own.history), (&path, &version), limit)?;
             }
             Talk::Settled(lineages) => own.learn(&lineages, around)?,
+            Talk::Joined(joined) => {
+                let similar = similar.take().ok_or(OUT_OF_TURN)?;
+                similar.tasks(knowledge.all()?, &joined, &mut |task| tasks.push(&task))?;
+            }
             Talk::Tasks(batch, terms) => {
                 batch.tasks::<RunError>(knowledge.owners(), told)?.iter().for_each(|task| tasks.push(task));
                 if let Some(terms) = terms {

@@ -1,13 +1,15 @@
 //! One run of two replicas, from opening them to what both remember of it.
 //!
 //! The `planner` is the side that was asked for the run, the `follower` its peer; each has one of the replicas
-//! (`own`). They agree on what takes no part (`agreeing`) and find out what has changed (`told`), the planner makes the
-//! plan, and both carry out their share of it (`share`). In which order, and why in this one, is told where it is done.
+//! (`own`). They agree on what takes no part (`agreeing`) and find out what has changed (`comparing`, `told`), the
+//! planner makes the plan, and both carry out their share of it (`share`). In which order, and why in this one, is told
+//! where it is done.
 
 mod agreeing;
-mod alike;
+pub(in crate::twoway) mod alike;
 mod applied;
 mod asking;
+mod comparing;
 mod contents;
 mod follower;
 mod meeting;
@@ -15,10 +17,12 @@ mod overseer;
 mod own;
 mod planner;
 mod share;
+#[cfg(test)]
+mod tests;
 mod told;
 mod values;
 
-pub use alike::Stretch;
+pub use alike::{Alike, Stretches};
 pub use follower::follow;
 pub use overseer::{Answer, Asked, Contents, Overseer, Stopped};
 pub use planner::{Names, Outcome, Settings, plan_and_carry_out};

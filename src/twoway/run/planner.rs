@@ -5,27 +5,27 @@ use crate::pass::PassError;
 use crate::report::{Event, Reporter, Totals};
 use crate::tree::{Name, RelPath};
 use crate::twoway::decide::Side;
-use crate::twoway::exchange::{Compare, Conversation, Meet, Talk, Terms, say_paths};
+use crate::twoway::exchange::{Conversation, Meet, Talk, Terms};
 use crate::twoway::facet::{Facet, FacetSum, Facets, Value};
 use crate::twoway::guard::{MaxDelete, Past, Refusal, Tally, guard_past};
-use crate::twoway::history::{self, new_token};
+use crate::twoway::history::new_token;
 use crate::twoway::names::InCommon;
 use crate::twoway::packed::{Collector, Packing, Store};
 use crate::twoway::plan::{Plan, Rename, names};
 use crate::twoway::policy::Policies;
 use crate::twoway::reconcile::{Change, Elsewhere, Rules, Settler, Step, Why, reconcile};
-use crate::twoway::record::{Record, Shared};
+use crate::twoway::record::Shared;
 use crate::twoway::replica::Replica;
 use crate::twoway::run::agreeing::agree;
-use crate::twoway::run::alike;
+use crate::twoway::run::alike::Similar;
 use crate::twoway::run::asking::{Asking, Counting};
+use crate::twoway::run::comparing::{self, Scope};
 use crate::twoway::run::meeting::{Met, is_continued, meet};
 use crate::twoway::run::own::{LOST, Own, owned};
-use crate::twoway::run::share::{Carried, OUT_OF_TURN, Share, Who, make_acquainted};
-use crate::twoway::run::told::{Keys, Knowledge, Pairs, Told, acl_of, find_acl, pair};
+use crate::twoway::run::share::{Carried, Share, Who, make_acquainted};
+use crate::twoway::run::told::{Knowledge, Pairs, Told, acl_of, find_acl, pair};
 use crate::twoway::run::{Around, Overseer, RunError};
 use crate::twoway::task::{Planned, Task, Tasks};
-use crate::twoway::version::Author;
 use crate::wire::Link;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -112,17 +112,6 @@ pub fn plan_and_carry_out(
 /// Files in the staging directory that hold what was merged, by path.
 type Merged = HashMap<RelPath, Name>;
 
-/// What is compared to make a plan.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Scope {
-    /// What has changed since the last run of the two.
-    Changes,
-    /// All that is not known alike.
-    Differences,
-    /// Everything.
-    Everything,
-}
-
 /// A plan that was made.
 struct Made {
     plan: Plan,
@@ -131,6 +120,8 @@ struct Made {
     unfit: u64,
     /// Whether anything has to be remembered of it.
     is_news: bool,
+    /// Where the follower knows the same under other versions, and was not asked for it.
+    similar: Similar,
     /// The follower's ACLs that name somebody, by the sums that they have here.
     acls: HashMap<FacetSum, Value>,
 }
@@ -165,13 +156,8 @@ impl Planner<'_> {
         let options = &self.around.context.options;
         let is_continued = is_continued(&self.own, theirs)? && self.settings.apply.is_none();
         make_acquainted(&mut self.own.history, partner)?;
-        let scope = match (is_continued, self.own.is_new || theirs.is_new) {
-            (true, _) => Scope::Changes,
-            (false, false) => Scope::Differences,
-            // Where one has never been in a run, nothing is known alike.
-            (false, true) => Scope::Everything,
-        };
-        let Made { plan, merged, unfit, is_news, acls } = self.plan(theirs, scope, conversation)?;
+        let scope = Scope::new(is_continued, &self.own, theirs, options);
+        let Made { plan, merged, unfit, is_news, similar, acls } = self.plan(theirs, scope, conversation)?;
         self.own.problems = self.own.problems.saturating_add(unfit);
         self.settings.overseer.planned(&plan)?;
         let tally = Tally::new(&plan.steps);
@@ -196,7 +182,8 @@ impl Planner<'_> {
         let renames = if options.shortcuts.renames { plan.renames() } else { Vec::new() };
         let (ours, theirs): (Vec<Rename>, _) = renames.into_iter().partition(|rename| rename.side == side);
         let of = |side, renames, merged| Planned { steps: plan.steps.clone(), side, renames, merged };
-        self.tell(&of(side.other(), theirs, Merged::new()), &acls, terms, conversation)?;
+        let theirs = of(side.other(), theirs, Merged::new());
+        self.tell(&theirs, (&similar, &acls), terms, conversation)?;
         let tasks = self.own_tasks(of(side, ours, merged));
         let (around, root, tasks, shared) = (self.around, self.root, Arc::new(tasks), self.shared);
         let share = Share {
@@ -222,10 +209,11 @@ impl Planner<'_> {
         conversation: &mut Conversation<'_>,
     ) -> Result<Made, RunError> {
         let knowledge = Knowledge::new(&self.own)?;
-        let everything = self.ask(&knowledge, theirs.author, scope, conversation)?;
-        let told = Told::hear(conversation, &self.own)?;
+        let with = (scope, self.shared);
+        let rest = comparing::ask((&self.own, &knowledge), theirs.author, with, conversation)?;
+        let told = Told::hear(conversation, &self.own, rest)?;
         let is_news = scope != Scope::Changes || !told.is_empty();
-        let mut pairs = Pairs::new(self.settings.side, &knowledge, &told, everything)?;
+        let mut pairs = Pairs::new(self.settings.side, &knowledge, &told)?;
         let (plan, merged, unfit) = match self.settings.apply {
             Some(plan) => {
                 let (plan, unfit) = self.applied(plan, theirs, &mut pairs)?;
@@ -233,7 +221,7 @@ impl Planner<'_> {
             }
             None => {
                 let (plan, merged) =
-                    self.reconciled(theirs, (&knowledge, &told, everything), &mut pairs, conversation)?;
+                    self.reconciled(theirs, (&knowledge, &told), &mut pairs, conversation)?;
                 (plan, merged, 0)
             }
         };
@@ -241,53 +229,17 @@ impl Planner<'_> {
         drop(pairs);
         match failure {
             Some(failure) => Err(failure.into()),
-            None => Ok(Made { plan, merged, unfit, is_news, acls: told.into_acls() }),
-        }
-    }
-
-    /// Has the follower tell what is different there, and what it knows of all that is different here. Returns whether
-    /// it will tell everything.
-    fn ask(
-        &self,
-        knowledge: &Knowledge,
-        partner: Author,
-        scope: Scope,
-        conversation: &mut Conversation<'_>,
-    ) -> Result<bool, RunError> {
-        let history = &self.own.history;
-        let mut keys = Keys::new();
-        let mut everything = false;
-        match scope {
-            Scope::Changes => {
-                conversation.say(&Talk::Compare(Compare::Changes))?;
-                if let Some(remembered) = history.partner(partner)? {
-                    knowledge.changed(history, partner, &remembered, &mut keys)?;
-                }
-            }
-            Scope::Differences => {
-                let (stretches, lengths) = alike::stretches(knowledge, self.shared)?;
-                conversation.say(&Talk::Compare(Compare::Stretches(stretches)))?;
-                let Talk::Alike(alike) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
-                match alike {
-                    Some(alike) => keys = alike::rest(knowledge, &lengths, &alike)?,
-                    None => everything = true,
-                }
-            }
-            Scope::Everything => {
-                conversation.say(&Talk::Compare(Compare::Everything))?;
-                everything = true;
+            None => {
+                let (similar, acls) = told.into_parts();
+                Ok(Made { plan, merged, unfit, is_news, similar, acls })
             }
         }
-        // Each of them was the key of a path.
-        let paths = keys.into_iter().filter_map(|key| history::path(&key).ok());
-        say_paths(conversation, paths, Talk::Paths)?;
-        Ok(everything)
     }
 
     fn reconciled(
         &self,
         theirs: &Meet,
-        (knowledge, told, everything): (&Knowledge, &Told, bool),
+        (knowledge, told): (&Knowledge, &Told),
         pairs: &mut Pairs<'_>,
         conversation: &mut Conversation<'_>,
     ) -> Result<(Plan, Merged), RunError> {
@@ -298,16 +250,16 @@ impl Planner<'_> {
                 return Elsewhere::Excluded;
             }
             let Ok(ours) = knowledge.told(path) else { return Elsewhere::Excluded };
-            let theirs = told.find(path).or_else(|| everything.then(Record::never));
-            match theirs {
+            match told.knows(path) {
                 Some(theirs) if ours != theirs => Elsewhere::Changed(pair(side, ours, theirs)),
+                // The same, that is, but for versions, which do not matter where something is on both sides.
                 _ => Elsewhere::Unchanged(Some(ours)),
             }
         };
         let settler = Settler { author: history.author(), count: history.generation().saturating_add(1) };
         let policies = self.settings.policies;
         let count = if policies.ask() {
-            let again = Pairs::new(side, knowledge, told, pairs.compares_everything())?;
+            let again = Pairs::new(side, knowledge, told)?;
             self.count_asked(again, settler, &elsewhere)?
         } else {
             0
@@ -338,7 +290,7 @@ impl Planner<'_> {
         let is_new = self.of_sides(self.own.is_new, theirs.is_new);
         let mut steps = steps.finish();
         if shared.facets.contains(Facet::Links) {
-            let all = Pairs::of_all(side, knowledge, told, everything)?;
+            let all = Pairs::of_all(side, knowledge, told)?;
             steps = self.with_names(steps, all, settler)?;
         }
         let new = [(Side::Left, is_new.0), (Side::Right, is_new.1)];
@@ -442,13 +394,20 @@ impl Planner<'_> {
     fn tell(
         &self,
         theirs: &Planned,
-        acls: &HashMap<FacetSum, Value>,
+        (similar, acls): (&Similar, &HashMap<FacetSum, Value>),
         terms: Terms,
         conversation: &mut Conversation<'_>,
     ) -> Result<(), RunError> {
         let progress = &self.around.context.progress;
+        let joins = similar.joins(&theirs.steps, theirs.side);
+        if let Some(told) = joins.told() {
+            conversation.say(&Talk::Joined(told))?;
+        }
         let mut packing = Packing::default();
-        for task in theirs.iter() {
+        for (number, task) in theirs.iter().enumerate() {
+            if joins.say(number, &task.path) {
+                continue;
+            }
             if task.is_fetched() {
                 progress.found(task.after.state.size());
             }

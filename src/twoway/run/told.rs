@@ -13,15 +13,17 @@ use crate::twoway::packed::{Batch, PackedRecord, Packing};
 use crate::twoway::reconcile::Pair;
 use crate::twoway::record::Record;
 use crate::twoway::run::RunError;
+use crate::twoway::run::alike::Similar;
 use crate::twoway::run::own::Own;
 use crate::twoway::version::Author;
 use std::cell::RefCell;
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
 use std::iter::Peekable;
 use std::sync::Arc;
 
 /// What is known of a path here.
-type Row = Result<(RelPath, Record), TwoWayError>;
+pub(super) type Row = Result<(RelPath, Record), TwoWayError>;
 
 /// Keys of the history.
 pub(super) type Keys = BTreeSet<Vec<u8>>;
@@ -60,14 +62,12 @@ impl Knowledge {
     }
 
     /// Everything, in order.
-    pub(super) fn all(
-        &self,
-    ) -> Result<impl Iterator<Item = Result<(RelPath, Record), TwoWayError>>, TwoWayError> {
+    pub(super) fn all(&self) -> Result<impl Iterator<Item = Row>, TwoWayError> {
         let told = |row: Result<(Vec<u8>, Known), TwoWayError>| {
             let (key, known) = row?;
             Ok((history::path(&key)?, known.told()))
         };
-        let takes_part = |row: &Result<(RelPath, Record), TwoWayError>| match row {
+        let takes_part = |row: &Row| match row {
             Ok((path, record)) => self.takes_part(path, record),
             Err(_) => true,
         };
@@ -187,9 +187,22 @@ const LONGEST: usize = 256 << 10;
 
 const UNREADABLE: PassError = PassError::Protocol("records cannot be read");
 
+pub(super) const UNHEARD_OF: PassError =
+    PassError::Protocol("a record is of a generation that nobody has heard of");
+
+/// What the follower knows of the paths that it does not tell of.
+#[derive(Debug)]
+pub(super) enum Rest {
+    /// Nothing: it tells of everything.
+    Nothing,
+    /// What is known of them here, but that in some stretches it has other versions.
+    Alike(Similar),
+}
+
 /// What the follower has told, packed as it came.
 #[derive(Debug)]
 pub(super) struct Told {
+    rest: Rest,
     owners: Arc<OwnerMap>,
     /// Each with its first path.
     batches: Vec<(RelPath, Vec<u8>)>,
@@ -200,10 +213,10 @@ pub(super) struct Told {
 
 impl Told {
     /// Hears all of it, from somebody who knows as much of generations: no version can count more.
-    pub(super) fn hear(conversation: &mut Conversation<'_>, own: &Own) -> Result<Told, RunError> {
+    pub(super) fn hear(conversation: &mut Conversation<'_>, own: &Own, rest: Rest) -> Result<Told, RunError> {
         let lineages = own.history.lineages();
         let (batches, acls) = (Vec::new(), HashMap::new());
-        let mut told = Told { owners: own.owners.clone(), batches, count: 0, acls };
+        let mut told = Told { rest, owners: own.owners.clone(), batches, count: 0, acls };
         let mut last: Option<RelPath> = None;
         loop {
             let Talk::Records(bytes, is_last) = conversation.hear()? else {
@@ -211,9 +224,7 @@ impl Told {
             };
             let batch = if bytes.len() <= LONGEST { read(&bytes)? } else { return Err(UNREADABLE.into()) };
             if batch.counts().any(|(author, count)| count > lineages.newest(author)) {
-                return Err(
-                    PassError::Protocol("a record is of a generation that nobody has heard of").into()
-                );
+                return Err(UNHEARD_OF.into());
             }
             told.acls.extend(batch.learn(&told.owners).map_err(PassError::from)?.into_values());
             let records = unpacked(batch, &told.owners)?;
@@ -236,13 +247,24 @@ impl Told {
         self.count == 0
     }
 
-    /// The ACLs of the follower's that name somebody, by the sums that they have here.
-    pub(super) fn into_acls(self) -> HashMap<FacetSum, Value> {
-        self.acls
+    /// The stretches of which nothing was told, as only the versions are others there; and the ACLs of the follower's
+    /// that name somebody, by the sums that they have here.
+    pub(super) fn into_parts(self) -> (Similar, HashMap<FacetSum, Value>) {
+        let similar = match self.rest {
+            Rest::Nothing => Similar::default(),
+            Rest::Alike(similar) => similar,
+        };
+        (similar, self.acls)
+    }
+
+    /// What the follower knows of a path; `None` if it was not told, so that at most the versions are others than here.
+    pub(super) fn knows(&self, path: &RelPath) -> Option<Record> {
+        let is_all = matches!(self.rest, Rest::Nothing);
+        self.find(path).or_else(|| is_all.then(Record::never))
     }
 
     /// What was told of a path, if anything.
-    pub(super) fn find(&self, path: &RelPath) -> Option<Record> {
+    fn find(&self, path: &RelPath) -> Option<Record> {
         let after = self.batches.partition_point(|(first, _)| first.walk_order(path).is_le());
         let (_, bytes) = self.batches.get(after.checked_sub(1)?)?;
         let records = self.unpack(bytes).ok()?;
@@ -272,70 +294,78 @@ pub(super) struct Pairs<'a> {
     side: Side,
     own: &'a Knowledge,
     told: Peekable<Box<dyn Iterator<Item = (RelPath, Record)> + 'a>>,
-    /// Everything known here; `None` where only what was told is compared.
-    all: Option<Peekable<Box<dyn Iterator<Item = Row> + 'a>>>,
-    /// Whether the other side knows what it was not asked for as it is known here.
-    rest_is_alike: bool,
+    /// What is known here of paths that may not be told, with what the other side knows of them then.
+    rest: Peekable<Box<dyn Iterator<Item = Both> + 'a>>,
+    /// Whether all that is known here is among these.
+    has_all: bool,
     /// Why the paths ended early.
     pub(super) failure: Option<TwoWayError>,
 }
 
+/// What is known of a path here and by the other side.
+type Both = Result<(RelPath, Record, Record), TwoWayError>;
+
 impl<'a> Pairs<'a> {
-    /// `side` is the planner's, and so are the records in `own`.
-    pub(super) fn new(
-        side: Side,
-        own: &'a Knowledge,
-        told: &'a Told,
-        everything: bool,
-    ) -> Result<Pairs<'a>, TwoWayError> {
-        let told: Box<dyn Iterator<Item = _>> = Box::new(told.iter());
-        let all: Option<Box<dyn Iterator<Item = _>>> = match everything {
-            true => Some(Box::new(own.all()?)),
-            false => None,
+    /// Those that are compared. `side` is the planner's, and so are the records in `own`.
+    pub(super) fn new(side: Side, own: &'a Knowledge, told: &'a Told) -> Result<Pairs<'a>, TwoWayError> {
+        let (rest, has_all): (Box<dyn Iterator<Item = Both>>, bool) = match &told.rest {
+            Rest::Nothing => (Box::new(own.all()?.map(|row| with(row, |_| Record::never()))), true),
+            Rest::Alike(similar) if similar.is_empty() => (Box::new(std::iter::empty()), false),
+            Rest::Alike(similar) => (Box::new(similar.on_both(own.all()?)), false),
         };
-        let (told, all) = (told.peekable(), all.map(Iterator::peekable));
-        Ok(Pairs { side, own, told, all, rest_is_alike: false, failure: None })
+        Ok(Pairs::of(side, (own, told), rest, has_all))
     }
 
-    /// All paths, also those that the other side has not told since it knows the same of them.
-    pub(super) fn of_all(
+    /// All paths, also those that the other side has not told since it knows the same of them, whatever the versions.
+    pub(super) fn of_all(side: Side, own: &'a Knowledge, told: &'a Told) -> Result<Pairs<'a>, TwoWayError> {
+        match &told.rest {
+            Rest::Nothing => Pairs::new(side, own, told),
+            Rest::Alike(_) => {
+                let rest = Box::new(own.all()?.map(|row| with(row, Record::clone)));
+                Ok(Pairs::of(side, (own, told), rest, true))
+            }
+        }
+    }
+
+    fn of(
         side: Side,
-        own: &'a Knowledge,
-        told: &'a Told,
-        everything: bool,
-    ) -> Result<Pairs<'a>, TwoWayError> {
-        Ok(Pairs { rest_is_alike: !everything, ..Pairs::new(side, own, told, true)? })
-    }
-
-    /// Whether everything known here is compared.
-    pub(super) fn compares_everything(&self) -> bool {
-        self.all.is_some()
+        (own, told): (&'a Knowledge, &'a Told),
+        rest: Box<dyn Iterator<Item = Both> + 'a>,
+        has_all: bool,
+    ) -> Pairs<'a> {
+        let told: Box<dyn Iterator<Item = _>> = Box::new(told.iter());
+        Pairs { side, own, told: told.peekable(), rest: rest.peekable(), has_all, failure: None }
     }
 
     fn next_pair(&mut self) -> Result<Option<(RelPath, Pair)>, TwoWayError> {
-        let Some(all) = &mut self.all else {
-            let Some((path, theirs)) = self.told.next() else { return Ok(None) };
-            let ours = self.own.told(&path)?;
-            return Ok(Some((path, pair(self.side, ours, theirs))));
-        };
-        let order = match (all.peek(), self.told.peek()) {
+        let order = match (self.rest.peek(), self.told.peek()) {
             (None, None) => return Ok(None),
-            (Some(Err(_)), _) | (Some(_), None) => std::cmp::Ordering::Less,
-            (None, Some(_)) => std::cmp::Ordering::Greater,
-            (Some(Ok((own, _))), Some((told, _))) => own.walk_order(told),
+            (Some(Err(_)), _) | (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(Ok((own, ..))), Some((told, _))) => own.walk_order(told),
         };
-        let own = if order.is_le() { all.next().transpose()? } else { None };
+        let rest = if order.is_le() { self.rest.next().transpose()? } else { None };
         let told = if order.is_ge() { self.told.next() } else { None };
-        Ok(match (own, told) {
-            (None, None) => None,
-            (Some((path, ours)), None) => {
-                let theirs = if self.rest_is_alike { ours.clone() } else { Record::never() };
-                Some((path, pair(self.side, ours, theirs)))
+        let (path, ours, theirs) = match (rest, told) {
+            (None, None) => return Ok(None),
+            (Some(both), None) => both,
+            (None, Some((path, theirs))) if self.has_all => (path, Record::never(), theirs),
+            (None, Some((path, theirs))) => {
+                let ours = self.own.told(&path)?;
+                (path, ours, theirs)
             }
-            (None, Some((path, theirs))) => Some((path, pair(self.side, Record::never(), theirs))),
-            (Some((path, ours)), Some((_, theirs))) => Some((path, pair(self.side, ours, theirs))),
-        })
+            (Some((path, ours, _)), Some((_, theirs))) => (path, ours, theirs),
+        };
+        Ok(Some((path, pair(self.side, ours, theirs))))
     }
+}
+
+/// What is known of a path here, with what the other side knows then.
+fn with(row: Row, theirs: impl Fn(&Record) -> Record) -> Both {
+    row.map(|(path, ours)| {
+        let theirs = theirs(&ours);
+        (path, ours, theirs)
+    })
 }
 
 impl Iterator for Pairs<'_> {

@@ -15,6 +15,7 @@ mod links;
 mod looking;
 mod oracle;
 mod pairs;
+mod stretches;
 mod table;
 mod topologies;
 

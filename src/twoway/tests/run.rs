@@ -6,8 +6,8 @@ use crate::twoway::facet::Facet;
 use crate::twoway::policy::{Conflict, ConflictKind, Policy, Resolution, Resolver};
 use crate::twoway::reconcile::{Change, Elsewhere, Pair, Rules, Settler, Step, Why, reconcile};
 use crate::twoway::record::{Record, State};
-use crate::twoway::tests::checks;
 use crate::twoway::tests::model::*;
+use crate::twoway::tests::{checks, stretches};
 use std::collections::BTreeSet;
 
 /// How a run goes.
@@ -157,6 +157,10 @@ impl Run {
         };
         let steps = plan(&told, self.judged.then_some((left, right)));
         assert_eq!(steps, plan(&all, None), "what was not told matters");
+        if !self.is_continued(left, right) {
+            let what = (self.filter, self.xattrs);
+            stretches::check([left, right], what, &steps, &|paths| plan(paths, None));
+        }
         steps
     }
 

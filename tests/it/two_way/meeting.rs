@@ -1,8 +1,10 @@
 //! The first run of two trees, and those after it.
 
+use crate::support::scene::Scene;
+use crate::support::snapshot::Columns;
 use crate::support::transport::{Direction, Transport, Way};
 use crate::support::tree::{Tree, noise};
-use crate::two_way::Two;
+use crate::two_way::{COLUMNS, Two};
 
 fn tree() -> Tree {
     Tree::new()
@@ -115,5 +117,42 @@ fn of_what_is_known_alike_next_to_nothing_is_told() {
         two.assert_same();
         let (bytes, output) = told(&[]);
         assert!(bytes < 1000, "{way:?} {bytes}: {output}");
+    }
+}
+
+/// Trees that are mostly the same when they meet tell each other little, and come to what they come to by telling
+/// everything.
+#[test]
+fn of_equal_trees_that_meet_next_to_nothing_is_told() {
+    const FILES: usize = 4000;
+    let tree = (0..FILES).fold(Tree::new(), |tree, n| tree.file(format!("{}/{n}", n / 50), format!("{n}")));
+    for way in
+        [Direction::Push, Direction::Pull].map(|direction| Way { transport: Transport::Rsh, direction })
+    {
+        let met = |differing: bool, options: &[&str]| {
+            let scene = Scene::in_memory().tree("left", &tree).tree("right", &tree);
+            let two = Two { scene, way };
+            if differing {
+                two.write("left/7/350", "edited on the left");
+                two.write("right/new/file", "new");
+                two.write("left/70/3500", "in conflict");
+                two.remove("right/30/1500");
+            }
+            let output = two.sync(&[&["--stats", "--conflict=keep-both"], options].concat()).success();
+            two.assert_same();
+            let again = two.sync(&["-i"]).success();
+            assert_eq!(again.out(), "", "{way:?}");
+            let bytes = ["Total bytes sent:", "Total bytes received:"].map(|line| output.number(line));
+            (bytes[0] + bytes[1], two.snapshot("left"), output)
+        };
+        let (bytes, _, output) = met(false, &[]);
+        assert!(bytes < 8_000, "{way:?} {bytes}: {output}");
+        let (bytes, with, output) = met(true, &[]);
+        assert!(bytes < 30_000, "{way:?} {bytes}: {output}");
+        let (bytes, without, output) = met(true, &["--plain=stretches"]);
+        assert!(bytes > 100_000, "{way:?} {bytes}: {output}");
+        let columns = Columns { mtime: false, directory_mtime: false, ..COLUMNS };
+        let differences = with.differences(&without, columns);
+        assert!(differences.is_empty(), "{way:?}: {differences:#?}");
     }
 }
