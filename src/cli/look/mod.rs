@@ -17,7 +17,7 @@ use crate::session::Paths;
 use crate::transport::target::Target;
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
-use crate::twoway::facet::Facets;
+use crate::twoway::facet::{Facets, Visible};
 use crate::twoway::log::{Purpose, Run};
 use crate::twoway::look::{Glance, Hold};
 use crate::twoway::record::Modes;
@@ -143,7 +143,6 @@ fn status(asked: &StatusFlags, show: &Show<'_>) -> Result<u8, Failure> {
     if asked.gitignore {
         rules.add_git(false).map_err(|error| resolve::filter_failure(&error))?;
     }
-    resolve::check_rules(&rules)?;
     let mut troubles = Troubles { show, are_any: false };
     let mut glance = dir.glance()?;
     let stop = AtomicBool::new(false);
@@ -152,6 +151,7 @@ fn status(asked: &StatusFlags, show: &Show<'_>) -> Result<u8, Failure> {
         hiding: &hiding.map_err(|error| dir.failure(&error))?,
         modes: Modes::Whole,
         facets: Facets::NONE,
+        visible: &Visible::ALL,
         owner: false,
         group: false,
         links: true,

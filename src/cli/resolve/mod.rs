@@ -18,7 +18,6 @@ mod view;
 pub(in crate::cli) use self::output::{log_file, manner};
 pub(super) use self::restrict::terms;
 pub(in crate::cli) use self::rules::{filter_failure, read as read_rules};
-pub(in crate::cli) use self::two_way::check_rules;
 pub(in crate::cli) use self::view::paths;
 
 use crate::cli::environment::Environment;
@@ -127,9 +126,6 @@ fn options(flags: &Flags, style: &Style, environment: &Environment) -> Result<Op
     let staging = staging::read(flags, environment, &mut rules)?;
     if flags.gitignore {
         rules.add_git(flags.delete_excluded).map_err(|error| rules::filter_failure(&error))?;
-    }
-    if flags.two_way {
-        two_way::check_rules(&rules)?;
     }
     let (user_map, group_map) = owners::maps(flags)?;
     let (sum, compare_sum) = content::sums(flags)?;

@@ -9,7 +9,6 @@ use crate::cli::resolve::{content, view};
 use crate::request::{DEFAULT_TRASH_DAYS, StrongKind, Super, TwoWay};
 use crate::session::TwoWayRun;
 use crate::transport::target::{RemoteTarget, Target};
-use crate::tree::filter::Rules;
 use crate::twoway::guard::MaxDelete;
 use crate::twoway::policy::{Override, Policies, Policy};
 use std::os::unix::ffi::OsStrExt;
@@ -53,18 +52,6 @@ pub(super) fn check(flags: &Flags, sources: &[Target]) -> Result<(), Failure> {
                     "Say --conflict and --conflict-for together with --plan, when the plan is made.",
                 ));
         }
-    }
-    Ok(())
-}
-
-/// Refuses rules that would not be the same on both sides.
-pub(in crate::cli) fn check_rules(rules: &Rules) -> Result<(), Failure> {
-    if rules.have_xattr_rules() {
-        let message =
-            "filter rules for names of extended attributes (modifier x) cannot be used in a two-way run";
-        return Err(Failure::usage(message).with_hint(
-            "Leave them out: both sides get the attributes that the other has, or with --no-xattrs neither does.",
-        ));
     }
     Ok(())
 }
@@ -379,10 +366,6 @@ mod tests {
             ("-2 --files-from=x a b", "dsync: --files-from has no meaning in a two-way run\n"),
             ("-2 --plan=- a b", "dsync: --plan=-: a plan is kept in a file\n  hint: Name the file; ./- is"),
             ("-2 --apply=- a b", "dsync: --apply=-: a plan is kept in a file\n"),
-            (
-                "-2 -f-x_user.a a b",
-                "dsync: filter rules for names of extended attributes (modifier x) cannot be",
-            ),
             ("-2m a b", "dsync: --prune-empty-dirs (-m) has no meaning"),
             ("-2 --no-r a b", "dsync: --no-recursive has no meaning"),
             ("-2 --no-times a b", "dsync: --no-times has no meaning"),

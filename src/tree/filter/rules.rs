@@ -467,7 +467,13 @@ impl Rules {
     }
 
     /// Whether there are rules about names of extended attributes.
-    pub fn have_xattr_rules(&self) -> bool {
+    pub(super) fn have_xattr_rules(&self) -> bool {
         self.list.iter().any(Place::is_xattr_rule)
+    }
+
+    /// Those alone, without regard to files in directories.
+    pub fn about_xattrs(&self) -> Rules {
+        let about_xattrs = self.iter().filter(|rule| rule.xattr).cloned();
+        Rules::from(about_xattrs.collect::<Vec<Rule>>())
     }
 }

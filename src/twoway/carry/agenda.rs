@@ -140,7 +140,7 @@ impl Carrier {
         meta: &SetMeta,
         staged: &Stage,
     ) -> Result<Seen, Trouble> {
-        let wanted = self.extended(task, old, dir)?;
+        let wanted = self.extended_anew(task, old, dir)?;
         if wanted.is_empty() {
             return Ok(Seen::new());
         }

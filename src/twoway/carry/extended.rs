@@ -1,8 +1,8 @@
 //! ACLs and extended attributes of what is made, replaced and adjusted.
 //!
 //! What takes the place of an entry of its kind begins with the attributes that that one has, whatever this run
-//! synchronises: somebody gave them to the name, and not to the bytes below it. Then it gets those that are planned:
-//! they were told by the other side, or this one has them.
+//! synchronises, and whatever its rules hide: somebody gave them to the name, and not to the bytes below it. Then it
+//! gets those that are planned: they were told by the other side, or this one has them.
 //!
 //! What cannot be set is told, and keeps nothing else from being done. The record says then what there is, as if
 //! nobody had planned anything, and the path is left for a later run.
@@ -11,10 +11,15 @@ use crate::fs::{Error, WriteDir};
 use crate::tree::{Name, RelPath};
 use crate::twoway::carry::{AT_SOURCE, Carrier, Outcome, Trouble, kind, lock};
 use crate::twoway::crash;
-use crate::twoway::facet::{At, Extended, Facet, FacetSum, Facets, Seen, Value, Wanted};
+use crate::twoway::facet::{At, Extended, Facet, FacetSum, Facets, Seen, Value, Visible, Wanted};
 use crate::twoway::task::{Outline, Task};
 
 impl Carrier {
+    /// Which extended attributes take part, where those do.
+    pub(in crate::twoway) fn visible(&self) -> &Visible {
+        &self.visible
+    }
+
     /// Whether the other side has to tell anything of that kind.
     pub fn lacks_any(&self) -> bool {
         let shared = self.settings.shared.facets;
@@ -47,8 +52,23 @@ impl Carrier {
         lock(&self.values).put(facet, value)
     }
 
-    /// The attributes of what is made anew: those of `old` that it takes the place of or is a copy of, if it is of the
-    /// same kind, and those that are planned.
+    /// The attributes of what is made beside `old`, that it takes the place of or is a copy of, if it is of the same
+    /// kind: what that one has, hidden or not, and those that are planned.
+    pub(super) fn extended_anew(
+        &self,
+        task: &Task,
+        old: Option<At<'_>>,
+        dir: &WriteDir,
+    ) -> Result<Wanted, Trouble> {
+        let wanted = self.extended(task, old, dir)?;
+        Ok(match old {
+            Some(old) => wanted.with_hidden_of(old, self.settings.holds)?,
+            None => wanted,
+        })
+    }
+
+    /// The visible attributes of what is made: those of `old`, which may be what it was before, and those that are
+    /// planned.
     pub(super) fn extended(
         &self,
         task: &Task,
@@ -57,8 +77,8 @@ impl Carrier {
     ) -> Result<Wanted, Trouble> {
         let held = self.settings.holds;
         let mut wanted = match old {
-            Some(old) => Wanted::of(old, held)?,
-            None => Wanted::default(),
+            Some(old) => Wanted::of(old, held, &self.visible)?,
+            None => Wanted::nothing(&self.visible),
         };
         for facet in self.settings.shared.facets.attributes().iter() {
             let Some(sum) = planned(&task.after.extended, facet) else { continue };
@@ -76,7 +96,7 @@ impl Carrier {
 
     /// The planned attributes that an entry is to get where it is.
     pub(super) fn lacking_extended(&self, before: &Extended, after: &Extended) -> Result<Wanted, Trouble> {
-        let mut wanted = Wanted::default();
+        let mut wanted = Wanted::nothing(&self.visible);
         for facet in after.differing(before).and(self.settings.shared.facets).attributes().iter() {
             if let Some(sum) = planned(after, facet) {
                 wanted.put(facet, self.value(facet, sum)?);
@@ -87,7 +107,9 @@ impl Carrier {
 
     fn value(&self, facet: Facet, sum: Option<FacetSum>) -> Result<Value, Trouble> {
         let Some(sum) = sum else { return Ok(Value::none(facet)) };
-        lock(&self.values).get(facet, sum)?.ok_or(Trouble::Refused(AT_SOURCE))
+        // Who tells what is hidden goes by other rules.
+        let told = lock(&self.values).get(facet, sum)?.filter(|value| self.visible.shows_all_of(value));
+        told.ok_or(Trouble::Refused(AT_SOURCE))
     }
 
     /// Sets attributes of an entry where it is, which has this mode or is to have it, so that who finds it half done
@@ -102,7 +124,7 @@ impl Carrier {
         if wanted.is_empty() {
             return Ok(Seen::new());
         }
-        let has = Wanted::of(at, wanted.facets())?;
+        let has = Wanted::of(at, wanted.facets(), &self.visible)?;
         if self.setting.has_many() {
             // What was set before is waiting for the log, if it is not there yet.
             self.journal.keep_failure(self.journal.flush());

@@ -11,7 +11,7 @@
 use crate::fs::{Error, Linkable, Linked, SetMeta, Slot, WriteDir, is_stage_name, stage_name};
 use crate::tree::{InodeId, Kind, Name, RelPath};
 use crate::twoway::crash;
-use crate::twoway::facet::{At, Facets, Wanted, is_root};
+use crate::twoway::facet::{At, Facets, Visible, Wanted, is_root};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
@@ -66,7 +66,7 @@ fn part_file(run: &WriteDir, names: &[RelPath], holds: Facets) -> Result<(), Err
         return Ok(());
     }
     let file = dir.open_file(&name)?;
-    let like = Wanted::of(At::Entry(&dir, &name, Kind::File), holds)?;
+    let like = Wanted::of(At::Entry(&dir, &name, Kind::File), holds, &Visible::ALL)?;
     let staged = dir.stage(&name)?;
     staged.copy_all_of(&file)?;
     crash::point("copied in the trash");

@@ -181,7 +181,7 @@ impl Carrier {
             let original = original.as_ref().map(|(_, dir, name)| At::Entry(dir, name, node.kind()));
             let Some(look) = look else {
                 let meta = self.settings.all(&task.after, None);
-                let wanted = self.extended(task, original, &dir)?;
+                let wanted = self.extended_anew(task, original, &dir)?;
                 let at = Slot { dir: &dir, name: &name };
                 let unset = self
                     .make_with(task, (&dir, &name), &node, &meta, &wanted)
@@ -191,7 +191,7 @@ impl Carrier {
                 return Ok(Some(Done { look: Some(self.look(stamp, &task.after)), trashed: None, unset }));
             };
             let meta = self.settings.all(&task.after, self.replaced_meta(task, &dir, &name)?.as_ref());
-            let wanted = self.extended(task, replaced(task, &dir, &name), &self.staging)?;
+            let wanted = self.extended_anew(task, replaced(task, &dir, &name), &self.staging)?;
             let mut unset = Seen::new();
             let make = |staging: &WriteDir, name: &_| {
                 unset = self.make_with(task, (staging, name), &node, &meta, &wanted)?;

@@ -54,7 +54,7 @@ use crate::fs::{Error, Expected, Slot, WriteDir};
 use crate::report::{Reporter, Totals};
 use crate::request::Detail;
 use crate::tree::{InodeId, Kind, Name, RelPath};
-use crate::twoway::facet::{Facet, Facets, Register, Seen};
+use crate::twoway::facet::{Facet, Facets, Register, Seen, Visible};
 use crate::twoway::history::{History, Known, Look};
 use crate::twoway::names::Roles;
 use crate::twoway::reconcile::{Change, Why};
@@ -116,6 +116,8 @@ pub struct Carrier {
     /// Which names are to get the same attributes, once that matters.
     alike: OnceLock<HashMap<InodeId, Alike>>,
     settings: Settings,
+    /// The extended attributes that the scan has seen.
+    visible: Visible,
     /// When the replica was opened.
     began: FileTime,
     stop: Arc<AtomicBool>,
@@ -265,6 +267,7 @@ impl Carrier {
             staging: replica.staging().clone(),
             trash: Trash::new(replica.all_trash().clone(), run, stay)?,
             directories: Directories::default(),
+            visible: history.visible().clone(),
             journal: Journal::new(history)?,
             telling: Telling::new(reporter, settings.detail),
             values: Mutex::new(Values::new(replica.staging().clone())),

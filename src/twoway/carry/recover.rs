@@ -10,7 +10,7 @@ use crate::twoway::carry::names::{Moved, inode, settle_names};
 use crate::twoway::carry::setting::HalfSet;
 use crate::twoway::carry::trash::run_name;
 use crate::twoway::carry::{expected, kept, kind};
-use crate::twoway::facet::{Extended, Facet, Facets, Register, Value};
+use crate::twoway::facet::{Extended, Facet, Facets, Register, Value, Visible};
 use crate::twoway::history::{History, Known, Look};
 use crate::twoway::look::undo::KilledUndo;
 use crate::twoway::record::{Attributes, ContentSum, Modes, Record, State};
@@ -45,8 +45,11 @@ pub fn recover(replica: &Replica, history: &mut History, modes: Modes) -> Result
     let began = replica.opened_at()?;
     match KilledUndo::of(history, killed, root, Some(replica.all_trash()))? {
         Some(undo) => undo.repairing(root, replica.all_trash()).take_over(history)?,
-        None => Recovery { root, repairs, modes, began, given_up: HashSet::new(), half_set, catching }
-            .recover(history)?,
+        None => {
+            let (given_up, visible) = (HashSet::new(), history.visible().clone());
+            let recovery = Recovery { root, repairs, modes, began, given_up, half_set, catching, visible };
+            recovery.recover(history)?
+        }
     };
     // A run that had done all of it may not have come to parting what is in its trash. By now the log says what that
     // is: from here on it may be another file.
@@ -93,8 +96,8 @@ pub fn recover_to_look(
     let (root, began) = (replica.root(), replica.opened_at());
     let catching = Catching::new(root, trash.as_ref(), killed);
     let modes = killed.and_then(|killed| killed.modes).unwrap_or(modes);
-    Recovery { root, repairs: None, modes, began, given_up: HashSet::new(), half_set, catching }
-        .recover(history)
+    let (given_up, visible) = (HashSet::new(), history.visible().clone());
+    Recovery { root, repairs: None, modes, began, given_up, half_set, catching, visible }.recover(history)
 }
 
 struct Recovery<'a> {
@@ -109,6 +112,8 @@ struct Recovery<'a> {
     given_up: HashSet<(ContentSum, u32)>,
     half_set: HalfSet,
     catching: Catching<'a>,
+    /// The extended attributes that the run has seen.
+    visible: Visible,
 }
 
 struct Repairs<'a> {
@@ -305,7 +310,7 @@ impl Recovery<'_> {
             known.set_from(before, Facet::Links);
         }
         for facet in differing.attributes().iter() {
-            let now = Value::at(self.root, path, facet).ok();
+            let now = Value::at(self.root, path, (facet, &self.visible)).ok();
             let sum = now.as_ref().map(|now| now.sum(facet));
             if sum.is_some() && sum == intended.extended.get(facet).map(|register| register.sum) {
                 known.set_from(&intended.extended, facet);

@@ -5,7 +5,7 @@ use crate::tree::{Kind, Name, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::replace::clear_staged;
 use crate::twoway::carry::{CHANGED, Carrier, Done, NOT_EMPTY, Trouble, expected};
-use crate::twoway::facet::{At, Wanted};
+use crate::twoway::facet::{At, Visible, Wanted};
 use crate::twoway::history::Look;
 use crate::twoway::reconcile::Change;
 use crate::twoway::record::State;
@@ -89,7 +89,7 @@ impl Carrier {
         if !is_expected {
             return is_gone(&dir, &name);
         }
-        let like = Wanted::of(At::Entry(&dir, &name, Kind::Directory), self.settings.holds)?;
+        let like = Wanted::of(At::Entry(&dir, &name, Kind::Directory), self.settings.holds, &Visible::ALL)?;
         self.trash.make_like(&task.path, task.before.attributes.mode, &like)?;
         match remove_empty(&dir, &name) {
             Err(error) if is_full(&error) => {

@@ -4,7 +4,7 @@ use crate::fs::{Error, Slot, Stamp, WriteDir, stage_name};
 use crate::tree::{Kind, Name, RelPath};
 use crate::twoway::TwoWayError;
 use crate::twoway::carry::{CHANGED, Carrier, NOT_EMPTY, Outcome, Trouble, expected};
-use crate::twoway::facet::{At, Wanted};
+use crate::twoway::facet::{At, Visible, Wanted};
 use crate::twoway::history::Look;
 use crate::twoway::record::Record;
 use crate::twoway::task::Task;
@@ -66,7 +66,7 @@ impl Carrier {
         let kind = super::kind(before).unwrap_or(Kind::File);
         if kind == Kind::Directory
             && let Ok(trash) = self.trash.open(parent)
-            && let Ok(like) = Wanted::of(At::Entry(&trash, name, kind), self.settings.holds)
+            && let Ok(like) = Wanted::of(At::Entry(&trash, name, kind), self.settings.holds, &Visible::ALL)
             && trash.remove(name, kind).is_ok()
             && self.trash.make_like(path, before.attributes.mode, &like).is_ok()
         {

@@ -16,7 +16,8 @@
 //! | one version covers the other | its attributes go to the other side |
 //! | neither does | a conflict of attributes, as of modes |
 //!
-//! A record holds the sum alone. What it is the sum of is read from the entry when somebody needs it: [`Value`].
+//! A record holds the sum alone. What it is the sum of is read from the entry when somebody needs it: [`Value`]. Of
+//! extended attributes it is the sum of those that rules leave [visible](Visible); the others are left alone.
 //!
 //! # Names of one file
 //!
@@ -37,10 +38,11 @@
 
 mod entry;
 mod value;
+mod visible;
 
 pub(super) use entry::{At, Wanted};
-use value::names_of;
-pub use value::{InvalidValue, Value, look_for, sums_of};
+pub use value::{InvalidValue, Value, sums_of};
+pub use visible::Visible;
 
 use crate::fs::{Dir, Holds};
 use crate::request::Options;
@@ -94,7 +96,7 @@ impl Facet {
     pub const ALL: [Facet; 4] = [Facet::Acls, Facet::Xattrs, Facet::RootXattrs, Facet::Links];
 
     /// The number that stands for it where it is stored and told.
-    pub fn code(self) -> u8 {
+    pub const fn code(self) -> u8 {
         match self {
             Facet::Acls => 0,
             Facet::Xattrs => 1,
@@ -108,7 +110,7 @@ impl Facet {
         Facet::ALL.into_iter().find(|facet| facet.code() == code)
     }
 
-    fn bit(self) -> u8 {
+    const fn bit(self) -> u8 {
         1 << self.code()
     }
 }
@@ -137,6 +139,9 @@ impl Facets {
         let links = options.hard_links.then_some(Facet::Links);
         acls.into_iter().chain(xattrs.into_iter().flatten()).chain(links).collect()
     }
+
+    /// Extended attributes.
+    pub const XATTRS: Facets = Facets(Facet::Xattrs.bit() | Facet::RootXattrs.bit());
 
     /// Those that are attributes, which have values.
     pub fn attributes(self) -> Facets {

@@ -3,7 +3,7 @@
 use crate::fs::{self, Dir, Error};
 use crate::tree::xattr::{MAX_XATTR_VALUE, MAX_XATTRS, is_carried, is_users};
 use crate::tree::{Acl, Acls, DefaultAcl, Extra, RelPath, Xattr, XattrSummer, Xattrs};
-use crate::twoway::facet::{Facet, FacetSum, Facets, Seen};
+use crate::twoway::facet::{Facet, FacetSum, Facets, Seen, Visible};
 use std::collections::BTreeMap;
 
 /// What sums of ACLs begin with.
@@ -28,18 +28,6 @@ type Told = Vec<(Vec<u8>, Vec<u8>)>;
 
 const ACCESS: &[u8] = b"access";
 const DEFAULT: &[u8] = b"default";
-
-/// What has to be looked at to see these facets.
-pub fn look_for(facets: Facets) -> fs::Look {
-    fs::Look { acls: facets.contains(Facet::Acls), xattrs: names_of(facets), atimes: false }
-}
-
-/// The attributes that are of these facets; `None` if none are.
-pub(in crate::twoway) fn names_of(facets: Facets) -> Option<fs::XattrNames> {
-    let all_namespaces = facets.contains(Facet::RootXattrs);
-    let has_any = all_namespaces || facets.contains(Facet::Xattrs);
-    has_any.then_some(fs::XattrNames { all_namespaces, rsyncs_own: true, rules: None })
-}
 
 /// The sums of these facets in what was seen of an entry.
 pub fn sums_of(facets: Facets, extra: Option<&Extra>) -> Seen {
@@ -94,31 +82,31 @@ impl Value {
         if facet == Facet::RootXattrs { sums.other } else { sums.user }.map(FacetSum)
     }
 
-    /// Reads it by what looks at ACLs, and what reads extended attributes.
+    /// Reads what of it is visible, by what looks at ACLs and what reads extended attributes.
     ///
     /// # Errors
     /// Those of reading.
     pub fn read(
-        facet: Facet,
+        (facet, visible): (Facet, &Visible),
         extra: impl FnOnce(&fs::Look) -> Result<Option<Box<Extra>>, Error>,
         xattrs: impl FnOnce(fs::XattrNames) -> Result<Xattrs, Error>,
     ) -> Result<Value, Error> {
         let only = Facets::from_iter([facet]);
-        match names_of(only) {
+        match visible.names_of(only) {
             None if only.attributes().is_empty() => Ok(Value::none(facet)),
             None => {
-                let seen = extra(&look_for(only))?;
+                let seen = extra(&visible.look_for(only))?;
                 Ok(Value::Acls(seen.and_then(|extra| extra.acls).map(|acls| Acls::clone(&acls))))
             }
             Some(names) => Ok(Value::Xattrs(of_facet(&xattrs(names)?, facet))),
         }
     }
 
-    /// Reads it from what is at a path below a directory, or is that directory.
+    /// Reads what of it is visible, from what is at a path below a directory, or is that directory.
     ///
     /// # Errors
     /// Those of reading, or nothing is there.
-    pub fn at(root: &Dir, path: &RelPath, facet: Facet) -> Result<Value, Error> {
+    pub fn at(root: &Dir, path: &RelPath, facet: (Facet, &Visible)) -> Result<Value, Error> {
         let Some((parent, name)) = path.split_last() else {
             return Value::read(facet, |look| root.own_extra(look), |names| root.own_xattrs(&names));
         };

@@ -27,7 +27,7 @@ const BATCH: usize = 1024;
 
 /// A transaction. Dropped before it is committed, it leaves everything as it was.
 pub(in crate::twoway) struct Change<'h> {
-    history: &'h mut History,
+    pub(super) history: &'h mut History,
     pub(super) txn: WriteTransaction,
     pub(super) identity: Identity,
     pub(super) authors: Authors,

@@ -21,6 +21,7 @@
 //! | `entries` | number, a count | what the run did at some paths |
 //! | `values` | number, facet, sum | attributes that the run has set others in place of |
 //! | `replaced` | number, path | the version of a file that the run has put into the trash |
+//! | `visible` | | the rules for the names of extended attributes by which these were last looked at |
 //!
 //! The file is checked against its checksums whenever it is opened, as a wrong bit could look like a removal. What
 //! fails that check, is cut off, or is something else is told apart ([`TwoWayError`]); a run does not go on without the
@@ -39,6 +40,7 @@ mod row;
 mod runs;
 #[cfg(test)]
 mod tests;
+mod visible;
 
 pub use identity::Origin;
 pub use partner::{Acknowledgement, Partner};
@@ -53,6 +55,7 @@ pub(super) use identity::{new_tag, new_token};
 use crate::fs::{Dir, ReadFile, WriteFile};
 use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
+use crate::twoway::facet::Visible;
 use crate::twoway::lineage::Lineages;
 use crate::twoway::record::Record;
 use crate::twoway::version::Author;
@@ -85,6 +88,8 @@ const ENTRIES: TableDefinition<'_, (u64, u64), &[u8]> = TableDefinition::new("en
 const VALUES: TableDefinition<'_, (u64, u8, [u8; 16]), &[u8]> = TableDefinition::new("values");
 /// Older histories have no such table.
 const REPLACED: TableDefinition<'_, (u64, &[u8]), &[u8]> = TableDefinition::new("replaced");
+/// Older histories have no such table, nor do those in which no rules were ever heeded.
+const VISIBLE: TableDefinition<'_, (), &[u8]> = TableDefinition::new("visible");
 
 /// What a redb file begins with.
 const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
@@ -104,6 +109,8 @@ pub struct History {
     partners: u64,
     /// What is read of owners.
     owners: Seen,
+    /// The extended attributes of which something is known.
+    visible: Visible,
     /// What keeps other runs from the replica. The last field: it goes when the database is closed, which writes to it.
     held: Option<Arc<WriteFile>>,
 }
@@ -159,8 +166,9 @@ impl History {
         };
         let identity = stored.unwrap_or(blank);
         let (authors, lineages) = Default::default();
-        let owners = Seen::BOTH;
-        let mut history = History { db, identity, authors, lineages, partners: 0, owners, held: None };
+        let (owners, visible) = (Seen::BOTH, Visible::ALL);
+        let mut history =
+            History { db, identity, authors, lineages, partners: 0, owners, visible, held: None };
         if origin == Origin::New {
             history.create_tables()?;
         }
@@ -214,6 +222,7 @@ impl History {
         }
         let partners = txn.open_table(PARTNERS).map_err(storage(READING))?;
         self.partners = redb::ReadableTableMetadata::len(&partners).map_err(storage(READING))?;
+        self.visible = visible::read(&txn)?;
         Ok(())
     }
 

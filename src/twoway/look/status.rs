@@ -117,7 +117,8 @@ impl Glance {
 
     /// Looks for what has changed since the last run, in the tree too, and hands each path to `each`. What cannot be
     /// looked at is told to `observer`. Nothing of it is written. ACLs and extended attributes are looked at, besides
-    /// what the options ask for, where runs have looked at them before.
+    /// what the options ask for, where runs have looked at them before; of extended attributes those that the last such
+    /// run has seen.
     ///
     /// # Errors
     /// Those of reading, and a scan that was stopped.
@@ -137,10 +138,12 @@ impl Glance {
         let before = self.history.snapshot()?;
         let known = self.history.sequence();
         let root = self.replica.root().clone();
+        let visible = self.history.visible().clone();
         let options = ScanOptions {
             began: self.replica.opened_at(),
             unfinished: Some(&unfinished),
             facets: options.facets.or(self.followed()?).and(Facets::held_by(&root)),
+            visible: &visible,
             ..*options
         };
         let counts = scan(&root, &mut self.history, &options, observer)?.commit()?;

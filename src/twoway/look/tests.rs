@@ -7,7 +7,7 @@ use super::*;
 use crate::fs::Stamp;
 use crate::tree::RelPath;
 use crate::twoway::decide::Side;
-use crate::twoway::facet::Facets;
+use crate::twoway::facet::{Facets, Visible};
 use crate::twoway::hiding::Hiding;
 use crate::twoway::history::{Acknowledgement, Known, Look, Partner};
 use crate::twoway::log::{Ending, Entry, Outcome, Purpose};
@@ -85,6 +85,7 @@ impl Scene {
             hiding: &self.hiding,
             modes: Modes::Whole,
             facets: Facets::NONE,
+            visible: &Visible::ALL,
             owner: false,
             group: false,
             links: true,

@@ -45,6 +45,7 @@ const FULL: &str = "a directory is there that holds what the run did not make";
 const GONE: &str = "the directory that it was in is gone";
 const NO_DIRECTORY: &str = "the directory that it was in is something else by now";
 const ATTRIBUTES_LOST: &str = "its attributes were not kept";
+const HIDDEN: &str = "the rules of a later run hide attributes that it had";
 const UNSET: &str = "its attributes cannot be set";
 const TAKEN: &str = "something else has the name by now";
 

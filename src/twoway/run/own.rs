@@ -9,7 +9,7 @@ use crate::twoway::TwoWayError;
 use crate::twoway::carry;
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::Meet;
-use crate::twoway::facet::{Facets, is_root};
+use crate::twoway::facet::{Facets, Visible, is_root};
 use crate::twoway::guard::{Census, Refusal};
 use crate::twoway::hiding::Hiding;
 use crate::twoway::history::{History, Origin, Partner};
@@ -108,6 +108,7 @@ impl Own {
             hiding: &hiding,
             modes,
             facets: Facets::asked(options).and(holds),
+            visible: &Visible::by(&options.rules),
             owner,
             group,
             links: options.links,

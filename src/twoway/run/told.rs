@@ -6,7 +6,7 @@ use crate::tree::RelPath;
 use crate::twoway::TwoWayError;
 use crate::twoway::decide::Side;
 use crate::twoway::exchange::{Conversation, Garbled, Talk};
-use crate::twoway::facet::{Facet, FacetSum, Value};
+use crate::twoway::facet::{Facet, FacetSum, Value, Visible};
 use crate::twoway::hiding::Cursor;
 use crate::twoway::history::{self, History, Known, Partner, Snapshot};
 use crate::twoway::packed::{Batch, PackedRecord, Packing};
@@ -164,7 +164,8 @@ pub(super) fn acl_of(record: &Record) -> Option<FacetSum> {
 
 /// The ACLs with this sum, if they are there still: else the path has changed, and is left.
 pub(super) fn find_acl(root: &Dir, path: &RelPath, sum: FacetSum) -> Option<Value> {
-    Value::at(root, path, Facet::Acls).ok().filter(|value| value.sum(Facet::Acls) == Some(sum))
+    let found = Value::at(root, path, (Facet::Acls, &Visible::ALL)).ok();
+    found.filter(|value| value.sum(Facet::Acls) == Some(sum))
 }
 
 fn with_ancestors(mut keys: Keys) -> Keys {

@@ -25,19 +25,23 @@ impl Share<'_> {
         conversation: &mut Conversation<'_>,
     ) -> Result<(), RunError> {
         if self.who == Who::Follower && there {
-            self.tell_values(owners, conversation)?;
+            self.tell_values((carrier, owners), conversation)?;
         }
         if here {
             hear_values(carrier, owners, conversation)?;
         }
         if self.who == Who::Planner && there {
-            self.tell_values(owners, conversation)?;
+            self.tell_values((carrier, owners), conversation)?;
         }
         Ok(())
     }
 
     /// Tells what the other side asks for. What cannot be read is left out.
-    fn tell_values(&self, owners: &OwnerMap, conversation: &mut Conversation<'_>) -> Result<(), RunError> {
+    fn tell_values(
+        &self,
+        (carrier, owners): (&Carrier, &OwnerMap),
+        conversation: &mut Conversation<'_>,
+    ) -> Result<(), RunError> {
         loop {
             let Talk::Lack(batch, is_last) = conversation.hear()? else { return Err(OUT_OF_TURN.into()) };
             let mut values = TellingValues::default();
@@ -46,7 +50,8 @@ impl Share<'_> {
                     continue;
                 }
                 for facet in facets.and(self.shared.facets).attributes().iter() {
-                    let Ok(value) = Value::at(self.root.dir(), &path, facet) else { continue };
+                    let value = Value::at(self.root.dir(), &path, (facet, carrier.visible()));
+                    let Ok(value) = value else { continue };
                     values.add(facet, &value);
                     if values.size() >= FULL {
                         conversation.say(&Talk::Values(values.take(owners), false))?;

@@ -1,8 +1,8 @@
 //! Reading the content of files that may have changed, by several threads.
 
-use crate::fs::{Dir, Pieces, Stamp};
+use crate::fs::{Dir, Look, Pieces, Stamp};
 use crate::tree::{Meta, Name};
-use crate::twoway::facet::{Facets, Seen, look_for, sums_of};
+use crate::twoway::facet::{Facets, Seen, sums_of};
 use crate::twoway::record::ContentSum;
 use crate::twoway::scan::Trouble;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -34,6 +34,8 @@ struct Job {
     dir: Dir,
     name: Name,
     facets: Facets,
+    /// What has to be looked at to see them.
+    look: Look,
     answer: Sender<Outcome>,
 }
 
@@ -55,9 +57,9 @@ impl<'scope, 'env> Readers<'scope, 'env> {
     }
 
     /// Has a file read and looked at for these facets, and returns where the outcome will be.
-    pub(super) fn read(&mut self, dir: Dir, name: Name, facets: Facets) -> Receiver<Outcome> {
+    pub(super) fn read(&mut self, dir: Dir, name: Name, (facets, look): (Facets, Look)) -> Receiver<Outcome> {
         let (answer, outcome) = bounded(1);
-        let job = Job { dir, name, facets, answer };
+        let job = Job { dir, name, facets, look, answer };
         let jobs = match self.jobs.take() {
             Some(jobs) => Some(jobs),
             None => self.start(),
@@ -105,8 +107,10 @@ fn read(job: &Job, stop: &AtomicBool, buffer: &mut [u8]) -> Outcome {
         // No further than it was long, or a file that grows all the time would never be done; that it has grown shows
         // in its stamp.
         let sum = sum(file.pieces(0..file.len()), stop, buffer).map_err(failed)?;
-        let look = look_for(job.facets);
-        let extra = if look.is_nothing() { None } else { file.extra(&look).map_err(Trouble::Failed)? };
+        let extra = match job.look.is_nothing() {
+            true => None,
+            false => file.extra(&job.look).map_err(Trouble::Failed)?,
+        };
         if !file.changed().map_err(failed)? {
             let seen = sums_of(job.facets, extra.as_deref());
             return Ok(Read { sum, stamp: file.stamp(), meta: file.meta(), seen });

@@ -20,7 +20,8 @@
 //! occupied: it cannot go, whoever removes it elsewhere.
 //!
 //! Nothing is written before [`Findings::commit`], and nothing at all if nothing has changed: the caller looks at the
-//! [`Counts`] first, as a tree that is suddenly empty is more likely not mounted.
+//! [`Counts`] first, as a tree that is suddenly empty is more likely not mounted. Only that other extended attributes
+//! are visible than before is written down at once: what was known of them is not known then, which is no edit.
 
 mod compare;
 mod hash;
@@ -36,7 +37,7 @@ pub(in crate::twoway) use hash::sum;
 use crate::fs::{Dir, Error};
 use crate::tree::{Kind, RelPath};
 use crate::twoway::TwoWayError;
-use crate::twoway::facet::Facets;
+use crate::twoway::facet::{Facets, Visible};
 use crate::twoway::hiding::Hiding;
 use crate::twoway::history::{Change, History};
 use crate::twoway::record::Modes;
@@ -54,6 +55,8 @@ pub struct ScanOptions<'a> {
     pub modes: Modes,
     /// Which facets are.
     pub facets: Facets,
+    /// Which extended attributes are.
+    pub visible: &'a Visible,
     /// Whether owners are.
     pub owner: bool,
     /// Whether groups are.
@@ -196,6 +199,9 @@ pub fn scan<'h>(
     options: &ScanOptions<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Findings<'h>, TwoWayError> {
+    if !options.facets.and(Facets::XATTRS).is_empty() {
+        history.sees(options.visible)?;
+    }
     history.takes_part((options.owner, options.group));
     std::thread::scope(|scope| {
         let readers = hash::Readers::new(scope, options.threads, options.stop);

@@ -3,7 +3,7 @@
 use crate::fs::{Dir, Error, Listing, Stamp, Stamped};
 use crate::tree::{Entry, Kind, Meta, Name, Node, RelPath};
 use crate::twoway::TwoWayError;
-use crate::twoway::facet::{Seen, look_for, sums_of};
+use crate::twoway::facet::{Seen, sums_of};
 use crate::twoway::hiding::Cursor;
 use crate::twoway::history::{self, History, Known, Snapshot};
 use crate::twoway::record::State;
@@ -307,7 +307,9 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
             Ok(dir) => dir,
             Err(error) => return self.unknown(path, before, &Trouble::Failed(error)),
         };
-        let reading = self.readers.read(dir, entry.name.clone(), self.options.facets);
+        let facets = self.options.facets;
+        let look = self.options.visible.look_for(facets);
+        let reading = self.readers.read(dir, entry.name.clone(), (facets, look));
         self.settling.take(Finding { path, before, found: Found::Reading(reading, entry.inode().is_some()) })
     }
 
@@ -356,14 +358,16 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         if facets.is_empty() {
             return Ok(Seen::new());
         }
-        let extra = self.dir_of(level)?.extra(&entry.name, entry.kind(), &look_for(facets))?;
+        let extra =
+            self.dir_of(level)?.extra(&entry.name, entry.kind(), &self.options.visible.look_for(facets))?;
         Ok(sums_of(facets, extra.as_deref()))
     }
 
     /// The same of a directory that is open.
     fn own_seen(&self, dir: &Dir, stamp: Stamp, before: Option<&Known>) -> Result<Seen, Error> {
         let facets = self.options.unseen(stamp, before);
-        let extra = if facets.is_empty() { None } else { dir.own_extra(&look_for(facets))? };
+        let extra =
+            if facets.is_empty() { None } else { dir.own_extra(&self.options.visible.look_for(facets))? };
         Ok(sums_of(facets, extra.as_deref()))
     }
 

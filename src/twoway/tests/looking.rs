@@ -2,7 +2,7 @@
 
 use crate::fs::{Dir, Links, Root};
 use crate::tree::RelPath;
-use crate::twoway::facet::Facets;
+use crate::twoway::facet::{Facets, Visible};
 use crate::twoway::history::{History, Known, Late, Origin};
 use crate::twoway::record::Modes;
 use crate::twoway::replica::Replica;
@@ -28,6 +28,7 @@ fn scanned(root: &Dir, history: &mut History, began: FileTime) -> Counts {
         hiding: &Arc::default(),
         modes: Modes::Whole,
         facets: Facets::NONE,
+        visible: &Visible::ALL,
         owner: false,
         group: false,
         links: true,

@@ -1,6 +1,6 @@
 //! Filter rules for names of extended attributes (modifier `x`), held against the installed rsync.
 
-use crate::support::command::{Invocation, Output, dsync};
+use crate::support::command::{Invocation, Output};
 use crate::support::scene::Scene;
 use crate::support::transport::Way;
 use crate::support::tree::{Tree, noise};
@@ -122,19 +122,6 @@ fn what_comes_with_content_is_what_the_rules_let_through() {
         assert_eq!(attributes(&scene.path("to")), theirs, "{way:?}");
         assert_eq!(theirs[NEW].keys().filter(|name| name.starts_with(b"user.")).count(), 1);
     }
-}
-
-#[test]
-fn both_sides_of_a_two_way_run_have_the_same() {
-    if command::is_rsync() {
-        return;
-    }
-    let scene = Scene::with_source(&Tree::new().file("file", "x")).tree("to", &Tree::new());
-    let run = dsync(["-2X", "-f-x user.a"]).args([scene.path("source"), scene.path("to")]).run().expect(1);
-    let message =
-        "filter rules for names of extended attributes (modifier x) cannot be used in a two-way run";
-    assert!(run.err().contains(message), "{run}");
-    assert!(!scene.path("to/file").exists());
 }
 
 /// What is kept of the destination's own is kept whole, and a file with attributes that no source has is not taken along

@@ -36,16 +36,16 @@ fn met(way: Way) -> Two {
 }
 
 impl Two {
-    fn mark(&self, path: &str, colour: &str) {
+    pub(super) fn mark(&self, path: &str, colour: &str) {
         xattr::set(&self.scene.path(path), b"user.colour", colour.as_bytes());
     }
 
-    fn colour(&self, path: &str) -> Option<String> {
+    pub(super) fn colour(&self, path: &str) -> Option<String> {
         let value = xattr::get(&self.scene.path(path), b"user.colour");
         value.map(|value| String::from_utf8(value).unwrap())
     }
 
-    fn inode(&self, path: &str) -> u64 {
+    pub(super) fn inode(&self, path: &str) -> u64 {
         self.scene.path(path).symlink_metadata().unwrap().ino()
     }
 

@@ -10,6 +10,7 @@ mod edits;
 mod extended;
 mod forks;
 mod guards;
+mod hidden;
 mod interrupted;
 mod linked;
 mod look;

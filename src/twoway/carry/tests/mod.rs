@@ -15,7 +15,7 @@ use crate::pass::{Agenda as _, Place};
 use crate::report::Event;
 use crate::tree::{Gid, Meta, Node, Uid};
 use crate::twoway::decide::Side;
-use crate::twoway::facet::Facets;
+use crate::twoway::facet::{Facets, Visible};
 use crate::twoway::hiding::Hiding;
 use crate::twoway::log::{Entry, Purpose};
 use crate::twoway::reconcile::{Pair, Step};
@@ -97,6 +97,7 @@ fn scan_options<'a>(hiding: &'a Arc<Hiding>, stop: &'a AtomicBool, began: FileTi
         hiding,
         modes: Modes::Whole,
         facets: Facets::NONE,
+        visible: &Visible::ALL,
         owner: false,
         group: false,
         links: true,

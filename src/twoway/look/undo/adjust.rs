@@ -3,11 +3,11 @@
 use crate::fs::{SetMeta, WriteDir};
 use crate::tree::{Kind, Meta, Name};
 use crate::twoway::carry::run_name;
-use crate::twoway::facet::{At, Facets, Value, Wanted};
+use crate::twoway::facet::{At, Facets, Value, Visible, Wanted};
 use crate::twoway::history::History;
 use crate::twoway::log::Entry;
 use crate::twoway::look::compare::{is_alike, set_back};
-use crate::twoway::look::undo::{ATTRIBUTES_LOST, CHANGED, Refusal, UNSET, Undo};
+use crate::twoway::look::undo::{ATTRIBUTES_LOST, CHANGED, HIDDEN, Refusal, UNSET, Undo};
 
 /// What is to be set of an entry that is there.
 pub(super) struct ToSet {
@@ -58,8 +58,13 @@ impl Undo<'_> {
         }
         let meta = set_back(before, &entry.after, &now, before.state.is_directory());
         let meta = meta.ok_or(Refusal::Because(CHANGED))?;
-        let mut set =
-            ToSet { dir, place, mode: meta.mode.unwrap_or(now.mode), meta, wanted: Wanted::default() };
+        let mut set = ToSet {
+            dir,
+            place,
+            mode: meta.mode.unwrap_or(now.mode),
+            meta,
+            wanted: Wanted::nothing(self.history.visible()),
+        };
         set.wanted = facets_before(self.history, self.run, entry, set.at())?;
         Ok(Some(set).filter(|set| !set.meta.is_empty() || !set.wanted.is_empty()))
     }
@@ -89,9 +94,9 @@ impl Undo<'_> {
 /// The attributes that the run has set others in place of, where these are still there.
 fn facets_before(history: &History, run: u64, entry: &Entry, at: At<'_>) -> Result<Wanted, Refusal> {
     let (before, after) = (&entry.before.extended, &entry.after.extended);
-    let facets = after.differing(before).attributes();
-    let seen = Wanted::of(at, facets)?;
-    let mut wanted = Wanted::default();
+    let (facets, visible) = (after.differing(before).attributes(), history.visible());
+    let seen = Wanted::of(at, facets, visible)?;
+    let mut wanted = Wanted::nothing(visible);
     for facet in facets.iter() {
         // What nobody had looked at nobody can put back.
         let Some((old, new)) = before.get(facet).zip(after.get(facet)) else { continue };
@@ -104,6 +109,9 @@ fn facets_before(history: &History, run: u64, entry: &Entry, at: At<'_>) -> Resu
             None => Value::none(facet),
             Some(sum) => history.value(run, facet, sum)?.ok_or(Refusal::Because(ATTRIBUTES_LOST))?,
         };
+        if !visible.shows_all_of(&value) {
+            return Err(Refusal::Because(HIDDEN));
+        }
         wanted.put(facet, value);
     }
     Ok(wanted)
@@ -127,7 +135,7 @@ pub(super) fn put_facets_back(
     let Some(trashed) = &entry.trashed else { return Ok(()) };
     let like = trash.open_dir_writable(&run_name(run)?).and_then(|run| run.open_beneath_writable(trashed));
     let Ok(like) = like else { return Ok(()) };
-    let wanted = Wanted::of(At::Own(&like), Facets::held_by(&like))?;
+    let wanted = Wanted::of(At::Own(&like), Facets::held_by(&like), &Visible::ALL)?;
     // What cannot be set is less than what is back.
     wanted.set_at(At::Entry(dir, name, Kind::Directory), entry.before.attributes.mode, |_| ())?;
     Ok(())

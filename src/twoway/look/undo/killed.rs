@@ -318,7 +318,8 @@ impl<'a> KilledUndo<'a> {
     /// Whether any of the attributes that a run has set were set back, and those that were not.
     fn facets_to_set(&self, history: &History, entry: &Entry) -> Result<(bool, Wanted), TwoWayError> {
         let (before, after) = (&entry.before.extended, &entry.after.extended);
-        let (mut is_touched, mut wanted) = (false, Wanted::default());
+        let visible = history.visible();
+        let (mut is_touched, mut wanted) = (false, Wanted::nothing(visible));
         for facet in after.differing(before).attributes().iter() {
             let Some((old, new)) = before.get(facet).zip(after.get(facet)) else { continue };
             let value = |run, sum: Option<_>| match sum {
@@ -327,7 +328,7 @@ impl<'a> KilledUndo<'a> {
             };
             let had = value(self.number, new.sum)?;
             let (Some(had), Some(value)) = (had, value(self.run, old.sum)?) else { continue };
-            let Ok(now) = Value::at(self.root, &entry.path, facet) else { continue };
+            let Ok(now) = Value::at(self.root, &entry.path, (facet, visible)) else { continue };
             if now == value {
                 is_touched = true;
             } else if now.is_between(&had, &value) {

@@ -44,10 +44,8 @@ impl Undo<'_> {
                 }
                 Work::Adjust => {
                     let Some(Some(set)) = unless_fatal(self.attributes_back(entry))? else { continue };
-                    let facets = set.wanted.facets();
-                    let Some(has) = unless_fatal(Wanted::of(set.at(), facets).map_err(Refusal::from))? else {
-                        continue;
-                    };
+                    let has = Wanted::of(set.at(), set.wanted.facets(), self.history.visible());
+                    let Some(has) = unless_fatal(has.map_err(Refusal::from))? else { continue };
                     self.replaced.extend(has.into_values());
                     next.insert(entry.path.clone(), self.looked_at(&entry.path)?);
                 }

@@ -1,6 +1,7 @@
 //! Scans of real trees, case by case; [`edits`] holds them against an independent reading of random ones.
 
 mod edits;
+mod hidden;
 
 use super::*;
 use crate::fs::{Links, Root};
@@ -21,6 +22,8 @@ struct Scene {
     history: History,
     rules: Rules,
     specials: bool,
+    facets: Facets,
+    visible: Visible,
 }
 
 #[derive(Default)]
@@ -37,7 +40,15 @@ impl Scene {
         let at = tempfile::tempdir().unwrap();
         let (replica, history, origin) = open(at.path());
         assert_eq!(origin, Origin::New);
-        Scene { at, replica, history, rules: Rules::new(), specials: false }
+        Scene {
+            at,
+            replica,
+            history,
+            rules: Rules::new(),
+            specials: false,
+            facets: Facets::NONE,
+            visible: Visible::ALL,
+        }
     }
 
     fn path(&self, rest: &str) -> PathBuf {
@@ -63,7 +74,8 @@ impl Scene {
         let options = ScanOptions {
             hiding: &Arc::new(Hiding::of_rules(&self.rules)),
             modes: Modes::Whole,
-            facets: Facets::NONE,
+            facets: self.facets,
+            visible: &self.visible,
             owner: false,
             group: false,
             links: true,
@@ -158,6 +170,7 @@ fn nothing_is_written_before_it_is_committed() {
         hiding: &Arc::default(),
         modes: Modes::Whole,
         facets: Facets::NONE,
+        visible: &Visible::ALL,
         owner: true,
         group: true,
         links: true,
