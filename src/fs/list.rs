@@ -96,7 +96,8 @@ pub(super) fn directories(dir: &Dir) -> Result<Vec<Name>, Error> {
     outcome.map_err(Error::when(LISTING))?;
     // Not every file system tells it with the name.
     for name in unknown {
-        if entry(dir, &name)?.is_some_and(|entry| entry.is_dir()) {
+        // One that cannot be looked at is nothing that could be entered.
+        if entry(dir, &name).is_ok_and(|entry| entry.is_some_and(|entry| entry.is_dir())) {
             names.push(name);
         }
     }

@@ -52,8 +52,8 @@ shortcuts! {
     kernel_calls,
     /// In a two-way run a file that only got another name is given that name. Without: fetched under it, and removed.
     renames,
-    /// In a two-way run in which everything is compared, stretches of what is known are told by sums first. Without: path
-    /// by path.
+    /// In a two-way run in which everything is compared, stretches of what is known are told by sums first. Without:
+    /// path by path.
     stretches,
     /// Work is spread over several threads. Without: there is one for each kind of work.
     threads,

@@ -94,8 +94,8 @@ pub struct Record {
     /// Whether a directory stands here that cannot go. Of a directory: it holds, at any depth, things that take no part
     /// (ignored, or of a kind that is not synchronised). Of what is absent: it was removed, but the directory stays for
     /// the sake of such things; its presence is no edit, nothing else can have its name, and it is there again as soon
-    /// as a scan finds something inside that takes part. Never set on anything else. A fact about one replica, which no
-    /// other takes over.
+    /// as a scan finds something inside that takes part. A file of rules that leaves out such things stays as a
+    /// directory does. Never set on anything else. A fact about one replica, which no other takes over.
     pub occupied: bool,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! They are opened like everything in the tree, by handle and name, so a symbolic link is none: one in the place of a
 //! file of rules is an error, since nobody can know what it was meant to say. Only directories above the top of the
-//! transfer, where the user asked to look there too, are outside the tree. What a file says is told to nobody but the other
-//! side of a two-way run, which gets what takes part anyway.
+//! transfer, where the user asked to look there too, are outside the tree. What a file says is told to nobody, but in a
+//! two-way run to the other side: there no file counts but those that the user's own rules name.
 
 use crate::fs::{Dir, Error};
 use crate::tree::filter::{FilterError, Scope};
@@ -13,11 +13,11 @@ use std::io;
 /// The largest file of rules that is read in a directory, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// Who is shown a file of rules that was read: its name, and what is in it.
-pub type SeesRules<'a> = &'a mut dyn FnMut(&[u8], &[u8]);
+/// Who is shown a file of rules that was read, its name and what is in it, and may refuse it.
+pub type SeesRules<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>;
 
 /// The same of files above the top of the transfer: first how many levels above.
-pub type SeesRulesAbove<'a> = &'a mut dyn FnMut(usize, &[u8], &[u8]);
+pub type SeesRulesAbove<'a> = &'a mut dyn FnMut(usize, &[u8], &[u8]) -> io::Result<()>;
 
 /// What holds in a directory, which is `dir` and at `path` below the top of the transfer. `above` holds in the
 /// directory above it.
@@ -25,7 +25,7 @@ pub type SeesRulesAbove<'a> = &'a mut dyn FnMut(usize, &[u8], &[u8]);
 /// # Errors
 /// A file of rules cannot be read or understood; then nobody knows what holds.
 pub fn enter(above: &Scope, dir: &Dir, path: &RelPath) -> Result<Scope, Error> {
-    enter_seen(above, (dir, path), &mut |_, _| ())
+    enter_seen(above, (dir, path), &mut |_, _| Ok(()))
 }
 
 /// As [`enter`]; each file that is read is shown to `sees`.
@@ -41,7 +41,7 @@ pub fn enter_seen(above: &Scope, (dir, path): (&Dir, &RelPath), sees: SeesRules<
 /// # Errors
 /// Those of [`enter`].
 pub fn enter_above(scope: &Scope, top: &Dir, own: bool) -> Result<Scope, Error> {
-    enter_above_seen(scope, (top, own), &mut |_, _, _| ())
+    enter_above_seen(scope, (top, own), &mut |_, _, _| Ok(()))
 }
 
 /// As [`enter_above`]; each file that is read is shown to `sees`.
@@ -75,9 +75,7 @@ fn failed(error: &FilterError) -> Error {
 
 fn read_seen(dir: &Dir, file: &[u8], sees: SeesRules<'_>) -> io::Result<Option<Vec<u8>>> {
     let content = read(dir, file)?;
-    if let Some(content) = &content {
-        sees(file, content);
-    }
+    content.iter().try_for_each(|content| sees(file, content))?;
     Ok(content)
 }
 

@@ -21,7 +21,7 @@ pub enum Holder {
 
 /// What was found in one directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-enum Held {
+enum Content {
     /// Files, by the names under which rules look for them, and their contents.
     Files(BTreeMap<Vec<u8>, Vec<u8>>),
     /// Some file could not be read or understood: nobody knows what takes part there, so nothing does.
@@ -33,14 +33,14 @@ enum Held {
 pub struct RuleFiles {
     /// The absolute path of the tree, if rules look at it; else empty.
     root: Vec<u8>,
-    found: BTreeMap<Holder, Held>,
+    found: BTreeMap<Holder, Content>,
 }
 
-impl Held {
+impl Content {
     fn file(&self, name: &[u8]) -> Option<Vec<u8>> {
         match self {
-            Held::Files(files) => files.get(name).cloned(),
-            Held::Unknown => None,
+            Content::Files(files) => files.get(name).cloned(),
+            Content::Unknown => None,
         }
     }
 }
@@ -63,15 +63,15 @@ impl RuleFiles {
 
     /// Adds a file that was found in a directory.
     pub fn add(&mut self, holder: Holder, name: &[u8], content: &[u8]) {
-        let none = || Held::Files(BTreeMap::new());
-        if let Held::Files(files) = self.found.entry(holder).or_insert_with(none) {
+        let none = || Content::Files(BTreeMap::new());
+        if let Content::Files(files) = self.found.entry(holder).or_insert_with(none) {
             files.insert(name.to_vec(), content.to_vec());
         }
     }
 
     /// Takes it for unknown what takes part in a directory.
     pub fn close(&mut self, holder: Holder) {
-        self.found.insert(holder, Held::Unknown);
+        self.found.insert(holder, Content::Unknown);
     }
 
     /// How many bytes names and contents have, about.
@@ -86,8 +86,8 @@ impl RuleFiles {
         };
         self.found.iter().fold(self.root.len(), |len, (holder, held)| {
             let files = match held {
-                Held::Files(files) => files.iter().map(of_file).fold(0, usize::saturating_add),
-                Held::Unknown => 0,
+                Content::Files(files) => files.iter().map(of_file).fold(0, usize::saturating_add),
+                Content::Unknown => 0,
             };
             len.saturating_add(of_holder(holder)).saturating_add(files)
         })
@@ -104,10 +104,10 @@ impl RuleFiles {
         let (mut part, mut len) = (RuleFiles::new(self.root.clone()), 0_usize);
         for (holder, held) in &self.found {
             let each: Vec<RuleFiles> = match held {
-                Held::Files(files) => {
+                Content::Files(files) => {
                     files.iter().map(|(name, content)| self.one(holder, name, content)).collect()
                 }
-                Held::Unknown => {
+                Content::Unknown => {
                     let mut unknown = RuleFiles::new(self.root.clone());
                     unknown.close(holder.clone());
                     vec![unknown]
@@ -137,12 +137,29 @@ impl RuleFiles {
         self.root = part.root;
         for (holder, held) in part.found {
             match held {
-                Held::Files(files) => {
+                Content::Files(files) => {
                     files.iter().for_each(|(name, content)| self.add(holder.clone(), name, content))
                 }
-                Held::Unknown => self.close(holder),
+                Content::Unknown => self.close(holder),
             }
         }
+    }
+
+    /// The files that were found in the tree and not above it: where each is, and for which directory it counts.
+    pub fn in_tree(&self) -> Vec<(RelPath, &RelPath)> {
+        let mut all = Vec::new();
+        for (holder, content) in &self.found {
+            let (Holder::At(at), Content::Files(files)) = (holder, content) else { continue };
+            let slash: &[u8] = if at.is_root() { b"" } else { b"/" };
+            let paths = files.keys().map(|name| RelPath::new([at.as_bytes(), slash, name].concat()));
+            all.extend(paths.filter_map(Result::ok).map(|path| (path, at)));
+        }
+        all
+    }
+
+    /// Forgets what was found above the top of the tree.
+    pub fn forget_above(&mut self) {
+        self.found.retain(|holder, _| matches!(holder, Holder::At(_)));
     }
 
     /// Whether files were found above the top of the tree.
@@ -160,7 +177,7 @@ impl RuleFiles {
             let holder = u32::try_from(levels).map(Holder::Above);
             let held = holder.ok().and_then(|holder| self.found.get(&holder));
             match held {
-                Some(Held::Unknown) => Scope::closed(),
+                Some(Content::Unknown) => Scope::closed(),
                 held => scope
                     .enter_above(levels, &mut |name| Ok(held.and_then(|held| held.file(name))))
                     .unwrap_or_else(|_| Scope::closed()),
@@ -171,7 +188,7 @@ impl RuleFiles {
     /// What holds in a directory of the tree, where this holds in the one above it.
     pub fn enter(&self, scope: &Scope, path: &RelPath) -> Scope {
         match self.found.get(&Holder::At(path.clone())) {
-            Some(Held::Unknown) => Scope::closed(),
+            Some(Content::Unknown) => Scope::closed(),
             held => scope
                 .enter(path, &mut |name| Ok(held.and_then(|held| held.file(name))))
                 .unwrap_or_else(|_| Scope::closed()),

@@ -17,8 +17,8 @@
 //! section FILTER RULES, held to by a test that compares verdicts with the installed rsync.
 //!
 //! A list may hold places for the rules of files that are found in the directories of the tree. What stands there is
-//! told by the [`Scope`] of each directory, which is made of that of the directory above it and of such files. All that were
-//! found in a tree are [`RuleFiles`].
+//! told by the [`Scope`] of each directory, which is made of that of the directory above it and of such files. All
+//! that were found in a tree are [`RuleFiles`].
 //!
 //! Of these files, those of git (`--gitignore`) are read by its rules, not by rsync's: `git`.
 //!

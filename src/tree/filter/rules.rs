@@ -283,6 +283,11 @@ impl Rules {
         !self.merges.is_empty()
     }
 
+    /// Whether a file of this name is looked for in directories, by this list itself.
+    pub fn look_for(&self, file: &[u8]) -> bool {
+        self.merges.iter().any(|merge| merge.file == file)
+    }
+
     /// Checks a decoded list: at most [`MAX_RULES`] rules and [`MAX_DIR_MERGES`] places for more, each valid by itself.
     pub fn validate(&self) -> Result<(), FilterError> {
         if self.list.len() > MAX_RULES || self.merges.len() > MAX_DIR_MERGES {

@@ -70,8 +70,8 @@ pub enum Talk {
     Content(Result<(Vec<u8>, Option<bool>), String>),
     /// The generation in which conflicts were settled.
     Settled(Lineages),
-    /// Of which of the planner's stretches, in which the follower has the same under other versions, it joins the versions
-    /// of all records, and has nothing else to do. Of these no tasks are told.
+    /// Of which of the planner's stretches, in which the follower has the same under other versions, it joins the
+    /// versions of all records, and has nothing else to do. Of these no tasks are told.
     Joined(Vec<bool>),
     /// What else the follower is to do, in order; with the last of it what else it needs to know.
     Tasks(Batch<PackedTask>, Option<Terms>),

@@ -1,17 +1,20 @@
 //! Finding the files of rules in a tree.
 
 use crate::fs::{Dir, Error};
-use crate::tree::RelPath;
 use crate::tree::filter::{Holder, RuleFiles, Rules, Scope, Side, Verdict};
+use crate::tree::{Escaped, RelPath};
 use crate::twoway::TwoWayError;
 use crate::view;
+use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Finds the files of rules in the tree at `root`, which an argument named `name`. Directories that are left out are not
-/// entered, nor are those on other file systems.
+/// Finds the files of rules in the tree at `root`, which an argument named `name`. Directories that are left out are
+/// not entered, nor are those on other file systems.
 ///
-/// Where a file cannot be read or understood, nothing takes part in its directory, and `trouble` is told.
+/// Where a file cannot be read or understood, nothing takes part in its directory, and `trouble` is told. So it is
+/// where a file names another one: what is found is told to the other side, which may have written the file, and
+/// would be shown what takes no part.
 ///
 /// # Errors
 /// The search was stopped.
@@ -26,8 +29,8 @@ pub fn gather(
     let mut looks_at_root = rules.look_at_root();
     if rules.has_dir_merges() {
         let device = device(root);
-        let mut search = Search { root, device, files, looks_at_root, trouble };
-        search.tree(rules, stop)?;
+        let mut search = Search { root, rules, device, files, looks_at_root, trouble };
+        search.tree(stop)?;
         (files, looks_at_root) = (search.files, search.looks_at_root);
     }
     // What is anchored in a file further up leads through the directories between it and the tree.
@@ -44,6 +47,7 @@ fn device(dir: &Dir) -> Option<u64> {
 /// A search that is going on.
 struct Search<'a> {
     root: &'a Dir,
+    rules: &'a Rules,
     device: Option<u64>,
     files: RuleFiles,
     /// Whether a rule looks at the absolute path of the tree.
@@ -52,21 +56,32 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn tree(&mut self, rules: &Rules, stop: &AtomicBool) -> Result<(), TwoWayError> {
+    fn tree(&mut self, stop: &AtomicBool) -> Result<(), TwoWayError> {
         // Where it is not known what holds above, nothing takes part.
         let mut open: Vec<(RelPath, Scope)> =
-            self.above(rules).map(|scope| (RelPath::root(), scope)).into_iter().collect();
+            self.above().map(|scope| (RelPath::root(), scope)).into_iter().collect();
         while let Some((path, above)) = open.pop() {
             if stop.load(Ordering::Relaxed) {
                 return Err(TwoWayError::Stopped);
             }
-            // A scan tells of what cannot be opened or listed, and leaves it alone.
-            let Ok(dir) = self.root.open_beneath(&path) else { continue };
+            let dir = match self.root.open_beneath(&path) {
+                Ok(dir) => dir,
+                Err(error) => {
+                    self.unsearched(path, &error);
+                    continue;
+                }
+            };
             if device(&dir) != self.device {
                 continue;
             }
             let Some(scope) = self.directory(&above, &dir, &path) else { continue };
-            let Ok(names) = dir.directories() else { continue };
+            let names = match dir.directories() {
+                Ok(names) => names,
+                Err(error) => {
+                    self.unsearched(path, &error);
+                    continue;
+                }
+            };
             let below = names.iter().filter(|name| !crate::fs::is_home(name));
             let shown = below.map(|name| path.join(name)).filter(|path| !is_left_out(&scope, path));
             open.extend(shown.map(|path| (path, scope.clone())));
@@ -75,31 +90,46 @@ impl Search<'_> {
     }
 
     /// What holds above the top.
-    fn above(&mut self, rules: &Rules) -> Option<Scope> {
-        let mut rules = rules.clone();
+    fn above(&mut self) -> Option<Scope> {
+        let mut rules = self.rules.clone();
         rules.set_root(self.files.root());
-        let files = &mut self.files;
+        let (files, asked) = (&mut self.files, self.rules);
         let mut sees = |levels: usize, name: &[u8], content: &[u8]| {
+            check_asked(asked, name)?;
             // There are not as many above any directory.
             if let Ok(levels) = u32::try_from(levels) {
                 files.add(Holder::Above(levels), name, content);
             }
+            Ok(())
         };
         let scope = view::enter_above_seen(&Scope::from(rules), (self.root, false), &mut sees);
-        self.known(&RelPath::root(), scope)
+        let known = self.known(&RelPath::root(), scope);
+        if known.is_none() {
+            self.files.forget_above();
+        }
+        known
     }
 
     /// What holds in a directory.
     fn directory(&mut self, above: &Scope, dir: &Dir, path: &RelPath) -> Option<Scope> {
-        let (files, mut has_any) = (&mut self.files, false);
+        let (files, asked, mut has_any) = (&mut self.files, self.rules, false);
         let mut sees = |name: &[u8], content: &[u8]| {
+            check_asked(asked, name)?;
             has_any = true;
             files.add(Holder::At(path.clone()), name, content);
+            Ok(())
         };
         let scope = view::enter_seen(above, (dir, path), &mut sees);
         let scope = self.known(path, scope)?;
         self.looks_at_root |= has_any && scope.looks_at_root();
         Some(scope)
+    }
+
+    /// Nobody knows what holds in a directory that cannot be opened or listed. A scan tells of it.
+    fn unsearched(&mut self, path: RelPath, error: &Error) {
+        if !error.is_not_found() {
+            self.files.close(Holder::At(path));
+        }
     }
 
     fn known(&mut self, path: &RelPath, scope: Result<Scope, Error>) -> Option<Scope> {
@@ -112,6 +142,15 @@ impl Search<'_> {
             }
         }
     }
+}
+
+/// Refuses a file that no rule of the user's looks for.
+fn check_asked(rules: &Rules, name: &[u8]) -> io::Result<()> {
+    if rules.look_for(name) {
+        return Ok(());
+    }
+    let text = format!("{}, which a file of rules names, is not read in a two-way run", Escaped(name));
+    Err(io::Error::new(io::ErrorKind::Unsupported, text))
 }
 
 fn is_left_out(scope: &Scope, path: &RelPath) -> bool {

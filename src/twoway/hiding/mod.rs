@@ -11,6 +11,7 @@
 //! A file of rules is synchronised like any other, and counts on the other side from the next run on.
 
 mod gather;
+mod staying;
 #[cfg(test)]
 mod tests;
 
@@ -18,12 +19,15 @@ pub use gather::gather;
 
 use crate::tree::RelPath;
 use crate::tree::filter::{RuleFiles, Rules, Scope, Side, Verdict};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What the rules leave out on either side.
 #[derive(Debug, Default)]
 pub struct Hiding {
     sides: Vec<OneSide>,
+    /// Where files of rules are in either tree, and for which directory each counts.
+    files: BTreeMap<RelPath, RelPath>,
 }
 
 /// What they leave out on one.
@@ -38,7 +42,10 @@ impl Hiding {
     /// With these rules and the files of rules of both sides, or of one where the other has the same.
     pub fn new(rules: &Rules, files: impl IntoIterator<Item = RuleFiles>) -> Hiding {
         let side = |files: RuleFiles| OneSide { above: files.above(rules), files };
-        Hiding { sides: files.into_iter().map(side).collect() }
+        let sides: Vec<OneSide> = files.into_iter().map(side).collect();
+        let files = sides.iter().flat_map(|side| side.files.in_tree());
+        let files = files.map(|(path, holder)| (path, holder.clone())).collect();
+        Hiding { sides, files }
     }
 
     /// Where no directory may hold files of rules, and no rule looks at where a tree is.

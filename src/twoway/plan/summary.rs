@@ -95,7 +95,7 @@ impl Summary {
 
 impl Work {
     fn add(&mut self, number: usize, step: &Step, side: Side) {
-        let Some(change) = step.change(side) else { return };
+        let Some(change) = step.change(side).filter(|_| !step.stays(side)) else { return };
         if let (State::File { size, .. }, false) = (&step.after.of(side).state, change == Change::Adjust) {
             self.bytes = self.bytes.saturating_add(*size);
         }

@@ -79,7 +79,8 @@ pub enum Change {
     Replace,
     /// It goes to the trash.
     Remove,
-    /// It was to be removed, but the directory stays for what it holds that takes no part.
+    /// It was to be removed, but the directory stays for what it holds that takes no part, or the file of rules for
+    /// what it leaves out there.
     Empty,
     /// Its attributes or its modification time are set.
     Adjust,
@@ -167,6 +168,11 @@ impl Step {
         change.filter(|_| !self.noted.contains(&side))
     }
 
+    /// Whether what is there on a side counts as removed and stays, and is no directory.
+    pub fn stays(&self, side: Side) -> bool {
+        self.change(side) == Some(Change::Empty) && !self.before.of(side).state.is_directory()
+    }
+
     /// Whether anything is done to either tree.
     pub fn changes_anything(&self) -> bool {
         Side::BOTH.iter().any(|side| self.change(*side).is_some())
@@ -202,7 +208,7 @@ impl Change {
     pub fn between(before: &Record, after: &Record) -> Option<Change> {
         match (&before.state, &after.state) {
             (State::Absent, State::Absent) => None,
-            (State::Directory, State::Absent) if after.occupied => Some(Change::Empty),
+            (_, State::Absent) if after.occupied => Some(Change::Empty),
             (_, State::Absent) => Some(Change::Remove),
             (State::Absent, _) => Some(Change::Create),
             (old, new) if !old.is_like(new) => Some(Change::Replace),

@@ -100,11 +100,13 @@ fn say(conversation: &mut Conversation<'_>, files: &RuleFiles) -> Result<(), Pas
 /// The other side's files, of which the first have come.
 fn hear(conversation: &mut Conversation<'_>, first: Talk) -> Result<RuleFiles, PassError> {
     let mut talk = first;
-    let mut files = RuleFiles::default();
+    let (mut files, mut len) = (RuleFiles::default(), 0_usize);
     loop {
         let Talk::RuleFiles(batch, is_last) = talk else { return Err(OUT_OF_TURN) };
+        len = len.saturating_add(batch.len());
         files.merge(batch);
-        if files.len() > MOST {
+        // Each part has the path of the tree with it.
+        if len > MOST.saturating_mul(2) {
             return Err(PassError::Protocol("the other side's files of rules are too long"));
         }
         if is_last {

@@ -288,7 +288,7 @@ impl Planner<'_> {
         }
         let (left, right) = self.of_sides(history.author(), theirs.author);
         let is_new = self.of_sides(self.own.is_new, theirs.is_new);
-        let mut steps = steps.finish();
+        let mut steps = self.own.hiding.keeping_files(steps.finish());
         if shared.facets.contains(Facet::Links) {
             let all = Pairs::of_all(side, knowledge, told)?;
             steps = self.with_names(steps, all, settler)?;
@@ -489,7 +489,8 @@ impl Planner<'_> {
     /// Says which directories stay although they were removed on the other side.
     fn tell_emptied(&self, plan: &Plan) {
         for step in &plan.steps {
-            for side in Side::BOTH.into_iter().filter(|side| step.change(*side) == Some(Change::Empty)) {
+            let is_emptied = |side: &Side| step.change(*side) == Some(Change::Empty) && !step.stays(*side);
+            for side in Side::BOTH.into_iter().filter(is_emptied) {
                 let (name, path) = (self.settings.names.of(side), &step.path);
                 let text = format!(
                     "{name}: {path} stays a directory, since something in it takes no part in the run"

@@ -259,7 +259,7 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
         Ok(is_visible)
     }
 
-    /// Whether one of these entries of a directory is more than a kept directory; those are collected.
+    /// Whether one of these entries of a directory was not kept; directories that were are collected.
     fn is_any_visible<'e>(
         &self,
         dir: &RelPath,
@@ -270,10 +270,13 @@ impl<'a, 'h, 'scope, 'env> Scan<'a, 'h, 'scope, 'env> {
             let Ok(state) = self.options.state(entry) else { return Ok(is_visible) };
             let path = dir.join(&entry.name);
             let known = self.snapshot.known(&history::key(&path))?;
-            if state != Some(State::Directory) || !known.as_ref().is_some_and(is_kept) {
+            if !known.as_ref().is_some_and(is_kept) {
                 return Ok(true);
             }
-            kept.push(path);
+            // All else that was kept is a file of rules.
+            if state == Some(State::Directory) {
+                kept.push(path);
+            }
             Ok(is_visible)
         })
     }
@@ -448,7 +451,7 @@ fn of(entry: &Entry) -> (&Meta, bool) {
     (&entry.meta, entry.inode().is_some())
 }
 
-/// Whether a directory was removed, but stays for the sake of what takes no part.
+/// Whether a directory, or a file of rules in it, was removed, but stays for the sake of what takes no part.
 fn is_kept(known: &Known) -> bool {
     known.record.state == State::Absent && known.record.occupied
 }

@@ -5,6 +5,7 @@
 //! * `DSYNC_TWO_WAY_CASES`: how many cases. A failing one is shown as small as it can be made, to be pasted below as a
 //!   test of its own.
 
+mod contents;
 mod links;
 mod smaller;
 
@@ -13,12 +14,11 @@ use crate::support::command::Output;
 use crate::support::scene::Scene;
 use crate::support::transport::Way;
 use crate::support::tree::Tree;
-use crate::two_way::model::{self, Node, What, difference, undated, undated_directories};
+use crate::two_way::model::{self, Node, difference, undated, undated_directories};
 use crate::two_way::user::{self, Edit, Files};
 use filetime::FileTime;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -285,7 +285,7 @@ impl Case {
             check!(staged == 0, "something staged is left: {output}");
         }
         let mut trash = BTreeSet::new();
-        roots.iter().for_each(|root| gather(&root.join(".dsync/trash"), &mut trash));
+        roots.iter().for_each(|root| contents::gather(&root.join(".dsync/trash"), &mut trash));
         // Invariant 10: equal trees need no history.
         if output.code == Some(0) && self.excludes_nothing() {
             roots.iter().for_each(|root| fs::remove_dir_all(root.join(".dsync")).unwrap());
@@ -312,8 +312,8 @@ impl Case {
             self.as_expected(&played)?;
         }
         self.convergence(&played)?;
-        no_loss(self, &played)?;
-        no_invention(&played)?;
+        contents::no_loss(self, &played)?;
+        contents::no_invention(&played)?;
         self.excluded_untouched(&played)?;
         if self.turned {
             self.hold_turned(&played)?;
@@ -500,58 +500,6 @@ type Stamps = BTreeMap<std::path::PathBuf, [i64; 8]>;
 fn without_own(mut stamps: Stamps, root: &Path) -> Stamps {
     stamps.retain(|path, _| !path.starts_with(root.join(".dsync")));
     stamps
-}
-
-/// All contents of files and targets of links at and below a directory.
-fn gather(directory: &Path, found: &mut BTreeSet<Vec<u8>>) {
-    for entry in fs::read_dir(directory).into_iter().flatten() {
-        let path = entry.unwrap().path();
-        if path.is_symlink() {
-            found.insert(fs::read_link(path).unwrap().as_os_str().as_bytes().to_vec());
-        } else if path.is_dir() {
-            gather(&path, found);
-        } else {
-            found.insert(fs::read(path).unwrap());
-        }
-    }
-}
-
-fn contents(tree: &Node) -> BTreeSet<&Vec<u8>> {
-    tree.below()
-        .into_values()
-        .filter_map(|node| match &node.what {
-            What::File(content) | What::Link(content) => Some(content),
-            What::Dir(_) => None,
-        })
-        .collect()
-}
-
-/// Invariant 5: what was there is in the trees or the trash; and in the trees, if it was an edit and no policy gave it
-/// up.
-fn no_loss(case: &Case, played: &Played) -> Checked<()> {
-    let in_trees: BTreeSet<&Vec<u8>> = played.after.iter().flat_map(contents).collect();
-    let base = played.base.below();
-    for (path, node) in played.before.iter().flat_map(Node::below) {
-        let (What::File(content) | What::Link(content)) = &node.what else { continue };
-        let is_edit = base.get(&path).is_none_or(|base| !base.same_content(node));
-        let gives_nothing_up = ["skip", "keep-both"].contains(&case.policy);
-        let kept =
-            in_trees.contains(content) || (played.trash.contains(content) && !(is_edit && gives_nothing_up));
-        check!(kept, "{path} with {:?} is lost: {}", String::from_utf8_lossy(content), played.output);
-    }
-    Ok(())
-}
-
-/// Invariant 6.
-fn no_invention(played: &Played) -> Checked<()> {
-    let known: BTreeSet<&Vec<u8>> = played.before.iter().flat_map(contents).collect();
-    let paths: BTreeSet<String> = played.before.iter().flat_map(|tree| tree.below().into_keys()).collect();
-    for tree in &played.after {
-        check!(contents(tree).is_subset(&known), "something was made up: {}", played.output);
-        let new = tree.below().into_keys().find(|path| !paths.contains(path) && !path.contains(".conflict-"));
-        check!(new.is_none(), "{new:?} was made up: {}", played.output);
-    }
-    Ok(())
 }
 
 /// A case that went wrong once.

@@ -81,6 +81,76 @@ fn each_side_may_have_rules_of_its_own() {
     }
 }
 
+/// What a directory's own rules leave out does not take part because the directory goes, with its rules, on the other
+/// side.
+#[test]
+fn what_is_left_behind_stays_left_out() {
+    const EXCLUDE: &str = ".git/info/exclude";
+    for way in Way::plain() {
+        for (option, file, moves) in [
+            ("-F", ".rsync-filter", false),
+            ("--gitignore", ".gitignore", false),
+            ("--gitignore", ".gitignore", true),
+            ("--gitignore", EXCLUDE, true),
+        ] {
+            let tree = Tree::new().file("d/f", "f").file("d/sub/g", "g").file("e", "e");
+            let rules = if option == "-F" { "- secret\n" } else { "secret\n" };
+            let two = Two::met(way, &tree.file(format!("d/{file}"), rules));
+            let sync = |options: &[&str]| two.sync(&[&[option, "--allow-mass-delete"], options].concat());
+            two.write("right/d/secret", "secret");
+            two.write("right/d/sub/secret", "secret, too");
+            sync(&[]).success();
+            match moves {
+                true => two.rename("left/d", "left/moved"),
+                false => two.remove("left/d"),
+            }
+            let output = sync(&[]);
+            let is_told = output.err().contains("d stays a directory");
+            assert!(output.code == Some(0) && is_told, "{way:?} {file}: {output}");
+            let gone =
+                |side: &str| two.paths(side).into_iter().filter(|path| path.starts_with('d')).collect();
+            let left: Vec<String> = gone("left");
+            let right: Vec<String> = gone("right");
+            let nothing: [&str; 0] = [];
+            assert_eq!(left, nothing, "{way:?} {file}");
+            let stays: Vec<String> = ["d", "d/secret", "d/sub", "d/sub/secret"].map(str::to_owned).into();
+            let others = |path: &&String| !file.starts_with(path.trim_start_matches("d/"));
+            assert_eq!(right.iter().filter(others).cloned().collect::<Vec<_>>(), stays, "{way:?} {file}");
+            assert_eq!(two.read(&format!("right/d/{file}")), rules, "{way:?}");
+            for _ in 0..2 {
+                assert_eq!(sync(&["-i"]).success().out(), "", "{way:?} {file}");
+            }
+            assert_eq!(gone("left"), nothing, "{way:?} {file}");
+            // Something new brings it to life again, and with it the rules in it, but not a directory with nothing else.
+            two.write("right/d/new", "new");
+            sync(&[]).success();
+            assert_eq!(two.read("left/d/new"), "new", "{way:?} {file}");
+            assert_eq!(two.scene.path(&format!("left/d/{file}")).exists(), file != EXCLUDE, "{way:?} {file}");
+            assert!(!two.scene.path("left/d/secret").exists(), "{way:?} {file}");
+            assert_eq!(sync(&["-i"]).success().out(), "", "{way:?} {file}");
+        }
+    }
+}
+
+/// Who writes a file of rules on one side has nothing told by it that takes no part on the other.
+#[test]
+fn rules_do_not_fetch_what_takes_no_part() {
+    for way in Way::plain() {
+        for planted in ["merge,- secret\n", ". sub/secret\n", ": secret\n"] {
+            let two = Two::met(way, &Tree::new().file("a", "a").file("d/b", "b"));
+            two.write("left/secret", "- password\n");
+            two.write("left/sub/secret", "- password\n");
+            two.write("left/.rsync-filter", planted);
+            two.write("right/.rsync-filter", planted);
+            two.write("left/a", "edited");
+            let output = two.sync(&["-F", "--exclude=/secret", "--exclude=/sub"]);
+            assert_eq!(output.code, Some(23), "{way:?} {planted}: {output}");
+            assert!(output.err().contains("is not read in a two-way run"), "{way:?} {planted}: {output}");
+            assert_eq!(two.read("right/a"), "a", "{way:?} {planted}: nothing takes part");
+        }
+    }
+}
+
 /// What was known before it was left out is remembered: a removal meanwhile is one when it takes part again.
 #[test]
 fn what_takes_part_again_goes_on_where_it_was() {

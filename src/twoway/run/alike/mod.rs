@@ -38,7 +38,8 @@ use crate::twoway::run::RunError;
 use crate::twoway::run::told::{Keys, Row, UNHEARD_OF};
 use crate::twoway::task::Task;
 use cut::{Piece, Sum, cut};
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
 use versions::{Versions, is_join};
@@ -48,6 +49,7 @@ use versions::{Versions, is_join};
 pub struct Stretches {
     each: Vec<Stretch>,
     /// The versions that are the same in all records of some of them.
+    #[serde(deserialize_with = "few")]
     versions: Vec<Versions>,
 }
 
@@ -64,6 +66,7 @@ struct Stretch {
 pub struct Alike {
     each: Vec<Likeness>,
     /// The versions that are the same in all records of some that are here.
+    #[serde(deserialize_with = "few")]
     versions: Vec<Versions>,
 }
 
@@ -81,8 +84,34 @@ enum Likeness {
 /// The most stretches that are told: some ten million records, and half of what a message may hold. Who knows more tells
 /// everything.
 const MOST_STRETCHES: usize = 400_000;
-/// The most versions that are told beside them. What has others is told as if it had no versions in common.
+/// The most versions that are told beside them, and the most counts in these. What has others is told as if it had no
+/// versions in common.
 const MOST_VERSIONS: usize = 1024;
+const MOST_COUNTS: usize = 100_000;
+
+/// Reads no more versions than are told: each takes much more room than bytes.
+fn few<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Versions>, D::Error> {
+    struct Few;
+    impl<'de> Visitor<'de> for Few {
+        type Value = Vec<Versions>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "at most {MOST_VERSIONS} versions")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut told: A) -> Result<Vec<Versions>, A::Error> {
+            let mut all = Vec::new();
+            while let Some(versions) = told.next_element()? {
+                if all.len() >= MOST_VERSIONS {
+                    return Err(A::Error::invalid_length(all.len().saturating_add(1), &self));
+                }
+                all.push(versions);
+            }
+            Ok(all)
+        }
+    }
+    from.deserialize_seq(Few)
+}
 
 /// The planner's own stretches, which it has told.
 pub(in crate::twoway) struct Cuts {
@@ -363,6 +392,8 @@ impl Joins<'_> {
 struct Table {
     all: Vec<Versions>,
     numbers: HashMap<Versions, u32>,
+    /// How many counts are in them.
+    counts: usize,
 }
 
 impl Table {
@@ -372,6 +403,10 @@ impl Table {
             return Some(*number);
         }
         let number = u32::try_from(self.all.len()).ok().filter(|_| self.all.len() < MOST_VERSIONS)?;
+        self.counts = self.counts.saturating_add(versions.counts().count());
+        if self.counts > MOST_COUNTS {
+            return None;
+        }
         self.all.push(versions.clone());
         self.numbers.insert(versions.clone(), number);
         Some(number)
