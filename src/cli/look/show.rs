@@ -133,7 +133,8 @@ impl<'a> Show<'a> {
             Change::Create => "made",
             Change::Update | Change::Replace => "replaced",
             Change::Remove => "removed",
-            Change::Empty => "emptied",
+            Change::Empty if entry.before.state.is_directory() => "emptied",
+            Change::Empty => "stays",
             Change::Adjust if entry.change.is_of_names(&entry.before, &entry.after) => "links",
             Change::Adjust => "attributes",
         };

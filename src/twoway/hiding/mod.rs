@@ -2,7 +2,7 @@
 //!
 //! Rules are the same on both sides, but what they make of a path may not be: each tree has files of rules of its own,
 //! and rules may look at where a tree is. So both sides find these files before anything else, and tell each other
-//! ([`gather`]). From then on both go by what is left out here or there, for whatever one side leaves out must not be
+//! ([`gather()`]). From then on both go by what is left out here or there, for whatever one side leaves out must not be
 //! changed there, and what the other made of it would be a change.
 //!
 //! A rule may be limited to the side that sends or to the one that receives. Both sides do both, so what is left out as
