@@ -34,7 +34,7 @@ pub use error::ViewError;
 pub use expand::expand;
 pub use explain::{Absence, Found};
 pub use listing::{Trouble, ViewDir, ViewListing};
-pub use rules::{SeesRules, SeesRulesAbove, enter, enter_above, enter_above_seen, enter_seen};
+pub use rules::{ReadsRules, ReadsRulesAbove, enter, enter_above, enter_above_by, enter_by, read_rules};
 pub use selection::{Extent, Meant, Selected, Selection};
 
 use crate::fs::{Devices, Dir, Error, Keeping, Links, Look, ReadFile, Root, XattrNames};

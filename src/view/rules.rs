@@ -13,11 +13,11 @@ use std::io;
 /// The largest file of rules that is read in a directory, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// Who is shown a file of rules that was read, its name and what is in it, and may refuse it.
-pub type SeesRules<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>;
+/// Reads a file of rules below a directory; `None` if there is none. May refuse to.
+pub type ReadsRules<'a> = &'a mut dyn FnMut(&Dir, &[u8]) -> io::Result<Option<Vec<u8>>>;
 
-/// The same of files above the top of the transfer: first how many levels above.
-pub type SeesRulesAbove<'a> = &'a mut dyn FnMut(usize, &[u8], &[u8]) -> io::Result<()>;
+/// The same for a directory that is so many levels above the top of the transfer.
+pub type ReadsRulesAbove<'a> = &'a mut dyn FnMut(usize, &Dir, &[u8]) -> io::Result<Option<Vec<u8>>>;
 
 /// What holds in a directory, which is `dir` and at `path` below the top of the transfer. `above` holds in the
 /// directory above it.
@@ -25,15 +25,15 @@ pub type SeesRulesAbove<'a> = &'a mut dyn FnMut(usize, &[u8], &[u8]) -> io::Resu
 /// # Errors
 /// A file of rules cannot be read or understood; then nobody knows what holds.
 pub fn enter(above: &Scope, dir: &Dir, path: &RelPath) -> Result<Scope, Error> {
-    enter_seen(above, (dir, path), &mut |_, _| Ok(()))
+    enter_by(above, (dir, path), &mut read_rules)
 }
 
-/// As [`enter`]; each file that is read is shown to `sees`.
+/// As [`enter`], with another way to read its files.
 ///
 /// # Errors
 /// The same.
-pub fn enter_seen(above: &Scope, (dir, path): (&Dir, &RelPath), sees: SeesRules<'_>) -> Result<Scope, Error> {
-    above.enter(path, &mut |file| read_seen(dir, file, sees)).map_err(|error| failed(&error))
+pub fn enter_by(above: &Scope, (dir, path): (&Dir, &RelPath), reads: ReadsRules<'_>) -> Result<Scope, Error> {
+    above.enter(path, &mut |file| reads(dir, file)).map_err(|error| failed(&error))
 }
 
 /// What holds above the top of the transfer, whose handle this is, and if `own` in that itself.
@@ -41,17 +41,17 @@ pub fn enter_seen(above: &Scope, (dir, path): (&Dir, &RelPath), sees: SeesRules<
 /// # Errors
 /// Those of [`enter`].
 pub fn enter_above(scope: &Scope, top: &Dir, own: bool) -> Result<Scope, Error> {
-    enter_above_seen(scope, (top, own), &mut |_, _, _| Ok(()))
+    enter_above_by(scope, (top, own), &mut |_, dir, file| read_rules(dir, file))
 }
 
-/// As [`enter_above`]; each file that is read is shown to `sees`.
+/// As [`enter_above`], with another way to read the files.
 ///
 /// # Errors
 /// The same.
-pub fn enter_above_seen(
+pub fn enter_above_by(
     scope: &Scope,
     (top, own): (&Dir, bool),
-    sees: SeesRulesAbove<'_>,
+    reads: ReadsRulesAbove<'_>,
 ) -> Result<Scope, Error> {
     let mut above = vec![top.clone()];
     while above.len() <= scope.levels_above()
@@ -62,8 +62,7 @@ pub fn enter_above_seen(
     let innermost = usize::from(!own);
     let levels = above.iter().enumerate().skip(innermost).rev();
     levels.into_iter().try_fold(scope.clone(), |scope, (levels, dir)| {
-        let mut sees = |file: &[u8], content: &[u8]| sees(levels, file, content);
-        scope.enter_above(levels, &mut |file| read_seen(dir, file, &mut sees)).map_err(|error| failed(&error))
+        scope.enter_above(levels, &mut |file| reads(levels, dir, file)).map_err(|error| failed(&error))
     })
 }
 
@@ -73,14 +72,11 @@ fn failed(error: &FilterError) -> Error {
     Error { doing: "reading filter rules in", source }
 }
 
-fn read_seen(dir: &Dir, file: &[u8], sees: SeesRules<'_>) -> io::Result<Option<Vec<u8>>> {
-    let content = read(dir, file)?;
-    content.iter().try_for_each(|content| sees(file, content))?;
-    Ok(content)
-}
-
-/// The content of a file below a directory; `None` if there is no such file.
-fn read(dir: &Dir, file: &[u8]) -> io::Result<Option<Vec<u8>>> {
+/// The content of a file of rules below a directory; `None` if there is none.
+///
+/// # Errors
+/// It cannot be read, is no regular file, or is too large.
+pub fn read_rules(dir: &Dir, file: &[u8]) -> io::Result<Option<Vec<u8>>> {
     let path = RelPath::new(file).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let Some((parent, name)) = path.split_last() else { return Ok(None) };
     // What is in there is told to nobody, and neither is what its lines would leave out.

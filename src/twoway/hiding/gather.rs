@@ -1,8 +1,8 @@
 //! Finding the files of rules in a tree.
 
 use crate::fs::{Dir, Error};
+use crate::tree::RelPath;
 use crate::tree::filter::{Holder, RuleFiles, Rules, Scope, Side, Verdict};
-use crate::tree::{Escaped, RelPath};
 use crate::twoway::TwoWayError;
 use crate::view;
 use std::io;
@@ -94,15 +94,15 @@ impl Search<'_> {
         let mut rules = self.rules.clone();
         rules.set_root(self.files.root());
         let (files, asked) = (&mut self.files, self.rules);
-        let mut sees = |levels: usize, name: &[u8], content: &[u8]| {
-            check_asked(asked, name)?;
+        let mut reads = |levels: usize, dir: &Dir, name: &[u8]| {
+            let content = read(asked, dir, name)?;
             // There are not as many above any directory.
-            if let Ok(levels) = u32::try_from(levels) {
+            if let (Some(content), Ok(levels)) = (&content, u32::try_from(levels)) {
                 files.add(Holder::Above(levels), name, content);
             }
-            Ok(())
+            Ok(content)
         };
-        let scope = view::enter_above_seen(&Scope::from(rules), (self.root, false), &mut sees);
+        let scope = view::enter_above_by(&Scope::from(rules), (self.root, false), &mut reads);
         let known = self.known(&RelPath::root(), scope);
         if known.is_none() {
             self.files.forget_above();
@@ -113,13 +113,15 @@ impl Search<'_> {
     /// What holds in a directory.
     fn directory(&mut self, above: &Scope, dir: &Dir, path: &RelPath) -> Option<Scope> {
         let (files, asked, mut has_any) = (&mut self.files, self.rules, false);
-        let mut sees = |name: &[u8], content: &[u8]| {
-            check_asked(asked, name)?;
-            has_any = true;
-            files.add(Holder::At(path.clone()), name, content);
-            Ok(())
+        let mut reads = |dir: &Dir, name: &[u8]| {
+            let content = read(asked, dir, name)?;
+            if let Some(content) = &content {
+                has_any = true;
+                files.add(Holder::At(path.clone()), name, content);
+            }
+            Ok(content)
         };
-        let scope = view::enter_seen(above, (dir, path), &mut sees);
+        let scope = view::enter_by(above, (dir, path), &mut reads);
         let scope = self.known(path, scope)?;
         self.looks_at_root |= has_any && scope.looks_at_root();
         Some(scope)
@@ -144,12 +146,13 @@ impl Search<'_> {
     }
 }
 
-/// Refuses a file that no rule of the user's looks for.
-fn check_asked(rules: &Rules, name: &[u8]) -> io::Result<()> {
+/// Reads a file of rules, but only one that a rule of the user's looks for: whoever wrote a name into another must not
+/// even learn whether there is such a file.
+fn read(rules: &Rules, dir: &Dir, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
     if rules.look_for(name) {
-        return Ok(());
+        return view::read_rules(dir, name);
     }
-    let text = format!("{}, which a file of rules names, is not read in a two-way run", Escaped(name));
+    let text = "it is named by a file of rules, and so is not read in a two-way run";
     Err(io::Error::new(io::ErrorKind::Unsupported, text))
 }
 
