@@ -11,10 +11,10 @@ use crate::tree::{Entry, Name, RelPath};
 
 /// What was planned for the sink of a pass.
 pub trait Agenda: Send + Sync + std::fmt::Debug {
-    /// Whether a listed entry, which is no directory, is to be fetched, and as what it counts: `None` if nobody planned
-    /// it, or the listed entry cannot be what was planned (that is told by whoever has the agenda); else whether it is
-    /// new here. The entry has the owners of the source's host. Asked once for each; only files are then fetched.
-    fn wants(&self, path: &RelPath, entry: &Entry) -> Option<IsNew>;
+    /// Whether a listed entry, which is no directory, is to be fetched, and as what: `None` if nobody planned it, or the
+    /// listed entry cannot be what was planned (that is told by whoever has the agenda). The entry has the owners of the
+    /// source's host. Asked once for each; only files are then fetched.
+    fn wants(&self, path: &RelPath, entry: &Entry) -> Option<Planned>;
 
     /// Gives a file that was fetched its attributes and its name, if what has the name is still what it was when that
     /// was planned. `false` if it is not, or the content is not what was planned; that was told then, and is counted by
@@ -34,8 +34,14 @@ pub trait Agenda: Send + Sync + std::fmt::Debug {
     fn write(&self, at: &Place<'_>, content: &[u8]) -> Result<bool, Error>;
 }
 
-/// Whether a file is new here, not another version of one that is there. Only told, never relied on.
-pub type IsNew = bool;
+/// As what a file is fetched.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Planned {
+    /// Whether it is new here, not another version of one that is there. Only told, never relied on.
+    pub is_new: bool,
+    /// Where there is a file that one that is new is most likely much like. It only saves sending what both have.
+    pub like: Option<RelPath>,
+}
 
 /// Where a file goes.
 #[derive(Debug, Clone, Copy)]

@@ -39,7 +39,7 @@ pub mod source;
 mod stop;
 mod tally;
 
-pub use agenda::{Agenda, IsNew, Place};
+pub use agenda::{Agenda, Place, Planned};
 
 pub use stop::{InHand, Stop};
 

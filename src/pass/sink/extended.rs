@@ -179,7 +179,7 @@ impl Sink<'_> {
     ) -> Result<(), PassError> {
         let Flight { dir, index, entry, own, .. } = flight;
         let path = self.directories.with(dir, |dir| dir.path.clone())?;
-        let files = vec![Wanted { index, entry, own, found: None, update }].into_iter();
+        let files = vec![Wanted { index, entry, own, found: None, like: None, update }].into_iter();
         let batch = Batch { dir, path, asked: Asked::Xattrs, files };
         let batch = self.flights.turn_into_batch(file, batch);
         let (indices, what) = (vec![index], FetchWhat::Xattrs);

@@ -168,7 +168,9 @@ fn files(at: &Path) -> BTreeMap<String, Vec<u8>> {
 /// Files to fetch, each with whether it is new; and what became of them.
 #[derive(Debug, Default)]
 struct Plan {
-    files: BTreeMap<RelPath, IsNew>,
+    files: BTreeMap<RelPath, bool>,
+    /// Where there is a file that one is much like.
+    like: BTreeMap<RelPath, RelPath>,
     /// Those that are not installed.
     refused: Vec<RelPath>,
     /// Is done as soon as these are found to be wanted.
@@ -179,7 +181,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(files: &[(&str, IsNew)]) -> Plan {
+    fn new(files: &[(&str, bool)]) -> Plan {
         Plan { files: files.iter().map(|(name, new)| (path(name), *new)).collect(), ..Plan::default() }
     }
 
@@ -212,11 +214,12 @@ impl Plan {
 }
 
 impl Agenda for Plan {
-    fn wants(&self, path: &RelPath, _: &Entry) -> Option<IsNew> {
+    fn wants(&self, path: &RelPath, _: &Entry) -> Option<Planned> {
         if let Some(meanwhile) = self.meanwhile.get(path) {
             meanwhile(&self.source);
         }
-        self.files.get(path).copied()
+        let is_new = *self.files.get(path)?;
+        Some(Planned { is_new, like: self.like.get(path).cloned() })
     }
 
     fn install(&self, at: &Place<'_>, staged: Stage) -> Result<bool, Error> {

@@ -1,7 +1,7 @@
 //! What a pass fetches, and how each file gets its name.
 
 use crate::fs::{Error, SetMeta, Slot, Stage, Stamp, WriteDir};
-use crate::pass::{Agenda, IsNew, Place, describe};
+use crate::pass::{Agenda, Place, Planned, describe};
 use crate::tree::{Entry, Node, RelPath};
 use crate::twoway::carry::copy::{check_content, is_as_planned};
 use crate::twoway::carry::extended::replaced;
@@ -9,11 +9,12 @@ use crate::twoway::carry::{AT_SOURCE, CHANGED, Carrier, Done, Expectation, Troub
 use crate::twoway::crash;
 use crate::twoway::facet::{At, Seen};
 use crate::twoway::history::Look;
+use crate::twoway::reconcile::Why;
 use crate::twoway::record::State;
 use crate::twoway::task::Task;
 
 impl Agenda for Carrier {
-    fn wants(&self, path: &RelPath, entry: &Entry) -> Option<IsNew> {
+    fn wants(&self, path: &RelPath, entry: &Entry) -> Option<Planned> {
         let (number, task) = self.fetched(path).filter(|_| !self.is_stopped())?;
         let is_planned = match (&entry.node, &task.after.state) {
             (Node::File { size }, State::File { size: planned, .. }) => size == planned,
@@ -23,7 +24,12 @@ impl Agenda for Carrier {
             self.leave(number, &task, &Trouble::Refused(AT_SOURCE));
             return None;
         }
-        Some(!task.before.state.is_present())
+        // Both sides made what they have of the same file, most likely.
+        let like = match &task.why {
+            Why::CopyOf { original, .. } => self.tasks.find(original).map(|(_, original)| original.path),
+            _ => None,
+        };
+        Some(Planned { is_new: !task.before.state.is_present(), like })
     }
 
     fn install(&self, at: &Place<'_>, staged: Stage) -> Result<bool, Error> {

@@ -1,8 +1,10 @@
 //! What both sides changed.
 
 use crate::support::transport::Way;
-use crate::support::tree::Tree;
+use crate::support::tree::{Tree, noise};
 use crate::two_way::Two;
+use std::fs;
+use std::path::Path;
 
 fn tree() -> Tree {
     Tree::new().file("a", "one").file("b", "two").file("dir/c", "three").file("dir/d", "four")
@@ -56,21 +58,53 @@ fn policies_decide() {
             assert_eq!(two.read("left/a"), winner, "{way:?} {policy}");
             let loser = if winner == left { ("right", right) } else { ("left", left) };
             let kept = format!("{}/.dsync/trash", loser.0);
-            let found = walkdir(&two.scene.path(&kept));
-            assert!(found.iter().any(|content| content == loser.1), "{way:?} {policy}: {found:?}");
+            let found = walk(&two.scene.path(&kept));
+            assert!(found.iter().any(|content| content == loser.1.as_bytes()), "{way:?} {policy}: {found:?}");
+        }
+    }
+}
+
+/// A copy is sent as what differs from the version that is there, unless that is no file.
+#[test]
+fn a_copy_of_a_loser_is_sent_as_a_difference() {
+    for way in Way::plain() {
+        for (len, most) in [(40_000, 6_000), (3_000_000, 30_000)] {
+            let tree = Tree::new().file("image.bin", noise(len, 1)).file("kind", noise(len, 2));
+            let two = Two::met(way, &tree);
+            for (side, edit) in [("left", "here"), ("right", "there")] {
+                let mut edited = noise(len, 1);
+                edited.splice(20_000..20_010, edit.bytes());
+                fs::write(two.scene.path(&format!("{side}/image.bin")), edited).unwrap();
+            }
+            let images = ["left", "right"].map(|side| two.scene.read(&format!("{side}/image.bin")));
+            let output = two.sync(&["--conflict=keep-both", "--no-whole-file", "--stats"]).success();
+            two.assert_same();
+            let kept = ["left", "right"].map(|side| walk(&two.scene.path(side)));
+            for image in &images {
+                assert!(kept.iter().all(|kept| kept.contains(image)), "{way:?} {len}: {output}");
+            }
+            assert!(output.number("Literal data:") < most, "{way:?} {len}: {output}");
+            // What both made of nothing may have nothing in common.
+            two.remove("right/kind");
+            fs::create_dir(two.scene.path("right/kind")).unwrap();
+            fs::write(two.scene.path("left/kind"), noise(len, 3)).unwrap();
+            two.sync(&["--conflict=keep-both"]).success();
+            two.assert_same();
+            let kept = walk(&two.scene.path("right"));
+            assert!(kept.contains(&noise(len, 3)), "{way:?} {len}");
         }
     }
 }
 
 /// The contents of all files below a directory.
-fn walkdir(path: &std::path::Path) -> Vec<String> {
+fn walk(path: &Path) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(path).unwrap() {
+    for entry in fs::read_dir(path).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            found.extend(walkdir(&path));
+            found.extend(walk(&path));
         } else {
-            found.push(std::fs::read_to_string(&path).unwrap());
+            found.push(fs::read(&path).unwrap());
         }
     }
     found

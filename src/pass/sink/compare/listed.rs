@@ -130,7 +130,7 @@ impl Comparison<'_, '_> {
             && let Some((likeness, found)) = self.look_elsewhere(current, &entry, own.as_ref(), name)
         {
             sink.look_around();
-            let wanted = Wanted { index, entry, own, found: Some(found), update: Update::none() };
+            let wanted = Wanted { index, entry, own, found: Some(found), like: None, update: Update::none() };
             return self.based(current, wanted, likeness);
         }
         let leftover = current.take_leftover(name);
@@ -150,7 +150,7 @@ impl Comparison<'_, '_> {
                     sink.set_attributes(dir, &path(), name, &entry, &update)?;
                 }
                 sink.pass_by(&entry);
-                self.fetch_xattrs(current, Wanted { index, entry, own, found: None, update })?;
+                self.fetch_xattrs(current, Wanted { index, entry, own, found: None, like: None, update })?;
                 Ok(Outcome::There)
             }
             Decision::Make(update) => {
@@ -158,14 +158,16 @@ impl Comparison<'_, '_> {
                 if !sink.make(here, dir, &path(), name, &entry, own.as_ref(), &update) {
                     return Ok(Outcome::Left);
                 }
-                self.fetch_xattrs(current, Wanted { index, entry, own, found: None, update })?;
+                self.fetch_xattrs(current, Wanted { index, entry, own, found: None, like: None, update })?;
                 Ok(Outcome::There)
             }
-            Decision::Transfer(update) => {
-                self.transfer(current, Wanted { index, entry, own, found: None, update }, leftover)
-            }
+            Decision::Transfer(update) => self.transfer(
+                current,
+                Wanted { index, entry, own, found: None, like: None, update },
+                leftover,
+            ),
             Decision::Compare => {
-                let wanted = Wanted { index, entry, own, found: None, update: Update::none() };
+                let wanted = Wanted { index, entry, own, found: None, like: None, update: Update::none() };
                 self.compare_content(current, wanted, leftover).map(|()| Outcome::Comparing)
             }
         }
@@ -255,7 +257,7 @@ impl Comparison<'_, '_> {
     ) -> Result<Outcome, PassError> {
         let sink = self.sink;
         let options = &sink.context.options;
-        let Wanted { index, entry, own, update, found } = &wanted;
+        let Wanted { index, entry, own, update, found, like: known } = &wanted;
         if let Some(own) = own
             && (own.is_dir() || (own.kind() != Kind::File && options.in_place))
             && !sink.make_room(&current.counterpart, &current.scope, &current.path.join(&entry.name), own)
@@ -293,7 +295,10 @@ impl Comparison<'_, '_> {
             Some(Append::Trusting) => there.unwrap_or(0),
             _ => 0,
         };
-        let namesake = if like.is_none() && there.is_none() { self.namesake(entry) } else { None };
+        let known =
+            known.as_ref().filter(|_| entry.node.size() >= WORTH_SIGNING && !sink.context.whole_file());
+        let namesake = || known.cloned().or_else(|| self.namesake(entry));
+        let namesake = if like.is_none() && there.is_none() { namesake() } else { None };
         // What counts as empty may be a device, which tells its length when it is opened.
         let may_hold_more = options.writes_devices() && there == Some(0);
         let is_worth = there.is_some_and(|size| size >= WORTH_SIGNING) || may_hold_more || is_found;

@@ -4,7 +4,7 @@ use crate::pass::decide::Update;
 use crate::pass::sink::batches::Wanted;
 use crate::pass::sink::compare::{Comparison, Current};
 use crate::pass::sink::linked::Child;
-use crate::pass::{Agenda, PassError, SMALL};
+use crate::pass::{Agenda, PassError, Planned, SMALL};
 use crate::tree::{Entry, Kind, Name};
 
 impl Comparison<'_, '_> {
@@ -23,11 +23,11 @@ impl Comparison<'_, '_> {
                 dir.children.insert(index, Child::meant(entry, None));
             });
         }
-        let is_new = match current.unusable {
+        let planned = match current.unusable {
             true => None,
             false => agenda.wants(&current.path.join(&entry.name), &entry),
         };
-        let Some(is_new) = is_new.filter(|_| entry.kind() == Kind::File) else {
+        let Some(Planned { is_new, like }) = planned.filter(|_| entry.kind() == Kind::File) else {
             sink.pass_by(&entry);
             return Ok(());
         };
@@ -37,7 +37,8 @@ impl Comparison<'_, '_> {
             && entry.node.size() > SMALL
             && current.file(&crate::fs::stage_name(&entry.name)).is_some();
         let update = Update::planned(is_new);
-        self.transfer(current, Wanted { index, entry, own, found: None, update }, leftover).map(|_| ())
+        let wanted = Wanted { index, entry, own, found: None, like, update };
+        self.transfer(current, wanted, leftover).map(|_| ())
     }
 }
 

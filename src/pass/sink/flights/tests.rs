@@ -131,7 +131,7 @@ fn a_file_is_known_from_its_start_to_its_landing() {
 fn batch(files: u32) -> Batch {
     let wanted = |index| {
         let Flight { entry, own, update, .. } = flight(index);
-        Wanted { index, entry, own, found: None, update }
+        Wanted { index, entry, own, found: None, like: None, update }
     };
     let files: Vec<Wanted> = (0..files).map(wanted).collect();
     Batch {
