@@ -41,7 +41,7 @@ pub(super) struct Wanted {
     pub own: Option<Entry>,
     /// What is like it elsewhere, if it is not here.
     pub found: Option<Found>,
-    /// Where there is a file that it may be much like, if that is known before.
+    /// Where there is a file that it is much like, if that was planned.
     pub like: Option<RelPath>,
     pub update: Update,
 }
@@ -55,10 +55,10 @@ impl Wanted {
         leftover: bool,
         phase: Phase,
     ) -> Flight {
-        let Wanted { index, entry, own, found, like: namesake, update } = self;
+        let Wanted { index, entry, own, found, update, .. } = self;
         let path = path.join(&entry.name);
         let name = renamed.unwrap_or(&entry.name).clone();
-        let (partial, appended_to, like, candidates) = (false, 0, None, Arc::default());
+        let (partial, appended_to, like, namesake, candidates) = (false, 0, None, None, Arc::default());
         Flight {
             dir,
             index,

@@ -38,7 +38,8 @@ pub(super) struct Flight {
     pub appended_to: u64,
     /// Another file that is to be its basis.
     pub like: Option<Like>,
-    /// One of its name elsewhere at the destination, or of its length, that is to be its basis if there is no other.
+    /// One elsewhere at the destination that is to be its basis if there is no other: of its name, of its length, or
+    /// what a plan knows it to be like.
     pub namesake: Option<RelPath>,
     /// Those that may have its content.
     pub candidates: Arc<[RelPath]>,

@@ -143,25 +143,26 @@ fn a_large_file_goes_on_with_what_a_killed_run_left() {
 
 #[test]
 fn a_new_file_is_told_as_what_differs_from_one_it_is_like() {
-    let trees = Trees::new();
     let old = noise(300_000, 1);
     let new = [&old[..], b"more"].concat();
-    for name in ["like", "unlike", "like nothing", "tiny"] {
-        put(&trees.one(), name, if name == "tiny" { &b"tiny"[..] } else { &new });
-    }
-    put(&trees.other(), "dir/old", &old);
-    put(&trees.other(), "dir/other", noise(300_000, 2));
-    let names = ["like", "unlike", "like nothing", "tiny"];
-    let like =
-        [("like", "dir/old"), ("unlike", "dir/other"), ("like nothing", "dir/gone"), ("tiny", "dir/old")];
+    let names = ["like", "unlike", "like nothing"];
+    let like = [("like", "dir/old"), ("unlike", "dir/other"), ("like nothing", "dir/gone")];
     let like = like.map(|(name, other)| (path(name), path(other)));
-    let plan = Plan { like: like.into(), ..Plan::new(&names.map(|name| (name, true))) };
-    let totals = trees.fetch(&plan);
-    assert!(totals.matched > 290_000 && totals.literal < 620_000, "{totals:?}");
-    for name in names {
-        assert_eq!(files(&trees.other())[name], files(&trees.one())[name], "{name}");
+    for whole in [false, true] {
+        let mut trees = Trees::new();
+        trees.context.options.whole_file = Some(whole);
+        names.iter().for_each(|name| put(&trees.one(), name, &new));
+        put(&trees.other(), "dir/old", &old);
+        put(&trees.other(), "dir/other", noise(300_000, 2));
+        let plan = Plan { like: like.clone().into(), ..Plan::new(&names.map(|name| (name, true))) };
+        let totals = trees.fetch(&plan);
+        assert_eq!(totals.matched > 290_000, !whole, "{totals:?}");
+        assert_eq!(totals.literal > 900_000, whole, "{totals:?}");
+        for name in names {
+            assert_eq!(files(&trees.other())[name], new, "{name}");
+        }
+        assert_eq!(files(&trees.other())["dir/old"], old);
     }
-    assert_eq!(files(&trees.other())["dir/old"], old);
 }
 
 #[test]

@@ -24,12 +24,7 @@ impl Agenda for Carrier {
             self.leave(number, &task, &Trouble::Refused(AT_SOURCE));
             return None;
         }
-        // Both sides made what they have of the same file, most likely.
-        let like = match &task.why {
-            Why::CopyOf { original, .. } => self.tasks.find(original).map(|(_, original)| original.path),
-            _ => None,
-        };
-        Some(Planned { is_new: !task.before.state.is_present(), like })
+        Some(Planned { is_new: !task.before.state.is_present(), like: self.like(&task) })
     }
 
     fn install(&self, at: &Place<'_>, staged: Stage) -> Result<bool, Error> {
@@ -62,7 +57,26 @@ impl Agenda for Carrier {
     }
 }
 
+/// How much longer than what is fetched a file may be that is to be its basis, and how much shorter: its sums are sent,
+/// and are to be less than what they save.
+const FACTOR: u64 = 4;
+
 impl Carrier {
+    /// The file here that what a task fetches is most likely much like: of the two that a conflict is about, both were
+    /// made of the same file. Only the path of a task is believed, which is in the tree and none of dsync's own; as the
+    /// original of a copy the other side may name anything.
+    fn like(&self, task: &Task) -> Option<RelPath> {
+        let Why::CopyOf { original, .. } = &task.why else { return None };
+        let (_, original) = self.tasks.find(original)?;
+        let (State::File { size, .. }, State::File { size: here, .. }) =
+            (&task.after.state, &original.before.state)
+        else {
+            return None;
+        };
+        let is_near = size.div_ceil(FACTOR) <= *here && *here <= size.saturating_mul(FACTOR);
+        is_near.then_some(original.path)
+    }
+
     /// The task of a file that is to be fetched, if it is.
     fn fetched(&self, path: &RelPath) -> Option<(usize, Task)> {
         let (number, task) = self.tasks.find(path)?;

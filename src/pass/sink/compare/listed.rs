@@ -257,7 +257,7 @@ impl Comparison<'_, '_> {
     ) -> Result<Outcome, PassError> {
         let sink = self.sink;
         let options = &sink.context.options;
-        let Wanted { index, entry, own, update, found, like: known } = &wanted;
+        let Wanted { index, entry, own, update, found, like: planned } = &wanted;
         if let Some(own) = own
             && (own.is_dir() || (own.kind() != Kind::File && options.in_place))
             && !sink.make_room(&current.counterpart, &current.scope, &current.path.join(&entry.name), own)
@@ -295,9 +295,9 @@ impl Comparison<'_, '_> {
             Some(Append::Trusting) => there.unwrap_or(0),
             _ => 0,
         };
-        let known =
-            known.as_ref().filter(|_| entry.node.size() >= WORTH_SIGNING && !sink.context.whole_file());
-        let namesake = || known.cloned().or_else(|| self.namesake(entry));
+        let planned =
+            planned.as_ref().filter(|_| !sink.context.whole_file() && entry.node.size() >= WORTH_SIGNING);
+        let namesake = || planned.cloned().or_else(|| self.namesake(entry));
         let namesake = if like.is_none() && there.is_none() { namesake() } else { None };
         // What counts as empty may be a device, which tells its length when it is opened.
         let may_hold_more = options.writes_devices() && there == Some(0);

@@ -243,3 +243,27 @@ fn a_loser_is_copied_before_anything_else() {
         assert_eq!(scene.trash(), ["link->loser".to_owned(), format!("name={content}")]);
     }
 }
+
+/// A copy is told as what differs from its original, where that is a file of about its length; what is no task's path
+/// is not opened, whatever the other side calls the original.
+#[test]
+fn a_copy_may_be_like_its_original_alone() {
+    let like = |original: &str, content: &str| {
+        let mut scene = Scene::new(&[("name", "0123456789"), ("other", "0123456789"), ("link", "->loser")]);
+        let why = Why::CopyOf { original: path(original), loser: Side::Left };
+        let copy = Task { why, ..scene.becomes("name.conflict", file(content), 0o640) };
+        let (name, link) =
+            (scene.becomes("name", file("0123456789"), 0o600), scene.becomes("link", link("x"), 0));
+        let (carrier, said) = scene.begin(vec![copy, name, link]);
+        let at = path("name.conflict");
+        let entry = listed(&at.split_last().unwrap().1, content.len());
+        let like = carrier.wants(&at, &entry).unwrap().like;
+        scene.end(carrier, &said);
+        like.map(|path| path.to_string())
+    };
+    let sizes = [2, 3, 10, 40, 41].map(|len| like("name", &"x".repeat(len)).is_some());
+    assert_eq!(sizes, [false, true, true, true, false]);
+    for original in ["other", "link", "nothing", ".dsync/history"] {
+        assert_eq!(like(original, "0123456789"), None, "{original}");
+    }
+}

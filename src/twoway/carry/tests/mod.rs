@@ -42,6 +42,12 @@ struct Scene {
     settings: Settings,
 }
 
+/// A file as the other side lists it.
+fn listed(name: &Name, len: usize) -> crate::tree::Entry {
+    let meta = Meta { mode: 0o644, mtime: FileTime::zero(), uid: Uid::ROOT, gid: Gid::ROOT };
+    crate::tree::Entry::new(name.clone(), Node::File { size: len as u64 }, meta)
+}
+
 /// What was said, a line for each event.
 #[derive(Default)]
 struct Said(Mutex<Vec<String>>);
@@ -252,10 +258,7 @@ impl Scene {
         let fetch = |(at, content): &(&str, &str)| {
             let at = path(at);
             let (parent, name) = at.split_last().unwrap();
-            let meta = Meta { mode: 0o644, mtime: FileTime::zero(), uid: Uid::ROOT, gid: Gid::ROOT };
-            let node = Node::File { size: content.len() as u64 };
-            let entry = crate::tree::Entry::new(name.clone(), node, meta);
-            carrier.wants(&at, &entry)?;
+            carrier.wants(&at, &listed(&name, content.len()))?;
             let dir = self.replica.root().open_beneath_writable(&parent).unwrap();
             let place = Place { path: &at, dir: &dir, name: &name };
             let bytes = content.as_bytes();
